@@ -303,7 +303,8 @@ _TABLE = (
     Kind(
         "file-not-written",
         "[{host} can't write downloads to {folder}|Downloads can't be written][: {reason}].",
-        "Free space on that disk, or correct the folder's permissions. Loads of this host pause until then and go on by themselves within five minutes; Amazon is asked for nothing again.",
+        "Free space on that disk, or correct the folder's permissions. Loads of this host pause until "
+        "then and go on by themselves within five minutes; Amazon is asked for nothing again.",
         parameters=("host", "folder"),
     ),
     Kind(
@@ -332,8 +333,10 @@ _TABLE = (
     ),
     Kind(
         "final-rows-lost",
-        "A report has far fewer rows for final days of {dataset} than are loaded[: {new_rows:,} instead of {old_rows:,}][, spend {new_spend} instead of {old_spend}].",
-        "The loaded rows are kept. Check these days in Amazon's console, then accept what Amazon reports (`bidbeacon windows accept`) or keep ours (`bidbeacon windows keep`).",
+        "A report has far fewer rows for final days of {dataset} than are loaded"
+        "[: {new_rows:,} instead of {old_rows:,}][, spend {new_spend} instead of {old_spend}].",
+        "The loaded rows are kept. Check these days in Amazon's console, then accept what Amazon "
+        "reports (`bidbeacon windows accept`) or keep ours (`bidbeacon windows keep`).",
         Severity.WARNING,
         action="accept",
         parameters=("account", "dataset"),
@@ -361,7 +364,8 @@ _TABLE = (
     Kind(
         "not-served",
         "Amazon refuses the day as too old[: {reason}].",
-        "The youngest of these days is requested again after 28 days; if it comes, the others are due. To request a day now, load it by hand.",
+        "The youngest of these days is requested again after 28 days; if it comes, the others are due. "
+        "To request a day now, load it by hand.",
         Severity.WAITING,
         action="load",
     ),
@@ -423,8 +427,10 @@ _TABLE = (
     ),
     Kind(
         "rows-removed",
-        "Removed [{rows:,} |]rows of {dataset}[, spend {spend}], because two reports in a row did not have them.",
-        "Check these days in Amazon's console, then acknowledge this. `bidbeacon restatements` shows the numbers of a day before.",
+        "Removed [{rows:,} |]rows of {dataset}[, spend {spend}], because two reports in a row did not "
+        "have them.",
+        "Check these days in Amazon's console, then acknowledge this. `bidbeacon restatements` shows the "
+        "numbers of a day before.",
         Severity.WARNING,
         action="acknowledge",
         parameters=("account", "dataset"),
@@ -462,7 +468,8 @@ _TABLE = (
     Kind(
         "logs-not-written",
         "The output of runs can't be written[ to {folder}: {reason}].",
-        "Free space on that disk, or correct the folder's permissions. Runs go on meanwhile, and their sessions are complete.",
+        "Free space on that disk, or correct the folder's permissions. Runs go on meanwhile, and their "
+        "sessions are complete.",
         Severity.WARNING,
     ),
     Kind(

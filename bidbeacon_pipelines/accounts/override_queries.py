@@ -85,6 +85,9 @@ _DELETE_LEARNED = text("""
 
 
 def delete_learned_limits(connection: Connection, before: datetime, most: int) -> list[RowMapping]:
-    """Delete longest periods that were learned before an instant; return what they were of: region, account_id, dataset."""
+    """Delete longest periods that were learned before an instant.
+
+    Return what they were of: region, account_id, dataset.
+    """
     values = {"learned": LEARNED, "before": before, "most": most}
     return list(connection.execute(_DELETE_LEARNED, values).mappings())

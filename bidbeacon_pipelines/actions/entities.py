@@ -42,7 +42,7 @@ class ExportsSkipped(_EntityAction):
 
 
 class ExportPending(_EntityAction):
-    """An export is not ready, was throttled, or could not be looked at or stored: the next sync goes on with it."""
+    """An export is not ready, was throttled, or could not be polled or stored; the next sync continues."""
 
     sentence = "Left {kind} of {account:account} to the next sync[, export {export_id:badge}]: {cause:cause}"
     tone = "warning"

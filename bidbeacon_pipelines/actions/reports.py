@@ -310,7 +310,10 @@ class OtherProductsReported(Action):
 
 
 class ReportSuspicious(_ReportAction, _RequestEnded):
-    """A report was suspicious, so the old data stays; the windows are requested again, or wait for a person where their data is final."""
+    """A report was suspicious, so the old data stays.
+
+    The windows are requested again, or wait for a person where their data is final.
+    """
 
     sentence = (
         "Report of {dataset:badge} was suspicious for {windows:count:day}[ in {accounts:count:account}], old data kept: {cause:cause}"
@@ -335,9 +338,12 @@ class WindowsUnconfirmed(_ReportAction, _RequestEnded):
 
 
 class ReportAccepted(_WindowsAction):
-    """Somebody accepted what Amazon reports for final days, though it has far fewer rows: their next report replaces the loaded rows."""
+    """A person accepted that Amazon reports far fewer rows for final days: the next report is taken."""
 
-    sentence = "Accepted the next report of {dataset:badge} for {windows:count:final day} {windows:windows}: {by}"
+    sentence = (
+        "Accepted the next report of {dataset:badge} for "
+        "{windows:count:final day} {windows:windows}: {by}"
+    )
     effect = "accepted"
 
     by: str

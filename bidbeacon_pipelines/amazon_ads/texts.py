@@ -8,5 +8,8 @@ LONGEST_TEXT: Final = 1_000
 
 
 def as_text(value: object, longest: int = LONGEST_TEXT) -> str:
-    """Mask the secrets in a decoded text, then truncate it: a truncated secret would not be recognized."""
+    """Mask the secrets in a decoded text, then truncate it.
+
+    A truncated secret would not be recognized.
+    """
     return mask_text(str(value))[:longest]

@@ -1,4 +1,4 @@
-"""Commands on report windows: why one is as it is, how its numbers changed, which rows were set aside, and decisions about final days."""
+"""Commands on report windows: explanation, restatements, quarantine, decisions about final days."""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -189,7 +189,7 @@ def windows_accept(
     country: CountryOption = None,
     dataset: DatasetOption = "daily_targets",
 ) -> None:
-    """Accept the next report of final days whatever it says, and ask for it now; the days are those that wait for a decision."""
+    """Accept the next report of final days that wait for a decision, and request it now."""
     decided = _decide(account, country, dataset, window, accepts=True)
     console.print(f"Accepted {decided}: the next report is taken, and Dagster requests it now.")
 

@@ -1,4 +1,4 @@
-"""Records a heartbeat of this process every 30 seconds, with its host's clock offset, so that `bidbeacon doctor` knows a cluster."""
+"""Records a heartbeat of this process every 30 seconds, with its host's clock offset."""
 
 import logging
 import os
@@ -73,7 +73,7 @@ def _beat(kind: Kind, database_url: str) -> None:
 
 
 def _watch_clock(seconds: int) -> None:
-    """Sleep for the given number of seconds; start the daemon again if its host's clock is set back meanwhile.
+    """Sleep for the given seconds; start the daemon again if its host's clock is set back.
 
     Dagster's daemon keeps the times of its next runs and ticks in memory. After its clock was set
     back, it would start nothing until these times have come.

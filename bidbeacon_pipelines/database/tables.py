@@ -1,4 +1,4 @@
-"""The tables of the installation itself: its mode, its processes, what its hosts can't write, and the sandbox's time."""
+"""The tables of the installation itself: mode, processes, unwritable folders, the sandbox's time."""
 
 from datetime import datetime, timedelta
 
@@ -61,7 +61,9 @@ class Process(PipelinesBase):
 
 
 class UnwritableFolder(PipelinesBase):
-    """One row is a folder for downloads that its host could not write: the host's loads pause until `retry_at`.
+    """One row is a folder for downloads that its host could not write.
+
+    The host's loads pause until `retry_at`.
 
     `since` is when that was first so. The next load of the host that works deletes the row.
     """

@@ -1,4 +1,4 @@
-"""SQL on the folders in which a host can't write its downloads: its loads pause until it tries again."""
+"""SQL on the folders in which a host can't write its downloads, so that its loads pause."""
 
 import socket
 from datetime import datetime, timedelta
@@ -20,11 +20,14 @@ IS_PAUSED_HERE = f"EXISTS (SELECT FROM unwritable_folders u WHERE {_MINE} AND {_
 _NOTE = text("""
     INSERT INTO unwritable_folders (host, folder, reason, since, retry_at)
     VALUES (:host, :folder, :reason, :now, :retry_at)
-        ON CONFLICT (host, folder) DO UPDATE SET reason = excluded.reason, retry_at = excluded.retry_at""")
+        ON CONFLICT (host, folder) DO UPDATE
+       SET reason = excluded.reason, retry_at = excluded.retry_at""")
 _FIND = text(f"""
-    SELECT u.host, u.folder, u.reason, {_IS_PAUSED} AS is_paused FROM unwritable_folders u WHERE {_MINE}""")
+    SELECT u.host, u.folder, u.reason, {_IS_PAUSED} AS is_paused
+      FROM unwritable_folders u WHERE {_MINE}""")
 _LIST = text("""
-    SELECT host, folder, reason, since FROM unwritable_folders WHERE retry_at > :after ORDER BY since""")
+    SELECT host, folder, reason, since FROM unwritable_folders
+     WHERE retry_at > :after ORDER BY since""")
 
 
 def place_of(folder: Path) -> dict[str, str]:
@@ -45,10 +48,10 @@ def note_writable(connection: Connection, folder: Path) -> None:
 
 
 def find_unwritable(connection: Connection, folder: Path, now: datetime) -> RowMapping | None:
-    """Return what is known of a folder of this host that could not be written: host, folder, reason and is_paused."""
+    """Return host, folder, reason and is_paused of a folder of this host that could not be written."""
     return connection.execute(_FIND, {**place_of(folder), "now": now}).mappings().first()
 
 
 def list_unwritable(connection: Connection, now: datetime) -> list[RowMapping]:
-    """Return the folders that hosts could not write within the last hour, by time: host, folder, reason and since."""
+    """Return host, folder, reason and since of what hosts could not write in the last hour."""
     return list(connection.execute(_LIST, {"after": now - _SHOWN_FOR}).mappings())

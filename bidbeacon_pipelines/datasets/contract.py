@@ -43,7 +43,7 @@ class Contract:
         return [self.report(dataset, group) for group in groups]
 
     def needed_products(self, report: DatasetReport) -> list[str]:
-        """Return the ad products that windows of a report have to know: those with campaigns, or all where none has any."""
+        """Return the ad products of a report with campaigns, or all where none has any."""
         known = self.products or ()
         return [one for one in report.ad_products if one in known] or list(report.ad_products)
 

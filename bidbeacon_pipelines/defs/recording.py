@@ -1,4 +1,7 @@
-"""Events of loads: a day of a dataset is materialized once all its windows are loaded, expired or not served; until then a load is an observation."""
+"""Events of loads: materializations of complete days, and observations of others.
+
+A day of a dataset is complete once all its windows are loaded, expired or not served.
+"""
 
 from collections.abc import Sequence
 from datetime import date
@@ -29,7 +32,7 @@ from bidbeacon_sessions.dagster import session_link
 
 _BATCH = 100
 _LOCK = "record loads"
-"""Only the run with this lock logs events, so a day's last event in Dagster belongs to the run stored last."""
+"""Only the run with it logs events, so a day's last event belongs to the run stored last."""
 _wait_longer = retry(
     retry=retry_if_exception_type(LockTakenError), stop=stop_after_attempt(10), reraise=True
 )
@@ -40,8 +43,8 @@ def record_loads(context: Context, job: RunningJob, *, waits: bool = False) -> N
     """Record an event for every day with loads that Dagster does not know of yet.
 
     This includes loads of killed runs and of the command line. If another run holds the lock,
-    return: the sensor starts a run for what remains. With `waits`, wait for the lock. After each batch the checks of its datasets are
-    evaluated, since Dagster shows a check as not evaluated from the next materialization on, and
+    return: the sensor starts a run for what remains. With `waits`, wait for the lock. After each
+    batch the checks of its datasets are evaluated, since Dagster shows a check as not evaluated from the next materialization on, and
     recording many loads takes minutes.
 
     Raises:

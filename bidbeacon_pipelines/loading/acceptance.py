@@ -114,7 +114,7 @@ class Doubted:
 
     @property
     def cause(self) -> Cause:
-        """Which account's final days lost rows, and how many rows and how much spend there are now and were before."""
+        """The account and dataset whose final days lost rows, with rows and spend then and now."""
         return final_rows_lost(self.account, self.dataset, self.currency, self.old, self.new)
 
     def plus(self, other: "Doubted") -> "Doubted":

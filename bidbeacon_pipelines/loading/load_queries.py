@@ -93,8 +93,8 @@ _RELEASE = text("""
             OR q.window_date IS NULL AND cardinality(CAST(:loaded AS date[])) > 0)
        AND NOT EXISTS (
            SELECT FROM report_windows w
-            WHERE w.account_id = q.account_id AND w.country_code = q.country_code AND w.dataset = q.dataset
-              AND w.window_date BETWEEN r.start_date AND r.end_date
+            WHERE w.account_id = q.account_id AND w.country_code = q.country_code
+              AND w.dataset = q.dataset AND w.window_date BETWEEN r.start_date AND r.end_date
               AND (q.window_date IS NULL OR w.window_date = q.window_date)
               AND q.request_id IN (w.loaded_by_request, w.last_request_id))""")
 MOST_ROWS_OF_A_REFUSED_WINDOW = 1_000
@@ -117,7 +117,7 @@ def quarantine_rows(
     days: Sequence[date],
     loaded: Sequence[date],
 ) -> None:
-    """Quarantine the report's invalid rows, in place of those of earlier reports that no window holds any more.
+    """Quarantine the report's invalid rows; release those of reports that no window holds.
 
     Args:
         connection: the load's transaction, in which the windows that took the report hold it.
@@ -135,11 +135,15 @@ def quarantine_rows(
 
 # A person who has accepted it has acknowledged it thereby.
 _REMOVE = """
-    INSERT INTO row_removals (request_id, account_id, country_code, dataset, days, rows, spend, currency_code, acknowledged_by, acknowledged_at)
-    SELECT :request_id, a.account_id, a.country_code, :dataset, array_agg(DISTINCT c.window_date ORDER BY c.window_date), count(*),
-           coalesce(sum({spend}) FILTER (WHERE c.currency_code = a.currency_code), 0), a.currency_code, l.by, l.at
+    INSERT INTO row_removals (request_id, account_id, country_code, dataset, days, rows, spend,
+                              currency_code, acknowledged_by, acknowledged_at)
+    SELECT :request_id, a.account_id, a.country_code, :dataset,
+           array_agg(DISTINCT c.window_date ORDER BY c.window_date), count(*),
+           coalesce(sum({spend}) FILTER (WHERE c.currency_code = a.currency_code), 0),
+           a.currency_code, l.by, l.at
       FROM report_changes c JOIN advertiser_accounts a ON a.id = c.account
-      JOIN unnest(CAST(:days AS date[]), CAST(:products AS text[]), CAST(:by AS text[]), CAST(:at AS timestamptz[]))
+      JOIN unnest(CAST(:days AS date[]), CAST(:products AS text[]), CAST(:by AS text[]),
+                  CAST(:at AS timestamptz[]))
            AS l(window_date, ad_product, by, at) USING (window_date, ad_product)
      WHERE c.account = :account AND c.change = 'vanished'
      GROUP BY a.account_id, a.country_code, a.currency_code, l.by, l.at"""
@@ -151,7 +155,7 @@ def insert_removals(
     account: Account,
     lost: Sequence[tuple[ReportWindow, str]],
 ) -> None:
-    """Store how many rows, with how much spend, a merge has removed of ad products that lost nearly all, given with their windows."""
+    """Store the rows and spend that a merge has removed of ad products that lost nearly all rows."""
     deciders = [
         (window.decided_by, window.decided_at) if window.decision == "accept" else (None, None)
         for window, _ in lost

@@ -94,7 +94,7 @@ def replay_quarantine(
 def _replay_report(
     connection: Connection, account: Account, dataset: Dataset, request_id: int
 ) -> Iterator[QuarantineReplayed]:
-    """Replay one report's rows into all windows that hold it: none where another replay or load has dealt with them meanwhile."""
+    """Replay one report's rows into the windows that still hold it."""
     lock_rows(connection, account)
     held = find_loaded_reports(connection, account, dataset, request_id)
     products = {product for scope, _ in held for product in scope.ad_products}
@@ -131,7 +131,11 @@ def _replay_rows(
 
 
 def _sort(check: RowCheck, rows: Sequence[QuarantinedRow], held: Collection[str]) -> _Sorted:
-    """Sort rows by their new result; a row whose window holds another report stays untouched, and so does one of an ad product that another window holds."""
+    """Sort rows by their new result.
+
+    Rows stay untouched whose window holds another report, and those of an ad product that another
+    window holds.
+    """
     result = _Sorted()
     for row in rows:
         match _check_again(check, row):

@@ -164,8 +164,9 @@ _COUNT_BAD = text(f"""
                 WHERE {_OF_REPORT} AND q.window_date = w.window_date
                   AND NOT EXISTS (
                       SELECT FROM report_windows o
-                       WHERE o.account_id = w.account_id AND o.country_code = w.country_code AND o.dataset = w.dataset
-                         AND o.window_date = w.window_date AND o.loaded_by_request = :request_id AND o.report < w.report))
+                       WHERE o.account_id = w.account_id AND o.country_code = w.country_code
+                         AND o.dataset = w.dataset AND o.window_date = w.window_date
+                         AND o.loaded_by_request = :request_id AND o.report < w.report))
      WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND report = :report
        AND window_date = ANY(:days)""")
 

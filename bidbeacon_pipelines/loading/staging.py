@@ -78,7 +78,7 @@ class RowCounter:
     others: Counter[OtherRow] = field(default_factory=Counter)
 
     def bad_rows(self, account: int | None) -> dict[date | None, BadRows]:
-        """Return the bad rows of an account by day, or of None those whose country can't be read, which are everybody's."""
+        """Return the bad rows of an account by day; of None, those without a readable country."""
         by_day: defaultdict[date | None, BadRows] = defaultdict(BadRows)
         for (of, day, fault), rows in sorted(self.bad.items(), key=lambda item: item[0][2]):
             if of == account:

@@ -24,7 +24,7 @@ _DEEPEST: Final = 12
 
 
 def field_name(key: str) -> str:
-    """Return a key that is the name of a field; a key that may be a value, such as an id or a secret, is not shown."""
+    """Return a key that names a field; hide one that may be a value, such as an id or a secret."""
     return key if _FIELD.fullmatch(key) and mask_text(key) == key else "…"
 
 

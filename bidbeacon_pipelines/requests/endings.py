@@ -27,7 +27,7 @@ from bidbeacon_pipelines.requests.rules import FailureKind, GiveUp
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.due import replan_released
-from bidbeacon_pipelines.windows.queries import release_windows
+from bidbeacon_pipelines.windows.queries import forget_windows_through, release_windows
 from bidbeacon_pipelines.windows.rules import (
     again_after_failure,
     awaits_decision,
@@ -166,9 +166,16 @@ class EndingRequest(LockedRequest):
         release_windows(connection, self._request.id, ended)
 
     def _replan_released(self, connection: Connection) -> None:
-        """Plan windows that were released in this transaction and fell due while they waited for the report."""
-        lock_planning(connection, self._request.account_id)
-        replan_released(connection, self._request.account_id, self._request.id)
+        """Plan windows that were released in this transaction and fell due while they waited for the report.
+
+        Those of a report that is not requested any more are made again in the new grouping.
+        """
+        account_id, dataset = self._request.account_id, self._dataset
+        lock_planning(connection, account_id)
+        replan_released(connection, account_id, self._request.id)
+        reports = read_contract(connection, account_id).reports(dataset)
+        if self._request.report not in {report.name for report in reports}:
+            forget_windows_through(connection, account_id=account_id, dataset=dataset.name)
 
     def _fail(self, account: Account) -> Callable[[ReportWindow, Cause], ReportWindow]:
         """Return the function that returns windows of a country as they are after a report that failed or was refused.

@@ -148,10 +148,17 @@ def delete_other_windows(
     *,
     kept: Collection[str],
     busy: Collection[date],
+    today: date,
 ) -> None:
-    """Delete the windows of a dataset of an account, but for those of the reports `kept` and of busy days."""
-    values = account.identity | {"dataset": dataset, "kept": list(kept), "busy": list(busy)}
-    left = "SELECT count(*) FROM report_windows w WHERE (w.account_id, w.country_code, w.dataset, w.report) = (d.account_id, d.country_code, d.dataset, d.report)"
+    """Delete the windows of a dataset of an account, but for those of the reports `kept` and of busy days.
+
+    Those of busy days are made again when their request ends, or on the next local day.
+    """
+    lists = {"kept": list(kept), "busy": list(busy)}
+    values = account.identity | {"dataset": dataset, "today": today} | lists
+    left = """SELECT count(*) FROM report_windows w
+               WHERE (w.account_id, w.country_code, w.dataset, w.report)
+                   = (d.account_id, d.country_code, d.dataset, d.report)"""
     deleted = connection.execute(
         text(f"""DELETE FROM report_windows WHERE {_OTHERS} AND window_date <> ALL(:busy)
                  RETURNING window_date, {IS_COMPLETE.format("report_windows")} AS is_complete"""),
@@ -160,7 +167,7 @@ def delete_other_windows(
     incomplete = {row.window_date for row in deleted if not row.is_complete}
     record_again(connection, account, dataset, sorted(incomplete))
     for statement in (
-        f"UPDATE dataset_windows d SET windows = ({left}) WHERE {_OTHERS}",
+        f"UPDATE dataset_windows d SET windows = ({left}), through_date = :today WHERE {_OTHERS}",
         f"DELETE FROM dataset_windows WHERE {_OTHERS} AND windows = 0",
     ):
         connection.execute(text(statement), values)

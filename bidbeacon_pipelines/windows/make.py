@@ -115,7 +115,8 @@ def _regroup(
                 needed=contract.needed_products(report),
                 now=now,
             )
-    delete_other_windows(connection, account, dataset.name, kept=kept, busy=busy)
+    today = local_date(now, account.time_zone)
+    delete_other_windows(connection, account, dataset.name, kept=kept, busy=busy, today=today)
     return +moved, busy
 
 

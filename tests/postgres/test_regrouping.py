@@ -322,6 +322,16 @@ def set_apart(world: BenchWorld, account: Account) -> None:
         keep_windows(world.context, session, account, DAILY_TARGETS)
 
 
+def made_through(world: BenchWorld) -> date:
+    """Return up to which day the windows of the old report exist; those of an earlier day than today are made again."""
+    [row] = world.query(
+        "SELECT through_date FROM dataset_windows WHERE dataset = :dataset AND report = 'SP+SB+SD' AND country_code = 'US'",
+        dataset=DAILY_TARGETS.name,
+    )
+    found: date = row["through_date"]
+    return found
+
+
 def test_day_in_a_request_is_regrouped_when_that_has_ended(world: BenchWorld) -> None:
     """Until then its window waits for the report in flight, which loads it; it is not asked for again after that."""
     world.shorten_history(10)
@@ -332,8 +342,10 @@ def test_day_in_a_request_is_regrouped_when_that_has_ended(world: BenchWorld) ->
     assert [("SP+SB+SD", "requested")] == [
         (one.report, one.status) for one in world.windows(account, day)
     ]
+    assert date(2026, 1, 15) == made_through(world)
     world.advance(minutes=2)
     world.step()
+    assert date(2026, 1, 15) > made_through(world)
     [old] = world.windows(account, day)
     world.plan(account)
     for window in world.windows(account, day):

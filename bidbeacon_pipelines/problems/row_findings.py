@@ -68,7 +68,7 @@ _REMOVED = text(f"""
 
 
 def find_removed(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Yield the rows that confirmed suspicious reports have removed, by account and dataset, until somebody acknowledges it."""
+    """Yield the rows that confirmed suspicious reports have removed, by account and dataset, until a person acknowledges it."""
     for row in connection.execute(_REMOVED).mappings():
         yield found(
             _removal_of(row),
@@ -94,7 +94,7 @@ _ACKNOWLEDGE = text("""
 def acknowledge_removals(
     connection: Connection, key: str, now: datetime, *, by: str, note: str
 ) -> None:
-    """Store that somebody has acknowledged the removals of a finding, which ends it."""
+    """Store who acknowledged the removals of a finding, which ends it."""
     for row in connection.execute(_REMOVED).mappings().all():
         if finding_key(_removal_of(row)) == key:
             values = {"ids": row["ids"], "by": by, "now": now, "note": note or None}

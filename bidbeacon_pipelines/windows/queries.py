@@ -282,7 +282,7 @@ def decide_windows(
     by: str,
     now: datetime,
 ) -> list[date]:
-    """Store what somebody decided about suspicious reports of final days; return the days of these.
+    """Store a person's decision about suspicious reports of final days; return these days.
 
     Accepted days are wanted, and take their next report whatever it says. Others are as before
     that report.

@@ -28,7 +28,7 @@ RETRIED_FOR = timedelta(days=7)
 """A last refresh that fails is tried again once a day for so long."""
 
 UNDECIDED: dict[str, Any] = dict.fromkeys(("decision", "decided_by", "decided_at"))
-"""The columns of a window about which nobody has decided."""
+"""The columns of a window without a decision."""
 
 NOT_SUSPICIOUS: dict[str, Any] = {
     "suspicious_digest": None,

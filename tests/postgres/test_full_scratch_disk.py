@@ -126,7 +126,7 @@ def test_host_and_folder_are_told_at_once_until_a_load_works(
 
 
 def test_reports_are_polled_and_created_while_loads_pause(world: BenchWorld) -> None:
-    """What needs no disk goes on; of the reports that wait, one is tried every five minutes."""
+    """Reports are polled and created meanwhile; one load is tried every five minutes."""
     account = world.account()
     for ago in (3, 30):
         world.ask(account, TODAY - timedelta(days=ago))

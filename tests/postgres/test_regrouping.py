@@ -221,7 +221,7 @@ def test_what_was_recorded_stays_recorded(shelf: LoadWorld, regroup: Regroup) ->
 def test_failed_report_is_asked_for_at_once_in_its_new_grouping(
     shelf: LoadWorld, regroup: Regroup, context: JobContext
 ) -> None:
-    """What made the old one fail is forgotten; who wanted the day still does."""
+    """The cause of the failure is dropped; the day stays wanted by the same person."""
     load(shelf, *ALL)
     shelf.execute(
         """UPDATE report_windows SET status = 'failed', cause = '{"code": "other"}', wanted_by = 'maria', wanted_at = now(),
@@ -246,7 +246,7 @@ def test_suspicious_report_is_confirmed_anew(shelf: LoadWorld, regroup: Regroup)
 
 
 def test_days_that_amazon_serves_no_longer_stay(shelf: LoadWorld, regroup: Regroup) -> None:
-    """What was loaded of them is known, and what was never loaded is still expired."""
+    """Loaded days keep their data, and days that were never loaded stay expired."""
     old_days = (date(2020, 1, 1), date(2020, 1, 2))
     load(shelf, *ALL)
     shelf.execute(

@@ -418,6 +418,7 @@ def test_the_histogram_can_be_brushed_by_pointer_and_keys(stream: Page) -> None:
     assert "before=" in stream.url
     stream.go_back()
     expect(stream.locator(".session")).to_have_count(4)
+    expect(stream.locator("#overview-title")).to_contain_text("Last 24 hours")
     plot.focus()
     stream.keyboard.press("End")
     stream.keyboard.press("Shift+ArrowLeft")

@@ -5,8 +5,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, text
+from sqlalchemy import ARRAY, CheckConstraint, Computed, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Text
 
 from bidbeacon_pipelines.database.base import TOTAL, PipelinesBase
 from bidbeacon_pipelines.database.base import account_reference as _account
@@ -45,7 +46,8 @@ class ReportWindow(PipelinesBase):
     was refused or is suspicious, also while another one is requested, and `cause_since` when that
     happened first. `cause_key` is the same for equal causes. `refused_alone_at` is when Amazon
     first refused the day as too old in a report of this day alone, and `not_served_since` when it
-    ended so; both are empty once the day is loaded.
+    ended so; both are empty once the day is loaded. `not_served` names the ad products without rows
+    of which Amazon does not prove that it serves so old a day.
     """
 
     __tablename__ = "report_windows"
@@ -86,6 +88,7 @@ class ReportWindow(PipelinesBase):
     wanted_at: Mapped[datetime | None]
     refused_alone_at: Mapped[datetime | None]
     not_served_since: Mapped[datetime | None]
+    not_served: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     cause_key: Mapped[UUID | None] = mapped_column(Computed(CAUSE_KEY, persisted=True))
 
     __table_args__ = (

@@ -3921,6 +3921,9 @@ def _create_pipeline_tables() -> None:
         sa.Column("refused_alone_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("not_served_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
+            "not_served", sa.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False
+        ),
+        sa.Column(
             "cause_key",
             sa.Uuid(),
             sa.Computed("CAST(md5(CAST(cause - 'detail' AS text)) AS uuid)", persisted=True),

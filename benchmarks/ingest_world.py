@@ -24,7 +24,7 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
-from bidbeacon_pipelines.entities.queries import merge_entities
+from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
 from bidbeacon_pipelines.requests.queries import insert_request
 from bidbeacon_pipelines.windows.queries import WindowTimes, attach_windows, create_windows
 from tests.temporary_postgres import temporary_postgres
@@ -76,6 +76,8 @@ class Place:
         with self.engine.begin() as connection:
             connection.execute(text(f"TRUNCATE {', '.join(_WRITTEN)}, targets, target_names"))
             merge_entities(connection, self.account, "targets", report.targets)
+            name_targets(connection, self.account)
+            name_targets(connection, self.account)
         self.tidy("targets, target_names")
 
     def empty(self) -> None:

@@ -1,8 +1,8 @@
 """SQL on campaigns, ad groups, ads, targets and portfolios, and on the exports that bring them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from psycopg import sql
 from sqlalchemy import Connection, insert, select, text
@@ -29,10 +29,15 @@ _TABLES: Mapping[str, Any] = {
     "targets": Target.__table__,
     "portfolios": Portfolio.__table__,
 }
+_OURS = ("seen_at", "missing_since", "gone_since")
+"""Columns that no export has."""
 _NO_DETAILS = {"details": "{}"}
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TABLES, _NO_DETAILS) | {
     "ads": _NO_DETAILS | {"asins": [], "skus": []}
 }
+
+IS_DELIVERABLE: Final = "c.state = 'ENABLED' AND c.gone_since IS NULL"
+"""SQL: whether a campaign `c` is enabled, and exists."""
 
 
 def find_export_in_flight(
@@ -50,6 +55,12 @@ def insert_export(
     asked = {"kind": kind, "export_id": export_id, "created_at": created_at}
     new = insert(EntityExport).values(**account.identity, **asked).returning(EntityExport.id)
     return EntityExport(id=connection.execute(new).scalar_one(), **asked)
+
+
+def lock_export(connection: Connection, export: int) -> EntityExport:
+    """Lock an export that is about to be stored, and return it: another sync may have stored it."""
+    locked = select(EntityExport).filter_by(id=export).with_for_update()
+    return next(iter(read_rows(connection, locked)))
 
 
 def end_export(
@@ -93,9 +104,8 @@ def merge_entities(
     the table's columns but those of account and time; columns that a row lacks are null.
     """
     table = _TABLES[kind]
-    columns = [column.name for column in table.columns if column.name != "seen_at"]
-    [key] = [name for name in table.primary_key.columns.keys() if name not in account.identity]  # noqa: SIM118 - a collection of columns
-    named = ", ".join(columns)
+    columns = [column.name for column in table.columns if column.name not in _OURS]
+    key, named = _key(kind), ", ".join(columns)
     connection.execute(
         text(
             f"CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT {named} FROM {table.name} WITH NO DATA"
@@ -104,26 +114,52 @@ def merge_entities(
     _copy(connection, columns, ({**_DEFAULTS[kind], **row, **account.identity} for row in rows))
     if kind in {"ads", "targets"}:
         connection.execute(_ADD_CAMPAIGNS)
-    updates = ", ".join(f"{name} = excluded.{name}" for name in (*columns, "seen_at"))
+    updates = ", ".join(f"{name} = excluded.{name}" for name in (*columns, *_OURS))
     merged = connection.execute(
         text(f"""INSERT INTO {table.name} ({named}, seen_at)
                  SELECT DISTINCT ON ({key}) {named}, now() FROM staged ORDER BY {key}
                  ON CONFLICT (account_id, country_code, {key}) DO UPDATE SET {updates}""")
     ).rowcount
     connection.execute(text("DROP TABLE staged"))
-    if kind == "targets":
-        connection.execute(_NAME_TARGETS, account.identity | {"account": account.id})
     return merged
 
 
-# Of several targets with one name an enabled one goes before a paused one before any other, then
-# the lowest id.
+def note_missing(
+    connection: Connection, account: Account, kind: str, unread: Collection[str]
+) -> None:
+    """Note which entities of one kind a complete export did not have, in the transaction that stored it.
+
+    Entities that it lacks exist until a second complete export in a row lacks them. `unread` are
+    the ids of those that came and could not be stored.
+    """
+    of_account = "account_id = :account_id AND country_code = :country_code"
+    name, key = _TABLES[kind].name, _key(kind)
+    for statement in (
+        f"""UPDATE {name} SET seen_at = now(), missing_since = NULL, gone_since = NULL
+             WHERE {of_account} AND {key} = ANY(:unread)""",
+        f"""UPDATE {name} SET missing_since = coalesce(missing_since, now()),
+                              gone_since = CASE WHEN missing_since IS NOT NULL THEN now() END
+             WHERE {of_account} AND gone_since IS NULL AND seen_at <> now()""",
+    ):
+        connection.execute(text(statement), account.identity | {"unread": list(unread)})
+
+
+def _key(kind: str) -> str:
+    """Return the column of an entity's id: the last of its key, after account and country."""
+    return str(_TABLES[kind].primary_key.columns.keys()[-1])
+
+
+def name_targets(connection: Connection, account: Account) -> None:
+    """Note the target of each name: of several an existing one, then an enabled, then a paused one, then the lowest id."""
+    connection.execute(_NAME_TARGETS, account.identity | {"account": account.id})
+
+
 _NAME_TARGETS = text("""
     INSERT INTO target_names (account, ad_group_id, match_digest, target_id)
     SELECT DISTINCT ON (ad_group_id, match_digest) :account, ad_group_id, match_digest, target_id FROM targets
      WHERE account_id = :account_id AND country_code = :country_code AND NOT negative
        AND match_digest IS NOT NULL AND ad_group_id IS NOT NULL
-     ORDER BY ad_group_id, match_digest,
+     ORDER BY ad_group_id, match_digest, gone_since IS NOT NULL,
               CASE state WHEN 'ENABLED' THEN 0 WHEN 'PAUSED' THEN 1 ELSE 2 END, length(target_id), target_id
         ON CONFLICT (account, ad_group_id, match_digest)
         DO UPDATE SET target_id = excluded.target_id WHERE target_names.target_id <> excluded.target_id""")
@@ -172,7 +208,7 @@ def replace_problems(
 def count_entities(connection: Connection, account: Account | None = None) -> list[dict[str, Any]]:
     """Return how many entities there are of each kind, by account: of all accounts, or of one.
 
-    Of those that are `stored`, `gone` were not sent by the last sync, which stored the kind at
+    Of those that are `stored`, `gone` do not exist any more. The last sync stored the kind at
     `seen_at`, if ever; `set_aside` were sent by it, and not stored.
     """
     of = "true" if account is None else "account_id = :account_id AND country_code = :country_code"
@@ -183,11 +219,9 @@ def count_entities(connection: Connection, account: Account | None = None) -> li
 
 
 _COUNTED = " UNION ALL ".join(
-    f"""SELECT account_id, country_code, {place} AS place, '{kind}' AS kind, count(*) AS stored, max(seen_at) AS seen_at,
-               count(*) - count(*) FILTER (WHERE seen_at = newest) AS gone
-          FROM (SELECT account_id, country_code, seen_at, max(seen_at) OVER (PARTITION BY account_id, country_code) AS newest
-                  FROM {_TABLES[kind].name} WHERE {{of}}) seen
-         GROUP BY account_id, country_code"""
+    f"""SELECT account_id, country_code, {place} AS place, '{kind}' AS kind, count(*) AS stored,
+               max(seen_at) AS seen_at, count(gone_since) AS gone
+          FROM {_TABLES[kind].name} WHERE {{of}} GROUP BY account_id, country_code"""
     for place, kind in enumerate(ENTITY_KINDS)
 )
 _COUNTS = f"""
@@ -202,7 +236,7 @@ def find_ad_products(connection: Connection, account_id: str) -> set[str] | None
     """Return the ad products that an ads account has campaigns of, in any state and country; None before all its countries were synced.
 
     Countries that are paused, disabled or without a profile are never synced: nothing waits for
-    them.
+    them. Campaigns that are gone count as well: reports of old days have their rows.
     """
     rows = connection.execute(
         text(f"""SELECT DISTINCT coalesce(c.ad_product, 'SPONSORED_PRODUCTS') FROM campaigns c WHERE c.account_id = :account_id
@@ -216,11 +250,11 @@ def find_ad_products(connection: Connection, account_id: str) -> set[str] | None
 def find_first_deliverable_day(
     connection: Connection, account: Account, ad_products: Sequence[str]
 ) -> date | None:
-    """Return the day from which an account has had campaigns of these ad products that are enabled now; None for none."""
+    """Return the day from which an account has had campaigns of these ad products that are enabled now and exist; None for none."""
     found: date | None = connection.execute(
-        text("""SELECT min(coalesce(start_date, DATE '0001-01-01')) FROM campaigns
-                 WHERE account_id = :account_id AND country_code = :country_code AND state = 'ENABLED'
-                   AND coalesce(ad_product, 'SPONSORED_PRODUCTS') = ANY(:ad_products)"""),
+        text(f"""SELECT min(coalesce(c.start_date, DATE '0001-01-01')) FROM campaigns c
+                  WHERE c.account_id = :account_id AND c.country_code = :country_code AND {IS_DELIVERABLE}
+                    AND coalesce(c.ad_product, 'SPONSORED_PRODUCTS') = ANY(:ad_products)"""),
         account.identity | {"ad_products": list(ad_products)},
     ).scalar()
     return found

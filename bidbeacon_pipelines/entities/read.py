@@ -198,11 +198,16 @@ class EntityProblem:
 
 @dataclass
 class EntityProblems:
-    """The entities of one kind of an account that could not be read."""
+    """The entities of one kind of an account that could not be read; `set_aside_ids` is null where the id could not."""
 
-    set_aside: int = 0
+    set_aside_ids: list[str | None] = field(default_factory=list)
     incomplete: int = 0
     kept: list[EntityProblem] = field(default_factory=list)
+
+    @property
+    def set_aside(self) -> int:
+        """How many were not stored."""
+        return len(self.set_aside_ids)
 
     @property
     def first_cause(self) -> Cause | None:
@@ -211,7 +216,8 @@ class EntityProblems:
 
     def add(self, problem: EntityProblem) -> None:
         """Count a problem, and keep it where there is room."""
-        self.set_aside += problem.set_aside
+        if problem.set_aside:
+            self.set_aside_ids.append(problem.entity_id)
         self.incomplete += not problem.set_aside
         if len(self.kept) < MOST_PROBLEMS_KEPT:
             self.kept.append(problem)

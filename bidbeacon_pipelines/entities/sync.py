@@ -58,7 +58,10 @@ from bidbeacon_pipelines.entities.queries import (
     find_who_wants_entities,
     insert_export,
     list_kinds_done,
+    lock_export,
     merge_entities,
+    name_targets,
+    note_missing,
     replace_problems,
 )
 from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
@@ -133,9 +136,17 @@ def sync_entities(
 def store_entities(
     connection: Connection, account: Account, kind: str, raw: Iterable[Any]
 ) -> tuple[int, EntityProblems]:
-    """Store entities of one kind, and what could not be read of them; return how many were stored, and the problems."""
+    """Store all entities of one kind, and what could not be read of them; return how many were stored, and the problems.
+
+    An entity without a readable id may be any: then nothing is noted as missing.
+    """
     problems = EntityProblems()
     rows = merge_entities(connection, account, kind, read_entities(kind, raw, problems))
+    unread = [one for one in problems.set_aside_ids if one is not None]
+    if len(unread) == problems.set_aside:
+        note_missing(connection, account, kind, unread)
+    if kind == "targets":
+        name_targets(connection, account)
     replace_problems(connection, account, kind, [asdict(problem) for problem in problems.kept])
     return rows, problems
 
@@ -315,6 +326,9 @@ class _Sync:
             file = folder / f"{kind}.json.gz"
             self._download(kind, export, file)
             with self._begin() as connection:
+                stored = lock_export(connection, asked.id)
+                if stored.status == "loaded":  # by another sync, which took it over
+                    return stored.row_count or 0
                 rows, problems = store_entities(connection, account, kind, iter_values(file))
                 why = problems.first_cause
                 end_export(connection, asked.id, status="loaded", row_count=rows, cause=why)

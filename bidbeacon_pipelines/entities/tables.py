@@ -1,8 +1,9 @@
 """The tables of entities: campaigns, ad groups, ads, targets and portfolios, as Amazon described them last.
 
 A column holds what people filter and join by. `details` holds every other field of the entity, as
-Amazon sent it. An entity that Amazon no longer sends keeps its row: `seen_at` is when it came last,
-the same instant for all entities of one export.
+Amazon sent it. An entity that Amazon no longer sends keeps its row and its state: `seen_at` is when
+it came last, the same instant for all entities of one export. An entity exists while `gone_since`
+is null: it is gone when two complete exports in a row did not have it.
 """
 
 from datetime import date, datetime
@@ -52,6 +53,13 @@ class _Entity:
         comment="Every field that no column holds, as Amazon sent it",
     )
     seen_at: Mapped[datetime] = mapped_column(sort_order=_LAST, comment="When Amazon sent it last")
+    missing_since: Mapped[datetime | None] = mapped_column(
+        sort_order=_LAST, comment="First complete export without it; null while Amazon sends it"
+    )
+    gone_since: Mapped[datetime | None] = mapped_column(
+        sort_order=_LAST,
+        comment="Second complete export in a row without it; null while it exists",
+    )
 
 
 class _Delivered:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
-from bidbeacon_pipelines.entities.queries import merge_entities
+from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
 from tests.postgres.load_world import AS_OF, LoadWorld, add_account, target
 
 SHIRTS, BRAND, RETARGETING, SHIRTS_DE = "Shirts", "Brand video", "Retargeting", "Hemden"
@@ -81,6 +81,7 @@ class AnalysisWorld:
                 [_campaign("1", SHIRTS_DE, "50", currency_code="EUR")],
             )
             merge_entities(connection, self._us, "targets", [keyword])
+            name_targets(connection, self._us)
 
     def _campaigns(self) -> Iterator[Row]:
         new = {"new_to_brand_orders": 1, "new_to_brand_sales": Decimal(25), "new_to_brand_units": 1}

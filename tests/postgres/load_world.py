@@ -16,7 +16,7 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.digests import digest_of_target
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, get_dataset
-from bidbeacon_pipelines.entities.queries import merge_entities
+from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.queries import insert_request
@@ -138,6 +138,7 @@ class LoadWorld:
             merge_entities(
                 connection, self.account, "targets", targets or (target(KEYWORD), twin, product)
             )
+            name_targets(connection, self.account)
 
     def write_part(self, rows: Sequence[Raw], *, cut: bool = False) -> Path:
         """Write one part of a report; `cut` leaves out the second half of its bytes."""

@@ -26,8 +26,10 @@ from tests.postgres.load_world import add_account
 
 ENTITIES_PAGE = PROJECT_ROOT / "docs" / "entities.md"
 CAMPAIGN = {"campaignId": "3", "state": "ENABLED", "name": "Shirts"}
+OTHER = CAMPAIGN | {"campaignId": "33"}
 AD_GROUP = {"adGroupId": "4", "campaignId": "3", "state": "ENABLED"}
 TARGET = {"targetId": "6", "adGroupId": "4", "state": "ENABLED", "negative": False}
+GONE_LAST = "campaigns ORDER BY gone_since NULLS FIRST"
 
 
 class Shelf:
@@ -103,14 +105,65 @@ def test_entity_that_comes_again_is_updated(shelf: Shelf) -> None:
 
 
 def test_entity_that_no_longer_comes_keeps_its_row(shelf: Shelf) -> None:
-    """`seen_at` says when it came last, and counts tell it from the others."""
-    shelf.store("campaigns", CAMPAIGN, CAMPAIGN | {"campaignId": "33"})
+    """`seen_at` says when it came last; an export without it may be a fault of Amazon's."""
+    shelf.store("campaigns", CAMPAIGN, OTHER)
     first = shelf.rows("campaigns")[0]["seen_at"]
-    shelf.store("campaigns", CAMPAIGN | {"campaignId": "33"})
+    shelf.store("campaigns", OTHER)
     seen = {row["campaign_id"]: row["seen_at"] for row in shelf.rows("campaigns")}
     assert (seen["3"], seen["33"] > first) == (first, True)
     count = shelf.counts()["campaigns"]
-    assert (count["stored"], count["gone"], count["seen_at"]) == (2, 1, seen["33"])
+    assert (count["stored"], count["gone"], count["seen_at"]) == (2, 0, seen["33"])
+
+
+def test_entity_is_gone_when_two_exports_in_a_row_lack_it(shelf: Shelf) -> None:
+    """It stays as Amazon sent it last; the second export is when it went, however many follow."""
+    shelf.store("campaigns", CAMPAIGN, OTHER)
+    for _ in range(2):
+        shelf.store("campaigns", OTHER)
+    gone_since = shelf.counts()["campaigns"]["seen_at"]
+    shelf.store("campaigns", OTHER)
+    gone = {row["campaign_id"]: (row["state"], row["gone_since"]) for row in shelf.rows(GONE_LAST)}
+    assert {"33": ("ENABLED", None), "3": ("ENABLED", gone_since)} == gone
+    assert (2, 1) == (shelf.counts()["campaigns"]["stored"], shelf.counts()["campaigns"]["gone"])
+
+
+def test_entity_that_comes_back_exists(shelf: Shelf) -> None:
+    """It takes two exports again until it is gone."""
+    for raw in ([CAMPAIGN, OTHER], [OTHER], [OTHER], [CAMPAIGN, OTHER], [OTHER]):
+        shelf.store("campaigns", *raw)
+    assert 0 == shelf.counts()["campaigns"]["gone"]
+    assert [None, None] == [row["gone_since"] for row in shelf.rows("campaigns")]
+
+
+def test_only_exports_of_its_kind_and_account_make_an_entity_gone(shelf: Shelf) -> None:
+    """Two of another kind, or of another country, say nothing about it."""
+    with shelf.engine.begin() as connection:
+        other = add_account(connection, "CA")
+    shelf.store("campaigns", CAMPAIGN)
+    for _ in range(2):
+        shelf.store("targets", TARGET)
+        shelf.store("campaigns", OTHER, account=other)
+    assert [None, None] == [row["gone_since"] for row in shelf.rows("campaigns")]
+
+
+def test_entity_that_was_set_aside_is_not_gone(shelf: Shelf) -> None:
+    """Amazon sent it; where its id can't be read, it may be any entity, so no other one is missing either."""
+    shelf.store("campaigns", CAMPAIGN, OTHER)
+    for unreadable in (CAMPAIGN | {"state": None}, {"state": "ENABLED"}):
+        for _ in range(2):
+            shelf.store("campaigns", OTHER, unreadable)
+        assert 0 == shelf.counts()["campaigns"]["gone"]
+
+
+def test_gone_target_leaves_its_name_to_one_that_exists(shelf: Shelf) -> None:
+    """Even to one that is archived; a name that no existing target has stays with the gone one."""
+    keyword = {"targetDetails": {"matchType": "EXACT", "keyword": "dog"}}
+    first, later = TARGET | keyword, TARGET | keyword | {"targetId": "7", "state": "ARCHIVED"}
+    named = []
+    for raw in ([first], [first, later], [later], [later], []):
+        shelf.store("targets", *raw)
+        named.append(shelf.row("target_names")["target_id"])
+    assert ["6", "6", "6", "7", "7"] == named
 
 
 def test_entity_that_comes_twice_in_a_file_is_stored_once(shelf: Shelf) -> None:

@@ -16,6 +16,7 @@ _Item = TypeVar("_Item")
 _FORM = "application/x-www-form-urlencoded"
 _NEEDED = ("grant_type", "client_id", "client_secret", "refresh_token")
 _LONGEST_PAGE = 100
+_ACCESS_LEVELS = ("edit", "view")
 
 
 async def issue_token(call: Call) -> Response:
@@ -76,12 +77,17 @@ async def list_accounts(call: Call) -> Response:
 
 
 async def list_profiles(call: Call) -> Response:
-    """Return the region's profiles; `GET /{region}/v2/profiles`."""
+    """Return the region's profiles that may be edited, or with `accessLevel=view` all; `GET /{region}/v2/profiles`."""
     await call.admit()
+    access = call.request.query_params.get("accessLevel", "edit")
+    if access not in _ACCESS_LEVELS:
+        text = f"accessLevel must be one of {', '.join(_ACCESS_LEVELS)}"
+        raise refuse(400, {"code": "INVALID_ARGUMENT", "details": text})
     return json_response(
         [
             _profile(account, country)
             for account in call.accounts_in_region()
+            if access == "view" or call.may_edit(account)
             for country in account.countries
         ]
     )

@@ -133,6 +133,12 @@ class Call:
         numbers = issued.credential.accounts if issued else ()
         return every if numbers is None else [every[number] for number in numbers]
 
+    def may_edit(self, account: Account) -> bool:
+        """Return whether the call's credential may edit an ads account, rather than view it only."""
+        every, issued = self.sandbox.world.accounts.accounts, self._issued
+        numbers = issued.credential.view_only if issued else ()
+        return account not in [every[number] for number in numbers if number < len(every)]
+
     def accounts_in_region(self) -> list[Account]:
         """Return those of the call's region."""
         return [account for account in self.accounts() if account.region == self.subject.region]

@@ -23,7 +23,11 @@ FASTEST: Final = 1e7
 
 
 class Credential(BaseModel):
-    """A client and its refresh token; `accounts` are the numbers of the ads accounts it lists, from 0 (absent: all)."""
+    """A client and its refresh token.
+
+    `accounts` are the numbers of the ads accounts it lists, from 0 (absent: all), and `view_only`
+    of those that it may view and not edit: their profiles come with `accessLevel=view` alone.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,6 +35,7 @@ class Credential(BaseModel):
     client_secret: SecretStr = SecretStr("sandbox-secret")
     refresh_token: SecretStr = SecretStr("Atzr|sandbox")
     accounts: tuple[int, ...] | None = None
+    view_only: tuple[int, ...] = ()
 
 
 class SandboxConfig(BaseSettings):
@@ -55,7 +60,9 @@ class SandboxConfig(BaseSettings):
         False, description="Ids of entities and profiles of up to 19 digits, beyond 2^53."
     )
     credentials: tuple[Credential, ...] = Field(
-        (Credential(),), min_length=1, description="Clients and refresh tokens, as JSON."
+        (Credential(view_only=(2,)),),
+        min_length=1,
+        description="Clients and refresh tokens, as JSON.",
     )
     report_seconds: Seconds = Field(
         4.0, description="Mean time from creation to COMPLETED, spread by half."

@@ -167,7 +167,7 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
     errors = {answer.region: answer.error for answer in answers if answer.error}
     if len(errors) == len(answers):
         raise errors[REGIONS[0]]
-    problems = [problem for answer in answers for problem in answer.problems]
+    problems = dict.fromkeys(problem for answer in answers for problem in answer.problems)
     return AccountListing(
         accounts=tuple(_join(answers)),
         answered_regions=tuple(answer.region for answer in answers if answer.is_trusted),
@@ -185,9 +185,14 @@ def _call_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
             accounts, broken = wire.read_each(AdsAccount, page.ads_accounts)
             answer.accounts.extend(accounts)
             answer.problems.extend(f"Region {region}, account {problem}" for problem in broken)
-        answer.profiles, broken = wire.read_each(Profile, list_profiles(client, region))
-        answer.problems.extend(f"Region {region}, profile {problem}" for problem in broken)
-        answer.is_trusted = not broken
+        broken_profiles = 0
+        for view_only in (False, True):
+            listed = list_profiles(client, region, view_only=view_only)
+            profiles, broken = wire.read_each(Profile, listed)
+            answer.profiles.extend(profiles)
+            answer.problems.extend(f"Region {region}, profile {problem}" for problem in broken)
+            broken_profiles += len(broken)
+        answer.is_trusted = not broken_profiles
     except CredentialRefused:
         raise
     except AdsApiError as error:
@@ -195,14 +200,20 @@ def _call_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
     return answer
 
 
-def list_profiles(client: AdsApiClient, region: Region) -> tuple[Any, ...]:
-    """Return a region's profiles as Amazon sends them: also a cheap call to see whether it answers."""
+def list_profiles(
+    client: AdsApiClient, region: Region, *, view_only: bool = False
+) -> tuple[Any, ...]:
+    """Return a region's profiles as Amazon sends them: also a cheap call to see whether it answers.
+
+    Profiles that our user may view and not edit, as of many vendors, come with `view_only` alone;
+    whether Amazon lists the others there as well is not known.
+    """
     request = AdsRequest(
         name="list_profiles",
         operation="list the profiles",
         method="GET",
         owner=Owner(region),
-        path="/v2/profiles",
+        path="/v2/profiles" + ("?accessLevel=view" if view_only else ""),
     )
     return client.call(
         request, lambda response: wire.read_as(_Profiles, wire.read_json(response))
@@ -210,11 +221,14 @@ def list_profiles(client: AdsApiClient, region: Region) -> tuple[Any, ...]:
 
 
 def _join(answers: Iterable[_RegionAnswer]) -> list[Account]:
-    """Make the accounts; an ads account that several regions list is taken from the first."""
+    """Make the accounts; an ads account that several regions list is taken from the first.
+
+    Of a region's profiles with one id the first counts: one that may be edited.
+    """
     profiles = {
         profile.profile_id: (answer.region, profile)
         for answer in answers
-        for profile in answer.profiles
+        for profile in reversed(answer.profiles)
     }
     accounts: dict[tuple[str, str], Account] = {}
     for answer in answers:

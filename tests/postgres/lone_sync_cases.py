@@ -185,7 +185,7 @@ ENTITY_CASES: dict[str, SyncCase] = {
 
 def listings(**more: int) -> Mapping[str, int]:
     """Return the calls of an account sync, with so many more of some."""
-    usual = {"token": 1, "list_accounts": 3, "list_profiles": 3}
+    usual = {"token": 1, "list_accounts": 3, "list_profiles": 6}
     counts = {name: count + more.get(name, 0) for name, count in usual.items()}
     return {name: count for name, count in counts.items() if count}
 
@@ -208,10 +208,10 @@ class NothingListed(SyncCase):
 ONE_REGION_TOLD = ("region-not-listed", "accounts-synced")
 
 ACCOUNT_CASES: dict[str, SyncCase] = {
-    "unknown_field in every answer": Listed(faults=(rule("answer", add=NEW_FIELD),), strikes=(7,)),
+    "unknown_field in every answer": Listed(faults=(rule("answer", add=NEW_FIELD),), strikes=(10,)),
     "throttle: accounts": Listed(
         faults=(once("answer", "list_accounts", status=429, retry_after=30),),
-        calls=listings(list_profiles=-1),
+        calls=listings(list_profiles=-2),
         told=ONE_REGION_TOLD,
         unlisted="^throttled: .*list the accounts.*Too Many Requests",
     ),
@@ -223,7 +223,7 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
     "server_error: accounts of one region, always": Listed(
         faults=(rule("answer", "list_accounts", times=3, status=500),),
         strikes=(3,),
-        calls=listings(list_accounts=2, list_profiles=-1),
+        calls=listings(list_accounts=2, list_profiles=-2),
         seconds=3,
         told=ONE_REGION_TOLD,
         unlisted="^amazon-unavailable: .*An internal error has occurred",
@@ -241,6 +241,7 @@ ACCOUNT_CASES: dict[str, SyncCase] = {
     ),
     "forbidden: one region": Listed(
         faults=(once("answer", "list_profiles", status=403),),
+        calls=listings(list_profiles=-1),
         told=ONE_REGION_TOLD,
         unlisted="^account-refused: .*Profile has no rights",
     ),

@@ -45,9 +45,13 @@ def profiles(*items: Any) -> httpx.Response:
     return httpx.Response(200, json=items)
 
 
+EMPTY = [page(), profiles(), profiles()]
+"""The answers of a region without accounts: its profiles are asked for twice."""
+
+
 def listing(amazon: FakeAmazon, *answers: httpx.Response) -> AccountListing:
     """Return what comes of these answers, those of NA first; the other regions have nothing."""
-    rest = [page(), profiles()] * 3
+    rest = EMPTY * 3
     amazon.plays(*answers, *rest[len(answers) :])
     return list_accounts(amazon.connect(attempts=1))
 
@@ -112,8 +116,7 @@ def test_both_shapes_of_a_page_are_read(amazon: FakeAmazon, *, wrapped: bool) ->
 def test_all_pages_are_read(amazon: FakeAmazon) -> None:
     """By a hundred."""
     second = ACME | {"adsAccountId": "amzn1.second", "countryCodes": ["CA"], "alternateIds": None}
-    rest = [page(), profiles()] * 2
-    amazon.plays(page(ACME, nextToken="more"), page(second), profiles(), *rest)
+    amazon.plays(page(ACME, nextToken="more"), page(second), *EMPTY[1:], *EMPTY * 2)
     found = list_accounts(amazon.connect())
     assert {"GB", "US", "CA"} == by_country(found).keys()
     assert [{"maxResults": 100}, {"maxResults": 100, "nextToken": "more"}] == amazon.bodies()[:2]
@@ -135,10 +138,33 @@ def test_broken_account_or_profile_loses_no_other(amazon: FakeAmazon) -> None:
 @pytest.mark.parametrize("refusal", [DOWN, httpx.Response(403), httpx.Response(200, json={})])
 def test_region_that_fails_keeps_the_others(amazon: FakeAmazon, refusal: httpx.Response) -> None:
     """Its error is returned, and what was read before it is kept."""
-    amazon.plays(page(ACME), refusal, page(), profiles(), page(), profiles())
+    amazon.plays(page(ACME), refusal, *EMPTY * 2)
     found = list_accounts(amazon.connect(attempts=1))
     assert (["NA"], ("EU", "FE")) == (list(found.errors), found.answered_regions)
     assert {"GB", "US"} == by_country(found).keys()
+
+
+@pytest.mark.parametrize("refusal", [DOWN, httpx.Response(403), httpx.Response(200, json={})])
+def test_region_whose_second_profiles_fail_fails(
+    amazon: FakeAmazon, refusal: httpx.Response
+) -> None:
+    """Its currencies and time zones may be defaults; those of the profiles that were read are theirs."""
+    amazon.plays(page(ACME), profiles(UK_PROFILE), refusal, *EMPTY * 2)
+    found = list_accounts(amazon.connect(attempts=1))
+    assert (["NA"], ("EU", "FE")) == (list(found.errors), found.answered_regions)
+    assert "vendor" == by_country(found)["GB"].account_type
+
+
+def test_profile_that_may_only_be_viewed_is_one(amazon: FakeAmazon) -> None:
+    """It comes with `accessLevel=view`; of one that comes twice, the one that may be edited counts."""
+    other = UK_PROFILE | {"timezone": "Europe/Paris", "currencyCode": "EUR"}
+    viewed = {"profileId": "77", "timezone": "America/Denver", "currencyCode": "USD"}
+    found = listing(amazon, page(ACME), profiles(UK_PROFILE), profiles(other, viewed))
+    zones = {code: account.time_zone for code, account in by_country(found).items()}
+    assert {"GB": "Europe/London", "US": "America/Denver"} == zones
+    assert () == by_country(found)["US"].problems
+    asked = [str(call.url.query, "ascii") for call in amazon.calls if call.method == "GET"]
+    assert ["", "accessLevel=view"] * 3 == asked
 
 
 def test_no_region_at_all_is_an_error(amazon: FakeAmazon) -> None:

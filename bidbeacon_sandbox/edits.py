@@ -32,6 +32,10 @@ class Edits(BaseModel):
         """Whether it has an edit."""
         return any((self.rename, self.drop, self.add, self.words, self.write))
 
+    def concerns(self, item: dict[str, Any]) -> bool:
+        """Return whether an object has the values that it is limited to."""
+        return all(item.get(key) in values for key, values in self.where.items())
+
     def edited(self, body: Any, *, in_field: str = "") -> Any:
         """Return JSON data with the edits made in all its objects."""
         if isinstance(body, list):
@@ -40,7 +44,7 @@ class Edits(BaseModel):
             return body
         known = {key: self.edited(item, in_field=key) for key, item in body.items()}
         is_map = in_field == "errors"  # an account's, whose keys are countries
-        if is_map or any(known.get(key) not in values for key, values in self.where.items()):
+        if is_map or not self.concerns(known):
             return known
         changed: dict[str, Any] = {}
         for key, item in known.items():

@@ -50,10 +50,16 @@ def with_more_rows(catalog: Catalog, share: float) -> Catalog:
 
 
 def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
-    """Change the rule's share of rows, evenly spread, so that a small file has some as well."""
+    """Change the rule's share of rows, evenly spread, so that a small file has some as well.
+
+    A rule with `where` changes no other rows than those with its values.
+    """
     changes = [change for change in rule.change if change not in _OF_CATALOGS]
     credit = rng.random()
     for text in rows:
+        if changes and rule.where and not rule.concerns(json.loads(text)):
+            yield text
+            continue
         credit += rule.share_of_rows
         if credit < 1:
             yield text

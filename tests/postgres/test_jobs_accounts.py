@@ -1,6 +1,6 @@
 """The syncs of accounts and of their entities, against the sandbox over HTTP."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
@@ -21,6 +21,7 @@ from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized
 from bidbeacon_pipelines.causes import invalid_fields
 from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
+from bidbeacon_pipelines.entities.queries import count_entities
 from bidbeacon_pipelines.entities.sync import ExportFailedError, sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
@@ -42,6 +43,21 @@ class DyingTransport(httpx.HTTPTransport):
         """Pass a request on, or be interrupted."""
         if "/exports/" in request.url.path:
             raise KeyboardInterrupt
+        return super().handle_request(request)
+
+
+class Overtaken(httpx.HTTPTransport):
+    """A network on which another sync does its work before the first download."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        super().__init__()
+        self._work, self.is_over = work, False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass a request on."""
+        if "/downloads/" in request.url.path and not self.is_over:
+            self.is_over = True
+            self._work()
         return super().handle_request(request)
 
 
@@ -316,6 +332,68 @@ def test_entities_that_an_export_lacks_stay(world: BenchWorld) -> None:
     )
     world.sync_entities(account)
     assert len(world.query("SELECT * FROM targets WHERE target_id = '1'")) == 1
+
+
+def test_account_that_may_only_be_viewed_is_refreshed_like_any_other(world: BenchWorld) -> None:
+    """Its profile says what it is: a vendor, whose sales count for 14 days; its entities and reports come."""
+    account = world.account("JP")
+    assert ("vendor", "A1VC38T7YXB528") == (account.account_type, account.marketplace_id)
+    assert KINDS == set(world.sync_entities(account))
+    world.load(account, date(2026, 1, 12))
+    assert world.window(account, date(2026, 1, 12)).row_count
+    [told] = world.actions("accounts-synced")
+    assert not [one for one in told["problems"] if one.startswith("JP")]
+
+
+def test_campaign_that_two_syncs_lack_is_gone(world: BenchWorld) -> None:
+    """Not by one, not by one that failed, and no longer when it comes back; its rows keep its name."""
+    account, day = world.account(), date(2026, 1, 12)
+    world.sync_entities(account)
+    world.load(account, day)
+    [gone] = world.query(
+        "SELECT campaign_id, name FROM campaigns c WHERE c.campaign_id IN (SELECT campaign_id FROM daily_target_performance) LIMIT 1"
+    )
+
+    def synced(*, fails: bool = False) -> int:
+        world.advance(hours=8)
+        if fails:
+            world.break_with("export_ends", times=1)
+            with pytest.raises(ExportFailedError):
+                world.sync_entities(account)
+        else:
+            world.sync_entities(account)
+        [count] = [one for one in counted(world) if one["kind"] == "campaigns"]
+        return int(count["gone"])
+
+    where = {"campaignId": [gone["campaign_id"]]}
+    world.break_with("rows", of="campaigns", change="vanish", share=1, where=where)
+    assert [0, 0, 1, 1] == [synced(), synced(fails=True), synced(), synced()]
+    named = "SELECT DISTINCT campaign_name FROM reports.daily_targets WHERE campaign_id = :id"
+    [shown] = world.query(named, id=gone["campaign_id"])
+    assert gone["name"] == shown["campaign_name"]
+    world.sandbox.state.rules.clear()
+    assert 0 == synced()
+
+
+def counted(world: BenchWorld) -> list[dict[str, Any]]:
+    """Return how many entities are stored and gone."""
+    with world.engine.begin() as connection:
+        return count_entities(connection)
+
+
+def test_export_that_two_syncs_store_counts_once(world: BenchWorld, tmp_path: Path) -> None:
+    """The slower one leaves it to the other: what it lacks is missing since one export, not gone."""
+    account = world.account()
+    world.sync_entities(account)
+    world.advance(hours=8)
+    world.break_with("rows", of="campaigns", change="vanish", share=1)
+    network = Overtaken(lambda: world.sync_entities(account))
+    with context_over(world, network, tmp_path) as slow, world.session("slow") as session:
+        sync_entities(slow, session, account)
+    assert network.is_over
+    assert {0} == {one["gone"] for one in counted(world)}
+    asked = world.query("SELECT kind, count(*) FROM entity_exports GROUP BY kind")
+    assert {2} == {row["count"] for row in asked}
 
 
 def test_exports_in_flight_are_taken_over_by_the_next_run(

@@ -6,6 +6,7 @@ import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import explain
+from bidbeacon_pipelines.entities.sync import ExportFailedError
 from tests.postgres.explaining import explained
 from tests.postgres.job_world import BenchWorld
 
@@ -87,6 +88,29 @@ def test_country_without_deliverable_campaigns_may_be_silent(
         world.window(account, DAY).row_count,
     )
     assert [] == world.actions("windows-unconfirmed")
+
+
+def test_silence_of_campaigns_that_are_gone_is_a_zero_day(
+    world: BenchWorld, account: Account
+) -> None:
+    """They stay enabled in the table; one export without them may be a fault of Amazon's, and a failed one says nothing."""
+    enabled = "SELECT 1 FROM campaigns WHERE state = 'ENABLED'"
+    before = len(world.query(enabled))
+    world.break_with("rows", of="campaigns", change="vanish", share=1)
+    miss_country(world, times=None)
+    states = []
+    for day, is_failed in enumerate((False, True, False)):
+        if is_failed:
+            world.break_with("export_ends", times=1)
+            with pytest.raises(ExportFailedError):
+                world.sync_entities(account)
+        else:
+            world.sync_entities(account)
+        world.load(account, DAY - timedelta(days=day))
+        states.append(world.window(account, DAY - timedelta(days=day)).status)
+        world.advance(hours=8)
+    assert ["unconfirmed", "unconfirmed", "loaded"] == states
+    assert before == len(world.query(enabled)) > 0
 
 
 def test_one_day_without_rows_is_a_zero_day(world: BenchWorld, account: Account) -> None:

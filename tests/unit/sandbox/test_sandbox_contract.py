@@ -149,6 +149,36 @@ def test_ids_are_short_unless_long_ones_are_set(start: Callable[..., Any]) -> No
         assert long_ids == (max(profile["profileId"] for profile in profiles) > 2**53)
 
 
+def test_profile_that_may_only_be_viewed_comes_with_that_access_level(caller: Any) -> None:
+    """So is the one in Japan; with it all others come as well."""
+
+    def listed(region: str, **query: str) -> int:
+        url = f"{caller.url}/{region}/v2/profiles"
+        answer = caller.http.get(url, headers=caller.headers, params=query)
+        return len(answer.json()) if answer.is_success else -answer.status_code
+
+    assert (0, 0, 1) == (
+        listed("fe"),
+        listed("fe", accessLevel="edit"),
+        listed("fe", accessLevel="view"),
+    )
+    assert listed("na") == listed("na", accessLevel="view") > 0
+    assert -400 == listed("fe", accessLevel="all")
+
+
+def test_campaign_vanishes_from_exports_with_what_belongs_to_it(caller: Any) -> None:
+    """By a rule for each kind, as long as it is in force."""
+    gone = caller.exported("campaigns")[0]["campaignId"]
+    kinds = ("campaigns", "adGroups", "ads", "targets")
+    before = {kind: len(caller.exported(kind)) for kind in kinds}
+    for kind in kinds:
+        caller.breaks("rows", of=kind, change="vanish", share=1, where={"campaignId": [gone]})
+    for kind in kinds:
+        left = caller.exported(kind)
+        assert 0 < len(left) < before[kind]
+        assert gone not in {one["campaignId"] for one in left}
+
+
 def test_optimization_is_an_object_unless_a_rule_makes_it_a_list(caller: Any) -> None:
     """So for SP campaigns; `campaignId` stands in all targets unless a rule drops it."""
     assert {dict} == {type(one["optimization"]) for one in caller.exported("campaigns")}

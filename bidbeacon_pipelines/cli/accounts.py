@@ -32,7 +32,7 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.summaries.account_list import list_accounts_json
 from bidbeacon_pipelines.summaries.account_page import schedule_json, who_json
 
-_COUNTED = ("account", "kind", "stored", "no longer sent", "set aside", "last sent (UTC)")
+_COUNTED = ("account", "kind", "stored", "gone", "set aside", "last sent (UTC)")
 
 
 def accounts_list(as_json: Json = False) -> None:
@@ -73,7 +73,7 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str | None]:
 def entities_list(
     account: OnlyAccount = None, country: CountryOption = None, as_json: Json = False
 ) -> None:
-    """Show how many entities of each kind are stored, no longer sent by Amazon, and set aside."""
+    """Show how many entities of each kind are stored, gone, and set aside."""
     with open_store().begin() as connection:
         chosen = list_chosen(connection, account, country)
         labels = {one.account_key: one.label for one in chosen}

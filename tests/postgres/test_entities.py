@@ -255,7 +255,8 @@ def test_counts_have_a_line_for_each_kind_that_was_synced(shelf: Shelf) -> None:
 def test_queries_of_the_page_run(shelf: Shelf, statement: str) -> None:
     """docs/entities.md has what people can copy, and each query finds something."""
     shelf.store("targets", TARGET)
-    shelf.store("targets", TARGET | {"targetId": "7"})
+    for _ in range(2):
+        shelf.store("targets", TARGET | {"targetId": "7"})
     budget = {"recurrenceTimePeriod": "DAILY", "budgetValue": {"monetaryBudget": {"amount": 5}}}
     shelf.store(
         "campaigns", CAMPAIGN | {"deliveryStatus": "NOT_DELIVERING", "budgetCaps": budget}, {}

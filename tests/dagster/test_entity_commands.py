@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
+from bidbeacon_pipelines.summaries.account_page import read_account
 from tests.dagster.world import World, wait_until
 from tests.rules import rule
 
@@ -134,3 +136,23 @@ def test_list_counts_each_kind_of_an_account(stocked: World) -> None:
     table = run("list", "--country", "US").stdout
     assert all(word in table for word in ("Acme Merch · US", *KINDS))
     assert "No entities" in run("list", "--country", "JP").stdout
+
+
+def test_list_and_page_count_what_is_gone(stocked: World) -> None:
+    """A campaign that two syncs in a row did not have; the table calls it gone, and its row stays."""
+    account = stocked.account()
+    sync = ("sync", "--account", account.account_key)
+    assert run(*sync).exit_code == 0
+    [gone, *_] = stocked.rows("SELECT campaign_id FROM campaigns")
+    where = {"campaignId": [gone["campaign_id"]]}
+    stocked.sandbox.state.rules.add(
+        rule("rows", of="campaigns", change="vanish", share=1, where=where)
+    )
+    for expected in (0, 1):
+        assert run(*sync).exit_code == 0
+        counts = {one["kind"]: one["gone"] for one in json.loads(run("list", "--json").stdout)}
+        assert dict.fromkeys(KINDS, 0) | {"campaigns": expected} == counts
+    assert "gone" in run("list").stdout
+    with stocked.engine.begin() as connection:
+        page = read_account(connection, get_settings(), account, now=datetime.now(UTC))
+    assert 1 == sum(one["gone"] for one in page["entities"])

@@ -77,7 +77,10 @@ async def list_accounts(call: Call) -> Response:
 
 
 async def list_profiles(call: Call) -> Response:
-    """Return the region's profiles that may be edited, or with `accessLevel=view` all; `GET /{region}/v2/profiles`."""
+    """Return the region's profiles that may be edited; `GET /{region}/v2/profiles`.
+
+    With `accessLevel=view` those that may only be viewed come as well.
+    """
     await call.admit()
     access = call.request.query_params.get("accessLevel", "edit")
     if access not in _ACCESS_LEVELS:

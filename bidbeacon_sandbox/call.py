@@ -134,7 +134,7 @@ class Call:
         return every if numbers is None else [every[number] for number in numbers]
 
     def may_edit(self, account: Account) -> bool:
-        """Return whether the call's credential may edit an ads account, rather than view it only."""
+        """Return whether the call's credential may edit an ads account, not only view it."""
         every, issued = self.sandbox.world.accounts.accounts, self._issued
         numbers = issued.credential.view_only if issued else ()
         return account not in [every[number] for number in numbers if number < len(every)]

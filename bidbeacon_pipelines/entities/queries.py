@@ -127,10 +127,10 @@ def merge_entities(
 def note_missing(
     connection: Connection, account: Account, kind: str, unread: Collection[str]
 ) -> None:
-    """Note which entities of one kind a complete export did not have, in the transaction that stored it.
+    """Note which entities of one kind a complete export did not have.
 
-    Entities that it lacks exist until a second complete export in a row lacks them. `unread` are
-    the ids of those that came and could not be stored.
+    They exist until a second complete export in a row lacks them. `unread` are the ids of those
+    that came and could not be stored. It has to be the transaction that stored the export.
     """
     of_account = "account_id = :account_id AND country_code = :country_code"
     name, key = _TABLES[kind].name, _key(kind)
@@ -150,7 +150,10 @@ def _key(kind: str) -> str:
 
 
 def name_targets(connection: Connection, account: Account) -> None:
-    """Note the target of each name: of several an existing one, then an enabled, then a paused one, then the lowest id."""
+    """Note the target of each name.
+
+    Of several an existing one goes first, then an enabled, then a paused one, then the lowest id.
+    """
     connection.execute(_NAME_TARGETS, account.identity | {"account": account.id})
 
 
@@ -250,10 +253,14 @@ def find_ad_products(connection: Connection, account_id: str) -> set[str] | None
 def find_first_deliverable_day(
     connection: Connection, account: Account, ad_products: Sequence[str]
 ) -> date | None:
-    """Return the day from which an account has had campaigns of these ad products that are enabled now and exist; None for none."""
+    """Return the day from which an account has had campaigns of these ad products; None for none.
+
+    Those count that are deliverable now.
+    """
     found: date | None = connection.execute(
         text(f"""SELECT min(coalesce(c.start_date, DATE '0001-01-01')) FROM campaigns c
-                  WHERE c.account_id = :account_id AND c.country_code = :country_code AND {IS_DELIVERABLE}
+                  WHERE c.account_id = :account_id AND c.country_code = :country_code
+                    AND {IS_DELIVERABLE}
                     AND coalesce(c.ad_product, 'SPONSORED_PRODUCTS') = ANY(:ad_products)"""),
         account.identity | {"ad_products": list(ad_products)},
     ).scalar()

@@ -198,7 +198,10 @@ class EntityProblem:
 
 @dataclass
 class EntityProblems:
-    """The entities of one kind of an account that could not be read; `set_aside_ids` is null where the id could not."""
+    """The entities of one kind of an account that could not be read.
+
+    `set_aside_ids` has an id, or None where it could not be read, for each that was not stored.
+    """
 
     set_aside_ids: list[str | None] = field(default_factory=list)
     incomplete: int = 0

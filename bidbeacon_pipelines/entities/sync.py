@@ -136,9 +136,12 @@ def sync_entities(
 def store_entities(
     connection: Connection, account: Account, kind: str, raw: Iterable[Any]
 ) -> tuple[int, EntityProblems]:
-    """Store all entities of one kind, and what could not be read of them; return how many were stored, and the problems.
+    """Store all entities of one kind, and what could not be read of them.
 
-    An entity without a readable id may be any: then nothing is noted as missing.
+    An entity without a readable id may be any: then none is noted as missing.
+
+    Returns:
+        How many were stored, and the problems.
     """
     problems = EntityProblems()
     rows = merge_entities(connection, account, kind, read_entities(kind, raw, problems))

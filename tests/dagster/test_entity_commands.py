@@ -139,7 +139,7 @@ def test_list_counts_each_kind_of_an_account(stocked: World) -> None:
 
 
 def test_list_and_page_count_what_is_gone(stocked: World) -> None:
-    """A campaign that two syncs in a row did not have; the table calls it gone, and its row stays."""
+    """A campaign that two syncs in a row did not have; its row stays."""
     account = stocked.account()
     sync = ("sync", "--account", account.account_key)
     assert run(*sync).exit_code == 0

@@ -147,7 +147,7 @@ def test_only_exports_of_its_kind_and_account_make_an_entity_gone(shelf: Shelf) 
 
 
 def test_entity_that_was_set_aside_is_not_gone(shelf: Shelf) -> None:
-    """Amazon sent it; where its id can't be read, it may be any entity, so no other one is missing either."""
+    """Amazon sent it. Where its id can't be read, it may be any: then no other one is missing."""
     shelf.store("campaigns", CAMPAIGN, OTHER)
     for unreadable in (CAMPAIGN | {"state": None}, {"state": "ENABLED"}):
         for _ in range(2):

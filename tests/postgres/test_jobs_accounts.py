@@ -335,7 +335,7 @@ def test_entities_that_an_export_lacks_stay(world: BenchWorld) -> None:
 
 
 def test_account_that_may_only_be_viewed_is_refreshed_like_any_other(world: BenchWorld) -> None:
-    """Its profile says what it is: a vendor, whose sales count for 14 days; its entities and reports come."""
+    """Its profile says that it is a vendor's; its entities and reports come."""
     account = world.account("JP")
     assert ("vendor", "A1VC38T7YXB528") == (account.account_type, account.marketplace_id)
     assert KINDS == set(world.sync_entities(account))
@@ -346,12 +346,13 @@ def test_account_that_may_only_be_viewed_is_refreshed_like_any_other(world: Benc
 
 
 def test_campaign_that_two_syncs_lack_is_gone(world: BenchWorld) -> None:
-    """Not by one, not by one that failed, and no longer when it comes back; its rows keep its name."""
+    """Not by one, nor by one that failed, nor when it comes back; its rows keep its name."""
     account, day = world.account(), date(2026, 1, 12)
     world.sync_entities(account)
     world.load(account, day)
     [gone] = world.query(
-        "SELECT campaign_id, name FROM campaigns c WHERE c.campaign_id IN (SELECT campaign_id FROM daily_target_performance) LIMIT 1"
+        """SELECT campaign_id, name FROM campaigns
+             JOIN daily_target_performance USING (campaign_id) LIMIT 1"""
     )
 
     def synced(*, fails: bool = False) -> int:
@@ -382,7 +383,7 @@ def counted(world: BenchWorld) -> list[dict[str, Any]]:
 
 
 def test_export_that_two_syncs_store_counts_once(world: BenchWorld, tmp_path: Path) -> None:
-    """The slower one leaves it to the other: what it lacks is missing since one export, not gone."""
+    """The slower one leaves it to the other: what it lacks is missing, and not gone."""
     account = world.account()
     world.sync_entities(account)
     world.advance(hours=8)

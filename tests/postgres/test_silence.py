@@ -93,7 +93,7 @@ def test_country_without_deliverable_campaigns_may_be_silent(
 def test_silence_of_campaigns_that_are_gone_is_a_zero_day(
     world: BenchWorld, account: Account
 ) -> None:
-    """They stay enabled in the table; one export without them may be a fault of Amazon's, and a failed one says nothing."""
+    """They stay enabled in the table. One export without them is not enough, nor a failed one."""
     enabled = "SELECT 1 FROM campaigns WHERE state = 'ENABLED'"
     before = len(world.query(enabled))
     world.break_with("rows", of="campaigns", change="vanish", share=1)

@@ -148,7 +148,7 @@ def test_region_that_fails_keeps_the_others(amazon: FakeAmazon, refusal: httpx.R
 def test_region_whose_second_profiles_fail_fails(
     amazon: FakeAmazon, refusal: httpx.Response
 ) -> None:
-    """Its currencies and time zones may be defaults; those of the profiles that were read are theirs."""
+    """It is not trusted, but what was read of its profiles is used."""
     amazon.plays(page(ACME), profiles(UK_PROFILE), refusal, *EMPTY * 2)
     found = list_accounts(amazon.connect(attempts=1))
     assert (["NA"], ("EU", "FE")) == (list(found.errors), found.answered_regions)
@@ -156,7 +156,7 @@ def test_region_whose_second_profiles_fail_fails(
 
 
 def test_profile_that_may_only_be_viewed_is_one(amazon: FakeAmazon) -> None:
-    """It comes with `accessLevel=view`; of one that comes twice, the one that may be edited counts."""
+    """It comes with `accessLevel=view`; of two with one id, that which may be edited counts."""
     other = UK_PROFILE | {"timezone": "Europe/Paris", "currencyCode": "EUR"}
     viewed = {"profileId": "77", "timezone": "America/Denver", "currencyCode": "USD"}
     found = listing(amazon, page(ACME), profiles(UK_PROFILE), profiles(other, viewed))

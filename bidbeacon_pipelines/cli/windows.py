@@ -38,7 +38,7 @@ from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
-from bidbeacon_pipelines.loading.restatements import list_window_loads
+from bidbeacon_pipelines.loading.restatements import find_first_kept_day, list_window_loads
 from bidbeacon_pipelines.problems.explain import Question, explain_day, explanation_json
 from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.requests.decisions import decide_days
@@ -102,24 +102,28 @@ def restatements(
     dataset: DatasetOption = "daily_targets",
     as_json: Json = False,
 ) -> None:
-    """Show how the numbers of a day changed from load to load, as Amazon restated them: its totals at T+1, T+3 and so on."""
+    """Show the totals of a day at its first load, and after each load that changed them."""
     found, of_account = get_dataset(dataset), look_up_account(account, country)
     with open_store().begin() as connection:
         loads = list_window_loads(connection, of_account, found.name, window)
+        first_kept = find_first_kept_day(connection)
     if as_json:
         named = {"account": of_account.account_key, "account_label": of_account.label}
         print_json(named | {"dataset": dataset, "window": str(window)} | _loads_json(loads))
         return
     console.print(f"{of_account.label} {dataset} {window}")
     print_loads(loads, found.columns)
-    if not loads:
+    if not loads and first_kept is not None and window < first_kept:
+        console.print(f"Restatements of days before {first_kept} are deleted.")
+    elif not loads:
         console.print("It has not been loaded yet.")
 
 
 def print_loads(loads: Sequence[Row], columns: Sequence[str]) -> None:
-    """Print a line a load, and what they changed in all; each ad product and currency by itself.
+    """Print a line for each load that changed the totals, and what they changed in all.
 
-    Of the metrics only those that are `columns` of the dataset are printed.
+    Each ad product and currency is printed by itself, with the age at which a report last confirmed
+    its totals. Of the metrics only those that are `columns` of the dataset are printed.
     """
     metrics = [name for name in _METRICS if name in columns]
     for (ad_product, currency), some in _by_product(loads).items():
@@ -133,7 +137,8 @@ def print_loads(loads: Sequence[Row], columns: Sequence[str]) -> None:
         ]
         if len(some) > 1:
             rows.append(("in all", *(_number(name, _change(some, name), "+") for name in metrics)))
-        title = f"\n{product_name(ad_product)}, {currency}; rows changed, new and gone"
+        confirmed = f"confirmed at T+{some[-1]['confirmed_age_days']}"
+        title = f"\n{product_name(ad_product)}, {currency}, {confirmed}; rows changed, new and gone"
         console.print(table_of(title, ("load", *metrics, "changed", "new", "gone"), rows))
 
 

@@ -1,6 +1,6 @@
 """The tables of the installation itself: mode, processes, unwritable folders, the sandbox's time."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import CheckConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -26,7 +26,8 @@ class Installation(PipelinesBase):
     """One row: whose data this database holds, and which programs may use it; see `database.mode` and `database.schema`.
 
     Processes of the other mode refuse the database; while `mode` is null, both may use it.
-    `oldest_program` is the revision that a program has to know at least.
+    `oldest_program` is the revision that a program has to know at least. `restatements_from` is the
+    first account-local day whose restatements are all kept; null while none were deleted.
     """
 
     __tablename__ = "installation"
@@ -34,6 +35,7 @@ class Installation(PipelinesBase):
     only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     mode: Mapped[str | None]
     oldest_program: Mapped[str]
+    restatements_from: Mapped[date | None]
 
     __table_args__ = (
         CheckConstraint("only_row", name="only_row"),

@@ -6,7 +6,6 @@ from datetime import date, datetime
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.datasets.fields import SHORT_NAMES
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 
 _METRICS = ("impressions", "clicks", "orders", "sales", "spend")
@@ -32,11 +31,14 @@ PERFORMANCE_ROWS_VIEW = performance_rows_view(ALL_DATASETS)
 """The rows of all datasets, with the metrics that nearly all of them have."""
 
 # Totals are computed backwards from the current ones, by subtracting what later loads changed.
-# Loads that changed nothing leave no restatement; the timeline, the row before and the row after a
-# change know of them. The first load changes nothing, it has no "before". A replay of
-# quarantined rows restates a load by itself (`old_data_as_of` = `new_data_as_of`), so it is part of
-# that load.
-_SHORT = " ".join(f"WHEN '{long}' THEN '{short}'" for long, short in SHORT_NAMES.items())
+# Every change names the report that it replaced, which is the newest one that confirmed the totals
+# before. A replay of quarantined rows restates a load by itself (`old_data_as_of` =
+# `new_data_as_of`), so it is part of that load. A window whose restatements are deleted has no rows
+# here, since only its current totals are known. Ad products that Amazon does not serve have none
+# either: their zeros are not measured.
+_OF_PRODUCT = """s.account_id = w.account_id AND s.country_code = w.country_code
+          AND s.dataset = w.dataset AND s.window_date = w.window_date
+          AND s.dimensions ->> 'ad_product' = p.ad_product"""
 WINDOW_RESTATEMENTS_VIEW = f"""
 CREATE OR REPLACE VIEW window_restatements AS
 SELECT w.account_id,
@@ -49,6 +51,9 @@ SELECT w.account_id,
        l.load_number,
        l.data_as_of,
        CAST(l.data_as_of AT TIME ZONE a.time_zone AS date) - w.window_date AS age_days,
+       l.confirmed_as_of,
+       CAST(l.confirmed_as_of AT TIME ZONE a.time_zone AS date) - w.window_date
+           AS confirmed_age_days,
        CASE WHEN l.load_number > 1 THEN l.impressions - l.impressions_change END AS impressions_before,
        l.impressions,
        CASE WHEN l.load_number > 1 THEN l.clicks - l.clicks_change END AS clicks_before,
@@ -71,9 +76,7 @@ SELECT w.account_id,
        SELECT o.currency_code FROM performance_rows o
         WHERE o.dataset = w.dataset AND o.account = a.id AND o.window_date = w.window_date AND o.ad_product = p.ad_product
         UNION
-       SELECT s.currency_code FROM restatements s
-        WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
-          AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product) c
+       SELECT s.currency_code FROM restatements s WHERE {_OF_PRODUCT}) c
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(o.impressions), 0) AS impressions, coalesce(sum(o.clicks), 0) AS clicks,
               coalesce(sum(o.orders), 0) AS orders, coalesce(sum(o.sales), 0) AS sales, coalesce(sum(o.spend), 0) AS spend
@@ -82,7 +85,9 @@ SELECT w.account_id,
           AND o.ad_product = p.ad_product AND o.currency_code = c.currency_code) n
  CROSS JOIN LATERAL (
        SELECT i.data_as_of,
-              row_number() OVER (ORDER BY i.data_as_of) AS load_number,
+              row_number() OVER earliest_first AS load_number,
+              greatest(i.data_as_of, lead(d.replaced_as_of, 1, w.data_as_of) OVER earliest_first)
+                  AS confirmed_as_of,
               n.impressions - coalesce(sum(d.impressions) OVER later, 0) AS impressions, coalesce(d.impressions, 0) AS impressions_change,
               n.clicks - coalesce(sum(d.clicks) OVER later, 0) AS clicks, coalesce(d.clicks, 0) AS clicks_change,
               n.orders - coalesce(sum(d.orders) OVER later, 0) AS orders, coalesce(d.orders, 0) AS orders_change,
@@ -90,21 +95,16 @@ SELECT w.account_id,
               n.spend - coalesce(sum(d.spend) OVER later, 0) AS spend, coalesce(d.spend, 0) AS spend_change,
               coalesce(d.rows_changed, 0) AS rows_changed, coalesce(d.rows_appeared, 0) AS rows_appeared,
               coalesce(d.rows_vanished, 0) AS rows_vanished
-         FROM (SELECT w.data_as_of
+         FROM (SELECT least(w.first_data_as_of, min(s.old_data_as_of))
+                 FROM restatements s WHERE {_OF_PRODUCT}
                 UNION
-               SELECT unnest(ARRAY[s.old_data_as_of, s.new_data_as_of]) FROM restatements s
-                WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
-                  AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product
-                UNION
-               SELECT coalesce(r.sent_at, r.created_at)
-                 FROM session_references t
-                 JOIN session_actions x ON x.session_id = t.session_id AND x.ord = t.ord
-                 JOIN report_requests r ON r.id = CAST(x.payload ->> 'request_id' AS bigint)
-                WHERE t.account_key = a.account_key AND t.dataset = w.dataset
-                  AND t.window_key = to_char(w.window_date, 'YYYY-MM-DD') AND t.effect = 'loaded'
-                  AND CASE p.ad_product {_SHORT} END = ANY(string_to_array(r.report, '+'))) i
+               SELECT s.new_data_as_of
+                 FROM restatements s WHERE {_OF_PRODUCT} AND s.currency_code = c.currency_code
+              ) i(data_as_of)
          LEFT JOIN (
               SELECT s.new_data_as_of,
+                     max(s.old_data_as_of) FILTER (WHERE s.old_data_as_of < s.new_data_as_of)
+                         AS replaced_as_of,
                      sum(coalesce(CAST(s.new_values ->> 'impressions' AS numeric), 0)
                        - coalesce(CAST(s.old_values ->> 'impressions' AS numeric), 0)) AS impressions,
                      sum(coalesce(CAST(s.new_values ->> 'clicks' AS numeric), 0)
@@ -119,10 +119,12 @@ SELECT w.account_id,
                      count(*) FILTER (WHERE s.change = 'appeared') AS rows_appeared,
                      count(*) FILTER (WHERE s.change = 'vanished') AS rows_vanished
                 FROM restatements s
-               WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
-                 AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product AND s.currency_code = c.currency_code
+               WHERE {_OF_PRODUCT} AND s.currency_code = c.currency_code
                GROUP BY s.new_data_as_of) d ON d.new_data_as_of = i.data_as_of
-        WINDOW later AS (ORDER BY i.data_as_of DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) l
+        WINDOW earliest_first AS (ORDER BY i.data_as_of),
+               later AS (ORDER BY i.data_as_of DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) l
+ WHERE w.not_served_since IS NULL AND p.ad_product <> ALL(w.not_served)
+   AND w.window_date >= coalesce((SELECT restatements_from FROM installation), '-infinity')
 """
 
 
@@ -135,20 +137,41 @@ _LOADS = text("""
 def list_window_loads(
     connection: Connection, account: Account, dataset: str, day: date
 ) -> list[RowMapping]:
-    """Return the loads of a window, rows of `window_restatements`: those of one ad product and currency after one another, oldest first.
+    """Return the loads of a window that changed its totals, rows of `window_restatements`.
 
-    `age_days` counts from the window's day to the account-local day on which the report was asked
-    for: n of T+n. Totals before the first load (`spend_before` and so on) are None.
+    Those of one ad product and currency come after one another, oldest first. `age_days` counts from
+    the window's day to the account-local day on which the report was requested: n of T+n. Totals
+    before the first load (`spend_before` and so on) are None.
     """
     rows = connection.execute(_LOADS, account.identity | {"dataset": dataset, "day": day})
     return list(rows.mappings())
 
 
+def find_first_kept_day(connection: Connection) -> date | None:
+    """Return the first day whose restatements are all kept; None if none were ever deleted."""
+    day: date | None = connection.execute(
+        text("SELECT restatements_from FROM installation")
+    ).scalar_one()
+    return day
+
+
+_DELETE = text("""
+    WITH deleted AS (
+        DELETE FROM restatements WHERE id = ANY (ARRAY(
+            SELECT id FROM restatements WHERE window_date < :before LIMIT :limit))
+        RETURNING window_date),
+    noted AS (
+        UPDATE installation
+           SET restatements_from =
+               greatest(restatements_from, (SELECT max(window_date) + 1 FROM deleted))
+         WHERE EXISTS (SELECT FROM deleted))
+    SELECT count(*) FROM deleted""")
+
+
 def delete_restatements(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete at most so many restatements of windows from before a day; return how many."""
-    deleted = connection.execute(
-        text("""DELETE FROM restatements WHERE id = ANY (ARRAY(
-                    SELECT id FROM restatements WHERE window_date < :before LIMIT :limit))"""),
-        {"before": before.date(), "limit": limit},
-    )
-    return deleted.rowcount
+    """Delete at most so many restatements of windows from before a day; return how many.
+
+    The days up to the last of them count as days without restatements from then on.
+    """
+    deleted = connection.execute(_DELETE, {"before": before.date(), "limit": limit})
+    return int(deleted.scalar_one())

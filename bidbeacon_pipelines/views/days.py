@@ -119,7 +119,10 @@ DAYS_VIEW = ReportView(
 
 RESTATEMENTS_VIEW = ReportView(
     name="restatements",
-    description="How the totals of a day changed from load to load. One row is one load of one ad product of a day of a dataset, in one currency.",
+    description=(
+        "How the totals of a day changed from load to load. One row is one load that changed the totals of one ad product of a day of a "
+        "dataset in one currency, or its first load. Days whose restatements are deleted have none."
+    ),
     columns=(
         *ACCOUNT_COLUMNS,
         ViewColumn("dataset", "t.dataset", "Name of the dataset, which is also that of its view."),
@@ -129,7 +132,7 @@ RESTATEMENTS_VIEW = ReportView(
         ViewColumn(
             "load_number",
             "t.load_number",
-            "1 for the first load of the day's ad product.",
+            "1 for the first load; loads that changed nothing have no number.",
             "bigint",
         ),
         ViewColumn(
@@ -143,6 +146,12 @@ RESTATEMENTS_VIEW = ReportView(
             "t.age_days",
             "How many days old the day was then, on the account's calendar.",
             "integer",
+        ),
+        ViewColumn(
+            "confirmed_as_of",
+            "t.confirmed_as_of",
+            "When the newest report that states these totals was requested.",
+            AS_OF.type,
         ),
         *chain.from_iterable(
             (

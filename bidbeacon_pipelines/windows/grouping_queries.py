@@ -59,7 +59,8 @@ _REPLACE = text(f"""
     loads AS (
         SELECT window_date,
                least(min(next_refresh_at), CASE WHEN bool_or(status = 'failed') THEN :now END) AS due_at,
-               min(data_as_of) AS data_as_of, max(last_loaded_at) AS last_loaded_at,
+               min(data_as_of) AS data_as_of, min(first_data_as_of) AS first_data_as_of,
+               max(last_loaded_at) AS last_loaded_at,
                max(last_requested_at) AS last_requested_at, max(last_request_id) AS last_request_id,
                (array_agg(loaded_by_request ORDER BY data_as_of))[1] AS loaded_by_request,
                max(load_count) AS load_count,
@@ -83,8 +84,8 @@ _REPLACE = text(f"""
           FROM old WHERE wanted_at IS NOT NULL GROUP BY window_date)
     INSERT INTO report_windows (
            account_id, country_code, dataset, report, window_date, status, next_refresh_at, expires_at,
-           data_as_of, last_loaded_at, last_requested_at, last_request_id, loaded_by_request,
-           load_count, recorded_load_count, recorded_run_id, product_totals, row_count, spend, sales,
+           data_as_of, first_data_as_of, last_loaded_at, last_requested_at, last_request_id,
+           loaded_by_request, load_count, recorded_load_count, recorded_run_id, product_totals, row_count, spend, sales,
            quarantined_count, unresolved_count, wanted_by, wanted_at, refused_alone_at, not_served_since,
            cause, cause_since, decision, decided_by, decided_at)
     SELECT :account_id, :country_code, :dataset, :report, day,
@@ -92,7 +93,8 @@ _REPLACE = text(f"""
                 WHEN e.not_served_since IS NOT NULL THEN 'not_served' ELSE 'missing' END,
            CASE WHEN k.load_count > 0 THEN k.due_at WHEN n.expires_at <= :now THEN NULL
                 WHEN e.not_served_since IS NOT NULL THEN e.due_at ELSE n.due_at END, n.expires_at,
-           k.data_as_of, k.last_loaded_at, k.last_requested_at, k.last_request_id, k.loaded_by_request,
+           k.data_as_of, k.first_data_as_of, k.last_loaded_at, k.last_requested_at,
+           k.last_request_id, k.loaded_by_request,
            coalesce(k.load_count, 0), coalesce(k.recorded_load_count, 0), k.recorded_run_id,
            coalesce(k.product_totals, '{{}}'), k.row_count, k.spend, k.sales,
            k.quarantined_count, k.unresolved_count, wanted.by, wanted.at,

@@ -32,8 +32,9 @@ class ReportWindow(PipelinesBase):
 
     `report` names the ad products of the report, which fills `dataset`: `SP+SB+SD`. `request_id` is
     the request in flight for it, `last_request_id` that one or the last before it. `data_as_of` is
-    when the loaded report was asked for: what happened later is not in it. `expires_at` is when
-    Amazon stops serving the day. `recorded_load_count` is the last load recorded in Dagster: after
+    when the loaded report was asked for: what happened later is not in it. `first_data_as_of` is
+    that instant of the first report that was loaded. `expires_at` is when Amazon stops serving the
+    day. `recorded_load_count` is the last load recorded in Dagster: after
     a killed run it is behind, and the next run records the rest. `recorded_run_id` is the run of
     the last materialization: where Dagster's last one is of another run, the load is recorded
     again. `suspicious_*` describe a suspicious report (empty, or far too small) that waits for a
@@ -64,6 +65,7 @@ class ReportWindow(PipelinesBase):
     last_requested_at: Mapped[datetime | None]
     last_loaded_at: Mapped[datetime | None]
     data_as_of: Mapped[datetime | None]
+    first_data_as_of: Mapped[datetime | None]
     load_count: Mapped[int] = mapped_column(server_default="0")
     recorded_load_count: Mapped[int] = mapped_column(server_default="0")
     recorded_run_id: Mapped[UUID | None]

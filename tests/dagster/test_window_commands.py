@@ -71,7 +71,8 @@ def load_twice(world: World, account: Account) -> None:
     world.execute("UPDATE report_requests SET sent_at = sent_at - interval '7 days'")
     world.execute("""
         UPDATE report_windows w
-           SET data_as_of = w.data_as_of - interval '7 days'
+           SET data_as_of = w.data_as_of - interval '7 days',
+               first_data_as_of = w.first_data_as_of - interval '7 days'
          WHERE w.data_as_of IS NOT NULL""")
     load(world, account)
 

@@ -191,6 +191,18 @@ def test_a_replay_restates_the_load_it_belongs_to(shelf: LoadWorld) -> None:
     assert [(None, 500), (500, 504)] == [(row["clicks_before"], row["clicks"]) for row in loads]
 
 
+def test_a_replay_of_a_load_that_changed_nothing_gives_it_a_number(shelf: LoadWorld) -> None:
+    """The load before it was confirmed by its own report only: the replayed one says otherwise."""
+    for age in (0, 1, 2):
+        shelf.load([*many_rows(99), *([odd(report_row(clicks=9))] if age == 2 else [])], age=age)
+    replay(shelf)
+    loads = shelf.query("SELECT * FROM window_restatements ORDER BY load_number")
+    assert [(1, None, 495), (2, 495, 504)] == [
+        (row["load_number"], row["clicks_before"], row["clicks"]) for row in loads
+    ]
+    assert [(1, 1), (3, 3)] == [(row["age_days"], row["confirmed_age_days"]) for row in loads]
+
+
 def test_dagster_is_told_once_more(shelf: LoadWorld) -> None:
     """A window whose counts changed counts as not recorded; one that got nothing stays as it is."""
     shelf.load([*many_rows(99), *many_rows(99, NEXT_DAY), odd(report_row())], days=[DAY, NEXT_DAY])

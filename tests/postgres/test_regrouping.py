@@ -1,10 +1,11 @@
 """A new grouping of ad products into reports: windows carry over what is known of each day and product."""
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import RowMapping
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
@@ -359,23 +360,44 @@ def test_day_in_a_request_is_regrouped_when_that_has_ended(world: BenchWorld) ->
 
 
 def test_history_of_a_day_goes_on_over_a_new_grouping(world: BenchWorld) -> None:
-    """Loads that changed nothing are in it as well."""
+    """Loads keep their numbers; a load after it that changes nothing confirms the last ones."""
     account, day = world.account(), date(2026, 1, 12)
     world.sync_entities(account)
-    for _ in range(2):
+    for days in (0, 4):
+        world.advance(days=days)
         world.load(account, day)
 
-    def history() -> list[tuple[str, int, datetime]]:
+    def history() -> list[RowMapping]:
         with world.engine.begin() as connection:
-            loads = list_window_loads(connection, account, DAILY_TARGETS.name, day)
-        return [(one["ad_product"], one["load_number"], one["data_as_of"]) for one in loads]
+            return list_window_loads(connection, account, DAILY_TARGETS.name, day)
 
     before = history()
-    assert {1, 2} == {number for _, number, _ in before}
+    assert [1, 2] == [one["load_number"] for one in before if one["ad_product"] == SP]
     set_apart(world, account)
     assert before == history()
+    world.advance(days=14)
     world.load(account, day)
-    assert {1, 2, 3} == {number for _, number, _ in history()}
+    for old, new in zip(before, history(), strict=True):
+        assert old["load_number"] == new["load_number"]
+        is_last = old["confirmed_as_of"] == before[-1]["confirmed_as_of"]
+        assert is_last == (new["confirmed_as_of"] > old["confirmed_as_of"])
+
+
+def test_history_of_a_day_goes_on_where_its_reports_are_joined(
+    shelf: LoadWorld, regroup: Regroup
+) -> None:
+    """Also where the joined window counts as never loaded, since one of its ad products was not."""
+    regroup(APART)
+    load(shelf, SP)
+    load(shelf, SP, age=1, clicks=9)
+    regroup(TOGETHER)
+    load(shelf, *ALL, age=2, clicks=11)
+    loads = shelf.query("SELECT * FROM window_restatements ORDER BY ad_product, load_number")
+    assert [(1, None, 10), (2, 10, 18), (3, 18, 22)] == [
+        (one["load_number"], one["clicks_before"], one["clicks"])
+        for one in loads
+        if one["ad_product"] == SP
+    ]
 
 
 def test_load_by_hand_that_failed_is_not_taken_for_loaded(world: BenchWorld) -> None:

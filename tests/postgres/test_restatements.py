@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 
@@ -16,11 +16,12 @@ from bidbeacon_pipelines.datasets.registry import (
     Dataset,
 )
 from bidbeacon_pipelines.loading.restatements import list_window_loads
-from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.retention import delete_old_records
+from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.dataset_truth import Question
 from tests.postgres.job_world import DATASET, BenchWorld
-from tests.postgres.load_world import DAY, LoadWorld, many_rows, report_row
+from tests.postgres.load_world import AS_OF, DAY, LoadWorld, many_rows, report_row
 
 YESTERDAY = date(2026, 1, 14)
 OFFSETS = (1, 3, 5, 7, 14)
@@ -28,14 +29,18 @@ METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 Totals = tuple[Decimal, ...]
 
 
-def in_all(loads: Sequence[RowMapping]) -> list[Totals]:
-    """Return the totals of all ad products after each load; they were asked for together."""
-    by_load = groupby(sorted(loads, key=_number), key=_number)
-    return [tuple(map(sum, zip(*map(totals, group), strict=True))) for _, group in by_load]
+def totals_at(loads: Sequence[RowMapping], at: datetime) -> Totals:
+    """Return the totals of all ad products as of an instant: those of the newest load of each."""
+    newest = {load["ad_product"]: load for load in loads if load["data_as_of"] <= at}
+    return tuple(map(sum, zip(*map(totals, newest.values()), strict=True)))
 
 
-def _number(load: RowMapping) -> int:
-    return int(load["load_number"])
+def by_product(loads: Sequence[RowMapping]) -> dict[str, list[RowMapping]]:
+    """Return the loads of each ad product, which are numbered without holes."""
+    found = {of: list(some) for of, some in groupby(loads, key=lambda load: load["ad_product"])}
+    for some in found.values():
+        assert [*range(1, len(some) + 1)] == [load["load_number"] for load in some]
+    return found
 
 
 def true_totals(world: BenchWorld, day: date, at: datetime) -> Totals:
@@ -73,7 +78,7 @@ def loads_of(
 
 
 def test_totals_at_each_age_are_the_truth_of_that_age(world: BenchWorld) -> None:
-    """A day loaded at T+1, 3, 5, 7 and 14 told at T+14: each load's totals are what Amazon said then, to the last decimal."""
+    """A day loaded at T+1, 3, 5, 7 and 14 told at T+14: its totals at each age are what Amazon said then, to the last decimal."""
     account = world.account()
     world.sync_entities(account)
     asked: dict[int, datetime] = {}
@@ -82,16 +87,17 @@ def test_totals_at_each_age_are_the_truth_of_that_age(world: BenchWorld) -> None
         world.load(account, YESTERDAY)
         world.sandbox.state.clock.set(asked[1] + timedelta(days=_next(offset) - 1))
     every = loads_of(world, YESTERDAY)
-    assert [true_totals(world, YESTERDAY, at) for at in asked.values()] == in_all(every)
-    for product in AD_PRODUCTS:
-        loads = [load for load in every if load["ad_product"] == product]
-        assert list(OFFSETS) == [load["age_days"] for load in loads]
-        assert list(asked.values()) == [load["data_as_of"] for load in loads]
-        assert [None, *map(totals, loads[:-1])] == [
-            None if load["load_number"] == 1 else totals_before(load) for load in loads
-        ]
-        assert loads[0]["spend"] != loads[-1]["spend"]
-        assert sum(load["rows_changed"] for load in loads) > 0
+    for at in asked.values():
+        assert true_totals(world, YESTERDAY, at) == totals_at(every, at)
+    for loads in by_product(every).values():
+        assert (None,) * 5 == totals_before(loads[0])
+        assert [*map(totals, loads[:-1])] == [*map(totals_before, loads[1:])]
+        assert set(OFFSETS) >= {load["age_days"] for load in loads}
+        for at in asked.values():
+            assert 1 == sum(load["data_as_of"] <= at <= load["confirmed_as_of"] for load in loads)
+    loads = by_product(every)["SPONSORED_PRODUCTS"]
+    assert loads[0]["spend"] != loads[-1]["spend"]
+    assert sum(load["rows_changed"] for load in loads) > 0
 
 
 def test_products_of_several_reports_are_told_each_as_of_its_own(world: BenchWorld) -> None:
@@ -103,20 +109,17 @@ def test_products_of_several_reports_are_told_each_as_of_its_own(world: BenchWor
         world.load(account, YESTERDAY, dataset=dataset)
         world.advance(days=6)
     loads = loads_of(world, YESTERDAY, dataset)
-    assert [(product, number) for product in sorted(AD_PRODUCTS) for number in (1, 2)] == [
-        (load["ad_product"], load["load_number"]) for load in loads
-    ]
+    assert sorted(AD_PRODUCTS) == list(by_product(loads))
     assert len(loads) == len({load["data_as_of"] for load in loads})
     for load in loads:
-        true = question.true(load["data_as_of"])
-        assert load["sales"] == question.total(true, "sales", load["ad_product"])
-        assert load["orders"] == question.total(true, "orders", load["ad_product"])
-    assert {(0, 0)} == {
-        (one["rows_changed"], one["rows_appeared"]) for one in loads if one["load_number"] == 1
-    }
-    assert any(
-        one["rows_changed"] + one["rows_appeared"] for one in loads if one["load_number"] == 2
-    )
+        for as_of in (load["data_as_of"], load["confirmed_as_of"]):
+            true = question.true(as_of)
+            assert load["sales"] == question.total(true, "sales", load["ad_product"])
+            assert load["orders"] == question.total(true, "orders", load["ad_product"])
+    for load in loads:
+        changed = load["rows_changed"] + load["rows_appeared"] + load["rows_vanished"]
+        assert (load["load_number"] == 1) == (changed == 0)
+    assert {1, 2} == {load["load_number"] for load in loads}
 
 
 def test_hours_at_each_age_are_the_truth_of_that_age(world: BenchWorld) -> None:
@@ -149,18 +152,16 @@ def _next(offset: int) -> int:
 
 
 def test_rows_that_changed_appeared_and_vanished_are_counted_by_load(shelf: LoadWorld) -> None:
-    """One of each at the second load, none at the first and at the third; the third is known though it changed nothing."""
+    """One of each at the second load, none at the first; the third load changed nothing and is no row."""
     later = [report_row(clicks=9), report_row() | {"campaign.id": 73}]
     shelf.load([report_row(), report_row() | {"campaign.id": 71}])
     shelf.load(later, age=2)
     shelf.load(later, age=4)
     loads = loads_of(shelf, DAY)
-    assert [(0, 0, 0), (1, 1, 1), (0, 0, 0)] == [
+    assert [(0, 0, 0), (1, 1, 1)] == [
         (load["rows_changed"], load["rows_appeared"], load["rows_vanished"]) for load in loads
     ]
-    assert [(None, 10), (10, 14), (14, 14)] == [
-        (load["clicks_before"], load["clicks"]) for load in loads
-    ]
+    assert [(None, 10), (10, 14)] == [(load["clicks_before"], load["clicks"]) for load in loads]
 
 
 def test_rows_that_appear_in_a_day_that_was_reported_empty_are_restated(shelf: LoadWorld) -> None:
@@ -171,36 +172,93 @@ def test_rows_that_appear_in_a_day_that_was_reported_empty_are_restated(shelf: L
     assert [0, 3] == [load["rows_appeared"] for load in loads_of(shelf, DAY)]
 
 
-def test_a_load_that_changed_nothing_in_between_is_known_from_the_timeline(
-    world: BenchWorld,
-) -> None:
-    """Three loads of one moment of the sandbox: two of them left nothing but their actions."""
+def told(loads: Sequence[RowMapping]) -> list[tuple[int, int, int, int]]:
+    """Return number, age, age at the last confirmation, and clicks of each load."""
+    names = ("load_number", "age_days", "confirmed_age_days", "clicks")
+    return [tuple(load[name] for name in names) for load in loads]
+
+
+def test_loads_that_changed_nothing_confirm_the_one_before(shelf: LoadWorld) -> None:
+    """They have no number; each load says up to when a report stated its totals."""
+    shelf.load([report_row()])
+    assert told(loads_of(shelf, DAY)) == [(1, 1, 1, 5)]
+    shelf.load([report_row()], age=2)
+    assert told(loads_of(shelf, DAY)) == [(1, 1, 3, 5)]
+    shelf.load([report_row(clicks=9)], age=4)
+    assert told(loads_of(shelf, DAY)) == [(1, 1, 3, 5), (2, 5, 5, 9)]
+    shelf.load([report_row(clicks=9)], age=6)
+    assert told(loads_of(shelf, DAY)) == [(1, 1, 3, 5), (2, 5, 7, 9)]
+    shelf.load([report_row(clicks=5)], age=13)
+    assert told(loads_of(shelf, DAY)) == [(1, 1, 3, 5), (2, 5, 7, 9), (3, 14, 14, 5)]
+
+
+@pytest.mark.parametrize("dataset", [DATASET, DAILY_PURCHASED_PRODUCTS])
+def test_loads_outlive_their_sessions(world: BenchWorld, dataset: Dataset) -> None:
+    """A day loaded three times, the last time without a change, has the same loads once no session is left."""
     account = world.account()
-    for _ in range(3):
-        world.load(account, YESTERDAY)
-    loads = loads_of(world, YESTERDAY)
-    assert [1, 2, 3] * 3 == [load["load_number"] for load in loads]
-    assert [0] * 9 == [
-        load["rows_changed"] + load["rows_appeared"] + load["rows_vanished"] for load in loads
-    ]
-    assert len(set(in_all(loads))) == 1
+    world.sync_entities(account)
+    for days in (0, 6, 0):
+        world.advance(days=days)
+        world.load(account, YESTERDAY, dataset=dataset)
+    loads = loads_of(world, YESTERDAY, dataset)
+    last = by_product(loads)["SPONSORED_PRODUCTS"][-1]
+    assert 2 == last["load_number"]
+    assert last["confirmed_as_of"] > last["data_as_of"]
+    with world.session("delete-old-records") as session:
+        later = datetime.now(UTC) + timedelta(days=91)
+        settings = Settings(restatement_days=3_650)
+        assert delete_old_records(world.engine, session, settings, later)["sessions"] > 0
+    [left] = world.query("SELECT DISTINCT session_id FROM session_actions")
+    assert left["session_id"] == session.session_id
+    assert loads == loads_of(world, YESTERDAY, dataset)
 
 
 def test_amounts_of_two_currencies_are_never_added(shelf: LoadWorld) -> None:
-    """Each currency has its own totals, the account's also where it has no row."""
+    """Each currency has its own totals and numbers; the account's has a first load without any row."""
     euros = {"budgetCurrency.value": "EUR"}
     shelf.load([report_row() | euros])
     shelf.load([report_row(totalCost=Decimal("2.5")) | euros], age=1)
+    shelf.load([report_row(totalCost=Decimal("2.5")) | euros, report_row()], age=2)
     told = {
-        (load["currency_code"], load["load_number"]): (load["spend_before"], load["spend"])
+        (load["currency_code"], load["load_number"]): (
+            load["spend_before"],
+            load["spend"],
+            load["confirmed_as_of"] - AS_OF,
+        )
         for load in loads_of(shelf, DAY)
     }
     assert told == {
-        ("EUR", 1): (None, Decimal("1.234567")),
-        ("EUR", 2): (Decimal("1.234567"), Decimal("2.5")),
-        ("USD", 1): (None, 0),
-        ("USD", 2): (0, 0),
+        ("EUR", 1): (None, Decimal("1.234567"), timedelta(0)),
+        ("EUR", 2): (Decimal("1.234567"), Decimal("2.5"), timedelta(days=2)),
+        ("USD", 1): (None, 0, timedelta(days=1)),
+        ("USD", 2): (0, Decimal("1.234567"), timedelta(days=2)),
     }
+
+
+def test_days_whose_restatements_are_deleted_have_no_loads(shelf: LoadWorld) -> None:
+    """Their totals before are unknown, and the current ones are not those of a first load; days after them are as before."""
+    for clicks in (5, 9):
+        for day in (DAY, DAY + timedelta(days=1)):
+            rows = [report_row(day=day, clicks=clicks)]
+            shelf.load(rows, days=[day], age=clicks)
+    kept = loads_of(shelf, DAY + timedelta(days=1))
+    assert [1, 2] == [load["load_number"] for load in kept]
+    with with_job_session("delete", store=SessionStore(shelf.engine)) as session:
+        now = AS_OF + timedelta(days=89)  # the second day is 90 days ago
+        counts = delete_old_records(shelf.engine, session, Settings(restatement_days=90), now)
+    assert counts["restatements"] == 1
+    assert loads_of(shelf, DAY) == []
+    assert kept == loads_of(shelf, DAY + timedelta(days=1))
+
+
+def test_ad_products_that_are_not_served_have_no_loads(shelf: LoadWorld) -> None:
+    """Their zeros are not measured: neither a product's of a loaded day, nor those of a day that is not served."""
+    shelf.load([report_row()], ad_products=AD_PRODUCTS)
+    assert set(AD_PRODUCTS) == {load["ad_product"] for load in loads_of(shelf, DAY)}
+    shelf.execute("UPDATE report_windows SET not_served = '{SPONSORED_DISPLAY}'")
+    assert set(AD_PRODUCTS[:2]) == {load["ad_product"] for load in loads_of(shelf, DAY)}
+    shelf.execute("UPDATE report_windows SET status = 'not_served', not_served_since = now()")
+    assert loads_of(shelf, DAY) == []
 
 
 def test_a_day_that_was_never_loaded_has_no_loads(shelf: LoadWorld) -> None:
@@ -212,12 +270,12 @@ def test_a_day_that_was_never_loaded_has_no_loads(shelf: LoadWorld) -> None:
 @pytest.mark.parametrize("account", ["country_code = 'US'", "account_key = 'US.one'"])
 def test_one_window_is_read_without_reading_the_others(shelf: LoadWorld, account: str) -> None:
     """The conditions on account, dataset and day reach the tables: no plan node reads all restatements."""
-    with with_job_session("test", store=SessionStore(shelf.engine)):
-        shelf.load(many_rows(3))
+    shelf.load(many_rows(3))
     plan = shelf.query(f"""EXPLAIN SELECT * FROM window_restatements
         WHERE {account} AND dataset = 'daily_targets' AND window_date = '{DAY}'""")
     told = "\n".join(row["QUERY PLAN"] for row in plan)
     assert "Seq Scan on restatements" not in told
+    assert "session_" not in told
     assert "ix_restatements_window" in told
 
 

@@ -14,6 +14,7 @@ from bidbeacon_pipelines.datasets.partitions import drop_old_partitions, ensure_
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.upkeep import delete_old_records as delete_old_records_job
+from bidbeacon_pipelines.loading.restatements import find_first_kept_day
 from bidbeacon_pipelines.retention import delete_old_records
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions import SessionStore, with_job_session
@@ -192,6 +193,9 @@ def test_restatements_of_windows_that_are_long_over_are_deleted(
     add_restatements(engine, *[today - timedelta(days=101)] * 3, today - timedelta(days=100), today)
     assert {"restatements": 3} == delete(engine, Settings(restatement_days=100))
     assert count(engine, "restatements") == 2
+    with engine.begin() as connection:
+        assert today - timedelta(days=100) == find_first_kept_day(connection)
+    assert {} == delete(engine, Settings(restatement_days=100))
 
 
 def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:

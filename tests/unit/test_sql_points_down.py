@@ -9,7 +9,6 @@ PIPELINES = PROJECT_ROOT / "bidbeacon_pipelines"
 UP = {
     ("loading.load_queries", "report_requests"),
     ("loading.quarantine_queries", "report_requests"),
-    ("loading.restatements", "report_requests"),
     ("windows.queries", "report_requests"),
     ("windows.queries", "restatements"),
     ("windows.states", "report_requests"),

@@ -18,7 +18,7 @@ def load(age_days: int, number: int) -> dict[str, Any]:
     one: dict[str, Any] = dict.fromkeys(
         ("impressions", "clicks", "orders", "sales", "spend"), Decimal(1)
     )
-    one |= {"load_number": number, "age_days": age_days}
+    one |= {"load_number": number, "age_days": age_days, "confirmed_age_days": age_days + 2}
     one |= dict.fromkeys(("rows_changed", "rows_appeared", "rows_vanished"), 0)
     return one | {"ad_product": "SPONSORED_PRODUCTS", "currency_code": "USD"}
 
@@ -31,6 +31,7 @@ def test_a_load_is_a_line_with_its_number_and_age(capsys: pytest.CaptureFixture[
     assert ["3:", "T+5", "1.00", "1.00", "1", "1", "1", "0", "0", "0"] in map(
         str.split, shown.splitlines()
     )
+    assert "confirmed at T+7;" in shown
     assert ["in", "all", "+0.00", "+0.00", "+0", "+0", "+0"] in map(str.split, shown.splitlines())
 
 

@@ -93,12 +93,12 @@ def test_restatements_has_a_line_a_load_and_the_change(stocked: World) -> None:
     assert {"SPONSORED_BRANDS", "SPONSORED_DISPLAY", "SPONSORED_PRODUCTS"} == told["change"].keys()
     first, last = [load for load in told["loads"] if load["ad_product"] == "SPONSORED_PRODUCTS"]
     assert 7 == last["age_days"] - first["age_days"]
-    newest = [Decimal(load["sales"]) for load in told["loads"] if load["load_number"] == 2]
-    assert sum(newest) == stocked.loaded_sums(account, day).sales
+    newest = {load["ad_product"]: Decimal(load["sales"]) for load in told["loads"]}
+    assert sum(newest.values()) == stocked.loaded_sums(account, day).sales
     changed = Decimal(told["change"]["SPONSORED_PRODUCTS"]["USD"]["sales"])
     assert changed == Decimal(last["sales"]) - Decimal(first["sales"]) != 0
     result = run(*asked)
-    assert "Sponsored Products, USD" in result.stdout
+    assert f"Sponsored Products, USD, confirmed at T+{last['age_days']};" in flat(result)
     assert f"2: T+{last['age_days']} {Decimal(last['spend']):,.2f} " in flat(result)
     assert f" {changed:+,.2f} " in flat(result)
     assert [] == [line for line in result.stdout.splitlines() if len(line) > 80]

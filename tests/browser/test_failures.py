@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS
+from bidbeacon_pipelines.problems import alerts
 from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.problems.checks import check_dataset
 from bidbeacon_pipelines.problems.home import read_home
@@ -35,6 +37,7 @@ ALL_TOLD_AFTER = timedelta(minutes=66)
 """What usually passes by itself is told when it has not."""
 SETTLED_AFTER = timedelta(hours=2, minutes=1)
 A_DAY_LATER = timedelta(hours=25)
+VANISHED = rule("rows", change="vanish", share=1)
 
 Play = Callable[[LoneFaultWorld], object]
 
@@ -214,6 +217,65 @@ def stop_everything(world: LoneFaultWorld) -> None:
     world.execute("DELETE FROM session_leases")
 
 
+def lose_rows_of_final_day(world: LoneFaultWorld) -> None:
+    """Load the day for the last time, and then, by hand, a report without any of its rows."""
+    world.pass_time()
+    world.execute("UPDATE report_windows SET next_refresh_at = NULL WHERE load_count > 0")
+    world.strike([VANISHED])
+    world.wait_until_due()
+    world.pass_time()
+
+
+def lose_rows_of_young_day(world: LoneFaultWorld) -> None:
+    """Load two reports in a row that have no rows of a day which had some."""
+    world.pass_time()
+    world.strike([VANISHED])
+    world.wait_until_due()
+    world.pass_time()
+
+
+def acknowledge(world: LoneFaultWorld) -> None:
+    """Acknowledge what Home shows first."""
+    now, key = world.context.now(), str(read_findings(world)[0]["key"])
+    with world.engine.begin() as connection:
+        alerts.acknowledge(
+            connection, world.office.settings, now, key, by="maria", note="The shop was closed"
+        )
+
+
+def run_with_wrong_clock(world: LoneFaultWorld) -> None:
+    """Let a worker run on a host whose clock is two minutes ahead of the database's."""
+    world.pass_time()
+    world.execute(
+        """INSERT INTO processes (kind, host, pid, version, started_at, seen_at, clock_ahead_by)
+           VALUES ('worker', 'worker-1', 1, '1', now(), now(), interval '2 minutes')"""
+    )
+
+
+def stop_worker(world: LoneFaultWorld) -> None:
+    """Stop the worker of that host."""
+    world.execute("DELETE FROM processes")
+
+
+def fill_disk(world: LoneFaultWorld) -> None:
+    """Let a host be unable to write downloads, while a report waits to be loaded; it is called worker-1."""
+    folder = world.context.downloads
+    rmtree(folder, ignore_errors=True)
+    folder.write_text("")
+    work_for(world, minutes=5, every=timedelta(minutes=1))
+    folder.unlink()
+    world.execute(
+        """UPDATE unwritable_folders SET host = 'worker-1', folder = '/scratch/downloads',
+                  retry_at = retry_at + interval '1 hour'"""
+    )
+
+
+def make_room(world: LoneFaultWorld) -> None:
+    """Let the host load the report."""
+    world.execute("DELETE FROM unwritable_folders")
+    go_on(world)
+
+
 def load(world: LoneFaultWorld) -> None:
     """Load the day, when it is due again."""
     world.mend()
@@ -287,6 +349,8 @@ FAILURES: Mapping[str, Failure] = {
     "a country has gone silent": Failure(
         report("empty_report: twice, nothing was there before"), wait_a_day
     ),
+    "a report has no rows of a final day": Failure(lose_rows_of_final_day, load),
+    "two reports have no rows of a day that had some": Failure(lose_rows_of_young_day, acknowledge),
     "a report takes longer than usual": Failure(keep_pending(hours=1), go_on, goes_on=True),
     "Amazon works on a report for hours": Failure(keep_pending(hours=8), go_on, goes_on=True),
     "a day is not asked for": Failure(leave_due, go_on),
@@ -306,6 +370,8 @@ FAILURES: Mapping[str, Failure] = {
     ),
     "a run is killed": Failure(crash, run_again),
     "nothing happens at all": Failure(stop_everything, run_now),
+    "a host cannot write downloads": Failure(fill_disk, make_room),
+    "the clock of a host is wrong": Failure(run_with_wrong_clock, stop_worker),
 }
 
 

@@ -27,6 +27,7 @@ from bidbeacon_sandbox.reports import Report
 from bidbeacon_sandbox.rules import (
     Accepted429,
     Duplicate,
+    History,
     OneAtATime,
     Parts,
     Refuse,
@@ -57,11 +58,13 @@ async def create_report(call: Call) -> Response:
     checks = call.strikes(Refuse, lambda rule: rule.changes_checks)
     request = checked(request, checks)
     account = _own_account(call, account)
-    check_period(request, account.first_day(call.now), checks)
+    histories = tuple(call.strikes(History))
+    check_period(request, account.first_day(call.now), checks, histories)
     _refuse_by_rule(call, request)
     _check_room(call, account, request)
     rules = (
         *checks,
+        *histories,
         *call.strikes(ReportEnds),
         *call.strikes(Rows, lambda rule: rule.of == "reports"),
         *call.strikes(Parts, lambda rule: rule.missing is None),

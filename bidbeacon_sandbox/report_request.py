@@ -17,14 +17,14 @@ from bidbeacon_sandbox.fields import (
     excluded,
     unknown_field,
 )
-from bidbeacon_sandbox.rules import Refuse
+from bidbeacon_sandbox.rules import History, Refuse
 
 COUNTRY_FIELDS = ("campaign.country", "campaignCountry.value")
 _FILTER_FIELDS = ("adProduct.value", "campaign.id", *COUNTRY_FIELDS)
 _FILTER_PRODUCTS = (*AD_PRODUCTS, "SPONSORED_TELEVISION", "AMAZON_DSP")
 _MOST_FILTERS, _MOST_VALUES, _MOST_FIELDS = 10, 2000, 1000
 LONGEST_DAYS = {"daily": 120, "hourly": 14}
-DAILY_MONTHS_BACK = 24
+DAILY_MONTHS_BACK = 15
 HOURLY_DAYS_BACK = 14
 
 
@@ -186,7 +186,12 @@ def read_report_id(body: Any) -> str:
     raise RequestError("400000", "400000: expected one report id")
 
 
-def check_period(request: ReportRequest, today: date, rules: Sequence[Refuse] = ()) -> None:
+def check_period(
+    request: ReportRequest,
+    today: date,
+    rules: Sequence[Refuse] = (),
+    histories: Sequence[History] = (),
+) -> None:
     """Refuse a period that ends before it starts, is too long, or begins before the history of each ad product asked for.
 
     `today` is the account's own date.
@@ -197,27 +202,24 @@ def check_period(request: ReportRequest, today: date, rules: Sequence[Refuse] = 
     if request.days > LONGEST_DAYS[grain]:
         text = f"Period of {request.days} days is too long: at most {LONGEST_DAYS[grain]} days for {grain} reports"
         raise RequestError("400000", text)
-    first = min(
-        first_day_of(product, today, rules, hourly=request.is_hourly)
-        for product in request.products or AD_PRODUCTS
-    )
+    products = request.products or AD_PRODUCTS
+    first = min(first_day_of(one, today, histories, hourly=request.is_hourly) for one in products)
+    is_empty = any(rule.empty and any(map(rule.covers, products)) for rule in histories)
     by_rule = [rule for rule in rules if rule.reason == "too_old"]
-    if request.start < first or by_rule:
+    if (request.start < first and not is_empty) or by_rule:
         text = f"startDate is too old: {grain} reports are available from {first.isoformat()} on"
         raise RequestError("400000", text)
 
 
 def first_day_of(
-    product: AdProduct, today: date, rules: Sequence[Refuse] = (), *, hourly: bool
+    product: AdProduct, today: date, histories: Sequence[History] = (), *, hourly: bool
 ) -> date:
-    """Return the oldest day of an ad product: 14 days back hourly, 24 months back daily, later where a rule says so."""
+    """Return the oldest day of an ad product: 14 days back hourly, 15 months back daily, or as rules say."""
+    days = [rule.days for rule in histories if rule.covers(product)]
     if hourly:
-        first = today - timedelta(days=HOURLY_DAYS_BACK)
-    else:
-        year, month = divmod(today.year * 12 + today.month - 1 - DAILY_MONTHS_BACK, 12)
-        last = calendar.monthrange(year, month + 1)[1]
-        first = date(year, month + 1, min(today.day, last))
-    for rule in rules:
-        if rule.history_days is not None and product in (rule.products or AD_PRODUCTS):
-            first = max(first, today - timedelta(days=rule.history_days))
-    return first
+        days.append(HOURLY_DAYS_BACK)
+    if days:
+        return today - timedelta(days=min(days))
+    year, month = divmod(today.year * 12 + today.month - 1 - DAILY_MONTHS_BACK, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(today.day, last))

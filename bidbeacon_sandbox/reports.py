@@ -18,7 +18,7 @@ from bidbeacon_sandbox.report_request import (
 )
 from bidbeacon_sandbox.row_changes import with_more_rows, with_rules
 from bidbeacon_sandbox.rows import RowWriter
-from bidbeacon_sandbox.rules import Limits, Parts, Refuse, ReportEnd, ReportEnds, RowChange, Rows
+from bidbeacon_sandbox.rules import History, Limits, Parts, ReportEnd, ReportEnds, RowChange, Rows
 from bidbeacon_sandbox.seeded import seed_number, unit_interval
 from bidbeacon_sandbox.store import Store
 from bidbeacon_sandbox.traffic import age_of
@@ -129,11 +129,11 @@ def _ready_at(now: datetime, seconds: float, rules: tuple[Limits, ...]) -> datet
 
 def _account_rows(world: World, account: Account, report: Report) -> Iterator[str]:
     request, now = report.request, report.created_at
-    today, limits = account.first_day(now), report.rules_of(Refuse)
+    today, histories = account.first_day(now), report.rules_of(History)
     writers = [
         (
             catalog,
-            first_day_of(catalog.product, today, limits, hourly=request.is_hourly),
+            first_day_of(catalog.product, today, histories, hourly=request.is_hourly),
             RowWriter(catalog, request.fields, _passing_campaigns(catalog, report)),
         )
         for catalog in _catalogs(world, account, report)

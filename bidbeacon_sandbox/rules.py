@@ -155,9 +155,7 @@ class Token(Limits):
 class Refuse(Limits):
     """Refuses a call about an account for a reason, or with any code; or changes how and what is refused.
 
-    `fields` are refused together (`400004`) or, if it is one, as unknown (`400005`). `history_days` is
-    how far back `products` are served: an older day is refused if only they are asked for, and is
-    missing otherwise.
+    `fields` are refused together (`400004`) or, if it is one, as unknown (`400005`).
     """
 
     rule: Literal["refuse"]
@@ -167,8 +165,6 @@ class Refuse(Limits):
     message: str | None = None
     days: int = Field(60, ge=0)  # The most that are not too large.
     fields: tuple[FieldName, ...] = ()
-    history_days: Count | None = None
-    products: tuple[AdProduct, ...] = ()
     ignore_unknown: bool = False  # Unknown fields are left out instead of refused.
     as_207: bool = False  # Reports are refused by a 207 with the reason in it.
 
@@ -176,7 +172,25 @@ class Refuse(Limits):
     def changes_checks(self) -> bool:
         """Whether it changes what is refused because of fields, filter or period."""
         by_reason = self.reason in {"old_names", "mixed_products", "too_old"}
-        return by_reason or bool(self.fields or self.history_days or self.ignore_unknown)
+        return by_reason or bool(self.fields or self.ignore_unknown)
+
+
+class History(Limits):
+    """How many days back reports reach, instead of 15 months; of hours at most 14. The shortest rule counts.
+
+    A report that begins earlier is refused if all of its ad products are among `products`; otherwise
+    it has no rows of theirs for older days. With `empty` it is never refused.
+    """
+
+    rule: Literal["history"]
+    calls = _CREATE_REPORT
+    days: Count
+    products: tuple[AdProduct, ...] = ()  # Absent: all.
+    empty: bool = False
+
+    def covers(self, product: AdProduct) -> bool:
+        """Return whether it is about an ad product."""
+        return not self.products or product in self.products
 
 
 class ReportEnds(Limits):
@@ -301,6 +315,7 @@ AnyRule = Annotated[
     | Cut
     | Token
     | Refuse
+    | History
     | ReportEnds
     | Rows
     | Parts

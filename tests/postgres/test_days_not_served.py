@@ -95,7 +95,7 @@ def creates(world: BenchWorld) -> int:
 
 def history(days: int) -> dict[str, object]:
     """Return the sandbox's settings for Brands that are served for so many days."""
-    served = {"rule": "refuse", "history_days": days, "products": ["SPONSORED_BRANDS"]}
+    served = {"rule": "history", "days": days, "products": ["SPONSORED_BRANDS"]}
     return {"rows_per_day": 12, "rules": [served]}
 
 
@@ -248,7 +248,7 @@ def test_a_day_ends_alone_where_an_older_one_was_loaded(world: BenchWorld) -> No
     account = prepare(world, 100, 91)
     load_all_that_is_due(world, account)
     make_due(world, 90, 51)
-    world.break_with("refuse", history_days=69, products=("SPONSORED_BRANDS",))
+    world.break_with("history", days=69, products=("SPONSORED_BRANDS",))
     load_all_that_is_due(world, account)
     pass_days(world, account, 1)
     assert ([70], list(range(71, 91))) == (ages(world, "not_served"), ages(world, "failed"))

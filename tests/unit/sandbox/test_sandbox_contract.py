@@ -244,8 +244,8 @@ def test_hours_of_brands_and_display_are_those_of_campaigns(caller: Any) -> None
 @pytest.mark.parametrize(
     ("days_ago", "days", "hourly", "status"),
     [
-        (730, 1, False, 207),
-        (732, 1, False, 400),
+        (457, 1, False, 207),
+        (458, 1, False, 400),
         (130, 120, False, 207),
         (130, 121, False, 400),
         (14, 1, True, 207),
@@ -256,7 +256,7 @@ def test_hours_of_brands_and_display_are_those_of_campaigns(caller: Any) -> None
 def test_history_and_longest_period(
     caller: Any, days_ago: int, days: int, status: int, *, hourly: bool
 ) -> None:
-    """24 months and 120 days, 14 days for hours; older and longer is a 400."""
+    """15 months and 120 days, 14 days for hours; older and longer is a 400."""
     start = date(2026, 1, 15) - timedelta(days=days_ago)
     fields = [*BASIC, "hour.value"] if hourly else BASIC
     answer = caller.create(fields=fields, start=start, end=start + timedelta(days=days - 1))

@@ -11,6 +11,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sandbox.rulebook import RuleError, read_rules
 from bidbeacon_sandbox.rules import KINDS
 from tests.rules import IDS, OTHER_SPELLINGS
+from tests.unit.sandbox.test_sandbox_contract import BASIC
 
 
 def test_the_docs_have_each_kind() -> None:
@@ -36,7 +37,10 @@ def test_the_docs_have_each_kind() -> None:
         ({"rule": "duplicate", "call": "get_export"}, "expected one of the calls create_report"),
         ({"rule": "rows", "dataset": "target_dayly"}, "The nearest is target_daily;"),
         ({"rule": "slow", "country": "UK"}, "there is no such country. There are: BR, "),
-        ({"rule": "refuse", "products": ["SPONSORED_BRAND"]}, "The nearest is SPONSORED_BRANDS."),
+        (
+            {"rule": "history", "days": 9, "products": ["SPONSORED_BRAND"]},
+            "The nearest is SPONSORED_BRANDS.",
+        ),
         ({"rule": "refuse", "fields": ["metric.click"]}, "The nearest is metric.clicks;"),
         (
             {"rule": "slow", "probability": 2},
@@ -201,8 +205,6 @@ def test_token(caller: Any) -> None:
         ({"fields": ["metric.clicks"]}, 400, "400005"),
         ({"fields": ["metric.clicks", "ad.id"]}, 400, "400004"),
         ({"fields": ["metric.clicks", "hour.value"]}, 207, None),
-        ({"history_days": 3}, 400, "400000"),
-        ({"history_days": 3, "products": ["SPONSORED_BRANDS"]}, 207, None),
     ],
     ids=str,
 )
@@ -220,6 +222,61 @@ def test_refuse(
         assert code == errors[0]["errors"][0]["code"]
     else:
         assert (status, code) == (answer.status_code, answer.json().get("code"))
+
+
+BRANDS = ("SPONSORED_BRANDS",)
+
+
+@pytest.mark.parametrize(
+    ("limits", "status"),
+    [
+        ({"days": 4}, 400),
+        ({"days": 5}, 207),
+        ({"days": 4, "empty": True}, 207),
+        ({"days": 4, "products": BRANDS}, 207),
+        ({"days": 4, "dataset": "campaign_hourly"}, 207),
+        ({"days": 4, "region": "EU"}, 207),
+        ({"days": 4, "region": "NA"}, 400),
+    ],
+    ids=str,
+)
+def test_history_is_refused(caller: Any, limits: dict[str, Any], status: int) -> None:
+    """Of a region, a report and its ad products; a report of 10 January is of five days ago."""
+    caller.breaks("history", **limits)
+    assert status == caller.create().status_code
+
+
+def test_history_of_one_product_is_missing_in_a_report_of_several(caller: Any) -> None:
+    """The others have their rows, and neither is refused."""
+    caller.breaks("history", days=4, products=BRANDS)
+    days = rows_by_day(caller, "Sponsored Brands"), rows_by_day(caller, "Sponsored Products")
+    assert [["2026-01-11", "2026-01-12"], ["2026-01-10", "2026-01-11", "2026-01-12"]] == [*days]
+
+
+def test_history_may_end_as_an_empty_success(caller: Any) -> None:
+    """Older days have no rows, however old they are; nothing is refused."""
+    caller.breaks("history", days=4, empty=True)
+    assert ["2026-01-11", "2026-01-12"] == rows_by_day(caller, "Sponsored Products")
+    assert [] == caller.rows(start=date(2019, 1, 1), end=date(2019, 3, 1))
+
+
+def test_history_may_be_longer_but_not_of_hours(caller: Any) -> None:
+    """Where several rules strike, the shortest history counts."""
+    two_years_ago = date(2024, 1, 16)
+    assert 400 == caller.create(start=two_years_ago, end=two_years_ago).status_code
+    caller.breaks("history", days=730)
+    assert caller.rows(start=two_years_ago, end=two_years_ago)
+    hours = ["hour.value", *BASIC]
+    assert 400 == caller.create(fields=hours, start=date(2025, 12, 31)).status_code
+    caller.breaks("history", days=500)
+    assert 400 == caller.create(start=two_years_ago, end=two_years_ago).status_code
+
+
+def rows_by_day(caller: Any, product: str) -> list[str]:
+    """Return the days that have rows of an ad product in a report of three days and of all ad products."""
+    fields = [*BASIC, "adProduct.value"]
+    rows = caller.rows(end=date(2026, 1, 12), fields=fields, filter=None)
+    return sorted({row["date.value"] for row in rows if row["adProduct.value"] == product})
 
 
 def test_report_and_export_ends(caller: Any) -> None:

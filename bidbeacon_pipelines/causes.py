@@ -370,6 +370,12 @@ _TABLE = (
         action="load",
     ),
     Kind(
+        "history-not-proven",
+        "Amazon reported no rows for a day that is older than any that it is known to serve, though there were campaigns then.",
+        "The day counts as not loaded, not as zero. It counts as soon as rows of an older day come.",
+        Severity.WAITING,
+    ),
+    Kind(
         "day-not-served",
         "Amazon no longer serves this day[; the oldest that it serves is {oldest}].",
     ),

@@ -6,7 +6,7 @@ next syncs for some hours: the four exports need not succeed in one run.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from bidbeacon_pipelines.accounts.pause import note_refusal
 from bidbeacon_pipelines.accounts.queries import (
     change_account,
     count_export_refusal,
+    lock_rows,
 )
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import (
@@ -51,6 +52,7 @@ from bidbeacon_pipelines.amazon_ads.exports import (
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.causes import Cause, cause, explain
+from bidbeacon_pipelines.database.locks import LockTakenError
 from bidbeacon_pipelines.entities.queries import (
     end_export,
     find_ad_products,
@@ -68,6 +70,7 @@ from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
 from bidbeacon_pipelines.entities.tables import EntityExport
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
+from bidbeacon_pipelines.windows.history_queries import judge_account
 from bidbeacon_pipelines.windows.queries import forget_windows_through
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.errors import ExpectedError
@@ -382,13 +385,17 @@ class _Sync:
         """Store that the sync is complete.
 
         Where the ads account has campaigns of other ad products than `before`, its windows are made
-        again: there are reports to add, or to leave out.
+        again: there are reports to add, or to leave out. Loaded days without rows are judged anew
+        by the campaigns that there were; while a load is at work for too long, after the next sync.
         """
         account_id = self.account.account_id
         with self._begin() as connection:
             change_account(connection, self.account, entities_synced_at=self.context.now())
             if find_ad_products(connection, account_id) != before:
                 forget_windows_through(connection, account_id=account_id)
+        with suppress(LockTakenError), self._begin() as connection:
+            lock_rows(connection, self.account)
+            judge_account(connection, self.account)
 
 
 def _failed_export(kind: str, reason: str) -> Cause:

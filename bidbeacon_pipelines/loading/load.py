@@ -32,6 +32,7 @@ from bidbeacon_pipelines.loading.load_queries import (
     ReportScope,
     insert_load,
     insert_removals,
+    judge_history,
     make_check,
     note_loads,
     quarantine_rows,
@@ -102,6 +103,7 @@ class LoadResult:
 
     loaded: list[date] = field(default_factory=list)
     silent: list[date] = field(default_factory=list)
+    not_served: list[date] = field(default_factory=list)
     unconfirmed: dict[date, Unconfirmed] = field(default_factory=dict)
     suspicious: dict[date, Suspicious | Doubted] = field(default_factory=dict)
     refused: dict[date, Refuse] = field(default_factory=dict)
@@ -177,7 +179,10 @@ def load_report(
     if len(accepted) < len(windows):
         keep_windows(connection, values)
     merged = merge_windows(connection, scope.dataset, values)
-    return {load.account.account_key: load.finish(merged) for load in loads}
+    results = {load.account.account_key: load.finish(merged) for load in loads}
+    for key, days in judge_history(connection, scope, [item.account for item in waiting]).items():
+        results[key].not_served = days
+    return results
 
 
 class _AccountLoad:

@@ -13,6 +13,7 @@ from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.loading.rows import RowCheck, WaitingAccount
 from bidbeacon_pipelines.loading.staging import WindowTally
 from bidbeacon_pipelines.loading.tables import ReportLoad
+from bidbeacon_pipelines.windows.history_queries import judge_loaded_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
@@ -196,3 +197,13 @@ def note_loads(
     ]
     if loads:
         connection.execute(_NOTE_LOAD, loads)
+
+
+def judge_history(
+    connection: Connection, scope: ReportScope, accounts: Collection[Account]
+) -> dict[str, list[date]]:
+    """Judge whether the windows that hold a report were served; return the days that were not, by account key."""
+    [account_id] = {account.account_id for account in accounts}
+    start, end = scope.period
+    report = scope.values | {"account_id": account_id, "start": start, "end": end}
+    return judge_loaded_windows(connection, accounts, **report)

@@ -15,7 +15,12 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
-from bidbeacon_pipelines.loading.load_queries import ReportScope, make_check, window_values
+from bidbeacon_pipelines.loading.load_queries import (
+    ReportScope,
+    judge_history,
+    make_check,
+    window_values,
+)
 from bidbeacon_pipelines.loading.merging import merge_windows
 from bidbeacon_pipelines.loading.quarantine_queries import (
     find_loaded_reports,
@@ -103,6 +108,8 @@ def _replay_report(
             check = make_check(connection, scope, [(account, days)])
             sorted_rows = _sort(check, rows, products)
             yield _replay_rows(connection, account, scope, days, sorted_rows)
+    for scope, _ in held:
+        judge_history(connection, scope, [account])
 
 
 def _replay_rows(

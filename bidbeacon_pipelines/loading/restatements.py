@@ -69,7 +69,8 @@ SELECT w.account_id,
        l.rows_vanished
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
- CROSS JOIN LATERAL jsonb_object_keys(w.product_totals) AS p(ad_product)
+ CROSS JOIN LATERAL (
+       SELECT jsonb_object_keys(w.product_totals) EXCEPT SELECT unnest(w.not_served)) AS p(ad_product)
  CROSS JOIN LATERAL (
        SELECT a.currency_code
         UNION

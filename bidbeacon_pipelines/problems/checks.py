@@ -128,6 +128,7 @@ _COMPARED = """
          CROSS JOIN LATERAL (SELECT w.product_totals -> p.ad_product AS mine,
                                     o.product_totals -> p.ad_product AS other) t
          WHERE w.dataset = :dataset AND o.dataset = :other AND w.load_count > 0 AND o.load_count > 0
+           AND p.ad_product <> ALL(w.not_served || o.not_served)
            AND CAST(mine -> 'rows' AS bigint) + CAST(other -> 'rows' AS bigint) > 0),
     compared AS (
         SELECT pairs.*, gap <= interval '6 hours' AND is_incomplete IS NOT TRUE AS is_comparable,

@@ -34,6 +34,7 @@ from bidbeacon_pipelines.windows.rules import (
     failed,
     failing_since,
     is_final,
+    is_unproven,
     needs_report,
     put_back,
 )
@@ -181,11 +182,13 @@ class EndingRequest(LockedRequest):
         """Return the function that returns windows of a country as they are after a report that failed or was refused.
 
         Windows that were only bridged need no report, and stay loaded; so do those that a person
-        has to decide about. Final data stays final.
+        has to decide about. Final data stays final, and what was loaded and is not served stays so.
         """
         now, zone, dataset = self._context.now(), account.time_zone, self._dataset
 
         def fail(window: ReportWindow, cause: Cause) -> ReportWindow:
+            if is_unproven(window):
+                return put_back(window, None)
             if awaits_decision(window):
                 return window.with_changes(status="loaded")
             if not needs_report(window, now):

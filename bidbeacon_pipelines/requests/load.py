@@ -47,7 +47,7 @@ from bidbeacon_pipelines.requests.rules import (
     suspicious_pause,
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.windows.rules import is_final, next_refresh_at
+from bidbeacon_pipelines.windows.rules import is_final, is_unproven, next_refresh_at
 from bidbeacon_sessions import Action
 
 
@@ -138,10 +138,12 @@ class LoadableRequest(EndingRequest):
     def _reopen(self, connection: Connection, now: datetime) -> None:
         """Have days requested that wait for one that Amazon had refused as too old, if that has come."""
         waiting = [window for windows in self._windows.values() for window in windows]
-        if not any(one.refused_alone_at or one.not_served_since for one in waiting):
+        ended = [one for one in waiting if one.refused_alone_at or one.not_served_since]
+        refused = [one for one in ended if not is_unproven(one)]
+        if not refused:
             return
         change_ads_account(connection, self._request.account_id, planned_at=None)
-        for key, days in reopen_windows(connection, self._request, now).items():
+        for key, days in reopen_windows(connection, self._request, refused, now).items():
             facts = {"account": key, "dataset": self._dataset.name, "windows": days}
             self._session.add_in(connection, WindowsReopened(**facts))
 

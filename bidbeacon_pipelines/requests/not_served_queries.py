@@ -1,6 +1,6 @@
 """SQL on days that Amazon refuses as too old: which of them end as not served, and which are due again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, text
 
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.writes import json_text
 
 ASKED_AGAIN_AFTER: Final = timedelta(days=28)
@@ -18,9 +19,10 @@ _OF_REQUEST = f"""{_OF_REPORT} AND w.window_date BETWEEN :start_date AND :end_da
        AND w.last_request_id = :id AND w.request_id IS NULL AND w.last_loaded_at IS NULL"""
 _NOW = "CAST(:now AS timestamptz)"
 
+# A day that was loaded and is not served does not show what Amazon serves.
+_HAS_COME = "w.last_loaded_at IS NOT NULL AND w.not_served_since IS NULL"
 _OLDEST_LOADED = f"""(
-    SELECT min(w.window_date) FROM report_windows w
-     WHERE {_OF_REPORT} AND w.last_loaded_at IS NOT NULL)"""
+    SELECT min(w.window_date) FROM report_windows w WHERE {_OF_REPORT} AND {_HAS_COME})"""
 
 # One that has ended, though an older one was loaded, did not end for its age.
 _IS_YOUNGER_REFUSED = text(f"""
@@ -60,7 +62,7 @@ _END_REFUSED = text(
                CAST(w.refused_alone_at AT TIME ZONE 'UTC' AS date) < CAST({_NOW} AT TIME ZONE 'UTC' AS date)
                AND CAST(:start_date AS date) = :end_date AND :start_date < (
                    SELECT max(w.window_date) FROM report_windows w
-                    WHERE {_OF_REPORT} AND w.last_loaded_at IS NOT NULL)))"""
+                    WHERE {_OF_REPORT} AND {_HAS_COME})))"""
     )
 )
 _END_OLDER = text(
@@ -95,36 +97,49 @@ def end_refused_windows(
     return _by_account([*refused, *older])
 
 
+# One that was loaded without rows may have ended as not served: no report has shown that it is.
 _CAME = text(f"""
-    WITH came AS (
-        SELECT w.country_code, w.window_date, w.not_served_since FROM report_windows w
-         WHERE {_OF_REPORT} AND w.window_date BETWEEN :start_date AND :end_date
+    WITH cleared AS (
+        UPDATE report_windows w SET refused_alone_at = NULL
+          FROM unnest(CAST(:countries AS text[]), CAST(:days AS date[]), CAST(:ended AS boolean[]))
+               AS r(country_code, window_date, had_ended)
+         WHERE {_OF_REPORT} AND w.country_code = r.country_code AND w.window_date = r.window_date
            AND w.loaded_by_request = :id
-           AND (w.refused_alone_at IS NOT NULL OR w.not_served_since IS NOT NULL)),
-    cleared AS (
-        UPDATE report_windows w SET refused_alone_at = NULL, not_served_since = NULL FROM came c
-         WHERE {_OF_REPORT} AND w.country_code = c.country_code AND w.window_date = c.window_date)
-    SELECT count(not_served_since) > 0 AS had_ended, min(window_date) AS oldest FROM came""")
+     RETURNING w.window_date, r.had_ended, w.status)
+    SELECT coalesce(bool_or(had_ended), false) AS had_ended, min(window_date) AS oldest
+      FROM cleared WHERE status = 'loaded'""")
 _REOPEN = text(f"""
     UPDATE report_windows w
        SET status = 'missing', next_refresh_at = {_NOW}, cause = NULL, cause_since = NULL,
            refused_alone_at = NULL, not_served_since = NULL
       FROM advertiser_accounts a
      WHERE a.account_id = w.account_id AND a.country_code = w.country_code
-       AND {_OF_REPORT} AND w.status = 'not_served' AND w.expires_at > {_NOW}
+       AND {_OF_REPORT} AND w.status = 'not_served' AND w.last_loaded_at IS NULL
+       AND w.expires_at > {_NOW}
        AND (:had_ended OR w.window_date > :oldest)
  RETURNING a.account_key, w.window_date""")
 
 
 def reopen_windows(
-    connection: Connection, request: ReportRequest, now: datetime
+    connection: Connection, request: ReportRequest, refused: Sequence[ReportWindow], now: datetime
 ) -> dict[str, list[date]]:
     """Make windows due again that had ended, where a day of a request has come that Amazon had refused; return their days by account key.
 
     If a day that had ended has come, these are all others; else those that are younger than a day
     that has come, since it can't have been their age that Amazon refused.
+
+    Args:
+        connection: the load's transaction.
+        request: the request that was loaded.
+        refused: its windows that Amazon had refused, as they were before.
+        now: the instant.
     """
-    values = request.as_dict() | {"now": now}
+    values = request.as_dict() | {
+        "now": now,
+        "countries": [window.country_code for window in refused],
+        "days": [window.window_date for window in refused],
+        "ended": [window.not_served_since is not None for window in refused],
+    }
     values |= connection.execute(_CAME, values).mappings().one()
     if values["oldest"] is None:
         return {}

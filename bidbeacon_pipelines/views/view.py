@@ -137,7 +137,8 @@ def with_age(dataset: str, *, alias: str = "w") -> str:
        SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = {dataset}
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) {alias} ON true"""
+          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product
+          AND w.not_served_since IS NULL AND t.ad_product <> ALL(w.not_served)) {alias} ON true"""
 
 
 def ratio_column(ratio: Ratio) -> ViewColumn:

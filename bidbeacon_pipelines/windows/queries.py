@@ -185,6 +185,7 @@ def record_again(
         connection.execute(
             text(f"""UPDATE report_windows w SET recorded_load_count = 0
                       WHERE {OF_DATASET} AND window_date = ANY(:days) AND load_count > 0
+                        AND not_served_since IS NULL
                         AND NOT EXISTS (
                             SELECT FROM report_windows o
                              WHERE o.account_id = w.account_id AND o.country_code = w.country_code AND o.dataset = w.dataset
@@ -373,6 +374,8 @@ def release_windows(
 class LoadedDay:
     """A day of a dataset of an account with loads: what its windows hold, with the metadata of its materialization.
 
+    Windows that are not served hold nothing.
+
     Attributes:
         is_complete: Whether each of its windows is loaded, expired or not served.
         new_loads: By report, the last load that Dagster does not have yet.
@@ -413,10 +416,12 @@ _LOADED_DAYS = f"""
      CROSS JOIN LATERAL (
            SELECT bool_and({IS_COMPLETE.format("w")}) AS is_complete,
                   coalesce(jsonb_object_agg(w.report, w.load_count) FILTER (WHERE w.load_count > w.recorded_load_count), '{{}}') AS new_loads,
-                  CAST(sum(w.load_count) AS integer) AS load_count, CAST(sum(w.row_count) AS bigint) AS row_count,
+                  CAST(sum(w.load_count) FILTER (WHERE w.not_served_since IS NULL) AS integer) AS load_count,
+                  CAST(sum(w.row_count) AS bigint) AS row_count,
                   CAST(sum(w.quarantined_count) AS bigint) AS quarantined_count,
                   CAST(sum(w.unresolved_count) AS bigint) AS unresolved_count, sum(w.spend) AS spend, sum(w.sales) AS sales,
-                  max(w.last_loaded_at) AS last_loaded_at, min(w.data_as_of) AS data_as_of,
+                  max(w.last_loaded_at) AS last_loaded_at,
+                  min(w.data_as_of) FILTER (WHERE w.not_served_since IS NULL) AS data_as_of,
                   array_agg(w.loaded_by_request) AS requests
              FROM report_windows w WHERE w.{_OF_DAY.format("w")}) t
      WHERE t.load_count > 0

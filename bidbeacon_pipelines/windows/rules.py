@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from bidbeacon_pipelines.causes import Cause
@@ -26,6 +26,10 @@ EDGE_SAFETY = timedelta(days=1)
 
 RETRIED_FOR = timedelta(days=7)
 """A last refresh that fails is tried again once a day for so long."""
+
+UNDOUBTED_DAYS: Final = 30
+UNDOUBTED_DAYS_OF_HOURS: Final = 12
+"""Up to this age in days, no history has to be proven: Amazon serves a day, or the hours of one."""
 
 UNDECIDED: dict[str, Any] = dict.fromkeys(("decision", "decided_by", "decided_at"))
 """The columns of a window without a decision."""
@@ -178,10 +182,20 @@ def loaded(
 
 
 def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "ReportWindow":
-    """Return a window whose report failed or was refused; with data, and not due again, it is final with that data."""
+    """Return a window whose report failed or was refused; with data, and not due again, it is final with that data.
+
+    One that was loaded and is not served stays so.
+    """
+    if is_unproven(window):
+        return put_back(window, None)
     if again_at is None and window.data_as_of is not None:
         return loaded(window, window.data_as_of, None).with_changes(cause=cause)
     return window.with_changes(status="failed", next_refresh_at=again_at, cause=cause)
+
+
+def is_unproven(window: "ReportWindow") -> bool:
+    """Return whether a window was loaded, and is not served: Amazon reported nothing for a day so old that this may not be zero."""
+    return window.not_served_since is not None and window.data_as_of is not None
 
 
 def is_final(dataset: Dataset, window: "ReportWindow", time_zone: str, now: datetime) -> bool:
@@ -207,10 +221,11 @@ def needs_report(window: "ReportWindow", now: datetime) -> bool:
 
 
 def put_back(window: "ReportWindow", at: datetime | None) -> "ReportWindow":
-    """Return a window that got no data, and has not failed: as before its request, and due at an instant unless a person has to decide about it."""
+    """Return a window that got no data, and has not failed: as before its request, and due at an instant unless a person has to decide about it, or it was loaded and is not served."""
     status = "missing" if window.data_as_of is None else "loaded"
     if window.not_served_since is not None:
-        return window.with_changes(status="not_served", next_refresh_at=at)
+        again_at = None if is_unproven(window) else at
+        return window.with_changes(status="not_served", next_refresh_at=again_at)
     if awaits_decision(window):
         return window.with_changes(status=status)
     cause = None if window.suspicious_digest is None else window.cause

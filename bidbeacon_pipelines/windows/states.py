@@ -30,7 +30,7 @@ class WindowState(StrEnum):
     LOADING = "loading"
     """Its report is complete and is loaded."""
     NOT_SERVED = "not served"
-    """Amazon refuses it as too old: the youngest such day is requested again after four weeks."""
+    """Amazon refuses it as too old, or reports nothing for it and is not known to serve so old a day."""
     PAUSED = "paused"
     """A person has paused its account."""
     DISABLED = "disabled"
@@ -64,9 +64,9 @@ _STATE = f"""
             THEN CASE WHEN r.status = 'completed' THEN 'loading'
                       WHEN r.status = 'in_flight' AND r.late_at <= window_states.at THEN 'late at Amazon'
                       ELSE 'requested' END
-            WHEN w.expires_at <= window_states.at
-            THEN CASE WHEN w.last_loaded_at IS NULL THEN 'expired' ELSE 'fresh' END
+            WHEN w.last_loaded_at IS NULL AND w.expires_at <= window_states.at THEN 'expired'
             WHEN w.status = 'not_served' THEN 'not served'
+            WHEN w.expires_at <= window_states.at THEN 'fresh'
             WHEN w.status = 'failed' THEN 'failed'
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
@@ -115,7 +115,9 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
             WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
             WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
-       w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
+       CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
+       w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
        w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since
   FROM report_windows w

@@ -46,9 +46,11 @@ class ReportWindow(PipelinesBase):
     once its request or the session that drives it has ended. `cause` is why the last report failed,
     was refused or is suspicious, also while another one is requested, and `cause_since` when that
     happened first. `cause_key` is the same for equal causes. `refused_alone_at` is when Amazon
-    first refused the day as too old in a report of this day alone, and `not_served_since` when it
-    ended so; both are empty once the day is loaded. `not_served` names the ad products without rows
-    of which Amazon does not prove that it serves so old a day.
+    first refused the day as too old in a report of this day alone. `not_served_since` is when the
+    day ended as not served: it was refused so, or was loaded without rows and is too old for that
+    to be a measured zero. Both are empty once the day is loaded with what Amazon serves.
+    `not_served` names the ad products without rows of which Amazon does not prove that it serves so
+    old a day; where these are all that the day is about, its status is `not_served`.
     """
 
     __tablename__ = "report_windows"
@@ -104,6 +106,10 @@ class ReportWindow(PipelinesBase):
         CheckConstraint(
             "status <> 'not_served' OR not_served_since IS NOT NULL", name="not_served_has_since"
         ),
+        CheckConstraint(
+            "status <> 'not_served' OR last_loaded_at IS NULL OR next_refresh_at IS NULL",
+            name="not_served_once_loaded_is_over",
+        ),
         CheckConstraint("(wanted_by IS NULL) = (wanted_at IS NULL)", name="wanted_since"),
         CheckConstraint("jsonb_typeof(cause) = 'object'", name="cause_is_an_object"),
         CheckConstraint("decision IN ('accept', 'keep')", name="decision_known"),
@@ -125,6 +131,7 @@ class ReportWindow(PipelinesBase):
                 "cause_since",
                 "next_refresh_at",
                 "not_served_since",
+                "last_loaded_at",
             ],
             postgresql_where=text(
                 "status IN ('failed', 'unconfirmed', 'not_served') OR suspicious_digest IS NOT NULL"
@@ -200,6 +207,13 @@ class ReportWindow(PipelinesBase):
             "report",
             postgresql_where=text("refused_alone_at IS NOT NULL"),
         ),
+        Index(
+            "ix_report_windows_not_served",
+            "account_id",
+            "country_code",
+            "dataset",
+            postgresql_where=text("not_served <> '{}'"),
+        ),
         {"postgresql_with": {"fillfactor": 80}},
     )
 
@@ -217,3 +231,25 @@ class DatasetWindows(PipelinesBase):
     windows: Mapped[int] = mapped_column(server_default=text("0"))
 
     __table_args__ = (_account(),)
+
+
+class ProvenHistory(PipelinesBase):
+    """One row is the greatest age in days at which rows of an ad product came in a dataset's report, to a client in a region.
+
+    The age is counted on the account's calendar, up to the instant that the report was requested
+    at. `account_key` and `window_date` are the day that proved it, and `proven_at` is when that was
+    loaded.
+    """
+
+    __tablename__ = "proven_histories"
+
+    client_id: Mapped[str] = mapped_column(primary_key=True)
+    region: Mapped[str] = mapped_column(primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    ad_product: Mapped[str] = mapped_column(primary_key=True)
+    age_days: Mapped[int]
+    account_key: Mapped[str]
+    window_date: Mapped[date]
+    proven_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (CheckConstraint("age_days >= 0", name="age_counted"),)

@@ -20,6 +20,12 @@ TOLERANCE = timedelta(hours=12)
 DAY, ACCOUNT = date(2026, 7, 1), "amzn1.ads-account.g.one"
 RARE = [state for state in WindowState if state not in {WindowState.FRESH, *STOPPED}]
 LOADED = {"status": "loaded", "last_loaded_at": HOUR_AGO, "data_as_of": HOUR_AGO, "load_count": 1}
+UNPROVEN = {
+    "status": "not_served",
+    "not_served_since": HOUR_AGO,
+    "not_served": ["SPONSORED_PRODUCTS"],
+    "cause": {"code": "history-not-proven"},
+}
 SUSPICIOUS = {"suspicious_digest": "d", "suspicious_rows": 1, "suspicious_count": 1}
 WANTED = {"wanted_by": "Ann", "wanted_at": HOUR_AGO}
 REFUSED = {"needs_attention": {"code": "account-refused"}, "needs_attention_for": "account"}
@@ -77,6 +83,11 @@ CASES: dict[str, tuple[dict[str, Any], WindowState]] = {
         {"status": "not_served", "not_served_since": LONG_AGO, "expires_at": HOUR_AGO},
         WindowState.EXPIRED,
     ),
+    "loaded, and not served": (LOADED | UNPROVEN, WindowState.NOT_SERVED),
+    "loaded, and not served, then expired": (
+        LOADED | UNPROVEN | {"expires_at": HOUR_AGO},
+        WindowState.NOT_SERVED,
+    ),
 }
 
 
@@ -132,7 +143,11 @@ def test_rare_states_are_found_by_indexes(session_store: SessionStore) -> None:
         for place in range(300):
             mixed = random.choice(parts) | random.choice(parts)
             loaded = LOADED if mixed.get("status") == "loaded" else {}
-            add_window(connection, place, loaded | mixed)
+            columns = loaded | mixed
+            if "last_loaded_at" in columns:
+                is_over = columns.get("status") == "not_served"
+                columns |= {"next_refresh_at" if is_over else "not_served_since": None}
+            add_window(connection, place, columns)
         every = read_states(connection, EVERY)
         rare = {key: state for key, state in every.items() if state in RARE}
         assert set(rare.values()) == set(RARE)

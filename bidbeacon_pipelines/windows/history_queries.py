@@ -1,0 +1,166 @@
+"""SQL on how far back Amazon proves to serve ad products, and on what that makes of days without rows.
+
+Amazon may answer days that it no longer serves as empty success. So an ad product without rows on a
+day that is older than any with rows is a measured zero only where the account had no campaign of it
+then.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, text
+
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.causes import cause
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
+from bidbeacon_pipelines.windows.queries import record_again
+from bidbeacon_pipelines.windows.rules import UNDOUBTED_DAYS, UNDOUBTED_DAYS_OF_HOURS
+from bidbeacon_sessions.writes import json_text
+
+_AGE = "(CAST(w.data_as_of AT TIME ZONE a.time_zone AS date) - w.window_date)"
+_HOURLY = ", ".join(f"'{one.name}'" for one in ALL_DATASETS if one.is_hourly)
+_SERVED_AGE = f"""greatest(h.age_days,
+    CASE WHEN w.dataset IN ({_HOURLY}) THEN {UNDOUBTED_DAYS_OF_HOURS} ELSE {UNDOUBTED_DAYS} END)"""
+_OF_WINDOW = """h.client_id = o.client_id AND h.region = o.region AND h.dataset = w.dataset"""
+_WINDOWS = """report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+          JOIN ads_accounts o USING (account_id)"""
+_LOADED = """w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report
+       AND w.window_date BETWEEN :start AND :end AND w.loaded_by_request = :request_id"""
+
+_OLDER = text(f"""
+    SELECT DISTINCT ON (p.key) o.client_id, o.region, w.dataset, p.key AS ad_product,
+           {_AGE} AS age_days, a.account_key, w.window_date
+      FROM {_WINDOWS} CROSS JOIN LATERAL jsonb_each(w.product_totals) p
+      LEFT JOIN proven_histories h ON {_OF_WINDOW} AND h.ad_product = p.key
+     WHERE {_LOADED} AND CAST(p.value ->> 'rows' AS bigint) > 0
+       AND {_AGE} > coalesce(h.age_days, -1)
+     ORDER BY p.key, {_AGE} DESC""")
+_RAISE = text("""
+    INSERT INTO proven_histories AS h
+           (client_id, region, dataset, ad_product, age_days, account_key, window_date)
+    VALUES (:client_id, :region, :dataset, :ad_product, :age_days, :account_key, :window_date)
+        ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE
+       SET age_days = excluded.age_days, account_key = excluded.account_key,
+           window_date = excluded.window_date, proven_at = excluded.proven_at
+     WHERE h.age_days < excluded.age_days""")
+
+# An ad product that is named without totals comes from a window that was refused, and was never
+# loaded: only a report can tell more of it. A locked window is in a load, which judges it itself,
+# or is judged after the next sync of entities. A day that was judged so is recorded once more when
+# it is loaded after all.
+_JUDGE = """
+    WITH judged AS (
+        SELECT w.account_id, w.country_code, w.dataset, w.report, w.window_date,
+               v.not_served, v.is_whole
+          FROM {windows}
+         CROSS JOIN LATERAL (
+               SELECT coalesce(array_agg(p.ad_product ORDER BY p.ad_product)
+                                 FILTER (WHERE p.is_not_served), '{{}}') AS not_served,
+                      coalesce(bool_or(p.is_not_served) AND NOT bool_or(p.is_measured), false) AS is_whole
+                 FROM (SELECT n.ad_product, t.rows > 0 OR t.rows = 0 AND {age} <= {served_age} AS is_measured,
+                              t.rows IS NULL
+                              OR t.rows = 0 AND {age} > {served_age}
+                                 AND a.entities_synced_at IS NOT NULL
+                                 AND coalesce(w.quarantined_count, 0) = 0
+                                 AND EXISTS (
+                                     SELECT FROM campaigns c
+                                      WHERE c.account_id = w.account_id AND c.country_code = w.country_code
+                                        AND coalesce(c.ad_product, 'SPONSORED_PRODUCTS') = n.ad_product
+                                        AND coalesce(c.start_date, '-infinity') <= w.window_date
+                                        AND coalesce(c.end_date, 'infinity') >= w.window_date)
+                              AS is_not_served
+                         FROM (SELECT jsonb_object_keys(w.product_totals) UNION SELECT unnest(w.not_served)) AS n(ad_product)
+                        CROSS JOIN LATERAL (
+                              SELECT CAST(w.product_totals -> n.ad_product ->> 'rows' AS bigint) AS rows) t
+                         LEFT JOIN proven_histories h ON {of_window} AND h.ad_product = n.ad_product) p) v
+         WHERE {condition} AND w.last_loaded_at IS NOT NULL AND w.request_id IS NULL
+           AND (w.not_served <> v.not_served OR (w.not_served_since IS NOT NULL) <> v.is_whole
+                OR (w.status = 'not_served') <> v.is_whole)
+           FOR UPDATE OF w SKIP LOCKED)
+    UPDATE report_windows w
+       SET not_served = j.not_served,
+           not_served_since = CASE WHEN j.is_whole THEN coalesce(w.not_served_since, now()) END,
+           status = CASE WHEN j.is_whole THEN 'not_served'
+                         WHEN w.status = 'not_served' THEN 'loaded' ELSE w.status END,
+           next_refresh_at = CASE WHEN NOT j.is_whole THEN w.next_refresh_at END,
+           cause = CASE WHEN j.is_whole THEN CAST(:cause AS jsonb)
+                        WHEN w.status <> 'not_served' THEN w.cause END,
+           cause_since = CASE WHEN j.is_whole THEN coalesce(w.not_served_since, now())
+                              WHEN w.status <> 'not_served' THEN w.cause_since END,
+           recorded_load_count = CASE WHEN j.is_whole THEN w.load_count
+                                      WHEN w.status = 'not_served' THEN 0
+                                      ELSE w.recorded_load_count END
+      FROM judged j
+     WHERE w.account_id = j.account_id AND w.country_code = j.country_code AND w.dataset = j.dataset
+       AND w.report = j.report AND w.window_date = j.window_date
+ RETURNING w.account_id, w.country_code, w.dataset, w.window_date, j.is_whole"""
+
+
+def _judge_where(condition: str) -> TextClause:
+    """Return the statement that judges windows `w` of accounts `a` and ads accounts `o`."""
+    parts = {"windows": _WINDOWS, "age": _AGE, "served_age": _SERVED_AGE, "of_window": _OF_WINDOW}
+    return text(_JUDGE.format(condition=condition, **parts))
+
+
+_JUDGE_LOADED = _judge_where(_LOADED)
+_JUDGE_DOUBTED = _judge_where("""o.client_id = :client_id AND o.region = :region AND w.dataset = :dataset
+           AND w.not_served <> '{}' AND w.not_served && CAST(:ad_products AS text[])""")
+_JUDGE_ACCOUNT = _judge_where("w.account_id = :account_id AND w.country_code = :country_code")
+
+
+def judge_loaded_windows(
+    connection: Connection, accounts: Collection[Account], **report: Any
+) -> dict[str, list[date]]:
+    """Judge the windows that a report was loaded into; return the days that are not served, by account key.
+
+    First the greatest age at which its rows came is stored, so that only days older than its oldest
+    row are doubted. Where it is greater than before, windows of all accounts that were doubted for
+    lack of it are judged anew.
+
+    Args:
+        connection: the load's transaction, which has released the windows.
+        accounts: the countries of an ads account that the report was loaded for.
+        report: its `account_id`, `dataset`, `report`, `request_id`, `start` and `end`.
+    """
+    proven = connection.execute(_OLDER, report).mappings().all()
+    if proven:
+        connection.execute(_RAISE, list(map(dict, proven)))
+        [first, *_] = proven
+        products = {"ad_products": [row["ad_product"] for row in proven]}
+        _judge(connection, _JUDGE_DOUBTED, dict(first) | products)
+    judged = _judge(connection, _JUDGE_LOADED, report)
+    return _record_days_again(connection, accounts, judged)
+
+
+def judge_account(connection: Connection, account: Account) -> None:
+    """Judge all windows of an account, whose campaigns may have changed."""
+    judged = _judge(connection, _JUDGE_ACCOUNT, account.identity)
+    _record_days_again(connection, [account], judged)
+
+
+_Days = Mapping[tuple[str, str], Sequence[date]]
+
+
+def _judge(connection: Connection, statement: TextClause, values: Mapping[str, Any]) -> _Days:
+    """Judge windows; return the days of those that are not served now, by country and dataset."""
+    why = {"cause": json_text(cause("history-not-proven"))}
+    days = defaultdict[tuple[str, str], list[date]](list)
+    for row in connection.execute(statement, dict(values) | why):
+        if row.is_whole:
+            days[row.country_code, row.dataset].append(row.window_date)
+    return days
+
+
+def _record_days_again(
+    connection: Connection, accounts: Collection[Account], not_served: _Days
+) -> dict[str, list[date]]:
+    """Have days recorded again that may be complete now; return those of the last dataset by account key."""
+    found: dict[str, list[date]] = {}
+    for account in accounts:
+        for (country, dataset), days in not_served.items():
+            if country == account.country_code:
+                record_again(connection, account, dataset, days)
+                found[account.account_key] = sorted(days)
+    return found

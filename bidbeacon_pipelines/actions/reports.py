@@ -111,7 +111,7 @@ class WindowsExpired(_WindowsAction):
 
 
 class WindowsNotServed(_WindowsAction):
-    """Windows that were never loaded ended, since Amazon refuses them as too old."""
+    """Windows ended, since Amazon refuses them as too old, or reports nothing for days older than any that it is known to serve."""
 
     sentence = (
         "Ended {windows:count:window} of {dataset:badge}, which Amazon does not serve: "

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -47,6 +48,7 @@ from bidbeacon_pipelines.loading.staging import (
     stage_report,
     tally_windows,
 )
+from bidbeacon_pipelines.windows.history_queries import list_served_ages
 from bidbeacon_pipelines.windows.queries import release_windows
 from bidbeacon_pipelines.windows.rules import (
     NOT_SUSPICIOUS,
@@ -221,7 +223,9 @@ class _AccountLoad:
             day, tally = window.window_date, self._tallies[window.window_date]
             if tally.lost or day in silent:  # only these are compared with an earlier report
                 self._digests[day] = self._digest(day, tally)
-            is_final = bool(tally.lost) and self._rules.is_final(window)
+            is_final = bool(tally.lost) and (
+                self._rules.is_final(window) or self._is_past_history(day, tally)
+            )
             verdict = refused or decide_load(
                 tally.total("old_rows"),
                 tally.total("rows"),
@@ -238,8 +242,27 @@ class _AccountLoad:
             is_doubted = is_final and isinstance(verdict, Suspicious)
             self._verdicts[day] = self._doubted(window, tally) if is_doubted else verdict
 
+    def _is_past_history(self, day: date, tally: WindowTally) -> bool:
+        """Return whether the report has no row of an ad product of which the window has, and the day is older than any that Amazon is known to serve."""
+        gone = [loss.ad_product for loss in tally.lost if not loss.new_rows]
+        return any(self._age(day) > self._served_ages[name] for name in gone)
+
+    def _age(self, day: date) -> int:
+        return (local_date(self._scope.data_as_of, self.account.time_zone) - day).days
+
+    @cached_property
+    def _served_ages(self) -> dict[str, int]:
+        """By ad product, the greatest age in days of which Amazon is known to serve it, also by this report."""
+        asked = self.account.account_id, self._scope.dataset.name, self._scope.ad_products
+        ages = list_served_ages(self._connection, *asked)
+        for day, tally in self._tallies.items():
+            for name, product in tally.products.items():
+                if product.rows:
+                    ages[name] = max(ages[name], self._age(day))
+        return ages
+
     def _doubted(self, window: ReportWindow, tally: WindowTally) -> Doubted:
-        """Return the verdict on a report that lost rows of a window with final data."""
+        """Return the verdict on a report that lost rows of a window with final data, or of one older than Amazon is known to serve."""
         old, new = Totals(tally.total("old_rows"), window.spend), tally.totals
         if "spend" not in self._scope.dataset.columns:
             old, new = replace(old, spend=None), replace(new, spend=None)
@@ -273,8 +296,9 @@ class _AccountLoad:
         if not new or self._bad or any(tally.total("rows") for tally in self._tallies.values()):
             return frozenset()
         first = find_first_deliverable_day(self._connection, self.account, self._scope.ad_products)
-        today = local_date(self._scope.data_as_of, self.account.time_zone)
-        return frozenset(day for day in new if first is not None and first <= day < today)
+        return frozenset(
+            day for day in new if first is not None and first <= day and self._age(day) > 0
+        )
 
     def finish(self, merged: Mapping[int, MergeCounts]) -> LoadResult:
         """End the windows, quarantine invalid rows, and store the row counts."""

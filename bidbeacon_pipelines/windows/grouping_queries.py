@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.windows.queries import (
     IS_COMPLETE,
     OF_DATASET,
@@ -18,6 +19,7 @@ from bidbeacon_pipelines.windows.queries import (
     record_again,
     times_values,
 )
+from bidbeacon_sessions.writes import json_text
 
 _OTHERS = f"{OF_DATASET} AND report <> ALL(:kept)"
 
@@ -54,8 +56,14 @@ _REPLACE = text(f"""
                sum(CAST(p.value ->> 'sales' AS numeric)) AS sales
           FROM old CROSS JOIN LATERAL jsonb_each(old.product_totals) p
          WHERE load_count > 0 AND p.key = ANY(:ad_products)
-         GROUP BY window_date
-        HAVING jsonb_object_agg(p.key, p.value) ?& CAST(:needed AS text[])),
+         GROUP BY window_date),
+    unserved AS (
+        SELECT window_date, array_agg(DISTINCT ad_product ORDER BY ad_product) AS not_served
+          FROM (SELECT window_date, unnest(not_served) AS ad_product FROM old
+                 UNION ALL
+                SELECT window_date, jsonb_array_elements_text(CAST(:products_of AS jsonb) -> report)
+                  FROM old WHERE status = 'not_served' AND load_count = 0) products
+         WHERE ad_product = ANY(:ad_products) GROUP BY window_date),
     loads AS (
         SELECT window_date,
                least(min(next_refresh_at), CASE WHEN bool_or(status = 'failed') THEN :now END) AS due_at,
@@ -68,17 +76,28 @@ _REPLACE = text(f"""
                    AS recorded_load_count,
                (array_agg(recorded_run_id ORDER BY last_loaded_at DESC))[1] AS recorded_run_id,
                bool_and(next_refresh_at IS NULL AND suspicious_digest IS NULL) AS is_final,
-               (array_agg(cause ORDER BY cause_since))[1] AS cause, min(cause_since) AS cause_since,
+               (array_agg(cause ORDER BY cause_since) FILTER (WHERE not_served_since IS NULL))[1] AS cause,
+               min(cause_since) FILTER (WHERE not_served_since IS NULL) AS cause_since,
+               CASE WHEN bool_and(not_served_since IS NOT NULL) THEN min(not_served_since) END
+                   AS not_served_since,
                (array_agg(decision ORDER BY decided_at))[1] AS decision,
                (array_agg(decided_by ORDER BY decided_at))[1] AS decided_by, min(decided_at) AS decided_at,
                coalesce(sum(quarantined_count) FILTER (WHERE {_FIRST}), 0) AS quarantined_count,
                coalesce(sum(unresolved_count) FILTER (WHERE {_FIRST}), 0) AS unresolved_count
           FROM old WHERE load_count > 0 GROUP BY window_date),
-    known AS (SELECT * FROM totals JOIN loads USING (window_date)),
+    known AS (
+        SELECT * FROM totals JOIN loads USING (window_date) LEFT JOIN unserved USING (window_date)
+         WHERE NOT EXISTS (
+               SELECT unnest(CAST(:needed AS text[])) EXCEPT SELECT jsonb_object_keys(product_totals)
+               EXCEPT SELECT unnest(not_served))),
     ended AS (
-        SELECT window_date, min(next_refresh_at) AS due_at, min(refused_alone_at) AS refused_alone_at,
-               min(not_served_since) AS not_served_since, (array_agg(cause))[1] AS cause
-          FROM old GROUP BY window_date HAVING bool_and(status = 'not_served')),
+        SELECT window_date, min(next_refresh_at) FILTER (WHERE status = 'not_served') AS due_at,
+               min(refused_alone_at) AS refused_alone_at,
+               coalesce(min(not_served_since), :now) AS not_served_since,
+               coalesce((array_agg(cause) FILTER (WHERE status = 'not_served'))[1],
+                        '{{"code": "not-served"}}') AS cause
+          FROM old JOIN unserved u USING (window_date)
+         WHERE u.not_served @> CAST(:needed AS text[]) GROUP BY window_date),
     wanted AS (
         SELECT window_date, min(wanted_at) AS at, (array_agg(wanted_by ORDER BY wanted_at))[1] AS by
           FROM old WHERE wanted_at IS NOT NULL GROUP BY window_date)
@@ -87,7 +106,7 @@ _REPLACE = text(f"""
            data_as_of, first_data_as_of, last_loaded_at, last_requested_at, last_request_id,
            loaded_by_request, load_count, recorded_load_count, recorded_run_id, product_totals, row_count, spend, sales,
            quarantined_count, unresolved_count, wanted_by, wanted_at, refused_alone_at, not_served_since,
-           cause, cause_since, decision, decided_by, decided_at)
+           not_served, cause, cause_since, decision, decided_by, decided_at)
     SELECT :account_id, :country_code, :dataset, :report, day,
            CASE WHEN k.load_count > 0 THEN 'loaded' WHEN n.expires_at <= :now THEN 'expired'
                 WHEN e.not_served_since IS NOT NULL THEN 'not_served' ELSE 'missing' END,
@@ -98,13 +117,14 @@ _REPLACE = text(f"""
            coalesce(k.load_count, 0), coalesce(k.recorded_load_count, 0), k.recorded_run_id,
            coalesce(k.product_totals, '{{}}'), k.row_count, k.spend, k.sales,
            k.quarantined_count, k.unresolved_count, wanted.by, wanted.at,
-           e.refused_alone_at, e.not_served_since,
+           e.refused_alone_at, coalesce(k.not_served_since, e.not_served_since),
+           coalesce(k.not_served, '{{}}'),
            CASE WHEN k.is_final THEN k.cause ELSE e.cause END, CASE WHEN k.is_final THEN k.cause_since END,
            CASE WHEN k.is_final THEN k.decision END, CASE WHEN k.is_final THEN k.decided_by END,
            CASE WHEN k.is_final THEN k.decided_at END
       FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]), CAST(:expiries AS timestamptz[])) AS n(day, due_at, expires_at)
       LEFT JOIN known k ON k.window_date = n.day
-      LEFT JOIN ended e ON e.window_date = n.day AND n.expires_at > :now
+      LEFT JOIN ended e ON e.window_date = n.day AND n.expires_at > :now AND k.load_count IS NULL
       LEFT JOIN wanted ON wanted.window_date = n.day
     ON CONFLICT DO NOTHING""")
 
@@ -124,8 +144,10 @@ def replace_windows(
     """Create windows of a report with what windows of the reports `old` know of its ad products; return how many.
 
     Their data is as old, and due as early, as that of the oldest window, and the number of loads is
-    the highest. One that failed is due at once: its report is not requested again. A window is not
-    served where none of the old ones was, and missing where a needed ad product was never loaded.
+    the highest. One that failed is due at once: its report is not requested again. A loaded window
+    names the ad products that were not served; the caller judges whether it is served itself. A
+    window that was never loaded is not served where none of its needed ad products was, and missing
+    where one of them was neither loaded nor refused for good.
 
     Args:
         connection: the transaction, which has locked the old windows.
@@ -140,6 +162,7 @@ def replace_windows(
     """
     values: dict[str, Any] = account.identity | {"dataset": dataset, "report": report, "now": now}
     values |= {"ad_products": list(ad_products), "needed": list(needed), "old": list(old)}
+    values["products_of"] = json_text({name: products_of(name) for name in old})
     return connection.execute(_REPLACE, values | times_values(times)).rowcount
 
 

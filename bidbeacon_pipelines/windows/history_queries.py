@@ -107,7 +107,23 @@ def _judge_where(condition: str) -> TextClause:
 _JUDGE_LOADED = _judge_where(_LOADED)
 _JUDGE_DOUBTED = _judge_where("""o.client_id = :client_id AND o.region = :region AND w.dataset = :dataset
            AND w.not_served <> '{}' AND w.not_served && CAST(:ad_products AS text[])""")
-_JUDGE_ACCOUNT = _judge_where("w.account_id = :account_id AND w.country_code = :country_code")
+_JUDGE_ACCOUNT = _judge_where("""w.account_id = :account_id AND w.country_code = :country_code
+           AND (CAST(:dataset AS text) IS NULL OR w.dataset = :dataset)""")
+
+_SERVED = text(f"""
+    SELECT p.ad_product, {_SERVED_AGE} AS age_days
+      FROM (SELECT CAST(:dataset AS text) AS dataset) w
+     CROSS JOIN unnest(CAST(:ad_products AS text[])) AS p(ad_product)
+      JOIN ads_accounts o ON o.account_id = :account_id
+      LEFT JOIN proven_histories h ON {_OF_WINDOW} AND h.ad_product = p.ad_product""")
+
+
+def list_served_ages(
+    connection: Connection, account_id: str, dataset: str, ad_products: Sequence[str]
+) -> dict[str, int]:
+    """Return, by ad product, the greatest age in days of which Amazon is known to serve an ads account."""
+    values = {"account_id": account_id, "dataset": dataset, "ad_products": list(ad_products)}
+    return {row.ad_product: row.age_days for row in connection.execute(_SERVED, values)}
 
 
 def judge_loaded_windows(
@@ -134,9 +150,9 @@ def judge_loaded_windows(
     return _record_days_again(connection, accounts, judged)
 
 
-def judge_account(connection: Connection, account: Account) -> None:
-    """Judge all windows of an account, whose campaigns may have changed."""
-    judged = _judge(connection, _JUDGE_ACCOUNT, account.identity)
+def judge_account(connection: Connection, account: Account, dataset: str | None = None) -> None:
+    """Judge all windows of an account, or those of a dataset, after its campaigns or the grouping of ad products may have changed."""
+    judged = _judge(connection, _JUDGE_ACCOUNT, account.identity | {"dataset": dataset})
     _record_days_again(connection, [account], judged)
 
 

@@ -18,6 +18,7 @@ from bidbeacon_pipelines.windows.grouping_queries import (
     lock_other_windows,
     replace_windows,
 )
+from bidbeacon_pipelines.windows.history_queries import judge_account
 from bidbeacon_pipelines.windows.queries import (
     WindowTimes,
     create_windows,
@@ -117,6 +118,7 @@ def _regroup(
             )
     today = local_date(now, account.time_zone)
     delete_other_windows(connection, account, dataset.name, kept=kept, busy=busy, today=today)
+    judge_account(connection, account, dataset.name)
     return +moved, busy
 
 

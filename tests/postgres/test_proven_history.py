@@ -1,85 +1,354 @@
-"""Empty days that are older than any that Amazon proves to serve: no measured zeros, unless there was no campaign."""
+"""Days without rows that are older than any that Amazon is known to serve: no zeros, unless there was no campaign."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 
+import pytest
+
+from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS, Dataset
+from bidbeacon_pipelines.job_context import JobContext
+from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.windows.history_queries import judge_account
+from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.queries import LoadedDay, list_unrecorded_days
+from bidbeacon_pipelines.windows.rules import next_refresh_at
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.load_world import LoadWorld, Raw, report_row
+from bidbeacon_sessions import SessionStore, with_job_session
+from tests.postgres.load_world import DATASET, LoadWorld, Raw, report_row, run
+from tests.postgres.test_quarantine_replay import odd, replay
 
 SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
 SPELLED = {SP: "Sponsored Products", SB: "Sponsored Brands", SD: "Sponsored Display"}
 TODAY = date(2026, 1, 11)
-"""The account's day at `AS_OF`."""
+"""The account's day when the reports of age 0 were requested."""
 
 
 def ago(days: int) -> date:
-    """Return the account's day so many days before `AS_OF`."""
+    """Return the day so many days before `TODAY`."""
     return TODAY - timedelta(days=days)
 
 
-def add_campaign(shelf: LoadWorld, product: str = SP, **columns: Any) -> None:
-    """Store a campaign of an ad product, and that the entities were synced."""
-    values = {"state": "'ENABLED'", "start_date": "NULL", "end_date": "NULL"} | columns
+def add_campaign(shelf: LoadWorld, product: str = SP, **columns: str) -> None:
+    """Store a campaign of an ad product; columns are given as SQL."""
+    values = {"state": "'ENABLED'"} | columns
     shelf.execute(f"""
         INSERT INTO campaigns (account_id, country_code, campaign_id, ad_product, seen_at, {", ".join(values)})
         SELECT account_id, country_code, CAST(gen_random_uuid() AS text), '{product}', now(), {", ".join(values.values())}
           FROM advertiser_accounts""")
-    sync_entities(shelf)
 
 
-def sync_entities(shelf: LoadWorld) -> None:
-    """Store that the entities were synced."""
+def sync(shelf: LoadWorld) -> None:
+    """Do what ends a sync of entities."""
     shelf.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
     with shelf.engine.begin() as connection:
         judge_account(connection, shelf.account)
 
 
-def rows(days: Iterable[int], product: str = SP) -> list[Raw]:
+@pytest.fixture
+def synced(shelf: LoadWorld) -> LoadWorld:
+    """Return an account with a campaign of Sponsored Products and one of Brands."""
+    add_campaign(shelf, SP)
+    add_campaign(shelf, SB)
+    sync(shelf)
+    return shelf
+
+
+def rows(*ages: int, product: str = SP) -> list[Raw]:
     """Return a row of an ad product for each day."""
-    return [report_row(day=ago(one), **{"adProduct.value": SPELLED[product]}) for one in days]
+    return [report_row(day=ago(age), **{"adProduct.value": SPELLED[product]}) for age in ages]
 
 
-def load(shelf: LoadWorld, ages: Iterable[int], found: list[Raw], *products: str) -> None:
+def load(
+    shelf: LoadWorld,
+    ages: Iterable[int],
+    found: list[Raw],
+    *products: str,
+    days_later: int = 0,
+    dataset: Dataset = DATASET,
+) -> LoadResult:
     """Load a report of days of these ages."""
-    days = [ago(one) for one in ages]
-    shelf.load(found, days=days, ad_products=products or (SP,))
+    days, asked = [ago(age) for age in ages], products or (SP,)
+    return shelf.load(found, days=days, ad_products=asked, age=days_later, dataset=dataset)
 
 
-def not_served(shelf: LoadWorld, dataset: str = "daily_targets") -> dict[int, list[str]]:
-    """Return the ad products that are not served, by the age of the window."""
-    found = shelf.query(f"""
+def not_served(shelf: LoadWorld) -> dict[int, list[str]]:
+    """Return the ad products that are not served, by the age of their day."""
+    found = shelf.query("""
         SELECT window_date, not_served FROM report_windows
-         WHERE dataset = '{dataset}' AND not_served <> '{{}}' ORDER BY window_date DESC""")
+         WHERE not_served <> '{}' ORDER BY window_date DESC""")
     return {(TODAY - row["window_date"]).days: row["not_served"] for row in found}
 
 
 def window(shelf: LoadWorld, age: int) -> ReportWindow:
-    """Return the window of an age."""
+    """Return the window of the day of an age."""
     return shelf.window(ago(age))
 
 
-def proven(shelf: LoadWorld) -> list[tuple[Any, ...]]:
-    """Return what is proven."""
-    found = shelf.query("SELECT * FROM proven_histories ORDER BY 1, 2, 3, 4")
-    return [tuple(row.values())[:7] for row in found]
+def states(shelf: LoadWorld, age: int) -> list[tuple[Any, ...]]:
+    """Return what analysts read of the windows of a day: state, age of the data, and whether it is final."""
+    found = shelf.query(f"""
+        SELECT state, as_of, is_final FROM window_states('2026-01-12', '12 hours')
+         WHERE window_date = '{ago(age)}'""")
+    return [tuple(row.values()) for row in found]
 
 
 def test_empty_days_older_than_the_oldest_row_of_their_report_are_not_served(
-    shelf: LoadWorld,
+    synced: LoadWorld,
 ) -> None:
-    """Those between are measured zeros."""
-    add_campaign(shelf)
-    load(shelf, range(30, 61), rows([30, 50]))
-    assert {age: [SP] for age in range(51, 61)} == not_served(shelf)
-    [one] = proven(shelf)
-    assert ("test", "NA", "daily_targets", SP, 50, shelf.account.account_key, ago(50)) == one
-    ended, zero = window(shelf, 51), window(shelf, 49)
+    """Those between days with rows are measured zeros."""
+    result = load(synced, range(30, 61), rows(30, 50))
+    assert {age: [SP] for age in range(51, 61)} == not_served(synced)
+    assert {ago(age) for age in range(51, 61)} == set(result.not_served)
+    ended, zero = window(synced, 51), window(synced, 49)
     assert ("not_served", None, {"code": "history-not-proven"}) == (
         ended.status,
         ended.next_refresh_at,
         ended.cause,
     )
-    assert ended.not_served_since == ended.cause_since is not None
+    assert ended.not_served_since is not None
+    assert ended.not_served_since == ended.cause_since
+    assert (1, True) == (ended.load_count, ended.data_as_of is not None)
     assert ("loaded", [], None) == (zero.status, zero.not_served, zero.not_served_since)
+    [proven] = synced.query("SELECT * FROM proven_histories")
+    assert ("test", "NA", "daily_targets", SP, 50, synced.account.account_key, ago(50)) == tuple(
+        proven.values()
+    )[:7]
+
+
+def test_history_is_proven_by_client_region_dataset_and_ad_product(synced: LoadWorld) -> None:
+    """What is known of another one of these makes no zero of an empty day."""
+    load(synced, [39, 40], rows(39))
+    mine = {"client_id": "test", "region": "NA", "dataset": DATASET.name, "ad_product": SP}
+    others = {
+        "client_id": "another",
+        "region": "EU",
+        "dataset": "daily_campaigns",
+        "ad_product": SB,
+    }
+    for changed in (*({name: other} for name, other in others.items()), {}):
+        assert {40: [SP]} == not_served(synced)
+        values = ", ".join(f"'{value}'" for value in (mine | changed).values())
+        synced.execute(f"""
+            INSERT INTO proven_histories (client_id, region, dataset, ad_product, age_days, account_key, window_date)
+            VALUES ({values}, 40, 'US.one', '2025-12-01')
+                ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE SET age_days = 40""")
+        sync(synced)
+    assert {} == not_served(synced)
+
+
+def test_ad_products_of_a_report_are_judged_one_by_one(synced: LoadWorld) -> None:
+    """With rows of one the day is loaded, and names the other; one without campaigns does not count."""
+    load(synced, [40, 41], rows(40), SP, SB, SD)
+    assert {40: [SB], 41: [SB, SP]} == not_served(synced)
+    loaded, ended = window(synced, 40), window(synced, 41)
+    assert ("loaded", None, None) == (loaded.status, loaded.cause, loaded.not_served_since)
+    assert loaded.next_refresh_at is not None
+    assert "not_served" == ended.status
+    assert [[("fresh", loaded.data_as_of, False)], [("not served", None, False)]] == [
+        states(synced, 40),
+        states(synced, 41),
+    ]
+
+
+def test_measured_zero_of_one_ad_product_keeps_the_day_loaded(synced: LoadWorld) -> None:
+    """Where its history reaches the day, though that of the other one does not."""
+    load(synced, [40, 45], rows(45), SP, SB)
+    assert {40: [SB], 45: [SB]} == not_served(synced)
+    assert {"loaded"} == {window(synced, age).status for age in (40, 45)}
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({}, [SP]),
+        ({"state": "'ARCHIVED'"}, [SP]),
+        ({"seen_at": "'2020-01-01'"}, [SP]),
+        ({"start_date": f"'{ago(40)}'", "end_date": f"'{ago(40)}'"}, [SP]),
+        ({"start_date": f"'{ago(39)}'"}, []),
+        ({"end_date": f"'{ago(41)}'"}, []),
+    ],
+)
+def test_day_without_a_campaign_is_a_measured_zero(
+    shelf: LoadWorld, columns: dict[str, str], expected: list[str]
+) -> None:
+    """A campaign of that day counts whatever its state is, and though Amazon may send it no more."""
+    gone = columns.pop("seen_at", None)
+    add_campaign(shelf, **{"state": "'PAUSED'"} | columns)
+    if gone:
+        shelf.execute(f"UPDATE campaigns SET seen_at = {gone}")
+    sync(shelf)
+    load(shelf, [40], [])
+    assert {"loaded" if not expected else "not_served"} == {window(shelf, 40).status}
+    assert expected == window(shelf, 40).not_served
+
+
+def test_campaign_that_names_no_ad_product_is_one_of_sponsored_products(shelf: LoadWorld) -> None:
+    """As reports take it."""
+    add_campaign(shelf)
+    shelf.execute("UPDATE campaigns SET ad_product = NULL")
+    sync(shelf)
+    load(shelf, [40, 41], rows(40))
+    assert {41: [SP]} == not_served(shelf)
+
+
+def test_nothing_is_judged_before_entities_are_synced(shelf: LoadWorld) -> None:
+    """Then what was loaded before is judged, and once more when the campaigns turn out to be others."""
+    add_campaign(shelf)
+    load(shelf, [40, 41], rows(40))
+    assert {} == not_served(shelf)
+    sync(shelf)
+    assert {41: [SP]} == not_served(shelf)
+    shelf.execute(f"UPDATE campaigns SET start_date = '{ago(40)}'")
+    sync(shelf)
+    assert ({}, "loaded") == (not_served(shelf), window(shelf, 41).status)
+
+
+@pytest.mark.parametrize(("dataset", "oldest"), [(DATASET, 30), (HOURLY_TARGETS, 12)])
+def test_young_days_are_beyond_doubt(shelf: LoadWorld, dataset: Dataset, oldest: int) -> None:
+    """Also while nothing is proven."""
+    add_campaign(shelf, state="'PAUSED'")
+    sync(shelf)
+    load(shelf, [oldest, oldest + 1], [], dataset=dataset)
+    assert {oldest + 1: [SP]} == not_served(shelf)
+
+
+def test_older_age_makes_measured_zeros_of_days_without_another_request(
+    shelf: LoadWorld, context: JobContext
+) -> None:
+    """They are recorded, and due as loaded days of their age are; those that are older still stay."""
+    add_campaign(shelf)
+    sync(shelf)
+    load(shelf, [40, 41, 50], rows(40), SP, SB, SD)
+    shelf.execute("UPDATE report_windows SET recorded_load_count = load_count")
+    load(shelf, [45], rows(45), SP, SB, SD)
+    assert {50: [SP]} == not_served(shelf)
+    again = window(shelf, 41)
+    assert ("loaded", None, None, None) == (
+        again.status,
+        again.not_served_since,
+        again.cause,
+        again.next_refresh_at,
+    )
+    assert [41, 45] == recorded_ages(shelf)
+    with with_job_session("test", store=SessionStore(shelf.engine)) as session:
+        keep_windows(context, session, shelf.account, DATASET, again=True)
+    again = window(shelf, 41)
+    due_at = next_refresh_at(DATASET, ago(41), shelf.account.time_zone, again.data_as_of)
+    assert due_at == again.next_refresh_at is not None
+    assert window(shelf, 50).next_refresh_at is None
+    [requests] = shelf.query("SELECT count(*) FROM report_requests")
+    assert 2 == requests["count"]
+
+
+def unrecorded(shelf: LoadWorld) -> list[LoadedDay]:
+    """Return the days of which Dagster does not have all loads."""
+    with shelf.engine.begin() as connection:
+        return list_unrecorded_days(connection)
+
+
+def recorded_ages(shelf: LoadWorld) -> list[int]:
+    """Return the ages of days that are to be materialized."""
+    return [(TODAY - day.window_date).days for day in unrecorded(shelf) if day.is_complete]
+
+
+def test_window_in_use_is_judged_after_the_next_sync(synced: LoadWorld) -> None:
+    """A load that proves more waits for no other one."""
+    load(synced, [40, 41], rows(40))
+    with synced.engine.begin() as connection:
+        run(
+            connection,
+            "SELECT FROM report_windows WHERE window_date = :day FOR UPDATE",
+            day=ago(41),
+        )
+        load(synced, [45], rows(45))
+        assert {41: [SP]} == not_served(synced)
+    sync(synced)
+    assert {} == not_served(synced)
+
+
+def test_day_with_quarantined_rows_is_judged_once_they_are_understood(synced: LoadWorld) -> None:
+    """They may be rows of the product that seems to have none."""
+    brand = odd(rows(41, product=SB)[0])
+    days = [ago(40), ago(41), ago(42)]
+    synced.load([*rows(40, 41), brand], days=days, ad_products=(SP, SB), bad_row_share=0.5)
+    assert {40: [SB], 42: [SB, SP]} == not_served(synced)
+    replay(synced)
+    assert {42: [SB, SP]} == not_served(synced)
+    found = synced.query("SELECT ad_product, age_days FROM proven_histories ORDER BY age_days, 1")
+    assert [(SB, 41), (SP, 41)] == [tuple(row.values()) for row in found]
+
+
+def test_loaded_again_with_rows_it_is_a_day_like_others(synced: LoadWorld) -> None:
+    """So it is when a person loads it by hand; without rows it stays as it is, since when it is so too."""
+    load(synced, [40, 41], rows(40))
+    since = window(synced, 41).not_served_since
+    load(synced, [41], [])
+    assert (since, "not_served", 2) == (
+        window(synced, 41).not_served_since,
+        window(synced, 41).status,
+        window(synced, 41).load_count,
+    )
+    load(synced, [41], rows(41))
+    assert ({}, "loaded", None, None) == (
+        not_served(synced),
+        window(synced, 41).status,
+        window(synced, 41).not_served_since,
+        window(synced, 41).cause,
+    )
+    assert window(synced, 41).next_refresh_at is not None
+
+
+def test_refused_report_of_a_day_that_is_not_served_makes_no_zero_of_it(synced: LoadWorld) -> None:
+    """It stays not served, and is not due again."""
+    load(synced, [40, 41], rows(40))
+    before = window(synced, 41)
+    result = load(synced, [41], [odd(rows(41)[0])])
+    assert [ago(41)] == list(result.refused)
+    after = window(synced, 41)
+    for name in ("status", "not_served", "not_served_since", "cause", "next_refresh_at"):
+        assert getattr(before, name) == getattr(after, name)
+    assert [("not served", None, False)] == states(synced, 41)
+
+
+def test_partition_of_a_day_that_is_not_served_is_not_materialized(synced: LoadWorld) -> None:
+    """With a report of the day that is loaded it is, also if that was recorded as incomplete before."""
+    load(synced, [40, 41], rows(40, product=SB), SB)
+    assert [40] == recorded_ages(synced)
+    load(synced, [41], rows(41), SP)
+    assert [40, 41] == recorded_ages(synced)
+    load(synced, [50], rows(50), SP)
+    synced.execute("""
+        UPDATE report_windows
+           SET recorded_load_count = load_count, wanted_by = NULL, wanted_at = NULL""")
+    load(synced, [40, 50], rows(40, product=SB), SB)
+    assert [40, 50] == recorded_ages(synced)
+    [day] = [one for one in unrecorded(synced) if one.window_date == ago(50)]
+    assert (1, 1, {"SP": 1}) == (day.load_count, day.row_count, day.new_loads)
+
+
+def test_rows_of_a_day_past_the_proven_history_are_kept(synced: LoadWorld) -> None:
+    """A later report without them may only be one that Amazon serves no longer: a person decides, no second report does."""
+    load(synced, [40], rows(40))
+    for later in (3, 4):
+        result = load(synced, [40], [], days_later=later)
+        assert [ago(40)] == list(result.suspicious)
+        kept = window(synced, 40)
+        assert (1, None, "final-rows-lost") == (
+            kept.row_count,
+            kept.next_refresh_at,
+            (kept.cause or {}).get("code"),
+        )
+    load(synced, [44, 40], rows(44), days_later=5)
+    assert 1 == window(synced, 40).row_count
+
+
+def test_rows_of_a_day_within_the_proven_history_are_removed_after_a_second_report(
+    synced: LoadWorld,
+) -> None:
+    """As those of young days."""
+    load(synced, [40], rows(40))
+    load(synced, [60], rows(60))
+    assert [ago(40)] == list(load(synced, [40], [], days_later=3).suspicious)
+    assert [ago(40)] == load(synced, [40], [], days_later=4).loaded
+    assert (0, "loaded") == (window(synced, 40).row_count, window(synced, 40).status)

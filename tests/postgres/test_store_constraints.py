@@ -164,14 +164,27 @@ def test_a_gate_lets_somebody_in(connection: Connection, values: str, constraint
         ("status", "'loaded'", "loaded_has_load"),
         ("status, next_refresh_at", "'expired', now()", "expired_is_over"),
         ("status", "'not_served'", "not_served_has_since"),
+        (
+            "status, not_served_since, last_loaded_at, next_refresh_at",
+            "'not_served', now(), now(), now()",
+            "not_served_once_loaded_is_over",
+        ),
     ],
 )
 def test_a_window_is_in_one_known_state(
     connection: Connection, columns: str, values: str, constraint: str
 ) -> None:
-    """Its status is known; requested means a request, loaded means a load, expired means no refresh any more, not served since when."""
+    """Its status is known; requested means a request, loaded means a load, expired means no refresh any more, not served since when, and no refresh any more once it was loaded."""
     statement = f"{WINDOW}, {columns}) VALUES ({WINDOW_KEY}, {values})"
     assert f"ck_report_windows_{constraint}" == broken_by(connection, statement)
+
+
+def test_age_of_a_proven_history_is_counted(connection: Connection) -> None:
+    """No day to come proves any."""
+    statement = """
+        INSERT INTO proven_histories (client_id, region, dataset, ad_product, age_days, account_key, window_date)
+        VALUES ('c', 'NA', 'daily_targets', 'SPONSORED_PRODUCTS', -1, 'US.one', '2026-01-01')"""
+    assert "ck_proven_histories_age_counted" == broken_by(connection, statement)
 
 
 def test_a_window_that_waits_for_a_request_is_requested(connection: Connection) -> None:

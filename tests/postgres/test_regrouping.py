@@ -14,6 +14,7 @@ from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.loading.restatements import list_window_loads
 from bidbeacon_pipelines.requests.backfill import Progress, WindowNotLoadedError, drive_windows
 from bidbeacon_pipelines.windows.contracts import change_contract
+from bidbeacon_pipelines.windows.history_queries import judge_account
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import list_unrecorded_days
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -432,6 +433,107 @@ def test_day_that_is_not_served_stays_so(shelf: LoadWorld, regroup: Regroup) -> 
         assert ("not_served", NEXT_AT) == (window.status, window.next_refresh_at)
         assert (AS_OF, AS_OF) == (window.not_served_since, window.refused_alone_at)
         assert {"code": "not-served"} == window.cause
+
+
+@pytest.fixture
+def past_history(shelf: LoadWorld) -> LoadWorld:
+    """Return an account with campaigns of Sponsored Products and Brands, whose day is older than is proven of any."""
+    for product in (SP, SB):
+        shelf.execute(f"""
+            INSERT INTO campaigns (account_id, country_code, campaign_id, state, ad_product, seen_at)
+            SELECT account_id, country_code, '{product}', 'PAUSED', '{product}', now() FROM advertiser_accounts""")
+    shelf.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
+    return shelf
+
+
+OLD = DAY - timedelta(days=50)
+
+
+def load_old(shelf: LoadWorld, *ad_products: str, empty: bool = False) -> None:
+    """Load a report of the old day."""
+    found = [] if empty else [row | {"date.value": str(OLD)} for row in rows_of(*ad_products)]
+    shelf.load(found, ad_products=ad_products, days=[OLD])
+    shelf.execute("UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL")
+
+
+def of_old(shelf: LoadWorld) -> dict[str, tuple[str, list[str], bool]]:
+    """Return status, ad products that are not served and whether there is data, of the old day's windows, by report."""
+    found = windows(shelf, OLD)
+    return {
+        name: (one.status, one.not_served, one.not_served_since is None)
+        for name, one in found.items()
+    }
+
+
+def test_joined_window_names_what_is_not_served(past_history: LoadWorld, regroup: Regroup) -> None:
+    """It is loaded with what is, and is not requested again; split again it is as before."""
+    regroup(APART)
+    load_old(past_history, SP)
+    load_old(past_history, SB, empty=True)
+    before = of_old(past_history)
+    assert {"SP": ("loaded", [], True), "SB": ("not_served", [SB], False)} == before
+    old = windows(past_history, OLD)
+    regroup(TOGETHER)
+    assert {"SP+SB+SD": ("loaded", [SB], True)} == of_old(past_history)
+    joined = past_history.window(OLD)
+    assert (None, NEXT_AT) == (joined.cause, joined.next_refresh_at)
+    regroup(APART)
+    assert before == of_old(past_history)
+    assert old["SB"].cause == windows(past_history, OLD)["SB"].cause
+
+
+def test_day_of_which_nothing_is_served_stays_so_in_each_grouping(
+    past_history: LoadWorld, regroup: Regroup
+) -> None:
+    """Also since when."""
+    load_old(past_history, *ALL, empty=True)
+    since = past_history.window(OLD).not_served_since
+    assert {"SP+SB+SD": ("not_served", [SB, SP], False)} == of_old(past_history)
+    regroup(APART)
+    assert {"SP": ("not_served", [SP], False), "SB": ("not_served", [SB], False)} == of_old(
+        past_history
+    )
+    assert since == windows(past_history, OLD)["SP"].not_served_since
+    assert windows(past_history, OLD)["SP"].next_refresh_at is None
+    regroup(TOGETHER)
+    assert {"SP+SB+SD": ("not_served", [SB, SP], False)} == of_old(past_history)
+
+
+def test_joined_window_names_what_amazon_has_refused_for_good(
+    past_history: LoadWorld, regroup: Regroup
+) -> None:
+    """It is no measured zero whatever is proven later; split again it is as before, and a report with its rows clears it."""
+    regroup(APART)
+    load_old(past_history, SP)
+    load_old(past_history, SD, empty=True)
+    past_history.execute(f"""
+        UPDATE report_windows SET status = 'not_served', cause = '{{"code": "not-served"}}',
+               next_refresh_at = NULL, not_served_since = '{AS_OF}'
+         WHERE report = 'SB' AND window_date = '{OLD}'""")
+    regroup(TOGETHER)
+    joined = past_history.window(OLD)
+    assert ({"SP+SB+SD": ("loaded", [SB], True)}, {SP, SD}) == (
+        of_old(past_history),
+        set(joined.product_totals),
+    )
+    past_history.execute(
+        "INSERT INTO proven_histories (client_id, region, dataset, ad_product, age_days, account_key, window_date)"
+        f" VALUES ('test', 'NA', 'daily_targets', '{SB}', 400, 'US.one', '{OLD}')"
+    )
+    with past_history.engine.begin() as connection:
+        judge_account(connection, past_history.account)
+    assert {"SP+SB+SD": ("loaded", [SB], True)} == of_old(past_history)
+    regroup(APART)
+    split = windows(past_history, OLD)["SB"]
+    assert ("not_served", None, None, {"code": "not-served"}) == (
+        split.status,
+        split.last_loaded_at,
+        split.next_refresh_at,
+        split.cause,
+    )
+    regroup(TOGETHER)
+    load_old(past_history, *ALL)
+    assert {"SP+SB+SD": ("loaded", [], True)} == of_old(past_history)
 
 
 def test_joined_window_that_was_never_loaded_restates_the_rows_that_are_there(

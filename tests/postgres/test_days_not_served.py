@@ -1,6 +1,7 @@
 """Days that Amazon calls too old: how they are found, when they end as not served, and when they are requested again."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, timedelta
 
 import pytest
@@ -224,6 +225,33 @@ def test_a_load_by_hand_requests_a_day_that_has_ended_at_once(world: BenchWorld)
     load_by_hand(world, account, day)
     load_all_that_is_due(world, account)
     assert set(range(55, 71)) <= set(ages(world, "loaded"))
+
+
+@pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
+def test_a_day_that_has_ended_and_comes_empty_reopens_no_other_one(world: BenchWorld) -> None:
+    """Nothing shows that Amazon serves it: it is not served, as days without rows past the proven history are; the others stay."""
+    account = end_days(world)
+    world.sandbox.state.rules.clear()
+    world.break_with("history", days=60, products=("SPONSORED_BRANDS",), empty=True)
+    day = TODAY - timedelta(days=61)
+    for _ in range(2):
+        with suppress(WindowNotLoadedError):
+            load_by_hand(world, account, day)
+        world.advance(minutes=30)
+    assert list(range(61, 71)) == [ago for ago in ages(world, "not_served") if ago <= 70]
+    assert ([], []) == (due_again(world), world.actions("windows-reopened"))
+    [window] = [
+        one for one in world.windows(account, day, dataset=DAILY_PRODUCTS) if one.report == "SB"
+    ]
+    assert (1, {"code": "history-not-proven"}, None) == (
+        window.load_count,
+        window.cause,
+        window.refused_alone_at,
+    )
+    world.sandbox.state.rules.clear()
+    load_by_hand(world, account, TODAY - timedelta(days=65))
+    load_all_that_is_due(world, account)
+    assert set(range(62, 71)) <= set(ages(world, "loaded"))
 
 
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 12}], indirect=True)

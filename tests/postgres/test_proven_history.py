@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS, Dataset
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.windows.history_queries import judge_account
@@ -15,6 +16,7 @@ from bidbeacon_pipelines.windows.queries import LoadedDay, list_unrecorded_days
 from bidbeacon_pipelines.windows.rules import next_refresh_at
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, with_job_session
+from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import DATASET, LoadWorld, Raw, report_row, run
 from tests.postgres.test_quarantine_replay import odd, replay
 
@@ -352,3 +354,90 @@ def test_rows_of_a_day_within_the_proven_history_are_removed_after_a_second_repo
     assert [ago(40)] == list(load(synced, [40], [], days_later=3).suspicious)
     assert [ago(40)] == load(synced, [40], [], days_later=4).loaded
     assert (0, "loaded") == (window(synced, 40).row_count, window(synced, 40).status)
+
+
+def from_empty_history(days: int) -> dict[str, object]:
+    """Return the sandbox's settings for an Amazon that answers days older than so many as empty success."""
+    rule = {"rule": "history", "days": days, "empty": True}
+    return {"rows_per_day": 12, "rules": [rule]}
+
+
+@pytest.fixture
+def account(world: BenchWorld) -> Account:
+    """Return an account with campaigns."""
+    found = world.account()
+    world.sync_entities(found)
+    return found
+
+
+NOW_DAY = date(2026, 1, 15)
+
+
+def days_of(*ages: int) -> list[date]:
+    """Return the account's days so many days before the sandbox's."""
+    return [NOW_DAY - timedelta(days=age) for age in ages]
+
+
+@pytest.mark.parametrize("sandbox", [from_empty_history(100)], indirect=True)
+def test_empty_success_is_no_zero_in_any_view(world: BenchWorld, account: Account) -> None:
+    """Analysts see days with rows, and those that are not served in `reports.days` only."""
+    world.load(account, *days_of(*range(95, 111)), dataset=DAILY_CAMPAIGNS)
+    ended = days_of(*range(110, 100, -1))
+    summed = "SELECT DISTINCT window_date FROM reports.{} ORDER BY 1"
+    for view in ("account_daily_summaries", "daily_campaigns", "restatements"):
+        found = [row["window_date"] for row in world.query(summed.format(view))]
+        assert days_of(*range(100, 94, -1)) == found
+    told = world.query("""
+        SELECT window_date, report, state, cause, as_of, is_final, next_at FROM reports.days
+         WHERE state = 'not served' ORDER BY 1""")
+    assert ended == sorted({row["window_date"] for row in told})
+    assert {("history-not-proven", None, False, None)} == {
+        (row["cause"], row["as_of"], row["is_final"], row["next_at"]) for row in told
+    }
+    recorded = [action["windows"] for action in world.actions("windows-not-served")]
+    assert [str(day) for day in ended] in [sorted(days) for days in recorded]
+
+
+@pytest.mark.parametrize("sandbox", [from_empty_history(100)], indirect=True)
+def test_wholly_empty_report_is_confirmed_by_a_second_one_first(
+    world: BenchWorld, account: Account
+) -> None:
+    """Then its days are not served, and nothing asks for them again."""
+    days = days_of(*range(110, 115))
+    expected = [("unconfirmed", []), ("not_served", [SB, SD, SP])]
+    for state in expected:
+        world.load(account, *days)
+        found = [(one.status, one.not_served) for one in world.windows(account, *days)]
+        assert [state] * 5 == found
+        world.advance(minutes=20)
+    for _ in range(4):
+        world.refresh(account)
+        world.advance(minutes=5)
+    assert {1} == {one.load_count for one in world.windows(account, *days)}
+    around = world.windows(account, *days_of(109, 115))
+    assert all(one.last_requested_at is not None for one in around)
+
+
+@pytest.mark.parametrize("sandbox", [from_empty_history(100)], indirect=True)
+def test_load_by_hand_of_a_day_that_is_not_served(world: BenchWorld, account: Account) -> None:
+    """Refused or empty, it stays as it is; with rows it is loaded, and days of that age are judged anew."""
+    [day] = days_of(105)
+    world.load(account, *days_of(95), day)
+    before = world.window(account, day)
+    assert "not_served" == before.status
+    world.break_with("refuse", "create_report", times=1, code="400013", message="No")
+    for _ in range(2):
+        world.load(account, day)
+        world.advance(minutes=5)
+        after = world.window(account, day)
+        assert (before.status, before.not_served_since, before.cause, None) == (
+            after.status,
+            after.not_served_since,
+            after.cause,
+            after.next_refresh_at,
+        )
+    world.sandbox.state.rules.clear()
+    asked_at = world.context.now()
+    world.load(account, day)
+    assert "loaded" == world.window(account, day).status
+    assert world.true_rows(account, day, asked_at) == world.stored_rows(account, day)

@@ -142,7 +142,7 @@ def _history(dataset: Dataset) -> str:
         if dataset.history_months
         else f"{dataset.history_days} days"
     )
-    return f"{usual}; Amazon serves nothing older"
+    return f"{usual}, unless `bidbeacon contract list` shows another one"
 
 
 def _compared(dataset: Dataset) -> str:

@@ -153,7 +153,7 @@ class Settings(SessionSettings):
     )
 
     partition_months: int = Field(
-        24,
+        15,
         ge=1,
         le=60,
         description="How many whole months before this one are Dagster's partitions; older windows are in Postgres only.",

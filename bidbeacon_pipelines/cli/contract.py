@@ -21,7 +21,7 @@ _Dataset = Annotated[str, typer.Argument(help="The dataset's name.")]
 _What = Annotated[
     str,
     typer.Argument(
-        help="grouping, field:NAME (our name of a field), history:REPORT or period:REPORT (in days)."
+        help="grouping, field:NAME (our name of a field), history:REPORT (in days, fewer or more than the registry has) or period:REPORT (in days)."
     ),
 ]
 _Value = Annotated[str, typer.Argument(help="A grouping like SP,SB+SD, a field's name, or days.")]

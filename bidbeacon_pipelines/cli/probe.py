@@ -114,8 +114,8 @@ def _say_what_it_takes(run: Probe) -> None:
         f"The probe creates {2 * len(run.reports)} reports and 4 exports for {of.label} ({of.region}), one after another; "
         f"Amazon usually takes {minutes:.0f} minutes for them. It costs no money and changes nothing at Amazon. Meanwhile it "
         "takes one of the report slots of this client id and region, so other reports may wait. Where Amazon serves fewer "
-        "days than expected, some more reports find out how many, and where it refuses several ad products in one report, "
-        "each of them is requested alone."
+        "or more days than expected, some more reports find out how many, and where it refuses "
+        "several ad products in one report, each of them is requested alone."
     )
 
 

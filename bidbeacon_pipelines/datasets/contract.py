@@ -52,7 +52,7 @@ class Contract:
         report = DatasetReport(dataset, ad_products)
         return replace(
             report,
-            shorter_history=self._days(report, HISTORY),
+            history_days=self._days(report, HISTORY),
             shorter_period=self._days(report, PERIOD),
         )
 

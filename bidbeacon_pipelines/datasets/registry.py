@@ -218,14 +218,14 @@ class DatasetReport:
     Attributes:
         dataset: What it fills.
         ad_products: In the order of the registry.
-        shorter_history: The number of days that Amazon serves it for, where that is less than the
-            registry says.
+        history_days: The number of days that Amazon serves it for, in place of the registry's history;
+            None where nothing overrides that.
         shorter_period: The most days that one report may span, where these are fewer.
     """
 
     dataset: Dataset
     ad_products: tuple[str, ...]
-    shorter_history: int | None = None
+    history_days: int | None = None
     shorter_period: int | None = None
 
     @property
@@ -286,7 +286,7 @@ DAILY_CAMPAIGNS = Dataset(
     dimensions=(CAMPAIGN, CAMPAIGN_NAME, COST_TYPE),
     metrics=(*BASE, *viewable(_SB, _SD), *new_to_brand(_SB, _SD), *PROMOTED, *HALO),
     groups=((_SP, _SB, _SD),),
-    history_months=24,
+    history_months=15,
     longest_period_days=120,
     refresh_offsets=(1, 3, 5, 7, 14, 30, 60),
     asset_name="daily_campaign_performance",

@@ -84,11 +84,11 @@ class Amazon:
         learned |= new
         return created
 
-    def is_given(self, report: DatasetReport, start: date, end: date) -> bool:
-        """Return whether Amazon makes a report of these days; False where it refuses them, or finds them too many.
+    def find_ended(self, report: DatasetReport, start: date, end: date) -> reports.Report | None:
+        """Wait for a report of these days; return None where Amazon refuses them, or finds them too many.
 
         Raises:
-            GaveUpError: it failed for another reason.
+            GaveUpError: it was not ready after an hour, or no report slot was free.
             AdsApiError: as of `create`, but for a refusal of the days.
         """
         self.say(f"Asking for {report.dataset.name} {report.name}, {start} to {end}")
@@ -97,11 +97,10 @@ class Amazon:
         except Rejected as error:
             if isinstance(error, UnknownField) or error.cause_code == REFUSED_TOGETHER:
                 raise
-            return False
+            return None
         ended = of_report(finished)
-        if isinstance(ended, Failure) and ended.kind is not FailureKind.TOO_LARGE:
-            raise GaveUpError(f"the report ended {finished.status}")
-        return not isinstance(ended, Failure)
+        is_too_large = isinstance(ended, Failure) and ended.kind is FailureKind.TOO_LARGE
+        return None if is_too_large else finished
 
     def finish(self, report: reports.Report) -> reports.Report:
         """Wait until a report has ended; between two polls its place at the gate is held."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.datasets.fields import product_name
+from bidbeacon_pipelines.datasets.fields import DATE_FIELD, product_name
 from bidbeacon_pipelines.datasets.registry import DatasetReport
 from bidbeacon_pipelines.entities.read import FIELDS, EntityProblems, read_entities
 from bidbeacon_pipelines.loading.rows import (
@@ -20,6 +20,7 @@ from bidbeacon_pipelines.loading.rows import (
 )
 from bidbeacon_pipelines.probe.shapes import Shape, add_to, field_name
 from bidbeacon_pipelines.values.decode import iter_values
+from bidbeacon_pipelines.values.field_types import find_date
 
 _LIFE: Final = frozenset(
     ("adProduct", "state", "deliveryStatus", "creationDateTime", "lastUpdatedDateTime")
@@ -125,6 +126,17 @@ def read_report(
             facts.add_faults(checked.cause)
         elif isinstance(checked, OtherRow) and checked.kind is NotWaitedFor.AD_PRODUCT:
             facts.products[product_name(checked.ad_product or "")] += 1
+
+
+def find_oldest_day(paths: Iterable[Path], start: date, end: date) -> date | None:
+    """Return the oldest day of a report's period that has rows in its files; None without any.
+
+    Raises:
+        BrokenPartError: a file is no gzipped JSON array, or cut short.
+    """
+    rows = (row for path in paths for row in iter_values(path) if isinstance(row, dict))
+    days = (find_date(row.get(DATE_FIELD)) for row in rows)
+    return min((day for day in days if day is not None and start <= day <= end), default=None)
 
 
 def read_listed(facts: FileFacts, entities: Iterable[Any], kind: str) -> None:

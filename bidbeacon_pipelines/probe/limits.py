@@ -1,6 +1,7 @@
 """Finds how far back and for how many days at once Amazon makes a report, with few reports. Pure.
 
 A refusal alone shows nothing. A limit is what is refused, and then given for a day less or half of the days.
+An answer without rows shows nothing either: Amazon may give days that it no longer serves as an empty success.
 """
 
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from typing import Final
 
 PUBLISHED: Final = (456, 459, 95, 96, 65, 66, 60, 61)
 """Histories that public sources name, in days, each with one that is too long: 15 months, and those of the older API."""
+LONGEST_PUBLISHED: Final = 730
+"""The longest history that a public source names, in days: 24 months."""
 
 
 def find_history(is_given: Callable[[int], bool], *, given: int, refused: int) -> int:

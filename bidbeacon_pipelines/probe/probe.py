@@ -19,7 +19,7 @@ from bidbeacon_pipelines.datasets.contract import FIELD, GROUPING, HISTORY, PERI
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.probe.amazon import REFUSED_TOGETHER, Amazon, GaveUpError
 from bidbeacon_pipelines.probe.answers import CALLS
-from bidbeacon_pipelines.probe.files import FileFacts, read_listed, read_report
+from bidbeacon_pipelines.probe.files import FileFacts, find_oldest_day, read_listed, read_report
 from bidbeacon_pipelines.probe.findings import (
     ISSUE,
     Finding,
@@ -29,7 +29,7 @@ from bidbeacon_pipelines.probe.findings import (
     refusal_of,
     refused,
 )
-from bidbeacon_pipelines.probe.limits import find_history, find_longest
+from bidbeacon_pipelines.probe.limits import LONGEST_PUBLISHED, find_history, find_longest
 from bidbeacon_pipelines.probe.listener import Listener
 from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.windows.contracts import change_contract
@@ -202,13 +202,24 @@ class Probe:
         self._found.append(judged(subject, "filter", others, to_do=to_do))
 
     def _check_limits(self, report: DatasetReport) -> None:
-        """Ask for the longest report from the oldest day on; where it is refused, find out why."""
+        """Ask for the longest report from the oldest day on; where it is refused, find out why.
+
+        Where it isn't, ask for one of the longest history that a public source names.
+        """
+        rows = list[int]()
 
         def is_given(days_ago: int, length: int) -> bool:
             start = self.today - timedelta(days=days_ago)
-            return self.amazon.is_given(report, start, start + timedelta(days=length - 1))
+            end = start + timedelta(days=length - 1)
+            if (ended := self.amazon.find_ended(report, start, end)) is None:
+                return False
+            with self.amazon.report_files(ended) as paths:
+                oldest_row = find_oldest_day(paths, start, end)
+            if oldest_row is not None:
+                rows.append((self.today - oldest_row).days)
+            return True
 
-        oldest = oldest_served(report.dataset, self.today, report.shorter_history)
+        oldest = oldest_served(report.dataset, self.today, report.history_days)
         history = expected = (self.today - oldest).days
         recent = (self.today - self.day).days
         asked = longest = min(report.longest_period_days, expected - recent + 1)
@@ -219,12 +230,36 @@ class Probe:
             given = longest if is_given(history, longest) else None
         if given is None:
             given = find_longest(lambda days: is_given(history, days), refused=longest)
-        self._judge_limit(report, HISTORY, history, expected)
+        may_be_longer = history == expected and not report.dataset.is_hourly
+        if may_be_longer and given and expected + 1 < LONGEST_PUBLISHED:
+            is_given(LONGEST_PUBLISHED, given)
+        self._judge_history(report, max(rows, default=0), history, expected)
         self._judge_limit(report, PERIOD, given or 0, asked)
+
+    def _judge_history(self, report: DatasetReport, rows: int, given: int, expected: int) -> None:
+        """Judge how many days back Amazon gives a report, which is believed only where rows came.
+
+        Args:
+            report: The report.
+            rows: The days from the oldest row to today.
+            given: The days that Amazon does not refuse.
+            expected: The days of the contract, of which one is left as safety.
+        """
+        days = rows if rows > expected + 1 else given
+        if rows >= days:
+            self._judge_limit(report, HISTORY, days, expected)
+            return
+        found = f"no rows come from {expected} days back"
+        if rows:
+            found = f"rows come from {rows} days back only, expected {expected}"
+        if given < expected:
+            found += f"; more than {given} days back is refused"
+        self._found.append(Finding(_subject(report), HISTORY, Verdict.UNCHECKED, found))
 
     def _judge_limit(self, report: DatasetReport, what: str, days: int, expected: int) -> None:
         found = f"{days} {_LIMITS[what]}"
-        if days >= expected:
+        is_expected = days == expected if what == HISTORY else days >= expected
+        if is_expected:
             self._found.append(Finding(_subject(report), what, Verdict.EXPECTED, found))
             return
         name, value = f"{what}:{report.name}", str(max(days, 1))

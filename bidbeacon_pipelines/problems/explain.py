@@ -25,7 +25,8 @@ from bidbeacon_pipelines.requests.gate_queries import find_gate
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, MAX_PENDING, RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.rules import due_at, local_date, missed_offsets, oldest_served
+from bidbeacon_pipelines.windows.contracts import read_contract
+from bidbeacon_pipelines.windows.rules import due_at, local_date, missed_offsets, oldest_of
 from bidbeacon_pipelines.windows.states import STOPPED, WindowState
 from bidbeacon_sessions.presentation import action_json, load_labels, session_url
 from bidbeacon_sessions.sentences import without_stop
@@ -98,14 +99,14 @@ def explain_day(connection: Connection, settings: Settings, asked: Question) -> 
     explained = [_Window(connection, asked, row, patience).explain() for row in rows]
     states = list(WindowState)
     explained.sort(key=lambda one: states.index(WindowState(one.state)), reverse=True)
-    return explained or [_explain_missing(asked)]
+    return explained or [_explain_missing(connection, asked)]
 
 
-def _explain_missing(asked: Question) -> Explanation:
+def _explain_missing(connection: Connection, asked: Question) -> Explanation:
     """Return why a day has no window."""
     account, dataset, day = asked.account, asked.dataset, asked.day
     today, severity, stopped = local_date(asked.now, account.time_zone), Severity.FINE, None
-    oldest = oldest_served(dataset, today)
+    oldest = oldest_of(read_contract(connection, account.account_id).reports(dataset), today)
     if day > today:
         first = due_at(day, dataset.refresh_offsets[0], account.time_zone)
         what = f"{day} has not started in the account's time zone ({account.time_zone})."

@@ -29,15 +29,15 @@ from bidbeacon_pipelines.requests.queries import (
 )
 from bidbeacon_pipelines.requests.rules import RequestStatus
 from bidbeacon_pipelines.requests.wanted_queries import stop_wanting
+from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import (
     list_windows,
     want_windows,
 )
 from bidbeacon_pipelines.windows.rules import (
-    is_served,
     local_date,
-    oldest_served,
+    oldest_of,
 )
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
@@ -176,7 +176,10 @@ class _Load:
         self._check_active(self.account, days)
         keep_windows(self.context, self.session, self.account, self.dataset, again=True)
         today = local_date(self.started, self.account.time_zone)
-        left_out = self._leave_out(days, today)
+        with self.context.engine.begin() as connection:
+            contract = read_contract(connection, self.account.account_id)
+        oldest = oldest_of(contract.reports(self.dataset), today)
+        left_out = self._leave_out(days, oldest, today)
         days = [day for day in days if day not in left_out]
         before = self._windows(days)
         with self.context.engine.begin() as connection:
@@ -185,9 +188,8 @@ class _Load:
         self._record_adopted(before)
         self._give_up(self._wait(days))
         windows = self._windows(days)
-        oldest = str(oldest_served(self.dataset, today))
         why = {
-            SkipReason.NOT_SERVED: cause("day-not-served", detail={"oldest": oldest}),
+            SkipReason.NOT_SERVED: cause("day-not-served", detail={"oldest": str(oldest)}),
             SkipReason.NOT_OVER: cause("day-not-over", detail={"zone": self.account.time_zone}),
         }
         failed = {day: why[reason] for day, reason in left_out.items()}
@@ -227,9 +229,9 @@ class _Load:
             self.session.add(skip_stopped(account.account_key, self.dataset, days, account))
             raise AccountSkippedError(account)
 
-    def _leave_out(self, days: Sequence[date], today: date) -> dict[date, SkipReason]:
+    def _leave_out(self, days: Sequence[date], oldest: date, today: date) -> dict[date, SkipReason]:
         """Record which of the days are not over, or not served any more; return the reason of each."""
-        left_out = {d: reason for d in days if (reason := _why_left_out(self.dataset, d, today))}
+        left_out = {d: reason for d in days if (reason := _why_left_out(d, oldest, today))}
         for reason in dict.fromkeys(left_out.values()):
             alike = [day for day in left_out if left_out[day] is reason]
             detail = self.account.time_zone if reason is SkipReason.NOT_OVER else None
@@ -320,10 +322,10 @@ class _Load:
             self.session.add(WaitGivenUp(**facts, windows=days, cause=why))
 
 
-def _why_left_out(dataset: Dataset, day: date, today: date) -> SkipReason | None:
+def _why_left_out(day: date, oldest: date, today: date) -> SkipReason | None:
     if day >= today:
         return SkipReason.NOT_OVER
-    return None if is_served(dataset, day, today) else SkipReason.NOT_SERVED
+    return None if day >= oldest else SkipReason.NOT_SERVED
 
 
 def _make_room(context: JobContext, session: SessionRecorder, account: AdsAccount) -> None:

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.entities.queries import want_entities
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.queries import want_windows
-from bidbeacon_pipelines.windows.rules import local_date, oldest_served
+from bidbeacon_pipelines.windows.rules import local_date, oldest_of
 from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.presentation import instant
 from bidbeacon_sessions.sentences import join_sentences
@@ -66,7 +66,7 @@ def check_loadable(
     """
     check_active(account)
     dataset, today = reports[0].dataset, local_date(now, account.time_zone)
-    oldest = min(oldest_served(dataset, today, one.shorter_history) for one in reports)
+    oldest = oldest_of(reports, today)
     newest = today - timedelta(days=1)
     if loadable := [day for day in days if oldest <= day <= newest]:
         return loadable
@@ -93,7 +93,7 @@ def want_load(
     Raises:
         AccountStoppedError: no reports are requested for the account.
         DaysNotLoadableError: none of the days can be loaded.
-        NoWindowsError: the days have no windows yet, or a shorter history leaves them out.
+        NoWindowsError: the days have no windows yet, or an overridden history leaves them out.
     """
     reports = read_contract(connection, account.account_id).reports(dataset)
     loadable = check_loadable(account, reports, days, now)
@@ -107,7 +107,7 @@ def want_load(
     if not wanted:
         none = (
             f"{account.label} has no windows of these days of {dataset.name}: its first refresh makes "
-            "them, if Amazon serves them (`bidbeacon contract list` shows shorter histories)."
+            "them, if Amazon serves them (`bidbeacon contract list` shows other histories)."
         )
         raise NoWindowsError(none)
     return wanted[-1]

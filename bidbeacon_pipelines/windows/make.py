@@ -131,7 +131,7 @@ def _make(
     busy: Collection[date],
 ) -> int:
     """Create the missing windows of a report, but for busy days, beside those that were moved to it; return how many."""
-    name, days = report.dataset.name, window_dates(report.dataset, today, report.shorter_history)
+    name, days = report.dataset.name, window_dates(report.dataset, today, report.history_days)
     times = _times_of_new(report, (day for day in days if day not in busy), account.time_zone)
     created = create_windows(connection, account, name, report.name, times)
     count = created + moved.get(report.name, 0)
@@ -143,10 +143,10 @@ def _times_of_new(
     report: DatasetReport, days: Iterable[date], zone: str
 ) -> dict[date, WindowTimes]:
     """Return when windows without data are due, and when they expire."""
-    dataset, shorter = report.dataset, report.shorter_history
+    dataset, history = report.dataset, report.history_days
     return {
         day: WindowTimes(
-            next_refresh_at(dataset, day, zone, None), expires_at(dataset, day, zone, shorter)
+            next_refresh_at(dataset, day, zone, None), expires_at(dataset, day, zone, history)
         )
         for day in days
     }
@@ -161,7 +161,7 @@ def _renew(
 ) -> list[date]:
     """Store when windows expire and are due, where that has changed; return the days of those that had expired and have not any more.
 
-    It changes where a shorter history was set or forgotten, and where a wrong clock has ended
+    It changes where another history was set or forgotten, and where a wrong clock has ended
     windows.
     """
     windows, reopened = list_windows(connection, account, dataset.name), set[date]()
@@ -184,7 +184,7 @@ def _times(
 ) -> WindowTimes | None:
     """Return when a window is due and expires, if that is not what is stored; one that has ended before it expires is due again."""
     dataset, day, zone = report.dataset, window.window_date, account.time_zone
-    expires, due = expires_at(dataset, day, zone, report.shorter_history), window.next_refresh_at
+    expires, due = expires_at(dataset, day, zone, report.history_days), window.next_refresh_at
     is_final = window.cause is not None or window.decision is not None
     has_ended = window.status == "expired" or (window.status == "loaded" and not is_final)
     if due is None and expires > now and has_ended:

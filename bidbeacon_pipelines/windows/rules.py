@@ -3,7 +3,7 @@
 A window is one account-local calendar day. Days are dates in the account's own calendar; instants
 are aware UTC datetimes. Nothing here reads a clock.
 
-Rules' source: Amazon's retention and restatement periods (24 months and 120 days a report for daily
+Rules' source: Amazon's retention and restatement periods (15 months and 120 days a report for daily
 rows, 14 and 14 days for hourly rows; conversions restated up to 60 days).
 """
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from bidbeacon_pipelines.causes import Cause
-from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 
 if TYPE_CHECKING:
     from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -77,7 +77,7 @@ def start_of_day(day: date, time_zone: str) -> datetime:
     return datetime.combine(day, time.min, _zone(time_zone)).astimezone(UTC)
 
 
-def oldest_served(dataset: Dataset, today: date, shorter_history: int | None = None) -> date:
+def oldest_served(dataset: Dataset, today: date, history_days: int | None = None) -> date:
     """Return the oldest day that is safely served on the account-local day `today`.
 
     Months are counted back to the same day of the month, or to its last day where it is shorter.
@@ -85,33 +85,33 @@ def oldest_served(dataset: Dataset, today: date, shorter_history: int | None = N
     Args:
         dataset: What is served.
         today: The account's local day.
-        shorter_history: The number of days that a report of it is served for, where that is less.
+        history_days: The number of days that a report of it is served for, in place of the
+            registry's history.
     """
-    start = _history_start(dataset, today)
-    if shorter_history is not None:
-        start = max(start, today - timedelta(days=shorter_history))
-    return start + EDGE_SAFETY
+    days = history_days or dataset.history_days
+    if days is not None:
+        return today - timedelta(days=days) + EDGE_SAFETY
+    return _months_before(today, dataset.history_months or 0) + EDGE_SAFETY
 
 
-def is_served(dataset: Dataset, window_date: date, today: date) -> bool:
-    """Return whether Amazon still, and already, serves this day on the account-local day `today`."""
-    return oldest_served(dataset, today) <= window_date <= today
+def oldest_of(reports: Iterable[DatasetReport], today: date) -> date:
+    """Return the oldest day that is safely served in one of a dataset's reports on the account-local day `today`."""
+    return min(oldest_served(one.dataset, today, one.history_days) for one in reports)
 
 
 def expires_at(
-    dataset: Dataset, window_date: date, time_zone: str, shorter_history: int | None = None
+    dataset: Dataset, window_date: date, time_zone: str, history_days: int | None = None
 ) -> datetime:
     """Return the instant from which a window is no longer served: the first for which `oldest_served` is a later day."""
-    days = [limit for limit in (dataset.history_days, shorter_history) if limit is not None]
-    last = [window_date + timedelta(days=limit) for limit in days]
-    if dataset.history_months is not None:
-        last.append(_months_after(window_date, dataset.history_months))
-    return start_of_day(min(last), time_zone)
+    days = history_days or dataset.history_days
+    if days is not None:
+        return start_of_day(window_date + timedelta(days=days), time_zone)
+    return start_of_day(_months_after(window_date, dataset.history_months or 0), time_zone)
 
 
-def window_dates(dataset: Dataset, today: date, shorter_history: int | None = None) -> list[date]:
+def window_dates(dataset: Dataset, today: date, history_days: int | None = None) -> list[date]:
     """List the days that are windows on the account-local day `today`, oldest first, today included."""
-    oldest = oldest_served(dataset, today, shorter_history)
+    oldest = oldest_served(dataset, today, history_days)
     return [oldest + timedelta(days=n) for n in range((today - oldest).days + 1)]
 
 
@@ -294,12 +294,6 @@ def _open_offsets(
 def _zone(name: str) -> ZoneInfo:
     """Return a time zone; Python itself keeps only the last eight and reads the others from disk each time."""
     return ZoneInfo(name)
-
-
-def _history_start(dataset: Dataset, today: date) -> date:
-    if dataset.history_months is not None:
-        return _months_before(today, dataset.history_months)
-    return today - timedelta(days=dataset.history_days or 0)
 
 
 def _months_after(day: date, months: int) -> date:

@@ -1,6 +1,6 @@
 """Versions of the program: the unpacked wheel of this checkout, and a later one with one more migration.
 
-Both believe that Amazon serves a few days instead of 24 months, so that a first fill takes minutes.
+Both believe that Amazon serves a few days instead of 15 months, so that a first fill takes minutes.
 """
 
 import re
@@ -36,7 +36,7 @@ def build_version(folder: Path) -> Path:
     zipfile.ZipFile(wheel).extractall(folder / "program")
     registry = folder / "program" / "bidbeacon_pipelines" / "datasets" / "registry.py"
     history = f"history_days={HISTORY_DAYS},"
-    text, changed = re.subn(r"history_(months=24|days=14),", history, registry.read_text())
+    text, changed = re.subn(r"history_(months=15|days=14),", history, registry.read_text())
     assert changed > 0
     registry.write_text(text)
     return folder / "program"

@@ -51,7 +51,7 @@ ASSET_KEY = AssetKey(DATASET.asset_name)
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 HELD_SECONDS = 1_800
 SERVED_DAYS = 60
-"""The windows of 24 months would take seconds."""
+"""The windows of 15 months would take seconds."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ The clock of the probe is the sandbox's, which moves on whenever it waits.
 import json
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -99,17 +100,17 @@ def overrides(world: BenchWorld, dataset: str) -> dict[str, str]:
 def test_nothing_differs_where_amazon_keeps_to_the_contract(
     probe: RunProbe, world: BenchWorld, tmp_path: Path
 ) -> None:
-    """Two reports for each of twelve, one that is refused, four exports, as it says before, and portfolios; the recording names nobody."""
+    """Two reports for each of twelve, four exports, as it says before, and portfolios; 24 months and a field are refused; the recording names nobody."""
     world.sync_entities(world.account())
     world.sandbox.state.ledger.clear()
     world.advance(hours=2)  # the token ends, so that another one is asked for
     done = probe("--yes", "--json")
     assert (0, {}) == (done.exit_code, verdicts(done, "differs", "could not be checked")), done
-    assert ([207] * 24, [400]) == (creates(world)[:24], creates(world)[24:])
+    assert {207: 24, 400: 9 + 1} == Counter(creates(world))
     assert "creates 24 reports and 4 exports for" in " ".join(done.stderr.split())
     assert 4 == len(world.sandbox.state.ledger.calls("create_export"))
     found = findings_of(done)
-    assert "730 days back" == found["daily_targets SP+SB+SD", "history"]["found"]
+    assert "456 days back" == found["daily_targets SP+SB+SD", "history"]["found"]
     assert "120 days in one report" == found["daily_targets SP+SB+SD", "period"]["found"]
     assert "CA, US" == found["countries", "rows"]["found"]
     assert "4 rows" == found["portfolios", "rows"]["found"]
@@ -160,8 +161,8 @@ DEVIATIONS: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
         "campaign.country is campaignCountry.value",
     ),
     ("daily_targets SP", "history"): (
-        {"rule": "refuse", "history_days": 456},
-        "456 days back, expected 730",
+        {"rule": "history", "days": 300},
+        "300 days back, expected 456",
     ),
     ("daily_targets SP", "period"): (
         {"rule": "refuse", "reason": "too_large", "days": 60},
@@ -215,7 +216,7 @@ def test_ten_deviations_are_named_and_applied_as_far_as_possible(
         if sentence not in found.get(key, "")
     }
     assert {} == missing, found
-    by_product = {f"history:{name}": "456" for name in ("SP", "SB", "SD")}
+    by_product = {f"history:{name}": "300" for name in ("SP", "SB", "SD")}
     by_product |= {f"period:{name}": "60" for name in ("SP", "SB", "SD")}
     assert by_product | {
         "grouping": "SP,SB,SD",
@@ -239,8 +240,51 @@ def _assert_loads_without_a_refusal(world: BenchWorld) -> None:
     [planned] = world.query(
         "SELECT min(start_date) AS first, max(end_date - start_date) + 1 AS days FROM report_requests WHERE dataset = 'daily_targets'"
     )
-    assert planned["first"] >= TODAY - timedelta(days=455)
+    assert planned["first"] >= TODAY - timedelta(days=299)
     assert 60 == planned["days"]
+
+
+TARGETS = ("--yes", "--dataset", "daily_targets", "--json")
+HISTORY = ("daily_targets SP+SB+SD", "history")
+
+
+def test_a_longer_history_is_applied(probe: RunProbe, world: BenchWorld) -> None:
+    """It is believed because rows came; a second probe finds nothing more, and the next refresh makes the windows of the older days."""
+    world.break_with("history", days=730)
+    done = probe(*TARGETS, "--apply")
+    assert (0, {HISTORY: "730 days back, expected 456"}) == (
+        done.exit_code,
+        verdicts(done, "applied"),
+    )
+    assert {"history:SP+SB+SD": "730"} == overrides(world, "daily_targets")
+    assert {} == verdicts(probe(*TARGETS), "differs")
+    world.plan(world.account())
+    [made] = world.query(
+        """SELECT min(window_date) AS first FROM report_windows
+            WHERE dataset = 'daily_targets' AND next_refresh_at IS NOT NULL"""
+    )
+    assert TODAY - timedelta(days=729) == made["first"]
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict", "found"),
+    [
+        (300, "could not be checked", "no rows come from 456 days back"),
+        (400, "could not be checked", "rows come from 400 days back only, expected 456"),
+        (456, "as expected", "456 days back"),
+    ],
+)
+def test_an_empty_success_shows_no_history(
+    probe: RunProbe, world: BenchWorld, days: int, verdict: str, found: str
+) -> None:
+    """Neither a shorter one nor a longer one, so nothing is stored: the account may have had no campaigns then."""
+    world.break_with("history", days=days, empty=True)
+    done = probe(*TARGETS, "--apply")
+    assert (0, {HISTORY: found}) == (
+        done.exit_code,
+        {key: one for key, one in verdicts(done, verdict).items() if key == HISTORY},
+    )
+    assert {} == overrides(world, "daily_targets")
 
 
 def test_probe_by_its_own_clock_shares_limits_gate_and_log(

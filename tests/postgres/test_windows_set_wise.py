@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 
+import pytest
 from sqlalchemy import event
 
+from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import oldest_served, window_dates
 from tests.postgres.job_world import DATASET, BenchWorld
@@ -51,8 +54,8 @@ def statuses(world: BenchWorld) -> dict[date, str]:
     return {row["window_date"]: row["status"] for row in rows}
 
 
-def test_24_months_are_made_by_one_statement(world: BenchWorld) -> None:
-    """All 731 days at once, each due at its first offset; ending old ones takes two more, however many there are.
+def test_15_months_are_made_by_one_statement(world: BenchWorld) -> None:
+    """All 457 days at once, each due at its first offset; ending old ones takes two more, however many there are.
 
     Before, those of reports that are gone are deleted.
     """
@@ -60,7 +63,7 @@ def test_24_months_are_made_by_one_statement(world: BenchWorld) -> None:
         keep(world)
     assert [word for word in sent if word != "DELETE"] == ["INSERT", "UPDATE", "UPDATE"]
     assert list(statuses(world)) == window_dates(DATASET, TODAY)
-    assert len(statuses(world)) == 731
+    assert len(statuses(world)) == 457
 
 
 def test_once_a_day_is_enough(world: BenchWorld) -> None:
@@ -96,3 +99,46 @@ def test_what_is_served_no_longer_expires_unless_it_was_loaded(world: BenchWorld
     assert due[0]["count"] == 0
     [told] = world.actions("windows-expired")
     assert len(told["windows"]) == len(old) - 2
+
+
+def set_history(world: BenchWorld, days: str | None) -> None:
+    """Override the history of the region's report, or forget that; the next refresh makes the windows again."""
+    change = ("NA", DATASET.name, "history:SP+SB+SD", days)
+    with world.session() as session, world.engine.begin() as connection:
+        change_contract(connection, session, *change, by="a person", at=world.context.now())
+    keep(world)
+
+
+def load_by_hand(world: BenchWorld, day: date) -> None:
+    """Load a day of the US account by hand, and wait for it."""
+    given = {"by": "maria", "on_progress": lambda _: world.advance(minutes=2)}
+    with world.session("by-hand") as session:
+        drive_windows(world.context, session, world.account(), DATASET, [day], **given)
+
+
+def test_a_longer_history_makes_windows_and_reopens_expired_ones(world: BenchWorld) -> None:
+    """All its days are due, and a load by hand brings them; forgotten, those that were never loaded expire."""
+    day, oldest = TODAY - timedelta(days=600), TODAY - timedelta(days=729)
+    world.break_with("history", days=730)
+    set_history(world, "100")
+    assert TODAY - timedelta(days=99) == min(statuses(world))
+    set_history(world, None)
+    set_history(world, "100")
+    assert "expired" == statuses(world)[TODAY - timedelta(days=100)]
+    with pytest.raises(WindowNotLoadedError, match="Amazon no longer serves"):
+        load_by_hand(world, day)
+    set_history(world, "730")
+    due = """SELECT min(window_date) AS first, count(*) FROM report_windows
+              WHERE country_code = 'US' AND status = 'missing' AND next_refresh_at <= :now"""
+    [counted] = world.query(due, now=world.context.now())
+    assert {"first": oldest, "count": 729} == counted
+    load_by_hand(world, day)
+    assert "loaded" == statuses(world)[day]
+    set_history(world, None)
+    kept = {one: status for one, status in statuses(world).items() if status != "missing"}
+    assert {"expired", "loaded"} == set(kept.values())
+    assert (oldest, "loaded", "expired") == (
+        min(kept),
+        kept[day],
+        kept[oldest_served(DATASET, TODAY) - timedelta(days=1)],
+    )

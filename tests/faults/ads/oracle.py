@@ -10,7 +10,7 @@ from typing import Any, get_args
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
-from bidbeacon_pipelines.windows.rules import due_at, is_served, local_date
+from bidbeacon_pipelines.windows.rules import due_at, local_date, oldest_served
 from bidbeacon_sandbox.entities import AdProduct
 from bidbeacon_sandbox.report_request import first_day_of
 from bidbeacon_sandbox.reports import Report
@@ -148,7 +148,7 @@ class Oracle:
     def is_served(self, window: Mapping[str, Any]) -> bool:
         """Return whether Amazon still serves a window."""
         today = local_date(self._office.clock.now(), self._account.time_zone)
-        return is_served(self._dataset, window["window_date"], today)
+        return oldest_served(self._dataset, today) <= window["window_date"] <= today
 
     def days_without_data(self, end: datetime) -> list[date]:
         """Return the days that were over at an instant in the account's calendar, that are served now, and that no report was loaded for, or not all."""

@@ -60,8 +60,8 @@ def test_overrides_of_an_ads_account_count_more_than_those_of_its_region() -> No
         None,
     )
     combined, brands = contract.reports(DAILY_PRODUCTS)
-    assert (10, 20) == (brands.longest_period_days, brands.shorter_history)
-    assert (120, None) == (combined.longest_period_days, combined.shorter_history)
+    assert (10, 20) == (brands.longest_period_days, brands.history_days)
+    assert (120, None) == (combined.longest_period_days, combined.history_days)
     assert {"campaign.id": "campaign.number"} == contract.spellings(DAILY_PRODUCTS)
     assert {} == contract.spellings(DAILY_TARGETS)
     assert ["SP", "SB+SD"] == names(contract, DAILY_CAMPAIGNS.name)

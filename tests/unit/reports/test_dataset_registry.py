@@ -55,7 +55,7 @@ def test_tables_and_assets_are_named_alike(dataset: Dataset) -> None:
 
 @each_dataset
 def test_history_and_refreshes_are_as_amazon_serves_them(dataset: Dataset) -> None:
-    """Days for 24 months, 120 in a report, refreshed for 60 days; hours for 14 days."""
+    """Days for 15 months, 120 in a report, refreshed for 60 days; hours for 14 days."""
     told = (
         dataset.history_months,
         dataset.history_days,
@@ -65,7 +65,7 @@ def test_history_and_refreshes_are_as_amazon_serves_them(dataset: Dataset) -> No
     if dataset.name in HOURLY:
         assert ("hour", (None, 14, 14, (1, 3, 13))) == (dataset.grain, told)
     else:
-        assert ("day", (24, None, 120, (1, 3, 5, 7, 14, 30, 60))) == (dataset.grain, told)
+        assert ("day", (15, None, 120, (1, 3, 5, 7, 14, 30, 60))) == (dataset.grain, told)
 
 
 @each_dataset

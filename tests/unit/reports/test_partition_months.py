@@ -12,7 +12,7 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("months", "first"), [(1, date(2026, 10, 1)), (11, date(2025, 12, 1)), (24, date(2024, 11, 1))]
+    ("months", "first"), [(1, date(2026, 10, 1)), (11, date(2025, 12, 1)), (15, date(2025, 8, 1))]
 )
 def test_partitions_begin_with_a_month(months: int, first: date) -> None:
     """So many whole months before this one."""

@@ -13,8 +13,8 @@ from bidbeacon_pipelines.windows.rules import (
     MissedOffsets,
     again_after_failure,
     due_at,
+    expires_at,
     failing_since,
-    is_served,
     local_date,
     missed_offsets,
     next_refresh_at,
@@ -132,16 +132,16 @@ def test_start_of_day_is_in_utc(day: date, zone: str) -> None:
 @pytest.mark.parametrize(
     ("today", "expected"),
     [
-        pytest.param(date(2026, 1, 15), date(2024, 1, 16), id="mid-month"),
-        pytest.param(date(2026, 5, 31), date(2024, 6, 1), id="the last of a month"),
+        pytest.param(date(2026, 1, 15), date(2024, 10, 16), id="mid-month"),
+        pytest.param(date(2026, 5, 31), date(2025, 3, 1), id="the last of a month"),
         pytest.param(
-            date(2026, 2, 28), date(2024, 2, 29), id="29 February of a leap year, and one more"
+            date(2025, 5, 28), date(2024, 2, 29), id="29 February of a leap year, and one more"
         ),
-        pytest.param(date(2024, 2, 29), date(2022, 3, 1), id="from a leap day"),
-        pytest.param(date(2026, 12, 31), date(2025, 1, 1), id="the last of a year"),
+        pytest.param(date(2024, 2, 29), date(2022, 11, 30), id="from a leap day"),
+        pytest.param(date(2026, 12, 31), date(2025, 10, 1), id="the last of a year"),
     ],
 )
-def test_daily_history_is_24_months_less_a_day(today: date, expected: date) -> None:
+def test_daily_history_is_15_months_less_a_day(today: date, expected: date) -> None:
     """Months are counted back to the same day or the month's last, and a day is left as safety."""
     assert expected == oldest_served(DAILY_TARGETS, today)
 
@@ -161,26 +161,38 @@ def test_windows_are_exactly_the_served_days(dataset: Dataset, today: date) -> N
     windows = window_dates(dataset, today)
     around = [windows[0] - timedelta(days=1), *windows, today + timedelta(days=1)]
 
-    assert windows == [day for day in around if is_served(dataset, day, today)]
+    oldest = oldest_served(dataset, today)
+    assert windows == [day for day in around if oldest <= day <= today]
     assert sorted(set(windows)) == windows
 
 
 @given(today=DAYS)
 def test_history_never_loses_ground(today: date) -> None:
-    """From one day to the next the oldest window stays or moves forward, and spans 24 months of 28 to 31 days."""
+    """From one day to the next the oldest window stays or moves forward, and spans 15 months of 28 to 31 days."""
     oldest, next_oldest = (
         oldest_served(DAILY_TARGETS, day) for day in (today, today + timedelta(days=1))
     )
 
     assert timedelta(0) <= next_oldest - oldest <= timedelta(days=4)
-    assert 729 <= (today - oldest).days <= 730
+    assert 453 <= (today - oldest).days <= 457
+
+
+@BOTH
+@pytest.mark.parametrize("days", [10, 730])
+def test_another_history_replaces_that_of_the_registry(dataset: Dataset, days: int) -> None:
+    """A shorter one as well as a longer one; a day of it is left as safety, and windows expire by it."""
+    today = date(2026, 1, 15)
+    windows = window_dates(dataset, today, days)
+    assert [today - timedelta(days=days - 1), today] == [windows[0], windows[-1]]
+    assert start_of_day(today, US) == expires_at(dataset, today - timedelta(days=days), US, days)
 
 
 @BOTH
 @given(today=DAYS)
 def test_every_offset_falls_due_while_its_window_is_served(dataset: Dataset, today: date) -> None:
     """On the day its last refresh falls due a window can still be asked for."""
-    assert is_served(dataset, today - timedelta(days=dataset.refresh_offsets[-1]), today)
+    last = today - timedelta(days=dataset.refresh_offsets[-1])
+    assert oldest_served(dataset, today) <= last
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from bidbeacon_pipelines.views import (
     ACCOUNT_DAYS_VIEW,
     COMMON_COLUMNS,
     DAYS_VIEW,
+    REPORT_DAYS_VIEW,
     REPORT_VIEWS,
     RESTATEMENTS_VIEW,
     ReportView,
@@ -42,10 +43,17 @@ Analysts read the views of schema `reports`. SP is Sponsored Products, SB Sponso
   whether the account is a seller's or a vendor's.
 - **Old days grow.** Amazon restates what it reported for up to 60 days. Each dataset is asked for again on its refresh days; [restatements.md](restatements.md) shows how
   a day changed.
-- **Null is not zero.** Null means that Amazon sent no value: the metric does not apply to the ad product, or is not ready. Zero was measured. A day without any row was not
-  loaded, or had no activity: `reports.days` says which.
-- **Holes and age.** A sum over days that are not loaded is too small. `reports.days` has each day of each dataset and account, with its state. `as_of` of a row is when its report
-  was requested, `is_final` whether Amazon's figures are final; until then they are provisional.
+- **Null is not zero.** Null means that Amazon sent no value: the metric does not apply to the ad
+  product, or is not ready. Zero was measured. A day without any row was not loaded, is not served,
+  or had no activity: `reports.days` says which.
+- **Holes and age.** A sum over days that are not loaded is too small. `reports.days` has one row
+  for each day of each dataset and account. A day is complete when every report of it that Amazon
+  serves is loaded, and final when each was loaded for the last time; until then figures are
+  provisional. Rows have both as `is_complete` and `is_final`, and `as_of`, when the row's report
+  was requested. A day of which a report expired before it was loaded stays incomplete.
+- **Not served.** Amazon serves an ad product only so far back. `not_served` of `reports.days` names
+  the ad products that it does not serve for a day: they have no rows and are in no sum. The day is
+  complete without them.
 - **Hours and days need not agree.** Hourly reports come from another pipeline at Amazon than daily ones. Use daily datasets for totals, hourly ones for the course of a day.
 - **Search terms are a part.** Amazon reports only terms with a click, so their sums lie below those of their targets.
 - **Ratios are not additive.** The views' ratios are those of one row. Over several rows divide the sums: `sum(spend) / nullif(sum(sales), 0)`. Shares and ranks are never
@@ -59,7 +67,7 @@ def make_dictionary() -> str:
     views = {view.name: view for view in REPORT_VIEWS}
     described = [(dataset, views[dataset.name]) for dataset in ALL_DATASETS]
     sections = [_dataset(dataset, view) for dataset, view in described]
-    sections += map(_view, (ACCOUNT_DAYS_VIEW, DAYS_VIEW, RESTATEMENTS_VIEW))
+    sections += map(_view, (ACCOUNT_DAYS_VIEW, DAYS_VIEW, REPORT_DAYS_VIEW, RESTATEMENTS_VIEW))
     return "\n".join([_HEAD, *_common(described[0][1]), *chain.from_iterable(sections)])
 
 

@@ -29,7 +29,10 @@ _DTYPES: Final = {
     "boolean": "boolean",
     "timestamp with time zone": "datetime64[us, UTC]",
 }
-"""The dtype of a PostgreSQL type; others are columns of objects: `Decimal` for numeric, `date` for date."""
+"""The dtype of a PostgreSQL type.
+
+Others are columns of objects: `Decimal` for numeric, `date` for date, `list` for an array.
+"""
 
 
 def read_frame(
@@ -51,8 +54,8 @@ def read_frame(
     - money, ratios and sums are object columns of `Decimal`, exact; None where there is no value.
 
     Args:
-        dataset: Name of a view with days: a dataset, `account_daily_summaries`, `days` or
-            `restatements`.
+        dataset: Name of a view with days: a dataset, `account_daily_summaries`, `days`,
+            `report_days` or `restatements`.
         accounts: Keys of accounts, like `US.acme-merch.1kc1bk21`; None for all.
         days: First and last day, both included.
         engine: Where to read; by default the database of the settings. The role needs to read
@@ -84,7 +87,8 @@ def _dtypes(view: ReportView) -> list[tuple[str, Any]]:
 def _check_accounts(connection: Connection, accounts: Collection[str]) -> None:
     unknown = connection.execute(
         text("""SELECT key FROM unnest(CAST(:keys AS text[])) key
-                 WHERE NOT EXISTS (SELECT FROM reports.days d WHERE d.account_key = key) LIMIT 1"""),
+                 WHERE NOT EXISTS (SELECT FROM reports.report_days d WHERE d.account_key = key)
+                 LIMIT 1"""),
         {"keys": list(accounts)},
     ).scalar()
     if unknown is not None:

@@ -11,6 +11,7 @@ from bidbeacon_pipelines.views.days import (
     ACCOUNT_DAYS,
     ACCOUNT_DAYS_VIEW,
     DAYS_VIEW,
+    REPORT_DAYS_VIEW,
     RESTATEMENTS_VIEW,
 )
 from bidbeacon_pipelines.views.view import SCHEMA, ReportView, ViewColumn, name_type
@@ -20,6 +21,7 @@ __all__ = [
     "ACCOUNT_DAYS_VIEW",
     "COMMON_COLUMNS",
     "DAYS_VIEW",
+    "REPORT_DAYS_VIEW",
     "REPORT_VIEWS",
     "RESTATEMENTS_VIEW",
     "SCHEMA",

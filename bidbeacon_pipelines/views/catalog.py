@@ -10,7 +10,12 @@ from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.entities.tables import Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_pipelines.views.datasets import make_view
-from bidbeacon_pipelines.views.days import ACCOUNT_DAYS_VIEW, DAYS_VIEW, RESTATEMENTS_VIEW
+from bidbeacon_pipelines.views.days import (
+    ACCOUNT_DAYS_VIEW,
+    DAYS_VIEW,
+    REPORT_DAYS_VIEW,
+    RESTATEMENTS_VIEW,
+)
 from bidbeacon_pipelines.views.view import (
     ACCOUNT_COLUMNS,
     OF_ACCOUNT,
@@ -42,6 +47,7 @@ def make_views(datasets: Iterable[Dataset]) -> tuple[ReportView, ...]:
         RESTATEMENTS_VIEW,
         ACCOUNT_DAYS_VIEW,
         DAYS_VIEW,
+        REPORT_DAYS_VIEW,
     )
 
 

@@ -23,7 +23,7 @@ from bidbeacon_pipelines.views.view import (
 
 COMMON_COLUMNS = (
     *("account_key", "account_name", "country_code", "window_date", "ad_product"),
-    *(ATTRIBUTION_DAYS, "currency_code", "as_of", "is_final"),
+    *(ATTRIBUTION_DAYS, "currency_code", "as_of", "is_final", "is_complete"),
 )
 """The columns that the view of every dataset has."""
 _LOCAL_HOUR = "CAST(extract(hour FROM t.hour_at AT TIME ZONE a.time_zone) AS integer)"

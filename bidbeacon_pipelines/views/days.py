@@ -4,17 +4,19 @@ from itertools import chain
 
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of
 from bidbeacon_pipelines.datasets.derived import RATIOS
-from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
+from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, SPONSORED_PRODUCTS
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_CAMPAIGNS
 from bidbeacon_pipelines.views.view import (
     ACCOUNT_COLUMNS,
     AGE,
     AS_OF,
     ATTRIBUTION_COLUMN,
+    IS_COMPLETE,
     IS_FINAL,
     OF_ACCOUNT,
     ReportView,
     ViewColumn,
+    of_served_reports,
     own_column,
     ratio_column,
     with_age,
@@ -82,40 +84,142 @@ ACCOUNT_DAYS_VIEW = _make_account_days()
 
 # A view reads tables by its owner's rights, but a function in it by the reader's own, so the view
 # has the function's query.
-_COLUMNS_OF_STATES = "account_id, country_code, account_key, dataset, report, window_date, state, cause, since, next_at, as_of, is_final"
 _QUERY = (
     WINDOW_STATES_FUNCTION.split("$$")[1]
     .replace("window_states.at", "now()")
     .replace("window_states.late_after", "interval '12 hours'")
 )
-DAYS_VIEW = ReportView(
-    name="days",
+_COLUMNS_OF_STATES = (
+    "account_id, country_code, account_key, dataset, report, window_date, state, cause, since, "
+    "next_at, as_of, is_final"
+)
+_STATES = f"({_QUERY}) t({_COLUMNS_OF_STATES}){OF_ACCOUNT}"
+
+
+def _not_served(aggregate: str = "") -> str:
+    """Return the SQL of the ad products that Amazon does not serve.
+
+    They are all of a report's where it was never loaded.
+
+    Args:
+        aggregate: the aggregate function where several reports are one row.
+    """
+    never = "t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL"
+    products = ",\n         ".join(
+        f"""CASE WHEN {aggregate}('{long}' = ANY(t.not_served)
+              OR {never}
+                 AND '{short}' = ANY(string_to_array(t.report, '+'))) THEN '{long}' END"""
+        for long, short in SHORT_NAMES.items()
+    )
+    return f"array_remove(ARRAY[{products}], NULL)"
+
+
+_STATE_WORDS = (
+    f"{', '.join(WindowState)}. A day that is not fresh may still have data. "
+    "It is late when due for longer than 12 hours."
+)
+_DATASET = ViewColumn(
+    "dataset", "t.dataset", "Name of the dataset, which is also that of its view."
+)
+_WINDOW_DATE = ViewColumn(
+    "window_date", "t.window_date", "Day of the account's own calendar.", "date"
+)
+_CURRENCY = ViewColumn("currency_code", "a.currency_code", "Currency of the account.")
+
+REPORT_DAYS_VIEW = ReportView(
+    name="report_days",
     description=(
-        "Which days of which dataset are loaded. One row is a day of one report of an account; a dataset whose ad products are requested "
-        "separately has several. Read it beside a sum: a day without as_of is missing in it."
+        "Which reports of a day are loaded. One row is a day of one report of an account; a dataset "
+        "whose ad products are requested separately has several. Join sums with `reports.days`, "
+        "which has one row a day."
     ),
     columns=(
-        *ACCOUNT_COLUMNS,
-        ViewColumn("currency_code", "a.currency_code", "Currency of the account."),
-        ViewColumn("dataset", "t.dataset", "Name of the dataset, which is also that of its view."),
+        *(*ACCOUNT_COLUMNS, _CURRENCY, _DATASET),
         ViewColumn("report", "t.report", "The ad products of the report: SP+SB+SD."),
-        ViewColumn("window_date", "t.window_date", "Day of the account's own calendar.", "date"),
-        ViewColumn(
-            "state",
-            "t.state",
-            f"{', '.join(WindowState)}. A day that is not fresh may still have data. It is late when due for longer than 12 hours.",
-        ),
+        _WINDOW_DATE,
+        ViewColumn("state", "t.state", _STATE_WORDS),
         ViewColumn("cause", "t.cause ->> 'code'", "Code of what is wrong; null where nothing is."),
         ViewColumn(
             "as_of",
-            "t.as_of",
-            "When the loaded report was requested: what happened later is not in it. Null where the day has no data.",
+            "CASE WHEN t.not_served_since IS NULL THEN t.as_of END",
+            "When the loaded report was requested: what happened later is not in it. "
+            "Null where the report has no data.",
             AS_OF.type,
         ),
-        ViewColumn("is_final", "t.is_final", IS_FINAL.description, "boolean"),
+        ViewColumn(
+            "is_final",
+            "t.not_served_since IS NULL AND t.is_final",
+            "Whether the report was loaded for the last time; until then it is provisional.",
+            "boolean",
+        ),
         ViewColumn("next_at", "t.next_at", "When the next step is due, if any.", AS_OF.type),
+        ViewColumn(
+            "not_served",
+            _not_served(),
+            "Ad products of the report that Amazon does not serve for this day. They have no rows, "
+            "which does not mean zero.",
+            "text[]",
+        ),
     ),
-    source=f"({_QUERY}) t({_COLUMNS_OF_STATES}){OF_ACCOUNT}",
+    source=_STATES,
+)
+
+_RANK = f"array_position(ARRAY{[str(state) for state in WindowState]}, t.state)"
+
+
+def _of_worst(value: str) -> str:
+    """Return the SQL of a value of the report whose state is the worst."""
+    return f"(array_agg({value} ORDER BY {_RANK} DESC, t.report))[1]"
+
+
+DAYS_VIEW = ReportView(
+    name="days",
+    description=(
+        "Which days of which dataset are loaded. One row is a day of a dataset of an account, so a "
+        "join by account, dataset and day multiplies no rows. Read it beside a sum, which lacks the "
+        "days that are not complete, wholly or in part."
+    ),
+    columns=(
+        *(*ACCOUNT_COLUMNS, _CURRENCY, _DATASET, _WINDOW_DATE),
+        ViewColumn("state", _of_worst("t.state"), f"The worst of its reports: {_STATE_WORDS}"),
+        ViewColumn(
+            "cause",
+            _of_worst("t.cause ->> 'code'"),
+            "Code of what is wrong with that report; null where nothing is.",
+        ),
+        ViewColumn(
+            "as_of",
+            "min(t.as_of) FILTER (WHERE t.not_served_since IS NULL)",
+            "When the oldest of the loaded reports was requested. Null where none is loaded.",
+            AS_OF.type,
+        ),
+        ViewColumn(
+            "is_final",
+            of_served_reports("t.is_final", "t"),
+            IS_FINAL.description,
+            "boolean",
+        ),
+        ViewColumn(
+            "is_complete",
+            of_served_reports("t.as_of IS NOT NULL", "t"),
+            IS_COMPLETE.description,
+            "boolean",
+        ),
+        ViewColumn(
+            "next_at",
+            "min(t.next_at)",
+            "When the next step of a report is due, if any.",
+            AS_OF.type,
+        ),
+        ViewColumn(
+            "not_served",
+            _not_served("bool_or"),
+            "Ad products that Amazon does not serve for this day. They have no rows, which does not "
+            "mean zero.",
+            "text[]",
+        ),
+    ),
+    source=f"{_STATES}\n GROUP BY a.account_id, a.country_code, t.dataset, t.window_date",
 )
 
 RESTATEMENTS_VIEW = ReportView(
@@ -126,8 +230,8 @@ RESTATEMENTS_VIEW = ReportView(
     ),
     columns=(
         *ACCOUNT_COLUMNS,
-        ViewColumn("dataset", "t.dataset", "Name of the dataset, which is also that of its view."),
-        ViewColumn("window_date", "t.window_date", "Day of the account's own calendar.", "date"),
+        _DATASET,
+        _WINDOW_DATE,
         ViewColumn("ad_product", "t.ad_product", "SPONSORED_PRODUCTS, SPONSORED_BRANDS, …"),
         ViewColumn("currency_code", "t.currency_code", "Currency of the amounts."),
         ViewColumn(

@@ -14,6 +14,7 @@ from bidbeacon_pipelines.datasets.derived import (
     Ratio,
 )
 from bidbeacon_pipelines.datasets.fields import DIMENSION_TAGS, RATIO_TAGS
+from bidbeacon_pipelines.windows.states import is_final_by
 
 SCHEMA = "reports"
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -120,25 +121,44 @@ AS_OF = ViewColumn(
 IS_FINAL = ViewColumn(
     "is_final",
     "w.is_final",
-    "Whether the day was loaded for the last time; until then it is provisional.",
+    "Whether every report of the day that Amazon serves was loaded for the last time; "
+    "until then the day is provisional.",
     "boolean",
 )
-AGE = (AS_OF, IS_FINAL)
+IS_COMPLETE = ViewColumn(
+    "is_complete",
+    "w.is_complete",
+    "Whether every report of the day that Amazon serves is loaded. "
+    "Where it is false, sums of the day are too small.",
+    "boolean",
+)
+AGE = (AS_OF, IS_FINAL, IS_COMPLETE)
+
+
+def of_served_reports(condition: str, alias: str) -> str:
+    """Return the SQL of whether a condition holds for every report of a day that Amazon serves.
+
+    It is false where Amazon serves none.
+    """
+    return f"coalesce(bool_and({condition}) FILTER (WHERE {alias}.not_served_since IS NULL), false)"
 
 
 def with_age(dataset: str, *, alias: str = "w") -> str:
-    """Return the join of the window that a row is of; `dataset` is the SQL of its name.
+    """Return the join of the windows of a row's day; `dataset` is the SQL of its name.
 
-    It has one row at most, being an aggregate, so it is left out where it is not used, and a day's
-    window is looked up once for all rows of the day.
+    `as_of` is that of the row's ad product; `is_final` and `is_complete` are those of the day. The
+    join has one row at most, being an aggregate, so it is left out where it is not used, and a
+    day's windows are looked up once for all rows of the day.
     """
     return f"""
   LEFT JOIN LATERAL (
-       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+       SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
+                                          AND w.not_served_since IS NULL) AS as_of,
+              {of_served_reports(is_final_by("now()"), "w")} AS is_final,
+              {of_served_reports("w.data_as_of IS NOT NULL", "w")} AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = {dataset}
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product
-          AND w.not_served_since IS NULL AND t.ad_product <> ALL(w.not_served)) {alias} ON true"""
+          AND w.window_date = t.window_date) {alias} ON true"""
 
 
 def ratio_column(ratio: Ratio) -> ViewColumn:

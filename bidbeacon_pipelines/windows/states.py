@@ -89,13 +89,19 @@ _CAUSE = """
             WHEN 'late' THEN jsonb_build_object('code', 'overdue')
             ELSE CASE WHEN w.request_id IS NULL THEN w.cause ELSE r.cause END END"""
 
+
+def is_final_by(at: str) -> str:
+    """Return the SQL condition that the data of window `w` is final at an instant."""
+    return f"w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= {at})"
+
+
 WINDOW_STATES_FUNCTION = f"""
 CREATE FUNCTION window_states(at timestamptz, late_after interval)
 RETURNS TABLE (account_id text, country_code text, account_key text, dataset text, report text, window_date date,
                state text, cause jsonb, since timestamptz, next_at timestamptz, as_of timestamptz, is_final boolean,
                status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz, wanted_by text,
                last_loaded_at timestamptz, last_requested_at timestamptz, expires_at timestamptz, row_count bigint,
-               due_since timestamptz)
+               due_since timestamptz, not_served_since timestamptz, not_served text[])
 LANGUAGE sql STABLE AS $$
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,{_CAUSE},
@@ -115,11 +121,10 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
             WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
             WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
-       CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
-       w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
-       AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
+       w.data_as_of, {is_final_by("window_states.at")},
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
-       w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since
+       w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since,
+       w.not_served_since, w.not_served
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id

@@ -141,14 +141,14 @@ REPORT_DAYS_VIEW = ReportView(
         ViewColumn("cause", "t.cause ->> 'code'", "Code of what is wrong; null where nothing is."),
         ViewColumn(
             "as_of",
-            "CASE WHEN t.not_served_since IS NULL THEN t.as_of END",
+            "t.as_of",
             "When the loaded report was requested: what happened later is not in it. "
             "Null where the report has no data.",
             AS_OF.type,
         ),
         ViewColumn(
             "is_final",
-            "t.not_served_since IS NULL AND t.is_final",
+            "t.is_final",
             "Whether the report was loaded for the last time; until then it is provisional.",
             "boolean",
         ),
@@ -189,7 +189,7 @@ DAYS_VIEW = ReportView(
         ),
         ViewColumn(
             "as_of",
-            "min(t.as_of) FILTER (WHERE t.not_served_since IS NULL)",
+            "min(t.as_of)",
             "When the oldest of the loaded reports was requested. Null where none is loaded.",
             AS_OF.type,
         ),

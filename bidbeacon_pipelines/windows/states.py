@@ -91,8 +91,9 @@ _CAUSE = """
 
 
 def is_final_by(at: str) -> str:
-    """Return the SQL condition that the data of window `w` is final at an instant."""
-    return f"w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= {at})"
+    """Return the SQL condition that window `w` is served, and its data is final at an instant."""
+    return f"""w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= {at})"""
 
 
 WINDOW_STATES_FUNCTION = f"""
@@ -121,7 +122,8 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
             WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
             WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
-       w.data_as_of, {is_final_by("window_states.at")},
+       CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
+       {is_final_by("window_states.at")},
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
        w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since,
        w.not_served_since, w.not_served

@@ -44,7 +44,9 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
             WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
             WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
-       w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
+       CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
+       w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
        w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since,
        w.not_served_since, w.not_served
@@ -134,7 +136,8 @@ SELECT a.account_key,
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
-              coalesce(bool_and(w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_campaigns'
@@ -279,7 +282,8 @@ SELECT a.account_key,
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
-              coalesce(bool_and(w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_campaigns'
@@ -399,7 +403,8 @@ SELECT a.account_key,
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
-              coalesce(bool_and(w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_placements'
@@ -533,7 +538,8 @@ SELECT a.account_key,
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
-              coalesce(bool_and(w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_targets'
@@ -683,7 +689,8 @@ SELECT a.account_key,
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
-              coalesce(bool_and(w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_targets'
@@ -822,7 +829,8 @@ SELECT a.account_key,
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
-              coalesce(bool_and(w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_products'
@@ -959,7 +967,8 @@ SELECT a.account_key,
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
-              coalesce(bool_and(w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_products'
@@ -1097,7 +1106,8 @@ SELECT a.account_key,
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
-              coalesce(bool_and(w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_search_terms'
@@ -1244,7 +1254,8 @@ SELECT a.account_key,
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
-              coalesce(bool_and(w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_purchased_products'
@@ -1396,7 +1407,8 @@ SELECT a.account_key,
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
-              coalesce(bool_and(w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = t.dataset
@@ -1516,7 +1528,8 @@ SELECT a.account_key,
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
-              coalesce(bool_and(w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_campaigns'
@@ -1524,7 +1537,8 @@ SELECT a.account_key,
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
-              coalesce(bool_and(w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_campaigns'
@@ -1606,7 +1620,7 @@ SELECT a.account_key,
        t.window_date,
        (array_agg(t.state ORDER BY array_position(ARRAY['fresh', 'missing', 'due', 'requested', 'loading', 'not served', 'paused', 'disabled', 'late at Amazon', 'late', 'suspicious', 'unconfirmed', 'needs attention', 'failed', 'expired'], t.state) DESC, t.report))[1] AS state,
        (array_agg(t.cause ->> 'code' ORDER BY array_position(ARRAY['fresh', 'missing', 'due', 'requested', 'loading', 'not served', 'paused', 'disabled', 'late at Amazon', 'late', 'suspicious', 'unconfirmed', 'needs attention', 'failed', 'expired'], t.state) DESC, t.report))[1] AS cause,
-       min(t.as_of) FILTER (WHERE t.not_served_since IS NULL) AS as_of,
+       min(t.as_of) AS as_of,
        coalesce(bool_and(t.is_final) FILTER (WHERE t.not_served_since IS NULL), false) AS is_final,
        coalesce(bool_and(t.as_of IS NOT NULL) FILTER (WHERE t.not_served_since IS NULL), false) AS is_complete,
        min(t.next_at) AS next_at,
@@ -1646,7 +1660,9 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
             WHEN s.state IN ('late', 'due') THEN greatest(now(), CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
             WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
-       w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now()),
+       CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
+       w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now()),
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
        w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since,
        w.not_served_since, w.not_served
@@ -1725,8 +1741,8 @@ SELECT a.account_key,
        t.window_date,
        t.state,
        t.cause ->> 'code' AS cause,
-       CASE WHEN t.not_served_since IS NULL THEN t.as_of END AS as_of,
-       t.not_served_since IS NULL AND t.is_final AS is_final,
+       t.as_of,
+       t.is_final,
        t.next_at,
        array_remove(ARRAY[CASE WHEN ('SPONSORED_PRODUCTS' = ANY(t.not_served)
               OR t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL
@@ -1764,7 +1780,9 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
             WHEN s.state IN ('late', 'due') THEN greatest(now(), CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
             WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
-       w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now()),
+       CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
+       w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now()),
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
        w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since,
        w.not_served_since, w.not_served

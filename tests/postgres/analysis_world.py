@@ -1,198 +1,287 @@
-"""A small world for the questions of docs/analysis.md, whose answers can be computed by hand: one seller in the US, one vendor in Germany."""
+"""A world for the questions of docs/analysis.md: four accounts of three currencies, with holes.
 
-from collections.abc import Iterator
-from datetime import date, timedelta
+`AnalysisWorld.rows` are the rows that were loaded, and `windows` the state of every window, so that
+tests can compute answers without SQL.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, case, insert, null, update
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.fields import report_name
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.load_world import AS_OF, LoadWorld, add_account, target
 
-SHIRTS, BRAND, RETARGETING, SHIRTS_DE = "Shirts", "Brand video", "Retargeting", "Hemden"
-DOG, CHEAP = "B000000001", "B000000002"
-_DATASETS = {dataset.name: dataset for dataset in ALL_DATASETS}
-_SB, _SD = {"ad_product": "SPONSORED_BRANDS"}, {"ad_product": "SPONSORED_DISPLAY"}
-_KEYWORD = {"ad_group_id": "11", "target_value": "dog shirt", "match_type": "BROAD"}
+SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
+DAYS: Final = 14
+"""The windows of each dataset are those of so many days, up to yesterday."""
+FINAL: Final = {"daily_placements", "daily_search_terms"}
+"""The datasets whose loaded days are final."""
+LOADED, REFUSED = "loaded", "refused"
+PLACEMENTS = {"Top of Search on-Amazon": "TOP_OF_SEARCH", "Detail Page on-Amazon": "PRODUCT_PAGE"}
+ACCOUNTS: Final[dict[str, dict[str, Any]]] = {
+    "US": {"account_id": "amzn1.ads-account.g.one", "account_type": "seller"},
+    "DE": {
+        "account_id": "amzn1.ads-account.g.two",
+        "account_type": "vendor",
+        "currency_code": "EUR",
+        "time_zone": "Europe/Paris",
+        "region": "EU",
+    },
+    "FR": {
+        "account_id": "amzn1.ads-account.g.three",
+        "account_type": "seller",
+        "currency_code": "EUR",
+        "time_zone": "Europe/Paris",
+        "region": "EU",
+    },
+    "JP": {
+        "account_id": "amzn1.ads-account.g.four",
+        "account_type": "vendor",
+        "currency_code": "JPY",
+        "time_zone": "Asia/Tokyo",
+        "region": "FE",
+    },
+}
+_YEN = 150
+# What becomes of the windows that are not loaded: dataset, country, report and age of the day.
+HOLES: Final[dict[tuple[str, str, str, int], str]] = {
+    ("daily_campaigns", "DE", "SP+SB+SD", 1): "failed",
+    ("daily_campaigns", "FR", "SP+SB+SD", 10): "expired",
+    ("daily_campaigns", "JP", "SP+SB+SD", 8): "missing",
+    ("daily_search_terms", "JP", "SP+SB", 2): "failed",
+    ("daily_search_terms", "JP", "SP+SB", 3): "failed",
+    ("daily_targets", "US", "SP+SB+SD", 5): "missing",
+    ("daily_products", "DE", "SB", 4): "missing",
+    ("daily_purchased_products", "FR", "SD", 5): "failed",
+    ("daily_purchased_products", "JP", "SD", 6): REFUSED,
+}
+_DATASETS = {
+    one.name: one for one in ALL_DATASETS if one.name not in {"hourly_targets", "hourly_products"}
+}
 Row = dict[str, Any]
-# Germany's yesterday failed; what was loaded of two datasets is final.
-_FAILED = """
-    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status)
-    SELECT account_id, country_code, dataset, report, current_date - 1, expires_at, 'failed' FROM report_windows
-     WHERE country_code = 'DE' AND dataset = 'daily_campaigns' AND window_date = current_date - 8"""
-_FINAL = "UPDATE report_windows SET next_refresh_at = NULL WHERE dataset IN ('daily_placements', 'daily_search_terms')"
 
 
 class AnalysisWorld:
-    """Two accounts with entities, and a few days of every kind of report, which `fill` loads."""
+    """Four accounts with entities, and two weeks of every kind of report, which `fill` loads.
+
+    Attributes:
+        accounts: The accounts by country.
+        rows: The loaded rows, each with its `dataset` and `country_code`.
+        windows: What became of each window, by dataset, country, report and day.
+        sales_before: The sales that the first load of a day of campaigns had, by country, day and
+            ad product, where a second load changed them.
+        campaigns: Each campaign's id, with its columns.
+    """
 
     def __init__(self, engine: Engine, folder: Path, today: date) -> None:
-        self._world = LoadWorld(engine, folder)
+        self._world, self._random, self._today = LoadWorld(engine, folder), Random(44), today
         with engine.begin() as connection:
-            self._us = add_account(connection, account_type="seller")
-            self._de = add_account(
-                connection,
-                "DE",
-                account_type="vendor",
-                currency_code="EUR",
-                time_zone="Europe/Paris",
-                region="EU",
-            )
-        self._today = today
-        self._yesterday, self._two, self._three, self._eight = (
-            _of_day(today - timedelta(days=days)) for days in (1, 2, 3, 8)
-        )
+            self.accounts = {
+                country: add_account(connection, country, **changes)
+                for country, changes in ACCOUNTS.items()
+            }
+        self.rows: list[Row] = []
+        self.windows: dict[tuple[str, str, str, date], str] = {}
+        self.sales_before: dict[tuple[str, date, str], Decimal] = {}
+        self.campaigns: dict[str, Row] = {}
+
+    @property
+    def as_of(self) -> datetime:
+        """When all reports were requested that are loaded last."""
+        return datetime.combine(self._today, time(), UTC)
+
+    def is_complete(self, dataset: str, country: str, day: date) -> bool:
+        """Return whether every window of a day is loaded, or was refused."""
+        states = {
+            state
+            for (name, of, _, window_date), state in self.windows.items()
+            if (name, of, window_date) == (dataset, country, day)
+        }
+        return LOADED in states and states <= {LOADED, REFUSED}
 
     def fill(self) -> None:
-        """Store the entities and load the reports."""
-        self._add_entities()
-        self._load("daily_campaigns", self._us, *self._campaigns())
-        self._load(
-            "daily_campaigns", self._de, _row("1", 100, 5, "2.5", 0, "0") | self._two, days_ago=1
-        )
-        self._load("daily_campaigns", self._de, _row("1", 100, 5, "2.5", 1, "12.5") | self._two)
-        self._load("daily_campaigns", self._de, _row("1", 100, 5, "4", 1, "8") | self._eight)
-        self._load("daily_placements", self._us, *self._placements())
-        self._load("daily_targets", self._us, *self._targets())
-        self._load("daily_search_terms", self._us, *self._search_terms())
-        self._load("daily_products", self._us, *self._products())
-        self._load("daily_purchased_products", self._us, *self._purchased_products())
-        self._load("hourly_campaigns", self._us, *self._hours())
-        self._world.execute(_FAILED)
-        self._world.execute(_FINAL)
+        """Store the entities, load the reports, and store the windows of the holes."""
+        for country, account in self.accounts.items():
+            self._add_entities(country, account)
+            for dataset in _DATASETS.values():
+                self._plan(country, dataset)
+                self._load_dataset(country, account, dataset)
+        self._add_holes()
 
-    def _add_entities(self) -> None:
-        campaigns = [
-            _campaign("1", SHIRTS, "15"),
-            _campaign("2", BRAND, "200"),
-            _campaign("3", RETARGETING, "50"),
-        ]
-        keyword = target("111", ad_group_id="11", campaign_id="1", match_type="BROAD")
-        with self._world.engine.begin() as connection:
-            merge_entities(connection, self._us, "campaigns", campaigns)
-            merge_entities(
-                connection,
-                self._de,
-                "campaigns",
-                [_campaign("1", SHIRTS_DE, "50", currency_code="EUR")],
-            )
-            merge_entities(connection, self._us, "targets", [keyword])
-            name_targets(connection, self._us)
-
-    def _campaigns(self) -> Iterator[Row]:
-        new = {"new_to_brand_orders": 1, "new_to_brand_sales": Decimal(25), "new_to_brand_units": 1}
-        yield _row("1", 500, 10, "5", 1, "10") | self._eight
-        yield _row("1", 600, 12, "6", 2, "30") | self._yesterday
-        yield _row("1", 1000, 10, "5", 1, "20") | self._three
-        yield _row("1", 2000, 30, "15", 3, "60") | self._two
-        yield _row("2", 5000, 25, "20", 4, "100") | self._two | _SB | new
-        yield _row("3", 8000, 8, "8", 0, "0") | self._two | _SD | dict.fromkeys(new, 0)
-
-    def _placements(self) -> Iterator[Row]:
-        yield _row("1", 1000, 20, "15", 2, "50", placement="Top of Search on-Amazon") | self._two
-        yield _row("1", 2000, 20, "5", 2, "30", placement="Detail Page on-Amazon") | self._two
-        yield _row("2", 5000, 25, "20", 4, "100", placement="TOP_OF_SEARCH") | self._two | _SB
-
-    def _targets(self) -> Iterator[Row]:
-        unknown = _KEYWORD | {"target_value": "dog shirt xxl", "match_type": "EXACT"}
-        yield _row("1", 2500, 34, "16", 4, "80") | _KEYWORD | self._two
-        yield _row("1", 300, 4, "2.5", 0, "0") | unknown | self._three
-        yield _row("1", 200, 2, "1.5", 0, "0") | unknown | self._two
-        theme = {
-            "ad_group_id": "12",
-            "target_value": "keywords-close-to-brand",
-            "match_type": "THEME",
-        }
-        yield _row("2", 5000, 25, "20", 4, "100") | theme | self._two | _SB
-        yield (
-            _row("3", 8000, 8, "8", 0, "0", ad_group_id="13", target_value="views")
-            | self._two
-            | _SD
-        )
-
-    def _search_terms(self) -> Iterator[Row]:
-        yield _row("1", 90, 6, "3", 0, "0", search_term="cheap dog shirt") | _KEYWORD | self._two
-        yield _row("1", 80, 4, "2", 1, "20", search_term="dog shirt") | _KEYWORD | self._two
-        yield _row("1", 10, 1, "1", 0, "0", search_term="dog shirt") | _KEYWORD | self._three
-
-    def _products(self) -> Iterator[Row]:
-        dog = {
-            "ad_group_id": "11",
-            "ad_id": "21",
-            "product_id": DOG,
-            "sku": "DOG-M",
-            "marketplace": "US",
-        }
-        yield _row("1", 3000, 40, "20", 4, "80") | dog | self._two
-        yield _row("2", 5000, 25, "19", 4, "100", ad_group_id="12", ad_id="22") | self._two | _SB
-
-    def _purchased_products(self) -> Iterator[Row]:
-        of_dog = (
-            {
-                "ad_product": "SPONSORED_PRODUCTS",
-                "campaign_id": "1",
-                "product_id": DOG,
-                "purchased_marketplace": "US",
+    def _add_entities(self, country: str, account: Account) -> None:
+        for number, product in enumerate((SP, SP, SB, SD), start=1):
+            campaign_id = f"{list(ACCOUNTS).index(country) + 1}{number}"
+            self.campaigns[campaign_id] = {
+                "campaign_id": campaign_id,
+                "name": f"{country} {number}",
+                "ad_product": product,
+                "state": "ENABLED",
+                "budget": self._amount(country, 40, 60),
+                "budget_recurrence": "DAILY",
+                "currency_code": account.currency_code,
             }
-            | _KEYWORD
-            | self._two
-        )
-        yield of_dog | {"purchased_product_id": DOG, "orders": 3, "sales": Decimal(70), "units": 3}
-        yield of_dog | {
-            "purchased_product_id": CHEAP,
-            "orders": 1,
-            "sales": Decimal(10),
-            "units": 1,
+        of_account = self._campaigns_of(country)
+        keywords = [
+            target(
+                f"9{one['campaign_id']}",
+                ad_group_id=f"{one['campaign_id']}1",
+                campaign_id=one["campaign_id"],
+                match_type="BROAD",
+            )
+            for one in of_account
+        ]
+        with self._world.engine.begin() as connection:
+            merge_entities(connection, account, "campaigns", of_account)
+            merge_entities(connection, account, "targets", keywords)
+            name_targets(connection, account)
+
+    def _campaigns_of(self, country: str) -> list[Row]:
+        return [one for one in self.campaigns.values() if one["name"].startswith(country)]
+
+    def _plan(self, country: str, dataset: Dataset) -> None:
+        """Decide what becomes of each window of a dataset."""
+        for group in dataset.groups:
+            for ago in range(1, DAYS + 1):
+                day, report = self._today - timedelta(days=ago), report_name(group)
+                state = HOLES.get((dataset.name, country, report, ago), LOADED)
+                self.windows[dataset.name, country, report, day] = state
+
+    def _load_dataset(self, country: str, account: Account, dataset: Dataset) -> None:
+        for group in dataset.groups:
+            days = [
+                day
+                for (name, of, report, day), state in self.windows.items()
+                if (name, of, report) == (dataset.name, country, report_name(group))
+                and state == LOADED
+            ]
+            rows = [
+                row
+                for day in days
+                for campaign in self._campaigns_of(country)
+                if campaign["ad_product"] in group
+                for row in self._rows(dataset, country, campaign, day)
+            ]
+            if dataset.name == "daily_campaigns":
+                self._load(dataset, account, group, days, self._as_first_loaded(rows), days_ago=1)
+            self._load(dataset, account, group, days, rows)
+            self.rows += rows
+
+    def _as_first_loaded(self, rows: Sequence[Row]) -> list[Row]:
+        """Return the rows of campaigns with less sales on the days from 2 to 9 days ago."""
+        first = []
+        for row in rows:
+            ago, less = (self._today - row["window_date"]).days, Decimal(0)
+            if 2 <= ago <= 9 and row["orders"]:
+                less = row["sales"] / 4
+            key = (row["country_code"], row["window_date"], row["ad_product"])
+            self.sales_before[key] = self.sales_before.get(key, Decimal(0)) + row["sales"] - less
+            first.append(row | {"sales": row["sales"] - less})
+        return first
+
+    def _rows(self, dataset: Dataset, country: str, campaign: Row, day: date) -> Iterator[Row]:
+        """Return a campaign's rows of a day, as many as the dataset's dimensions make."""
+        campaign_id, product = campaign["campaign_id"], campaign["ad_product"]
+        common = {
+            "dataset": dataset.name,
+            "country_code": country,
+            "currency_code": campaign["currency_code"],
+            "window_date": day,
+            "ad_product": product,
+            "campaign_id": campaign_id,
+            "ad_group_id": f"{campaign_id}1",
         }
+        for dimensions in _dimensions(campaign_id, product)[dataset.name]:
+            orders = 0 if dimensions.pop("unsold", False) else self._random.randint(0, 4)
+            clicks = self._random.randint(5, 30)
+            sales = self._amount(country, 10, 60) * orders
+            new = {"new_to_brand_sales": sales / 2} if product != SP else {}
+            yield (
+                common
+                | dimensions
+                | new
+                | {
+                    "impressions": clicks * self._random.randint(20, 90),
+                    "clicks": clicks,
+                    "spend": self._amount(country, 8, 60),
+                    "orders": orders,
+                    "sales": sales,
+                    "units": orders,
+                }
+            )
 
-    def _hours(self) -> Iterator[Row]:
-        yield _row("1", 400, 12, "6", 2, "30", hour=9) | self._two
-        yield _row("1", 600, 8, "4", 0, "0", hour=21) | self._two
+    def _amount(self, country: str, low: int, high: int) -> Decimal:
+        """Return an amount in the account's currency, from so many to so many dollars or euros."""
+        cents = self._random.randint(low * 100, high * 100)
+        return Decimal(cents * (_YEN if country == "JP" else 1)) / 100
 
-    def _load(self, name: str, account: Account, *rows: Row, days_ago: int = 0) -> None:
-        """Load these rows as reports that were asked for some days ago, one for each group of ad products that are asked for together."""
-        dataset = _DATASETS[name]
+    def _load(
+        self,
+        dataset: Dataset,
+        account: Account,
+        group: Sequence[str],
+        days: Sequence[date],
+        rows: Sequence[Row],
+        *,
+        days_ago: int = 0,
+    ) -> None:
+        """Load a report that was requested so many days ago."""
         self._world.account = account
         age = (self._today - AS_OF.date()).days - days_ago
-        for group in dataset.groups:
-            chosen = [row for row in rows if row["ad_product"] in group]
-            if chosen:
-                days = sorted({row["window_date"] for row in chosen})
-                raw = [_as_amazon(dataset, account, row) for row in chosen]
-                self._world.load(raw, dataset=dataset, days=days, ad_products=group, age=age)
+        raw = [_as_amazon(dataset, row) for row in rows]
+        self._world.load(raw, dataset=dataset, days=sorted(days), ad_products=group, age=age)
+
+    def _add_holes(self) -> None:
+        past, soon = (self.as_of + timedelta(days=days) for days in (-1, 2))
+        columns: dict[str, Row] = {
+            "missing": {"next_refresh_at": soon},
+            "failed": {"status": "failed", "cause": {"code": "report-failed"}},
+            "expired": {"status": "expired", "expires_at": past},
+            REFUSED: {"status": "not_served", "not_served_since": past},
+        }
+        with self._world.engine.begin() as connection:
+            for (name, country, report, day), state in self.windows.items():
+                if state in columns:
+                    of = {"dataset": name, "report": report, "window_date": day}
+                    lasts = {"expires_at": self.as_of + timedelta(days=90)}
+                    values = self.accounts[country].identity | of | lasts | columns[state]
+                    connection.execute(insert(ReportWindow).values(values))
+            next_at = case((ReportWindow.dataset.in_(FINAL), null()), else_=soon)
+            loaded = update(ReportWindow).where(ReportWindow.status == LOADED)
+            connection.execute(loaded.values(next_refresh_at=next_at))
 
 
-def _of_day(day: date) -> Row:
-    return {"window_date": day}
-
-
-def _row(
-    campaign_id: str,
-    impressions: int,
-    clicks: int,
-    spend: str,
-    orders: int,
-    sales: str,
-    **more: Any,
-) -> Row:
-    """Return a row with traffic, of Sponsored Products unless changed."""
+def _dimensions(campaign_id: str, product: str) -> dict[str, list[Row]]:
+    """Return the dimensions of a campaign's rows of a day, by dataset."""
+    own, broad = f"B{campaign_id}", {"target_value": "dog shirt", "match_type": "BROAD"}
+    theme = {"target_value": "keywords-close-to-brand", "match_type": "THEME"}
+    unknown = [{"target_value": f"unknown {n}", "match_type": "EXACT"} for n in range(9)]
+    unsold = [broad | {"search_term": f"cheap {n}", "unsold": True} for n in range(9)]
+    product_of_ad = {"product_id": own, "sku": f"DOG-{campaign_id}", "marketplace": "US"}
     return {
-        "ad_product": "SPONSORED_PRODUCTS",
-        "campaign_id": campaign_id,
-        "impressions": impressions,
-        "clicks": clicks,
-        "spend": Decimal(spend),
-        "orders": orders,
-        "sales": Decimal(sales),
-        "units": orders,
-    } | more
+        "daily_campaigns": [{}],
+        "hourly_campaigns": [{"hour": hour} for hour in (9, 21)],
+        "daily_placements": [{"placement": placement} for placement in PLACEMENTS],
+        "daily_targets": [{"target_value": "views"}] if product == SD else [broad, theme, *unknown],
+        "daily_search_terms": [broad | {"search_term": "dog shirt"}, *unsold],
+        "daily_products": [{"ad_id": f"{campaign_id}2"} | ({} if product == SB else product_of_ad)],
+        "daily_purchased_products": [
+            broad
+            | {"product_id": own, "purchased_product_id": bought, "purchased_marketplace": "US"}
+            for bought in (own, "B000", "B001")
+        ],
+    }
 
 
-def _as_amazon(dataset: Dataset, account: Account, row: Row) -> Row:
+def _as_amazon(dataset: Dataset, row: Row) -> Row:
     """Return a row as Amazon writes it; what it does not have is null."""
     own = {
         one.field: row.get(one.column)
@@ -201,20 +290,8 @@ def _as_amazon(dataset: Dataset, account: Account, row: Row) -> Row:
     }
     return own | {
         "date.value": str(row["window_date"]),
-        "budgetCurrency.value": account.currency_code,
-        "campaign.country": account.country_code,
+        "budgetCurrency.value": row["currency_code"],
+        "campaign.country": row["country_code"],
         "adProduct.value": row["ad_product"].replace("_", " ").title(),
         **({"hour.value": row["hour"]} if dataset.is_hourly else {}),
     }
-
-
-def _campaign(campaign_id: str, name: str, budget: str, **changes: Any) -> Row:
-    """Return a campaign with a budget a day."""
-    return {
-        "campaign_id": campaign_id,
-        "name": name,
-        "state": "ENABLED",
-        "budget": Decimal(budget),
-        "budget_recurrence": "DAILY",
-        "currency_code": "USD",
-    } | changes

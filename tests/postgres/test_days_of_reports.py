@@ -1,5 +1,6 @@
 """The views of days: one row for each day of a dataset, and what rows say of their day."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -202,6 +203,19 @@ def test_a_join_by_account_dataset_and_day_multiplies_nothing(connection: Connec
             WHERE d.dataset = 'daily_campaigns'""",
     )
     assert 15 == joined["spend"]
+
+
+def test_days_are_found_by_index(connection: Connection) -> None:
+    """Conditions on account, dataset and day reach the windows before these are grouped."""
+    add_day(connection, CASES["all final"].windows)
+    connection.execute(text("SET LOCAL enable_seqscan = off"))
+    explained = connection.execute(
+        text("""EXPLAIN SELECT is_complete FROM reports.days
+                 WHERE account_key = 'US.one' AND dataset = 'daily_campaigns'
+                   AND window_date BETWEEN '2026-03-01' AND '2026-03-31'""")
+    ).scalars()
+    [condition] = [line for line in explained if "Index Cond" in line and "dataset" in line]
+    assert {"account_id", "window_date"} <= set(re.findall(r"\w+", condition))
 
 
 def test_a_day_that_is_not_served_is_no_zero(connection: Connection) -> None:

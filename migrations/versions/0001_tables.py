@@ -83,6 +83,9 @@ SELECT w.account_id,
        l.load_number,
        l.data_as_of,
        CAST(l.data_as_of AT TIME ZONE a.time_zone AS date) - w.window_date AS age_days,
+       l.confirmed_as_of,
+       CAST(l.confirmed_as_of AT TIME ZONE a.time_zone AS date) - w.window_date
+           AS confirmed_age_days,
        CASE WHEN l.load_number > 1 THEN l.impressions - l.impressions_change END AS impressions_before,
        l.impressions,
        CASE WHEN l.load_number > 1 THEN l.clicks - l.clicks_change END AS clicks_before,
@@ -98,16 +101,17 @@ SELECT w.account_id,
        l.rows_vanished
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
- CROSS JOIN LATERAL jsonb_object_keys(w.product_totals) AS p(ad_product)
+ CROSS JOIN LATERAL (
+       SELECT jsonb_object_keys(w.product_totals) EXCEPT SELECT unnest(w.not_served)) AS p(ad_product)
  CROSS JOIN LATERAL (
        SELECT a.currency_code
         UNION
        SELECT o.currency_code FROM performance_rows o
         WHERE o.dataset = w.dataset AND o.account = a.id AND o.window_date = w.window_date AND o.ad_product = p.ad_product
         UNION
-       SELECT s.currency_code FROM restatements s
-        WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
-          AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product) c
+       SELECT s.currency_code FROM restatements s WHERE s.account_id = w.account_id AND s.country_code = w.country_code
+          AND s.dataset = w.dataset AND s.window_date = w.window_date
+          AND s.dimensions ->> 'ad_product' = p.ad_product) c
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(o.impressions), 0) AS impressions, coalesce(sum(o.clicks), 0) AS clicks,
               coalesce(sum(o.orders), 0) AS orders, coalesce(sum(o.sales), 0) AS sales, coalesce(sum(o.spend), 0) AS spend
@@ -116,7 +120,9 @@ SELECT w.account_id,
           AND o.ad_product = p.ad_product AND o.currency_code = c.currency_code) n
  CROSS JOIN LATERAL (
        SELECT i.data_as_of,
-              row_number() OVER (ORDER BY i.data_as_of) AS load_number,
+              row_number() OVER earliest_first AS load_number,
+              greatest(i.data_as_of, lead(d.replaced_as_of, 1, w.data_as_of) OVER earliest_first)
+                  AS confirmed_as_of,
               n.impressions - coalesce(sum(d.impressions) OVER later, 0) AS impressions, coalesce(d.impressions, 0) AS impressions_change,
               n.clicks - coalesce(sum(d.clicks) OVER later, 0) AS clicks, coalesce(d.clicks, 0) AS clicks_change,
               n.orders - coalesce(sum(d.orders) OVER later, 0) AS orders, coalesce(d.orders, 0) AS orders_change,
@@ -124,21 +130,20 @@ SELECT w.account_id,
               n.spend - coalesce(sum(d.spend) OVER later, 0) AS spend, coalesce(d.spend, 0) AS spend_change,
               coalesce(d.rows_changed, 0) AS rows_changed, coalesce(d.rows_appeared, 0) AS rows_appeared,
               coalesce(d.rows_vanished, 0) AS rows_vanished
-         FROM (SELECT w.data_as_of
+         FROM (SELECT least(w.first_data_as_of, min(s.old_data_as_of))
+                 FROM restatements s WHERE s.account_id = w.account_id AND s.country_code = w.country_code
+          AND s.dataset = w.dataset AND s.window_date = w.window_date
+          AND s.dimensions ->> 'ad_product' = p.ad_product
                 UNION
-               SELECT unnest(ARRAY[s.old_data_as_of, s.new_data_as_of]) FROM restatements s
-                WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
-                  AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product
-                UNION
-               SELECT coalesce(r.sent_at, r.created_at)
-                 FROM session_references t
-                 JOIN session_actions x ON x.session_id = t.session_id AND x.ord = t.ord
-                 JOIN report_requests r ON r.id = CAST(x.payload ->> 'request_id' AS bigint)
-                WHERE t.account_key = a.account_key AND t.dataset = w.dataset
-                  AND t.window_key = to_char(w.window_date, 'YYYY-MM-DD') AND t.effect = 'loaded'
-                  AND CASE p.ad_product WHEN 'SPONSORED_PRODUCTS' THEN 'SP' WHEN 'SPONSORED_BRANDS' THEN 'SB' WHEN 'SPONSORED_DISPLAY' THEN 'SD' END = ANY(string_to_array(r.report, '+'))) i
+               SELECT s.new_data_as_of
+                 FROM restatements s WHERE s.account_id = w.account_id AND s.country_code = w.country_code
+          AND s.dataset = w.dataset AND s.window_date = w.window_date
+          AND s.dimensions ->> 'ad_product' = p.ad_product AND s.currency_code = c.currency_code
+              ) i(data_as_of)
          LEFT JOIN (
               SELECT s.new_data_as_of,
+                     max(s.old_data_as_of) FILTER (WHERE s.old_data_as_of < s.new_data_as_of)
+                         AS replaced_as_of,
                      sum(coalesce(CAST(s.new_values ->> 'impressions' AS numeric), 0)
                        - coalesce(CAST(s.old_values ->> 'impressions' AS numeric), 0)) AS impressions,
                      sum(coalesce(CAST(s.new_values ->> 'clicks' AS numeric), 0)
@@ -153,10 +158,14 @@ SELECT w.account_id,
                      count(*) FILTER (WHERE s.change = 'appeared') AS rows_appeared,
                      count(*) FILTER (WHERE s.change = 'vanished') AS rows_vanished
                 FROM restatements s
-               WHERE s.account_id = w.account_id AND s.country_code = w.country_code AND s.dataset = w.dataset
-                 AND s.window_date = w.window_date AND s.dimensions ->> 'ad_product' = p.ad_product AND s.currency_code = c.currency_code
+               WHERE s.account_id = w.account_id AND s.country_code = w.country_code
+          AND s.dataset = w.dataset AND s.window_date = w.window_date
+          AND s.dimensions ->> 'ad_product' = p.ad_product AND s.currency_code = c.currency_code
                GROUP BY s.new_data_as_of) d ON d.new_data_as_of = i.data_as_of
-        WINDOW later AS (ORDER BY i.data_as_of DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) l
+        WINDOW earliest_first AS (ORDER BY i.data_as_of),
+               later AS (ORDER BY i.data_as_of DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) l
+ WHERE w.not_served_since IS NULL AND p.ad_product <> ALL(w.not_served)
+   AND w.window_date >= coalesce((SELECT restatements_from FROM installation), '-infinity')
 """
 WINDOW_STATES_FUNCTION = """
 CREATE FUNCTION window_states(at timestamptz, late_after interval)
@@ -164,7 +173,7 @@ RETURNS TABLE (account_id text, country_code text, account_key text, dataset tex
                state text, cause jsonb, since timestamptz, next_at timestamptz, as_of timestamptz, is_final boolean,
                status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz, wanted_by text,
                last_loaded_at timestamptz, last_requested_at timestamptz, expires_at timestamptz, row_count bigint,
-               due_since timestamptz)
+               due_since timestamptz, not_served_since timestamptz, not_served text[])
 LANGUAGE sql STABLE AS $$
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,
@@ -192,9 +201,12 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
             WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
             WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
-       w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
+       CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
+       w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
-       w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since
+       w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since,
+       w.not_served_since, w.not_served
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id
@@ -208,9 +220,9 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             THEN CASE WHEN r.status = 'completed' THEN 'loading'
                       WHEN r.status = 'in_flight' AND r.late_at <= window_states.at THEN 'late at Amazon'
                       ELSE 'requested' END
-            WHEN w.expires_at <= window_states.at
-            THEN CASE WHEN w.last_loaded_at IS NULL THEN 'expired' ELSE 'fresh' END
+            WHEN w.last_loaded_at IS NULL AND w.expires_at <= window_states.at THEN 'expired'
             WHEN w.status = 'not_served' THEN 'not served'
+            WHEN w.expires_at <= window_states.at THEN 'fresh'
             WHEN w.status = 'failed' THEN 'failed'
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
@@ -257,16 +269,21 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
        CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
        w.as_of,
-       w.is_final
+       w.is_final,
+       w.is_complete
   FROM daily_campaign_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
   LEFT JOIN LATERAL (
-       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+       SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
+                                          AND w.not_served_since IS NULL) AS as_of,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_campaigns'
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
+          AND w.window_date = t.window_date) w ON true""",
     """COMMENT ON VIEW reports.daily_campaigns IS 'Daily performance by campaign. One row is one campaign, day, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.daily_campaigns.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.daily_campaigns.account_name IS 'Name of the account.'""",
@@ -300,7 +317,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_campaigns.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_campaigns.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
-    """COMMENT ON COLUMN reports.daily_campaigns.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.daily_campaigns.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.'""",
+    """COMMENT ON COLUMN reports.daily_campaigns.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small.'""",
     """CREATE VIEW reports.hourly_campaigns AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -327,16 +345,21 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
        CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
        w.as_of,
-       w.is_final
+       w.is_final,
+       w.is_complete
   FROM hourly_campaign_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
   LEFT JOIN LATERAL (
-       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+       SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
+                                          AND w.not_served_since IS NULL) AS as_of,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_campaigns'
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
+          AND w.window_date = t.window_date) w ON true""",
     """COMMENT ON VIEW reports.hourly_campaigns IS 'Hourly performance by campaign. One row is one campaign, hour, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.hourly_campaigns.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.hourly_campaigns.account_name IS 'Name of the account.'""",
@@ -362,7 +385,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.hourly_campaigns.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_campaigns.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
-    """COMMENT ON COLUMN reports.hourly_campaigns.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.hourly_campaigns.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.'""",
+    """COMMENT ON COLUMN reports.hourly_campaigns.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small.'""",
     """CREATE VIEW reports.daily_placements AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -390,16 +414,21 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
        CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
        w.as_of,
-       w.is_final
+       w.is_final,
+       w.is_complete
   FROM daily_placement_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
   LEFT JOIN LATERAL (
-       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+       SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
+                                          AND w.not_served_since IS NULL) AS as_of,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_placements'
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
+          AND w.window_date = t.window_date) w ON true""",
     """COMMENT ON VIEW reports.daily_placements IS 'Daily performance by placement. One row is one placement, day, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.daily_placements.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.daily_placements.account_name IS 'Name of the account.'""",
@@ -426,7 +455,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_placements.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_placements.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_placements.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
-    """COMMENT ON COLUMN reports.daily_placements.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.daily_placements.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.'""",
+    """COMMENT ON COLUMN reports.daily_placements.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small.'""",
     """CREATE VIEW reports.daily_targets AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -461,7 +491,8 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
        CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
        w.as_of,
-       w.is_final
+       w.is_final,
+       w.is_complete
   FROM daily_target_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
@@ -469,10 +500,14 @@ SELECT a.account_key,
   LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
   LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match
   LEFT JOIN LATERAL (
-       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+       SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
+                                          AND w.not_served_since IS NULL) AS as_of,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_targets'
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
+          AND w.window_date = t.window_date) w ON true""",
     """COMMENT ON VIEW reports.daily_targets IS 'Daily performance by target. One row is one target, day, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.daily_targets.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.daily_targets.account_name IS 'Name of the account.'""",
@@ -506,7 +541,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_targets.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_targets.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
-    """COMMENT ON COLUMN reports.daily_targets.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.daily_targets.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.'""",
+    """COMMENT ON COLUMN reports.daily_targets.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small.'""",
     """CREATE VIEW reports.hourly_targets AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -538,7 +574,8 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
        CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
        w.as_of,
-       w.is_final
+       w.is_final,
+       w.is_complete
   FROM hourly_target_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
@@ -546,10 +583,14 @@ SELECT a.account_key,
   LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
   LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match
   LEFT JOIN LATERAL (
-       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+       SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
+                                          AND w.not_served_since IS NULL) AS as_of,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_targets'
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
+          AND w.window_date = t.window_date) w ON true""",
     """COMMENT ON VIEW reports.hourly_targets IS 'Hourly performance by target. One row is one target, hour, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.hourly_targets.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.hourly_targets.account_name IS 'Name of the account.'""",
@@ -580,7 +621,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.hourly_targets.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_targets.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
-    """COMMENT ON COLUMN reports.hourly_targets.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.hourly_targets.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.'""",
+    """COMMENT ON COLUMN reports.hourly_targets.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small.'""",
     """CREATE VIEW reports.daily_products AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -611,17 +653,22 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
        CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
        w.as_of,
-       w.is_final
+       w.is_final,
+       w.is_complete
   FROM daily_product_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
   LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
   LEFT JOIN LATERAL (
-       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+       SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
+                                          AND w.not_served_since IS NULL) AS as_of,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_products'
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
+          AND w.window_date = t.window_date) w ON true""",
     """COMMENT ON VIEW reports.daily_products IS 'Daily performance by advertised product. One row is one product, day, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.daily_products.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.daily_products.account_name IS 'Name of the account.'""",
@@ -651,7 +698,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_products.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
-    """COMMENT ON COLUMN reports.daily_products.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.daily_products.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.'""",
+    """COMMENT ON COLUMN reports.daily_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small.'""",
     """CREATE VIEW reports.hourly_products AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -683,17 +731,22 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
        CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
        w.as_of,
-       w.is_final
+       w.is_final,
+       w.is_complete
   FROM hourly_product_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
   LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
   LEFT JOIN LATERAL (
-       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+       SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
+                                          AND w.not_served_since IS NULL) AS as_of,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_products'
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
+          AND w.window_date = t.window_date) w ON true""",
     """COMMENT ON VIEW reports.hourly_products IS 'Hourly performance by advertised product. One row is one product, hour, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.hourly_products.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.hourly_products.account_name IS 'Name of the account.'""",
@@ -724,7 +777,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.hourly_products.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.hourly_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
-    """COMMENT ON COLUMN reports.hourly_products.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.hourly_products.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.'""",
+    """COMMENT ON COLUMN reports.hourly_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small.'""",
     """CREATE VIEW reports.daily_search_terms AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -755,7 +809,8 @@ SELECT a.account_key,
        CAST(t.spend AS numeric) / nullif(t.sales, 0) AS acos,
        CAST(t.sales AS numeric) / nullif(t.spend, 0) AS roas,
        w.as_of,
-       w.is_final
+       w.is_final,
+       w.is_complete
   FROM daily_search_term_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
@@ -763,10 +818,14 @@ SELECT a.account_key,
   LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
   LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match
   LEFT JOIN LATERAL (
-       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+       SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
+                                          AND w.not_served_since IS NULL) AS as_of,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_search_terms'
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
+          AND w.window_date = t.window_date) w ON true""",
     """COMMENT ON VIEW reports.daily_search_terms IS 'Daily performance by search term. One row is one target and search term, day, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.account_name IS 'Name of the account.'""",
@@ -796,7 +855,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_search_terms.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.'""",
     """COMMENT ON COLUMN reports.daily_search_terms.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
-    """COMMENT ON COLUMN reports.daily_search_terms.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.daily_search_terms.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.'""",
+    """COMMENT ON COLUMN reports.daily_search_terms.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small.'""",
     """CREATE VIEW reports.daily_purchased_products AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -835,7 +895,8 @@ SELECT a.account_key,
        t.new_to_brand_sales,
        t.new_to_brand_units,
        w.as_of,
-       w.is_final
+       w.is_final,
+       w.is_complete
   FROM daily_purchased_product_performance t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
@@ -843,10 +904,14 @@ SELECT a.account_key,
   LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
   LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match
   LEFT JOIN LATERAL (
-       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+       SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
+                                          AND w.not_served_since IS NULL) AS as_of,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_purchased_products'
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
+          AND w.window_date = t.window_date) w ON true""",
     """COMMENT ON VIEW reports.daily_purchased_products IS 'Daily conversions by purchased product. One row is one purchased product, day, ad product and currency of an account.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.account_name IS 'Name of the account.'""",
@@ -884,7 +949,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_sales IS 'Sales of shoppers who had not bought the brand in the 12 months before.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_units IS 'Units of shoppers who had not bought the brand in the 12 months before.'""",
     """COMMENT ON COLUMN reports.daily_purchased_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
-    """COMMENT ON COLUMN reports.daily_purchased_products.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.daily_purchased_products.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.'""",
+    """COMMENT ON COLUMN reports.daily_purchased_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small.'""",
     """CREATE VIEW reports.portfolios AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -899,7 +965,9 @@ SELECT a.account_key,
        t.end_date,
        t.state,
        t.details,
-       t.seen_at
+       t.seen_at,
+       t.missing_since,
+       t.gone_since
   FROM portfolios t
   JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code""",
     """COMMENT ON VIEW reports.portfolios IS 'A portfolio of campaigns, as Amazon sent it last.'""",
@@ -917,6 +985,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.portfolios.state IS 'ENABLED, PAUSED, ARCHIVED, or another word of Amazon''s'""",
     """COMMENT ON COLUMN reports.portfolios.details IS 'Every field that no column holds, as Amazon sent it'""",
     """COMMENT ON COLUMN reports.portfolios.seen_at IS 'When Amazon sent it last'""",
+    """COMMENT ON COLUMN reports.portfolios.missing_since IS 'First complete export without it; null while Amazon sends it'""",
+    """COMMENT ON COLUMN reports.portfolios.gone_since IS 'Second complete export in a row without it; null while it exists'""",
     """CREATE VIEW reports.campaigns AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -943,7 +1013,9 @@ SELECT a.account_key,
        t.created_at,
        t.updated_at,
        t.details,
-       t.seen_at
+       t.seen_at,
+       t.missing_since,
+       t.gone_since
   FROM campaigns t
   JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code""",
     """COMMENT ON VIEW reports.campaigns IS 'A campaign of an account, as Amazon sent it last.'""",
@@ -973,6 +1045,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.campaigns.updated_at IS 'When it was last changed at Amazon'""",
     """COMMENT ON COLUMN reports.campaigns.details IS 'Every field that no column holds, as Amazon sent it'""",
     """COMMENT ON COLUMN reports.campaigns.seen_at IS 'When Amazon sent it last'""",
+    """COMMENT ON COLUMN reports.campaigns.missing_since IS 'First complete export without it; null while Amazon sends it'""",
+    """COMMENT ON COLUMN reports.campaigns.gone_since IS 'Second complete export in a row without it; null while it exists'""",
     """CREATE VIEW reports.ad_groups AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -992,7 +1066,9 @@ SELECT a.account_key,
        t.created_at,
        t.updated_at,
        t.details,
-       t.seen_at
+       t.seen_at,
+       t.missing_since,
+       t.gone_since
   FROM ad_groups t
   JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code""",
     """COMMENT ON VIEW reports.ad_groups IS 'An ad group of a campaign, as Amazon sent it last.'""",
@@ -1015,6 +1091,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.ad_groups.updated_at IS 'When it was last changed at Amazon'""",
     """COMMENT ON COLUMN reports.ad_groups.details IS 'Every field that no column holds, as Amazon sent it'""",
     """COMMENT ON COLUMN reports.ad_groups.seen_at IS 'When Amazon sent it last'""",
+    """COMMENT ON COLUMN reports.ad_groups.missing_since IS 'First complete export without it; null while Amazon sends it'""",
+    """COMMENT ON COLUMN reports.ad_groups.gone_since IS 'Second complete export in a row without it; null while it exists'""",
     """CREATE VIEW reports.ads AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -1035,7 +1113,9 @@ SELECT a.account_key,
        t.created_at,
        t.updated_at,
        t.details,
-       t.seen_at
+       t.seen_at,
+       t.missing_since,
+       t.gone_since
   FROM ads t
   JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code""",
     """COMMENT ON VIEW reports.ads IS 'An ad of an ad group, as Amazon sent it last.'""",
@@ -1059,6 +1139,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.ads.updated_at IS 'When it was last changed at Amazon'""",
     """COMMENT ON COLUMN reports.ads.details IS 'Every field that no column holds, as Amazon sent it'""",
     """COMMENT ON COLUMN reports.ads.seen_at IS 'When Amazon sent it last'""",
+    """COMMENT ON COLUMN reports.ads.missing_since IS 'First complete export without it; null while Amazon sends it'""",
+    """COMMENT ON COLUMN reports.ads.gone_since IS 'Second complete export in a row without it; null while it exists'""",
     """CREATE VIEW reports.targets AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -1090,7 +1172,9 @@ SELECT a.account_key,
        t.created_at,
        t.updated_at,
        t.details,
-       t.seen_at
+       t.seen_at,
+       t.missing_since,
+       t.gone_since
   FROM targets t
   JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code""",
     """COMMENT ON VIEW reports.targets IS 'A target of an ad group or campaign, as Amazon sent it last.'""",
@@ -1125,6 +1209,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.targets.updated_at IS 'When it was last changed at Amazon'""",
     """COMMENT ON COLUMN reports.targets.details IS 'Every field that no column holds, as Amazon sent it'""",
     """COMMENT ON COLUMN reports.targets.seen_at IS 'When Amazon sent it last'""",
+    """COMMENT ON COLUMN reports.targets.missing_since IS 'First complete export without it; null while Amazon sends it'""",
+    """COMMENT ON COLUMN reports.targets.gone_since IS 'Second complete export in a row without it; null while it exists'""",
     """CREATE VIEW reports.restatements AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -1136,6 +1222,7 @@ SELECT a.account_key,
        t.load_number,
        t.data_as_of AS as_of,
        t.age_days,
+       t.confirmed_as_of,
        t.impressions_before,
        t.impressions,
        t.clicks_before,
@@ -1153,11 +1240,15 @@ SELECT a.account_key,
   FROM window_restatements t
   JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code
   LEFT JOIN LATERAL (
-       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+       SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
+                                          AND w.not_served_since IS NULL) AS as_of,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = t.dataset
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true""",
-    """COMMENT ON VIEW reports.restatements IS 'How the totals of a day changed from load to load. One row is one load of one ad product of a day of a dataset, in one currency.'""",
+          AND w.window_date = t.window_date) w ON true""",
+    """COMMENT ON VIEW reports.restatements IS 'How the totals of a day changed from load to load. One row is one load that changed the totals of one ad product of a day of a dataset in one currency, or its first load. Days whose restatements are deleted have none.'""",
     """COMMENT ON COLUMN reports.restatements.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.restatements.account_name IS 'Name of the account.'""",
     """COMMENT ON COLUMN reports.restatements.country_code IS 'Country of the account: two letters, GB for the United Kingdom.'""",
@@ -1165,9 +1256,10 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.restatements.window_date IS 'Day of the account''s own calendar.'""",
     """COMMENT ON COLUMN reports.restatements.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …'""",
     """COMMENT ON COLUMN reports.restatements.currency_code IS 'Currency of the amounts.'""",
-    """COMMENT ON COLUMN reports.restatements.load_number IS '1 for the first load of the day''s ad product.'""",
+    """COMMENT ON COLUMN reports.restatements.load_number IS '1 for the first load; loads that changed nothing have no number.'""",
     """COMMENT ON COLUMN reports.restatements.as_of IS 'When this report was requested: what happened later is not in it.'""",
     """COMMENT ON COLUMN reports.restatements.age_days IS 'How many days old the day was then, on the account''s calendar.'""",
+    """COMMENT ON COLUMN reports.restatements.confirmed_as_of IS 'When the newest report that states these totals was requested.'""",
     """COMMENT ON COLUMN reports.restatements.impressions_before IS 'impressions of the day before this load; null for the first.'""",
     """COMMENT ON COLUMN reports.restatements.impressions IS 'impressions of the day after this load.'""",
     """COMMENT ON COLUMN reports.restatements.clicks_before IS 'clicks of the day before this load; null for the first.'""",
@@ -1181,7 +1273,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.restatements.rows_changed IS 'Rows whose metrics this load changed.'""",
     """COMMENT ON COLUMN reports.restatements.rows_appeared IS 'Rows that this load added.'""",
     """COMMENT ON COLUMN reports.restatements.rows_vanished IS 'Rows that this load removed.'""",
-    """COMMENT ON COLUMN reports.restatements.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.restatements.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.'""",
     """CREATE VIEW reports.account_daily_summaries AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -1205,6 +1297,7 @@ SELECT a.account_key,
        h.spend AS hourly_spend,
        w.as_of,
        w.is_final,
+       w.is_complete,
        hw.as_of AS hourly_as_of
   FROM advertiser_accounts a
  CROSS JOIN LATERAL (
@@ -1213,22 +1306,31 @@ SELECT a.account_key,
              UNION ALL
             SELECT w.window_date, 'SPONSORED_PRODUCTS', a.currency_code, 0, 0, 0, 0.000000, 0.000000 FROM report_windows w
              WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_campaigns'
-               AND w.product_totals ? 'SPONSORED_PRODUCTS') r
+               AND w.product_totals ? 'SPONSORED_PRODUCTS'
+               AND w.not_served_since IS NULL AND 'SPONSORED_PRODUCTS' <> ALL(w.not_served)) r
      GROUP BY window_date, ad_product, currency_code) t
   LEFT JOIN LATERAL (
        SELECT sum(impressions) AS impressions, sum(clicks) AS clicks, sum(orders) AS orders, sum(sales) AS sales, sum(spend) AS spend FROM hourly_campaign_performance h
         WHERE h.account = a.id AND h.window_date = t.window_date AND h.ad_product = t.ad_product
           AND h.currency_code = t.currency_code) h ON true
   LEFT JOIN LATERAL (
-       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+       SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
+                                          AND w.not_served_since IS NULL) AS as_of,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_campaigns'
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) w ON true
+          AND w.window_date = t.window_date) w ON true
   LEFT JOIN LATERAL (
-       SELECT max(w.data_as_of) AS as_of, coalesce(bool_and(w.next_refresh_at IS NULL OR w.expires_at <= now()), false) AS is_final
+       SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
+                                          AND w.not_served_since IS NULL) AS as_of,
+              coalesce(bool_and(w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
+              coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_campaigns'
-          AND w.window_date = t.window_date AND w.product_totals ? t.ad_product) hw ON true""",
+          AND w.window_date = t.window_date) hw ON true""",
     """COMMENT ON VIEW reports.account_daily_summaries IS 'What each loaded day of an account adds up to, beside what its hours add up to. One row is a day, ad product and currency of an account; Sponsored Products have one for each loaded day, other ad products for days with any activity.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.account_key IS 'Key of the account: an ads account in one country.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.account_name IS 'Name of the account.'""",
@@ -1250,7 +1352,8 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.account_daily_summaries.hourly_sales IS 'sales as the hours of the day add up; null where they were not loaded, or are no longer kept.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.hourly_spend IS 'spend as the hours of the day add up; null where they were not loaded, or are no longer kept.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.'""",
-    """COMMENT ON COLUMN reports.account_daily_summaries.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.'""",
+    """COMMENT ON COLUMN reports.account_daily_summaries.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small.'""",
     """COMMENT ON COLUMN reports.account_daily_summaries.hourly_as_of IS 'When the hourly report was requested.'""",
     """CREATE VIEW reports.days AS
 SELECT a.account_key,
@@ -1258,13 +1361,22 @@ SELECT a.account_key,
        a.country_code,
        a.currency_code,
        t.dataset,
-       t.report,
        t.window_date,
-       t.state,
-       t.cause ->> 'code' AS cause,
-       t.as_of,
-       t.is_final,
-       t.next_at
+       (array_agg(t.state ORDER BY array_position(ARRAY['fresh', 'missing', 'due', 'requested', 'loading', 'not served', 'paused', 'disabled', 'late at Amazon', 'late', 'suspicious', 'unconfirmed', 'needs attention', 'failed', 'expired'], t.state) DESC, t.report))[1] AS state,
+       (array_agg(t.cause ->> 'code' ORDER BY array_position(ARRAY['fresh', 'missing', 'due', 'requested', 'loading', 'not served', 'paused', 'disabled', 'late at Amazon', 'late', 'suspicious', 'unconfirmed', 'needs attention', 'failed', 'expired'], t.state) DESC, t.report))[1] AS cause,
+       min(t.as_of) AS as_of,
+       coalesce(bool_and(t.is_final) FILTER (WHERE t.not_served_since IS NULL), false) AS is_final,
+       coalesce(bool_and(t.as_of IS NOT NULL) FILTER (WHERE t.not_served_since IS NULL), false) AS is_complete,
+       min(t.next_at) AS next_at,
+       array_remove(ARRAY[CASE WHEN bool_or('SPONSORED_PRODUCTS' = ANY(t.not_served)
+              OR t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL
+                 AND 'SP' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_PRODUCTS' END,
+         CASE WHEN bool_or('SPONSORED_BRANDS' = ANY(t.not_served)
+              OR t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL
+                 AND 'SB' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_BRANDS' END,
+         CASE WHEN bool_or('SPONSORED_DISPLAY' = ANY(t.not_served)
+              OR t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL
+                 AND 'SD' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_DISPLAY' END], NULL) AS not_served
   FROM (
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,
@@ -1292,9 +1404,12 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
             WHEN s.state IN ('late', 'due') THEN greatest(now(), CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
             WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
-       w.data_as_of, w.data_as_of IS NOT NULL AND (w.next_refresh_at IS NULL OR w.expires_at <= now()),
+       CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
+       w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now()),
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
-       w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since
+       w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since,
+       w.not_served_since, w.not_served
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id
@@ -1308,9 +1423,105 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             THEN CASE WHEN r.status = 'completed' THEN 'loading'
                       WHEN r.status = 'in_flight' AND r.late_at <= now() THEN 'late at Amazon'
                       ELSE 'requested' END
-            WHEN w.expires_at <= now()
-            THEN CASE WHEN w.last_loaded_at IS NULL THEN 'expired' ELSE 'fresh' END
+            WHEN w.last_loaded_at IS NULL AND w.expires_at <= now() THEN 'expired'
             WHEN w.status = 'not_served' THEN 'not served'
+            WHEN w.expires_at <= now() THEN 'fresh'
+            WHEN w.status = 'failed' THEN 'failed'
+            WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
+            WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
+            WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= now() - interval '12 hours' THEN 'late'
+            WHEN w.wanted_by IS NOT NULL OR (w.next_refresh_at <= now() OR (w.next_refresh_at > now() + interval '32 days'
+            AND w.window_date < CAST(now() AT TIME ZONE 'UTC' AS date)) OR (w.next_refresh_at IS NULL AND w.data_as_of > now() + interval '1 hour')) THEN 'due'
+            WHEN w.last_loaded_at IS NULL THEN 'missing'
+            ELSE 'fresh' END AS state) s
+) t(account_id, country_code, account_key, dataset, report, window_date, state, cause, since, next_at, as_of, is_final)
+  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code
+ GROUP BY a.account_id, a.country_code, t.dataset, t.window_date""",
+    """COMMENT ON VIEW reports.days IS 'Which days of which dataset are loaded. One row is a day of a dataset of an account, so a join by account, dataset and day multiplies no rows. Read it beside a sum, which lacks the days that are not complete, wholly or in part.'""",
+    """COMMENT ON COLUMN reports.days.account_key IS 'Key of the account: an ads account in one country.'""",
+    """COMMENT ON COLUMN reports.days.account_name IS 'Name of the account.'""",
+    """COMMENT ON COLUMN reports.days.country_code IS 'Country of the account: two letters, GB for the United Kingdom.'""",
+    """COMMENT ON COLUMN reports.days.currency_code IS 'Currency of the account.'""",
+    """COMMENT ON COLUMN reports.days.dataset IS 'Name of the dataset, which is also that of its view.'""",
+    """COMMENT ON COLUMN reports.days.window_date IS 'Day of the account''s own calendar.'""",
+    """COMMENT ON COLUMN reports.days.state IS 'The worst of its reports: fresh, missing, due, requested, loading, not served, paused, disabled, late at Amazon, late, suspicious, unconfirmed, needs attention, failed, expired. A day that is not fresh may still have data. It is late when due for longer than 12 hours.'""",
+    """COMMENT ON COLUMN reports.days.cause IS 'Code of what is wrong with that report; null where nothing is.'""",
+    """COMMENT ON COLUMN reports.days.as_of IS 'When the oldest of the loaded reports was requested. Null where none is loaded.'""",
+    """COMMENT ON COLUMN reports.days.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.'""",
+    """COMMENT ON COLUMN reports.days.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small.'""",
+    """COMMENT ON COLUMN reports.days.next_at IS 'When the next step of a report is due, if any.'""",
+    """COMMENT ON COLUMN reports.days.not_served IS 'Ad products that Amazon does not serve for this day. They have no rows, which does not mean zero.'""",
+    """CREATE VIEW reports.report_days AS
+SELECT a.account_key,
+       a.name AS account_name,
+       a.country_code,
+       a.currency_code,
+       t.dataset,
+       t.report,
+       t.window_date,
+       t.state,
+       t.cause ->> 'code' AS cause,
+       t.as_of,
+       t.is_final,
+       t.next_at,
+       array_remove(ARRAY[CASE WHEN ('SPONSORED_PRODUCTS' = ANY(t.not_served)
+              OR t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL
+                 AND 'SP' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_PRODUCTS' END,
+         CASE WHEN ('SPONSORED_BRANDS' = ANY(t.not_served)
+              OR t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL
+                 AND 'SB' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_BRANDS' END,
+         CASE WHEN ('SPONSORED_DISPLAY' = ANY(t.not_served)
+              OR t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL
+                 AND 'SD' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_DISPLAY' END], NULL) AS not_served
+  FROM (
+SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
+       s.state,
+       CASE s.state
+            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_strip_nulls(jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
+            WHEN 'disabled' THEN jsonb_build_object('code', 'account-disabled')
+            WHEN 'needs attention' THEN o.needs_attention
+            WHEN 'expired' THEN jsonb_build_object('code', 'expired')
+            WHEN 'late at Amazon' THEN jsonb_build_object('code', 'late-at-amazon')
+            WHEN 'late' THEN jsonb_build_object('code', 'overdue')
+            ELSE CASE WHEN w.request_id IS NULL THEN w.cause ELSE r.cause END END,
+       CASE s.state
+            WHEN 'late at Amazon' THEN r.late_at
+            WHEN 'paused' THEN a.paused_at
+            WHEN 'needs attention' THEN o.needs_attention_since
+            WHEN 'expired' THEN w.expires_at
+            WHEN 'not served' THEN w.not_served_since
+            WHEN 'late' THEN d.due_since
+            WHEN 'due' THEN CASE WHEN d.due_since <= now() THEN d.due_since ELSE w.wanted_at END
+            WHEN 'fresh' THEN w.last_loaded_at
+            WHEN 'failed' THEN w.cause_since
+            WHEN 'suspicious' THEN w.cause_since
+            WHEN 'unconfirmed' THEN w.cause_since
+            ELSE w.last_requested_at END,
+       CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
+            WHEN s.state IN ('late', 'due') THEN greatest(now(), CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
+            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
+       CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
+       w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
+       AND (w.next_refresh_at IS NULL OR w.expires_at <= now()),
+       w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
+       w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since,
+       w.not_served_since, w.not_served
+  FROM report_windows w
+  JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
+  JOIN ads_accounts o ON o.account_id = w.account_id
+  LEFT JOIN report_requests r ON r.id = w.request_id
+ CROSS JOIN LATERAL (SELECT greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at) AS due_since) d
+ CROSS JOIN LATERAL (SELECT
+       CASE WHEN a.paused THEN 'paused'
+            WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
+            WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
+            WHEN w.request_id IS NOT NULL
+            THEN CASE WHEN r.status = 'completed' THEN 'loading'
+                      WHEN r.status = 'in_flight' AND r.late_at <= now() THEN 'late at Amazon'
+                      ELSE 'requested' END
+            WHEN w.last_loaded_at IS NULL AND w.expires_at <= now() THEN 'expired'
+            WHEN w.status = 'not_served' THEN 'not served'
+            WHEN w.expires_at <= now() THEN 'fresh'
             WHEN w.status = 'failed' THEN 'failed'
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
@@ -1321,19 +1532,20 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             ELSE 'fresh' END AS state) s
 ) t(account_id, country_code, account_key, dataset, report, window_date, state, cause, since, next_at, as_of, is_final)
   JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code""",
-    """COMMENT ON VIEW reports.days IS 'Which days of which dataset are loaded. One row is a day of one report of an account; a dataset whose ad products are requested separately has several. Read it beside a sum: a day without as_of is missing in it.'""",
-    """COMMENT ON COLUMN reports.days.account_key IS 'Key of the account: an ads account in one country.'""",
-    """COMMENT ON COLUMN reports.days.account_name IS 'Name of the account.'""",
-    """COMMENT ON COLUMN reports.days.country_code IS 'Country of the account: two letters, GB for the United Kingdom.'""",
-    """COMMENT ON COLUMN reports.days.currency_code IS 'Currency of the account.'""",
-    """COMMENT ON COLUMN reports.days.dataset IS 'Name of the dataset, which is also that of its view.'""",
-    """COMMENT ON COLUMN reports.days.report IS 'The ad products of the report: SP+SB+SD.'""",
-    """COMMENT ON COLUMN reports.days.window_date IS 'Day of the account''s own calendar.'""",
-    """COMMENT ON COLUMN reports.days.state IS 'fresh, missing, due, requested, loading, not served, paused, disabled, late at Amazon, late, suspicious, unconfirmed, needs attention, failed, expired. A day that is not fresh may still have data. It is late when due for longer than 12 hours.'""",
-    """COMMENT ON COLUMN reports.days.cause IS 'Code of what is wrong; null where nothing is.'""",
-    """COMMENT ON COLUMN reports.days.as_of IS 'When the loaded report was requested: what happened later is not in it. Null where the day has no data.'""",
-    """COMMENT ON COLUMN reports.days.is_final IS 'Whether the day was loaded for the last time; until then it is provisional.'""",
-    """COMMENT ON COLUMN reports.days.next_at IS 'When the next step is due, if any.'""",
+    """COMMENT ON VIEW reports.report_days IS 'Which reports of a day are loaded. One row is a day of one report of an account; a dataset whose ad products are requested separately has several. Join sums with `reports.days`, which has one row a day.'""",
+    """COMMENT ON COLUMN reports.report_days.account_key IS 'Key of the account: an ads account in one country.'""",
+    """COMMENT ON COLUMN reports.report_days.account_name IS 'Name of the account.'""",
+    """COMMENT ON COLUMN reports.report_days.country_code IS 'Country of the account: two letters, GB for the United Kingdom.'""",
+    """COMMENT ON COLUMN reports.report_days.currency_code IS 'Currency of the account.'""",
+    """COMMENT ON COLUMN reports.report_days.dataset IS 'Name of the dataset, which is also that of its view.'""",
+    """COMMENT ON COLUMN reports.report_days.report IS 'The ad products of the report: SP+SB+SD.'""",
+    """COMMENT ON COLUMN reports.report_days.window_date IS 'Day of the account''s own calendar.'""",
+    """COMMENT ON COLUMN reports.report_days.state IS 'fresh, missing, due, requested, loading, not served, paused, disabled, late at Amazon, late, suspicious, unconfirmed, needs attention, failed, expired. A day that is not fresh may still have data. It is late when due for longer than 12 hours.'""",
+    """COMMENT ON COLUMN reports.report_days.cause IS 'Code of what is wrong; null where nothing is.'""",
+    """COMMENT ON COLUMN reports.report_days.as_of IS 'When the loaded report was requested: what happened later is not in it. Null where the report has no data.'""",
+    """COMMENT ON COLUMN reports.report_days.is_final IS 'Whether the report was loaded for the last time; until then it is provisional.'""",
+    """COMMENT ON COLUMN reports.report_days.next_at IS 'When the next step is due, if any.'""",
+    """COMMENT ON COLUMN reports.report_days.not_served IS 'Ad products of the report that Amazon does not serve for this day. They have no rows, which does not mean zero.'""",
 )
 
 
@@ -2939,6 +3151,7 @@ def _create_pipeline_tables() -> None:
         sa.Column("only_row", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("mode", sa.Text(), nullable=True),
         sa.Column("oldest_program", sa.Text(), nullable=False),
+        sa.Column("restatements_from", sa.Date(), nullable=True),
         sa.CheckConstraint("mode IN ('sandbox', 'real')", name=op.f("ck_installation_mode_known")),
         sa.CheckConstraint("only_row", name=op.f("ck_installation_only_row")),
         sa.PrimaryKeyConstraint("only_row", name=op.f("pk_installation")),
@@ -2953,6 +3166,23 @@ def _create_pipeline_tables() -> None:
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("clock_ahead_by", sa.Interval(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("kind", "host", "pid", name=op.f("pk_processes")),
+    )
+    op.create_table(
+        "proven_histories",
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("dataset", sa.Text(), nullable=False),
+        sa.Column("ad_product", sa.Text(), nullable=False),
+        sa.Column("age_days", sa.BigInteger(), nullable=False),
+        sa.Column("account_key", sa.Text(), nullable=False),
+        sa.Column("window_date", sa.Date(), nullable=False),
+        sa.Column(
+            "proven_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.CheckConstraint("age_days >= 0", name=op.f("ck_proven_histories_age_counted")),
+        sa.PrimaryKeyConstraint(
+            "client_id", "region", "dataset", "ad_product", name=op.f("pk_proven_histories")
+        ),
     )
     op.create_table(
         "rate_limits",
@@ -3374,6 +3604,18 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="When Amazon sent it last",
         ),
+        sa.Column(
+            "missing_since",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="First complete export without it; null while Amazon sends it",
+        ),
+        sa.Column(
+            "gone_since",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Second complete export in a row without it; null while it exists",
+        ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
@@ -3489,6 +3731,18 @@ def _create_pipeline_tables() -> None:
             sa.DateTime(timezone=True),
             nullable=False,
             comment="When Amazon sent it last",
+        ),
+        sa.Column(
+            "missing_since",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="First complete export without it; null while Amazon sends it",
+        ),
+        sa.Column(
+            "gone_since",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Second complete export in a row without it; null while it exists",
         ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
@@ -3629,6 +3883,18 @@ def _create_pipeline_tables() -> None:
             sa.DateTime(timezone=True),
             nullable=False,
             comment="When Amazon sent it last",
+        ),
+        sa.Column(
+            "missing_since",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="First complete export without it; null while Amazon sends it",
+        ),
+        sa.Column(
+            "gone_since",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Second complete export in a row without it; null while it exists",
         ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
@@ -3801,6 +4067,18 @@ def _create_pipeline_tables() -> None:
             nullable=False,
             comment="When Amazon sent it last",
         ),
+        sa.Column(
+            "missing_since",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="First complete export without it; null while Amazon sends it",
+        ),
+        sa.Column(
+            "gone_since",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Second complete export in a row without it; null while it exists",
+        ),
         sa.ForeignKeyConstraint(
             ["account_id", "country_code"],
             ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
@@ -3889,6 +4167,7 @@ def _create_pipeline_tables() -> None:
         sa.Column("last_requested_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_loaded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("data_as_of", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("first_data_as_of", sa.DateTime(timezone=True), nullable=True),
         sa.Column("load_count", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("recorded_load_count", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("recorded_run_id", sa.Uuid(), nullable=True),
@@ -3946,6 +4225,10 @@ def _create_pipeline_tables() -> None:
         sa.CheckConstraint(
             "status <> 'loaded' OR last_loaded_at IS NOT NULL",
             name=op.f("ck_report_windows_loaded_has_load"),
+        ),
+        sa.CheckConstraint(
+            "status <> 'not_served' OR last_loaded_at IS NULL OR next_refresh_at IS NULL",
+            name=op.f("ck_report_windows_not_served_once_loaded_is_over"),
         ),
         sa.CheckConstraint(
             "status <> 'not_served' OR not_served_since IS NOT NULL",
@@ -4016,6 +4299,13 @@ def _create_pipeline_tables() -> None:
         postgresql_where=sa.text("last_loaded_at IS NULL AND request_id IS NULL"),
     )
     op.create_index(
+        "ix_report_windows_not_served",
+        "report_windows",
+        ["account_id", "country_code", "dataset"],
+        unique=False,
+        postgresql_where=sa.text("not_served <> '{}'"),
+    )
+    op.create_index(
         "ix_report_windows_quarantined",
         "report_windows",
         ["account_id", "country_code", "dataset"],
@@ -4062,6 +4352,7 @@ def _create_pipeline_tables() -> None:
             "cause_since",
             "next_refresh_at",
             "not_served_since",
+            "last_loaded_at",
         ],
         postgresql_where=sa.text(
             "status IN ('failed', 'unconfirmed', 'not_served') OR suspicious_digest IS NOT NULL"
@@ -4314,6 +4605,18 @@ def _create_pipeline_tables() -> None:
             sa.DateTime(timezone=True),
             nullable=False,
             comment="When Amazon sent it last",
+        ),
+        sa.Column(
+            "missing_since",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="First complete export without it; null while Amazon sends it",
+        ),
+        sa.Column(
+            "gone_since",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Second complete export in a row without it; null while it exists",
         ),
         sa.CheckConstraint(
             "num_nonnulls(ad_group_id, campaign_id) > 0", name=op.f("ck_targets_belongs_somewhere")

@@ -389,7 +389,7 @@ def test_empty_success_is_no_zero_in_any_view(world: BenchWorld, account: Accoun
         found = [row["window_date"] for row in world.query(summed.format(view))]
         assert days_of(*range(100, 94, -1)) == found
     told = world.query("""
-        SELECT window_date, report, state, cause, as_of, is_final, next_at FROM reports.days
+        SELECT window_date, report, state, cause, as_of, is_final, next_at FROM reports.report_days
          WHERE state = 'not served' ORDER BY 1""")
     assert ended == sorted({row["window_date"] for row in told})
     assert {("history-not-proven", None, False, None)} == {

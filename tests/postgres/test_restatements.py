@@ -257,7 +257,9 @@ def test_ad_products_that_are_not_served_have_no_loads(shelf: LoadWorld) -> None
     assert set(AD_PRODUCTS) == {load["ad_product"] for load in loads_of(shelf, DAY)}
     shelf.execute("UPDATE report_windows SET not_served = '{SPONSORED_DISPLAY}'")
     assert set(AD_PRODUCTS[:2]) == {load["ad_product"] for load in loads_of(shelf, DAY)}
-    shelf.execute("UPDATE report_windows SET status = 'not_served', not_served_since = now()")
+    shelf.execute(
+        "UPDATE report_windows SET status = 'not_served', not_served_since = now(), next_refresh_at = NULL"
+    )
     assert loads_of(shelf, DAY) == []
 
 

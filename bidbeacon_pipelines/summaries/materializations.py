@@ -12,20 +12,22 @@ from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.windows.queries import IS_COMPLETE
 
 # A wiped asset keeps its events in the table; Dagster shows those since.
-# The last load of a day has recorded it, whichever of its windows that was.
+# The last load of a day has recorded it, whichever of its windows that was. One that is not served
+# is not recorded.
 _FORGET = text(f"""
     WITH days AS (
         SELECT w.account_id, w.country_code, w.window_date,
-               (array_agg(CAST(w.recorded_run_id AS text) ORDER BY w.last_loaded_at DESC NULLS LAST))[1] AS run_id
+               (array_agg(CAST(w.recorded_run_id AS text) ORDER BY w.last_loaded_at DESC NULLS LAST)
+                  FILTER (WHERE w.not_served_since IS NULL))[1] AS run_id
           FROM report_windows w WHERE w.dataset = :dataset AND w.window_date >= :first_day
          GROUP BY w.account_id, w.country_code, w.window_date
         HAVING bool_and(w.recorded_load_count = w.load_count)
            AND bool_and({IS_COMPLETE.format("w")})
-           AND max(w.load_count) > 0)
+           AND max(w.load_count) FILTER (WHERE w.not_served_since IS NULL) > 0)
     UPDATE report_windows w SET recorded_load_count = 0
       FROM days d JOIN advertiser_accounts a USING (account_id, country_code)
      WHERE w.account_id = d.account_id AND w.country_code = d.country_code AND w.window_date = d.window_date AND w.dataset = :dataset
-       AND w.load_count > 0
+       AND w.load_count > 0 AND w.not_served_since IS NULL
        AND d.run_id IS DISTINCT FROM (
            SELECT e.run_id FROM dagster.event_logs e
             WHERE e.asset_key = :asset_key AND e.dagster_event_type = 'ASSET_MATERIALIZATION'

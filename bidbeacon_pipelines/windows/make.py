@@ -118,7 +118,8 @@ def _regroup(
             )
     today = local_date(now, account.time_zone)
     delete_other_windows(connection, account, dataset.name, kept=kept, busy=busy, today=today)
-    judge_account(connection, account, dataset.name)
+    if moved:
+        judge_account(connection, account, dataset.name)
     return +moved, busy
 
 

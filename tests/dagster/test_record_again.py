@@ -63,6 +63,20 @@ def test_a_load_that_dagster_has_lost_is_recorded_again(loaded: World) -> None:
     assert_shown_as_held(loaded)
 
 
+def test_report_that_is_not_served_is_recorded_neither_once_nor_again(loaded: World) -> None:
+    """Beside one that is loaded, and alone."""
+    loaded.execute("""
+        INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status,
+                                    not_served_since, load_count, recorded_load_count, data_as_of, last_loaded_at)
+        SELECT account_id, country_code, dataset, 'SB', day, expires_at, 'not_served', now(), 1, 1, data_as_of, now()
+          FROM report_windows CROSS JOIN LATERAL (VALUES (window_date), (window_date - 1)) AS days(day)
+         WHERE load_count > 0""")
+    assert 0 == record_again(loaded)
+    loaded.instance.wipe_assets([ASSET_KEY])
+    assert 1 == record_again(loaded)
+    assert 0 == record_again(loaded)
+
+
 def test_runs_record_one_at_a_time(loaded: World) -> None:
     """A day of which two runs record different reports would show the event of the one, and be noted as the other's."""
     loaded.execute("UPDATE report_windows SET recorded_load_count = 0")

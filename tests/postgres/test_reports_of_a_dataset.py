@@ -7,7 +7,7 @@ import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import cause, explain
-from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DAILY_TARGETS, DATASETS
+from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DAILY_TARGETS, DATASETS, Dataset
 from bidbeacon_pipelines.defs.recording import day_metadata
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
 from bidbeacon_pipelines.windows.contracts import change_contract
@@ -57,14 +57,16 @@ def set_history(world: BenchWorld, account: Account, days: str | None) -> None:
         keep_windows(world.context, session, account, DAILY_PRODUCTS)
 
 
-def load_by_hand(world: BenchWorld, account: Account, day: date) -> None:
-    """Load a day of products as somebody does who waits for it."""
+def load_by_hand(
+    world: BenchWorld, account: Account, day: date, dataset: Dataset = DAILY_PRODUCTS
+) -> None:
+    """Load a day of products as a person does who waits for it."""
     with world.session("load-windows") as session:
         drive_windows(
             world.context,
             session,
             account,
-            DAILY_PRODUCTS,
+            dataset,
             [day],
             by="maria",
             on_progress=lambda _: world.advance(minutes=3),
@@ -190,6 +192,54 @@ def test_refused_grouping_names_the_command_that_changes_it(world: BenchWorld) -
     assert ["SB", "SD", "SP"] == [one.report for one in windows]
     assert {"loaded"} == {one.status for one in windows}
     assert ["SP+SB+SD", "SP", "SB", "SD"] == requested(world, DAILY_TARGETS.name)
+
+
+@pytest.mark.parametrize(
+    "sandbox",
+    [{"rules": [{"rule": "refuse", "history_days": 1, "products": ["SPONSORED_DISPLAY"]}]}],
+    indirect=True,
+    ids=["Display is refused"],
+)
+def test_no_row_of_a_day_is_complete_while_one_of_its_reports_lacks(world: BenchWorld) -> None:
+    """Rows of the reports that came say so; a join with the days sums each row once."""
+    account = world.account()
+    world.sync_entities(account)
+    with world.session() as session:
+        with world.engine.begin() as connection:
+            values = ("NA", DAILY_TARGETS.name, "grouping", "SP,SB,SD")
+            change_contract(connection, session, *values, by="a person", at=world.context.now())
+        keep_windows(world.context, session, account, DAILY_TARGETS)
+    with pytest.raises(WindowNotLoadedError):
+        load_by_hand(world, account, DAY, DAILY_TARGETS)
+    assert (3, {"SPONSORED_PRODUCTS", "SPONSORED_BRANDS"}, {(False, False)}) == _as_read(world)
+    world.sandbox.state.rules.clear()
+    load_by_hand(world, account, DAY, DAILY_TARGETS)
+    world.execute("UPDATE report_windows SET next_refresh_at = NULL")
+    every = {"SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"}
+    assert (3, every, {(True, True)}) == _as_read(world)
+
+
+def _as_read(world: BenchWorld) -> tuple[int, set[str], set[tuple[bool, bool]]]:
+    """Return how many reports the day has, of which ad products it has rows, and what these say: final, complete.
+
+    The day says the same, and a join with it changes no sum.
+    """
+    rows = world.query(
+        """SELECT t.ad_product, t.is_final, t.is_complete, t.spend,
+                  d.is_final AS day_is_final, d.is_complete AS day_is_complete
+             FROM reports.daily_targets t JOIN reports.days d USING (account_key, window_date)
+            WHERE d.dataset = 'daily_targets'"""
+    )
+    [stored] = world.query("SELECT sum(spend) AS spend FROM daily_target_performance")
+    assert stored["spend"] == sum(row["spend"] for row in rows)
+    said = {(row["is_final"], row["is_complete"]) for row in rows}
+    assert said == {(row["day_is_final"], row["day_is_complete"]) for row in rows}
+    reports = world.query(
+        """SELECT DISTINCT report FROM reports.report_days
+            WHERE dataset = 'daily_targets' AND window_date = CAST(:day AS date)""",
+        day=DAY,
+    )
+    return len(reports), {row["ad_product"] for row in rows}, said
 
 
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 80}], indirect=True, ids=["80 rows"])

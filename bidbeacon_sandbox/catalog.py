@@ -47,14 +47,21 @@ class World:
 
     def _make(self, account_id: str, country: AccountCountry, product: AdProduct) -> Catalog:
         rows = max(1, round(country.rows_per_day * PRODUCT_SHARES[product]))
-        return _Maker(self.config, account_id, country.market, product).make(rows)
+        number = [one.account_id for one in self.accounts.accounts].index(account_id)
+        begin = self.config.campaigns_begin.get(number, date.min)
+        return _Maker(self.config, account_id, country.market, product, begin).make(rows)
 
 
 class _Maker:
     """Makes the entities of one ad product of an account's country, drawing one after the other."""
 
     def __init__(
-        self, config: SandboxConfig, account_id: str, market: Market, product: AdProduct
+        self,
+        config: SandboxConfig,
+        account_id: str,
+        market: Market,
+        product: AdProduct,
+        begin: date,
     ) -> None:
         seed = config.seed
         self._place = seed, account_id, market, product
@@ -64,6 +71,7 @@ class _Maker:
         self._portfolios = _portfolios(seed, account_id, market)
         self._entities: dict[ExportKind, list[Entity]] = {kind: [] for kind in EXPORT_KINDS}
         self._slots: list[Slot] = []
+        self._begin = begin
         digits = 19 if config.long_ids else 15
         self._last_id = self._rng.randrange(10 ** (digits - 1), 9 * 10 ** (digits - 1))
 
@@ -79,7 +87,7 @@ class _Maker:
         rng, number = self._rng, len(self._entities["campaigns"])
         form = self._forms["campaigns"][number % len(self._forms["campaigns"])]
         targeting = form.get("targetingSettings", "")
-        started = date(2019, 1, 1) + timedelta(days=rng.randrange(1400))
+        started = max(date(2019, 1, 1) + timedelta(days=rng.randrange(1400)), self._begin)
         campaign = {
             "campaignId": self._new_id() if number else self._shared_id(),
             "name": seeded.campaign_name(rng, targeting.title() or "Brand"),

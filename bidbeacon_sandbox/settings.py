@@ -1,6 +1,6 @@
 """The settings of a sandbox."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -55,6 +55,10 @@ class SandboxConfig(BaseSettings):
         ge=1,
         le=1_000_000,
         description="Daily target rows of an account's country; absent: 200 to 2,000.",
+    )
+    campaigns_begin: dict[int, date] = Field(
+        {},
+        description="First day of the campaigns of ads accounts, by number from 0; absent: years ago.",
     )
     long_ids: bool = Field(
         False, description="Ids of entities and profiles of up to 19 digits, beyond 2^53."

@@ -148,7 +148,8 @@ def _whole_day(catalog: Catalog, day: date, age: int) -> Lines:
         np.where(reduced < RARELY, prices * 9 // 10, prices),
         np.array(chance),
     )
-    return lines.take((rests < catalog.active_share) & _is_present(outcome, age))
+    has_begun = np.array([slot.campaign["startDate"] <= day.isoformat() for slot in slots])
+    return lines.take((rests < catalog.active_share) & has_begun & _is_present(outcome, age))
 
 
 def per_view(catalog: Catalog) -> Numbers:

@@ -228,6 +228,9 @@ REFUSED: dict[str, Case] = {
     "too_old, of a day that Amazon serves, always": RefusedTwice(
         faults=(rule("refuse", reason="too_old"),), why="^report-too-old: .*startDate is too old"
     ),
+    "history: three days ago are refused": RefusedTwice(
+        faults=(rule("history", days=2),), why="^report-too-old: .*startDate is too old"
+    ),
 }
 
 ENDED: dict[str, Case] = {
@@ -308,6 +311,16 @@ SUSPICIOUS = (*ASKED, "report-suspicious", *ASKED, "report-processed")
 ROWS: dict[str, Case] = {
     "empty_report: twice, nothing was there before": Undone(
         faults=(rule("rows", change="vanish", share=1),),
+        strikes=(2,),
+        told=(*ASKED, "windows-unconfirmed", *ASKED, "silence-accepted", "report-processed"),
+        creates=2,
+        retrieves=2,
+        downloads=2,
+        reports=2,
+        seconds=180 + 900 + 180,
+    ),
+    "history: three days ago are an empty success": Undone(
+        faults=(rule("history", days=2, empty=True),),
         strikes=(2,),
         told=(*ASKED, "windows-unconfirmed", *ASKED, "silence-accepted", "report-processed"),
         creates=2,

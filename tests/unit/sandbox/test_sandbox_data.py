@@ -100,6 +100,20 @@ def test_metrics_are_plausible(world: World) -> None:
     assert {True, False} == set((costs % 10_000 == 0).tolist())
 
 
+def test_campaigns_may_begin_on_a_day(start: Callable[..., Any]) -> None:
+    """Exports say so, and there are no rows before; those of other ads accounts began years ago."""
+    caller = start(campaigns_begin={0: date(2026, 1, 11)})
+    period = {"start": date(2026, 1, 9), "end": date(2026, 1, 12)}
+    others = caller.rows(account=caller.account(1), **period)
+    found = [{row["date.value"] for row in rows} for rows in (caller.rows(**period), others)]
+    begun = {"2026-01-11", "2026-01-12"}
+    assert [begun, {"2026-01-09", "2026-01-10"} | begun] == found
+    world = caller.state.world
+    for product in AD_PRODUCTS:
+        campaigns = catalog_of(world, product=product).entities["campaigns"]
+        assert {"2026-01-11"} == {one["startDate"] for one in campaigns}
+
+
 def test_reports_are_the_truth(caller: Any) -> None:
     """Row by row in ids, targets and metrics."""
     asked = {"account": caller.account().account_id, "country": "US", "date": "2026-01-10"}

@@ -1,0 +1,212 @@
+"""Fills of accounts where Amazon answers the oldest twelve of fifteen months as empty success: no zero is false, and none that is true is doubted."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import pytest
+
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.fields import products_of
+from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, DAILY_PRODUCTS, Dataset
+from bidbeacon_pipelines.problems.survey import survey
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.rules import local_date, oldest_served
+from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Catalog
+from bidbeacon_sandbox.truth import Grain, day_truth
+from bidbeacon_sessions import SessionStore
+from tests.one_dataset import only_datasets
+from tests.postgres.job_world import NOON, BenchWorld
+
+SERVED_DAYS = 91
+"""Of about 456, so that twelve of fifteen months come without rows."""
+UNDOUBTED_DAYS = 30
+NEW = 5
+"""The number of the ads account whose campaigns began three months ago."""
+BEGUN = NOON.date() - timedelta(days=85)
+SANDBOX = {
+    "accounts": 6,
+    "countries": (("US",), ("GB", "DE"), ("CA",), ("JP",), ("MX",), ("BR",)),
+    "rows_per_day": 12,
+    "campaigns_begin": {NEW: BEGUN},
+    "max_reports_in_flight": 20,
+    "rules": [{"rule": "history", "days": SERVED_DAYS, "empty": True}],
+}
+OPEN = """
+    SELECT FROM report_requests WHERE finished_at IS NULL UNION ALL
+    SELECT FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE w.load_count = 0 AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)"""
+GRAINS: Mapping[Dataset, Grain] = {DAILY_CAMPAIGNS: "campaign", DAILY_PRODUCTS: "product"}
+
+
+class Totals(NamedTuple):
+    """The sums of an ad product's day."""
+
+    impressions: int = 0
+    clicks: int = 0
+    spend: Decimal = Decimal(0)
+
+
+class Part(NamedTuple):
+    """An ad product of a window: whether it is said to be not served, and its day's rows as stored and in truth."""
+
+    account: Account
+    dataset: Dataset
+    product: AdProduct
+    age: int
+    is_not_served: bool
+    stored: Totals
+    true: Totals
+
+    @property
+    def is_false(self) -> bool:
+        """Whether it says another number than the truth, zeros included."""
+        return not self.is_not_served and self.stored != self.true
+
+    @property
+    def is_doubted_without_reason(self) -> bool:
+        """Whether it is said to be not served though Amazon delivered rows, or the day is beyond doubt."""
+        was_delivered = self.age <= SERVED_DAYS and self.true != Totals()
+        return self.is_not_served and (was_delivered or self.age <= UNDOUBTED_DAYS)
+
+
+@pytest.fixture(autouse=True)
+def _two_datasets() -> Iterator[None]:
+    with only_datasets(*(dataset.name for dataset in GRAINS)):
+        yield
+
+
+@pytest.fixture
+def filled(world: BenchWorld) -> BenchWorld:
+    """Return a world whose accounts are filled: entities first, then reports until each day that is over is loaded."""
+    settings = Settings(
+        home=world.context.settings.home,
+        report_first_poll_seconds=60,
+        report_poll_seconds=1,
+        first_reports_in_flight=8,
+    )
+    world = replace(world, context=replace(world.context, settings=settings))
+    for account in accounts_of(world):
+        world.sync_entities(account)
+    ads_accounts = {account.account_id: account for account in accounts_of(world)}
+    for _ in range(200):
+        for account in ads_accounts.values():
+            world.plan(account)
+        if not world.query(OPEN, now=world.context.now()):
+            return world
+        world.step()
+        world.advance(minutes=5)
+    raise AssertionError("something is still requested")
+
+
+def accounts_of(world: BenchWorld) -> list[Account]:
+    """Return all accounts."""
+    keys = world.query("SELECT account_id, country_code FROM advertiser_accounts ORDER BY 1, 2")
+    return [world.account_in(row["account_id"], row["country_code"]) for row in keys]
+
+
+def catalogs_of(world: BenchWorld, account: Account) -> dict[AdProduct, Catalog]:
+    """Return what the sandbox knows of each ad product of an account."""
+    sandbox = world.sandbox.state.world
+    owner = sandbox.accounts.find(account.account_id)
+    assert owner is not None
+    country = owner.find_country(account.country_code)
+    assert country is not None
+    return {product: sandbox.catalog(owner, country, product) for product in AD_PRODUCTS}
+
+
+def stored_totals(
+    world: BenchWorld, account: Account, dataset: Dataset
+) -> dict[tuple[date, str], Totals]:
+    """Return the sums of a dataset's rows of an account, by day and ad product."""
+    rows = world.query(
+        f"""SELECT window_date, ad_product, sum(impressions) AS impressions, sum(clicks) AS clicks,
+                   sum(spend) AS spend
+              FROM {dataset.table} WHERE account = :account GROUP BY 1, 2""",
+        account=account.id,
+    )
+    return {
+        (row["window_date"], row["ad_product"]): Totals(
+            int(row["impressions"]), int(row["clicks"]), row["spend"]
+        )
+        for row in rows
+    }
+
+
+def true_totals(catalog: Catalog, window: Mapping[str, Any], dataset: Dataset) -> Totals:
+    """Return the sums of the sandbox's rows of a window's day, as of when its report was made."""
+    rows = day_truth(catalog, window["window_date"], window["data_as_of"], grain=GRAINS[dataset])
+    return Totals(
+        sum(row["impressions"] for row in rows),
+        sum(row["clicks"] for row in rows),
+        sum((Decimal(row["totalCost"]) for row in rows), Decimal(0)),
+    )
+
+
+def parts_of(world: BenchWorld, account: Account, dataset: Dataset) -> Iterator[Part]:
+    """Yield each ad product of each day of a dataset that is over, all of which have to be loaded."""
+    today = local_date(world.context.now(), account.time_zone)
+    stored, catalogs = stored_totals(world, account, dataset), catalogs_of(world, account)
+    windows = world.query(
+        """SELECT window_date, report, status, not_served, load_count, data_as_of
+             FROM report_windows
+            WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
+              AND window_date < :today ORDER BY window_date, report""",
+        today=today,
+        dataset=dataset.name,
+        **account.identity,
+    )
+    days = {window["window_date"] for window in windows}
+    assert (oldest_served(dataset, today), today - timedelta(days=1)) == (min(days), max(days))
+    assert len(days) == (today - min(days)).days
+    for window in windows:
+        assert window["load_count"] > 0, window
+        age = (local_date(window["data_as_of"], account.time_zone) - window["window_date"]).days
+        for product in products_of(window["report"]):
+            is_not_served = window["status"] == "not_served" or product in window["not_served"]
+            yield Part(
+                account,
+                dataset,
+                product,
+                age,
+                is_not_served,
+                stored.get((window["window_date"], product), Totals()),
+                true_totals(catalogs[product], window, dataset),
+            )
+
+
+@pytest.mark.parametrize("sandbox", [SANDBOX], indirect=True)
+def test_no_zero_is_false_where_twelve_months_come_as_empty_success(filled: BenchWorld) -> None:
+    """Day by day and product by product the numbers are the truth, or not served; true zeros of a new account are not doubted."""
+    new = filled.sandbox.state.world.accounts.accounts[NEW].account_id
+    doubted = defaultdict[str, int](int)
+    for account in accounts_of(filled):
+        parts = [part for dataset in GRAINS for part in parts_of(filled, account, dataset)]
+        assert [] == [part for part in parts if part.is_false]
+        assert [] == [part for part in parts if part.is_doubted_without_reason]
+        doubted[account.account_id] += sum(part.is_not_served for part in parts)
+        if account.account_id != new:
+            old = [part for part in parts if part.age > SERVED_DAYS]
+            assert len(old) > 300 * len(AD_PRODUCTS) * len(GRAINS)
+            assert all(part.is_not_served for part in old)
+    assert 0 == doubted[new]
+    check_that_the_new_account_is_fine(filled, new)
+
+
+def check_that_the_new_account_is_fine(world: BenchWorld, new: str) -> None:
+    """Its days are final or fresh, and no finding is about it."""
+    [account] = [one for one in accounts_of(world) if one.account_id == new]
+    states = world.query(
+        """SELECT state, count(*) FROM window_states(:now, interval '12 hours')
+            WHERE account_key = :key AND window_date < :begun GROUP BY 1""",
+        now=world.context.now(),
+        key=account.account_key,
+        begun=BEGUN,
+    )
+    assert ["fresh"] == [row["state"] for row in states]
+    with SessionStore(world.engine).snapshot() as connection:
+        findings = survey(connection, world.context.settings, world.context.now()).findings
+    assert [] == [one.headline for one in findings if account.label in one.names]

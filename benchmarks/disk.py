@@ -1,4 +1,4 @@
-"""How much disk one account takes: filled with 24 months, then thirty days as the product lives them, all datasets.
+"""How much disk one account takes: filled with 15 months, then thirty days as the product lives them, all datasets.
 
 `python -m benchmarks.disk` prints the tables of docs/operations.md. Time is moved in steps by the
 simulation of the faults' suites; sandbox, jobs and tables are the real ones, and no fault strikes.

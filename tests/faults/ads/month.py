@@ -23,7 +23,7 @@ from bidbeacon_sandbox.rules import Limits
 from bidbeacon_sandbox.server import running_sandbox
 from tests.faults.ads import accounting
 from tests.faults.ads.month_alerts import MonthOfAlerts
-from tests.faults.ads.month_faults import SeasonalRules, Seasons, month_rules
+from tests.faults.ads.month_faults import SeasonalRules, Seasons, histories, month_rules
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
@@ -133,7 +133,10 @@ def open_month(engine: Engine, home: Path, seed: int) -> Iterator["Month"]:
     ):
         without_rights = sandbox.state.world.accounts.accounts[WITHOUT_RIGHTS].account_id
         rules = SeasonalRules(
-            seed + OTHER_STRIKES, month_rules(), seasons(without_rights), sandbox.state.clock.now
+            seed + OTHER_STRIKES,
+            (*histories(seed), *month_rules()),
+            seasons(without_rights),
+            sandbox.state.clock.now,
         )
         sandbox.state.rules = rules
         office = Office(

@@ -18,6 +18,32 @@ UNREADABLE = (
     *("negative_metric", "unreadable_country"),
 )
 
+HISTORIES: Mapping[int, Mapping[str, dict[str, Any]]] = {
+    1: {
+        "refused campaigns": {"dataset": "campaign_daily", "days": 250},
+        "empty targets": {"dataset": "target_daily", "days": 150, "empty": True},
+    },
+    2: {
+        "refused Brands": {"region": "EU", "products": ["SPONSORED_BRANDS"], "days": 120},
+        "empty in Japan": {"region": "FE", "days": 180, "empty": True},
+    },
+    3: {
+        "refused in Europe": {"region": "EU", "days": 300},
+        "empty Display": {"products": ["SPONSORED_DISPLAY"], "days": 100, "empty": True},
+        "empty search terms": {
+            "region": "NA",
+            "dataset": "search_term_daily",
+            "days": 200,
+            "empty": True,
+        },
+    },
+}
+"""How far back each seed's reports reach, by name: older days are refused, missing beside those of other ad products, or an empty success.
+
+They are no faults: they strike each create that they are about, and stay when the faults end.
+"""
+HISTORY_NAMES = frozenset(name for of_seed in HISTORIES.values() for name in of_seed)
+
 Seasons = Mapping[str, tuple[Limits, Callable[[datetime], bool]]]
 """Rules by name that are in force at certain times only."""
 PROBABILITY = 0.03
@@ -110,6 +136,10 @@ class SeasonalRules(Rulebook):
         self.log: list[Struck] = []
         self._seasons = seasons
 
+    def clear(self) -> None:
+        """Take every rule out of force but histories."""
+        self._armed = [armed for armed in self._armed if armed.rule.name in HISTORY_NAMES]
+
     def _strikes(self, armed: Any, subject: Subject) -> bool:
         name = str(armed.rule.name)
         if name in self._seasons and not self._seasons[name][1](self._now()):
@@ -118,6 +148,11 @@ class SeasonalRules(Rulebook):
         if strikes:
             self.log.append(Struck(self._now(), name, subject.operation, subject.account))
         return strikes
+
+
+def histories(seed: int) -> tuple[Limits, ...]:
+    """Return the rules about how far back a seed's reports reach."""
+    return tuple(rule("history", name=name, **limits) for name, limits in HISTORIES[seed].items())
 
 
 def month_rules() -> tuple[Limits, ...]:

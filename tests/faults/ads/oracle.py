@@ -11,9 +11,12 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.windows.rules import due_at, local_date, oldest_served
+from bidbeacon_sandbox.datasets import datasets_of
 from bidbeacon_sandbox.entities import AdProduct
 from bidbeacon_sandbox.report_request import first_day_of
 from bidbeacon_sandbox.reports import Report
+from bidbeacon_sandbox.rulebook import read_rules
+from bidbeacon_sandbox.rules import History, names_of
 from bidbeacon_sandbox.truth import Grain, day_truth
 from tests.faults.ads.delivered import (
     AD_PRODUCT,
@@ -27,6 +30,7 @@ from tests.faults.ads.delivered import (
     ReportReader,
     canonical,
 )
+from tests.faults.ads.month_faults import HISTORY_NAMES
 from tests.faults.ads.simulated_office import GivenUp, Office
 from tests.report_rows import with_target_ids
 
@@ -44,6 +48,7 @@ LEAVES_ROWS_TRUE = frozenset(
         *("report failed", "report cancelled", "report expired", "report pending", "odd status"),
         *("more parts", "part twice", "single url", "number ids", "text ids", "old names"),
         *("foreign", "spellings", "filter ignored", "too large later", "slow reports"),
+        *HISTORY_NAMES,
     )
 )
 """Names of rules of a report that change when, how and whether it comes, and not what its rows say; every other one may."""
@@ -71,6 +76,9 @@ class Oracle:
         self._report_ids = {row["id"]: row["report_id"] for row in requests}
         self._loads, self._loaded_by = self._list_loads()
         self._deliveries: dict[int, Delivery] = {}
+        told = office.sandbox.state.rules.overview()
+        rules = [one["rule"] for one in told if one["on"] and one["rule"]["rule"] == "history"]
+        self._histories = [rule for one in rules for rule in read_rules(one)]
 
     def windows(self) -> Sequence[Mapping[str, Any]]:
         """Return the windows, by day."""
@@ -94,15 +102,50 @@ class Oracle:
         yield from self._compare_counts()
 
     def compare_with_truth(self) -> Iterator[str]:
-        """Compare each window that Amazon still serves with the truth, as of when its report was asked for."""
+        """Compare each window that Amazon still serves with the truth, as of when its report was asked for; ad products that it did not serve then have no rows."""
         stored = self._stored()
         for window in self.windows():
             if window["load_count"] and self.is_served(window):
                 true: dict[Key, Metrics] = {}
                 for product, request in self._sources(window).items():
-                    true |= self._truth(window, product, request)
+                    if self._was_served(window, product, request):
+                        true |= self._truth(window, product, request)
                 held = _of_report(stored[window["window_date"]], window)
                 yield from self._compare(window, true, held)
+
+    def false_zeros(self) -> Iterator[str]:
+        """Find each ad product of a loaded window that is not called not served, though the report lacked its rows for their age and in truth there are some.
+
+        Windows with quarantined rows are not judged.
+        """
+        for window in self.windows():
+            for product, request in self._sources(window).items():
+                is_told = window["status"] == "not_served" or product in window["not_served"]
+                if (
+                    not is_told
+                    and not window["quarantined_count"]
+                    and not self._was_served(window, product, request)
+                    and self._truth(window, product, request)
+                ):
+                    yield self._mismatch(window["window_date"], f"a zero of {product} is false")
+
+    def doubted_though_delivered(self) -> Iterator[str]:
+        """Find each ad product that is called not served, and that has rows."""
+        stored = self._stored()
+        for window in self.windows():
+            day, products = window["window_date"], set(window["not_served"])
+            if window["status"] == "not_served":
+                products.update(products_of(window["report"]))
+            held = {key[AD_PRODUCT] for key in stored[day]} & products
+            if held:
+                yield self._mismatch(day, f"rows of {sorted(held)}, called not served")
+
+    def _was_served(self, window: Mapping[str, Any], product: AdProduct, request: int) -> bool:
+        """Return whether the sandbox had rows of so old a day of an ad product when a request's report was made."""
+        report = self._report(request)
+        today = self._office.owner(self._account.account_id).first_day(report.created_at)
+        histories, hourly = report.rules_of(History), self._dataset.is_hourly
+        return bool(window["window_date"] >= first_day_of(product, today, histories, hourly=hourly))
 
     def _truth(self, window: Mapping[str, Any], product: AdProduct, request: int) -> DayRows:
         day, as_of = window["window_date"], window["data_as_of"]
@@ -146,36 +189,42 @@ class Oracle:
         )
 
     def is_served(self, window: Mapping[str, Any]) -> bool:
-        """Return whether Amazon still serves a window."""
-        today = local_date(self._office.clock.now(), self._account.time_zone)
-        return oldest_served(self._dataset, today) <= window["window_date"] <= today
+        """Return whether Amazon still serves a window: rows of one of its ad products at least."""
+        now = self._office.clock.now()
+        today = local_date(now, self._account.time_zone)
+        first = max(oldest_served(self._dataset, today), self._first_day_with_rows(window, now))
+        return first <= window["window_date"] <= today
 
-    def days_without_data(self, end: datetime) -> list[date]:
-        """Return the days that were over at an instant in the account's calendar, that are served now, and that no report was loaded for, or not all."""
-        first = self._first_day(self._office.clock.now())
-        days = (local_date(end, self._account.time_zone) - first).days
+    def days_without_data(self, end: datetime) -> list[tuple[str, date]]:
+        """Return the days that were over at an instant in the account's calendar, that are given now, and that no report was loaded for; each with its report."""
+        now, over = self._office.clock.now(), local_date(end, self._account.time_zone)
         windows = self.windows()
-        missing = {window["window_date"] for window in windows if not window["load_count"]}
-        loaded = {window["window_date"] for window in windows} - missing
-        return [day for n in range(days) if (day := first + timedelta(days=n)) not in loaded]
+        loaded = {(one["report"], one["window_date"]) for one in windows if one["load_count"]}
+        return [
+            (report.name, day)
+            for report in self._dataset.reports
+            for first in (self._first_day(report.name, now),)
+            for n in range((over - first).days)
+            if (report.name, day := first + timedelta(days=n)) not in loaded
+        ]
 
     def given_up_too_early(self, given_up: GivenUp) -> list[date]:
-        """Return the days that the product gave up though Amazon went on serving them for longer than its margin."""
+        """Return the days that the product gave up though Amazon went on giving them for longer than its margin."""
         mine = (self._account.account_key, self._dataset.name)
         return [
             day
-            for (key, dataset, day), at in given_up.items()
-            if (key, dataset) == mine and day >= self._first_day(at + GIVEN_UP_AHEAD)
+            for (key, dataset, day, report), at in given_up.items()
+            if (key, dataset) == mine and day >= self._first_day(report, at + GIVEN_UP_AHEAD)
         ]
 
     def not_fresh(self) -> list[tuple[date, str]]:
         """Return the served days that are over whose last report was made before their newest refresh fell due, and no cause is stated; each with its status."""
         now = self._office.clock.now()
-        first, today = self._first_day(now), local_date(now, self._account.time_zone)
+        today = local_date(now, self._account.time_zone)
         return [
             (window["window_date"], window["status"])
             for window in self.windows()
-            if first <= window["window_date"] < today
+            if self._first_day(window["report"], now) <= window["window_date"] < today
             and not window["cause"]
             and not self._is_fresh(window, now)
         ]
@@ -188,10 +237,37 @@ class Oracle:
             window["data_as_of"] is not None and window["data_as_of"] >= newest
         )
 
-    def _first_day(self, at: datetime) -> date:
-        """Return the oldest day that the sandbox serves at an instant."""
+    def _first_day(self, report: str, at: datetime) -> date:
+        """Return the oldest day that the sandbox does not refuse at an instant, and that is a window; where it answers older ones as an empty success, these are all windows."""
+        histories, products = self._histories_of(report), products_of(report)
+        if any(rule.empty and any(map(rule.covers, products)) for rule in histories):
+            histories = []
+        return min(self._first_days(products, at, histories))
+
+    def _first_day_with_rows(self, window: Mapping[str, Any], at: datetime) -> date:
+        report = window["report"]
+        return min(self._first_days(products_of(report), at, self._histories_of(report)))
+
+    def _first_days(
+        self, products: Sequence[str], at: datetime, histories: Sequence[History]
+    ) -> list[date]:
         today = self._office.owner(self._account.account_id).first_day(at)
-        return first_day_of("SPONSORED_PRODUCTS", today, hourly=self._dataset.is_hourly)
+        hourly = self._dataset.is_hourly
+        return [first_day_of(one, today, histories, hourly=hourly) for one in products]
+
+    def _histories_of(self, report: str) -> list[History]:
+        """Return the sandbox's rules about how far back it serves a report of the account."""
+        products, owner = products_of(report), self._office.owner(self._account.account_id)
+        names = [
+            name
+            for one in datasets_of(self._dataset.fields_for(products), products)
+            for name in names_of(one)
+        ]
+        return [
+            rule
+            for rule in self._histories
+            if rule.region in {None, owner.region} and rule.dataset in {None, *names}
+        ]
 
     def _mismatch(self, day: date | None, what: str) -> str:
         return f"{self._account.account_key} {self._dataset.name} {day or 'no day'}: {what}"

@@ -28,8 +28,8 @@ from bidbeacon_sandbox.entities import AdProduct, Catalog
 from bidbeacon_sandbox.server import SandboxHandle
 from tests.faults.ads.accounting import SentCreate, count_at_amazon
 
-GivenUp = dict[tuple[str, str, date], datetime]
-"""When each day was first seen `expired` or `not_served`, by account key, dataset and day."""
+GivenUp = dict[tuple[str, str, date, str], datetime]
+"""When each day was first seen `expired`, or `not_served` without a load, by account key, dataset, day and report."""
 
 
 class SimulatedClock:

@@ -104,9 +104,7 @@ class Simulation:
             self.enable_accounts()
             self._next_call = _next_time(self.now, minute=MINUTE_OF_PERSON)
             for row in self.office.rows(_EXPIRED):
-                self.given_up.setdefault(
-                    (row["account_key"], row["dataset"], row["window_date"]), self.now
-                )
+                self.given_up.setdefault(tuple(row.values()), self.now)
         if self.now >= self._next_morning:
             self.call_person()
             self._next_morning = _next_time(self.now, hour=MORNING_HOUR)
@@ -223,5 +221,6 @@ _GIVEN_UP = """
      WHERE w.status = 'failed' AND w.next_refresh_at IS NULL AND NOT a.paused AND o.needs_attention IS NULL
      GROUP BY 1, 2 ORDER BY 1, 2"""
 _EXPIRED = """
-    SELECT account_key, dataset, window_date FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
-     WHERE status IN ('expired', 'not_served')"""
+    SELECT account_key, dataset, window_date, report
+      FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
+     WHERE status = 'expired' OR status = 'not_served' AND last_loaded_at IS NULL"""

@@ -10,7 +10,7 @@ from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
 from bidbeacon_sandbox.rules import KINDS
 from tests.faults.ads import accounting
 from tests.faults.ads.month import DATASETS_BY_SEED, END, START, Month, open_month, seasons
-from tests.faults.ads.month_faults import ANY_TIME, month_rules
+from tests.faults.ads.month_faults import ANY_TIME, HISTORIES, histories, month_rules
 from tests.faults.ads.oracle import Oracle
 
 MOST_OF_A_CAUSE = 12
@@ -24,9 +24,12 @@ MOST_OF_A_DAY = 60
 def test_seeds_have_all_datasets_and_every_fault() -> None:
     """The seeds' datasets are all that the product has, once each; each seed has every kind of rule of the sandbox."""
     kept = [name for names in DATASETS_BY_SEED.values() for name in names]
-    rules = [*month_rules(), *(one for one, _ in seasons("an account").values())]
+    always = [*month_rules(), *(one for one, _ in seasons("an account").values())]
     assert sorted(kept) == sorted(dataset.name for dataset in ALL_DATASETS)
-    assert {type(one) for one in rules} == set(KINDS.values())
+    for seed in DATASETS_BY_SEED:
+        assert {type(one) for one in (*always, *histories(seed))} == set(KINDS.values())
+        kinds = {"empty" in limits for limits in HISTORIES[seed].values()}
+        assert {False, True} == kinds, "a seed has both kinds of history"
 
 
 @pytest.mark.faults
@@ -56,7 +59,7 @@ def test_a_month_with_every_fault_ends_complete_and_exact(
         assert month.unforeseen_errors() == []
         check_asked(month)
         check_told(month)
-        assert set(counts["strikes"]) == {*ANY_TIME, *seasons("an account")}
+        assert set(counts["strikes"]) == {*ANY_TIME, *seasons("an account"), *HISTORIES[seed]}
 
 
 def check_complete(month: Month) -> None:
@@ -66,6 +69,7 @@ def check_complete(month: Month) -> None:
     assert month.find(lambda oracle: oracle.given_up_too_early(given_up)) == []
     assert [window for window in given_up if window[2] >= START.date()] == []
     assert month.find(Oracle.compare_with_delivered) == []
+    check_histories(month)
 
 
 def check_true(month: Month) -> None:
@@ -74,6 +78,13 @@ def check_true(month: Month) -> None:
     assert month.find(Oracle.compare_with_truth) == []
     assert month.find(Oracle.compare_with_delivered) == []
     assert month.find(Oracle.not_fresh) == []
+    check_histories(month)
+
+
+def check_histories(month: Month) -> None:
+    """No zero is false where Amazon has no rows for the age of a day, and no day with rows is called not served."""
+    assert month.find(Oracle.false_zeros) == []
+    assert month.find(Oracle.doubted_though_delivered) == []
 
 
 def check_asked(month: Month) -> None:

@@ -55,8 +55,9 @@ TABLES = (
 _STORED_COLUMNS = """
     SELECT string_agg(column_name, ', ') AS names FROM information_schema.columns
      WHERE table_schema = 'public' AND table_name = :table AND is_generated = 'NEVER'"""
-OLDEST, MIDDLE = date(2024, 3, 2), date(2025, 3, 20)
+OLDEST, MIDDLE = date(2024, 12, 2), date(2025, 9, 20)
 """Two days of the account's history; Amazon soon ends the first."""
+SERVED_DAYS = 40
 
 
 @contextmanager
@@ -117,6 +118,36 @@ def test_days_without_data_and_days_given_up_too_early_are_found(
         oracle = Oracle(office, account)
         assert oracle.days_without_data(end) == []
         office.execute("DELETE FROM report_windows WHERE window_date = :day", day=MIDDLE)
-        assert oracle.days_without_data(end) == [MIDDLE]
-        given_up = {(account.account_key, DATASET.name, day): end for day in (OLDEST, MIDDLE)}
+        report = DATASET.reports[0].name
+        assert oracle.days_without_data(end) == [(report, MIDDLE)]
+        given_up = {
+            (account.account_key, DATASET.name, day, report): end for day in (OLDEST, MIDDLE)
+        }
         assert oracle.given_up_too_early(given_up) == [MIDDLE]
+
+
+def test_false_zeros_and_rows_called_not_served_are_found(engine: Engine, tmp_path: Path) -> None:
+    """Of two months the oldest third comes as an empty success; where it counts as zeros, each day is found, of each ad product."""
+    empty = rule("history", days=SERVED_DAYS, empty=True)
+    with one_account(engine, tmp_path, empty) as simulation:
+        datasets._REGISTRY[DATASET.name] = replace(DATASET, history_months=2)
+        simulation.run_until(simulation.now + timedelta(hours=3))
+        office = simulation.office
+        assert not has_mismatch(office)
+        [account] = office.accounts()
+        assert [] == [*Oracle(office, account).compare_with_truth()]
+        assert [] == [*Oracle(office, account).false_zeros()]
+        assert [] == [*Oracle(office, account).doubted_though_delivered()]
+        doubted = office.value("SELECT count(*) FROM report_windows WHERE not_served <> '{}'")
+        assert doubted > 10
+        office.execute(
+            """UPDATE report_windows SET not_served = '{}', not_served_since = NULL, status = 'loaded'
+                WHERE not_served <> '{}'"""
+        )
+        assert doubted <= len([*Oracle(office, account).false_zeros()])
+        office.execute(
+            """UPDATE report_windows SET not_served = '{SPONSORED_PRODUCTS}'
+                WHERE row_count > 0 AND window_date = :day""",
+            day=simulation.now.date() - timedelta(days=3),
+        )
+        assert 1 == len([*Oracle(office, account).doubted_though_delivered()])

@@ -119,6 +119,14 @@ class Campaign(_Entity, _Delivered, PipelinesBase):
 
     __table_args__ = (
         account_reference(),
+        # Finds quickly that there was no campaign of an ad product on a day.
+        Index(
+            "ix_campaigns_started",
+            "account_id",
+            "country_code",
+            text("coalesce(ad_product, 'SPONSORED_PRODUCTS')"),
+            text("coalesce(start_date, '-infinity')"),
+        ),
         {"comment": "A campaign of an account, as Amazon sent it last"},
     )
 

@@ -243,7 +243,7 @@ class _AccountLoad:
             self._verdicts[day] = self._doubted(window, tally) if is_doubted else verdict
 
     def _is_past_history(self, day: date, tally: WindowTally) -> bool:
-        """Return whether the report has no row of an ad product of which the window has, and the day is older than any that Amazon is known to serve."""
+        """Return whether an ad product lost all rows of a day older than any known to be served."""
         gone = [loss.ad_product for loss in tally.lost if not loss.new_rows]
         return any(self._age(day) > self._served_ages[name] for name in gone)
 
@@ -252,7 +252,7 @@ class _AccountLoad:
 
     @cached_property
     def _served_ages(self) -> dict[str, int]:
-        """By ad product, the greatest age in days of which Amazon is known to serve it, also by this report."""
+        """By ad product, the greatest age in days of which it is known to be served, also by this report."""
         asked = self.account.account_id, self._scope.dataset.name, self._scope.ad_products
         ages = list_served_ages(self._connection, *asked)
         for day, tally in self._tallies.items():
@@ -262,7 +262,7 @@ class _AccountLoad:
         return ages
 
     def _doubted(self, window: ReportWindow, tally: WindowTally) -> Doubted:
-        """Return the verdict on a report that lost rows of a window with final data, or of one older than Amazon is known to serve."""
+        """Return the verdict on a report that lost rows of a window that no second one may replace."""
         old, new = Totals(tally.total("old_rows"), window.spend), tally.totals
         if "spend" not in self._scope.dataset.columns:
             old, new = replace(old, spend=None), replace(new, spend=None)

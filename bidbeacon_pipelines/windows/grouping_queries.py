@@ -76,7 +76,8 @@ _REPLACE = text(f"""
                    AS recorded_load_count,
                (array_agg(recorded_run_id ORDER BY last_loaded_at DESC))[1] AS recorded_run_id,
                bool_and(next_refresh_at IS NULL AND suspicious_digest IS NULL) AS is_final,
-               (array_agg(cause ORDER BY cause_since) FILTER (WHERE not_served_since IS NULL))[1] AS cause,
+               (array_agg(cause ORDER BY cause_since) FILTER (WHERE not_served_since IS NULL))[1]
+                   AS cause,
                min(cause_since) FILTER (WHERE not_served_since IS NULL) AS cause_since,
                CASE WHEN bool_and(not_served_since IS NOT NULL) THEN min(not_served_since) END
                    AS not_served_since,
@@ -88,7 +89,8 @@ _REPLACE = text(f"""
     known AS (
         SELECT * FROM totals JOIN loads USING (window_date) LEFT JOIN unserved USING (window_date)
          WHERE NOT EXISTS (
-               SELECT unnest(CAST(:needed AS text[])) EXCEPT SELECT jsonb_object_keys(product_totals)
+               SELECT unnest(CAST(:needed AS text[]))
+               EXCEPT SELECT jsonb_object_keys(product_totals)
                EXCEPT SELECT unnest(not_served))),
     ended AS (
         SELECT window_date, min(next_refresh_at) FILTER (WHERE status = 'not_served') AS due_at,

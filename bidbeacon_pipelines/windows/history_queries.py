@@ -1,4 +1,4 @@
-"""SQL on how far back Amazon proves to serve ad products, and on what that makes of days without rows.
+"""SQL on how far back Amazon proves to serve ad products, and on days without rows that are older.
 
 Amazon may answer days that it no longer serves as empty success. So an ad product without rows on a
 day that is older than any with rows is a measured zero only where the account had no campaign of it
@@ -21,13 +21,24 @@ from bidbeacon_sessions.writes import json_text
 
 _AGE = "(CAST(w.data_as_of AT TIME ZONE a.time_zone AS date) - w.window_date)"
 _HOURLY = ", ".join(f"'{one.name}'" for one in ALL_DATASETS if one.is_hourly)
-_SERVED_AGE = f"""greatest(h.age_days,
-    CASE WHEN w.dataset IN ({_HOURLY}) THEN {UNDOUBTED_DAYS_OF_HOURS} ELSE {UNDOUBTED_DAYS} END)"""
+_UNDOUBTED_AGE = f"""
+    CASE WHEN w.dataset IN ({_HOURLY}) THEN {UNDOUBTED_DAYS_OF_HOURS} ELSE {UNDOUBTED_DAYS} END"""
+_SERVED_AGE = f"greatest(h.age_days, {_UNDOUBTED_AGE})"
 _OF_WINDOW = """h.client_id = o.client_id AND h.region = o.region AND h.dataset = w.dataset"""
 _WINDOWS = """report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
           JOIN ads_accounts o USING (account_id)"""
 _LOADED = """w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report
        AND w.window_date BETWEEN :start AND :end AND w.loaded_by_request = :request_id"""
+# An index has the first campaign of an ad product: most days without rows are before it, or there
+# was none.
+_CAMPAIGNS = """campaigns c WHERE c.account_id = w.account_id AND c.country_code = w.country_code
+           AND coalesce(c.ad_product, 'SPONSORED_PRODUCTS') = n.ad_product"""
+_HAD_CAMPAIGN = f"""
+    w.window_date >= coalesce(
+        (SELECT min(coalesce(c.start_date, '-infinity')) FROM {_CAMPAIGNS}), 'infinity')
+    AND EXISTS (
+        SELECT FROM {_CAMPAIGNS} AND coalesce(c.start_date, '-infinity') <= w.window_date
+           AND coalesce(c.end_date, 'infinity') >= w.window_date)"""
 
 _OLDER = text(f"""
     SELECT DISTINCT ON (p.key) o.client_id, o.region, w.dataset, p.key AS ad_product,
@@ -49,7 +60,7 @@ _RAISE = text("""
 # An ad product that is named without totals comes from a window that was refused, and was never
 # loaded: only a report can tell more of it. A locked window is in a load, which judges it itself,
 # or is judged after the next sync of entities. A day that was judged so is recorded once more when
-# it is loaded after all.
+# it is loaded after all. OFFSET 0 keeps Postgres from looking for campaigns once for each use.
 _JUDGE = """
     WITH judged AS (
         SELECT w.account_id, w.country_code, w.dataset, w.report, w.window_date,
@@ -58,24 +69,23 @@ _JUDGE = """
          CROSS JOIN LATERAL (
                SELECT coalesce(array_agg(p.ad_product ORDER BY p.ad_product)
                                  FILTER (WHERE p.is_not_served), '{{}}') AS not_served,
-                      coalesce(bool_or(p.is_not_served) AND NOT bool_or(p.is_measured), false) AS is_whole
-                 FROM (SELECT n.ad_product, t.rows > 0 OR t.rows = 0 AND {age} <= {served_age} AS is_measured,
+                      coalesce(bool_or(p.is_not_served) AND NOT bool_or(p.is_measured), false)
+                          AS is_whole
+                 FROM (SELECT n.ad_product,
+                              t.rows > 0 OR t.rows = 0 AND {age} <= {served_age} AS is_measured,
                               t.rows IS NULL
                               OR t.rows = 0 AND {age} > {served_age}
                                  AND a.entities_synced_at IS NOT NULL
                                  AND coalesce(w.quarantined_count, 0) = 0
-                                 AND EXISTS (
-                                     SELECT FROM campaigns c
-                                      WHERE c.account_id = w.account_id AND c.country_code = w.country_code
-                                        AND coalesce(c.ad_product, 'SPONSORED_PRODUCTS') = n.ad_product
-                                        AND coalesce(c.start_date, '-infinity') <= w.window_date
-                                        AND coalesce(c.end_date, 'infinity') >= w.window_date)
-                              AS is_not_served
-                         FROM (SELECT jsonb_object_keys(w.product_totals) UNION SELECT unnest(w.not_served)) AS n(ad_product)
+                                 AND {had_campaign} AS is_not_served
+                         FROM (SELECT jsonb_object_keys(w.product_totals)
+                                UNION SELECT unnest(w.not_served)) AS n(ad_product)
                         CROSS JOIN LATERAL (
-                              SELECT CAST(w.product_totals -> n.ad_product ->> 'rows' AS bigint) AS rows) t
-                         LEFT JOIN proven_histories h ON {of_window} AND h.ad_product = n.ad_product) p) v
+                              SELECT CAST(w.product_totals -> n.ad_product ->> 'rows' AS bigint)) t(rows)
+                         LEFT JOIN proven_histories h ON {of_window} AND h.ad_product = n.ad_product
+                       OFFSET 0) p) v
          WHERE {condition} AND w.last_loaded_at IS NOT NULL AND w.request_id IS NULL
+           AND ({age} > {undoubted_age} OR w.not_served <> '{{}}' OR w.not_served_since IS NOT NULL)
            AND (w.not_served <> v.not_served OR (w.not_served_since IS NOT NULL) <> v.is_whole
                 OR (w.status = 'not_served') <> v.is_whole)
            FOR UPDATE OF w SKIP LOCKED)
@@ -100,8 +110,17 @@ _JUDGE = """
 
 def _judge_where(condition: str) -> TextClause:
     """Return the statement that judges windows `w` of accounts `a` and ads accounts `o`."""
-    parts = {"windows": _WINDOWS, "age": _AGE, "served_age": _SERVED_AGE, "of_window": _OF_WINDOW}
-    return text(_JUDGE.format(condition=condition, **parts))
+    return text(
+        _JUDGE.format(
+            condition=condition,
+            windows=_WINDOWS,
+            age=_AGE,
+            undoubted_age=_UNDOUBTED_AGE,
+            served_age=_SERVED_AGE,
+            of_window=_OF_WINDOW,
+            had_campaign=_HAD_CAMPAIGN,
+        )
+    )
 
 
 _JUDGE_LOADED = _judge_where(_LOADED)
@@ -121,7 +140,7 @@ _SERVED = text(f"""
 def list_served_ages(
     connection: Connection, account_id: str, dataset: str, ad_products: Sequence[str]
 ) -> dict[str, int]:
-    """Return, by ad product, the greatest age in days of which Amazon is known to serve an ads account."""
+    """Return, by ad product, the greatest age in days of which an ads account is known to be served."""
     values = {"account_id": account_id, "dataset": dataset, "ad_products": list(ad_products)}
     return {row.ad_product: row.age_days for row in connection.execute(_SERVED, values)}
 
@@ -151,7 +170,10 @@ def judge_loaded_windows(
 
 
 def judge_account(connection: Connection, account: Account, dataset: str | None = None) -> None:
-    """Judge all windows of an account, or those of a dataset, after its campaigns or the grouping of ad products may have changed."""
+    """Judge all windows of an account, or of one of its datasets.
+
+    They may be others after a sync of its campaigns, or in a new grouping of ad products.
+    """
     judged = _judge(connection, _JUDGE_ACCOUNT, account.identity | {"dataset": dataset})
     _record_days_again(connection, [account], judged)
 

@@ -416,7 +416,8 @@ _LOADED_DAYS = f"""
      CROSS JOIN LATERAL (
            SELECT bool_and({IS_COMPLETE.format("w")}) AS is_complete,
                   coalesce(jsonb_object_agg(w.report, w.load_count) FILTER (WHERE w.load_count > w.recorded_load_count), '{{}}') AS new_loads,
-                  CAST(sum(w.load_count) FILTER (WHERE w.not_served_since IS NULL) AS integer) AS load_count,
+                  CAST(sum(w.load_count) FILTER (WHERE w.not_served_since IS NULL) AS integer)
+                      AS load_count,
                   CAST(sum(w.row_count) AS bigint) AS row_count,
                   CAST(sum(w.quarantined_count) AS bigint) AS quarantined_count,
                   CAST(sum(w.unresolved_count) AS bigint) AS unresolved_count, sum(w.spend) AS spend, sum(w.sales) AS sales,

@@ -194,7 +194,7 @@ def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "
 
 
 def is_unproven(window: "ReportWindow") -> bool:
-    """Return whether a window was loaded, and is not served: Amazon reported nothing for a day so old that this may not be zero."""
+    """Return whether a window was loaded and is not served: without rows, and too old for a zero."""
     return window.not_served_since is not None and window.data_as_of is not None
 
 
@@ -221,7 +221,11 @@ def needs_report(window: "ReportWindow", now: datetime) -> bool:
 
 
 def put_back(window: "ReportWindow", at: datetime | None) -> "ReportWindow":
-    """Return a window that got no data, and has not failed: as before its request, and due at an instant unless a person has to decide about it, or it was loaded and is not served."""
+    """Return a window that got no data, and has not failed: as before its request.
+
+    It is due at an instant unless a person has to decide about it, or it was loaded and is not
+    served.
+    """
     status = "missing" if window.data_as_of is None else "loaded"
     if window.not_served_since is not None:
         again_at = None if is_unproven(window) else at

@@ -234,9 +234,9 @@ class DatasetWindows(PipelinesBase):
 
 
 class ProvenHistory(PipelinesBase):
-    """One row is the greatest age in days at which rows of an ad product came in a dataset's report, to a client in a region.
+    """One row is the greatest age, in days, at which rows of an ad product came in a dataset's report.
 
-    The age is counted on the account's calendar, up to the instant that the report was requested
+    It holds for a client in a region. The age is counted on the account's calendar, up to the instant that the report was requested
     at. `account_key` and `window_date` are the day that proved it, and `proven_at` is when that was
     loaded.
     """

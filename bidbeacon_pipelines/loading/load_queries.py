@@ -176,7 +176,7 @@ def insert_removals(
 _NOTE_LOAD = text("""
     UPDATE report_windows
        SET last_loaded_at = now(), load_count = load_count + 1, loaded_by_request = :request_id,
-           first_data_as_of = coalesce(first_data_as_of, :data_as_of),
+           first_data_as_of = least(first_data_as_of, :data_as_of),
            row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
            product_totals = CAST(:products AS jsonb), quarantined_count = :bad
      WHERE request_id = :request_id AND country_code = :country_code AND window_date = :day""")

@@ -67,7 +67,7 @@ _REPLACE = text(f"""
     loads AS (
         SELECT window_date,
                least(min(next_refresh_at), CASE WHEN bool_or(status = 'failed') THEN :now END) AS due_at,
-               min(data_as_of) AS data_as_of, min(first_data_as_of) AS first_data_as_of,
+               min(data_as_of) AS data_as_of, max(first_data_as_of) AS first_data_as_of,
                max(last_loaded_at) AS last_loaded_at,
                max(last_requested_at) AS last_requested_at, max(last_request_id) AS last_request_id,
                (array_agg(loaded_by_request ORDER BY data_as_of))[1] AS loaded_by_request,

@@ -20,6 +20,9 @@ from bidbeacon_pipelines.windows.rules import UNDOUBTED_DAYS, UNDOUBTED_DAYS_OF_
 from bidbeacon_sessions.writes import json_text
 
 _AGE = "(CAST(w.data_as_of AT TIME ZONE a.time_zone AS date) - w.window_date)"
+# A zero that was measured while the day was young stays one when a later report confirms it.
+_FIRST_AGE = """
+    (CAST(coalesce(w.first_data_as_of, w.data_as_of) AT TIME ZONE a.time_zone AS date) - w.window_date)"""
 _HOURLY = ", ".join(f"'{one.name}'" for one in ALL_DATASETS if one.is_hourly)
 _UNDOUBTED_AGE = f"""
     CASE WHEN w.dataset IN ({_HOURLY}) THEN {UNDOUBTED_DAYS_OF_HOURS} ELSE {UNDOUBTED_DAYS} END"""
@@ -114,7 +117,7 @@ def _judge_where(condition: str) -> TextClause:
         _JUDGE.format(
             condition=condition,
             windows=_WINDOWS,
-            age=_AGE,
+            age=_FIRST_AGE,
             undoubted_age=_UNDOUBTED_AGE,
             served_age=_SERVED_AGE,
             of_window=_OF_WINDOW,

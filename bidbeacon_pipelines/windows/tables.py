@@ -50,7 +50,8 @@ class ReportWindow(PipelinesBase):
     day ended as not served: it was refused so, or was loaded without rows and is too old for that
     to be a measured zero. Both are empty once the day is loaded with what Amazon serves.
     `not_served` names the ad products without rows of which Amazon does not prove that it serves so
-    old a day; where these are all that the day is about, its status is `not_served`.
+    old a day; where these are all that the day is about, its status is `not_served`. How old the
+    day was counts from `first_data_as_of`, the `data_as_of` of the first report that was loaded.
     """
 
     __tablename__ = "report_windows"

@@ -330,6 +330,15 @@ def test_partition_of_a_day_that_is_not_served_is_not_materialized(synced: LoadW
     assert (1, 1, {"SP": 1}) == (day.load_count, day.row_count, day.new_loads)
 
 
+def test_zero_that_was_measured_early_stays_one(synced: LoadWorld) -> None:
+    """A report of the same day a month later confirms it, also where history is proven for less."""
+    load(synced, [28, 29], rows(28))
+    load(synced, [28, 29], rows(28), days_later=30)
+    load(synced, [29], [], days_later=31)
+    sync(synced)
+    assert ({}, "loaded") == (not_served(synced), window(synced, 29).status)
+
+
 def test_rows_of_a_day_past_the_proven_history_are_kept(synced: LoadWorld) -> None:
     """A later report without them may only be one that Amazon serves no longer: a person decides, no second report does."""
     load(synced, [40], rows(40))

@@ -102,7 +102,7 @@ RETURNS TABLE (account_id text, country_code text, account_key text, dataset tex
                state text, cause jsonb, since timestamptz, next_at timestamptz, as_of timestamptz, is_final boolean,
                status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz, wanted_by text,
                last_loaded_at timestamptz, last_requested_at timestamptz, expires_at timestamptz, row_count bigint,
-               due_since timestamptz, not_served_since timestamptz, not_served text[])
+               due_since timestamptz, data_as_of timestamptz, not_served_since timestamptz, not_served text[])
 LANGUAGE sql STABLE AS $$
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,{_CAUSE},
@@ -126,7 +126,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
        {is_final_by("window_states.at")},
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
        w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since,
-       w.not_served_since, w.not_served
+       w.data_as_of, w.not_served_since, w.not_served
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id
@@ -155,7 +155,7 @@ _CONDITIONS: Final[Mapping[WindowState, tuple[str, ...]]] = {
         "request_id IS NULL AND next_refresh_at <= :at",
         "request_id IS NULL AND wanted_by IS NOT NULL AND (next_refresh_at <= :at) IS NOT TRUE",
         "request_id IS NULL AND wanted_by IS NULL AND next_refresh_at > :at + interval '32 days'",
-        "request_id IS NULL AND wanted_by IS NULL AND next_refresh_at IS NULL AND as_of > :at + interval '1 hour'",
+        "request_id IS NULL AND wanted_by IS NULL AND next_refresh_at IS NULL AND data_as_of > :at + interval '1 hour'",
     ),
 }
 """Conditions that windows of a state fulfil, each with an index that has few rows. The windows of a state are those that fulfil one."""

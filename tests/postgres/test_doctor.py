@@ -206,7 +206,7 @@ def test_partitions_of_stopped_accounts_count(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text(MANY_ACCOUNTS))
         now = connection.execute(text("SELECT now()")).scalar_one()
-        [found] = find_partitions(connection, Settings(), now)
+        [found] = find_partitions(connection, Settings(partition_months=24), now)
     assert "150 accounts" in found.sentence
 
 

@@ -371,9 +371,14 @@ _TABLE = (
     ),
     Kind(
         "history-not-proven",
-        "Amazon reported no rows for a day that is older than any that it is known to serve, though there were campaigns then.",
-        "The day counts as not loaded, not as zero. It counts as soon as rows of an older day come.",
-        Severity.WAITING,
+        "Amazon reports no rows of days this old, though the account had campaigns then, and rows "
+        "so old have never come.",
+        "Amazon may no longer serve such days: they are not zeros, and not in sums. They become "
+        "zeros by themselves once rows as old of the same ad product come; nothing is requested "
+        "again. To check, compare a day with Amazon's console. "
+        "`bidbeacon contract set REGION DATASET history:REPORT DAYS` requests fewer days.",
+        Severity.WARNING,
+        parameters=("account",),
     ),
     Kind(
         "day-not-served",

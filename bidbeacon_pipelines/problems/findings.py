@@ -180,6 +180,12 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def listed(names: Sequence[str]) -> str:
+    """Return "Sponsored Products, Sponsored Brands and Sponsored Display"."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def in_datasets(names: Sequence[str]) -> str:
     """Return ", in daily_targets and 2 more datasets"; empty where there is none."""
     more = f" and {counted(len(names) - 1, 'more dataset')}" if len(names) > 1 else ""

@@ -24,6 +24,7 @@ from bidbeacon_pipelines.problems.findings import (
     found,
     in_datasets,
 )
+from bidbeacon_pipelines.problems.history_findings import UNPROVEN
 from bidbeacon_pipelines.problems.row_findings import UNDECIDED
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS
 from bidbeacon_pipelines.settings import Settings
@@ -51,6 +52,7 @@ SEVERITIES: Final = {
     WindowState.NEEDS_ATTENTION: Severity.ERROR,
 }
 """The severity of a state; all others are warnings."""
+_TOLD_APART: Final = (UNDECIDED, UNPROVEN)
 _SECOND_REPORT = timedelta(minutes=45)
 _ALL_DAYS = 731
 LATELY = timedelta(hours=1)
@@ -68,10 +70,13 @@ _WHAT = {
 
 
 def find_windows(unsettled: Sequence[RowMapping]) -> Iterator[Finding]:
-    """Yield why windows are not as they should be (see `windows.totals.WindowSummary.unsettled`), but for those that `find_undecided` adds up."""
+    """Yield why windows are not as they should be (see `windows.totals.WindowSummary.unsettled`).
+
+    Those that `find_undecided` and `find_unproven` add up are left out.
+    """
     alike: dict[tuple[WindowState, str], list[RowMapping]] = {}
     for row in unsettled:
-        if row["cause"]["code"] == UNDECIDED:
+        if row["cause"]["code"] in _TOLD_APART:
             continue
         alike.setdefault((WindowState(row["state"]), finding_key(row["cause"])), []).append(row)
     for (state, _), rows in alike.items():

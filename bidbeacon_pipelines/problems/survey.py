@@ -7,7 +7,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.problems import report_findings, row_findings, system_findings
+from bidbeacon_pipelines.problems import (
+    history_findings,
+    report_findings,
+    row_findings,
+    system_findings,
+)
 from bidbeacon_pipelines.problems.findings import Finding, merge
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.states import WindowState
@@ -22,6 +27,7 @@ _FINDERS: Final[Sequence[Callable[[Connection, Settings, datetime], Iterable[Fin
     system_findings.find_not_polled,
     row_findings.find_undecided,
     row_findings.find_removed,
+    history_findings.find_unproven,
     report_findings.find_silent,
     report_findings.find_quarantine,
     report_findings.find_differing,

@@ -138,6 +138,17 @@ class ReportWindow(PipelinesBase):
                 "status IN ('failed', 'unconfirmed', 'not_served') OR suspicious_digest IS NOT NULL"
             ),
         ),
+        # The finding on them is made from these alone.
+        Index(
+            "ix_report_windows_not_served",
+            "account_id",
+            "country_code",
+            "dataset",
+            "not_served",
+            "window_date",
+            postgresql_include=["expires_at", "not_served_since", "last_loaded_at"],
+            postgresql_where=text("not_served <> '{}'"),
+        ),
         Index(
             "ix_report_windows_never_loaded",
             "account_id",
@@ -207,13 +218,6 @@ class ReportWindow(PipelinesBase):
             "dataset",
             "report",
             postgresql_where=text("refused_alone_at IS NOT NULL"),
-        ),
-        Index(
-            "ix_report_windows_not_served",
-            "account_id",
-            "country_code",
-            "dataset",
-            postgresql_where=text("not_served <> '{}'"),
         ),
         {"postgresql_with": {"fillfactor": 80}},
     )

@@ -22,7 +22,8 @@ _UNSETTLED = """
            min(CASE status WHEN 'not_served' THEN not_served_since ELSE cause_since END) AS since,
            min(next_refresh_at) AS next_at, max(window_date) AS newest
       FROM report_windows
-     WHERE (status IN ('failed', 'unconfirmed', 'not_served') OR suspicious_digest IS NOT NULL) AND request_id IS NULL
+     WHERE (status IN ('failed', 'unconfirmed', 'not_served') OR suspicious_digest IS NOT NULL)
+       AND request_id IS NULL
        AND (expires_at > :at OR status = 'not_served' AND last_loaded_at IS NOT NULL)
      GROUP BY account_id, country_code, dataset, status, cause_key"""
 _EXPIRED = """

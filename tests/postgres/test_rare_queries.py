@@ -17,6 +17,7 @@ from bidbeacon_pipelines.loading.quarantine_queries import (
 )
 from bidbeacon_pipelines.problems import report_findings
 from bidbeacon_pipelines.problems.checks import list_quarantined
+from bidbeacon_pipelines.problems.history_findings import find_unproven
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests import gate_queries, queries
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
@@ -131,6 +132,7 @@ QUERIES: Final[Mapping[str, Callable[[Connection], object]]] = {
     "counts of windows": lambda c: summarize_windows(c, NOW, LATE_AFTER).unsettled,
     "late accounts": lambda c: list_late_accounts(c, DAILY, NOW, LATE_AFTER),
     "windows of a finding": lambda c: report_findings.list_windows(c, SETTINGS, NOW, "expired"),
+    "days that are not served": lambda c: list(find_unproven(c, SETTINGS, NOW)),
     "findings": lambda c: survey(c, SETTINGS, NOW).findings[:0],
     "quarantined accounts": list_quarantined,
     "quarantined accounts of a dataset": lambda c: list_quarantined(c, DAILY),

@@ -1,7 +1,9 @@
 """The state of each account's windows, a letter a day, as data for the coverage page."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import groupby
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, text
@@ -9,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, text
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, list_accounts
 from bidbeacon_pipelines.accounts.rules import stop_word
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, products_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.states import WindowState, state_values
@@ -34,6 +37,8 @@ STATE_LETTERS: Final[Mapping[WindowState, str]] = {
     WindowState.EXPIRED: "e",
 }
 NO_WINDOW: Final = "-"
+PARTLY_NOT_SERVED: Final = "g"
+"""The letter of a fresh day of which some ad products are not served."""
 _WORST_LAST: Final = "".join(STATE_LETTERS[state] for state in WindowState)
 
 # One string an account: 100 accounts times 731 days are 73,100 windows. Of several reports of a
@@ -50,6 +55,13 @@ _LETTERS = text(f"""
               FROM generate_series(CAST(:start AS date), CAST(:end AS date), interval '1 day') AS day
               LEFT JOIN days d ON d.account_key = a.account_key AND d.window_date = CAST(day AS date)) AS cells
       FROM advertiser_accounts a JOIN ads_accounts o USING (account_id) ORDER BY a.account_key""")
+
+# What is refused as too old is not served with all ad products of its report.
+_NOT_SERVED = text("""
+    SELECT a.account_key, w.window_date, w.report, w.not_served
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE w.dataset = :dataset AND w.window_date BETWEEN :start AND :end
+       AND (w.not_served <> '{}' OR w.status = 'not_served')""")
 
 
 class WindowCoverage:
@@ -75,6 +87,8 @@ class WindowCoverage:
     def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
         """Return the state of each account's windows, one letter per day; `dataset` is the first one by default.
 
+        `not_served` names the ad products that are not served, by stretches of days.
+
         Raises:
             UnknownDatasetError: there is no dataset of this name.
         """
@@ -85,14 +99,18 @@ class WindowCoverage:
         values = {"dataset": asked.name, "start": start, "end": end}
         with self._store.snapshot() as connection:
             rows = _list_letters(connection, values | state_values(now, self._late_after))
+            not_served = _list_not_served(connection, values)
         return {
             "dataset": asked.name,
             "datasets": [{"name": one.name, "title": one.title} for one in DATASETS.values()],
             "from": start.isoformat(),
             "to": end.isoformat(),
             "at": instant(now),
-            "states": {letter: str(state) for state, letter in STATE_LETTERS.items()},
-            "accounts": [_row_json(row) for row in rows],
+            "states": {letter: str(state) for state, letter in STATE_LETTERS.items()}
+            | {PARTLY_NOT_SERVED: "partly not served"},
+            "accounts": [
+                _row_json(row, start, not_served.get(row["account_key"], {})) for row in rows
+            ],
         }
 
     def list_accounts(self) -> list[dict[str, Any]]:
@@ -106,6 +124,31 @@ def _list_letters(connection: Connection, values: Mapping[str, Any]) -> Sequence
     return connection.execute(_LETTERS, states | dict(values)).mappings().all()
 
 
+def _list_not_served(
+    connection: Connection, values: Mapping[str, Any]
+) -> Mapping[str, Mapping[date, Sequence[str]]]:
+    """Return the short names of the ad products that are not served, by account key and day."""
+    found: dict[str, dict[date, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for row in connection.execute(_NOT_SERVED, values).mappings():
+        products = row["not_served"] or products_of(row["report"])
+        found[row["account_key"]][row["window_date"]].update(products)
+    return {
+        key: {
+            day: [short for product, short in SHORT_NAMES.items() if product in products]
+            for day, products in by_day.items()
+        }
+        for key, by_day in found.items()
+    }
+
+
+def _runs(not_served: Mapping[date, Sequence[str]]) -> Iterator[tuple[Sequence[str], list[date]]]:
+    """Yield ad products with the days in a row, oldest first, on which these are not served."""
+    days = enumerate(sorted(not_served.items()))
+    in_a_row = groupby(days, key=lambda one: (one[1][1], one[1][0] - timedelta(days=one[0])))
+    for (products, _), run in in_a_row:
+        yield products, [day for _, (day, _) in run]
+
+
 def _account_json(account: Account) -> dict[str, Any]:
     return {
         "key": account.account_key,
@@ -115,11 +158,25 @@ def _account_json(account: Account) -> dict[str, Any]:
     }
 
 
-def _row_json(row: RowMapping) -> dict[str, Any]:
+def _row_json(
+    row: RowMapping, start: date, not_served: Mapping[date, Sequence[str]]
+) -> dict[str, Any]:
     return {
         "key": row["account_key"],
         "label": row["label"],
         "time_zone": row["time_zone"],
         "stopped": stop_word(row["paused"], row["amazon_status"], row["needs_attention"]),
-        "cells": row["cells"],
+        "cells": "".join(_mark(row["cells"], start, not_served)),
+        "not_served": [
+            {"from": days[0].isoformat(), "to": days[-1].isoformat(), "ad_products": products}
+            for products, days in _runs(not_served)
+        ],
     }
+
+
+def _mark(cells: str, start: date, not_served: Mapping[date, Sequence[str]]) -> Iterator[str]:
+    """Yield the letters of days, of which fresh ones show where ad products are not served."""
+    fresh = STATE_LETTERS[WindowState.FRESH]
+    for place, letter in enumerate(cells):
+        is_partly = letter == fresh and start + timedelta(days=place) in not_served
+        yield PARTLY_NOT_SERVED if is_partly else letter

@@ -159,7 +159,7 @@ def test_states_differ_in_shape(page: Page, map_url: str) -> None:
     page.goto(address(map_url))
     expect(page.locator("#states")).to_contain_text("fresh 59")
     covered = page.evaluate(COVERED_ROWS)
-    assert len(WindowState) == len(covered)
+    assert {*map(str, WindowState), "partly not served"} == set(covered)
     alike = [
         (one, other)
         for one, other in combinations(covered, 2)
@@ -181,6 +181,37 @@ COVERED_ROWS = """async () => {
     };
     return Object.fromEntries(Object.entries(STATES).map(([letter, { name }]) => [name, rows(letter)]));
 }"""
+
+
+def test_ad_products_that_are_not_served_are_named(
+    page: Page, base_url: str, windows: SessionStore
+) -> None:
+    """Legend and table count days that are partly not served apart; a day names the ad products."""
+    not_served = """UPDATE report_windows SET not_served = ARRAY['SPONSORED_BRANDS']
+                     WHERE window_date = :day AND country_code = 'US'"""
+    with windows.begin() as connection:
+        for ago in (0, 1):
+            connection.execute(text(not_served), {"day": TO - timedelta(days=ago)})
+        connection.execute(
+            text("""UPDATE report_windows SET status = 'not_served', not_served_since = now()
+                     WHERE window_date = :day AND country_code = 'US'"""),
+            {"day": TO},
+        )
+    page.goto(address(base_url))
+    expect(page.locator("#states")).to_contain_text("partly not served 1")
+    page.locator("[data-account='US.two'] .strip").hover(position={"x": 4, "y": 8})
+    expect(page.locator(".map .says")).not_to_contain_text("not served")
+    cursor = page.locator(".cursor")
+    cursor.focus()
+    page.keyboard.press("ArrowDown")
+    told = "not served: Saturday 2026-07-25, Acme · US; not served: SB"
+    expect(cursor).to_have_attribute("aria-label", told)
+    page.keyboard.press("ArrowLeft")
+    told = "partly not served: Friday 2026-07-24, Acme · US; not served: SB"
+    expect(cursor).to_have_attribute("aria-label", told)
+    page.get_by_role("link", name="Table").click()
+    days = page.locator(".which p", has_text="partly not served")
+    expect(days.get_by_role("link", name="2026-07-24")).to_have_count(1)
 
 
 def test_the_map_is_live(page: Page, base_url: str, windows: SessionStore) -> None:

@@ -75,3 +75,32 @@ def test_accounts_come_with_their_zones(coverage: WindowCoverage) -> None:
         for number in range(3)
     ]
     assert expected == coverage.list_accounts()
+
+
+def test_ad_products_that_are_not_served_are_named(
+    coverage: WindowCoverage, session_store: SessionStore
+) -> None:
+    """A fresh day of which some are not served has a letter of its own.
+
+    Days in a row with the same ad products are one stretch.
+    """
+    loaded = {"status": "loaded", "last_loaded_at": NOW, "data_as_of": NOW, "load_count": 1}
+    ended = {"status": "not_served", "not_served_since": NOW}
+    with session_store.begin() as connection:
+        for day in (5, 6, 8):
+            add_window(connection, 0, day, "SP+SB", not_served=["SPONSORED_BRANDS"], **loaded)
+        for day in (8, 9, 10):
+            add_window(connection, 0, day, "SD", **ended)
+        add_window(connection, 0, 11, "SP+SB+SD", not_served=["SPONSORED_DISPLAY"], **ended)
+    told = coverage.read_coverage("daily_products", 8, date(2026, 7, 12))
+    assert ("gg-ssss", "partly not served") == (
+        told["accounts"][0]["cells"][1:],
+        told["states"]["g"],
+    )
+    expected = [
+        ("2026-07-06", "2026-07-07", ["SB"]),
+        ("2026-07-09", "2026-07-09", ["SB", "SD"]),
+        ("2026-07-10", "2026-07-12", ["SD"]),
+    ]
+    assert expected == [tuple(one.values()) for one in told["accounts"][0]["not_served"]]
+    assert [] == told["accounts"][1]["not_served"]

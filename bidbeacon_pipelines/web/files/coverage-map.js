@@ -161,10 +161,12 @@ export class CoverageMap {
     if (hadFocus && document.activeElement !== this.cursor) this.cursor.focus({ preventScroll: true });
   }
 
-  tell({ label, cells }, place) {
+  tell({ label, cells, not_served: runs }, place) {
     const day = dayAfter(this.data.from, place);
     const state = cells[place] === NONE ? "no window" : STATES[cells[place]].name;
-    return `${state}: ${weekdayOf(day)} ${day}, ${label}`;
+    const run = runs.find(({ from, to }) => from <= day && day <= to);
+    const notServed = run ? `; not served: ${run.ad_products.join(", ")}` : "";
+    return `${state}: ${weekdayOf(day)} ${day}, ${label}${notServed}`;
   }
 
   /** Show what is at a place, `{account, place}` with the account's key; nothing where there is none. */

@@ -111,16 +111,27 @@ class WindowsExpired(_WindowsAction):
 
 
 class WindowsNotServed(_WindowsAction):
-    """Windows ended, since Amazon refuses them as too old, or reports nothing for days older than any that it is known to serve."""
+    """Windows are not served: Amazon refuses them as too old, or reports no rows at such an age.
+
+    `ad_products` names those without rows; `is_partly` says that other ad products are served.
+    """
 
     sentence = (
-        "Ended {windows:count:window} of {dataset:badge}, which Amazon does not serve: "
-        "{windows:windows} ({cause:cause})"
+        "Marked {windows:count:window} of {dataset:badge} as [partly{is_partly:flag} ]not served"
+        "[ in {ad_products}]: {windows:windows} ({cause:cause})"
     )
     tone = "warning"
     effect = "not-served"
 
+    ad_products: str | None = None
+    is_partly: bool = False
     cause: Cause
+
+    def references(self) -> list[Reference]:
+        """Return one reference a window; one that is partly not served is loaded all the same."""
+        effect = "partly-not-served" if self.is_partly else self.effect
+        days = [day.isoformat() for day in self.windows]
+        return [Reference(self.account, effect, self.dataset, day) for day in days]
 
 
 class WindowsReopened(_WindowsAction):

@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Cause
@@ -100,12 +100,13 @@ class LoadResult:
     """The result of a load for one account; `suspicious` and `refused` windows keep their old rows, each with the verdict on it.
 
     `unconfirmed` windows have no rows yet, though they should; `silent` ones are among the loaded,
-    and have none either. `foreign` rows are of countries and days that nobody waits for.
+    and have none either. `not_served` are loaded windows that are not served, wholly or in part (see
+    `windows.history_queries.judge_loaded_windows`). `foreign` rows are of countries and days that nobody waits for.
     """
 
     loaded: list[date] = field(default_factory=list)
     silent: list[date] = field(default_factory=list)
-    not_served: list[date] = field(default_factory=list)
+    not_served: list[RowMapping] = field(default_factory=list)
     unconfirmed: dict[date, Unconfirmed] = field(default_factory=dict)
     suspicious: dict[date, Suspicious | Doubted] = field(default_factory=dict)
     refused: dict[date, Refuse] = field(default_factory=dict)
@@ -182,8 +183,8 @@ def load_report(
         keep_windows(connection, values)
     merged = merge_windows(connection, scope.dataset, values)
     results = {load.account.account_key: load.finish(merged) for load in loads}
-    for key, days in judge_history(connection, scope, [item.account for item in waiting]).items():
-        results[key].not_served = days
+    for row in judge_history(connection, scope, [item.account for item in waiting]):
+        results[row["account_key"]].not_served.append(row)
     return results
 
 

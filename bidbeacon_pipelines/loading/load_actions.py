@@ -12,9 +12,11 @@ from bidbeacon_pipelines.actions import (
     ReportProcessed,
     ReportSuspicious,
     SilenceAccepted,
+    WindowsNotServed,
     WindowsUnconfirmed,
 )
-from bidbeacon_pipelines.causes import key_of
+from bidbeacon_pipelines.causes import cause, key_of
+from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_sessions import Action
 
@@ -41,7 +43,7 @@ class LoadFacts:
 def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list[Action]:
     """Return the actions that say what a load did to the windows of all accounts, by the accounts' keys; to be recorded in its transaction.
 
-    The last one ends the request.
+    The last one but for those of windows that are not served ends the request.
     """
     unconfirmed = {key: result.unconfirmed for key, result in results.items()}
     suspicious = {key: result.suspicious for key, result in results.items()}
@@ -60,6 +62,7 @@ def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list
     return [
         *_remarks(results, facts),
         *(make(**payload, more_countries=n < last) for n, (make, payload) in enumerate(ends)),
+        *_not_served(results, facts),
     ]
 
 
@@ -113,8 +116,27 @@ def _remarks(results: Mapping[str, LoadResult], facts: LoadFacts) -> Iterator[Ac
             names = ", ".join(f"{name} ({rows:,})" for name, rows in sorted(products.items()))
             rows = sum(products.values())
             yield OtherProductsReported(**_of(facts, account), rows=rows, ad_products=names)
-        if result.silent:
-            yield SilenceAccepted(**_of(facts, account), windows=result.silent)
+        ended = {row["window_date"] for row in result.not_served if row["is_whole"]}
+        if silent := [day for day in result.silent if day not in ended]:
+            yield SilenceAccepted(**_of(facts, account), windows=silent)
+
+
+def _not_served(results: Mapping[str, LoadResult], facts: LoadFacts) -> Iterator[Action]:
+    """Yield an action for the days of an account on which the same ad products are not served."""
+    alike: dict[tuple[str, str, bool], list[date]] = {}
+    for account, result in results.items():
+        for row in result.not_served:
+            names = ", ".join(map(product_name, row["ad_products"]))
+            alike.setdefault((account, names, row["is_whole"]), []).append(row["window_date"])
+    for (account, names, is_whole), days in alike.items():
+        yield WindowsNotServed(
+            account=account,
+            dataset=facts.dataset,
+            windows=days,
+            ad_products=names,
+            is_partly=not is_whole,
+            cause=cause("history-not-proven"),
+        )
 
 
 def _of(facts: LoadFacts, account: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, RowMapping, insert, text
 
 from bidbeacon_pipelines.accounts.queries import list_countries
 from bidbeacon_pipelines.accounts.tables import Account
@@ -201,8 +201,11 @@ def note_loads(
 
 def judge_history(
     connection: Connection, scope: ReportScope, accounts: Collection[Account]
-) -> dict[str, list[date]]:
-    """Judge whether the windows that hold a report were served; return the days that were not, by account key."""
+) -> list[RowMapping]:
+    """Judge whether the windows that hold a report were served.
+
+    Return those that were not, as `judge_loaded_windows` does.
+    """
     [account_id] = {account.account_id for account in accounts}
     start, end = scope.period
     report = scope.values | {"account_id": account_id, "start": start, "end": end}

@@ -1,6 +1,6 @@
 """Loads the completed report of a request into the windows that wait for it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,17 +14,15 @@ from bidbeacon_pipelines.actions import (
     RequestRetried,
     SkipReason,
     WindowSkipped,
-    WindowsNotServed,
     WindowsReopened,
 )
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
 from bidbeacon_pipelines.amazon_ads.downloads import download_report
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, CredentialRefused
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus, retrieve_report
-from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.database.locks import LockTakenError
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
-from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
+from bidbeacon_pipelines.loading.load import LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.endings import EndingRequest
@@ -128,7 +126,6 @@ class LoadableRequest(EndingRequest):
             )
             for action in actions_of_load(results, facts):
                 self._session.add_in(connection, action)
-            self._record_not_served(connection, results)
             self._replan_released(connection)
             rows = sum(result.rows for result in results.values())
             after = self._after(Loaded(len(parts), size, rows))
@@ -137,14 +134,6 @@ class LoadableRequest(EndingRequest):
             self._reopen(connection, started)
         self._windows.clear()
         self._request = after
-
-    def _record_not_served(self, connection: Connection, results: Mapping[str, LoadResult]) -> None:
-        """Record the days without rows that are no measured zeros."""
-        for key, result in results.items():
-            facts = {"account": key, "dataset": self._dataset.name, "windows": result.not_served}
-            if result.not_served:
-                ended = WindowsNotServed(**facts, cause=cause("history-not-proven"))
-                self._session.add_in(connection, ended)
 
     def _reopen(self, connection: Connection, now: datetime) -> None:
         """Have days requested that wait for one that Amazon had refused as too old, if that has come."""

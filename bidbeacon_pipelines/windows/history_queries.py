@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, RowMapping, TextClause, text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import cause
@@ -132,6 +132,12 @@ _JUDGE_DOUBTED = _judge_where("""o.client_id = :client_id AND o.region = :region
 _JUDGE_ACCOUNT = _judge_where("""w.account_id = :account_id AND w.country_code = :country_code
            AND (CAST(:dataset AS text) IS NULL OR w.dataset = :dataset)""")
 
+_NOT_SERVED = text(f"""
+    SELECT a.account_key, w.window_date, w.not_served AS ad_products,
+           w.status = 'not_served' AS is_whole
+      FROM {_WINDOWS}
+     WHERE {_LOADED} AND w.not_served <> '{{}}' ORDER BY a.account_key, w.window_date""")
+
 _SERVED = text(f"""
     SELECT p.ad_product, {_SERVED_AGE} AS age_days
       FROM (SELECT CAST(:dataset AS text) AS dataset) w
@@ -150,8 +156,8 @@ def list_served_ages(
 
 def judge_loaded_windows(
     connection: Connection, accounts: Collection[Account], **report: Any
-) -> dict[str, list[date]]:
-    """Judge the windows that a report was loaded into; return the days that are not served, by account key.
+) -> list[RowMapping]:
+    """Judge the windows that a report was loaded into; return those that are not served.
 
     First the greatest age at which its rows came is stored, so that only days older than its oldest
     row are doubted. Where it is greater than before, windows of all accounts that were doubted for
@@ -161,6 +167,10 @@ def judge_loaded_windows(
         connection: the load's transaction, which has released the windows.
         accounts: the countries of an ads account that the report was loaded for.
         report: its `account_id`, `dataset`, `report`, `request_id`, `start` and `end`.
+
+    Returns:
+        account_key, window_date, ad_products (that are not served), and is_whole: whether nothing
+        else of the window is.
     """
     proven = connection.execute(_OLDER, report).mappings().all()
     if proven:
@@ -169,7 +179,8 @@ def judge_loaded_windows(
         products = {"ad_products": [row["ad_product"] for row in proven]}
         _judge(connection, _JUDGE_DOUBTED, dict(first) | products)
     judged = _judge(connection, _JUDGE_LOADED, report)
-    return _record_days_again(connection, accounts, judged)
+    _record_days_again(connection, accounts, judged)
+    return list(connection.execute(_NOT_SERVED, report).mappings())
 
 
 def judge_account(connection: Connection, account: Account, dataset: str | None = None) -> None:
@@ -196,12 +207,9 @@ def _judge(connection: Connection, statement: TextClause, values: Mapping[str, A
 
 def _record_days_again(
     connection: Connection, accounts: Collection[Account], not_served: _Days
-) -> dict[str, list[date]]:
-    """Have days recorded again that may be complete now; return those of the last dataset by account key."""
-    found: dict[str, list[date]] = {}
+) -> None:
+    """Have days recorded again that may be complete now."""
     for account in accounts:
         for (country, dataset), days in not_served.items():
             if country == account.country_code:
                 record_again(connection, account, dataset, days)
-                found[account.account_key] = sorted(days)
-    return found

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Explained, Severity, explain
+from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, product_name
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.problems.explain_queries import (
     find_first_due,
@@ -19,7 +20,10 @@ from bidbeacon_pipelines.problems.explain_queries import (
     find_younger_refused,
     list_references,
     list_states,
+    list_unproven,
 )
+from bidbeacon_pipelines.problems.findings import ORDER, listed
+from bidbeacon_pipelines.problems.history_findings import UNPROVEN
 from bidbeacon_pipelines.problems.report_findings import SEVERITIES
 from bidbeacon_pipelines.requests.gate_queries import find_gate
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, MAX_PENDING, RequestStatus
@@ -72,6 +76,7 @@ class Explanation:
         cause: Its cause, for people.
         request: The request that it waits for, or that is planned over it.
         worker: The living session that is working on that request.
+        not_served: The short names of the ad products that are not served for lack of proof.
     """
 
     state: str
@@ -81,6 +86,7 @@ class Explanation:
     cause: Explained | None = None
     request: ReportRequest | None = None
     worker: UUID | None = None
+    not_served: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -136,16 +142,20 @@ class _Window:
         self._now = asked.now
         self._state = WindowState(row["state"])
         self._request, self._worker = find_request(connection, row)
-        self._cause = None if row["cause"] is None else explain(row["cause"])
+        self._unproven = list_unproven(connection, row)
+        is_partly = self._state is WindowState.FRESH and row["cause"] is None and self._unproven
+        cause = {"code": UNPROVEN} if is_partly else row["cause"]
+        self._cause = None if cause is None else explain(cause)
 
     def explain(self) -> Explanation:
         """Return the explanation."""
         severity = SEVERITIES.get(self._state, Severity.WARNING)
-        if severity is Severity.WAITING and self._cause is not None:  # it is retried
-            severity = Severity.WARNING
+        if self._cause is not None and (self._unproven or severity is Severity.WAITING):
+            severity = max(severity, Severity.WARNING, key=ORDER.index)
         told = _SENTENCES[self._state](self)
         about = (self._row, self._cause, self._request, self._worker)
-        return Explanation(self._state, severity, told, *about)
+        not_served = tuple(SHORT_NAMES[one["ad_product"]] for one in self._unproven)
+        return Explanation(self._state, severity, told, *about, not_served)
 
     @property
     def _reason(self) -> str:
@@ -164,10 +174,10 @@ class _Window:
         return "A refresh" if found.serves is None else f"The refresh T+{found.serves}"
 
     def fresh(self) -> Told:
-        has, at = f"It has {self._rows}", self._row["next_at"]
+        has, at = f"It has {self._rows}{self._but_not_served}", self._row["next_at"]
         if not self._row["is_final"] and at is not None:
             return Told(f"{has}.", f"{self._refresh(at)} follows at {_when(at)}.", at)
-        if self._cause is None:
+        if self._row["cause"] is None:
             return Told(f"{has}.", "No further refresh is scheduled.")
         what = f"{has}, and its last refresh failed: {self._reason}."
         return Told(what, "It is not tried again by itself.")
@@ -195,6 +205,10 @@ class _Window:
         own_at, at = self._row["next_at"], find_next_asked(self._connection, self._row)
         if self._row["wanted_by"] is not None or (own_at is not None and own_at <= self._now):
             return self._waiting(what)
+        if self._unproven:
+            is_over = self._row["expires_at"] <= self._now
+            again = "not requested again" if is_over else "requested again only by hand"
+            return Told(what, f"It was {self._proof}; it is {again}.")
         if own_at is not None:
             return Told(what, f"It is requested again at {_when(own_at)}.", own_at)
         if at is None:
@@ -202,6 +216,24 @@ class _Window:
         return Told(
             what, f"A younger day is requested again at {_when(at)}: if it comes, so is this.", at
         )
+
+    @property
+    def _but_not_served(self) -> str:
+        """Name the ad products of a loaded day that are not served: `, but …`."""
+        if not self._unproven:
+            return ""
+        names = listed([product_name(one["ad_product"]) for one in self._unproven])
+        verb = "is" if len(self._unproven) == 1 else "are"
+        return f", but {names} {verb} not served (it was {self._proof})"
+
+    @property
+    def _proof(self) -> str:
+        """Return how old the day was, and how old the oldest rows of its ad products were."""
+        alike: dict[int | None, list[str]] = {}
+        for one in self._unproven:
+            alike.setdefault(one["proven_days"], []).append(product_name(one["ad_product"]))
+        oldest = ", ".join(_proven(days, products) for days, products in alike.items())
+        return f"{self._unproven[0]['age_days']} days old when it was requested, and {oldest}"
 
     def failed(self) -> Told:
         what, at = f"{_HEADS[self._state]}: {self._reason}.", self._row["next_at"]
@@ -346,6 +378,11 @@ _SENTENCES: Final[Mapping[WindowState, Callable[[_Window], Told]]] = {
 }
 
 
+def _proven(days: int | None, products: Sequence[str]) -> str:
+    rows = f"rows of {listed(products)}"
+    return f"no {rows} have come yet" if days is None else f"the oldest {rows} were {days} days old"
+
+
 def _when(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
@@ -403,6 +440,7 @@ def _verdict_json(one: Explanation) -> dict[str, Any]:
         "sentence": one.sentence,
         "advice": one.cause.advice if one.cause and one.severity is not Severity.FINE else "",
         "next_at": one.told.at,
+        "not_served": list(one.not_served),
     }
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
+from bidbeacon_pipelines.datasets.fields import SHORT_NAMES
 from bidbeacon_pipelines.requests.queries import get_request
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.states import state_values
@@ -71,6 +72,30 @@ def find_next_asked(connection: Connection, window: RowMapping) -> datetime | No
     """Return when the next of the days of a window's report is requested again that Amazon does not serve."""
     found: datetime | None = connection.execute(_NEXT_ASKED, dict(window)).scalar()
     return found
+
+
+_UNPROVEN = text("""
+    SELECT p.ad_product, h.age_days AS proven_days,
+           CAST(w.data_as_of AT TIME ZONE a.time_zone AS date) - w.window_date AS age_days
+      FROM report_windows w
+      JOIN advertiser_accounts a USING (account_id, country_code)
+      JOIN ads_accounts o USING (account_id)
+     CROSS JOIN unnest(w.not_served) AS p(ad_product)
+      LEFT JOIN proven_histories h ON h.client_id = o.client_id AND h.region = o.region
+                                  AND h.dataset = w.dataset AND h.ad_product = p.ad_product
+     WHERE w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :dataset
+       AND w.report = :report AND w.window_date = :window_date
+     ORDER BY array_position(CAST(:products AS text[]), p.ad_product)""")
+
+
+def list_unproven(connection: Connection, window: RowMapping) -> list[RowMapping]:
+    """Return the ad products of a window that are not served for lack of proof.
+
+    Columns: ad_product, proven_days (the greatest age at which rows of it came, or None), age_days
+        (the age of the window in its report).
+    """
+    values = dict(window) | {"products": list(SHORT_NAMES)}
+    return list(connection.execute(_UNPROVEN, values).mappings())
 
 
 _YOUNGER_REFUSED = text("""

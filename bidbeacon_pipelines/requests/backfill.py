@@ -206,8 +206,9 @@ class _Load:
     def _causes(
         self, windows: Sequence[ReportWindow], before: Sequence[ReportWindow], otherwise: Cause
     ) -> Iterator[tuple[date, Cause]]:
-        """Yield the day of each window that has no more loads than it had before, with the cause.
+        """Yield the day of each window that is not loaded or not served, with the cause.
 
+        It is not loaded where it has no more loads than it had before.
         A window of a new grouping had as many as any of its day.
         """
         loads = {(one.report, one.window_date): one.load_count for one in before}
@@ -216,7 +217,8 @@ class _Load:
         }
         for window in windows:
             day = window.window_date
-            if window.load_count > loads.get((window.report, day), most.get(day, 0)):
+            was_loaded = window.load_count > loads.get((window.report, day), most.get(day, 0))
+            if was_loaded and window.status != "not_served":
                 continue
             if window.wanted_by is not None:
                 yield day, self._why_pending(window)

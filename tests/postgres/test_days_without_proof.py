@@ -1,0 +1,148 @@
+"""Old days that Amazon answers without rows, as people meet them: loaded by hand, explained, recorded."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import pytest
+
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.causes import Severity
+from bidbeacon_pipelines.problems.survey import survey
+from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.windows.coverage import WindowCoverage
+from bidbeacon_pipelines.windows.queries import list_unloaded_windows
+from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_sessions import SessionStore
+from tests.one_dataset import only_daily_targets
+from tests.postgres.explaining import explained, explained_json
+from tests.postgres.job_world import DATASET, BenchWorld
+
+TODAY = date(2026, 1, 15)
+OLD = TODAY - timedelta(days=200)
+SERVED_DAYS = 100
+
+
+@pytest.fixture(autouse=True)
+def _one_dataset() -> Iterator[None]:
+    with only_daily_targets():
+        yield
+
+
+@pytest.fixture
+def account(world: BenchWorld) -> Account:
+    """The only active account, whose campaigns are known, and which has rows of 90 days ago."""
+    account = world.account()
+    world.execute(
+        "UPDATE advertiser_accounts SET paused = account_key <> :key", key=account.account_key
+    )
+    world.sync_entities(account)
+    world.load(account, TODAY - timedelta(days=90))
+    return account
+
+
+def load_by_hand(world: BenchWorld, account: Account, *days: date) -> list[ReportWindow]:
+    """Load days by hand, and wait for them."""
+    with world.session("load-windows") as session:
+        return drive_windows(
+            world.context,
+            session,
+            account,
+            DATASET,
+            days,
+            by="maria",
+            on_progress=lambda _: world.advance(minutes=2),
+        )
+
+
+def test_a_day_that_stays_not_served_is_not_loaded(world: BenchWorld, account: Account) -> None:
+    """A load by hand requests it, and fails with the reason; once rows come, it is loaded."""
+    world.break_with("history", days=SERVED_DAYS, empty=True)
+    for _ in range(2):
+        world.load(account, OLD)
+        world.advance(minutes=16)
+    assert "not_served" == world.window(account, OLD).status
+    with pytest.raises(WindowNotLoadedError, match=f"{OLD}: Amazon reports no rows of days this"):
+        load_by_hand(world, account, OLD)
+    assert ("not_served", None) == (
+        world.window(account, OLD).status,
+        world.window(account, OLD).wanted_by,
+    )
+    world.sandbox.state.rules.clear()
+    [window] = load_by_hand(world, account, OLD)
+    assert ("loaded", []) == (window.status, window.not_served)
+
+
+def test_a_day_that_is_not_served_is_explained(world: BenchWorld, account: Account) -> None:
+    """The sentences say how old it was, up to which age rows have come, and that nothing is due."""
+    world.break_with("history", days=SERVED_DAYS, empty=True)
+    for _ in range(2):
+        world.load(account, OLD)
+        world.advance(minutes=16)
+    told = explained(world, account, OLD)
+    assert ("not served", Severity.WARNING) == (told.state, told.severity)
+    assert "Amazon reports no rows of days this old" in told.sentence
+    age = "It was 200 days old when it was requested, and the oldest rows of"
+    products = "Sponsored Products, Sponsored Brands and Sponsored Display"
+    assert told.sentence.endswith(
+        f"{age} {products} were 90 days old; it is requested again only by hand."
+    )
+    verdict = explained_json(world, account, OLD)["verdict"]
+    assert ("history-not-proven", ["SP", "SB", "SD"]) == (verdict["cause"], verdict["not_served"])
+    assert "become zeros by themselves" in verdict["advice"]
+
+
+def test_a_day_is_loaded_without_what_is_not_served(world: BenchWorld, account: Account) -> None:
+    """Explanation, coverage and finding name the ad product."""
+    world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
+    [window] = load_by_hand(world, account, OLD)
+    assert ("loaded", ["SPONSORED_BRANDS"]) == (window.status, window.not_served)
+    told = explained(world, account, OLD)
+    assert ("fresh", Severity.WARNING) == (told.state, told.severity)
+    assert f"It has {window.row_count} rows as of" in told.sentence
+    assert "but Sponsored Brands is not served (it was 200 days old" in told.sentence
+    assert "No further refresh is scheduled." in told.sentence
+    assert ["SB"] == explained_json(world, account, OLD)["verdict"]["not_served"]
+    store = SessionStore(world.engine)
+    coverage = WindowCoverage(store, clock=world.context.now)
+    rows = coverage.read_coverage(DATASET.name, 1, OLD)["accounts"]
+    [row] = [one for one in rows if one["key"] == account.account_key]
+    assert ("g", ["SB"]) == (row["cells"], row["not_served"][0]["ad_products"])
+    with store.snapshot() as connection:
+        found = survey(connection, world.context.settings, world.context.now()).findings
+    [finding] = [one for one in found if one.code == "history-not-proven"]
+    assert (
+        f"not served in daily_targets: Sponsored Brands for 1 day, {OLD}" == finding.effects[0].text
+    )
+
+
+def unloaded(world: BenchWorld) -> list[tuple[date, str]]:
+    """Return the days that the last session handled and did not load, with what became of them."""
+    [session] = world.query("SELECT session_id FROM session_actions ORDER BY at DESC LIMIT 1")
+    with world.engine.begin() as connection:
+        rows = list_unloaded_windows(connection, session["session_id"])
+    return [(row["window_date"], row["outcome"]) for row in rows]
+
+
+def sentence(world: BenchWorld, account: Account) -> str:
+    """Return the sentence of the action that marked the old day."""
+    timeline = explained_json(world, account, OLD)["timeline"]
+    [told] = [one for one in timeline if one["type"] == "windows-not-served"]
+    return "".join(part["text"] for part in told["parts"])
+
+
+def test_a_load_records_what_is_not_served(world: BenchWorld, account: Account) -> None:
+    """One action for the days on which the same ad products are not served, also of loaded days."""
+    world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
+    load_by_hand(world, account, OLD, OLD - timedelta(days=1))
+    [partly] = world.actions("windows-not-served")
+    assert ("daily_targets", account.account_key) == (partly["dataset"], partly["account"])
+    assert [str(OLD - timedelta(days=1)), str(OLD)] == partly["windows"]
+    said = "Marked 2 windows of daily_targets as partly not served in Sponsored Brands: "
+    assert sentence(world, account).startswith(said)
+    assert [] == unloaded(world)
+    world.break_with("history", days=SERVED_DAYS, empty=True)
+    day = OLD - timedelta(days=50)
+    for _ in range(2):
+        world.load(account, day)
+        world.advance(minutes=16)
+    assert (day, "not-served") in unloaded(world)

@@ -6,7 +6,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from shutil import rmtree
 from typing import Any
@@ -38,6 +38,7 @@ ALL_TOLD_AFTER = timedelta(minutes=66)
 SETTLED_AFTER = timedelta(hours=2, minutes=1)
 A_DAY_LATER = timedelta(hours=25)
 VANISHED = rule("rows", change="vanish", share=1)
+OLD = "history: 200 days ago are an empty success"
 
 Play = Callable[[LoneFaultWorld], object]
 
@@ -93,6 +94,7 @@ def report(case: str) -> Play:
     """Return what a fault of a report does, until all is at rest."""
 
     def play(world: LoneFaultWorld) -> None:
+        world = world.with_day(REPORT_CASES[case].age)
         world.strike(REPORT_CASES[case].faults)
         world.pass_time(REPORT_CASES[case].pause)
 
@@ -281,6 +283,11 @@ def load(world: LoneFaultWorld) -> None:
     world.mend()
 
 
+def load_old(world: LoneFaultWorld) -> None:
+    """Load the old day by hand, now that it has rows."""
+    replace(world, age=REPORT_CASES[OLD].age).mend()
+
+
 def go_on(world: LoneFaultWorld) -> None:
     """Do what is due now that nothing fails."""
     world.mend_with(lambda mended: mended.pass_time())
@@ -351,6 +358,7 @@ FAILURES: Mapping[str, Failure] = {
     ),
     "a report has no rows of a final day": Failure(lose_rows_of_final_day, load),
     "two reports have no rows of a day that had some": Failure(lose_rows_of_young_day, acknowledge),
+    "Amazon answers old days without rows": Failure(report(OLD), load_old),
     "a report takes longer than usual": Failure(keep_pending(hours=1), go_on, goes_on=True),
     "Amazon works on a report for hours": Failure(keep_pending(hours=8), go_on, goes_on=True),
     "a day is not asked for": Failure(leave_due, go_on),

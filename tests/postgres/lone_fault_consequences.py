@@ -30,6 +30,7 @@ class Case:
         faults: the rules, the first of which is the fault; more only where it can't strike without
             them.
         strikes: how often each rule struck.
+        age: how many days ago the day is.
         loaded_before: the window was loaded, and the fault meets its next refresh.
         twin: somebody else has just asked for the same report.
         looks_every: the least time between two looks of ours, in seconds.
@@ -50,6 +51,7 @@ class Case:
 
     faults: tuple[Limits, ...]
     strikes: tuple[int, ...] = (1,)
+    age: int = 3
     loaded_before: bool = False
     twin: bool = False
     looks_every: int = 1

@@ -70,14 +70,30 @@ def open_context(office: Office) -> Iterator[JobContext]:
 
 @dataclass(frozen=True, repr=False)
 class LoneFaultWorld(BenchWorld):
-    """A world in which only one day of one account falls due: three days ago as it begins, and again in two days."""
+    """A world in which only one day of one account falls due.
+
+    It is three days ago as the world begins, and due again in two days; an older one is due once.
+    """
 
     office: Office
+    age: int = 3
 
     @property
     def day(self) -> date:
         """The day that falls due."""
-        return local_date(_start_of(self.sandbox), self.account().time_zone) - timedelta(days=3)
+        today = local_date(_start_of(self.sandbox), self.account().time_zone)
+        return today - timedelta(days=self.age)
+
+    def with_day(self, age: int) -> "LoneFaultWorld":
+        """Have a day of so many days ago fall due, instead of the other one."""
+        world = replace(self, age=age)
+        self.execute(
+            """UPDATE report_windows w SET next_refresh_at = CASE WHEN w.window_date = :day THEN due.at END
+                 FROM (SELECT max(next_refresh_at) AS at FROM report_windows) due
+                WHERE w.window_date = :day OR w.next_refresh_at IS NOT NULL""",
+            day=world.day,
+        )
+        return world
 
     def strike(self, faults: Sequence[Limits]) -> None:
         """Put faults in force, and forget what was asked before."""
@@ -275,6 +291,7 @@ _WRITTEN = (
     "report_loads",
     "row_removals",
     "registry_overrides",
+    "proven_histories",
     "session_headers",
     "report_windows",
     "report_requests",

@@ -27,6 +27,7 @@ def world(office: Office) -> Iterator[LoneFaultWorld]:
 )
 def test_a_lone_fault_has_exactly_its_consequences(world: LoneFaultWorld, case: Case) -> None:
     """Calls, reports, actions, time, rows, reasons are as written down; where the day isn't true then, it is once the fault is gone."""
+    world = world.with_day(case.age)
     set_scene(world, case)
     rows_before, told_before = world.lying_rows(), world.count_actions()
     world.strike(case.faults)

@@ -272,3 +272,24 @@ class Answers:
             ]
             answer.append((currency, len(compared), len(of_currency - compared), *spent))
         return answer
+
+    def weeks(self) -> Answer:
+        """How did the last week compare with the week before?"""
+        answer: Answer = []
+        for country, account in sorted(self._world.accounts.items()):
+            last = [self._today - timedelta(days=ago) for ago in range(1, 8)]
+            compared = [
+                day
+                for day in last
+                if self._world.is_complete("daily_campaigns", country, day)
+                and self._world.is_complete("daily_campaigns", country, day - timedelta(days=7))
+            ]
+            of_account = [
+                row for row in self._rows("daily_campaigns") if row["country_code"] == country
+            ]
+            spent = [
+                total((row for row in of_account if row["window_date"] + late in compared), "spend")
+                for late in (timedelta(0), timedelta(days=7))
+            ]
+            answer.append((account.account_key, account.currency_code, len(compared), *spent))
+        return answer

@@ -131,6 +131,18 @@ def test_a_hole_is_no_fall(ask: Ask) -> None:
     assert (None, None) == compared["JPY"][2:]
 
 
+def test_two_weeks_are_compared_by_equal_sets_of_days(
+    ask: Ask, filled: AnalysisWorld, today: date
+) -> None:
+    """A day that one of the weeks lacks is left out of both."""
+    [query] = re.findall(r"^## How did the last week .+?```sql\n(.*?)```", PAGE, FLAGS)
+    answer = ask(query)
+    assert Answers(filled, today).weeks() == answer
+    assert {"DE.one": 6, "FR.one": 6, "JP.one": 6, "US.one": 7} == {
+        row[0]: row[2] for row in answer
+    }
+
+
 def test_missing_days_are_listed_with_their_reason(ask: Ask, today: date) -> None:
     """A report of each failed, expired or is still to come; what is not served is not missing."""
     [query] = re.findall(r"^## Which days are missing\?\n.+?```sql\n(.*?)```", PAGE, FLAGS)

@@ -10,7 +10,7 @@ from bidbeacon_sandbox.accounts import Account, AccountCountry
 from bidbeacon_sandbox.call import SCOPE_HEADER, Call, iso, json_response, refuse, throttled
 from bidbeacon_sandbox.entities import EXPORT_KINDS, ExportKind
 from bidbeacon_sandbox.exports import KEPT, Export, ExportFilter, media_type
-from bidbeacon_sandbox.rules import Accepted429, ExportEnds, Rows
+from bidbeacon_sandbox.rules import Accepted429, ExportEnds, OldBrands, Rows
 
 _MOST_IN_PROGRESS = 5
 """Exports of one endpoint."""
@@ -29,7 +29,8 @@ async def create_export(call: Call) -> Response:
     exports, now = call.sandbox.exports, call.now
     if exports.in_progress(kind, now) >= _MOST_IN_PROGRESS:
         raise throttled({"retry-after": "1"})
-    struck = *call.strikes(ExportEnds), *call.strikes(Rows, lambda rule: rule.of == kind)
+    changes = call.strikes(Rows, lambda rule: rule.of == kind)
+    struck = *call.strikes(ExportEnds), *changes, *call.strikes(OldBrands)
     export = exports.create(kind, place, asked, now, struck)
     if rule := call.strike(Accepted429):
         raise throttled(rule.headers())

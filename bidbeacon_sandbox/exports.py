@@ -8,11 +8,19 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from bidbeacon_sandbox.accounts import Account, AccountCountry
 from bidbeacon_sandbox.catalog import World
-from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Entity, ExportKind, State, TargetType
+from bidbeacon_sandbox.entities import (
+    AD_PRODUCTS,
+    AdProduct,
+    Catalog,
+    Entity,
+    ExportKind,
+    State,
+    TargetType,
+)
 from bidbeacon_sandbox.jobs import Job, Jobs
-from bidbeacon_sandbox.row_changes import with_rules
+from bidbeacon_sandbox.row_changes import old_brands, with_rules
 from bidbeacon_sandbox.rows import to_json
-from bidbeacon_sandbox.rules import ExportEnds, Limits, Rows
+from bidbeacon_sandbox.rules import ExportEnds, Limits, OldBrands, Rows
 from bidbeacon_sandbox.seeded import seed_number
 from bidbeacon_sandbox.store import Store
 
@@ -118,7 +126,18 @@ class Exports(Jobs[Export]):
         rows = (
             to_json(entity)
             for product in job.asked.adProductFilter
-            for entity in self._world.catalog(account, country, product).entities[job.kind]
+            for entity in _entities(self._world.catalog(account, country, product), job)
             if job.asked.passes(entity)
         )
         return with_rules(rows, job.rules_of(Rows), job.id)
+
+
+def _entities(catalog: Catalog, job: Export) -> Iterator[Entity]:
+    """Yield the entities of a kind; those of campaigns without ad groups belong to the campaign itself."""
+    without = old_brands(catalog, job.rules_of(OldBrands))
+    for entity in catalog.entities[job.kind]:
+        if job.kind == "campaigns" or entity["campaignId"] not in without:
+            yield entity
+        elif job.kind != "adGroups":
+            of_campaign = {"targetLevel": "CAMPAIGN"} if job.kind == "targets" else {}
+            yield {key: entity[key] for key in entity if key != "adGroupId"} | of_campaign

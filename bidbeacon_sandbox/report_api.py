@@ -28,6 +28,7 @@ from bidbeacon_sandbox.rules import (
     Accepted429,
     Duplicate,
     History,
+    OldBrands,
     OneAtATime,
     Parts,
     Refuse,
@@ -68,6 +69,7 @@ async def create_report(call: Call) -> Response:
         *call.strikes(ReportEnds),
         *call.strikes(Rows, lambda rule: rule.of == "reports"),
         *call.strikes(Parts, lambda rule: rule.missing is None),
+        *call.strikes(OldBrands),
     )
     report = sandbox.reports.create(request, call.now, rules, call.subject.client or "")
     if rule := call.strike(Accepted429):

@@ -16,9 +16,18 @@ from bidbeacon_sandbox.report_request import (
     first_day_of,
     read_conditions,
 )
-from bidbeacon_sandbox.row_changes import with_more_rows, with_rules
+from bidbeacon_sandbox.row_changes import old_brands, with_more_rows, with_rules
 from bidbeacon_sandbox.rows import RowWriter
-from bidbeacon_sandbox.rules import History, Limits, Parts, ReportEnd, ReportEnds, RowChange, Rows
+from bidbeacon_sandbox.rules import (
+    History,
+    Limits,
+    OldBrands,
+    Parts,
+    ReportEnd,
+    ReportEnds,
+    RowChange,
+    Rows,
+)
 from bidbeacon_sandbox.seeded import seed_number, unit_interval
 from bidbeacon_sandbox.store import Store
 from bidbeacon_sandbox.traffic import age_of
@@ -185,9 +194,11 @@ def _products_with_rows(report: Report) -> tuple[AdProduct, ...]:
 
 
 def _passing_campaigns(catalog: Catalog, report: Report) -> frozenset[str] | None:
-    """Return the ids of the campaigns that pass a report's filter; None where all of them do."""
-    conditions = read_conditions(report.request.filter)
-    if not conditions or _find_change(report, "all_products"):
+    """Return the ids of the campaigns that pass a report's filter and are in reports; None where all of them are."""
+    left_out = old_brands(catalog, report.rules_of(OldBrands))
+    ignores_filter = _find_change(report, "all_products") is not None
+    conditions = [] if ignores_filter else read_conditions(report.request.filter)
+    if not conditions and not left_out:
         return None
     of_catalog = {"adProduct.value": catalog.product} | dict.fromkeys(
         COUNTRY_FIELDS, catalog.market.country
@@ -195,7 +206,8 @@ def _passing_campaigns(catalog: Catalog, report: Report) -> frozenset[str] | Non
     return frozenset(
         campaign["campaignId"]
         for campaign in catalog.entities["campaigns"]
-        if all(
+        if campaign["campaignId"] not in left_out
+        and all(
             one.passes(of_catalog | {"campaign.id": campaign["campaignId"]}) for one in conditions
         )
     )

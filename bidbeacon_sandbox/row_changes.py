@@ -10,7 +10,7 @@ from bidbeacon_sandbox.entities import Catalog
 from bidbeacon_sandbox.fields import ID_FIELDS, METRICS
 from bidbeacon_sandbox.report_request import COUNTRY_FIELDS
 from bidbeacon_sandbox.rows import to_json
-from bidbeacon_sandbox.rules import ChangeOfCatalog, RowChange, Rows
+from bidbeacon_sandbox.rules import ChangeOfCatalog, OldBrands, RowChange, Rows
 from bidbeacon_sandbox.seeded import seed_number
 
 _Row = dict[str, Any]
@@ -47,6 +47,17 @@ def with_more_rows(catalog: Catalog, share: float) -> Catalog:
     All other rows stay as they are, since a row's numbers depend on no other row.
     """
     return replace(catalog, active_share=min(1.0, catalog.active_share * (1 + share)))
+
+
+def old_brands(catalog: Catalog, rules: Sequence[OldBrands]) -> frozenset[str]:
+    """Return the ids of the campaigns that are of the old kind; none of another ad product than Sponsored Brands."""
+    country = catalog.market.country
+    most = max((rule.campaigns for rule in rules if rule.country in {None, country}), default=0)
+    if catalog.product != "SPONSORED_BRANDS":
+        return frozenset()
+    campaigns = catalog.entities["campaigns"]
+    enabled = [one["campaignId"] for one in campaigns if one["state"] == "ENABLED"]
+    return frozenset(enabled[:most])
 
 
 def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:

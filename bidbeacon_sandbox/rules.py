@@ -273,6 +273,14 @@ class ExportEnds(Limits):
     seconds: Seconds | None = None
 
 
+class OldBrands(Limits):
+    """The first enabled campaigns of Sponsored Brands in each country are of the old kind: without ad groups, and in no report."""
+
+    rule: Literal["old_brands"]
+    calls = _CREATES
+    campaigns: Count = 1
+
+
 class Accepted429(_Throttling):
     """A create answers 429, and was accepted all the same."""
 
@@ -322,6 +330,7 @@ AnyRule = Annotated[
     | Urls
     | File
     | ExportEnds
+    | OldBrands
     | Accepted429
     | OneAtATime
     | Duplicate,

@@ -11,6 +11,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sandbox.rulebook import RuleError, read_rules
 from bidbeacon_sandbox.rules import KINDS
 from tests.rules import IDS, OTHER_SPELLINGS
+from tests.unit.sandbox.conftest import STATES
 from tests.unit.sandbox.test_sandbox_contract import BASIC
 
 
@@ -319,6 +320,26 @@ def test_rows(caller: Any) -> None:
     ads = caller.exported("ads")
     assert all(("campaignId" in ad) == (ad["state"] != "PAUSED") for ad in ads)
     assert all("campaignId" in group for group in caller.exported("adGroups"))
+
+
+def test_old_brands(caller: Any) -> None:
+    """The first enabled campaigns of Brands stay enabled and lose their ad groups, and reports their rows; the truth and other countries keep all."""
+    brands = {"body": {"adProductFilter": ["SPONSORED_BRANDS"], "stateFilter": STATES}}
+    unfiltered = {"filter": None}
+    campaigns, usual = caller.exported("campaigns", **brands), caller.rows(**unfiltered)
+    old = [one["campaignId"] for one in campaigns if one["state"] == "ENABLED"][:2]
+    caller.breaks("old_brands", campaigns=2, country="US")
+    assert campaigns == caller.exported("campaigns", **brands)
+    assert not {*old} & {one["campaignId"] for one in caller.exported("adGroups", **brands)}
+    for kind in ("ads", "targets"):
+        of_campaign = [one for one in caller.exported(kind, **brands) if one["campaignId"] in old]
+        assert of_campaign
+        assert all("adGroupId" not in one for one in of_campaign)
+    left_out = [
+        row for row in usual if str(row["campaign.id"]) in old and row["campaign.country"] == "US"
+    ]
+    assert {"Sponsored Brands"} == {row["adProduct.value"] for row in left_out}
+    assert len(usual) - len(left_out) == len(caller.rows(**unfiltered))
 
 
 def test_files_and_urls(caller: Any) -> None:

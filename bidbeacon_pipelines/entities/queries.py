@@ -31,6 +31,8 @@ _TABLES: Mapping[str, Any] = {
 }
 _OURS = ("seen_at", "missing_since", "gone_since")
 """Columns that no export has."""
+_JUDGED = ("is_reported",)
+"""Columns that no export has, and none changes."""
 _NO_DETAILS = {"details": "{}"}
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TABLES, _NO_DETAILS) | {
     "ads": _NO_DETAILS | {"asins": [], "skus": []}
@@ -104,7 +106,7 @@ def merge_entities(
     the table's columns but those of account and time; columns that a row lacks are null.
     """
     table = _TABLES[kind]
-    columns = [column.name for column in table.columns if column.name not in _OURS]
+    columns = [one.name for one in table.columns if one.name not in (*_OURS, *_JUDGED)]
     key, named = _key(kind), ", ".join(columns)
     connection.execute(
         text(

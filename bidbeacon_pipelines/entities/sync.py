@@ -53,6 +53,7 @@ from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.causes import Cause, cause, explain
 from bidbeacon_pipelines.database.locks import LockTakenError
+from bidbeacon_pipelines.entities.left_out_queries import mark_reported_campaigns
 from bidbeacon_pipelines.entities.queries import (
     end_export,
     find_ad_products,
@@ -390,6 +391,7 @@ class _Sync:
         """
         account_id = self.account.account_id
         with self._begin() as connection:
+            mark_reported_campaigns(connection, self.account)
             change_account(connection, self.account, entities_synced_at=self.context.now())
             if find_ad_products(connection, account_id) != before:
                 forget_windows_through(connection, account_id=account_id)

@@ -116,6 +116,10 @@ class Campaign(_Entity, _Delivered, PipelinesBase):
     placement_bid_adjustments: Mapped[Any | None] = mapped_column(
         JSONB, comment="A list of placements, each with a percentage"
     )
+    is_reported: Mapped[bool] = mapped_column(
+        server_default=text("true"),
+        comment="Whether Amazon reports its numbers: false for one of Sponsored Brands without ad groups",
+    )
 
     __table_args__ = (
         account_reference(),
@@ -126,6 +130,12 @@ class Campaign(_Entity, _Delivered, PipelinesBase):
             "country_code",
             text("coalesce(ad_product, 'SPONSORED_PRODUCTS')"),
             text("coalesce(start_date, '-infinity')"),
+        ),
+        Index(
+            "ix_campaigns_not_reported",
+            "account_id",
+            "country_code",
+            postgresql_where=text("NOT is_reported"),
         ),
         {"comment": "A campaign of an account, as Amazon sent it last"},
     )

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.problems import (
     history_findings,
+    entity_findings,
     report_findings,
     row_findings,
     system_findings,
@@ -30,6 +31,7 @@ _FINDERS: Final[Sequence[Callable[[Connection, Settings, datetime], Iterable[Fin
     history_findings.find_unproven,
     report_findings.find_silent,
     report_findings.find_quarantine,
+    entity_findings.find_left_out,
     report_findings.find_differing,
     system_findings.find_unwritable_folders,
     system_findings.find_unwritable_logs,

@@ -359,6 +359,7 @@ FAILURES: Mapping[str, Failure] = {
     "a report has no rows of a final day": Failure(lose_rows_of_final_day, load),
     "two reports have no rows of a day that had some": Failure(lose_rows_of_young_day, acknowledge),
     "Amazon answers old days without rows": Failure(report(OLD), load_old),
+    "campaigns have no ad groups": Failure(entities("old_brands"), sync),
     "a report takes longer than usual": Failure(keep_pending(hours=1), go_on, goes_on=True),
     "Amazon works on a report for hours": Failure(keep_pending(hours=8), go_on, goes_on=True),
     "a day is not asked for": Failure(leave_due, go_on),

@@ -377,6 +377,7 @@ ROWS: dict[str, Case] = {
     "vanish_rows: half, where rows were": Undone(
         faults=(once("rows", change="vanish", share=0.5),), loaded_before=True, reports=2
     ),
+    "old_brands: a campaign that no report has": Undone(faults=(rule("old_brands"),)),
     "appear_rows": Undone(faults=(once("rows", change="appear", share=0.2),)),
     "restate_rows": Undone(faults=(once("rows", change="restate", share=0.5),)),
     "unknown_target": Undone(faults=(once("rows", change="unknown_target", share=0.5),)),

@@ -25,6 +25,7 @@ from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
+from bidbeacon_pipelines.problems.entity_findings import find_left_out
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import local_date
@@ -211,6 +212,12 @@ class LoneFaultWorld(BenchWorld):
             """SELECT account_id, country_code, name, amazon_status, profile_id, region, currency_code, time_zone
                  FROM advertiser_accounts ORDER BY account_key"""
         )
+
+    def left_out(self) -> str | None:
+        """Return the code and text of the finding on campaigns that reports leave out, or None."""
+        with self.engine.begin() as connection:
+            found = find_left_out(connection, self.context.settings, self.context.now())
+        return next((f"{one.code}: {one.sentence} {one.advice}" for one in found), None)
 
     def calls(self) -> dict[str, int]:
         """Count all that Amazon was asked since the fault, by operation."""

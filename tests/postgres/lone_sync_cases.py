@@ -32,6 +32,8 @@ class SyncCase:
         says: pattern of what that says.
         person: pattern of why the account needs attention.
         unlisted: pattern of why the sync of accounts could not list region NA.
+        found: pattern of the code and text of the finding on campaigns that reports leave out; None
+            where there is none.
         creates_next: exports that the next sync asks for, once the fault is gone: those in flight
             are taken over.
     """
@@ -45,6 +47,7 @@ class SyncCase:
     says: str | None = None
     person: str | None = None
     unlisted: str | None = None
+    found: str | None = None
     creates_next: int = 4
 
 
@@ -162,6 +165,11 @@ ENTITY_CASES: dict[str, SyncCase] = {
         calls=exports(get_export=-3, download=-4),
         error=ExportFailedError,
         says="The export of campaigns failed: TIMED_OUT: Too much.",
+    ),
+    "old_brands": Synced(
+        faults=(rule("old_brands"),),
+        strikes=(4,),
+        found="^campaigns-not-reported: .*no ad groups. .*left_out",
     ),
     "throttle_accepted": PutOff(faults=(once("accepted_429", retry_after=30),), error=Throttled),
     "expired_url: signed anew": Synced(

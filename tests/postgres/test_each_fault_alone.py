@@ -109,8 +109,10 @@ def test_a_lone_fault_of_an_entity_sync_has_exactly_its_consequences(
     """Calls, waits, error, actions are as written down; the next sync asks for no more than is missing, and brings all."""
     world.forget_entities()
     assert_sync(world, case, lambda: world.sync_entities(world.account()))
+    assert_says(case.found, world.left_out())
     world.sandbox.state.ledger.clear()
     world.mend_with(lambda mended: mended.sync_entities(mended.account()))
+    assert_says(None, world.left_out())
     assert case.creates_next == world.count_calls("create_export")
     assert world.true_entities() == world.stored_entities()
 

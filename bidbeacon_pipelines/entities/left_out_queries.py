@@ -1,0 +1,76 @@
+"""SQL on the campaigns that Amazon's reports leave out without an error: those of Sponsored Brands without ad groups."""
+
+from datetime import date, datetime
+
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, IS_ACTIVE
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.fields import SPONSORED_BRANDS
+from bidbeacon_pipelines.entities.queries import IS_DELIVERABLE
+
+# A campaign that was created after the ad groups were asked for may have some by now, and so may one
+# of which an ad group could not be read.
+_MARK_REPORTED = text("""
+    UPDATE campaigns c SET is_reported = NOT c.is_reported
+     WHERE c.account_id = :account_id AND c.country_code = :country_code AND c.ad_product = :ad_product
+       AND c.is_reported <> EXISTS (SELECT FROM ad_groups g WHERE g.account_id = c.account_id
+                                       AND g.country_code = c.country_code AND g.campaign_id = c.campaign_id)
+       AND (c.created_at < (SELECT max(e.created_at) FROM entity_exports e
+                             WHERE e.account_id = c.account_id AND e.country_code = c.country_code
+                               AND e.kind = 'adGroups' AND e.status = 'loaded')) IS NOT FALSE
+       AND NOT EXISTS (SELECT FROM entity_problems p
+                        WHERE p.account_id = c.account_id AND p.country_code = c.country_code
+                          AND p.kind = 'adGroups' AND p.set_aside AND strpos(p.raw, c.campaign_id) > 0)""")
+
+
+def mark_reported_campaigns(connection: Connection, account: Account) -> None:
+    """Store which campaigns of an account Amazon reports, after all of its campaigns and ad groups were synced.
+
+    Campaigns of Sponsored Brands of the old kind have no ad groups. A report leaves them out without
+    an error.
+    """
+    connection.execute(_MARK_REPORTED, account.identity | {"ad_product": SPONSORED_BRANDS})
+
+
+LEFT_OUT_CAMPAIGNS = f"""
+    SELECT c.campaign_id, coalesce(c.name, c.campaign_id) AS name, {IS_DELIVERABLE} AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
+           c.start_date AS first_date,
+           least(c.end_date, CAST((CASE WHEN c.state <> 'ENABLED' THEN coalesce(c.updated_at, c.seen_at)
+                                        WHEN c.gone_since IS NOT NULL THEN c.missing_since END) AT TIME ZONE a.time_zone AS date)) AS last_date
+      FROM campaigns c
+     WHERE c.account_id = a.account_id AND c.country_code = a.country_code AND NOT c.is_reported"""
+"""The campaigns of account `a` that Amazon's reports leave out: a lateral subquery.
+
+From `first_date` to `last_date` a campaign may have run; null is an open end. One that is not enabled
+ran at most until its last change at Amazon, one that is gone until an export lacked it.
+"""
+
+
+def ran_on(day: str) -> str:
+    """Return the SQL of whether a campaign of `LEFT_OUT_CAMPAIGNS`, as `c`, may have run on a day."""
+    return f"({day} >= c.first_date) IS NOT FALSE AND ({day} <= c.last_date) IS NOT FALSE"
+
+
+_RUNNING = text(f"""
+    SELECT a.account_key, {ACCOUNT_LABEL} AS label, c.name, c.budget, c.budget_recurrence, c.currency_code
+      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id) CROSS JOIN LATERAL ({LEFT_OUT_CAMPAIGNS}) c
+     WHERE {IS_ACTIVE} AND c.is_deliverable
+       AND (CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date) <= c.last_date) IS NOT FALSE
+     ORDER BY a.account_key, c.name, c.campaign_id""")
+
+
+def list_left_out_campaigns(connection: Connection, now: datetime) -> list[RowMapping]:
+    """Return the enabled campaigns that Amazon's reports leave out, of active accounts, unless they are gone or have ended: account_key, label, name, budget, budget_recurrence, currency_code."""
+    return list(connection.execute(_RUNNING, {"now": now}).mappings())
+
+
+_LEFT_OUT_ON = text(f"""
+    SELECT c.name FROM advertiser_accounts a CROSS JOIN LATERAL ({LEFT_OUT_CAMPAIGNS}) c
+     WHERE a.account_id = :account_id AND a.country_code = :country_code AND {ran_on("CAST(:day AS date)")}
+     ORDER BY c.name, c.campaign_id""")
+
+
+def list_left_out_on(connection: Connection, account: Account, day: date) -> list[str]:
+    """Return the names of the campaigns that may have run on a day and that its reports leave out."""
+    return list(connection.execute(_LEFT_OUT_ON, account.identity | {"day": day}).scalars())

@@ -81,6 +81,9 @@ def print_explanation(explanation: Row) -> None:
     of = f"{explanation['report']}: " if len(explanation["reports"]) > 1 else ""
     head, lines = Text(f"{of}{verdict['state']}"), (verdict["sentence"], verdict["advice"])
     print_entry(verdict["severity"], head, lines, session and session["url"])
+    if explanation["left_out"]:
+        named = ", ".join(explanation["left_out"])
+        print_entry("warning", Text(f"left out by Amazon, having no ad groups: {named}"))
     for report, other in explanation["reports"].items():
         if report != explanation["report"]:
             print_entry(other["severity"], Text(f"{report}: {other['sentence']}"))

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Explained, Severity, explain
-from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, product_name
+from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, SPONSORED_BRANDS, product_name
 from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_pipelines.entities.left_out_queries import list_left_out_on
 from bidbeacon_pipelines.problems.explain_queries import (
     find_first_due,
     find_next_asked,
@@ -426,10 +427,18 @@ def explanation_json(
             "window": None if chosen.window is None else dict(chosen.window),
             "request": None if request is None else request.as_dict(),
         },
+        "left_out": _list_left_out(connection, asked),
         "timeline": [_timeline_json(row, labels) for row in rows],
     }
     plain: dict[str, Any] = msgspec.to_builtins(answer)
     return plain
+
+
+def _list_left_out(connection: Connection, asked: Question) -> list[str]:
+    """Return the names of the campaigns that Amazon leaves out of the day's reports."""
+    if SPONSORED_BRANDS not in asked.dataset.ad_products:
+        return []
+    return list_left_out_on(connection, asked.account, asked.day)
 
 
 def _verdict_json(one: Explanation) -> dict[str, Any]:

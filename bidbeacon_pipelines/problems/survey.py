@@ -8,8 +8,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.problems import (
-    history_findings,
     entity_findings,
+    history_findings,
     report_findings,
     row_findings,
     system_findings,

@@ -4,8 +4,9 @@ from itertools import chain
 
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of
 from bidbeacon_pipelines.datasets.derived import RATIOS
-from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, SPONSORED_PRODUCTS
+from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, SPONSORED_BRANDS, SPONSORED_PRODUCTS
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_CAMPAIGNS
+from bidbeacon_pipelines.entities.left_out_queries import LEFT_OUT_CAMPAIGNS, ran_on
 from bidbeacon_pipelines.views.view import (
     ACCOUNT_COLUMNS,
     AGE,
@@ -114,6 +115,21 @@ def _not_served(aggregate: str = "") -> str:
     return f"array_remove(ARRAY[{products}], NULL)"
 
 
+def _left_out(aggregate: str = "") -> ViewColumn:
+    """Return the column of what Amazon leaves out; `aggregate` as for `_not_served`."""
+    brands = f"'{SHORT_NAMES[SPONSORED_BRANDS]}'"
+    names = f"""SELECT c.name FROM ({LEFT_OUT_CAMPAIGNS}) c
+         WHERE {ran_on("t.window_date")} ORDER BY c.name, c.campaign_id"""
+    return ViewColumn(
+        "left_out",
+        f"""CASE WHEN {aggregate}({brands} = ANY(string_to_array(t.report, '+')))
+            THEN ARRAY({names}) ELSE '{{}}' END""",
+        "Names of Sponsored Brands campaigns that may have run on this day and that Amazon leaves out "
+        "of its reports, since they have no ad groups. The day counts as complete without them.",
+        "text[]",
+    )
+
+
 _STATE_WORDS = (
     f"{', '.join(WindowState)}. A day that is not fresh may still have data. "
     "It is late when due for longer than 12 hours."
@@ -160,6 +176,7 @@ REPORT_DAYS_VIEW = ReportView(
             "which does not mean zero.",
             "text[]",
         ),
+        _left_out(),
     ),
     source=_STATES,
 )
@@ -218,6 +235,7 @@ DAYS_VIEW = ReportView(
             "mean zero.",
             "text[]",
         ),
+        _left_out("bool_or"),
     ),
     source=f"{_STATES}\n GROUP BY a.account_id, a.country_code, t.dataset, t.window_date",
 )

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, RowMapping, text
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, list_accounts
 from bidbeacon_pipelines.accounts.rules import stop_word
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, products_of
+from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, SPONSORED_BRANDS, products_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
+from bidbeacon_pipelines.entities.left_out_queries import LEFT_OUT_CAMPAIGNS
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.states import WindowState, state_values
 from bidbeacon_sessions import SessionStore
@@ -53,7 +54,11 @@ _LETTERS = text(f"""
     SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.paused, a.amazon_status, o.needs_attention,
            (SELECT string_agg(coalesce(substr(:letters, d.worst, 1), '{NO_WINDOW}'), '' ORDER BY day)
               FROM generate_series(CAST(:start AS date), CAST(:end AS date), interval '1 day') AS day
-              LEFT JOIN days d ON d.account_key = a.account_key AND d.window_date = CAST(day AS date)) AS cells
+              LEFT JOIN days d ON d.account_key = a.account_key AND d.window_date = CAST(day AS date)) AS cells,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object('campaign', c.name, 'from', c.first_date, 'to', c.last_date)
+                                      ORDER BY c.first_date NULLS FIRST, c.name, c.campaign_id), '[]')
+              FROM ({LEFT_OUT_CAMPAIGNS}) c
+             WHERE :has_brands AND (c.first_date <= :end) IS NOT FALSE AND (c.last_date >= :start) IS NOT FALSE) AS left_out
       FROM advertiser_accounts a JOIN ads_accounts o USING (account_id) ORDER BY a.account_key""")
 
 # What is refused as too old is not served with all ad products of its report.
@@ -85,7 +90,7 @@ class WindowCoverage:
         self._clock = clock
 
     def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
-        """Return the state of each account's windows, one letter per day; `dataset` is the first one by default.
+        """Return the state of each account's windows, one letter per day, and the campaigns that its reports leave out; `dataset` is the first one by default.
 
         `not_served` names the ad products that are not served, by stretches of days.
 
@@ -97,6 +102,7 @@ class WindowCoverage:
         end = to or local_date(now, "Pacific/Kiritimati")
         start = end - timedelta(days=days - 1)
         values = {"dataset": asked.name, "start": start, "end": end}
+        values["has_brands"] = SPONSORED_BRANDS in asked.ad_products
         with self._store.snapshot() as connection:
             rows = _list_letters(connection, values | state_values(now, self._late_after))
             not_served = _list_not_served(connection, values)
@@ -171,6 +177,7 @@ def _row_json(
             {"from": days[0].isoformat(), "to": days[-1].isoformat(), "ad_products": products}
             for products, days in _runs(not_served)
         ],
+        "left_out": row["left_out"],
     }
 
 

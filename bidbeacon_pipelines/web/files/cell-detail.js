@@ -64,7 +64,7 @@ export class CellDetail {
     return this.acts.element;
   }
 
-  body({ verdict, facts, timeline, partition_url: address }) {
+  body({ verdict, facts, timeline, left_out: leftOut, partition_url: address }) {
     const newest = [...timeline].reverse();
     const next = Date.parse(verdict.next_at) > now() && `${dayKey(verdict.next_at)} ${clock(verdict.next_at)} ${zone()}`;
     return [
@@ -76,6 +76,7 @@ export class CellDetail {
         verdict.advice && el("p", {}, el("bdi", {}, withCommands(verdict.advice))),
         verdict.session && el("p", {}, el("a", { href: sessionPath(verdict.session.id) }, "The session that shows it")),
       ),
+      leftOut.length > 0 && el("p", { class: "left-out" }, "Left out by Amazon, having no ad groups: ", el("bdi", {}, leftOut.join(", "))),
       next && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at) }, next)),
       facts.account && this.buttons(this.asked, isResumable(facts.account), verdict.cause, address),
       el("h3", {}, newest.length > 0 ? "Sessions that refer to it, newest first" : "No session refers to it yet"),

@@ -1,7 +1,7 @@
 // Account times window as a picture: a canvas a row, one real element where the cursor is. 45,600 windows are drawn in some milliseconds.
 // Where the days need more room than there is, they scroll sideways below their axis, and the accounts stay.
 
-import { NONE, STATES, drawCell, sized } from "./coverage-states.js";
+import { NONE, STATES, drawCell, drawLeftOut, leftOutOn, sized } from "./coverage-states.js";
 import { dayAfter, daysBetween, monthOf, weekdayOf } from "./days.js";
 import { byId, el, reconcile } from "./dom.js";
 
@@ -108,6 +108,8 @@ export class CoverageMap {
     for (let place = 0; place < this.data.days; place += 1) {
       const x = this.x(place);
       drawCell(context, account.cells[place], x, this.x(place + 1) - x, ROW);
+      const isWindow = account.cells[place] !== NONE;
+      if (isWindow && leftOutOn(account, dayAfter(this.data.from, place)).length > 0) drawLeftOut(context, x, this.x(place + 1) - x);
     }
   }
 
@@ -161,12 +163,15 @@ export class CoverageMap {
     if (hadFocus && document.activeElement !== this.cursor) this.cursor.focus({ preventScroll: true });
   }
 
-  tell({ label, cells, not_served: runs }, place) {
+  tell(account, place) {
+    const { label, cells, not_served: runs } = account;
     const day = dayAfter(this.data.from, place);
     const state = cells[place] === NONE ? "no window" : STATES[cells[place]].name;
     const run = runs.find(({ from, to }) => from <= day && day <= to);
     const notServed = run ? `; not served: ${run.ad_products.join(", ")}` : "";
-    return `${state}: ${weekdayOf(day)} ${day}, ${label}${notServed}`;
+    const leftOut = cells[place] === NONE ? [] : leftOutOn(account, day);
+    const without = leftOut.length > 0 ? `; left out by Amazon: ${leftOut.join(", ")}` : "";
+    return `${state}: ${weekdayOf(day)} ${day}, ${label}${notServed}${without}`;
   }
 
   /** Show what is at a place, `{account, place}` with the account's key; nothing where there is none. */

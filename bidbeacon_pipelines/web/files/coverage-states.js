@@ -20,13 +20,15 @@ export const STATES = {
   e: { name: "expired", meaning: "never loaded while Amazon served it", bands: [[0.38, 0.62]] },
 };
 export const NONE = "-";
+const LEFT_OUT_PX = 3;
 let colours = /** @type {Record<string, string>} */ ({});
 
 /** Read the colours of the present theme, before windows are drawn. */
 export function readColours() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(name).trim();
-  colours = Object.fromEntries(Object.entries(STATES).map(([letter, { name }]) => [letter, read(`--state-${name.replaceAll(" ", "-").toLowerCase()}`)]));
+  const states = Object.entries(STATES).map(([letter, { name }]) => [letter, read(`--state-${name.replaceAll(" ", "-").toLowerCase()}`)]);
+  colours = { ...Object.fromEntries(states), leftOut: read("--amber"), paper: read("--paper") };
 }
 
 /** Draw one window into a canvas: `x`, `width` and `height` in CSS pixels. */
@@ -34,6 +36,19 @@ export function drawCell(context, letter, x, width, height) {
   const inner = width >= 8 ? width - 2 : width >= 4 ? width - 1 : width;
   context.fillStyle = colours[letter];
   for (const [from, to] of STATES[letter]?.bands ?? []) context.fillRect(x, height * from, inner, height * (to - from));
+}
+
+/** Draw above a window that Amazon leaves campaigns out of it. */
+export function drawLeftOut(context, x, width) {
+  context.fillStyle = colours.paper;
+  context.fillRect(x, 0, width, LEFT_OUT_PX + 1);
+  context.fillStyle = colours.leftOut;
+  context.fillRect(x, 0, width, LEFT_OUT_PX);
+}
+
+/** The names of the campaigns that Amazon leaves out of the reports of an account's day. */
+export function leftOutOn({ left_out: campaigns }, day) {
+  return campaigns.filter(({ from, to }) => (from ?? day) <= day && day <= (to ?? day)).map(({ campaign }) => campaign);
 }
 
 /** A small picture of a state, for the legend and the table. */

@@ -1,17 +1,17 @@
 // The same windows as a table: counts by state, and each account's windows that are not fresh, as links.
 
-import { STATES, stateMark } from "./coverage-states.js";
+import { NONE, STATES, leftOutOn, stateMark } from "./coverage-states.js";
 import { dayAfter } from "./days.js";
 import { el } from "./dom.js";
 import { accountTag, windowBadges } from "./parts.js";
-import { scrollingTable } from "./words.js";
+import { counted, scrollingTable } from "./words.js";
 
 /** `linkTo` gives the address of a window of an account. States that no window is in have no column. */
 export function coverageTable(data, accounts, linkTo) {
   const letters = Object.keys(STATES).filter((letter) => accounts.some(({ cells }) => cells.includes(letter)));
   const states = letters.map((letter) => el("th", { scope: "col" }, stateMark(letter), " ", STATES[letter].name));
   const rows = accounts.map((account) => accountRow(data, account, letters, linkTo));
-  return scrollingTable(`Windows by account, ${data.from} to ${data.to}`, "coverage-table", ["Account", ...states, "Not fresh"], rows);
+  return scrollingTable(`Windows by account, ${data.from} to ${data.to}`, "coverage-table", ["Account", ...states, "Not fresh, or left out"], rows);
 }
 
 function accountRow(data, account, letters, linkTo) {
@@ -21,8 +21,16 @@ function accountRow(data, account, letters, linkTo) {
     {},
     el("th", { scope: "row" }, accountTag(account.key, account.label)),
     counts.map((count, index) => el("td", { class: count > 0 ? `is-${letters[index]}` : "zero" }, count.toLocaleString("en"))),
-    el("td", { class: "which" }, letters.filter((letter) => !"fmpb".includes(letter)).map((letter) => windowsOf(data, account, letter, linkTo))),
+    el("td", { class: "which" }, letters.filter((letter) => !"fmpb".includes(letter)).map((letter) => windowsOf(data, account, letter, linkTo)), leftOut(data, account)),
   );
+}
+
+/** On how many days Amazon leaves which campaigns out. */
+function leftOut(data, account) {
+  const found = [...account.cells].map((letter, place) => (letter === NONE ? [] : leftOutOn(account, dayAfter(data.from, place))));
+  const days = found.filter((names) => names.length > 0).length;
+  if (days === 0) return null;
+  return el("p", {}, el("span", {}, `left out by Amazon on ${counted(days, "day")} `), el("bdi", {}, [...new Set(found.flat())].join(", ")));
 }
 
 function windowsOf(data, { key, cells }, letter, linkTo) {

@@ -3,7 +3,7 @@
 import { CellDetail } from "./cell-detail.js";
 import { bindBar } from "./bar.js";
 import { CoverageMap } from "./coverage-map.js";
-import { NONE, STATES, readColours, stateMark } from "./coverage-states.js";
+import { NONE, STATES, leftOutOn, readColours, stateMark } from "./coverage-states.js";
 import { coverageTable } from "./coverage-table.js";
 import { dayAfter, daysBetween } from "./days.js";
 import { byId, el, keepingFocus, linkOf, reconcile } from "./dom.js";
@@ -160,7 +160,15 @@ function drawLegend() {
     const link = el("a", { class: "chip", "data-key": name, href: addressWith({ state: isCurrent ? null : name }), "aria-current": isCurrent && "true", title: `${meaning}: ${isCurrent ? "show all accounts" : "only accounts that have one"}` }, stateMark(letter), ` ${name} `, el("b", {}, count.toLocaleString("en")));
     return count > 0 || isCurrent ? el("li", {}, link) : null;
   });
-  keepingFocus(byId("states"), () => byId("states").replaceChildren(...rows.filter(Boolean)));
+  keepingFocus(byId("states"), () => byId("states").replaceChildren(...[...rows, leftOutEntry()].filter(Boolean)));
+}
+
+/** The legend of days that Amazon leaves campaigns out of, where there are any. */
+function leftOutEntry() {
+  const isLeftOut = (account) => (letter, place) => letter !== NONE && leftOutOn(account, dayAfter(data.from, place)).length > 0;
+  const count = data.accounts.reduce((total, account) => total + [...account.cells].filter(isLeftOut(account)).length, 0);
+  const meaning = "Amazon reports no numbers of some campaigns, which have no ad groups";
+  return count > 0 ? el("li", { class: "left-out", title: meaning }, "campaigns left out ", el("b", {}, count.toLocaleString("en"))) : null;
 }
 
 function closeDetail() {

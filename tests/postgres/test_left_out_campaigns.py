@@ -1,0 +1,258 @@
+"""Campaigns of Sponsored Brands without ad groups: Amazon's reports leave them out, and finding, days, coverage and explain say so."""
+
+import re
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
+from bidbeacon_pipelines.problems.entity_findings import find_left_out
+from bidbeacon_pipelines.problems.explain import Question, explain_day, explanation_json
+from bidbeacon_pipelines.problems.findings import Finding
+from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.windows.coverage import WindowCoverage
+from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_sandbox.truth import day_truth
+from bidbeacon_sessions import SessionStore
+from tests.postgres.job_world import BenchWorld
+
+TODAY = date(2026, 1, 15)
+DAY = TODAY - timedelta(days=3)
+CAMPAIGNS = get_dataset("daily_campaigns")
+PAGE = (PROJECT_ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
+pytestmark = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
+
+
+def campaigns_at_amazon(world: BenchWorld, account: Account) -> list[dict[str, Any]]:
+    """Return the enabled Brands campaigns of an account, as exports have them."""
+    owner = world.sandbox.state.world.accounts.find(account.account_id)
+    assert owner is not None
+    country = owner.find_country(account.country_code)
+    assert country is not None
+    catalog = world.sandbox.state.world.catalog(owner, country, "SPONSORED_BRANDS")
+    return [one for one in catalog.entities["campaigns"] if one["state"] == "ENABLED"]
+
+
+def find(world: BenchWorld) -> list[Finding]:
+    """Return the findings on campaigns that reports leave out."""
+    with world.engine.begin() as connection:
+        return find_left_out(connection, world.context.settings, world.context.now())
+
+
+def sync(world: BenchWorld, *accounts: Account) -> None:
+    """Sync entities, all kinds anew."""
+    world.advance(hours=7)
+    for account in accounts or (world.account(),):
+        world.sync_entities(account)
+
+
+def names_left_out(world: BenchWorld, account: Account, day: date) -> dict[str, list[str]]:
+    """Return what `reports.days` says is left out of a day, by dataset."""
+    rows = world.query(
+        "SELECT dataset, left_out FROM reports.days WHERE account_key = :key AND window_date = :day",
+        key=account.account_key,
+        day=day,
+    )
+    assert len(rows) == len({row["dataset"] for row in rows})
+    return {row["dataset"]: row["left_out"] for row in rows}
+
+
+def test_finding_names_campaigns_with_their_budgets(world: BenchWorld) -> None:
+    """One finding for all accounts, each with its campaigns; an account that was never synced has none."""
+    us, ca = world.account(), world.account("CA")
+    world.break_with("old_brands", campaigns=2)
+    assert find(world) == []
+    sync(world, us)
+    [one] = find(world)
+    assert ("campaigns-not-reported", 2, (us.label,)) == (one.key, one.count, one.names)
+    old = sorted(campaigns_at_amazon(world, us)[:2], key=lambda campaign: str(campaign["name"]))
+    assert f"{us.label}: {', '.join(map(told, old))}" == one.effects[1].text
+    sync(world, us, ca)
+    [both] = find(world)
+    number = 2 + len(campaigns_at_amazon(world, ca)[:2])
+    assert (f"{number} campaigns of 2 accounts left out", number) == (
+        both.effects[0].text,
+        both.count,
+    )
+    world.pause(ca)
+    assert [one] == find(world)
+
+
+def told(campaign: dict[str, Any]) -> str:
+    """Return how the finding names a campaign."""
+    caps = campaign["budgetCaps"]
+    budget = caps["budgetValue"]["monetaryBudget"]
+    each = {"DAILY": "a day", "LIFETIME": "in all"}[caps["recurrenceTimePeriod"]]
+    return f"{campaign['name']} ({budget['amount']:,.2f} {budget['currencyCode']} {each})"
+
+
+def test_finding_ends_with_the_first_ad_group(world: BenchWorld) -> None:
+    """Nothing is left out of the days any more, either."""
+    world.break_with("old_brands")
+    sync(world)
+    assert find(world)
+    world.sandbox.state.rules.clear()
+    sync(world)
+    assert find(world) == []
+    assert world.query("SELECT FROM reports.campaigns WHERE NOT is_reported") == []
+
+
+def change_at_amazon(world: BenchWorld, campaign: dict[str, Any], **fields: Any) -> None:
+    """Have exports tell other values of a campaign."""
+    where = {"campaignId": [campaign["campaignId"]]}
+    world.break_with("rows", of="campaigns", add=fields, where=where)
+
+
+@pytest.mark.parametrize(
+    ("changes", "last_day"),
+    [
+        ({"state": "PAUSED", "lastUpdatedDateTime": "2026-01-12T12:00:00Z"}, DAY),
+        ({"state": "ARCHIVED", "lastUpdatedDateTime": "2026-01-12T12:00:00Z"}, DAY),
+        ({"endDate": "2026-01-12"}, DAY),
+    ],
+)
+def test_campaign_that_no_longer_runs_has_no_finding(
+    world: BenchWorld, changes: dict[str, Any], last_day: date
+) -> None:
+    """Its earlier days stay marked: their sums are still too small."""
+    account = world.account()
+    [campaign, *_] = campaigns_at_amazon(world, account)
+    world.break_with("old_brands")
+    change_at_amazon(world, campaign, **changes)
+    sync(world)
+    assert find(world) == []
+    make_windows(world, account, CAMPAIGNS)
+    assert [campaign["name"]] == names_left_out(world, account, last_day)["daily_campaigns"]
+    after = names_left_out(world, account, last_day + timedelta(days=1))
+    assert after["daily_campaigns"] == []
+
+
+def test_campaign_that_is_gone_has_no_finding(world: BenchWorld) -> None:
+    """Two exports in a row did not have it; until the first of them its days are marked."""
+    account = world.account()
+    [campaign, *_] = campaigns_at_amazon(world, account)
+    world.break_with("old_brands")
+    sync(world)
+    make_windows(world, account, CAMPAIGNS)
+    world.break_with("rows", of="campaigns", change="vanish", share=1)
+    sync(world)
+    assert find(world)
+    sync(world)
+    assert find(world) == []
+    world.execute("UPDATE campaigns SET missing_since = '2026-01-12T20:00Z'")
+    left_out = [names_left_out(world, account, DAY + timedelta(days=n)) for n in (0, 1)]
+    assert [[campaign["name"]], []] == [one["daily_campaigns"] for one in left_out]
+
+
+def test_campaign_is_not_judged_by_ad_groups_that_were_not_read(world: BenchWorld) -> None:
+    """One of which an ad group could not be read may have one; one that is younger than the export of ad groups as well."""
+    [first, second, *_] = campaigns_at_amazon(world, world.account())
+    world.break_with("old_brands")
+    change_at_amazon(world, first, creationDateTime="2026-01-20T00:00:00Z")
+    of_second = {"campaignId": [second["campaignId"]]}
+    world.break_with("rows", of="adGroups", write={"adGroupId": "null"}, where=of_second)
+    world.break_with("rows", of="ads", change="vanish", share=1)
+    sync(world)
+    assert find(world) == []
+    world.advance(days=7)
+    sync(world)
+    assert 1 == find(world)[0].count
+
+
+def make_windows(world: BenchWorld, account: Account, *datasets: Any) -> None:
+    """Make the windows of datasets."""
+    for dataset in datasets:
+        with world.session() as session:
+            keep_windows(world.context, session, account, dataset)
+
+
+def test_days_from_its_start_name_it(world: BenchWorld) -> None:
+    """In datasets with Sponsored Brands; the day is complete without it, and what is missing of the day is the campaign's truth."""
+    account = world.account()
+    [campaign, *_] = campaigns_at_amazon(world, account)
+    world.break_with("old_brands")
+    change_at_amazon(world, campaign, startDate=str(DAY))
+    sync(world)
+    make_windows(world, account, *DATASETS.values())
+    expected = {
+        name: [campaign["name"]] if "SPONSORED_BRANDS" in one.ad_products else []
+        for name, one in DATASETS.items()
+    }
+    assert expected == names_left_out(world, account, DAY)
+    assert all(
+        names == [] for names in names_left_out(world, account, DAY - timedelta(days=1)).values()
+    )
+
+    query = re.search(r"```sql\n(select [^`]+unnest\(left_out\)[^`]+)```", PAGE)
+    assert query is not None
+    [answer] = world.query(query[1].replace("current_date", f"DATE '{TODAY}'"))
+    named = {"account_key": account.account_key, "campaign": campaign["name"]}
+    assert named | {"first_day": DAY, "last_day": TODAY} == answer
+
+    world.load(account, DAY, dataset=CAMPAIGNS)
+    [day] = world.query(
+        "SELECT left_out, is_complete, as_of FROM reports.days WHERE dataset = 'daily_campaigns' AND account_key = :key AND window_date = :day",
+        key=account.account_key,
+        day=DAY,
+    )
+    assert (True, [campaign["name"]]) == (day["is_complete"], day["left_out"])
+    [row] = world.query(
+        "SELECT sum(spend) AS spend FROM reports.daily_campaigns WHERE account_key = :key AND window_date = :day AND ad_product = 'SPONSORED_BRANDS'",
+        key=account.account_key,
+        day=DAY,
+    )
+    true = true_spend(world, account, DAY, day["as_of"])
+    assert (row["spend"] or 0) == sum(true.values()) - true[campaign["campaignId"]]
+    assert true[campaign["campaignId"]] > 0
+
+
+def true_spend(world: BenchWorld, account: Account, day: date, at: Any) -> dict[str, Decimal]:
+    """Return what each Brands campaign spent on a day, as Amazon knows it."""
+    owner = world.sandbox.state.world.accounts.find(account.account_id)
+    assert owner is not None
+    country = owner.find_country(account.country_code)
+    assert country is not None
+    catalog = world.sandbox.state.world.catalog(owner, country, "SPONSORED_BRANDS")
+    rows = day_truth(catalog, day, at, grain="campaign")
+    spent: dict[str, Decimal] = {}
+    for row in rows:
+        spent[row["campaignId"]] = spent.get(row["campaignId"], Decimal(0)) + Decimal(
+            row["totalCost"]
+        )
+    return spent
+
+
+def test_coverage_and_explain_name_it(world: BenchWorld) -> None:
+    """Coverage has the campaign with its days; explain has it on these days only."""
+    account = world.account()
+    [campaign, *_] = campaigns_at_amazon(world, account)
+    world.break_with("old_brands")
+    change_at_amazon(world, campaign, startDate=str(DAY))
+    sync(world)
+    expected = [{"campaign": campaign["name"], "from": str(DAY), "to": None}]
+    assert expected == coverage_of(world, account, "daily_campaigns", TODAY)
+    assert [] == coverage_of(world, account, "daily_campaigns", DAY - timedelta(days=1))
+    assert [] == coverage_of(world, account, "hourly_campaigns", TODAY)
+    assert [campaign["name"]] == explained(world, account, "daily_campaigns", DAY)
+    assert [] == explained(world, account, "daily_campaigns", DAY - timedelta(days=1))
+    assert [] == explained(world, account, "hourly_campaigns", DAY)
+
+
+def coverage_of(world: BenchWorld, account: Account, dataset: str, to: date) -> Sequence[Any]:
+    """Return what coverage says is left out of an account's days."""
+    coverage = WindowCoverage(SessionStore(world.engine), clock=world.context.now)
+    accounts = coverage.read_coverage(dataset, 5, to)["accounts"]
+    [found] = [one["left_out"] for one in accounts if one["key"] == account.account_key]
+    return list(found)
+
+
+def explained(world: BenchWorld, account: Account, dataset: str, day: date) -> Sequence[Any]:
+    """Return what explain says is left out of a day."""
+    asked = Question(account, get_dataset(dataset), day, world.context.now())
+    with world.engine.begin() as connection:
+        explanations = explain_day(connection, world.context.settings, asked)
+        return list(explanation_json(connection, asked, explanations)["left_out"])

@@ -14,14 +14,14 @@ from bidbeacon_pipelines.entities.queries import IS_DELIVERABLE
 _MARK_REPORTED = text("""
     UPDATE campaigns c SET is_reported = NOT c.is_reported
      WHERE c.account_id = :account_id AND c.country_code = :country_code AND c.ad_product = :ad_product
-       AND c.is_reported <> EXISTS (SELECT FROM ad_groups g WHERE g.account_id = c.account_id
-                                       AND g.country_code = c.country_code AND g.campaign_id = c.campaign_id)
-       AND (c.created_at < (SELECT max(e.created_at) FROM entity_exports e
-                             WHERE e.account_id = c.account_id AND e.country_code = c.country_code
-                               AND e.kind = 'adGroups' AND e.status = 'loaded')) IS NOT FALSE
-       AND NOT EXISTS (SELECT FROM entity_problems p
-                        WHERE p.account_id = c.account_id AND p.country_code = c.country_code
-                          AND p.kind = 'adGroups' AND p.set_aside AND strpos(p.raw, c.campaign_id) > 0)""")
+       AND c.is_reported <> (c.campaign_id IN (SELECT campaign_id FROM ad_groups
+                                                WHERE account_id = :account_id AND country_code = :country_code))
+       AND (c.created_at < (SELECT max(created_at) FROM entity_exports
+                             WHERE account_id = :account_id AND country_code = :country_code
+                               AND kind = 'adGroups' AND status = 'loaded')) IS NOT FALSE
+       AND NOT EXISTS (SELECT FROM entity_problems
+                        WHERE account_id = :account_id AND country_code = :country_code
+                          AND kind = 'adGroups' AND set_aside AND strpos(raw, c.campaign_id) > 0)""")
 
 
 def mark_reported_campaigns(connection: Connection, account: Account) -> None:

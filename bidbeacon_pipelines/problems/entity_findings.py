@@ -13,7 +13,6 @@ from bidbeacon_pipelines.settings import Settings
 
 _MOST_ACCOUNTS: Final = 10
 """So many accounts have their campaigns named; the others are counted."""
-_EACH: Final = {"DAILY": " a day", "LIFETIME": " in all"}
 
 
 def find_left_out(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
@@ -47,6 +46,6 @@ def _named(campaigns: Sequence[RowMapping]) -> str:
 def _budget(campaign: RowMapping) -> str:
     if campaign["budget"] is None:
         return ""
-    currency = f" {campaign['currency_code']}" if campaign["currency_code"] else ""
-    each = _EACH.get(campaign["budget_recurrence"], "")
-    return f" ({campaign['budget']:,.2f}{currency}{each})"
+    recurrence = (campaign["budget_recurrence"] or "").lower()
+    amount = f"{campaign['budget']:,.2f} {campaign['currency_code'] or ''}".rstrip()
+    return f" ({f'{recurrence} budget'.lstrip()} {amount})"

@@ -214,6 +214,38 @@ def test_ad_products_that_are_not_served_are_named(
     expect(days.get_by_role("link", name="2026-07-24")).to_have_count(1)
 
 
+def test_campaigns_that_amazon_leaves_out_are_named(
+    page: Page, base_url: str, windows: SessionStore
+) -> None:
+    """By legend, map, panel and table, on the days from the campaign's start on; the states stay."""
+    with windows.begin() as connection:
+        connection.execute(
+            text("""
+            INSERT INTO campaigns (account_id, country_code, campaign_id, name, state, ad_product, start_date, is_reported, seen_at)
+            SELECT account_id, country_code, '1', '<i>Video</i>', 'ENABLED', 'SPONSORED_BRANDS', :start, false, now()
+              FROM advertiser_accounts WHERE account_key = 'US.two'"""),
+            {"start": TO - timedelta(days=2)},
+        )
+    page.goto(address(base_url))
+    expect(page.locator("#states .left-out")).to_have_text("campaigns left out 3")
+    expect(page.locator("#states")).to_contain_text("fresh 59")
+    page.locator(".cursor").focus()
+    page.keyboard.press("ArrowDown")
+    label = f"fresh: Saturday {TO}, Acme · US; left out by Amazon: <i>Video</i>"
+    expect(page.locator(".cursor")).to_have_attribute("aria-label", label)
+    page.keyboard.press("Enter")
+    expect(page.locator("#detail .left-out")).to_have_text(
+        "Left out by Amazon, having no ad groups: <i>Video</i>"
+    )
+    page.get_by_role("link", name="Table").click()
+    expect(page.locator(".coverage-table .which").last).to_contain_text(
+        "left out by Amazon on 3 days <i>Video</i>"
+    )
+    page.goto(address(base_url, account="US.two", window=str(TO - timedelta(days=3))))
+    expect(page.locator(".verdict")).to_contain_text("It has 7 rows")
+    expect(page.locator("#detail .left-out")).to_have_count(0)
+
+
 def test_the_map_is_live(page: Page, base_url: str, windows: SessionStore) -> None:
     """An action on the dataset renews it, again and again; while it is paused it only counts."""
     page.goto(address(base_url))

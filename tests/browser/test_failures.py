@@ -123,6 +123,12 @@ def accounts(case: str) -> Play:
     return play
 
 
+def find_old_brands(world: LoneFaultWorld) -> None:
+    """Sync the entities of an account for the first time, of which a campaign has no ad groups."""
+    world.forget_entities()
+    entities("old_brands")(world)
+
+
 def keep_pending(hours: float) -> Play:
     """Return what happens while Amazon works on a report for so many hours."""
 
@@ -359,7 +365,7 @@ FAILURES: Mapping[str, Failure] = {
     "a report has no rows of a final day": Failure(lose_rows_of_final_day, load),
     "two reports have no rows of a day that had some": Failure(lose_rows_of_young_day, acknowledge),
     "Amazon answers old days without rows": Failure(report(OLD), load_old),
-    "campaigns have no ad groups": Failure(entities("old_brands"), sync),
+    "campaigns have no ad groups": Failure(find_old_brands, sync),
     "a report takes longer than usual": Failure(keep_pending(hours=1), go_on, goes_on=True),
     "Amazon works on a report for hours": Failure(keep_pending(hours=8), go_on, goes_on=True),
     "a day is not asked for": Failure(leave_due, go_on),

@@ -86,8 +86,9 @@ def told(campaign: dict[str, Any]) -> str:
     """Return how the finding names a campaign."""
     caps = campaign["budgetCaps"]
     budget = caps["budgetValue"]["monetaryBudget"]
-    each = {"DAILY": "a day", "LIFETIME": "in all"}[caps["recurrenceTimePeriod"]]
-    return f"{campaign['name']} ({budget['amount']:,.2f} {budget['currencyCode']} {each})"
+    recurrence = caps["recurrenceTimePeriod"].lower()
+    amount = f"{budget['amount']:,.2f} {budget['currencyCode']}"
+    return f"{campaign['name']} ({recurrence} budget {amount})"
 
 
 def test_finding_ends_with_the_first_ad_group(world: BenchWorld) -> None:

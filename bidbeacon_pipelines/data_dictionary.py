@@ -54,6 +54,8 @@ Analysts read the views of schema `reports`. SP is Sponsored Products, SB Sponso
 - **Not served.** Amazon serves an ad product only so far back. `not_served` of `reports.days` names
   the ad products that it does not serve for a day: they have no rows and are in no sum. The day is
   complete without them.
+- **Some campaigns are in no report.** Amazon leaves out Sponsored Brands campaigns without ad groups: `is_reported` of `reports.campaigns` is false for them, and
+  `left_out` of `reports.days` names them ([analysis.md](analysis.md#what-amazons-reports-leave-out)).
 - **Hours and days need not agree.** Hourly reports come from another pipeline at Amazon than daily ones. Use daily datasets for totals, hourly ones for the course of a day.
 - **Search terms are a part.** Amazon reports only terms with a click, so their sums lie below those of their targets.
 - **Ratios are not additive.** The views' ratios are those of one row. Over several rows divide the sums: `sum(spend) / nullif(sum(sales), 0)`. Shares and ranks are never

@@ -257,12 +257,12 @@ def find_first_deliverable_day(
 ) -> date | None:
     """Return the day from which an account has had campaigns of these ad products; None for none.
 
-    Those count that are deliverable now.
+    Those count that are deliverable now, and that Amazon's reports do not leave out.
     """
     found: date | None = connection.execute(
         text(f"""SELECT min(coalesce(c.start_date, DATE '0001-01-01')) FROM campaigns c
                   WHERE c.account_id = :account_id AND c.country_code = :country_code
-                    AND {IS_DELIVERABLE}
+                    AND {IS_DELIVERABLE} AND c.is_reported
                     AND coalesce(c.ad_product, 'SPONSORED_PRODUCTS') = ANY(:ad_products)"""),
         account.identity | {"ad_products": list(ad_products)},
     ).scalar()

@@ -22,7 +22,7 @@ from tests.postgres.job_world import BenchWorld
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
-CAMPAIGNS = get_dataset("daily_campaigns")
+CAMPAIGNS, PRODUCTS = get_dataset("daily_campaigns"), get_dataset("daily_products")
 PAGE = (PROJECT_ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
 
@@ -257,3 +257,13 @@ def explained(world: BenchWorld, account: Account, dataset: str, day: date) -> S
     with world.engine.begin() as connection:
         explanations = explain_day(connection, world.context.settings, asked)
         return list(explanation_json(connection, asked, explanations)["left_out"])
+
+
+def test_empty_report_is_no_surprise_where_all_campaigns_are_left_out(world: BenchWorld) -> None:
+    """It is loaded at once; that of the other ad products has to be confirmed."""
+    world.break_with("old_brands", campaigns=1_000)
+    sync(world)
+    world.break_with("rows", "create_report", change="vanish", share=1)
+    world.load(world.account(), DAY, dataset=PRODUCTS)
+    windows = world.windows(world.account(), DAY, dataset=PRODUCTS)
+    assert {"SB": "loaded", "SP+SD": "unconfirmed"} == {one.report: one.status for one in windows}

@@ -173,7 +173,7 @@ RETURNS TABLE (account_id text, country_code text, account_key text, dataset tex
                state text, cause jsonb, since timestamptz, next_at timestamptz, as_of timestamptz, is_final boolean,
                status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz, wanted_by text,
                last_loaded_at timestamptz, last_requested_at timestamptz, expires_at timestamptz, row_count bigint,
-               due_since timestamptz, not_served_since timestamptz, not_served text[])
+               due_since timestamptz, data_as_of timestamptz, not_served_since timestamptz, not_served text[])
 LANGUAGE sql STABLE AS $$
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,
@@ -206,7 +206,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
        AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
        w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since,
-       w.not_served_since, w.not_served
+       w.data_as_of, w.not_served_since, w.not_served
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id
@@ -1006,6 +1006,7 @@ SELECT a.account_key,
        t.currency_code,
        t.bid_strategy,
        t.placement_bid_adjustments,
+       t.is_reported,
        t.state,
        t.ad_product,
        t.delivery_status,
@@ -1037,6 +1038,7 @@ SELECT a.account_key,
     """COMMENT ON COLUMN reports.campaigns.currency_code IS 'Currency of the amounts'""",
     """COMMENT ON COLUMN reports.campaigns.bid_strategy IS 'How Amazon adjusts bids, in its own words'""",
     """COMMENT ON COLUMN reports.campaigns.placement_bid_adjustments IS 'A list of placements, each with a percentage'""",
+    """COMMENT ON COLUMN reports.campaigns.is_reported IS 'Whether Amazon reports its numbers: false for one of Sponsored Brands without ad groups'""",
     """COMMENT ON COLUMN reports.campaigns.state IS 'ENABLED, PAUSED, ARCHIVED, or another word of Amazon''s'""",
     """COMMENT ON COLUMN reports.campaigns.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY'""",
     """COMMENT ON COLUMN reports.campaigns.delivery_status IS 'DELIVERING, NOT_DELIVERING or UNAVAILABLE'""",
@@ -1376,7 +1378,16 @@ SELECT a.account_key,
                  AND 'SB' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_BRANDS' END,
          CASE WHEN bool_or('SPONSORED_DISPLAY' = ANY(t.not_served)
               OR t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL
-                 AND 'SD' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_DISPLAY' END], NULL) AS not_served
+                 AND 'SD' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_DISPLAY' END], NULL) AS not_served,
+       CASE WHEN bool_or('SB' = ANY(string_to_array(t.report, '+')))
+            THEN ARRAY(SELECT c.name FROM (
+    SELECT c.campaign_id, coalesce(c.name, c.campaign_id) AS name, c.state = 'ENABLED' AND c.gone_since IS NULL AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
+           c.start_date AS first_date,
+           least(c.end_date, CAST((CASE WHEN c.state <> 'ENABLED' THEN coalesce(c.updated_at, c.seen_at)
+                                        WHEN c.gone_since IS NOT NULL THEN c.missing_since END) AT TIME ZONE a.time_zone AS date)) AS last_date
+      FROM campaigns c
+     WHERE c.account_id = a.account_id AND c.country_code = a.country_code AND NOT c.is_reported) c
+         WHERE (t.window_date >= c.first_date) IS NOT FALSE AND (t.window_date <= c.last_date) IS NOT FALSE ORDER BY c.name, c.campaign_id) ELSE '{}' END AS left_out
   FROM (
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,
@@ -1409,7 +1420,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now()),
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
        w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since,
-       w.not_served_since, w.not_served
+       w.data_as_of, w.not_served_since, w.not_served
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id
@@ -1451,6 +1462,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
     """COMMENT ON COLUMN reports.days.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small.'""",
     """COMMENT ON COLUMN reports.days.next_at IS 'When the next step of a report is due, if any.'""",
     """COMMENT ON COLUMN reports.days.not_served IS 'Ad products that Amazon does not serve for this day. They have no rows, which does not mean zero.'""",
+    """COMMENT ON COLUMN reports.days.left_out IS 'Names of Sponsored Brands campaigns that may have run on this day and that Amazon leaves out of its reports, since they have no ad groups. The day counts as complete without them.'""",
     """CREATE VIEW reports.report_days AS
 SELECT a.account_key,
        a.name AS account_name,
@@ -1472,7 +1484,16 @@ SELECT a.account_key,
                  AND 'SB' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_BRANDS' END,
          CASE WHEN ('SPONSORED_DISPLAY' = ANY(t.not_served)
               OR t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL
-                 AND 'SD' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_DISPLAY' END], NULL) AS not_served
+                 AND 'SD' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_DISPLAY' END], NULL) AS not_served,
+       CASE WHEN ('SB' = ANY(string_to_array(t.report, '+')))
+            THEN ARRAY(SELECT c.name FROM (
+    SELECT c.campaign_id, coalesce(c.name, c.campaign_id) AS name, c.state = 'ENABLED' AND c.gone_since IS NULL AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
+           c.start_date AS first_date,
+           least(c.end_date, CAST((CASE WHEN c.state <> 'ENABLED' THEN coalesce(c.updated_at, c.seen_at)
+                                        WHEN c.gone_since IS NOT NULL THEN c.missing_since END) AT TIME ZONE a.time_zone AS date)) AS last_date
+      FROM campaigns c
+     WHERE c.account_id = a.account_id AND c.country_code = a.country_code AND NOT c.is_reported) c
+         WHERE (t.window_date >= c.first_date) IS NOT FALSE AND (t.window_date <= c.last_date) IS NOT FALSE ORDER BY c.name, c.campaign_id) ELSE '{}' END AS left_out
   FROM (
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,
@@ -1505,7 +1526,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now()),
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
        w.last_loaded_at, w.last_requested_at, w.expires_at, w.row_count, d.due_since,
-       w.not_served_since, w.not_served
+       w.data_as_of, w.not_served_since, w.not_served
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id
@@ -1546,6 +1567,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
     """COMMENT ON COLUMN reports.report_days.is_final IS 'Whether the report was loaded for the last time; until then it is provisional.'""",
     """COMMENT ON COLUMN reports.report_days.next_at IS 'When the next step is due, if any.'""",
     """COMMENT ON COLUMN reports.report_days.not_served IS 'Ad products of the report that Amazon does not serve for this day. They have no rows, which does not mean zero.'""",
+    """COMMENT ON COLUMN reports.report_days.left_out IS 'Names of Sponsored Brands campaigns that may have run on this day and that Amazon leaves out of its reports, since they have no ad groups. The day counts as complete without them.'""",
 )
 
 
@@ -3836,6 +3858,13 @@ def _create_pipeline_tables() -> None:
             comment="A list of placements, each with a percentage",
         ),
         sa.Column(
+            "is_reported",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="Whether Amazon reports its numbers: false for one of Sponsored Brands without ad groups",
+        ),
+        sa.Column(
             "state",
             sa.Text(),
             nullable=False,
@@ -3905,6 +3934,24 @@ def _create_pipeline_tables() -> None:
             "account_id", "country_code", "campaign_id", name=op.f("pk_campaigns")
         ),
         comment="A campaign of an account, as Amazon sent it last",
+    )
+    op.create_index(
+        "ix_campaigns_not_reported",
+        "campaigns",
+        ["account_id", "country_code"],
+        unique=False,
+        postgresql_where=sa.text("NOT is_reported"),
+    )
+    op.create_index(
+        "ix_campaigns_started",
+        "campaigns",
+        [
+            "account_id",
+            "country_code",
+            sa.literal_column("coalesce(ad_product, 'SPONSORED_PRODUCTS')"),
+            sa.literal_column("coalesce(start_date, '-infinity')"),
+        ],
+        unique=False,
     )
     op.create_table(
         "dataset_windows",
@@ -4301,8 +4348,9 @@ def _create_pipeline_tables() -> None:
     op.create_index(
         "ix_report_windows_not_served",
         "report_windows",
-        ["account_id", "country_code", "dataset"],
+        ["account_id", "country_code", "dataset", "not_served", "window_date"],
         unique=False,
+        postgresql_include=["expires_at", "not_served_since", "last_loaded_at"],
         postgresql_where=sa.text("not_served <> '{}'"),
     )
     op.create_index(

@@ -438,9 +438,11 @@ _TABLE = (
     ),
     Kind(
         "campaigns-not-reported",
-        "Amazon's reports leave out enabled Sponsored Brands campaigns of the old kind, which have no ad groups.",
-        "Their spend and sales are missing in all datasets; `left_out` of `reports.days` names them. Convert "
-        "them at Amazon to campaigns with ad groups, and read their numbers in Amazon's console until then.",
+        "Amazon's reports leave out enabled Sponsored Brands campaigns of the old kind, which have "
+        "no ad groups.",
+        "Their spend and sales are missing in all datasets; `left_out` of `reports.days` names them. "
+        "Convert them at Amazon to campaigns with ad groups, and read their numbers in Amazon's "
+        "console until then.",
         Severity.WARNING,
     ),
     Kind(

@@ -133,7 +133,7 @@ class Exports(Jobs[Export]):
 
 
 def _entities(catalog: Catalog, job: Export) -> Iterator[Entity]:
-    """Yield the entities of a kind; those of campaigns without ad groups belong to the campaign itself."""
+    """Yield the entities of a kind; those of an old campaign belong to the campaign itself."""
     without = old_brands(catalog, job.rules_of(OldBrands))
     for entity in catalog.entities[job.kind]:
         if job.kind == "campaigns" or entity["campaignId"] not in without:

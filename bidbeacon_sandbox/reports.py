@@ -194,7 +194,7 @@ def _products_with_rows(report: Report) -> tuple[AdProduct, ...]:
 
 
 def _passing_campaigns(catalog: Catalog, report: Report) -> frozenset[str] | None:
-    """Return the ids of the campaigns that pass a report's filter and are in reports; None where all of them are."""
+    """Return the ids of the campaigns that are in a report; None where all of them are."""
     left_out = old_brands(catalog, report.rules_of(OldBrands))
     ignores_filter = _find_change(report, "all_products") is not None
     conditions = [] if ignores_filter else read_conditions(report.request.filter)

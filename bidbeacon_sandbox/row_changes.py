@@ -50,7 +50,7 @@ def with_more_rows(catalog: Catalog, share: float) -> Catalog:
 
 
 def old_brands(catalog: Catalog, rules: Sequence[OldBrands]) -> frozenset[str]:
-    """Return the ids of the campaigns that are of the old kind; none of another ad product than Sponsored Brands."""
+    """Return the ids of the Sponsored Brands campaigns that are of the old kind."""
     country = catalog.market.country
     most = max((rule.campaigns for rule in rules if rule.country in {None, country}), default=0)
     if catalog.product != "SPONSORED_BRANDS":

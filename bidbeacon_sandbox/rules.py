@@ -274,7 +274,7 @@ class ExportEnds(Limits):
 
 
 class OldBrands(Limits):
-    """The first enabled campaigns of Sponsored Brands in each country are of the old kind: without ad groups, and in no report."""
+    """The first enabled campaigns of Brands in each country have no ad groups, and no report."""
 
     rule: Literal["old_brands"]
     calls = _CREATES

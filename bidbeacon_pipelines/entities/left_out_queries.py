@@ -1,4 +1,7 @@
-"""SQL on the campaigns that Amazon's reports leave out without an error: those of Sponsored Brands without ad groups."""
+"""SQL on the campaigns that Amazon's reports leave out without an error.
+
+They are those of Sponsored Brands without ad groups.
+"""
 
 from datetime import date, datetime
 
@@ -13,9 +16,11 @@ from bidbeacon_pipelines.entities.queries import IS_DELIVERABLE
 # of which an ad group could not be read.
 _MARK_REPORTED = text("""
     UPDATE campaigns c SET is_reported = NOT c.is_reported
-     WHERE c.account_id = :account_id AND c.country_code = :country_code AND c.ad_product = :ad_product
-       AND c.is_reported <> (c.campaign_id IN (SELECT campaign_id FROM ad_groups
-                                                WHERE account_id = :account_id AND country_code = :country_code))
+     WHERE c.account_id = :account_id AND c.country_code = :country_code
+       AND c.ad_product = :ad_product
+       AND c.is_reported <> (c.campaign_id IN (
+               SELECT campaign_id FROM ad_groups
+                WHERE account_id = :account_id AND country_code = :country_code))
        AND (c.created_at < (SELECT max(created_at) FROM entity_exports
                              WHERE account_id = :account_id AND country_code = :country_code
                                AND kind = 'adGroups' AND status = 'loaded')) IS NOT FALSE
@@ -25,7 +30,7 @@ _MARK_REPORTED = text("""
 
 
 def mark_reported_campaigns(connection: Connection, account: Account) -> None:
-    """Store which campaigns of an account Amazon reports, after all of its campaigns and ad groups were synced.
+    """Store which campaigns of an account Amazon reports, after a sync of all kinds.
 
     Campaigns of Sponsored Brands of the old kind have no ad groups. A report leaves them out without
     an error.
@@ -34,10 +39,13 @@ def mark_reported_campaigns(connection: Connection, account: Account) -> None:
 
 
 LEFT_OUT_CAMPAIGNS = f"""
-    SELECT c.campaign_id, coalesce(c.name, c.campaign_id) AS name, {IS_DELIVERABLE} AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
+    SELECT c.campaign_id, coalesce(c.name, c.campaign_id) AS name,
+           {IS_DELIVERABLE} AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
            c.start_date AS first_date,
-           least(c.end_date, CAST((CASE WHEN c.state <> 'ENABLED' THEN coalesce(c.updated_at, c.seen_at)
-                                        WHEN c.gone_since IS NOT NULL THEN c.missing_since END) AT TIME ZONE a.time_zone AS date)) AS last_date
+           least(c.end_date,
+                 CAST((CASE WHEN c.state <> 'ENABLED' THEN coalesce(c.updated_at, c.seen_at)
+                            WHEN c.gone_since IS NOT NULL THEN c.missing_since END)
+                      AT TIME ZONE a.time_zone AS date)) AS last_date
       FROM campaigns c
      WHERE c.account_id = a.account_id AND c.country_code = a.country_code AND NOT c.is_reported"""
 """The campaigns of account `a` that Amazon's reports leave out: a lateral subquery.
@@ -48,29 +56,36 @@ ran at most until its last change at Amazon, one that is gone until an export la
 
 
 def ran_on(day: str) -> str:
-    """Return the SQL of whether a campaign of `LEFT_OUT_CAMPAIGNS`, as `c`, may have run on a day."""
+    """Return the SQL of whether `c`, of `LEFT_OUT_CAMPAIGNS`, may have run on a day."""
     return f"({day} >= c.first_date) IS NOT FALSE AND ({day} <= c.last_date) IS NOT FALSE"
 
 
 _RUNNING = text(f"""
-    SELECT a.account_key, {ACCOUNT_LABEL} AS label, c.name, c.budget, c.budget_recurrence, c.currency_code
-      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id) CROSS JOIN LATERAL ({LEFT_OUT_CAMPAIGNS}) c
+    SELECT a.account_key, {ACCOUNT_LABEL} AS label,
+           c.name, c.budget, c.budget_recurrence, c.currency_code
+      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
+     CROSS JOIN LATERAL ({LEFT_OUT_CAMPAIGNS}) c
      WHERE {IS_ACTIVE} AND c.is_deliverable
-       AND (CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date) <= c.last_date) IS NOT FALSE
+       AND (CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)
+            <= c.last_date) IS NOT FALSE
      ORDER BY a.account_key, c.name, c.campaign_id""")
 
 
 def list_left_out_campaigns(connection: Connection, now: datetime) -> list[RowMapping]:
-    """Return the enabled campaigns that Amazon's reports leave out, of active accounts, unless they are gone or have ended: account_key, label, name, budget, budget_recurrence, currency_code."""
+    """Return the deliverable campaigns of active accounts that reports leave out.
+
+    Columns: account_key, label, name, budget, budget_recurrence, currency_code.
+    """
     return list(connection.execute(_RUNNING, {"now": now}).mappings())
 
 
 _LEFT_OUT_ON = text(f"""
     SELECT c.name FROM advertiser_accounts a CROSS JOIN LATERAL ({LEFT_OUT_CAMPAIGNS}) c
-     WHERE a.account_id = :account_id AND a.country_code = :country_code AND {ran_on("CAST(:day AS date)")}
+     WHERE a.account_id = :account_id AND a.country_code = :country_code
+       AND {ran_on("CAST(:day AS date)")}
      ORDER BY c.name, c.campaign_id""")
 
 
 def list_left_out_on(connection: Connection, account: Account, day: date) -> list[str]:
-    """Return the names of the campaigns that may have run on a day and that its reports leave out."""
+    """Return the names of campaigns that may have run on a day, and that its reports leave out."""
     return list(connection.execute(_LEFT_OUT_ON, account.identity | {"day": day}).scalars())

@@ -16,7 +16,7 @@ _MOST_ACCOUNTS: Final = 10
 
 
 def find_left_out(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return that reports leave out enabled campaigns, which are named with their budgets, by account."""
+    """Return that reports leave out campaigns: by account, with their budgets."""
     rows = list_left_out_campaigns(connection, now)
     if not rows:
         return []

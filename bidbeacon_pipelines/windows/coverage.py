@@ -55,10 +55,12 @@ _LETTERS = text(f"""
            (SELECT string_agg(coalesce(substr(:letters, d.worst, 1), '{NO_WINDOW}'), '' ORDER BY day)
               FROM generate_series(CAST(:start AS date), CAST(:end AS date), interval '1 day') AS day
               LEFT JOIN days d ON d.account_key = a.account_key AND d.window_date = CAST(day AS date)) AS cells,
-           (SELECT coalesce(jsonb_agg(jsonb_build_object('campaign', c.name, 'from', c.first_date, 'to', c.last_date)
-                                      ORDER BY c.first_date NULLS FIRST, c.name, c.campaign_id), '[]')
+           (SELECT coalesce(jsonb_agg(
+                       jsonb_build_object('campaign', c.name, 'from', c.first_date, 'to', c.last_date)
+                       ORDER BY c.first_date NULLS FIRST, c.name, c.campaign_id), '[]')
               FROM ({LEFT_OUT_CAMPAIGNS}) c
-             WHERE :has_brands AND (c.first_date <= :end) IS NOT FALSE AND (c.last_date >= :start) IS NOT FALSE) AS left_out
+             WHERE :has_brands AND (c.first_date <= :end) IS NOT FALSE
+               AND (c.last_date >= :start) IS NOT FALSE) AS left_out
       FROM advertiser_accounts a JOIN ads_accounts o USING (account_id) ORDER BY a.account_key""")
 
 # What is refused as too old is not served with all ad products of its report.
@@ -90,7 +92,9 @@ class WindowCoverage:
         self._clock = clock
 
     def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
-        """Return the state of each account's windows, one letter per day, and the campaigns that its reports leave out; `dataset` is the first one by default.
+        """Return the state of each account's windows, one letter per day, and what is left out.
+
+        `dataset` is the first one by default.
 
         `not_served` names the ad products that are not served, by stretches of days.
 

@@ -1,4 +1,4 @@
-"""Campaigns of Sponsored Brands without ad groups: Amazon's reports leave them out, and finding, days, coverage and explain say so."""
+"""Campaigns that Amazon's reports leave out: finding, days, coverage and explain name them."""
 
 import re
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ def names_left_out(world: BenchWorld, account: Account, day: date) -> dict[str, 
 
 
 def test_finding_names_campaigns_with_their_budgets(world: BenchWorld) -> None:
-    """One finding for all accounts, each with its campaigns; an account that was never synced has none."""
+    """One finding for all accounts, each with its campaigns; none before the first sync."""
     us, ca = world.account(), world.account("CA")
     world.break_with("old_brands", campaigns=2)
     assert find(world) == []
@@ -150,7 +150,7 @@ def test_campaign_that_is_gone_has_no_finding(world: BenchWorld) -> None:
 
 
 def test_campaign_is_not_judged_by_ad_groups_that_were_not_read(world: BenchWorld) -> None:
-    """One of which an ad group could not be read may have one; one that is younger than the export of ad groups as well."""
+    """One of which an ad group could not be read, or that is younger than the export of them."""
     [first, second, *_] = campaigns_at_amazon(world, world.account())
     world.break_with("old_brands")
     change_at_amazon(world, first, creationDateTime="2026-01-20T00:00:00Z")
@@ -172,7 +172,7 @@ def make_windows(world: BenchWorld, account: Account, *datasets: Any) -> None:
 
 
 def test_days_from_its_start_name_it(world: BenchWorld) -> None:
-    """In datasets with Sponsored Brands; the day is complete without it, and what is missing of the day is the campaign's truth."""
+    """In datasets with Brands; the day is complete, and lacks what the campaign truly spent."""
     account = world.account()
     [campaign, *_] = campaigns_at_amazon(world, account)
     world.break_with("old_brands")
@@ -196,13 +196,15 @@ def test_days_from_its_start_name_it(world: BenchWorld) -> None:
 
     world.load(account, DAY, dataset=CAMPAIGNS)
     [day] = world.query(
-        "SELECT left_out, is_complete, as_of FROM reports.days WHERE dataset = 'daily_campaigns' AND account_key = :key AND window_date = :day",
+        """SELECT left_out, is_complete, as_of FROM reports.days
+            WHERE dataset = 'daily_campaigns' AND account_key = :key AND window_date = :day""",
         key=account.account_key,
         day=DAY,
     )
     assert (True, [campaign["name"]]) == (day["is_complete"], day["left_out"])
     [row] = world.query(
-        "SELECT sum(spend) AS spend FROM reports.daily_campaigns WHERE account_key = :key AND window_date = :day AND ad_product = 'SPONSORED_BRANDS'",
+        """SELECT sum(spend) AS spend FROM reports.daily_campaigns
+            WHERE account_key = :key AND window_date = :day AND ad_product = 'SPONSORED_BRANDS'""",
         key=account.account_key,
         day=DAY,
     )

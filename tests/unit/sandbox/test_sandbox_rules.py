@@ -323,7 +323,7 @@ def test_rows(caller: Any) -> None:
 
 
 def test_old_brands(caller: Any) -> None:
-    """The first enabled campaigns of Brands stay enabled and lose their ad groups, and reports their rows; the truth and other countries keep all."""
+    """Enabled campaigns of Brands lose ad groups and rows; other countries keep theirs."""
     brands = {"body": {"adProductFilter": ["SPONSORED_BRANDS"], "stateFilter": STATES}}
     unfiltered = {"filter": None}
     campaigns, usual = caller.exported("campaigns", **brands), caller.rows(**unfiltered)

@@ -33,9 +33,9 @@ _WINDOWS = """report_windows w JOIN advertiser_accounts a USING (account_id, cou
 _LOADED = """w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report
        AND w.window_date BETWEEN :start AND :end AND w.loaded_by_request = :request_id"""
 # An index has the first campaign of an ad product: most days without rows are before it, or there
-# was none.
+# was none. A campaign that reports leave out has no rows of any age.
 _CAMPAIGNS = """campaigns c WHERE c.account_id = w.account_id AND c.country_code = w.country_code
-           AND coalesce(c.ad_product, 'SPONSORED_PRODUCTS') = n.ad_product"""
+           AND coalesce(c.ad_product, 'SPONSORED_PRODUCTS') = n.ad_product AND c.is_reported"""
 _HAD_CAMPAIGN = f"""
     w.window_date >= coalesce(
         (SELECT min(coalesce(c.start_date, '-infinity')) FROM {_CAMPAIGNS}), 'infinity')

@@ -1381,10 +1381,13 @@ SELECT a.account_key,
                  AND 'SD' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_DISPLAY' END], NULL) AS not_served,
        CASE WHEN bool_or('SB' = ANY(string_to_array(t.report, '+')))
             THEN ARRAY(SELECT c.name FROM (
-    SELECT c.campaign_id, coalesce(c.name, c.campaign_id) AS name, c.state = 'ENABLED' AND c.gone_since IS NULL AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
+    SELECT c.campaign_id, coalesce(c.name, c.campaign_id) AS name,
+           c.state = 'ENABLED' AND c.gone_since IS NULL AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
            c.start_date AS first_date,
-           least(c.end_date, CAST((CASE WHEN c.state <> 'ENABLED' THEN coalesce(c.updated_at, c.seen_at)
-                                        WHEN c.gone_since IS NOT NULL THEN c.missing_since END) AT TIME ZONE a.time_zone AS date)) AS last_date
+           least(c.end_date,
+                 CAST((CASE WHEN c.state <> 'ENABLED' THEN coalesce(c.updated_at, c.seen_at)
+                            WHEN c.gone_since IS NOT NULL THEN c.missing_since END)
+                      AT TIME ZONE a.time_zone AS date)) AS last_date
       FROM campaigns c
      WHERE c.account_id = a.account_id AND c.country_code = a.country_code AND NOT c.is_reported) c
          WHERE (t.window_date >= c.first_date) IS NOT FALSE AND (t.window_date <= c.last_date) IS NOT FALSE ORDER BY c.name, c.campaign_id) ELSE '{}' END AS left_out
@@ -1487,10 +1490,13 @@ SELECT a.account_key,
                  AND 'SD' = ANY(string_to_array(t.report, '+'))) THEN 'SPONSORED_DISPLAY' END], NULL) AS not_served,
        CASE WHEN ('SB' = ANY(string_to_array(t.report, '+')))
             THEN ARRAY(SELECT c.name FROM (
-    SELECT c.campaign_id, coalesce(c.name, c.campaign_id) AS name, c.state = 'ENABLED' AND c.gone_since IS NULL AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
+    SELECT c.campaign_id, coalesce(c.name, c.campaign_id) AS name,
+           c.state = 'ENABLED' AND c.gone_since IS NULL AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
            c.start_date AS first_date,
-           least(c.end_date, CAST((CASE WHEN c.state <> 'ENABLED' THEN coalesce(c.updated_at, c.seen_at)
-                                        WHEN c.gone_since IS NOT NULL THEN c.missing_since END) AT TIME ZONE a.time_zone AS date)) AS last_date
+           least(c.end_date,
+                 CAST((CASE WHEN c.state <> 'ENABLED' THEN coalesce(c.updated_at, c.seen_at)
+                            WHEN c.gone_since IS NOT NULL THEN c.missing_since END)
+                      AT TIME ZONE a.time_zone AS date)) AS last_date
       FROM campaigns c
      WHERE c.account_id = a.account_id AND c.country_code = a.country_code AND NOT c.is_reported) c
          WHERE (t.window_date >= c.first_date) IS NOT FALSE AND (t.window_date <= c.last_date) IS NOT FALSE ORDER BY c.name, c.campaign_id) ELSE '{}' END AS left_out

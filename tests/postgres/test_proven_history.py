@@ -170,12 +170,13 @@ def test_measured_zero_of_one_ad_product_keeps_the_day_loaded(synced: LoadWorld)
         ({"start_date": f"'{ago(40)}'", "end_date": f"'{ago(40)}'"}, [SP]),
         ({"start_date": f"'{ago(39)}'"}, []),
         ({"end_date": f"'{ago(41)}'"}, []),
+        ({"is_reported": "false"}, []),
     ],
 )
 def test_day_without_a_campaign_is_a_measured_zero(
     shelf: LoadWorld, columns: dict[str, str], expected: list[str]
 ) -> None:
-    """A campaign of that day counts whatever its state is, and though Amazon may send it no more."""
+    """A campaign of that day counts whatever its state is, and though Amazon may send it no more; one that reports leave out does not."""
     gone = columns.pop("seen_at", None)
     add_campaign(shelf, **{"state": "'PAUSED'"} | columns)
     if gone:

@@ -1,7 +1,7 @@
 """Days without rows that are older than any that Amazon is known to serve: no zeros, unless there was no campaign."""
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.windows.history_queries import judge_account
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import LoadedDay, list_unrecorded_days
-from bidbeacon_pipelines.windows.rules import next_refresh_at
+from bidbeacon_pipelines.windows.rules import failed, next_refresh_at, put_back
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.one_dataset import only_datasets
@@ -313,6 +313,17 @@ def test_refused_report_of_a_day_that_is_not_served_makes_no_zero_of_it(synced: 
     for name in ("status", "not_served", "not_served_since", "cause", "next_refresh_at"):
         assert getattr(before, name) == getattr(after, name)
     assert [("not served", None, False)] == states(synced, 41)
+
+
+def test_request_that_ends_without_a_report_makes_no_zero_of_it() -> None:
+    """Whether it failed, or the account was stopped; a day that Amazon has refused is due again."""
+    at, why = datetime(2026, 1, 12, tzinfo=UTC), {"code": "history-not-proven"}
+    refused = ReportWindow(status="requested", not_served_since=at, cause=why)
+    loaded = refused.with_changes(data_as_of=at)
+    ends = [failed(loaded, {"code": "other"}, at), put_back(loaded, at), put_back(refused, at)]
+    assert [("not_served", None, why), ("not_served", None, why), ("not_served", at, why)] == [
+        (one.status, one.next_refresh_at, one.cause) for one in ends
+    ]
 
 
 def test_partition_of_a_day_that_is_not_served_is_not_materialized(synced: LoadWorld) -> None:

@@ -27,9 +27,11 @@ UNDOUBTED_DAYS = 30
 NEW = 5
 """The number of the ads account whose campaigns began three months ago."""
 BEGUN = NOON.date() - timedelta(days=85)
+# It is a day later in Brazil than in the US, by whose calendar Amazon counts for both: rows of one day more come.
 SANDBOX = {
     "accounts": 6,
-    "countries": (("US",), ("GB", "DE"), ("CA",), ("JP",), ("MX",), ("BR",)),
+    "countries": (("US", "BR"), ("GB", "DE"), ("CA",), ("JP",), ("MX",), ("US",)),
+    "clock_start": NOON.replace(hour=6),
     "rows_per_day": 12,
     "campaigns_begin": {NEW: BEGUN},
     "max_reports_in_flight": 20,
@@ -38,7 +40,7 @@ SANDBOX = {
 OPEN = """
     SELECT FROM report_requests WHERE finished_at IS NULL UNION ALL
     SELECT FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-     WHERE w.load_count = 0 AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)"""
+     WHERE w.load_count = 0 AND w.status <> 'expired' AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)"""
 GRAINS: Mapping[Dataset, Grain] = {DAILY_CAMPAIGNS: "campaign", DAILY_PRODUCTS: "product"}
 
 
@@ -92,7 +94,7 @@ def filled(world: BenchWorld) -> BenchWorld:
     for account in accounts_of(world):
         world.sync_entities(account)
     ads_accounts = {account.account_id: account for account in accounts_of(world)}
-    for _ in range(200):
+    for _ in range(100):
         for account in ads_accounts.values():
             world.plan(account)
         if not world.query(OPEN, now=world.context.now()):
@@ -154,7 +156,7 @@ def parts_of(world: BenchWorld, account: Account, dataset: Dataset) -> Iterator[
         """SELECT window_date, report, status, not_served, load_count, data_as_of
              FROM report_windows
             WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
-              AND window_date < :today ORDER BY window_date, report""",
+              AND window_date < :today AND status <> 'expired' ORDER BY window_date, report""",
         today=today,
         dataset=dataset.name,
         **account.identity,
@@ -189,7 +191,7 @@ def test_no_zero_is_false_where_twelve_months_come_as_empty_success(filled: Benc
         assert [] == [part for part in parts if part.is_doubted_without_reason]
         doubted[account.account_id] += sum(part.is_not_served for part in parts)
         if account.account_id != new:
-            old = [part for part in parts if part.age > SERVED_DAYS]
+            old = [part for part in parts if part.age > SERVED_DAYS + 1]
             assert len(old) > 300 * len(AD_PRODUCTS) * len(GRAINS)
             assert all(part.is_not_served for part in old)
     assert 0 == doubted[new]

@@ -189,11 +189,17 @@ class Oracle:
         )
 
     def is_served(self, window: Mapping[str, Any]) -> bool:
-        """Return whether Amazon still serves a window: rows of one of its ad products at least."""
-        now = self._office.clock.now()
-        today = local_date(now, self._account.time_zone)
-        first = max(oldest_served(self._dataset, today), self._first_day_with_rows(window, now))
-        return first <= window["window_date"] <= today
+        """Return whether Amazon still serves a window: all ad products of which the window was loaded with rows that Amazon had."""
+        day, now = window["window_date"], self._office.clock.now()
+        today, report = local_date(now, self._account.time_zone), window["report"]
+        served = [
+            product
+            for product, request in self._sources(window).items()
+            if self._was_served(window, product, request)
+        ]
+        firsts = self._first_days(served, now, self._histories_of(report))
+        oldest = oldest_served(self._dataset, today)
+        return bool(firsts) and max(oldest, *firsts) <= day <= today
 
     def days_without_data(self, end: datetime) -> list[tuple[str, date]]:
         """Return the days that were over at an instant in the account's calendar, that are given now, and that no report was loaded for; each with its report."""
@@ -243,10 +249,6 @@ class Oracle:
         if any(rule.empty and any(map(rule.covers, products)) for rule in histories):
             histories = []
         return min(self._first_days(products, at, histories))
-
-    def _first_day_with_rows(self, window: Mapping[str, Any], at: datetime) -> date:
-        report = window["report"]
-        return min(self._first_days(products_of(report), at, self._histories_of(report)))
 
     def _first_days(
         self, products: Sequence[str], at: datetime, histories: Sequence[History]

@@ -83,9 +83,10 @@ def load(
 ) -> None:
     """Load days now, whether or not they are due; wait for Amazon, and print the session's timeline live.
 
-    Exits with 0 if all days are loaded, 1 if one is not, and 2 if nothing can be asked: the account
-    is unknown or stopped, no day can be loaded, or there is no database. Ctrl-C and SIGTERM cancel
-    its session (exit codes 130 and 143); the next run continues its requests.
+    Exits with 0 if all days are loaded, 1 if one is not, or stays not served, and 2 if nothing can
+    be asked: the account is unknown or stopped, no day can be loaded, or there is no database.
+    Ctrl-C and SIGTERM cancel its session (exit codes 130 and 143); the next run continues its
+    requests.
     """
     days = parse_windows(window)
     chosen = get_dataset(dataset)

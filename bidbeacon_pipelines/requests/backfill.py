@@ -35,10 +35,7 @@ from bidbeacon_pipelines.windows.queries import (
     list_windows,
     want_windows,
 )
-from bidbeacon_pipelines.windows.rules import (
-    local_date,
-    oldest_of,
-)
+from bidbeacon_pipelines.windows.rules import is_unproven, local_date, oldest_of
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 from bidbeacon_sessions.errors import ExpectedError
@@ -222,6 +219,8 @@ class _Load:
                 continue
             if window.wanted_by is not None:
                 yield day, self._why_pending(window)
+            elif is_unproven(window) and not was_loaded:
+                yield day, self._why_ended(window) or otherwise
             else:
                 yield day, window.cause or otherwise
 
@@ -287,6 +286,13 @@ class _Load:
             return "a free report slot"
         fault = self.context.find_pause()
         return "Amazon" if fault is None else f"{fault.folder}, which {fault.host} can't write to"
+
+    def _why_ended(self, window: ReportWindow) -> Cause | None:
+        """Return why the last request of a window ended; the window keeps an older cause."""
+        if window.last_request_id is None:
+            return None
+        with self.context.engine.begin() as connection:
+            return get_request(connection, window.last_request_id).cause
 
     def _why_pending(self, window: ReportWindow) -> Cause:
         if window.request_id is None:

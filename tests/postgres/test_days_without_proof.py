@@ -72,6 +72,19 @@ def test_a_day_that_stays_not_served_is_not_loaded(world: BenchWorld, account: A
     assert ("loaded", []) == (window.status, window.not_served)
 
 
+def test_a_load_that_is_refused_says_so(world: BenchWorld, account: Account) -> None:
+    """The day stays not served; the reason is what Amazon answers now."""
+    world.break_with("history", days=SERVED_DAYS, empty=True)
+    for _ in range(2):
+        world.load(account, OLD)
+        world.advance(minutes=16)
+    world.break_with("refuse", reason="wrong_region")
+    with pytest.raises(WindowNotLoadedError, match="The account is not in this region"):
+        load_by_hand(world, account, OLD)
+    window = world.window(account, OLD)
+    assert ("not_served", {"code": "history-not-proven"}) == (window.status, window.cause)
+
+
 def test_a_day_that_is_not_served_is_explained(world: BenchWorld, account: Account) -> None:
     """The sentences say how old it was, up to which age rows have come, and that nothing is due."""
     world.break_with("history", days=SERVED_DAYS, empty=True)

@@ -100,8 +100,9 @@ class LoadResult:
     """The result of a load for one account; `suspicious` and `refused` windows keep their old rows, each with the verdict on it.
 
     `unconfirmed` windows have no rows yet, though they should; `silent` ones are among the loaded,
-    and have none either. `not_served` are loaded windows that are not served, wholly or in part (see
-    `windows.history_queries.judge_loaded_windows`). `foreign` rows are of countries and days that nobody waits for.
+    and have none either. `not_served` are loaded windows that are not served, wholly or in
+    part, as `judge_loaded_windows` returns them. `foreign` rows are of countries and days that
+    nobody waits for.
     """
 
     loaded: list[date] = field(default_factory=list)

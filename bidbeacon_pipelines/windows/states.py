@@ -155,7 +155,8 @@ _CONDITIONS: Final[Mapping[WindowState, tuple[str, ...]]] = {
         "request_id IS NULL AND next_refresh_at <= :at",
         "request_id IS NULL AND wanted_by IS NOT NULL AND (next_refresh_at <= :at) IS NOT TRUE",
         "request_id IS NULL AND wanted_by IS NULL AND next_refresh_at > :at + interval '32 days'",
-        "request_id IS NULL AND wanted_by IS NULL AND next_refresh_at IS NULL AND data_as_of > :at + interval '1 hour'",
+        """request_id IS NULL AND wanted_by IS NULL AND next_refresh_at IS NULL
+           AND data_as_of > :at + interval '1 hour'""",
     ),
 }
 """Conditions that windows of a state fulfil, each with an index that has few rows. The windows of a state are those that fulfil one."""

@@ -89,7 +89,8 @@ class LoneFaultWorld(BenchWorld):
         """Have a day of so many days ago fall due, instead of the other one."""
         world = replace(self, age=age)
         self.execute(
-            """UPDATE report_windows w SET next_refresh_at = CASE WHEN w.window_date = :day THEN due.at END
+            """UPDATE report_windows w
+                  SET next_refresh_at = CASE WHEN w.window_date = :day THEN due.at END
                  FROM (SELECT max(next_refresh_at) AS at FROM report_windows) due
                 WHERE w.window_date = :day OR w.next_refresh_at IS NOT NULL""",
             day=world.day,

@@ -1,4 +1,4 @@
-"""Old days that Amazon answers without rows, as people meet them: loaded by hand, explained, recorded."""
+"""Old days that Amazon answers without rows: loaded by hand, explained, recorded."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta

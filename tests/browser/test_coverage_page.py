@@ -193,7 +193,8 @@ def test_ad_products_that_are_not_served_are_named(
         for ago in (0, 1):
             connection.execute(text(not_served), {"day": TO - timedelta(days=ago)})
         connection.execute(
-            text("""UPDATE report_windows SET status = 'not_served', not_served_since = now()
+            text("""UPDATE report_windows
+                       SET status = 'not_served', not_served_since = now(), next_refresh_at = NULL
                      WHERE window_date = :day AND country_code = 'US'"""),
             {"day": TO},
         )

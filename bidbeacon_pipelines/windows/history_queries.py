@@ -26,7 +26,8 @@ _FIRST_AGE = """
 _HOURLY = ", ".join(f"'{one.name}'" for one in ALL_DATASETS if one.is_hourly)
 _UNDOUBTED_AGE = f"""
     CASE WHEN w.dataset IN ({_HOURLY}) THEN {UNDOUBTED_DAYS_OF_HOURS} ELSE {UNDOUBTED_DAYS} END"""
-_SERVED_AGE = f"greatest(h.age_days, {_UNDOUBTED_AGE})"
+# Amazon counts in the calendar of one country, which may be a day ahead of or behind the account's.
+_SERVED_AGE = f"greatest(h.age_days - 1, {_UNDOUBTED_AGE})"
 _OF_WINDOW = """h.client_id = o.client_id AND h.region = o.region AND h.dataset = w.dataset"""
 _WINDOWS = """report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
           JOIN ads_accounts o USING (account_id)"""

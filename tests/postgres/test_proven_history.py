@@ -134,8 +134,8 @@ def test_history_is_proven_by_client_region_dataset_and_ad_product(synced: LoadW
         values = ", ".join(f"'{value}'" for value in (mine | changed).values())
         synced.execute(f"""
             INSERT INTO proven_histories (client_id, region, dataset, ad_product, age_days, account_key, window_date)
-            VALUES ({values}, 40, 'US.one', '2025-12-01')
-                ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE SET age_days = 40""")
+            VALUES ({values}, 41, 'US.one', '2025-12-01')
+                ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE SET age_days = 41""")
         sync(synced)
     assert {} == not_served(synced)
 

@@ -63,8 +63,8 @@ _RAISE = text("""
 
 # An ad product that is named without totals comes from a window that was refused, and was never
 # loaded: only a report can tell more of it. A locked window is in a load, which judges it itself,
-# or is judged after the next sync of entities. A day that was judged so is recorded once more when
-# it is loaded after all. OFFSET 0 keeps Postgres from looking for campaigns once for each use.
+# or is judged after the next sync of entities. A product whose rows are all in quarantine is judged
+# once more after their replay. A day that was judged so is recorded again when it is loaded after all. OFFSET 0 keeps Postgres from looking for campaigns once for each use.
 _JUDGE = """
     WITH judged AS (
         SELECT w.account_id, w.country_code, w.dataset, w.report, w.window_date,
@@ -80,7 +80,6 @@ _JUDGE = """
                               t.rows IS NULL
                               OR t.rows = 0 AND {age} > {served_age}
                                  AND a.entities_synced_at IS NOT NULL
-                                 AND coalesce(w.quarantined_count, 0) = 0
                                  AND {had_campaign} AS is_not_served
                          FROM (SELECT jsonb_object_keys(w.product_totals)
                                 UNION SELECT unnest(w.not_served)) AS n(ad_product)

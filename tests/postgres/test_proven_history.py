@@ -271,12 +271,14 @@ def test_window_in_use_is_judged_after_the_next_sync(synced: LoadWorld) -> None:
     assert {} == not_served(synced)
 
 
-def test_day_with_quarantined_rows_is_judged_once_they_are_understood(synced: LoadWorld) -> None:
-    """They may be rows of the product that seems to have none."""
+def test_day_with_quarantined_rows_is_judged_again_once_they_are_understood(
+    synced: LoadWorld,
+) -> None:
+    """Until then a product without good rows is not served, whichever product the others are of."""
     brand = odd(rows(41, product=SB)[0])
     days = [ago(40), ago(41), ago(42)]
     synced.load([*rows(40, 41), brand], days=days, ad_products=(SP, SB), bad_row_share=0.5)
-    assert {40: [SB], 42: [SB, SP]} == not_served(synced)
+    assert {40: [SB], 41: [SB], 42: [SB, SP]} == not_served(synced)
     replay(synced)
     assert {42: [SB, SP]} == not_served(synced)
     found = synced.query("SELECT ad_product, age_days FROM proven_histories ORDER BY age_days, 1")

@@ -114,16 +114,12 @@ class Oracle:
                 yield from self._compare(window, true, held)
 
     def false_zeros(self) -> Iterator[str]:
-        """Find each ad product of a loaded window that is not called not served, though the report lacked its rows for their age and in truth there are some.
-
-        Windows with quarantined rows are not judged.
-        """
+        """Find each ad product of a loaded window that is not called not served, though the report lacked its rows for their age and in truth there are some."""
         for window in self.windows():
             for product, request in self._sources(window).items():
                 is_told = window["status"] == "not_served" or product in window["not_served"]
                 if (
                     not is_told
-                    and not window["quarantined_count"]
                     and not self._was_served(window, product, request)
                     and self._truth(window, product, request)
                 ):

@@ -156,8 +156,9 @@ def parts_of(world: BenchWorld, account: Account, dataset: Dataset) -> Iterator[
         """SELECT window_date, report, status, not_served, load_count, data_as_of
              FROM report_windows
             WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
-              AND window_date < :today AND status <> 'expired' ORDER BY window_date, report""",
+              AND window_date < :today AND expires_at > :now ORDER BY window_date, report""",
         today=today,
+        now=world.context.now(),
         dataset=dataset.name,
         **account.identity,
     )

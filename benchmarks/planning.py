@@ -236,7 +236,7 @@ def _make_windows(engine: Engine, account: Account) -> None:
                 day: WindowTimes(
                     next_refresh_at(dataset, day, zone, None), expires_at(dataset, day, zone)
                 )
-                for day in window_dates(dataset, tomorrow)
+                for day in window_dates(dataset.reports, tomorrow)
             }
             assert create_windows(connection, account, dataset.name, report.name, times) > 0
 

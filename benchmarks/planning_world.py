@@ -164,7 +164,7 @@ def keep_what_is_served(engine: Engine) -> None:
                 text(
                     "DELETE FROM report_windows WHERE dataset = :dataset AND window_date < :oldest"
                 ),
-                {"dataset": dataset.name, "oldest": window_dates(dataset, TODAY)[0]},
+                {"dataset": dataset.name, "oldest": window_dates(dataset.reports, TODAY)[0]},
             )
     tidy(engine)
 

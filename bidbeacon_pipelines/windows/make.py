@@ -1,7 +1,7 @@
 """Keeps the windows of a dataset as they should be today: creates and ends them."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
@@ -82,7 +82,8 @@ def keep_windows(
         stale = [one for one in reports if is_all or through.get(one.name) not in made]
         if not stale:
             return
-        created = sum(_make(connection, account, one, today, moved, busy) for one in stale)
+        days = [day for day in window_dates(reports, today) if day not in busy]
+        created = sum(_make(connection, account, one, days, today, moved) for one in stale)
         reopened = _renew(connection, account, dataset, stale, now)
         expired = expire_windows(connection, account, dataset.name, now=now)
         facts = {"account": account.account_key, "dataset": dataset.name}
@@ -127,13 +128,12 @@ def _make(
     connection: Connection,
     account: Account,
     report: DatasetReport,
+    days: Iterable[date],
     today: date,
     moved: Mapping[str, int],
-    busy: Collection[date],
 ) -> int:
-    """Create the missing windows of a report, but for busy days, beside those that were moved to it; return how many."""
-    name, days = report.dataset.name, window_dates(report.dataset, today, report.history_days)
-    times = _times_of_new(report, (day for day in days if day not in busy), account.time_zone)
+    """Create the missing windows of a report, beside those that were moved to it; return how many."""
+    name, times = report.dataset.name, _times_of_new(report, days, account.time_zone)
     created = create_windows(connection, account, name, report.name, times)
     count = created + moved.get(report.name, 0)
     set_windows_through(connection, account, name, report.name, today, count)

@@ -109,9 +109,13 @@ def expires_at(
     return start_of_day(_months_after(window_date, dataset.history_months or 0), time_zone)
 
 
-def window_dates(dataset: Dataset, today: date, history_days: int | None = None) -> list[date]:
-    """List the days that are windows on the account-local day `today`, oldest first, today included."""
-    oldest = oldest_served(dataset, today, history_days)
+def window_dates(reports: Iterable[DatasetReport], today: date) -> list[date]:
+    """List the days that are windows of a dataset's reports on the account-local day `today`, oldest first, today included.
+
+    They are the same for each report, so that a day that one of them no longer serves has its
+    window, which has expired.
+    """
+    oldest = oldest_of(reports, today)
     return [oldest + timedelta(days=n) for n in range((today - oldest).days + 1)]
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -108,7 +109,8 @@ def windows_of(world: World, account: Account) -> Sequence[Mapping[str, Any]]:
 def dates_of(world: World, account: Account) -> Sequence[date]:
     """Return the days that are windows of an account by the database's time."""
     [row] = world.rows("SELECT now() AS now")
-    return window_dates(DATASET, local_date(row["now"], account.time_zone), SERVED_DAYS)
+    reports = [replace(one, history_days=SERVED_DAYS) for one in DATASET.reports]
+    return window_dates(reports, local_date(row["now"], account.time_zone))
 
 
 def test_work_on_host_whose_clock_is_years_ahead_is_of_today(stocked: World) -> None:

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import event
 
+from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.make import keep_windows
@@ -62,7 +63,7 @@ def test_15_months_are_made_by_one_statement(world: BenchWorld) -> None:
     with statements_on_windows(world) as sent:
         keep(world)
     assert [word for word in sent if word != "DELETE"] == ["INSERT", "UPDATE", "UPDATE"]
-    assert list(statuses(world)) == window_dates(DATASET, TODAY)
+    assert list(statuses(world)) == window_dates(DATASET.reports, TODAY)
     assert len(statuses(world)) == 457
 
 
@@ -142,3 +143,24 @@ def test_a_longer_history_makes_windows_and_reopens_expired_ones(world: BenchWor
         kept[day],
         kept[oldest_served(DATASET, TODAY) - timedelta(days=1)],
     )
+
+
+def test_a_day_that_one_report_no_longer_serves_has_its_window_all_the_same(
+    world: BenchWorld,
+) -> None:
+    """It has expired, so that the day is not complete without it; a new account has as many of each report."""
+    with world.session() as session, world.engine.begin() as connection:
+        change = ("NA", DAILY_PRODUCTS.name, "history:SB", "300")
+        change_contract(connection, session, *change, by="a person", at=world.context.now())
+    with world.session() as session:
+        keep_windows(world.context, session, world.account(), DAILY_PRODUCTS)
+    counts = world.query(
+        """SELECT report, status, count(*), min(window_date) AS first FROM report_windows
+            WHERE country_code = 'US' GROUP BY 1, 2 ORDER BY 1, 2"""
+    )
+    oldest = oldest_served(DAILY_PRODUCTS, TODAY)
+    assert [
+        ("SB", "expired", 157, oldest),
+        ("SB", "missing", 300, TODAY - timedelta(days=299)),
+        ("SP+SD", "missing", 457, oldest),
+    ] == [tuple(row.values()) for row in counts]

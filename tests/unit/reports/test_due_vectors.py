@@ -171,7 +171,7 @@ def test_windows_end_with_the_accounts_own_day(country: str, now: str, today: da
 
     assert today == local_date(at, ZONES[country])
     assert (today, oldest_served(DAILY, today)) == (
-        window_dates(DAILY, today)[-1],
-        window_dates(DAILY, today)[0],
+        window_dates(DAILY.reports, today)[-1],
+        window_dates(DAILY.reports, today)[0],
     )
-    assert len(window_dates(HOURLY, today)) == 14
+    assert len(window_dates(HOURLY.reports, today)) == 14

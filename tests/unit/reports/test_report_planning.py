@@ -54,7 +54,7 @@ def test_ranges(ages: list[int], expected: list[tuple[int, int]]) -> None:
 
 def test_an_empty_account_is_filled_with_few_requests() -> None:
     """All that Amazon serves of a daily dataset takes one request for each longest period."""
-    days = window_dates(DAILY_TARGETS, TODAY)[:-1]
+    days = window_dates(DAILY_TARGETS.reports, TODAY)[:-1]
     planned = plan_requests(days, longest_days=DAILY_TARGETS.longest_period_days)
     assert -(-len(days) // DAILY_TARGETS.longest_period_days) == len(planned)
 

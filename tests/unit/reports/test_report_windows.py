@@ -1,5 +1,6 @@
 """Which windows exist and when they fall due, in the account's own calendar."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -148,7 +149,7 @@ def test_daily_history_is_15_months_less_a_day(today: date, expected: date) -> N
 
 def test_hourly_history_is_14_days_with_today() -> None:
     """The 14 hourly windows fit in one report, and the last offset is still served."""
-    windows = window_dates(HOURLY, date(2026, 3, 5))
+    windows = window_dates(HOURLY.reports, date(2026, 3, 5))
 
     assert [date(2026, 2, 20), date(2026, 3, 5)] == [windows[0], windows[-1]]
     assert HOURLY.longest_period_days == len(windows)
@@ -158,7 +159,7 @@ def test_hourly_history_is_14_days_with_today() -> None:
 @given(today=DAYS)
 def test_windows_are_exactly_the_served_days(dataset: Dataset, today: date) -> None:
     """A day is a window when it is served, and no other day is."""
-    windows = window_dates(dataset, today)
+    windows = window_dates(dataset.reports, today)
     around = [windows[0] - timedelta(days=1), *windows, today + timedelta(days=1)]
 
     oldest = oldest_served(dataset, today)
@@ -182,7 +183,7 @@ def test_history_never_loses_ground(today: date) -> None:
 def test_another_history_replaces_that_of_the_registry(dataset: Dataset, days: int) -> None:
     """A shorter one as well as a longer one; a day of it is left as safety, and windows expire by it."""
     today = date(2026, 1, 15)
-    windows = window_dates(dataset, today, days)
+    windows = window_dates([replace(one, history_days=days) for one in dataset.reports], today)
     assert [today - timedelta(days=days - 1), today] == [windows[0], windows[-1]]
     assert start_of_day(today, US) == expires_at(dataset, today - timedelta(days=days), US, days)
 

@@ -14,7 +14,11 @@ from sqlalchemy import Connection, RowMapping, TextClause, text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import cause
-from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
+from bidbeacon_pipelines.datasets.registry import (
+    ALL_DATASETS,
+    DAILY_CAMPAIGNS,
+    HOURLY_CAMPAIGNS,
+)
 from bidbeacon_pipelines.windows.queries import record_again
 from bidbeacon_pipelines.windows.rules import UNDOUBTED_DAYS, UNDOUBTED_DAYS_OF_HOURS
 from bidbeacon_sessions.writes import json_text
@@ -26,9 +30,15 @@ _FIRST_AGE = """
 _HOURLY = ", ".join(f"'{one.name}'" for one in ALL_DATASETS if one.is_hourly)
 _UNDOUBTED_AGE = f"""
     CASE WHEN w.dataset IN ({_HOURLY}) THEN {UNDOUBTED_DAYS_OF_HOURS} ELSE {UNDOUBTED_DAYS} END"""
+# The only refresh that a window may still need of which so old a day was judged.
+_LAST_REFRESH = f"""CAST(w.window_date + CASE WHEN w.dataset IN ({_HOURLY})
+    THEN {max(HOURLY_CAMPAIGNS.refresh_offsets)} ELSE {max(DAILY_CAMPAIGNS.refresh_offsets)} END AS timestamp)
+    AT TIME ZONE a.time_zone"""
 # Amazon counts in the calendar of one country, which may be a day ahead of or behind the account's.
 _SERVED_AGE = f"greatest(h.age_days - 1, {_UNDOUBTED_AGE})"
-_OF_WINDOW = """h.client_id = o.client_id AND h.region = o.region AND h.dataset = w.dataset"""
+# What a clock that ran ahead has proven does not count.
+_OF_WINDOW = """h.client_id = o.client_id AND h.region = o.region AND h.dataset = w.dataset
+       AND h.proven_at <= now() + interval '1 hour'"""
 _WINDOWS = """report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
           JOIN ads_accounts o USING (account_id)"""
 _LOADED = """w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report
@@ -59,7 +69,7 @@ _RAISE = text("""
         ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE
        SET age_days = excluded.age_days, account_key = excluded.account_key,
            window_date = excluded.window_date, proven_at = excluded.proven_at
-     WHERE h.age_days < excluded.age_days""")
+     WHERE h.age_days < excluded.age_days OR h.proven_at > now() + interval '1 hour'""")
 
 # An ad product that is named without totals comes from a window that was refused, and was never
 # loaded: only a report can tell more of it. A locked window is in a load, which judges it itself,
@@ -68,7 +78,7 @@ _RAISE = text("""
 _JUDGE = """
     WITH judged AS (
         SELECT w.account_id, w.country_code, w.dataset, w.report, w.window_date,
-               v.not_served, v.is_whole
+               v.not_served, v.is_whole, {last_refresh} AS last_refresh_at
           FROM {windows}
          CROSS JOIN LATERAL (
                SELECT coalesce(array_agg(p.ad_product ORDER BY p.ad_product)
@@ -97,7 +107,9 @@ _JUDGE = """
            not_served_since = CASE WHEN j.is_whole THEN coalesce(w.not_served_since, now()) END,
            status = CASE WHEN j.is_whole THEN 'not_served'
                          WHEN w.status = 'not_served' THEN 'loaded' ELSE w.status END,
-           next_refresh_at = CASE WHEN NOT j.is_whole THEN w.next_refresh_at END,
+           next_refresh_at = CASE WHEN j.is_whole THEN NULL
+                                  WHEN w.status <> 'not_served' THEN w.next_refresh_at
+                                  WHEN w.data_as_of < j.last_refresh_at THEN j.last_refresh_at END,
            cause = CASE WHEN j.is_whole THEN CAST(:cause AS jsonb)
                         WHEN w.status <> 'not_served' THEN w.cause END,
            cause_since = CASE WHEN j.is_whole THEN coalesce(w.not_served_since, now())
@@ -122,13 +134,16 @@ def _judge_where(condition: str) -> TextClause:
             served_age=_SERVED_AGE,
             of_window=_OF_WINDOW,
             had_campaign=_HAD_CAMPAIGN,
+            last_refresh=_LAST_REFRESH,
         )
     )
 
 
 _JUDGE_LOADED = _judge_where(_LOADED)
-_JUDGE_DOUBTED = _judge_where("""o.client_id = :client_id AND o.region = :region AND w.dataset = :dataset
-           AND w.not_served <> '{}' AND w.not_served && CAST(:ad_products AS text[])""")
+# Older windows than the proven age stay as they are, and may be many.
+_JUDGE_DOUBTED = _judge_where(f"""o.client_id = :client_id AND o.region = :region AND w.dataset = :dataset
+           AND w.not_served <> '{{}}' AND w.not_served && CAST(:ad_products AS text[])
+           AND {_FIRST_AGE} <= :age_days""")
 _JUDGE_ACCOUNT = _judge_where("""w.account_id = :account_id AND w.country_code = :country_code
            AND (CAST(:dataset AS text) IS NULL OR w.dataset = :dataset)""")
 
@@ -175,9 +190,9 @@ def judge_loaded_windows(
     proven = connection.execute(_OLDER, report).mappings().all()
     if proven:
         connection.execute(_RAISE, list(map(dict, proven)))
-        [first, *_] = proven
-        products = {"ad_products": [row["ad_product"] for row in proven]}
-        _judge(connection, _JUDGE_DOUBTED, dict(first) | products)
+        products = [row["ad_product"] for row in proven]
+        oldest = max(proven, key=lambda row: row["age_days"])
+        _judge(connection, _JUDGE_DOUBTED, dict(oldest) | {"ad_products": products})
     judged = _judge(connection, _JUDGE_LOADED, report)
     _record_days_again(connection, accounts, judged)
     return list(connection.execute(_NOT_SERVED, report).mappings())

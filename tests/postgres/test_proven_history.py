@@ -8,14 +8,11 @@ import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_TARGETS, Dataset
-from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.windows.history_queries import judge_account
-from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import LoadedDay, list_unrecorded_days
 from bidbeacon_pipelines.windows.rules import failed, next_refresh_at, put_back
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_sessions import SessionStore, with_job_session
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import DATASET, LoadWorld, Raw, report_row, run
@@ -217,9 +214,7 @@ def test_young_days_are_beyond_doubt(shelf: LoadWorld, dataset: Dataset, oldest:
     assert {oldest + 1: [SP]} == not_served(shelf)
 
 
-def test_older_age_makes_measured_zeros_of_days_without_another_request(
-    shelf: LoadWorld, context: JobContext
-) -> None:
+def test_older_age_makes_measured_zeros_of_days_without_another_request(shelf: LoadWorld) -> None:
     """They are recorded, and due as loaded days of their age are; those that are older still stay."""
     add_campaign(shelf)
     sync(shelf)
@@ -228,18 +223,15 @@ def test_older_age_makes_measured_zeros_of_days_without_another_request(
     load(shelf, [45], rows(45), SP, SB, SD)
     assert {50: [SP]} == not_served(shelf)
     again = window(shelf, 41)
-    assert ("loaded", None, None, None) == (
+    due_at = next_refresh_at(DATASET, ago(41), shelf.account.time_zone, again.data_as_of)
+    assert ("loaded", None, None, due_at) == (
         again.status,
         again.not_served_since,
         again.cause,
         again.next_refresh_at,
     )
+    assert due_at is not None
     assert [41, 45] == recorded_ages(shelf)
-    with with_job_session("test", store=SessionStore(shelf.engine)) as session:
-        keep_windows(context, session, shelf.account, DATASET, again=True)
-    again = window(shelf, 41)
-    due_at = next_refresh_at(DATASET, ago(41), shelf.account.time_zone, again.data_as_of)
-    assert due_at == again.next_refresh_at is not None
     assert window(shelf, 50).next_refresh_at is None
     [requests] = shelf.query("SELECT count(*) FROM report_requests")
     assert 2 == requests["count"]
@@ -269,6 +261,17 @@ def test_window_in_use_is_judged_after_the_next_sync(synced: LoadWorld) -> None:
         assert {41: [SP]} == not_served(synced)
     sync(synced)
     assert {} == not_served(synced)
+
+
+def test_age_that_a_clock_ahead_has_proven_does_not_count(synced: LoadWorld) -> None:
+    """It is replaced by the next one that is proven by the right time."""
+    load(synced, [40], rows(40))
+    synced.execute("""
+        UPDATE proven_histories SET age_days = 500, proven_at = now() + interval '1 year'""")
+    load(synced, [41, 45], rows(41))
+    assert {45: [SP]} == not_served(synced)
+    [proven] = synced.query("SELECT age_days FROM proven_histories")
+    assert 41 == proven["age_days"]
 
 
 def test_day_with_quarantined_rows_is_judged_again_once_they_are_understood(

@@ -261,9 +261,9 @@ class LoneFaultWorld(BenchWorld):
     def differences(self, rows: RowsAre) -> list[str]:
         """Give in what the day's rows differ from the truth of when their report was made, or from what was delivered."""
         oracle = Oracle(self.office, self.account())
-        return list(
-            oracle.compare_with_truth() if rows == "true" else oracle.compare_with_delivered()
-        )
+        if rows == "true":
+            return [*oracle.compare_with_truth(), *oracle.false_zeros()]
+        return list(oracle.compare_with_delivered())
 
     def quarantine(self) -> list[str]:
         """Give why each quarantined row was put aside."""

@@ -196,7 +196,7 @@ def test_refused_grouping_names_the_command_that_changes_it(world: BenchWorld) -
 
 @pytest.mark.parametrize(
     "sandbox",
-    [{"rules": [{"rule": "refuse", "history_days": 1, "products": ["SPONSORED_DISPLAY"]}]}],
+    [{"rules": [{"rule": "history", "days": 1, "products": ["SPONSORED_DISPLAY"]}]}],
     indirect=True,
     ids=["Display is refused"],
 )

@@ -50,7 +50,9 @@ Analysts read the views of schema `reports`. SP is Sponsored Products, SB Sponso
   for each day of each dataset and account. A day is complete when every report of it that Amazon
   serves is loaded, and final when each was loaded for the last time; until then figures are
   provisional. Rows have both as `is_complete` and `is_final`, and `as_of`, when the row's report
-  was requested. A day of which a report expired before it was loaded stays incomplete.
+  was requested. A day of which a report expired before it was loaded stays incomplete. Complete
+  says nothing of `not_served` and `left_out`, which follow. Days after an account's last refresh
+  have no row yet.
 - **Not served.** Amazon serves an ad product only so far back. `not_served` of `reports.days` names
   the ad products that it does not serve for a day: they have no rows and are in no sum. The day is
   complete without them.

@@ -296,6 +296,7 @@ RESTATEMENTS_VIEW = ReportView(
         ViewColumn("rows_appeared", "t.rows_appeared", "Rows that this load added.", "bigint"),
         ViewColumn("rows_vanished", "t.rows_vanished", "Rows that this load removed.", "bigint"),
         IS_FINAL,
+        IS_COMPLETE,
     ),
     source=f"window_restatements t{OF_ACCOUNT}{with_age('t.dataset')}",
 )

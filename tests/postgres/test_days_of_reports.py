@@ -174,6 +174,9 @@ def test_rows_say_of_their_day_what_the_day_does(connection: Connection, case: C
             text(f"SELECT ad_product, as_of, is_final, is_complete FROM reports.{view} ORDER BY 1")
         )
         assert told == [tuple(row) for row in rows]
+    loads = read(connection, "SELECT is_final, is_complete FROM reports.restatements")
+    assert {(case.is_final, case.is_complete)} >= {tuple(load.values()) for load in loads}
+    assert bool(loads) == bool(case.as_of)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -246,5 +249,5 @@ def test_every_dataset_says_whether_a_rows_day_is_complete() -> None:
     """The views with `as_of` and `is_final` of a row have `is_complete` beside them."""
     views = {view.name: [column.name for column in view.columns] for view in REPORT_VIEWS}
     for name, columns in views.items():
-        if "is_final" in columns and name not in {"report_days", "restatements"}:
+        if "is_final" in columns and name != "report_days":
             assert "is_complete" == columns[columns.index("is_final") + 1], name

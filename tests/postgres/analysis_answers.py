@@ -78,16 +78,25 @@ class Answers:
             for row in rows
         )
 
-    def _missing(self, dataset: str, country: str) -> int:
-        days = {day for name, of, _, day in self._world.windows if (name, of) == (dataset, country)}
-        return sum(not self._world.is_complete(dataset, country, day) for day in days)
+    def _rows_of_complete_days(self, dataset: str) -> list[Row]:
+        return [
+            row
+            for row in self._rows(dataset)
+            if self._world.is_complete(dataset, row["country_code"], row["window_date"])
+        ]
+
+    def _missing(self, dataset: str, country: str, days: int) -> int:
+        return sum(
+            not self._world.is_complete(dataset, country, self._today - timedelta(days=ago))
+            for ago in range(1, days + 1)
+        )
 
     def _name(self, campaign_id: str) -> str:
         return str(self._world.campaigns[campaign_id]["name"])
 
     def products(self) -> Answer:
         """What did each ad product cost and bring, by country?"""
-        days = {"US": 7, "FR": 7}  # of sellers
+        days = {"US": 7, "FR": 7, "IT": 7}  # of sellers
         return [
             (
                 *(country, product, days.get(country, 14) if product == SP else 14, currency),
@@ -105,10 +114,10 @@ class Answers:
             (
                 *(currency, "One", country, self._name(campaign), product, total(rows, "spend")),
                 *(ratio(rows, "spend", "sales"), self._is_final(rows)),
-                self._missing("daily_campaigns", country),
+                self._missing("daily_campaigns", country, 30),
             )
             for (currency, country, campaign, product), rows in group(
-                self._rows("daily_campaigns"),
+                self._rows_of_complete_days("daily_campaigns"),
                 *("currency_code", "country_code", "campaign_id", "ad_product"),
             )
         ]
@@ -132,10 +141,10 @@ class Answers:
             (
                 *(currency, country, self._name(campaign), term, total(rows, "clicks")),
                 *(total(rows, "spend"), self._is_final(rows)),
-                self._missing("daily_search_terms", country),
+                self._missing("daily_search_terms", country, 60),
             )
             for (currency, country, campaign, term), rows in group(
-                self._rows("daily_search_terms"),
+                self._rows_of_complete_days("daily_search_terms"),
                 *("currency_code", "country_code", "campaign_id", "search_term"),
             )
             if not total(rows, "orders")
@@ -173,10 +182,10 @@ class Answers:
             (
                 *(currency, country, advertised, bought, total(rows, "orders")),
                 *(total(rows, "sales"), self._is_final(rows)),
-                self._missing("daily_purchased_products", country),
+                self._missing("daily_purchased_products", country, 60),
             )
             for (currency, country, product, advertised, bought), rows in group(
-                self._rows("daily_purchased_products"),
+                self._rows_of_complete_days("daily_purchased_products"),
                 *("currency_code", "country_code", "ad_product"),
                 *("product_id", "purchased_product_id"),
             )
@@ -190,10 +199,11 @@ class Answers:
             (
                 *(currency, country, product or "ads without a product", sku),
                 *(total(rows, "spend"), total(rows, "sales"), ratio(rows, "spend", "sales")),
-                *(self._is_final(rows), self._missing("daily_products", country)),
+                *(self._is_final(rows), self._missing("daily_products", country, 30)),
             )
             for (currency, country, product, sku), rows in group(
-                self._rows("daily_products"), "currency_code", "country_code", "product_id", "sku"
+                self._rows_of_complete_days("daily_products"),
+                *("currency_code", "country_code", "product_id", "sku"),
             )
         ]
         return rank(rows, lambda row: row[4])
@@ -204,10 +214,10 @@ class Answers:
             (
                 *(currency, country, self._name(campaign), value, match_type),
                 *(min(row["window_date"] for row in rows), total(rows, "spend")),
-                *(self._world.as_of, self._missing("daily_targets", country)),
+                *(self._world.as_of, self._missing("daily_targets", country, 60)),
             )
             for (currency, country, campaign, value, match_type), rows in group(
-                self._rows("daily_targets"),
+                self._rows_of_complete_days("daily_targets"),
                 *("currency_code", "country_code", "campaign_id", "target_value", "match_type"),
             )
             if match_type == "EXACT"
@@ -233,7 +243,7 @@ class Answers:
         """Which days changed most after they were first loaded?"""
         rows = []
         for (currency, country, day, product), loaded in group(
-            self._rows("daily_campaigns"),
+            self._rows_of_complete_days("daily_campaigns"),
             *("currency_code", "country_code", "window_date", "ad_product"),
         ):
             before, sales = self._world.sales_before[country, day, product], total(loaded, "sales")
@@ -241,7 +251,8 @@ class Answers:
             age = (self._world.as_of.astimezone(zone).date() - day).days
             found = (currency, country, day, product, 2, age, before, sales, self._world.as_of)
             if sales != before:
-                rows.append((*found, self._is_final(loaded)))
+                missing = self._missing("daily_campaigns", country, 60)
+                rows.append((*found, self._is_final(loaded), missing))
         return rank(rows, lambda row: abs(row[7] - row[6]))
 
     def week_ago(self) -> Answer:
@@ -291,5 +302,6 @@ class Answers:
                 total((row for row in of_account if row["window_date"] + late in compared), "spend")
                 for late in (timedelta(0), timedelta(days=7))
             ]
-            answer.append((account.account_key, account.currency_code, len(compared), *spent))
+            if compared:
+                answer.append((account.account_key, account.currency_code, len(compared), *spent))
         return answer

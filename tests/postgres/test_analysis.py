@@ -1,6 +1,7 @@
 """The questions of docs/analysis.md, asked by the analysts' role.
 
-The accounts have three currencies, and lack some days.
+The accounts have three currencies, and lack some days. One is stopped: its newest days have no
+windows.
 """
 
 import re
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 from psycopg.errors import InsufficientPrivilege
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text
 from sqlalchemy.exc import ProgrammingError
 
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
@@ -21,8 +22,10 @@ from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.summaries.frames import read_frame
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.analysis_answers import Answers, group, total
-from tests.postgres.analysis_world import AnalysisWorld
+from tests.postgres.analysis_world import SB, SD, AnalysisWorld
+from tests.postgres.load_world import add_account
 
 DAY = timedelta(days=1)
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -32,6 +35,7 @@ QUERIES = {
     int(number): query
     for number, query in re.findall(r"^## (\d+)\. .+?```sql\n(.*?)```", PAGE, FLAGS)
 }
+[WEEKS] = re.findall(r"^## How did the last week .+?```sql\n(.*?)```", PAGE, FLAGS)
 RANKINGS = (2, 4, 7, 8, 9, 11)
 """The questions that ask for the first of each currency."""
 
@@ -117,17 +121,41 @@ def test_no_ranking_mixes_currencies(ask: Ask) -> None:
 
 
 def test_a_ranking_counts_the_days_that_an_account_lacks(ask: Ask) -> None:
-    """Two days of search terms failed in Japan, and a report of Brands in Germany is missing."""
+    """Two days of search terms failed in Japan, a report of Brands in Germany is missing.
+
+    Nothing was loaded before the last 14 days, nor in the newest nine of the stopped account.
+    """
     lacking = {
-        number: {row[2]: row[-1] for row in ask(QUERIES[number]) if row[-1]} for number in (4, 8, 9)
+        number: {
+            row[2]: row[-1] - (days - 14) for row in ask(QUERIES[number]) if row[-1] > days - 14
+        }
+        for number, days in ((4, 60), (8, 30), (9, 60))
     }
-    assert {4: {"JP": 2}, 8: {"DE": 1}, 9: {"US": 1}} == lacking
+    assert {4: {"JP": 2}, 8: {"DE": 1, "IT": 9}, 9: {"US": 1}} == lacking
+
+
+def test_days_that_lack_a_report_are_in_no_ranking(
+    ask: Ask, filled: AnalysisWorld, today: date
+) -> None:
+    """What was spent for Germany's products on the day without Brands is in none of the sums."""
+    of_germany = [
+        row
+        for row in filled.rows
+        if (row["dataset"], row["country_code"]) == ("daily_products", "DE")
+    ]
+    left_out = [row for row in of_germany if row["window_date"] == today - 4 * DAY]
+    ranked = sum(row[5] for row in ask(QUERIES[8]) if row[2] == "DE")
+    assert left_out
+    assert (total(of_germany, "spend") or 0) - (total(left_out, "spend") or 0) == ranked
 
 
 def test_a_hole_is_no_fall(ask: Ask) -> None:
-    """Germany lacks yesterday, and Japan the day a week before: both are counted, not compared."""
+    """Germany lacks yesterday, Japan the day a week before, and Italy both.
+
+    They are counted, not compared.
+    """
     compared = {row[0]: row[1:] for row in ask(QUERIES[12])}
-    assert [(1, 1), (0, 1), (1, 0)] == [compared[of][:2] for of in ("EUR", "JPY", "USD")]
+    assert [(1, 2), (0, 1), (1, 0)] == [compared[of][:2] for of in ("EUR", "JPY", "USD")]
     assert (None, None) == compared["JPY"][2:]
 
 
@@ -135,16 +163,57 @@ def test_two_weeks_are_compared_by_equal_sets_of_days(
     ask: Ask, filled: AnalysisWorld, today: date
 ) -> None:
     """A day that one of the weeks lacks is left out of both."""
-    [query] = re.findall(r"^## How did the last week .+?```sql\n(.*?)```", PAGE, FLAGS)
-    answer = ask(query)
+    answer = ask(WEEKS)
     assert Answers(filled, today).weeks() == answer
     assert {"DE.one": 6, "FR.one": 6, "JP.one": 6, "US.one": 7} == {
         row[0]: row[2] for row in answer
     }
 
 
+@pytest.mark.parametrize("other_day", [None, 3, 8])
+def test_a_complete_day_without_rows_counts_as_zero(
+    owner: Engine, filled: AnalysisWorld, today: date, other_day: int | None
+) -> None:
+    """An account whose only rows would be of Brands has none: it spent nothing.
+
+    Days are compared only where the same ad products are not served.
+    """
+    with owner.connect() as connection:
+        account = add_account(connection, "CA", account_id="amzn1.ads-account.g.six")
+        ended = {"status": "not_served", "not_served_since": filled.as_of}
+        loaded = {"status": "loaded", "last_loaded_at": filled.as_of, "data_as_of": filled.as_of}
+        reports = {"SP": ended, "SB+SD": loaded | {"product_totals": {SB: {}, SD: {}}}}
+        for ago in range(1, 15):
+            for report, columns in reports.items():
+                values = account.identity | {
+                    "dataset": "daily_campaigns",
+                    "report": report,
+                    "window_date": today - ago * DAY,
+                    "expires_at": filled.as_of + 90 * DAY,
+                    **({"not_served": [SD]} if ago == other_day and report != "SP" else {}),
+                }
+                connection.execute(insert(ReportWindow).values(values | columns))
+        weeks = {row[0]: tuple(row[1:]) for row in connection.execute(text(WEEKS))}
+        yesterday = {row[0]: tuple(row[1:]) for row in connection.execute(text(QUERIES[12]))}
+    assert ("USD", 7 if other_day is None else 6, 0, 0) == weeks["CA.one"]
+    assert ((2, 0) if other_day != 8 else (1, 1)) == yesterday["USD"][:2]
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_comparison_without_any_row_is_of_zeros(owner: Engine) -> None:
+    """Only where no account is compared, the sums are null."""
+    with owner.connect() as connection:
+        connection.execute(text("DELETE FROM daily_campaign_performance"))
+        connection.execute(text("UPDATE report_windows SET product_totals = '{}'"))
+        answer = {row[0]: tuple(row[1:]) for row in connection.execute(text(QUERIES[12]))}
+    assert {"EUR": (1, 2, 0, 0), "JPY": (0, 1, None, None), "USD": (1, 0, 0, 0)} == answer
+
+
 def test_missing_days_are_listed_with_their_reason(ask: Ask, today: date) -> None:
-    """A report of each failed, expired or is still to come; what is not served is not missing."""
+    """A report of each failed, expired or is still to come; what is not served is not missing.
+
+    Days of the stopped account after its last refresh have no row, as the document says.
+    """
     [query] = re.findall(r"^## Which days are missing\?\n.+?```sql\n(.*?)```", PAGE, FLAGS)
     of_campaigns = [row for row in ask(query) if row[1] in {"daily_campaigns", "daily_products"}]
     assert [
@@ -153,6 +222,7 @@ def test_missing_days_are_listed_with_their_reason(ask: Ask, today: date) -> Non
         ("FR.one", "daily_campaigns", today - 10 * DAY, "expired", "expired"),
         ("JP.one", "daily_campaigns", today - 8 * DAY, "missing", None),
     ] == of_campaigns
+    assert "Days after an account's last refresh have no row yet" in PAGE
     assert ("FR.one", 5) in [(row[0], (today - row[2]).days) for row in ask(query)]
     assert ("JP.one", 6) not in [(row[0], (today - row[2]).days) for row in ask(query)]
 

@@ -192,7 +192,10 @@ def test_a_replay_restates_the_load_it_belongs_to(shelf: LoadWorld) -> None:
 
 
 def test_a_replay_of_a_load_that_changed_nothing_gives_it_a_number(shelf: LoadWorld) -> None:
-    """The load before it was confirmed by its own report only: the replayed one says otherwise."""
+    """The load before it counts as confirmed by its own report only, as docs/restatements.md says.
+
+    The load between, which changed nothing, is not stored.
+    """
     for age in (0, 1, 2):
         shelf.load([*many_rows(99), *([odd(report_row(clicks=9))] if age == 2 else [])], age=age)
     replay(shelf)

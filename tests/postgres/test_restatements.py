@@ -25,6 +25,8 @@ from tests.postgres.load_world import AS_OF, DAY, LoadWorld, many_rows, report_r
 
 YESTERDAY = date(2026, 1, 14)
 OFFSETS = (1, 3, 5, 7, 14)
+PAGE = (PROJECT_ROOT / "docs" / "restatements.md").read_text(encoding="utf-8")
+QUERIES = re.findall(r"^```sql\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 Totals = tuple[Decimal, ...]
 
@@ -283,13 +285,26 @@ def test_one_window_is_read_without_reading_the_others(shelf: LoadWorld, account
 
 def test_the_queries_of_the_document_run_and_its_columns_are_the_views(shelf: LoadWorld) -> None:
     """docs/restatements.md: each query runs as it stands, and every column of the view is described."""
-    document = (PROJECT_ROOT / "docs" / "restatements.md").read_text(encoding="utf-8")
-    queries = re.findall(r"^```sql\n(.*?)^```", document, re.MULTILINE | re.DOTALL)
-    assert len(queries) == 2
+    assert len(QUERIES) == 2
     shelf.load(many_rows(3))
-    for query in queries:
+    for query in QUERIES:
         shelf.query(query)
-    rows = re.findall(r"^\| (`.+?`) \|", document, re.MULTILINE)
+    rows = re.findall(r"^\| (`.+?`) \|", PAGE, re.MULTILINE)
     described = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     [row] = shelf.query("SELECT * FROM window_restatements")
     assert sorted(row) == sorted(described)
+
+
+def test_the_document_compares_loads_of_one_currency(shelf: LoadWorld) -> None:
+    """How a day changed since its first load is told for each currency of an ad product."""
+    euros = {"budgetCurrency.value": "EUR"}
+    for age, sales in ((0, 10), (2, 13)):
+        shelf.load(
+            [report_row(sales=sales), report_row(sales=100 * sales) | euros],
+            age=age,
+        )
+    query = QUERIES[0].replace("US.acme-merch.1kc1bk21", shelf.account.account_key)
+    loads = shelf.query(query.replace("2026-03-03", str(DAY)))
+    assert [("EUR", 1000, 0), ("EUR", 1300, 300), ("USD", 10, 0), ("USD", 13, 3)] == [
+        (load["currency_code"], load["sales"], load["sales_since_first"]) for load in loads
+    ]

@@ -16,7 +16,12 @@ from bidbeacon_pipelines.amazon_ads.countries import (
     normalise_country,
 )
 from bidbeacon_pipelines.amazon_ads.endpoints import REGIONS
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, CredentialRefused
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    CredentialRefused,
+    NotAuthorized,
+    Rejected,
+)
 from bidbeacon_pipelines.settings import Region
 from bidbeacon_sessions.sentences import join_sentences
 
@@ -155,6 +160,13 @@ class _RegionAnswer:
     error: AdsApiError | None = None
     is_trusted: bool = False
 
+    def add_profiles(self, listed: Iterable[Any]) -> int:
+        """Add the profiles that can be read; return how many can't."""
+        profiles, broken = wire.read_each(Profile, listed)
+        self.profiles.extend(profiles)
+        self.problems.extend(f"Region {self.region}, profile {problem}" for problem in broken)
+        return len(broken)
+
 
 def list_accounts(client: AdsApiClient) -> AccountListing:
     """List the accounts of every region that answers.
@@ -185,19 +197,24 @@ def _call_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
             accounts, broken = wire.read_each(AdsAccount, page.ads_accounts)
             answer.accounts.extend(accounts)
             answer.problems.extend(f"Region {region}, account {problem}" for problem in broken)
-        broken_profiles = 0
-        for view_only in (False, True):
-            listed = list_profiles(client, region, view_only=view_only)
-            profiles, broken = wire.read_each(Profile, listed)
-            answer.profiles.extend(profiles)
-            answer.problems.extend(f"Region {region}, profile {problem}" for problem in broken)
-            broken_profiles += len(broken)
+        broken_profiles = answer.add_profiles(list_profiles(client, region))
+        broken_profiles += answer.add_profiles(_list_view_only(client, answer))
         answer.is_trusted = not broken_profiles
     except CredentialRefused:
         raise
     except AdsApiError as error:
         answer.error = error
     return answer
+
+
+def _list_view_only(client: AdsApiClient, answer: _RegionAnswer) -> tuple[Any, ...]:
+    """Return the profiles that may only be viewed: none, and a problem, if Amazon refuses them."""
+    try:
+        return list_profiles(client, answer.region, view_only=True)
+    except (Rejected, NotAuthorized) as error:
+        told = "profiles that may only be viewed could not be listed"
+        answer.problems.append(join_sentences(f"Region {answer.region}: {told}: {error.reason}"))
+        return ()
 
 
 def list_profiles(

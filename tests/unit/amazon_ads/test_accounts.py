@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from bidbeacon_pipelines.amazon_ads.accounts import Account, AccountListing, list_accounts
-from bidbeacon_pipelines.amazon_ads.errors import CredentialRefused, Unavailable
+from bidbeacon_pipelines.amazon_ads.errors import CredentialRefused, Throttled, Unavailable
 from tests.unit.amazon_ads.fakes import FakeAmazon
 
 ACME: dict[str, Any] = {
@@ -144,7 +144,7 @@ def test_region_that_fails_keeps_the_others(amazon: FakeAmazon, refusal: httpx.R
     assert {"GB", "US"} == by_country(found).keys()
 
 
-@pytest.mark.parametrize("refusal", [DOWN, httpx.Response(403), httpx.Response(200, json={})])
+@pytest.mark.parametrize("refusal", [DOWN, httpx.Response(429), httpx.Response(200, json={})])
 def test_region_whose_second_profiles_fail_fails(
     amazon: FakeAmazon, refusal: httpx.Response
 ) -> None:
@@ -153,6 +153,35 @@ def test_region_whose_second_profiles_fail_fails(
     found = list_accounts(amazon.connect(attempts=1))
     assert (["NA"], ("EU", "FE")) == (list(found.errors), found.answered_regions)
     assert "vendor" == by_country(found)["GB"].account_type
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_region_that_refuses_the_second_profiles_stays(amazon: FakeAmazon, status: int) -> None:
+    """It is a problem of the sync, also where every region refuses them."""
+    refusal = httpx.Response(status, json={"message": "accessLevel not allowed"})
+    amazon.plays(
+        *(page(ACME), profiles(UK_PROFILE), refusal),
+        *(page(), profiles(), refusal),
+        *(page(), profiles(), refusal),
+    )
+    found = list_accounts(amazon.connect(attempts=1))
+    assert ({}, ("NA", "EU", "FE")) == (found.errors, found.answered_regions)
+    assert "vendor" == by_country(found)["GB"].account_type
+    assert [
+        f"Region {region}: profiles that may only be viewed could not be listed: "
+        "accessLevel not allowed."
+        for region in ("NA", "EU", "FE")
+    ] == [one for one in found.problems if one.startswith("Region")]
+
+
+@pytest.mark.parametrize("outage", [DOWN, httpx.Response(429)])
+def test_second_profiles_that_fail_in_all_regions_are_an_error(
+    amazon: FakeAmazon, outage: httpx.Response
+) -> None:
+    """An outage is no refusal."""
+    amazon.plays(*[page(ACME), profiles(UK_PROFILE), outage] * 3)
+    with pytest.raises((Unavailable, Throttled)):
+        list_accounts(amazon.connect(attempts=1))
 
 
 def test_profile_that_may_only_be_viewed_is_one(amazon: FakeAmazon) -> None:

@@ -60,19 +60,18 @@ def ran_on(day: str) -> str:
     return f"({day} >= c.first_date) IS NOT FALSE AND ({day} <= c.last_date) IS NOT FALSE"
 
 
+_TODAY = "CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)"
 _RUNNING = text(f"""
     SELECT a.account_key, {ACCOUNT_LABEL} AS label,
            c.name, c.budget, c.budget_recurrence, c.currency_code
       FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
      CROSS JOIN LATERAL ({LEFT_OUT_CAMPAIGNS}) c
-     WHERE {IS_ACTIVE} AND c.is_deliverable
-       AND (CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)
-            <= c.last_date) IS NOT FALSE
+     WHERE {IS_ACTIVE} AND c.is_deliverable AND {ran_on(_TODAY)}
      ORDER BY a.account_key, c.name, c.campaign_id""")
 
 
 def list_left_out_campaigns(connection: Connection, now: datetime) -> list[RowMapping]:
-    """Return the deliverable campaigns of active accounts that reports leave out.
+    """Return the deliverable campaigns of active accounts that may run today and reports leave out.
 
     Columns: account_key, label, name, budget, budget_recurrence, currency_code.
     """

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,6 +17,7 @@ from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_sandbox.truth import day_truth
 from bidbeacon_sessions import SessionStore
 from tests.postgres.job_world import BenchWorld
@@ -106,6 +108,25 @@ def change_at_amazon(world: BenchWorld, campaign: dict[str, Any], **fields: Any)
     """Have exports tell other values of a campaign."""
     where = {"campaignId": [campaign["campaignId"]]}
     world.break_with("rows", of="campaigns", add=fields, where=where)
+
+
+def test_finding_starts_with_the_campaign_in_the_calendar_of_its_account(
+    world: BenchWorld,
+) -> None:
+    """A campaign of tomorrow is not missing yet; at Amazon its day starts at local midnight."""
+    account = world.account()
+    [campaign, *_] = campaigns_at_amazon(world, account)
+    world.break_with("old_brands")
+    tomorrow = local_date(world.context.now() + timedelta(hours=7), account.time_zone)
+    tomorrow += timedelta(days=1)
+    change_at_amazon(world, campaign, startDate=str(tomorrow))
+    sync(world)
+    zone = ZoneInfo(account.time_zone)
+    midnight = datetime.combine(tomorrow, time.min, zone)
+    world.advance(seconds=(midnight - world.context.now()).total_seconds() - 60)
+    assert find(world) == []
+    world.advance(minutes=2)
+    assert 1 == find(world)[0].count
 
 
 @pytest.mark.parametrize(

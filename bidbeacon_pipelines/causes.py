@@ -442,7 +442,7 @@ _TABLE = (
         "no ad groups.",
         "Their spend and sales are missing in all datasets; `left_out` of `reports.days` names them. "
         "Convert them at Amazon to campaigns with ad groups, and read their numbers in Amazon's "
-        "console until then.",
+        "console until then. A new campaign only needs its first ad group.",
         Severity.WARNING,
     ),
     Kind(

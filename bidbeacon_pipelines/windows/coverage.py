@@ -176,7 +176,7 @@ def _row_json(
         "label": row["label"],
         "time_zone": row["time_zone"],
         "stopped": stop_word(row["paused"], row["amazon_status"], row["needs_attention"]),
-        "cells": "".join(_mark(row["cells"], start, not_served)),
+        "cells": "".join(_mark(row["cells"], start, not_served)) if not_served else row["cells"],
         "not_served": [
             {"from": days[0].isoformat(), "to": days[-1].isoformat(), "ad_products": products}
             for products, days in _runs(not_served)

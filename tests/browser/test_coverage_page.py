@@ -160,22 +160,29 @@ def test_states_differ_in_shape(page: Page, map_url: str) -> None:
     expect(page.locator("#states")).to_contain_text("fresh 59")
     covered = page.evaluate(COVERED_ROWS)
     assert {*map(str, WindowState), "partly not served"} == set(covered)
-    alike = [
+    assert [] == alike(covered, HEIGHT / 7)
+    left_out = page.evaluate(COVERED_ROWS, True)
+    assert [] == alike(left_out | {"no window": []}, HEIGHT / 7 * 14 / 18)
+    assert all(left_out[state] != covered[state] for state in covered)
+
+
+def alike(covered: dict[str, list[int]], least: float) -> list[tuple[str, str]]:
+    """Return the pairs of states that differ in fewer pixel rows than `least`."""
+    return [
         (one, other)
         for one, other in combinations(covered, 2)
-        if len(set(covered[one]) ^ set(covered[other])) < HEIGHT / 7
+        if len(set(covered[one]) ^ set(covered[other])) < least
     ]
-    assert [] == alike
 
 
 HEIGHT = 180
-COVERED_ROWS = """async () => {
+COVERED_ROWS = """async (isLeftOut) => {
     const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
     const { STATES, drawCell, sized } = await import(loaded.find((name) => name.includes("coverage-states")));
     const rows = (letter) => {
         const canvas = document.createElement("canvas");
         sized(canvas, 2, 180);
-        drawCell(canvas.getContext("2d"), letter, 0, 2, 180);
+        drawCell(canvas.getContext("2d"), letter, 0, 2, 180, isLeftOut);
         const { data } = canvas.getContext("2d").getImageData(0, 0, 1, 180);
         return Array.from({ length: 180 }, (_, row) => row).filter((row) => data[row * 4 + 3] > 127);
     };
@@ -228,7 +235,9 @@ def test_campaigns_that_amazon_leaves_out_are_named(
             {"start": TO - timedelta(days=2)},
         )
     page.goto(address(base_url))
-    expect(page.locator("#states .left-out")).to_have_text("campaigns left out 3")
+    expect(page.locator("#states .left-out")).to_have_text(
+        "campaigns left out 3 (Amazon reports no numbers of campaigns without ad groups)"
+    )
     expect(page.locator("#states")).to_contain_text("fresh 59")
     page.locator(".cursor").focus()
     page.keyboard.press("ArrowDown")
@@ -245,6 +254,27 @@ def test_campaigns_that_amazon_leaves_out_are_named(
     page.goto(address(base_url, account="US.two", window=str(TO - timedelta(days=3))))
     expect(page.locator(".verdict")).to_contain_text("It has 7 rows")
     expect(page.locator("#detail .left-out")).to_have_count(0)
+
+
+def test_of_many_campaigns_that_are_left_out_three_are_named(
+    page: Page, base_url: str, windows: SessionStore
+) -> None:
+    """By map and table, which count the others; the panel names all."""
+    with windows.begin() as connection:
+        connection.execute(
+            text("""
+            INSERT INTO campaigns (account_id, country_code, campaign_id, name, state, ad_product, is_reported, seen_at)
+            SELECT account_id, country_code, CAST(n AS text), 'Video ' || n, 'ENABLED', 'SPONSORED_BRANDS', false, now()
+              FROM advertiser_accounts CROSS JOIN generate_series(1, 5) n WHERE account_key = 'US.two'""")
+        )
+    page.goto(address(base_url, account="US.two", window=str(TO)))
+    expect(page.locator("#detail .left-out")).to_contain_text("Video 3, Video 4, Video 5")
+    three = "Video 1, Video 2, Video 3 and 2 more"
+    label = f"fresh: Saturday {TO}, Acme · US; left out by Amazon: {three}"
+    expect(page.locator(".cursor")).to_have_attribute("aria-label", label)
+    page.get_by_role("link", name="Table").click()
+    told = page.locator(".coverage-table .which").last
+    expect(told).to_have_text(f"left out by Amazon on 30 days {three}")
 
 
 def test_the_map_is_live(page: Page, base_url: str, windows: SessionStore) -> None:

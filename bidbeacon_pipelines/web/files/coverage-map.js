@@ -1,9 +1,10 @@
 // Account times window as a picture: a canvas a row, one real element where the cursor is. 45,600 windows are drawn in some milliseconds.
 // Where the days need more room than there is, they scroll sideways below their axis, and the accounts stay.
 
-import { NONE, STATES, drawCell, drawLeftOut, leftOutOn, sized } from "./coverage-states.js";
+import { NONE, STATES, drawCell, sized } from "./coverage-states.js";
 import { dayAfter, daysBetween, monthOf, weekdayOf } from "./days.js";
 import { byId, el, reconcile } from "./dom.js";
+import { firstOf } from "./words.js";
 
 const ROW = 18;
 const NARROWEST = 2;
@@ -107,9 +108,7 @@ export class CoverageMap {
     const context = canvas.getContext("2d");
     for (let place = 0; place < this.data.days; place += 1) {
       const x = this.x(place);
-      drawCell(context, account.cells[place], x, this.x(place + 1) - x, ROW);
-      const isWindow = account.cells[place] !== NONE;
-      if (isWindow && leftOutOn(account, dayAfter(this.data.from, place)).length > 0) drawLeftOut(context, x, this.x(place + 1) - x);
+      drawCell(context, account.cells[place], x, this.x(place + 1) - x, ROW, account.leftOut[place]?.length > 0);
     }
   }
 
@@ -169,8 +168,8 @@ export class CoverageMap {
     const state = cells[place] === NONE ? "no window" : STATES[cells[place]].name;
     const run = runs.find(({ from, to }) => from <= day && day <= to);
     const notServed = run ? `; not served: ${run.ad_products.join(", ")}` : "";
-    const leftOut = cells[place] === NONE ? [] : leftOutOn(account, day);
-    const without = leftOut.length > 0 ? `; left out by Amazon: ${leftOut.join(", ")}` : "";
+    const leftOut = account.leftOut[place] ?? [];
+    const without = leftOut.length > 0 ? `; left out by Amazon: ${firstOf(leftOut)}` : "";
     return `${state}: ${weekdayOf(day)} ${day}, ${label}${notServed}${without}`;
   }
 

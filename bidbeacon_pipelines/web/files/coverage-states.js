@@ -20,7 +20,9 @@ export const STATES = {
   e: { name: "expired", meaning: "never loaded while Amazon served it", bands: [[0.38, 0.62]] },
 };
 export const NONE = "-";
-const LEFT_OUT_PX = 3;
+// Where campaigns are left out, the state is in the upper part of the row, and a line in the lower part.
+const LEFT_OUT_BAND = [15 / 18, 1];
+const STATE_SHARE = 14 / 18;
 let colours = /** @type {Record<string, string>} */ ({});
 
 /** Read the colours of the present theme, before windows are drawn. */
@@ -28,27 +30,25 @@ export function readColours() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(name).trim();
   const states = Object.entries(STATES).map(([letter, { name }]) => [letter, read(`--state-${name.replaceAll(" ", "-").toLowerCase()}`)]);
-  colours = { ...Object.fromEntries(states), leftOut: read("--amber"), paper: read("--paper") };
+  colours = { ...Object.fromEntries(states), leftOut: read("--amber") };
 }
 
 /** Draw one window into a canvas: `x`, `width` and `height` in CSS pixels. */
-export function drawCell(context, letter, x, width, height) {
+export function drawCell(context, letter, x, width, height, isLeftOut = false) {
   const inner = width >= 8 ? width - 2 : width >= 4 ? width - 1 : width;
+  const fill = ([from, to], across, down) => context.fillRect(x, down * from, across, down * (to - from));
   context.fillStyle = colours[letter];
-  for (const [from, to] of STATES[letter]?.bands ?? []) context.fillRect(x, height * from, inner, height * (to - from));
-}
-
-/** Draw above a window that Amazon leaves campaigns out of it. */
-export function drawLeftOut(context, x, width) {
-  context.fillStyle = colours.paper;
-  context.fillRect(x, 0, width, LEFT_OUT_PX + 1);
+  for (const band of STATES[letter]?.bands ?? []) fill(band, inner, isLeftOut ? height * STATE_SHARE : height);
+  if (!isLeftOut) return;
   context.fillStyle = colours.leftOut;
-  context.fillRect(x, 0, width, LEFT_OUT_PX);
+  fill(LEFT_OUT_BAND, width, height);
 }
 
-/** The names of the campaigns that Amazon leaves out of the reports of an account's day. */
-export function leftOutOn({ left_out: campaigns }, day) {
-  return campaigns.filter(({ from, to }) => (from ?? day) <= day && day <= (to ?? day)).map(({ campaign }) => campaign);
+/** The names of the campaigns that Amazon leaves out of the reports of each day; empty where it leaves out none at all. */
+export function leftOutByDay({ left_out: campaigns, cells }, days) {
+  if (campaigns.length === 0) return [];
+  const ran = (day) => campaigns.filter(({ from, to }) => (from ?? day) <= day && day <= (to ?? day)).map(({ campaign }) => campaign);
+  return days.map((day, place) => (cells[place] === NONE ? [] : ran(day)));
 }
 
 /** A small picture of a state, for the legend and the table. */

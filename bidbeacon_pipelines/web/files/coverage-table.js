@@ -1,10 +1,10 @@
 // The same windows as a table: counts by state, and each account's windows that are not fresh, as links.
 
-import { NONE, STATES, leftOutOn, stateMark } from "./coverage-states.js";
+import { STATES, stateMark } from "./coverage-states.js";
 import { dayAfter } from "./days.js";
 import { el } from "./dom.js";
 import { accountTag, windowBadges } from "./parts.js";
-import { counted, scrollingTable } from "./words.js";
+import { counted, firstOf, scrollingTable } from "./words.js";
 
 /** `linkTo` gives the address of a window of an account. States that no window is in have no column. */
 export function coverageTable(data, accounts, linkTo) {
@@ -21,16 +21,15 @@ function accountRow(data, account, letters, linkTo) {
     {},
     el("th", { scope: "row" }, accountTag(account.key, account.label)),
     counts.map((count, index) => el("td", { class: count > 0 ? `is-${letters[index]}` : "zero" }, count.toLocaleString("en"))),
-    el("td", { class: "which" }, letters.filter((letter) => !"fmpb".includes(letter)).map((letter) => windowsOf(data, account, letter, linkTo)), leftOut(data, account)),
+    el("td", { class: "which" }, letters.filter((letter) => !"fmpb".includes(letter)).map((letter) => windowsOf(data, account, letter, linkTo)), leftOut(account)),
   );
 }
 
 /** On how many days Amazon leaves which campaigns out. */
-function leftOut(data, account) {
-  const found = [...account.cells].map((letter, place) => (letter === NONE ? [] : leftOutOn(account, dayAfter(data.from, place))));
+function leftOut({ leftOut: found }) {
   const days = found.filter((names) => names.length > 0).length;
   if (days === 0) return null;
-  return el("p", {}, el("span", {}, `left out by Amazon on ${counted(days, "day")} `), el("bdi", {}, [...new Set(found.flat())].join(", ")));
+  return el("p", {}, el("span", {}, `left out by Amazon on ${counted(days, "day")} `), el("bdi", {}, firstOf([...new Set(found.flat())])));
 }
 
 function windowsOf(data, { key, cells }, letter, linkTo) {

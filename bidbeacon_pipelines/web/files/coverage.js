@@ -3,7 +3,7 @@
 import { CellDetail } from "./cell-detail.js";
 import { bindBar } from "./bar.js";
 import { CoverageMap } from "./coverage-map.js";
-import { NONE, STATES, leftOutOn, readColours, stateMark } from "./coverage-states.js";
+import { NONE, STATES, leftOutByDay, readColours, stateMark } from "./coverage-states.js";
 import { coverageTable } from "./coverage-table.js";
 import { dayAfter, daysBetween } from "./days.js";
 import { byId, el, keepingFocus, linkOf, reconcile } from "./dom.js";
@@ -12,6 +12,7 @@ import { hideNotice, showNotice } from "./notice.js";
 import { fetchJson } from "./stream.js";
 import { onThemeChange } from "./theme.js";
 import { clock, setServerTime } from "./time.js";
+import { sum } from "./words.js";
 import { putIntoAddress, zoneName, zoneParameters } from "./zone.js";
 
 const KEYS = ["dataset", "days", "to", "accounts", "state", "view", "account", "window"];
@@ -68,7 +69,7 @@ function concerns(_, actions) {
 async function fetchCoverage() {
   const found = await fetchDays();
   setServerTime(found.at);
-  return withoutEmptyEnd(found);
+  return withLeftOut(withoutEmptyEnd(found));
 }
 
 /** Ask for the days of the address; where the chosen one is not among them, for those around it. */
@@ -96,6 +97,12 @@ function withoutEmptyEnd(found) {
   while (!asked.to && days > Math.max(1, least) && found.accounts.every(({ cells }) => cells[days - 1] === NONE)) days -= 1;
   const accounts = found.accounts.map((account) => ({ ...account, cells: account.cells.slice(0, days) }));
   return { ...found, accounts, days, to: dayAfter(found.from, days - 1) };
+}
+
+/** Each account with the names of the campaigns that are left out of its days. */
+function withLeftOut(found) {
+  const days = Array.from({ length: found.accounts[0]?.cells.length ?? 0 }, (_, place) => dayAfter(found.from, place));
+  return { ...found, accounts: found.accounts.map((account) => ({ ...account, leftOut: leftOutByDay(account, days) })) };
 }
 
 function show(value) {
@@ -165,10 +172,9 @@ function drawLegend() {
 
 /** The legend of days that Amazon leaves campaigns out of, where there are any. */
 function leftOutEntry() {
-  const isLeftOut = (account) => (letter, place) => letter !== NONE && leftOutOn(account, dayAfter(data.from, place)).length > 0;
-  const count = data.accounts.reduce((total, account) => total + [...account.cells].filter(isLeftOut(account)).length, 0);
-  const meaning = "Amazon reports no numbers of some campaigns, which have no ad groups";
-  return count > 0 ? el("li", { class: "left-out", title: meaning }, "campaigns left out ", el("b", {}, count.toLocaleString("en"))) : null;
+  const count = sum(data.accounts.map(({ leftOut }) => leftOut.filter((names) => names.length > 0).length));
+  const meaning = " (Amazon reports no numbers of campaigns without ad groups)";
+  return count > 0 ? el("li", { class: "left-out" }, "campaigns left out ", el("b", {}, count.toLocaleString("en")), meaning) : null;
 }
 
 function closeDetail() {

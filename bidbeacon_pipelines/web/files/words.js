@@ -6,6 +6,8 @@ import { fullTime, moment } from "./time.js";
 export const number = (value) => value.toLocaleString("en");
 export const counted = (value, noun) => `${number(value)} ${noun}${value === 1 ? "" : "s"}`;
 export const percent = (part, whole) => (part === whole ? "100 %" : `${(Math.floor((part / whole) * 1000) / 10).toLocaleString("en")} %`);
+/** The first three names, and how many more there are. */
+export const firstOf = (names) => [names.slice(0, 3).join(", "), names.length > 3 && `and ${number(names.length - 3)} more`].filter(Boolean).join(" ");
 export const sum = (values) => values.reduce((total, value) => total + value, 0);
 export const when = (instant) => el("time", { datetime: instant, title: fullTime(instant) }, moment(instant));
 

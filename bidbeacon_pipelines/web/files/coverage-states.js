@@ -21,8 +21,8 @@ export const STATES = {
 };
 export const NONE = "-";
 // Where campaigns are left out, the state is in the upper part of the row, and a line in the lower part.
-const LEFT_OUT_BAND = [15 / 18, 1];
 const STATE_SHARE = 14 / 18;
+const LEFT_OUT_TOP = 15 / 18;
 let colours = /** @type {Record<string, string>} */ ({});
 
 /** Read the colours of the present theme, before windows are drawn. */
@@ -36,12 +36,12 @@ export function readColours() {
 /** Draw one window into a canvas: `x`, `width` and `height` in CSS pixels. */
 export function drawCell(context, letter, x, width, height, isLeftOut = false) {
   const inner = width >= 8 ? width - 2 : width >= 4 ? width - 1 : width;
-  const fill = ([from, to], across, down) => context.fillRect(x, down * from, across, down * (to - from));
+  const upper = isLeftOut ? height * STATE_SHARE : height;
   context.fillStyle = colours[letter];
-  for (const band of STATES[letter]?.bands ?? []) fill(band, inner, isLeftOut ? height * STATE_SHARE : height);
+  for (const [from, to] of STATES[letter]?.bands ?? []) context.fillRect(x, upper * from, inner, upper * (to - from));
   if (!isLeftOut) return;
   context.fillStyle = colours.leftOut;
-  fill(LEFT_OUT_BAND, width, height);
+  context.fillRect(x, height * LEFT_OUT_TOP, width, height * (1 - LEFT_OUT_TOP));
 }
 
 /** The names of the campaigns that Amazon leaves out of the reports of each day; empty where it leaves out none at all. */

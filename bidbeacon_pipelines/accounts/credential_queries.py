@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, RowMapping, select, text
 
-from bidbeacon_pipelines.accounts.queries import GOES_ON, accounts_of, stop
+from bidbeacon_pipelines.accounts.queries import GOES_ON, accounts_of, carry_histories, stop
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.database.rows import read_rows
@@ -31,7 +31,8 @@ _SET_OWNER = text(f"""
 
 
 def set_owner(connection: Connection, account_id: str, credential: str, client_id: str) -> None:
-    """Let an ads account belong to another credential, by which it is asked for at once."""
+    """Let an ads account belong to another credential, by which it is asked for at once; what is proven of Amazon's history is kept."""
+    carry_histories(connection, account_id, client_id)
     values = {"account_id": account_id, "credential": credential, "client_id": client_id}
     connection.execute(_SET_OWNER, values)
 

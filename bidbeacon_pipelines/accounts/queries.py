@@ -189,6 +189,31 @@ def lock_rows(connection: Connection, account: Account) -> None:
 _LOCK_ACCOUNT = text("SELECT FROM advertiser_accounts WHERE id = :id FOR KEY SHARE")
 
 
+_CARRY_HISTORIES = text("""
+    INSERT INTO proven_histories AS kept
+           (client_id, region, dataset, ad_product, age_days, account_key, window_date, proven_at)
+    SELECT :client_id, h.region, h.dataset, h.ad_product, h.age_days, h.account_key, h.window_date, h.proven_at
+      FROM ads_accounts o JOIN proven_histories h ON h.client_id = o.client_id AND h.region = o.region
+     WHERE o.account_id = :account_id AND o.client_id <> :client_id AND h.proven_at <= now() + interval '1 hour'
+       AND (CAST(:of AS text) IS NULL OR o.credential = :of)
+     ORDER BY h.dataset, h.ad_product
+        ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE
+       SET age_days = excluded.age_days, account_key = excluded.account_key,
+           window_date = excluded.window_date, proven_at = excluded.proven_at
+     WHERE kept.age_days < excluded.age_days OR kept.proven_at > now() + interval '1 hour'""")
+
+
+def carry_histories(
+    connection: Connection, account_id: str, client_id: str, *, of: str | None = None
+) -> None:
+    """Store for an ads account's new client id what is proven for the one that it replaces.
+
+    It is called before the change. With `of`, only an ads account of this credential is concerned.
+    """
+    values = {"account_id": account_id, "client_id": client_id, "of": of}
+    connection.execute(_CARRY_HISTORIES, values)
+
+
 _INSERT_ADS_ACCOUNT = text("""
     INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, credential, region, time_zone, first_seen_at)
     VALUES (:account_id, :key, :name, :client_id, :credential, :region, :time_zone, :now) ON CONFLICT DO NOTHING""")
@@ -209,6 +234,7 @@ def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: d
         ValueError: its id makes no key.
     """
     values = {"credential": DEFAULT} | values
+    carry_histories(connection, values["account_id"], values["client_id"], of=values["credential"])
     stored = connection.execute(_UPDATE_ADS_ACCOUNT, values).scalar_one_or_none()
     if stored is not None:
         return str(stored)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.accounts.credential_queries import set_owner
+from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, upsert_ads_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.loading.load import LoadResult
@@ -134,6 +136,34 @@ def test_history_is_proven_by_client_region_dataset_and_ad_product(synced: LoadW
             VALUES ({values}, 41, 'US.one', '2025-12-01')
                 ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE SET age_days = 41""")
         sync(synced)
+    assert {} == not_served(synced)
+
+
+@pytest.mark.parametrize("credential", ["default", "another"])
+def test_another_client_id_keeps_what_is_proven(synced: LoadWorld, credential: str) -> None:
+    """Whether the client is renewed or the account moves to another credential; the greater age counts, and one by a clock ahead does not."""
+    load(synced, [40, 41, 50], [*rows(50), *rows(41, product=SB)], SP, SB)
+    synced.execute(f"""
+        INSERT INTO proven_histories (client_id, region, dataset, ad_product, age_days, account_key, window_date, proven_at)
+        VALUES ('test', 'NA', 'daily_campaigns', '{SP}', 500, 'US.one', '2025-12-01', now() + interval '1 year'),
+               ('new', 'NA', 'daily_targets', '{SP}', 45, 'US.two', '2025-12-01', now()),
+               ('new', 'NA', 'daily_targets', '{SB}', 60, 'US.two', '2025-12-01', now())""")
+    account_id = synced.account.account_id
+    with synced.engine.begin() as connection:
+        stored = vars(get_ads_account_by_id(connection, account_id))
+        if credential == "default":
+            values = stored | {"client_id": "new", "trusted": True}
+            upsert_ads_account(connection, values, now=datetime.now(UTC))
+        else:
+            set_owner(connection, account_id, credential, "new")
+    found = synced.query("""
+        SELECT client_id, dataset, ad_product, age_days FROM proven_histories
+         WHERE age_days < 500 ORDER BY 1, 2, 3""")
+    ages = [("new", SB, 60), ("new", SP, 50), ("test", SB, 41), ("test", SP, 50)]
+    assert [(of, "daily_targets", product, age) for of, product, age in ages] == [
+        tuple(row.values()) for row in found
+    ]
+    sync(synced)
     assert {} == not_served(synced)
 
 

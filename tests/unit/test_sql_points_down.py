@@ -7,6 +7,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 PIPELINES = PROJECT_ROOT / "bidbeacon_pipelines"
 UP = {
+    ("accounts.queries", "proven_histories"),
     ("loading.load_queries", "report_requests"),
     ("loading.quarantine_queries", "report_requests"),
     ("windows.queries", "report_requests"),

@@ -42,6 +42,7 @@ _NOT_ASKED: Final = "not asked"
 _REQUEST: Final = "request"
 _ACCEPTED: Final = "accepted"
 _GRANT: Final = "Grant the authorizing user the rights to view campaigns and to edit reports, or choose another --account."
+_LONGER: Final = "longer history"
 _LIMITS: Final = {HISTORY: "days back", PERIOD: "days in one report"}
 
 
@@ -232,7 +233,8 @@ class Probe:
             given = find_longest(lambda days: is_given(history, days), refused=longest)
         may_be_longer = history == expected and not report.dataset.is_hourly
         if may_be_longer and given and expected + 1 < LONGEST_PUBLISHED:
-            is_given(LONGEST_PUBLISHED, given)
+            with self._step(_subject(report), _LONGER):
+                is_given(LONGEST_PUBLISHED, given)
         self._judge_history(report, max(rows, default=0), history, expected)
         self._judge_limit(report, PERIOD, given or 0, asked)
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from sqlalchemy import Engine
 from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.accounts.queries import read_ads_account
+from bidbeacon_pipelines.amazon_ads.reports import Report
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.cli import probe as probe_command
-from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
+from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DatasetReport
+from bidbeacon_pipelines.probe.amazon import Amazon
 from bidbeacon_pipelines.requests.gate import enter_gate, hold_gate
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sandbox import SandboxConfig
@@ -398,6 +400,28 @@ def test_report_that_fails_could_not_be_checked(probe: RunProbe, world: BenchWor
     assert "the report ended FAILED" == unchecked["hourly_targets SP", "rows"]
     assert "the export ended FAILED" == unchecked["campaigns", "rows"]
     assert 0 == done.exit_code
+
+
+def test_report_of_a_longer_history_that_fails_is_one_check(
+    probe: RunProbe, world: BenchWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """History and longest period are judged all the same."""
+    world.break_with("history", days=730)
+    find_ended = Amazon.find_ended
+
+    def find(amazon: Amazon, report: DatasetReport, start: date, end: date) -> Report | None:
+        if start == TODAY - timedelta(days=730):
+            world.break_with("report_ends", status="FAILED", times=1)
+        return find_ended(amazon, report, start, end)
+
+    monkeypatch.setattr(Amazon, "find_ended", find)
+    done, subject = probe(*TARGETS), HISTORY[0]
+    assert {(subject, "longer history"): "the report ended FAILED"} == {
+        key: found
+        for key, found in verdicts(done, "could not be checked").items()
+        if key[0] == subject
+    }
+    assert {(subject, "period"), (subject, "history")} <= set(verdicts(done, "as expected"))
 
 
 def test_refusal_that_the_product_cannot_learn_from(probe: RunProbe, world: BenchWorld) -> None:

@@ -76,7 +76,7 @@ def find_next_asked(connection: Connection, window: RowMapping) -> datetime | No
 
 _UNPROVEN = text("""
     SELECT p.ad_product, h.age_days AS proven_days,
-           CAST(w.data_as_of AT TIME ZONE a.time_zone AS date) - w.window_date AS age_days
+           CAST(coalesce(w.first_data_as_of, w.data_as_of) AT TIME ZONE a.time_zone AS date) - w.window_date AS age_days
       FROM report_windows w
       JOIN advertiser_accounts a USING (account_id, country_code)
       JOIN ads_accounts o USING (account_id)
@@ -92,7 +92,7 @@ def list_unproven(connection: Connection, window: RowMapping) -> list[RowMapping
     """Return the ad products of a window that are not served for lack of proof.
 
     Columns: ad_product, proven_days (the greatest age at which rows of it came, or None), age_days
-        (the age of the window in its report).
+        (the age of the window in its first report).
     """
     values = dict(window) | {"products": list(SHORT_NAMES)}
     return list(connection.execute(_UNPROVEN, values).mappings())

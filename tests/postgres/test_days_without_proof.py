@@ -104,6 +104,16 @@ def test_a_day_that_is_not_served_is_explained(world: BenchWorld, account: Accou
     assert "become zeros by themselves" in verdict["advice"]
 
 
+def test_a_day_has_the_age_of_its_first_report(world: BenchWorld, account: Account) -> None:
+    """By which it is judged, however late it is loaded again."""
+    world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
+    load_by_hand(world, account, OLD)
+    world.advance(days=10)
+    load_by_hand(world, account, OLD)
+    told = explained(world, account, OLD)
+    assert "but Sponsored Brands is not served (it was 200 days old" in told.sentence
+
+
 def test_a_day_is_loaded_without_what_is_not_served(world: BenchWorld, account: Account) -> None:
     """Explanation, coverage and finding name the ad product."""
     world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)

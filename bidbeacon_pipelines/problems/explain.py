@@ -144,6 +144,8 @@ class _Window:
         self._state = WindowState(row["state"])
         self._request, self._worker = find_request(connection, row)
         self._unproven = list_unproven(connection, row)
+        unproven = {one["ad_product"] for one in self._unproven}
+        self._refused = [name for name in row["not_served"] if name not in unproven]
         is_partly = self._state is WindowState.FRESH and row["cause"] is None and self._unproven
         cause = {"code": UNPROVEN} if is_partly else row["cause"]
         self._cause = None if cause is None else explain(cause)
@@ -151,11 +153,14 @@ class _Window:
     def explain(self) -> Explanation:
         """Return the explanation."""
         severity = SEVERITIES.get(self._state, Severity.WARNING)
-        if self._cause is not None and (self._unproven or severity is Severity.WAITING):
+        is_explained = self._unproven or severity is Severity.WAITING
+        if self._refused or (self._cause is not None and is_explained):
             severity = max(severity, Severity.WARNING, key=ORDER.index)
         told = _SENTENCES[self._state](self)
         about = (self._row, self._cause, self._request, self._worker)
-        not_served = tuple(SHORT_NAMES[one["ad_product"]] for one in self._unproven)
+        not_served = tuple(
+            short for name, short in SHORT_NAMES.items() if name in self._row["not_served"]
+        )
         return Explanation(self._state, severity, told, *about, not_served)
 
     @property
@@ -221,11 +226,15 @@ class _Window:
     @property
     def _but_not_served(self) -> str:
         """Name the ad products of a loaded day that are not served: `, but …`."""
+        told = ""
+        if self._refused:
+            names = listed([product_name(name) for name in self._refused])
+            told = f"; Amazon has refused {names} as too old"
         if not self._unproven:
-            return ""
+            return told
         names = listed([product_name(one["ad_product"]) for one in self._unproven])
         verb = "is" if len(self._unproven) == 1 else "are"
-        return f", but {names} {verb} not served (it was {self._proof})"
+        return f", but {names} {verb} not served (it was {self._proof}){told}"
 
     @property
     def _proof(self) -> str:

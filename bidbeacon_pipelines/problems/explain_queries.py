@@ -85,11 +85,12 @@ _UNPROVEN = text("""
                                   AND h.dataset = w.dataset AND h.ad_product = p.ad_product
      WHERE w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :dataset
        AND w.report = :report AND w.window_date = :window_date
+       AND jsonb_exists(w.product_totals, p.ad_product)
      ORDER BY array_position(CAST(:products AS text[]), p.ad_product)""")
 
 
 def list_unproven(connection: Connection, window: RowMapping) -> list[RowMapping]:
-    """Return the ad products of a window that are not served for lack of proof.
+    """Return the ad products of a window that are not served for lack of proof; those that Amazon has refused are left out.
 
     Columns: ad_product, proven_days (the greatest age at which rows of it came, or None), age_days
         (the age of the window in its first report).

@@ -114,6 +114,31 @@ def test_a_day_has_the_age_of_its_first_report(world: BenchWorld, account: Accou
     assert "but Sponsored Brands is not served (it was 200 days old" in told.sentence
 
 
+def test_a_product_that_was_refused_is_no_unproven_one(world: BenchWorld, account: Account) -> None:
+    """A new grouping may bring a refused product into a window; nothing was ever reported of it."""
+    world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
+    load_by_hand(world, account, OLD)
+    world.execute(
+        """UPDATE report_windows SET product_totals = product_totals - 'SPONSORED_DISPLAY',
+                  not_served = '{SPONSORED_BRANDS,SPONSORED_DISPLAY}' WHERE window_date = :day""",
+        day=OLD,
+    )
+    told = explained(world, account, OLD)
+    assert "; Amazon has refused Sponsored Display as too old." in told.sentence
+    assert "but Sponsored Brands is not served (it was 200 days old" in told.sentence
+    assert ["SB", "SD"] == explained_json(world, account, OLD)["verdict"]["not_served"]
+    world.execute(
+        """UPDATE report_windows SET product_totals = product_totals - 'SPONSORED_BRANDS'
+            WHERE window_date = :day""",
+        day=OLD,
+    )
+    told = explained(world, account, OLD)
+    products = "Sponsored Brands and Sponsored Display"
+    assert f"; Amazon has refused {products} as too old." in told.sentence
+    assert "days old when it was requested" not in told.sentence
+    assert ("fresh", Severity.WARNING, None) == (told.state, told.severity, told.cause)
+
+
 def test_a_day_is_loaded_without_what_is_not_served(world: BenchWorld, account: Account) -> None:
     """Explanation, coverage and finding name the ad product."""
     world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)

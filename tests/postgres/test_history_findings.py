@@ -22,7 +22,7 @@ SB, SD = "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
 
 
 def add_days(
-    connection: Connection, number: int, dataset: str, report: str, days: range, **columns: object
+    connection: Connection, number: int, dataset: str, report: str, days: range, **columns: Any
 ) -> None:
     """Store loaded windows of days after the oldest, of which columns may differ."""
     row = {
@@ -35,6 +35,7 @@ def add_days(
         "last_loaded_at": SINCE,
         "data_as_of": SINCE,
         "load_count": 1,
+        "product_totals": {name: {"rows": 0} for name in columns.get("not_served", ())},
     }
     for day in days:
         dated = {"window_date": OLDEST + timedelta(days=day)}
@@ -82,6 +83,17 @@ def test_an_account_has_one_finding_of_its_days(connection: Connection) -> None:
     assert ("Shop 1 · US",) == second.names
     assert first.key != second.key
     assert "2025-09-01" in second.effects[0].text
+
+
+def test_products_that_were_refused_are_left_out(connection: Connection) -> None:
+    """A new grouping names them in windows of which they were never reported."""
+    totals = {"product_totals": {SB: {"rows": 0}}}
+    add_days(connection, 0, "daily_targets", "SP+SB+SD", range(2), not_served=[SB, SD], **totals)
+    add_days(connection, 1, "daily_targets", "SP+SD", range(2), not_served=[SD], product_totals={})
+    [found] = find(connection)
+    assert [
+        "not served in daily_targets: Sponsored Brands for 2 days, 2025-09-01 to 2025-09-02"
+    ] == [effect.text for effect in found.effects]
 
 
 def test_a_day_belongs_to_one_finding(connection: Connection) -> None:

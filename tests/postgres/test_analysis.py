@@ -137,7 +137,7 @@ def test_a_ranking_counts_the_days_that_an_account_lacks(ask: Ask) -> None:
 def test_days_that_lack_a_report_are_in_no_ranking(
     ask: Ask, filled: AnalysisWorld, today: date
 ) -> None:
-    """What was spent for Germany's products on the day without Brands is in none of the sums."""
+    """Germany's spend on products on the day without Brands is in none of the sums."""
     of_germany = [
         row
         for row in filled.rows

@@ -55,7 +55,7 @@ def create_windows(world: BenchWorld, account: Account) -> None:
 
 
 def test_days_outside_the_history_have_no_window(world: BenchWorld) -> None:
-    """What was before Amazon's 15 months stays empty; what has not begun is requested a day later; what is neither is made soon."""
+    """Days before Amazon's 15 months stay empty, days that have not begun come a day later, others soon."""
     account = world.account()
     create_windows(world, account)
     says(

@@ -119,7 +119,7 @@ def test_empty_days_older_than_the_oldest_row_of_their_report_are_not_served(
 
 
 def test_history_is_proven_by_client_region_dataset_and_ad_product(synced: LoadWorld) -> None:
-    """What is known of another one of these makes no zero of an empty day."""
+    """An age that is proven for another one of these makes no zero of an empty day."""
     load(synced, [39, 40], rows(39))
     mine = {"client_id": "test", "region": "NA", "dataset": DATASET.name, "ad_product": SP}
     others = {

@@ -36,6 +36,7 @@ from bidbeacon_pipelines.database.errors import first_line
 from bidbeacon_pipelines.database.schema import MIGRATIONS, SchemaError, list_revisions, upgrade
 from bidbeacon_pipelines.datasets import dataset_tables  # noqa: F401 - it registers its tables
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, DATASETS, Dataset
+from bidbeacon_pipelines.entities.queries import IS_DELIVERABLE_FUNCTION
 from bidbeacon_pipelines.loading.restatements import (
     PERFORMANCE_ROWS_VIEW,
     WINDOW_RESTATEMENTS_VIEW,
@@ -238,6 +239,7 @@ def _connect_to_wanted(url: str, tables: MetaData) -> Iterator[Connection]:
     """Yield a connection to a database beside this one, in which the classes have made tables and views."""
     wanted = make_url(url).set(database=f"{make_url(url).database}_wanted")
     statements = (
+        IS_DELIVERABLE_FUNCTION,
         performance_rows_view(_all_datasets()),
         WINDOW_RESTATEMENTS_VIEW,
         *create_statements(make_views(_all_datasets())),
@@ -265,6 +267,7 @@ def _squash(url: str) -> Path:
         "PERFORMANCE_ROWS_VIEW": PERFORMANCE_ROWS_VIEW,
         "WINDOW_RESTATEMENTS_VIEW": WINDOW_RESTATEMENTS_VIEW,
         "WINDOW_STATES_FUNCTION": WINDOW_STATES_FUNCTION,
+        "IS_DELIVERABLE_FUNCTION": IS_DELIVERABLE_FUNCTION,
     }
     created = "".join(f"    op.execute({name})\n" for name in views)
     path = VERSIONS / "0001_tables.py"

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, RowMapping, text
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import SPONSORED_BRANDS
-from bidbeacon_pipelines.entities.queries import IS_DELIVERABLE
 
 # A campaign that was created after the ad groups were asked for may have some by now, and so may one
 # of which an ad group could not be read.
@@ -38,9 +37,9 @@ def mark_reported_campaigns(connection: Connection, account: Account) -> None:
     connection.execute(_MARK_REPORTED, account.identity | {"ad_product": SPONSORED_BRANDS})
 
 
-LEFT_OUT_CAMPAIGNS = f"""
+LEFT_OUT_CAMPAIGNS = """
     SELECT c.campaign_id, coalesce(c.name, c.campaign_id) AS name,
-           {IS_DELIVERABLE} AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
+           is_deliverable(c) AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
            c.start_date AS first_date,
            least(c.end_date,
                  CAST((CASE WHEN c.state <> 'ENABLED' THEN coalesce(c.updated_at, c.seen_at)

@@ -38,8 +38,11 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TABLES, _NO_DETAILS)
     "ads": _NO_DETAILS | {"asins": [], "skus": []}
 }
 
-IS_DELIVERABLE: Final = "c.state = 'ENABLED' AND c.gone_since IS NULL"
-"""SQL: whether a campaign `c` is enabled, and exists."""
+IS_DELIVERABLE_FUNCTION: Final = """
+CREATE FUNCTION is_deliverable(c campaigns) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+SELECT c.state = 'ENABLED' AND c.gone_since IS NULL
+$$"""
+"""Whether a campaign is enabled, and exists; it is inlined, and reads nothing but its argument."""
 
 
 def find_export_in_flight(
@@ -260,9 +263,9 @@ def find_first_deliverable_day(
     Those count that are deliverable now, and that Amazon's reports do not leave out.
     """
     found: date | None = connection.execute(
-        text(f"""SELECT min(coalesce(c.start_date, DATE '0001-01-01')) FROM campaigns c
+        text("""SELECT min(coalesce(c.start_date, DATE '0001-01-01')) FROM campaigns c
                   WHERE c.account_id = :account_id AND c.country_code = :country_code
-                    AND {IS_DELIVERABLE} AND c.is_reported
+                    AND is_deliverable(c) AND c.is_reported
                     AND coalesce(c.ad_product, 'SPONSORED_PRODUCTS') = ANY(:ad_products)"""),
         account.identity | {"ad_products": list(ad_products)},
     ).scalar()

@@ -233,6 +233,10 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             ELSE 'fresh' END AS state) s
 $$
 """
+IS_DELIVERABLE_FUNCTION = """
+CREATE FUNCTION is_deliverable(c campaigns) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+SELECT c.state = 'ENABLED' AND c.gone_since IS NULL
+$$"""
 REPORT_VIEWS = (
     """CREATE SCHEMA IF NOT EXISTS reports""",
     """CREATE VIEW reports.daily_campaigns AS
@@ -1384,7 +1388,7 @@ SELECT a.account_key,
        CASE WHEN bool_or('SB' = ANY(string_to_array(t.report, '+')))
             THEN ARRAY(SELECT c.name FROM (
     SELECT c.campaign_id, coalesce(c.name, c.campaign_id) AS name,
-           c.state = 'ENABLED' AND c.gone_since IS NULL AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
+           is_deliverable(c) AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
            c.start_date AS first_date,
            least(c.end_date,
                  CAST((CASE WHEN c.state <> 'ENABLED' THEN coalesce(c.updated_at, c.seen_at)
@@ -1493,7 +1497,7 @@ SELECT a.account_key,
        CASE WHEN ('SB' = ANY(string_to_array(t.report, '+')))
             THEN ARRAY(SELECT c.name FROM (
     SELECT c.campaign_id, coalesce(c.name, c.campaign_id) AS name,
-           c.state = 'ENABLED' AND c.gone_since IS NULL AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
+           is_deliverable(c) AS is_deliverable, c.budget, c.budget_recurrence, c.currency_code,
            c.start_date AS first_date,
            least(c.end_date,
                  CAST((CASE WHEN c.state <> 'ENABLED' THEN coalesce(c.updated_at, c.seen_at)
@@ -1599,6 +1603,7 @@ def upgrade() -> None:
     op.execute(PERFORMANCE_ROWS_VIEW)
     op.execute(WINDOW_RESTATEMENTS_VIEW)
     op.execute(WINDOW_STATES_FUNCTION)
+    op.execute(IS_DELIVERABLE_FUNCTION)
     for statement in REPORT_VIEWS:
         op.execute(statement)
 

@@ -19,6 +19,7 @@ from sqlalchemy import CheckConstraint, Column, Computed, Integer, MetaData, Str
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import MIGRATIONS, list_revisions, upgrade
 from bidbeacon_pipelines.datasets import dataset_tables  # noqa: F401 - registers its tables
+from bidbeacon_pipelines.entities.queries import IS_DELIVERABLE_FUNCTION
 from bidbeacon_pipelines.loading.restatements import PERFORMANCE_ROWS_VIEW, WINDOW_RESTATEMENTS_VIEW
 from bidbeacon_pipelines.tables import PipelinesBase
 from bidbeacon_pipelines.windows.states import WINDOW_STATES_FUNCTION
@@ -37,6 +38,7 @@ VIEWS = {
     "PERFORMANCE_ROWS_VIEW": PERFORMANCE_ROWS_VIEW,
     "WINDOW_RESTATEMENTS_VIEW": WINDOW_RESTATEMENTS_VIEW,
     "WINDOW_STATES_FUNCTION": WINDOW_STATES_FUNCTION,
+    "IS_DELIVERABLE_FUNCTION": IS_DELIVERABLE_FUNCTION,
 }
 UNINDEXED_REFERENCES = """
     SELECT conrelid::regclass::text, conname FROM pg_constraint c

@@ -19,7 +19,7 @@ MODULES := $(VENV)/javascript
 SQUASH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools root ip dev test test-root check check-javascript javascript check-deploy format docs test-faults test-ui test-clock test-newest test-oldest test-cluster bench coverage mutants migration $(TOOLS) $(DEPLOY_TOOLS) lock clean
+.PHONY: help install tools root ip dev contract test test-root check check-javascript javascript check-deploy format docs test-faults test-ui test-clock test-newest test-oldest test-cluster bench coverage mutants migration $(TOOLS) $(DEPLOY_TOOLS) lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -31,7 +31,10 @@ tools: $(TOOLS) $(DEPLOY_TOOLS) ## Install the programs that tests need; as root
 dev: $(STAMP) ## Run everything: database, sandbox, Event Stream, Dagster; Ctrl-C stops it all
 	@exec $(BIN)/bidbeacon dev
 
-test: $(STAMP) $(TOOLS) ## Run all tests but the faults and Dagster's pages
+contract: $(STAMP) ## Download Amazon's own documents of its API, by which tests judge ours
+	@$(BIN)/python -m tools.amazon_documents
+
+test: $(STAMP) $(TOOLS) contract ## Run all tests but the faults and Dagster's pages
 	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal
 
 test-root: $(STAMP) ## Run the tests of what differs for root: start, private files, embedded server
@@ -85,7 +88,7 @@ test-cluster: root $(STAMP) redis-server ip ## Break a cluster of three hosts in
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat
 	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(RUNS),--runs $(RUNS))
 
-coverage: $(STAMP) $(TOOLS) ## Run `make test` with branch coverage: prints tables of docs/code-metrics.md, htmlcov/ shows which test runs a line
+coverage: $(STAMP) $(TOOLS) contract ## Run `make test` with branch coverage: prints tables of docs/code-metrics.md, htmlcov/ shows which test runs a line
 	@$(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(TESTS)
 	@$(BIN)/python -m benchmarks.rooms coverage.json
 

@@ -1,0 +1,1 @@
+"""Programs that write the docs and check the tree; the product never imports them."""

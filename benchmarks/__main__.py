@@ -4,15 +4,17 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 
 from rich.console import Console
 
-from benchmarks.figures import Figure, keep, show
+from benchmarks.figures import Figure, judge, keep, show, told
 from benchmarks.ingest import ingest
 from benchmarks.page import page
 from benchmarks.planning import planning
 from benchmarks.sessions import sessions
 from benchmarks.stream import stream
+from benchmarks.yardstick import measure_slowness
 
 SUITES: Mapping[str, Callable[..., Iterator[Figure]]] = {
     "ingest": ingest,
@@ -40,7 +42,10 @@ def main() -> int:
         suites["planning"] = partial(suites["planning"], runs=given.runs)
     console, figures = Console(), list[Figure]()
     for name, suite in suites.items():
-        for figure in suite():
+        slowness = measure_slowness()
+        yardstick = told("this machine against that of the bounds", slowness, "× as slow")
+        for measured in chain([yardstick], suite()):
+            figure = judge(measured, slowness)
             console.print(f"{name}: {figure.name}: {figure.value:g} {figure.unit}", highlight=False)
             figures.append(figure)
     show(figures, console)

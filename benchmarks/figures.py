@@ -4,13 +4,15 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results.json"
+TIMES = frozenset({"µs a row", "ms", "s"})
+"""Units of figures that depend on how fast the machine is; shares and multiples do not."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class Figure:
         unit: Of what.
         bound: How much it may be at most, or must be at least; None for a value that is only told.
         ok: Whether it holds.
-        least: Whether the bound is what it must be at least; not kept, the file's entries have five
-            fields.
+        least: Whether the bound is what it must be at least.
+        judged: The value as it would be on the machine of the bounds, where it is a time; what the
+            bound is compared with.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Figure:
     bound: float | None
     ok: bool
     least: bool = False
+    judged: float | None = None
 
 
 def at_most(name: str, value: float, unit: str, bound: float) -> Figure:
@@ -48,6 +52,14 @@ def at_least(name: str, value: float, unit: str, bound: float) -> Figure:
 def told(name: str, value: float, unit: str) -> Figure:
     """Return a figure without one."""
     return Figure(name, round(value, 3), unit, None, ok=True)
+
+
+def judge(figure: Figure, slowness: float) -> Figure:
+    """Return a figure whose bound, if it is one of time, is judged as on the machine of the bounds."""
+    if figure.bound is None or figure.least or figure.unit not in TIMES:
+        return figure
+    judged = figure.value / slowness
+    return replace(figure, judged=round(judged, 3), ok=judged <= figure.bound)
 
 
 def milliseconds(call: Callable[[], object]) -> float:
@@ -84,12 +96,13 @@ def p95_milliseconds(call: Callable[[], object], times: int = 20) -> float:
 
 def show(figures: Sequence[Figure], console: Console) -> None:
     """Print figures as a table."""
-    table = Table("figure", "value", "unit", "bound", "ok")
+    table = Table("figure", "measured", "judged", "unit", "bound", "ok")
     for figure in figures:
         bound = "" if figure.bound is None else f"{'≥' if figure.least else '≤'} {figure.bound:g}"
         table.add_row(
             figure.name,
             f"{figure.value:g}",
+            "" if figure.judged is None else f"{figure.judged:g}",
             figure.unit,
             bound,
             "yes" if figure.ok else "NO",
@@ -101,6 +114,4 @@ def show(figures: Sequence[Figure], console: Console) -> None:
 def keep(figures: Iterable[Figure]) -> None:
     """Write figures to benchmarks/results.json, one entry each."""
     entries = [asdict(figure) for figure in figures]
-    for entry in entries:
-        del entry["least"]
     RESULTS.write_text(json.dumps(entries, indent=2) + "\n")

@@ -2,8 +2,7 @@
 
 They are on disk the way PostgreSQL's binary COPY wants them, so that the time is the server's
 alone: day by day and target by target, as in the report, which is in no order of the table's key.
-The rows must belong to an account, as ours do: we lock its row, and the floor's table has a foreign
-key. A second floor has none, so that the cost of the key is known.
+Nothing checks that the rows belong to an account: our load's lock of the account does.
 """
 
 from pathlib import Path
@@ -22,14 +21,9 @@ class Floor(Contender):
 
     Args:
         place: Where to.
-        has_foreign_key: Whether the database checks that rows belong to an account.
     """
 
-    def __init__(self, place: Place, *, has_foreign_key: bool) -> None:
-        super().__init__(place)
-        self.name = "floor" if has_foreign_key else "bare floor"
-        if has_foreign_key:
-            place.refer_to_accounts()
+    name = "floor"
 
     def pack(self, report: Report, place: Place) -> None:
         """Write the rows of a report in the binary form, from a table that holds them."""

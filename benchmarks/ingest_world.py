@@ -98,12 +98,6 @@ class Place:
         for name, columns in FIVE_INDEXES.items():
             self._alone(f"CREATE INDEX bench_{name} ON {TABLE} ({columns})")
 
-    def refer_to_accounts(self) -> None:
-        """Let the database check that each row belongs to an account."""
-        self._alone(
-            f"ALTER TABLE {TABLE} ADD FOREIGN KEY (account) REFERENCES advertiser_accounts (id)"
-        )
-
     def check(self, report: Report) -> None:
         """Refuse a result that isn't the report's truth: rows, spend and sales, to the last digit."""
         found = self._row(f"SELECT count(*), sum(spend), sum(sales) FROM {TABLE}")

@@ -32,7 +32,7 @@ from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import running_sandbox
 from bidbeacon_sessions import with_job_session
 from tests.processes import running_webserver
-from tests.temporary_postgres import temporary_postgres
+from tools.temporary_postgres import temporary_postgres
 
 _INSTANCE = """
 storage:

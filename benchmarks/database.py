@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import upgrade
-from tests.temporary_postgres import TemporaryPostgres
+from tools.temporary_postgres import TemporaryPostgres
 
 
 @contextmanager

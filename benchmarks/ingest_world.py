@@ -27,7 +27,7 @@ from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
 from bidbeacon_pipelines.requests.queries import insert_request
 from bidbeacon_pipelines.windows.queries import WindowTimes, attach_windows, create_windows
-from tests.temporary_postgres import temporary_postgres
+from tools.temporary_postgres import temporary_postgres
 
 TABLE = DATASET.table
 FIVE_INDEXES: Mapping[str, str] = {

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.temporary_postgres import temporary_postgres
+from tools.temporary_postgres import temporary_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE, SEED = 400, 1

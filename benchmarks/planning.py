@@ -58,7 +58,7 @@ from bidbeacon_pipelines.windows.queries import WindowTimes, create_windows
 from bidbeacon_pipelines.windows.rules import expires_at, next_refresh_at, window_dates
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
-from tests.temporary_postgres import TemporaryPostgres
+from tools.temporary_postgres import TemporaryPostgres
 
 PLANS = PROJECT_ROOT / "docs" / "planning-query-plans.md"
 BEAT_SECONDS, CORES, BEAT_ACCOUNTS = 300, 2, 150

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.accounts.queries import upsert_account, upsert_ads_acco
 from bidbeacon_pipelines.accounts.rules import account_key
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.windows.rules import window_dates
-from tests.temporary_postgres import TemporaryPostgres
+from tools.temporary_postgres import TemporaryPostgres
 
 ACCOUNTS = 1000
 DAYS, ALL_DAYS = 480, 731

@@ -16,7 +16,7 @@ from benchmarks.figures import Figure, at_least, at_most, milliseconds
 from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_sessions import Action, Reference, SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.settings import MAX_ACTIONS
-from tests.temporary_postgres import temporary_postgres
+from tools.temporary_postgres import temporary_postgres
 
 WRITERS, WRITER_SECONDS = 8, 5.0
 _EACH, _ROUNDS = 10, 40

@@ -52,7 +52,7 @@ from bidbeacon_sessions.tables import (
     SessionsBase,
 )
 from migrations.catalog import Catalog, describe_differences, read_catalog
-from tests.temporary_postgres import temporary_postgres
+from tools.temporary_postgres import temporary_postgres
 
 VERSIONS = MIGRATIONS / "versions"
 

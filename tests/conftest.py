@@ -27,7 +27,7 @@ from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.settings import get_session_settings
-from tests.temporary_postgres import temporary_postgres
+from tools.temporary_postgres import temporary_postgres
 
 # pytest's readline writes the terminal's size into the environment of worker processes, where rich
 # would take it for a wish.

@@ -16,7 +16,7 @@ from pathlib import Path
 from bidbeacon_pipelines.database.address import OLDEST_VERSION
 from bidbeacon_pipelines.dev.postgres import find_binaries
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.temporary_postgres import TemporaryPostgres
+from tools.temporary_postgres import TemporaryPostgres
 
 TESTS = ("tests/postgres", "tests/stream", "tests/web")
 START_THEIR_OWN = ("test_dev_command.py", "test_embedded_postgres.py")

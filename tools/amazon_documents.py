@@ -86,7 +86,7 @@ def download(*requirement: str, folder: Path = FOLDER) -> bool:
     """Download a wheel without its dependencies; return whether it came."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     options = ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
-    return subprocess.run([*pip, *options, *requirement], check=False).returncode == 0  # noqa: S603 - pip, and arguments of ours
+    return subprocess.run([*pip, *options, *requirement], check=False).returncode == 0
 
 
 def main() -> int:

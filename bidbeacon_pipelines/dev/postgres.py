@@ -65,8 +65,12 @@ class EmbeddedPostgres:
     """
 
     # PostgreSQL's own collation is the same on every system, whatever the system's library.
-    initial = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-    settings = (
+    initial: tuple[str, ...] = (
+        "--locale=C",
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+    )
+    settings: tuple[str, ...] = (
         *("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"),
         *("timezone=UTC", "log_timezone=UTC", "log_checkpoints=off"),
     )

@@ -15,7 +15,7 @@ from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.session import RETRY_SECONDS
 from tests.postgres.flickering import wait_until
 from tests.recorded_sessions import LoafBaked, told
-from tests.temporary_postgres import TemporaryPostgres
+from tools.temporary_postgres import TemporaryPostgres
 
 pytestmark = pytest.mark.faults
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from bidbeacon_pipelines.database.schema import upgrade
-from tests.temporary_postgres import TemporaryPostgres
+from tools.temporary_postgres import TemporaryPostgres
 
 
 class StreamCluster(TemporaryPostgres):

@@ -12,7 +12,6 @@ from pathlib import Path
 import psutil
 
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres, stop_server
-from tests.processes import is_alive
 
 START_SECONDS = 60
 FAKETIME = ("LD_PRELOAD", "FAKETIME", "FAKETIME_DISABLE_SHM", "FAKETIME_DONT_FAKE_MONOTONIC")
@@ -53,7 +52,8 @@ class TemporaryPostgres(EmbeddedPostgres):
             )
         deadline = time.monotonic() + START_SECONDS
         while problem := self.problem():
-            assert time.monotonic() < deadline, f"{problem}: {log.read_text()[-2000:]}"
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{problem}: {log.read_text()[-2000:]}")
             time.sleep(0.02)
         return self.url()
 
@@ -68,7 +68,8 @@ class TemporaryPostgres(EmbeddedPostgres):
         """Send a signal to the server's main process, and wait until it has ended."""
         server = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
         server.send_signal(number)
-        while is_alive(server):
+        # A zombie only waits for its parent.
+        while server.is_running() and server.status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.02)
 
     def remove(self) -> None:

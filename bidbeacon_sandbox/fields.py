@@ -76,15 +76,27 @@ _COMPANIONS = {
 }
 """Fields that a report must also request, by the prefix of the fields that need them."""
 _FINER_THAN_CAMPAIGN = ("adGroup.id", "ad.id", "target.value", "advertisedProduct.id")
+_NOT_OF_CAMPAIGN_SHARES = (*_FINER_THAN_CAMPAIGN, "hour.value", "portfolio.portfolioId")
+_NOT_OF_TERM_SHARES = (
+    *_NOT_OF_CAMPAIGN_SHARES,
+    *("campaign.id", "matchedTarget.value", "placementClassification.value", "placement.value"),
+)
+_NOT_OF_PURCHASED = (
+    *METRICS[:4],
+    *_VIDEO,
+    *RATES,
+    *SHARES,
+    "metric.brandStorePageViews",
+    "metric.kindleEditionNormalizedPagesRead",
+    "metric.estimatedKindleEditionNormalizedRoyalties",
+    "metric.newToBrandSalesFromClicks",
+    "metric.newToBrandUnitsSoldFromClicks",
+)
 _EXCLUDED: dict[str, Collection[str]] = {
-    "convertedProductMarketplace.value": (*METRICS[:4], *_VIDEO, *RATES),
-    "metric.topOfSearchImpressionShare": (
-        *_FINER_THAN_CAMPAIGN,
-        *SPLIT_FIELDS,
-        *("hour.value", "portfolio.portfolioId"),
-    ),
-    "metric.impressionShare": ("campaign.id",),
-    "metric.impressionShareRank": ("campaign.id",),
+    "convertedProductMarketplace.value": _NOT_OF_PURCHASED,
+    SHARES[0]: (*_NOT_OF_CAMPAIGN_SHARES, *SPLIT_FIELDS),
+    SHARES[1]: _NOT_OF_TERM_SHARES,
+    SHARES[2]: _NOT_OF_TERM_SHARES,
 }
 """Fields that exclude each other in a report, by the contract."""
 _OF_SOME_PRODUCTS = ("advertisedProduct.id", "searchTerm.value", "placementClassification.value")

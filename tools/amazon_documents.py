@@ -47,6 +47,15 @@ OPERATIONS: Mapping[str, Operation] = {
 Two are described nowhere: the token endpoint and the download of a file.
 """
 
+_OTHER_LABELS = {
+    "Content creator": "Content creator name",
+    "DMA": "DMA® code",
+    "Live event": "Event",
+    "Placement": "Placement Name",
+    "Target": "Target value",
+}
+"""Labels of dimensions that the catalogue's own index of labels spells otherwise."""
+
 
 @dataclass(frozen=True)
 class Documents:
@@ -63,6 +72,17 @@ class Documents:
         """Return the catalogue: each dimension and metric of reports by its name (`metric.clicks`)."""
         files = "adsv1/dimensions.json", "adsv1/metrics.json"
         return {field["field_id"]: field for file in files for field in _read(self.wheel, file)}
+
+    def labelled(self, label: str) -> list[str]:
+        """Return the fields that a label means: metrics name the dimensions they exclude by labels.
+
+        Raises:
+            KeyError: the catalogue has no such label.
+        """
+        labels = _read(self.wheel, "adsv1/dimension_label_index.json")["labels"]
+        by_lower_case = {known.lower(): fields for known, fields in labels.items()}
+        fields: list[str] = by_lower_case[_OTHER_LABELS.get(label, label).lower()]
+        return fields
 
 
 @cache

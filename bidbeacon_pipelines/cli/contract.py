@@ -9,8 +9,8 @@ from bidbeacon_pipelines.accounts.override_queries import list_overrides
 from bidbeacon_pipelines.cli.options import OnlyAccount, look_up_ads_account, open_store
 from bidbeacon_pipelines.cli.output import Json, Row, console, print_list
 from bidbeacon_pipelines.database.clock import read_now
-from bidbeacon_pipelines.datasets.contract import check_override
-from bidbeacon_pipelines.datasets.registry import get_dataset
+from bidbeacon_pipelines.datasets.contract import check_override, make_contract
+from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.settings import Region, get_settings
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_sessions import with_job_session
@@ -45,12 +45,20 @@ def contract_set(
     region: _Region, dataset: _Dataset, what: _What, value: _Value, account: OnlyAccount = None
 ) -> None:
     """Override the registry, for a region or one of its ads accounts; another grouping loads the dataset again."""
+    names = _read_names(region, get_dataset(dataset))
     try:
-        check_override(get_dataset(dataset), what, value, of_one=account is not None)
+        check_override(get_dataset(dataset), what, value, of_one=account is not None, names=names)
     except ValueError as error:
         raise UsageError(str(error)) from None
     _change(region, dataset, what, value, account)
     console.print(f"{what} of {dataset} in {region} is {value}.")
+
+
+def _read_names(region: Region, dataset: Dataset) -> dict[str, str]:
+    """Return the names of fields that are overridden in a region, by ours."""
+    with open_store().begin() as connection:
+        overrides = [one for one in list_overrides(connection) if one["region"] == region]
+    return make_contract(overrides, None).spellings(dataset)
 
 
 def contract_forget(

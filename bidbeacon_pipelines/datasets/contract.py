@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from bidbeacon_pipelines.datasets.fields import products_of
@@ -10,6 +11,7 @@ from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, parse_
 
 GROUPING, FIELD, HISTORY, PERIOD = "grouping", "field", "history", "period"
 _DAYS = re.compile("[1-9][0-9]{0,3}")
+_FIELD_NAME = re.compile(r"[A-Za-z0-9]+\.[A-Za-z0-9]+")
 LEARNED = "learned"
 """The author of overrides that were learned from reports."""
 
@@ -78,8 +80,24 @@ def make_contract(
     return Contract({(row["dataset"], row["what"]): row["value"] for row in ordered}, products)
 
 
-def check_override(dataset: Dataset, what: str, value: str, *, of_one: bool = False) -> None:
+def check_override(
+    dataset: Dataset,
+    what: str,
+    value: str,
+    *,
+    of_one: bool = False,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Raise if a dataset has nothing of this kind to override, or not by this value, or not `of_one` ads account.
+
+    Only the next report shows whether Amazon knows the name of a field.
+
+    Args:
+        dataset: The dataset.
+        what: What is overridden.
+        value: By what.
+        of_one: Whether for one ads account only.
+        names: The names of fields that are set already, by ours.
 
     Raises:
         ValueError: the message says what is expected.
@@ -88,9 +106,7 @@ def check_override(dataset: Dataset, what: str, value: str, *, of_one: bool = Fa
     if kind == GROUPING and not subject and not of_one:
         parse_grouping(dataset, value)
     elif kind == FIELD and subject:
-        fields = dataset.fields_for(dataset.ad_products)
-        if subject not in fields:
-            raise ValueError(f"expected a field of {dataset.name}, got: {subject!r}")
+        _check_name(dataset, subject, value, names)
     elif kind in {HISTORY, PERIOD} and set(products_of(subject)) <= set(dataset.ad_products):
         if not _DAYS.fullmatch(value):
             raise ValueError(f"expected a number of days, 1 to 9999, got: {value!r}")
@@ -99,3 +115,15 @@ def check_override(dataset: Dataset, what: str, value: str, *, of_one: bool = Fa
             "expected grouping (of a region), field:NAME, history:REPORT or period:REPORT, "
             f"got: {what!r}"
         )
+
+
+def _check_name(dataset: Dataset, ours: str, name: str, names: Mapping[str, str]) -> None:
+    """Raise if Amazon can't have this name for a field of a dataset."""
+    fields, others = dataset.fields_for(dataset.ad_products), dataset.other_names
+    if ours not in fields:
+        raise ValueError(f"expected a field of {dataset.name}, got: {ours!r}")
+    if not _FIELD_NAME.fullmatch(name):
+        raise ValueError(f"expected a field's name such as {ours}, got: {name!r}")
+    own = {ours, others.get(ours), names.get(ours)}
+    if name in {*fields, *others.values(), *names.values()} - own:
+        raise ValueError(f"expected the name of no other field of {dataset.name}, got: {name!r}")

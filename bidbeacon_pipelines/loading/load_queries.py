@@ -13,6 +13,7 @@ from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.loading.rows import RowCheck, WaitingAccount
 from bidbeacon_pipelines.loading.staging import WindowTally
 from bidbeacon_pipelines.loading.tables import ReportLoad
+from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.history_queries import judge_loaded_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
 
@@ -71,6 +72,7 @@ def make_check(
         ad_products=scope.ad_products,
         period=scope.period,
         has_one_country=len(list_countries(connection, account_id)) == 1,
+        spellings=read_contract(connection, account_id).spellings(scope.dataset),
     )
 
 

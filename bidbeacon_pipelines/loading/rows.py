@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
@@ -166,6 +167,7 @@ class RowCheck:
         period: First and last day of the report.
         has_one_country: Whether the ads account has one country only. Then a row without a country
             belongs to it.
+        spellings: Amazon's names of fields that are overridden, by ours.
     """
 
     def __init__(
@@ -176,8 +178,9 @@ class RowCheck:
         ad_products: Iterable[str],
         period: tuple[date, date],
         has_one_country: bool,
+        spellings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self.decoder = make_decoder(dataset)
+        self.decoder = make_decoder(dataset, spellings)
         self._dataset = dataset
         self._period = period
         self._accounts = {as_country(account.country_code): account for account in accounts}
@@ -308,13 +311,15 @@ def _fault(field: str, error: FieldError) -> dict[str, str]:
     return {"field": field, "expected": error.expected, "got": error.got}
 
 
-def make_decoder(dataset: Dataset) -> RowDecoder:
-    """Compile the decoder of a dataset's rows, of all ad products."""
+def make_decoder(
+    dataset: Dataset, spellings: Mapping[str, str] = MappingProxyType({})
+) -> RowDecoder:
+    """Compile the decoder of a dataset's rows, of all ad products, with Amazon's names of overridden fields."""
     described = (declared.field for declared in dataset.dimensions_and_metrics)
     fields = dict.fromkeys(
         (*_time_fields(dataset), CURRENCY_FIELD, AD_PRODUCT_FIELD, COUNTRY_FIELD, *described)
     )
-    return RowDecoder(tuple(fields), dataset.other_names)
+    return RowDecoder(tuple(fields), {**dataset.other_names, **spellings})
 
 
 def _time_fields(dataset: Dataset) -> tuple[str, ...]:

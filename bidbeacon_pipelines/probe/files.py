@@ -94,9 +94,23 @@ class FileFacts:
 
 
 def read_report(
-    facts: FileFacts, path: Path, report: DatasetReport, accounts: Sequence[Account], day: date
+    facts: FileFacts,
+    path: Path,
+    report: DatasetReport,
+    accounts: Sequence[Account],
+    day: date,
+    *,
+    spellings: Mapping[str, str],
 ) -> None:
     """Read a file of a report of one day, as a load does.
+
+    Args:
+        facts: The counts, which are added to.
+        path: The file.
+        report: What it is.
+        accounts: The accounts of the ads account.
+        day: The day.
+        spellings: Amazon's names of fields that are overridden, by ours.
 
     Raises:
         BrokenPartError: it is no gzipped JSON array, or cut short.
@@ -110,8 +124,9 @@ def read_report(
         ad_products=report.ad_products,
         period=(day, day),
         has_one_country=len(accounts) == 1,
+        spellings=spellings,
     )
-    known = {*report.fields, *report.dataset.other_names.values()}
+    known = {*report.fields, *report.dataset.other_names.values(), *spellings.values()}
     for row in facts.objects(iter_values(path)):
         facts.add_keys(row, (), known)
         checked = check(row)

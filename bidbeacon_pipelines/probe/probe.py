@@ -193,10 +193,13 @@ class Probe:
 
     def _check_rows(self, report: DatasetReport, finished: Report) -> None:
         subject = _subject(report)
+        spellings = self.amazon.contract.spellings(report.dataset)
         with self.amazon.report_files(finished) as paths:
             facts = self.files[subject] = FileFacts()
             for path in paths:
-                read_report(facts, path, report, self.amazon.countries, self.day)
+                read_report(
+                    facts, path, report, self.amazon.countries, self.day, spellings=spellings
+                )
         self._judge_rows(subject, facts)
         others = [f"{count} rows of {product}" for product, count in facts.products.items()]
         to_do = "Such rows are counted and not loaded"

@@ -71,3 +71,13 @@ def test_override_that_is_not_possible(
     """One line says what is expected, and no session is opened."""
     assert expected in contract("set", *arguments, code=2)
     assert [] == query(engine, "SELECT FROM session_headers")
+
+
+def test_two_fields_never_have_one_name() -> None:
+    """A name that was set for another field of the dataset is refused; its own field may have it."""
+    field = ("NA", "daily_targets", "field:metric.clicks")
+    contract("set", *field, "metric.charged")
+    other = contract("set", "NA", "daily_targets", "field:metric.sales", "metric.charged", code=2)
+    assert "expected the name of no other field of daily_targets, got: 'metric.charged'" in other
+    contract("set", "EU", "daily_targets", "field:metric.sales", "metric.charged")
+    contract("set", *field, "metric.charged")

@@ -5,9 +5,18 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DAILY_TARGETS, Dataset
+from bidbeacon_pipelines.accounts.override_queries import set_override
+from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
+from bidbeacon_pipelines.datasets.registry import (
+    DAILY_PRODUCTS,
+    DAILY_TARGETS,
+    Dataset,
+    DatasetReport,
+)
+from bidbeacon_pipelines.probe.files import FileFacts, read_report
 from tests.postgres.job_world import BenchWorld
-from tests.postgres.load_world import LoadWorld, report_row
+from tests.postgres.load_world import AS_OF, DAY, LoadWorld, report_row
+from tests.postgres.test_quarantine_replay import replay
 
 TODAY = date(2026, 1, 15)
 
@@ -72,3 +81,47 @@ def test_rows_are_read_under_both_names(
     foreign = row | {"campaignCountry.value": "CA", "campaign.id": "2"}
     result = shelf.load([row | known, row | known | {"campaign.id": "3"}, foreign], dataset=dataset)
     assert (2, 1, 0) == (result.rows, result.foreign, result.quarantined)
+
+
+def set_name(shelf: LoadWorld, ours: str, amazons: str) -> None:
+    """Set Amazon's name of a field, as a person does."""
+    what, by = f"field:{ours}", {"set_by": "command line", "set_at": AS_OF}
+    with shelf.engine.begin() as connection:
+        set_override(connection, "NA", DAILY_TARGETS.name, what, amazons, **by)
+
+
+def renamed_row() -> dict[str, Any]:
+    """Return a row with a name that the registry does not have."""
+    row = report_row()
+    row["metric.clicksCharged"] = row.pop("metric.clicks")
+    return {field: value for field, value in row.items() if field != "campaign.name"}
+
+
+def test_rows_are_read_under_a_name_that_a_person_has_set(shelf: LoadWorld) -> None:
+    """Those that a load has set aside, and those of later reports."""
+    aside = shelf.load([renamed_row()], bad_row_share=1)
+    assert (0, 1) == (aside.rows, aside.quarantined)
+    set_name(shelf, "metric.clicks", "metric.clicksCharged")
+    assert [1] == [report.rows for report in replay(shelf)]
+    result = shelf.load([renamed_row()], age=1)
+    assert (1, 0) == (result.rows, result.quarantined)
+
+
+@pytest.mark.parametrize(
+    ("spellings", "differences"),
+    [
+        ({"metric.clicks": "metric.clicksCharged"}, []),
+        (
+            {},
+            ["metric.clicks: missing (1 of 1 rows)", "metric.clicksCharged: unknown (1 of 1 rows)"],
+        ),
+    ],
+)
+def test_the_probe_reads_rows_under_names_that_are_set(
+    shelf: LoadWorld, spellings: dict[str, str], differences: list[str]
+) -> None:
+    """A field is neither missing nor unknown where its name is known to differ."""
+    facts, report = FileFacts(), DatasetReport(DAILY_TARGETS, (SPONSORED_PRODUCTS,))
+    part = shelf.write_part([renamed_row()])
+    read_report(facts, part, report, [shelf.account], DAY, spellings=spellings)
+    assert differences == sorted(facts.differences)

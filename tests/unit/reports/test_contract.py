@@ -76,6 +76,10 @@ def test_overrides_of_an_ads_account_count_more_than_those_of_its_region() -> No
         ("history:SB", "0", "a number of days, 1 to 9999, got: '0'"),
         ("period:SB", "ten", "a number of days, 1 to 9999, got: 'ten'"),
         ("field:nothing", "x", "a field of daily_products, got: 'nothing'"),
+        ("field:metric.sales", "sales", "a field's name such as metric.sales, got: 'sales'"),
+        ("field:metric.sales", "metric. sales", "a field's name such as metric.sales, got"),
+        ("field:metric.sales", "metric.purchases", "of no other field of daily_products, got"),
+        ("field:metric.sales", "campaignCountry.value", "of no other field of daily_products"),
         ("products", "SP", "expected grouping"),
     ],
 )
@@ -85,6 +89,12 @@ def test_what_can_not_be_overridden(what: str, value: str, expected: str) -> Non
         check_override(DAILY_PRODUCTS, what, value)
     with pytest.raises(ValueError, match="of a region"):
         check_override(DAILY_PRODUCTS, "grouping", "SP,SB,SD", of_one=True)
+
+
+@pytest.mark.parametrize("name", ["campaign.region", "campaignCountry.value", "campaign.country"])
+def test_a_field_can_have_any_name_that_no_other_has(name: str) -> None:
+    """One that only Amazon knows, its other name in the registry, and its own."""
+    check_override(DAILY_PRODUCTS, "field:campaign.country", name)
 
 
 @given(st.integers(0, 119), st.integers(0, 119))

@@ -5,6 +5,7 @@ from itertools import chain
 
 from bidbeacon_pipelines.datasets.derived import RATIOS, ratios_of
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS, SHORT_NAMES, Dimension, Metric
+from bidbeacon_pipelines.datasets.names_elsewhere import NAMES, Names
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.problems.checks import RECONCILED
 from bidbeacon_pipelines.views import (
@@ -63,6 +64,23 @@ Analysts read the views of schema `reports`. SP is Sponsored Products, SB Sponso
 - **Ratios are not additive.** The views' ratios are those of one row. Over several rows divide the sums: `sum(spend) / nullif(sum(sales), 0)`. Shares and ranks are never
   summed or averaged.
 - **Names are today's**, from the last sync of the entities. Ids never change.
+- **Coming from reporting v3 or a connector?** [Names elsewhere](#names-elsewhere) lists what each column is called there: `cost`, `sales14d`, `purchases7d` …
+"""
+
+_ELSEWHERE = """## Names elsewhere
+
+Most connectors pass on the names of Amazon's reporting v3, or of its older reporting v2; some write them in snake case (`purchases_14_d`). Many of those names contain an
+attribution window. The columns here have none, because unified reporting, which BidBeacon loads, does not offer a choice: `attribution_days` of the row is the window.
+
+| name elsewhere | the same here |
+|---|---|
+| with `7d`, such as `sales7d` | SP of sellers: rows with `attribution_days = 7` |
+| with `14d`, such as `sales14d` | SP of vendors, SB and SD: rows with `attribution_days = 14` |
+| without a window, such as `sales` | SB and SD |
+| any other, such as `sales30d`, or `sales14d` for SP of sellers | nothing: unified reporting has no such window |
+
+`unitsSoldClicks7d` and `unitsSoldClicks14d` of SP are `units`, since SP counts orders after a click only; those of SB and SD are `units_from_clicks`. `target_id` is
+found by the name of the target, since unified reports have no ids of keywords and targets.
 """
 
 
@@ -72,7 +90,8 @@ def make_dictionary() -> str:
     described = [(dataset, views[dataset.name]) for dataset in ALL_DATASETS]
     sections = [_dataset(dataset, view) for dataset, view in described]
     sections += map(_view, (ACCOUNT_DAYS_VIEW, DAYS_VIEW, REPORT_DAYS_VIEW, RESTATEMENTS_VIEW))
-    return "\n".join([_HEAD, *_common(described[0][1]), *chain.from_iterable(sections)])
+    parts = [*_common(described[0][1]), *_elsewhere(), *chain.from_iterable(sections)]
+    return "\n".join([_HEAD, *parts])
 
 
 def _common(view: ReportView) -> Iterator[str]:
@@ -100,6 +119,30 @@ def _common(view: ReportView) -> Iterator[str]:
             for ratio in RATIOS
         ],
     )
+
+
+def _elsewhere() -> Iterator[str]:
+    """Describe what columns are called elsewhere, but for names that differ in form only."""
+    yield _ELSEWHERE
+    yield from _table(
+        ("column", "in reporting v3", "also"),
+        [
+            (f"`{column}`", _quoted(names.v3), _quoted(names.others))
+            for column, names in NAMES.items()
+            if not _is_the_same(column, names)
+        ],
+    )
+
+
+def _is_the_same(column: str, names: Names) -> bool:
+    """Return whether a column's only name elsewhere is ours in camel case."""
+    first, *words = column.split("_")
+    camel_case = first + "".join(map(str.capitalize, words))
+    return {camel_case} == {*names.v3, *names.others}
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _dataset(dataset: Dataset, view: ReportView) -> Iterator[str]:

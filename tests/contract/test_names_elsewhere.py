@@ -1,0 +1,44 @@
+"""The names that our columns have in reporting v3 are those of Amazon's catalogue."""
+
+import pytest
+
+from bidbeacon_pipelines.datasets.derived import RATIOS
+from bidbeacon_pipelines.datasets.fields import CURRENCY_FIELD, DATE_FIELD
+from bidbeacon_pipelines.datasets.names_elsewhere import NAMES
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
+from bidbeacon_pipelines.views import REPORT_VIEWS
+from tests.contract.catalogue import Catalogue, needs_catalogue
+
+DECLARED = {
+    declared.column: declared.field
+    for dataset in ALL_DATASETS
+    for declared in dataset.dimensions_and_metrics
+}
+FIELDS = DECLARED | {
+    "window_date": DATE_FIELD,
+    "currency_code": CURRENCY_FIELD,
+    **{ratio.column: f"metric.{ratio.column}" for ratio in RATIOS if ratio.column != "acos"},
+}
+"""Amazon's field of each column; it has none for the advertising cost of sales."""
+
+
+@needs_catalogue
+@pytest.mark.parametrize("column", FIELDS)
+def test_names_of_v3_are_those_of_the_catalogue(column: str) -> None:
+    """All of them, and no other; `Date` is the only one that the catalogue capitalizes."""
+    names = {name.replace("Date", "date") for name in Catalogue().v3_names(FIELDS[column])}
+    assert names == set(NAMES[column].v3)
+
+
+def test_every_metric_has_names_elsewhere() -> None:
+    """Those of the registry, and the ratios; no column has names that is in no view."""
+    metrics = {metric.column for dataset in ALL_DATASETS for metric in dataset.metrics}
+    assert metrics | {ratio.column for ratio in RATIOS} <= set(NAMES)
+    assert set(NAMES) <= {column.name for view in REPORT_VIEWS for column in view.columns}
+
+
+def test_a_name_means_one_column() -> None:
+    """But for units of Sponsored Products, which are all from clicks, and two marketplaces."""
+    names = [name for one in NAMES.values() for name in (*one.v3, *one.others)]
+    twice = {name for name in names if names.count(name) > 1}
+    assert twice == {"unitsSoldClicks7d", "unitsSoldClicks14d", "marketplace"}

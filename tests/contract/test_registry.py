@@ -64,6 +64,12 @@ def test_each_metric_is_loaded_as_what_it_is(catalogue: Catalogue, dataset: Data
     assert [] == told(dataset, dataset.ad_products, faults)
 
 
+@by_dataset
+def test_loads_sum_what_may_be_summed(dataset: Dataset) -> None:
+    """A load adds up rows of one key, metric by metric: a share or a rank would be wrong there."""
+    assert [] == [metric.field for metric in dataset.metrics if not metric.is_additive]
+
+
 def test_days_of_accounts_sum_what_may_be_summed() -> None:
     """The columns that the view of accounts' days adds up are additive metrics of both datasets behind it."""
     for dataset in ALL_DATASETS[:2]:

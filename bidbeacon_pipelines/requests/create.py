@@ -65,8 +65,7 @@ def _create(
 ) -> Report:
     """Create the report, and store the names of fields that worked."""
     dataset, fields = request.asked.dataset, request.asked.fields
-    with context.engine.begin() as connection:
-        known = read_contract(connection, request.account_id).spellings(dataset)
+    known = _read_spellings(context, request)
 
     def create(spelled_fields: Sequence[str]) -> Report:
         return create_report(
@@ -83,6 +82,13 @@ def _create(
     if learned:
         _learn_names(context, session, account.region, dataset.name, learned)
     return report
+
+
+def _read_spellings(context: JobContext, request: ReportRequest) -> dict[str, str]:
+    """Return Amazon's names of the fields of a request, by ours, as far as they are overridden."""
+    with context.engine.begin() as connection:
+        contract = read_contract(connection, request.account_id)
+    return contract.spellings(request.asked.dataset)
 
 
 def create_by_any_name(
@@ -143,13 +149,14 @@ def _adopt(
         )
     except AdsApiError as error:
         return no_answer(error, context.now())
-    if request.account_id in report.account_ids and _is_same(report, request):
+    is_ours = request.account_id in report.account_ids
+    if is_ours and _is_same(report, request, _read_spellings(context, request)):
         return of_report(report, adopted=True)
     return NoAnswer(duplicate.failure_cause)
 
 
-def _is_same(report: Report, request: ReportRequest) -> bool:
-    """Whether a report covers the days of a request with its fields and rows.
+def _is_same(report: Report, request: ReportRequest, spellings: Mapping[str, str]) -> bool:
+    """Whether a report covers the days of a request with its fields, in any spelling, and rows.
 
     An unfiltered report has our rows too: those of other ad products are set aside when it is
     loaded.
@@ -158,6 +165,7 @@ def _is_same(report: Report, request: ReportRequest) -> bool:
         (request.start_date, request.end_date)
     }
     same_rows = report.row_filter in (None, ad_product_filter(request.asked.ad_products))
-    ours = {other: name for name, other in request.asked.dataset.other_names.items()}
+    spelt = *request.asked.dataset.other_names.items(), *spellings.items()
+    ours = {other: name for name, other in spelt}
     same_fields = set(spelled(report.fields, ours)) == set(request.asked.fields)
     return same_days and same_rows and same_fields

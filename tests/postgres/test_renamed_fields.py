@@ -90,6 +90,21 @@ def set_name(shelf: LoadWorld, ours: str, amazons: str) -> None:
         set_override(connection, "NA", DAILY_TARGETS.name, what, amazons, **by)
 
 
+def test_report_under_such_a_name_is_adopted(world: BenchWorld) -> None:
+    """A create that Amazon accepted without our knowledge is taken over, not sent again later."""
+    what, by = "field:metric.clicks", {"set_by": "command line", "set_at": AS_OF}
+    with world.engine.begin() as connection:
+        set_override(connection, "NA", DAILY_TARGETS.name, what, "metric.addToList", **by)
+    world.break_with("accepted_429", times=1, retry_after=1)
+    world.break_with("duplicate")
+    world.break_with("report_ends", status="COMPLETED", seconds=1200)
+    request_id = world.ask(world.account(), TODAY - timedelta(days=3))
+    world.advance(minutes=11)
+    world.step()
+    adopted = [action["request_id"] for action in world.actions("report-adopted")]
+    assert ([request_id], 1) == (adopted, world.reports_made())
+
+
 def renamed_row() -> dict[str, Any]:
     """Return a row with a name that the registry does not have."""
     row = report_row()

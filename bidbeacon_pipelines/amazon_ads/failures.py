@@ -31,6 +31,8 @@ TOO_LARGE = re.compile(
 )
 """A report that Amazon finds too large, by its message, since there is no published code."""
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+# Amazon's document has only words as codes; recorded texts begin with the number.
+_NUMBERED = re.compile(r"([45]\d{5}): ")
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,6})?")
 _TEXTS = ("message", "Message", "details", "detail", "errorMessage", "error_description")
 _UNKNOWN_FIELD = frozenset({"400005", "400013"})
@@ -177,6 +179,8 @@ def _own_failure(body: dict[str, Any]) -> Iterator[Failure]:
         as_text(named) if isinstance(named, str) else None
     )
     text = _first_text(body, *_TEXTS)
+    if numbered := _NUMBERED.match(text or ""):
+        code = numbered[1]
     if code or text:
         location = _first_text(body, "fieldLocation")
         yield Failure(code, (text or str(code)) + (f" (at {location})" if location else ""))

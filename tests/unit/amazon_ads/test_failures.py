@@ -25,6 +25,7 @@ from bidbeacon_pipelines.amazon_ads.reports import create_report
 from tests.unit.amazon_ads.fakes import HTML, FakeAmazon
 
 RETENTION = "startDate must be equal to or after report type data retention start date"
+NUMBERED = "400005: unknown field: metric.x"
 DUPLICATE = "The Request is a duplicate of : 0b6f7c1e-1111"
 
 
@@ -34,6 +35,7 @@ DUPLICATE = "The Request is a duplicate of : 0b6f7c1e-1111"
         (400, {"code": "400006", "message": "no companion"}, Rejected, "400006", "no companion"),
         (400, {"code": "400005", "details": "metric.x"}, UnknownField, "400005", "metric.x"),
         (400, {"code": "400013", "detail": "no dot"}, UnknownField, "400013", "no dot"),
+        (400, {"code": "BAD_REQUEST", "message": NUMBERED}, UnknownField, "400005", NUMBERED),
         (400, {"message": "Report date is too far in the past"}, TooOld, None, None),
         (400, {"message": RETENTION}, TooOld, None, RETENTION),
         (400, {"message": "lookbackWindow must be one of 7, 14, 30"}, Rejected, None, None),

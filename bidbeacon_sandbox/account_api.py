@@ -14,6 +14,7 @@ from bidbeacon_sandbox.settings import Credential
 
 _Item = TypeVar("_Item")
 _FORM = "application/x-www-form-urlencoded"
+_ACCOUNTS_MEDIA = "application/vnd.listaccountsresource.v1+json"
 _NEEDED = ("grant_type", "client_id", "client_secret", "refresh_token")
 _LONGEST_PAGE = 100
 _ACCESS_LEVELS = ("edit", "view")
@@ -73,7 +74,8 @@ async def list_accounts(call: Call) -> Response:
     """Return a page of the region's ads accounts; `POST /{region}/adsAccounts/list`."""
     await call.admit()
     page, following = read_page(await call.json(), call.accounts_in_region())
-    return json_response({"adsAccounts": list(map(_account, page)), **following})
+    body = {"adsAccounts": list(map(_account, page)), **following}
+    return json_response(body, media=_ACCOUNTS_MEDIA)
 
 
 async def list_profiles(call: Call) -> Response:
@@ -170,11 +172,10 @@ def _advertiser_account(account: Account) -> dict[str, Any]:
         "displayName": account.name,
         "isGlobalAccount": True,
         "isTestAccount": False,
-        "managerAccountId": None,
         "currencyCode": first.currency,
         "timeZoneIana": first.time_zone,
         "status": {"statusCode": status, "statusMessage": status.replace("_", " ").capitalize()},
-        "businessDetails": {"businessName": account.name, "countryCode": first.country},
+        "businessDetails": [{"website": "https://shop.example"}],
         "alternateIds": [
             {
                 "countryCode": country.country,

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bidbeacon_sandbox import ledger
 from bidbeacon_sandbox.accounts import REGIONS, Account
 from bidbeacon_sandbox.credentials import Issued
+from bidbeacon_sandbox.error_bodies import error_body
 from bidbeacon_sandbox.fields import RequestError
 from bidbeacon_sandbox.rows import to_json
 from bidbeacon_sandbox.rulebook import Subject
@@ -23,19 +24,22 @@ from bidbeacon_sandbox.rules import Answer, Cut, File, Limits, Operation, Refuse
 from bidbeacon_sandbox.state import SandboxState
 
 _Rule = TypeVar("_Rule", bound=Limits)
+JSON = "application/json"
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, and no failure of ours
-    """A call ends here with this answer."""
+    """A call ends here with this answer; `told` are code and text of one that has the body of its call's errors."""
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Response, told: dict[str, Any] | None = None) -> None:
         super().__init__(f"refused with status {response.status_code}")
-        self.response = response
+        self.response, self.told = response, told
 
 
-def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_response(
+    body: Any, status: int = 200, headers: dict[str, str] | None = None, media: str = JSON
+) -> Response:
     """Answer with JSON, ids as the integers they are and text in its own alphabet."""
-    return Response(to_json(body), status, headers, media_type="application/json")
+    return Response(to_json(body), status, headers, media_type=media)
 
 
 def iso(instant: datetime) -> str:
@@ -43,9 +47,9 @@ def iso(instant: datetime) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def refuse(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Refusal:
-    """Make a refusal with a JSON body of any shape."""
-    return Refusal(json_response(body, status, headers))
+def refuse(status: int, told: dict[str, Any], headers: dict[str, str] | None = None) -> Refusal:
+    """Make a refusal with code and text, whose body then has the shape that the call's errors have."""
+    return Refusal(json_response(told, status, headers), told)
 
 
 def refuse_xml(status: int, code: str, message: str) -> Refusal:
@@ -90,6 +94,8 @@ class Call:
         self.request = request
         self.sandbox: SandboxState = request.app.state.sandbox
         self.is_cut = False
+        self.bent_by: set[str] = set()
+        """The kinds of rules because of which the answer may differ from Amazon's documents."""
         first, headers = request.url.path.split("/")[1].upper(), request.headers
         self.subject = Subject(
             operation,
@@ -119,13 +125,23 @@ class Call:
         self, kind: type[_Rule], when: Callable[[_Rule], object] = lambda _: True
     ) -> _Rule | None:
         """Return the first rule of a kind that strikes this call; None where none does."""
-        return next(self.sandbox.rules.struck(kind, self.subject, when), None)
+        rule = next(self.sandbox.rules.struck(kind, self.subject, when), None)
+        self.obeys(rule)
+        return rule
 
     def strikes(
         self, kind: type[_Rule], when: Callable[[_Rule], object] = lambda _: True
     ) -> tuple[_Rule, ...]:
         """Return every rule of a kind that strikes this call."""
-        return tuple(self.sandbox.rules.struck(kind, self.subject, when))
+        rules = tuple(self.sandbox.rules.struck(kind, self.subject, when))
+        self.obeys(*rules)
+        return rules
+
+    def obeys(self, *rules: Limits | None) -> None:
+        """Note rules that struck this call, or the creation of the report or export that it is about."""
+        self.bent_by.update(
+            getattr(rule, "rule", "") for rule in rules if rule and rule.bends_answers
+        )
 
     def accounts(self) -> Sequence[Account]:
         """Return the ads accounts that the call's credential lists."""
@@ -228,8 +244,9 @@ class Call:
         for rule in self.strikes(Answer, lambda one: not one.ends_the_call):
             if not rule.request_id:
                 del response.headers["x-amz-rid"]
-            if response.media_type == "application/json":
+            if response.media_type and response.media_type.endswith("json"):
                 _edit(response, rule)
+        response.headers["x-sandbox-bent-by"] = ", ".join(sorted(self.bent_by))
         subject, path = self.subject, self.request.url.path
         record = (self.now, subject.operation, path, subject.account, response.status_code)
         self.sandbox.ledger.append(ledger.Call(*record))
@@ -240,6 +257,10 @@ def _edit(response: Response, rule: Answer) -> None:
     body = rule.edited(json.loads(bytes(response.body)))
     if rule.bare_list and "adsAccounts" in body:
         body = [{"adsAccount": account} for account in body["adsAccounts"]]
+    _write(response, body)
+
+
+def _write(response: Response, body: Any) -> None:
     response.body = to_json(body).encode()
     response.headers["content-length"] = str(len(response.body))
 
@@ -261,15 +282,25 @@ def _broken_off(whole: Response) -> ASGIApp:
 
 def answer_error(error: RequestError) -> Response:
     """Answer that the one thing asked for failed, inside a 207."""
-    one = {"code": error.code, "fieldLocation": None, "message": error.message}
+    one = {"code": error.code, "message": error.message}
     return json_response({"error": [{"index": 0, "errors": [one]}], "success": []}, 207)
 
 
-def _refused_request(call: Call, error: RequestError) -> Response:
+def _refused_request(call: Call, error: RequestError) -> Refusal:
     if call.strike(Refuse, lambda rule: rule.as_207 and not rule.code):
-        return answer_error(error)
+        return Refusal(answer_error(error))
     status = {"FORBIDDEN": 403, "CONTENT_TOO_LARGE": 413}.get(error.code, 400)
-    return json_response({"code": error.code, "message": error.message}, status)
+    return refuse(status, {"code": error.code, "message": error.message})
+
+
+def _refused(call: Call, refusal: Refusal) -> Response:
+    """Answer with a refusal, in the words of Amazon's documents unless a rule has words of its own."""
+    response = refusal.response
+    if refusal.told is not None and not call.bent_by:
+        status = response.status_code
+        body = error_body(call.subject.operation, status, refusal.told)
+        _write(response, body)
+    return response
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -283,9 +314,9 @@ def endpoint(operation: Operation, handler: Handler) -> Callable[[Request], Awai
         try:
             response = await handler(call)
         except Refusal as refusal:
-            response = refusal.response
+            response = _refused(call, refusal)
         except RequestError as error:
-            response = _refused_request(call, error)
+            response = _refused(call, _refused_request(call, error))
         response = call.finished(response)
         return _broken_off(response) if call.is_cut else response
 

@@ -248,7 +248,7 @@ def _portfolios(seed: int, account_id: str, market: Market) -> list[Entity]:
                 10**14 + seed_number(seed, account_id, market.country, name) % 10**14
             ),
             "name": name,
-            "state": "PAUSED" if name == "Clearance" else "ENABLED",
+            "state": "ENABLED",
             "inBudget": budget["policy"] != "DATE_RANGE",
             "budget": {"currencyCode": market.currency, **budget},
         }

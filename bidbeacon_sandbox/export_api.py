@@ -14,7 +14,7 @@ from bidbeacon_sandbox.rules import Accepted429, ExportEnds, OldBrands, Rows
 
 _MOST_IN_PROGRESS = 5
 """Exports of one endpoint."""
-_PORTFOLIO_MEDIA = "application/vnd.spportfolio.v3+json"
+_PORTFOLIO_MEDIA = "application/vnd.spPortfolio.v3+json"
 
 
 async def create_export(call: Call) -> Response:
@@ -34,7 +34,7 @@ async def create_export(call: Call) -> Response:
     export = exports.create(kind, place, asked, now, struck)
     if rule := call.strike(Accepted429):
         raise throttled(rule.headers())
-    return json_response(_head(export, "PROCESSING"), 202)
+    return _answer(export, _head(export, "PROCESSING"), 202)
 
 
 async def get_export(call: Call) -> Response:
@@ -47,23 +47,25 @@ async def get_export(call: Call) -> Response:
     call.require_accept(media_type(export.kind))
     if call.now >= export.ready_at + KEPT:
         raise refuse(404, {"code": "NOT_FOUND", "details": "Export is no longer available"})
+    call.obeys(*export.rules)
     status = export.status(call.now)
     if status == "COMPLETED":
         return await _completed(call, export)
     failed = {}
     if status == "FAILED" and export.failure:
         failed = {"error": {"errorCode": export.failure.code, "message": export.failure.reason}}
-    return json_response(_head(export, status) | failed)
+    return _answer(export, _head(export, status) | failed)
 
 
 async def list_portfolios(call: Call) -> Response:
     """Return the portfolios of a profile; `POST /{region}/portfolios/list`."""
     account, country = await _admit(call)
-    call.require_media(_PORTFOLIO_MEDIA)
-    call.require_accept(_PORTFOLIO_MEDIA)
+    call.require_media(_PORTFOLIO_MEDIA.lower())
+    call.require_accept(_PORTFOLIO_MEDIA.lower())
     rows = call.sandbox.world.catalog(account, country).portfolios
     page, following = read_page(await call.json(), rows)
-    return json_response({"portfolios": page, "totalResults": len(rows), **following})
+    body = {"portfolios": page, "totalResults": len(rows), **following}
+    return json_response(body, media=_PORTFOLIO_MEDIA)
 
 
 async def _admit(call: Call) -> tuple[Account, AccountCountry]:
@@ -99,15 +101,20 @@ def _read_filter(kind: ExportKind, body: Any) -> ExportFilter:
 async def _completed(call: Call, export: Export) -> Response:
     [content] = await call.sandbox.files.parts(call.sandbox.exports, export)
     [(url, expires_at)] = call.signed([f"/downloads/{export.id}/0.json.gz"])
-    return json_response(
+    return _answer(
+        export,
         {
             **_head(export, "COMPLETED"),
             "generatedAt": iso(export.ready_at),
             "url": url,
             "urlExpiresAt": iso(expires_at),
             "fileSize": call.announced_size(len(content)),
-        }
+        },
     )
+
+
+def _answer(export: Export, body: dict[str, Any], status: int = 200) -> Response:
+    return json_response(body, status, media=media_type(export.kind))
 
 
 def _head(export: Export, status: str) -> dict[str, Any]:

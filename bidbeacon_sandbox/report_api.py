@@ -97,34 +97,31 @@ async def delete_report(call: Call) -> Response:
 
 def _answer(document: dict[str, Any]) -> Response:
     success = [{"index": 0, "report": document}]
-    return json_response({"error": None, "success": success}, _MULTI_STATUS)
+    return json_response({"error": [], "success": success}, _MULTI_STATUS)
 
 
 def _describe(report: Report, status: str) -> dict[str, Any]:
     """Return a report's description, without its parts."""
     request = report.request
     ended = iso(report.ready_at) if status in _ENDS and report.ready_at else None
+    completed = {"completedDateTime": ended} if status == "COMPLETED" else {}
+    row_filter = {"filter": request.filter} if request.filter else {}
     period = {"startDate": request.start.isoformat(), "endDate": request.end.isoformat()}
     return {
         "reportId": report.id,
         "status": status,
         "creationDateTime": iso(report.created_at),
         "lastUpdatedDateTime": ended or iso(report.created_at),
-        "completedDateTime": ended if status == "COMPLETED" else None,
+        **completed,
         "format": request.format,
         "periods": [{"datePeriod": period}],
-        "query": {"fields": request.fields, "filter": request.filter},
+        "query": {"fields": request.fields, **row_filter},
         "linkedAccounts": [{"advertiserAccountId": request.account_id}],
-        "url": None,
-        "currencyOfView": None,
         **_failure(report, status),
-        "formatOptions": None,
-        "locale": None,
-        "timeZoneMode": None,
     }
 
 
-def _failure(report: Report, status: str) -> dict[str, str | None]:
+def _failure(report: Report, status: str) -> dict[str, str]:
     """Return code and reason of a report that did not complete; only FAILED has them without being told."""
     rule = report.end_rule if status in _ENDS else None
     code, reason = (rule.code, rule.reason) if rule else (None, None)
@@ -132,7 +129,8 @@ def _failure(report: Report, status: str) -> dict[str, str | None]:
         too_large = rule is not None and rule.longer_than_days > 0
         usual = "The requested report is too large" if too_large else "Report generation failed"
         code, reason = code or "INTERNAL_ERROR", reason or usual
-    return {"failureCode": code, "failureReason": reason}
+    told = {"failureCode": code, "failureReason": reason}
+    return {name: text for name, text in told.items() if text}
 
 
 async def _find_report(call: Call) -> Report:
@@ -149,6 +147,7 @@ async def _find_report(call: Call) -> Report:
     await _admit(call)
     if report is None or account not in call.accounts_in_region():
         raise Refusal(answer_error(RequestError("NOT_FOUND", f"Report not found: {report_id}")))
+    call.obeys(*report.rules)
     return report
 
 

@@ -90,6 +90,11 @@ class Limits(BaseModel):
     times: Count | None = None  # Strikes so often; absent: always.
     for_seconds: Seconds | None = None  # Lasts so long by its clock; absent: until it is removed.
 
+    @property
+    def bends_answers(self) -> bool:
+        """Whether the answers that it makes or changes may differ from Amazon's documents."""
+        return False
+
     @model_validator(mode="after")
     def _has_such_calls(self) -> Self:
         if self.call is not None and self.call not in self.calls:
@@ -124,6 +129,11 @@ class Answer(_Throttling, Edits):
     html: bool = False  # The body is HTML, as a gateway's.
     bare_list: bool = False  # `/adsAccounts/list` answers the bare array.
     request_id: bool = True  # False: there is no `x-amz-rid`.
+
+    @property
+    def bends_answers(self) -> bool:
+        """Always."""
+        return True
 
     @property
     def ends_the_call(self) -> bool:
@@ -169,6 +179,11 @@ class Refuse(Limits):
     as_207: bool = False  # Reports are refused by a 207 with the reason in it.
 
     @property
+    def bends_answers(self) -> bool:
+        """Whether it has a code of its own, which may be any, or wants a 207."""
+        return self.code is not None or self.as_207
+
+    @property
     def changes_checks(self) -> bool:
         """Whether it changes what is refused because of fields, filter or period."""
         by_reason = self.reason in {"old_names", "mixed_products", "too_old"}
@@ -204,6 +219,11 @@ class ReportEnds(Limits):
     seconds: Seconds | None = None  # It takes so long, and is PENDING until then.
     word: str | None = Field(None, min_length=1)  # Its status while it is in flight.
     longer_than_days: int = Field(0, ge=0)  # Spares reports of fewer days.
+
+    @property
+    def bends_answers(self) -> bool:
+        """Whether it has a word of its own, or an end that no document knows."""
+        return self.word is not None or self.status in {"CANCELLED", "EXPIRED"}
 
 
 class Rows(Edits, Limits):
@@ -241,6 +261,11 @@ class Parts(Limits):
     single_url: bool = False  # One file behind `url`, and no parts.
     missing: int | None = None
 
+    @property
+    def bends_answers(self) -> bool:
+        """Whether it has the field of an older version."""
+        return self.single_url
+
 
 class Urls(Limits):
     """Download urls that have expired, or are those given first."""
@@ -272,6 +297,11 @@ class ExportEnds(Limits):
     reason: str = "Export failed"
     seconds: Seconds | None = None
 
+    @property
+    def bends_answers(self) -> bool:
+        """Whether its code is none of the two that are documented."""
+        return self.code not in {"INTERNAL_ERROR", "TIMED_OUT"}
+
 
 class OldBrands(Limits):
     """The first enabled campaigns of Brands in each country have no ad groups, and no report."""
@@ -301,6 +331,11 @@ class Duplicate(Limits):
 
     rule: Literal["duplicate"]
     calls = _CREATE_REPORT
+
+    @property
+    def bends_answers(self) -> bool:
+        """Always: it is an answer of the older reporting (v3)."""
+        return True
 
 
 def usual_calls(rule: Limits) -> Calls:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
@@ -37,6 +38,11 @@ def test_each_report_of_the_contract_is_served(start: Callable[..., Any], datase
     assert dataset["name"] in next(iter(caller.state.reports)).request.datasets
 
 
+def number_of(answer: httpx.Response) -> str:
+    """Return the number with which the message of a refusal begins."""
+    return str(answer.json()["message"].partition(":")[0])
+
+
 @pytest.mark.parametrize("dataset", ALL_DATASETS, ids=lambda one: one.name)
 def test_a_wrong_entry_of_the_registry_would_be_refused(caller: Any, dataset: Any) -> None:
     """Each report of ours is accepted as it is, and not with a field more that the contract doesn't know."""
@@ -45,7 +51,7 @@ def test_a_wrong_entry_of_the_registry_would_be_refused(caller: Any, dataset: An
         day = {"start": date(2026, 1, 10), "end": date(2026, 1, 10), "filter": row_filter}
         assert 207 == caller.create(fields=list(report.fields), **day).status_code
         answer = caller.create(fields=[*report.fields, "campaign.colour"], **day)
-        assert "400005" == answer.json()["code"]
+        assert "400005" == number_of(answer)
         caller.state.clock.advance(3600)
 
 
@@ -75,10 +81,11 @@ def test_a_wrong_entry_of_the_registry_would_be_refused(caller: Any, dataset: An
     ids=str,
 )
 def test_fields_are_refused_as_the_contract_says(caller: Any, fields: list[str], code: str) -> None:
-    """A plain 400 with code and message, and no `fieldLocation`."""
+    """A plain 400 with a word as code and a message that begins with a number, and no `fieldLocation`."""
     answer = caller.create(fields=fields)
     body = answer.json()
-    assert (400, {"code", "message"}, code) == (answer.status_code, set(body), body["code"])
+    assert (400, {"code", "message"}, code) == (answer.status_code, set(body), number_of(answer))
+    assert "BAD_REQUEST" == body["code"]
     if code == "400004":
         assert "cannot be used along with fields: (" in body["message"]
 
@@ -208,7 +215,7 @@ def test_accounts_are_listed_for_any_body(caller: Any, body: Any) -> None:
     listed = caller.post("/na/adsApi/v1/query/advertiserAccounts", body)
     [first, *_] = listed.json()["advertiserAccounts"]
     assert "Approved" == first["status"]["statusMessage"]
-    assert "Acme Merch" == first["businessDetails"]["businessName"]
+    assert 1 == len(first["businessDetails"])
     assert ("nextToken" in listed.json()) == (body == {"maxResults": 1})
 
 
@@ -290,7 +297,7 @@ def test_a_report_has_one_account_one_report_and_one_period(caller: Any) -> None
     for key in ("accessRequestedAccounts", "reports"):
         body = report_body(caller.account().account_id, BASIC, day, day)
         body[key] = body[key] * 2
-        assert "400000" == caller.create(body=body).json()["code"]
+        assert "400000" == number_of(caller.create(body=body))
     assert 403 == caller.create(account=caller.account(3)).status_code  # a disabled one
     assert 400 == caller.create(account=caller.account(1), region="na").status_code
 

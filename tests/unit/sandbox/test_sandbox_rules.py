@@ -184,6 +184,33 @@ def test_answer_edits(caller: Any) -> None:
     assert "accountName" not in first["adsAccount"]
 
 
+def test_answers_name_the_rules_that_bend_them(caller: Any) -> None:
+    """None as a rule, and none where a rule leaves the answer as Amazon's documents have it."""
+    caller.breaks("slow", seconds=0)
+    assert "" == caller.create().headers["x-sandbox-bent-by"]
+    caller.breaks("report_ends", word="QUEUED")
+    caller.breaks("answer", "retrieve_report", add={"new": 1})
+    report_id = caller.create_id(start=date(2026, 1, 9), end=date(2026, 1, 9))
+    assert "answer, report_ends" == caller.retrieve(report_id).headers["x-sandbox-bent-by"]
+
+
+@pytest.mark.parametrize(
+    ("call", "keys"),
+    [
+        ("adsApi/v1/retrieve/reports", {"code", "message"}),
+        ("adsApi/v1/query/advertiserAccounts", {"code", "message"}),
+        ("portfolios/list", {"code", "message"}),
+        ("ads/export", {"message"}),
+        ("adsAccounts/list", {"errors"}),
+    ],
+)
+def test_refusals_have_the_form_of_their_call(caller: Any, call: str, keys: set[str]) -> None:
+    """Each part of the API has its own."""
+    caller.token = "dead"
+    answer = caller.post(f"/na/{call}", {})
+    assert (401, keys) == (answer.status_code, set(answer.json()))
+
+
 def test_token(caller: Any) -> None:
     """A token dies for good, and a revoked refresh token gets none."""
     caller.breaks("token", times=1)
@@ -198,13 +225,13 @@ def test_token(caller: Any) -> None:
     ("fields", "status", "code"),
     [
         ({"reason": "no_rights"}, 403, "FORBIDDEN"),
-        ({"reason": "wrong_region"}, 400, "400000"),
-        ({"reason": "too_old"}, 400, "400000"),
+        ({"reason": "wrong_region"}, 400, "400000:"),
+        ({"reason": "too_old"}, 400, "400000:"),
         ({"reason": "too_large", "days": 0}, 413, "CONTENT_TOO_LARGE"),
-        ({"reason": "old_names"}, 400, "400005"),
+        ({"reason": "old_names"}, 400, "400005:"),
         ({"code": "400013", "message": "No"}, 400, "400013"),
-        ({"fields": ["metric.clicks"]}, 400, "400005"),
-        ({"fields": ["metric.clicks", "ad.id"]}, 400, "400004"),
+        ({"fields": ["metric.clicks"]}, 400, "400005:"),
+        ({"fields": ["metric.clicks", "ad.id"]}, 400, "400004:"),
         ({"fields": ["metric.clicks", "hour.value"]}, 207, None),
     ],
     ids=str,
@@ -213,16 +240,21 @@ def test_token(caller: Any) -> None:
 def test_refuse(
     caller: Any, fields: dict[str, Any], status: int, code: str | None, *, as_207: bool
 ) -> None:
-    """A reason has its status and code, as a plain refusal or, with another rule, inside a 207."""
+    """A reason has its status and code, as a plain refusal or, with another rule, inside a 207.
+
+    A number is a code in a 207, and at the beginning of the message elsewhere.
+    """
     caller.breaks("refuse", **fields)
     caller.breaks("refuse", as_207=as_207)
     answer = caller.create()
     if as_207 and fields.get("reason") != "wrong_region":
         assert 207 == answer.status_code
         errors = answer.json()["error"] or [{"errors": [{"code": None}]}]
-        assert code == errors[0]["errors"][0]["code"]
+        assert (code and code.rstrip(":")) == errors[0]["errors"][0]["code"]
     else:
-        assert (status, code) == (answer.status_code, answer.json().get("code"))
+        assert status == answer.status_code
+        told = answer.json().get("message", ""), answer.json().get("code")
+        assert told[0].startswith(code) if code and ":" in code else code == told[1]
 
 
 BRANDS = ("SPONSORED_BRANDS",)
@@ -291,7 +323,7 @@ def test_report_and_export_ends(caller: Any) -> None:
     ):
         caller.breaks("report_ends", times=1, **fields)
         done = caller.completed()
-        assert (end, reason) == (done["status"], done["failureReason"])
+        assert (end, reason) == (done["status"], done.get("failureReason"))
     caller.breaks("export_ends", code="TIMED_OUT")
     created = caller.export("ads", "POST", "/ads/export").json()
     caller.state.clock.advance(60)

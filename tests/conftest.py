@@ -27,6 +27,7 @@ from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.settings import get_session_settings
+from tests.contract import exchanges
 from tools.temporary_postgres import temporary_postgres
 
 # pytest's readline writes the terminal's size into the environment of worker processes, where rich
@@ -76,6 +77,21 @@ def _settings_of_this_test_only(
     yield
     get_settings.cache_clear()
     get_session_settings.cache_clear()
+
+
+exchanges.watch_client()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Fail a test whose exchanges differ from Amazon's documents; see `exchanges`."""
+    try:
+        yield
+        differences = "\n".join(dict.fromkeys(exchanges.found))
+    finally:
+        exchanges.found.clear()
+    if differences:
+        pytest.fail(f"Not as in Amazon's documents:\n{differences}", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pytest
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.accounts import Account
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
+from tests.contract.exchanges import judge_answer
 from tests.rules import rule
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -185,8 +186,14 @@ def read_rows(content: bytes) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def _http() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=120) as client:
+    with httpx.Client(timeout=120, event_hooks={"response": [_judge]}) as client:
         yield client
+
+
+def _judge(answer: httpx.Response) -> None:
+    """Judge an answer of the sandbox; requests of these tests are wrong on purpose."""
+    answer.read()
+    judge_answer(answer)
 
 
 @pytest.fixture

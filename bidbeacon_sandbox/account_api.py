@@ -1,5 +1,6 @@
 """The calls that list who there is: access tokens, ads accounts and profiles of a region."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -9,6 +10,7 @@ from starlette.responses import Response
 
 from bidbeacon_sandbox.accounts import Account, AccountCountry
 from bidbeacon_sandbox.call import Call, Refusal, json_response, refuse
+from bidbeacon_sandbox.list_filters import AccountQuery, read_body
 from bidbeacon_sandbox.rules import Token
 from bidbeacon_sandbox.settings import Credential
 
@@ -17,7 +19,15 @@ _FORM = "application/x-www-form-urlencoded"
 _ACCOUNTS_MEDIA = "application/vnd.listaccountsresource.v1+json"
 _NEEDED = ("grant_type", "client_id", "client_secret", "refresh_token")
 _LONGEST_PAGE = 100
-_ACCESS_LEVELS = ("edit", "view")
+_FIRST_PAGE = "from-0"
+_PROGRAMS = ("billing", "campaign", "paymentMethod", "store", "report", "account", "posts")
+_PROFILE_FILTERS = {
+    "apiProgram": _PROGRAMS,
+    "accessLevel": ("edit", "view"),
+    "profileTypeFilter": ("seller", "vendor", "agency"),
+    "validPaymentMethodFilter": ("true", "false"),
+}
+"""The words that each parameter of the list of profiles may be."""
 
 
 async def issue_token(call: Call) -> Response:
@@ -84,27 +94,36 @@ async def list_profiles(call: Call) -> Response:
     With `accessLevel=view` those that may only be viewed come as well.
     """
     await call.admit()
-    access = call.request.query_params.get("accessLevel", "edit")
-    if access not in _ACCESS_LEVELS:
-        text = f"accessLevel must be one of {', '.join(_ACCESS_LEVELS)}"
-        raise refuse(400, {"code": "INVALID_ARGUMENT", "details": text})
+    asked = _read_profile_filters(call)
+    only_view, kind = asked.get("accessLevel") == "view", asked.get("profileTypeFilter")
+    accounts = call.accounts_in_region() if asked.get("validPaymentMethodFilter") != "false" else []
     return json_response(
         [
             _profile(account, country)
-            for account in call.accounts_in_region()
-            if access == "view" or call.may_edit(account)
+            for account in accounts
+            if (only_view or call.may_edit(account)) and kind in {None, account.kind}
             for country in account.countries
         ]
     )
+
+
+def _read_profile_filters(call: Call) -> dict[str, str]:
+    asked = call.request.query_params.multi_items()
+    for name, value in asked:
+        words = _PROFILE_FILTERS.get(name, (value,))
+        if value not in words:
+            text = f"{name} must be one of {', '.join(words)}"
+            raise refuse(400, {"code": "INVALID_ARGUMENT", "details": text})
+    return dict(asked)
 
 
 async def query_accounts(call: Call) -> Response:
     """List global ads accounts, or others where the filter asks; `POST /{region}/adsApi/v1/query/advertiserAccounts`."""
     await call.admit()
     body = await call.json()
-    asked = body.get("isGlobalAccountFilter") if isinstance(body, dict) else None
-    wants_global = not asked or True in asked.get("include", [])
-    page, following = read_page(body, call.accounts_in_region() if wants_global else [])
+    asked = read_body(AccountQuery, body)
+    passing = [one for one in call.accounts_in_region() if asked.passes(one.account_id)]
+    page, following = read_page(body, passing)
     return json_response({"advertiserAccounts": list(map(_advertiser_account, page)), **following})
 
 
@@ -112,15 +131,16 @@ def read_page(body: Any, items: Sequence[_Item]) -> tuple[Sequence[_Item], dict[
     """Return the page that a body asks for, and the token of the next one if there is one; an invalid body is a 400."""
     if not isinstance(body, dict):
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "The body is not a JSON object"})
-    size, token = body.get("maxResults", _LONGEST_PAGE), body.get("nextToken", "from-0")
+    size, token = body.get("maxResults", _LONGEST_PAGE), body.get("nextToken", _FIRST_PAGE)
     if size not in range(1, _LONGEST_PAGE + 1) or isinstance(size, bool):
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "maxResults must be 1 to 100"})
-    word, _, number = str(token).partition("-")
-    if word != "from" or not number.isdecimal():
+    asked = re.fullmatch(r"from-(\d{1,9})", token) if isinstance(token, str) else None
+    if asked is None:
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "nextToken is not valid"})
-    end = int(number) + int(size)
+    start = int(asked[1])
+    end = start + int(size)
     following = {"nextToken": f"from-{end}"} if end < len(items) else {}
-    return items[int(number) : end], following
+    return items[start:end], following
 
 
 def _account(account: Account) -> dict[str, Any]:

@@ -212,9 +212,12 @@ class Call:
         return [(base + url, expires_at) for url, expires_at in signed]
 
     def require_media(self, *media: str) -> None:
-        """Refuse any other content type (415)."""
-        given = self.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if given not in media:
+        """Refuse any other content type (415), and none for a body."""
+        headers = self.request.headers
+        given = headers.get("content-type", "").partition(";")[0].strip().lower()
+        is_empty = not given and headers.get("content-length", "0") == "0"
+        is_empty = is_empty and "transfer-encoding" not in headers
+        if given not in media and not is_empty:
             raise refuse(415, {"code": "415", "details": f"Content-Type must be {media[0]}"})
 
     def require_accept(self, media: str) -> None:
@@ -222,10 +225,10 @@ class Call:
         if self.request.headers.get("accept", "").strip().lower() != media:
             raise refuse(406, {"code": "NOT_ACCEPTABLE", "details": f"Accept must be {media}"})
 
-    async def json(self) -> Any:
-        """Return the body as JSON, `{}` for an empty one; None where it isn't JSON."""
+    async def json(self, *, required: bool = False) -> Any:
+        """Return the body as JSON, `{}` for an empty one unless it is required; None where it isn't JSON."""
         try:
-            return json.loads(await self.request.body() or b"{}")
+            return json.loads(await self.request.body() or (b"" if required else b"{}"))
         except (ValueError, RecursionError):
             return None
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from pydantic import ValidationError
 from starlette.responses import Response
 
 from bidbeacon_sandbox.account_api import read_page
@@ -10,6 +9,7 @@ from bidbeacon_sandbox.accounts import Account, AccountCountry
 from bidbeacon_sandbox.call import SCOPE_HEADER, Call, iso, json_response, refuse, throttled
 from bidbeacon_sandbox.entities import EXPORT_KINDS, ExportKind
 from bidbeacon_sandbox.exports import KEPT, Export, ExportFilter, media_type
+from bidbeacon_sandbox.list_filters import PortfolioQuery, read_body
 from bidbeacon_sandbox.rules import Accepted429, ExportEnds, OldBrands, Rows
 
 _MOST_IN_PROGRESS = 5
@@ -25,7 +25,7 @@ async def create_export(call: Call) -> Response:
     place = await _admit(call)
     call.require_media(media_type(kind))
     call.require_accept(media_type(kind))
-    asked = _read_filter(kind, await call.json())
+    asked = _read_filter(kind, await call.json(required=True))
     exports, now = call.sandbox.exports, call.now
     if exports.in_progress(kind, now) >= _MOST_IN_PROGRESS:
         raise throttled({"retry-after": "1"})
@@ -63,9 +63,12 @@ async def list_portfolios(call: Call) -> Response:
     call.require_media(_PORTFOLIO_MEDIA.lower())
     call.require_accept(_PORTFOLIO_MEDIA.lower())
     rows = call.sandbox.world.catalog(account, country).portfolios
-    page, following = read_page(await call.json(), rows)
-    body = {"portfolios": page, "totalResults": len(rows), **following}
-    return json_response(body, media=_PORTFOLIO_MEDIA)
+    body = await call.json()
+    asked = read_body(PortfolioQuery, body)
+    rows = [one for one in rows if asked.passes(one)]
+    page, following = read_page(body, rows)
+    answer = {"portfolios": page, "totalResults": len(rows), **following}
+    return json_response(answer, media=_PORTFOLIO_MEDIA)
 
 
 async def _admit(call: Call) -> tuple[Account, AccountCountry]:
@@ -86,12 +89,7 @@ async def _admit(call: Call) -> tuple[Account, AccountCountry]:
 
 
 def _read_filter(kind: ExportKind, body: Any) -> ExportFilter:
-    try:
-        asked = ExportFilter.model_validate(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        text = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise refuse(400, {"code": "INVALID_ARGUMENT", "details": text}) from error
+    asked = read_body(ExportFilter, body)
     if asked.is_about_targets and kind != "targets":
         text = "negativeFilter, targetLevelFilter and targetTypeFilter are for targets"
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": text})

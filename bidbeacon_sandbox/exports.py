@@ -35,11 +35,15 @@ class ExportFilter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    adProductFilter: tuple[AdProduct, ...] = Field(AD_PRODUCTS, min_length=1)  # noqa: N815 - the wire's name
-    stateFilter: tuple[State, ...] = Field(("ENABLED", "PAUSED"), min_length=1)  # noqa: N815 - the same
-    negativeFilter: tuple[StrictBool, ...] = Field((False, True), min_length=1)  # noqa: N815 - the same
-    targetLevelFilter: tuple[TargetLevel, ...] = Field(get_args(TargetLevel), min_length=1)  # noqa: N815 - the same
-    targetTypeFilter: tuple[TargetType, ...] = Field(get_args(TargetType), min_length=1)  # noqa: N815 - the same
+    adProductFilter: tuple[AdProduct, ...] = Field(AD_PRODUCTS, min_length=1, max_length=3)  # noqa: N815 - the wire's name
+    stateFilter: tuple[State, ...] = Field(("ENABLED", "PAUSED"), min_length=1, max_length=3)  # noqa: N815 - the same
+    negativeFilter: tuple[StrictBool, ...] = Field((False, True), min_length=1, max_length=2)  # noqa: N815 - the same
+    targetLevelFilter: tuple[TargetLevel, ...] = Field(  # noqa: N815 - the same
+        get_args(TargetLevel), min_length=1, max_length=2
+    )
+    targetTypeFilter: tuple[TargetType, ...] = Field(  # noqa: N815 - the same
+        get_args(TargetType), min_length=1, max_length=8
+    )
 
     @property
     def is_about_targets(self) -> bool:

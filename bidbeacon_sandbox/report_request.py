@@ -1,12 +1,14 @@
 """Parse and check a request for a report as Amazon does: its shape, fields, filter and period."""
 
 import calendar
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
+from bidbeacon_sandbox.accounts import MARKETS
 from bidbeacon_sandbox.datasets import datasets_of
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_sandbox.fields import (
@@ -23,6 +25,8 @@ COUNTRY_FIELDS = ("campaign.country", "campaignCountry.value")
 _FILTER_FIELDS = ("adProduct.value", "campaign.id", *COUNTRY_FIELDS)
 _FILTER_PRODUCTS = (*AD_PRODUCTS, "SPONSORED_TELEVISION", "AMAZON_DSP")
 _MOST_FILTERS, _MOST_VALUES, _MOST_FIELDS = 10, 2000, 1000
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_CURRENCIES = tuple(market.currency for market in MARKETS.values())
 LONGEST_DAYS = {"daily": 120, "hourly": 14}
 DAILY_MONTHS_BACK = 15
 HOURLY_DAYS_BACK = 14
@@ -49,9 +53,11 @@ def read_conditions(row_filter: Any) -> list[Condition]:
     match row_filter:
         case None:
             return []
-        case {"on": {"field": str(field), **rest}} if len(row_filter) == 1:
+        case {"on": {"field": str(field), **rest}, **others} if not others:
             return [_read_condition(field, rest)]
-        case {"and": {"filters": [_, *_] as filters}} if len(filters) <= _MOST_FILTERS:
+        case {"and": {"filters": [_, *_] as filters}, **others} if (
+            not others and len(filters) <= _MOST_FILTERS
+        ):
             return [one for nested in filters for one in read_conditions(nested)]
     raise RequestError("400000", "400000: expected a filter with on, or with and")
 
@@ -128,23 +134,41 @@ class ReportRequest:
         return AD_PRODUCTS if named is None else named
 
 
+def _are_names(fields: list[Any]) -> bool:
+    return len(fields) <= _MOST_FIELDS and all(isinstance(field, str) for field in fields)
+
+
+def _is_played(access: Any, options: Any, query: Any) -> bool:
+    """Return whether the rest of a body is right: no manager, a currency of a marketplace, no filter that is null."""
+    has_currency = options.get("currencyOfView", _CURRENCIES[0]) in _CURRENCIES
+    return "managerAccountId" not in access and has_currency and query.get("filter", {}) is not None
+
+
+def _read_day(text: str) -> date:
+    """Return a calendar date; as ISO 8601 has it with dashes, and not in one of its other forms."""
+    if not _DAY.fullmatch(text):
+        raise ValueError(text)
+    return date.fromisoformat(text)
+
+
 def read_create(body: Any) -> ReportRequest:
     """Parse the body of a create call: one account, one report and one period."""
     match body:
         case {
-            "accessRequestedAccounts": [{"advertiserAccountId": str(account_id)}],
+            "accessRequestedAccounts": [{"advertiserAccountId": str(account_id), **access}],
             "reports": [
                 {
                     "format": "GZIP_JSON" | "PARTITIONED_GZIP_JSON" as form,
                     "periods": [{"datePeriod": {"startDate": str(start), "endDate": str(end)}}],
                     "query": {"fields": [_, *_] as fields, **query},
+                    **options,
                 }
             ],
-        } if len(fields) <= _MOST_FIELDS and all(isinstance(field, str) for field in fields):
+        } if _are_names(fields) and _is_played(access, options, query):
             row_filter = query.get("filter")
             read_conditions(row_filter)
             with suppress(ValueError):
-                days = date.fromisoformat(start), date.fromisoformat(end)
+                days = _read_day(start), _read_day(end)
                 return ReportRequest(
                     account_id, form, tuple(dict.fromkeys(fields)), *days, row_filter
                 )

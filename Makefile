@@ -39,7 +39,7 @@ contract: $(STAMP) ## Download Amazon's own documents of its API, by which tests
 	@$(if $(VERSION),$(BIN)/python -m tools.amazon_changes $(VERSION))
 
 test: $(STAMP) $(TOOLS) contract ## Run all tests but the faults and Dagster's pages
-	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal --durations=60
+	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal --every-action --durations=60
 
 test-root: $(STAMP) ## Run the tests of what differs for root: start, private files, embedded server
 	@exec $(BIN)/python -m pytest -n 3 --dist worksteal tests/postgres/test_dev_command.py tests/postgres/test_embedded_postgres.py tests/postgres/test_private_processes.py tests/unit/test_private_files.py

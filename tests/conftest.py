@@ -30,6 +30,8 @@ from bidbeacon_sessions.settings import get_session_settings
 from tests.contract import exchanges
 from tools.temporary_postgres import temporary_postgres
 
+pytest_plugins = ["tests.support.emitted_actions"]
+
 # pytest's readline writes the terminal's size into the environment of worker processes, where rich
 # would take it for a wish.
 for _size in ("COLUMNS", "LINES"):

@@ -1,9 +1,9 @@
-"""Every branch that queues, asks, loads, skips, tries again, refuses or gives up leaves its action.
+"""Branches that skip, refuse or give up record their action: those that no other test drives.
 
-When in doubt, emit it.
+`make test` fails if an action is recorded in no test at all: tests/support/emitted_actions.py.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
@@ -13,89 +13,11 @@ import pytest
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized
 from bidbeacon_pipelines.entities.sync import ExportFailedError
-from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.windows.make import keep_windows
-from bidbeacon_sessions.actions import action_classes
 from tests.postgres.job_world import DATASET, BenchWorld
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
-
-LONE_FAULTS, LONE_SYNCS = "tests/postgres/lone_fault_cases.py", "tests/postgres/lone_sync_cases.py"
-CONSEQUENCES = "tests/postgres/lone_fault_consequences.py"
-TOLD_ELSEWHERE = {
-    **dict.fromkeys(
-        ("account-paused", "account-resumed", "account-renamed", "cadence-changed"),
-        "tests/postgres/test_account_changes.py",
-    ),
-    **dict.fromkeys(
-        (
-            "account-sync-failed",
-            "accounts-synced",
-            "entities-synced",
-            "export-failed",
-            "export-pending",
-            "export-requested",
-            "portfolios-not-listed",
-            "region-not-listed",
-        ),
-        LONE_SYNCS,
-    ),
-    **dict.fromkeys(
-        (
-            "credentials-refused",
-            "report-adopted",
-            "report-pending",
-            "report-suspicious",
-            "silence-accepted",
-            "windows-unconfirmed",
-        ),
-        LONE_FAULTS,
-    ),
-    **dict.fromkeys(
-        (
-            "account-needs-attention",
-            "creates-paused",
-            "report-failed",
-            "report-processed",
-            "report-requested",
-            "request-retried",
-            "windows-queued",
-        ),
-        CONSEQUENCES,
-    ),
-    **dict.fromkeys(
-        ("loads-recorded", "reports-planned", "windows-planned"),
-        "tests/dagster/test_refresh_jobs.py",
-    ),
-    **dict.fromkeys(
-        ("dataset-checked", "old-records-deleted"), "tests/dagster/test_wrong_host_clock.py"
-    ),
-    "account-assigned": "tests/postgres/test_several_credentials.py",
-    "credentials-accepted": "tests/postgres/test_credentials.py",
-    "entities-misread": "tests/postgres/test_jobs_accounts.py",
-    "entity-sync-requested": "tests/dagster/test_sensors.py",
-    "load-requested": "tests/dagster/test_report_assets.py",
-    "other-products-reported": "tests/postgres/test_dataset_truth.py",
-    "quarantine-replayed": "tests/dagster/test_window_commands.py",
-    "registry-overridden": "tests/postgres/test_learned_limits.py",
-    **dict.fromkeys(("report-accepted", "rows-kept"), "tests/postgres/test_final_days.py"),
-    "report-split": "tests/postgres/test_too_large_reports.py",
-    "wait-given-up": "tests/postgres/test_jobs_by_hand.py",
-    "windows-expired": "tests/postgres/test_explain.py",
-    "windows-not-served": "tests/postgres/test_days_not_served.py",
-}
-"""Actions that other tests ask for."""
-SKIPPED_ELSEWHERE = {
-    SkipReason.ALREADY_FRESH: "tests/postgres/test_ads_account_requests.py",
-    SkipReason.WAITS_FOR_COUNTRIES: "tests/postgres/test_ads_account_requests.py",
-    SkipReason.WAITS_FOR_AMAZON: "tests/postgres/test_jobs_by_hand.py",
-    SkipReason.NOT_SERVED: "tests/postgres/test_jobs_by_hand.py",
-    SkipReason.NOT_OVER: "tests/postgres/test_jobs_by_hand.py",
-    SkipReason.ACCOUNT_NEEDS_ATTENTION: "tests/postgres/test_jobs_faults.py",
-    SkipReason.WORKED_ON_ELSEWHERE: "tests/postgres/test_locks_taken.py",
-}
-"""Reasons to skip a window that other tests ask for."""
 
 
 def load(world: BenchWorld) -> None:
@@ -160,53 +82,30 @@ def pause(world: BenchWorld) -> None:
     world.refresh(world.account())
 
 
-BRANCHES: Mapping[str, Callable[[BenchWorld], None]] = {
-    "exports-skipped": go_on_with_sync,
-    "windows-reopened": reopen,
-}
-SKIPS: Mapping[SkipReason, Callable[[BenchWorld], None]] = {
-    SkipReason.OFFSET_MISSED: miss_offsets,
-    SkipReason.ACCOUNT_STOPPED: pause,
-}
+def test_a_sync_that_finds_all_kinds_stored_leaves_its_action(world: BenchWorld) -> None:
+    """It says which exports were skipped."""
+    go_on_with_sync(world)
+    assert world.actions("exports-skipped")
 
 
-@pytest.mark.parametrize("branch", BRANCHES)
-def test_a_branch_leaves_its_action(world: BenchWorld, branch: str) -> None:
-    """The branch is driven, and its action is found."""
-    BRANCHES[branch](world)
-    assert world.actions(branch)
+def test_windows_that_a_wrong_clock_has_ended_are_reopened_with_an_action(
+    world: BenchWorld,
+) -> None:
+    """The session of the right clock records it."""
+    reopen(world)
+    assert world.actions("windows-reopened")
 
 
-@pytest.mark.parametrize("reason", SKIPS)
-def test_a_skipped_window_leaves_its_reason(world: BenchWorld, reason: SkipReason) -> None:
+@pytest.mark.parametrize(
+    ("skip", "reason"),
+    [(miss_offsets, SkipReason.OFFSET_MISSED), (pause, SkipReason.ACCOUNT_STOPPED)],
+)
+def test_a_skipped_window_leaves_its_reason(
+    world: BenchWorld, skip: Callable[[BenchWorld], None], reason: SkipReason
+) -> None:
     """Nothing is left alone without a word."""
-    SKIPS[reason](world)
+    skip(world)
     assert reason.value in {action["reason"] for action in world.actions("window-skipped")}
-
-
-def test_every_action_and_every_reason_has_its_branch() -> None:
-    """A new one must find its place here, or name the test that asks for it."""
-    ours = {
-        name
-        for name, kind in action_classes().items()
-        if kind.__module__.startswith("bidbeacon_pipelines")
-    }
-    assert ours == BRANCHES.keys() | {"window-skipped"} | TOLD_ELSEWHERE.keys()
-    assert set(SkipReason) == SKIPS.keys() | SKIPPED_ELSEWHERE.keys()
-
-
-@pytest.mark.parametrize("kind", TOLD_ELSEWHERE)
-def test_what_is_told_elsewhere_is_asked_for_there(kind: str) -> None:
-    """The file names the action's type or class."""
-    text = (PROJECT_ROOT / TOLD_ELSEWHERE[kind]).read_text(encoding="utf-8")
-    assert kind in text or action_classes()[kind].__name__ in text
-
-
-@pytest.mark.parametrize("reason", SKIPPED_ELSEWHERE)
-def test_what_is_skipped_elsewhere_is_asked_for_there(reason: SkipReason) -> None:
-    """The file names the reason or its member."""
-    text = (PROJECT_ROOT / SKIPPED_ELSEWHERE[reason]).read_text(encoding="utf-8")
-    assert f'"{reason}"' in text or f"SkipReason.{reason.name}" in text
 
 
 def test_only_the_first_look_at_a_report_refers_to_its_windows(world: BenchWorld) -> None:

@@ -3,16 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer.main
 from sqlalchemy import Engine
 from typer.testing import CliRunner, Result
 
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.database.mode import store_mode
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Mode, get_settings
@@ -123,49 +120,6 @@ def test_what_no_option_takes_is_wrong_usage(arguments: Sequence[str]) -> None:
     result = run(*arguments)
     assert result.exit_code == USAGE
     assert "Invalid value for" in result.stderr
-
-
-def options_of(path: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield all commands below one, each with an option that takes a value, or the beginning of a term of a filter."""
-    for name, below in getattr(command, "commands", {}).items():
-        yield from options_of((*path, name), below)
-    for parameter in command.params:
-        if parameter.param_type_name == "option" and not parameter.is_flag:
-            yield path, parameter.opts[0]
-        if parameter.name == "terms":
-            yield from ((path, f"{name}:") for name in ("text", "window", "since", "account"))
-
-
-SERVE = {"dev", "stream", "tail"}
-OPTIONS = [
-    (path, option)
-    for path, option in options_of((), typer.main.get_command(app))
-    if not SERVE.intersection(path)
-]
-NEEDED = {
-    "refresh": WITH_ACCOUNT,
-    "load": (*WITH_ACCOUNT, "--window", "2026-11-23"),
-    "explain": (*WITH_ACCOUNT, "--window", "2026-11-23"),
-    "restatements": (*WITH_ACCOUNT, "--window", "2026-11-23"),
-    "cadence": ("US.x",),
-}
-
-
-@pytest.mark.usefixtures("database")
-@pytest.mark.parametrize(("path", "option"), OPTIONS, ids=str)
-def test_no_value_of_an_option_is_a_bug(
-    path: tuple[str, ...], option: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Empty, huge, negative, not a number, marked up, with line ends and escapes: refused or not found, never a traceback."""
-    monkeypatch.chdir(tmp_path)  # some values are names of files
-    monkeypatch.setattr(
-        AdsApiClient, "_gives_up", lambda *_: True
-    )  # nobody answers in Amazon's place
-    for value in ("", "-1", "nan", "9" * 30, "9999-12-31", "[red]\n\x1b[31m🐕'; --", "x" * 5_000):
-        given = (option, value) if option.startswith("--") else (f"{option}{value}",)
-        result = run(*path, *NEEDED.get(path[-1], ()), *given)
-        assert "Traceback" not in result.stderr, (value, result.stderr)
-        assert result.exit_code in {0, FAILED, USAGE}
 
 
 @pytest.mark.parametrize(

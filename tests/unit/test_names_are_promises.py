@@ -2,7 +2,7 @@
 
 import inspect
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 import pytest
@@ -22,8 +22,8 @@ from bidbeacon_sessions.messages import Event
 from bidbeacon_sessions.server import create_app
 
 
-def _names(words: str) -> list[str]:
-    return words.split()
+def _names(text: str, separator: str | None = None) -> list[str]:
+    return [name.strip() for name in text.split(separator)]
 
 
 TOP_LEVEL_NAMES = _names("""
@@ -67,13 +67,16 @@ OTHER_ACTIONS = _names("""
     wait-given-up windows-expired windows-not-served windows-planned windows-reopened
     windows-unconfirmed
 """)
-COMMANDS = """
+COMMANDS = _names(
+    """
     accounts cadence, accounts list, accounts pause, accounts rename, accounts resume, accounts sync,
     alerts acknowledge, alerts list, alerts test, alerts unacknowledge, contract forget, contract list, contract set, credentials assign, credentials check,
     credentials list, db shell, db start, db upgrade, db url, dev, doctor,
     entities list, entities sync, explain, load, login, probe, quarantine list, quarantine replay, refresh, restatements, sessions list, sessions show, sessions tail,
     stream, windows accept, windows keep
-"""
+""",
+    ",",
+)
 STREAM_ROUTES = _names("""
     / /accounts /accounts/{key} /api/account /api/account-list /api/account/accept-report /api/account/alias /api/account/cadence /api/account/keep-rows /api/account/load-windows
     /api/account/pause /api/account/resume /api/account/sync-entities /api/account/wanted /api/accounts /api/changes
@@ -84,17 +87,27 @@ STREAM_ROUTES = _names("""
 """)
 
 
+def assert_listed(register: str, listed: Iterable[str], found: Iterable[str]) -> None:
+    """Compare the names that the program has with a register of this file; a failure says what to change there."""
+    listed, found = sorted(listed), sorted(found)
+    new, gone = sorted(set(found) - set(listed)), sorted(set(listed) - set(found))
+    assert listed == found, (
+        f"{register} in tests/unit/test_names_are_promises.py: add {new}, remove {gone}. "
+        "Others rely on these names: a change belongs into CHANGELOG.md."
+    )
+
+
 def test_promises() -> None:
     """Promised names: packages and command, the session of a job, its view, the stream's event, the milestones."""
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert {"bidbeacon", "bidbeacon-sandbox"} == project["project"]["scripts"].keys()
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     assert {"bidbeacon_pipelines", "bidbeacon_sandbox", "bidbeacon_sessions"} <= set(packages)
-    assert sorted(bidbeacon_sessions.__all__) == TOP_LEVEL_NAMES
+    assert_listed("TOP_LEVEL_NAMES", TOP_LEVEL_NAMES, bidbeacon_sessions.__all__)
     parameters = list(inspect.signature(with_job_session).parameters)
     assert parameters[0] == "job_name"
     assert {"input", "store", "account", "run_id", "step_key", "retry_number"} <= set(parameters)
-    assert "CREATE VIEW job_sessions AS" in inspect.getsource(tables)
+    assert "CREATE VIEW job_sessions AS" in tables.JOB_SESSIONS_VIEW
     assert "job_sessions" in (defs.resources or {})
     assert "job-sessions:updated" in get_args(Event)
     assert set(MILESTONES) <= action_classes().keys()
@@ -106,7 +119,8 @@ def test_asset_names() -> None:
     found: dict[bool, list[str]] = {True: [], False: []}
     for key in graph.get_all_asset_keys():
         found[graph.get(key).is_materializable].append(key.to_user_string())
-    assert (sorted(found[True]), sorted(found[False])) == (ASSETS, EXTERNAL_ASSETS)
+    assert_listed("ASSETS (or DATASETS)", ASSETS, found[True])
+    assert_listed("EXTERNAL_ASSETS (or VIEWS)", EXTERNAL_ASSETS, found[False])
 
 
 def test_the_lineage_begins_at_amazon_and_ends_at_what_analysts_read() -> None:
@@ -126,16 +140,17 @@ def test_check_names() -> None:
     checked: dict[str, list[str]] = {}
     for key in defs.resolve_asset_graph().asset_check_keys:
         checked.setdefault(key.asset_key.to_user_string(), []).append(key.name)
-    assert dict.fromkeys(DATASETS, CHECKS) == {
-        name: sorted(found) for name, found in checked.items()
-    }
+    assert_listed("DATASETS", DATASETS, checked)
+    for names in checked.values():
+        assert_listed("CHECKS", CHECKS, names)
 
 
 def test_job_schedule_and_sensor_names() -> None:
     """What Dagster's UI lists, and what tags, links and run requests name."""
-    assert sorted({job.name for job in defs.jobs or ()}) == JOBS  # modules import each other's jobs
-    assert sorted(schedule.name for schedule in defs.schedules or ()) == SCHEDULES
-    assert sorted(sensor.name for sensor in defs.sensors or ()) == SENSORS
+    jobs = {job.name for job in defs.jobs or ()}  # modules import each other's jobs
+    assert_listed("JOBS", JOBS, jobs)
+    assert_listed("SCHEDULES", SCHEDULES, [schedule.name for schedule in defs.schedules or ()])
+    assert_listed("SENSORS", SENSORS, [sensor.name for sensor in defs.sensors or ()])
 
 
 def test_all_jobs_run_in_one_process() -> None:
@@ -170,15 +185,15 @@ def test_the_page_of_an_asset_lists_what_keeps_it_fresh(
 
 def test_action_types() -> None:
     """Stored in `session_actions.type`, queried by people, sent to readers of the stream."""
-    ours = {
+    ours = [
         name for name, kind in action_classes().items() if kind.__module__.startswith("bidbeacon")
-    }
-    assert ours == {*MILESTONES, *OTHER_ACTIONS}
+    ]
+    assert_listed("OTHER_ACTIONS", [*MILESTONES, *OTHER_ACTIONS], ours)
 
 
 def test_commands() -> None:
     """What scripts call."""
-    assert ", ".join(sorted(_commands(typer.main.get_command(app)))) == " ".join(COMMANDS.split())
+    assert_listed("COMMANDS", COMMANDS, _commands(typer.main.get_command(app)))
 
 
 def test_stream_routes() -> None:
@@ -188,7 +203,7 @@ def test_stream_routes() -> None:
     paths = {
         route.path for route in app.routes if isinstance(route, (Mount, Route, WebSocketRoute))
     }
-    assert sorted(paths) == STREAM_ROUTES
+    assert_listed("STREAM_ROUTES", STREAM_ROUTES, paths)
 
 
 def _commands(group: Any, prefix: str = "") -> Iterator[str]:

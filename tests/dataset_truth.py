@@ -129,12 +129,17 @@ class Question:
 
     def parameters(self, ad_product: str, at: datetime) -> dict[str, str | bool]:
         """Return what the sandbox is asked for the true rows of an ad product at an instant."""
+        entity = self.dataset.entity
+        grain = self.grain or GRAINS.get(entity)
+        assert grain, (
+            f"add the sandbox's grain of {entity!r} to GRAINS in tests/faults/ads/oracle.py"
+        )
         return {
             "account": self.account.account_id,
             "country": self.account.country_code,
             "date": str(self.day),
             "product": ad_product,
-            "grain": self.grain or GRAINS[self.dataset.entity],
+            "grain": grain,
             "hourly": self.dataset.is_hourly,
             "at": at.isoformat(),
         }

@@ -26,7 +26,6 @@ from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.problems.checks import CHECKS
 from bidbeacon_pipelines.views import read_views
 from migrations.generate import write_next
-from tests.dagster import another_dataset
 from tests.dagster.another_dataset import DAILY_MATCHED_TARGETS as ANOTHER
 from tests.dagster.test_sensors import asked_for
 from tests.dagster.world import World
@@ -57,11 +56,6 @@ def question_about(world: World, account: Account, ago: int = 3) -> Question:
     return Question(
         world.engine, world.sandbox.url, account, ANOTHER, world.day(ago), grain="target"
     )
-
-
-def test_it_takes_less_than_40_lines() -> None:
-    """Entry, a dimension, imports, docstrings and blank lines."""
-    assert len(Path(another_dataset.__file__).read_text(encoding="utf-8").splitlines()) < 40
 
 
 def test_its_migration_is_generated(

@@ -22,7 +22,7 @@ from bidbeacon_pipelines.accounts.queries import read_ads_account
 from bidbeacon_pipelines.amazon_ads.reports import Report
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.cli import probe as probe_command
-from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DatasetReport
+from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS, DatasetReport
 from bidbeacon_pipelines.probe.amazon import Amazon
 from bidbeacon_pipelines.requests.gate import enter_gate, hold_gate
 from bidbeacon_pipelines.settings import get_settings
@@ -31,6 +31,7 @@ from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import NOON, BenchWorld, query
 
+REPORTS = [report for dataset in DATASETS.values() for report in dataset.reports]
 RunProbe = Callable[..., Result]
 TODAY = NOON.date()
 QUIET = "there are no rows"
@@ -102,14 +103,15 @@ def overrides(world: BenchWorld, dataset: str) -> dict[str, str]:
 def test_nothing_differs_where_amazon_keeps_to_the_contract(
     probe: RunProbe, world: BenchWorld, tmp_path: Path
 ) -> None:
-    """Two reports for each of twelve, four exports, as it says before, and portfolios; 24 months and a field are refused; the recording names nobody."""
+    """Two of each report, four exports, as it says before, and portfolios; 24 months of days and a field are refused; the recording names nobody."""
     world.sync_entities(world.account())
     world.sandbox.state.ledger.clear()
     world.advance(hours=2)  # the token ends, so that another one is asked for
     done = probe("--yes", "--json")
     assert (0, {}) == (done.exit_code, verdicts(done, "differs", "could not be checked")), done
-    assert {207: 24, 400: 9 + 1} == Counter(creates(world))
-    assert "creates 24 reports and 4 exports for" in " ".join(done.stderr.split())
+    of_days = [report for report in REPORTS if not report.dataset.is_hourly]
+    assert {207: 2 * len(REPORTS), 400: len(of_days) + 1} == Counter(creates(world))
+    assert f"creates {2 * len(REPORTS)} reports and 4 exports for" in " ".join(done.stderr.split())
     assert 4 == len(world.sandbox.state.ledger.calls("create_export"))
     found = findings_of(done)
     assert "456 days back" == found["daily_targets SP+SB+SD", "history"]["found"]
@@ -336,8 +338,9 @@ def test_confirmation_says_what_it_takes(
     before = len(creates(world))
     done = probe(answer="n\n")
     said = " ".join(done.stderr.split())
-    assert "creates 24 reports and 4 exports for" in said
-    assert "usually takes 84 minutes" in said
+    minutes = sum(2 * report.dataset.usual_latency // timedelta(minutes=1) for report in REPORTS)
+    assert f"creates {2 * len(REPORTS)} reports and 4 exports for" in said
+    assert f"usually takes {minutes} minutes" in said
     assert "costs no money and changes nothing at Amazon" in said
     assert (1, before, []) == (done.exit_code, len(creates(world)), [*tmp_path.glob("*.json")])
     assert 0 == probe("--dataset", "hourly_targets", answer="y\n").exit_code

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.accounts.queries import list_accounts, set_needs_attention
 from bidbeacon_pipelines.causes import Cause, cause
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
@@ -129,7 +130,7 @@ def test_a_new_database_has_nothing_wrong_but_no_accounts(nothing: World) -> Non
     """All datasets are named, so that a newcomer sees what there will be."""
     home = nothing.home()
     assert (0, []) == (home["accounts"]["accounts"], home["findings"])
-    assert 9 == len(home["datasets"])
+    assert list(DATASETS) == [one["name"] for one in home["datasets"]]
     assert home["starting"]["now"].startswith("Accounts are read from Amazon")
 
 
@@ -214,7 +215,8 @@ def test_late_windows_of_a_stopped_account_are_below_the_account(world: World) -
     assert at == datetime.fromisoformat(stopped["since"])
     assert ("overdue", 1, "error") == (late["code"], late["count"], late["severity"])
     assert datetime.fromisoformat(late["since"]) == NOW - timedelta(hours=13)
-    assert 700 == world.home()["datasets"][3]["states"]["needs attention"]
+    [told] = [one for one in world.home()["datasets"] if one["name"] == DATASET]
+    assert 700 == told["states"]["needs attention"]
     assert "Resumed 1 ads account" in world.press(stopped).json()["said"]
     assert "account-refused" not in [one["code"] for one in world.findings()]
 

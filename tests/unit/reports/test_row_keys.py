@@ -10,6 +10,7 @@ from bidbeacon_pipelines.datasets.registry import (
     Dataset,
 )
 
+FILE = "tests/unit/reports/test_row_keys.py"
 VALUES = {
     "campaign_id": "300000000000002",
     "ad_group_id": "400000000000002",
@@ -40,13 +41,17 @@ def key(dataset: Dataset = DAILY_TARGETS, **changes: str | None) -> str:
     """Return the key of a row of these values."""
     values = {"currency_code": "USD", "ad_product": "SPONSORED_PRODUCTS"} | VALUES | changes
     columns = ("currency_code", "ad_product", *(one.column for one in dataset.keys))
+    missing = sorted({*columns} - values.keys())
+    assert not missing, f"add a value of {missing} to VALUES in {FILE}"
     return row_key_of(dataset)([values[column] for column in columns])
 
 
 @pytest.mark.parametrize("dataset", ALL_DATASETS, ids=lambda one: one.name)
 def test_golden_keys(dataset: Dataset) -> None:
     """A stored row is found again by the key that it was stored under."""
-    assert GOLDEN[dataset.name] == key(dataset)
+    found = key(dataset)
+    assert dataset.name in GOLDEN, f'add "{dataset.name}": "{found}" to GOLDEN in {FILE}'
+    assert GOLDEN[dataset.name] == found, f"stored rows of {dataset.name} have the key in {FILE}"
 
 
 @pytest.mark.parametrize(

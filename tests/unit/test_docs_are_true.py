@@ -40,17 +40,21 @@ each_document = pytest.mark.parametrize("document", DOCS, ids=lambda path: path.
 
 def test_the_catalogue_of_actions_is_as_printed() -> None:
     """docs/actions.md lists exactly the registered actions, as their classes say."""
-    assert actions_page.make_page() == _text(PROJECT_ROOT / "docs" / "actions.md")
+    assert actions_page.make_page() == _text(PROJECT_ROOT / "docs" / "actions.md"), (
+        "run `make docs`"
+    )
 
 
 def test_the_table_of_causes_is_as_printed() -> None:
     """docs/causes.md lists exactly the causes that are known."""
-    assert causes_page.make_page() == _text(PROJECT_ROOT / "docs" / "causes.md")
+    assert causes_page.make_page() == _text(PROJECT_ROOT / "docs" / "causes.md"), "run `make docs`"
 
 
 def test_the_data_dictionary_is_as_printed() -> None:
     """docs/data-dictionary.md describes exactly the registered datasets, as `make docs` writes it."""
-    assert make_dictionary() == _text(PROJECT_ROOT / "docs" / "data-dictionary.md")
+    assert make_dictionary() == _text(PROJECT_ROOT / "docs" / "data-dictionary.md"), (
+        "run `make docs`"
+    )
 
 
 def test_every_setting_is_listed_with_its_default() -> None:
@@ -71,7 +75,8 @@ def test_every_dataset_is_listed_with_its_asset() -> None:
         _text(PROJECT_ROOT / "docs" / "architecture.md"),
         re.MULTILINE,
     )
-    assert [(dataset.name, dataset.asset_name) for dataset in ALL_DATASETS] == rows
+    registered = [(dataset.name, dataset.asset_name) for dataset in ALL_DATASETS]
+    assert registered == rows, "change the table of datasets in docs/architecture.md"
 
 
 def test_documents_promise_the_oldest_supported_postgres() -> None:

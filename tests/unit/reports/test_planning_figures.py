@@ -59,4 +59,5 @@ def test_what_was_missed_is_made_up_for_with_one_report(
 
 def test_the_document_tells_these_numbers() -> None:
     """docs/planning.md has the table as `python -m benchmarks.simulation` prints it."""
-    assert table() in (PROJECT_ROOT / "docs" / "planning.md").read_text(encoding="utf-8")
+    page = (PROJECT_ROOT / "docs" / "planning.md").read_text(encoding="utf-8")
+    assert table() in page, f"put this table into docs/planning.md:\n{table()}"

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import SandboxHandle, create_app
+from tests.support.waiting import wait_until
 
 START_SECONDS = 20
 
@@ -51,11 +51,8 @@ def sandbox_server() -> Iterator[KeptServer]:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
-        deadline = time.monotonic() + START_SECONDS
-        while not server.started:
-            assert thread.is_alive()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: server.started or not thread.is_alive(), "it serves", START_SECONDS)
+        assert thread.is_alive()
         yield kept
         server.should_exit = server.force_exit = True
         thread.join(START_SECONDS)

@@ -10,7 +10,7 @@ import httpx
 import psutil
 
 from bidbeacon_pipelines.dev.services import choose_port
-from tests.postgres.flickering import wait_until
+from tests.support.waiting import wait_until
 
 
 def is_alive(process: psutil.Process) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, Row, text
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.session import finalize_session
-from tests.postgres.flickering import wait_until
+from tests.support.waiting import wait_until
 
 NOON = datetime(2026, 7, 25, 12, tzinfo=UTC)
 

@@ -17,6 +17,7 @@ from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.server import Access, StreamServer
+from tests.support.waiting import wait_until
 
 FLAGS = [
     "--no-sandbox",
@@ -83,9 +84,8 @@ def serve_page(
     server = StreamServer(store, host="127.0.0.1", port=port, extension=extension, access=access)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    while not server.app.state.follower.is_ready:
-        assert thread.is_alive()
-        threading.Event().wait(0.02)
+    wait_until(lambda: server.app.state.follower.is_ready or not thread.is_alive(), "it serves")
+    assert thread.is_alive()
     yield server.port
     server.should_exit = True
     thread.join(timeout=10)
@@ -95,19 +95,6 @@ def serve_page(
 def serving() -> Callable[..., Any]:
     """Serves a store in a thread, as a context manager that gives its port."""
     return serve_page
-
-
-@pytest.fixture
-def wait_until() -> Callable[[Callable[[], bool]], None]:
-    """Waits for a condition, with a deadline."""
-
-    def wait(holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 15
-        while not holds():
-            assert time.monotonic() < deadline, "waited too long"
-            threading.Event().wait(0.05)
-
-    return wait
 
 
 @pytest.fixture

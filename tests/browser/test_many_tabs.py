@@ -1,12 +1,11 @@
 """Many tabs at once, and tabs that nobody looks at: a browser keeps at most six ordinary connections to a host, in all its tabs together."""
 
-from collections.abc import Callable
-
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from bidbeacon_sessions import SessionStore, with_job_session
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -56,7 +55,7 @@ def test_eight_tabs_are_live_at_once(
 
 
 def test_a_hidden_tab_disconnects_and_catches_up(
-    page: Page, base_url: str, session_store: SessionStore, wait_until: Callable[..., None]
+    page: Page, base_url: str, session_store: SessionStore
 ) -> None:
     """After half a minute it costs the server nothing; seen again, it shows what it missed without loading anew."""
     page.clock.install()
@@ -97,7 +96,7 @@ def test_a_tab_that_was_hidden_for_a_moment_stays_connected(
 
 
 def test_a_tab_opened_in_the_background_disconnects_too(
-    page: Page, base_url: str, session_store: SessionStore, wait_until: Callable[..., None]
+    page: Page, base_url: str, session_store: SessionStore
 ) -> None:
     """It was never seen, so no event says that it is hidden."""
     page.clock.install()

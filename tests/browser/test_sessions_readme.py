@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.dagster.world import wait_until
+from tests.support.waiting import wait_until
 
 RECOVERY_MS = 60_000
 """Twice what the page takes to notice a silent connection, which a busy machine may cause in the minutes that this test takes."""

@@ -1,7 +1,6 @@
 """The Event Stream's filter, completion, histogram, folds, zones and marks."""
 
 import re
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -15,6 +14,7 @@ from bidbeacon_pipelines.accounts.queries import upsert_account, upsert_ads_acco
 from bidbeacon_pipelines.actions import ReportFailed, ReportRequested, ReportSuspicious
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import step
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -178,7 +178,6 @@ def test_what_is_drawn_before_a_filters_answer_is_drawn_anew(
     page: Page,
     base_url: str,
     session_store: SessionStore,
-    wait_until: Callable[[Callable[[], bool]], None],
 ) -> None:
     """Cards of the old filter would show the actions of all accounts."""
     request_reports(session_store)

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.dev.postgres import find_binaries
 from bidbeacon_pipelines.dev.services import QUERY
 from tests.cluster.compose import read_services
-from tests.cluster.hosts import Host, Program, make_bridge, wait_until
+from tests.cluster.hosts import Host, Program, make_bridge, wait_patiently
 
 PROGRAM = Path("/opt/bidbeacon")
 SANDBOX_PORT, DAGSTER_PORT, STREAM_PORT = 3040, 3000, 3030
@@ -106,7 +106,7 @@ class Cluster:
         command = [str(find_binaries() / program), *data, *options]
         grace = self.services["postgres"].grace_seconds
         self.database = self.postgres.start("postgres", command, {}, grace_seconds=grace)
-        wait_until(self._has_database, "Postgres takes connections", START_SECONDS)
+        wait_patiently(self._has_database, "Postgres takes connections", START_SECONDS)
 
     def stop_database(self) -> None:
         """Stop Postgres as its image is stopped: by a fast shutdown, which waits for nobody to disconnect."""
@@ -116,14 +116,14 @@ class Cluster:
         """Start Redis on its data, and wait until it answers."""
         command = [*self.services["redis"].command, "--bind", "0.0.0.0"]
         self.broker = self.redis.start("redis", command, {})
-        wait_until(self._has_broker, "Redis answers", START_SECONDS)
+        wait_patiently(self._has_broker, "Redis answers", START_SECONDS)
 
     def start_sandbox(self, config: Mapping[str, Any]) -> None:
         """Start the sandbox in Amazon's place."""
         command = ["python", "-c", SERVE_SANDBOX, json.dumps(config), str(SANDBOX_PORT)]
         self.sandbox.start("sandbox", command, _of_version(1))
         answers = lambda: self._answers(f"{self.sandbox_url}/healthz")  # noqa: E731
-        wait_until(answers, "the sandbox answers", START_SECONDS)
+        wait_patiently(answers, "the sandbox answers", START_SECONDS)
 
     def start(
         self,

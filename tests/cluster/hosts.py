@@ -9,12 +9,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+from tests.support.waiting import wait_until
 
 BRIDGE = "hosts"
 NETWORK = "10.77.0"
@@ -252,10 +253,6 @@ def make_bridge() -> None:
     run("ip", "link", "set", BRIDGE, "up")
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> float:
-    """Wait for a condition, for so many seconds at most; return how many it took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds * PATIENCE, f"never came true: {what}"
-        time.sleep(0.2)
-    return time.monotonic() - began
+def wait_patiently(condition: Callable[[], bool], what: str, seconds: float) -> float:
+    """Wait for a condition, longer on a machine that is told to be slow; return the seconds it took."""
+    return wait_until(condition, what, seconds * PATIENCE, pause=0.2)

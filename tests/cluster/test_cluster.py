@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from tests.cluster.hosts import PATIENCE, Host, wait_until
+from tests.cluster.hosts import PATIENCE, Host, wait_patiently
 from tests.cluster.reading import read_events
 from tests.cluster.world import World
 
@@ -48,8 +48,8 @@ HARMLESS = (
 
 def test_the_first_fill_is_loaded(world: World) -> None:
     """Sensors of one host start runs, and workers of all hosts load all datasets of all accounts."""
-    wait_until(lambda: world.loaded_datasets() > 0, "the first load", REACHED_SECONDS)
-    wait_until(lambda: not world.open_work()["accounts"], "all entities", REACHED_SECONDS)
+    wait_patiently(lambda: world.loaded_datasets() > 0, "the first load", REACHED_SECONDS)
+    wait_patiently(lambda: not world.open_work()["accounts"], "all entities", REACHED_SECONDS)
     world.break_amazon(*HARMLESS)
     world.settle(FILL_SECONDS)
     assert world.loaded_datasets() == len(world.accounts()) * len(DATASETS)
@@ -154,7 +154,7 @@ def test_the_week_ends_true(world: World) -> None:
     world.break_amazon()
     assert world.not_true() == []
     check_orderly(world)
-    wait_until(lambda: world.lost_by_reader() == [], "the reader knows everything", 60)
+    wait_patiently(lambda: world.lost_by_reader() == [], "the reader knows everything", 60)
     assert world.reader.view.faults == []
     assert world.reader.events("reset") == []
     assert min(world.balancer.passed) > 10
@@ -174,7 +174,7 @@ def test_record_again_brings_restored_tables_in_line(world: World, dumps: tuple[
     assert next(read_events(world.balancer.url, cursor)).event == "reset"
     world.settle()
     run = world.launch("record_again")
-    wait_until(lambda: world.status_of(run) == "SUCCESS", "it is recorded", RECORDED_SECONDS)
+    wait_patiently(lambda: world.status_of(run) == "SUCCESS", "it is recorded", RECORDED_SECONDS)
     assert world.not_recorded() == []
     assert world.not_true(since) == []
     world.stop_all()
@@ -193,7 +193,7 @@ def start_loads(world: World, *hosts: Host, halted: bool = True) -> None:
         world.next_day()
         if halted:
             world.skip_entities()  # whose downloads would be halted as well
-        wait_until(lambda: is_loading() or is_over(), "a load, or all of them", REACHED_SECONDS)
+        wait_patiently(lambda: is_loading() or is_over(), "a load, or all of them", REACHED_SECONDS)
         if is_loading():
             break
     await_load(world, *hosts)
@@ -203,7 +203,7 @@ def await_load(world: World, *hosts: Host) -> None:
     """Wait until a worker of one of some hosts is in the middle of a load."""
     names = " or ".join(host.name for host in hosts)
     loads = lambda: any(map(world.is_loading, hosts))  # noqa: E731
-    took = wait_until(loads, f"{names} loads", REACHED_SECONDS)
+    took = wait_patiently(loads, f"{names} loads", REACHED_SECONDS)
     world.note(f"day {world.day}: {names} loads after {took:.0f} s more")
 
 
@@ -211,9 +211,9 @@ def check_others_go_on(world: World, lost: Mapping[UUID, str]) -> None:
     """Others load something soon, and sessions and runs of lost workers are closed."""
     since = world.database_time()
     loads = lambda: bool(world.loads_since(since, beside=lost))  # noqa: E731
-    took = wait_until(loads, "others load", GO_ON_SECONDS)
+    took = wait_patiently(loads, "others load", GO_ON_SECONDS)
     left = GO_ON_SECONDS - took / PATIENCE
-    closed = took + wait_until(lambda: world.are_over(lost), "the lost are closed", left)
+    closed = took + wait_patiently(lambda: world.are_over(lost), "the lost are closed", left)
     world.note(
         f"others load after {took:.0f} s, {len(lost)} lost ones are closed after {closed:.0f} s"
     )
@@ -225,10 +225,12 @@ def load_ready_reports(world: World, *hosts: Host) -> float:
     world.next_day()
     world.skip_entities()
     with world.frozen_amazon():
-        wait_until(lambda: world.in_flight() >= READY, "reports are requested", REACHED_SECONDS)
+        wait_patiently(lambda: world.in_flight() >= READY, "reports are requested", REACHED_SECONDS)
         world.start_workers(*hosts, version=2, WORKER_PROCESSES="1")
         since = world.database_time()
-    wait_until(lambda: len(world.loads_since(since)) >= READY, "they are loaded", LOADED_SECONDS)
+    wait_patiently(
+        lambda: len(world.loads_since(since)) >= READY, "they are loaded", LOADED_SECONDS
+    )
     loads = world.loads_since(since)
     world.break_amazon()
     world.start_workers(*world.cluster.members, version=2)
@@ -240,4 +242,6 @@ def check_orderly(world: World) -> None:
     """Nothing was loaded twice or asked for beyond the gate, and no file is left."""
     assert world.loaded_twice() == []
     assert world.beyond_the_gate() == []
-    wait_until(lambda: not any(map(world.has_files, world.cluster.members)), "no file is left", 10)
+    wait_patiently(
+        lambda: not any(map(world.has_files, world.cluster.members)), "no file is left", 10
+    )

@@ -23,7 +23,7 @@ from tests.cluster.cluster import (
     VARIABLES,
     Cluster,
 )
-from tests.cluster.hosts import Host, Program, wait_until
+from tests.cluster.hosts import Host, Program, wait_patiently
 from tests.cluster.reading import Balancer, MovingReader
 from tests.dataset_truth import Question, TargetsOfRows
 from tests.faults.ads.delivered import AD_PRODUCT, Key, Metrics, ReportReader
@@ -171,9 +171,9 @@ class World:
         for host in cluster.members:
             self.start("worker", host, version=version)
         serves = lambda: cluster.serves(cluster.beta) and cluster.serves(cluster.gamma)  # noqa: E731
-        wait_until(serves, "both streams are ready", START_SECONDS)
+        wait_patiently(serves, "both streams are ready", START_SECONDS)
         self.reader = MovingReader(self.balancer.url, self._load())
-        took = wait_until(cluster.is_ready, "Dagster is ready", START_SECONDS)
+        took = wait_patiently(cluster.is_ready, "Dagster is ready", START_SECONDS)
         self.note(f"all services are ready after {took:.0f} s more")
 
     def stop_all(self) -> None:
@@ -201,7 +201,7 @@ class World:
             self.start("worker", host, version=version, **variables)
         workers = [self.programs[f"worker {host.name}"] for host in hosts]
         ready = lambda: all(" ready." in worker.log.read_text() for worker in workers)  # noqa: E731
-        wait_until(ready, "workers are ready", START_SECONDS)
+        wait_patiently(ready, "workers are ready", START_SECONDS)
 
     def replace(self, name: str, host: Host, *, version: int = 1) -> None:
         """Stop a service of a host, and start it again, in another version."""
@@ -269,7 +269,7 @@ class World:
 
         Where all requests rest until a later time, that time comes at once.
         """
-        took = wait_until(self._is_settled, "no work is left", seconds)
+        took = wait_patiently(self._is_settled, "no work is left", seconds)
         self.note(f"day {self.day}: nothing is left to do after {took:.0f} s")
         return took
 

@@ -18,9 +18,9 @@ from tests.dagster.world import (
     RANGE_START,
     SERVED_DAYS,
     World,
-    wait_until,
 )
 from tests.processes import running, running_webserver
+from tests.support.waiting import wait_until
 
 LOCATION = """
 import dagster as dg

@@ -15,8 +15,9 @@ from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.dagster.world import World, wait_until
+from tests.dagster.world import World
 from tests.rules import rule
+from tests.support.waiting import wait_until
 
 
 def run(*arguments: str) -> Result:

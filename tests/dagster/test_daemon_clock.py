@@ -10,8 +10,9 @@ import pytest
 
 from bidbeacon_pipelines.problems.system_findings import find_processes
 from bidbeacon_pipelines.settings import get_settings
-from tests.dagster.world import World, wait_until
+from tests.dagster.world import World
 from tests.processes import running
+from tests.support.waiting import wait_until
 
 LOCATION = """
 import dagster as dg

@@ -14,8 +14,9 @@ from typer.testing import CliRunner, Result
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.summaries.account_page import read_account
-from tests.dagster.world import World, wait_until
+from tests.dagster.world import World
 from tests.rules import rule
+from tests.support.waiting import wait_until
 
 KINDS = {"campaigns", "adGroups", "ads", "targets", "portfolios"}
 

@@ -11,8 +11,9 @@ from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import connections, with_job_session
-from tests.dagster.world import DATASET, SERVED_DAYS, World, ask_by_hand, wait_until
+from tests.dagster.world import DATASET, SERVED_DAYS, World, ask_by_hand
 from tests.postgres.test_request_locks import at_once
+from tests.support.waiting import wait_until
 
 LOADED = "SELECT load_count FROM report_windows WHERE load_count > 0"
 UNRECORDED = "SELECT 1 FROM report_windows WHERE recorded_load_count < load_count"

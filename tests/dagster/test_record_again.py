@@ -10,7 +10,7 @@ from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, partition_key
 from tests.dagster.world import ASSET_KEY, SERVED_DAYS, World
-from tests.postgres.flickering import wait_until
+from tests.support.waiting import wait_until
 
 TABLES = ("report_windows", "report_requests", "daily_target_performance")
 

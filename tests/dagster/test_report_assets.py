@@ -15,8 +15,9 @@ from bidbeacon_pipelines.defs.partitions import (
 from bidbeacon_pipelines.problems.checks import CHECKS
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_sessions import with_job_session
-from tests.dagster.world import ASSET_KEY, DATASET, World, ask_by_hand, failure_of, wait_until
+from tests.dagster.world import ASSET_KEY, DATASET, World, ask_by_hand, failure_of
 from tests.rules import rule
+from tests.support.waiting import wait_until
 
 
 def partition_statuses(

@@ -41,10 +41,7 @@ from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from tests.one_dataset import shorten_history
 from tests.planning import plan
-from tests.postgres.flickering import wait_until
 from tests.rules import rule
-
-__all__ = ["wait_until"]
 
 DATASET = get_dataset("daily_targets")
 ASSET_KEY = AssetKey(DATASET.asset_name)

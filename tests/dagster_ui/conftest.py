@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.browser.conftest import FLAGS, find_chromium
+from tests.support.waiting import wait_until
 
 PROGRAM = """
 from dataclasses import replace
@@ -72,16 +72,16 @@ class Dev:
     def wait_until_ready(self) -> None:
         """Wait until all runs, and the sandbox's accounts are partitions whose entities are synced."""
         output = self._home.parent / "output"
-        self.wait_until(lambda: "Ready in" in output.read_text(), START_SECONDS)
+        self.wait_for(lambda: "Ready in" in output.read_text(), START_SECONDS)
         self._database = EmbeddedPostgres(self._home, "sandbox").url()
         by_name = "SELECT partition FROM dagster.dynamic_partitions WHERE partitions_def_name = %s ORDER BY 1"
-        self.wait_until(lambda: len(self.rows(by_name, "accounts")) == 2, START_SECONDS)
+        self.wait_for(lambda: len(self.rows(by_name, "accounts")) == 2, START_SECONDS)
         self.accounts = [row[0] for row in self.rows(by_name, "accounts")]
         [(self.ads_account,)] = self.rows(by_name, "ads_accounts")
         # Until Dagster knows entities, it asks before each load whether one is sure.
         synced = """SELECT DISTINCT partition FROM dagster.event_logs
                      WHERE dagster_event_type = 'ASSET_MATERIALIZATION' AND asset_key IN ('["campaigns"]', '["targets"]')"""
-        self.wait_until(lambda: len(self.rows(synced)) == 2, START_SECONDS)
+        self.wait_for(lambda: len(self.rows(synced)) == 2, START_SECONDS)
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
@@ -118,14 +118,21 @@ class Dev:
         [(recordings,)] = self.rows(statement, f"{account}|{day}")
         return int(recordings)
 
-    def wait_until(self, holds: Callable[[], bool], seconds: float = 60) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         """Wait for a condition, as long as `bidbeacon dev` runs."""
-        deadline = time.monotonic() + seconds
-        while not holds():
-            output = (self._home.parent / "output").read_text()
-            assert self._process.poll() is None, f"bidbeacon dev ended:\n{output[-2000:]}"
-            assert time.monotonic() < deadline, f"waited too long:\n{output[-2000:]}"
-            time.sleep(0.1)
+        wait_until(
+            lambda: self._has_ended() or condition(),
+            seconds=seconds,
+            found=self._last_output,
+            pause=0.1,
+        )
+        assert not self._has_ended(), f"bidbeacon dev ended:\n{self._last_output()}"
+
+    def _has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def _last_output(self) -> str:
+        return (self._home.parent / "output").read_text()[-2000:]
 
     def stop(self) -> None:
         """End everything."""

@@ -101,7 +101,7 @@ def test_three_days_of_two_accounts_are_backfilled(page: Page, dev: Dev) -> None
     before = {account: dev.count_loads(account, "daily_targets", days) for account in dev.accounts}
     launch(page, TARGETS, dev.accounts, f"[{days[0]}...{days[-1]}]")
     started = time.monotonic()
-    dev.wait_until(
+    dev.wait_for(
         lambda: all(
             dev.count_loads(account, "daily_targets", days) >= before[account] + 3
             for account in dev.accounts
@@ -175,7 +175,7 @@ def test_checks_stay_evaluated(page: Page, dev: Dev) -> None:
         expect(page.get_by_role("link", name=name).first).to_be_visible()
 
     dev.refresh(dev.accounts[0], day(41))
-    dev.wait_until(lambda: dev.count_recordings(dev.accounts[0], day(41)) > 0, BUSY_SECONDS)
+    dev.wait_for(lambda: dev.count_recordings(dev.accounts[0], day(41)) > 0, BUSY_SECONDS)
     page.goto(f"/assets/{TARGETS}?view=checks")
     expect(page.get_by_text("Succeeded", exact=True).filter(visible=True)).to_have_count(
         len(CHECKS)

@@ -19,7 +19,7 @@ import yaml
 from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.cluster.compose import COMPOSE, filled_in
-from tests.dagster.world import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.deploy
 

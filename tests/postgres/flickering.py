@@ -1,7 +1,6 @@
 """A database that comes and goes, for tests of what goes on without it."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -33,16 +32,3 @@ def flickering_engine(database_url: str) -> Iterator[tuple[Connector, Engine]]:
         yield connector, made
     finally:
         made.dispose()
-
-
-def wait_until(
-    condition: Callable[[], bool],
-    what: str,
-    seconds: float = 30,
-    found: Callable[[], object] = lambda: "",
-) -> None:
-    """Wait for a condition, for so many seconds at most; say what is found instead if it never comes true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"never came true: {what} {found()}"
-        time.sleep(0.01)

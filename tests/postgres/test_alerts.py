@@ -28,6 +28,7 @@ from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions import SessionStore
+from tests.support.waiting import wait_until
 
 NOW = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 ACCOUNT = """
@@ -397,9 +398,7 @@ def test_a_watch_looks_in_a_thread_of_its_own(place: Place, inbox: Inbox) -> Non
     place.fail()
     watch = place.watch(inbox.url)
     watch.start()
-    deadline = time.monotonic() + 30
-    while not inbox.received and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: inbox.received)
     watch.stop()
     assert [f"Acme Merch · US: {SAID}"] == inbox.titles
     assert NOW == place.value("SELECT began_at FROM findings")

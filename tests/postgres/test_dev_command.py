@@ -16,8 +16,8 @@ import pytest
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.dagster.world import wait_until
 from tests.processes import family_of, is_alive, kill_family
+from tests.support.waiting import wait_until
 
 SERVICES = ("DAGSTER", "STREAM", "SANDBOX")
 REAL = {"BIDBEACON_ADS_API_CLIENT_ID": "amzn1.x"}

@@ -12,9 +12,9 @@ from dagster import DagsterInstance
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
-from tests.dagster.world import wait_until
 from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
 from tests.postgres.job_world import BenchWorld, days_before
+from tests.support.waiting import wait_until
 
 LEASE_SECONDS = 5
 ONE_STEP_SECONDS = 10

@@ -1,7 +1,6 @@
 """Planning beside processes that send and end reports: no window is left out of all plans, and no creator waits for another."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +18,7 @@ from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import attach_windows
 from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.waiting import wait_until
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=2)
@@ -90,10 +90,7 @@ def meanwhile(work: Callable[[], object]) -> Iterator[None]:
 
 def wait_until_someone_waits(world: BenchWorld, waiting: int = 1) -> None:
     """Wait until so many connections wait for locks of others."""
-    deadline = time.monotonic() + 120
-    while len(world.query(WAITING)) < waiting:
-        assert time.monotonic() < deadline, "too few wait for a lock"
-        time.sleep(0.02)
+    wait_until(lambda: len(world.query(WAITING)) >= waiting, "they wait for locks", 120)
 
 
 def test_a_refresh_that_falls_due_while_its_window_is_in_a_report_is_planned(

@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from bidbeacon_pipelines.database.schema import (
 )
 from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
+from tests.support.waiting import wait_until
 
 OLDER = "The database's tables are at 0001, and this program needs 0002: run `bidbeacon db upgrade` as the role that owns them."
 NEWER = "The database's tables are at 9999, newer than this program, which knows {newest}: upgrade the program."
@@ -64,14 +64,6 @@ def command(url: str, *words: str) -> Result:
     """Run a command on a database, in this process."""
     get_settings.cache_clear()
     return CliRunner(env={"BIDBEACON_DATABASE_URL": url}).invoke(app, words)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for a condition, for so many seconds at most."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.02)
 
 
 @pytest.fixture

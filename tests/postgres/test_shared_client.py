@@ -1,7 +1,6 @@
 """What clients of all processes share through the database: rate limits, access tokens, and the log of calls."""
 
 import logging
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -30,6 +29,7 @@ from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_sandbox.server import SandboxHandle
 from tests.postgres.flickering import Connector, flickering_engine
+from tests.support.waiting import wait_until
 from tests.unit.amazon_ads.fakes import FakeAmazon, throttled, token_answer
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -112,10 +112,7 @@ def test_only_starts_within_a_second_are_reserved_however_many_ask_at_once(
         with engine.begin() as connection:
             connection.execute(text("SELECT FROM rate_limits FOR UPDATE"))
             asked = [pool.submit(reserve, number) for number in range(4)]
-            deadline = time.monotonic() + 30
-            while connection.execute(text(waiting)).scalar_one() < len(asked):
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            wait_until(lambda: connection.execute(text(waiting)).scalar_one() == len(asked))
         waits = sorted(each.result() for each in asked)
     assert 1 == waits[0]
     assert all(wait > RESERVED_AHEAD for wait in waits[1:])

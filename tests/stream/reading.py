@@ -16,8 +16,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from bidbeacon_sessions import SessionStore, following
 from bidbeacon_sessions.server import StreamServer
-from tests.postgres import flickering
 from tests.stream.view import Json, View
+from tests.support.waiting import wait_until
 
 DEADLINE = 15.0
 READ_SECONDS = 40.0
@@ -222,11 +222,6 @@ def serve_stream(store: SessionStore, **options: Any) -> Iterator[StreamServer]:
 def position_of(cursor: str) -> int:
     """Return the position of a cursor."""
     return int(cursor.partition(".")[2])
-
-
-def wait_until(holds: Callable[[], bool], *, seconds: float = DEADLINE) -> None:
-    """Wait for a condition, with a deadline."""
-    flickering.wait_until(holds, "what the test waits for", seconds)
 
 
 def websocket_address(base_url: str, query: str = "", path: str = "/api/job-sessions/ws") -> str:

@@ -16,8 +16,9 @@ from tests.faults.stream.stream_oracle import (
 )
 from tests.faults.stream.writing_program import Writer
 from tests.recorded_sessions import database_away, execute
-from tests.stream.reading import Stream, wait_until
+from tests.stream.reading import Stream
 from tests.stream.writing import commit_end, commit_session, is_step_due
+from tests.support.waiting import wait_until
 
 WRITERS = 16
 

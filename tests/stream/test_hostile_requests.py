@@ -20,7 +20,8 @@ from bidbeacon_sessions.filters import SessionPage
 from bidbeacon_sessions.server import StreamServer, auth, create_app
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.writes import NewSession, insert_session
-from tests.stream.reading import serve_stream, wait_until
+from tests.stream.reading import serve_stream
+from tests.support.waiting import wait_until
 
 TOKEN = b"a-long-random-token"
 SESSION = UUID(int=7)

@@ -21,10 +21,10 @@ from tests.stream.reading import (
     closing_code,
     refusal_of,
     serve_stream,
-    wait_until,
     websocket_address,
 )
 from tests.stream.writing import start_session
+from tests.support.waiting import wait_until
 
 LONGEST_MESSAGE = 64 * 1024
 SSE = "GET /api/job-sessions/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

@@ -5,8 +5,9 @@ from sqlalchemy.exc import OperationalError
 
 from bidbeacon_sessions import SessionStore
 from tests.recorded_sessions import record
-from tests.stream.reading import Stream, wait_until
+from tests.stream.reading import Stream
 from tests.stream.writing import commit_session
+from tests.support.waiting import wait_until
 
 
 def test_streams_are_counted_until_their_readers_leave(stream: Stream) -> None:

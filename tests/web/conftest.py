@@ -24,9 +24,3 @@ AN_ACCOUNT = """
 def serve_stream() -> Callable[..., AbstractContextManager[StreamServer]]:
     """Serves a store in a thread, as a context manager."""
     return reading.serve_stream
-
-
-@pytest.fixture
-def wait_until() -> Callable[..., None]:
-    """Waits for a condition, with a deadline."""
-    return reading.wait_until

@@ -17,6 +17,7 @@ from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import StreamServer
 from bidbeacon_sessions.settings import get_session_settings
+from tests.support.waiting import wait_until
 from tests.web.test_product_routes import AN_ACCOUNT
 
 KEY = "US.one"
@@ -67,7 +68,6 @@ def proxied(
     engine: Engine,
     serve_stream: Callable[..., AbstractContextManager[StreamServer]],
     monkeypatch: pytest.MonkeyPatch,
-    wait_until: Callable[..., None],
 ) -> Callable[..., AbstractContextManager[str]]:
     """Serves one account with the given settings behind nginx with the given directives; yields nginx's address."""
     with engine.begin() as connection:

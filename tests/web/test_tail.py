@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,8 +21,8 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.listing import load_sessions
+from tests.support.waiting import wait_until
 
-WaitUntil = Callable[..., None]
 ACCOUNT = Subject("US.a")
 
 
@@ -97,9 +97,7 @@ def wag(
             session.add(TailWagged(number=number))
 
 
-def test_actions_and_ends_come_as_they_are_committed(
-    session_store: SessionStore, wait_until: WaitUntil
-) -> None:
+def test_actions_and_ends_come_as_they_are_committed(session_store: SessionStore) -> None:
     """The earlier ones that were asked for first, then everything new."""
     wag(session_store, 1, 2)
     wag(session_store, 3)
@@ -111,7 +109,7 @@ def test_actions_and_ends_come_as_they_are_committed(
 
 
 def test_a_tail_of_an_account_shows_its_actions_of_other_sessions(
-    session_store: SessionStore, wait_until: WaitUntil
+    session_store: SessionStore,
 ) -> None:
     """And all of its own sessions; what those say of other accounts is left out."""
     with tailing(session_store, account="DE.b") as heard:
@@ -135,9 +133,7 @@ def test_the_end_of_a_session_is_shown_after_its_last_action(session_store: Sess
     assert ([1, 2], ["succeeded"]) == (heard.actions, heard.ended)
 
 
-def test_a_tail_of_another_epoch_loads_what_it_missed(
-    session_store: SessionStore, wait_until: WaitUntil
-) -> None:
+def test_a_tail_of_another_epoch_loads_what_it_missed(session_store: SessionStore) -> None:
     """As after a restore: all actions of meanwhile are shown, each once, more than the list holds."""
     wag(session_store, 0)
     with tailing(session_store) as heard:
@@ -150,7 +146,7 @@ def test_a_tail_of_another_epoch_loads_what_it_missed(
     assert "The log restarted (epoch): loading what was missed." in heard.notices
 
 
-def test_only_what_matches_is_shown(session_store: SessionStore, wait_until: WaitUntil) -> None:
+def test_only_what_matches_is_shown(session_store: SessionStore) -> None:
     """Among the last ones, and among those that come."""
     wag(session_store, 1, ago=timedelta(hours=3))
     wag(session_store, 2)

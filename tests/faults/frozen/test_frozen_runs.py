@@ -20,9 +20,10 @@ from bidbeacon_pipelines.defs.schedules import (
 from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.test_sensors import asked_for
-from tests.dagster.world import World, wait_until
+from tests.dagster.world import World
 from tests.faults.ingest.written_tables import digest_tables
 from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
+from tests.support.waiting import wait_until
 
 RUN_SECONDS = 30
 """That a run needs to start, and to load, on a machine that has other things to do."""

@@ -15,8 +15,8 @@ from benchmarks.ingest_load import load_parts
 from benchmarks.ingest_reports import Report, write_reports
 from benchmarks.ingest_world import Ours, place_at
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.dagster.world import wait_until
 from tests.faults.ingest.written_tables import digest_tables
+from tests.support.waiting import wait_until
 
 ROWS = 20_000
 KILLS = 16

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from bidbeacon_sandbox.rules import Operation
-from tests.dagster.world import World, wait_until
+from tests.dagster.world import World
 from tests.rules import rule
+from tests.support.waiting import wait_until
 
 _HALT = """
 CREATE FUNCTION halt() RETURNS trigger LANGUAGE plpgsql AS $$

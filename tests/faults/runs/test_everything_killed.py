@@ -16,7 +16,7 @@ import pytest
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.dagster.world import wait_until
+from tests.support.waiting import wait_until
 
 UNDERWAY = """SELECT s.run_id FROM job_sessions s JOIN dagster.runs r USING (run_id)
                WHERE s.status = 'running' AND r.status = 'STARTED' AND s.action_count > 0"""

@@ -14,8 +14,9 @@ from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.schedules import close_crashed_sessions
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions.reaper import LOST_AFTER, close_dead_sessions, fail_lost_runs
-from tests.dagster.world import DATASET, World, wait_until
+from tests.dagster.world import DATASET, World
 from tests.faults.runs.kill_points import INSIDE_THE_LOAD, KILL_POINTS, KillPoint
+from tests.support.waiting import wait_until
 
 NOTICED_WITHIN = timedelta(minutes=2)
 TICK_SECONDS = close_crashed_sessions.minimum_interval_seconds

@@ -13,8 +13,8 @@ from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.errors import DatabaseAwayError
 from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.session import RETRY_SECONDS
-from tests.postgres.flickering import wait_until
 from tests.recorded_sessions import LoafBaked, told
+from tests.support.waiting import wait_until
 from tools.temporary_postgres import TemporaryPostgres
 
 pytestmark = pytest.mark.faults

@@ -12,7 +12,6 @@ import psycopg
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore
-from tests.dagster.world import wait_until
 from tests.faults.stream.stream_cluster import StreamCluster
 from tests.faults.stream.stream_followers import LastingReader
 from tests.faults.stream.stream_oracle import (
@@ -25,6 +24,7 @@ from tests.faults.stream.stream_oracle import (
 )
 from tests.faults.stream.stream_programs import Program, Server
 from tests.stream.writing import start_session, write_action
+from tests.support.waiting import wait_until
 
 JOBS = ("job-a", "job-b")
 ANY_BACKEND = """

@@ -9,7 +9,7 @@ import httpx
 import psutil
 
 from bidbeacon_pipelines.dev.services import choose_port
-from tests.dagster.world import wait_until
+from tests.support.waiting import wait_until
 
 
 class Program:

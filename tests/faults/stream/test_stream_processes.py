@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.dagster.world import wait_until
 from tests.faults.stream.stage import ANY_BACKEND, Stage
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.faults
 

@@ -8,10 +8,10 @@ from sqlalchemy import text
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import step
-from tests.dagster.world import wait_until
 from tests.faults.stream.stage import Stage
 from tests.recorded_sessions import count_waiting
 from tests.stream.reading import AT_FULL_SPEED
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.faults
 

@@ -17,8 +17,8 @@ from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import StreamServer
 from bidbeacon_sessions.settings import get_session_settings
+from tests.support.rows import add_account
 from tests.support.waiting import wait_until
-from tests.web.test_product_routes import AN_ACCOUNT
 
 KEY = "US.one"
 TOKEN = "a-long-random-token"
@@ -71,7 +71,7 @@ def proxied(
 ) -> Callable[..., AbstractContextManager[str]]:
     """Serves one account with the given settings behind nginx with the given directives; yields nginx's address."""
     with engine.begin() as connection:
-        connection.execute(text(AN_ACCOUNT))
+        add_account(connection)
 
     @contextmanager
     def serve(*directives: str, **settings: str) -> Iterator[str]:

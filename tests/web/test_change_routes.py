@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, func, text
 
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
@@ -15,21 +15,16 @@ from bidbeacon_pipelines.actions import LoadRequested
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.web.changes import LONGEST_USER, MOST_BYTES
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.server import Access, StreamServer
-from tests.web.test_product_routes import AN_ACCOUNT
+from tests.support.rows import add_account, add_windows, change_windows, days_until, remove_windows
 
 Serve = Callable[..., AbstractContextManager[StreamServer]]
 KEY = "US.one"
-UNDECIDED = """
-    UPDATE report_windows SET status = 'loaded', last_loaded_at = now(), data_as_of = now(), load_count = 1, suspicious_digest = 'empty'
-     WHERE window_date = CAST(:day AS date)"""
 DAYS = [str(utc_now().date() - timedelta(days=ago)) for ago in (5, 4)]
 LOAD = {"account": KEY, "dataset": "daily_targets", "windows": DAYS[::-1]}
-WINDOWS = """
-    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at)
-    SELECT 'amzn1.one', 'US', 'daily_targets', 'SP+SB+SD', CAST(now() AS date) - n, now() + interval '1 year' FROM generate_series(2, 9) n"""
 TOKEN = "a-long-random-token"
 SHOWN = {"Authorization": f"Bearer {TOKEN}"}
 USER = "X-Forwarded-User"
@@ -39,8 +34,8 @@ USER = "X-Forwarded-User"
 def stored(session_store: SessionStore, engine: Engine) -> SessionStore:
     """Store one account with windows."""
     with engine.begin() as connection:
-        connection.execute(text(AN_ACCOUNT))
-        connection.execute(text(WINDOWS))
+        days = days_until(utc_now().date() - timedelta(days=2), 8)
+        add_windows(connection, add_account(connection), days)
     return session_store
 
 
@@ -191,7 +186,7 @@ def test_a_sync_is_asked_for_once(product: httpx.Client) -> None:
 def test_days_without_windows_are_refused(product: httpx.Client, engine: Engine) -> None:
     """A new account gets them with its first refresh; until then no run could load one."""
     with engine.begin() as connection:
-        connection.execute(text("DELETE FROM report_windows"))
+        remove_windows(connection)
     answer = product.post("/api/account/load-windows", json=LOAD)
     assert (409, True) == (answer.status_code, "has no windows" in answer.json()["error"])
 
@@ -343,7 +338,15 @@ def test_final_days_are_decided_about(
     """Those that wait for it: an accepted one is asked for; by whom is stored. Where none waits, the answer says so."""
     for path, asked_for in (("accept-report", ["maria"]), ("keep-rows", [])):
         with engine.begin() as connection:
-            connection.execute(text(UNDECIDED), {"day": DAYS[0]})
+            change_windows(
+                connection,
+                ReportWindow.window_date == date.fromisoformat(DAYS[0]),
+                status="loaded",
+                last_loaded_at=func.now(),
+                data_as_of=func.now(),
+                load_count=1,
+                suspicious_digest="empty",
+            )
         told = product.post(f"/api/account/{path}", json=LOAD, headers={USER: "maria"}).json()
         assert (KEY, [DAYS[0]]) == (told["account"], told["windows"])
         with stored.begin() as connection:

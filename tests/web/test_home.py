@@ -1,6 +1,5 @@
 """`GET /api/home`: what is fresh over all of history, what is wrong and for which cause, with one link each."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
@@ -12,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.accounts.queries import list_accounts, set_needs_attention
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
@@ -19,8 +19,17 @@ from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.windows.queries import WindowTimes, create_windows, set_windows_through
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server import Access, StreamServer
+from tests.support.rows import (
+    add_account,
+    add_request,
+    add_windows,
+    as_loaded,
+    change_windows,
+    days_until,
+)
 
 NOW = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -30,23 +39,9 @@ DATASET = "daily_targets"
 TOKEN = "a-long-random-token"
 Serve = Callable[..., AbstractContextManager[StreamServer]]
 
-ACCOUNTS = """
-    WITH ads_account AS (
-        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, first_seen_at)
-        SELECT 'amzn1.' || n, n, initcap(n), 'client', 'NA', 'UTC', '2026-01-01' FROM unnest(ARRAY['one', 'two']) n)
-    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone, first_seen_at)
-    SELECT 'amzn1.' || n, 'US', 'US.' || n, initcap(n), 'CREATED', 'NA', 'USD', 'UTC', '2026-01-01' FROM unnest(ARRAY['one', 'two']) n"""
-FRESH = """
-    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, data_as_of, load_count)
-    SELECT account_id, country_code, :dataset, 'SP+SB+SD', CAST(:today AS date) - n, now() + interval '2 years', 'loaded', :now, :now, 1
-      FROM advertiser_accounts CROSS JOIN generate_series(1, :days) n"""
 MADE = """
     INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
     SELECT account_id, country_code, dataset, report, max(window_date), count(*) FROM report_windows GROUP BY 1, 2, 3, 4"""
-CHANGE = """
-    UPDATE report_windows SET status = :status, cause = CAST(:cause AS jsonb), cause_since = :at, next_refresh_at = :due, suspicious_digest = :suspicious
-     WHERE account_id = 'amzn1.' || :account AND window_date = CAST(:today AS date) - :age"""
-
 
 CANCELLED = cause("report-failed", status="CANCELLED")
 
@@ -80,15 +75,29 @@ class World:
         suspicious: str | None = None,
     ) -> None:
         """Change the window of so many days ago."""
-        values = {
-            "account": account,
-            "age": age,
-            "today": TODAY,
-            "at": at,
-            "due": due,
-            "suspicious": suspicious,
-        }
-        self.execute(CHANGE, status=status, cause=why and json.dumps(why), **values)
+        change_windows(
+            self.engine,
+            ReportWindow.account_id == f"amzn1.{account}",
+            ReportWindow.window_date == TODAY - timedelta(days=age),
+            status=status,
+            cause=why,
+            cause_since=at,
+            next_refresh_at=due,
+            suspicious_digest=suspicious,
+        )
+
+    def accounts(self) -> list[Account]:
+        """Return all accounts."""
+        with self.engine.begin() as connection:
+            return list_accounts(connection)
+
+    def add_accounts(self) -> list[Account]:
+        """Store two accounts."""
+        names, seen = ("one", "two"), {"first_seen_at": datetime(2026, 1, 1, tzinfo=UTC)}
+        return [
+            add_account(self.engine, account_id=f"amzn1.{name}", time_zone="UTC", **seen)
+            for name in names
+        ]
 
     def home(self) -> dict[str, Any]:
         """Return what the endpoint says."""
@@ -103,6 +112,13 @@ class World:
     def press(self, finding: dict[str, Any]) -> httpx.Response:
         """Press the button of a finding."""
         return self.client.post("/api/findings/act", json={"finding": finding["key"]})
+
+
+def add_fresh(world: World, account: Account, dataset: str, days: int) -> None:
+    """Store so many loaded windows of an account, up to yesterday."""
+    past = days_until(TODAY - timedelta(days=1), days)
+    later = NOW + timedelta(days=730)
+    add_windows(world.engine, account, past, dataset, expires_at=later, **as_loaded(NOW))
 
 
 @pytest.fixture
@@ -120,8 +136,8 @@ def nothing(session_store: SessionStore, engine: Engine, serve_stream: Serve) ->
 @pytest.fixture
 def world(nothing: World) -> World:
     """Two accounts, whose windows all are fresh."""
-    nothing.execute(ACCOUNTS)
-    nothing.execute(FRESH, dataset=DATASET, today=TODAY, now=NOW, days=700)
+    for account in nothing.add_accounts():
+        add_fresh(nothing, account, DATASET, 700)
     nothing.execute(MADE)
     return nothing
 
@@ -136,7 +152,7 @@ def test_a_new_database_has_nothing_wrong_but_no_accounts(nothing: World) -> Non
 
 def test_home_is_starting_until_a_window_is_loaded(nothing: World) -> None:
     """With accounts and without data it says what happens now and when the first data comes; from the first load on, no more."""
-    nothing.execute(ACCOUNTS)
+    nothing.add_accounts()
     told = nothing.home()["starting"]
     assert "2 accounts are being synced" in told["now"]
     assert "The first data comes" in told["first_data"]
@@ -146,11 +162,14 @@ def test_home_is_starting_until_a_window_is_loaded(nothing: World) -> None:
         create_windows(connection, account, DATASET, REPORT, dict.fromkeys(days, DUE))
         set_windows_through(connection, account, DATASET, REPORT, TODAY, created=3)
     assert "of 3 windows" in nothing.home()["starting"]["now"]
-    nothing.execute(
-        "UPDATE report_windows SET status = 'loaded', load_count = 1, last_loaded_at = :now, data_as_of = :now, next_refresh_at = NULL"
-        " WHERE window_date = :day",
-        now=NOW,
-        day=days[0],
+    change_windows(
+        nothing.engine,
+        ReportWindow.window_date == days[0],
+        status="loaded",
+        load_count=1,
+        last_loaded_at=NOW,
+        data_as_of=NOW,
+        next_refresh_at=None,
     )
     assert nothing.home()["starting"] is None
 
@@ -163,8 +182,8 @@ def test_windows_of_all_history_are_counted_by_state(world: World) -> None:
     world.change(4, "failed", CANCELLED)
     world.change(5, "unconfirmed", cause("rows-missing"), due=NOW)
     world.change(6, why=cause("rows-lost"), suspicious="digest", due=NOW)
-    world.execute(
-        "UPDATE report_windows SET last_loaded_at = NULL, data_as_of = NULL WHERE status = 'missing'"
+    change_windows(
+        world.engine, ReportWindow.status == "missing", last_loaded_at=None, data_as_of=None
     )
     home = world.home()
     assert {"report-failed", "overdue", "rows-lost", "rows-missing"} == {
@@ -280,14 +299,7 @@ def test_a_job_that_succeeded_since_is_no_finding(
 
 def test_planned_reports_and_calls_are_told(world: World) -> None:
     """Reports that are put off, and the cost of Amazon's limits are counted."""
-    world.execute(
-        """INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, created_at)
-           VALUES ('amzn1.one', :dataset, :report, :day, :day, :at)""",
-        dataset=DATASET,
-        report=REPORT,
-        day=TODAY,
-        at=NOW,
-    )
+    add_request(world.engine, "amzn1.one", TODAY, DATASET, REPORT, created_at=NOW)
     world.execute(
         """INSERT INTO api_calls (called_at, region, call, status, duration, queued, waited, retry_count)
            VALUES (:at, 'NA', 'create_report', 429, interval '1 s', interval '2 s', interval '3 s', 0)""",
@@ -315,7 +327,8 @@ def list_asked(world: World) -> list[tuple[str, str, int]]:
 
 def test_all_days_of_a_finding_are_asked_for_in_all_datasets(world: World) -> None:
     """Whatever the details of their causes, of all accounts; neither those of another cause nor those that are fresh. A second click asks for no day twice."""
-    world.execute(FRESH, dataset="daily_products", today=TODAY, now=NOW, days=700)
+    for account in world.accounts():
+        add_fresh(world, account, "daily_products", 700)
     for age in range(1, 131):
         world.change(age, "failed", refused(age))
     world.change(7, "failed", refused(43), account="two")

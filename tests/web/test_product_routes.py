@@ -2,22 +2,33 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import date
+from datetime import date, timedelta
 from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, func, text
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
+from bidbeacon_pipelines.windows.rules import local_date
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.server import Extension, StreamServer
 from bidbeacon_sessions.settings import get_session_settings
-from tests.web.conftest import AN_ACCOUNT
+from tests.support.rows import (
+    add_account,
+    add_windows,
+    as_loaded,
+    change_accounts,
+    change_windows,
+    days_until,
+)
 
 QUESTION = {"account": "US.one", "dataset": "daily_targets", "window": "2026-11-23"}
 Serve = Callable[..., AbstractContextManager[StreamServer]]
@@ -29,7 +40,7 @@ def product(
 ) -> Iterator[httpx.Client]:
     """A client of the product's server, whose database has one account without windows."""
     with engine.begin() as connection:
-        connection.execute(text(AN_ACCOUNT))
+        add_account(connection)
     with (
         serve_stream(
             session_store, extension=pipelines_extension(session_store, Settings())
@@ -195,7 +206,7 @@ def test_an_account_has_exact_sums_of_two_periods(product: httpx.Client, engine:
     """Of days that are over in its time zone, in its own currency, by ad product and in all; as text, without a float between."""
     with engine.begin() as connection:
         connection.execute(text(SPENT))
-        connection.execute(text("UPDATE advertiser_accounts SET account_type = 'seller'"))
+        change_accounts(connection, account_type="seller")
     told = product.get("/api/account", params={"account": "One · US"}).json()
     assert ("US.one", "One · US", "USD") == (told["key"], told["label"], told["currency"])
     brands, products, total = told["figures"]["products"]
@@ -219,11 +230,10 @@ def test_an_account_has_exact_sums_of_two_periods(product: httpx.Client, engine:
 def test_an_account_counts_its_windows_as_home_does(product: httpx.Client, engine: Engine) -> None:
     """Those of other accounts are not among them."""
     with engine.begin() as connection:
-        connection.execute(
-            text("""INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, load_count)
-                    SELECT 'amzn1.one', 'US', 'daily_targets', 'SP+SB+SD', DATE '2026-07-01' + n, now() + interval '2 years', CASE WHEN n = 3 THEN 'failed' ELSE 'loaded' END, now(), 1
-                      FROM generate_series(1, 9) n""")
-        )
+        account, days = get_account(connection, "US.one"), days_until(date(2026, 7, 10), 9)
+        add_windows(connection, account, days, **as_loaded(func.now()))
+        failed = ReportWindow.window_date == date(2026, 7, 4)
+        change_windows(connection, failed, status="failed")
         connection.execute(
             text("""INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
                     VALUES ('amzn1.one', 'US', 'daily_targets', 'SP+SB+SD', '2026-07-10', 9)""")
@@ -234,11 +244,6 @@ def test_an_account_counts_its_windows_as_home_does(product: httpx.Client, engin
     assert (9, {"fresh": 8, "failed": 1}) == (targets["windows"], targets["states"])
 
 
-SPEND = """
-    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, data_as_of, next_refresh_at, spend)
-    SELECT 'amzn1.one', 'US', 'daily_campaigns', 'SP+SB+SD', (now() AT TIME ZONE 'America/Los_Angeles')::date - n, now() + interval '1 year',
-           CASE n WHEN 3 THEN 'failed' WHEN 0 THEN 'missing' ELSE 'loaded' END, CASE WHEN n NOT IN (0, 3) THEN now() END, CASE WHEN n NOT IN (0, 3) THEN now() END,
-           now() + (20 - n) * interval '1 hour', n FROM generate_series(0, 19) n"""
 MADE = """
     INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
     SELECT account_id, country_code, dataset, report, DATE '2000-01-01', count(*) FROM report_windows GROUP BY 1, 2, 3, 4"""
@@ -250,7 +255,13 @@ def test_the_list_of_accounts_says_how_each_does(product: httpx.Client, engine: 
     The windows are to be made anew, as after a sync that has found other ad products.
     """
     with engine.begin() as connection:
-        connection.execute(text(SPEND))
+        account = get_account(connection, "US.one")
+        today = local_date(utc_now(), account.time_zone)
+        for age in range(20):
+            state = {0: {}, 3: {"status": "failed"}}.get(age, as_loaded(func.now()))
+            next_at, day = func.now() + timedelta(hours=20 - age), today - timedelta(days=age)
+            columns = state | {"next_refresh_at": next_at, "spend": age}
+            add_windows(connection, account, [day], "daily_campaigns", **columns)
         connection.execute(text(MADE))
     [one] = product.get("/api/account-list").json()["accounts"]
     assert ("US.one", "One · US", None) == (one["key"], one["label"], one["stopped"])
@@ -260,7 +271,7 @@ def test_the_list_of_accounts_says_how_each_does(product: httpx.Client, engine: 
     with engine.begin() as connection:
         first = text("SELECT now() + interval '1 hour' > CAST(:at AS timestamptz)")
         assert connection.execute(first, {"at": one["next_at"]}).scalar_one()
-        connection.execute(text("UPDATE advertiser_accounts SET paused = true"))
+        change_accounts(connection, paused=True)
     [stopped] = product.get("/api/account-list").json()["accounts"]
     assert (13, "USD") == (days.days, one["currency"])
     assert ("paused", None, None) == tuple(stopped[k] for k in ("stopped", "fresh", "next_at"))

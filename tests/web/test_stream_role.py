@@ -17,7 +17,7 @@ from bidbeacon_sessions import SessionStore, Subject
 from bidbeacon_sessions.change_log import head, step, trim
 from tests.recorded_sessions import LoafBaked, record
 from tests.stream.reading import serve_stream
-from tests.web.conftest import AN_ACCOUNT
+from tests.support.rows import add_account, change_sessions
 
 STREAM_COMMAND = [sys.executable, "-m", "bidbeacon_pipelines", "stream", "--port", "0"]
 
@@ -55,7 +55,7 @@ def test_all_that_the_page_asks_is_answered(
     """List, one session, what stands around it, counts, values, coverage, explanations, metrics: none misses a right."""
     session_id = record(session_store, "job", LoafBaked(), account=Subject("US.one"))
     with engine.begin() as connection:
-        connection.exec_driver_sql(AN_ACCOUNT)
+        add_account(connection)
     extension = pipelines_extension(role_store, get_settings())
     with (
         serve_stream(role_store, extension=extension) as server,
@@ -94,7 +94,7 @@ def test_the_role_keeps_the_log(
     with role_store.begin() as connection:
         step(connection)
     with engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE session_headers SET changed_xid = '900000000000'")
+        change_sessions(connection, changed_xid="900000000000")
         connection.exec_driver_sql("UPDATE session_change_cursor SET system_identifier = 7")
     with role_store.begin() as connection:
         before = head(connection).epoch

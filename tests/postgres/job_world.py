@@ -35,6 +35,7 @@ from tests.one_dataset import shorten_history
 from tests.planning import plan
 from tests.report_rows import with_target_ids
 from tests.rules import rule
+from tests.support.rows import change_accounts
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 DATASET = get_dataset("daily_targets")
@@ -154,9 +155,8 @@ class BenchWorld:
 
     def disable_at_amazon(self, account: Account) -> None:
         """Have Amazon say that an account is disabled."""
-        self.execute(
-            "UPDATE advertiser_accounts SET amazon_status = 'DISABLED' WHERE account_key = :key",
-            key=account.account_key,
+        change_accounts(
+            self.engine, Account.account_key == account.account_key, amazon_status="DISABLED"
         )
 
     def account(self, country: str = "US") -> Account:

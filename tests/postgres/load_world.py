@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, func, text
 
 from bidbeacon_pipelines.accounts.queries import get_account, upsert_account, upsert_ads_account
 from bidbeacon_pipelines.accounts.tables import Account
@@ -20,6 +20,7 @@ from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.queries import insert_request
+from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.queries import (
     WindowTimes,
     attach_windows,
@@ -32,6 +33,7 @@ from bidbeacon_pipelines.windows.rules import failed
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.job_world import execute, query
 from tests.report_rows import to_json, with_target_ids
+from tests.support.rows import change_requests
 
 DATASET = get_dataset("daily_targets")
 DAY = date(2026, 1, 10)
@@ -186,10 +188,12 @@ class LoadWorld:
             [result] = load_report(
                 connection, scope, [Waiting(self.account, windows, rules)], parts
             ).values()
-            ended = text(
-                "UPDATE report_requests SET status = 'loaded', finished_at = now() WHERE id = :id"
+            change_requests(
+                connection,
+                ReportRequest.id == scope.request_id,
+                status="loaded",
+                finished_at=func.now(),
             )
-            connection.execute(ended, {"id": scope.request_id})
         return result
 
     def _scope(

@@ -19,22 +19,17 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.presentation import action_json, load_labels
 from bidbeacon_sessions.queries import list_actions
-from tests.postgres.job_world import execute, query
+from tests.postgres.job_world import query
+from tests.support.rows import add_account, change_accounts, change_ads_accounts
 
 GB = "GB.acmeshop0001"
-AN_ACCOUNT = """
-    WITH ads_account AS (
-        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone)
-        VALUES ('amzn1.acmeshop0001', 'acmeshop0001', 'Acme', 'client', 'EU', 'Europe/London'))
-    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)
-    VALUES ('amzn1.acmeshop0001', 'GB', 'GB.acmeshop0001', 'Acme', 'CREATED', 'EU', 'GBP', 'Europe/London')"""
 
 
 @pytest.fixture
 def store(engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch) -> SessionStore:
     """Store one account, for commands as well."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
-    execute(engine, AN_ACCOUNT)
+    add_account(engine, "GB", "amzn1.acmeshop0001", name="Acme")
     return SessionStore(engine)
 
 
@@ -103,10 +98,7 @@ def test_a_pause_and_its_end_are_recorded_with_who_did_it(store: SessionStore) -
 
 def test_an_account_that_needed_a_person_is_resumed_by_one(store: SessionStore) -> None:
     """It was never paused; clearing why it is stopped is recorded all the same."""
-    execute(
-        store.engine,
-        "UPDATE ads_accounts SET needs_attention = '{}', needs_attention_for = 'account'",
-    )
+    change_ads_accounts(store.engine, needs_attention={}, needs_attention_for="account")
     changes(store).resume(account(store))
     assert None is account(store).needs_attention
     changes(store).resume(account(store))
@@ -164,4 +156,4 @@ def test_who_paused_an_account_has_an_answer(store: SessionStore) -> None:
 def test_nobody_pauses_anonymously(store: SessionStore) -> None:
     """The database wants both, who and when."""
     with pytest.raises(IntegrityError):
-        execute(store.engine, "UPDATE advertiser_accounts SET paused_by = 'maria'")
+        change_accounts(store.engine, paused_by="maria")

@@ -23,7 +23,8 @@ from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import find_accounts, list_sessions
 from bidbeacon_sessions.writes import name_subjects
-from tests.postgres.job_world import BenchWorld, execute
+from tests.postgres.job_world import BenchWorld
+from tests.support.rows import add_account, change_accounts, change_ads_accounts
 
 DAY = "2026-07-20"
 
@@ -37,22 +38,8 @@ def shops(engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch) ->
     """Store two ads accounts, for commands as well."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
     for tail, (name, countries) in SHOPS.items():
-        of = {"id": f"amzn1.{tail}shop0001", "name": name, "tail": f"{tail}shop0001"}
-        execute(
-            engine,
-            """INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone)
-               VALUES (:id, :tail, :name, 'client', 'NA', 'UTC')""",
-            **of,
-        )
         for country in countries:
-            execute(
-                engine,
-                """INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone)
-                   VALUES (:id, :country, :key, :name, 'CREATED', 'NA', 'USD', 'UTC')""",
-                country=country,
-                key=f"{country}.{tail}shop0001",
-                **of,
-            )
+            add_account(engine, country, f"amzn1.{tail}shop0001", name=name)
     with engine.begin() as connection:
         name_subjects(connection, list_subjects(connection))
     return engine
@@ -101,7 +88,7 @@ def test_an_account_is_found_by_all_that_it_is_called(
 
 def test_the_country_of_the_united_kingdom_has_two_codes(shops: Engine) -> None:
     """UK is GB."""
-    execute(shops, "UPDATE advertiser_accounts SET name = 'Tea' WHERE country_code = 'GB'")
+    change_accounts(shops, Account.country_code == "GB", name="Tea")
     assert "GB" == named(shops, "Tea", "UK").country_code
 
 
@@ -116,7 +103,7 @@ def test_a_name_of_several_countries_lists_them(shops: Engine) -> None:
 
 def test_an_exact_name_counts_more_than_the_beginning_of_another(shops: Engine) -> None:
     """A shop that is called `Nord` is found though `Nordwind GmbH` begins like it."""
-    execute(shops, "UPDATE advertiser_accounts SET name = 'Nord' WHERE account_key = :key", key=US)
+    change_accounts(shops, Account.account_key == US, name="Nord")
     with shops.begin() as connection:
         found = list_named_accounts(connection, "nord")
     assert [US] == [one.account_key for one in found]
@@ -166,7 +153,7 @@ def test_an_alias_is_shown_in_place_of_the_name(shops: Engine) -> None:
 
 def test_an_alias_survives_a_sync_of_accounts(world: BenchWorld) -> None:
     """Amazon's name is stored anew, the alias stays."""
-    world.execute("UPDATE ads_accounts SET alias = 'Mine'")
+    change_ads_accounts(world.engine, alias="Mine")
     world.sync_accounts()
     assert "Mine · US" == world.account("US").label
     assert "Mine" != world.account("US").name
@@ -181,7 +168,7 @@ def test_an_alias_is_one_line_of_text(shops: Engine, alias: str) -> None:
         "Expected an alias of 1 to 80 characters" in result.stderr,
     )
     with pytest.raises(IntegrityError):
-        execute(shops, "UPDATE ads_accounts SET alias = :alias", alias=alias)
+        change_ads_accounts(shops, alias=alias)
 
 
 @pytest.mark.parametrize(
@@ -228,12 +215,8 @@ def test_a_shell_completes_names_that_need_no_quotes(shops: Engine) -> None:
 
 def test_a_name_that_two_accounts_have_is_completed_to_their_keys(shops: Engine) -> None:
     """Nobody could tell them apart else."""
-    execute(
-        shops,
-        """WITH renamed AS (UPDATE ads_accounts SET name = 'Acme Merch')
-           UPDATE advertiser_accounts SET country_code = 'US' WHERE account_key = :key""",
-        key=JP,
-    )
+    change_ads_accounts(shops, name="Acme Merch")
+    change_accounts(shops, Account.account_key == JP, country_code="US")
     assert {JP, US} <= {name for name, _ in complete_account("")}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
+from sqlalchemy import func, select
 
 from bidbeacon_pipelines.accounts.queries import get_ads_account, set_paused
 from bidbeacon_pipelines.accounts.tables import Account
@@ -11,9 +12,18 @@ from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
 from bidbeacon_pipelines.requests.queries import list_candidates
+from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.rows import (
+    change_ads_accounts,
+    change_requests,
+    change_windows,
+    days_until,
+    remove_requests,
+)
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -150,11 +160,10 @@ def test_a_gate_has_no_work_while_its_ads_accounts_need_a_person(world: BenchWor
             ]
 
     assert ["EU"] == regions()
-    world.execute("UPDATE ads_accounts SET needs_attention = '{}', needs_attention_for = 'account'")
+    change_ads_accounts(world.engine, needs_attention={}, needs_attention_for="account")
     assert [] == regions()
-    world.execute(
-        "UPDATE report_requests SET attempts = 1 WHERE id = (SELECT min(id) FROM report_requests)"
-    )
+    first = select(func.min(ReportRequest.id)).scalar_subquery()
+    change_requests(world.engine, ReportRequest.id == first, attempts=1)
     assert ["EU"] == regions()
 
 
@@ -177,7 +186,7 @@ def test_a_load_by_hand_takes_due_siblings_along(world: BenchWorld) -> None:
     """The same day of the other country, which is due, comes with the report; days that are not due stay as they are."""
     germany, britain = ready(world)
     world.plan(germany)
-    world.execute("DELETE FROM report_requests")
+    remove_requests(world.engine)
     world.load(germany, DAY)
     assert (1, 1) == (world.window(germany, DAY).load_count, world.window(britain, DAY).load_count)
     world.load(germany, DAY)
@@ -190,7 +199,7 @@ def test_a_country_that_a_person_disables_leaves_the_report_to_the_others(
     """Its window waits for nothing any more; the report is loaded for the other country."""
     germany, britain = ready(world)
     world.plan(germany)
-    world.execute("DELETE FROM report_requests")
+    remove_requests(world.engine)
     request_id = world.ask(germany, DAY)
     with world.engine.begin() as connection:
         set_paused(connection, britain.account_key, by="test")
@@ -207,7 +216,7 @@ def test_actions_of_a_report_name_the_windows_of_each_country(world: BenchWorld)
     """The request is the ads account's; what was queued and requested refers to both countries' windows, each load its own."""
     germany, britain = ready(world)
     world.plan(germany)
-    world.execute("DELETE FROM report_requests")
+    remove_requests(world.engine)
     world.load(germany, DAY)
     [requested] = world.actions("report-requested")
     assert (germany.ads_account_key, {germany.account_key, britain.account_key}) == (
@@ -247,14 +256,11 @@ def test_a_report_that_is_too_large_is_split_for_all_countries(world: BenchWorld
     """The windows of both are requested again in halves, and what the halves show is learned."""
     germany, britain = ready(world)
     world.plan(germany)
-    world.execute(
-        """UPDATE report_windows SET next_refresh_at = NULL
-            WHERE dataset <> :dataset OR window_date NOT BETWEEN CAST(:day AS date) - 15 AND :day""",
-        dataset=DATASET.name,
-        day=DAY,
-    )
-    world.execute("DELETE FROM report_requests")
-    world.execute("UPDATE ads_accounts SET planned_at = NULL")
+    is_other = ReportWindow.dataset != DATASET.name
+    is_outside = ReportWindow.window_date.not_in(days_until(DAY, 16))
+    change_windows(world.engine, is_other | is_outside, next_refresh_at=None)
+    remove_requests(world.engine)
+    change_ads_accounts(world.engine, planned_at=None)
     world.execute(
         "INSERT INTO registry_overrides (region, dataset, account_id, what, value, set_by)"
         " VALUES ('EU', 'daily_targets', :id, 'period:SP+SB+SD', '8', 'learned')",
@@ -289,7 +295,7 @@ def test_silence_of_one_country_leaves_the_other_its_rows(world: BenchWorld) -> 
     """A report without Germany's rows is loaded for Britain; Germany's window is unconfirmed, and each row is counted in each load."""
     germany, britain = ready(world)
     world.plan(germany)
-    world.execute("DELETE FROM report_requests")
+    remove_requests(world.engine)
     world.break_with("rows", times=1, change="no_country")
     world.load(germany, DAY)
     assert ("unconfirmed", "loaded") == (

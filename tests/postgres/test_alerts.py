@@ -27,26 +27,22 @@ from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver
 from bidbeacon_pipelines.settings import Settings, get_settings
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
+from tests.support.rows import (
+    add_account,
+    add_windows,
+    change_ads_accounts,
+    change_windows,
+    days_until,
+    remove_windows,
+)
 from tests.support.waiting import wait_until
 
 NOW = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
-ACCOUNT = """
-    WITH ads_account AS (
-        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, first_seen_at)
-        VALUES ('amzn1.acme', 'acme', 'Acme Merch', 'client', 'NA', 'UTC', '2026-01-01'))
-    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone, first_seen_at)
-    VALUES ('amzn1.acme', 'US', 'US.acme', 'Acme Merch', 'CREATED', 'NA', 'USD', 'UTC', '2026-01-01')"""
-FAIL = """
-    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, cause, cause_since)
-    SELECT 'amzn1.acme', 'US', 'daily_targets', 'SP+SB+SD', CAST(:today AS date) - n, now() + interval '2 years', 'failed',
-           '{"code": "report-failed", "status": "FAILED", "detail": {"reason": "Out of ink"}}', :now FROM generate_series(1, :days) n"""
+FAILED = {"code": "report-failed", "status": "FAILED", "detail": {"reason": "Out of ink"}}
 STREAM = "INSERT INTO processes (kind, host, pid, version, started_at, seen_at) VALUES ('stream', 'here', 1, '1', now(), now())"
-MEND = "UPDATE report_windows SET status = 'missing', cause = NULL"
 SAID = "Amazon reported FAILED (Out of ink)."
-REFUSED = """UPDATE ads_accounts SET needs_attention_for = 'account', needs_attention = '{"code": "account-refused"}'"""
-CAUSE = """
-    UPDATE report_windows SET cause = '{"code": "report-failed", "status": "CANCELLED"}' WHERE window_date = :day"""
 SECRET = "s3cret-t0ken-of-acme"
 
 
@@ -55,6 +51,9 @@ class Place:
 
     def __init__(self, engine: Engine, **settings: Any) -> None:
         self.engine = engine
+        names = {"name": "Acme Merch", "time_zone": "UTC"}
+        seen = datetime(2026, 1, 1, tzinfo=UTC)
+        self.account = add_account(engine, "US", "amzn1.acme", first_seen_at=seen, **names)
         self.now = NOW
         self._settings = settings
 
@@ -85,8 +84,11 @@ class Place:
 
     def fail(self, days: int = 2) -> None:
         """Let the windows of the last days fail for one cause."""
-        self.execute("DELETE FROM report_windows")
-        self.execute(FAIL, today=NOW.date(), now=NOW, days=days)
+        remove_windows(self.engine)
+        past = days_until(NOW.date() - timedelta(days=1), days)
+        failed = {"status": "failed", "cause": FAILED, "cause_since": NOW}
+        later = NOW + timedelta(days=730)
+        add_windows(self.engine, self.account, past, expires_at=later, **failed)
 
     def home(self, name: str) -> Any:
         """Return a part of what Home says now."""
@@ -102,7 +104,6 @@ class Place:
 def place(engine: Engine) -> Place:
     """A database with one account, and no problem."""
     made = Place(engine)
-    made.execute(ACCOUNT)
     made.execute(STREAM)
     return made
 
@@ -192,7 +193,7 @@ def test_a_cause_is_told_by_webhook_and_by_mail(
     assert body is not None
     assert "3 windows failed, in daily_targets" in body.get_content()
 
-    place.execute(MEND)
+    change_windows(place.engine, status="missing", cause=None)
     for hours in (1, 3):
         place.pass_time(hours=hours)
         watch.look_once()
@@ -276,11 +277,17 @@ def test_what_began_while_a_receiver_was_away_comes_as_one_digest(
     place.fail()
     watch = place.watch(inbox.url)
     watch.look_once()
-    place.execute(REFUSED)
+    change_ads_accounts(
+        place.engine, needs_attention_for="account", needs_attention={"code": "account-refused"}
+    )
     place.pass_time(minutes=2)
     watch.look_once()
-    place.execute("UPDATE ads_accounts SET needs_attention = NULL, needs_attention_for = NULL")
-    place.execute(CAUSE, day=NOW.date() - timedelta(days=1))
+    change_ads_accounts(place.engine, needs_attention=None, needs_attention_for=None)
+    change_windows(
+        place.engine,
+        ReportWindow.window_date == NOW.date() - timedelta(days=1),
+        cause={"code": "report-failed", "status": "CANCELLED"},
+    )
     inbox.answer(200)
     place.pass_time(minutes=5)
     watch.look_once()
@@ -309,10 +316,12 @@ def test_quiet_hours_keep_messages_until_they_are_over(place: Place, inbox: Inbo
     watch = place.watch(inbox.url, **quiet)
     place.fail()
     watch.look_once()
-    place.execute(REFUSED)
+    change_ads_accounts(
+        place.engine, needs_attention_for="account", needs_attention={"code": "account-refused"}
+    )
     place.pass_time(hours=1)
     watch.look_once()
-    place.execute("UPDATE ads_accounts SET needs_attention = NULL, needs_attention_for = NULL")
+    change_ads_accounts(place.engine, needs_attention=None, needs_attention_for=None)
     place.pass_time(minutes=59)
     watch.look_once()
     assert [] == inbox.titles

@@ -16,6 +16,7 @@ from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_daily_targets
 from tests.postgres.explaining import explained, explained_json
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.rows import change_accounts, change_windows
 
 TODAY = date(2026, 1, 15)
 OLD = TODAY - timedelta(days=200)
@@ -32,9 +33,7 @@ def _one_dataset() -> Iterator[None]:
 def account(world: BenchWorld) -> Account:
     """The only active account, whose campaigns are known, and which has rows of 90 days ago."""
     account = world.account()
-    world.execute(
-        "UPDATE advertiser_accounts SET paused = account_key <> :key", key=account.account_key
-    )
+    change_accounts(world.engine, paused=Account.account_key != account.account_key)
     world.sync_entities(account)
     world.load(account, TODAY - timedelta(days=90))
     return account
@@ -118,20 +117,19 @@ def test_a_product_that_was_refused_is_no_unproven_one(world: BenchWorld, accoun
     """A new grouping may bring a refused product into a window; nothing was ever reported of it."""
     world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
     load_by_hand(world, account, OLD)
-    world.execute(
-        """UPDATE report_windows SET product_totals = product_totals - 'SPONSORED_DISPLAY',
-                  not_served = '{SPONSORED_BRANDS,SPONSORED_DISPLAY}' WHERE window_date = :day""",
-        day=OLD,
+    is_old = ReportWindow.window_date == OLD
+    change_windows(
+        world.engine,
+        is_old,
+        product_totals=ReportWindow.product_totals.op("-")("SPONSORED_DISPLAY"),
+        not_served=["SPONSORED_BRANDS", "SPONSORED_DISPLAY"],
     )
     told = explained(world, account, OLD)
     assert "; Amazon has refused Sponsored Display as too old." in told.sentence
     assert "but Sponsored Brands is not served (it was 200 days old" in told.sentence
     assert ["SB", "SD"] == explained_json(world, account, OLD)["verdict"]["not_served"]
-    world.execute(
-        """UPDATE report_windows SET product_totals = product_totals - 'SPONSORED_BRANDS'
-            WHERE window_date = :day""",
-        day=OLD,
-    )
+    rest = ReportWindow.product_totals.op("-")("SPONSORED_BRANDS")
+    change_windows(world.engine, is_old, product_totals=rest)
     told = explained(world, account, OLD)
     products = "Sponsored Brands and Sponsored Display"
     assert f"; Amazon has refused {products} as too old." in told.sentence

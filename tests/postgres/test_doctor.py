@@ -4,14 +4,15 @@ import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import Result
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, cast, func, text
+from sqlalchemy.dialects.postgresql import INTERVAL
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.causes import Severity
@@ -31,18 +32,11 @@ from bidbeacon_pipelines.problems.system_findings import (
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sandbox.server import SandboxHandle
 from tests.rules import rule
+from tests.support.rows import add_account, add_ads_account, add_request, add_session
 from tests.support.waiting import wait_until
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 GIB = 2**30
-MANY_ACCOUNTS = """
-    WITH ads_account AS (
-        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone)
-        SELECT n, n, n, 'client', 'NA', 'UTC' FROM generate_series(1, 200) n)
-    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, region, currency_code, time_zone, paused, amazon_status, entities_synced_at)
-    SELECT n, 'US', n, n, 'NA', 'USD', 'UTC', n <= 50, CASE WHEN n <= 100 THEN 'CREATED' ELSE 'DISABLED' END, CASE WHEN n <= 150 THEN now() END
-      FROM generate_series(1, 200) n"""
-"""50 are paused, 50 active, 50 disabled after their first sync of entities, and 50 always were."""
 
 
 @pytest.mark.parametrize(
@@ -203,7 +197,7 @@ def test_logs_that_cannot_be_written_are_told(tmp_path: Path) -> None:
 def test_partitions_of_stopped_accounts_count(engine: Engine) -> None:
     """A paused account keeps its partitions, and so does one that was disabled after its first sync of entities."""
     with engine.begin() as connection:
-        connection.execute(text(MANY_ACCOUNTS))
+        add_many_accounts(connection)
         now = connection.execute(text("SELECT now()")).scalar_one()
         [found] = find_partitions(connection, Settings(partition_months=24), now)
     assert "150 accounts" in found.sentence
@@ -279,11 +273,9 @@ def test_doctor_lists_the_processes_of_all_hosts(
 
 def test_doctor_lists_the_findings_of_home(environment: SimpleNamespace, engine: Engine) -> None:
     """With what to do; it ends with 1 where one is an error, unless it is acknowledged."""
-    with engine.begin() as connection:
-        connection.execute(
-            text("""INSERT INTO session_headers (id, job_name, status, outcome, started_at, finished_at)
-                    VALUES (gen_random_uuid(), 'poll-reports', 'succeeded', 'ok', now() - interval '3 hours', now() - interval '3 hours')""")
-        )
+    ago = func.now() - timedelta(hours=3)
+    ended = {"status": "succeeded", "outcome": "ok", "finished_at": ago}
+    add_session(engine, "poll-reports", started_at=ago, **ended)
     result = doctor()
     assert result.exit_code == 1
     assert "✘ nothing-happens: No job has run for 3 h" in result.stdout
@@ -321,14 +313,17 @@ def test_doctor_goes_on_without_a_database(environment: SimpleNamespace) -> None
 
 
 def _add_request(connection: Any, account_id: str, due_ago: str, person: str | None) -> None:
-    values = {"id": account_id, "person": person, "for": person and "account", "due_ago": due_ago}
-    connection.execute(
-        text("""INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, needs_attention, needs_attention_for)
-                VALUES (:id, :id, :id, 'test', 'NA', 'UTC', CASE WHEN CAST(:person AS text) IS NOT NULL THEN jsonb_build_object('code', CAST(:person AS text)) END, :for)"""),
-        values,
-    )
-    connection.execute(
-        text("""INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, status, report_id, next_step_at)
-                VALUES (:id, 'daily_targets', 'SP+SB+SD', '2026-01-01', '2026-01-01', 'in_flight', :id, now() - CAST(:due_ago AS interval))"""),
-        values,
-    )
+    stopped = {"needs_attention": {"code": person}, "needs_attention_for": "account"}
+    add_ads_account(connection, account_id, **(stopped if person else {}))
+    due = func.now() - cast(due_ago, INTERVAL)
+    running = {"status": "in_flight", "report_id": account_id, "next_step_at": due}
+    add_request(connection, account_id, date(2026, 1, 1), **running)
+
+
+def add_many_accounts(connection: Connection) -> None:
+    """Store 50 accounts each that are paused, active, disabled after their first sync of entities, and always disabled."""
+    disabled, synced = {"amazon_status": "DISABLED"}, {"entities_synced_at": func.now()}
+    kinds = {"paused": synced | {"paused": True}, "active": synced, "gone": synced | disabled}
+    for kind, columns in {**kinds, "never": disabled}.items():
+        for number in range(50):
+            add_account(connection, account_id=f"{kind}{number}", **columns)

@@ -1,10 +1,12 @@
 """The finding on old days without rows whose age is not proven: one an account."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, insert
 
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.problems.findings import Finding
@@ -13,6 +15,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
 from tests.postgres.load_world import add_account
+from tests.support.rows import change_accounts, change_windows
 
 NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
 OLDEST = date(2025, 9, 1)
@@ -108,15 +111,15 @@ def test_a_day_belongs_to_one_finding(connection: Connection) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE report_windows SET expires_at = '2026-07-25'",
-        "UPDATE advertiser_accounts SET paused = true",
-        "UPDATE report_windows SET status = 'loaded', not_served = '{}', cause = NULL",
+        partial(change_windows, expires_at=datetime(2026, 7, 25, tzinfo=UTC)),
+        partial(change_accounts, paused=True),
+        partial(change_windows, status="loaded", not_served=[], cause=None),
     ],
 )
-def test_a_finding_is_over(connection: Connection, change: str) -> None:
+def test_a_finding_is_over(connection: Connection, change: Callable[[Connection], None]) -> None:
     """The days are older than what is requested, the account is stopped, or the age is proven."""
     add_days(connection, 0, "daily_products", "SB", range(2), **not_served(SB))
     add_days(connection, 0, "daily_targets", "SP+SB+SD", range(2), not_served=[SB])
     assert find(connection)
-    connection.execute(text(change))
+    change(connection)
     assert [] == find(connection)

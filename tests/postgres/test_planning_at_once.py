@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import and_, text
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account, set_needs_attention
 from bidbeacon_pipelines.accounts.tables import Account
@@ -16,8 +16,10 @@ from bidbeacon_pipelines.requests.gate_queries import lock_gate
 from bidbeacon_pipelines.requests.queries import lock_planning
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import attach_windows
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.rows import change_ads_accounts, change_requests, change_windows, remove_requests
 from tests.support.waiting import wait_until
 
 TODAY = date(2026, 1, 15)
@@ -42,13 +44,10 @@ def only_due(world: BenchWorld, account: Account, *days: date) -> None:
     """
     world.advance(minutes=16)
     world.plan(account)
-    world.execute("DELETE FROM report_requests")
-    world.execute(
-        "UPDATE report_windows SET next_refresh_at = CASE WHEN dataset = :dataset AND window_date = ANY(:days) THEN next_refresh_at END",
-        dataset=DATASET.name,
-        days=list(days),
-    )
-    world.execute("UPDATE ads_accounts SET planned_at = NULL")
+    remove_requests(world.engine)
+    is_kept = ReportWindow.dataset == DATASET.name, ReportWindow.window_date.in_(days)
+    change_windows(world.engine, ~and_(*is_kept), next_refresh_at=None)
+    change_ads_accounts(world.engine, planned_at=None)
 
 
 def is_due(world: BenchWorld, account: Account) -> bool:
@@ -132,7 +131,7 @@ def test_a_report_that_fails_is_not_overtaken_by_a_planning_that_did_not_see_it(
             later = world.context.now() + timedelta(hours=1)
             change_ads_account(planning, account.account_id, planned_at=later)
             planning.commit()
-    world.execute("UPDATE ads_accounts SET needs_attention = NULL, needs_attention_for = NULL")
+    change_ads_accounts(world.engine, needs_attention=None, needs_attention_for=None)
     assert is_due(world, account)
 
 
@@ -146,11 +145,12 @@ def test_a_plan_that_is_being_sent_is_not_changed(world: BenchWorld) -> None:
     make_due(world, later)
     with world.engine.begin() as creating:
         attach_windows(creating, request["id"], now=world.context.now())
-        creating.execute(
-            text(
-                "UPDATE report_requests SET status = 'sent', attempts = 1, sent_at = :now, next_step_at = :now"
-            ),
-            {"now": world.context.now()},
+        change_requests(
+            creating,
+            status="sent",
+            attempts=1,
+            sent_at=world.context.now(),
+            next_step_at=world.context.now(),
         )
         with meanwhile(lambda: world.plan(account)):
             wait_until_someone_waits(world)
@@ -197,11 +197,11 @@ def test_two_creators_of_one_dataset_get_through(world: BenchWorld) -> None:
 
 def make_due(world: BenchWorld, day: date) -> None:
     """Have a day of the dataset fall due now."""
-    world.execute(
-        "UPDATE report_windows SET next_refresh_at = :now WHERE dataset = :dataset AND window_date = :day",
-        now=world.context.now(),
-        dataset=DATASET.name,
-        day=day,
+    change_windows(
+        world.engine,
+        ReportWindow.dataset == DATASET.name,
+        ReportWindow.window_date == day,
+        next_refresh_at=world.context.now(),
     )
 
 

@@ -1,9 +1,11 @@
 """Datasets that several reports fill, one for each group of ad products, on a real database and the sandbox over HTTP."""
 
 from datetime import date, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import func
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import cause, explain
@@ -14,10 +16,12 @@ from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import LoadedDay, list_unrecorded_days, record_days
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
 from tests.postgres.explaining import explained_json
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import LoadWorld, report_row
+from tests.support.rows import change_accounts, change_ads_accounts, change_windows, remove_requests
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -47,7 +51,7 @@ def reports_with_windows(world: BenchWorld, account: Account) -> set[tuple[str, 
 def set_products(world: BenchWorld, account: Account, product: str) -> None:
     """Let all campaigns be of one ad product, and all countries of the ads account be synced."""
     world.execute("UPDATE campaigns SET ad_product = :product", product=product)
-    world.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
+    change_accounts(world.engine, entities_synced_at=func.now())
 
 
 def set_history(world: BenchWorld, account: Account, days: str | None) -> None:
@@ -92,13 +96,19 @@ def test_windows_are_of_the_reports_that_there_are_campaigns_for(world: BenchWor
     assert REPORTS == reports_with_windows(world, account)
     world.sync_entities(account)
     set_products(world, account, "SPONSORED_PRODUCTS")
-    world.execute(
-        """UPDATE report_windows SET status = 'loaded', load_count = 1, recorded_load_count = 1, last_loaded_at = now()
-            WHERE dataset = 'daily_products' AND report = 'SP+SD' AND window_date = :day AND country_code = :country""",
-        day=DAY,
-        country=account.country_code,
+    change_windows(
+        world.engine,
+        ReportWindow.dataset == "daily_products",
+        ReportWindow.report == "SP+SD",
+        ReportWindow.window_date == DAY,
+        ReportWindow.country_code == account.country_code,
+        status="loaded",
+        load_count=1,
+        recorded_load_count=1,
+        last_loaded_at=func.now(),
     )
-    world.execute("DELETE FROM dataset_windows; UPDATE ads_accounts SET planned_at = NULL")
+    world.execute("DELETE FROM dataset_windows")
+    change_ads_accounts(world.engine, planned_at=None)
     world.plan(account)
     assert FIRST_REPORTS == reports_with_windows(world, account)
     assert [(DAY, True)] == [(one.window_date, one.is_complete) for one in unrecorded(world)]
@@ -108,18 +118,18 @@ def test_windows_are_of_the_reports_that_there_are_campaigns_for(world: BenchWor
 
 
 @pytest.mark.parametrize(
-    "is_out", ["paused = true", "amazon_status = 'DISABLED'", "profile_id = NULL"]
+    "is_out", [{"paused": True}, {"amazon_status": "DISABLED"}, {"profile_id": None}]
 )
-def test_countries_that_are_never_synced_bring_no_windows(world: BenchWorld, is_out: str) -> None:
+def test_countries_that_are_never_synced_bring_no_windows(
+    world: BenchWorld, is_out: dict[str, Any]
+) -> None:
     """The campaigns of the other countries decide alone which reports there are."""
     world.shorten_history(30)
     account = world.account()
     world.sync_entities(account)
     set_products(world, account, "SPONSORED_PRODUCTS")
-    world.execute(
-        f"UPDATE advertiser_accounts SET {is_out}, entities_synced_at = NULL WHERE country_code <> :country",
-        country=account.country_code,
-    )
+    is_other = Account.country_code != account.country_code
+    change_accounts(world.engine, is_other, entities_synced_at=None, **is_out)
     world.plan(account)
     assert FIRST_REPORTS == reports_with_windows(world, account)
 
@@ -151,9 +161,13 @@ def test_day_is_complete_once_all_its_windows_are_loaded_or_expired(world: Bench
     account = world.account()
     world.sync_entities(account)
     load_by_hand(world, account, DAY)
-    world.execute(
-        """UPDATE report_windows SET status = 'missing', load_count = 0, recorded_load_count = 0, last_loaded_at = NULL
-            WHERE report = 'SB'"""
+    change_windows(
+        world.engine,
+        ReportWindow.report == "SB",
+        status="missing",
+        load_count=0,
+        recorded_load_count=0,
+        last_loaded_at=None,
     )
     [day] = unrecorded(world)
     assert (False, {"SP+SD": 1}) == (day.is_complete, day.new_loads)
@@ -216,7 +230,7 @@ def test_no_row_of_a_day_is_complete_while_one_of_its_reports_lacks(world: Bench
     assert (3, {"SPONSORED_PRODUCTS", "SPONSORED_BRANDS"}, {(False, False)}) == _as_read(world)
     world.sandbox.state.rules.clear()
     load_by_hand(world, account, DAY, DAILY_TARGETS)
-    world.execute("UPDATE report_windows SET next_refresh_at = NULL")
+    change_windows(world.engine, next_refresh_at=None)
     every = {"SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"}
     assert (3, every, {(True, True)}) == _as_read(world)
 
@@ -251,10 +265,9 @@ def test_all_datasets_of_an_account_are_loaded(world: BenchWorld) -> None:
     account = world.account()
     world.sync_entities(account)
     world.plan(account)
-    world.execute("DELETE FROM report_requests; UPDATE ads_accounts SET planned_at = NULL")
-    world.execute(
-        "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date <> :day", day=DAY
-    )
+    remove_requests(world.engine)
+    change_ads_accounts(world.engine, planned_at=None)
+    change_windows(world.engine, ReportWindow.window_date != DAY, next_refresh_at=None)
     for _ in range(40):
         world.plan(account)
         world.step()

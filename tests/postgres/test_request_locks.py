@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, func, text
 from sqlalchemy.exc import OperationalError
 
 from bidbeacon_pipelines.accounts.queries import get_ads_account
@@ -35,9 +35,10 @@ from bidbeacon_pipelines.requests.queries import (
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
-from tests.postgres.job_world import execute, query
+from tests.postgres.job_world import query
 from tests.postgres.load_world import DATASET, LoadWorld, add_account
 from tests.recorded_sessions import end_lease
+from tests.support.rows import add_request, change_requests
 
 DAY = date(2026, 1, 10)
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -54,17 +55,9 @@ def sessions(engine: Engine) -> Iterator[Callable[[], SessionRecorder]]:
 
 def put_requests(engine: Engine, account_id: str, *minutes_due: int) -> list[int]:
     """Store requests in flight that have been due for so many minutes; return their ids."""
-    statement = """
-        INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, status, report_id, next_step_at)
-        VALUES (:account_id, 'daily_targets', 'SP+SB+SD', :day, :day, 'in_flight', 'r', :due) RETURNING id"""
-    values = {"account_id": account_id, "day": DAY}
-    with engine.begin() as connection:
-        return [
-            connection.execute(
-                text(statement), values | {"due": NOW - timedelta(minutes=minutes)}
-            ).scalar_one()
-            for minutes in minutes_due
-        ]
+    running = {"status": "in_flight", "report_id": "r"}
+    due = [NOW - timedelta(minutes=minutes) for minutes in minutes_due]
+    return [add_request(engine, account_id, DAY, next_step_at=at, **running) for at in due]
 
 
 @pytest.fixture
@@ -161,7 +154,7 @@ def test_an_ended_request_is_locked_by_nobody(
     engine: Engine, lock: Lock, sessions: Callable[[], SessionRecorder]
 ) -> None:
     """There is nothing left to do with it."""
-    execute(engine, "UPDATE report_requests SET status = 'failed', finished_at = now()")
+    change_requests(engine, status="failed", finished_at=func.now())
     assert not lock(sessions().session_id)
 
 

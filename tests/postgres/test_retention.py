@@ -18,7 +18,9 @@ from bidbeacon_pipelines.loading.restatements import find_first_kept_day
 from bidbeacon_pipelines.retention import delete_old_records
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions import SessionStore, with_job_session
+from bidbeacon_sessions.tables import SessionHeader
 from tests.postgres.load_world import add_account
+from tests.support.rows import change_sessions
 
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
 
@@ -135,14 +137,9 @@ def add_session(
         session.add(WindowsQueued(**windows, request_id=1))
         session.add(ReportFailed(**windows, request_id=1, cause={"code": "other"}))
     with engine.begin() as connection:
-        connection.execute(
-            text(
-                """UPDATE session_headers SET finished_at = :ended,
-                          status = CASE WHEN CAST(:ended AS timestamptz) IS NULL THEN 'running' ELSE status END,
-                          outcome = CASE WHEN CAST(:ended AS timestamptz) IS NOT NULL THEN outcome END WHERE id = :id"""
-            ),
-            {"id": session.session_id, "ended": None if ended is None else NOON - ended},
-        )
+        running = {"status": "running", "outcome": None, "finished_at": None}
+        changed = running if ended is None else {"finished_at": NOON - ended}
+        change_sessions(connection, SessionHeader.id == session.session_id, **changed)
     return session.session_id
 
 

@@ -3,19 +3,18 @@
 from collections import Counter
 from datetime import date
 
-from sqlalchemy import text
+from sqlalchemy import func, text
 
 from bidbeacon_pipelines.windows.states import STOPPED, WindowState, state_values
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_pipelines.windows.totals import summarize_windows
 from bidbeacon_sessions import SessionStore
 from tests.postgres.test_window_states import CASES, HOUR_AGO, NOW, TOLERANCE, add_window
+from tests.support.rows import change_windows
 
 MADE = """
     INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
     SELECT account_id, country_code, dataset, report, max(window_date), count(*) FROM report_windows GROUP BY 1, 2, 3, 4"""
-FAILED_ALIKE = """
-    UPDATE report_windows SET cause = jsonb_build_object('code', 'report-failed', 'status', 'FAILED', 'detail', jsonb_build_object('n', window_date))
-     WHERE status = 'failed'"""
 
 
 def test_counts_are_those_of_the_states(session_store: SessionStore) -> None:
@@ -24,7 +23,10 @@ def test_counts_are_those_of_the_states(session_store: SessionStore) -> None:
         for place, (columns, _) in enumerate(CASES.values()):
             add_window(connection, place, columns)
         connection.execute(text(MADE))
-        connection.execute(text(FAILED_ALIKE))
+        detail = func.jsonb_build_object("n", ReportWindow.window_date)
+        parts = ("code", "report-failed", "status", "FAILED", "detail", detail)
+        alike = func.jsonb_build_object(*parts)
+        change_windows(connection, ReportWindow.status == "failed", cause=alike)
         summary = summarize_windows(connection, NOW, TOLERANCE)
         rows = connection.execute(
             text("SELECT dataset, state FROM window_states(:at, :late_after)"),

@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.requests.queries import list_days_to_plan
 from bidbeacon_pipelines.windows.due import (
     list_ads_accounts_with_due_work,
     list_keys_without_entities,
 )
 from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.rows import change_accounts, change_ads_accounts, change_requests, change_windows
 
 DAY = date(2026, 1, 5)
 
@@ -28,19 +32,19 @@ def only_one_dataset() -> Iterator[None]:
 @pytest.fixture
 def settled(world: BenchWorld) -> BenchWorld:
     """Have windows of the only account that is not paused, none of which is due, and one of which is loaded."""
-    world.execute(
-        "UPDATE advertiser_accounts SET entities_synced_at = :now, paused = country_code <> 'US'",
-        now=world.context.now(),
+    change_accounts(
+        world.engine, entities_synced_at=world.context.now(), paused=Account.country_code != "US"
     )
     make_windows(world)
     world.load(world.account(), DAY)
-    world.execute(
-        """UPDATE report_windows SET status = 'loaded', last_loaded_at = :now, data_as_of = :now, next_refresh_at = NULL""",
-        now=world.context.now(),
+    change_windows(
+        world.engine,
+        status="loaded",
+        last_loaded_at=world.context.now(),
+        data_as_of=world.context.now(),
+        next_refresh_at=None,
     )
-    world.execute(
-        "UPDATE ads_accounts SET planned_at = :at", at=world.context.now() - timedelta(hours=2)
-    )
+    change_ads_accounts(world.engine, planned_at=world.context.now() - timedelta(hours=2))
     assert due_accounts(world) == []
     return world
 
@@ -70,10 +74,11 @@ def due_days(world: BenchWorld) -> list[date]:
     return [day.window_date for day in days]
 
 
-@pytest.mark.parametrize("wrong", ["next_refresh_at = '2031-01-13'", "data_as_of = '2031-01-13'"])
+@pytest.mark.parametrize("wrong", ["next_refresh_at", "data_as_of"])
 def test_window_of_the_future_is_due(settled: BenchWorld, wrong: str) -> None:
     """It is asked for at once and loaded; afterwards its instants are right."""
-    settled.execute(f"UPDATE report_windows SET {wrong} WHERE window_date = :day", day=DAY)
+    future = {wrong: datetime(2031, 1, 13, tzinfo=UTC)}
+    change_windows(settled.engine, ReportWindow.window_date == DAY, **future)
     assert due_accounts(settled) == [settled.account().ads_account_key]
     assert due_days(settled) == [DAY]
     settled.plan(settled.account())
@@ -88,19 +93,21 @@ def test_window_of_the_future_is_due(settled: BenchWorld, wrong: str) -> None:
 
 def test_plan_of_the_future_hides_no_due_window(settled: BenchWorld) -> None:
     """What fell due is found though it seems to be planned already."""
-    settled.execute("UPDATE ads_accounts SET planned_at = '2031-01-13'")
-    settled.execute(
-        "UPDATE report_windows SET next_refresh_at = :at WHERE window_date = :day",
-        at=settled.context.now() - timedelta(minutes=1),
-        day=DAY,
+    change_ads_accounts(settled.engine, planned_at=datetime(2031, 1, 13, tzinfo=UTC))
+    change_windows(
+        settled.engine,
+        ReportWindow.window_date == DAY,
+        next_refresh_at=settled.context.now() - timedelta(minutes=1),
     )
     assert due_accounts(settled) == [settled.account().ads_account_key]
 
 
 def test_misdated_window_that_is_planned_starts_no_refresh(settled: BenchWorld) -> None:
     """A window stays misdated until its report is sent; meanwhile it is looked at once an hour."""
-    settled.execute("UPDATE report_windows SET data_as_of = '2031-01-13' WHERE load_count > 0")
-    settled.execute("UPDATE ads_accounts SET planned_at = :now", now=settled.context.now())
+    change_windows(
+        settled.engine, ReportWindow.load_count > 0, data_as_of=datetime(2031, 1, 13, tzinfo=UTC)
+    )
+    change_ads_accounts(settled.engine, planned_at=settled.context.now())
     assert due_accounts(settled) == []
     settled.advance(minutes=61)
     assert due_accounts(settled) == [settled.account().ads_account_key]
@@ -131,16 +138,19 @@ def test_windows_that_a_wrong_clock_expired_are_missing_again(world: BenchWorld)
     assert world.query(stored)[: len(before)] == before
 
 
-@pytest.mark.parametrize("cadence", ["refresh_every = '6 hours'", "refresh_cron = '0 6 * * *'"])
-def test_refresh_planned_for_the_future_may_begin(settled: BenchWorld, cadence: str) -> None:
+@pytest.mark.parametrize(
+    "cadence", [{"refresh_every": timedelta(hours=6)}, {"refresh_cron": "0 6 * * *"}]
+)
+def test_refresh_planned_for_the_future_may_begin(
+    settled: BenchWorld, cadence: dict[str, Any]
+) -> None:
     """The cadence goes on from now."""
-    settled.execute(
-        f"UPDATE ads_accounts SET {cadence}, next_look_at = '2031-01-15', last_look_at = '2031-01-15', planned_at = NULL"
+    future = datetime(2031, 1, 15, tzinfo=UTC)
+    change_ads_accounts(
+        settled.engine, **cadence, next_look_at=future, last_look_at=future, planned_at=None
     )
-    settled.execute(
-        "UPDATE report_windows SET next_refresh_at = :now WHERE window_date = :day",
-        now=settled.context.now(),
-        day=DAY,
+    change_windows(
+        settled.engine, ReportWindow.window_date == DAY, next_refresh_at=settled.context.now()
     )
     assert due_accounts(settled) == [settled.account().ads_account_key]
     settled.plan(settled.account())
@@ -153,7 +163,7 @@ def test_refresh_planned_for_the_future_may_begin(settled: BenchWorld, cadence: 
 
 def test_entities_synced_in_the_future_are_synced(world: BenchWorld) -> None:
     """As if that were long ago."""
-    world.execute("UPDATE advertiser_accounts SET entities_synced_at = '2031-01-15'")
+    change_accounts(world.engine, entities_synced_at=datetime(2031, 1, 15, tzinfo=UTC))
     now = world.context.now()
     long_ago = now - timedelta(days=1)
     with world.engine.begin() as connection:
@@ -167,10 +177,15 @@ def test_entities_synced_in_the_future_are_synced(world: BenchWorld) -> None:
 def test_request_of_the_future_goes_on(world: BenchWorld, status: str) -> None:
     """A report that was asked for under a wrong clock is polled, or created, and does not hold its place for years."""
     request_id = world.ask(world.account(), DAY)
-    world.execute(
-        """UPDATE report_requests SET created_at = '2031-01-15', sent_at = '2031-01-15', next_step_at = '2031-01-15',
-                  status = :status, report_id = CASE WHEN :status = 'sent' THEN NULL ELSE report_id END""",
+    future = datetime(2031, 1, 15, tzinfo=UTC)
+    lost = {"report_id": None} if status == "sent" else {}
+    change_requests(
+        world.engine,
+        created_at=future,
+        sent_at=future,
+        next_step_at=future,
         status=status,
+        **lost,
     )
     for _ in range(4):
         world.advance(minutes=5)

@@ -9,13 +9,16 @@ import pytest
 from bidbeacon_pipelines.accounts.cadence import keep_cadence
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError, read_ads_account
 from bidbeacon_pipelines.accounts.rules import Cadence
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.one_dataset import only_datasets
 from tests.planning import plan
 from tests.postgres.job_world import DATASET, BenchWorld, days_before
+from tests.support.rows import change_accounts, change_ads_accounts, change_windows, remove_requests
 
 DAILY = Cadence(every=timedelta(days=1))
 
@@ -31,10 +34,10 @@ def only_two_datasets() -> Iterator[None]:
 def due(world: BenchWorld) -> Callable[[], list[str]]:
     """Return what asks, as the sensor does, which accounts have due work now; only the US account is enabled."""
     world.shorten_history(150)
-    world.execute(
-        "UPDATE advertiser_accounts SET entities_synced_at = :now, paused = account_key <> :key",
-        key=world.account("US").account_key,
-        now=world.context.now(),
+    change_accounts(
+        world.engine,
+        entities_synced_at=world.context.now(),
+        paused=Account.account_key != world.account("US").account_key,
     )
 
     def ask() -> list[str]:
@@ -66,10 +69,9 @@ def set_by_person(world: BenchWorld, cadence: Cadence) -> None:
 def settle(world: BenchWorld) -> None:
     """Plan the US account, and have all loaded that is due: only what falls due later is left."""
     world.plan(world.account("US"))
-    world.execute("DELETE FROM report_requests")
-    world.execute(
-        "UPDATE report_windows SET next_refresh_at = NULL WHERE next_refresh_at <= :now",
-        now=world.context.now(),
+    remove_requests(world.engine)
+    change_windows(
+        world.engine, ReportWindow.next_refresh_at <= world.context.now(), next_refresh_at=None
     )
 
 
@@ -131,7 +133,7 @@ def test_a_new_cadence_counts_from_the_last_refresh(
 def test_cadence_that_is_changed_during_a_refresh_sets_the_next_one(world: BenchWorld) -> None:
     """Not the cadence that the refresh began with."""
     world.shorten_history(3)
-    world.execute("UPDATE ads_accounts SET refresh_every = interval '1 day', refresh_cron = NULL")
+    change_ads_accounts(world.engine, refresh_every=timedelta(days=1), refresh_cron=None)
     key = world.account("US").ads_account_key
     before = read_ads_account(world.engine, key)
     set_by_person(world, Cadence(cron="0 6 * * *"))
@@ -179,12 +181,12 @@ def test_who_was_not_looked_at_for_longest_comes_first(
     world: BenchWorld, due: Callable[[], list[str]]
 ) -> None:
     """An account with 15 months to fill stands behind the others as soon as it has been looked at."""
-    world.execute("UPDATE advertiser_accounts SET paused = false")
-    world.execute("UPDATE ads_accounts SET planned_at = NULL")
+    change_accounts(world.engine, paused=False)
+    change_ads_accounts(world.engine, planned_at=None)
     active = due()
     with world.session() as session:
         plan(world.context, session, active[0])
-    world.execute("UPDATE ads_accounts SET planned_at = NULL")
+    change_ads_accounts(world.engine, planned_at=None)
     assert due() == [*active[1:], active[0]]
 
 

@@ -3,12 +3,13 @@
 import json
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
 from tests.postgres.job_world import execute, query
 from tests.postgres.load_world import LoadWorld
+from tests.support.rows import change_ads_accounts
 
 CHANGED = ("NA", "daily_products", "history:SB")
 OWN = ("NA", "daily_targets", "period:SP+SB+SD")
@@ -34,7 +35,7 @@ def test_overrides_are_set_listed_and_forgotten(engine: Engine) -> None:
         "INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date)"
         " SELECT account_id, country_code, 'daily_products', 'SB', now() FROM advertiser_accounts",
     )
-    execute(engine, "UPDATE ads_accounts SET planned_at = now()")
+    change_ads_accounts(engine, planned_at=func.now())
     contract("set", *CHANGED, "60")
     assert [] == query(engine, "SELECT FROM dataset_windows WHERE through_date >= current_date - 1")
     assert [] == query(engine, "SELECT FROM ads_accounts WHERE planned_at IS NOT NULL")

@@ -21,8 +21,9 @@ from bidbeacon_pipelines.entities.read import EntityProblems
 from bidbeacon_pipelines.entities.sync import store_entities
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.values.decode import iter_values
-from tests.postgres.job_world import execute, query
+from tests.postgres.job_world import query
 from tests.postgres.load_world import add_account
+from tests.support.rows import remove_accounts
 
 ENTITIES_PAGE = PROJECT_ROOT / "docs" / "entities.md"
 CAMPAIGN = {"campaignId": "3", "state": "ENABLED", "name": "Shirts"}
@@ -272,4 +273,4 @@ def test_account_with_entities_is_not_deleted(shelf: Shelf) -> None:
     """Entities without an account would be lost to everybody."""
     shelf.store("campaigns", CAMPAIGN)
     with pytest.raises(IntegrityError):
-        execute(shelf.engine, "DELETE FROM advertiser_accounts")
+        remove_accounts(shelf.engine)

@@ -15,10 +15,12 @@ from bidbeacon_pipelines.requests.backfill import (
     WindowNotLoadedError,
     drive_windows,
 )
+from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.clock import utc_now
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.rows import change_requests
 
 TODAY = date(2026, 1, 15)
 DAY, OTHER, THIRD = (TODAY - timedelta(days=n) for n in (3, 200, 400))
@@ -171,9 +173,7 @@ def test_who_waits_for_a_place_does_not_fail_with_another_request(world: BenchWo
     broken = world.ask(world.account("CA"), DAY)
     world.ask(world.account("CA"), OTHER)
     world.advance(minutes=2)
-    world.execute(
-        "UPDATE report_requests SET dataset = 'of_a_newer_release' WHERE id = :id", id=broken
-    )
+    change_requests(world.engine, ReportRequest.id == broken, dataset="of_a_newer_release")
     [window], _ = drive(world, world.account("US"), DAY)
     assert window.status == "loaded"
 

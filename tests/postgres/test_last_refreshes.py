@@ -5,13 +5,15 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import oldest_served
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.one_dataset import only_daily_targets
 from tests.postgres.explaining import explained
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.rows import change_ads_accounts, change_windows
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=59)
@@ -43,10 +45,7 @@ def test_failed_window_that_amazon_serves_no_longer_is_final(world: BenchWorld) 
     """It keeps its data, and is a problem for nobody."""
     account, day = world.account(), oldest_served(DATASET, TODAY)
     world.load(account, day)
-    world.execute(
-        "UPDATE report_windows SET status = 'failed', cause = '{}' WHERE window_date = :day",
-        day=day,
-    )
+    change_windows(world.engine, ReportWindow.window_date == day, status="failed", cause={})
     world.advance(days=2)
     with world.session() as session:
         keep_windows(world.context, session, account, DATASET)
@@ -73,9 +72,11 @@ def test_stopped_account_has_no_problems(world: BenchWorld, how: str) -> None:
     assert [] == failures(world)
     for other in others(world, account):
         world.pause(other)
-    world.execute(
-        "UPDATE ads_accounts SET needs_attention = '{}', needs_attention_for = 'account' WHERE account_id = :id",
-        id=account.account_id,
+    change_ads_accounts(
+        world.engine,
+        AdsAccount.account_id == account.account_id,
+        needs_attention={},
+        needs_attention_for="account",
     )
     with world.engine.begin() as connection:
         found = survey(connection, world.context.settings, world.context.now()).findings
@@ -98,9 +99,11 @@ def live_a_day(world: BenchWorld, account: Account) -> str:
     for _ in range(40):
         with world.session() as session:
             keep_windows(world.context, session, account, DATASET)
-        world.execute(
-            "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date <> :day AND request_id IS NULL",
-            day=DAY,
+        change_windows(
+            world.engine,
+            ReportWindow.window_date != DAY,
+            ReportWindow.request_id.is_(None),
+            next_refresh_at=None,
         )
         world.refresh(account)
         world.advance(minutes=20)

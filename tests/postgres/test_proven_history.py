@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import func
 
 from bidbeacon_pipelines.accounts.credential_queries import set_owner
 from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, upsert_ads_account
@@ -19,6 +20,7 @@ from tests.one_dataset import only_datasets
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import DATASET, LoadWorld, Raw, report_row, run
 from tests.postgres.test_quarantine_replay import odd, replay
+from tests.support.rows import change_accounts, change_windows
 
 SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
 SPELLED = {SP: "Sponsored Products", SB: "Sponsored Brands", SD: "Sponsored Display"}
@@ -42,7 +44,7 @@ def add_campaign(shelf: LoadWorld, product: str = SP, **columns: str) -> None:
 
 def sync(shelf: LoadWorld) -> None:
     """Do what ends a sync of entities."""
-    shelf.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
+    change_accounts(shelf.engine, entities_synced_at=func.now())
     with shelf.engine.begin() as connection:
         judge_account(connection, shelf.account)
 
@@ -249,7 +251,7 @@ def test_older_age_makes_measured_zeros_of_days_without_another_request(shelf: L
     add_campaign(shelf)
     sync(shelf)
     load(shelf, [40, 41, 50], rows(40), SP, SB, SD)
-    shelf.execute("UPDATE report_windows SET recorded_load_count = load_count")
+    change_windows(shelf.engine, recorded_load_count=ReportWindow.load_count)
     load(shelf, [45], rows(45), SP, SB, SD)
     assert {50: [SP]} == not_served(shelf)
     again = window(shelf, 41)
@@ -368,9 +370,9 @@ def test_partition_of_a_day_that_is_not_served_is_not_materialized(synced: LoadW
     load(synced, [41], rows(41), SP)
     assert [40, 41] == recorded_ages(synced)
     load(synced, [50], rows(50), SP)
-    synced.execute("""
-        UPDATE report_windows
-           SET recorded_load_count = load_count, wanted_by = NULL, wanted_at = NULL""")
+    change_windows(
+        synced.engine, recorded_load_count=ReportWindow.load_count, wanted_by=None, wanted_at=None
+    )
     load(synced, [40, 50], rows(40, product=SB), SB)
     assert [40, 50] == recorded_ages(synced)
     [day] = [one for one in unrecorded(synced) if one.window_date == ago(50)]

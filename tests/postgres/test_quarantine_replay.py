@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import func
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionClosedError, SessionStore, with_job_session
 from tests.postgres.load_world import (
     DATASET,
@@ -26,6 +28,7 @@ from tests.postgres.load_world import (
 )
 from tests.postgres.test_load_datasets import hour_row
 from tests.report_rows import with_target_ids
+from tests.support.rows import change_sessions, change_windows
 
 NEXT_DAY = DAY + timedelta(days=1)
 FACTS = "window_date, campaign_id, target_value, currency_code, impressions, clicks, orders, sales, spend, target_id"
@@ -209,7 +212,7 @@ def test_a_replay_of_a_load_that_changed_nothing_gives_it_a_number(shelf: LoadWo
 def test_dagster_is_told_once_more(shelf: LoadWorld) -> None:
     """A window whose counts changed counts as not recorded; one that got nothing stays as it is."""
     shelf.load([*many_rows(99), *many_rows(99, NEXT_DAY), odd(report_row())], days=[DAY, NEXT_DAY])
-    shelf.execute("UPDATE report_windows SET recorded_load_count = load_count")
+    change_windows(shelf.engine, recorded_load_count=ReportWindow.load_count)
     replay(shelf)
     open_days = shelf.query(
         "SELECT window_date FROM report_windows WHERE recorded_load_count < load_count"
@@ -275,9 +278,7 @@ def test_rows_and_action_are_committed_together(shelf: LoadWorld) -> None:
         with_job_session("replay-quarantine", store=SessionStore(shelf.engine)) as session,
     ):
         shelf.execute(FIX)
-        shelf.execute(
-            "UPDATE session_headers SET status = 'crashed', outcome = 'problems', finished_at = now()"
-        )
+        change_sessions(shelf.engine, status="crashed", outcome="problems", finished_at=func.now())
         replay_quarantine(shelf.engine, session)
     assert (before, 1) == (shelf.rows_as_written(), len(quarantine(shelf)))
     replay(shelf)

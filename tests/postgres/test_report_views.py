@@ -17,6 +17,7 @@ from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
 from bidbeacon_pipelines.views import REPORT_VIEWS, create_statements, read_views
 from tests.postgres.load_world import add_account, run
 from tests.report_rows import store_rows
+from tests.support.rows import change_accounts
 
 DAY = date(2026, 3, 8)
 LEAVES_OUT_CAMPAIGNS = 180_000
@@ -123,7 +124,7 @@ def test_attribution_window(
     connection: Connection, account_type: str | None, ad_product: str, days: int | None
 ) -> None:
     """It depends on the ad product, and for Sponsored Products on the kind of account; null where that is unknown."""
-    run(connection, "UPDATE advertiser_accounts SET account_type = :type", type=account_type)
+    change_accounts(connection, account_type=account_type)
     store_rows(
         connection,
         "daily_campaigns",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import groupby
 
 import pytest
-from sqlalchemy import RowMapping
+from sqlalchemy import RowMapping, func
 
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
 from bidbeacon_pipelines.datasets.registry import (
@@ -22,6 +22,7 @@ from bidbeacon_sessions import SessionStore, with_job_session
 from tests.dataset_truth import Question
 from tests.postgres.job_world import DATASET, BenchWorld
 from tests.postgres.load_world import AS_OF, DAY, LoadWorld, many_rows, report_row
+from tests.support.rows import change_windows
 
 YESTERDAY = date(2026, 1, 14)
 OFFSETS = (1, 3, 5, 7, 14)
@@ -257,10 +258,10 @@ def test_ad_products_that_are_not_served_have_no_loads(shelf: LoadWorld) -> None
     """Their zeros are not measured: neither a product's of a loaded day, nor those of a day that is not served."""
     shelf.load([report_row()], ad_products=AD_PRODUCTS)
     assert set(AD_PRODUCTS) == {load["ad_product"] for load in loads_of(shelf, DAY)}
-    shelf.execute("UPDATE report_windows SET not_served = '{SPONSORED_DISPLAY}'")
+    change_windows(shelf.engine, not_served=["SPONSORED_DISPLAY"])
     assert set(AD_PRODUCTS[:2]) == {load["ad_product"] for load in loads_of(shelf, DAY)}
-    shelf.execute(
-        "UPDATE report_windows SET status = 'not_served', not_served_since = now(), next_refresh_at = NULL"
+    change_windows(
+        shelf.engine, status="not_served", not_served_since=func.now(), next_refresh_at=None
     )
     assert loads_of(shelf, DAY) == []
 

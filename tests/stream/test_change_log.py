@@ -26,6 +26,7 @@ from tests.stream.writing import (
     take_step,
     write_action,
 )
+from tests.support.rows import change_sessions
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_a_restored_database_starts_a_new_epoch(store: SessionStore, restore: st
     take_step(store)
     before = epoch_of(store)
     execute(store, restore)
-    execute(store, "UPDATE session_headers SET changed_xid = '900000000000'")
+    change_sessions(store.engine, changed_xid="900000000000")
 
     take_step(store)
     assert before != epoch_of(store)

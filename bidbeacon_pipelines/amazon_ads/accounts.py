@@ -2,10 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AliasPath, Field, RootModel, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasPath,
+    BeforeValidator,
+    Field,
+    RootModel,
+    model_validator,
+)
 
 from bidbeacon_pipelines.amazon_ads import wire
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, AdsRequest, Owner
@@ -33,14 +40,17 @@ _LIST: dict[str, Any] = {
     "json": {"maxResults": 100},
     "headers": {"Content-Type": "application/vnd.listaccountsresource.v1+json"},
 }
+_MOST_PROFILES_NAMED: Final = 10
+_CountryCode = Annotated[wire.Text, AfterValidator(normalise_country), Field(min_length=1)]
+_OptionalId = Annotated[wire.Id | None, BeforeValidator(lambda value: value or None)]
 
 
 class AlternateId(wire.WireModel):
     """Profile or entity id of an ads account in one country; each may stand alone."""
 
-    country_code: wire.Text
-    profile_id: wire.Id | None = None
-    entity_id: wire.Id | None = None
+    country_code: _CountryCode
+    profile_id: _OptionalId = None
+    entity_id: _OptionalId = None
 
 
 class CountryError(wire.WireModel):
@@ -51,13 +61,17 @@ class CountryError(wire.WireModel):
 
 
 class AdsAccount(wire.WireModel):
-    """An Amazon ads account: one for many countries."""
+    """An Amazon ads account: one for many countries.
+
+    Its alternate ids are `AlternateId`s; each is read by itself, so that an invalid one doesn't
+    lose the account.
+    """
 
     ads_account_id: wire.Id
     account_name: wire.Lenient[wire.Text] = None
     status: wire.Lenient[wire.Text] = None
     country_codes: tuple[wire.Text, ...] | None = None
-    alternate_ids: tuple[AlternateId, ...] | None = None
+    alternate_ids: tuple[Any, ...] | None = None
     errors: wire.Lenient[dict[wire.Text, tuple[CountryError, ...]]] = None
 
     @model_validator(mode="before")
@@ -68,20 +82,35 @@ class AdsAccount(wire.WireModel):
     @property
     def countries(self) -> list[str]:
         """The ISO codes of its countries."""
-        ids = [one.country_code for one in self.alternate_ids or ()]
-        codes = [normalise_country(code) for code in (*(self.country_codes or ()), *ids)]
-        return list(dict.fromkeys(filter(None, codes)))
+        codes = map(normalise_country, self.country_codes or ())
+        ids = (one.country_code for one in self.alternate_ids or ())
+        return list(dict.fromkeys(filter(None, (*codes, *ids))))
 
     @property
     def sentences(self) -> dict[str, list[str]]:
         """Why it doesn't work, by country."""
-        return {
-            normalise_country(code): [
-                join_sentences(one.error_message or one.error_code or "not usable")
-                for one in errors
-            ]
-            for code, errors in (self.errors or {}).items()
-        }
+        why: dict[str, list[str]] = {}
+        for code, errors in (self.errors or {}).items():
+            said = (one.error_message or one.error_code or "not usable" for one in errors)
+            why.setdefault(normalise_country(code), []).extend(map(join_sentences, said))
+        return why
+
+    def merged_with(self, other: Self) -> Self:
+        """Return it with the countries, ids and errors that another page or region has of it."""
+        mine, others = self.errors or {}, other.errors or {}
+        errors = {code: _all(mine.get(code), others.get(code)) for code in {**mine, **others}}
+        return self.model_copy(
+            update={
+                "country_codes": _all(self.country_codes, other.country_codes),
+                "alternate_ids": _all(self.alternate_ids, other.alternate_ids),
+                "errors": errors,
+            }
+        )
+
+
+def _all(some: Iterable[Any] | None, others: Iterable[Any] | None) -> tuple[Any, ...]:
+    """Return each item of two lists once."""
+    return tuple(dict.fromkeys((*(some or ()), *(others or ()))))
 
 
 class Profile(wire.WireModel):
@@ -141,8 +170,9 @@ class AccountListing:
     """The answers of all regions: the accounts in Amazon's order, and the errors.
 
     In `answered_regions`, region, currency and time zone of accounts can be trusted; elsewhere they
-    may be defaults. `problems` are what couldn't be read, and countries where an account doesn't
-    work, in sentences; `errors` say why a region could not be listed to its end.
+    may be defaults. `problems` are what couldn't be read or belongs to no account, and countries
+    where an account doesn't work, in sentences; `errors` say why a region could not be listed to
+    its end.
     """
 
     accounts: tuple[Account, ...]
@@ -158,7 +188,22 @@ class _RegionAnswer:
     profiles: list[Profile] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     error: AdsApiError | None = None
+    listed: int = 0
+    broken_ids: int = 0
     is_trusted: bool = False
+
+    def add_accounts(self, listed: Iterable[Any]) -> None:
+        """Add the ads accounts of a page that can be read, with those of their ids that can be."""
+        items = tuple(listed)
+        accounts, broken = wire.read_each(AdsAccount, items, first=self.listed + 1)
+        self.listed += len(items)
+        self.problems.extend(f"Region {self.region}, account {problem}" for problem in broken)
+        for account in accounts:
+            ids, broken = wire.read_each(AlternateId, account.alternate_ids or ())
+            self.accounts.append(account.model_copy(update={"alternate_ids": tuple(ids)}))
+            of = f"Region {self.region}, account {account.ads_account_id}, alternate id"
+            self.problems.extend(f"{of} {problem}" for problem in broken)
+            self.broken_ids += len(broken)
 
     def add_profiles(self, listed: Iterable[Any]) -> int:
         """Add the profiles that can be read; return how many can't."""
@@ -179,11 +224,15 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
     errors = {answer.region: answer.error for answer in answers if answer.error}
     if len(errors) == len(answers):
         raise errors[REGIONS[0]]
-    problems = dict.fromkeys(problem for answer in answers for problem in answer.problems)
+    listed = _merge(answers)
+    problems = [problem for answer in answers for problem in answer.problems]
+    problems += [sentence for _, account in listed for sentence in _left_out(account)]
+    if not errors:
+        problems += _profiles_without_account(answers, [account for _, account in listed])
     return AccountListing(
-        accounts=tuple(_join(answers)),
+        accounts=tuple(_join(answers, listed)),
         answered_regions=tuple(answer.region for answer in answers if answer.is_trusted),
-        problems=(*problems, *dict.fromkeys(_countries_without_account(answers))),
+        problems=tuple(dict.fromkeys(problems)),
         errors=errors,
     )
 
@@ -194,12 +243,10 @@ def _call_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
     try:
         request = AdsRequest(owner=Owner(region), **_LIST)
         for page in client.call_pages(request, Page):
-            accounts, broken = wire.read_each(AdsAccount, page.ads_accounts)
-            answer.accounts.extend(accounts)
-            answer.problems.extend(f"Region {region}, account {problem}" for problem in broken)
+            answer.add_accounts(page.ads_accounts)
         broken_profiles = answer.add_profiles(list_profiles(client, region))
         broken_profiles += answer.add_profiles(_list_view_only(client, answer))
-        answer.is_trusted = not broken_profiles
+        answer.is_trusted = not (broken_profiles or answer.broken_ids)
     except CredentialRefused:
         raise
     except AdsApiError as error:
@@ -237,23 +284,28 @@ def list_profiles(
     ).root
 
 
-def _join(answers: Iterable[_RegionAnswer]) -> list[Account]:
-    """Make the accounts; an ads account that several regions list is taken from the first.
+def _merge(answers: Iterable[_RegionAnswer]) -> list[tuple[Region, AdsAccount]]:
+    """Return each ads account once, with the region that lists it first, whose name and status count."""
+    merged: dict[str, tuple[Region, AdsAccount]] = {}
+    for answer in answers:
+        for listed in answer.accounts:
+            region, known = merged.get(listed.ads_account_id, (answer.region, None))
+            merged[listed.ads_account_id] = region, known.merged_with(listed) if known else listed
+    return list(merged.values())
 
-    Of a region's profiles with one id the first counts: one that may be edited.
-    """
+
+def _join(
+    answers: Iterable[_RegionAnswer], listed: Iterable[tuple[Region, AdsAccount]]
+) -> Iterator[Account]:
+    """Make the accounts. Of a region's profiles with one id the first counts: one that may be edited."""
     profiles = {
         profile.profile_id: (answer.region, profile)
         for answer in answers
         for profile in reversed(answer.profiles)
     }
-    accounts: dict[tuple[str, str], Account] = {}
-    for answer in answers:
-        for listed in answer.accounts:
-            for code in listed.countries:
-                account = _account(listed, get_country(code, region=answer.region), profiles)
-                accounts.setdefault((account.account_id, code), account)
-    return list(accounts.values())
+    for region, account in listed:
+        for code in account.countries:
+            yield _account(account, get_country(code, region=region), profiles)
 
 
 def _account(
@@ -261,21 +313,24 @@ def _account(
 ) -> Account:
     """Return an ads account in a country; what its profile says wins over the country's defaults."""
     code = country.code
-    ids = [one for one in listed.alternate_ids or () if normalise_country(one.country_code) == code]
-    profile_id = next((one.profile_id for one in ids if one.profile_id), None)
+    ids = [one for one in listed.alternate_ids or () if one.country_code == code]
+    profile_ids = _all((one.profile_id for one in ids if one.profile_id), ())
+    entity_ids = _all((one.entity_id for one in ids if one.entity_id), ())
+    profile_id = next(iter(profile_ids), None)
     found = profiles.get(profile_id or "")
     region, profile = found or (country.region, Profile(profile_id="none"))
     zone = profile.timezone if _is_time_zone(profile.timezone) else None
     problems = listed.sentences.get(code, [])
     if found is None or zone is None:
         problems = [*problems, _missing(profile_id, found and found[1], country)]
+    problems = [*problems, *_unused("profiles", profile_ids), *_unused("entities", entity_ids)]
     return Account(
         account_id=listed.ads_account_id,
         country_code=code,
         name=listed.account_name or profile.name or "",
         status=(listed.status or "UNKNOWN").strip().upper(),
         profile_id=profile_id,
-        entity_id=next((one.entity_id for one in ids if one.entity_id), None),
+        entity_id=next(iter(entity_ids), None),
         region=region,
         currency_code=(profile.currency_code or "").strip().upper() or country.currency_code,
         time_zone=zone or country.time_zone,
@@ -283,6 +338,12 @@ def _account(
         account_type=(profile.type or "").strip().lower() or None,
         problems=tuple(problems),
     )
+
+
+def _unused(what: str, ids: tuple[str, ...]) -> Iterator[str]:
+    """Yield a sentence about the ids of an account beyond the first, if there are any."""
+    if ids[1:]:
+        yield f"Amazon names several {what}: using {ids[0]}, not {', '.join(ids[1:])}."
 
 
 def _missing(profile_id: str | None, profile: Profile | None, country: Country) -> str:
@@ -304,11 +365,27 @@ def _is_time_zone(name: str | None) -> bool:
         return False
 
 
-def _countries_without_account(answers: Iterable[_RegionAnswer]) -> Iterator[str]:
-    """Yield a sentence for each country in which an ads account has nothing but an error."""
+def _left_out(listed: AdsAccount) -> Iterator[str]:
+    """Yield a sentence for each country in which an ads account has nothing but an error, or for an ads account without any country."""
+    name = listed.account_name or listed.ads_account_id
+    for code, sentences in listed.sentences.items():
+        if code not in listed.countries:
+            yield from (f"{name} in {code}: {sentence}" for sentence in sentences)
+    if not listed.countries:
+        status = (listed.status or "UNKNOWN").strip().upper()
+        yield f"{name} ({listed.ads_account_id}, {status}) has no country."
+
+
+def _profiles_without_account(
+    answers: Iterable[_RegionAnswer], listed: Iterable[AdsAccount]
+) -> Iterator[str]:
+    """Yield a sentence for each region with profiles that no ads account names: no report can be asked for them."""
+    named = {one.profile_id for account in listed for one in account.alternate_ids or ()}
     for answer in answers:
-        for listed in answer.accounts:
-            for code, sentences in listed.sentences.items():
-                if code not in listed.countries:
-                    name = listed.account_name or listed.ads_account_id
-                    yield from (f"{name} in {code}: {sentence}" for sentence in sentences)
+        names = {one.profile_id: one.name for one in answer.profiles if one.profile_id not in named}
+        if not names:
+            continue
+        shown = [f"{id_} ({name})" if name else id_ for id_, name in names.items()]
+        more = ["…"] if len(shown) > _MOST_PROFILES_NAMED else []
+        those = ", ".join(shown[:_MOST_PROFILES_NAMED] + more)
+        yield f"Region {answer.region}: {len(shown)} of the profiles are of no ads account that Amazon lists: {those}."

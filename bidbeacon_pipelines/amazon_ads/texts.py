@@ -2,14 +2,15 @@
 
 from typing import Final
 
+from bidbeacon_pipelines.values.lenient import clean
 from bidbeacon_sessions.masking import mask_text
 
 LONGEST_TEXT: Final = 1_000
 
 
 def as_text(value: object, longest: int = LONGEST_TEXT) -> str:
-    """Mask the secrets in a decoded text, then truncate it.
+    """Return a decoded text as Postgres can store it, its secrets masked, then truncated.
 
     A truncated secret would not be recognized.
     """
-    return mask_text(str(value))[:longest]
+    return mask_text(clean(str(value)))[:longest]

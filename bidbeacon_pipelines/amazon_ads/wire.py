@@ -46,7 +46,10 @@ def _id_text(value: object) -> object:
 
 
 def _as_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("its year is not from 1 to 9999 in UTC") from None
 
 
 def _or_none(value: object, check: Callable[[object], Any], info: ValidationInfo) -> Any:
@@ -106,11 +109,14 @@ def read_as(model: type[M], body: Any) -> M:
         raise MalformedAnswer(f"the answer is not as described: {_faults_of(error)}") from None
 
 
-def read_each(model: type[M], items: Iterable[Any]) -> tuple[list[M], list[str]]:
-    """Check the items of a list one by one; return those as described, and a masked sentence about each other one."""
+def read_each(model: type[M], items: Iterable[Any], *, first: int = 1) -> tuple[list[M], list[str]]:
+    """Check the items of a list one by one; return those as described, and a masked sentence about each other one.
+
+    Items are numbered from `first`.
+    """
     good: list[M] = []
     problems: list[str] = []
-    for number, item in enumerate(items, start=1):
+    for number, item in enumerate(items, start=first):
         try:
             good.append(model.model_validate(item))
         except ValidationError as error:

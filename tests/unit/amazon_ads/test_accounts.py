@@ -209,3 +209,91 @@ def test_refused_credential_ends_the_listing(amazon: FakeAmazon) -> None:
     with pytest.raises(CredentialRefused):
         list_accounts(amazon.connect())
     assert [] == amazon.calls
+
+
+def test_ads_account_without_a_country_is_a_problem(amazon: FakeAmazon) -> None:
+    """Amazon's document requires nothing of an ads account but its id."""
+    found = listing(amazon, page({"adsAccountId": "amzn1.none", "status": "PENDING"}))
+    assert ((), ("amzn1.none (amzn1.none, PENDING) has no country.",)) == (
+        found.accounts,
+        found.problems,
+    )
+
+
+def test_broken_alternate_id_loses_no_account(amazon: FakeAmazon) -> None:
+    """It is a problem, and its region is not trusted; an empty id is none."""
+    ids = [
+        {"profileId": 77},
+        {"countryCode": "DE", "profileId": 5.5},
+        {"countryCode": "CA", "profileId": 0, "entityId": ""},
+    ]
+    found = listing(amazon, page(ACME | {"alternateIds": ids, "errors": {}}))
+    accounts = by_country(found)
+    assert {"GB", "US", "CA"} == accounts.keys()
+    assert (None, None) == (accounts["CA"].profile_id, accounts["CA"].entity_id)
+    of = "Region NA, account amzn1.acme, alternate id No."
+    missing, not_exact = found.problems
+    assert f"{of} 1 is not as described: countryCode: Field required." == missing
+    assert not_exact.startswith(f"{of} 2 is not as described: profileId: an id is to be text")
+    assert ("EU", "FE") == found.answered_regions
+
+
+def test_second_profile_of_a_country_is_a_problem(amazon: FakeAmazon) -> None:
+    """The first one is used."""
+    ids = [{"countryCode": "US", "profileId": id_, "entityId": f"E{id_}"} for id_ in (77, 78, 77)]
+    found = listing(amazon, page(ACME | {"alternateIds": ids}), profiles(US_PROFILE))
+    account = by_country(found)["US"]
+    assert ("77", "E77") == (account.profile_id, account.entity_id)
+    assert (
+        "Amazon names several profiles: using 77, not 78.",
+        "Amazon names several entities: using E77, not E78.",
+    ) == account.problems[1:]
+
+
+def test_ads_account_has_what_each_region_says_of_it(amazon: FakeAmazon) -> None:
+    """Its countries, ids and errors; the first region's name counts."""
+    acme = {"adsAccountId": "amzn1.acme", "accountName": "Acme", "countryCodes": ["US", "DE"]}
+    in_eu = acme | {
+        "accountName": "Acme EU",
+        "alternateIds": [{"countryCode": "DE", "profileId": 5}],
+        "errors": {"DE": [{"errorMessage": "Suspended"}]},
+    }
+    german = {"profileId": 5, "timezone": "Europe/Paris"}
+    found = listing(amazon, page(acme), profiles(), profiles(), page(in_eu), profiles(german))
+    account = by_country(found)["DE"]
+    assert ("Acme", "5", "EU") == (account.name, account.profile_id, account.region)
+    assert ("Suspended.",) == account.problems
+
+
+def test_profiles_of_no_ads_account_are_a_problem(amazon: FakeAmazon) -> None:
+    """One of the region, unless a region could not be listed, whose ads accounts may have them."""
+    lonely = [{"profileId": id_, "accountInfo": {"name": "Acme"}} for id_ in range(11)]
+    named = ", ".join([*(f"{id_} (Acme)" for id_ in range(10)), "…"])
+    found = listing(amazon, page(), profiles(*lonely), profiles(*lonely))
+    told = f"Region NA: 11 of the profiles are of no ads account that Amazon lists: {named}."
+    assert (told,) == found.problems
+    amazon.script.clear()
+    assert () == listing(amazon, page(), profiles(*lonely), profiles(), DOWN).problems
+
+
+def test_errors_of_both_names_of_a_country_are_problems(amazon: FakeAmazon) -> None:
+    """`UK` and `GB` are one."""
+    errors = {"UK": [{"errorCode": "SUSPENDED"}], "GB": [{"errorCode": "UNPAID"}]}
+    found = listing(amazon, page(ACME | {"errors": errors}), profiles(UK_PROFILE))
+    assert ("SUSPENDED.", "UNPAID.") == by_country(found)["GB"].problems
+
+
+def test_broken_accounts_are_numbered_through_all_pages(amazon: FakeAmazon) -> None:
+    """So that each has its own sentence."""
+    amazon.plays(page({}, nextToken="more"), page({}), *EMPTY[1:], *EMPTY * 2)
+    found = list_accounts(amazon.connect())
+    assert ["Region NA, account No. 1", "Region NA, account No. 2"] == [
+        problem.partition(" is ")[0] for problem in found.problems
+    ]
+
+
+def test_names_can_be_stored(amazon: FakeAmazon) -> None:
+    """Postgres takes neither NUL nor half a character."""
+    body = r'{"adsAccounts": [{"adsAccountId": "amzn1.odd", "accountName": "a\u0000\ud800", "countryCodes": ["US"]}]}'
+    found = listing(amazon, httpx.Response(200, content=body))
+    assert "a␀�" == by_country(found)["US"].name

@@ -65,9 +65,16 @@ def error_for(response: httpx.Response, failure: Failure | None = None) -> error
     return _error(response, response.status_code, failure or _read_failure(response))
 
 
-def partial_error(response: httpx.Response, body: Any) -> errors.AdsApiError:
-    """Return the error of a multi-status answer, whose own status says nothing: the code decides."""
+def partial_error(
+    response: httpx.Response, body: Any, *, beside: str | None = None
+) -> errors.AdsApiError:
+    """Return the error of a multi-status answer, whose own status says nothing: the code decides.
+
+    `beside` is what succeeded: the error names it first, since Amazon's reason may be long.
+    """
     failure = _combined(body) or Failure(None, "a partial failure without a reason")
+    if beside is not None:
+        failure = Failure(failure.code, f"{beside}; {failure.text}")
     return _error(response, _status_of(failure.code), failure)
 
 

@@ -193,5 +193,14 @@ def _read_report(response: httpx.Response) -> Report:
     """Read the one report of a multi-status answer; a failure stands in its body, not in its status."""
     body = wire.read_json(response)
     if isinstance(body, dict) and body.get("error"):
-        raise partial_error(response, body)
+        raise partial_error(response, body, beside=_name_report(body))
     return wire.read_as(_ReportAnswer, body).report
+
+
+def _name_report(body: dict[str, Any]) -> str | None:
+    """Return a sentence about the report that an answer has beside an error; None where it has none."""
+    try:
+        report = wire.read_as(_ReportAnswer, body).report
+    except MalformedAnswer:
+        return None
+    return f"the answer also has report {report.report_id}, {report.raw_status}"

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from bidbeacon_pipelines.amazon_ads.client import Owner
-from bidbeacon_pipelines.amazon_ads.errors import MalformedAnswer
+from bidbeacon_pipelines.amazon_ads.errors import MalformedAnswer, Rejected
 from bidbeacon_pipelines.amazon_ads.exports import ExportStatus, create_export, get_export
 from bidbeacon_pipelines.amazon_ads.reports import (
     Period,
@@ -218,3 +218,19 @@ def test_export_of_another_id_is_not_ours(amazon: FakeAmazon) -> None:
     amazon.plays(export(status="PROCESSING"))
     with pytest.raises(MalformedAnswer, match="export e-2, got: e/1"):
         get_export(amazon.connect(), PROFILE, "ads", "e-2")
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_instant_outside_of_the_calendar_counts_as_not_said(
+    amazon: FakeAmazon, instant: str
+) -> None:
+    """In UTC its year would be 0 or 10000."""
+    assert read(amazon, status="PENDING", creationDateTime=instant).created_at is None
+
+
+def test_partial_failure_names_the_report_beside_it(amazon: FakeAmazon) -> None:
+    """Both describe the one report that was asked for; the report must not get lost at Amazon without a trace."""
+    refusal = {"index": 0, "errors": [{"code": "BAD_REQUEST", "message": "No such field"}]}
+    amazon.plays(httpx.Response(207, json=report(status="PENDING") | {"error": [refusal]}))
+    with pytest.raises(Rejected, match="the answer also has report r-1, PENDING; No such field"):
+        retrieve_report(amazon.connect(), "NA", "r-1")

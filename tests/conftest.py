@@ -58,6 +58,8 @@ hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.register_profile(
     "mutants", deadline=None, max_examples=20, derandomize=True, database=None
 )
+# `pytest tests/contract --hypothesis-profile=night` looks for longer.
+hypothesis.settings.register_profile("night", deadline=None, max_examples=2_000)
 hypothesis.settings.load_profile("any machine")
 
 

@@ -1,9 +1,9 @@
 """The page of an account: what it shows, and what its buttons do."""
 
-import json
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -15,15 +15,22 @@ from bidbeacon_pipelines.actions import LoadRequested, WindowsQueued
 from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server import Access
 from bidbeacon_sessions.writes import name_subjects
 from tests.browser.conftest import NARROW_AND_WIDE, TOKEN, open_tab, serve_page
-from tests.browser.test_home_page import ACCOUNTS, CAUSE, WINDOWS
+from tests.browser.test_home_page import fill_windows
+from tests.support.rows import change_accounts, change_ads_accounts, change_windows, remove_windows
 
 pytestmark = pytest.mark.browser
 
 KEY = "US.acme"
+SPENT_BY_COUNTRY: dict[str, dict[str, Any]] = {
+    "US": {"spend": 1200.5},
+    "CA": {"spend": 80, "data_as_of": None},
+    "MX": {"spend": 80},
+}
 SPENT = """
     INSERT INTO daily_campaign_performance (account, window_date, row_key, ad_product, currency_code, campaign_id, spend, sales, orders, request_id)
     SELECT a.id, current_date - n, decode(md5(p), 'hex'), p, 'USD', 'c1', 100.25 + n, 401 + n, 7, 1
@@ -37,11 +44,8 @@ CAMPAIGNS = """
 def fill_account(store: SessionStore) -> None:
     """Store three countries of one advertiser with windows, sums, campaigns and sessions; the one in GB is paused."""
     with store.begin() as connection:
-        connection.execute(text(ACCOUNTS))
-        connection.execute(
-            text("UPDATE advertiser_accounts SET account_type = 'seller', name = 'Acme Merch'")
-        )
-        connection.execute(text(WINDOWS), {"failing": 4, "cause": json.dumps(CAUSE)})
+        fill_windows(connection, failing=4)
+        change_accounts(connection, account_type="seller", name="Acme Merch")
         connection.execute(text(SPENT))
         connection.execute(text(CAMPAIGNS))
         name_subjects(connection, list_subjects(connection))
@@ -87,7 +91,7 @@ def test_an_account_without_data_names_the_whole_range(
 ) -> None:
     """Both periods together: the heading says as many days as the range has."""
     with filled.begin() as connection:
-        connection.execute(text("DELETE FROM report_windows WHERE country_code = 'MX'"))
+        remove_windows(connection, ReportWindow.country_code == "MX")
     page.goto(f"{base_url}/accounts/MX.acme")
     expect(page.locator("#figures-title")).to_have_text("Spend and sales, 60 days")
     expect(page.locator("#figures")).to_contain_text("is loaded yet")
@@ -109,17 +113,15 @@ def test_a_tag_leads_to_the_page_and_the_list_finds_accounts(
     expect(page.locator(".session .sentence")).to_contain_text(["Paused Acme Merch · MX: maria"])
 
 
-DAYS_OF_SPEND = """
-    UPDATE report_windows SET data_as_of = CASE WHEN country_code <> 'CA' THEN data_as_of END,
-           spend = CASE country_code WHEN 'US' THEN 1200.5 ELSE 80 END WHERE dataset = 'daily_campaigns'"""
-
-
 def test_the_list_of_accounts_sorts_by_mouse_and_keyboard(
     page: Page, base_url: str, filled: SessionStore, find_violations: Callable[[Page], list[str]]
 ) -> None:
     """By each column; the address keeps the order, what is not known comes last, and the chart is described."""
     with filled.begin() as connection:
-        connection.execute(text(DAYS_OF_SPEND))
+        of_campaigns = ReportWindow.dataset == "daily_campaigns"
+        for country, columns in SPENT_BY_COUNTRY.items():
+            own = ReportWindow.country_code == country
+            change_windows(connection, of_campaigns, own, **columns)
     page.goto(f"{base_url}/accounts")
     names, heads = page.locator("tbody th"), page.locator("thead th")
     [us, ca, mx] = [f"Acme Merch · {country}" for country in ("US", "CA", "MX")]
@@ -194,10 +196,9 @@ def test_an_account_that_needs_a_person_can_be_resumed(
     page: Page, base_url: str, filled: SessionStore
 ) -> None:
     """Wherever it has buttons; its page says why nothing is asked for it."""
-    stop = "UPDATE ads_accounts SET needs_attention = :why, needs_attention_for = 'account'"
     why = cause("other", detail={"reason": "No rights."})
     with filled.begin() as connection:
-        connection.execute(text(stop), {"why": json.dumps(why)})
+        change_ads_accounts(connection, needs_attention=why, needs_attention_for="account")
         session, day = connection.execute(
             text(
                 "SELECT max(id::text), current_date - 5 FROM session_headers WHERE account_key = :key"

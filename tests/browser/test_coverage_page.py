@@ -3,15 +3,19 @@
 import re
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import text
+from sqlalchemy import func, text
 
+from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.actions import ReportFailed, WindowsQueued
 from bidbeacon_pipelines.windows.states import WindowState
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.load_world import add_account
+from tests.support.rows import add_windows, as_loaded, change_windows, days_until
 
 pytestmark = pytest.mark.browser
 
@@ -32,14 +36,23 @@ def fill_windows(store: SessionStore) -> None:
                 currency_code="EUR",
                 time_zone="Europe/Berlin",
             )
-        connection.execute(
-            text("""
-            INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, data_as_of, load_count, row_count,
-                                        cause, next_refresh_at)
-            SELECT account_id, country_code, 'daily_targets', 'SP+SB+SD', CAST(:to AS date) - n, now() + interval '2 years', CASE WHEN n = 5 AND country_code = 'DE' THEN 'failed' ELSE 'loaded' END,
-                   now(), now(), 1, 7, CASE WHEN n = 5 AND country_code = 'DE' THEN CAST('{"code": "request-refused"}' AS jsonb) END, now() + interval '5 hours'
-              FROM advertiser_accounts CROSS JOIN generate_series(0, 39) n"""),
-            {"to": TO},
+        later = {"expires_at": func.now() + timedelta(days=730)}
+        later |= {"next_refresh_at": func.now() + timedelta(hours=5)}
+        for account in list_accounts(connection):
+            add_windows(
+                connection,
+                account,
+                days_until(TO, 40),
+                **as_loaded(func.now()),
+                row_count=7,
+                **later,
+            )
+        change_windows(
+            connection,
+            ReportWindow.window_date == TO - timedelta(days=5),
+            ReportWindow.country_code == "DE",
+            status="failed",
+            cause={"code": "request-refused"},
         )
     with with_job_session("load-windows", store=store) as session:
         day = TO - timedelta(days=5)
@@ -194,16 +207,20 @@ def test_ad_products_that_are_not_served_are_named(
     page: Page, base_url: str, windows: SessionStore
 ) -> None:
     """Legend and table count days that are partly not served apart; a day names the ad products."""
-    not_served = """UPDATE report_windows SET not_served = ARRAY['SPONSORED_BRANDS']
-                     WHERE window_date = :day AND country_code = 'US'"""
     with windows.begin() as connection:
-        for ago in (0, 1):
-            connection.execute(text(not_served), {"day": TO - timedelta(days=ago)})
-        connection.execute(
-            text("""UPDATE report_windows
-                       SET status = 'not_served', not_served_since = now(), next_refresh_at = NULL
-                     WHERE window_date = :day AND country_code = 'US'"""),
-            {"day": TO},
+        change_windows(
+            connection,
+            ReportWindow.window_date.in_(days_until(TO, 2)),
+            ReportWindow.country_code == "US",
+            not_served=["SPONSORED_BRANDS"],
+        )
+        change_windows(
+            connection,
+            ReportWindow.window_date == TO,
+            ReportWindow.country_code == "US",
+            status="not_served",
+            not_served_since=func.now(),
+            next_refresh_at=None,
         )
     page.goto(address(base_url))
     expect(page.locator("#states")).to_contain_text("partly not served 1")
@@ -289,7 +306,7 @@ def test_the_map_is_live(page: Page, base_url: str, windows: SessionStore) -> No
     expect(page.locator("#states")).to_contain_text("expired 1")
     expect(page.locator("#states")).not_to_contain_text("failed")
     expect(page.locator("#pill-text")).to_have_text("Live")
-    _change(windows, "window_date = (SELECT max(window_date) FROM report_windows)")
+    _change(windows, ReportWindow.window_date == TO)
     expect(page.locator("#states")).to_contain_text("expired 3")
 
 
@@ -346,10 +363,7 @@ def test_an_address_of_an_old_day_leads_to_its_days(
     """The days around it are shown, and it is chosen there; paging goes on from them without it."""
     old = datetime.now(UTC).date() - timedelta(days=200)
     with windows.begin() as connection:
-        connection.execute(
-            text("UPDATE report_windows SET window_date = :old WHERE status = 'failed'"),
-            {"old": old},
-        )
+        change_windows(connection, ReportWindow.status == "failed", window_date=old)
     page.goto(f"{base_url}/coverage?dataset=daily_targets&account=DE.one&window={old}")
     expect(page.locator(".verdict")).to_contain_text("Its report failed")
     expect(page.locator(".cursor")).to_have_attribute("aria-selected", "true")
@@ -377,14 +391,11 @@ def test_focus_stays_while_windows_change(
     expect(page.locator(place).first).to_be_focused()
 
 
-def _change(store: SessionStore, which: str = "status = 'failed'") -> None:
+def _change(store: SessionStore, which: Any = ReportWindow.status == "failed") -> None:
     with with_job_session("load-windows", store=store) as session, store.begin() as connection:
-        connection.execute(
-            text(
-                f"""UPDATE report_windows SET status = 'expired', next_refresh_at = NULL, last_loaded_at = NULL,
-                           expires_at = now() - interval '1 hour' WHERE {which}"""
-            )
-        )
+        expired = {"status": "expired", "next_refresh_at": None, "last_loaded_at": None}
+        ended = func.now() - timedelta(hours=1)
+        change_windows(connection, which, **expired, expires_at=ended)
         failed = ReportFailed(
             account="DE.one", dataset="daily_targets", windows=[TO], request_id=2, cause={}
         )

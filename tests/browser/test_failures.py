@@ -22,6 +22,7 @@ from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.problems.checks import check_dataset
 from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sandbox.rules import Limits
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.errors import SessionsError
@@ -32,6 +33,7 @@ from tests.postgres.lone_fault_cases import REPORT_CASES
 from tests.postgres.lone_fault_world import LoneFaultWorld, fresh_world, open_office
 from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES
 from tests.rules import rule
+from tests.support.rows import add_windows, change_sessions, change_windows, remove_windows
 
 ALL_TOLD_AFTER = timedelta(minutes=66)
 """What usually passes by itself is told when it has not."""
@@ -171,18 +173,19 @@ def quarantine_some(world: LoneFaultWorld) -> None:
 def let_totals_differ(world: LoneFaultWorld) -> None:
     """Let a day's campaigns add up to more than its targets, and the hourly checks find it."""
     world.pass_time()
-    world.execute(
-        """INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, load_count, data_as_of, product_totals)
-           SELECT account_id, country_code, 'daily_campaigns', report, window_date, expires_at, 1, data_as_of,
-                  jsonb_set(product_totals, '{SPONSORED_PRODUCTS,spend}', '1000000')
-             FROM report_windows WHERE load_count > 0"""
-    )
+    loaded = world.the_window()
+    totals, product = loaded.product_totals, "SPONSORED_PRODUCTS"
+    of = {"report": loaded.report, "load_count": 1, "data_as_of": loaded.data_as_of}
+    of |= {"expires_at": loaded.expires_at}
+    more = totals | {product: totals[product] | {"spend": 1_000_000}}
+    days = [loaded.window_date]
+    add_windows(world.engine, world.account(), days, "daily_campaigns", product_totals=more, **of)
     check_campaigns(world)
 
 
 def load_campaigns(world: LoneFaultWorld) -> None:
     """Let the campaigns add up to the same as the targets, and the hourly checks find it."""
-    world.execute("DELETE FROM report_windows WHERE dataset = 'daily_campaigns'")
+    remove_windows(world.engine, ReportWindow.dataset == "daily_campaigns")
     check_campaigns(world)
 
 
@@ -221,14 +224,14 @@ def stop_everything(world: LoneFaultWorld) -> None:
     """Let the last job be three hours ago, as where Dagster is dead."""
     world.pass_time()
     long_ago = world.context.now() - timedelta(hours=3)
-    world.execute("UPDATE session_headers SET started_at = :at, finished_at = :at", at=long_ago)
+    change_sessions(world.engine, started_at=long_ago, finished_at=long_ago)
     world.execute("DELETE FROM session_leases")
 
 
 def lose_rows_of_final_day(world: LoneFaultWorld) -> None:
     """Load the day for the last time, and then, by hand, a report without any of its rows."""
     world.pass_time()
-    world.execute("UPDATE report_windows SET next_refresh_at = NULL WHERE load_count > 0")
+    change_windows(world.engine, ReportWindow.load_count > 0, next_refresh_at=None)
     world.strike([VANISHED])
     world.wait_until_due()
     world.pass_time()

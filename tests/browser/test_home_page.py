@@ -1,20 +1,31 @@
 """Home: is everything all right, and if not, what, with a link to each."""
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import text
+from sqlalchemy import Connection, case, func, select, text
 
 from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.server import Access
 from tests.browser.conftest import NARROW_AND_WIDE, serve_page
+from tests.support.rows import (
+    add_account,
+    add_ads_account,
+    add_request,
+    add_windows,
+    as_loaded,
+    change_ads_accounts,
+    change_sessions,
+    change_windows,
+    days_until,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -27,20 +38,6 @@ CAUSE = cause(
         "faults": ["43 × metric.clicks: missing"],
     },
 )
-ACCOUNTS = """
-    WITH ads_account AS (
-        INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, region, time_zone, first_seen_at)
-        VALUES ('amzn1.acme', 'acme-merch.1kc1bk21', 'Acme Merch', 'client', 'NA', 'America/New_York', now() - interval '1 year'))
-    INSERT INTO advertiser_accounts (account_id, country_code, account_key, name, amazon_status, region, currency_code, time_zone, first_seen_at)
-    SELECT 'amzn1.acme', c, c || '.acme', 'Acme Merch · ' || c, 'CREATED', 'NA', 'USD', 'America/New_York', now() - interval '1 year'
-      FROM unnest(ARRAY['US', 'CA', 'MX']) c"""
-WINDOWS = """
-    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, last_loaded_at, cause_since, data_as_of, load_count,
-                                next_refresh_at, cause)
-    SELECT account_id, country_code, d, 'SP+SB+SD', current_date - n, now() + interval '2 years', CASE WHEN n % 97 = :failing THEN 'failed' ELSE 'loaded' END, now(),
-           now() - interval '3 hours', now(), 1, CASE WHEN n IN (3, 5) AND d = 'daily_products' AND :failing < 97 THEN now() - interval '20 hours' END,
-           CASE WHEN n % 97 = :failing THEN CAST(:cause AS jsonb) END
-      FROM advertiser_accounts CROSS JOIN unnest(ARRAY['daily_campaigns', 'daily_targets', 'daily_products']) d CROSS JOIN generate_series(1, 700) n"""
 MADE = """
     INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
     SELECT account_id, country_code, dataset, report, max(window_date), count(*) FROM report_windows GROUP BY 1, 2, 3, 4"""
@@ -49,14 +46,40 @@ GATE = """
     VALUES ('client', 'NA', 4, interval '10 s', now() + interval '8 minutes', 1, 3, interval '25 minutes', now())"""
 
 
+def fill_windows(connection: Connection, failing: int) -> None:
+    """Store three countries of an advertiser with 700 days each; every 97th failed, if `failing` is below 97, and two are late."""
+    seen = {"first_seen_at": func.now() - timedelta(days=365), "time_zone": "America/New_York"}
+    key = {"ads_account_key": "acme-merch.1kc1bk21", "name": "Acme Merch"}
+    add_ads_account(connection, "amzn1.acme", **seen, **key)
+    today = connection.execute(select(func.current_date())).scalar_one()
+    loaded = as_loaded(func.now()) | {
+        "cause_since": func.now() - timedelta(hours=3),
+        "expires_at": func.now() + timedelta(days=730),
+    }
+    for country in ("US", "CA", "MX"):
+        own = {"name": f"Acme Merch · {country}", "currency_code": "USD"}
+        account = add_account(connection, country, "amzn1.acme", **own, **seen)
+        for dataset in ("daily_campaigns", "daily_targets", "daily_products"):
+            add_windows(connection, account, days_until(today, 701)[:-1], dataset, **loaded)
+    if failing < 97:
+        failed = [today - timedelta(days=age) for age in range(1, 701) if age % 97 == failing]
+        is_failed = ReportWindow.window_date.in_(failed)
+        change_windows(connection, is_failed, status="failed", cause=CAUSE)
+        change_windows(
+            connection,
+            ReportWindow.dataset == "daily_products",
+            ReportWindow.window_date.in_([today - timedelta(days=age) for age in (3, 5)]),
+            next_refresh_at=func.now() - timedelta(hours=20),
+        )
+
+
 @pytest.fixture
 def fill(session_store: SessionStore) -> Callable[..., None]:
     """Stores three accounts of one advertiser; with `failing` below 97, windows that failed or are late, and a gate that is closed."""
 
     def fill(failing: int) -> None:
         with session_store.begin() as connection:
-            connection.execute(text(ACCOUNTS))
-            connection.execute(text(WINDOWS), {"failing": failing, "cause": json.dumps(CAUSE)})
+            fill_windows(connection, failing)
             if failing < 97:
                 connection.execute(text(GATE))
             connection.execute(text(MADE))
@@ -120,10 +143,6 @@ def test_the_first_page_says_what_is_wrong_and_leads_there(
     expect(page.locator(".session .job")).to_have_text(["poll-reports"])
 
 
-UNDECIDED = """
-    UPDATE report_windows SET suspicious_digest = 'empty', suspicious_rows = 0, suspicious_spend = 0, next_refresh_at = NULL, row_count = 187, spend = 6185.35,
-                              cause = CAST(:cause AS jsonb)
-     WHERE country_code = 'US' AND dataset = 'daily_targets' AND window_date BETWEEN current_date - 140 AND current_date - 102"""
 REMOVED = """
     INSERT INTO row_removals (request_id, account_id, country_code, dataset, days, rows, spend, currency_code)
     SELECT 1, 'amzn1.acme', 'CA', 'daily_campaigns', ARRAY[current_date - 3, current_date - 2], 22, 315.07, 'USD'"""
@@ -140,7 +159,20 @@ def test_lost_rows_are_decided_about_and_acknowledged(
     fill(failing=97)
     why = cause("final-rows-lost", account="US.acme", dataset="daily_targets")
     with session_store.begin() as connection:
-        connection.execute(text(UNDECIDED), {"cause": json.dumps(why)})
+        undecided = func.current_date() - 140, func.current_date() - 102
+        change_windows(
+            connection,
+            ReportWindow.country_code == "US",
+            ReportWindow.dataset == "daily_targets",
+            ReportWindow.window_date.between(*undecided),
+            suspicious_digest="empty",
+            suspicious_rows=0,
+            suspicious_spend=0,
+            next_refresh_at=None,
+            row_count=187,
+            spend=6185.35,
+            cause=why,
+        )
         connection.execute(text(REMOVED))
     page.goto(base_url)
     findings = page.locator("#findings .rows > li")
@@ -200,7 +232,11 @@ def test_counts_and_findings_lead_to_what_shows_them(
     """Accounts to their list, windows to the map, and calls that are throttled to Amazon's limits, also from elsewhere."""
     fill(failing=97)
     with session_store.begin() as connection:
-        connection.execute(text(SILENT))
+        change_sessions(
+            connection,
+            started_at=func.now() - timedelta(hours=5),
+            finished_at=func.now() - timedelta(hours=5),
+        )
     page.set_viewport_size({"width": 390, "height": 500})
     page.goto(base_url)
     summary = page.locator("#verdict .summary")
@@ -218,9 +254,13 @@ def test_counts_of_a_dataset_stand_in_one_line(
     """Three states with large counts, and the number of days."""
     fill(failing=4)
     with session_store.begin() as connection:
-        connection.execute(
-            text("""UPDATE report_windows SET next_refresh_at = now() - CASE WHEN window_date > current_date - 350 THEN interval '1 hour' ELSE interval '20 hours' END
-                     WHERE dataset = 'daily_products' AND status = 'loaded'""")
+        is_recent = ReportWindow.window_date > func.current_date() - 350
+        since = case((is_recent, timedelta(hours=1)), else_=timedelta(hours=20))
+        change_windows(
+            connection,
+            ReportWindow.dataset == "daily_products",
+            ReportWindow.status == "loaded",
+            next_refresh_at=func.now() - since,
         )
     page.goto(base_url)
     counts = page.locator(".datasets li", has_text="advertised product").first.locator(".counts")
@@ -231,9 +271,6 @@ def test_counts_of_a_dataset_stand_in_one_line(
             "all => all.map(one => { const box = one.getBoundingClientRect(); return Math.round(box.top + box.height / 2); })"
         )
         assert (width, 1) == (width, len(set(tops)))
-
-
-SILENT = "UPDATE session_headers SET started_at = now() - interval '5 hours', finished_at = now() - interval '5 hours'"
 
 
 def test_all_right_is_said_and_kept_up_to_date(
@@ -297,9 +334,12 @@ def test_a_finding_is_acted_on_and_acknowledged(
     expect(finding.locator(".said")).to_have_text(said)
     with session_store.begin() as connection:
         assert 72 == sum(len(one["windows"]) for one in list_wanted(connection))
-        connection.execute(
-            text("""UPDATE report_windows SET status = 'loaded', cause = NULL
-                     WHERE status = 'failed' AND dataset = 'daily_targets'""")
+        change_windows(
+            connection,
+            ReportWindow.status == "failed",
+            ReportWindow.dataset == "daily_targets",
+            status="loaded",
+            cause=None,
         )
     with with_job_session("load-windows", store=session_store):
         pass
@@ -324,23 +364,26 @@ def test_consequences_and_what_goes_on_have_lists_of_their_own(
     """What a cause has done stands below it; what usually passes stands below what is wrong, with when it goes on, and is no problem."""
     fill(failing=97)
     with session_store.begin() as connection:
-        connection.execute(text(RETRIED))
+        add_request(
+            connection,
+            "amzn1.acme",
+            func.current_date() - 3,
+            attempts=1,
+            next_step_at=func.now() + timedelta(minutes=5),
+            failure_kind="report_failed",
+            cause={"code": "report-failed", "status": "FAILED"},
+        )
     page.goto(base_url)
     expect(page.locator("h1")).to_have_text("Everything is all right")
     expect(page.locator("#findings h2")).to_have_text("Continues by itself")
     expect(page.locator("#findings .rows > li")).to_contain_text("attempt 2 of 5")
     with session_store.begin() as connection:
-        connection.execute(text(REVOKED))
+        change_ads_accounts(
+            connection, needs_attention={"code": "token-revoked"}, needs_attention_for="credentials"
+        )
     page.reload()
     expect(page.locator("h1")).to_have_text("1 problem")
     expect(page.locator("#findings .consequences li")).to_have_text(["6,300 windows not refreshed"])
-
-
-RETRIED = """
-    INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, attempts, next_step_at, failure_kind, cause)
-    VALUES ('amzn1.acme', 'daily_targets', 'SP+SB+SD', current_date - 3, current_date - 3, 1, now() + interval '5 minutes', 'report_failed',
-            '{"code": "report-failed", "status": "FAILED"}')"""
-REVOKED = """UPDATE ads_accounts SET needs_attention = '{"code": "token-revoked"}', needs_attention_for = 'credentials'"""
 
 
 def test_a_page_that_may_change_nothing_says_so_once_on_home(

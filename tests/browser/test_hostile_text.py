@@ -3,16 +3,17 @@
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, Route, expect
-from sqlalchemy import text
+from sqlalchemy import func
 
 from bidbeacon_pipelines.actions import ReportFailed
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from tests.postgres.load_world import add_account
+from tests.support.rows import add_windows, change_ads_accounts
 
 pytestmark = pytest.mark.browser
 
@@ -71,14 +72,13 @@ def fill_world(store: SessionStore) -> str:
     """Store an account, a failed window and sessions, hostile in all that Amazon, Dagster or a job may name; return a failed session's id."""
     account = Subject("DE.one")
     with store.begin() as connection:
-        add_account(
+        stored = add_account(
             connection, "DE", account_id=ACCOUNT_ID, name=HOSTILE, time_zone="Europe/Berlin"
         )
-        connection.execute(
-            text("""INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, cause, next_refresh_at)
-                    VALUES (:id, 'DE', 'daily_targets', 'SP+SB+SD', :day, now() + interval '2 years', 'failed', jsonb_build_object('code', 'other', 'detail', jsonb_build_object('reason', CAST(:reason AS text))), now() + interval '5 hours')"""),
-            {"id": ACCOUNT_ID, "day": DAY, "reason": HOSTILE},
-        )
+        why = {"code": "other", "detail": {"reason": HOSTILE}}
+        later = func.now() + timedelta(hours=5)
+        failed = {"status": "failed", "cause": why, "next_refresh_at": later}
+        add_windows(connection, stored, [DAY], **failed)
     with with_job_session(HOSTILE, store=store, account=account, input={"a": HOSTILE}):
         pass
     with (
@@ -155,13 +155,8 @@ def test_on_the_first_page(page: Page, base_url: str, session_store: SessionStor
     """In causes, what they have done, and names of jobs."""
     fill_world(session_store)
     with session_store.begin() as connection:
-        connection.execute(
-            text(
-                """UPDATE ads_accounts SET needs_attention_for = 'account',
-                          needs_attention = jsonb_build_object('code', 'account-refused', 'detail', jsonb_build_object('reason', CAST(:text AS text)))"""
-            ),
-            {"text": f"Rights are missing: {HOSTILE}"},
-        )
+        why = {"code": "account-refused", "detail": {"reason": f"Rights are missing: {HOSTILE}"}}
+        change_ads_accounts(connection, needs_attention_for="account", needs_attention=why)
     page.goto(base_url)
     expect(page.locator("#findings .rows > li")).to_have_count(2)
     for place in ("#findings .cause", "#findings .quiet", "#jobs th"):

@@ -1,12 +1,12 @@
 """All views and states in light and dark for axe, from phones to wide screens, with the server gone and the network too."""
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, Route, expect
-from sqlalchemy import text
+from sqlalchemy import func
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportSuspicious, WindowsQueued
 from bidbeacon_pipelines.settings import Settings
@@ -14,6 +14,7 @@ from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from tests.browser.conftest import NARROW_AND_WIDE, SCHEMES
 from tests.postgres.load_world import add_account
+from tests.support.rows import add_windows
 
 pytestmark = pytest.mark.browser
 
@@ -26,7 +27,7 @@ LONG = "a-name-without-any-place-to-break-" * 6
 def views(shared_url: str, shared_store: SessionStore) -> Iterator[dict[str, str]]:
     """Addresses of every view with something of each kind in it."""
     with shared_store.begin() as connection:
-        add_account(
+        stored = add_account(
             connection,
             "DE",
             account_id=ACCOUNT_ID,
@@ -36,11 +37,8 @@ def views(shared_url: str, shared_store: SessionStore) -> Iterator[dict[str, str
             currency_code="EUR",
             time_zone="Europe/Berlin",
         )
-        connection.execute(
-            text("""INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, next_refresh_at)
-                    VALUES (:id, 'DE', 'daily_targets', 'SP+SB+SD', :day, now() + interval '2 years', 'missing', now() - interval '1 hour')"""),
-            {"id": ACCOUNT_ID, "day": DAY},
-        )
+        late = func.now() - timedelta(hours=1)
+        add_windows(connection, stored, [DAY], next_refresh_at=late)
     shared = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [DAY]}
     why = {"code": "other", "detail": {"reason": LONG}}
     with (

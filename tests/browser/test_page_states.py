@@ -1,16 +1,17 @@
 """What a page looks like while it waits, holds, has nothing or is cut off: its data stays, it says why, and everybody can read it."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
-from sqlalchemy import text
+from sqlalchemy import func
 
 from bidbeacon_pipelines.actions import ReportFailed
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from tests.postgres.load_world import add_account
+from tests.support.rows import add_windows
 
 pytestmark = pytest.mark.browser
 
@@ -43,12 +44,11 @@ def addresses(shared_url: str, shared_store: SessionStore) -> dict[str, str]:
     """Addresses of the four views of one failed session and one window."""
     account = Subject("DE.one")
     with shared_store.begin() as connection:
-        add_account(connection, "DE", account_id=ACCOUNT_ID, name="One", time_zone="Europe/Berlin")
-        connection.execute(
-            text("""INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status, next_refresh_at)
-                    VALUES (:id, 'DE', 'daily_targets', 'SP+SB+SD', :day, now() + interval '2 years', 'missing', now() - interval '1 hour')"""),
-            {"id": ACCOUNT_ID, "day": DAY},
+        stored = add_account(
+            connection, "DE", account_id=ACCOUNT_ID, name="One", time_zone="Europe/Berlin"
         )
+        late = func.now() - timedelta(hours=1)
+        add_windows(connection, stored, [DAY], next_refresh_at=late)
     with (
         pytest.raises(OSError, match="gone"),
         with_job_session("breaks", store=shared_store, account=account) as session,

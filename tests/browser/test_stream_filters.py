@@ -8,12 +8,12 @@ from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
-from sqlalchemy import text
 
-from bidbeacon_pipelines.accounts.queries import upsert_account, upsert_ads_account
 from bidbeacon_pipelines.actions import ReportFailed, ReportRequested, ReportSuspicious
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import step
+from bidbeacon_sessions.tables import SessionHeader
+from tests.support.rows import add_account, change_sessions
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
@@ -54,16 +54,16 @@ OVERLAPS = """[...document.querySelectorAll('.session')].some((session) => {
 def tell(store: SessionStore) -> None:
     """Record four sessions: one of two days ago, a failed one, one that only skipped, one with a run of 14 actions."""
     with store.begin() as connection:
-        upsert_ads_account(connection, _tokyo() | {"client_id": "test"}, now=datetime.now(UTC))
-        upsert_account(connection, _tokyo(), now=datetime.now(UTC))
+        shop = {"account_key": TOKYO.key, "name": "Tokyo Shop"}
+        add_account(connection, "JP", "amzn1.ads-account.g.tokyo", **shop)
     with with_job_session("old-job", store=store) as session:
         pass
     with store.begin() as connection:
-        connection.execute(
-            text(
-                "UPDATE session_headers SET started_at = :at, finished_at = :at + interval '3 seconds' WHERE id = :id"
-            ),
-            {"at": datetime.now(UTC) - timedelta(days=2), "id": session.session_id},
+        change_sessions(
+            connection,
+            SessionHeader.id == session.session_id,
+            started_at=datetime.now(UTC) - timedelta(days=2),
+            finished_at=datetime.now(UTC) - timedelta(days=2) + timedelta(seconds=3),
         )
     with pytest.raises(OSError, match="throttled"), with_job_session("breaks", store=store):
         raise OSError("throttled by Amazon")
@@ -72,24 +72,6 @@ def tell(store: SessionStore) -> None:
     with with_job_session("queue", store=store, account=TOKYO) as session:
         for day in range(1, 15):
             session.add(WindowsLined(windows=[date(2025, 7, day)]))
-
-
-def _tokyo() -> dict[str, object]:
-    return {
-        "account_id": "amzn1.ads-account.g.tokyo",
-        "country_code": "JP",
-        "account_key": TOKYO.key,
-        "name": "Tokyo Shop",
-        "amazon_status": "CREATED",
-        "profile_id": "1",
-        "entity_id": None,
-        "region": "FE",
-        "currency_code": "JPY",
-        "time_zone": "Asia/Tokyo",
-        "marketplace_id": None,
-        "account_type": None,
-        "trusted": True,
-    }
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
-from sqlalchemy import text
 
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
+from bidbeacon_sessions.tables import SessionHeader
 from tests.browser.conftest import NARROW_AND_WIDE
 from tests.postgres.load_world import add_account
+from tests.support.rows import change_sessions
 
 pytestmark = pytest.mark.browser
 
@@ -34,9 +35,8 @@ def tell(store: SessionStore) -> None:
     with with_job_session("old-job", store=store, account=TOKYO) as session:
         pass
     with store.begin() as connection:
-        connection.execute(
-            text("UPDATE session_headers SET started_at = :at, finished_at = :at WHERE id = :id"),
-            {"at": OLD, "id": session.session_id},
+        change_sessions(
+            connection, SessionHeader.id == session.session_id, started_at=OLD, finished_at=OLD
         )
     with with_job_session("new-job", store=store):
         pass

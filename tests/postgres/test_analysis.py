@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from psycopg.errors import InsufficientPrivilege
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
@@ -22,10 +22,10 @@ from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.summaries.frames import read_frame
-from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.analysis_answers import Answers, group, total
 from tests.postgres.analysis_world import SB, SD, AnalysisWorld
 from tests.postgres.load_world import add_account
+from tests.support.rows import add_windows, change_windows
 
 DAY = timedelta(days=1)
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -185,14 +185,9 @@ def test_a_complete_day_without_rows_counts_as_zero(
         reports = {"SP": ended, "SB+SD": loaded | {"product_totals": {SB: {}, SD: {}}}}
         for ago in range(1, 15):
             for report, columns in reports.items():
-                values = account.identity | {
-                    "dataset": "daily_campaigns",
-                    "report": report,
-                    "window_date": today - ago * DAY,
-                    "expires_at": filled.as_of + 90 * DAY,
-                    **({"not_served": [SD]} if ago == other_day and report != "SP" else {}),
-                }
-                connection.execute(insert(ReportWindow).values(values | columns))
+                not_served = [SD] if ago == other_day and report != "SP" else []
+                of = columns | {"report": report, "not_served": not_served}
+                add_windows(connection, account, [today - ago * DAY], "daily_campaigns", **of)
         weeks = {row[0]: tuple(row[1:]) for row in connection.execute(text(WEEKS))}
         yesterday = {row[0]: tuple(row[1:]) for row in connection.execute(text(QUERIES[12]))}
     assert ("USD", 7 if other_day is None else 6, 0, 0) == weeks["CA.one"]
@@ -204,7 +199,7 @@ def test_a_comparison_without_any_row_is_of_zeros(owner: Engine) -> None:
     """Only where no account is compared, the sums are null."""
     with owner.connect() as connection:
         connection.execute(text("DELETE FROM daily_campaign_performance"))
-        connection.execute(text("UPDATE report_windows SET product_totals = '{}'"))
+        change_windows(connection, product_totals={})
         answer = {row[0]: tuple(row[1:]) for row in connection.execute(text(QUERIES[12]))}
     assert {"EUR": (1, 2, 0, 0), "JPY": (0, 1, None, None), "USD": (1, 0, 0, 0)} == answer
 

@@ -3,13 +3,15 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.queries import get_account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.windows.coverage import WindowCoverage
-from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
 from tests.postgres.load_world import add_account
+from tests.support.rows import add_windows, as_loaded, change_accounts
 
 NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
 FIRST = date(2026, 7, 1)
@@ -23,15 +25,13 @@ def coverage(session_store: SessionStore) -> WindowCoverage:
         for number in range(3):
             identity = {"account_id": f"{ACCOUNT}{number}", "account_key": f"US.a{number}"}
             add_account(connection, seen_at=NOW - timedelta(days=30), name="Shop", **identity)
-        loaded = {"status": "loaded", "last_loaded_at": NOW, "data_as_of": NOW, "load_count": 1}
+        loaded = as_loaded(NOW)
         add_window(connection, 0, 0, **loaded)
         add_window(connection, 0, 1, next_refresh_at=NOW - timedelta(hours=1))
         add_window(connection, 0, 2, report="SB", **loaded)
         add_window(connection, 0, 2, report="SD", status="failed")
         add_window(connection, 1, 0, status="failed")
-        connection.exec_driver_sql(
-            "UPDATE advertiser_accounts SET paused = true WHERE account_key = 'US.a1'"
-        )
+        change_accounts(connection, Account.account_key == "US.a1", paused=True)
     return WindowCoverage(session_store, clock=lambda: NOW)
 
 
@@ -39,15 +39,9 @@ def add_window(
     connection: Connection, account: int, day: int, report: str = "SP", **columns: object
 ) -> None:
     """Store a window of a day from the first of July on."""
-    row = {
-        "account_id": f"{ACCOUNT}{account}",
-        "country_code": "US",
-        "dataset": "daily_products",
-        "report": report,
-        "window_date": FIRST + timedelta(days=day),
-        "expires_at": NOW + timedelta(days=600),
-    }
-    connection.execute(insert(ReportWindow).values(row | columns))
+    of, days = get_account(connection, f"US.a{account}"), [FIRST + timedelta(days=day)]
+    later = NOW + timedelta(days=600)
+    add_windows(connection, of, days, "daily_products", report, expires_at=later, **columns)
 
 
 def test_each_day_shows_its_worst_window(coverage: WindowCoverage) -> None:

@@ -14,10 +14,12 @@ from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_wi
 from bidbeacon_pipelines.requests.not_served_queries import ASKED_AGAIN_AFTER
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_datasets
 from tests.postgres.explaining import explained
 from tests.postgres.job_world import BenchWorld
+from tests.support.rows import change_accounts, change_ads_accounts, change_windows, remove_requests
 
 TODAY = date(2026, 1, 15)
 LOOSE_WORDS = "lookbackWindow must be one of 7, 14, 30"
@@ -37,28 +39,29 @@ def prepare(
     accounts = [world.account(country) for country in countries]
     for account in accounts:
         world.sync_entities(account)
-    world.execute(
-        "UPDATE advertiser_accounts SET paused = account_key <> ALL(:keys)",
-        keys=[account.account_key for account in accounts],
+    change_accounts(
+        world.engine,
+        paused=Account.account_key.not_in([account.account_key for account in accounts]),
     )
     account = accounts[0]
     world.plan(account)
-    world.execute("DELETE FROM report_requests")
-    world.execute("UPDATE report_windows SET next_refresh_at = NULL")
+    remove_requests(world.engine)
+    change_windows(world.engine, next_refresh_at=None)
     make_due(world, oldest, newest)
     return account
 
 
 def make_due(world: BenchWorld, oldest: int, newest: int) -> None:
     """Make the days of Brands due from so many to so many days ago."""
-    world.execute(
-        """UPDATE report_windows SET next_refresh_at = :now
-            WHERE report = 'SB' AND window_date BETWEEN :first AND :last""",
-        now=world.context.now(),
-        first=TODAY - timedelta(days=oldest),
-        last=TODAY - timedelta(days=newest),
+    change_windows(
+        world.engine,
+        ReportWindow.report == "SB",
+        ReportWindow.window_date.between(
+            TODAY - timedelta(days=oldest), TODAY - timedelta(days=newest)
+        ),
+        next_refresh_at=world.context.now(),
     )
-    world.execute("UPDATE ads_accounts SET planned_at = NULL")
+    change_ads_accounts(world.engine, planned_at=None)
 
 
 def load_all_that_is_due(world: BenchWorld, account: Account) -> None:
@@ -311,8 +314,12 @@ def test_a_young_day_that_was_refused_once_reopens_no_older_one(world: BenchWorl
     ended = ages(world, "not_served")
     assert len(ended) > 1
     make_due(world, 20, 20)
-    refused = "UPDATE report_windows SET refused_alone_at = :now WHERE report = 'SB' AND window_date = :day"
-    world.execute(refused, now=world.context.now(), day=TODAY - timedelta(days=20))
+    change_windows(
+        world.engine,
+        ReportWindow.report == "SB",
+        ReportWindow.window_date == TODAY - timedelta(days=20),
+        refused_alone_at=world.context.now(),
+    )
     load_all_that_is_due(world, account)
     assert [] == world.query(
         "SELECT FROM report_windows WHERE refused_alone_at IS NOT NULL AND status = 'loaded'"

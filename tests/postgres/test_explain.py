@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy import func
 
 from bidbeacon_pipelines.accounts.credential_queries import set_credentials_need_attention
 from bidbeacon_pipelines.accounts.tables import Account
@@ -15,9 +16,11 @@ from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import want_windows
 from bidbeacon_pipelines.windows.rules import oldest_served
 from bidbeacon_pipelines.windows.states import WindowState
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.one_dataset import only_daily_targets
 from tests.postgres.explaining import explained, explained_json
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.rows import change_ads_accounts, change_windows, remove_requests, remove_windows
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -102,7 +105,7 @@ def test_a_due_window_is_requested_by_the_next_refresh(world: BenchWorld) -> Non
     world.load(account, DAY)
     world.advance(days=3)
     says(world, account, "late", "The refresh T+5 is overdue since 2026-01-17 08:00:00 UTC.")
-    world.execute("UPDATE ads_accounts SET next_look_at = '2026-01-19T20:00Z'")
+    change_ads_accounts(world.engine, next_look_at=datetime(2026, 1, 19, 20, tzinfo=UTC))
     said = "The cadence of its ads account has it requested at 2026-01-19 20:00:00 UTC."
     says(world, account, "due", said)
 
@@ -134,10 +137,8 @@ def test_a_due_window_waits_for_the_other_countries(world: BenchWorld) -> None:
     for account in (germany, britain):
         world.sync_entities(account)
     world.plan(germany)
-    world.execute("DELETE FROM report_requests")
-    world.execute(
-        "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date < :today", today=TODAY
-    )
+    remove_requests(world.engine)
+    change_windows(world.engine, ReportWindow.window_date < TODAY, next_refresh_at=None)
     night = datetime(2026, 1, 15, 23, 1, tzinfo=UTC)
     world.advance(seconds=(night - world.context.now()).total_seconds())
     world.plan(germany)
@@ -290,8 +291,8 @@ def test_a_stopped_account_is_why_a_window_is_not_requested(
     """The explanation names the person or the refusal that stopped it, and the way back; also where the day has no window yet."""
     account, made_later = world.account(), DAY + timedelta(days=1)
     create_windows(world, account)
-    world.execute("UPDATE report_windows SET last_requested_at = :at", at=world.context.now())
-    world.execute("DELETE FROM report_windows WHERE window_date = :day", day=made_later)
+    change_windows(world.engine, last_requested_at=world.context.now())
+    remove_windows(world.engine, ReportWindow.window_date == made_later)
     stop(world, account)
     for day, expected in ((DAY, state), (made_later, NO_WINDOW)):
         says(world, account, expected, "It is not requested", said, day=day)
@@ -325,8 +326,8 @@ def test_a_window_wanted_by_hand_waits_like_a_due_one(world: BenchWorld) -> None
     """Fresh, and wanted all the same: who wants it is told, not that it is fresh."""
     account = world.account()
     world.load(account, DAY)
-    world.execute(
-        "UPDATE report_windows SET wanted_by = 'maria', wanted_at = now() WHERE load_count > 0"
+    change_windows(
+        world.engine, ReportWindow.load_count > 0, wanted_by="maria", wanted_at=func.now()
     )
     says(world, account, "due", "maria has requested it. The next run, within a minute")
 

@@ -31,6 +31,7 @@ from bidbeacon_sandbox.accounts import MARKETS, AccountBook, AccountCountry
 from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog, asins_of, bid_of
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import add_account
+from tests.support.rows import change_accounts, remove_accounts
 
 EXPORTED = {"campaigns", "adGroups", "ads", "targets"}
 KINDS = EXPORTED | {"portfolios"}
@@ -107,7 +108,7 @@ def test_a_second_sync_updates_and_keeps_what_a_person_set(world: BenchWorld) ->
     before = world.query("SELECT count(*) FROM advertiser_accounts")
     with world.engine.begin() as connection:
         set_paused(connection, account.account_key, by="test")
-    world.execute("UPDATE advertiser_accounts SET name = 'old'")
+    change_accounts(world.engine, name="old")
     with world.engine.begin() as connection:
         add_account(connection, account_id="gone", account_key="US.gone")
     world.sync_accounts()
@@ -176,7 +177,7 @@ def stored_by_place(world: BenchWorld) -> dict[tuple[str, str], dict[str, Any]]:
 def test_an_account_that_the_database_refuses_does_not_stop_the_others(world: BenchWorld) -> None:
     """Where a key is taken by another account, that one is a problem in the action, and the rest is stored."""
     account = world.account()
-    world.execute("DELETE FROM advertiser_accounts")
+    remove_accounts(world.engine)
     with world.engine.begin() as connection:
         add_account(connection, account_id="other", account_key=account.account_key)
     keys = world.sync_accounts()

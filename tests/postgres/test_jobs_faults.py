@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
+from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.job_world import BenchWorld
+from tests.support.rows import (
+    change_ads_accounts,
+    change_requests,
+    change_windows,
+    remove_requests,
+    remove_windows,
+)
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -65,12 +74,15 @@ def test_a_loaded_day_that_a_report_only_bridges_stays_as_it_is_if_that_is_of_no
     account, days = world.account(), [DAY - timedelta(days=n) for n in (2, 1, 0)]
     world.load(account, *days)
     world.plan(account)
-    world.execute("DELETE FROM report_windows WHERE load_count = 0")
-    world.execute("DELETE FROM report_requests WHERE status = 'planned'")
-    world.execute("UPDATE report_windows SET next_refresh_at = NULL")
-    due = "UPDATE report_windows SET next_refresh_at = :now WHERE window_date = ANY(:days)"
-    world.execute(due, now=world.context.now(), days=[days[0], days[2]])
-    world.execute("UPDATE ads_accounts SET planned_at = NULL")
+    remove_windows(world.engine, ReportWindow.load_count == 0)
+    remove_requests(world.engine, ReportRequest.status == "planned")
+    change_windows(world.engine, next_refresh_at=None)
+    change_windows(
+        world.engine,
+        ReportWindow.window_date.in_([days[0], days[2]]),
+        next_refresh_at=world.context.now(),
+    )
+    change_ads_accounts(world.engine, planned_at=None)
     world.break_with(**broken)
     world.refresh(account)
     assert {"requested"} == {window.status for window in world.windows(account, *days)}
@@ -106,9 +118,7 @@ def test_a_request_that_something_unforeseen_goes_wrong_with_rests(world: BenchW
     """It fails the look that meets it, and no other for five minutes; other reports are loaded by the same look."""
     account = world.account()
     odd, good = world.ask(account, DAY), world.ask(account, DAY - timedelta(days=1))
-    world.execute(
-        "UPDATE report_requests SET dataset = 'of_another_version' WHERE id = :id", id=odd
-    )
+    change_requests(world.engine, ReportRequest.id == odd, dataset="of_another_version")
     world.advance(minutes=2)
     with pytest.raises(UnknownDatasetError):
         world.step()

@@ -1,11 +1,11 @@
 """A new grouping of ad products into reports: windows carry over what is known of each day and product."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import RowMapping
+from sqlalchemy import RowMapping, func
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
@@ -31,6 +31,7 @@ from tests.postgres.load_world import (
     run,
 )
 from tests.postgres.test_quarantine_replay import odd, quarantine, replay
+from tests.support.rows import add_windows, change_accounts, change_windows
 
 SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
 SPELLED = {SP: "Sponsored Products", SB: "Sponsored Brands", SD: "Sponsored Display"}
@@ -73,7 +74,7 @@ def load(
     """Load a report of some ad products."""
     rows = rows_of(*ad_products, without=without, **metrics)
     result = shelf.load(rows, ad_products=ad_products, age=age)
-    shelf.execute("UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL")
+    change_windows(shelf.engine, wanted_by=None, wanted_at=None)
     return result
 
 
@@ -121,8 +122,8 @@ def test_joined_report_knows_what_its_parts_did(shelf: LoadWorld, regroup: Regro
     load(shelf, SB)
     load(shelf, SB, age=1)
     load(shelf, SP, age=2)
-    shelf.execute("UPDATE report_windows SET next_refresh_at = NULL WHERE report = 'SD'")
-    shelf.execute("UPDATE report_windows SET recorded_load_count = load_count")
+    change_windows(shelf.engine, ReportWindow.report == "SD", next_refresh_at=None)
+    change_windows(shelf.engine, recorded_load_count=ReportWindow.load_count)
     old = windows(shelf)
     regroup(TOGETHER)
     window = shelf.window()
@@ -164,7 +165,7 @@ def test_product_without_campaigns_is_not_waited_for(shelf: LoadWorld, regroup: 
         "INSERT INTO campaigns (account_id, country_code, campaign_id, state, ad_product, seen_at)"
         f" SELECT account_id, country_code, '1', 'ENABLED', '{SP}', now() FROM advertiser_accounts"
     )
-    shelf.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
+    change_accounts(shelf.engine, entities_synced_at=func.now())
     regroup(TOGETHER)
     window = shelf.window()
     assert ("loaded", {SP, SD}) == (window.status, set(window.product_totals))
@@ -191,9 +192,12 @@ def test_two_groupings_in_a_row_and_back_change_nothing(shelf: LoadWorld, regrou
         ad_products=ALL,
         bad_row_share=0.5,
     )
-    shelf.execute(
-        "UPDATE report_windows SET recorded_load_count = load_count, recorded_run_id = gen_random_uuid(), unresolved_count = 7"
-        " WHERE load_count > 0"
+    change_windows(
+        shelf.engine,
+        ReportWindow.load_count > 0,
+        recorded_load_count=ReportWindow.load_count,
+        recorded_run_id=func.gen_random_uuid(),
+        unresolved_count=7,
     )
     old = shelf.window()
     assert 1 == old.quarantined_count
@@ -209,7 +213,7 @@ def test_what_was_recorded_stays_recorded(shelf: LoadWorld, regroup: Regroup) ->
     """Also of a day that is not complete, before and after."""
     regroup(APART)
     load(shelf, SP)
-    shelf.execute("UPDATE report_windows SET recorded_load_count = load_count")
+    change_windows(shelf.engine, recorded_load_count=ReportWindow.load_count)
     regroup("SP,SB+SD")
     with shelf.engine.begin() as connection:
         assert [] == list_unrecorded_days(connection)
@@ -225,9 +229,14 @@ def test_failed_report_is_asked_for_at_once_in_its_new_grouping(
 ) -> None:
     """The cause of the failure is dropped; the day stays wanted by the same person."""
     load(shelf, *ALL)
-    shelf.execute(
-        """UPDATE report_windows SET status = 'failed', cause = '{"code": "other"}', wanted_by = 'maria', wanted_at = now(),
-                  next_refresh_at = '2026-02-01' WHERE load_count > 0"""
+    change_windows(
+        shelf.engine,
+        ReportWindow.load_count > 0,
+        status="failed",
+        cause={"code": "other"},
+        wanted_by="maria",
+        wanted_at=func.now(),
+        next_refresh_at=datetime(2026, 2, 1, tzinfo=UTC),
     )
     regroup(APART)
     for window in shelf.windows():
@@ -251,15 +260,16 @@ def test_days_that_amazon_serves_no_longer_stay(shelf: LoadWorld, regroup: Regro
     """Loaded days keep their data, and days that were never loaded stay expired."""
     old_days = (date(2020, 1, 1), date(2020, 1, 2))
     load(shelf, *ALL)
-    shelf.execute(
-        f"UPDATE report_windows SET window_date = '{old_days[0]}', expires_at = '2022-01-01', next_refresh_at = NULL"
-        " WHERE load_count > 0"
+    change_windows(
+        shelf.engine,
+        ReportWindow.load_count > 0,
+        window_date=old_days[0],
+        expires_at=datetime(2022, 1, 1, tzinfo=UTC),
+        next_refresh_at=None,
     )
-    shelf.execute(
-        "INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, status, expires_at)"
-        f" SELECT account_id, country_code, dataset, report, '{old_days[1]}', 'expired', expires_at"
-        "   FROM report_windows WHERE load_count > 0"
-    )
+    for window in shelf.windows(old_days[0]):
+        of = {"report": window.report, "expires_at": window.expires_at, "status": "expired"}
+        add_windows(shelf.engine, shelf.account, [old_days[1]], window.dataset, **of)
     regroup(APART)
     for day, status in zip(old_days, ("loaded", "expired"), strict=True):
         assert [(status, None)] * 3 == [
@@ -424,10 +434,14 @@ def test_load_by_hand_that_failed_is_not_taken_for_loaded(world: BenchWorld) -> 
 
 def test_day_that_is_not_served_stays_so(shelf: LoadWorld, regroup: Regroup) -> None:
     """It is not requested again for a new grouping, but after four weeks, and explains itself as before."""
-    shelf.execute(f"""
-        UPDATE report_windows
-           SET status = 'not_served', next_refresh_at = '{NEXT_AT}', cause = '{{"code": "not-served"}}',
-               not_served_since = '{AS_OF}', refused_alone_at = '{AS_OF}'""")
+    change_windows(
+        shelf.engine,
+        status="not_served",
+        next_refresh_at=NEXT_AT,
+        cause={"code": "not-served"},
+        not_served_since=AS_OF,
+        refused_alone_at=AS_OF,
+    )
     regroup(APART)
     for window in windows(shelf).values():
         assert ("not_served", NEXT_AT) == (window.status, window.next_refresh_at)
@@ -442,7 +456,7 @@ def past_history(shelf: LoadWorld) -> LoadWorld:
         shelf.execute(f"""
             INSERT INTO campaigns (account_id, country_code, campaign_id, state, ad_product, seen_at)
             SELECT account_id, country_code, '{product}', 'PAUSED', '{product}', now() FROM advertiser_accounts""")
-    shelf.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
+    change_accounts(shelf.engine, entities_synced_at=func.now())
     return shelf
 
 
@@ -453,7 +467,7 @@ def load_old(shelf: LoadWorld, *ad_products: str, empty: bool = False) -> None:
     """Load a report of the old day."""
     found = [] if empty else [row | {"date.value": str(OLD)} for row in rows_of(*ad_products)]
     shelf.load(found, ad_products=ad_products, days=[OLD])
-    shelf.execute("UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL")
+    change_windows(shelf.engine, wanted_by=None, wanted_at=None)
 
 
 def of_old(shelf: LoadWorld) -> dict[str, tuple[str, list[str], bool]]:
@@ -506,10 +520,15 @@ def test_joined_window_names_what_amazon_has_refused_for_good(
     regroup(APART)
     load_old(past_history, SP)
     load_old(past_history, SD, empty=True)
-    past_history.execute(f"""
-        UPDATE report_windows SET status = 'not_served', cause = '{{"code": "not-served"}}',
-               next_refresh_at = NULL, not_served_since = '{AS_OF}'
-         WHERE report = 'SB' AND window_date = '{OLD}'""")
+    change_windows(
+        past_history.engine,
+        ReportWindow.report == "SB",
+        ReportWindow.window_date == OLD,
+        status="not_served",
+        cause={"code": "not-served"},
+        next_refresh_at=None,
+        not_served_since=AS_OF,
+    )
     regroup(TOGETHER)
     joined = past_history.window(OLD)
     assert ({"SP+SB+SD": ("loaded", [SB], True)}, {SP, SD}) == (
@@ -556,11 +575,16 @@ def test_day_that_was_given_up_with_its_data_stays_final(
 ) -> None:
     """Its last refresh failed for a week: a new grouping does not request it again, and keeps the cause and what was decided."""
     load(shelf, *ALL)
-    shelf.execute(f"""
-        UPDATE report_windows
-           SET next_refresh_at = NULL, cause = '{{"code": "other"}}', cause_since = '{AS_OF}',
-               decision = 'keep', decided_by = 'maria', decided_at = '{AS_OF}'
-         WHERE window_date = '{DAY}'""")
+    change_windows(
+        shelf.engine,
+        ReportWindow.window_date == DAY,
+        next_refresh_at=None,
+        cause={"code": "other"},
+        cause_since=AS_OF,
+        decision="keep",
+        decided_by="maria",
+        decided_at=AS_OF,
+    )
     regroup(APART)
     for window in windows(shelf).values():
         assert (None, {"code": "other"}, AS_OF) == (

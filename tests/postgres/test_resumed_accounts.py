@@ -7,10 +7,12 @@ import pytest
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems.survey import survey
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
 from tests.one_dataset import only_daily_targets
 from tests.postgres.explaining import explained, explained_json
 from tests.postgres.job_world import BenchWorld
+from tests.support.rows import change_windows
 
 DAY = date(2026, 1, 15) - timedelta(days=3)
 RESUME = "bidbeacon accounts resume"
@@ -58,13 +60,13 @@ def resume(world: BenchWorld) -> None:
     world.execute(
         "UPDATE session_actions SET at = :at WHERE type = 'account-resumed'", at=world.context.now()
     )
-    world.execute(
-        "UPDATE report_windows SET last_requested_at = :at, last_loaded_at = NULL WHERE last_requested_at IS NOT NULL",
-        at=world.context.now() - timedelta(minutes=5),
+    change_windows(
+        world.engine,
+        ReportWindow.last_requested_at.is_not(None),
+        last_requested_at=world.context.now() - timedelta(minutes=5),
+        last_loaded_at=None,
     )
-    world.execute(
-        "UPDATE report_windows SET next_refresh_at = NULL WHERE window_date <> :day", day=DAY
-    )
+    change_windows(world.engine, ReportWindow.window_date != DAY, next_refresh_at=None)
 
 
 def told(world: BenchWorld, account: Account) -> str:

@@ -21,6 +21,7 @@ from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sandbox.server import SandboxHandle
 from tests.postgres.conftest import IMPATIENT
 from tests.postgres.job_world import BenchWorld
+from tests.support.rows import change_ads_accounts
 
 DAY = date(2026, 1, 12)
 PLAYED = [
@@ -196,9 +197,12 @@ def test_accounts_of_a_credential_that_is_gone_belong_to_the_one_that_lists_them
     world: BenchWorld,
 ) -> None:
     """As those of the three variables do, once a file takes their place; what stopped them is over."""
-    world.execute(
-        """UPDATE ads_accounts SET credential = 'default', client_id = 'zero', needs_attention_for = 'credentials',
-                  needs_attention = '{"code": "credential-not-set", "credential_name": "default"}'"""
+    change_ads_accounts(
+        world.engine,
+        credential="default",
+        client_id="zero",
+        needs_attention_for="credentials",
+        needs_attention={"code": "credential-not-set", "credential_name": "default"},
     )
     world.sync_accounts()
     assert "agency" == owners(world)["DE"]

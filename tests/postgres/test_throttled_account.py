@@ -19,6 +19,7 @@ from bidbeacon_sessions import SessionStore
 from tests.faults.ads.simulated_office import SimulatedClock
 from tests.postgres.job_world import BenchWorld
 from tests.rules import rule
+from tests.support.rows import change_requests
 
 DAYS = (date(2026, 1, 12), date(2026, 1, 10), date(2026, 1, 8))
 ASKED_SECONDS = 40
@@ -130,7 +131,7 @@ def test_a_throttled_load_is_no_failed_load(
     request = world.ask(account, DAYS[0])
     world.advance(minutes=2)
     if operation == "retrieve_report":
-        world.execute("UPDATE report_requests SET status = 'completed'")
+        change_requests(world.engine, status="completed")
     throttle(world, account, operation, ASKED_SECONDS)
     for _ in range(4):
         assert step_for(world) <= LONGEST_INLINE_SECONDS

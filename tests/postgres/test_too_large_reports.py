@@ -11,8 +11,10 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.one_dataset import only_datasets
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.rows import change_windows
 
 TODAY = date(2026, 1, 15)
 DAYS = [TODAY - timedelta(days=age) for age in range(1, 9)]
@@ -81,12 +83,12 @@ def test_a_split_asks_only_for_days_that_are_due(world: BenchWorld) -> None:
         for one in countries:
             keep_windows(world.context, session, one, DATASET)
     load_by_hand(world, account, DAYS)
-    world.execute("UPDATE report_windows SET next_refresh_at = NULL")
-    world.execute(
-        "UPDATE report_windows SET next_refresh_at = :now WHERE dataset = :dataset AND window_date = ANY(:days)",
-        now=world.context.now(),
-        dataset=DATASET.name,
-        days=[DAYS[0], DAYS[-1]],
+    change_windows(world.engine, next_refresh_at=None)
+    change_windows(
+        world.engine,
+        ReportWindow.dataset == DATASET.name,
+        ReportWindow.window_date.in_([DAYS[0], DAYS[-1]]),
+        next_refresh_at=world.context.now(),
     )
     world.break_with("refuse", reason="too_large", days=3)
     for _ in range(2):

@@ -7,12 +7,14 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import event
 
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import oldest_served, window_dates
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.rows import change_accounts
 
 TODAY = date(2026, 1, 15)
 
@@ -43,7 +45,7 @@ def keep(world: BenchWorld) -> None:
 
 def plan(world: BenchWorld) -> None:
     """Run the refresh of the US account's ads account."""
-    world.execute("UPDATE advertiser_accounts SET paused = country_code <> 'US'")
+    change_accounts(world.engine, paused=Account.country_code != "US")
     world.plan(world.account())
 
 

@@ -79,12 +79,13 @@ def add_windows(
     **columns: Any,
 ) -> None:
     """Store windows of one report of an account, missing unless told otherwise; they expire as the product's do."""
-    of, zone = get_dataset(dataset), account.time_zone
     shared = {**account.identity, "dataset": dataset, "report": report} | columns
-    rows = [{"window_date": day, "expires_at": expires_at(of, day, zone)} for day in days]
-    each = [{name: row[name] for name in row.keys() - shared} for row in rows]
+    rows: list[dict[str, Any]] = [{"window_date": day} for day in days]
+    if "expires_at" not in columns:
+        of, zone = get_dataset(dataset), account.time_zone
+        rows = [row | {"expires_at": expires_at(of, row["window_date"], zone)} for row in rows]
     with _begun(db) as connection:
-        connection.execute(insert(ReportWindow).values(shared), each)
+        connection.execute(insert(ReportWindow).values(shared), rows)
 
 
 def as_loaded(at: datetime | ColumnElement[datetime]) -> dict[str, Any]:

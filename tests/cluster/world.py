@@ -27,6 +27,7 @@ from tests.cluster.hosts import Host, Program, wait_patiently
 from tests.cluster.reading import Balancer, MovingReader
 from tests.dataset_truth import Question, TargetsOfRows
 from tests.faults.ads.delivered import AD_PRODUCT, Key, Metrics, ReportReader
+from tests.support.rows import change_accounts
 
 COUNTRIES = (("US", "CA", "MX"), ("DE", "GB", "FR"), ("ES", "IT", "NL"), ("JP", "AU", "SG"))
 """Of four ads accounts in three regions: a dozen accounts, and 48 reports a day."""
@@ -254,8 +255,7 @@ class World:
 
     def skip_entities(self) -> None:
         """Let no entities fall due on this day."""
-        statement = "UPDATE advertiser_accounts SET entities_synced_at = :now"
-        self.cluster.execute(statement, now=self.now())
+        change_accounts(self.cluster.engine, entities_synced_at=self.now())
 
     def break_amazon(self, *rules: Mapping[str, Any]) -> None:
         """Let the sandbox fail by these rules only; without any, by none."""

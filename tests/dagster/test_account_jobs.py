@@ -17,6 +17,7 @@ from bidbeacon_pipelines.windows.due import list_keys_without_entities
 from bidbeacon_sessions.clock import utc_now
 from tests.dagster.world import World, failure_of
 from tests.rules import rule
+from tests.support.rows import change_accounts
 
 ENTITIES = ("ad_groups", "ads", "campaigns", "portfolios", "targets")
 
@@ -60,7 +61,7 @@ def test_syncing_accounts_stores_them_and_makes_their_partitions(world: World) -
 def test_syncing_entities_materializes_all_kinds(stocked: World) -> None:
     """The four exports and the portfolios of an account become rows; each kind is a materialization of its partition."""
     account = stocked.account()
-    stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
+    change_accounts(stocked.engine, entities_synced_at=None)
     job = defs.resolve_job_def("sync_entities")
     key = account.account_key
     assert job.execute_in_process(instance=stocked.instance, partition_key=key).success

@@ -11,12 +11,15 @@ from contextlib import suppress
 from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import func
 from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.settings import PROJECT_ROOT
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.dagster.world import World
 from tests.rules import rule
+from tests.support.rows import change_windows, remove_requests
 from tests.support.waiting import wait_until
 
 
@@ -63,13 +66,20 @@ def test_refresh_ends_with_1_where_something_due_is_not_on_its_way(stocked: Worl
     account = stocked.account("JP")
     stocked.hold_reports()
     assert run("refresh", "--account", account.account_key).exit_code == 0
-    stocked.execute("""
-        UPDATE report_windows SET status = 'loaded', request_id = NULL, next_refresh_at = NULL,
-               last_loaded_at = now(), data_as_of = now()""")
-    stocked.execute("DELETE FROM report_requests")
-    stocked.execute(
-        "UPDATE report_windows SET status = 'failed' WHERE dataset = 'daily_targets' AND window_date = :day",
-        day=stocked.day(),
+    change_windows(
+        stocked.engine,
+        status="loaded",
+        request_id=None,
+        next_refresh_at=None,
+        last_loaded_at=func.now(),
+        data_as_of=func.now(),
+    )
+    remove_requests(stocked.engine)
+    change_windows(
+        stocked.engine,
+        ReportWindow.dataset == "daily_targets",
+        ReportWindow.window_date == stocked.day(),
+        status="failed",
     )
     result = run("refresh", "--account", account.account_key)
     assert result.exit_code == 1

@@ -11,11 +11,13 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.summaries.account_page import read_account
 from tests.dagster.world import World
 from tests.rules import rule
+from tests.support.rows import change_accounts
 from tests.support.waiting import wait_until
 
 KINDS = {"campaigns", "adGroups", "ads", "targets", "portfolios"}
@@ -65,10 +67,7 @@ def test_sync_of_an_ads_account_is_of_all_its_countries(stocked: World) -> None:
 def test_sync_without_options_is_of_every_account_that_can_be_synced(stocked: World) -> None:
     """A paused one is left out."""
     paused = stocked.account("JP")
-    stocked.execute(
-        "UPDATE advertiser_accounts SET paused = true WHERE account_key = :key",
-        key=paused.account_key,
-    )
+    change_accounts(stocked.engine, Account.account_key == paused.account_key, paused=True)
     result = run("sync", "--json")
     assert result.exit_code == 0, result.output
     told: list[dict[str, Any]] = json.loads(result.stdout)
@@ -113,9 +112,7 @@ def test_interrupted_sync_is_taken_over_by_the_next_one(stocked: World) -> None:
 def test_sync_of_a_disabled_account_says_why_it_is_skipped(stocked: World) -> None:
     """A person who names the account is told."""
     key = stocked.account().account_key
-    stocked.execute(
-        "UPDATE advertiser_accounts SET paused = true WHERE account_key = :key", key=key
-    )
+    change_accounts(stocked.engine, Account.account_key == key, paused=True)
     result = run("sync", "--account", key)
     assert result.exit_code == 2
     assert (

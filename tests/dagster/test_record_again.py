@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import pytest
 from dagster import DagsterInstance
+from sqlalchemy import func
 
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, partition_key
 from tests.dagster.world import ASSET_KEY, SERVED_DAYS, World
+from tests.support.rows import add_windows, change_accounts, change_windows, days_until
 from tests.support.waiting import wait_until
 
 TABLES = ("report_windows", "report_requests", "daily_target_performance")
@@ -65,12 +68,12 @@ def test_a_load_that_dagster_has_lost_is_recorded_again(loaded: World) -> None:
 
 def test_report_that_is_not_served_is_recorded_neither_once_nor_again(loaded: World) -> None:
     """Beside one that is loaded, and alone."""
-    loaded.execute("""
-        INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at, status,
-                                    not_served_since, load_count, recorded_load_count, data_as_of, last_loaded_at)
-        SELECT account_id, country_code, dataset, 'SB', day, expires_at, 'not_served', now(), 1, 1, data_as_of, now()
-          FROM report_windows CROSS JOIN LATERAL (VALUES (window_date), (window_date - 1)) AS days(day)
-         WHERE load_count > 0""")
+    loaded_at = {"load_count": 1, "recorded_load_count": 1, "last_loaded_at": func.now()}
+    refused = {"status": "not_served", "not_served_since": func.now()} | loaded_at
+    account, day = loaded.account(), loaded.day()
+    as_of = loaded.window(account, day).data_as_of
+    days = days_until(day, 2)
+    add_windows(loaded.engine, account, days, report="SB", data_as_of=as_of, **refused)
     assert 0 == record_again(loaded)
     loaded.instance.wipe_assets([ASSET_KEY])
     assert 1 == record_again(loaded)
@@ -79,7 +82,7 @@ def test_report_that_is_not_served_is_recorded_neither_once_nor_again(loaded: Wo
 
 def test_runs_record_one_at_a_time(loaded: World) -> None:
     """A day of which two runs record different reports would show the event of the one, and be noted as the other's."""
-    loaded.execute("UPDATE report_windows SET recorded_load_count = 0")
+    change_windows(loaded.engine, recorded_load_count=0)
     waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     with loaded.engine.connect() as other, ThreadPoolExecutor(1) as pool:
         with other.begin():
@@ -93,7 +96,7 @@ def test_runs_record_one_at_a_time(loaded: World) -> None:
 
 def test_a_new_dagster_gets_accounts_and_loads_back(loaded: World) -> None:
     """With Dagster's schema dropped and created again, accounts are partitions, also paused ones, and the day is materialized."""
-    loaded.execute("UPDATE advertiser_accounts SET paused = country_code = 'DE'")
+    change_accounts(loaded.engine, paused=Account.country_code == "DE")
     known = loaded.rows(
         "SELECT account_key FROM advertiser_accounts WHERE amazon_status <> 'DISABLED'"
     )

@@ -1,14 +1,19 @@
 """The jobs that keep windows fresh: `refresh_account` brings one account up to date; `poll_reports` creates and loads reports of all; both record materializations."""
 
 from collections import Counter
+from datetime import date
 
 from dagster import AssetKey, AssetRecordsFilter
+from sqlalchemy import func
 
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.requests.backfill import drive_windows
+from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import DATASET, World
+from tests.support.rows import change_requests, change_windows
 
 
 def test_a_refresh_plans_all_that_is_due_and_creates_what_the_gate_allows(stocked: World) -> None:
@@ -41,7 +46,7 @@ def test_a_refresh_loads_what_is_ready_and_records_it(stocked: World) -> None:
     """Reports of the account that Amazon has made become materializations."""
     account = stocked.account("JP")
     stocked.run_job("refresh_account", account)
-    stocked.execute("UPDATE report_requests SET next_step_at = now() WHERE status = 'in_flight'")
+    change_requests(stocked.engine, ReportRequest.status == "in_flight", next_step_at=func.now())
     stocked.release_reports()
     assert stocked.run_job("refresh_account", account).success
     loaded = stocked.rows(
@@ -71,8 +76,11 @@ def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_poll(
     told = [action for each in stocked.sessions_of("poll-reports") for action in each["actions"]]
     assert [("loads-recorded", 1)] == [(action["type"], action["loads"]) for action in told]
 
-    stocked.execute(
-        "UPDATE report_windows SET window_date = '2020-01-01', recorded_load_count = 0 WHERE load_count > 0"
+    change_windows(
+        stocked.engine,
+        ReportWindow.load_count > 0,
+        window_date=date(2020, 1, 1),
+        recorded_load_count=0,
     )
     stocked.run_job("poll_reports")
     [row] = stocked.rows("SELECT recorded_load_count AS n FROM report_windows WHERE load_count > 0")

@@ -4,6 +4,7 @@ import re
 from datetime import date
 
 from dagster import AssetObservation, AssetPartitionStatus, DagsterEventType, EventRecordsFilter
+from sqlalchemy import func
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.definitions import defs
@@ -14,9 +15,11 @@ from bidbeacon_pipelines.defs.partitions import (
 )
 from bidbeacon_pipelines.problems.checks import CHECKS
 from bidbeacon_pipelines.requests.drive import drive_request
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import ASSET_KEY, DATASET, World, ask_by_hand, failure_of
 from tests.rules import rule
+from tests.support.rows import add_windows, change_accounts, change_windows
 from tests.support.waiting import wait_until
 
 
@@ -76,17 +79,12 @@ def test_a_day_of_several_reports_is_materialized_once_all_are_loaded(stocked: W
     account, day = stocked.account(), stocked.day()
     stocked.materialize(account, day)
     rows = stocked.window(account, day).row_count
-    stocked.execute("""
-        INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, expires_at)
-        SELECT account_id, country_code, dataset, 'SB', window_date, expires_at FROM report_windows WHERE load_count > 0""")
+    add_windows(stocked.engine, account, [day], report="SB")
     for status, expected in (("missing", (1, 1)), ("expired", (2, 1)), ("not_served", (3, 1))):
-        stocked.execute(
-            """UPDATE report_windows SET status = :status, not_served_since =
-                      CASE WHEN CAST(:status AS text) = 'not_served' THEN now() END
-                WHERE report = 'SB'""",
-            status=status,
-        )
-        stocked.execute("UPDATE report_windows SET recorded_load_count = 0")
+        since = func.now() if status == "not_served" else None
+        is_other = ReportWindow.report == "SB"
+        change_windows(stocked.engine, is_other, status=status, not_served_since=since)
+        change_windows(stocked.engine, recorded_load_count=0)
         assert stocked.run_job("poll_reports").success
         assert expected == (len(stocked.materializations()), len(observations(stocked)))
     [observed] = observations(stocked)
@@ -124,7 +122,7 @@ def test_a_run_that_can_load_nothing_fails_with_its_sessions_error(stocked: Worl
     without = defs.resolve_job_def("load_datasets").execute_in_process(
         instance=stocked.instance, asset_selection=[ASSET_KEY], raise_on_error=False
     )
-    stocked.execute("UPDATE advertiser_accounts SET paused = true")
+    change_accounts(stocked.engine, paused=True)
     disabled = stocked.materialize(account, stocked.day(), raise_on_error=False)
     errors = [session["error"] for session in stocked.sessions_of("load-windows")]
     assert ["NoPartitionError", "AccountSkippedError"] == [error["type"] for error in errors]

@@ -1,6 +1,7 @@
 """Asset checks of datasets: beside a materialization, and on their own."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from dagster import (
@@ -11,6 +12,8 @@ from dagster import (
     TableMetadataValue,
     serialize_value,
 )
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import array
 
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.defs import checks, recording
@@ -19,9 +22,11 @@ from bidbeacon_pipelines.problems.checks import (
     ROWS_RECONCILE,
     WINDOW_IS_FRESH,
 )
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.dagster.world import ASSET_KEY, World
+from tests.support.rows import change_accounts, change_ads_accounts, change_windows
 
-SPEND = "{SPONSORED_PRODUCTS,spend}"
+SPEND = ("SPONSORED_PRODUCTS", "spend")
 DAILY, HOURLY = get_dataset("daily_targets"), get_dataset("hourly_targets")
 
 
@@ -57,11 +62,10 @@ def test_a_failing_check_shows_its_cases(stocked: World) -> None:
         stocked.materialize(account, day, dataset=dataset)
     agreeing = check(stocked, HOURLY.name)[ROWS_RECONCILE]
     assert (agreeing.passed, agreeing.metadata["compared"].value) == (True, 1)
-    stocked.execute(
-        f"""UPDATE report_windows SET product_totals = jsonb_set(product_totals, '{SPEND}',
-                   to_jsonb(CAST(product_totals #>> '{SPEND}' AS numeric) * 1.1)) WHERE dataset = :name AND load_count > 0""",
-        name=DAILY.name,
-    )
+    spend = ReportWindow.product_totals[SPEND].as_numeric(38, 6) * Decimal("1.1")
+    more = func.jsonb_set(ReportWindow.product_totals, array(SPEND), func.to_jsonb(spend))
+    is_daily = ReportWindow.dataset == DAILY.name
+    change_windows(stocked.engine, is_daily, ReportWindow.load_count > 0, product_totals=more)
     differing = check(stocked, HOURLY.name)[ROWS_RECONCILE]
     assert (differing.passed, differing.metadata["differing"].value) == (False, 1)
     cases = differing.metadata["cases"]
@@ -69,10 +73,11 @@ def test_a_failing_check_shows_its_cases(stocked: World) -> None:
     [case] = cases.records
     assert account.account_key in case.data.values()
     assert len(serialize_value(differing)) < 8_000
-    stocked.execute(
-        """UPDATE report_windows SET not_served = '{SPONSORED_PRODUCTS}'
-            WHERE dataset = :name AND load_count > 0""",
-        name=HOURLY.name,
+    change_windows(
+        stocked.engine,
+        ReportWindow.dataset == HOURLY.name,
+        ReportWindow.load_count > 0,
+        not_served=["SPONSORED_PRODUCTS"],
     )
     assert check(stocked, HOURLY.name)[ROWS_RECONCILE].passed
 
@@ -80,13 +85,12 @@ def test_a_failing_check_shows_its_cases(stocked: World) -> None:
 def test_checks_run_on_their_own_find_late_windows_and_quarantined_rows(stocked: World) -> None:
     """Windows due for twelve hours are late, unless their account is new, paused, or has a later round; one bad row in 499 is too many."""
     stocked.materialize(stocked.account(), stocked.day())
-    rows = "UPDATE report_windows SET row_count = :good, quarantined_count = 1 WHERE load_count > 0"
-    stocked.execute(rows, good=499)
+    change_windows(stocked.engine, ReportWindow.load_count > 0, row_count=499, quarantined_count=1)
     found = check(stocked, DAILY.name)
     assert found[WINDOW_IS_FRESH].passed
     assert found[QUARANTINE_IS_SMALL].passed
-    stocked.execute(rows, good=498)
-    stocked.execute("UPDATE advertiser_accounts SET first_seen_at = now() - interval '2 days'")
+    change_windows(stocked.engine, ReportWindow.load_count > 0, row_count=498, quarantined_count=1)
+    change_accounts(stocked.engine, first_seen_at=func.now() - timedelta(days=2))
     found = check(stocked, DAILY.name)
     [due] = stocked.rows(
         "SELECT count(*) FROM report_windows WHERE next_refresh_at < now() - interval '12 hours'"
@@ -94,10 +98,10 @@ def test_checks_run_on_their_own_find_late_windows_and_quarantined_rows(stocked:
     late, quarantine = found[WINDOW_IS_FRESH], found[QUARANTINE_IS_SMALL]
     assert (late.passed, due["count"]) == (False, late.metadata["windows_late"].value)
     assert (quarantine.passed, quarantine.severity.name) == (False, "WARN")
-    stocked.execute("UPDATE ads_accounts SET next_look_at = now() + interval '1 hour'")
+    change_ads_accounts(stocked.engine, next_look_at=func.now() + timedelta(hours=1))
     assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
-    stocked.execute("UPDATE ads_accounts SET next_look_at = NULL")
-    stocked.execute("UPDATE advertiser_accounts SET paused = true")
+    change_ads_accounts(stocked.engine, next_look_at=None)
+    change_accounts(stocked.engine, paused=True)
     assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
 
 
@@ -111,9 +115,7 @@ def test_checks_are_evaluated_after_each_batch_of_recorded_loads(
     assert 2 == len(stocked.recorded_partitions())
 
     monkeypatch.setattr(recording, "_BATCH", 1)
-    stocked.execute(
-        "UPDATE report_windows SET recorded_load_count = 0, row_count = 498, quarantined_count = 1"
-    )
+    change_windows(stocked.engine, recorded_load_count=0, row_count=498, quarantined_count=1)
     result = stocked.run_job("poll_reports")
     kinds = {
         DagsterEventType.ASSET_MATERIALIZATION: "load",
@@ -125,7 +127,7 @@ def test_checks_are_evaluated_after_each_batch_of_recorded_loads(
         assert repeated.metadata["checked_at"] == before.metadata["checked_at"]
 
     monkeypatch.setattr(checks, "RECENT", timedelta(0))
-    stocked.execute("UPDATE report_windows SET recorded_load_count = 0")
+    change_windows(stocked.engine, recorded_load_count=0)
     renewed = found_in(stocked.run_job("poll_reports"), QUARANTINE_IS_SMALL)[-1]
     session = stocked.sessions_of("poll-reports")[-1]
     assert not renewed.passed

@@ -12,8 +12,9 @@ from dagster import (
     SkipReason,
     build_sensor_context,
 )
-from sqlalchemy import text
+from sqlalchemy import func, text
 
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import LoadRequested
 from bidbeacon_pipelines.database.unwritable_folders import note_unwritable
 from bidbeacon_pipelines.definitions import defs
@@ -25,6 +26,7 @@ from bidbeacon_pipelines.defs.schedules import (
     poll_reports_in_flight,
     refresh_due_accounts,
 )
+from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.requests.wanted import want_load, want_sync
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import get_settings
@@ -34,6 +36,14 @@ from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import LABEL_TAG
 from tests.dagster.world import DATASET, World
 from tests.rules import rule
+from tests.support.rows import (
+    change_accounts,
+    change_ads_accounts,
+    change_requests,
+    change_sessions,
+    change_windows,
+    remove_requests,
+)
 
 NOTHING_DUE = "No account has due work, or its run is in progress."
 NOTHING_TO_POLL = (
@@ -92,8 +102,8 @@ def make_reports_due(world: World) -> None:
     """Create reports that are due for their first poll, with no planned ones beside them."""
     world.hold_reports()
     world.run_job("refresh_account", world.account("JP"))
-    world.execute("DELETE FROM report_requests WHERE status = 'planned'")
-    world.execute("UPDATE report_requests SET next_step_at = now(), sent_at = now(), polls = 0")
+    remove_requests(world.engine, ReportRequest.status == "planned")
+    change_requests(world.engine, next_step_at=func.now(), sent_at=func.now(), polls=0)
     assert len(asked_for(world, poll_reports_in_flight)) == 1
 
 
@@ -120,10 +130,10 @@ def test_each_due_ads_account_gets_one_run_of_its_partition(stocked: World) -> N
     assert {"refresh_account"} == {job for job, _ in asked}
     for tag in (PARTITION_TAG, ADS_ACCOUNT_TAG):
         assert keys == sorted(tags[tag] for _, tags in asked)
-    stocked.execute("UPDATE ads_accounts SET next_look_at = now() + interval '1 day'")
+    change_ads_accounts(stocked.engine, next_look_at=func.now() + timedelta(days=1))
     assert NOTHING_DUE == skipped(stocked, refresh_due_accounts)
-    stocked.execute("UPDATE ads_accounts SET next_look_at = NULL")
-    stocked.execute("UPDATE advertiser_accounts SET paused = true")
+    change_ads_accounts(stocked.engine, next_look_at=None)
+    change_accounts(stocked.engine, paused=True)
     assert NOTHING_DUE == skipped(stocked, refresh_due_accounts)
 
 
@@ -131,8 +141,7 @@ def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
     """An account whose entities were never synced gets `sync_entities`, and no refresh yet."""
     account = stocked.account("JP")
     key = account.account_key
-    only = "UPDATE advertiser_accounts SET paused = account_key <> :key, entities_synced_at = NULL"
-    stocked.execute(only, key=key)
+    change_accounts(stocked.engine, paused=Account.account_key != key, entities_synced_at=None)
     tags = {PARTITION_TAG: key, ACCOUNT_TAG: key, LABEL_TAG: account.label} | LOW_PRIORITY
     assert [("sync_entities", tags)] == asked_for(stocked, refresh_due_accounts)
 
@@ -140,11 +149,11 @@ def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
 def test_nothing_is_downloaded_on_a_host_that_cannot_write_it(stocked: World) -> None:
     """While its loads pause, no sync of entities starts, and no poll for a report that only has to be loaded."""
     stocked.run_job("refresh_account", stocked.account("JP"))
-    stocked.execute("DELETE FROM report_requests WHERE status = 'planned'")
-    stocked.execute(
-        "UPDATE report_requests SET next_step_at = NULL, status = 'completed' WHERE finished_at IS NULL"
+    remove_requests(stocked.engine, ReportRequest.status == "planned")
+    change_requests(
+        stocked.engine, ReportRequest.finished_at.is_(None), next_step_at=None, status="completed"
     )
-    stocked.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
+    change_accounts(stocked.engine, entities_synced_at=None)
     assert "sync_entities" in {job for job, _ in asked_for(stocked, refresh_due_accounts)}
     assert 1 == len(asked_for(stocked, poll_reports_in_flight))
     with stocked.sessions.begin() as connection:
@@ -181,10 +190,9 @@ def test_an_account_whose_run_failed_twice_waits_for_five_minutes(stocked: World
         ):
             raise RuntimeError("Amazon is odd")
         assert (key in refreshed(stocked)) is is_asked_for
-    for ended in ("now() - interval '6 minutes'", "now() + interval '2 days'"):
-        stocked.execute(
-            f"UPDATE session_headers SET started_at = now() - interval '7 minutes', finished_at = {ended}"
-        )
+    began = func.now() - timedelta(minutes=7)
+    for lasted in (timedelta(minutes=1), timedelta(days=2)):
+        change_sessions(stocked.engine, started_at=began, finished_at=began + lasted)
         assert key in refreshed(stocked)
 
 
@@ -217,8 +225,7 @@ def test_a_busy_poll_gets_help_after_half_a_minute(stocked: World) -> None:
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
     step = {"run_id": run_id, "step_key": "poll_reports_op"}
     with with_job_session("poll-reports", store=stocked.sessions, **step) as session:
-        locked = "UPDATE report_requests SET locked_by = :by"
-        stocked.execute(locked, by=session.session_id)
+        change_requests(stocked.engine, locked_by=session.session_id)
         assert NOTHING_TO_POLL == skipped(stocked, poll_reports_in_flight)
     put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
     assert "As many polls are in progress as BIDBEACON_LOADS_AT_ONCE allows: 2." == skipped(
@@ -248,7 +255,7 @@ def test_reports_are_polled_once_a_minute_unless_the_last_poll_created_them(
     put_run(stocked, "poll_reports", DagsterRunStatus.FAILURE)
     began(stocked, "poll_reports", seconds_ago=30)
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
-    stocked.execute("UPDATE report_requests SET sent_at = sent_at - interval '1 hour'")
+    change_requests(stocked.engine, sent_at=ReportRequest.sent_at - timedelta(hours=1))
     assert skipped(stocked, poll_reports_in_flight) == "The last poll began less than a minute ago."
     began(stocked, "poll_reports", seconds_ago=60)
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
@@ -258,8 +265,10 @@ def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) ->
     """While the gate is closed, or full, no run starts."""
     stocked.hold_reports()
     stocked.run_job("refresh_account", stocked.account("JP"))
-    stocked.execute(
-        "UPDATE report_requests SET next_step_at = now() + interval '1 hour' WHERE status = 'in_flight'"
+    change_requests(
+        stocked.engine,
+        ReportRequest.status == "in_flight",
+        next_step_at=func.now() + timedelta(hours=1),
     )
     stocked.execute("UPDATE report_gates SET next_create_at = now() + interval '1 hour'")
     assert NOTHING_TO_POLL == skipped(stocked, poll_reports_in_flight)
@@ -273,7 +282,7 @@ def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> No
     """A window whose load was never recorded suffices for a run of `poll_reports`."""
     stocked.materialize(stocked.account(), stocked.day())
     assert NOTHING_TO_POLL == skipped(stocked, poll_reports_in_flight)
-    stocked.execute("UPDATE report_windows SET recorded_load_count = 0")
+    change_windows(stocked.engine, recorded_load_count=0)
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
 
 
@@ -345,7 +354,7 @@ def test_a_wanted_day_is_left_to_a_run_that_starts_and_to_a_living_session(wante
 def test_a_load_that_is_refused_is_not_wanted_any_more(wanted: World) -> None:
     """The account was paused meanwhile: the run's session says so, and no other run follows."""
     [run] = by_hand(wanted)
-    wanted.execute("UPDATE advertiser_accounts SET paused = true")
+    change_accounts(wanted.engine, paused=True)
     defs.resolve_job_def("load_windows").execute_in_process(
         run_config=run.run_config, instance=wanted.instance, raise_on_error=False
     )

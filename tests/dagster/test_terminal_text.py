@@ -11,6 +11,7 @@ import pytest
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import Subject, with_job_session
 from tests.dagster.world import World
+from tests.support.rows import change_accounts, change_ads_accounts
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp"
 
@@ -37,11 +38,11 @@ def controls_in(text: str) -> set[str]:
 def test_no_text_controls_the_terminal(stocked: World) -> None:
     """Stored names, reasons and errors, and given arguments, in results, in errors and in JSON."""
     account = stocked.account()
-    stocked.execute(
-        "UPDATE ads_accounts SET name = :evil, needs_attention = jsonb_build_object('code', 'other', 'detail', jsonb_build_object('reason', CAST(:evil AS text))), needs_attention_for = 'account'",
-        evil=EVIL,
+    why = {"code": "other", "detail": {"reason": EVIL}}
+    change_ads_accounts(
+        stocked.engine, name=EVIL, needs_attention=why, needs_attention_for="account"
     )
-    stocked.execute("UPDATE advertiser_accounts SET name = :evil", evil=EVIL)
+    change_accounts(stocked.engine, name=EVIL)
     ref = Subject(account.account_key)
     with (
         pytest.raises(ValueError, match="owned"),

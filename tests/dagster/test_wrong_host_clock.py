@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import func
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import (
@@ -23,11 +24,13 @@ from bidbeacon_pipelines.defs.schedules import poll_reports_in_flight, refresh_d
 from bidbeacon_pipelines.problems.system_findings import find_processes, find_silence_of_jobs
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_pipelines.windows.rules import local_date, window_dates
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import Subject, with_job_session
 from tests.dagster.judgements import read_judgements
 from tests.dagster.test_sensors import asked_for, make_reports_due
 from tests.dagster.world import DATASET, SERVED_DAYS, World
 from tests.rules import rule
+from tests.support.rows import change_windows
 
 FORTY_DAYS = timedelta(days=40)
 WORK = """
@@ -166,14 +169,20 @@ def test_page_alerts_and_checks_agree_on_host_whose_clock_is_two_days_ahead(stoc
     """They and `doctor` judge by the database's time: with a host two days ahead they find what they find with a right one."""
     account = stocked.account("JP")
     stocked.plan(account)
-    stocked.execute(
-        "UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL, next_refresh_at = now() - interval '1 hour'"
-        " WHERE dataset = 'daily_targets'"
+    change_windows(
+        stocked.engine,
+        ReportWindow.dataset == "daily_targets",
+        wanted_by=None,
+        wanted_at=None,
+        next_refresh_at=func.now() - timedelta(hours=1),
     )
-    stocked.execute(
-        """UPDATE report_windows SET status = 'failed', cause = '{"code": "report-failed", "status": "FAILED"}', next_refresh_at = now() + interval '1 day'"""
-        " WHERE dataset = 'daily_targets' AND window_date = :day",
-        day=stocked.day(5),
+    change_windows(
+        stocked.engine,
+        ReportWindow.dataset == "daily_targets",
+        ReportWindow.window_date == stocked.day(5),
+        status="failed",
+        cause={"code": "report-failed", "status": "FAILED"},
+        next_refresh_at=func.now() + timedelta(days=1),
     )
     asked = account.account_key, str(stocked.yesterday_of(account))
     printed = run_ahead(2, "-m", "tests.dagster.judgements", *asked)

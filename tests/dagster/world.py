@@ -16,7 +16,7 @@ from dagster import (
     Failure,
     materialize,
 )
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, func, text
 
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.sync import sync_accounts
@@ -42,6 +42,7 @@ from bidbeacon_sessions.clock import utc_now
 from tests.one_dataset import shorten_history
 from tests.planning import plan
 from tests.rules import rule
+from tests.support.rows import change_accounts
 
 DATASET = get_dataset("daily_targets")
 ASSET_KEY = AssetKey(DATASET.asset_name)
@@ -89,7 +90,7 @@ class World:
         ):
             keys = sync_accounts(context, session)
         self.instance.add_dynamic_partitions(ACCOUNTS, keys)
-        self.execute("UPDATE advertiser_accounts SET entities_synced_at = now()")
+        change_accounts(self.engine, entities_synced_at=func.now())
         return keys
 
     def shorten_history(self, days: int) -> None:

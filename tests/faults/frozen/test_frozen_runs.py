@@ -23,6 +23,7 @@ from tests.dagster.test_sensors import asked_for
 from tests.dagster.world import World
 from tests.faults.ingest.written_tables import digest_tables
 from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
+from tests.support.rows import change_accounts
 from tests.support.waiting import wait_until
 
 RUN_SECONDS = 30
@@ -85,9 +86,8 @@ def frozen_run(
         monkeypatch.delenv(f"BIDBEACON_{name}_SECONDS")
     get_session_settings.cache_clear()
     frozen, other = world.account("JP"), world.account("US")
-    world.execute(
-        "UPDATE advertiser_accounts SET paused = account_key <> ALL(:keys)",
-        keys=[frozen.account_key, other.account_key],
+    change_accounts(
+        world.engine, paused=Account.account_key.not_in([frozen.account_key, other.account_key])
     )
     world.plan(frozen)
     assert world.run_job("poll_reports").success  # requests the reports that the next run loads

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 from dagster import DagsterRunStatus
+from sqlalchemy import func
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.schedules import close_crashed_sessions
+from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions.reaper import LOST_AFTER, close_dead_sessions, fail_lost_runs
 from tests.dagster.world import DATASET, World
 from tests.faults.runs.kill_points import INSIDE_THE_LOAD, KILL_POINTS, KillPoint
+from tests.support.rows import change_requests
 from tests.support.waiting import wait_until
 
 NOTICED_WITHIN = timedelta(minutes=2)
@@ -116,7 +119,7 @@ def carry_on(world: World, account: Account, day: date) -> None:
     """Let the scheduled look run until the window is loaded; a request of unknown outcome is not left alone for minutes here."""
 
     def look() -> bool:
-        world.execute("UPDATE report_requests SET next_step_at = now() WHERE status = 'sent'")
+        change_requests(world.engine, ReportRequest.status == "sent", next_step_at=func.now())
         assert world.run_job("poll_reports").success
         return world.window(account, day).status == "loaded"
 

@@ -38,7 +38,13 @@ _TEXTS = ("message", "Message", "details", "detail", "errorMessage", "error_desc
 _UNKNOWN_FIELD = frozenset({"400005", "400013"})
 _FIELDS_EXCLUDED = frozenset({"400004", "400006"})
 # Words that are not the names of HTTP's statuses, or stand for another one.
-_WORDS = {"CONTENT_TOO_LARGE": 413, "INTERNAL_ERROR": 500, "THROTTLED": 429, "UNAUTHORIZED": 403}
+_WORDS = {
+    "ACTIVE_RESOURCE_LIMIT_EXCEEDED": 429,  # reports that are being made count as active
+    "CONTENT_TOO_LARGE": 413,
+    "INTERNAL_ERROR": 500,
+    "THROTTLED": 429,
+    "UNAUTHORIZED": 403,
+}
 _STATUSES = HTTPStatus.__members__ | _WORDS
 # 408 says that time ran out at Amazon's side (RFC 9110, 15.5.9): the same request may succeed.
 _CLASSES: dict[int, type[errors.AdsApiError]] = {

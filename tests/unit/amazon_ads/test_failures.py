@@ -76,6 +76,7 @@ def test_error_of_a_status_and_a_body(
         ("NOT_FOUND", NotFound),
         ("CONTENT_TOO_LARGE", TooLarge),
         ("TOO_MANY_REQUESTS", Throttled),
+        ("ACTIVE_RESOURCE_LIMIT_EXCEEDED", Throttled),
         ("INTERNAL_ERROR", Unavailable),
         ("SOMETHING_NEW", Rejected),
     ],

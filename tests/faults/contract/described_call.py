@@ -36,7 +36,11 @@ class DescribedCall:
 
     def allows(self, case: Case[Any]) -> bool:
         """Return whether a request's query and body conform."""
-        return self._query.is_valid(dict(case.query)) and self.allows_body(case.body)
+        return self.allows_query(dict(case.query)) and self.allows_body(case.body)
+
+    def allows_query(self, query: Any) -> bool:
+        """Return whether the parameters in a query conform."""
+        return bool(self._query.is_valid(query))
 
     def allows_body(self, body: Any) -> bool:
         """Return whether a body, its bytes or none at all conforms."""
@@ -50,7 +54,12 @@ class DescribedCall:
 
     def unknown_names(self, body: Any) -> set[str]:
         """Return the names in an object that the document does not know."""
-        return set(body) - set(self._names(self._body_schema)) if isinstance(body, dict) else set()
+        return set(body) - self.names if isinstance(body, dict) else set()
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names that the document knows of a body's properties."""
+        return frozenset(self._names(self._body_schema))
 
     @cached_property
     def _query(self) -> OAS30Validator:

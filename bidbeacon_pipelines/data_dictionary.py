@@ -5,7 +5,7 @@ from itertools import chain
 
 from bidbeacon_pipelines.datasets.derived import RATIOS, ratios_of
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS, SHORT_NAMES, Dimension, Metric
-from bidbeacon_pipelines.datasets.names_elsewhere import NAMES, Names
+from bidbeacon_pipelines.datasets.names_elsewhere import NAMES
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.problems.checks import RECONCILED
 from bidbeacon_pipelines.views import (
@@ -129,16 +129,8 @@ def _elsewhere() -> Iterator[str]:
         [
             (f"`{column}`", _quoted(names.v3), _quoted(names.others))
             for column, names in NAMES.items()
-            if not _is_the_same(column, names)
         ],
     )
-
-
-def _is_the_same(column: str, names: Names) -> bool:
-    """Return whether a column's only name elsewhere is ours in camel case."""
-    first, *words = column.split("_")
-    camel_case = first + "".join(map(str.capitalize, words))
-    return {camel_case} == {*names.v3, *names.others}
 
 
 def _quoted(names: Sequence[str]) -> str:

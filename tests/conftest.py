@@ -89,6 +89,16 @@ exchanges.watch_client()
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Iterator[None]:
     """Fail a test whose exchanges differ from Amazon's documents; see `exchanges`."""
+    yield from _judge_exchanges()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Judge what fixtures exchange when they end."""
+    yield from _judge_exchanges()
+
+
+def _judge_exchanges() -> Iterator[None]:
     try:
         yield
         differences = "\n".join(dict.fromkeys(exchanges.found))

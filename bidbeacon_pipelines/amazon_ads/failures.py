@@ -32,7 +32,7 @@ TOO_LARGE = re.compile(
 """A report that Amazon finds too large, by its message, since there is no published code."""
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 # Amazon's document has only words as codes; recorded texts begin with the number.
-_NUMBERED = re.compile(r"([45]\d{5}): ")
+_NUMBERED = re.compile(r"([45]\d{5}): (?=.)")
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,6})?")
 _TEXTS = ("message", "Message", "details", "detail", "errorMessage", "error_description")
 _UNKNOWN_FIELD = frozenset({"400005", "400013"})
@@ -193,7 +193,7 @@ def _own_failure(body: dict[str, Any]) -> Iterator[Failure]:
     )
     text = _first_text(body, *_TEXTS)
     if numbered := _NUMBERED.match(text or ""):
-        code = numbered[1]
+        code, text = numbered[1], (text or "")[numbered.end() :]
     if code or text:
         location = _first_text(body, "fieldLocation")
         yield Failure(code, (text or str(code)) + (f" (at {location})" if location else ""))

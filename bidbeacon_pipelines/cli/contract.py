@@ -45,7 +45,7 @@ def contract_set(
     region: _Region, dataset: _Dataset, what: _What, value: _Value, account: OnlyAccount = None
 ) -> None:
     """Override the registry, for a region or one of its ads accounts; another grouping loads the dataset again."""
-    names = _read_names(region, get_dataset(dataset))
+    names = _read_names(region, get_dataset(dataset), account)
     try:
         check_override(get_dataset(dataset), what, value, of_one=account is not None, names=names)
     except ValueError as error:
@@ -54,11 +54,13 @@ def contract_set(
     console.print(f"{what} of {dataset} in {region} is {value}.")
 
 
-def _read_names(region: Region, dataset: Dataset) -> dict[str, str]:
-    """Return the names of fields that are overridden in a region, by ours."""
+def _read_names(region: Region, dataset: Dataset, account: str | None) -> dict[str, str]:
+    """Return the names of fields that are overridden in a region, or for one of its ads accounts, by ours."""
+    of = {None} if account is None else {None, look_up_ads_account(account).account_id}
     with open_store().begin() as connection:
-        overrides = [one for one in list_overrides(connection) if one["region"] == region]
-    return make_contract(overrides, None).spellings(dataset)
+        overrides = list_overrides(connection)
+    counting = [one for one in overrides if one["region"] == region and one["account_id"] in of]
+    return make_contract(counting, None).spellings(dataset)
 
 
 def contract_forget(

@@ -122,7 +122,8 @@ def _check_name(dataset: Dataset, ours: str, name: str, names: Mapping[str, str]
     fields, others = dataset.fields_for(dataset.ad_products), dataset.other_names
     if ours not in fields:
         raise ValueError(f"expected a field of {dataset.name}, got: {ours!r}")
-    if not _FIELD_NAME.fullmatch(name):
+    is_metric = ours.startswith("metric.")
+    if not _FIELD_NAME.fullmatch(name) or name.startswith("metric.") != is_metric:
         raise ValueError(f"expected a field's name such as {ours}, got: {name!r}")
     own = {ours, others.get(ours), names.get(ours)}
     if name in {*fields, *others.values(), *names.values()} - own:

@@ -106,7 +106,7 @@ def test_a_backfill_with_a_day_that_is_not_over_fails(served: World, processes: 
         lambda: outcome(served) == "COMPLETED_FAILED",
         "the backfill ends",
         120,
-        lambda: outcome(served),
+        found=lambda: outcome(served),
     )
     assert [str(partition_key(account.account_key, over))] == served.recorded_partitions()
     message = served.one_session("load-windows")["error"]["message"]
@@ -142,7 +142,10 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
     kill_worker(served, killed)
     ended = {DagsterRunStatus.CANCELED, DagsterRunStatus.FAILURE}
     wait_until(
-        lambda: statuses(served) == ended, "all runs have ended", 120, lambda: last_words(served)
+        lambda: statuses(served) == ended,
+        "all runs have ended",
+        120,
+        found=lambda: last_words(served),
     )
     served.execute("UPDATE session_leases SET heartbeat_at = now() - interval '40 seconds'")
     assert close_dead_sessions(served.sessions, served.instance, LOCATION_FILE) == 1

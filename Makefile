@@ -41,7 +41,7 @@ contract: $(STAMP) ## Download Amazon's own documents of its API, by which tests
 test: $(STAMP) $(TOOLS) contract ## Run all tests but the faults and Dagster's pages
 	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal --every-action --durations=60
 
-test-root: $(STAMP) ## Run the tests of what differs for root: start, private files, embedded server
+test-root: $(STAMP) contract ## Run the tests of what differs for root: start, private files, embedded server
 	@exec $(BIN)/python -m pytest -n 3 --dist worksteal tests/postgres/test_dev_command.py tests/postgres/test_embedded_postgres.py tests/postgres/test_private_processes.py tests/unit/test_private_files.py
 
 check: $(STAMP) check-javascript ## Check format, lint, types and import rules
@@ -68,25 +68,26 @@ format: $(STAMP) ## Format, and fix what can be fixed by itself
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-test-faults: $(STAMP) ## Kill, cut and break things on purpose: SUITE=ads|contract|frozen|ingest|runs|sessions|stream, or all
+test-faults: $(STAMP) contract ## Kill, cut and break things on purpose: SUITE=ads|contract|frozen|ingest|runs|sessions|stream, or all
 	@exec $(BIN)/python -m pytest tests/faults$(if $(SUITE),/$(SUITE)) -m faults
 
 test-ui: $(STAMP) chromium ## Click through Dagster's own pages on a running `bidbeacon dev`: SCREENSHOTS=folder keeps a picture of each step
 	@exec $(BIN)/python -m pytest tests/dagster_ui -m dagster_ui
 
-test-clock: $(STAMP) $(TOOLS) ## Run tests at changes of clocks and calendars, and around the day: AT=2026-03-29T00:57 for one instant, TESTS=tests/unit for some tests
+test-clock: $(STAMP) $(TOOLS) contract ## Run tests at changes of clocks and calendars, and around the day: AT=2026-03-29T00:57 for one instant, TESTS=tests/unit for some tests
 	@exec $(BIN)/python -m tests.at_other_times $(if $(AT),--at $(AT)) $(TESTS)
 
-test-newest: $(STAMP) ## Run the tests of Dagster with its newest release that pyproject.toml allows, in .venv/newest: TESTS=tests/dagster for others
+test-newest: $(STAMP) contract ## Run the tests of Dagster with its newest release that pyproject.toml allows, in .venv/newest: TESTS=tests/dagster for others
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/newest
 	@$(BIN)/uv pip install --quiet --python $(VENV)/newest --require-hashes --requirement requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(VENV)/newest $(DAGSTER:%=--upgrade-package %) --group dev --editable .[cluster]
+	@ln -s ../contract $(VENV)/newest/contract
 	@$(VENV)/newest/bin/python -m pytest -m "not faults" -n 3 --dist worksteal $(or $(TESTS),tests/dagster tests/postgres/test_dagster_storage.py tests/postgres/test_dagster_webserver.py tests/postgres/test_private_processes.py tests/postgres/test_run_history.py tests/postgres/test_schema_versions.py tests/unit/test_imports_are_public.py tests/unit/test_names_are_promises.py)
 
-test-oldest: $(STAMP) ## Run the tests of the database on the oldest PostgreSQL that is supported: TESTS=tests/stream for others
+test-oldest: $(STAMP) contract ## Run the tests of the database on the oldest PostgreSQL that is supported: TESTS=tests/stream for others
 	@exec $(BIN)/python -m tests.on_oldest_postgres $(TESTS)
 
-test-cluster: root $(STAMP) redis-server ip ## Break a cluster of three hosts in every way, with Celery and Redis; as root only, since the hosts are namespaces: CLUSTER_PATIENCE=4 on a busy machine
+test-cluster: root $(STAMP) redis-server ip contract ## Break a cluster of three hosts in every way, with Celery and Redis; as root only, since the hosts are namespaces: CLUSTER_PATIENCE=4 on a busy machine
 	@CLUSTER_NAMESPACES=1 exec unshare --net --mount --pid --uts --ipc --fork --kill-child --mount-proc $(BIN)/python -m pytest tests/cluster -x -rA $(TESTS)
 
 bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat
@@ -96,7 +97,7 @@ coverage: $(STAMP) $(TOOLS) contract ## Run `make test` with branch coverage: pr
 	@$(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(if $(FLOOR),--cov-fail-under=$(FLOOR)) $(TESTS)
 	@$(BIN)/python -m benchmarks.rooms coverage.json
 
-mutants: $(STAMP) ## Break a seeded sample of the code, one place at a time, and count what no test notices: the last table of docs/code-metrics.md; SAMPLE=100 for another size, SAMPLE=all
+mutants: $(STAMP) contract ## Break a seeded sample of the code, one place at a time, and count what no test notices: the last table of docs/code-metrics.md; SAMPLE=100 for another size, SAMPLE=all
 	@exec $(BIN)/python -m benchmarks.mutants $(if $(SAMPLE),--sample $(SAMPLE))
 
 nightly: $(STAMP) ## Run what is too slow for the gate, as root: fault suites, cluster, pages, versions, clock, coverage, mutants; a step that has passed on this tree is not repeated

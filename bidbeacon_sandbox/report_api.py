@@ -147,7 +147,7 @@ async def _find_report(call: Call) -> Report:
     await _admit(call)
     if report is None or account not in call.accounts_in_region():
         raise Refusal(answer_error(RequestError("NOT_FOUND", f"Report not found: {report_id}")))
-    call.obeys(*report.rules)
+    call.obeys(*report.rules_of(ReportEnds), *report.rules_of(Parts))
     return report
 
 

@@ -194,6 +194,15 @@ def test_answers_name_the_rules_that_bend_them(caller: Any) -> None:
     assert "answer, report_ends" == caller.retrieve(report_id).headers["x-sandbox-bent-by"]
 
 
+def test_rule_that_changed_the_checks_does_not_bend_the_report(caller: Any) -> None:
+    """The refusal would have been a 207; the report that was created is as Amazon has it."""
+    caller.breaks("refuse", fields=["metric.clicks", "hour.value"], as_207=True)
+    created = caller.create()
+    assert "refuse" == created.headers["x-sandbox-bent-by"]
+    report_id = created.json()["success"][0]["report"]["reportId"]
+    assert "" == caller.retrieve(report_id).headers["x-sandbox-bent-by"]
+
+
 @pytest.mark.parametrize(
     ("call", "keys"),
     [

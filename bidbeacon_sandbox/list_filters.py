@@ -1,4 +1,7 @@
-"""The bodies of calls that list ads accounts and portfolios: what they filter by. An invalid one is a 400."""
+"""The bodies of calls that list ads accounts and portfolios: what they filter by.
+
+An invalid one is a 400, and so is an unknown name: a misspelt filter would let everything pass.
+"""
 
 from typing import Any, Literal, TypeVar
 
@@ -19,7 +22,7 @@ _Body = TypeVar("_Body", bound=BaseModel)
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class _AccountIds(_Part):
@@ -30,7 +33,11 @@ class _IsGlobal(_Part):
     include: tuple[StrictBool]
 
 
-class AccountQuery(_Part):
+class _Query(_Part):
+    nextToken: Any = None  # noqa: N815 - the wire's name; it is checked with the page
+
+
+class AccountQuery(_Query):
     """A query for ads accounts; without filters it is about all global ones."""
 
     advertiserAccountIdFilter: _AccountIds = _AccountIds.model_construct(include=())  # noqa: N815 - the wire's name
@@ -60,7 +67,7 @@ class _States(_Part):
     include: tuple[Literal["ENABLED"], ...] = Field((), min_length=1, max_length=1)
 
 
-class PortfolioQuery(_Part):
+class PortfolioQuery(_Query):
     """A query for portfolios; without filters it is about all of a profile."""
 
     portfolioIdFilter: _Texts = _Texts()  # noqa: N815 - the wire's name

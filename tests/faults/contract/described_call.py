@@ -53,13 +53,13 @@ class DescribedCall:
         return bool(self._body.is_valid(value))
 
     def unknown_names(self, body: Any) -> set[str]:
-        """Return the names in an object that the document does not know."""
-        return set(body) - self.names if isinstance(body, dict) else set()
+        """Return the names in a body, and in the objects in it, that the document does not know."""
+        return self._unknown(body, self._body_schema)
 
     @cached_property
     def names(self) -> frozenset[str]:
         """The names that the document knows of a body's properties."""
-        return frozenset(self._names(self._body_schema))
+        return frozenset(self._properties(self._body_schema))
 
     @cached_property
     def _query(self) -> OAS30Validator:
@@ -79,11 +79,20 @@ class DescribedCall:
         whole = {**schema, "components": self._document.get("components", {})}
         return OAS30Validator(whole, format_checker=oas30_format_checker)
 
-    def _names(self, schema: dict[str, Any]) -> list[str]:
-        """Return the names of an object's properties, also where the schema is a sum of others."""
+    def _unknown(self, value: Any, schema: dict[str, Any]) -> set[str]:
+        if not isinstance(value, dict):
+            return set()
+        known = self._properties(schema)
+        inner = (self._unknown(value[name], known[name]) for name in known.keys() & value.keys())
+        return (value.keys() - known.keys()).union(*inner)
+
+    def _properties(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return an object's properties, also where the schema is a sum of others."""
         schema = self._resolved(schema)
-        parts = [name for part in schema.get("allOf", ()) for name in self._names(part)]
-        return [*schema.get("properties", {}), *parts]
+        properties = dict(schema.get("properties", {}))
+        for part in schema.get("allOf", ()):
+            properties |= self._properties(part)
+        return properties
 
     def _resolved(self, node: dict[str, Any]) -> dict[str, Any]:
         place = node.get("$ref", "#").split("/")[1:]

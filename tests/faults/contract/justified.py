@@ -57,6 +57,12 @@ def _of_page(call: DescribedCall, case: Case[Any], world: World) -> Reasons:
         yield "400", "a page of half an account"
 
 
+def _of_query(call: DescribedCall, case: Case[Any], world: World) -> Reasons:
+    yield from _of_page(call, case, world)
+    if call.unknown_names(case.body):
+        yield "400", "a name that the document doesn't know may be a misspelt filter"
+
+
 def _of_profiles(call: DescribedCall, case: Case[Any], world: World) -> Reasons:
     yield from ()
 
@@ -175,11 +181,11 @@ def _body(case: Case[Any]) -> dict[str, Any]:
 _REASONS: Mapping[str, Callable[[DescribedCall, Case[Any], World], Reasons]] = {
     "list_accounts": _of_page,
     "list_profiles": _of_profiles,
-    "query_accounts": _of_page,
+    "query_accounts": _of_query,
     "create_report": _of_create,
     "retrieve_report": _of_report_id,
     "delete_report": _of_report_id,
-    "list_portfolios": _of_page,
+    "list_portfolios": _of_query,
     "export_campaigns": _of_export,
     "export_ad_groups": _of_export,
     "export_ads": _of_export,

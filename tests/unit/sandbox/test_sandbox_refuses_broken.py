@@ -36,12 +36,14 @@ def asked(caller: Caller, **changes: Any) -> dict[str, Any]:
         {"advertiserAccountIdFilter": {"include": [1]}},
         {"nextToken": f"from-{'9' * 5_000}"},
         {"nextToken": 5},
+        {"advertiserAccountIdFilters": {"include": ["amzn1.ads-account.g.unknown"]}},
+        {"isGlobalAccountFilter": {"include": [True], "exclude": [False]}},
         None,
     ],
     ids=lambda body: str(body)[:40],
 )
 def test_broken_query_for_accounts_is_refused(caller: Caller, body: Any) -> None:
-    """A page of less than ten, a filter that includes nothing, a token that is no text."""
+    """A page of less than ten, a filter that includes nothing, a token that is no text, a misspelt name."""
     content = "null" if body is None else body
     answer = caller.post("/na/adsApi/v1/query/advertiserAccounts", content)
     assert 400 == answer.status_code
@@ -103,12 +105,19 @@ def test_portfolios_are_filtered_by_state(caller: Caller) -> None:
         {"stateFilter": {"include": ["PAUSED"]}},
         {"includeExtendedDataFields": "yes"},
         {"portfolioIdFilter": None},
+        {"portfolioIdFilters": {"include": ["1"]}},
+        {"nameFilter": {"includes": ["q4"]}},
     ],
     ids=str,
 )
 def test_broken_filter_of_portfolios_is_refused(caller: Caller, body: Any) -> None:
     """Otherwise it would be ignored, and all portfolios listed."""
     assert 400 == portfolios(caller, body).status_code
+
+
+def test_portfolios_come_from_a_token_on(caller: Caller) -> None:
+    """A token is no filter."""
+    assert 2 == len(portfolios(caller, {"nextToken": "from-2"}).json()["portfolios"])
 
 
 def test_list_needs_neither_body_nor_content_type(caller: Caller) -> None:

@@ -28,11 +28,11 @@ JSON = "application/json"
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, and no failure of ours
-    """A call ends here with this answer; `told` are code and text of one that has the body of its call's errors."""
+    """A call ends here with this answer; `details` are code and text of one that has the body of its call's errors."""
 
-    def __init__(self, response: Response, told: dict[str, Any] | None = None) -> None:
+    def __init__(self, response: Response, details: dict[str, Any] | None = None) -> None:
         super().__init__(f"refused with status {response.status_code}")
-        self.response, self.told = response, told
+        self.response, self.details = response, details
 
 
 def json_response(
@@ -47,9 +47,9 @@ def iso(instant: datetime) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def refuse(status: int, told: dict[str, Any], headers: dict[str, str] | None = None) -> Refusal:
+def refuse(status: int, details: dict[str, Any], headers: dict[str, str] | None = None) -> Refusal:
     """Make a refusal with code and text, whose body then has the shape that the call's errors have."""
-    return Refusal(json_response(told, status, headers), told)
+    return Refusal(json_response(details, status, headers), details)
 
 
 def refuse_xml(status: int, code: str, message: str) -> Refusal:
@@ -299,9 +299,9 @@ def _refused_request(call: Call, error: RequestError) -> Refusal:
 def _refused(call: Call, refusal: Refusal) -> Response:
     """Answer with a refusal, in the words of Amazon's documents unless a rule has words of its own."""
     response = refusal.response
-    if refusal.told is not None and not call.bent_by:
+    if refusal.details is not None and not call.bent_by:
         status = response.status_code
-        body = error_body(call.subject.operation, status, refusal.told)
+        body = error_body(call.subject.operation, status, refusal.details)
         _write(response, body)
     return response
 

@@ -19,14 +19,14 @@ _PORTFOLIO_WORDS = {
 }
 
 
-def error_body(operation: Operation, status: int, told: dict[str, Any]) -> dict[str, Any]:
+def error_body(operation: Operation, status: int, details: dict[str, Any]) -> dict[str, Any]:
     """Return the body of a refusal with a code and a text, in the shape that its call has.
 
     A number as code (400005) stands at the beginning of the text, and the code is the status's word.
     Tokens, profiles and files, whose errors no document describes, have the body that is given.
     """
-    texts = (str(told[key]) for key in ("message", "details", "detail") if key in told)
-    code, text = str(told.get("code", "")), next(texts, "")
+    texts = (str(details[key]) for key in ("message", "details", "detail") if key in details)
+    code, text = str(details.get("code", "")), next(texts, "")
     match operation:
         case "create_report" | "retrieve_report" | "delete_report" | "query_accounts":
             word = _REPORTS_WORDS.get(status, "BAD_REQUEST")
@@ -38,7 +38,7 @@ def error_body(operation: Operation, status: int, told: dict[str, Any]) -> dict[
         case "list_accounts":
             word = _REPORTS_WORDS.get(status, "BAD_REQUEST")
             return {"errors": [{"errorCode": word, "errorId": status, "errorMessage": text}]}
-    return told
+    return details
 
 
 def _numbered(code: str, text: str) -> str:

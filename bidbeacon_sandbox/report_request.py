@@ -138,10 +138,15 @@ def _are_names(fields: list[Any]) -> bool:
     return len(fields) <= _MOST_FIELDS and all(isinstance(field, str) for field in fields)
 
 
-def _is_played(access: Any, options: Any, query: Any) -> bool:
-    """Return whether the rest of a body is right: no manager, a currency of a marketplace, no filter that is null."""
-    has_currency = options.get("currencyOfView", _CURRENCIES[0]) in _CURRENCIES
-    return "managerAccountId" not in access and has_currency and query.get("filter", {}) is not None
+def _check_rest(access: Any, options: Any, query: Any) -> None:
+    """Refuse a manager, a currency of no marketplace, and a filter that is null."""
+    if "managerAccountId" in access:
+        raise RequestError("400000", "400000: managerAccountId is not accepted by the sandbox")
+    if options.get("currencyOfView", _CURRENCIES[0]) not in _CURRENCIES:
+        known = ", ".join(sorted(set(_CURRENCIES)))
+        raise RequestError("400000", f"400000: currencyOfView must be one of {known}")
+    if query.get("filter", {}) is None:
+        raise RequestError("400000", "400000: filter is null; leave it out instead")
 
 
 def _read_day(text: str) -> date:
@@ -164,7 +169,8 @@ def read_create(body: Any) -> ReportRequest:
                     **options,
                 }
             ],
-        } if _are_names(fields) and _is_played(access, options, query):
+        } if _are_names(fields):
+            _check_rest(access, options, query)
             row_filter = query.get("filter")
             read_conditions(row_filter)
             with suppress(ValueError):

@@ -43,7 +43,7 @@ def judge_request(request: httpx.Request) -> None:
 
 
 def judge_answer(answer: httpx.Response) -> None:
-    """Note how an answer of the sandbox differs, unless a rule has bent it; scripted ones are none of it."""
+    """Note how an answer of the sandbox differs, unless a rule has bent it; scripted answers are skipped."""
     if answer.headers.get(BENT_BY) == "":
         from tests.contract import judge
 

@@ -177,6 +177,24 @@ def test_broken_report_is_refused(caller: Caller, changes: Any) -> None:
     assert "400000" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("changes", "access", "reason"),
+    [
+        ({"currencyOfView": "XXX"}, {}, "currencyOfView must be one of "),
+        ({"query": {"fields": FIELDS, "filter": None}}, {}, "filter is null"),
+        ({}, {"managerAccountId": "amzn1.manager"}, "managerAccountId "),
+    ],
+    ids=["currency", "filter", "manager"],
+)
+def test_refused_report_names_its_reason(
+    caller: Caller, changes: Any, access: dict[str, str], reason: str
+) -> None:
+    """Its account, report and period are right."""
+    body = asked(caller, **changes)
+    body["accessRequestedAccounts"][0] |= access
+    assert caller.create(body=body).json()["message"].startswith(f"400000: {reason}")
+
+
 def test_account_is_an_advertiser_or_a_manager(caller: Caller) -> None:
     """Not both."""
     body = asked(caller, currencyOfView="USD")

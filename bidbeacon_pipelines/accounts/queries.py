@@ -62,8 +62,9 @@ _UPSERT_ACCOUNT = text("""
 def upsert_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> bool:
     """Store one account as Amazon lists it; return True if it is new. Accounts are never deleted.
 
-    `values` has the columns, and `trusted`: whether the account's region returned all of its
-    profiles. If not, region, currency and time zone are defaults, and stored values are kept.
+    `values` has the columns, and `trusted`: whether all profiles of the account's region and all
+    alternate ids of its ads account could be read. If not, region, currency and time zone may be
+    defaults, and stored values are kept.
     """
     return bool(connection.execute(_UPSERT_ACCOUNT, values | {"now": now}).scalar_one())
 

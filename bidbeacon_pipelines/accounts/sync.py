@@ -124,7 +124,9 @@ class _Sync:
         keys: dict[str, str | None] = {}
         self.problems += listing.problems
         for account in own:
-            trusted = {"trusted": account.region in listing.answered_regions}
+            has_answered = account.region in listing.answered_regions
+            is_sure = account.account_id not in listing.unsure_accounts
+            trusted = {"trusted": has_answered and is_sure}
             if account.account_id not in keys:  # its region and time zone are its first country's
                 keys[account.account_id] = self._store_ads_account(account, {**owner, **trusted})
             if (key := keys[account.account_id]) is not None:

@@ -96,11 +96,16 @@ class AdsAccount(wire.WireModel):
         return why
 
     def merged_with(self, other: Self) -> Self:
-        """Return it with the countries, ids and errors that another page or region has of it."""
+        """Return it with the countries, ids and errors that another page or region has of it.
+
+        A missing name or status is the other's.
+        """
         mine, others = self.errors or {}, other.errors or {}
         errors = {code: _all(mine.get(code), others.get(code)) for code in {**mine, **others}}
         return self.model_copy(
             update={
+                "account_name": self.account_name or other.account_name,
+                "status": self.status or other.status,
                 "country_codes": _all(self.country_codes, other.country_codes),
                 "alternate_ids": _all(self.alternate_ids, other.alternate_ids),
                 "errors": errors,
@@ -169,14 +174,16 @@ class Account:
 class AccountListing:
     """The answers of all regions: the accounts in Amazon's order, and the errors.
 
-    In `answered_regions`, region, currency and time zone of accounts can be trusted; elsewhere they
-    may be defaults. `problems` are what couldn't be read or belongs to no account, and countries
-    where an account doesn't work, in sentences; `errors` say why a region could not be listed to
-    its end.
+    Region, currency and time zone of an account can be trusted if its region is one of
+    `answered_regions` and its ads account none of `unsure_accounts`, of which an alternate id could
+    not be read in some region. Otherwise they may be defaults. `problems` are what couldn't be read
+    or belongs to no account, and countries where an account doesn't work, in sentences; `errors`
+    say why a region could not be listed to its end.
     """
 
     accounts: tuple[Account, ...]
     answered_regions: tuple[Region, ...]
+    unsure_accounts: frozenset[str]
     problems: tuple[str, ...]
     errors: Mapping[Region, AdsApiError] = field(default_factory=dict)
 
@@ -189,21 +196,29 @@ class _RegionAnswer:
     problems: list[str] = field(default_factory=list)
     error: AdsApiError | None = None
     listed: int = 0
-    broken_ids: int = 0
+    broken_accounts: int = 0
+    unsure_accounts: set[str] = field(default_factory=set)
     is_trusted: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all its ads accounts were listed, and each could be read with all its ids."""
+        return not (self.error or self.broken_accounts or self.unsure_accounts)
 
     def add_accounts(self, listed: Iterable[Any]) -> None:
         """Add the ads accounts of a page that can be read, with those of their ids that can be."""
         items = tuple(listed)
         accounts, broken = wire.read_each(AdsAccount, items, first=self.listed + 1)
         self.listed += len(items)
+        self.broken_accounts += len(broken)
         self.problems.extend(f"Region {self.region}, account {problem}" for problem in broken)
         for account in accounts:
             ids, broken = wire.read_each(AlternateId, account.alternate_ids or ())
             self.accounts.append(account.model_copy(update={"alternate_ids": tuple(ids)}))
             of = f"Region {self.region}, account {account.ads_account_id}, alternate id"
             self.problems.extend(f"{of} {problem}" for problem in broken)
-            self.broken_ids += len(broken)
+            if broken:
+                self.unsure_accounts.add(account.ads_account_id)
 
     def add_profiles(self, listed: Iterable[Any]) -> int:
         """Add the profiles that can be read; return how many can't."""
@@ -227,11 +242,12 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
     listed = _merge(answers)
     problems = [problem for answer in answers for problem in answer.problems]
     problems += [sentence for _, account in listed for sentence in _left_out(account)]
-    if not errors:
+    if all(answer.is_complete for answer in answers):
         problems += _profiles_without_account(answers, [account for _, account in listed])
     return AccountListing(
         accounts=tuple(_join(answers, listed)),
         answered_regions=tuple(answer.region for answer in answers if answer.is_trusted),
+        unsure_accounts=frozenset().union(*(answer.unsure_accounts for answer in answers)),
         problems=tuple(dict.fromkeys(problems)),
         errors=errors,
     )
@@ -246,7 +262,7 @@ def _call_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
             answer.add_accounts(page.ads_accounts)
         broken_profiles = answer.add_profiles(list_profiles(client, region))
         broken_profiles += answer.add_profiles(_list_view_only(client, answer))
-        answer.is_trusted = not (broken_profiles or answer.broken_ids)
+        answer.is_trusted = not broken_profiles
     except CredentialRefused:
         raise
     except AdsApiError as error:
@@ -285,7 +301,7 @@ def list_profiles(
 
 
 def _merge(answers: Iterable[_RegionAnswer]) -> list[tuple[Region, AdsAccount]]:
-    """Return each ads account once, with the region that lists it first, whose name and status count."""
+    """Return each ads account once, with the region that lists it first; its first name and status count."""
     merged: dict[str, tuple[Region, AdsAccount]] = {}
     for answer in answers:
         for listed in answer.accounts:
@@ -311,9 +327,13 @@ def _join(
 def _account(
     listed: AdsAccount, country: Country, profiles: Mapping[str, tuple[Region, Profile]]
 ) -> Account:
-    """Return an ads account in a country; what its profile says wins over the country's defaults."""
+    """Return an ads account in a country; what its profile says wins over the country's defaults.
+
+    Of several profiles the first listed one is used, with its entity, else the first.
+    """
     code = country.code
     ids = [one for one in listed.alternate_ids or () if one.country_code == code]
+    ids.sort(key=lambda one: one.profile_id not in profiles)
     profile_ids = _all((one.profile_id for one in ids if one.profile_id), ())
     entity_ids = _all((one.entity_id for one in ids if one.entity_id), ())
     profile_id = next(iter(profile_ids), None)
@@ -323,7 +343,7 @@ def _account(
     problems = listed.sentences.get(code, [])
     if found is None or zone is None:
         problems = [*problems, _missing(profile_id, found and found[1], country)]
-    problems = [*problems, *_unused("profiles", profile_ids), *_unused("entities", entity_ids)]
+    problems = [*problems, *_ignored("profiles", profile_ids), *_ignored("entities", entity_ids)]
     return Account(
         account_id=listed.ads_account_id,
         country_code=code,
@@ -340,10 +360,11 @@ def _account(
     )
 
 
-def _unused(what: str, ids: tuple[str, ...]) -> Iterator[str]:
+def _ignored(what: str, ids: tuple[str, ...]) -> Iterator[str]:
     """Yield a sentence about the ids of an account beyond the first, if there are any."""
     if ids[1:]:
-        yield f"Amazon names several {what}: using {ids[0]}, not {', '.join(ids[1:])}."
+        ignored = ", ".join(ids[1:])
+        yield f"Amazon lists several {what} for this country. Using {ids[0]}; ignored: {ignored}."
 
 
 def _missing(profile_id: str | None, profile: Profile | None, country: Country) -> str:
@@ -370,7 +391,8 @@ def _left_out(listed: AdsAccount) -> Iterator[str]:
     name = listed.account_name or listed.ads_account_id
     for code, sentences in listed.sentences.items():
         if code not in listed.countries:
-            yield from (f"{name} in {code}: {sentence}" for sentence in sentences)
+            where = f"{name} in {code}" if code else name
+            yield from (f"{where}: {sentence}" for sentence in sentences)
     if not listed.countries:
         status = (listed.status or "UNKNOWN").strip().upper()
         yield f"{name} ({listed.ads_account_id}, {status}) has no country."
@@ -388,4 +410,5 @@ def _profiles_without_account(
         shown = [f"{id_} ({name})" if name else id_ for id_, name in names.items()]
         more = ["…"] if len(shown) > _MOST_PROFILES_NAMED else []
         those = ", ".join(shown[:_MOST_PROFILES_NAMED] + more)
-        yield f"Region {answer.region}: {len(shown)} of the profiles are of no ads account that Amazon lists: {those}."
+        belong = "profile belongs" if len(shown) == 1 else "profiles belong"
+        yield f"Region {answer.region}: {len(shown)} {belong} to no listed ads account: {those}."

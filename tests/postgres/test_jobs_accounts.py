@@ -1,5 +1,6 @@
 """The syncs of accounts and of their entities, against the sandbox over HTTP."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from bidbeacon_pipelines.accounts.queries import (
     list_accounts,
     set_paused,
 )
+from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
@@ -31,7 +33,7 @@ from bidbeacon_sandbox.accounts import MARKETS, AccountBook, AccountCountry
 from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog, asins_of, bid_of
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import add_account
-from tests.support.rows import change_accounts, remove_accounts
+from tests.support.rows import change_accounts, change_ads_accounts, remove_accounts
 
 EXPORTED = {"campaigns", "adGroups", "ads", "targets"}
 KINDS = EXPORTED | {"portfolios"}
@@ -71,6 +73,23 @@ class OddPortfolios(httpx.HTTPTransport):
             good = {"portfolioId": "1", "state": "ENABLED"}
             return httpx.Response(200, json={"portfolios": [good | {"portfolioId": None}, good]})
         return super().handle_request(request)
+
+
+class EditedAccounts(httpx.HTTPTransport):
+    """A network on which each region's list of ads accounts is changed on its way."""
+
+    def __init__(self, edit: Callable[[list[Any]], list[Any]]) -> None:
+        super().__init__()
+        self._edit = edit
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass a request on, and change the answer if it lists ads accounts."""
+        response = super().handle_request(request)
+        if not request.url.path.endswith("/adsAccounts/list"):
+            return response
+        body = json.loads(response.read())
+        edited = self._edit(body["adsAccounts"])
+        return httpx.Response(200, json=body | {"adsAccounts": edited})
 
 
 @contextmanager
@@ -187,6 +206,35 @@ def test_an_account_that_the_database_refuses_does_not_stop_the_others(world: Be
         p for p in world.actions("accounts-synced")[-1]["problems"] if account.account_id in p
     ]
     assert "can't be stored" in problem
+
+
+def test_broken_alternate_id_costs_its_own_account_only(world: BenchWorld, tmp_path: Path) -> None:
+    """Its region, currency and time zone stay as stored; those of its region's others are updated."""
+    broken = world.account("US").account_id
+
+    def break_ids(listed: list[Any]) -> list[Any]:
+        ids = {"alternateIds": [{"profileId": 7}]}
+        return [one | (ids if one["adsAccountId"] == broken else {}) for one in listed]
+
+    before = places(world)
+    change_accounts(world.engine, region="FE", currency_code="XXX", time_zone="UTC")
+    change_ads_accounts(world.engine, region="FE", time_zone="UTC")
+    stale = places(world)
+    edited = EditedAccounts(break_ids)
+    with context_over(world, edited, tmp_path) as context, world.session() as session:
+        sync_accounts(context, session)
+    kept = {place: (stale if place[0] == broken else before)[place] for place in before}
+    assert kept == places(world)
+
+
+def places(world: BenchWorld) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """Return what is stored on regions, currencies and time zones, by account and country."""
+    rows = world.query(
+        """SELECT a.account_id, a.country_code, a.region, a.currency_code, a.time_zone,
+                  o.region AS main_region, o.time_zone AS main_zone
+             FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)"""
+    )
+    return {(one["account_id"], one["country_code"]): tuple(one.values())[2:] for one in rows}
 
 
 @pytest.mark.parametrize("country_count", [1, 3])

@@ -221,7 +221,7 @@ def test_ads_account_without_a_country_is_a_problem(amazon: FakeAmazon) -> None:
 
 
 def test_broken_alternate_id_loses_no_account(amazon: FakeAmazon) -> None:
-    """It is a problem, and its region is not trusted; an empty id is none."""
+    """It is a problem, and makes its own account unsure, not its region; an empty id is none."""
     ids = [
         {"profileId": 77},
         {"countryCode": "DE", "profileId": 5.5},
@@ -235,19 +235,44 @@ def test_broken_alternate_id_loses_no_account(amazon: FakeAmazon) -> None:
     missing, not_exact = found.problems
     assert f"{of} 1 is not as described: countryCode: Field required." == missing
     assert not_exact.startswith(f"{of} 2 is not as described: profileId: an id is to be text")
-    assert ("EU", "FE") == found.answered_regions
+    assert ("NA", "EU", "FE") == found.answered_regions
+    assert {"amzn1.acme"} == found.unsure_accounts
+
+
+def test_broken_id_makes_an_account_of_another_region_unsure(amazon: FakeAmazon) -> None:
+    """Its region and currency may be the country's defaults, though its region answered."""
+    ids = [{"countryCode": "DE", "profileId": 5.5}]
+    acme = {"adsAccountId": "amzn1.acme", "countryCodes": ["DE"], "alternateIds": ids}
+    other = {"adsAccountId": "amzn1.other", "countryCodes": ["DE"]}
+    found = listing(amazon, page(acme, other))
+    assert ["EU", "EU"] == [account.region for account in found.accounts]
+    assert {"amzn1.acme"} == found.unsure_accounts
 
 
 def test_second_profile_of_a_country_is_a_problem(amazon: FakeAmazon) -> None:
-    """The first one is used."""
+    """The first one is used where both are listed, or neither is."""
     ids = [{"countryCode": "US", "profileId": id_, "entityId": f"E{id_}"} for id_ in (77, 78, 77)]
     found = listing(amazon, page(ACME | {"alternateIds": ids}), profiles(US_PROFILE))
     account = by_country(found)["US"]
     assert ("77", "E77") == (account.profile_id, account.entity_id)
     assert (
-        "Amazon names several profiles: using 77, not 78.",
-        "Amazon names several entities: using E77, not E78.",
+        "Amazon lists several profiles for this country. Using 77; ignored: 78.",
+        "Amazon lists several entities for this country. Using E77; ignored: E78.",
     ) == account.problems[1:]
+
+
+def test_profile_that_is_listed_goes_before_one_that_is_not(amazon: FakeAmazon) -> None:
+    """Its entity is used with it, and the others are named as ignored."""
+    ids = [{"countryCode": "US", "profileId": id_, "entityId": f"E{id_}"} for id_ in (76, 77, 78)]
+    listed = US_PROFILE | {"timezone": "America/Denver"}
+    found = listing(amazon, page(ACME | {"alternateIds": ids}), profiles(listed))
+    account = by_country(found)["US"]
+    used = (account.profile_id, account.entity_id, account.time_zone)
+    assert ("77", "E77", "America/Denver") == used
+    assert (
+        "Amazon lists several profiles for this country. Using 77; ignored: 76, 78.",
+        "Amazon lists several entities for this country. Using E77; ignored: E76, E78.",
+    ) == account.problems
 
 
 def test_ads_account_has_what_each_region_says_of_it(amazon: FakeAmazon) -> None:
@@ -265,15 +290,48 @@ def test_ads_account_has_what_each_region_says_of_it(amazon: FakeAmazon) -> None
     assert ("Suspended.",) == account.problems
 
 
+def test_name_and_status_come_from_another_region_where_missing(amazon: FakeAmazon) -> None:
+    """The first region lists the account without them."""
+    acme = {"adsAccountId": "amzn1.acme", "countryCodes": ["US"]}
+    in_eu = acme | {"accountName": "Acme", "status": "DISABLED"}
+    found = listing(amazon, page(acme), profiles(), profiles(), page(in_eu))
+    account = by_country(found)["US"]
+    assert ("Acme", "DISABLED") == (account.name, account.status)
+
+
 def test_profiles_of_no_ads_account_are_a_problem(amazon: FakeAmazon) -> None:
     """One of the region, unless a region could not be listed, whose ads accounts may have them."""
     lonely = [{"profileId": id_, "accountInfo": {"name": "Acme"}} for id_ in range(11)]
     named = ", ".join([*(f"{id_} (Acme)" for id_ in range(10)), "…"])
     found = listing(amazon, page(), profiles(*lonely), profiles(*lonely))
-    told = f"Region NA: 11 of the profiles are of no ads account that Amazon lists: {named}."
+    told = f"Region NA: 11 profiles belong to no listed ads account: {named}."
     assert (told,) == found.problems
     amazon.script.clear()
     assert () == listing(amazon, page(), profiles(*lonely), profiles(), DOWN).problems
+    amazon.script.clear()
+    one = listing(amazon, page(), profiles(lonely[7]))
+    assert ("Region NA: 1 profile belongs to no listed ads account: 7 (Acme).",) == one.problems
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [{"accountName": "x"}, ACME | {"alternateIds": [{"profileId": 7}], "errors": {}}],
+)
+def test_profiles_are_no_problem_while_an_account_or_id_is_unreadable(
+    amazon: FakeAmazon, unreadable: dict[str, Any]
+) -> None:
+    """It may have them, in any region; the unreadable one is the only problem."""
+    found = listing(
+        amazon, page(), profiles({"profileId": 7}), profiles(), page(unreadable), profiles()
+    )
+    [problem] = found.problems
+    assert problem.startswith("Region EU, account")
+
+
+def test_error_of_no_country_is_a_problem(amazon: FakeAmazon) -> None:
+    """Its sentence names none."""
+    found = listing(amazon, page(ACME | {"errors": {"": [{"errorMessage": "Suspended"}]}}))
+    assert ("Acme: Suspended.",) == found.problems
 
 
 def test_errors_of_both_names_of_a_country_are_problems(amazon: FakeAmazon) -> None:

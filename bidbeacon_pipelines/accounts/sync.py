@@ -172,5 +172,13 @@ class _Sync:
             added=len(self.added),
             disabled=self.disabled,
             added_keys=tuple(self.added),
-            problems=tuple(self.problems[:_MOST_PROBLEMS]),
+            problems=_shorten(self.problems),
+            problem_count=len(self.problems),
         )
+
+
+def _shorten(problems: list[str]) -> tuple[str, ...]:
+    """Return the first problems, and as the last entry how many are left out, if any."""
+    left = len(problems) - _MOST_PROBLEMS
+    more = [f"… and {left:,} more problem{'s' if left > 1 else ''}"] if left > 0 else []
+    return (*problems[:_MOST_PROBLEMS], *more)

@@ -1,14 +1,16 @@
 """Actions on accounts."""
 
+from pydantic import Field
+
 from bidbeacon_pipelines.actions.waits import AMAZON
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_sessions import Action, Reference
 
 
 class AccountsSynced(Action):
-    """The accounts that Amazon lists were stored."""
+    """The accounts that Amazon lists were stored; `problem_count` includes the problems that `problems` leaves out."""
 
-    sentence = "Synced {accounts:count:account}[, {added} new][, {disabled} disabled][: {added_keys:account}][, {problems:count:problem}]"
+    sentence = "Synced {accounts:count:account}[, {added} new][, {disabled} disabled][: {added_keys:account}][, {problem_count:count:problem}]"
     tone = "success"
     ends_wait_for = AMAZON
 
@@ -17,6 +19,7 @@ class AccountsSynced(Action):
     disabled: int = 0
     added_keys: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    problem_count: int = Field(default_factory=lambda data: len(data.get("problems", ())))
 
     def references(self) -> list[Reference]:
         """One reference an account that is new."""

@@ -31,6 +31,8 @@ from bidbeacon_pipelines.values.decode import BrokenPartError
 from bidbeacon_pipelines.windows.due import list_keys_without_entities
 from bidbeacon_sandbox.accounts import MARKETS, AccountBook, AccountCountry
 from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog, asins_of, bid_of
+from bidbeacon_sessions.actions import render_action
+from bidbeacon_sessions.sentences import plain_text
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import add_account
 from tests.support.rows import change_accounts, change_ads_accounts, remove_accounts
@@ -235,6 +237,17 @@ def places(world: BenchWorld) -> dict[tuple[str, str], tuple[Any, ...]]:
              FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)"""
     )
     return {(one["account_id"], one["country_code"]): tuple(one.values())[2:] for one in rows}
+
+
+def test_problems_beyond_twenty_are_counted(world: BenchWorld, tmp_path: Path) -> None:
+    """The last entry has how many are left out, and the sentence counts all of them."""
+    edited = EditedAccounts(lambda _: [{}] * 9)
+    with context_over(world, edited, tmp_path) as context, world.session() as session:
+        sync_accounts(context, session)
+    told = world.actions("accounts-synced")[-1]
+    assert 21 == len(told["problems"])
+    assert "… and 7 more problems" == told["problems"][-1]
+    assert ", 27 problems" in plain_text(render_action("accounts-synced", told))
 
 
 @pytest.mark.parametrize("country_count", [1, 3])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.actions import AccountsSynced
 from bidbeacon_sessions import Action, ActionDefinitionError
 from bidbeacon_sessions.actions import action_classes, render_action
 from bidbeacon_sessions.sentences import plain_text
@@ -153,3 +154,10 @@ def test_a_payload_that_was_cut_reads_as_a_sentence() -> None:
     text = plain_text(render_action("sample-queued", stored))
     assert text.startswith("Queued 1,000 report windows 2020-01-01 …")
     assert text.endswith("of daily_targets (shortened: windows)")
+
+
+def test_account_sync_without_a_stored_count_of_problems_counts_them() -> None:
+    """It was stored before there was such a count."""
+    stored = {"accounts": 1, "problems": ["a", "b"]}
+    parts = render_action(AccountsSynced.type, stored)
+    assert "Synced 1 account, 2 problems" == plain_text(parts)

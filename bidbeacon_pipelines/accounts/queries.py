@@ -51,8 +51,12 @@ _UPSERT_ACCOUNT = text("""
     VALUES (:account_id, :country_code, :account_key, :name, :amazon_status, :profile_id, :entity_id,
             :region, :currency_code, :time_zone, :marketplace_id, :account_type, :now, :now)
     ON CONFLICT (account_id, country_code) DO UPDATE
-       SET name = excluded.name, amazon_status = excluded.amazon_status, profile_id = coalesce(excluded.profile_id, a.profile_id),
-           entity_id = coalesce(excluded.entity_id, a.entity_id), region = CASE WHEN :trusted THEN excluded.region ELSE a.region END,
+       SET name = excluded.name, amazon_status = excluded.amazon_status,
+           profile_id = CASE WHEN :trusted THEN coalesce(excluded.profile_id, a.profile_id)
+                             ELSE coalesce(a.profile_id, excluded.profile_id) END,
+           entity_id = CASE WHEN :trusted THEN coalesce(excluded.entity_id, a.entity_id)
+                            ELSE coalesce(a.entity_id, excluded.entity_id) END,
+           region = CASE WHEN :trusted THEN excluded.region ELSE a.region END,
            currency_code = CASE WHEN :trusted THEN excluded.currency_code ELSE a.currency_code END,
            time_zone = CASE WHEN :trusted THEN excluded.time_zone ELSE a.time_zone END, marketplace_id = coalesce(excluded.marketplace_id, a.marketplace_id),
            account_type = coalesce(excluded.account_type, a.account_type), synced_at = excluded.synced_at
@@ -64,7 +68,7 @@ def upsert_account(connection: Connection, values: dict[str, Any], *, now: datet
 
     `values` has the columns, and `trusted`: whether all profiles of the account's region and all
     alternate ids of its ads account could be read. If not, region, currency and time zone may be
-    defaults, and stored values are kept.
+    defaults, and its ids those of another profile: stored values are kept.
     """
     return bool(connection.execute(_UPSERT_ACCOUNT, values | {"now": now}).scalar_one())
 

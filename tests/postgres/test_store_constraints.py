@@ -292,3 +292,12 @@ def test_receivers_are_counted(connection: Connection) -> None:
     """From 1."""
     statement = "INSERT INTO alert_receivers (next_attempt_at, receiver) VALUES (now(), 0)"
     assert "ck_alert_receivers_receiver_counted" == broken_by(connection, statement)
+
+
+def test_listing_that_is_not_trusted_keeps_the_stored_profile(connection: Connection) -> None:
+    """Which of several profiles is listed is not known then."""
+    add_account(connection, profile_id="2", entity_id="E2")
+    kept = add_account(connection, profile_id="1", entity_id="E1", trusted=False)
+    assert ("2", "E2") == (kept.profile_id, kept.entity_id)
+    changed = add_account(connection, profile_id="1", entity_id="E1")
+    assert ("1", "E1") == (changed.profile_id, changed.entity_id)

@@ -1,4 +1,4 @@
-"""What differs between two versions of Amazon's documents, in the calls and fields that we use.
+"""List the differences between two versions of Amazon's documents, in the calls and fields that we use.
 
 Each difference is one line: the call and the place in it, or the field, and what was and is there.
 Texts for people (descriptions, examples, titles) are not compared.

@@ -1,4 +1,4 @@
-"""What our columns are called in Amazon's reporting v3, and by connectors. Pure.
+"""The names of our columns in Amazon's reporting v3, and in connectors. Pure.
 
 A test compares the names of v3 with Amazon's catalogue of fields.
 """

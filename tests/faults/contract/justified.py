@@ -89,7 +89,7 @@ def _of_report_id(call: DescribedCall, case: Case[Any], world: World) -> Reasons
 def _of_create(call: DescribedCall, case: Case[Any], world: World) -> Reasons:
     match _body(case):
         case {
-            "accessRequestedAccounts": [{"advertiserAccountId": account, **others}],
+            "accessRequestedAccounts": [{"advertiserAccountId": str(account), **others}],
             "reports": [report],
         }:
             yield from _of_report(report, world)

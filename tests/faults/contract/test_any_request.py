@@ -18,7 +18,7 @@ from tests.faults.contract.described_call import DescribedCall
 from tests.faults.contract.justified import is_accepted_anyway, justified_refusals
 from tools.amazon_documents import NOT_CHECKED, OPERATIONS, Documents, find_documents
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1_800)]
 any_request = settings(
     max_examples=int(os.environ.get("CONTRACT_EXAMPLES", "200")),
     deadline=None,

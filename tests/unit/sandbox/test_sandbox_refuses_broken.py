@@ -196,8 +196,11 @@ def test_refused_report_names_its_reason(
 
 
 def test_account_is_an_advertiser_or_a_manager(caller: Caller) -> None:
-    """Not both."""
+    """Not both, not even where only one of them could be one."""
     body = asked(caller, currencyOfView="USD")
     assert 207 == caller.create(body=body).status_code
-    body["accessRequestedAccounts"][0]["managerAccountId"] = "amzn1.manager"
+    [account] = body["accessRequestedAccounts"]
+    account["managerAccountId"] = "amzn1.manager"
+    assert 400 == caller.create(body=body).status_code
+    account["advertiserAccountId"] = []
     assert 400 == caller.create(body=body).status_code

@@ -95,10 +95,10 @@ bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|
 
 coverage: $(STAMP) $(TOOLS) contract ## Run `make test` with branch coverage: prints tables of docs/code-metrics.md, htmlcov/ shows which test runs a line
 	@$(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(if $(FLOOR),--cov-fail-under=$(FLOOR)) $(TESTS)
-	@$(BIN)/python -m benchmarks.rooms coverage.json
+	@$(BIN)/python -m tools.rooms coverage.json
 
 mutants: $(STAMP) contract ## Break a seeded sample of the code, one place at a time, and count what no test notices: the last table of docs/code-metrics.md; SAMPLE=100 for another size, SAMPLE=all
-	@exec $(BIN)/python -m benchmarks.mutants $(if $(SAMPLE),--sample $(SAMPLE))
+	@exec $(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE))
 
 nightly: $(STAMP) ## Run what is too slow for the gate, as root: fault suites, cluster, pages, versions, clock, coverage, mutants; a step that has passed on this tree is not repeated
 	@exec $(BIN)/python -m tools.nightly

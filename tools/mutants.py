@@ -1,6 +1,6 @@
 """Change the code in small ways, one at a time, and count the changes that no test notices.
 
-`python -m benchmarks.mutants` runs mutmut on a seeded sample of the decisions and of the row checks
+`python -m tools.mutants` runs mutmut on a seeded sample of the decisions and of the row checks
 with their unit tests, and on all of the change log with its Postgres tests. It prints a table in
 Markdown, which stands in `docs/code-metrics.md`; the survivors' names go to the standard error.
 """
@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +30,10 @@ PYTEST_OPTIONS = (
     "no:cacheprovider",
     "--hypothesis-profile=mutants",
     "--ignore=tests/unit/reports/test_planning_figures.py",
+)
+# What mutmut copies itself, for the tests to run beside the changed code
+COPIED_BY_MUTMUT = frozenset(
+    {"bidbeacon_pipelines", "bidbeacon_sessions", "pyproject.toml", "tests"}
 )
 # Verdicts of mutmut that mean that some test failed, or ran into its timeout, because of the change
 NOTICED = frozenset({"killed", "timeout", "suspicious", "segfault"})
@@ -60,7 +64,7 @@ SUBJECTS = (
             "bidbeacon_pipelines/requests/narrowing.py",
             "bidbeacon_pipelines/requests/refusals.py",
         ),
-        tests=("tests/unit/reports", "tests/unit/requests", "tests/unit/ingest"),
+        tests=("tests/unit",),
         is_sampled=True,
         first="bidbeacon_pipelines.datasets.digests.*",
     ),
@@ -75,7 +79,7 @@ SUBJECTS = (
 
 def main() -> int:
     """Measure each subject and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.mutants", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.mutants", description=__doc__)
     parser.add_argument(
         "--sample", default=str(SAMPLE), help=f"how many, or all; {SAMPLE} as a rule"
     )
@@ -107,8 +111,9 @@ def _copy_of_project(subject: Subject) -> Iterator[Path]:
         for name in filter(None, tracked.stdout.split("\0")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+        others = {path.name for path in folder.iterdir()} - COPIED_BY_MUTMUT
         with (folder / "pyproject.toml").open("a") as settings:
-            settings.write(_mutmut_settings(subject))
+            settings.write(_mutmut_settings(subject, sorted(others)))
         yield folder
     finally:
         shutil.rmtree(folder)
@@ -122,12 +127,12 @@ def _test_server(folder: Path) -> Iterator[None]:
         yield
 
 
-def _mutmut_settings(subject: Subject) -> str:
+def _mutmut_settings(subject: Subject, others: Sequence[str]) -> str:
     """Return the section `[tool.mutmut]`; a list in JSON is one in TOML."""
     settings = {
         "source_paths": ["bidbeacon_pipelines", "bidbeacon_sessions"],
         "only_mutate": subject.sources,
-        "also_copy": ["migrations", "docs", "dagster.yaml", "workspace.yaml"],
+        "also_copy": others,
         "pytest_add_cli_args_test_selection": subject.tests,
         "pytest_add_cli_args": [*PYTEST_OPTIONS],
         "timeout_constant": 10.0,

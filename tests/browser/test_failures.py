@@ -32,8 +32,8 @@ from tests.faults.ads.simulated_office import Office
 from tests.postgres.lone_fault_cases import REPORT_CASES
 from tests.postgres.lone_fault_world import LoneFaultWorld, fresh_world, open_office
 from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES
-from tests.rules import rule
 from tests.support.rows import add_windows, change_sessions, change_windows, remove_windows
+from tests.support.rules import rule
 
 ALL_TOLD_AFTER = timedelta(minutes=66)
 """What usually passes by itself is told when it has not."""

@@ -20,7 +20,7 @@ from bidbeacon_pipelines.amazon_ads.reports import (
 from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
-from tests.rules import rule
+from tests.support.rules import rule
 
 NULLS = dict.fromkeys(
     (

@@ -10,7 +10,7 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sessions.settings import get_session_settings
-from tests.kept_sandbox import KeptServer, sandbox_server
+from tests.support.kept_sandbox import KeptServer, sandbox_server
 
 __all__ = ["environment", "sandbox", "sandbox_server"]
 

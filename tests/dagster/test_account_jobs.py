@@ -16,8 +16,8 @@ from bidbeacon_pipelines.defs.schedules import busy_accounts
 from bidbeacon_pipelines.windows.due import list_keys_without_entities
 from bidbeacon_sessions.clock import utc_now
 from tests.dagster.world import World, failure_of
-from tests.rules import rule
 from tests.support.rows import change_accounts
+from tests.support.rules import rule
 
 ENTITIES = ("ad_groups", "ads", "campaigns", "portfolios", "targets")
 

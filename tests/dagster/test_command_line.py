@@ -18,8 +18,8 @@ from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.dagster.world import World
-from tests.rules import rule
 from tests.support.rows import change_windows, remove_requests
+from tests.support.rules import rule
 from tests.support.waiting import wait_until
 
 

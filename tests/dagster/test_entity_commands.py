@@ -16,8 +16,8 @@ from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.summaries.account_page import read_account
 from tests.dagster.world import World
-from tests.rules import rule
 from tests.support.rows import change_accounts
+from tests.support.rules import rule
 from tests.support.waiting import wait_until
 
 KINDS = {"campaigns", "adGroups", "ads", "targets", "portfolios"}

@@ -18,7 +18,7 @@ from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.world import SERVED_DAYS, World
 from tests.recorded_sessions import recorded
-from tests.rules import once, rule
+from tests.support.rules import once, rule
 
 CANARY = "CANARY0123456789"
 ECHOED = "Zk8vTq2muRsQ7uT5Lw4xB3nC9pY6dG1h"

@@ -18,8 +18,8 @@ from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import with_job_session
 from tests.dagster.world import ASSET_KEY, DATASET, World, ask_by_hand, failure_of
-from tests.rules import rule
 from tests.support.rows import add_windows, change_accounts, change_windows
+from tests.support.rules import rule
 from tests.support.waiting import wait_until
 
 

@@ -35,7 +35,6 @@ from bidbeacon_sessions import Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import LABEL_TAG
 from tests.dagster.world import DATASET, World
-from tests.rules import rule
 from tests.support.rows import (
     change_accounts,
     change_ads_accounts,
@@ -44,6 +43,7 @@ from tests.support.rows import (
     change_windows,
     remove_requests,
 )
+from tests.support.rules import rule
 
 NOTHING_DUE = "No account has due work, or its run is in progress."
 NOTHING_TO_POLL = (

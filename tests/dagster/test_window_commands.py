@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.cli import app
 from tests.dagster.world import World
-from tests.rules import rule
+from tests.support.rules import rule
 
 
 def run(*arguments: str) -> Result:

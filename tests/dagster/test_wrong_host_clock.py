@@ -29,8 +29,8 @@ from bidbeacon_sessions import Subject, with_job_session
 from tests.dagster.judgements import read_judgements
 from tests.dagster.test_sensors import asked_for, make_reports_due
 from tests.dagster.world import DATASET, SERVED_DAYS, World
-from tests.rules import rule
 from tests.support.rows import change_windows
+from tests.support.rules import rule
 
 FORTY_DAYS = timedelta(days=40)
 WORK = """

@@ -39,10 +39,10 @@ from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sandbox.truth import day_truth
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
-from tests.one_dataset import shorten_history
-from tests.planning import plan
-from tests.rules import rule
+from tests.support.one_dataset import shorten_history
+from tests.support.planning import plan
 from tests.support.rows import change_accounts
+from tests.support.rules import rule
 
 DATASET = get_dataset("daily_targets")
 ASSET_KEY = AssetKey(DATASET.asset_name)

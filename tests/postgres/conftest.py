@@ -17,10 +17,10 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import SandboxHandle
 from tests.faults.ads.simulated_office import Office
-from tests.kept_sandbox import KeptServer, sandbox_server
 from tests.postgres.job_world import NOON, BenchWorld
 from tests.postgres.load_world import LoadWorld
 from tests.postgres.lone_fault_world import open_office
+from tests.support.kept_sandbox import KeptServer, sandbox_server
 
 __all__ = ["sandbox_server"]
 

@@ -31,11 +31,11 @@ from bidbeacon_sandbox.rules import Operation
 from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sandbox.truth import day_truth
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
-from tests.one_dataset import shorten_history
-from tests.planning import plan
 from tests.report_rows import with_target_ids
-from tests.rules import rule
+from tests.support.one_dataset import shorten_history
+from tests.support.planning import plan
 from tests.support.rows import change_accounts
+from tests.support.rules import rule
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 DATASET = get_dataset("daily_targets")

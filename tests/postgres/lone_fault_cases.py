@@ -25,7 +25,7 @@ from tests.postgres.lone_fault_consequences import (
     Unanswered,
     Undone,
 )
-from tests.rules import NEW_FIELD, OTHER_SPELLINGS, once, rule
+from tests.support.rules import NEW_FIELD, OTHER_SPELLINGS, once, rule
 
 HOUR = 3600
 SHORT = 0.005

@@ -39,9 +39,9 @@ from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_sandbox.store import Store
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
-from tests.one_dataset import only_daily_targets
-from tests.planning import plan
 from tests.postgres.job_world import DATASET, NOON, BenchWorld
+from tests.support.one_dataset import only_daily_targets
+from tests.support.planning import plan
 
 AT_REST = timedelta(hours=2)
 """A window that is due later than this from now is at rest."""

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 from bidbeacon_pipelines.entities.sync import ExportFailedError
 from bidbeacon_pipelines.values.decode import BrokenPartError
 from bidbeacon_sandbox.rules import Limits
-from tests.rules import NEW_FIELD, once, rule
+from tests.support.rules import NEW_FIELD, once, rule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,8 @@ from bidbeacon_pipelines.requests.queries import list_candidates
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.one_dataset import only_datasets
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.one_dataset import only_datasets
 from tests.support.rows import (
     change_ads_accounts,
     change_requests,

@@ -15,9 +15,9 @@ from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.one_dataset import only_datasets
-from tests.planning import plan
 from tests.postgres.job_world import DATASET, BenchWorld, days_before
+from tests.support.one_dataset import only_datasets
+from tests.support.planning import plan
 from tests.support.rows import change_accounts, change_ads_accounts, change_windows, remove_requests
 
 DAILY = Cadence(every=timedelta(days=1))

@@ -16,9 +16,9 @@ from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
-from tests.one_dataset import only_datasets
 from tests.postgres.explaining import explained
 from tests.postgres.job_world import BenchWorld
+from tests.support.one_dataset import only_datasets
 from tests.support.rows import change_accounts, change_ads_accounts, change_windows, remove_requests
 
 TODAY = date(2026, 1, 15)

@@ -13,9 +13,9 @@ from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_pipelines.windows.queries import list_unloaded_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
-from tests.one_dataset import only_daily_targets
 from tests.postgres.explaining import explained, explained_json
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_accounts, change_windows
 
 TODAY = date(2026, 1, 15)

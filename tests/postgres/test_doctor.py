@@ -31,8 +31,8 @@ from bidbeacon_pipelines.problems.system_findings import (
 )
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sandbox.server import SandboxHandle
-from tests.rules import rule
 from tests.support.rows import add_account, add_ads_account, add_request, add_session
+from tests.support.rules import rule
 from tests.support.waiting import wait_until
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)

@@ -17,9 +17,9 @@ from bidbeacon_pipelines.windows.queries import want_windows
 from bidbeacon_pipelines.windows.rules import oldest_served
 from bidbeacon_pipelines.windows.states import WindowState
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.one_dataset import only_daily_targets
 from tests.postgres.explaining import explained, explained_json
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_ads_accounts, change_windows, remove_requests, remove_windows
 
 TODAY = date(2026, 1, 15)

@@ -18,8 +18,8 @@ from bidbeacon_pipelines.windows.rules import local_date, oldest_served
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Catalog
 from bidbeacon_sandbox.truth import Grain, day_truth
 from bidbeacon_sessions import SessionStore
-from tests.one_dataset import only_datasets
 from tests.postgres.job_world import NOON, BenchWorld
+from tests.support.one_dataset import only_datasets
 
 SERVED_DAYS = 91
 """Of about 456, so that twelve of fifteen months come without rows."""

@@ -14,8 +14,8 @@ from bidbeacon_pipelines.requests.backfill import (
     drive_windows,
 )
 from bidbeacon_sessions import SessionStore, with_job_session
-from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.one_dataset import only_daily_targets
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)

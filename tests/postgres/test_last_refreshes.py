@@ -10,9 +10,9 @@ from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import oldest_served
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.one_dataset import only_daily_targets
 from tests.postgres.explaining import explained
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_ads_accounts, change_windows
 
 TODAY = date(2026, 1, 15)

@@ -17,8 +17,8 @@ from bidbeacon_pipelines.requests.queries import lock_planning
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import attach_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_ads_accounts, change_requests, change_windows, remove_requests
 from tests.support.waiting import wait_until
 

@@ -28,8 +28,8 @@ from bidbeacon_pipelines.requests.gate import enter_gate, hold_gate
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
-from tests.one_dataset import only_datasets
 from tests.postgres.job_world import NOON, BenchWorld, query
+from tests.support.one_dataset import only_datasets
 
 REPORTS = [report for dataset in DATASETS.values() for report in dataset.reports]
 RunProbe = Callable[..., Result]

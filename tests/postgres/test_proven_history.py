@@ -16,10 +16,10 @@ from bidbeacon_pipelines.windows.history_queries import judge_account
 from bidbeacon_pipelines.windows.queries import LoadedDay, list_unrecorded_days
 from bidbeacon_pipelines.windows.rules import failed, next_refresh_at, put_back
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.one_dataset import only_datasets
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import DATASET, LoadWorld, Raw, report_row, run
 from tests.postgres.test_quarantine_replay import odd, replay
+from tests.support.one_dataset import only_datasets
 from tests.support.rows import change_accounts, change_windows
 
 SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"

@@ -9,9 +9,9 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
-from tests.one_dataset import only_daily_targets
 from tests.postgres.explaining import explained, explained_json
 from tests.postgres.job_world import BenchWorld
+from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_windows
 
 DAY = date(2026, 1, 15) - timedelta(days=3)

@@ -13,11 +13,11 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_sessions import SessionStore, with_job_session
-from tests.one_dataset import only_datasets
-from tests.planning import plan
 from tests.postgres.conftest import IMPATIENT
 from tests.postgres.job_world import BenchWorld
 from tests.postgres.test_request_locks import at_once
+from tests.support.one_dataset import only_datasets
+from tests.support.planning import plan
 
 RUNS = 6
 FILLED = ("daily_products", "daily_targets", "hourly_targets")

@@ -18,8 +18,8 @@ from bidbeacon_sandbox.rules import Operation
 from bidbeacon_sessions import SessionStore
 from tests.faults.ads.simulated_office import SimulatedClock
 from tests.postgres.job_world import BenchWorld
-from tests.rules import rule
 from tests.support.rows import change_requests
+from tests.support.rules import rule
 
 DAYS = (date(2026, 1, 12), date(2026, 1, 10), date(2026, 1, 8))
 ASKED_SECONDS = 40

@@ -12,8 +12,8 @@ from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.one_dataset import only_datasets
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.one_dataset import only_datasets
 from tests.support.rows import change_windows
 
 TODAY = date(2026, 1, 15)

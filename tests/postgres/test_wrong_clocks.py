@@ -15,8 +15,8 @@ from bidbeacon_pipelines.windows.due import (
 )
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.one_dataset import only_daily_targets
 from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_accounts, change_ads_accounts, change_requests, change_windows
 
 DAY = date(2026, 1, 5)

@@ -27,8 +27,8 @@ from tests.faults.ads.month_faults import SeasonalRules, Seasons, histories, mon
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
-from tests.one_dataset import only_datasets
-from tests.rules import rule
+from tests.support.one_dataset import only_datasets
+from tests.support.rules import rule
 
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 """Summer time begins in the month that follows: on 8 March in America, on 29 March in Europe."""

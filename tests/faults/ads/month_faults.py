@@ -8,7 +8,7 @@ from typing import Any
 from bidbeacon_sandbox.rulebook import Rulebook, Subject
 from bidbeacon_sandbox.rules import Limits, Operation
 from bidbeacon_sandbox.store import Store
-from tests.rules import IDS, NEW_FIELD, OTHER_SPELLINGS, rule
+from tests.support.rules import IDS, NEW_FIELD, OTHER_SPELLINGS, rule
 
 HOURS = 3600.0
 LEGAL = ("null_metric", "unknown_key", "duplicate_key")

@@ -30,7 +30,7 @@ from bidbeacon_pipelines.windows.due import (
 )
 from bidbeacon_sessions import SessionRecorder, with_job_session
 from tests.faults.ads.simulated_office import GivenUp, Office
-from tests.planning import plan
+from tests.support.planning import plan
 
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 MINUTE_OF_ACCOUNT_SYNC = 7

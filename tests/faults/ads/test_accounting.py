@@ -14,7 +14,7 @@ from bidbeacon_sandbox.store import Store
 from tests.faults.ads import accounting
 from tests.faults.ads.accounting import SentCreate
 from tests.faults.ads.month_faults import Struck
-from tests.rules import rule
+from tests.support.rules import rule
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = date(2026, 3, 1)

@@ -16,8 +16,8 @@ from tests.faults.ads.month import BAD_ROW_SHARE, config
 from tests.faults.ads.oracle import DATASET, Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
-from tests.one_dataset import only_daily_targets
-from tests.rules import rule
+from tests.support.one_dataset import only_daily_targets
+from tests.support.rules import rule
 
 pytestmark = pytest.mark.faults
 

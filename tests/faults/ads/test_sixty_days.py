@@ -13,7 +13,7 @@ from bidbeacon_sandbox.server import running_sandbox
 from tests.faults.ads.oracle import Oracle
 from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
-from tests.one_dataset import only_daily_targets
+from tests.support.one_dataset import only_daily_targets
 
 pytestmark = pytest.mark.faults
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bidbeacon_sandbox.rules import Operation
 from tests.dagster.world import World
-from tests.rules import rule
+from tests.support.rules import rule
 from tests.support.waiting import wait_until
 
 _HALT = """

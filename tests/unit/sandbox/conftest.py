@@ -15,7 +15,7 @@ from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.accounts import Account
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 from tests.contract.exchanges import judge_answer
-from tests.rules import rule
+from tests.support.rules import rule
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 METRICS = [

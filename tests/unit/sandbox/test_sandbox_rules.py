@@ -10,7 +10,7 @@ import pytest
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sandbox.rulebook import RuleError, read_rules
 from bidbeacon_sandbox.rules import KINDS
-from tests.rules import IDS, OTHER_SPELLINGS
+from tests.support.rules import IDS, OTHER_SPELLINGS
 from tests.unit.sandbox.conftest import STATES
 from tests.unit.sandbox.test_sandbox_contract import BASIC
 

@@ -18,8 +18,8 @@ from benchmarks.database import fresh_database
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import running_sandbox
-from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
+from tests.support.world import open_simulated_world
 
 SESSIONS = ("session_headers", "session_actions", "session_references")
 REPORTS = (
@@ -64,9 +64,9 @@ def _live(days: int) -> tuple[Sizes, Sizes]:
         fresh_database() as (_, engine),
         TemporaryDirectory() as folder,
         running_sandbox(config) as sandbox,
+        open_simulated_world(engine, sandbox, Path(folder)) as world,
     ):
-        office = Office(engine, sandbox, Path(folder))
-        simulation = Simulation(office, look_every=timedelta(minutes=1))
+        simulation = Simulation(world, look_every=timedelta(minutes=1))
         simulation.run_until(_START + timedelta(days=1))
         filled = _sizes(engine)
         before = Counter(run.job for run in simulation.runs)

@@ -28,12 +28,12 @@ from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.errors import SessionsError
 from bidbeacon_sessions.session import finalize_session
 from tests.browser.conftest import open_tab, serve_page
-from tests.faults.ads.simulated_office import Office
+from tests.postgres.lone_day import LoneDay, fresh_day, open_lone_world
 from tests.postgres.lone_fault_cases import REPORT_CASES
-from tests.postgres.lone_fault_world import LoneFaultWorld, fresh_world, open_office
 from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES
 from tests.support.rows import add_windows, change_sessions, change_windows, remove_windows
 from tests.support.rules import rule
+from tests.support.world import World
 
 ALL_TOLD_AFTER = timedelta(minutes=66)
 """What usually passes by itself is told when it has not."""
@@ -42,7 +42,7 @@ A_DAY_LATER = timedelta(hours=25)
 VANISHED = rule("rows", change="vanish", share=1)
 OLD = "history: 200 days ago are an empty success"
 
-Play = Callable[[LoneFaultWorld], object]
+Play = Callable[[LoneDay], object]
 
 
 @dataclass(frozen=True)
@@ -64,17 +64,17 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def office(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+def place(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Yield the place of all failures."""
-    with open_office(shared_database_url, tmp_path_factory.mktemp("home")) as office:
-        yield office
+    with open_lone_world(shared_database_url, tmp_path_factory.mktemp("home")) as place:
+        yield place
 
 
 @pytest.fixture(scope="module")
-def url(office: Office) -> Iterator[str]:
+def url(place: World) -> Iterator[str]:
     """Yield the address of the product's page, which has the clock of the place."""
-    store = SessionStore(office.engine)
-    with serve_page(store, settings=office.settings, clock=office.clock.now) as port:
+    store = SessionStore(place.engine)
+    with serve_page(store, settings=place.context.settings, clock=place.context.clock) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -86,19 +86,19 @@ def tab(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def world(office: Office) -> Iterator[LoneFaultWorld]:
+def lone(place: World) -> Iterator[LoneDay]:
     """Yield the place as if nothing had failed in it."""
-    with fresh_world(office) as world:
-        yield world
+    with fresh_day(place) as lone:
+        yield lone
 
 
 def report(case: str) -> Play:
     """Return what a fault of a report does, until all is at rest."""
 
-    def play(world: LoneFaultWorld) -> None:
-        world = world.with_day(REPORT_CASES[case].age)
-        world.strike(REPORT_CASES[case].faults)
-        world.pass_time(REPORT_CASES[case].pause)
+    def play(lone: LoneDay) -> None:
+        lone = lone.with_age(REPORT_CASES[case].age)
+        lone.strike(REPORT_CASES[case].faults)
+        lone.pass_time(REPORT_CASES[case].pause)
 
     return play
 
@@ -106,10 +106,10 @@ def report(case: str) -> Play:
 def entities(case: str) -> Play:
     """Return what a fault of an account's entity sync does."""
 
-    def play(world: LoneFaultWorld) -> None:
-        world.strike(ENTITY_CASES[case].faults)
+    def play(lone: LoneDay) -> None:
+        lone.strike(ENTITY_CASES[case].faults)
         with suppress(Exception):
-            world.sync_entities(world.account())
+            lone.world.sync_entities(lone.world.account())
 
     return play
 
@@ -117,95 +117,97 @@ def entities(case: str) -> Play:
 def accounts(case: str) -> Play:
     """Return what a fault of the sync of accounts does."""
 
-    def play(world: LoneFaultWorld) -> None:
-        world.strike(ACCOUNT_CASES[case].faults)
+    def play(lone: LoneDay) -> None:
+        lone.strike(ACCOUNT_CASES[case].faults)
         with suppress(Exception):
-            world.sync_accounts()
+            lone.world.sync_accounts()
 
     return play
 
 
-def find_old_brands(world: LoneFaultWorld) -> None:
+def find_old_brands(lone: LoneDay) -> None:
     """Sync the entities of an account for the first time, of which a campaign has no ad groups."""
-    world.forget_entities()
-    entities("old_brands")(world)
+    lone.forget_entities()
+    entities("old_brands")(lone)
 
 
 def keep_pending(hours: float) -> Play:
     """Return what happens while Amazon works on a report for so many hours."""
 
-    def play(world: LoneFaultWorld) -> None:
-        world.strike([rule("report_ends", status="PENDING")])
-        work_for(world, minutes=60 * hours, every=timedelta(minutes=10))
-        world._do_what_is_due()
+    def play(lone: LoneDay) -> None:
+        lone.strike([rule("report_ends", status="PENDING")])
+        work_for(lone, minutes=60 * hours, every=timedelta(minutes=10))
+        lone.do_what_is_due()
 
     return play
 
 
-def work_for(world: LoneFaultWorld, *, minutes: float, every: timedelta) -> None:
+def work_for(lone: LoneDay, *, minutes: float, every: timedelta) -> None:
     """Do what is due every so often, for so many minutes."""
-    end = world.context.now() + timedelta(minutes=minutes)
-    while world.context.now() < end:
-        world._do_what_is_due()
-        world.office.clock.jump(world.context.now() + every)
+    end = lone.world.context.now() + timedelta(minutes=minutes)
+    while lone.world.context.now() < end:
+        lone.do_what_is_due()
+        lone.world.jump(lone.world.context.now() + every)
 
 
 def for_ten_minutes(*faults: Limits) -> Play:
     """Return what happens while calls fail for ten minutes: it is on Home within a minute, as something that passes, with when it goes on."""
 
-    def play(world: LoneFaultWorld) -> None:
-        world.strike(faults)
-        work_for(world, minutes=1, every=timedelta(minutes=1))
-        [finding] = read_findings(world)
+    def play(lone: LoneDay) -> None:
+        lone.strike(faults)
+        work_for(lone, minutes=1, every=timedelta(minutes=1))
+        [finding] = read_findings(lone)
         assert ("waiting", True) == (finding["severity"], finding["next_at"] is not None)
-        assert [] == world.query("SELECT 1 FROM findings")
-        work_for(world, minutes=10, every=timedelta(minutes=2))
+        assert [] == lone.world.query("SELECT 1 FROM findings")
+        work_for(lone, minutes=10, every=timedelta(minutes=2))
 
     return play
 
 
-def quarantine_some(world: LoneFaultWorld) -> None:
+def quarantine_some(lone: LoneDay) -> None:
     """Let one row in a hundred be invalid: too few for the report to be refused."""
-    world.strike(REPORT_CASES["bad_rows: a few negative_metric"].faults)
-    world.pass_time()
+    lone.strike(REPORT_CASES["bad_rows: a few negative_metric"].faults)
+    lone.pass_time()
 
 
-def let_totals_differ(world: LoneFaultWorld) -> None:
+def let_totals_differ(lone: LoneDay) -> None:
     """Let a day's campaigns add up to more than its targets, and the hourly checks find it."""
-    world.pass_time()
-    loaded = world.the_window()
+    lone.pass_time()
+    loaded = lone.window
     totals, product = loaded.product_totals, "SPONSORED_PRODUCTS"
     of = {"report": loaded.report, "load_count": 1, "data_as_of": loaded.data_as_of}
     of |= {"expires_at": loaded.expires_at}
     more = totals | {product: totals[product] | {"spend": 1_000_000}}
     days = [loaded.window_date]
-    add_windows(world.engine, world.account(), days, "daily_campaigns", product_totals=more, **of)
-    check_campaigns(world)
+    add_windows(
+        lone.world.engine, lone.world.account(), days, "daily_campaigns", product_totals=more, **of
+    )
+    check_campaigns(lone)
 
 
-def load_campaigns(world: LoneFaultWorld) -> None:
+def load_campaigns(lone: LoneDay) -> None:
     """Let the campaigns add up to the same as the targets, and the hourly checks find it."""
-    remove_windows(world.engine, ReportWindow.dataset == "daily_campaigns")
-    check_campaigns(world)
+    remove_windows(lone.world.engine, ReportWindow.dataset == "daily_campaigns")
+    check_campaigns(lone)
 
 
-def check_campaigns(world: LoneFaultWorld) -> None:
+def check_campaigns(lone: LoneDay) -> None:
     """Check the dataset as the hourly run does."""
-    now, settings = world.context.now(), world.office.settings
-    with world.session("check-dataset") as session:
-        check_dataset(world.engine, session, DAILY_CAMPAIGNS, now, settings)
+    now, settings = lone.world.context.now(), lone.world.context.settings
+    with lone.world.session("check-dataset") as session:
+        check_dataset(lone.world.engine, session, DAILY_CAMPAIGNS, now, settings)
 
 
-def leave_due(world: LoneFaultWorld) -> None:
+def leave_due(lone: LoneDay) -> None:
     """Let a day be due for longer than it should wait, while jobs run and none plans it."""
-    world.office.clock.jump(world.context.now() + timedelta(hours=13))
+    lone.world.jump(lone.world.context.now() + timedelta(hours=13))
 
 
-def crash(world: LoneFaultWorld) -> None:
+def crash(lone: LoneDay) -> None:
     """Let a run be killed in the middle of its work, and its session be closed as the sensor does."""
-    world.pass_time()
-    store = SessionStore(world.engine)
-    killed = with_job_session("refresh-account", store=store, account=world.account().ref)
+    lone.pass_time()
+    store = lone.world.sessions
+    killed = with_job_session("refresh-account", store=store, account=lone.world.account().ref)
     session = killed.__enter__()
     with store.begin() as connection:
         now = datetime.now(UTC)
@@ -220,110 +222,118 @@ def crash(world: LoneFaultWorld) -> None:
         killed.__exit__(None, None, None)
 
 
-def stop_everything(world: LoneFaultWorld) -> None:
+def stop_everything(lone: LoneDay) -> None:
     """Let the last job be three hours ago, as where Dagster is dead."""
-    world.pass_time()
-    long_ago = world.context.now() - timedelta(hours=3)
-    change_sessions(world.engine, started_at=long_ago, finished_at=long_ago)
-    world.execute("DELETE FROM session_leases")
+    lone.pass_time()
+    long_ago = lone.world.context.now() - timedelta(hours=3)
+    change_sessions(lone.world.engine, started_at=long_ago, finished_at=long_ago)
+    lone.world.execute("DELETE FROM session_leases")
 
 
-def lose_rows_of_final_day(world: LoneFaultWorld) -> None:
+def lose_rows_of_final_day(lone: LoneDay) -> None:
     """Load the day for the last time, and then, by hand, a report without any of its rows."""
-    world.pass_time()
-    change_windows(world.engine, ReportWindow.load_count > 0, next_refresh_at=None)
-    world.strike([VANISHED])
-    world.wait_until_due()
-    world.pass_time()
+    lone.pass_time()
+    change_windows(lone.world.engine, ReportWindow.load_count > 0, next_refresh_at=None)
+    lone.strike([VANISHED])
+    lone.wait_until_due()
+    lone.pass_time()
 
 
-def lose_rows_of_young_day(world: LoneFaultWorld) -> None:
+def lose_rows_of_young_day(lone: LoneDay) -> None:
     """Load two reports in a row that have no rows of a day which had some."""
-    world.pass_time()
-    world.strike([VANISHED])
-    world.wait_until_due()
-    world.pass_time()
+    lone.pass_time()
+    lone.strike([VANISHED])
+    lone.wait_until_due()
+    lone.pass_time()
 
 
-def acknowledge(world: LoneFaultWorld) -> None:
+def acknowledge(lone: LoneDay) -> None:
     """Acknowledge what Home shows first."""
-    now, key = world.context.now(), str(read_findings(world)[0]["key"])
-    with world.engine.begin() as connection:
+    now, key = lone.world.context.now(), str(read_findings(lone)[0]["key"])
+    with lone.world.engine.begin() as connection:
         alerts.acknowledge(
-            connection, world.office.settings, now, key, by="maria", note="The shop was closed"
+            connection,
+            lone.world.context.settings,
+            now,
+            key,
+            by="maria",
+            note="The shop was closed",
         )
 
 
-def run_with_wrong_clock(world: LoneFaultWorld) -> None:
+def run_with_wrong_clock(lone: LoneDay) -> None:
     """Let a worker run on a host whose clock is two minutes ahead of the database's."""
-    world.pass_time()
-    world.execute(
+    lone.pass_time()
+    lone.world.execute(
         """INSERT INTO processes (kind, host, pid, version, started_at, seen_at, clock_ahead_by)
            VALUES ('worker', 'worker-1', 1, '1', now(), now(), interval '2 minutes')"""
     )
 
 
-def stop_worker(world: LoneFaultWorld) -> None:
+def stop_worker(lone: LoneDay) -> None:
     """Stop the worker of that host."""
-    world.execute("DELETE FROM processes")
+    lone.world.execute("DELETE FROM processes")
 
 
-def fill_disk(world: LoneFaultWorld) -> None:
+def fill_disk(lone: LoneDay) -> None:
     """Let a host be unable to write downloads, while a report waits to be loaded; it is called worker-1."""
-    folder = world.context.downloads
+    folder = lone.world.context.downloads
     rmtree(folder, ignore_errors=True)
     folder.write_text("")
-    work_for(world, minutes=5, every=timedelta(minutes=1))
+    work_for(lone, minutes=5, every=timedelta(minutes=1))
     folder.unlink()
-    world.execute(
+    lone.world.execute(
         """UPDATE unwritable_folders SET host = 'worker-1', folder = '/scratch/downloads',
                   retry_at = retry_at + interval '1 hour'"""
     )
 
 
-def make_room(world: LoneFaultWorld) -> None:
+def make_room(lone: LoneDay) -> None:
     """Let the host load the report."""
-    world.execute("DELETE FROM unwritable_folders")
-    go_on(world)
+    lone.world.execute("DELETE FROM unwritable_folders")
+    go_on(lone)
 
 
-def load(world: LoneFaultWorld) -> None:
+def load(lone: LoneDay) -> None:
     """Load the day, when it is due again."""
-    world.mend()
+    lone.mend()
 
 
-def load_old(world: LoneFaultWorld) -> None:
+def load_old(lone: LoneDay) -> None:
     """Load the old day by hand, now that it has rows."""
-    replace(world, age=REPORT_CASES[OLD].age).mend()
+    replace(lone, age=REPORT_CASES[OLD].age).mend()
 
 
-def go_on(world: LoneFaultWorld) -> None:
+def go_on(lone: LoneDay) -> None:
     """Do what is due now that nothing fails."""
-    world.mend_with(lambda mended: mended.pass_time())
+    with lone.mended() as mended:
+        mended.pass_time()
 
 
-def sync(world: LoneFaultWorld) -> None:
+def sync(lone: LoneDay) -> None:
     """Sync the accounts, and the entities of one."""
-    world.mend_with(lambda mended: mended.sync_accounts())
-    world.mend_with(lambda mended: mended.sync_entities(mended.account()))
+    with lone.mended() as mended:
+        mended.world.sync_accounts()
+    with lone.mended() as mended:
+        mended.world.sync_entities(mended.world.account())
 
 
-def run_again(world: LoneFaultWorld) -> None:
+def run_again(lone: LoneDay) -> None:
     """Let a run of the same job succeed."""
-    store, account = SessionStore(world.engine), world.account().ref
+    store, account = lone.world.sessions, lone.world.account().ref
     with with_job_session("refresh-account", store=store, account=account):
         pass
 
 
-def run_now(world: LoneFaultWorld) -> None:
+def run_now(lone: LoneDay) -> None:
     """Let any job run."""
-    with world.session("poll-reports"):
+    with lone.world.session("poll-reports"):
         pass
 
 
-def wait_a_day(world: LoneFaultWorld) -> None:
+def wait_a_day(lone: LoneDay) -> None:
     """Let a day pass, since what happened once is news for so long; actions have the host's time."""
-    world.office.clock.jump(max(world.context.now(), datetime.now(UTC)) + A_DAY_LATER)
+    lone.world.jump(max(lone.world.context.now(), datetime.now(UTC)) + A_DAY_LATER)
 
 
 FAILURES: Mapping[str, Failure] = {
@@ -430,12 +440,12 @@ def test_the_document_lists_every_failure() -> None:
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_failure_is_named_on_home_and_told(
-    world: LoneFaultWorld, tab: Page, url: str, httpserver: HTTPServer, name: str
+    lone: LoneDay, tab: Page, url: str, httpserver: HTTPServer, name: str
 ) -> None:
     """Its cause, in words, with what helps, stands first on Home, on the first screen of its session, and in one alert, with the account where there is one; another alert says that it is over."""
-    FAILURES[name].play(world)
+    FAILURES[name].play(lone)
     said = read_table()[name]
-    first = read_findings(world)[0]
+    first = read_findings(lone)[0]
     assert said.code == first["code"], first
     assert str(first["sentence"]).startswith(said.sentence)
     assert said.advice in str(first["advice"])
@@ -444,18 +454,18 @@ def test_a_failure_is_named_on_home_and_told(
     for home in at_both_widths(tab, "#findings li [dir=auto]"):
         assert home.startswith(said.sentence)
     expect(tab.locator("#findings h2")).to_have_text("What is wrong")
-    sessions = world.query(ENDED_BADLY)
+    sessions = lone.world.query(ENDED_BADLY)
     assert (said.session == NO_SESSION) <= (sessions == [])
     for session in sessions[:1]:
         tab.goto(f"{url}/sessions/{session['id']}")
         for shown in at_both_widths(tab, "#session[aria-busy=false]"):
             assert said.session in shown
-    alerts = watch(world, httpserver, ALL_TOLD_AFTER)
+    alerts = watch(lone, httpserver, ALL_TOLD_AFTER)
     [told] = [alert for alert in alerts if said.sentence in alert]
     assert told.startswith(", ".join(first["names"]))
-    FAILURES[name].end(world)
-    assert said.code not in {one["code"] for one in read_findings(world)}
-    later = watch(world, httpserver, SETTLED_AFTER)[len(alerts) :]
+    FAILURES[name].end(lone)
+    assert said.code not in {one["code"] for one in read_findings(lone)}
+    later = watch(lone, httpserver, SETTLED_AFTER)[len(alerts) :]
     over = [line for line in "\n".join(later).splitlines() if line.startswith("Over: ")]
     assert 1 == len([line for line in over if said.sentence in line])
 
@@ -488,22 +498,22 @@ def at_both_widths(page: Page, element: str) -> Iterator[str]:
         yield str(page.locator(element).first.evaluate(VISIBLE_WORDS))
 
 
-def read_findings(world: LoneFaultWorld) -> Sequence[Mapping[str, Any]]:
+def read_findings(lone: LoneDay) -> Sequence[Mapping[str, Any]]:
     """Return what Home says is wrong."""
-    home = read_home(SessionStore(world.engine), world.office.settings, world.context.now())
+    home = read_home(lone.world.sessions, lone.world.context.settings, lone.world.context.now())
     found: Sequence[Mapping[str, Any]] = home["findings"]
     return found
 
 
-def watch(world: LoneFaultWorld, receiver: HTTPServer, pause: timedelta) -> list[str]:
+def watch(lone: LoneDay, receiver: HTTPServer, pause: timedelta) -> list[str]:
     """Look now, and once more after a pause; return all alerts that ever came, title and text."""
     receiver.expect_request("/").respond_with_response(Response(status=200))
     settings = Settings(
         alert_urls=f"json://127.0.0.1:{receiver.port}/",
-        **world.office.settings.model_dump(exclude_unset=True),
+        **lone.world.context.settings.model_dump(exclude_unset=True),
     )
     for wait in (pause, timedelta(minutes=1)):
-        AlertWatch(world.engine, settings, clock=world.context.now).look_once()
-        world.office.clock.jump(world.context.now() + wait)
+        AlertWatch(lone.world.engine, settings, clock=lone.world.context.now).look_once()
+        lone.world.jump(lone.world.context.now() + wait)
     alerts = [request.get_json() for request, _ in receiver.log]
     return [f"{alert['title']}\n{alert['message']}" for alert in alerts]

@@ -13,8 +13,9 @@ from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.dagster import JobSessionsResource
 from tests.dagster.fixtures import environment, sandbox, sandbox_server
-from tests.dagster.world import SERVED_DAYS, World
+from tests.dagster.runs import SERVED_DAYS, add_accounts, open_world
 from tests.stream.conftest import base_url, http
+from tests.support.world import World
 
 __all__ = ["base_url", "environment", "http", "sandbox", "sandbox_server"]
 
@@ -31,32 +32,28 @@ def sessions(session_store: SessionStore) -> JobSessionsResource:
 
 
 @pytest.fixture
-def world(
-    database_url: str, engine: Engine, sandbox: SandboxHandle, environment: None
-) -> Iterator[World]:
+def world(engine: Engine, sandbox: SandboxHandle, environment: None) -> Iterator[World]:
     """Yield a world without accounts."""
-    with DagsterInstance.ephemeral() as instance:
-        yield World(database_url, engine, sandbox, instance)
+    with DagsterInstance.ephemeral() as instance, open_world(engine, sandbox, instance) as world:
+        yield world
 
 
 @pytest.fixture
 def real(
-    database_url: str,
-    dagster_tables: None,
-    engine: Engine,
-    sandbox: SandboxHandle,
-    environment: None,
-    tmp_path: Path,
+    dagster_tables: None, engine: Engine, sandbox: SandboxHandle, environment: None, tmp_path: Path
 ) -> Iterator[World]:
     """Yield a world without accounts whose Dagster keeps its events where the product's does: in this test's database."""
     shutil.copy(PROJECT_ROOT / "dagster.yaml", tmp_path)
-    with DagsterInstance.from_config(str(tmp_path)) as instance:
-        yield World(database_url, engine, sandbox, instance)
+    with (
+        DagsterInstance.from_config(str(tmp_path)) as instance,
+        open_world(engine, sandbox, instance) as world,
+    ):
+        yield world
 
 
 @pytest.fixture
 def stocked(world: World) -> World:
     """Return a world of few days whose accounts are stored and partitions of Dagster."""
-    world.add_accounts()
+    add_accounts(world)
     world.shorten_history(SERVED_DAYS)
     return world

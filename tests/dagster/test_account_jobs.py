@@ -15,9 +15,10 @@ from bidbeacon_pipelines.defs.reports import refresh_account_job
 from bidbeacon_pipelines.defs.schedules import busy_accounts
 from bidbeacon_pipelines.windows.due import list_keys_without_entities
 from bidbeacon_sessions.clock import utc_now
-from tests.dagster.world import World, failure_of
+from tests.dagster.runs import failure_of, run_job
 from tests.support.rows import change_accounts
 from tests.support.rules import rule
+from tests.support.world import World
 
 ENTITIES = ("ad_groups", "ads", "campaigns", "portfolios", "targets")
 
@@ -31,8 +32,8 @@ def last_materialization(world: World, asset: str) -> AssetMaterialization:
 
 def test_syncing_accounts_stores_them_and_makes_their_partitions(world: World) -> None:
     """Each listed account and country is a row, and a partition unless Amazon disabled it; the source shows each region."""
-    result = world.run_job("sync_accounts")
-    stored = world.rows(
+    result = run_job(world, "sync_accounts")
+    stored = world.query(
         "SELECT account_key, ads_account_key, amazon_status, ads_accounts.region FROM advertiser_accounts JOIN ads_accounts USING (account_id)"
     )
     listed = sum(len(account.countries) for account in world.sandbox.state.world.accounts.accounts)
@@ -72,7 +73,7 @@ def test_syncing_entities_materializes_all_kinds(stocked: World) -> None:
     assert types == ["export-requested"] * 4 + ["entities-synced"] * 5
     assert stocked.account().entities_synced_at is not None
     for table in ENTITIES:
-        [row] = stocked.rows(
+        [row] = stocked.query(
             f"SELECT count(*) AS rows FROM {table} WHERE account_id = :account_id AND country_code = :country_code",
             **account.identity,
         )
@@ -94,7 +95,7 @@ def test_throttled_exports_are_put_off(stocked: World) -> None:
         assert account.account_key in list_keys_without_entities(connection, **ages)
     struck = rule("answer", "create_export", status=429, retry_after=300)
     stocked.sandbox.state.rules.add(struck)
-    assert stocked.run_job("sync_entities", account).success
+    assert run_job(stocked, "sync_entities", account).success
     session = stocked.one_session("sync-entities")
     assert ["export-pending"] == [action["type"] for action in session["actions"]]
     assert "succeeded" == session["status"]
@@ -105,7 +106,7 @@ def test_throttled_exports_are_put_off(stocked: World) -> None:
 
 def test_a_schedule_of_one_account_works_beside_the_sensor(real: World) -> None:
     """Its run has the tag that tells the sensor that the account has a run in progress."""
-    real.run_job("sync_accounts")
+    run_job(real, "sync_accounts")
     key = real.account().ads_account_key
 
     @schedule(job=refresh_account_job, cron_schedule="0 6 * * *")

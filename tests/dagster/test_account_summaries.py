@@ -14,14 +14,15 @@ from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS as DAILY
 from bidbeacon_pipelines.datasets.registry import HOURLY_CAMPAIGNS as HOURLY
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.summaries.account_page import read_account
-from tests.dagster.world import World
+from tests.dagster.runs import materialize_days, run_job
+from tests.support.world import World
 
 SP = "SPONSORED_PRODUCTS"
 
 
 def summary(world: World) -> Any:
     """Return the only day of Sponsored Products."""
-    [row] = world.rows("SELECT * FROM reports.account_daily_summaries WHERE ad_product = :p", p=SP)
+    [row] = world.query("SELECT * FROM reports.account_daily_summaries WHERE ad_product = :p", p=SP)
     return row
 
 
@@ -36,7 +37,7 @@ def recent(world: World, account: Account) -> Any:
 def test_a_day_adds_up_to_the_truth_as_soon_as_it_is_loaded(stocked: World) -> None:
     """In the view and on the page; hours are null until they are loaded, and a day without rows is zero."""
     account, day = stocked.account("DE"), stocked.day(9)
-    stocked.materialize(account, day, dataset=DAILY)
+    materialize_days(stocked, account, day, dataset=DAILY)
     true, row = stocked.true_sums(account, day, (SP,)), summary(stocked)
     assert (true.spend, true.sales) == (row["spend"], row["sales"])
     assert (true.clicks, true.impressions) == (row["clicks"], row["impressions"])
@@ -45,7 +46,7 @@ def test_a_day_adds_up_to_the_truth_as_soon_as_it_is_loaded(stocked: World) -> N
     shown = recent(stocked, account)
     assert (1, true.spend) == (shown["days"], Decimal(shown["spend"]))
 
-    stocked.materialize(account, day, dataset=HOURLY)
+    materialize_days(stocked, account, day, dataset=HOURLY)
     row = summary(stocked)
     assert row["spend"] * Decimal("0.95") <= row["hourly_spend"] <= row["spend"]
     assert row["hourly_sales"] == row["sales"]
@@ -62,10 +63,10 @@ def test_the_asset_shows_the_last_days(stocked: World) -> None:
     spent = {}
     for country in ("US", "JP"):
         account = stocked.account(country)
-        stocked.materialize(account, day, dataset=DAILY)
+        materialize_days(stocked, account, day, dataset=DAILY)
         products = (SP, "SPONSORED_BRANDS", "SPONSORED_DISPLAY")
         spent[account.currency_code] = stocked.true_sums(account, day, products).spend
-    assert stocked.run_job("summarize_accounts").success
+    assert run_job(stocked, "summarize_accounts").success
     [record] = stocked.instance.fetch_materializations(
         AssetKey("account_daily_summary"), limit=20
     ).records

@@ -27,9 +27,10 @@ from bidbeacon_pipelines.problems.checks import CHECKS
 from bidbeacon_pipelines.views import read_views
 from migrations.generate import write_next
 from tests.dagster.another_dataset import DAILY_MATCHED_TARGETS as ANOTHER
+from tests.dagster.runs import run_job
 from tests.dagster.test_sensors import asked_for
-from tests.dagster.world import World
 from tests.dataset_truth import Question
+from tests.support.world import World
 
 
 def tables_with_another() -> MetaData:
@@ -52,7 +53,7 @@ def registered(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[None
 
 def question_about(world: World, account: Account, ago: int = 3) -> Question:
     """Ask about a day of an account with entities; the rows of Sponsored Products do not say what they were matched with."""
-    assert world.run_job("sync_entities", account).success
+    assert run_job(world, "sync_entities", account).success
     return Question(
         world.engine, world.sandbox.url, account, ANOTHER, world.day(ago), grain="target"
     )
@@ -110,11 +111,11 @@ def test_accounts_get_its_windows_as_soon_as_it_is_registered(
     assert {"refresh_account"} == {job for job, _ in asked_for(stocked, refresh_due_accounts)}
     account = stocked.account("JP")
     stocked.plan(account)
-    [windows] = stocked.rows("SELECT count(*), min(dataset), max(dataset) FROM report_windows")
+    [windows] = stocked.query("SELECT count(*), min(dataset), max(dataset) FROM report_windows")
     assert windows["count"] > 15 * 28
     assert (windows["min"], windows["max"]) == (ANOTHER.name, ANOTHER.name)
-    assert stocked.run_job("poll_reports").success
-    requests = stocked.rows("SELECT dataset, status FROM report_requests WHERE attempts > 0")
+    assert run_job(stocked, "poll_reports").success
+    requests = stocked.query("SELECT dataset, status FROM report_requests WHERE attempts > 0")
     assert [(ANOTHER.name, "in_flight")] * 2 == [
         (row["dataset"], row["status"]) for row in requests
     ]

@@ -12,15 +12,20 @@ from dagster import DagsterRun, DagsterRunStatus
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_sessions.reaper import close_dead_sessions
-from tests.dagster.world import (
+from tests.dagster.runs import (
     ASSET_KEY,
     RANGE_END,
     RANGE_START,
     SERVED_DAYS,
-    World,
+    add_accounts,
+    hold_reports,
+    recorded_partitions,
+    release_reports,
+    run_job,
 )
 from tests.processes import running, running_webserver
 from tests.support.waiting import wait_until
+from tests.support.world import World
 
 LOCATION = """
 import dagster as dg
@@ -46,7 +51,7 @@ def served(real: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worl
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     monkeypatch.setenv("DAGSTER_GRPC_TIMEOUT_SECONDS", "300")  # a busy machine starts runs slowly
     monkeypatch.chdir(tmp_path)
-    real.add_accounts()
+    add_accounts(real)
     real.shorten_history(SERVED_DAYS)
     return real
 
@@ -81,11 +86,11 @@ def test_a_backfill_ends_once_its_partitions_are_loaded(
 ) -> None:
     """Its own run materializes each partition, even where a poll was faster to load and record them."""
     account, days = served.account(), [served.day(ago) for ago in (22, 21, 20)]
-    served.hold_reports()
+    hold_reports(served)
     [run] = backfill(served, processes, [(account, day) for day in days], runs=1)
     wait_until(lambda: waiting(served) == 1, "the run waits for Amazon", seconds=60)
-    served.release_reports()
-    served.run_job("poll_reports")
+    release_reports(served)
+    run_job(served, "poll_reports")
 
     wait_until(lambda: outcome(served) == "COMPLETED_SUCCESS", "the backfill succeeds", 120)
     assert statuses(served) == {DagsterRunStatus.SUCCESS}
@@ -108,7 +113,7 @@ def test_a_backfill_with_a_day_that_is_not_over_fails(served: World, processes: 
         120,
         found=lambda: outcome(served),
     )
-    assert [str(partition_key(account.account_key, over))] == served.recorded_partitions()
+    assert [str(partition_key(account.account_key, over))] == recorded_partitions(served)
     message = served.one_session("load-windows")["error"]["message"]
     assert f"The day is not over in the account's time zone ({account.time_zone})" in message
     assert all(str(day) in message for day in left_out)
@@ -126,7 +131,7 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
         *[(us, served.day(ago)) for ago in range(20, 26)],
         *[(germany, served.day(ago)) for ago in (20, 21, 22, 40, 41)],
     ]
-    served.hold_reports()
+    hold_reports(served)
     runs = backfill(served, processes, wanted, runs=3)
     expected = [(germany, 22, 20), (germany, 41, 40), (us, 25, 20)]
     assert {
@@ -152,11 +157,11 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
     sessions = {one["run_id"]: one["status"] for one in served.sessions_of("load-windows")}
     assert sessions == {killed.run_id: "crashed"} | {run.run_id: "cancelled" for run in terminated}
     assert {"requested"} == window_statuses(served)
-    assert served.rows("SELECT 1 FROM session_leases") == []
+    assert served.query("SELECT 1 FROM session_leases") == []
 
-    served.release_reports()
+    release_reports(served)
     wait_until(lambda: all_loaded_by_polling(served), "polls load what is ready", seconds=180)
-    assert (3, len(wanted)) == (len(served.accepted_creates()), len(served.recorded_partitions()))
+    assert (3, len(wanted)) == (len(served.accepted()), len(recorded_partitions(served)))
 
 
 def outcome(world: World) -> str:
@@ -167,7 +172,7 @@ def outcome(world: World) -> str:
 
 def kill_worker(world: World, run: DagsterRun) -> None:
     """Kill the process of a run, as the kernel does when memory is short."""
-    [lease] = world.rows(
+    [lease] = world.query(
         "SELECT holder FROM session_leases JOIN job_sessions ON id = session_id WHERE run_id = :id",
         id=run.run_id,
     )
@@ -176,7 +181,7 @@ def kill_worker(world: World, run: DagsterRun) -> None:
 
 def waiting(world: World) -> int:
     """Return how many sessions have recorded that their report is pending."""
-    [row] = world.rows(
+    [row] = world.query(
         "SELECT count(DISTINCT session_id) FROM session_actions WHERE type = 'report-pending'"
     )
     return int(row["count"])
@@ -200,10 +205,10 @@ def last_words(world: World) -> dict[str, list[str]]:
 def window_statuses(world: World) -> set[str]:
     """Return the statuses of all requested windows."""
     requested = "SELECT status FROM report_windows WHERE last_requested_at IS NOT NULL"
-    return {row["status"] for row in world.rows(requested)}
+    return {row["status"] for row in world.query(requested)}
 
 
 def all_loaded_by_polling(world: World) -> bool:
     """Poll once; return whether all requested windows are loaded."""
-    assert world.run_job("poll_reports").success
+    assert run_job(world, "poll_reports").success
     return window_statuses(world) == {"loaded"}

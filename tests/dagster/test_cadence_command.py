@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
-from tests.dagster.world import World
+from tests.support.world import World
 
 
 def cadence(world: World, *options: str) -> Result:

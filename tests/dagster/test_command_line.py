@@ -17,10 +17,10 @@ from typer.testing import CliRunner, Result
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.dagster.world import World
+from tests.dagster.runs import hold_reports
 from tests.support.rows import change_windows, remove_requests
-from tests.support.rules import rule
 from tests.support.waiting import wait_until
+from tests.support.world import World
 
 
 def run(*arguments: str) -> Result:
@@ -38,7 +38,7 @@ def test_load_prints_its_timeline_and_ends_with_0(stocked: World) -> None:
     assert [] == [line for line in result.stdout.splitlines() if f"│ {account.label} " in line], (
         "the session's own account"
     )
-    assert stocked.true_sums(account, day) == stocked.loaded_sums(account, day)
+    assert stocked.true_sums(account, day) == stocked.stored_sums(account, day)
     assert stocked.one_session("load-windows")["input"]["via"] == "command line"
 
 
@@ -54,17 +54,17 @@ def test_load_as_json_is_one_document(stocked: World) -> None:
 
 def test_refresh_has_on_its_way_what_is_due_and_ends_with_0(stocked: World) -> None:
     """It plans and creates reports as far as the gate allows, and waits for nothing."""
-    stocked.hold_reports()
+    hold_reports(stocked)
     result = run("refresh", "--account", stocked.account("JP").account_key)
     assert result.exit_code == 0, result.output
-    assert len(stocked.accepted_creates()) == 2
+    assert len(stocked.accepted()) == 2
     assert stocked.one_session("refresh-account")["status"] == "succeeded"
 
 
 def test_refresh_ends_with_1_where_something_due_is_not_on_its_way(stocked: World) -> None:
     """Such as a day whose report failed and that is asked for again later."""
     account = stocked.account("JP")
-    stocked.hold_reports()
+    hold_reports(stocked)
     assert run("refresh", "--account", account.account_key).exit_code == 0
     change_windows(
         stocked.engine,
@@ -109,7 +109,7 @@ def test_what_cannot_be_asked_is_one_line(
     assert result.exit_code == 2
     assert said in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.output
-    assert stocked.accepted_creates() == []
+    assert stocked.accepted() == []
     assert stocked.sessions_of("load-windows") == []
 
 
@@ -152,14 +152,16 @@ def test_load_of_days_that_end_in_the_future_loads_the_others_and_fails(stocked:
     assert f"{yesterday + timedelta(days=1)}: The day is not over" in result.stderr.replace(
         "\n", " "
     )
-    loaded = stocked.rows("SELECT window_date FROM report_windows WHERE last_loaded_at IS NOT NULL")
+    loaded = stocked.query(
+        "SELECT window_date FROM report_windows WHERE last_loaded_at IS NOT NULL"
+    )
     assert [one["window_date"] for one in loaded] == [yesterday] * 2
 
 
 def test_a_failed_load_is_a_failed_session(stocked: World) -> None:
     """The error that the command shows is the one that its session keeps."""
     account = stocked.account()
-    stocked.sandbox.state.rules.add(rule("rows", times=1, change="negative_metric", share=0.5))
+    stocked.break_with("rows", times=1, change="negative_metric", share=0.5)
     result = run("load", "--account", account.account_key, "--window", str(stocked.day()))
     session = stocked.one_session("load-windows")
     assert (result.exit_code, session["status"]) == (1, "failed")
@@ -179,7 +181,7 @@ def test_a_stopped_load_is_a_cancelled_session(
 ) -> None:
     """A signal while Amazon works: a sentence, its exit code, a session that says cancelled; the report stays for the next run."""
     account, day = stocked.account(), stocked.day()
-    stocked.sandbox.state.rules.add(rule("report_ends", status="COMPLETED", seconds=600))
+    stocked.break_with("report_ends", status="COMPLETED", seconds=600)
     with subprocess.Popen(
         load_command(account.account_key, day),
         cwd=PROJECT_ROOT,
@@ -211,7 +213,7 @@ def test_a_stopped_load_is_a_cancelled_session(
 def test_a_load_in_a_terminal_says_what_it_waits_for(stocked: World) -> None:
     """Its last line counts the time, how many days are loaded, and names what is waited for; it is gone at the end."""
     account, day = stocked.account(), stocked.day()
-    stocked.sandbox.state.rules.add(rule("report_ends", status="COMPLETED", seconds=6))
+    stocked.break_with("report_ends", status="COMPLETED", seconds=6)
     ours, its = os.openpty()
     with subprocess.Popen(
         load_command(account.account_key, day), cwd=PROJECT_ROOT, stdout=its, stderr=its
@@ -228,7 +230,7 @@ def test_accounts_are_synced_and_listed(world: World) -> None:
     """`accounts sync` stores them, `accounts list --json` gives them with their coverage."""
     assert run("accounts", "sync").exit_code == 0
     listed = json.loads(run("accounts", "list", "--json").stdout)
-    stored = world.rows("SELECT account_key FROM advertiser_accounts ORDER BY account_key")
+    stored = world.query("SELECT account_key FROM advertiser_accounts ORDER BY account_key")
     assert [row["account_key"] for row in stored] == [account["key"] for account in listed]
     assert {"DE", "JP", "US"} <= {account["country"] for account in listed}
 
@@ -238,14 +240,14 @@ def test_a_list_of_accounts_fits_80_columns(
 ) -> None:
     """Each account's key stands whole at the end of its line, why one is left alone and how much is fresh stands below it, and no line is longer."""
     key = stocked.account("JP").account_key
-    stocked.hold_reports()
+    hold_reports(stocked)
     assert run("refresh", "--account", stocked.account().account_key).exit_code == 0
     assert run("accounts", "pause", key).exit_code == 0
     monkeypatch.setenv("COLUMNS", "80")
     lines = run("accounts", "list").stdout.splitlines()
     keys = [
         row["account_key"]
-        for row in stocked.rows("SELECT account_key FROM advertiser_accounts ORDER BY 1")
+        for row in stocked.query("SELECT account_key FROM advertiser_accounts ORDER BY 1")
     ]
     assert keys == sorted(line.split()[-1] for line in lines if line[0] in "✔■")
     assert max(map(len, lines)) <= 80
@@ -286,4 +288,4 @@ def _read_to_the_end(terminal: int) -> Iterator[bytes]:
 
 
 def _is_told(world: World, action_type: str) -> bool:
-    return bool(world.rows("SELECT 1 FROM session_actions WHERE type = :type", type=action_type))
+    return bool(world.query("SELECT 1 FROM session_actions WHERE type = :type", type=action_type))

@@ -10,9 +10,9 @@ import pytest
 
 from bidbeacon_pipelines.problems.system_findings import find_processes
 from bidbeacon_pipelines.settings import get_settings
-from tests.dagster.world import World
 from tests.processes import running
 from tests.support.waiting import wait_until
+from tests.support.world import World
 
 LOCATION = """
 import dagster as dg
@@ -84,7 +84,7 @@ def clock(real: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostC
 def signs(world: World, since: datetime) -> dict[str, int]:
     """Return how many ticks and runs there are of the hour after an instant."""
     after = since.replace(tzinfo=None)
-    [row] = world.rows(SIGNS, after=after, before=after + timedelta(hours=1))
+    [row] = world.query(SIGNS, after=after, before=after + timedelta(hours=1))
     return dict(row)
 
 

@@ -15,10 +15,9 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.summaries.account_page import read_account
-from tests.dagster.world import World
 from tests.support.rows import change_accounts
-from tests.support.rules import rule
 from tests.support.waiting import wait_until
+from tests.support.world import World
 
 KINDS = {"campaigns", "adGroups", "ads", "targets", "portfolios"}
 
@@ -78,7 +77,7 @@ def test_sync_without_options_is_of_every_account_that_can_be_synced(stocked: Wo
 
 def test_account_that_fails_does_not_stop_the_others(stocked: World) -> None:
     """Its error is a line, and the exit code says that something failed."""
-    stocked.sandbox.state.rules.add(rule("answer", "create_export", times=1, status=403))
+    stocked.break_with("answer", "create_export", times=1, status=403)
     result = run("sync")
     assert result.exit_code == 1
     assert "Profile has no rights" in result.stderr.replace("\n", " ")
@@ -90,12 +89,12 @@ def test_account_that_fails_does_not_stop_the_others(stocked: World) -> None:
 def test_interrupted_sync_is_taken_over_by_the_next_one(stocked: World) -> None:
     """It ends as a cancelled session, and its exports are not asked for twice."""
     key = stocked.account().account_key
-    stocked.sandbox.state.rules.add(rule("slow", "get_export", seconds=60))
+    stocked.break_with("slow", "get_export", seconds=60)
     command = [sys.executable, "-m", "bidbeacon_pipelines", "entities", "sync", "--account", key]
     with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL) as process:
         try:
             wait_until(
-                lambda: bool(stocked.rows("SELECT FROM portfolios")),
+                lambda: bool(stocked.query("SELECT FROM portfolios")),
                 "the sync waits for its exports",
                 60,
             )
@@ -141,11 +140,9 @@ def test_list_and_page_count_what_is_gone(stocked: World) -> None:
     account = stocked.account()
     sync = ("sync", "--account", account.account_key)
     assert run(*sync).exit_code == 0
-    [gone, *_] = stocked.rows("SELECT campaign_id FROM campaigns")
+    [gone, *_] = stocked.query("SELECT campaign_id FROM campaigns")
     where = {"campaignId": [gone["campaign_id"]]}
-    stocked.sandbox.state.rules.add(
-        rule("rows", of="campaigns", change="vanish", share=1, where=where)
-    )
+    stocked.break_with("rows", of="campaigns", change="vanish", share=1, where=where)
     for expected in (0, 1):
         assert run(*sync).exit_code == 0
         counts = {one["kind"]: one["gone"] for one in json.loads(run("list", "--json").stdout)}

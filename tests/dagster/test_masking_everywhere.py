@@ -16,9 +16,10 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import Action, Reference, Subject
 from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata
 from bidbeacon_sessions.settings import get_session_settings
-from tests.dagster.world import SERVED_DAYS, World
+from tests.dagster.runs import SERVED_DAYS, add_accounts, materialize_days, run_job
 from tests.recorded_sessions import recorded
 from tests.support.rules import once, rule
+from tests.support.world import World
 
 CANARY = "CANARY0123456789"
 ECHOED = "Zk8vTq2muRsQ7uT5Lw4xB3nC9pY6dG1h"
@@ -133,15 +134,15 @@ def test_no_secret_of_ours_is_found_after_a_run_with_faults(
     caplog.set_level(
         logging.WARNING, logger="sqlalchemy"
     )  # its statements have our tokens as values
-    real.add_accounts()
+    add_accounts(real)
     account, day = real.account(), real.day()
     real.sandbox.state.rules.add(
         once("answer", "retrieve_report", status=500), once("cut", "download"), once("token")
     )
-    real.materialize(account, day, raise_on_error=False)
+    materialize_days(real, account, day, raise_on_error=False)
     real.sandbox.state.rules.add(rule("token"), rule("token", what="revoked"))
-    assert not real.run_job("sync_accounts", raise_on_error=False).success
-    tokens = [row["access_token"] for row in real.rows("SELECT access_token FROM access_tokens")]
+    assert not run_job(real, "sync_accounts", raise_on_error=False).success
+    tokens = [row["access_token"] for row in real.query("SELECT access_token FROM access_tokens")]
     secrets = [
         *tokens,
         *(token.partition("|")[2] for token in tokens),
@@ -174,7 +175,7 @@ def test_no_piece_of_a_secret_that_amazon_echoes_is_found(
     caplog.set_level(logging.DEBUG)
     across = {"code": ECHOED, "message": "x" * 480 + ECHOED}
     names = {"accountName": ECHOED, "status": ECHOED, "errorMessage": ECHOED, "name": ECHOED}
-    real.add_accounts()
+    add_accounts(real)
     real.shorten_history(SERVED_DAYS)
     account = real.account()
     real.sandbox.state.rules.add(
@@ -185,8 +186,8 @@ def test_no_piece_of_a_secret_that_amazon_echoes_is_found(
         rule("refuse", "create_report", **across),
     )
     for job in ("refresh_account", "sync_entities"):
-        real.run_job(job, account, raise_on_error=False)
-    real.run_job("sync_accounts", raise_on_error=False)
+        run_job(real, job, account, raise_on_error=False)
+    run_job(real, "sync_accounts", raise_on_error=False)
     commands = [
         ("sessions", "list", "--json"),
         ("doctor",),

@@ -10,10 +10,17 @@ import pytest
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.windows.make import keep_windows
-from bidbeacon_sessions import connections, with_job_session
-from tests.dagster.world import DATASET, SERVED_DAYS, World, ask_by_hand
+from bidbeacon_sessions import connections
+from tests.dagster.runs import (
+    SERVED_DAYS,
+    add_accounts,
+    materialize_days,
+    recorded_partitions,
+    run_job,
+)
 from tests.postgres.test_request_locks import at_once
 from tests.support.waiting import wait_until
+from tests.support.world import DATASET, World
 
 LOADED = "SELECT load_count FROM report_windows WHERE load_count > 0"
 UNRECORDED = "SELECT 1 FROM report_windows WHERE recorded_load_count < load_count"
@@ -29,21 +36,21 @@ def test_polls_at_once_load_and_record_each_window_once(
     """Three runs share the reports of three accounts: each window is loaded once, and is one materialization."""
     # Dagster configures logging when a run starts. Threads of one process can lock each other out there.
     monkeypatch.setattr("logging.config.dictConfig", lambda _: None)
-    real.add_accounts()
+    add_accounts(real)
     accounts = [real.account(country) for country in ("JP", "DE", "US")]
     days = [real.day(ago) for ago in range(20, 24)]
-    with real.context() as context, with_job_session("ask", store=real.sessions) as session:
+    with real.session("ask") as session:
         for account in accounts:
-            keep_windows(context, session, account, DATASET)
-            ask_by_hand(context, session, account, days)
-    assert real.run_job("poll_reports").success
-    wait_until(lambda: len(real.rows(DUE)) == len(accounts), "all reports are due")
-    assert all(run.success for run in at_once([partial(real.run_job, "poll_reports")] * 3))
+            keep_windows(real.context, session, account, DATASET)
+            real.plan_by_hand(session, account, days)
+    assert run_job(real, "poll_reports").success
+    wait_until(lambda: len(real.query(DUE)) == len(accounts), "all reports are due")
+    assert all(run.success for run in at_once([partial(run_job, real, "poll_reports")] * 3))
     # What one of them loaded while another one was at its last look is left to the next run.
-    assert real.run_job("poll_reports").success
+    assert run_job(real, "poll_reports").success
     asked = {str(partition_key(account.account_key, day)) for account in accounts for day in days}
-    assert [1] * len(asked) == [row["load_count"] for row in real.rows(LOADED)]
-    assert sorted(asked) == sorted(real.recorded_partitions())
+    assert [1] * len(asked) == [row["load_count"] for row in real.query(LOADED)]
+    assert sorted(asked) == sorted(recorded_partitions(real))
 
 
 @pytest.fixture
@@ -65,36 +72,36 @@ def test_a_run_leaves_recording_to_the_run_that_does_it(
     impatient: None, real: World, job: str
 ) -> None:
     """It loads and succeeds; what the other one had not seen is recorded by the next run."""
-    real.add_accounts()
+    add_accounts(real)
     real.shorten_history(SERVED_DAYS)
     account, day = real.account(), real.day(20)
-    with real.context() as context, with_job_session("ask", store=real.sessions) as session:
-        keep_windows(context, session, account, DATASET)
-        ask_by_hand(context, session, account, [day])
-    assert real.run_job("poll_reports").success
-    wait_until(lambda: real.rows(DUE) != [], "the report is due")
+    with real.session("ask") as session:
+        keep_windows(real.context, session, account, DATASET)
+        real.plan_by_hand(session, account, [day])
+    assert run_job(real, "poll_reports").success
+    wait_until(lambda: real.query(DUE) != [], "the report is due")
     with recording(real):
-        assert real.run_job(job, account).success
-    assert [1] == [row["load_count"] for row in real.rows(LOADED)]
-    assert 1 == len(real.rows(UNRECORDED))
-    assert real.run_job("poll_reports").success
-    assert [str(partition_key(account.account_key, day))] == real.recorded_partitions()
+        assert run_job(real, job, account).success
+    assert [1] == [row["load_count"] for row in real.query(LOADED)]
+    assert 1 == len(real.query(UNRECORDED))
+    assert run_job(real, "poll_reports").success
+    assert [str(partition_key(account.account_key, day))] == recorded_partitions(real)
 
 
 def test_a_load_by_hand_waits_for_the_run_that_records(impatient: None, real: World) -> None:
     """Also for longer than a statement may wait for a lock: its own run records its days."""
-    real.add_accounts()
+    add_accounts(real)
     real.shorten_history(SERVED_DAYS)
     seen = set[object]()
 
     def has_tried_twice() -> bool:
-        seen.update(row["waitstart"] for row in real.rows(WAITS))
+        seen.update(row["waitstart"] for row in real.query(WAITS))
         return len(seen) > 1
 
     with ThreadPoolExecutor(1) as pool:
         with recording(real):
-            run = pool.submit(real.materialize, real.account(), real.day())
+            run = pool.submit(materialize_days, real, real.account(), real.day())
             wait_until(has_tried_twice, "it waits once more")
         assert run.result().success
-    assert 1 == len(real.recorded_partitions())
-    assert [] == real.rows(UNRECORDED)
+    assert 1 == len(recorded_partitions(real))
+    assert [] == real.query(UNRECORDED)

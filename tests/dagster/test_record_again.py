@@ -11,39 +11,43 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, partition_key
-from tests.dagster.world import ASSET_KEY, SERVED_DAYS, World
+from tests.dagster.runs import (
+    ASSET_KEY,
+    SERVED_DAYS,
+    add_accounts,
+    materializations,
+    materialize_days,
+    run_job,
+)
+from tests.support.kept_tables import keep_tables, put_back
 from tests.support.rows import add_windows, change_accounts, change_windows, days_until
 from tests.support.waiting import wait_until
+from tests.support.world import World
 
-TABLES = ("report_windows", "report_requests", "daily_target_performance")
-
-STORED_COLUMNS = """
-    SELECT string_agg(column_name, ', ') AS names FROM information_schema.columns
-     WHERE table_schema = 'public' AND table_name = :table AND is_generated = 'NEVER'"""
+TABLES = ("report_requests", "report_windows", "daily_target_performance")
 
 
 @pytest.fixture
 def loaded(real: World) -> World:
     """Return a world in which a day was loaded twice, with copies of the tables as they were in between."""
-    real.add_accounts()
+    add_accounts(real)
     real.shorten_history(SERVED_DAYS)
-    assert real.materialize(real.account(), real.day()).success
-    for table in TABLES:
-        real.execute(f"CREATE TABLE kept_{table} AS SELECT * FROM {table}")
-    assert real.materialize(real.account(), real.day()).success
+    assert materialize_days(real, real.account(), real.day()).success
+    keep_tables(real.engine, TABLES)
+    assert materialize_days(real, real.account(), real.day()).success
     return real
 
 
 def record_again(world: World) -> int:
     """Run the job; return how many loads it recorded."""
-    assert world.run_job("record_again").success
+    assert run_job(world, "record_again").success
     actions = world.sessions_of("record-again")[-1]["actions"]
     return sum(action["loads"] for action in actions if action["type"] == "loads-recorded")
 
 
 def assert_shown_as_held(world: World) -> None:
     """Check that the last materialization is of the stored load, and that nothing is left to record."""
-    partition, shown = world.materializations()[-1]
+    partition, shown = materializations(world)[-1]
     account, day = world.account(), world.day()
     window = world.window(account, day)
     assert str(partition_key(account.account_key, day)) == partition
@@ -57,7 +61,7 @@ def test_a_load_that_dagster_has_lost_is_recorded_again(loaded: World) -> None:
     assert 0 == record_again(loaded)
     second = next(run for run in loaded.instance.get_runs() if run.job_name != "record_again")
     loaded.instance.delete_run(second.run_id)
-    assert loaded.materializations()[-1][1]["load"] == 1
+    assert materializations(loaded)[-1][1]["load"] == 1
     assert 1 == record_again(loaded)
     assert_shown_as_held(loaded)
     loaded.instance.wipe_assets([ASSET_KEY])
@@ -88,16 +92,16 @@ def test_runs_record_one_at_a_time(loaded: World) -> None:
         with other.begin():
             lock_until_commit(other, "record loads")
             recorded = pool.submit(record_again, loaded)
-            wait_until(lambda: loaded.rows(waits) != [], "it waits")
+            wait_until(lambda: loaded.query(waits) != [], "it waits")
             unrecorded = "SELECT 1 FROM report_windows WHERE recorded_load_count < load_count"
-            assert 1 == len(loaded.rows(unrecorded))
+            assert 1 == len(loaded.query(unrecorded))
         assert 1 == recorded.result()
 
 
 def test_a_new_dagster_gets_accounts_and_loads_back(loaded: World) -> None:
     """With Dagster's schema dropped and created again, accounts are partitions, also paused ones, and the day is materialized."""
     change_accounts(loaded.engine, paused=Account.country_code == "DE")
-    known = loaded.rows(
+    known = loaded.query(
         "SELECT account_key FROM advertiser_accounts WHERE amazon_status <> 'DISABLED'"
     )
     loaded.execute("DROP SCHEMA dagster CASCADE")
@@ -112,22 +116,16 @@ def test_a_new_dagster_gets_accounts_and_loads_back(loaded: World) -> None:
 
 def test_dagster_follows_our_tables_when_they_are_restored(loaded: World) -> None:
     """Restored to the first load, the partition shows that load; restored to before it, the next load."""
-    for table in TABLES:
-        loaded.execute(f"DELETE FROM {table}")
-        [row] = loaded.rows(STORED_COLUMNS, table=table)
-        names = row["names"]
-        loaded.execute(
-            f"INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM kept_{table}"
-        )
-    assert loaded.materializations()[-1][1]["load"] == 2
+    put_back(loaded.engine, TABLES)
+    assert materializations(loaded)[-1][1]["load"] == 2
     assert 1 == record_again(loaded)
     assert_shown_as_held(loaded)
     assert loaded.window(loaded.account(), loaded.day()).load_count == 1
 
-    before = loaded.materializations()
+    before = materializations(loaded)
     for table in (*TABLES, "dataset_windows"):
         loaded.execute(f"DELETE FROM {table}")
     assert 0 == record_again(loaded)
-    assert before == loaded.materializations()
-    assert loaded.materialize(loaded.account(), loaded.day()).success
+    assert before == materializations(loaded)
+    assert materialize_days(loaded, loaded.account(), loaded.day()).success
     assert_shown_as_held(loaded)

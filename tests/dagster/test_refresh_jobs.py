@@ -11,19 +11,25 @@ from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_sessions import with_job_session
-from tests.dagster.world import DATASET, World
+from tests.dagster.runs import (
+    hold_reports,
+    materializations,
+    recorded_partitions,
+    release_reports,
+    run_job,
+)
 from tests.support.rows import change_requests, change_windows
+from tests.support.world import DATASET, World
 
 
 def test_a_refresh_plans_all_that_is_due_and_creates_what_the_gate_allows(stocked: World) -> None:
     """An empty ads account gets its windows, planned reports of at most 120 days, and two of them at Amazon, the newest days first."""
-    stocked.hold_reports()
+    hold_reports(stocked)
     account = stocked.account("JP")
-    assert stocked.run_job("refresh_account", account).success
-    requests = stocked.rows("SELECT start_date, end_date, status FROM report_requests")
+    assert run_job(stocked, "refresh_account", account).success
+    requests = stocked.query("SELECT start_date, end_date, status FROM report_requests")
     at_amazon = [row["end_date"] for row in requests if row["status"] == "in_flight"]
-    assert 2 == len(stocked.accepted_creates()) == len(at_amazon)
+    assert 2 == len(stocked.accepted()) == len(at_amazon)
     assert {max(row["end_date"] for row in requests)} == set(at_amazon)
     assert all((row["end_date"] - row["start_date"]).days < 120 for row in requests)
     session = stocked.one_session("refresh-account")
@@ -35,21 +41,21 @@ def test_a_refresh_plans_all_that_is_due_and_creates_what_the_gate_allows(stocke
 
 def test_a_full_gate_admits_no_more_reports(stocked: World) -> None:
     """Whichever account they are for, and whichever job creates them."""
-    stocked.hold_reports()
+    hold_reports(stocked)
     for country in ("US", "CA"):
-        assert stocked.run_job("refresh_account", stocked.account(country)).success
-    assert stocked.run_job("poll_reports").success
-    assert len(stocked.accepted_creates()) == 2
+        assert run_job(stocked, "refresh_account", stocked.account(country)).success
+    assert run_job(stocked, "poll_reports").success
+    assert len(stocked.accepted()) == 2
 
 
 def test_a_refresh_loads_what_is_ready_and_records_it(stocked: World) -> None:
     """Reports of the account that Amazon has made become materializations."""
     account = stocked.account("JP")
-    stocked.run_job("refresh_account", account)
+    run_job(stocked, "refresh_account", account)
     change_requests(stocked.engine, ReportRequest.status == "in_flight", next_step_at=func.now())
-    stocked.release_reports()
-    assert stocked.run_job("refresh_account", account).success
-    loaded = stocked.rows(
+    release_reports(stocked)
+    assert run_job(stocked, "refresh_account", account).success
+    loaded = stocked.query(
         "SELECT dataset, window_date AS day FROM report_windows WHERE load_count > 0"
     )
     assert loaded
@@ -64,15 +70,12 @@ def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_poll(
 ) -> None:
     """It becomes a materialization once, unless its day is before the first partition."""
     account, day = stocked.account(), stocked.day()
-    with (
-        stocked.context() as context,
-        with_job_session("killed", store=stocked.sessions) as session,
-    ):
-        drive_windows(context, session, account, DATASET, [day], by="maria")
-    assert stocked.materializations() == []
+    with stocked.session("killed") as session:
+        drive_windows(stocked.context, session, account, DATASET, [day], by="maria")
+    assert materializations(stocked) == []
     for _ in range(2):
-        stocked.run_job("poll_reports")
-    assert [str(partition_key(account.account_key, day))] == stocked.recorded_partitions()
+        run_job(stocked, "poll_reports")
+    assert [str(partition_key(account.account_key, day))] == recorded_partitions(stocked)
     told = [action for each in stocked.sessions_of("poll-reports") for action in each["actions"]]
     assert [("loads-recorded", 1)] == [(action["type"], action["loads"]) for action in told]
 
@@ -82,6 +85,8 @@ def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_poll(
         window_date=date(2020, 1, 1),
         recorded_load_count=0,
     )
-    stocked.run_job("poll_reports")
-    [row] = stocked.rows("SELECT recorded_load_count AS n FROM report_windows WHERE load_count > 0")
-    assert (row["n"], len(stocked.materializations())) == (1, 1)
+    run_job(stocked, "poll_reports")
+    [row] = stocked.query(
+        "SELECT recorded_load_count AS n FROM report_windows WHERE load_count > 0"
+    )
+    assert (row["n"], len(materializations(stocked))) == (1, 1)

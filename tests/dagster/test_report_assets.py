@@ -16,11 +16,10 @@ from bidbeacon_pipelines.defs.partitions import (
 from bidbeacon_pipelines.problems.checks import CHECKS
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_sessions import with_job_session
-from tests.dagster.world import ASSET_KEY, DATASET, World, ask_by_hand, failure_of
+from tests.dagster.runs import ASSET_KEY, failure_of, materializations, materialize_days, run_job
 from tests.support.rows import add_windows, change_accounts, change_windows
-from tests.support.rules import rule
 from tests.support.waiting import wait_until
+from tests.support.world import DATASET, World
 
 
 def partition_statuses(
@@ -43,11 +42,11 @@ def observations(world: World) -> list[AssetObservation]:
 def test_a_materialization_shows_its_load_and_session(stocked: World) -> None:
     """The rows equal Amazon's to the last digit; metadata has figures, the session's link and the explanation of the day."""
     account, day = stocked.account("JP"), stocked.day()
-    result = stocked.materialize(account, day)
+    result = materialize_days(stocked, account, day)
     true = stocked.true_sums(account, day)
     assert true.spend > 0
-    assert true == stocked.loaded_sums(account, day)
-    [(partition, told)] = stocked.materializations()
+    assert true == stocked.stored_sums(account, day)
+    [(partition, told)] = materializations(stocked)
     assert str(partition_key(account.account_key, day)) == partition
     session = stocked.one_session("load-windows")
     assert told["session"].endswith(f"/sessions/{session['id']}")
@@ -77,7 +76,7 @@ def test_a_materialization_shows_its_load_and_session(stocked: World) -> None:
 def test_a_day_of_several_reports_is_materialized_once_all_are_loaded(stocked: World) -> None:
     """Until then each load is an observation; a window that has expired or is not served is not waited for."""
     account, day = stocked.account(), stocked.day()
-    stocked.materialize(account, day)
+    materialize_days(stocked, account, day)
     rows = stocked.window(account, day).row_count
     add_windows(stocked.engine, account, [day], report="SB")
     for status, expected in (("missing", (1, 1)), ("expired", (2, 1)), ("not_served", (3, 1))):
@@ -85,8 +84,8 @@ def test_a_day_of_several_reports_is_materialized_once_all_are_loaded(stocked: W
         is_other = ReportWindow.report == "SB"
         change_windows(stocked.engine, is_other, status=status, not_served_since=since)
         change_windows(stocked.engine, recorded_load_count=0)
-        assert stocked.run_job("poll_reports").success
-        assert expected == (len(stocked.materializations()), len(observations(stocked)))
+        assert run_job(stocked, "poll_reports").success
+        assert expected == (len(materializations(stocked)), len(observations(stocked)))
     [observed] = observations(stocked)
     assert str(partition_key(account.account_key, day)) == observed.partition
     assert rows == observed.metadata["dagster/partition_row_count"].value
@@ -97,9 +96,9 @@ def test_a_range_is_one_report_and_one_materialization_a_day(stocked: World) -> 
     account = stocked.account()
     days = [stocked.day(ago) for ago in (5, 4, 3)]
     stocked.plan(account)
-    assert stocked.rows("SELECT 1 FROM report_requests WHERE dataset = 'daily_campaigns'")
-    assert stocked.materialize(account, days[0], days[-1]).success
-    told = dict(stocked.materializations())
+    assert stocked.query("SELECT 1 FROM report_requests WHERE dataset = 'daily_campaigns'")
+    assert materialize_days(stocked, account, days[0], days[-1]).success
+    told = dict(materializations(stocked))
     for day in days:
         own = told[str(partition_key(account.account_key, day))]
         assert stocked.window(account, day).row_count == own["dagster/partition_row_count"]
@@ -109,11 +108,11 @@ def test_a_range_is_one_report_and_one_materialization_a_day(stocked: World) -> 
     session = stocked.one_session("load-windows")
     ends = [str(partition_key(account.account_key, day)) for day in (days[0], days[-1])]
     assert " … ".join(ends) == session["labels"]["partitions"]
-    loaded = stocked.rows(
+    loaded = stocked.query(
         "SELECT DISTINCT dataset, window_date FROM report_windows WHERE load_count > 0 ORDER BY 2"
     )
     assert [{"dataset": DATASET.name, "window_date": day} for day in days] == loaded
-    assert len(stocked.accepted_creates()) == 1
+    assert len(stocked.accepted()) == 1
 
 
 def test_a_run_that_can_load_nothing_fails_with_its_sessions_error(stocked: World) -> None:
@@ -123,14 +122,14 @@ def test_a_run_that_can_load_nothing_fails_with_its_sessions_error(stocked: Worl
         instance=stocked.instance, asset_selection=[ASSET_KEY], raise_on_error=False
     )
     change_accounts(stocked.engine, paused=True)
-    disabled = stocked.materialize(account, stocked.day(), raise_on_error=False)
+    disabled = materialize_days(stocked, account, stocked.day(), raise_on_error=False)
     errors = [session["error"] for session in stocked.sessions_of("load-windows")]
     assert ["NoPartitionError", "AccountSkippedError"] == [error["type"] for error in errors]
     assert [error["message"] for error in errors] == [
         failure_of(run).description for run in (without, disabled)
     ]
     assert f"bidbeacon accounts resume {account.account_key}" in errors[1]["message"]
-    assert ([], []) == (stocked.accepted_creates(), stocked.materializations())
+    assert ([], []) == (stocked.accepted(), materializations(stocked))
 
 
 def test_a_run_of_a_day_that_is_not_over_loads_the_others_and_fails(stocked: World) -> None:
@@ -138,12 +137,12 @@ def test_a_run_of_a_day_that_is_not_over_loads_the_others_and_fails(stocked: Wor
     account = stocked.account()
     latest = date.fromisoformat(WINDOW_PARTITIONS.get_partition_keys()[-1])
     assert latest == stocked.day(0)
-    result = stocked.materialize(account, latest, raise_on_error=False)
+    result = materialize_days(stocked, account, latest, raise_on_error=False)
     session = stocked.one_session("load-windows")
     assert "failed" == session["status"]
     reason = f"{latest}: The day is not over in the account's time zone ({account.time_zone})."
     assert reason in str(failure_of(result).description)
-    assert stocked.accepted_creates() == []
+    assert stocked.accepted() == []
     [observation] = observations(stocked)
     assert str(partition_key(account.account_key, latest)) == observation.partition
     told = {name: str(value.value) for name, value in observation.metadata.items()}
@@ -151,7 +150,7 @@ def test_a_run_of_a_day_that_is_not_over_loads_the_others_and_fails(stocked: Wor
     assert re.search(r"has no data yet, as expected|has not started", told["explanation"])
     assert told["session"].endswith(f"/sessions/{session['id']}")
     day = stocked.yesterday_of(account)
-    result = stocked.materialize(account, day, latest, raise_on_error=False)
+    result = materialize_days(stocked, account, day, latest, raise_on_error=False)
     assert reason in str(failure_of(result).description)
     statuses = partition_statuses(stocked, account, day, latest)
     expected = {day: AssetPartitionStatus.MATERIALIZED, latest: AssetPartitionStatus.FAILED}
@@ -161,9 +160,9 @@ def test_a_run_of_a_day_that_is_not_over_loads_the_others_and_fails(stocked: Wor
 def test_a_partition_of_a_range_fails_exactly_when_its_window_fails(stocked: World) -> None:
     """A report without rows is suspicious for a day that had some, and is loaded for another; checks stay evaluated."""
     account, suspicious, loaded = stocked.account(), stocked.day(41), stocked.day(40)
-    stocked.materialize(account, suspicious)
-    stocked.sandbox.state.rules.add(rule("rows", change="vanish", share=1))
-    result = stocked.materialize(account, suspicious, loaded, raise_on_error=False)
+    materialize_days(stocked, account, suspicious)
+    stocked.break_with("rows", change="vanish", share=1)
+    result = materialize_days(stocked, account, suspicious, loaded, raise_on_error=False)
     session = stocked.sessions_of("load-windows")[-1]
     failure, message = failure_of(result), session["error"]["message"]
     assert failure.description == message
@@ -185,23 +184,23 @@ def test_a_partition_of_a_range_fails_exactly_when_its_window_fails(stocked: Wor
 def test_a_report_that_a_poll_refuses_is_an_observation_of_each_of_its_days(stocked: World) -> None:
     """Each partition shows outcome and sentence once, however often reports are polled; no day is materialized."""
     account = stocked.account()
-    stocked.materialize(account, stocked.day(30))
-    stocked.sandbox.state.rules.add(rule("rows", change="negative_metric", share=0.9))
+    materialize_days(stocked, account, stocked.day(30))
+    stocked.break_with("rows", change="negative_metric", share=0.9)
     days = [stocked.day(ago) for ago in (4, 3)]
-    with stocked.context() as context, with_job_session("asked", store=stocked.sessions) as session:
-        [request_id] = ask_by_hand(context, session, account, days)
-        drive_request(context, session, request_id)
+    with stocked.session("asked") as session:
+        [request_id] = stocked.plan_by_hand(session, account, days)
+        drive_request(stocked.context, session, request_id)
 
     def have_all_ended() -> bool:
-        assert stocked.run_job("poll_reports").success
-        return not stocked.rows("SELECT id FROM report_requests WHERE finished_at IS NULL")
+        assert run_job(stocked, "poll_reports").success
+        return not stocked.query("SELECT id FROM report_requests WHERE finished_at IS NULL")
 
     wait_until(have_all_ended, "every request has ended")
-    stocked.run_job("poll_reports")
+    run_job(stocked, "poll_reports")
     found = observations(stocked)
     expected = [str(partition_key(account.account_key, day)) for day in days]
     assert expected == sorted(str(one.partition) for one in found)
     for one in found:
         assert "failed" == one.metadata["outcome"].value
         assert "Its report failed" in str(one.metadata["explanation"].value)
-    assert 1 == len(stocked.materializations())
+    assert 1 == len(materializations(stocked))

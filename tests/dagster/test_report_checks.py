@@ -23,8 +23,9 @@ from bidbeacon_pipelines.problems.checks import (
     WINDOW_IS_FRESH,
 )
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.dagster.world import ASSET_KEY, World
+from tests.dagster.runs import ASSET_KEY, materialize_days, recorded_partitions, run_job
 from tests.support.rows import change_accounts, change_ads_accounts, change_windows
+from tests.support.world import World
 
 SPEND = ("SPONSORED_PRODUCTS", "spend")
 DAILY, HOURLY = get_dataset("daily_targets"), get_dataset("hourly_targets")
@@ -33,14 +34,14 @@ DAILY, HOURLY = get_dataset("daily_targets"), get_dataset("hourly_targets")
 def check(world: World, dataset: str) -> dict[str, AssetCheckEvaluation]:
     """Run the checks on their own; return those of a dataset."""
     key = AssetKey(get_dataset(dataset).asset_name)
-    found = world.run_job("check_datasets").get_asset_check_evaluations()
+    found = run_job(world, "check_datasets").get_asset_check_evaluations()
     assert len(DATASETS) * 3 == len(found)
     return {one.check_name: one for one in found if one.asset_key == key}
 
 
 def test_checks_run_with_a_materialization(stocked: World) -> None:
     """The run that loads a day evaluates the checks of its dataset; each result links to the session."""
-    result = stocked.materialize(stocked.account(), stocked.day(), with_checks=True)
+    result = materialize_days(stocked, stocked.account(), stocked.day(), with_checks=True)
     found = result.get_asset_check_evaluations()
     assert {one.check_name: (one.passed, one.description) for one in found} == {
         WINDOW_IS_FRESH: (True, "All accounts are fresh."),
@@ -59,7 +60,7 @@ def test_a_failing_check_shows_its_cases(stocked: World) -> None:
     """
     account, day = stocked.account("DE"), stocked.day(9)
     for dataset in (DAILY, HOURLY):
-        stocked.materialize(account, day, dataset=dataset)
+        materialize_days(stocked, account, day, dataset=dataset)
     agreeing = check(stocked, HOURLY.name)[ROWS_RECONCILE]
     assert (agreeing.passed, agreeing.metadata["compared"].value) == (True, 1)
     spend = ReportWindow.product_totals[SPEND].as_numeric(38, 6) * Decimal("1.1")
@@ -84,7 +85,7 @@ def test_a_failing_check_shows_its_cases(stocked: World) -> None:
 
 def test_checks_run_on_their_own_find_late_windows_and_quarantined_rows(stocked: World) -> None:
     """Windows due for twelve hours are late, unless their account is new, paused, or has a later round; one bad row in 499 is too many."""
-    stocked.materialize(stocked.account(), stocked.day())
+    materialize_days(stocked, stocked.account(), stocked.day())
     change_windows(stocked.engine, ReportWindow.load_count > 0, row_count=499, quarantined_count=1)
     found = check(stocked, DAILY.name)
     assert found[WINDOW_IS_FRESH].passed
@@ -92,7 +93,7 @@ def test_checks_run_on_their_own_find_late_windows_and_quarantined_rows(stocked:
     change_windows(stocked.engine, ReportWindow.load_count > 0, row_count=498, quarantined_count=1)
     change_accounts(stocked.engine, first_seen_at=func.now() - timedelta(days=2))
     found = check(stocked, DAILY.name)
-    [due] = stocked.rows(
+    [due] = stocked.query(
         "SELECT count(*) FROM report_windows WHERE next_refresh_at < now() - interval '12 hours'"
     )
     late, quarantine = found[WINDOW_IS_FRESH], found[QUARANTINE_IS_SMALL]
@@ -110,13 +111,13 @@ def test_checks_are_evaluated_after_each_batch_of_recorded_loads(
 ) -> None:
     """Dagster shows checks as not evaluated after a materialization, so results are repeated, and renewed after ten minutes."""
     first, last = stocked.day(4), stocked.day(3)
-    result = stocked.materialize(stocked.account(), first, last, with_checks=True)
+    result = materialize_days(stocked, stocked.account(), first, last, with_checks=True)
     [before] = found_in(result, QUARANTINE_IS_SMALL)
-    assert 2 == len(stocked.recorded_partitions())
+    assert 2 == len(recorded_partitions(stocked))
 
     monkeypatch.setattr(recording, "_BATCH", 1)
     change_windows(stocked.engine, recorded_load_count=0, row_count=498, quarantined_count=1)
-    result = stocked.run_job("poll_reports")
+    result = run_job(stocked, "poll_reports")
     kinds = {
         DagsterEventType.ASSET_MATERIALIZATION: "load",
         DagsterEventType.ASSET_CHECK_EVALUATION: "check",
@@ -128,7 +129,7 @@ def test_checks_are_evaluated_after_each_batch_of_recorded_loads(
 
     monkeypatch.setattr(checks, "RECENT", timedelta(0))
     change_windows(stocked.engine, recorded_load_count=0)
-    renewed = found_in(stocked.run_job("poll_reports"), QUARANTINE_IS_SMALL)[-1]
+    renewed = found_in(run_job(stocked, "poll_reports"), QUARANTINE_IS_SMALL)[-1]
     session = stocked.sessions_of("poll-reports")[-1]
     assert not renewed.passed
     assert renewed.metadata["session"].value.endswith(str(session["id"]))

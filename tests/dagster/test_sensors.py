@@ -34,7 +34,7 @@ from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import LABEL_TAG
-from tests.dagster.world import DATASET, World
+from tests.dagster.runs import hold_reports, materialize_days, run_job
 from tests.support.rows import (
     change_accounts,
     change_ads_accounts,
@@ -44,6 +44,7 @@ from tests.support.rows import (
     remove_requests,
 )
 from tests.support.rules import rule
+from tests.support.world import DATASET, World
 
 NOTHING_DUE = "No account has due work, or its run is in progress."
 NOTHING_TO_POLL = (
@@ -100,8 +101,8 @@ def began(world: World, job: str, *, seconds_ago: float) -> None:
 
 def make_reports_due(world: World) -> None:
     """Create reports that are due for their first poll, with no planned ones beside them."""
-    world.hold_reports()
-    world.run_job("refresh_account", world.account("JP"))
+    hold_reports(world)
+    run_job(world, "refresh_account", world.account("JP"))
     remove_requests(world.engine, ReportRequest.status == "planned")
     change_requests(world.engine, next_step_at=func.now(), sent_at=func.now(), polls=0)
     assert len(asked_for(world, poll_reports_in_flight)) == 1
@@ -110,8 +111,8 @@ def make_reports_due(world: World) -> None:
 def test_without_accounts_a_sync_is_requested_every_five_minutes(world: World) -> None:
     """A failed sync is followed by the next one after five minutes, one in progress by none."""
     assert SYNC == asked_for(world, refresh_due_accounts)
-    world.sandbox.state.rules.add(rule("token", what="revoked"))
-    assert not world.run_job("sync_accounts", raise_on_error=False).success
+    world.break_with("token", what="revoked")
+    assert not run_job(world, "sync_accounts", raise_on_error=False).success
     assert NOTHING_DUE == skipped(world, refresh_due_accounts)
     began(world, "sync_accounts", seconds_ago=301)
     assert SYNC == asked_for(world, refresh_due_accounts)
@@ -123,7 +124,7 @@ def test_without_accounts_a_sync_is_requested_every_five_minutes(world: World) -
 def test_each_due_ads_account_gets_one_run_of_its_partition(stocked: World) -> None:
     """At first every ads account with an active country is due, but not before its own cadence, or while it is paused."""
     asked = asked_for(stocked, refresh_due_accounts)
-    active = stocked.rows(
+    active = stocked.query(
         "SELECT DISTINCT ads_account_key FROM advertiser_accounts JOIN ads_accounts USING (account_id) WHERE amazon_status <> 'DISABLED'"
     )
     keys = sorted(row["ads_account_key"] for row in active)
@@ -148,7 +149,7 @@ def test_an_account_without_entities_is_synced_first(stocked: World) -> None:
 
 def test_nothing_is_downloaded_on_a_host_that_cannot_write_it(stocked: World) -> None:
     """While its loads pause, no sync of entities starts, and no poll for a report that only has to be loaded."""
-    stocked.run_job("refresh_account", stocked.account("JP"))
+    run_job(stocked, "refresh_account", stocked.account("JP"))
     remove_requests(stocked.engine, ReportRequest.status == "planned")
     change_requests(
         stocked.engine, ReportRequest.finished_at.is_(None), next_step_at=None, status="completed"
@@ -263,8 +264,8 @@ def test_reports_are_polled_once_a_minute_unless_the_last_poll_created_them(
 
 def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) -> None:
     """While the gate is closed, or full, no run starts."""
-    stocked.hold_reports()
-    stocked.run_job("refresh_account", stocked.account("JP"))
+    hold_reports(stocked)
+    run_job(stocked, "refresh_account", stocked.account("JP"))
     change_requests(
         stocked.engine,
         ReportRequest.status == "in_flight",
@@ -280,7 +281,7 @@ def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) ->
 
 def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> None:
     """A window whose load was never recorded suffices for a run of `poll_reports`."""
-    stocked.materialize(stocked.account(), stocked.day())
+    materialize_days(stocked, stocked.account(), stocked.day())
     assert NOTHING_TO_POLL == skipped(stocked, poll_reports_in_flight)
     change_windows(stocked.engine, recorded_load_count=0)
     assert len(asked_for(stocked, poll_reports_in_flight)) == 1
@@ -290,9 +291,9 @@ def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> No
 def wanted(stocked: World) -> World:
     """A world in which Maria wants a day of the US account."""
     account = stocked.account()
-    with stocked.context() as context, stocked.sessions.begin() as connection:
-        with with_job_session("refresh-account", store=stocked.sessions) as session:
-            keep_windows(context, session, account, DATASET)
+    with stocked.sessions.begin() as connection:
+        with stocked.session("refresh-account") as session:
+            keep_windows(stocked.context, session, account, DATASET)
         want_load(connection, account, DATASET, [stocked.day()], by="maria", now=utc_now())
     return stocked
 
@@ -324,13 +325,13 @@ def test_a_wanted_day_is_loaded_by_one_run(wanted: World) -> None:
     """The run's session says who asked, and when; afterwards nobody wants it."""
     [run] = by_hand(wanted)
     account = wanted.account()
-    [since] = wanted.rows("SELECT wanted_at FROM report_windows WHERE wanted_by IS NOT NULL")
+    [since] = wanted.query("SELECT wanted_at FROM report_windows WHERE wanted_by IS NOT NULL")
     assert "load_windows" == run.job_name
     assert (account.account_key, account.label) == (run.tags[ACCOUNT_TAG], run.tags[LABEL_TAG])
     defs.resolve_job_def("load_windows").execute_in_process(
         run_config=run.run_config, tags=run.tags, instance=wanted.instance
     )
-    assert wanted.true_sums(account, wanted.day()) == wanted.loaded_sums(account, wanted.day())
+    assert wanted.true_sums(account, wanted.day()) == wanted.stored_sums(account, wanted.day())
     first = wanted.one_session("load-windows")["actions"][0]
     assert ("load-requested", "maria") == (first["type"], first["by"])
     assert since["wanted_at"] == datetime.fromisoformat(first["wanted_at"])

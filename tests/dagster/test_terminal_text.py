@@ -10,8 +10,8 @@ import pytest
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import Subject, with_job_session
-from tests.dagster.world import World
 from tests.support.rows import change_accounts, change_ads_accounts
+from tests.support.world import World
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp"
 

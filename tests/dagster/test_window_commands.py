@@ -9,8 +9,7 @@ from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.cli import app
-from tests.dagster.world import World
-from tests.support.rules import rule
+from tests.support.world import World
 
 
 def run(*arguments: str) -> Result:
@@ -25,7 +24,7 @@ def of_window(world: World, account: Account) -> tuple[str, ...]:
 
 def break_rows(world: World, share: float) -> None:
     """Make a share of the next report's rows unreadable."""
-    world.sandbox.state.rules.add(rule("rows", times=1, change="negative_metric", share=share))
+    world.break_with("rows", times=1, change="negative_metric", share=share)
 
 
 def flat(result: Result) -> str:
@@ -67,7 +66,7 @@ def test_explain_as_json_is_one_document(stocked: World) -> None:
 def load_twice(world: World, account: Account) -> None:
     """Load a day as of a week ago, when it was three days old and half of its rows had not come, and as of now."""
     world.sandbox.state.clock.advance(-timedelta(days=7).total_seconds())
-    world.sandbox.state.rules.add(rule("rows", times=1, change="vanish", share=0.5))
+    world.break_with("rows", times=1, change="vanish", share=0.5)
     load(world, account)
     world.sandbox.state.clock.advance(timedelta(days=7).total_seconds())
     world.execute("UPDATE report_requests SET sent_at = sent_at - interval '7 days'")
@@ -96,7 +95,7 @@ def test_restatements_has_a_line_a_load_and_the_change(stocked: World) -> None:
     first, last = [load for load in told["loads"] if load["ad_product"] == "SPONSORED_PRODUCTS"]
     assert 7 == last["age_days"] - first["age_days"]
     newest = {load["ad_product"]: Decimal(load["sales"]) for load in told["loads"]}
-    assert sum(newest.values()) == stocked.loaded_sums(account, day).sales
+    assert sum(newest.values()) == stocked.stored_sums(account, day).sales
     changed = Decimal(told["change"]["SPONSORED_PRODUCTS"]["USD"]["sales"])
     assert changed == Decimal(last["sales"]) - Decimal(first["sales"]) != 0
     result = run(*asked)
@@ -136,7 +135,7 @@ def test_replay_is_a_session_that_tells_what_was_done(stocked: World, monkeypatc
     get_settings.cache_clear()
     break_rows(stocked, 0.5)
     assert run("load", *of_window(stocked, account)).exit_code == 0
-    [before] = stocked.rows("SELECT count(*) FROM quarantined_rows")
+    [before] = stocked.query("SELECT count(*) FROM quarantined_rows")
     result = run("quarantine", "replay", "--account", account.account_key)
     assert result.exit_code == 0, result.output
     assert f"Loaded 0 rows; {before['count']} are still invalid." in flat(result)

@@ -27,10 +27,10 @@ from bidbeacon_pipelines.windows.rules import local_date, window_dates
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import Subject, with_job_session
 from tests.dagster.judgements import read_judgements
+from tests.dagster.runs import SERVED_DAYS, add_accounts, run_job
 from tests.dagster.test_sensors import asked_for, make_reports_due
-from tests.dagster.world import DATASET, SERVED_DAYS, World
 from tests.support.rows import change_windows
-from tests.support.rules import rule
+from tests.support.world import DATASET, World
 
 FORTY_DAYS = timedelta(days=40)
 WORK = """
@@ -101,7 +101,7 @@ def run_ahead(days: int, *arguments: str) -> str:
 
 def windows_of(world: World, account: Account) -> Sequence[Mapping[str, Any]]:
     """Return the stored windows of an account."""
-    return world.rows(
+    return world.query(
         """SELECT window_date, status FROM report_windows
             WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset ORDER BY window_date""",
         **account.identity,
@@ -111,7 +111,7 @@ def windows_of(world: World, account: Account) -> Sequence[Mapping[str, Any]]:
 
 def dates_of(world: World, account: Account) -> Sequence[date]:
     """Return the days that are windows of an account by the database's time."""
-    [row] = world.rows("SELECT now() AS now")
+    [row] = world.query("SELECT now() AS now")
     reports = [replace(one, history_days=SERVED_DAYS) for one in DATASET.reports]
     return window_dates(reports, local_date(row["now"], account.time_zone))
 
@@ -123,13 +123,13 @@ def test_work_on_host_whose_clock_is_years_ahead_is_of_today(stocked: World) -> 
     windows = windows_of(stocked, account)
     assert dates_of(stocked, account) == [row["window_date"] for row in windows]
     assert "expired" not in {row["status"] for row in windows}
-    [look] = stocked.rows(
+    [look] = stocked.query(
         "SELECT next_look_at - now() AS ahead FROM ads_accounts WHERE ads_account_key = :key",
         key=account.ads_account_key,
     )
     assert look["ahead"] < timedelta(hours=7)
     assert stocked.one_session("sync-accounts")["status"] == "succeeded"
-    [deleted] = stocked.rows(
+    [deleted] = stocked.query(
         "SELECT payload FROM session_actions WHERE type = 'old-records-deleted'"
     )
     assert deleted["payload"]["counts"]["sessions"] == 0
@@ -137,8 +137,8 @@ def test_work_on_host_whose_clock_is_years_ahead_is_of_today(stocked: World) -> 
 
 def test_pauses_after_failures_hold_on_host_whose_clock_is_two_days_ahead(real: World) -> None:
     """The first sync of accounts is not repeated at each tick, and an account rests after two failures."""
-    real.sandbox.state.rules.add(rule("token", what="revoked"))
-    assert not real.run_job("sync_accounts", raise_on_error=False).success
+    real.break_with("token", what="revoked")
+    assert not run_job(real, "sync_accounts", raise_on_error=False).success
     for _ in range(2):
         with (
             pytest.raises(RuntimeError),
@@ -151,7 +151,7 @@ def test_pauses_after_failures_hold_on_host_whose_clock_is_two_days_ahead(real: 
 
 def test_what_a_worker_a_month_ahead_has_stored_stops_nothing(real: World) -> None:
     """Its poll and its session count as never, so that the next poll starts and a silence is found; its clock is found at once."""
-    real.add_accounts()
+    add_accounts(real)
     run_ahead(30, "-c", POLL, real.instance.root_directory, real.database_url)
     [session] = real.sessions_of("poll-reports")
     assert session["started_at"] > datetime.now(UTC) + timedelta(days=29)
@@ -189,10 +189,10 @@ def test_page_alerts_and_checks_agree_on_host_whose_clock_is_two_days_ahead(stoc
     ahead = json.loads(printed.splitlines()[-1])
     right = json.loads(json.dumps(read_judgements(*asked)))
     assert right == ahead
-    checked = stocked.rows("SELECT 1 FROM session_actions WHERE type = 'dataset-checked'")
+    checked = stocked.query("SELECT 1 FROM session_actions WHERE type = 'dataset-checked'")
     assert 2 * len(DATASETS) == len(checked)
     assert right["datasets"]["daily_targets"]["due"] > 0
-    told = stocked.rows("SELECT finding ->> 'code' AS code FROM findings WHERE gone_at IS NULL")
+    told = stocked.query("SELECT finding ->> 'code' AS code FROM findings WHERE gone_at IS NULL")
     assert {"report-failed": 1} == ahead["home"]
     assert ["report-failed"] == [row["code"] for row in told]
 
@@ -215,7 +215,7 @@ def test_stored_offset_does_not_count_with_amazon_credentials(stocked: World) ->
         with pytest.raises(RealTimeOnlyError, match="BIDBEACON_ADS_API_CLIENT_ID"):
             simulate_time(connection, real, ahead_by=FORTY_DAYS)
         simulate_time(connection, get_settings(), ahead_by=FORTY_DAYS)
-        now: datetime = stocked.rows("SELECT clock_timestamp() AS now")[0]["now"]
+        now: datetime = stocked.query("SELECT clock_timestamp() AS now")[0]["now"]
         assert read_now(connection, real) - now < timedelta(minutes=1)
         assert read_now(connection, get_settings()) - now > FORTY_DAYS - timedelta(minutes=1)
     assert DatabaseClock(stocked.engine, real)() - now < timedelta(minutes=1)

@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.fixtures import environment, sandbox, sandbox_server
-from tests.dagster.world import World
+from tests.dagster.runs import add_accounts, open_world
+from tests.support.world import World
 
 __all__ = ["environment", "sandbox", "sandbox_server"]
 
@@ -27,12 +28,13 @@ telemetry:
   enabled: false
 """
 
-_entries: list[dict[str, Any]] = []
+ENTRY = "entry of the results"
+
+_entries: list[object] = []
 
 
 @pytest.fixture
 def world(
-    database_url: str,
     dagster_tables: None,
     engine: Engine,
     sandbox: SandboxHandle,
@@ -46,9 +48,11 @@ def world(
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     get_session_settings.cache_clear()
     (tmp_path / "dagster.yaml").write_text(STORAGE)
-    with DagsterInstance.from_config(str(tmp_path)) as instance:
-        world = World(database_url, engine, sandbox, instance)
-        world.add_accounts()
+    with (
+        DagsterInstance.from_config(str(tmp_path)) as instance,
+        open_world(engine, sandbox, instance) as world,
+    ):
+        add_accounts(world)
         yield world
 
 
@@ -58,14 +62,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report: pytest.TestReport = yield
     if item.get_closest_marker("faults") and (report.when == "call" or report.failed):
         error = call.excinfo.value if call.excinfo is not None else None
-        report.fault_entry = _entry(item, report, error)
+        report.user_properties.append((ENTRY, _entry(item, report, error)))
     return report
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Collect what tests came to, also those that another process has run."""
-    if hasattr(report, "fault_entry"):
-        _entries.append(report.fault_entry)
+    _entries.extend(entry for name, entry in report.user_properties if name == ENTRY)
 
 
 def _entry(

@@ -1,6 +1,7 @@
 """The worlds of the tests of store, load and jobs: a database with one account, or one with a sandbox beside it."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,19 +9,15 @@ import pytest
 from sqlalchemy import Engine
 from tenacity import wait_fixed
 
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
-from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
-from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
-from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
+from bidbeacon_pipelines.amazon_ads.client import RetryPolicy
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import SandboxHandle
-from tests.faults.ads.simulated_office import Office
-from tests.postgres.job_world import NOON, BenchWorld
+from bidbeacon_sessions.clock import utc_now
 from tests.postgres.load_world import LoadWorld
-from tests.postgres.lone_fault_world import open_office
 from tests.support.kept_sandbox import KeptServer, sandbox_server
+from tests.support.world import NOON, World, open_context
 
 __all__ = ["sandbox_server"]
 
@@ -44,20 +41,17 @@ def sandbox(request: pytest.FixtureRequest, sandbox_server: KeptServer) -> Itera
 
 @pytest.fixture
 def context(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[JobContext]:
-    """Yield the tools of a job, on the sandbox's clock."""
+    """Yield the tools of a job, on the sandbox's clock; only its client's short waits are real."""
     settings = Settings(home=tmp_path, report_first_poll_seconds=60, report_poll_seconds=1)
-    rate_limits = RateLimits(0, sandbox.state.clock.now)
-    endpoints = Endpoints.sandbox(sandbox.url)
-    with AdsApiClient(SANDBOX_CREDENTIAL, endpoints, retry=IMPATIENT, limits=rate_limits) as client:
-        yield JobContext(
-            engine, lambda _: client, settings, sandbox.state.clock.now, sandbox.state.clock.advance
-        )
+    real_time = {"now": utc_now, "sleep": time.sleep}
+    with open_context(engine, sandbox, settings, retry=IMPATIENT, **real_time) as context:
+        yield context
 
 
 @pytest.fixture
-def world(engine: Engine, sandbox: SandboxHandle, context: JobContext) -> BenchWorld:
+def world(engine: Engine, sandbox: SandboxHandle, context: JobContext) -> World:
     """Return a world whose accounts are stored, and whose entities are not."""
-    made = BenchWorld(engine, sandbox, context)
+    made = World(engine, sandbox, context)
     made.sync_accounts()
     return made
 
@@ -68,13 +62,6 @@ def shelf(engine: Engine, tmp_path: Path) -> LoadWorld:
     made = LoadWorld(engine, tmp_path)
     made.add_targets()
     return made
-
-
-@pytest.fixture(scope="module")
-def office(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    """Yield the place of all cases: accounts and entities are known, and one day is due."""
-    with open_office(shared_database_url, tmp_path_factory.mktemp("home")) as office:
-        yield office
 
 
 @pytest.fixture

@@ -12,22 +12,19 @@ from bidbeacon_pipelines.problems.explain import (
     explain_day,
     explanation_json,
 )
-from bidbeacon_sessions import SessionStore
-from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.world import DATASET, World
 
 
-def explained(
-    world: BenchWorld, account: Account, day: date, dataset: Dataset = DATASET
-) -> Explanation:
+def explained(world: World, account: Account, day: date, dataset: Dataset = DATASET) -> Explanation:
     """Return the explanation of the worst window of a day."""
     settings, now = world.context.settings, world.context.now()
-    with SessionStore(world.engine).snapshot() as connection:
+    with world.sessions.snapshot() as connection:
         stored = get_account(connection, account.account_key)
         return explain_day(connection, settings, Question(stored, dataset, day, now))[0]
 
 
 def explained_json(
-    world: BenchWorld,
+    world: World,
     account: Account,
     day: date,
     dataset: Dataset = DATASET,
@@ -35,7 +32,7 @@ def explained_json(
 ) -> dict[str, Any]:
     """Return what the page and the command line show."""
     settings, now = world.context.settings, world.context.now()
-    with SessionStore(world.engine).snapshot() as connection:
+    with world.sessions.snapshot() as connection:
         stored = get_account(connection, account.account_key)
         asked = Question(stored, dataset, day, now)
         found = explain_day(connection, settings, asked)

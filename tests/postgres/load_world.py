@@ -31,9 +31,9 @@ from bidbeacon_pipelines.windows.queries import (
 )
 from bidbeacon_pipelines.windows.rules import failed
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.job_world import execute, query
 from tests.report_rows import to_json, with_target_ids
 from tests.support.rows import change_requests
+from tests.support.world import execute, query
 
 DATASET = get_dataset("daily_targets")
 DAY = date(2026, 1, 10)

@@ -6,9 +6,11 @@ fetched once.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from bidbeacon_sandbox.rules import Limits
-from tests.postgres.lone_fault_world import RowsAre
+
+RowsAre = Literal["true", "as delivered", "as before", "none"]
 
 ASKED = ("windows-queued", "report-requested")
 LOADED = (*ASKED, "report-processed")

@@ -19,8 +19,8 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.presentation import action_json, load_labels
 from bidbeacon_sessions.queries import list_actions
-from tests.postgres.job_world import query
 from tests.support.rows import add_account, change_accounts, change_ads_accounts
+from tests.support.world import query
 
 GB = "GB.acmeshop0001"
 

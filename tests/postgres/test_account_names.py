@@ -23,8 +23,8 @@ from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import find_accounts, list_sessions
 from bidbeacon_sessions.writes import name_subjects
-from tests.postgres.job_world import BenchWorld
 from tests.support.rows import add_account, change_accounts, change_ads_accounts
+from tests.support.world import World
 
 DAY = "2026-07-20"
 
@@ -151,7 +151,7 @@ def test_an_alias_is_shown_in_place_of_the_name(shops: Engine) -> None:
     assert "Acme Merch · US" == label(shops)
 
 
-def test_an_alias_survives_a_sync_of_accounts(world: BenchWorld) -> None:
+def test_an_alias_survives_a_sync_of_accounts(world: World) -> None:
     """Amazon's name is stored anew, the alias stays."""
     change_ads_accounts(world.engine, alias="Mine")
     world.sync_accounts()

@@ -15,7 +15,6 @@ from bidbeacon_pipelines.requests.queries import list_candidates
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.job_world import DATASET, BenchWorld
 from tests.support.one_dataset import only_datasets
 from tests.support.rows import (
     change_ads_accounts,
@@ -24,6 +23,7 @@ from tests.support.rows import (
     days_until,
     remove_requests,
 )
+from tests.support.world import DATASET, World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -40,14 +40,14 @@ GATE = """
 
 
 @pytest.fixture(autouse=True)
-def only_few(world: BenchWorld) -> Iterator[None]:
+def only_few(world: World) -> Iterator[None]:
     """Leave few days of three datasets: of one report, of two, and of hours."""
     with only_datasets(*REPORTS):
         world.shorten_history(SERVED_DAYS)
         yield
 
 
-def fill(world: BenchWorld, account: Account) -> None:
+def fill(world: World, account: Account) -> None:
     """Load all that is due for an ads account; in no round are more reports in flight than the gate allowed."""
     allowed = 2
     world.plan(account)
@@ -60,12 +60,12 @@ def fill(world: BenchWorld, account: Account) -> None:
         world.plan(account)
 
 
-def advance_to(world: BenchWorld, at: datetime) -> None:
+def advance_to(world: World, at: datetime) -> None:
     """Let time pass up to an instant."""
     world.advance(seconds=(at - world.context.now()).total_seconds())
 
 
-def ready(world: BenchWorld) -> tuple[Account, Account]:
+def ready(world: World) -> tuple[Account, Account]:
     """Return two countries of one ads account, an hour apart, whose entities are synced."""
     germany, britain = world.account("DE"), world.account("GB")
     for account in (germany, britain):
@@ -73,7 +73,7 @@ def ready(world: BenchWorld) -> tuple[Account, Account]:
     return germany, britain
 
 
-def test_two_countries_are_filled_by_as_many_reports_as_one(world: BenchWorld) -> None:
+def test_two_countries_are_filled_by_as_many_reports_as_one(world: World) -> None:
     """Seven reports load every day of both, each row in its own country and currency."""
     germany, britain = ready(world)
     fill(world, germany)
@@ -99,7 +99,7 @@ def test_two_countries_are_filled_by_as_many_reports_as_one(world: BenchWorld) -
         )
 
 
-def test_midnights_an_hour_apart_make_one_report_a_group(world: BenchWorld) -> None:
+def test_midnights_an_hour_apart_make_one_report_a_group(world: World) -> None:
     """Berlin's day waits for London's; then one report for each group of ad products loads both, and nothing more is due."""
     germany, britain = ready(world)
     fill(world, germany)
@@ -113,7 +113,7 @@ def test_midnights_an_hour_apart_make_one_report_a_group(world: BenchWorld) -> N
     assert {"loaded"} == {world.window(account, TODAY).status for account in (germany, britain)}
 
 
-def test_a_skip_is_recorded_once_a_dataset(world: BenchWorld) -> None:
+def test_a_skip_is_recorded_once_a_dataset(world: World) -> None:
     """In whatever number of windows and countries: where nothing is due, and where what is due waits for another country."""
     germany, _ = ready(world)
     fill(world, germany)
@@ -129,7 +129,7 @@ def test_a_skip_is_recorded_once_a_dataset(world: BenchWorld) -> None:
         assert [(reason.value, [])] * len(told) == [(one["reason"], one["windows"]) for one in told]
 
 
-def test_a_plan_counts_the_windows_that_it_would_load_on_time(world: BenchWorld) -> None:
+def test_a_plan_counts_the_windows_that_it_would_load_on_time(world: World) -> None:
     """Yesterday fell due in Berlin at 23:00 UTC, in London an hour later; all other days are long late."""
     germany, _ = ready(world)
     world.plan(germany)
@@ -148,7 +148,7 @@ def test_a_plan_counts_the_windows_that_it_would_load_on_time(world: BenchWorld)
     assert [0, 0] == on_time(datetime(2026, 1, 15, 0, 1, tzinfo=UTC))
 
 
-def test_a_gate_has_no_work_while_its_ads_accounts_need_a_person(world: BenchWorld) -> None:
+def test_a_gate_has_no_work_while_its_ads_accounts_need_a_person(world: World) -> None:
     """Their plans are left alone, so no run is started for them; a request that was sent before is still given up."""
     germany, _ = ready(world)
     world.plan(germany)
@@ -167,7 +167,7 @@ def test_a_gate_has_no_work_while_its_ads_accounts_need_a_person(world: BenchWor
     assert ["EU"] == regions()
 
 
-def test_a_day_that_is_not_over_in_a_country_does_not_take_the_report(world: BenchWorld) -> None:
+def test_a_day_that_is_not_over_in_a_country_does_not_take_the_report(world: World) -> None:
     """With no patience Berlin's day is asked for at its own midnight; London's rows of that day are not loaded, and are no bad rows."""
     germany, britain = ready(world)
     fill(world, germany)
@@ -182,7 +182,7 @@ def test_a_day_that_is_not_over_in_a_country_does_not_take_the_report(world: Ben
     assert world.query("SELECT * FROM quarantined_rows") == []
 
 
-def test_a_load_by_hand_takes_due_siblings_along(world: BenchWorld) -> None:
+def test_a_load_by_hand_takes_due_siblings_along(world: World) -> None:
     """The same day of the other country, which is due, comes with the report; days that are not due stay as they are."""
     germany, britain = ready(world)
     world.plan(germany)
@@ -194,7 +194,7 @@ def test_a_load_by_hand_takes_due_siblings_along(world: BenchWorld) -> None:
 
 
 def test_a_country_that_a_person_disables_leaves_the_report_to_the_others(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """Its window waits for nothing any more; the report is loaded for the other country."""
     germany, britain = ready(world)
@@ -212,7 +212,7 @@ def test_a_country_that_a_person_disables_leaves_the_report_to_the_others(
     assert "loaded" == world.request(request_id).status
 
 
-def test_actions_of_a_report_name_the_windows_of_each_country(world: BenchWorld) -> None:
+def test_actions_of_a_report_name_the_windows_of_each_country(world: World) -> None:
     """The request is the ads account's; what was queued and requested refers to both countries' windows, each load its own."""
     germany, britain = ready(world)
     world.plan(germany)
@@ -252,7 +252,7 @@ def test_actions_of_a_report_name_the_windows_of_each_country(world: BenchWorld)
     assert {germany.account_key, britain.account_key} == {row["account_key"] for row in references}
 
 
-def test_a_report_that_is_too_large_is_split_for_all_countries(world: BenchWorld) -> None:
+def test_a_report_that_is_too_large_is_split_for_all_countries(world: World) -> None:
     """The windows of both are requested again in halves, and what the halves show is learned."""
     germany, britain = ready(world)
     world.plan(germany)
@@ -282,7 +282,7 @@ def test_a_report_that_is_too_large_is_split_for_all_countries(world: BenchWorld
         assert {germany.account_key, britain.account_key} == set(split["accounts"])
 
 
-def is_due(world: BenchWorld, account: Account) -> bool:
+def is_due(world: World, account: Account) -> bool:
     """Return whether something is due for an ads account that is not planned."""
     with world.engine.begin() as connection:
         due = list_ads_accounts_with_due_work(
@@ -291,7 +291,7 @@ def is_due(world: BenchWorld, account: Account) -> bool:
     return account.ads_account_key in due
 
 
-def test_silence_of_one_country_leaves_the_other_its_rows(world: BenchWorld) -> None:
+def test_silence_of_one_country_leaves_the_other_its_rows(world: World) -> None:
     """A report without Germany's rows is loaded for Britain; Germany's window is unconfirmed, and each row is counted in each load."""
     germany, britain = ready(world)
     world.plan(germany)

@@ -15,10 +15,10 @@ from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.job_world import DATASET, BenchWorld, days_before
 from tests.support.one_dataset import only_datasets
 from tests.support.planning import plan
 from tests.support.rows import change_accounts, change_ads_accounts, change_windows, remove_requests
+from tests.support.world import DATASET, World
 
 DAILY = Cadence(every=timedelta(days=1))
 
@@ -31,7 +31,7 @@ def only_two_datasets() -> Iterator[None]:
 
 
 @pytest.fixture
-def due(world: BenchWorld) -> Callable[[], list[str]]:
+def due(world: World) -> Callable[[], list[str]]:
     """Return what asks, as the sensor does, which accounts have due work now; only the US account is enabled."""
     world.shorten_history(150)
     change_accounts(
@@ -49,7 +49,7 @@ def due(world: BenchWorld) -> Callable[[], list[str]]:
     return ask
 
 
-def stored(world: BenchWorld, column: str) -> Any:
+def stored(world: World, column: str) -> Any:
     """Return a column of the US account's ads account."""
     key = world.account("US").ads_account_key
     [row] = world.query(
@@ -58,7 +58,7 @@ def stored(world: BenchWorld, column: str) -> Any:
     return row["value"]
 
 
-def set_by_person(world: BenchWorld, cadence: Cadence) -> None:
+def set_by_person(world: World, cadence: Cadence) -> None:
     """Change the US account as the command does."""
     with world.engine.begin() as connection:
         keep_cadence(
@@ -66,7 +66,7 @@ def set_by_person(world: BenchWorld, cadence: Cadence) -> None:
         )
 
 
-def settle(world: BenchWorld) -> None:
+def settle(world: World) -> None:
     """Plan the US account, and have all loaded that is due: only what falls due later is left."""
     world.plan(world.account("US"))
     remove_requests(world.engine)
@@ -75,7 +75,7 @@ def settle(world: BenchWorld) -> None:
     )
 
 
-def load_all(world: BenchWorld, due: Callable[[], list[str]]) -> int:
+def load_all(world: World, due: Callable[[], list[str]]) -> int:
     """Refresh the US account for as long as it is due, and until all is loaded; return the number of refreshes."""
     count = 0
     while due():
@@ -88,7 +88,7 @@ def load_all(world: BenchWorld, due: Callable[[], list[str]]) -> int:
     return count
 
 
-def test_a_round_plans_all_that_was_due(world: BenchWorld, due: Callable[[], list[str]]) -> None:
+def test_a_round_plans_all_that_was_due(world: World, due: Callable[[], list[str]]) -> None:
     """An empty account with a daily cadence is planned in one refresh, with all of its three reports, and then waits for a day."""
     set_by_person(world, DAILY)
     began = world.context.now()
@@ -97,9 +97,7 @@ def test_a_round_plans_all_that_was_due(world: BenchWorld, due: Callable[[], lis
     assert len(world.accepted()) == 3
 
 
-def test_nothing_starts_before_the_next_round(
-    world: BenchWorld, due: Callable[[], list[str]]
-) -> None:
+def test_nothing_starts_before_the_next_round(world: World, due: Callable[[], list[str]]) -> None:
     """With a day's windows due since midnight, the account waits until its own time, and no longer."""
     settle(world)
     world.advance(hours=10)
@@ -115,7 +113,7 @@ def test_nothing_starts_before_the_next_round(
 
 
 def test_a_new_cadence_counts_from_the_last_refresh(
-    world: BenchWorld, due: Callable[[], list[str]]
+    world: World, due: Callable[[], list[str]]
 ) -> None:
     """An interval counts from the last refresh, a cron from now in the account's time zone; without either it is refreshed at once."""
     settle(world)
@@ -130,7 +128,7 @@ def test_a_new_cadence_counts_from_the_last_refresh(
     assert due() == [world.account("US").ads_account_key]
 
 
-def test_cadence_that_is_changed_during_a_refresh_sets_the_next_one(world: BenchWorld) -> None:
+def test_cadence_that_is_changed_during_a_refresh_sets_the_next_one(world: World) -> None:
     """Not the cadence that the refresh began with."""
     world.shorten_history(3)
     change_ads_accounts(world.engine, refresh_every=timedelta(days=1), refresh_cron=None)
@@ -143,12 +141,12 @@ def test_cadence_that_is_changed_during_a_refresh_sets_the_next_one(world: Bench
     assert at == stored(world, "next_look_at")
 
 
-def test_by_hand_waits_for_no_cadence(world: BenchWorld, due: Callable[[], list[str]]) -> None:
+def test_by_hand_waits_for_no_cadence(world: World, due: Callable[[], list[str]]) -> None:
     """A day is loaded at once while the account's next round is weeks away, and that stays where it is."""
     set_by_person(world, Cadence(cron="0 6 1 6 *"))
     assert due() == []
     account, at = world.account("US"), stored(world, "next_look_at")
-    days = days_before(world.context.now().date(), 3)
+    days = [world.day(3)]
     with world.session() as session:
         drive_windows(
             world.context,
@@ -164,7 +162,7 @@ def test_by_hand_waits_for_no_cadence(world: BenchWorld, due: Callable[[], list[
 
 
 def test_a_refresh_by_hand_does_not_move_the_next_round(
-    world: BenchWorld, due: Callable[[], list[str]]
+    world: World, due: Callable[[], list[str]]
 ) -> None:
     """`bidbeacon refresh` before the time of a round does its work, and the round comes at its time."""
     settle(world)
@@ -178,7 +176,7 @@ def test_a_refresh_by_hand_does_not_move_the_next_round(
 
 
 def test_who_was_not_looked_at_for_longest_comes_first(
-    world: BenchWorld, due: Callable[[], list[str]]
+    world: World, due: Callable[[], list[str]]
 ) -> None:
     """An account with 15 months to fill stands behind the others as soon as it has been looked at."""
     change_accounts(world.engine, paused=False)
@@ -190,7 +188,7 @@ def test_who_was_not_looked_at_for_longest_comes_first(
     assert due() == [*active[1:], active[0]]
 
 
-def test_an_account_that_is_none_has_no_cadence(world: BenchWorld) -> None:
+def test_an_account_that_is_none_has_no_cadence(world: World) -> None:
     """The error says where the keys are."""
     with (
         world.engine.begin() as connection,

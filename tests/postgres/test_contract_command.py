@@ -7,9 +7,9 @@ from sqlalchemy import Engine, func
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
-from tests.postgres.job_world import execute, query
 from tests.postgres.load_world import LoadWorld
 from tests.support.rows import change_ads_accounts
+from tests.support.world import execute, query
 
 CHANGED = ("NA", "daily_products", "history:SB")
 OWN = ("NA", "daily_targets", "period:SP+SB+SD")

@@ -34,7 +34,7 @@ from bidbeacon_pipelines.windows.due import (
 from bidbeacon_pipelines.windows.states import WindowState
 from bidbeacon_sandbox.server import SandboxHandle
 from tests.postgres.explaining import explained
-from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.world import DATASET, World
 
 IMPATIENT = RetryPolicy(attempts=2, patience=0.05, backoff=wait_fixed(0.01))
 DAY = date(2026, 1, 12)
@@ -91,15 +91,13 @@ def open_context(
 
 
 @pytest.fixture
-def anew(world: BenchWorld, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[BenchWorld]:
+def anew(world: World, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[World]:
     """Yield the same world to a process that starts now: with no token, and no memory of refusals."""
     with open_client(sandbox) as client:
-        yield BenchWorld(
-            world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path)
-        )
+        yield World(world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path))
 
 
-def test_refused_credentials_stop_all_accounts_at_once(world: BenchWorld, anew: BenchWorld) -> None:
+def test_refused_credentials_stop_all_accounts_at_once(world: World, anew: World) -> None:
     """The first report request that meets it marks them all, with one action, and the second adds none."""
     world.break_with("token", what="revoked")
     anew.ask(world.account(), DAY)
@@ -115,9 +113,7 @@ def test_refused_credentials_stop_all_accounts_at_once(world: BenchWorld, anew: 
     assert world.actions("account-needs-attention") == []
 
 
-def test_any_refusal_by_the_token_endpoint_stops_all_accounts(
-    world: BenchWorld, anew: BenchWorld
-) -> None:
+def test_any_refusal_by_the_token_endpoint_stops_all_accounts(world: World, anew: World) -> None:
     """It concerns who we are, also where its answer has no code that we know."""
     world.break_with("answer", "token", status=401)
     anew.ask(world.account(), DAY)
@@ -125,9 +121,7 @@ def test_any_refusal_by_the_token_endpoint_stops_all_accounts(
     assert [{"needs_attention_for": "credentials"}] == marks
 
 
-def test_a_load_by_hand_ends_when_credentials_are_refused(
-    world: BenchWorld, anew: BenchWorld
-) -> None:
+def test_a_load_by_hand_ends_when_credentials_are_refused(world: World, anew: World) -> None:
     """It doesn't wait for hours: the person is told at once why nothing comes."""
     world.break_with("token", what="revoked")
     before = world.context.now()
@@ -139,9 +133,7 @@ def test_a_load_by_hand_ends_when_credentials_are_refused(
     assert timedelta(seconds=10) > world.context.now() - before
 
 
-def test_a_window_that_rests_says_that_credentials_are_refused(
-    world: BenchWorld, anew: BenchWorld
-) -> None:
+def test_a_window_that_rests_says_that_credentials_are_refused(world: World, anew: World) -> None:
     """Not that its request is sent within a minute, which isn't so."""
     account = world.account()
     world.break_with("token", what="revoked")
@@ -151,9 +143,7 @@ def test_a_window_that_rests_says_that_credentials_are_refused(
     assert "Amazon refused our refresh token" in told.sentence
 
 
-def test_nothing_is_started_while_credentials_are_refused(
-    world: BenchWorld, anew: BenchWorld
-) -> None:
+def test_nothing_is_started_while_credentials_are_refused(world: World, anew: World) -> None:
     """The sensors' questions find no account, though windows are due and entities missing."""
     world.break_with("token", what="revoked")
     anew.ask(world.account(), DAY)
@@ -168,7 +158,7 @@ def test_nothing_is_started_while_credentials_are_refused(
 
 
 def test_an_account_sync_that_works_is_the_way_back(
-    world: BenchWorld, anew: BenchWorld, sandbox: SandboxHandle, tmp_path: Path
+    world: World, anew: World, sandbox: SandboxHandle, tmp_path: Path
 ) -> None:
     """Accounts that waited for credentials go on, with what they were asked for due at once; others still need their person."""
     own = world.account("JP")
@@ -180,7 +170,7 @@ def test_an_account_sync_that_works_is_the_way_back(
         anew.sync_accounts()
     sandbox.state.rules.clear()
     with open_client(sandbox) as client:
-        BenchWorld(
+        World(
             world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path)
         ).sync_accounts()
     still = world.query(
@@ -199,9 +189,7 @@ def test_an_account_sync_that_works_is_the_way_back(
     assert world.request(request.id).status == "in_flight"
 
 
-def test_an_account_sync_that_is_refused_marks_all_accounts(
-    world: BenchWorld, anew: BenchWorld
-) -> None:
+def test_an_account_sync_that_is_refused_marks_all_accounts(world: World, anew: World) -> None:
     """The hourly sync may be the first to find out; it costs one call to the token endpoint."""
     world.break_with("token", what="revoked")
     before = len(world.sandbox.state.ledger.calls("token"))
@@ -211,7 +199,7 @@ def test_an_account_sync_that_is_refused_marks_all_accounts(
     assert len(world.actions("credentials-refused")) == 1
 
 
-def test_exports_that_are_refused_concern_their_country_alone(world: BenchWorld) -> None:
+def test_exports_that_are_refused_concern_their_country_alone(world: World) -> None:
     """After the third 403 in a row no sync of this country is started for hours; its ads account's reports and the other country go on."""
     refused, other = world.account(), world.account("CA")
     world.break_with("answer", "create_export", times=3, status=403)
@@ -230,7 +218,7 @@ def test_exports_that_are_refused_concern_their_country_alone(world: BenchWorld)
 
 
 def test_a_person_or_an_accepted_export_makes_refusals_of_exports_forgotten(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """Two refusals, an export that is accepted, and two more are no reason to wait; nor are three before a person enables the account."""
     account = world.account()
@@ -248,7 +236,7 @@ def test_a_person_or_an_accepted_export_makes_refusals_of_exports_forgotten(
     assert account.account_key in syncs_due(world)
 
 
-def syncs_due(world: BenchWorld) -> set[str]:
+def syncs_due(world: World) -> set[str]:
     """Return the accounts whose entities are to be synced now, as the sensor asks for them."""
     now = world.context.now()
     with world.engine.begin() as connection:
@@ -262,23 +250,23 @@ def syncs_due(world: BenchWorld) -> set[str]:
         )
 
 
-def _need_attention(world: BenchWorld, account: Account) -> None:
+def _need_attention(world: World, account: Account) -> None:
     with world.engine.begin() as connection:
         set_needs_attention(connection, account.account_id, {"code": "account-refused"})
 
 
 STOPS = [
     (_need_attention, "not_authorized", WindowState.NEEDS_ATTENTION),
-    (BenchWorld.pause, "account_disabled", WindowState.PAUSED),
-    (BenchWorld.disable_at_amazon, "account_disabled", WindowState.DISABLED),
+    (World.pause, "account_disabled", WindowState.PAUSED),
+    (World.disable_at_amazon, "account_disabled", WindowState.DISABLED),
 ]
 
 
 @pytest.mark.parametrize(("stop", "kind", "expected"), STOPS)
 @pytest.mark.parametrize("state", ["in_flight", "planned", "completed"])
 def test_a_request_of_an_account_that_was_stopped_leaves_its_slot(
-    world: BenchWorld,
-    stop: Callable[[BenchWorld, Account], None],
+    world: World,
+    stop: Callable[[World, Account], None],
     kind: str,
     expected: WindowState,
     state: str,
@@ -308,7 +296,7 @@ def test_a_request_of_an_account_that_was_stopped_leaves_its_slot(
     assert expected == explained(world, account, DAY).state
 
 
-def test_an_account_that_is_enabled_again_goes_on_at_once(world: BenchWorld) -> None:
+def test_an_account_that_is_enabled_again_goes_on_at_once(world: World) -> None:
     """Windows whose report was under way when it was paused are due at once, and loaded when it is resumed."""
     account = world.account()
     world.ask(account, DAY)
@@ -325,7 +313,7 @@ def test_an_account_that_is_enabled_again_goes_on_at_once(world: BenchWorld) -> 
 
 
 def test_a_report_in_flight_outlives_refused_credentials(
-    world: BenchWorld, anew: BenchWorld, sandbox: SandboxHandle, tmp_path: Path
+    world: World, anew: World, sandbox: SandboxHandle, tmp_path: Path
 ) -> None:
     """It is not looked at while they are refused, and loaded without a second report once a person has renewed them."""
     account = world.account()
@@ -341,18 +329,14 @@ def test_a_report_in_flight_outlives_refused_credentials(
     )
     sandbox.state.rules.clear()
     with open_client(sandbox) as client:
-        later = BenchWorld(
-            world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path)
-        )
+        later = World(world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path))
         later.sync_accounts()
         later.advance(minutes=5)
         later.step()
     assert ("loaded", 1) == (world.request(request_id).status, world.request(request_id).attempts)
 
 
-def test_an_entity_sync_that_meets_refused_credentials_marks_all(
-    world: BenchWorld, anew: BenchWorld
-) -> None:
+def test_an_entity_sync_that_meets_refused_credentials_marks_all(world: World, anew: World) -> None:
     """Whoever finds out first, it is the same mark."""
     world.break_with("token", what="revoked")
     with pytest.raises(AuthError):
@@ -362,7 +346,7 @@ def test_an_entity_sync_that_meets_refused_credentials_marks_all(
 
 
 def test_a_sync_that_another_overtakes_adopts_its_exports(
-    world: BenchWorld, sandbox: SandboxHandle, tmp_path: Path
+    world: World, sandbox: SandboxHandle, tmp_path: Path
 ) -> None:
     """Two syncs of one account at once end well: all four kinds are loaded, from the exports that were stored first."""
     account = world.account()

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.datasets.registry import (
 )
 from tests.dataset_truth import Question
 from tests.faults.ads.delivered import AD_PRODUCT
-from tests.postgres.job_world import BenchWorld
+from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
 CHANGES_OF_ROWS = ("restate", "appear", "vanish")
@@ -34,14 +34,14 @@ with_400_rows = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indi
 """Rows a day with which all ad products have rows of every dataset."""
 
 
-def ask_about(world: BenchWorld, dataset: Dataset, country: str = "US", ago: int = 3) -> Question:
+def ask_about(world: World, dataset: Dataset, country: str = "US", ago: int = 3) -> Question:
     """Ask about a day of an account whose entities are synced."""
     account = world.account(country)
     world.sync_entities(account)
     return Question(world.engine, world.sandbox.url, account, dataset, TODAY - timedelta(days=ago))
 
 
-def load(world: BenchWorld, question: Question) -> datetime:
+def load(world: World, question: Question) -> datetime:
     """Load the day; return when it was asked for."""
     asked_at = world.context.now()
     world.load(question.account, question.day, dataset=question.dataset)
@@ -50,7 +50,7 @@ def load(world: BenchWorld, question: Question) -> datetime:
 
 @each_dataset
 @with_400_rows
-def test_loaded_rows_are_amazons_to_the_last_decimal(world: BenchWorld, dataset: Dataset) -> None:
+def test_loaded_rows_are_amazons_to_the_last_decimal(world: World, dataset: Dataset) -> None:
     """Keys, counts and amounts are the truth."""
     _assert_loaded_rows_are_true(world, dataset, "US")
 
@@ -62,13 +62,13 @@ def test_loaded_rows_are_amazons_to_the_last_decimal(world: BenchWorld, dataset:
     ids=["DE", "JP"],
 )
 def test_loaded_rows_of_other_countries_are_amazons(
-    world: BenchWorld, dataset: Dataset, country: str
+    world: World, dataset: Dataset, country: str
 ) -> None:
     """In euros and yen; the rows of the ads account's other countries are not among them."""
     _assert_loaded_rows_are_true(world, dataset, country)
 
 
-def _assert_loaded_rows_are_true(world: BenchWorld, dataset: Dataset, country: str) -> None:
+def _assert_loaded_rows_are_true(world: World, dataset: Dataset, country: str) -> None:
     question = ask_about(world, dataset, country)
     true = question.true(load(world, question))
     assert len(true) >= 5
@@ -88,7 +88,7 @@ def _assert_loaded_rows_are_true(world: BenchWorld, dataset: Dataset, country: s
 
 @two_datasets
 @with_400_rows
-def test_a_later_report_restates_row_by_row(world: BenchWorld, dataset: Dataset) -> None:
+def test_a_later_report_restates_row_by_row(world: World, dataset: Dataset) -> None:
     """The first report's rows with all restatements applied are the second report's rows, and these are the truth then.
 
     A third report, in which rows also appear and vanish, is told as completely.
@@ -116,7 +116,7 @@ def test_a_later_report_restates_row_by_row(world: BenchWorld, dataset: Dataset)
 
 @with_400_rows
 def test_rows_of_products_that_were_not_asked_for_are_counted_and_left_out(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """Where Amazon ignores the filters of a dataset's two reports, each loads its own ad products, and the rows of the others are told."""
     question = ask_about(world, DAILY_PRODUCTS)
@@ -134,7 +134,7 @@ def test_rows_of_products_that_were_not_asked_for_are_counted_and_left_out(
 
 
 @with_400_rows
-def test_rows_that_vanish_are_removed_and_come_back(world: BenchWorld) -> None:
+def test_rows_that_vanish_are_removed_and_come_back(world: World) -> None:
     """Reports without a third of the rows leave the other two thirds, the next whole ones the truth; both are told row by row."""
     dataset = DAILY_PURCHASED_PRODUCTS
     question = ask_about(world, dataset)
@@ -155,7 +155,7 @@ def test_rows_that_vanish_are_removed_and_come_back(world: BenchWorld) -> None:
 @with_400_rows
 @pytest.mark.parametrize("dataset", [DAILY_TARGETS, HOURLY_TARGETS], ids=lambda one: one.name)
 def test_rows_of_unknown_targets_have_them_after_the_next_sync(
-    world: BenchWorld, dataset: Dataset
+    world: World, dataset: Dataset
 ) -> None:
     """Before the first export no row has a target, and all that name one wait for it; after it each has its own, and nothing is lost."""
     question = Question(
@@ -186,7 +186,7 @@ def test_rows_of_unknown_targets_have_them_after_the_next_sync(
     ids=["23 hours US", "25 hours US", "23 hours DE", "25 hours GB"],
 )
 def test_hours_are_right_on_the_days_the_clock_changes(
-    world: BenchWorld, dataset: Dataset, country: str, day: date
+    world: World, dataset: Dataset, country: str, day: date
 ) -> None:
     """On days of 23 and 25 hours each row is at the instant that a walk through the day finds, and none is set aside."""
     world.sandbox.state.clock.set(
@@ -202,7 +202,7 @@ def test_hours_are_right_on_the_days_the_clock_changes(
 
 
 @with_400_rows
-def test_datasets_of_one_pipeline_add_up_to_the_same(world: BenchWorld) -> None:
+def test_datasets_of_one_pipeline_add_up_to_the_same(world: World) -> None:
     """Of each ad product, all datasets of whole days have the same sums, and all of hours; the parts that Amazon reports lie below the day."""
     account, day = world.account(), TODAY - timedelta(days=3)
     sums: dict[str, dict[str, list[Decimal]]] = {}

@@ -15,11 +15,10 @@ from bidbeacon_pipelines.requests.not_served_queries import ASKED_AGAIN_AFTER
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_sessions import SessionStore
 from tests.postgres.explaining import explained
-from tests.postgres.job_world import BenchWorld
 from tests.support.one_dataset import only_datasets
 from tests.support.rows import change_accounts, change_ads_accounts, change_windows, remove_requests
+from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
 LOOSE_WORDS = "lookbackWindow must be one of 7, 14, 30"
@@ -33,7 +32,7 @@ def _one_dataset() -> Iterator[None]:
 
 
 def prepare(
-    world: BenchWorld, oldest: int, newest: int = 1, countries: tuple[str, ...] = ("US",)
+    world: World, oldest: int, newest: int = 1, countries: tuple[str, ...] = ("US",)
 ) -> Account:
     """Return the first of the only enabled accounts; of Brands the days from so many to so many days ago are due."""
     accounts = [world.account(country) for country in countries]
@@ -51,7 +50,7 @@ def prepare(
     return account
 
 
-def make_due(world: BenchWorld, oldest: int, newest: int) -> None:
+def make_due(world: World, oldest: int, newest: int) -> None:
     """Make the days of Brands due from so many to so many days ago."""
     change_windows(
         world.engine,
@@ -64,7 +63,7 @@ def make_due(world: BenchWorld, oldest: int, newest: int) -> None:
     change_ads_accounts(world.engine, planned_at=None)
 
 
-def load_all_that_is_due(world: BenchWorld, account: Account) -> None:
+def load_all_that_is_due(world: World, account: Account) -> None:
     """Go on until no report is open and none is planned."""
     for _ in range(80):
         world.plan(account)
@@ -75,13 +74,13 @@ def load_all_that_is_due(world: BenchWorld, account: Account) -> None:
     raise AssertionError("something is still requested")
 
 
-def pass_days(world: BenchWorld, account: Account, days: int) -> None:
+def pass_days(world: World, account: Account, days: int) -> None:
     """Let days pass, and do what is due on the last of them."""
     world.advance(days=days)
     load_all_that_is_due(world, account)
 
 
-def ages(world: BenchWorld, status: str) -> list[int]:
+def ages(world: World, status: str) -> list[int]:
     """Return how many days before `TODAY` the windows of Brands of a status are, youngest first."""
     rows = world.query(
         """SELECT window_date FROM report_windows
@@ -91,7 +90,7 @@ def ages(world: BenchWorld, status: str) -> list[int]:
     return [(TODAY - row["window_date"]).days for row in rows]
 
 
-def creates(world: BenchWorld) -> int:
+def creates(world: World) -> int:
     """Return how many reports of Brands were requested so far, whether or not Amazon accepted them."""
     [row] = world.query("SELECT sum(attempts) AS n FROM report_requests WHERE report = 'SB'")
     return int(row["n"])
@@ -105,7 +104,7 @@ def history(days: int) -> dict[str, object]:
 
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 12}], indirect=True)
 @pytest.mark.parametrize("chance", [0.35, 0.5, 0.75])
-def test_loose_words_by_chance_cost_no_window(world: BenchWorld, chance: float) -> None:
+def test_loose_words_by_chance_cost_no_window(world: World, chance: float) -> None:
     """Older days were loaded, and younger ones are refused by chance for a week: all are loaded in the end, and nothing is learned."""
     account = prepare(world, 300, 291)
     load_all_that_is_due(world, account)
@@ -124,7 +123,7 @@ def test_loose_words_by_chance_cost_no_window(world: BenchWorld, chance: float) 
 
 
 @pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
-def test_days_past_a_shorter_history_end_on_the_second_day(world: BenchWorld) -> None:
+def test_days_past_a_shorter_history_end_on_the_second_day(world: World) -> None:
     """The first one refused alone is found by halves and refused alone the next day: it ends, and all older ones with it."""
     account = prepare(world, 400)
     load_all_that_is_due(world, account)
@@ -142,7 +141,7 @@ def test_days_past_a_shorter_history_end_on_the_second_day(world: BenchWorld) ->
     assert 20 == creates(world)
 
 
-def end_days(world: BenchWorld) -> Account:
+def end_days(world: World) -> Account:
     """Have the days from 61 to 70 days ago end as not served, where Brands are served for 60 days."""
     account = prepare(world, 70, 55)
     load_all_that_is_due(world, account)
@@ -152,7 +151,7 @@ def end_days(world: BenchWorld) -> Account:
 
 
 @pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
-def test_the_youngest_is_requested_again_after_28_days(world: BenchWorld) -> None:
+def test_the_youngest_is_requested_again_after_28_days(world: World) -> None:
     """It is refused again and stays; another 28 days later it comes, and the others are due and come too."""
     account = end_days(world)
     asked = """SELECT start_date, end_date, attempts FROM report_requests
@@ -173,7 +172,7 @@ def test_the_youngest_is_requested_again_after_28_days(world: BenchWorld) -> Non
 
 
 @pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
-def test_what_is_said_of_days_that_have_ended(world: BenchWorld) -> None:
+def test_what_is_said_of_days_that_have_ended(world: World) -> None:
     """The action and each day name Amazon's words and what happens next; Home has one finding of them, which is no warning."""
     account = end_days(world)
     [ended] = world.actions("windows-not-served")
@@ -185,14 +184,14 @@ def test_what_is_said_of_days_that_have_ended(world: BenchWorld) -> None:
         assert "startDate is too old" in told.sentence
         assert then in told.sentence
     settings, now = world.context.settings, world.context.now()
-    with SessionStore(world.engine).snapshot() as connection:
+    with world.sessions.snapshot() as connection:
         findings = survey(connection, settings, now).findings
     [finding] = [one for one in findings if one.code == "not-served"]
     counted = f"{len(ages(world, 'not_served'))} windows"
     assert (Severity.WAITING, "load", counted) == (finding.severity, finding.action, finding.unit)
 
 
-def due_again(world: BenchWorld) -> list[int]:
+def due_again(world: World) -> list[int]:
     """Return how many days before `TODAY` the days are that have ended and are due again some day."""
     rows = world.query(
         """SELECT window_date FROM report_windows
@@ -201,7 +200,7 @@ def due_again(world: BenchWorld) -> list[int]:
     return [(TODAY - row["window_date"]).days for row in rows]
 
 
-def load_by_hand(world: BenchWorld, account: Account, day: date) -> None:
+def load_by_hand(world: World, account: Account, day: date) -> None:
     """Load a day by hand, and wait for it."""
     with world.session("by-hand") as session:
         drive_windows(
@@ -216,7 +215,7 @@ def load_by_hand(world: BenchWorld, account: Account, day: date) -> None:
 
 
 @pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
-def test_a_load_by_hand_requests_a_day_that_has_ended_at_once(world: BenchWorld) -> None:
+def test_a_load_by_hand_requests_a_day_that_has_ended_at_once(world: World) -> None:
     """Refused, it has ended again and the person is told why; once it comes, the others are due."""
     account = end_days(world)
     day = TODAY - timedelta(days=65)
@@ -231,7 +230,7 @@ def test_a_load_by_hand_requests_a_day_that_has_ended_at_once(world: BenchWorld)
 
 
 @pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
-def test_a_day_that_has_ended_and_comes_empty_reopens_no_other_one(world: BenchWorld) -> None:
+def test_a_day_that_has_ended_and_comes_empty_reopens_no_other_one(world: World) -> None:
     """Nothing shows that Amazon serves it: it is not served, as days without rows past the proven history are; the others stay."""
     account = end_days(world)
     world.sandbox.state.rules.clear()
@@ -258,7 +257,7 @@ def test_a_day_that_has_ended_and_comes_empty_reopens_no_other_one(world: BenchW
 
 
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 12}], indirect=True)
-def test_an_account_that_is_refused_everything_loses_no_window(world: BenchWorld) -> None:
+def test_an_account_that_is_refused_everything_loses_no_window(world: World) -> None:
     """While no younger day has come, it may not be the age that is refused: days fail, few are requested, and all come in the end."""
     account = prepare(world, 300)
     world.break_with("refuse", "create_report", reason="too_old")
@@ -274,7 +273,7 @@ def test_an_account_that_is_refused_everything_loses_no_window(world: BenchWorld
 
 
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 12}], indirect=True)
-def test_a_day_ends_alone_where_an_older_one_was_loaded(world: BenchWorld) -> None:
+def test_a_day_ends_alone_where_an_older_one_was_loaded(world: World) -> None:
     """It can't be the age that is refused: older days are searched, and come; with one that was refused alone the ended one is due again."""
     account = prepare(world, 100, 91)
     load_all_that_is_due(world, account)
@@ -290,7 +289,7 @@ def test_a_day_ends_alone_where_an_older_one_was_loaded(world: BenchWorld) -> No
 
 
 @pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
-def test_days_of_all_countries_of_an_ads_account_end(world: BenchWorld) -> None:
+def test_days_of_all_countries_of_an_ads_account_end(world: World) -> None:
     """One report is refused for all of them; each account has its action."""
     account = prepare(world, 70, 55, countries=("DE", "GB"))
     load_all_that_is_due(world, account)
@@ -306,7 +305,7 @@ def test_days_of_all_countries_of_an_ads_account_end(world: BenchWorld) -> None:
 
 
 @pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
-def test_a_young_day_that_was_refused_once_reopens_no_older_one(world: BenchWorld) -> None:
+def test_a_young_day_that_was_refused_once_reopens_no_older_one(world: World) -> None:
     """That it comes shows nothing about days that ended for their age."""
     account = prepare(world, 100)
     load_all_that_is_due(world, account)
@@ -329,7 +328,7 @@ def test_a_young_day_that_was_refused_once_reopens_no_older_one(world: BenchWorl
 
 @pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
 def test_days_that_expired_with_a_cause_are_due_when_the_history_is_longer_again(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """A person sets a shorter history, which ends them, and forgets it."""
     account = prepare(world, 100)

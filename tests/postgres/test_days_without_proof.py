@@ -12,11 +12,10 @@ from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_wi
 from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_pipelines.windows.queries import list_unloaded_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_sessions import SessionStore
 from tests.postgres.explaining import explained, explained_json
-from tests.postgres.job_world import DATASET, BenchWorld
 from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_accounts, change_windows
+from tests.support.world import DATASET, World
 
 TODAY = date(2026, 1, 15)
 OLD = TODAY - timedelta(days=200)
@@ -30,7 +29,7 @@ def _one_dataset() -> Iterator[None]:
 
 
 @pytest.fixture
-def account(world: BenchWorld) -> Account:
+def account(world: World) -> Account:
     """The only active account, whose campaigns are known, and which has rows of 90 days ago."""
     account = world.account()
     change_accounts(world.engine, paused=Account.account_key != account.account_key)
@@ -39,7 +38,7 @@ def account(world: BenchWorld) -> Account:
     return account
 
 
-def load_by_hand(world: BenchWorld, account: Account, *days: date) -> list[ReportWindow]:
+def load_by_hand(world: World, account: Account, *days: date) -> list[ReportWindow]:
     """Load days by hand, and wait for them."""
     with world.session("load-windows") as session:
         return drive_windows(
@@ -53,7 +52,7 @@ def load_by_hand(world: BenchWorld, account: Account, *days: date) -> list[Repor
         )
 
 
-def test_a_day_that_stays_not_served_is_not_loaded(world: BenchWorld, account: Account) -> None:
+def test_a_day_that_stays_not_served_is_not_loaded(world: World, account: Account) -> None:
     """A load by hand requests it, and fails with the reason; once rows come, it is loaded."""
     world.break_with("history", days=SERVED_DAYS, empty=True)
     for _ in range(2):
@@ -71,7 +70,7 @@ def test_a_day_that_stays_not_served_is_not_loaded(world: BenchWorld, account: A
     assert ("loaded", []) == (window.status, window.not_served)
 
 
-def test_a_load_that_is_refused_says_so(world: BenchWorld, account: Account) -> None:
+def test_a_load_that_is_refused_says_so(world: World, account: Account) -> None:
     """The day stays not served; the reason is what Amazon answers now."""
     world.break_with("history", days=SERVED_DAYS, empty=True)
     for _ in range(2):
@@ -84,7 +83,7 @@ def test_a_load_that_is_refused_says_so(world: BenchWorld, account: Account) -> 
     assert ("not_served", {"code": "history-not-proven"}) == (window.status, window.cause)
 
 
-def test_a_day_that_is_not_served_is_explained(world: BenchWorld, account: Account) -> None:
+def test_a_day_that_is_not_served_is_explained(world: World, account: Account) -> None:
     """The sentences say how old it was, up to which age rows have come, and that nothing is due."""
     world.break_with("history", days=SERVED_DAYS, empty=True)
     for _ in range(2):
@@ -103,7 +102,7 @@ def test_a_day_that_is_not_served_is_explained(world: BenchWorld, account: Accou
     assert "become zeros by themselves" in verdict["advice"]
 
 
-def test_a_day_has_the_age_of_its_first_report(world: BenchWorld, account: Account) -> None:
+def test_a_day_has_the_age_of_its_first_report(world: World, account: Account) -> None:
     """By which it is judged, however late it is loaded again."""
     world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
     load_by_hand(world, account, OLD)
@@ -113,7 +112,7 @@ def test_a_day_has_the_age_of_its_first_report(world: BenchWorld, account: Accou
     assert "but Sponsored Brands is not served (it was 200 days old" in told.sentence
 
 
-def test_a_product_that_was_refused_is_no_unproven_one(world: BenchWorld, account: Account) -> None:
+def test_a_product_that_was_refused_is_no_unproven_one(world: World, account: Account) -> None:
     """A new grouping may bring a refused product into a window; nothing was ever reported of it."""
     world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
     load_by_hand(world, account, OLD)
@@ -137,7 +136,7 @@ def test_a_product_that_was_refused_is_no_unproven_one(world: BenchWorld, accoun
     assert ("fresh", Severity.WARNING, None) == (told.state, told.severity, told.cause)
 
 
-def test_a_day_is_loaded_without_what_is_not_served(world: BenchWorld, account: Account) -> None:
+def test_a_day_is_loaded_without_what_is_not_served(world: World, account: Account) -> None:
     """Explanation, coverage and finding name the ad product."""
     world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
     [window] = load_by_hand(world, account, OLD)
@@ -148,7 +147,7 @@ def test_a_day_is_loaded_without_what_is_not_served(world: BenchWorld, account: 
     assert "but Sponsored Brands is not served (it was 200 days old" in told.sentence
     assert "No further refresh is scheduled." in told.sentence
     assert ["SB"] == explained_json(world, account, OLD)["verdict"]["not_served"]
-    store = SessionStore(world.engine)
+    store = world.sessions
     coverage = WindowCoverage(store, clock=world.context.now)
     rows = coverage.read_coverage(DATASET.name, 1, OLD)["accounts"]
     [row] = [one for one in rows if one["key"] == account.account_key]
@@ -161,7 +160,7 @@ def test_a_day_is_loaded_without_what_is_not_served(world: BenchWorld, account: 
     )
 
 
-def unloaded(world: BenchWorld) -> list[tuple[date, str]]:
+def unloaded(world: World) -> list[tuple[date, str]]:
     """Return the days that the last session handled and did not load, with what became of them."""
     [session] = world.query("SELECT session_id FROM session_actions ORDER BY at DESC LIMIT 1")
     with world.engine.begin() as connection:
@@ -169,14 +168,14 @@ def unloaded(world: BenchWorld) -> list[tuple[date, str]]:
     return [(row["window_date"], row["outcome"]) for row in rows]
 
 
-def sentence(world: BenchWorld, account: Account) -> str:
+def sentence(world: World, account: Account) -> str:
     """Return the sentence of the action that marked the old day."""
     timeline = explained_json(world, account, OLD)["timeline"]
     [told] = [one for one in timeline if one["type"] == "windows-not-served"]
     return "".join(part["text"] for part in told["parts"])
 
 
-def test_a_load_records_what_is_not_served(world: BenchWorld, account: Account) -> None:
+def test_a_load_records_what_is_not_served(world: World, account: Account) -> None:
     """One action for the days on which the same ad products are not served, also of loaded days."""
     world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
     load_by_hand(world, account, OLD, OLD - timedelta(days=1))

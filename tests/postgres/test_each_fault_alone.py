@@ -1,75 +1,91 @@
 """Each fault of the sandbox, alone: an account's day is refreshed over HTTP, and what comes of it is exactly what is written down."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
 from typing import Any, get_args
 
 import pytest
 
-from bidbeacon_pipelines.causes import Cause
-from bidbeacon_sandbox.rules import KINDS, Operation, RowChange, Rows
-from tests.faults.ads.simulated_office import Office
+from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_report
+from bidbeacon_pipelines.causes import Cause, explain
+from bidbeacon_pipelines.problems.entity_findings import find_left_out
+from bidbeacon_sandbox.rules import KINDS, RowChange, Rows
+from tests.faults.ads.oracle import Oracle
+from tests.postgres.lone_day import ENTITIES, LoneDay, fresh_day, open_lone_world
 from tests.postgres.lone_fault_cases import REPORT_CASES
-from tests.postgres.lone_fault_consequences import Case
-from tests.postgres.lone_fault_world import LoneFaultWorld, code_and_text, fresh_world
+from tests.postgres.lone_fault_consequences import Case, RowsAre
 from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES, SyncCase
+from tests.support.world import DATASET, World
+
+ACTIONS = "SELECT count(*) FROM session_actions"
+RUNNING = "SELECT count(*) FROM job_sessions WHERE status = 'running'"
+
+
+@pytest.fixture(scope="module")
+def place(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Yield the world of all cases: accounts and entities are known, and one day is due."""
+    with open_lone_world(shared_database_url, tmp_path_factory.mktemp("home")) as place:
+        yield place
 
 
 @pytest.fixture
-def world(office: Office) -> Iterator[LoneFaultWorld]:
-    """Yield the place as if no case had been played in it."""
-    with fresh_world(office) as world:
-        yield world
+def lone(place: World) -> Iterator[LoneDay]:
+    """Yield the day as if no case had been played in it."""
+    with fresh_day(place) as lone:
+        yield lone
 
 
 @pytest.mark.parametrize(
     "case", [pytest.param(case, id=name) for name, case in REPORT_CASES.items()]
 )
-def test_a_lone_fault_has_exactly_its_consequences(world: LoneFaultWorld, case: Case) -> None:
+def test_a_lone_fault_has_exactly_its_consequences(lone: LoneDay, case: Case) -> None:
     """Calls, reports, actions, time, rows, reasons are as written down; where the day isn't true then, it is once the fault is gone."""
-    world = world.with_day(case.age)
-    set_scene(world, case)
-    rows_before, told_before = world.lying_rows(), world.count_actions()
-    world.strike(case.faults)
-    seconds = world.pass_time(case.pause)
+    lone = lone.with_age(case.age)
+    set_scene(lone, case)
+    rows_before, told_before = lying_rows(lone.world), lone.world.value(ACTIONS)
+    lone.strike(case.faults)
+    seconds = lone.pass_time(case.pause)
 
-    assert list(case.strikes) == world.strikes()
-    assert case.told == world.told_since(told_before)
-    assert (case.creates, case.retrieves, case.downloads, case.reports) == count_asked(world)
-    assert case.tokens in {None, world.count_calls("token")}
+    assert list(case.strikes) == strikes(lone.world)
+    assert case.told == told_since(lone.world, told_before)
+    assert (case.creates, case.retrieves, case.downloads, case.reports) == count_asked(lone.world)
+    assert case.tokens in {None, calls(lone.world)["token"]}
     assert case.seconds == pytest.approx(seconds, abs=case.within)
-    assert_window(world, case)
-    assert_rows(world, case, rows_before)
-    assert world.value("SELECT count(*) FROM job_sessions WHERE status = 'running'") == 0
+    assert_window(lone, case)
+    assert_rows(lone, case, rows_before)
+    assert lone.world.value(RUNNING) == 0
     if (case.ends, case.rows) != ("loaded", "true"):
-        world.mend()
-        assert world.the_window().status == "loaded"
-        assert world.differences("true") == []
+        lone.mend()
+        assert lone.window.status == "loaded"
+        assert differences(lone.world, "true") == []
 
 
-def set_scene(world: LoneFaultWorld, case: Case) -> None:
+def set_scene(lone: LoneDay, case: Case) -> None:
     """Bring about what a case meets."""
     if case.loaded_before:
-        world.pass_time()
-        world.wait_until_due()
+        lone.pass_time()
+        lone.wait_until_due()
     if case.twin:
-        world.let_another_ask()
+        let_another_ask(lone)
 
 
-def count_asked(world: LoneFaultWorld) -> tuple[int, ...]:
+def count_asked(world: World) -> tuple[int, ...]:
     """Count the creates, looks and downloads that Amazon saw, and the reports that it made."""
-    operations: tuple[Operation, ...] = ("create_report", "retrieve_report", "download")
-    return (*map(world.count_calls, operations), world.reports_made())
+    seen = calls(world)
+    operations = ("create_report", "retrieve_report", "download")
+    return (*(seen[operation] for operation in operations), world.reports_made())
 
 
-def assert_window(world: LoneFaultWorld, case: Case) -> None:
+def assert_window(lone: LoneDay, case: Case) -> None:
     """Check how the window ended, and that a person can read why."""
-    window, account = world.the_window(), world.account()
+    window, account = lone.window, lone.world.account()
     assert (case.ends, case.rests) == (window.status, window.request_id is not None)
     assert_says(case.why, window.cause)
     assert_says(case.person, account.needs_attention)
     open_requests = "SELECT count(*) FROM report_requests WHERE status NOT IN ('loaded', 'failed')"
-    assert int(case.rests) == world.value(open_requests)
+    assert int(case.rests) == lone.world.value(open_requests)
 
 
 def assert_says(pattern: str | None, told: Cause | str | None) -> None:
@@ -81,21 +97,24 @@ def assert_says(pattern: str | None, told: Cause | str | None) -> None:
         assert re.search(pattern, text), text
 
 
-def assert_rows(world: LoneFaultWorld, case: Case, before: list[Mapping[str, Any]]) -> None:
+def assert_rows(lone: LoneDay, case: Case, before: list[Mapping[str, Any]]) -> None:
     """Check the day's rows, one by one and to the last decimal, and those that were put aside."""
-    rows = world.lying_rows()
+    rows = lying_rows(lone.world)
     match case.rows:
         case "none":
             assert rows == []
         case "as before":
             assert rows == before != []
         case "true":
-            assert (world.differences("true"), world.differences("as delivered")) == ([], [])
+            assert (differences(lone.world, "true"), differences(lone.world, "as delivered")) == (
+                [],
+                [],
+            )
             assert rows
         case "as delivered":
-            assert world.differences("as delivered") == []
-            assert world.differences("true")
-    said = world.quarantine()
+            assert differences(lone.world, "as delivered") == []
+            assert differences(lone.world, "true")
+    said = quarantine(lone.world)
     assert bool(said) == (case.quarantined is not None)
     assert [one for one in said if not re.match(case.quarantined or "", one)] == []
 
@@ -104,45 +123,47 @@ def assert_rows(world: LoneFaultWorld, case: Case, before: list[Mapping[str, Any
     "case", [pytest.param(case, id=name) for name, case in ENTITY_CASES.items()]
 )
 def test_a_lone_fault_of_an_entity_sync_has_exactly_its_consequences(
-    world: LoneFaultWorld, case: SyncCase
+    lone: LoneDay, case: SyncCase
 ) -> None:
     """Calls, waits, error, actions are as written down; the next sync asks for no more than is missing, and brings all."""
-    world.forget_entities()
-    assert_sync(world, case, lambda: world.sync_entities(world.account()))
-    assert_says(case.found, world.left_out())
-    world.sandbox.state.ledger.clear()
-    world.mend_with(lambda mended: mended.sync_entities(mended.account()))
-    assert_says(None, world.left_out())
-    assert case.creates_next == world.count_calls("create_export")
-    assert world.true_entities() == world.stored_entities()
+    lone.forget_entities()
+    assert_sync(lone, case, lambda: lone.world.sync_entities(lone.world.account()))
+    assert_says(case.found, left_out(lone.world))
+    lone.world.sandbox.state.ledger.clear()
+    with lone.mended() as mended:
+        mended.world.sync_entities(mended.world.account())
+    assert_says(None, left_out(lone.world))
+    assert case.creates_next == calls(lone.world)["create_export"]
+    assert lone.world.true_entities(lone.world.account()) == stored_entities(lone.world)
 
 
 @pytest.mark.parametrize(
     "case", [pytest.param(case, id=name) for name, case in ACCOUNT_CASES.items()]
 )
 def test_a_lone_fault_of_an_account_sync_has_exactly_its_consequences(
-    world: LoneFaultWorld, case: SyncCase
+    lone: LoneDay, case: SyncCase
 ) -> None:
     """Calls, waits, error, actions and problems are as written down; no account is lost, and the next sync has no such problem."""
-    before = world.stored_accounts()
-    assert_sync(world, case, world.sync_accounts)
+    before = stored_accounts(lone.world)
+    assert_sync(lone, case, lone.world.sync_accounts)
     unlisted = [
         (action["region"], code_and_text(action["cause"]))
-        for action in world.actions("region-not-listed")
+        for action in lone.world.actions("region-not-listed")
     ]
     assert (["NA"] if case.unlisted else []) == [region for region, _ in unlisted]
     assert all(re.search(case.unlisted or "$^", said) for _, said in unlisted)
-    assert before == world.stored_accounts()
-    world.mend_with(lambda mended: mended.sync_accounts())
-    assert [None] * len(world.office.accounts()) == [
-        each.needs_attention for each in world.office.accounts()
+    assert before == stored_accounts(lone.world)
+    with lone.mended() as mended:
+        mended.world.sync_accounts()
+    assert [None] * len(lone.world.accounts()) == [
+        each.needs_attention for each in lone.world.accounts()
     ]
 
 
-def assert_sync(world: LoneFaultWorld, case: SyncCase, sync: Callable[[], object]) -> None:
+def assert_sync(lone: LoneDay, case: SyncCase, sync: Callable[[], object]) -> None:
     """Run a sync with its fault, and check what came of it."""
-    told_before, began = world.count_actions(), world.context.now()
-    world.strike(case.faults)
+    told_before, began = lone.world.value(ACTIONS), lone.world.context.now()
+    lone.strike(case.faults)
     error = None
     try:
         sync()
@@ -150,14 +171,97 @@ def assert_sync(world: LoneFaultWorld, case: SyncCase, sync: Callable[[], object
         error = raised
     assert (case.error, case.told) == (
         type(error) if error else None,
-        world.told_since(told_before),
+        told_since(lone.world, told_before),
     )
     assert_says(case.says, str(error) if error else None)
-    assert_says(case.person, world.account().needs_attention)
-    assert case.calls == world.calls()
-    assert case.seconds == (world.context.now() - began).total_seconds()
-    assert list(case.strikes) == world.strikes()
-    assert world.value("SELECT count(*) FROM job_sessions WHERE status = 'running'") == 0
+    assert_says(case.person, lone.world.account().needs_attention)
+    assert case.calls == calls(lone.world)
+    assert case.seconds == (lone.world.context.now() - began).total_seconds()
+    assert list(case.strikes) == strikes(lone.world)
+    assert lone.world.value(RUNNING) == 0
+
+
+def let_another_ask(lone: LoneDay) -> None:
+    """Have somebody else ask Amazon for the very report that is due."""
+    account, client = lone.world.account(), lone.world.context.client_for("default")
+    create_report(
+        client,
+        account.region,
+        account.account_id,
+        fields=DATASET.fields,
+        start=lone.day,
+        end=lone.day,
+        row_filter=ad_product_filter(DATASET.reports[0].ad_products),
+    )
+
+
+def calls(world: World) -> Counter[str]:
+    """Count all that Amazon was asked since the fault, by operation."""
+    return Counter(call.operation or "other" for call in world.sandbox.state.ledger.calls())
+
+
+def strikes(world: World) -> list[object]:
+    """Return how often each rule struck."""
+    return [rule["struck"] for rule in world.sandbox.state.rules.overview()]
+
+
+def told_since(world: World, count: int) -> tuple[str, ...]:
+    """Return the types of all actions after the first so many, but for plans, in order; the very same in a row once."""
+    rows = world.query(
+        "SELECT type FROM session_actions ORDER BY at, ord OFFSET :count", count=count
+    )
+    types = [str(row["type"]) for row in rows if row["type"] != "reports-planned"]
+    return tuple(kind for kind, _ in groupby(types))
+
+
+def lying_rows(world: World) -> list[Mapping[str, Any]]:
+    """Return the day's rows as they lie in the table, with where and by which transaction they were written."""
+    return world.query("SELECT *, xmin, ctid FROM daily_target_performance ORDER BY row_key")
+
+
+def differences(world: World, rows: RowsAre) -> list[str]:
+    """Return in what the day's rows differ from the truth of when their report was made, or from what was delivered."""
+    oracle = Oracle(world, world.account())
+    if rows == "true":
+        return [*oracle.compare_with_truth(), *oracle.false_zeros()]
+    return list(oracle.compare_with_delivered())
+
+
+def quarantine(world: World) -> list[str]:
+    """Return why each quarantined row was put aside."""
+    kept = world.query("SELECT cause FROM quarantined_rows")
+    return [explain(row["cause"]).sentence for row in kept]
+
+
+def stored_entities(world: World) -> dict[str, set[str]]:
+    """Return the ids of all entities in the tables, by kind."""
+    return {
+        kind: {
+            str(row["id"])
+            for row in world.query(f"SELECT {table.removesuffix('s')}_id AS id FROM {table}")
+        }
+        for kind, table in ENTITIES.items()
+    }
+
+
+def stored_accounts(world: World) -> list[Mapping[str, Any]]:
+    """Return what Amazon has told of the accounts."""
+    return world.query(
+        """SELECT account_id, country_code, name, amazon_status, profile_id, region, currency_code, time_zone
+             FROM advertiser_accounts ORDER BY account_key"""
+    )
+
+
+def left_out(world: World) -> str | None:
+    """Return the code and text of the finding on campaigns that reports leave out, or None."""
+    with world.engine.begin() as connection:
+        found = find_left_out(connection, world.context.settings, world.context.now())
+    return next((f"{one.code}: {one.sentence} {one.advice}" for one in found), None)
+
+
+def code_and_text(cause: Cause) -> str:
+    """Return a cause's code, and how it is told."""
+    return f"{cause['code']}: {explain(cause).text}"
 
 
 def test_every_kind_of_rule_and_every_change_of_rows_has_its_cases() -> None:

@@ -21,9 +21,9 @@ from bidbeacon_pipelines.entities.read import EntityProblems
 from bidbeacon_pipelines.entities.sync import store_entities
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.values.decode import iter_values
-from tests.postgres.job_world import query
 from tests.postgres.load_world import add_account
 from tests.support.rows import remove_accounts
+from tests.support.world import query
 
 ENTITIES_PAGE = PROJECT_ROOT / "docs" / "entities.md"
 CAMPAIGN = {"campaignId": "3", "state": "ENABLED", "name": "Shirts"}

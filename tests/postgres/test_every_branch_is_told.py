@@ -14,18 +14,18 @@ from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized
 from bidbeacon_pipelines.entities.sync import ExportFailedError
 from bidbeacon_pipelines.windows.make import keep_windows
-from tests.postgres.job_world import DATASET, BenchWorld
+from tests.support.world import DATASET, World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
 
 
-def load(world: BenchWorld) -> None:
+def load(world: World) -> None:
     """Load a window."""
     world.load(world.account(), DAY)
 
 
-def reopen(world: BenchWorld) -> None:
+def reopen(world: World) -> None:
     """Let a clock that was far ahead end windows, and look again with the right one."""
     now, ahead = world.context.now, world.context.now() + timedelta(days=40)
     for clock in (now, lambda: ahead, now):
@@ -34,62 +34,62 @@ def reopen(world: BenchWorld) -> None:
             keep_windows(context, session, world.account(), DATASET, again=True)
 
 
-def refuse_export(world: BenchWorld) -> None:
+def refuse_export(world: World) -> None:
     """Let Amazon refuse to make an export."""
     world.break_with("answer", "create_export", times=1, status=403)
     with suppress(NotAuthorized):
         world.sync_entities(world.account())
 
 
-def hide_export(world: BenchWorld) -> None:
+def hide_export(world: World) -> None:
     """Let Amazon refuse to show an export."""
     world.break_with("answer", "get_export", times=1, status=403)
     with suppress(NotAuthorized):
         world.sync_entities(world.account())
 
 
-def find_old_exports(world: BenchWorld) -> None:
+def find_old_exports(world: World) -> None:
     """Sync a day after a sync that left its exports."""
     hide_export(world)
     world.advance(hours=25)
     world.sync_entities(world.account())
 
 
-def sync_without_profile(world: BenchWorld) -> None:
+def sync_without_profile(world: World) -> None:
     """Sync the entities of an account that Amazon names no profile of."""
     world.execute("UPDATE advertiser_accounts SET profile_id = NULL")
     with suppress(ExportFailedError):
         world.sync_entities(world.account())
 
 
-def go_on_with_sync(world: BenchWorld) -> None:
+def go_on_with_sync(world: World) -> None:
     """Sync after a sync that has stored all kinds, and died before it could say so."""
     world.sync_entities(world.account())
     world.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
     world.sync_entities(world.account())
 
 
-def miss_offsets(world: BenchWorld) -> None:
+def miss_offsets(world: World) -> None:
     """Load a window for the first time since several offsets."""
     load(world)
     world.advance(days=5)
     load(world)
 
 
-def pause(world: BenchWorld) -> None:
+def pause(world: World) -> None:
     """Refresh a paused account."""
     world.execute("UPDATE advertiser_accounts SET paused = true")
     world.refresh(world.account())
 
 
-def test_a_sync_that_finds_all_kinds_stored_leaves_its_action(world: BenchWorld) -> None:
+def test_a_sync_that_finds_all_kinds_stored_leaves_its_action(world: World) -> None:
     """It says which exports were skipped."""
     go_on_with_sync(world)
     assert world.actions("exports-skipped")
 
 
 def test_windows_that_a_wrong_clock_has_ended_are_reopened_with_an_action(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """The session of the right clock records it."""
     reopen(world)
@@ -101,14 +101,14 @@ def test_windows_that_a_wrong_clock_has_ended_are_reopened_with_an_action(
     [(miss_offsets, SkipReason.OFFSET_MISSED), (pause, SkipReason.ACCOUNT_STOPPED)],
 )
 def test_a_skipped_window_leaves_its_reason(
-    world: BenchWorld, skip: Callable[[BenchWorld], None], reason: SkipReason
+    world: World, skip: Callable[[World], None], reason: SkipReason
 ) -> None:
     """Nothing is left alone without a word."""
     skip(world)
     assert reason.value in {action["reason"] for action in world.actions("window-skipped")}
 
 
-def test_only_the_first_look_at_a_report_refers_to_its_windows(world: BenchWorld) -> None:
+def test_only_the_first_look_at_a_report_refers_to_its_windows(world: World) -> None:
     """Four looks at a report of sixty days: sixty references and three, not two hundred and forty; each look is told."""
     account = world.account()
     world.break_with("report_ends", status="PENDING")
@@ -132,7 +132,7 @@ def test_only_the_first_look_at_a_report_refers_to_its_windows(world: BenchWorld
     ],
 )
 def test_an_export_that_is_not_to_be_had_is_told_with_its_cause(
-    world: BenchWorld, fail: Callable[[BenchWorld], None], code: str
+    world: World, fail: Callable[[World], None], code: str
 ) -> None:
     """Once a sync for each kind that it meets."""
     fail(world)

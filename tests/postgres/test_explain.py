@@ -18,9 +18,9 @@ from bidbeacon_pipelines.windows.rules import oldest_served
 from bidbeacon_pipelines.windows.states import WindowState
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.explaining import explained, explained_json
-from tests.postgres.job_world import DATASET, BenchWorld
 from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_ads_accounts, change_windows, remove_requests, remove_windows
+from tests.support.world import DATASET, World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -34,7 +34,7 @@ def only_one_dataset() -> Iterator[None]:
 
 
 def says(
-    world: BenchWorld, account: Account, state: str, *said: str | None, day: date = DAY
+    world: World, account: Account, state: str, *said: str | None, day: date = DAY
 ) -> Severity:
     """Assert the state of a window, and what its sentences say, which are two at most; return its severity."""
     told = explained(world, account, day)
@@ -44,20 +44,20 @@ def says(
     return told.severity
 
 
-def proves(world: BenchWorld, account: Account, kind: str, day: date = DAY) -> bool:
+def proves(world: World, account: Account, kind: str, day: date = DAY) -> bool:
     """Return whether the session that proves an explanation recorded an action of this type."""
     rows = world.query("SELECT session_id FROM session_actions WHERE type = :kind", kind=kind)
     session = explained_json(world, account, day)["verdict"]["session"]
     return session["id"] in {str(row["session_id"]) for row in rows}
 
 
-def create_windows(world: BenchWorld, account: Account) -> None:
+def create_windows(world: World, account: Account) -> None:
     """Create the account's windows, and ask for none."""
     with world.session() as session:
         keep_windows(world.context, session, account, DATASET, again=True)
 
 
-def test_days_outside_the_history_have_no_window(world: BenchWorld) -> None:
+def test_days_outside_the_history_have_no_window(world: World) -> None:
     """Days before Amazon's 15 months stay empty, days that have not begun come a day later, others soon."""
     account = world.account()
     create_windows(world, account)
@@ -71,7 +71,7 @@ def test_days_outside_the_history_have_no_window(world: BenchWorld) -> None:
     assert Severity.WAITING is says(world, world.account("DE"), NO_WINDOW, soon)
 
 
-def test_a_window_of_today_is_missing(world: BenchWorld) -> None:
+def test_a_window_of_today_is_missing(world: World) -> None:
     """It has no data, and that is as it should be until the first midnight after it."""
     account = world.account()
     create_windows(world, account)
@@ -79,7 +79,7 @@ def test_a_window_of_today_is_missing(world: BenchWorld) -> None:
     assert Severity.FINE is says(world, account, "missing", said, day=TODAY)
 
 
-def test_a_loaded_window_is_fresh_until_its_next_refresh(world: BenchWorld) -> None:
+def test_a_loaded_window_is_fresh_until_its_next_refresh(world: World) -> None:
     """The sentences say how many rows, as of when, and which refresh follows; the session that loaded it proves it."""
     account = world.account()
     world.load(account, DAY)
@@ -89,14 +89,14 @@ def test_a_loaded_window_is_fresh_until_its_next_refresh(world: BenchWorld) -> N
     assert proves(world, account, "report-processed")
 
 
-def test_after_the_last_refresh_no_other_is_scheduled(world: BenchWorld) -> None:
+def test_after_the_last_refresh_no_other_is_scheduled(world: World) -> None:
     """A day loaded more than 60 days later has no refresh to come."""
     account, day = world.account(), TODAY - timedelta(days=70)
     world.load(account, day)
     says(world, account, "fresh", "No further refresh is scheduled.", day=day)
 
 
-def test_a_due_window_is_requested_by_the_next_refresh(world: BenchWorld) -> None:
+def test_a_due_window_is_requested_by_the_next_refresh(world: World) -> None:
     """Due and a slot free: within a minute; a loaded window says which refresh it is that is due."""
     account = world.account()
     world.sync_entities(account)
@@ -110,7 +110,7 @@ def test_a_due_window_is_requested_by_the_next_refresh(world: BenchWorld) -> Non
     says(world, account, "due", said)
 
 
-def test_a_planned_window_waits_for_a_place_at_the_gate(world: BenchWorld) -> None:
+def test_a_planned_window_waits_for_a_place_at_the_gate(world: World) -> None:
     """With two reports in flight the oldest windows wait for one of them to end."""
     account = world.account("JP")
     world.refresh(account)
@@ -122,7 +122,7 @@ def test_a_planned_window_waits_for_a_place_at_the_gate(world: BenchWorld) -> No
     says(world, account, "due", said, day=oldest["day"])
 
 
-def test_a_planned_window_waits_while_amazon_refuses_to_make_more(world: BenchWorld) -> None:
+def test_a_planned_window_waits_while_amazon_refuses_to_make_more(world: World) -> None:
     """After a 429 the sentence says until when nothing is created, and why."""
     world.break_with("answer", "create_report", times=1, status=429, retry_after=1800)
     account = world.account("JP")
@@ -131,7 +131,7 @@ def test_a_planned_window_waits_while_amazon_refuses_to_make_more(world: BenchWo
     says(world, account, "due", said, day=TODAY - timedelta(days=300))
 
 
-def test_a_due_window_waits_for_the_other_countries(world: BenchWorld) -> None:
+def test_a_due_window_waits_for_the_other_countries(world: World) -> None:
     """London's midnight is an hour after Berlin's: one report serves both, and Berlin's window waits for it."""
     germany, britain = world.account("DE"), world.account("GB")
     for account in (germany, britain):
@@ -149,7 +149,7 @@ def test_a_due_window_waits_for_the_other_countries(world: BenchWorld) -> None:
     says(world, germany, "due", "The next run, within a minute", day=TODAY)
 
 
-def test_a_report_in_flight_is_named_with_amazons_word(world: BenchWorld) -> None:
+def test_a_report_in_flight_is_named_with_amazons_word(world: World) -> None:
     """Which report, since when, what Amazon says, and when it is polled next."""
     account = world.account()
     request = world.request(world.ask(account, DAY))
@@ -164,7 +164,7 @@ def test_a_report_in_flight_is_named_with_amazons_word(world: BenchWorld) -> Non
     assert proves(world, account, "report-requested")
 
 
-def test_a_report_that_takes_hours_is_late_at_amazon(world: BenchWorld) -> None:
+def test_a_report_that_takes_hours_is_late_at_amazon(world: World) -> None:
     """Far beyond the usual time it warns, and says when it is requested again."""
     world.break_with("report_ends", status="PENDING")
     account = world.account()
@@ -176,7 +176,7 @@ def test_a_report_that_takes_hours_is_late_at_amazon(world: BenchWorld) -> None:
     assert proves(world, account, "report-pending")
 
 
-def test_a_create_without_an_answer_may_have_been_accepted(world: BenchWorld) -> None:
+def test_a_create_without_an_answer_may_have_been_accepted(world: World) -> None:
     """It is said that it is not known, and when it is requested again."""
     world.break_with("accepted_429", times=1, retry_after=1)
     account = world.account()
@@ -186,7 +186,7 @@ def test_a_create_without_an_answer_may_have_been_accepted(world: BenchWorld) ->
 
 
 def test_a_report_that_amazon_ended_is_retried_then_failed_until_the_next_offset(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """Amazon's own word and reason in both; at the end, when it is requested again."""
     world.break_with("report_ends", reason="Out of ink")
@@ -206,7 +206,7 @@ def test_a_report_that_amazon_ended_is_retried_then_failed_until_the_next_offset
     assert proves(world, account, "report-failed")
 
 
-def test_what_amazon_calls_too_old_is_requested_again(world: BenchWorld) -> None:
+def test_what_amazon_calls_too_old_is_requested_again(world: World) -> None:
     """Amazon's words may mean something else: the sentences repeat them, and say when the day is requested next."""
     account, day = world.account(), oldest_served(DATASET, TODAY)
     world.break_with("refuse", reason="too_old")
@@ -216,7 +216,7 @@ def test_what_amazon_calls_too_old_is_requested_again(world: BenchWorld) -> None
     says(world, account, "failed", "too old", "It is requested again at", day=day)
 
 
-def test_a_file_that_breaks_is_loaded_again(world: BenchWorld) -> None:
+def test_a_file_that_breaks_is_loaded_again(world: World) -> None:
     """The report is complete; which attempt failed is told, and when the next one is."""
     world.break_with("file", times=2, keep=0.5)
     account = world.account()
@@ -225,7 +225,7 @@ def test_a_file_that_breaks_is_loaded_again(world: BenchWorld) -> None:
     assert proves(world, account, "request-retried")
 
 
-def test_a_report_that_lost_its_rows_is_suspicious(world: BenchWorld) -> None:
+def test_a_report_that_lost_its_rows_is_suspicious(world: World) -> None:
     """Why, and when it is requested again."""
     account = world.account()
     world.load(account, DAY)
@@ -239,7 +239,7 @@ def test_a_report_that_lost_its_rows_is_suspicious(world: BenchWorld) -> None:
     assert proves(world, account, "report-suspicious")
 
 
-def test_a_report_of_bad_rows_is_failed(world: BenchWorld) -> None:
+def test_a_report_of_bad_rows_is_failed(world: World) -> None:
     """Why, and when it is requested again."""
     account = world.account()
     world.load(account, DAY)
@@ -251,7 +251,7 @@ def test_a_report_of_bad_rows_is_failed(world: BenchWorld) -> None:
     assert proves(world, account, "report-failed")
 
 
-def test_what_amazon_serves_no_longer_is_expired(world: BenchWorld) -> None:
+def test_what_amazon_serves_no_longer_is_expired(world: World) -> None:
     """A window that was never loaded in time says so, and the session that gave it up proves it."""
     account = world.account()
     create_windows(world, account)
@@ -263,12 +263,12 @@ def test_what_amazon_serves_no_longer_is_expired(world: BenchWorld) -> None:
     assert proves(world, account, "windows-expired", oldest["day"])
 
 
-def _refuse_credentials(world: BenchWorld, _: Account) -> None:
+def _refuse_credentials(world: World, _: Account) -> None:
     with world.engine.begin() as connection:
         set_credentials_need_attention(connection, "default", {"code": "credentials-refused"})
 
 
-def _refuse_account(world: BenchWorld, account: Account) -> None:
+def _refuse_account(world: World, account: Account) -> None:
     world.break_with("answer", status=403)
     world.ask(account, DAY)
     for _ in range(2):
@@ -279,14 +279,14 @@ def _refuse_account(world: BenchWorld, account: Account) -> None:
 @pytest.mark.parametrize(
     ("stop", "state", "said"),
     [
-        (BenchWorld.pause, WindowState.PAUSED, "paused"),
-        (BenchWorld.disable_at_amazon, WindowState.DISABLED, "requested: Amazon has disabled"),
+        (World.pause, WindowState.PAUSED, "paused"),
+        (World.disable_at_amazon, WindowState.DISABLED, "requested: Amazon has disabled"),
         (_refuse_credentials, WindowState.NEEDS_ATTENTION, "Amazon refused our credentials"),
         (_refuse_account, WindowState.NEEDS_ATTENTION, "Amazon refused the account"),
     ],
 )
 def test_a_stopped_account_is_why_a_window_is_not_requested(
-    world: BenchWorld, stop: Callable[[BenchWorld, Account], None], state: WindowState, said: str
+    world: World, stop: Callable[[World, Account], None], state: WindowState, said: str
 ) -> None:
     """The explanation names the person or the refusal that stopped it, and the way back; also where the day has no window yet."""
     account, made_later = world.account(), DAY + timedelta(days=1)
@@ -299,7 +299,7 @@ def test_a_stopped_account_is_why_a_window_is_not_requested(
         assert explained_json(world, account, day)["verdict"]["advice"]
 
 
-def test_a_paused_window_keeps_its_data(world: BenchWorld) -> None:
+def test_a_paused_window_keeps_its_data(world: World) -> None:
     """Which it has is told."""
     account = world.account()
     world.load(account, DAY)
@@ -308,7 +308,7 @@ def test_a_paused_window_keeps_its_data(world: BenchWorld) -> None:
     says(world, account, "paused", f"It keeps its {rows} rows as of 2026-01-15 12:00:00 UTC.")
 
 
-def test_a_living_session_that_works_on_a_request_proves_it(world: BenchWorld) -> None:
+def test_a_living_session_that_works_on_a_request_proves_it(world: World) -> None:
     """Its step is taken right now; once the session has ended, at the instant that is stored."""
     account = world.account()
     world.break_with("answer", "create_report", times=1, status=429, retry_after=1)
@@ -322,7 +322,7 @@ def test_a_living_session_that_works_on_a_request_proves_it(world: BenchWorld) -
     says(world, account, "requested", "it is requested again at")
 
 
-def test_a_window_wanted_by_hand_waits_like_a_due_one(world: BenchWorld) -> None:
+def test_a_window_wanted_by_hand_waits_like_a_due_one(world: World) -> None:
     """Fresh, and wanted all the same: who wants it is told, not that it is fresh."""
     account = world.account()
     world.load(account, DAY)
@@ -332,7 +332,7 @@ def test_a_window_wanted_by_hand_waits_like_a_due_one(world: BenchWorld) -> None
     says(world, account, "due", "maria has requested it. The next run, within a minute")
 
 
-def test_the_answer_has_state_facts_and_timeline(world: BenchWorld) -> None:
+def test_the_answer_has_state_facts_and_timeline(world: World) -> None:
     """What refers to the window, oldest first, each with its session's address; instants in ISO 8601."""
     account = world.account()
     world.load(account, DAY)

@@ -17,9 +17,8 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.rules import local_date, oldest_served
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Catalog
 from bidbeacon_sandbox.truth import Grain, day_truth
-from bidbeacon_sessions import SessionStore
-from tests.postgres.job_world import NOON, BenchWorld
 from tests.support.one_dataset import only_datasets
+from tests.support.world import NOON, World
 
 SERVED_DAYS = 91
 """Of about 456, so that twelve of fifteen months come without rows."""
@@ -82,7 +81,7 @@ def _two_datasets() -> Iterator[None]:
 
 
 @pytest.fixture
-def filled(world: BenchWorld) -> BenchWorld:
+def filled(world: World) -> World:
     """Return a world whose accounts are filled: entities first, then reports until each day that is over is loaded."""
     settings = Settings(
         home=world.context.settings.home,
@@ -104,13 +103,13 @@ def filled(world: BenchWorld) -> BenchWorld:
     raise AssertionError("something is still requested")
 
 
-def accounts_of(world: BenchWorld) -> list[Account]:
+def accounts_of(world: World) -> list[Account]:
     """Return all accounts."""
     keys = world.query("SELECT account_id, country_code FROM advertiser_accounts ORDER BY 1, 2")
     return [world.account_in(row["account_id"], row["country_code"]) for row in keys]
 
 
-def catalogs_of(world: BenchWorld, account: Account) -> dict[AdProduct, Catalog]:
+def catalogs_of(world: World, account: Account) -> dict[AdProduct, Catalog]:
     """Return what the sandbox knows of each ad product of an account."""
     sandbox = world.sandbox.state.world
     owner = sandbox.accounts.find(account.account_id)
@@ -121,7 +120,7 @@ def catalogs_of(world: BenchWorld, account: Account) -> dict[AdProduct, Catalog]
 
 
 def stored_totals(
-    world: BenchWorld, account: Account, dataset: Dataset
+    world: World, account: Account, dataset: Dataset
 ) -> dict[tuple[date, str], Totals]:
     """Return the sums of a dataset's rows of an account, by day and ad product."""
     rows = world.query(
@@ -148,7 +147,7 @@ def true_totals(catalog: Catalog, window: Mapping[str, Any], dataset: Dataset) -
     )
 
 
-def parts_of(world: BenchWorld, account: Account, dataset: Dataset) -> Iterator[Part]:
+def parts_of(world: World, account: Account, dataset: Dataset) -> Iterator[Part]:
     """Yield each ad product of each day of a dataset that is over, all of which have to be loaded."""
     today = local_date(world.context.now(), account.time_zone)
     stored, catalogs = stored_totals(world, account, dataset), catalogs_of(world, account)
@@ -182,7 +181,7 @@ def parts_of(world: BenchWorld, account: Account, dataset: Dataset) -> Iterator[
 
 
 @pytest.mark.parametrize("sandbox", [SANDBOX], indirect=True)
-def test_no_zero_is_false_where_twelve_months_come_as_empty_success(filled: BenchWorld) -> None:
+def test_no_zero_is_false_where_twelve_months_come_as_empty_success(filled: World) -> None:
     """Day by day and product by product the numbers are the truth, or not served; true zeros of a new account are not doubted."""
     new = filled.sandbox.state.world.accounts.accounts[NEW].account_id
     doubted = defaultdict[str, int](int)
@@ -199,7 +198,7 @@ def test_no_zero_is_false_where_twelve_months_come_as_empty_success(filled: Benc
     check_that_the_new_account_is_fine(filled, new)
 
 
-def check_that_the_new_account_is_fine(world: BenchWorld, new: str) -> None:
+def check_that_the_new_account_is_fine(world: World, new: str) -> None:
     """Its days are final or fresh, and no finding is about it."""
     [account] = [one for one in accounts_of(world) if one.account_id == new]
     states = world.query(
@@ -210,6 +209,6 @@ def check_that_the_new_account_is_fine(world: BenchWorld, new: str) -> None:
         begun=BEGUN,
     )
     assert ["fresh"] == [row["state"] for row in states]
-    with SessionStore(world.engine).snapshot() as connection:
+    with world.sessions.snapshot() as connection:
         findings = survey(connection, world.context.settings, world.context.now()).findings
     assert [] == [one.headline for one in findings if account.label in one.names]

@@ -16,9 +16,8 @@ from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests.decisions import NothingToDecideError, decide_days
 from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.windows.make import keep_windows
-from bidbeacon_sessions import SessionStore
 from tests.postgres.explaining import explained
-from tests.postgres.job_world import DATASET, BenchWorld, Row
+from tests.support.world import DATASET, Row, World
 
 TODAY = date(2026, 1, 15)
 DAYS = [TODAY - timedelta(days=ago) for ago in (92, 91, 90)]
@@ -27,7 +26,7 @@ CODES = {"final-rows-lost", "rows-removed"}
 
 
 @pytest.fixture
-def account(world: BenchWorld) -> Account:
+def account(world: World) -> Account:
     """Return an account with three final days and a young one, of which Amazon has no rows any more."""
     found = world.account()
     world.load(found, *DAYS)
@@ -36,25 +35,25 @@ def account(world: BenchWorld) -> Account:
     return found
 
 
-def load_again(world: BenchWorld, account: Account, *days: date) -> None:
+def load_again(world: World, account: Account, *days: date) -> None:
     """Load days again by hand, 25 minutes later."""
     world.advance(minutes=25)
     world.load(account, *(days or DAYS))
 
 
-def stored(world: BenchWorld, account: Account) -> list[set[Row]]:
+def stored(world: World, account: Account) -> list[set[Row]]:
     """Return the stored rows of the final days."""
     return [world.stored_rows(account, day) for day in DAYS]
 
 
-def findings(world: BenchWorld) -> Sequence[Finding]:
+def findings(world: World) -> Sequence[Finding]:
     """Return what is wrong with rows that were lost."""
     with world.engine.begin() as connection:
         found = survey(connection, world.context.settings, world.context.now()).findings
     return [one for one in found if one.code in CODES]
 
 
-def sums(world: BenchWorld, account: Account, *days: date) -> str:
+def sums(world: World, account: Account, *days: date) -> str:
     """Return the number of rows of some days, and their spend, as a finding shows them."""
     [found] = world.query(
         f"SELECT count(*), sum(spend) AS spend FROM {DATASET.table} WHERE account = :id AND window_date = ANY(:days)",
@@ -64,13 +63,13 @@ def sums(world: BenchWorld, account: Account, *days: date) -> str:
     return f"{found['count']:,}, {found['spend']:,.2f} {account.currency_code}"
 
 
-def decide(world: BenchWorld, account: Account, *, accepts: bool) -> list[date]:
+def decide(world: World, account: Account, *, accepts: bool) -> list[date]:
     """Decide about the final days."""
-    asked = (SessionStore(world.engine), world.context.settings, account, DATASET, DAYS)
+    asked = (world.sessions, world.context.settings, account, DATASET, DAYS)
     return decide_days(*asked, accepts=accepts, by="maria")
 
 
-def actions(world: BenchWorld, kind: str) -> list[Mapping[str, Any]]:
+def actions(world: World, kind: str) -> list[Mapping[str, Any]]:
     """Return by whom and about which days an action was recorded."""
     return [{name: one[name] for name in ("by", "windows")} for one in world.actions(kind)]
 
@@ -78,9 +77,7 @@ def actions(world: BenchWorld, kind: str) -> list[Mapping[str, Any]]:
 DECIDED = [{"by": "maria", "windows": list(map(str, DAYS))}]
 
 
-def test_final_days_keep_their_rows_whatever_comes_later(
-    world: BenchWorld, account: Account
-) -> None:
+def test_final_days_keep_their_rows_whatever_comes_later(world: World, account: Account) -> None:
     """Equal empty reports confirm nothing: the days stay final and are suspicious, and no other report is asked for."""
     rows = stored(world, account)
     for _ in range(3):
@@ -106,7 +103,7 @@ def test_final_days_keep_their_rows_whatever_comes_later(
 
 
 def test_a_finding_says_what_amazon_says_now_and_what_is_kept(
-    world: BenchWorld, account: Account
+    world: World, account: Account
 ) -> None:
     """One of all days of a dataset of an account, with rows and money of both."""
     load_again(world, account)
@@ -122,12 +119,12 @@ def test_a_finding_says_what_amazon_says_now_and_what_is_kept(
 
 
 def test_an_accepted_report_is_taken_and_uses_the_acceptance_up(
-    world: BenchWorld, account: Account
+    world: World, account: Account
 ) -> None:
     """The days are asked for; who accepted is stored with the removed rows, which nobody else has to acknowledge. Rows that come later are taken again."""
     load_again(world, account)
     kept, [found] = sums(world, account, *DAYS), findings(world)
-    said = act(SessionStore(world.engine), world.context.settings, found.key, by="maria")["said"]
+    said = act(world.sessions, world.context.settings, found.key, by="maria")["said"]
     assert "Accepted 3 days" in said
     assert [] == findings(world)
     window = world.window(account, DAYS[0])
@@ -144,7 +141,7 @@ def test_an_accepted_report_is_taken_and_uses_the_acceptance_up(
     assert "fresh" == explained(world, account, DAYS[0]).state
 
 
-def test_an_acceptance_waits_until_a_report_is_taken(world: BenchWorld, account: Account) -> None:
+def test_an_acceptance_waits_until_a_report_is_taken(world: World, account: Account) -> None:
     """A report that fails at Amazon, or whose rows are refused, uses nothing up: the finding comes back, and the question stays the same."""
     load_again(world, account)
     before, why = findings(world), world.window(account, DAYS[0]).cause
@@ -164,13 +161,11 @@ def test_an_acceptance_waits_until_a_report_is_taken(world: BenchWorld, account:
         assert ("accept", why, None) == (window.decision, window.cause, window.next_refresh_at)
 
 
-def test_whoever_keeps_ours_is_asked_again_by_the_next_load(
-    world: BenchWorld, account: Account
-) -> None:
+def test_whoever_keeps_ours_is_asked_again_by_the_next_load(world: World, account: Account) -> None:
     """The days are fresh and final as before; the same report, loaded by hand later, is suspicious in its turn."""
     load_again(world, account)
     rows, [found] = stored(world, account), findings(world)
-    act(SessionStore(world.engine), world.context.settings, found.key, by="maria", keeps=True)
+    act(world.sessions, world.context.settings, found.key, by="maria", keeps=True)
     assert ([], DECIDED) == (findings(world), actions(world, "rows-kept"))
     told, window = explained(world, account, DAYS[0]), world.window(account, DAYS[0])
     assert ("fresh", True) == (told.state, told.window and told.window["is_final"])
@@ -179,9 +174,7 @@ def test_whoever_keeps_ours_is_asked_again_by_the_next_load(
     assert ([found.key], rows) == ([one.key for one in findings(world)], stored(world, account))
 
 
-def test_only_days_that_wait_for_a_decision_are_decided(
-    world: BenchWorld, account: Account
-) -> None:
+def test_only_days_that_wait_for_a_decision_are_decided(world: World, account: Account) -> None:
     """Nothing is recorded for others, and nothing is accepted for a paused account."""
     for accepts in (True, False):
         with pytest.raises(NothingToDecideError, match="No report of these days"):
@@ -193,7 +186,7 @@ def test_only_days_that_wait_for_a_decision_are_decided(
     assert [] == world.query("SELECT 1 FROM session_headers WHERE job_name = 'decide-windows'")
 
 
-def test_a_failed_load_leaves_final_days_final(world: BenchWorld, account: Account) -> None:
+def test_a_failed_load_leaves_final_days_final(world: World, account: Account) -> None:
     """So no retry can find them unprotected; who asked for it is told."""
     world.sandbox.state.rules.clear()
     world.break_with("rows", change="negative_metric", share=1)
@@ -204,7 +197,7 @@ def test_a_failed_load_leaves_final_days_final(world: BenchWorld, account: Accou
 
 
 def test_removed_rows_of_younger_days_stay_a_finding_until_acknowledged(
-    world: BenchWorld, account: Account
+    world: World, account: Account
 ) -> None:
     """The second empty report is believed; what it removed is told with its spend, and who acknowledged it is stored."""
     rows, spend = sums(world, account, YOUNG).split(", ", 1)
@@ -227,7 +220,7 @@ def test_removed_rows_of_younger_days_stay_a_finding_until_acknowledged(
 
 
 def test_commands_decide_as_the_buttons_do(
-    world: BenchWorld, account: Account, database_url: str, monkeypatch: pytest.MonkeyPatch
+    world: World, account: Account, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a range of days those that wait for a decision; without any the command says so, and exits with 2."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
@@ -245,7 +238,7 @@ def test_commands_decide_as_the_buttons_do(
 
 
 def test_what_was_accepted_is_not_lost_where_its_report_is_split(
-    world: BenchWorld, account: Account
+    world: World, account: Account
 ) -> None:
     """A part that fails leaves the question, and since when it is asked."""
     load_again(world, account)

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from dagster import DagsterInstance
 
-from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
-from tests.postgres.job_world import BenchWorld, days_before
 from tests.support.waiting import wait_until
+from tests.support.world import World
 
 LEASE_SECONDS = 5
 ONE_STEP_SECONDS = 10
@@ -49,10 +48,10 @@ def proxy(database_url: str) -> Iterator[SilentProxy]:
 class FrozenWorld:
     """Two accounts whose reports are ready, and a process that loads the first one's and is frozen in it."""
 
-    def __init__(self, world: BenchWorld, way: Way, proxy: SilentProxy, folder: Path) -> None:
+    def __init__(self, world: World, way: Way, proxy: SilentProxy, folder: Path) -> None:
         self.world, self.way, self.proxy = world, way, proxy
         self.frozen, self.other = world.account("JP"), world.account("US")
-        [self.day] = days_before(world.context.now().date(), 3)
+        self.day = world.day(3)
         self.request_id = world.ask(self.frozen, self.day)
         self.other_request_id = world.ask(self.other, self.day)
         now = world.advance(minutes=2)
@@ -90,7 +89,7 @@ class FrozenWorld:
     def close(self) -> int:
         """Close dead sessions, as the sensor does; return how many there were."""
         with DagsterInstance.ephemeral() as instance:
-            return close_dead_sessions(SessionStore(self.world.engine), instance)
+            return close_dead_sessions(self.world.sessions, instance)
 
     def session(self) -> Mapping[str, Any]:
         """Return the frozen process's session."""
@@ -105,7 +104,7 @@ class FrozenWorld:
 
 @pytest.fixture
 def frozen_world(
-    world: BenchWorld, proxy: SilentProxy, tmp_path: Path, request: pytest.FixtureRequest
+    world: World, proxy: SilentProxy, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[FrozenWorld]:
     """Yield a world with a process that is frozen in one of the ways."""
     made = FrozenWorld(world, request.param, proxy, tmp_path)

@@ -14,8 +14,8 @@ from bidbeacon_pipelines.amazon_ads.errors import NotWritten
 from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
-from tests.postgres.job_world import BenchWorld
 from tests.postgres.test_jobs_by_hand import drive
+from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -52,7 +52,7 @@ def unwritable(request: pytest.FixtureRequest) -> Unwritable:
     return made
 
 
-def found(world: BenchWorld) -> list[Finding]:
+def found(world: World) -> list[Finding]:
     """Return what is wrong now, apart from what is found of the machine that runs the tests."""
     with world.engine.begin() as connection:
         findings = survey(connection, world.context.settings, world.context.now()).findings
@@ -60,7 +60,7 @@ def found(world: BenchWorld) -> list[Finding]:
 
 
 def test_finished_report_stays_while_its_file_cannot_be_written(
-    world: BenchWorld, unwritable: Unwritable
+    world: World, unwritable: Unwritable
 ) -> None:
     """For a day: no attempt is counted and nothing is requested again; then the same report is loaded."""
     account = world.account()
@@ -79,7 +79,7 @@ def test_finished_report_stays_while_its_file_cannot_be_written(
 
 
 def test_a_report_that_amazon_no_longer_has_is_requested_again_once_there_is_room(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """Amazon is not called for it before."""
     account = world.account()
@@ -102,7 +102,7 @@ def test_a_report_that_amazon_no_longer_has_is_requested_again_once_there_is_roo
 
 
 def test_host_and_folder_are_told_at_once_until_a_load_works(
-    world: BenchWorld, unwritable: Unwritable
+    world: World, unwritable: Unwritable
 ) -> None:
     """With what is wrong, the free space and what to do; reports that wait longer are its consequence."""
     world.ask(world.account(), DAY)
@@ -125,7 +125,7 @@ def test_host_and_folder_are_told_at_once_until_a_load_works(
     assert [] == found(world)
 
 
-def test_reports_are_polled_and_created_while_loads_pause(world: BenchWorld) -> None:
+def test_reports_are_polled_and_created_while_loads_pause(world: World) -> None:
     """Reports are polled and created meanwhile; one load is tried every five minutes."""
     account = world.account()
     for ago in (3, 30):
@@ -141,7 +141,7 @@ def test_reports_are_polled_and_created_while_loads_pause(world: BenchWorld) -> 
     assert 1 == len(world.actions("request-retried"))
 
 
-def test_another_host_loads_meanwhile(world: BenchWorld) -> None:
+def test_another_host_loads_meanwhile(world: World) -> None:
     """The pause is that of one host and folder."""
     account = world.account()
     world.ask(account, DAY)
@@ -155,7 +155,7 @@ def test_another_host_loads_meanwhile(world: BenchWorld) -> None:
     assert ["file-not-written"] == [one.code for one in found(world)]
 
 
-def test_who_loads_by_hand_is_told_what_the_load_waits_for(world: BenchWorld) -> None:
+def test_who_loads_by_hand_is_told_what_the_load_waits_for(world: World) -> None:
     """While it waits, and where the time is over."""
     with (
         taken_by_a_file(world.context.downloads),
@@ -166,7 +166,7 @@ def test_who_loads_by_hand_is_told_what_the_load_waits_for(world: BenchWorld) ->
 
 
 def test_exports_stay_while_their_files_cannot_be_written(
-    world: BenchWorld, unwritable: Unwritable
+    world: World, unwritable: Unwritable
 ) -> None:
     """The sync is put off, and for a day none is requested again; then the same exports are loaded."""
     account = world.account()

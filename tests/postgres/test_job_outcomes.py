@@ -13,9 +13,9 @@ from bidbeacon_pipelines.requests.backfill import (
     WindowNotLoadedError,
     drive_windows,
 )
-from bidbeacon_sessions import SessionStore, with_job_session
-from tests.postgres.job_world import DATASET, BenchWorld
+from bidbeacon_sessions import with_job_session
 from tests.support.one_dataset import only_daily_targets
+from tests.support.world import DATASET, World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -23,7 +23,7 @@ LATE = timedelta(hours=13)
 INVALID = {"share": 0.2, "change": "negative_metric"}
 
 
-def outcomes(world: BenchWorld, action: str) -> list[str]:
+def outcomes(world: World, action: str) -> list[str]:
     """Return the outcomes of the sessions that recorded an action."""
     rows = world.query(
         """SELECT outcome FROM job_sessions s WHERE EXISTS (
@@ -33,14 +33,14 @@ def outcomes(world: BenchWorld, action: str) -> list[str]:
     return [row["outcome"] for row in rows]
 
 
-def throttle_once(world: BenchWorld, **fields: Any) -> None:
+def throttle_once(world: World, **fields: Any) -> None:
     """Have Amazon refuse the next report with 429."""
     world.break_with("answer", "create_report", status=429, times=1, **fields)
 
 
 @pytest.mark.parametrize(("is_broken", "outcome"), [(True, "warnings"), (False, "ok")])
 def test_a_load_that_quarantines_rows_is_a_warning(
-    world: BenchWorld, outcome: str, *, is_broken: bool
+    world: World, outcome: str, *, is_broken: bool
 ) -> None:
     """The window is loaded, and `outcome:warnings` finds the session; a replay that leaves rows is one, too."""
     world.context.settings.bad_row_share = 0.5
@@ -55,7 +55,7 @@ def test_a_load_that_quarantines_rows_is_a_warning(
     assert [outcome] * is_broken == outcomes(world, "quarantine-replayed")
 
 
-def test_throttling_is_a_warning_only_where_windows_are_late(world: BenchWorld) -> None:
+def test_throttling_is_a_warning_only_where_windows_are_late(world: World) -> None:
     """A refused create whose windows can still be loaded on time is none; one that holds up late windows is, and counts them."""
     account = world.account()
     with only_daily_targets():
@@ -70,9 +70,9 @@ def test_throttling_is_a_warning_only_where_windows_are_late(world: BenchWorld) 
     assert (["warnings"], True) == (outcomes(world, "creates-paused"), paused["late_windows"] > 0)
 
 
-def load_by_hand(world: BenchWorld, *days: date) -> None:
+def load_by_hand(world: World, *days: date) -> None:
     """Load days as a person does."""
-    store, account = SessionStore(world.engine), world.account()
+    store, account = world.sessions, world.account()
     with with_job_session("load-windows", store=store, account=account.ref) as session:
         drive_windows(
             world.context,
@@ -85,7 +85,7 @@ def load_by_hand(world: BenchWorld, *days: date) -> None:
         )
 
 
-def failed_loads(world: BenchWorld) -> list[Finding]:
+def failed_loads(world: World) -> list[Finding]:
     """Return the problems on Home that are failed loads by hand."""
     with world.engine.begin() as connection:
         problems = survey(connection, world.context.settings, world.context.now()).findings
@@ -93,7 +93,7 @@ def failed_loads(world: BenchWorld) -> list[Finding]:
 
 
 def test_a_load_by_hand_that_was_held_is_no_problem_once_its_days_are_loaded(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """The scheduled run accepts the second report; a load with another day that is still missing stays a problem."""
     account = world.account()
@@ -110,7 +110,7 @@ def test_a_load_by_hand_that_was_held_is_no_problem_once_its_days_are_loaded(
     assert "failed validation" in left.sentence
 
 
-def test_a_load_by_hand_that_is_refused_is_no_problem(world: BenchWorld) -> None:
+def test_a_load_by_hand_that_is_refused_is_no_problem(world: World) -> None:
     """A day of a paused account, or one that Amazon no longer serves, is told only to the person who asks for it."""
     with pytest.raises(WindowNotLoadedError, match="no longer serves this day"):
         load_by_hand(world, TODAY - timedelta(days=800))

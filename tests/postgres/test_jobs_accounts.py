@@ -33,9 +33,9 @@ from bidbeacon_sandbox.accounts import MARKETS, AccountBook, AccountCountry
 from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog, asins_of, bid_of
 from bidbeacon_sessions.actions import render_action
 from bidbeacon_sessions.sentences import plain_text
-from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import add_account
 from tests.support.rows import change_accounts, change_ads_accounts, remove_accounts
+from tests.support.world import World
 
 EXPORTED = {"campaigns", "adGroups", "ads", "targets"}
 KINDS = EXPORTED | {"portfolios"}
@@ -95,9 +95,7 @@ class EditedAccounts(httpx.HTTPTransport):
 
 
 @contextmanager
-def context_over(
-    world: BenchWorld, transport: httpx.BaseTransport, home: Path
-) -> Iterator[JobContext]:
+def context_over(world: World, transport: httpx.BaseTransport, home: Path) -> Iterator[JobContext]:
     """Have the tools of a job inside the block, whose requests go over this network."""
     endpoints = Endpoints.sandbox(world.sandbox.url)
     with AdsApiClient(SANDBOX_CREDENTIAL, endpoints, transport=transport) as client:
@@ -105,14 +103,14 @@ def context_over(
 
 
 @pytest.fixture
-def dying_context(world: BenchWorld, tmp_path: Path) -> Iterator[JobContext]:
+def dying_context(world: World, tmp_path: Path) -> Iterator[JobContext]:
     """Yield the tools of a job that dies while it waits for exports."""
     with context_over(world, DyingTransport(), tmp_path) as context:
         yield context
 
 
 @pytest.mark.parametrize("sandbox", [{"long_ids": True}], indirect=True)
-def test_accounts_are_stored_as_amazon_tells_them(world: BenchWorld) -> None:
+def test_accounts_are_stored_as_amazon_tells_them(world: World) -> None:
     """One row a country, `GB` where a profile says `UK`, disabled ones too."""
     rows = world.query("SELECT country_code, profile_id, amazon_status FROM advertiser_accounts")
     known = [
@@ -123,7 +121,7 @@ def test_accounts_are_stored_as_amazon_tells_them(world: BenchWorld) -> None:
     assert sorted(known) == sorted(tuple(row.values()) for row in rows)
 
 
-def test_a_second_sync_updates_and_keeps_what_a_person_set(world: BenchWorld) -> None:
+def test_a_second_sync_updates_and_keeps_what_a_person_set(world: World) -> None:
     """The name is Amazon's again, the switch a person's; nothing is added, nothing deleted."""
     account = world.account()
     before = world.query("SELECT count(*) FROM advertiser_accounts")
@@ -144,7 +142,7 @@ def test_a_second_sync_updates_and_keeps_what_a_person_set(world: BenchWorld) ->
     assert [0] == [action["added"] for action in world.actions("accounts-synced")][1:]
 
 
-def test_a_second_sync_stores_what_changed_at_amazon(world: BenchWorld) -> None:
+def test_a_second_sync_stores_what_changed_at_amazon(world: World) -> None:
     """A name, a status either way and a new country are stored with the next sync; who is no longer listed stays as it was."""
     before = stored_by_place(world)
     first, second, third, disabled = world.sandbox.state.world.accounts.accounts
@@ -183,7 +181,7 @@ def test_a_second_sync_stores_what_changed_at_amazon(world: BenchWorld) -> None:
     assert set(second.country_codes) == skipped
 
 
-def stored_by_place(world: BenchWorld) -> dict[tuple[str, str], dict[str, Any]]:
+def stored_by_place(world: World) -> dict[tuple[str, str], dict[str, Any]]:
     """Return what a sync may change of the stored accounts, and the person's switch, by account and country."""
     rows = world.query(
         "SELECT account_id, country_code, name, amazon_status, profile_id, paused FROM advertiser_accounts"
@@ -195,7 +193,7 @@ def stored_by_place(world: BenchWorld) -> dict[tuple[str, str], dict[str, Any]]:
     }
 
 
-def test_an_account_that_the_database_refuses_does_not_stop_the_others(world: BenchWorld) -> None:
+def test_an_account_that_the_database_refuses_does_not_stop_the_others(world: World) -> None:
     """Where a key is taken by another account, that one is a problem in the action, and the rest is stored."""
     account = world.account()
     remove_accounts(world.engine)
@@ -210,7 +208,7 @@ def test_an_account_that_the_database_refuses_does_not_stop_the_others(world: Be
     assert "can't be stored" in problem
 
 
-def test_broken_alternate_id_costs_its_own_account_only(world: BenchWorld, tmp_path: Path) -> None:
+def test_broken_alternate_id_costs_its_own_account_only(world: World, tmp_path: Path) -> None:
     """Its region, currency and time zone stay as stored; those of its region's others are updated."""
     broken = world.account("US").account_id
 
@@ -229,7 +227,7 @@ def test_broken_alternate_id_costs_its_own_account_only(world: BenchWorld, tmp_p
     assert kept == places(world)
 
 
-def places(world: BenchWorld) -> dict[tuple[str, str], tuple[Any, ...]]:
+def places(world: World) -> dict[tuple[str, str], tuple[Any, ...]]:
     """Return what is stored on regions, currencies and time zones, by account and country."""
     rows = world.query(
         """SELECT a.account_id, a.country_code, a.region, a.currency_code, a.time_zone,
@@ -239,7 +237,7 @@ def places(world: BenchWorld) -> dict[tuple[str, str], tuple[Any, ...]]:
     return {(one["account_id"], one["country_code"]): tuple(one.values())[2:] for one in rows}
 
 
-def test_problems_beyond_twenty_are_counted(world: BenchWorld, tmp_path: Path) -> None:
+def test_problems_beyond_twenty_are_counted(world: World, tmp_path: Path) -> None:
     """The last entry has how many are left out, and the sentence counts all of them."""
     edited = EditedAccounts(lambda _: [{}] * 9)
     with context_over(world, edited, tmp_path) as context, world.session() as session:
@@ -252,7 +250,7 @@ def test_problems_beyond_twenty_are_counted(world: BenchWorld, tmp_path: Path) -
 
 @pytest.mark.parametrize("country_count", [1, 3])
 def test_entities_are_those_of_all_ad_products_and_of_each_country_its_own(
-    world: BenchWorld, country_count: int
+    world: World, country_count: int
 ) -> None:
     """Campaigns with their budgets and dates, ad groups, ads, targets and portfolios, archived and negative ones too."""
     accounts = accounts_in(world, country_count)
@@ -299,7 +297,7 @@ def test_entities_are_those_of_all_ad_products_and_of_each_country_its_own(
     assert country_count == len(world.query("SELECT DISTINCT country_code FROM campaigns"))
 
 
-def accounts_in(world: BenchWorld, count: int) -> list[Account]:
+def accounts_in(world: World, count: int) -> list[Account]:
     """Have Amazon list an ads account in so many countries, and return its accounts."""
     book = world.sandbox.state.world.accounts
     first, *others = book.accounts
@@ -343,7 +341,7 @@ def as_stored(amount: float | None) -> Decimal | None:
     return None if amount is None else Decimal(str(amount))
 
 
-def catalogs_of(world: BenchWorld, account: Account) -> list[Catalog]:
+def catalogs_of(world: World, account: Account) -> list[Catalog]:
     """Return what an account has in its country, by ad product."""
     owner = world.sandbox.state.world.accounts.find(account.account_id)
     assert owner is not None
@@ -352,7 +350,7 @@ def catalogs_of(world: BenchWorld, account: Account) -> list[Catalog]:
     return [world.sandbox.state.world.catalog(owner, country, product) for product in AD_PRODUCTS]
 
 
-def stored(world: BenchWorld, account: Account, table: str, *columns: str) -> set[tuple[Any, ...]]:
+def stored(world: World, account: Account, table: str, *columns: str) -> set[tuple[Any, ...]]:
     """Return columns of an account's entities; of a list its members."""
     rows = world.query(
         f"SELECT {', '.join(columns)} FROM {table} WHERE account_id = :account_id AND country_code = :country_code",
@@ -368,7 +366,7 @@ def stored(world: BenchWorld, account: Account, table: str, *columns: str) -> se
     }
 
 
-def test_entities_that_cannot_be_read_are_a_warning(world: BenchWorld, tmp_path: Path) -> None:
+def test_entities_that_cannot_be_read_are_a_warning(world: World, tmp_path: Path) -> None:
     """The sync stores those that can be, and its session has how many could not, and why."""
     with (
         context_over(world, OddPortfolios(), tmp_path) as context,
@@ -385,7 +383,7 @@ def test_entities_that_cannot_be_read_are_a_warning(world: BenchWorld, tmp_path:
     assert world.account().entities_synced_at is not None
 
 
-def test_entities_that_an_export_lacks_stay(world: BenchWorld) -> None:
+def test_entities_that_an_export_lacks_stay(world: World) -> None:
     """Reports of old days still name them."""
     account = world.account()
     world.sync_entities(account)
@@ -396,7 +394,7 @@ def test_entities_that_an_export_lacks_stay(world: BenchWorld) -> None:
     assert len(world.query("SELECT * FROM targets WHERE target_id = '1'")) == 1
 
 
-def test_account_that_may_only_be_viewed_is_refreshed_like_any_other(world: BenchWorld) -> None:
+def test_account_that_may_only_be_viewed_is_refreshed_like_any_other(world: World) -> None:
     """Its profile says that it is a vendor's; its entities and reports come."""
     account = world.account("JP")
     assert ("vendor", "A1VC38T7YXB528") == (account.account_type, account.marketplace_id)
@@ -407,7 +405,7 @@ def test_account_that_may_only_be_viewed_is_refreshed_like_any_other(world: Benc
     assert not [one for one in told["problems"] if one.startswith("JP")]
 
 
-def test_campaign_that_two_syncs_lack_is_gone(world: BenchWorld) -> None:
+def test_campaign_that_two_syncs_lack_is_gone(world: World) -> None:
     """Not by one, nor by one that failed, nor when it comes back; its rows keep its name."""
     account, day = world.account(), date(2026, 1, 12)
     world.sync_entities(account)
@@ -438,13 +436,13 @@ def test_campaign_that_two_syncs_lack_is_gone(world: BenchWorld) -> None:
     assert 0 == synced()
 
 
-def counted(world: BenchWorld) -> list[dict[str, Any]]:
+def counted(world: World) -> list[dict[str, Any]]:
     """Return how many entities are stored and gone."""
     with world.engine.begin() as connection:
         return count_entities(connection)
 
 
-def test_export_that_two_syncs_store_counts_once(world: BenchWorld, tmp_path: Path) -> None:
+def test_export_that_two_syncs_store_counts_once(world: World, tmp_path: Path) -> None:
     """The slower one leaves it to the other: what it lacks is missing, and not gone."""
     account = world.account()
     world.sync_entities(account)
@@ -460,7 +458,7 @@ def test_export_that_two_syncs_store_counts_once(world: BenchWorld, tmp_path: Pa
 
 
 def test_exports_in_flight_are_taken_over_by_the_next_run(
-    world: BenchWorld, dying_context: JobContext
+    world: World, dying_context: JobContext
 ) -> None:
     """A run that dies while it waits leaves four exports; the next one asks for none."""
     account = world.account()
@@ -475,7 +473,7 @@ def test_exports_in_flight_are_taken_over_by_the_next_run(
 
 
 def test_an_export_older_than_a_day_is_asked_for_anew(
-    world: BenchWorld, dying_context: JobContext
+    world: World, dying_context: JobContext
 ) -> None:
     """Amazon does not keep it any longer."""
     account = world.account()
@@ -487,7 +485,7 @@ def test_an_export_older_than_a_day_is_asked_for_anew(
     assert len(world.accepted("create_export")) == 8
 
 
-def test_what_a_failed_sync_has_loaded_is_not_exported_again(world: BenchWorld) -> None:
+def test_what_a_failed_sync_has_loaded_is_not_exported_again(world: World) -> None:
     """The next one completes it: with the export that was refused to be looked at, and no other."""
     account = world.account()
     world.break_with("answer", "get_export", status=403)
@@ -505,7 +503,7 @@ def test_what_a_failed_sync_has_loaded_is_not_exported_again(world: BenchWorld) 
     assert world.account().entities_synced_at == world.context.now()
 
 
-def test_what_a_failed_sync_has_loaded_lives_for_six_hours(world: BenchWorld) -> None:
+def test_what_a_failed_sync_has_loaded_lives_for_six_hours(world: World) -> None:
     """Later all four are exported anew, as they are after a sync that was completed."""
     account = world.account()
     world.break_with("export_ends", times=1)
@@ -519,7 +517,7 @@ def test_what_a_failed_sync_has_loaded_lives_for_six_hours(world: BenchWorld) ->
             assert KINDS == set(world.sync_entities(account))
 
 
-def test_a_broken_export_file_stores_nothing_of_it(world: BenchWorld) -> None:
+def test_a_broken_export_file_stores_nothing_of_it(world: World) -> None:
     """The export is failed with the reason, and the next sync asks again."""
     account = world.account()
     world.break_with("file", times=1, keep=0.5)
@@ -531,7 +529,7 @@ def test_a_broken_export_file_stores_nothing_of_it(world: BenchWorld) -> None:
     assert len(world.query("SELECT * FROM campaigns")) > 0
 
 
-def test_rows_of_unknown_targets_bring_the_next_entity_sync_forward(world: BenchWorld) -> None:
+def test_rows_of_unknown_targets_bring_the_next_entity_sync_forward(world: World) -> None:
     """An account whose loads since its last sync named targets that nobody knows is synced after six hours, not after a day."""
     world.break_with("rows", change="unknown_target", share=0.5)
     account = world.account()
@@ -547,7 +545,7 @@ def test_rows_of_unknown_targets_bring_the_next_entity_sync_forward(world: Bench
     assert due_for_entities(world, hours=25) == [account.account_key]
 
 
-def due_for_entities(world: BenchWorld, hours: float) -> list[str]:
+def due_for_entities(world: World, hours: float) -> list[str]:
     """Return which accounts, of those that ever were synced, are due for another sync so many hours from now."""
     then = world.context.now() + timedelta(hours=hours)
     with world.engine.begin() as connection:

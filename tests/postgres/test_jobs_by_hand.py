@@ -19,15 +19,15 @@ from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.clock import utc_now
-from tests.postgres.job_world import DATASET, BenchWorld
 from tests.support.rows import change_requests
+from tests.support.world import DATASET, World
 
 TODAY = date(2026, 1, 15)
 DAY, OTHER, THIRD = (TODAY - timedelta(days=n) for n in (3, 200, 400))
 
 
 def drive(
-    world: BenchWorld,
+    world: World,
     account: Account,
     *days: date,
     on_wait: Callable[[], object] | None = None,
@@ -50,14 +50,14 @@ def drive(
     return windows, told
 
 
-def test_a_window_is_asked_for_waited_for_and_loaded(world: BenchWorld) -> None:
+def test_a_window_is_asked_for_waited_for_and_loaded(world: World) -> None:
     """One report, and the window as it is stored comes back; nobody wants it any more."""
     [window], told = drive(world, world.account(), DAY)
     assert (window.status, window.wanted_by, len(world.accepted())) == ("loaded", None, 1)
     assert told[0] == Progress(0, 1, "Amazon", timedelta(0))
 
 
-def test_a_fresh_window_gets_a_new_report(world: BenchWorld) -> None:
+def test_a_fresh_window_gets_a_new_report(world: World) -> None:
     """Who asks by hand gets what Amazon says now."""
     account = world.account()
     drive(world, account, DAY)
@@ -65,7 +65,7 @@ def test_a_fresh_window_gets_a_new_report(world: BenchWorld) -> None:
     assert (window.load_count, len(world.accepted())) == (2, 2)
 
 
-def test_a_report_in_flight_is_adopted(world: BenchWorld) -> None:
+def test_a_report_in_flight_is_adopted(world: World) -> None:
     """A window that another session has asked for is not asked for again."""
     account = world.account()
     world.ask(account, DAY)
@@ -75,7 +75,7 @@ def test_a_report_in_flight_is_adopted(world: BenchWorld) -> None:
 
 
 def test_a_report_that_is_ready_is_loaded_at_once_and_no_wait_is_recorded(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """A window that was just loaded has no request any more, as one has that waits for its report to be created."""
     account = world.account()
@@ -85,7 +85,7 @@ def test_a_report_that_is_ready_is_loaded_at_once_and_no_wait_is_recorded(
     assert (window.load_count, told, world.actions("window-skipped")) == (1, [], [])
 
 
-def test_a_window_that_another_session_loads_meanwhile_is_done(world: BenchWorld) -> None:
+def test_a_window_that_another_session_loads_meanwhile_is_done(world: World) -> None:
     """The polling run may be faster than the session that waits: that ends its wait, too."""
     account = world.account()
     world.ask(account, DAY)
@@ -99,7 +99,7 @@ def test_a_window_that_another_session_loads_meanwhile_is_done(world: BenchWorld
     assert len(world.accepted()) == 1
 
 
-def test_a_failed_request_is_told_with_its_cause(world: BenchWorld) -> None:
+def test_a_failed_request_is_told_with_its_cause(world: World) -> None:
     """Where the last attempt fails, the error names day and cause."""
     world.break_with("report_ends", reason="Out of ink")
     world.context.settings.by_hand_wait_minutes = 600
@@ -110,7 +110,7 @@ def test_a_failed_request_is_told_with_its_cause(world: BenchWorld) -> None:
     assert [DAY] == list(caught.value.causes)
 
 
-def test_a_suspicious_report_is_told_and_asking_again_confirms_it(world: BenchWorld) -> None:
+def test_a_suspicious_report_is_told_and_asking_again_confirms_it(world: World) -> None:
     """The first empty report is an error for who asked, the second is believed."""
     account = world.account()
     drive(world, account, DAY)
@@ -121,7 +121,7 @@ def test_a_suspicious_report_is_told_and_asking_again_confirms_it(world: BenchWo
     assert (window.row_count, window.load_count) == (0, 2)
 
 
-def test_more_reports_than_amazon_makes_at_a_time_wait_and_say_so_once(world: BenchWorld) -> None:
+def test_more_reports_than_amazon_makes_at_a_time_wait_and_say_so_once(world: World) -> None:
     """Days in three periods need three reports: two at a time, all are loaded, and the wait is told once."""
     windows, told = drive(world, world.account(), DAY, OTHER, THIRD)
     assert {"loaded"} == {window.status for window in windows}
@@ -133,7 +133,7 @@ def test_more_reports_than_amazon_makes_at_a_time_wait_and_say_so_once(world: Be
     assert len(waiting) == 1
 
 
-def test_newest_days_are_requested_first_in_all_reports(world: BenchWorld) -> None:
+def test_newest_days_are_requested_first_in_all_reports(world: World) -> None:
     """Of a dataset of two reports, a day is complete before an older one is requested: if time runs out, the oldest days are left."""
     account = world.account()
     world.sync_entities(account)
@@ -142,7 +142,7 @@ def test_newest_days_are_requested_first_in_all_reports(world: BenchWorld) -> No
     assert [DAY, DAY, OTHER, OTHER] == [row["end_date"] for row in rows]
 
 
-def test_reports_of_another_country_that_are_done_make_room(world: BenchWorld) -> None:
+def test_reports_of_another_country_that_are_done_make_room(world: World) -> None:
     """With two reports for Canada done, the US's is created without anybody else's help, and Canada's are left to be loaded by others."""
     canada = world.account("CA")
     world.ask(canada, DAY)
@@ -154,7 +154,7 @@ def test_reports_of_another_country_that_are_done_make_room(world: BenchWorld) -
     assert world.window(canada, DAY).status == "loaded"
 
 
-def test_who_waits_for_a_place_looks_until_there_is_one(world: BenchWorld) -> None:
+def test_who_waits_for_a_place_looks_until_there_is_one(world: World) -> None:
     """Of two reports of the region that are done one is looked at, and none of another region."""
     japan = world.ask(world.account("JP"), DAY)
     world.ask(world.account("CA"), DAY)
@@ -168,7 +168,7 @@ def test_who_waits_for_a_place_looks_until_there_is_one(world: BenchWorld) -> No
     assert ["in_flight"] == [one["status"] for one in found if one["id"] == japan]
 
 
-def test_who_waits_for_a_place_does_not_fail_with_another_request(world: BenchWorld) -> None:
+def test_who_waits_for_a_place_does_not_fail_with_another_request(world: World) -> None:
     """Something unforeseen about one of the reports at Amazon keeps nobody from loading his own."""
     broken = world.ask(world.account("CA"), DAY)
     world.ask(world.account("CA"), OTHER)
@@ -178,7 +178,7 @@ def test_who_waits_for_a_place_does_not_fail_with_another_request(world: BenchWo
     assert window.status == "loaded"
 
 
-def test_who_waits_too_long_is_told_that_amazon_is_not_done(world: BenchWorld) -> None:
+def test_who_waits_too_long_is_told_that_amazon_is_not_done(world: World) -> None:
     """After the setting's time the session ends; the request stays for the scheduled refresh."""
     world.break_with("report_ends", status="PENDING")
     account = world.account()
@@ -189,7 +189,7 @@ def test_who_waits_too_long_is_told_that_amazon_is_not_done(world: BenchWorld) -
     assert ([str(DAY)], {"code": "still-at-amazon"}) == (told["windows"], told["cause"])
 
 
-def test_who_never_got_a_report_is_told_so(world: BenchWorld) -> None:
+def test_who_never_got_a_report_is_told_so(world: World) -> None:
     """A window that nothing was asked for is not said to be on its way."""
     world.break_with("report_ends", status="PENDING")
     account = world.account()
@@ -199,7 +199,7 @@ def test_who_never_got_a_report_is_told_so(world: BenchWorld) -> None:
         drive(world, account, DAY, minutes=50)
 
 
-def test_days_that_are_not_over_fail_and_the_others_are_loaded(world: BenchWorld) -> None:
+def test_days_that_are_not_over_fail_and_the_others_are_loaded(world: World) -> None:
     """Nothing of today and tomorrow is asked of Amazon; error and action name them and the account's time zone, Home does not."""
     account, days = world.account(), [TODAY, TODAY + timedelta(days=1)]
     with pytest.raises(WindowNotLoadedError) as caught:
@@ -217,7 +217,7 @@ def test_days_that_are_not_over_fail_and_the_others_are_loaded(world: BenchWorld
     )
 
 
-def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: BenchWorld) -> None:
+def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: World) -> None:
     """The error says why, names the oldest day that can be chosen, and which days were loaded."""
     too_old = TODAY - timedelta(days=800)
     with pytest.raises(
@@ -234,7 +234,7 @@ def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: BenchWorld
     assert {str(TODAY): SkipReason.NOT_OVER, str(too_old): SkipReason.NOT_SERVED} == told
 
 
-def test_loaded_day_past_a_shorter_history_is_refused_at_once(world: BenchWorld) -> None:
+def test_loaded_day_past_a_shorter_history_is_refused_at_once(world: World) -> None:
     """It keeps its data, and nobody waits for a report that is not requested."""
     account = world.account()
     drive(world, account, OTHER)
@@ -245,7 +245,7 @@ def test_loaded_day_past_a_shorter_history_is_refused_at_once(world: BenchWorld)
     assert ([], 1) == (waits, world.window(account, OTHER).load_count)
 
 
-def test_an_account_that_turns_out_to_need_a_person_is_asked_for_no_more(world: BenchWorld) -> None:
+def test_an_account_that_turns_out_to_need_a_person_is_asked_for_no_more(world: World) -> None:
     """With the token revoked the first report finds it out, and no other is tried: all rest as they were planned."""
     world.context.client_for("default")._auth._token = None
     world.break_with("token", what="revoked")

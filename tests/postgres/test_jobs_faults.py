@@ -8,7 +8,6 @@ import pytest
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.job_world import BenchWorld
 from tests.support.rows import (
     change_ads_accounts,
     change_requests,
@@ -16,12 +15,13 @@ from tests.support.rows import (
     remove_requests,
     remove_windows,
 )
+from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
 
 
-def test_a_duplicate_is_adopted(world: BenchWorld) -> None:
+def test_a_duplicate_is_adopted(world: World) -> None:
     """Amazon says that the report is being made already, and names it: it is taken over, and loaded."""
     world.break_with("accepted_429", times=1, retry_after=1)
     world.break_with("duplicate")
@@ -44,7 +44,7 @@ def test_a_duplicate_is_adopted(world: BenchWorld) -> None:
     )  # as of its first create
 
 
-def test_rows_that_the_database_refuses_are_a_failed_try(world: BenchWorld) -> None:
+def test_rows_that_the_database_refuses_are_a_failed_try(world: World) -> None:
     """The job goes on, the reason is the database's first line, and the next try waits."""
     world.execute("ALTER TABLE daily_target_performance ADD CONSTRAINT nothing_fits CHECK (false)")
     request_id = world.load(world.account(), DAY)
@@ -68,7 +68,7 @@ def test_rows_that_the_database_refuses_are_a_failed_try(world: BenchWorld) -> N
     ],
 )
 def test_a_loaded_day_that_a_report_only_bridges_stays_as_it_is_if_that_is_of_no_use(
-    world: BenchWorld, broken: dict[str, Any]
+    world: World, broken: dict[str, Any]
 ) -> None:
     """The days around it were due, and are again later; it needs no report."""
     account, days = world.account(), [DAY - timedelta(days=n) for n in (2, 1, 0)]
@@ -94,7 +94,7 @@ def test_a_loaded_day_that_a_report_only_bridges_stays_as_it_is_if_that_is_of_no
     assert (bridged.next_refresh_at, bridged.cause) == (None, None)
 
 
-def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: BenchWorld) -> None:
+def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: World) -> None:
     """One call finds it out; afterwards no refresh asks for anything."""
     account = world.account()
     world.context.client_for("default")._auth._token = None
@@ -114,7 +114,7 @@ def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: BenchWorl
     }
 
 
-def test_a_request_that_something_unforeseen_goes_wrong_with_rests(world: BenchWorld) -> None:
+def test_a_request_that_something_unforeseen_goes_wrong_with_rests(world: World) -> None:
     """It fails the look that meets it, and no other for five minutes; other reports are loaded by the same look."""
     account = world.account()
     odd, good = world.ask(account, DAY), world.ask(account, DAY - timedelta(days=1))

@@ -7,13 +7,13 @@ import pytest
 
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.refresh import step_requests
-from tests.postgres.job_world import BenchWorld
+from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
 
 
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 300}], indirect=True)
-def test_a_new_target_is_resolved_when_an_export_has_it(world: BenchWorld) -> None:
+def test_a_new_target_is_resolved_when_an_export_has_it(world: World) -> None:
     """Rows of targets that the last export lacked have them after the next one."""
     account, day = world.account("JP"), TODAY - timedelta(days=3)
     world.break_with("rows", of="targets", change="vanish", share=0.2)
@@ -34,9 +34,7 @@ def test_a_new_target_is_resolved_when_an_export_has_it(world: BenchWorld) -> No
         ("JP", date(2026, 1, 15), datetime(2026, 1, 15, 15, tzinfo=UTC)),
     ],
 )
-def test_days_are_the_accounts_own(
-    world: BenchWorld, country: str, last: date, due: datetime
-) -> None:
+def test_days_are_the_accounts_own(world: World, country: str, last: date, due: datetime) -> None:
     """At 03:00 UTC it is yesterday evening in Los Angeles and noon in Tokyo; a day is due at the next local midnight."""
     world.sandbox.state.clock.set(datetime(2026, 1, 15, 3, tzinfo=UTC))
     account = world.account(country)
@@ -48,7 +46,7 @@ def test_days_are_the_accounts_own(
     assert due == world.window(account, last).next_refresh_at
 
 
-def test_run_of_a_stopping_worker_takes_no_further_request(world: BenchWorld) -> None:
+def test_run_of_a_stopping_worker_takes_no_further_request(world: World) -> None:
     """A complete report stays for the next run, which loads it."""
     account, day = world.account(), TODAY - timedelta(days=3)
     world.ask(account, day)

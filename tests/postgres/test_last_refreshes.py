@@ -11,16 +11,16 @@ from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import oldest_served
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.explaining import explained
-from tests.postgres.job_world import DATASET, BenchWorld
 from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_ads_accounts, change_windows
+from tests.support.world import DATASET, World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=59)
 """Its last refresh is due tomorrow."""
 
 
-def test_last_refresh_that_fails_is_retried_for_a_week_and_then_final(world: BenchWorld) -> None:
+def test_last_refresh_that_fails_is_retried_for_a_week_and_then_final(world: World) -> None:
     """Once a day; then the window keeps its data, is no problem, and `explain` says so."""
     account = world.account()
     for other in others(world, account):
@@ -41,7 +41,7 @@ def test_last_refresh_that_fails_is_retried_for_a_week_and_then_final(world: Ben
     assert [] == world.actions("windows-reopened")
 
 
-def test_failed_window_that_amazon_serves_no_longer_is_final(world: BenchWorld) -> None:
+def test_failed_window_that_amazon_serves_no_longer_is_final(world: World) -> None:
     """It keeps its data, and is a problem for nobody."""
     account, day = world.account(), oldest_served(DATASET, TODAY)
     world.load(account, day)
@@ -56,7 +56,7 @@ def test_failed_window_that_amazon_serves_no_longer_is_final(world: BenchWorld) 
 
 
 @pytest.mark.parametrize("how", ["paused", "disabled at Amazon"])
-def test_stopped_account_has_no_problems(world: BenchWorld, how: str) -> None:
+def test_stopped_account_has_no_problems(world: World, how: str) -> None:
     """But that it is stopped: neither failed windows nor that it needs attention."""
     account = world.account()
     world.break_with("report_ends", times=5)
@@ -83,7 +83,7 @@ def test_stopped_account_has_no_problems(world: BenchWorld, how: str) -> None:
     assert [] == [one.code for one in found]
 
 
-def others(world: BenchWorld, account: Account) -> Sequence[Account]:
+def others(world: World, account: Account) -> Sequence[Account]:
     """Return the other countries of an ads account."""
     rows = world.query(
         "SELECT country_code FROM advertiser_accounts WHERE account_id = :id AND country_code <> :country",
@@ -93,7 +93,7 @@ def others(world: BenchWorld, account: Account) -> Sequence[Account]:
     return [world.account_in(account.account_id, row["country_code"]) for row in rows]
 
 
-def live_a_day(world: BenchWorld, account: Account) -> str:
+def live_a_day(world: World, account: Account) -> str:
     """Let a day pass in which only one window is due, with time for all attempts; return its status then."""
     world.advance(days=1)
     for _ in range(40):
@@ -114,7 +114,7 @@ def live_a_day(world: BenchWorld, account: Account) -> str:
     return world.window(account, DAY).status
 
 
-def failures(world: BenchWorld) -> list[str]:
+def failures(world: World) -> list[str]:
     """Return the kinds of what is wrong with windows."""
     with world.engine.begin() as connection:
         found = survey(connection, world.context.settings, world.context.now()).findings

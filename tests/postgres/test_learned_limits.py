@@ -8,11 +8,11 @@ from bidbeacon_pipelines.datasets.contract import LEARNED
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.retention import LEARNED_FOR, delete_old_records
 from bidbeacon_pipelines.windows.contracts import change_contract
-from tests.postgres.job_world import BenchWorld
+from tests.support.world import World
 
 
 @pytest.mark.parametrize("learned_value", ["60", None])
-def test_override_of_a_person_stays(world: BenchWorld, learned_value: str | None) -> None:
+def test_override_of_a_person_stays(world: World, learned_value: str | None) -> None:
     """A learned value neither replaces nor deletes it, and it is not forgotten after some weeks."""
     of = ("NA", DAILY_PRODUCTS.name, "period:SB")
     now = world.context.now()

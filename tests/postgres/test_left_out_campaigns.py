@@ -19,8 +19,7 @@ from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_sandbox.truth import day_truth
-from bidbeacon_sessions import SessionStore
-from tests.postgres.job_world import BenchWorld
+from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -29,7 +28,7 @@ PAGE = (PROJECT_ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
 
 
-def campaigns_at_amazon(world: BenchWorld, account: Account) -> list[dict[str, Any]]:
+def campaigns_at_amazon(world: World, account: Account) -> list[dict[str, Any]]:
     """Return the enabled Brands campaigns of an account, as exports have them."""
     owner = world.sandbox.state.world.accounts.find(account.account_id)
     assert owner is not None
@@ -39,20 +38,20 @@ def campaigns_at_amazon(world: BenchWorld, account: Account) -> list[dict[str, A
     return [one for one in catalog.entities["campaigns"] if one["state"] == "ENABLED"]
 
 
-def find(world: BenchWorld) -> list[Finding]:
+def find(world: World) -> list[Finding]:
     """Return the findings on campaigns that reports leave out."""
     with world.engine.begin() as connection:
         return find_left_out(connection, world.context.settings, world.context.now())
 
 
-def sync(world: BenchWorld, *accounts: Account) -> None:
+def sync(world: World, *accounts: Account) -> None:
     """Sync entities, all kinds anew."""
     world.advance(hours=7)
     for account in accounts or (world.account(),):
         world.sync_entities(account)
 
 
-def names_left_out(world: BenchWorld, account: Account, day: date) -> dict[str, list[str]]:
+def names_left_out(world: World, account: Account, day: date) -> dict[str, list[str]]:
     """Return what `reports.days` says is left out of a day, by dataset."""
     rows = world.query(
         "SELECT dataset, left_out FROM reports.days WHERE account_key = :key AND window_date = :day",
@@ -63,7 +62,7 @@ def names_left_out(world: BenchWorld, account: Account, day: date) -> dict[str, 
     return {row["dataset"]: row["left_out"] for row in rows}
 
 
-def test_finding_names_campaigns_with_their_budgets(world: BenchWorld) -> None:
+def test_finding_names_campaigns_with_their_budgets(world: World) -> None:
     """One finding for all accounts, each with its campaigns; none before the first sync."""
     us, ca = world.account(), world.account("CA")
     world.break_with("old_brands", campaigns=2)
@@ -93,7 +92,7 @@ def told(campaign: dict[str, Any]) -> str:
     return f"{campaign['name']} ({recurrence} budget {amount})"
 
 
-def test_finding_ends_with_the_first_ad_group(world: BenchWorld) -> None:
+def test_finding_ends_with_the_first_ad_group(world: World) -> None:
     """Nothing is left out of the days any more, either."""
     world.break_with("old_brands")
     sync(world)
@@ -104,14 +103,14 @@ def test_finding_ends_with_the_first_ad_group(world: BenchWorld) -> None:
     assert world.query("SELECT FROM reports.campaigns WHERE NOT is_reported") == []
 
 
-def change_at_amazon(world: BenchWorld, campaign: dict[str, Any], **fields: Any) -> None:
+def change_at_amazon(world: World, campaign: dict[str, Any], **fields: Any) -> None:
     """Have exports tell other values of a campaign."""
     where = {"campaignId": [campaign["campaignId"]]}
     world.break_with("rows", of="campaigns", add=fields, where=where)
 
 
 def test_finding_starts_with_the_campaign_in_the_calendar_of_its_account(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """A campaign of tomorrow is not missing yet; at Amazon its day starts at local midnight."""
     account = world.account()
@@ -138,7 +137,7 @@ def test_finding_starts_with_the_campaign_in_the_calendar_of_its_account(
     ],
 )
 def test_campaign_that_no_longer_runs_has_no_finding(
-    world: BenchWorld, changes: dict[str, Any], last_day: date
+    world: World, changes: dict[str, Any], last_day: date
 ) -> None:
     """Its earlier days stay marked: their sums are still too small."""
     account = world.account()
@@ -153,7 +152,7 @@ def test_campaign_that_no_longer_runs_has_no_finding(
     assert after["daily_campaigns"] == []
 
 
-def test_campaign_that_is_gone_has_no_finding(world: BenchWorld) -> None:
+def test_campaign_that_is_gone_has_no_finding(world: World) -> None:
     """Two exports in a row did not have it; until the first of them its days are marked."""
     account = world.account()
     [campaign, *_] = campaigns_at_amazon(world, account)
@@ -170,7 +169,7 @@ def test_campaign_that_is_gone_has_no_finding(world: BenchWorld) -> None:
     assert [[campaign["name"]], []] == [one["daily_campaigns"] for one in left_out]
 
 
-def test_campaign_is_not_judged_by_ad_groups_that_were_not_read(world: BenchWorld) -> None:
+def test_campaign_is_not_judged_by_ad_groups_that_were_not_read(world: World) -> None:
     """One of which an ad group could not be read, or that is younger than the export of them."""
     [first, second, *_] = campaigns_at_amazon(world, world.account())
     world.break_with("old_brands")
@@ -185,14 +184,14 @@ def test_campaign_is_not_judged_by_ad_groups_that_were_not_read(world: BenchWorl
     assert 1 == find(world)[0].count
 
 
-def make_windows(world: BenchWorld, account: Account, *datasets: Any) -> None:
+def make_windows(world: World, account: Account, *datasets: Any) -> None:
     """Make the windows of datasets."""
     for dataset in datasets:
         with world.session() as session:
             keep_windows(world.context, session, account, dataset)
 
 
-def test_days_from_its_start_name_it(world: BenchWorld) -> None:
+def test_days_from_its_start_name_it(world: World) -> None:
     """In datasets with Brands; the day is complete, and lacks what the campaign truly spent."""
     account = world.account()
     [campaign, *_] = campaigns_at_amazon(world, account)
@@ -234,7 +233,7 @@ def test_days_from_its_start_name_it(world: BenchWorld) -> None:
     assert true[campaign["campaignId"]] > 0
 
 
-def true_spend(world: BenchWorld, account: Account, day: date, at: Any) -> dict[str, Decimal]:
+def true_spend(world: World, account: Account, day: date, at: Any) -> dict[str, Decimal]:
     """Return what each Brands campaign spent on a day, as Amazon knows it."""
     owner = world.sandbox.state.world.accounts.find(account.account_id)
     assert owner is not None
@@ -250,7 +249,7 @@ def true_spend(world: BenchWorld, account: Account, day: date, at: Any) -> dict[
     return spent
 
 
-def test_coverage_and_explain_name_it(world: BenchWorld) -> None:
+def test_coverage_and_explain_name_it(world: World) -> None:
     """Coverage has the campaign with its days; explain has it on these days only."""
     account = world.account()
     [campaign, *_] = campaigns_at_amazon(world, account)
@@ -266,15 +265,15 @@ def test_coverage_and_explain_name_it(world: BenchWorld) -> None:
     assert [] == explained(world, account, "hourly_campaigns", DAY)
 
 
-def coverage_of(world: BenchWorld, account: Account, dataset: str, to: date) -> Sequence[Any]:
+def coverage_of(world: World, account: Account, dataset: str, to: date) -> Sequence[Any]:
     """Return what coverage says is left out of an account's days."""
-    coverage = WindowCoverage(SessionStore(world.engine), clock=world.context.now)
+    coverage = WindowCoverage(world.sessions, clock=world.context.now)
     accounts = coverage.read_coverage(dataset, 5, to)["accounts"]
     [found] = [one["left_out"] for one in accounts if one["key"] == account.account_key]
     return list(found)
 
 
-def explained(world: BenchWorld, account: Account, dataset: str, day: date) -> Sequence[Any]:
+def explained(world: World, account: Account, dataset: str, day: date) -> Sequence[Any]:
     """Return what explain says is left out of a day."""
     asked = Question(account, get_dataset(dataset), day, world.context.now())
     with world.engine.begin() as connection:
@@ -282,7 +281,7 @@ def explained(world: BenchWorld, account: Account, dataset: str, day: date) -> S
         return list(explanation_json(connection, asked, explanations)["left_out"])
 
 
-def test_empty_report_is_no_surprise_where_all_campaigns_are_left_out(world: BenchWorld) -> None:
+def test_empty_report_is_no_surprise_where_all_campaigns_are_left_out(world: World) -> None:
     """It is loaded at once; that of the other ad products has to be confirmed."""
     world.break_with("old_brands", campaigns=1_000)
     sync(world)

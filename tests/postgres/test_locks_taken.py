@@ -12,8 +12,8 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.locks import LockTakenError, lock_until_commit
 from bidbeacon_sessions import SessionStore, connections, with_job_session
-from tests.postgres.job_world import BenchWorld, days_before
 from tests.recorded_sessions import end_lease
+from tests.support.world import World
 
 
 @pytest.fixture(autouse=True)
@@ -39,11 +39,11 @@ def rows_locked(engine: Engine, account: Account) -> Iterator[Connection]:
 
 
 def test_a_load_that_finds_its_rows_locked_is_put_off_and_the_others_go_on(
-    world: BenchWorld, other: Engine
+    world: World, other: Engine
 ) -> None:
     """It is told, costs no try, and is done at the next look."""
     frozen, free = world.account("JP"), world.account("US")
-    [day] = days_before(world.context.now().date(), 3)
+    day = world.day(3)
     put_off, loaded = world.ask(frozen, day), world.ask(free, day)
     world.advance(minutes=2)
     with rows_locked(other, frozen):

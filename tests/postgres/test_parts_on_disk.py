@@ -10,16 +10,16 @@ from bidbeacon_pipelines.amazon_ads.client import Owner
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.downloads import download_report
 from bidbeacon_pipelines.amazon_ads.reports import Report, retrieve_report
-from tests.postgres.job_world import BenchWorld, days_before
+from tests.support.world import World
 
 Download = Callable[[], AbstractContextManager[list[Path]]]
 
 
 @pytest.fixture
-def download(world: BenchWorld) -> Download:
+def download(world: World) -> Download:
     """Return what downloads a completed report in the name of a new session."""
     account = world.account()
-    request_id = world.ask(account, *days_before(world.context.now().date(), 3))
+    request_id = world.ask(account, world.day(3))
     world.advance(minutes=2)
     report_id = world.request(request_id).report_id or ""
 

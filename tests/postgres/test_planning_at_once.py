@@ -17,10 +17,10 @@ from bidbeacon_pipelines.requests.queries import lock_planning
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import attach_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.job_world import DATASET, BenchWorld
 from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_ads_accounts, change_requests, change_windows, remove_requests
 from tests.support.waiting import wait_until
+from tests.support.world import DATASET, World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=2)
@@ -37,7 +37,7 @@ def only_one_dataset() -> Iterator[None]:
         yield
 
 
-def only_due(world: BenchWorld, account: Account, *days: date) -> None:
+def only_due(world: World, account: Account, *days: date) -> None:
     """Plan an account, so that its windows exist; then have these days due and no others, and nothing planned.
 
     It waits for a sync of its entities no more.
@@ -50,7 +50,7 @@ def only_due(world: BenchWorld, account: Account, *days: date) -> None:
     change_ads_accounts(world.engine, planned_at=None)
 
 
-def is_due(world: BenchWorld, account: Account) -> bool:
+def is_due(world: World, account: Account) -> bool:
     """Return whether the sensor would have the ads account planned."""
     with world.engine.begin() as connection:
         due = list_ads_accounts_with_due_work(
@@ -59,7 +59,7 @@ def is_due(world: BenchWorld, account: Account) -> bool:
     return account.ads_account_key in due
 
 
-def planned_days(world: BenchWorld) -> list[tuple[date, date]]:
+def planned_days(world: World) -> list[tuple[date, date]]:
     """Return first and last day of each report that is planned."""
     rows = world.query(
         "SELECT start_date, end_date FROM report_requests WHERE status = 'planned' ORDER BY 1"
@@ -87,13 +87,13 @@ def meanwhile(work: Callable[[], object]) -> Iterator[None]:
         raise failures[0]
 
 
-def wait_until_someone_waits(world: BenchWorld, waiting: int = 1) -> None:
+def wait_until_someone_waits(world: World, waiting: int = 1) -> None:
     """Wait until so many connections wait for locks of others."""
     wait_until(lambda: len(world.query(WAITING)) >= waiting, "they wait for locks", 120)
 
 
 def test_a_refresh_that_falls_due_while_its_window_is_in_a_report_is_planned(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """At midnight planning leaves the window out, since it is in a report; when that is loaded, the account is planned anew."""
     account = world.account("DE")
@@ -115,7 +115,7 @@ def test_a_refresh_that_falls_due_while_its_window_is_in_a_report_is_planned(
 
 
 def test_a_report_that_fails_is_not_overtaken_by_a_planning_that_did_not_see_it(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """Windows that wait for a person's word are due at once when it comes; those given up before are planned too."""
     account = world.account("DE")
@@ -135,7 +135,7 @@ def test_a_report_that_fails_is_not_overtaken_by_a_planning_that_did_not_see_it(
     assert is_due(world, account)
 
 
-def test_a_plan_that_is_being_sent_is_not_changed(world: BenchWorld) -> None:
+def test_a_plan_that_is_being_sent_is_not_changed(world: World) -> None:
     """Planning waits for it, and plans what fell due meanwhile in a report of its own."""
     account = world.account("DE")
     only_due(world, account, DAY)
@@ -158,7 +158,7 @@ def test_a_plan_that_is_being_sent_is_not_changed(world: BenchWorld) -> None:
     assert [(later, later)] == planned_days(world)
 
 
-def test_a_creator_never_waits_for_another(world: BenchWorld) -> None:
+def test_a_creator_never_waits_for_another(world: World) -> None:
     """While one is about to send a report, another sends its own of the same dataset, and doesn't count the first as passed over."""
     account = world.account("DE")
     only_due(world, account, DAY, DAY - timedelta(days=200))
@@ -177,7 +177,7 @@ def test_a_creator_never_waits_for_another(world: BenchWorld) -> None:
     ]
 
 
-def test_two_creators_of_one_dataset_get_through(world: BenchWorld) -> None:
+def test_two_creators_of_one_dataset_get_through(world: World) -> None:
     """Both hold their own report and want to count the other's: the gate lets one after the other in, and neither fails."""
     account = world.account("DE")
     only_due(world, account, DAY, DAY - timedelta(days=200))
@@ -195,7 +195,7 @@ def test_two_creators_of_one_dataset_get_through(world: BenchWorld) -> None:
     assert {"in_flight"} == {row["status"] for row in sent}
 
 
-def make_due(world: BenchWorld, day: date) -> None:
+def make_due(world: World, day: date) -> None:
     """Have a day of the dataset fall due now."""
     change_windows(
         world.engine,
@@ -205,7 +205,7 @@ def make_due(world: BenchWorld, day: date) -> None:
     )
 
 
-def drive(world: BenchWorld, request_id: int) -> None:
+def drive(world: World, request_id: int) -> None:
     """Send a report, in a session of its own."""
     with world.session() as session:
         drive_request(world.context, session, request_id)

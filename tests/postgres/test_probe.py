@@ -28,8 +28,8 @@ from bidbeacon_pipelines.requests.gate import enter_gate, hold_gate
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
-from tests.postgres.job_world import NOON, BenchWorld, query
 from tests.support.one_dataset import only_datasets
+from tests.support.world import NOON, World, query
 
 REPORTS = [report for dataset in DATASETS.values() for report in dataset.reports]
 RunProbe = Callable[..., Result]
@@ -51,7 +51,7 @@ def sandbox() -> Iterator[SandboxHandle]:
 
 @pytest.fixture
 def probe(
-    world: BenchWorld, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> RunProbe:
     """Run `bidbeacon probe` in a folder of its own, by the sandbox's clock."""
     monkeypatch.chdir(tmp_path)
@@ -87,12 +87,12 @@ def verdicts(done: Result, *chosen: str) -> dict[tuple[str, str], str]:
     }
 
 
-def creates(world: BenchWorld) -> list[int]:
+def creates(world: World) -> list[int]:
     """Return the status of each create of a report."""
     return [call.status for call in world.sandbox.state.ledger.calls("create_report")]
 
 
-def overrides(world: BenchWorld, dataset: str) -> dict[str, str]:
+def overrides(world: World, dataset: str) -> dict[str, str]:
     """Return the overrides of a dataset."""
     rows = world.query(
         "SELECT what, value FROM registry_overrides WHERE dataset = :dataset", dataset=dataset
@@ -101,7 +101,7 @@ def overrides(world: BenchWorld, dataset: str) -> dict[str, str]:
 
 
 def test_nothing_differs_where_amazon_keeps_to_the_contract(
-    probe: RunProbe, world: BenchWorld, tmp_path: Path
+    probe: RunProbe, world: World, tmp_path: Path
 ) -> None:
     """Two of each report, four exports, as it says before, and portfolios; 24 months of days and a field are refused; the recording names nobody."""
     world.sync_entities(world.account())
@@ -123,7 +123,7 @@ def test_nothing_differs_where_amazon_keeps_to_the_contract(
     _assert_names_nobody(world, file.read_text())
 
 
-def _assert_names_nobody(world: BenchWorld, recording: str) -> None:
+def _assert_names_nobody(world: World, recording: str) -> None:
     [row] = world.query("""
         SELECT array_agg(name) || (SELECT array_agg(account_id || name) FROM ads_accounts)
                || (SELECT array_agg(profile_id) FROM advertiser_accounts)
@@ -140,7 +140,7 @@ def _three_datasets() -> Iterator[None]:
 
 
 def test_no_piece_of_a_secret_is_in_what_a_probe_tells(
-    probe: RunProbe, world: BenchWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    probe: RunProbe, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither as a key, a word or a code, nor across the place where a text is cut: not in the recording and not on the terminal."""
     secret = "Zk_vTq-muRsQ_uT-LwVxB_nC-pY"
@@ -206,7 +206,7 @@ DEVIATIONS: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
 
 @pytest.mark.usefixtures("_three_datasets")
 def test_ten_deviations_are_named_and_applied_as_far_as_possible(
-    probe: RunProbe, world: BenchWorld
+    probe: RunProbe, world: World
 ) -> None:
     """Another name, a shorter history, a smaller period and another grouping are stored; then days are loaded by them."""
     for given, _ in DEVIATIONS.values():
@@ -232,7 +232,7 @@ def test_ten_deviations_are_named_and_applied_as_far_as_possible(
     _assert_loads_without_a_refusal(world)
 
 
-def _assert_loads_without_a_refusal(world: BenchWorld) -> None:
+def _assert_loads_without_a_refusal(world: World) -> None:
     account, day = world.account(), TODAY - timedelta(days=3)
     world.sandbox.state.ledger.clear()
     world.load(account, day)
@@ -252,7 +252,7 @@ TARGETS = ("--yes", "--dataset", "daily_targets", "--json")
 HISTORY = ("daily_targets SP+SB+SD", "history")
 
 
-def test_a_longer_history_is_applied(probe: RunProbe, world: BenchWorld) -> None:
+def test_a_longer_history_is_applied(probe: RunProbe, world: World) -> None:
     """It is believed because rows came; a second probe finds nothing more, and the next refresh makes the windows of the older days."""
     world.break_with("history", days=730)
     done = probe(*TARGETS, "--apply")
@@ -279,7 +279,7 @@ def test_a_longer_history_is_applied(probe: RunProbe, world: BenchWorld) -> None
     ],
 )
 def test_an_empty_success_shows_no_history(
-    probe: RunProbe, world: BenchWorld, days: int, verdict: str, found: str
+    probe: RunProbe, world: World, days: int, verdict: str, found: str
 ) -> None:
     """Neither a shorter one nor a longer one, so nothing is stored: the account may have had no campaigns then."""
     world.break_with("history", days=days, empty=True)
@@ -315,7 +315,7 @@ def test_probe_by_its_own_clock_shares_limits_gate_and_log(
     assert {"gates": 1, "limits": 1} == shared
 
 
-def test_table_says_what_to_do(probe: RunProbe, world: BenchWorld, tmp_path: Path) -> None:
+def test_table_says_what_to_do(probe: RunProbe, world: World, tmp_path: Path) -> None:
     """Each difference with the command that stores it, or what the product does about such rows; the recording is private."""
     (tmp_path / "mine.json").touch(mode=0o644)
     world.break_with("refuse", reason="old_names")
@@ -331,9 +331,7 @@ def test_table_says_what_to_do(probe: RunProbe, world: BenchWorld, tmp_path: Pat
     assert {} == overrides(world, "hourly_targets")
 
 
-def test_confirmation_says_what_it_takes(
-    probe: RunProbe, world: BenchWorld, tmp_path: Path
-) -> None:
+def test_confirmation_says_what_it_takes(probe: RunProbe, world: World, tmp_path: Path) -> None:
     """Whoever declines has created nothing, and has no file."""
     before = len(creates(world))
     done = probe(answer="n\n")
@@ -346,9 +344,7 @@ def test_confirmation_says_what_it_takes(
     assert 0 == probe("--dataset", "hourly_targets", answer="y\n").exit_code
 
 
-def test_throttled_creates_close_the_gate_of_all_processes(
-    probe: RunProbe, world: BenchWorld
-) -> None:
+def test_throttled_creates_close_the_gate_of_all_processes(probe: RunProbe, world: World) -> None:
     """The probe waits as the product does, and goes on."""
     world.break_with("answer", "create_report", status=429, times=2)
     done = probe(*ONE, "--json")
@@ -358,7 +354,7 @@ def test_throttled_creates_close_the_gate_of_all_processes(
     assert {"refused_count": 2, "refusals": 0} == gate
 
 
-def test_report_of_a_probe_keeps_the_last_place_at_the_gate(world: BenchWorld) -> None:
+def test_report_of_a_probe_keeps_the_last_place_at_the_gate(world: World) -> None:
     """Until then nobody else creates one; where there is another place, everybody may."""
     ads_account = read_ads_account(world.engine, world.account().account_key)
 
@@ -383,7 +379,7 @@ def test_report_of_a_probe_keeps_the_last_place_at_the_gate(world: BenchWorld) -
     assert may_enter()
 
 
-def test_account_that_may_not_be_reported_on(probe: RunProbe, world: BenchWorld) -> None:
+def test_account_that_may_not_be_reported_on(probe: RunProbe, world: World) -> None:
     """It is said with what to do, after one create; the rest was not asked."""
     world.break_with("refuse", reason="no_rights")
     done = probe("--yes", "--json")
@@ -394,7 +390,7 @@ def test_account_that_may_not_be_reported_on(probe: RunProbe, world: BenchWorld)
     assert ("daily_targets SP+SB+SD", "everything") in verdicts(done, "could not be checked")
 
 
-def test_report_that_fails_could_not_be_checked(probe: RunProbe, world: BenchWorld) -> None:
+def test_report_that_fails_could_not_be_checked(probe: RunProbe, world: World) -> None:
     """It is no difference: Amazon may make it the next time."""
     world.break_with("report_ends", status="FAILED", times=1)
     world.break_with("export_ends", times=1)
@@ -406,7 +402,7 @@ def test_report_that_fails_could_not_be_checked(probe: RunProbe, world: BenchWor
 
 
 def test_report_of_a_longer_history_that_fails_is_one_check(
-    probe: RunProbe, world: BenchWorld, monkeypatch: pytest.MonkeyPatch
+    probe: RunProbe, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """History and longest period are judged all the same."""
     world.break_with("history", days=730)
@@ -427,7 +423,7 @@ def test_report_of_a_longer_history_that_fails_is_one_check(
     assert {(subject, "period"), (subject, "history")} <= set(verdicts(done, "as expected"))
 
 
-def test_refusal_that_the_product_cannot_learn_from(probe: RunProbe, world: BenchWorld) -> None:
+def test_refusal_that_the_product_cannot_learn_from(probe: RunProbe, world: World) -> None:
     """A field that there isn't is accepted."""
     world.break_with("refuse", ignore_unknown=True)
     done = probe(*ONE, "--json")
@@ -435,7 +431,7 @@ def test_refusal_that_the_product_cannot_learn_from(probe: RunProbe, world: Benc
 
 
 def test_interrupted_probe_prints_what_it_found(
-    probe: RunProbe, world: BenchWorld, tmp_path: Path
+    probe: RunProbe, world: World, tmp_path: Path
 ) -> None:
     """Its session is cancelled, and the recording is written."""
 
@@ -462,7 +458,7 @@ def test_interrupted_probe_prints_what_it_found(
     ],
 )
 def test_mistakes_are_exit_code_2(
-    probe: RunProbe, world: BenchWorld, options: tuple[str, ...], sentence: str
+    probe: RunProbe, world: World, options: tuple[str, ...], sentence: str
 ) -> None:
     """An account, a file, a day or a dataset that there isn't: no report is created."""
     done = probe(*options)
@@ -471,7 +467,7 @@ def test_mistakes_are_exit_code_2(
 
 
 def test_without_a_database_nothing_is_asked(
-    monkeypatch: pytest.MonkeyPatch, probe: RunProbe, world: BenchWorld
+    monkeypatch: pytest.MonkeyPatch, probe: RunProbe, world: World
 ) -> None:
     """Limits and the gate are shared through it."""
     monkeypatch.delenv("BIDBEACON_DATABASE_URL")

@@ -16,11 +16,11 @@ from bidbeacon_pipelines.windows.history_queries import judge_account
 from bidbeacon_pipelines.windows.queries import LoadedDay, list_unrecorded_days
 from bidbeacon_pipelines.windows.rules import failed, next_refresh_at, put_back
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import DATASET, LoadWorld, Raw, report_row, run
 from tests.postgres.test_quarantine_replay import odd, replay
 from tests.support.one_dataset import only_datasets
 from tests.support.rows import change_accounts, change_windows
+from tests.support.world import World
 
 SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
 SPELLED = {SP: "Sponsored Products", SB: "Sponsored Brands", SD: "Sponsored Display"}
@@ -422,7 +422,7 @@ def from_empty_history(days: int) -> dict[str, object]:
 
 
 @pytest.fixture
-def account(world: BenchWorld) -> Account:
+def account(world: World) -> Account:
     """Return an account with campaigns."""
     found = world.account()
     world.sync_entities(found)
@@ -438,7 +438,7 @@ def days_of(*ages: int) -> list[date]:
 
 
 @pytest.mark.parametrize("sandbox", [from_empty_history(100)], indirect=True)
-def test_empty_success_is_no_zero_in_any_view(world: BenchWorld, account: Account) -> None:
+def test_empty_success_is_no_zero_in_any_view(world: World, account: Account) -> None:
     """Analysts see days with rows, and those that are not served in `reports.days` only."""
     world.load(account, *days_of(*range(95, 111)), dataset=DAILY_CAMPAIGNS)
     ended = days_of(*range(110, 100, -1))
@@ -459,7 +459,7 @@ def test_empty_success_is_no_zero_in_any_view(world: BenchWorld, account: Accoun
 
 @pytest.mark.parametrize("sandbox", [from_empty_history(100)], indirect=True)
 def test_wholly_empty_report_is_confirmed_by_a_second_one_first(
-    world: BenchWorld, account: Account
+    world: World, account: Account
 ) -> None:
     """Then its days are not served, and no report of the days around them takes them along."""
     world.shorten_history(130)
@@ -479,7 +479,7 @@ def test_wholly_empty_report_is_confirmed_by_a_second_one_first(
 
 
 @pytest.mark.parametrize("sandbox", [from_empty_history(100)], indirect=True)
-def test_load_by_hand_of_a_day_that_is_not_served(world: BenchWorld, account: Account) -> None:
+def test_load_by_hand_of_a_day_that_is_not_served(world: World, account: Account) -> None:
     """Refused or empty, it stays as it is; with rows it is loaded, and days of that age are judged anew."""
     [day] = days_of(105)
     world.load(account, *days_of(95), day)

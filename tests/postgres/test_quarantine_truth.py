@@ -20,7 +20,7 @@ from bidbeacon_pipelines.loading import rows
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.values.field_types import FieldError, as_count
 from tests.dataset_truth import Question
-from tests.postgres.job_world import BenchWorld
+from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
 pytestmark = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
@@ -47,13 +47,13 @@ def refusing_some_counts() -> Iterator[None]:
         yield
 
 
-def ask_about(world: BenchWorld, dataset: Dataset, ago: int = 3) -> Question:
+def ask_about(world: World, dataset: Dataset, ago: int = 3) -> Question:
     """Ask about a day of an account."""
     day = TODAY - timedelta(days=ago)
     return Question(world.engine, world.sandbox.url, world.account(), dataset, day)
 
 
-def load_strictly(world: BenchWorld, question: Question) -> datetime:
+def load_strictly(world: World, question: Question) -> datetime:
     """Load the day with the check that refuses some of its rows, however many; return when it was asked for."""
     asked_at = world.context.now()
     lenient = replace(
@@ -66,7 +66,7 @@ def load_strictly(world: BenchWorld, question: Question) -> datetime:
     return asked_at
 
 
-def replay(world: BenchWorld, question: Question) -> list[QuarantineReplayed]:
+def replay(world: World, question: Question) -> list[QuarantineReplayed]:
     """Replay the account's quarantine with the real check; return what each report told."""
     with world.session("replay-quarantine") as session:
         told = replay_quarantine(world.engine, session, account=question.account.account_key)
@@ -74,13 +74,13 @@ def replay(world: BenchWorld, question: Question) -> list[QuarantineReplayed]:
     return list(told)
 
 
-def window_of(world: BenchWorld, question: Question) -> SimpleNamespace:
+def window_of(world: World, question: Question) -> SimpleNamespace:
     """Return the sums of the day's windows."""
     return world.sums(question.account, question.day, question.dataset)
 
 
 @each_dataset
-def test_a_replayed_day_is_amazons_to_the_last_decimal(world: BenchWorld, dataset: Dataset) -> None:
+def test_a_replayed_day_is_amazons_to_the_last_decimal(world: World, dataset: Dataset) -> None:
     """Before the replay the good rows that were refused are missing and nothing else is; after it nothing is."""
     question = ask_about(world, dataset)
     world.sync_entities(question.account)
@@ -103,7 +103,7 @@ def test_a_replayed_day_is_amazons_to_the_last_decimal(world: BenchWorld, datase
     )
 
 
-def test_rows_of_targets_that_came_meanwhile_are_replayed_as_theirs(world: BenchWorld) -> None:
+def test_rows_of_targets_that_came_meanwhile_are_replayed_as_theirs(world: World) -> None:
     """Loaded and refused before the first export, synced, then replayed: each row is its target's, and none is lost or counted twice."""
     question = ask_about(world, HOURLY_TARGETS)
     asked_at = load_strictly(world, question)
@@ -112,7 +112,7 @@ def test_rows_of_targets_that_came_meanwhile_are_replayed_as_theirs(world: Bench
     assert question.true(asked_at) == question.stored()
 
 
-def test_rows_that_were_replayed_first_are_resolved_by_the_next_sync(world: BenchWorld) -> None:
+def test_rows_that_were_replayed_first_are_resolved_by_the_next_sync(world: World) -> None:
     """Replayed before the first export they have no targets, and have their targets' after it."""
     question = ask_about(world, DAILY_TARGETS)
     asked_at = load_strictly(world, question)
@@ -121,7 +121,7 @@ def test_rows_that_were_replayed_first_are_resolved_by_the_next_sync(world: Benc
     assert question.true(asked_at) == question.stored()
 
 
-def test_a_replayed_restatement_tells_the_whole_difference(world: BenchWorld) -> None:
+def test_a_replayed_restatement_tells_the_whole_difference(world: World) -> None:
     """A later report, whose refused rows are replayed, leaves the truth of then; its restatements lead from the first truth to it."""
     question = ask_about(world, DAILY_PURCHASED_PRODUCTS, ago=1)
     world.sync_entities(question.account)

@@ -19,7 +19,6 @@ from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import list_unrecorded_days
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, with_job_session
-from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import (
     AS_OF,
     ASKED_AGAIN_AT,
@@ -32,6 +31,7 @@ from tests.postgres.load_world import (
 )
 from tests.postgres.test_quarantine_replay import odd, quarantine, replay
 from tests.support.rows import add_windows, change_accounts, change_windows
+from tests.support.world import World
 
 SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
 SPELLED = {SP: "Sponsored Products", SB: "Sponsored Brands", SD: "Sponsored Display"}
@@ -325,7 +325,7 @@ def test_day_that_is_in_use_is_regrouped_the_next_time(
     assert ["SB", "SD", "SP"] == list(windows(shelf))
 
 
-def set_apart(world: BenchWorld, account: Account) -> None:
+def set_apart(world: World, account: Account) -> None:
     """Have ad products come in reports of their own, and make the windows again."""
     with world.session() as session:
         with world.engine.begin() as connection:
@@ -334,7 +334,7 @@ def set_apart(world: BenchWorld, account: Account) -> None:
         keep_windows(world.context, session, account, DAILY_TARGETS)
 
 
-def made_through(world: BenchWorld) -> date:
+def made_through(world: World) -> date:
     """Return up to which day the windows of the old report exist; those of an earlier day than today are made again."""
     [row] = world.query(
         "SELECT through_date FROM dataset_windows WHERE dataset = :dataset AND report = 'SP+SB+SD' AND country_code = 'US'",
@@ -344,7 +344,7 @@ def made_through(world: BenchWorld) -> date:
     return found
 
 
-def test_day_in_a_request_is_regrouped_when_that_has_ended(world: BenchWorld) -> None:
+def test_day_in_a_request_is_regrouped_when_that_has_ended(world: World) -> None:
     """Until then its window waits for the report in flight, which loads it; it is not asked for again after that."""
     world.shorten_history(10)
     account, day = world.account(), date(2026, 1, 12)
@@ -370,7 +370,7 @@ def test_day_in_a_request_is_regrouped_when_that_has_ended(world: BenchWorld) ->
     assert 3 == len(world.windows(account, day))
 
 
-def test_history_of_a_day_goes_on_over_a_new_grouping(world: BenchWorld) -> None:
+def test_history_of_a_day_goes_on_over_a_new_grouping(world: World) -> None:
     """Loads keep their numbers; a load after it that changes nothing confirms the last ones."""
     account, day = world.account(), date(2026, 1, 12)
     world.sync_entities(account)
@@ -411,7 +411,7 @@ def test_history_of_a_day_goes_on_where_its_reports_are_joined(
     ]
 
 
-def test_load_by_hand_that_failed_is_not_taken_for_loaded(world: BenchWorld) -> None:
+def test_load_by_hand_that_failed_is_not_taken_for_loaded(world: World) -> None:
     """Also if its day is regrouped before the load ends, and has the number of earlier loads."""
     account, day = world.account(), date(2026, 1, 12)
     older = day - timedelta(days=200)

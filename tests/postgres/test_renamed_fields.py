@@ -14,16 +14,16 @@ from bidbeacon_pipelines.datasets.registry import (
     DatasetReport,
 )
 from bidbeacon_pipelines.probe.files import FileFacts, read_report
-from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import AS_OF, DAY, LoadWorld, report_row
 from tests.postgres.test_quarantine_replay import replay
+from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
 
 
 @pytest.mark.parametrize("as_207", [False, True])
 def test_renamed_fields_are_asked_for_under_the_name_that_works(
-    world: BenchWorld, *, as_207: bool
+    world: World, *, as_207: bool
 ) -> None:
     """Each old name is refused once (400005) and the new one tried at once; later reports use what worked."""
     world.break_with("refuse", reason="old_names")
@@ -42,7 +42,7 @@ def test_renamed_fields_are_asked_for_under_the_name_that_works(
     assert [("NA", "learned")] == [tuple(one.values()) for one in known]
 
 
-def test_names_are_learned_anew_when_they_change_back(world: BenchWorld) -> None:
+def test_names_are_learned_anew_when_they_change_back(world: World) -> None:
     """What was learned is given up where Amazon refuses it and takes the first name."""
     account, day = world.account(), TODAY - timedelta(days=3)
     world.break_with("refuse", reason="old_names")
@@ -90,7 +90,7 @@ def set_name(shelf: LoadWorld, ours: str, amazons: str) -> None:
         set_override(connection, "NA", DAILY_TARGETS.name, what, amazons, **by)
 
 
-def test_report_under_such_a_name_is_adopted(world: BenchWorld) -> None:
+def test_report_under_such_a_name_is_adopted(world: World) -> None:
     """A create that Amazon accepted without our knowledge is taken over, not sent again later."""
     what, by = "field:metric.clicks", {"set_by": "command line", "set_at": AS_OF}
     with world.engine.begin() as connection:

@@ -17,11 +17,10 @@ from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import LoadedDay, list_unrecorded_days, record_days
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_sessions import SessionStore
 from tests.postgres.explaining import explained_json
-from tests.postgres.job_world import BenchWorld
 from tests.postgres.load_world import LoadWorld, report_row
 from tests.support.rows import change_accounts, change_ads_accounts, change_windows, remove_requests
+from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -29,7 +28,7 @@ REPORTS = {(name, report.name) for name, one in DATASETS.items() for report in o
 FIRST_REPORTS = {(name, one.reports[0].name) for name, one in DATASETS.items()}
 
 
-def requested(world: BenchWorld, dataset: str) -> list[str]:
+def requested(world: World, dataset: str) -> list[str]:
     """Return the reports of a dataset that Amazon was asked for, in order."""
     rows = world.query(
         "SELECT report FROM report_requests WHERE dataset = :dataset AND attempts > 0 ORDER BY id",
@@ -38,7 +37,7 @@ def requested(world: BenchWorld, dataset: str) -> list[str]:
     return [row["report"] for row in rows]
 
 
-def reports_with_windows(world: BenchWorld, account: Account) -> set[tuple[str, str]]:
+def reports_with_windows(world: World, account: Account) -> set[tuple[str, str]]:
     """Return the datasets and reports that an account has windows of."""
     rows = world.query(
         "SELECT DISTINCT dataset, report FROM report_windows WHERE country_code = :country AND account_id = :id",
@@ -48,13 +47,13 @@ def reports_with_windows(world: BenchWorld, account: Account) -> set[tuple[str, 
     return {(row["dataset"], row["report"]) for row in rows}
 
 
-def set_products(world: BenchWorld, account: Account, product: str) -> None:
+def set_products(world: World, account: Account, product: str) -> None:
     """Let all campaigns be of one ad product, and all countries of the ads account be synced."""
     world.execute("UPDATE campaigns SET ad_product = :product", product=product)
     change_accounts(world.engine, entities_synced_at=func.now())
 
 
-def set_history(world: BenchWorld, account: Account, days: str | None) -> None:
+def set_history(world: World, account: Account, days: str | None) -> None:
     """Let Amazon serve products of Sponsored Brands for so many days, None for all, and make the windows again."""
     with world.session() as session:
         with world.engine.begin() as connection:
@@ -64,7 +63,7 @@ def set_history(world: BenchWorld, account: Account, days: str | None) -> None:
 
 
 def load_by_hand(
-    world: BenchWorld, account: Account, day: date, dataset: Dataset = DAILY_PRODUCTS
+    world: World, account: Account, day: date, dataset: Dataset = DAILY_PRODUCTS
 ) -> None:
     """Load a day of products as a person does who waits for it."""
     with world.session("load-windows") as session:
@@ -79,13 +78,13 @@ def load_by_hand(
         )
 
 
-def unrecorded(world: BenchWorld) -> list[LoadedDay]:
+def unrecorded(world: World) -> list[LoadedDay]:
     """Return the days with loads that Dagster does not have."""
     with world.engine.begin() as connection:
         return list_unrecorded_days(connection)
 
 
-def test_windows_are_of_the_reports_that_there_are_campaigns_for(world: BenchWorld) -> None:
+def test_windows_are_of_the_reports_that_there_are_campaigns_for(world: World) -> None:
     """Of all before campaigns are known; then of one a dataset, without Brands and Display; a campaign of another product brings its report.
 
     A day whose last open window goes is recorded as complete.
@@ -121,7 +120,7 @@ def test_windows_are_of_the_reports_that_there_are_campaigns_for(world: BenchWor
     "is_out", [{"paused": True}, {"amazon_status": "DISABLED"}, {"profile_id": None}]
 )
 def test_countries_that_are_never_synced_bring_no_windows(
-    world: BenchWorld, is_out: dict[str, Any]
+    world: World, is_out: dict[str, Any]
 ) -> None:
     """The campaigns of the other countries decide alone which reports there are."""
     world.shorten_history(30)
@@ -134,7 +133,7 @@ def test_countries_that_are_never_synced_bring_no_windows(
     assert FIRST_REPORTS == reports_with_windows(world, account)
 
 
-def test_each_report_has_a_window_and_an_explanation_of_its_own(world: BenchWorld) -> None:
+def test_each_report_has_a_window_and_an_explanation_of_its_own(world: World) -> None:
     """One fails while the other is loaded: a load by hand fails, the map shows the worse, and `explain` either."""
     account = world.account()
     world.sync_entities(account)
@@ -150,13 +149,13 @@ def test_each_report_has_a_window_and_an_explanation_of_its_own(world: BenchWorl
     assert (failed, {failed, loaded}) == (worst["report"], worst["reports"].keys())
     chosen = explained_json(world, account, DAY, DAILY_PRODUCTS, loaded)
     assert ("failed", "fresh") == (worst["verdict"]["state"], chosen["verdict"]["state"])
-    told = WindowCoverage(SessionStore(world.engine), clock=world.context.now).read_coverage(
+    told = WindowCoverage(world.sessions, clock=world.context.now).read_coverage(
         DAILY_PRODUCTS.name, 1, DAY
     )
     assert ["x"] == [a["cells"] for a in told["accounts"] if a["key"] == account.account_key]
 
 
-def test_day_is_complete_once_all_its_windows_are_loaded_or_expired(world: BenchWorld) -> None:
+def test_day_is_complete_once_all_its_windows_are_loaded_or_expired(world: World) -> None:
     """Until then each load is told as one of an incomplete day; then with the sums of all windows."""
     account = world.account()
     world.sync_entities(account)
@@ -191,7 +190,7 @@ def test_day_is_complete_once_all_its_windows_are_loaded_or_expired(world: Bench
 @pytest.mark.parametrize(
     "sandbox", [{"rules": [{"rule": "refuse", "reason": "mixed_products"}]}], indirect=True
 )
-def test_refused_grouping_names_the_command_that_changes_it(world: BenchWorld) -> None:
+def test_refused_grouping_names_the_command_that_changes_it(world: World) -> None:
     """The windows are made anew then, one for each report, and all are loaded."""
     account = world.account()
     world.sync_entities(account)
@@ -216,7 +215,7 @@ def test_refused_grouping_names_the_command_that_changes_it(world: BenchWorld) -
     indirect=True,
     ids=["Display is refused"],
 )
-def test_no_row_of_a_day_is_complete_while_one_of_its_reports_lacks(world: BenchWorld) -> None:
+def test_no_row_of_a_day_is_complete_while_one_of_its_reports_lacks(world: World) -> None:
     """Rows of the reports that came say so; a join with the days sums each row once."""
     account = world.account()
     world.sync_entities(account)
@@ -235,7 +234,7 @@ def test_no_row_of_a_day_is_complete_while_one_of_its_reports_lacks(world: Bench
     assert (3, every, {(True, True)}) == _as_read(world)
 
 
-def _as_read(world: BenchWorld) -> tuple[int, set[str], set[tuple[bool, bool]]]:
+def _as_read(world: World) -> tuple[int, set[str], set[tuple[bool, bool]]]:
     """Return how many reports the day has, of which ad products it has rows, and what these say: final, complete.
 
     The day says the same, and a join with it changes no sum.
@@ -259,7 +258,7 @@ def _as_read(world: BenchWorld) -> tuple[int, set[str], set[tuple[bool, bool]]]:
 
 
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 80}], indirect=True, ids=["80 rows"])
-def test_all_datasets_of_an_account_are_loaded(world: BenchWorld) -> None:
+def test_all_datasets_of_an_account_are_loaded(world: World) -> None:
     """Each day takes all reports of the registry, and all of its windows come."""
     world.shorten_history(30)
     account = world.account()

@@ -20,9 +20,9 @@ from bidbeacon_pipelines.retention import delete_old_records
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.dataset_truth import Question
-from tests.postgres.job_world import DATASET, BenchWorld
 from tests.postgres.load_world import AS_OF, DAY, LoadWorld, many_rows, report_row
 from tests.support.rows import change_windows
+from tests.support.world import DATASET, World
 
 YESTERDAY = date(2026, 1, 14)
 OFFSETS = (1, 3, 5, 7, 14)
@@ -46,7 +46,7 @@ def by_product(loads: Sequence[RowMapping]) -> dict[str, list[RowMapping]]:
     return found
 
 
-def true_totals(world: BenchWorld, day: date, at: datetime) -> Totals:
+def true_totals(world: World, day: date, at: datetime) -> Totals:
     """Return what the sandbox's rows of a day add up to as of an instant: impressions, clicks, orders, sales, spend."""
     metrics = [row[5:] for row in world.true_rows(world.account(), day, at)]
     return tuple(
@@ -71,16 +71,14 @@ def totals_before(load: RowMapping) -> tuple[Decimal | None, ...]:
     )
 
 
-def loads_of(
-    world: BenchWorld | LoadWorld, day: date, dataset: Dataset = DATASET
-) -> list[RowMapping]:
+def loads_of(world: World | LoadWorld, day: date, dataset: Dataset = DATASET) -> list[RowMapping]:
     """Return the loads of a day of the one account."""
     account = world.account if isinstance(world, LoadWorld) else world.account()
     with world.engine.begin() as connection:
         return list_window_loads(connection, account, dataset.name, day)
 
 
-def test_totals_at_each_age_are_the_truth_of_that_age(world: BenchWorld) -> None:
+def test_totals_at_each_age_are_the_truth_of_that_age(world: World) -> None:
     """A day loaded at T+1, 3, 5, 7 and 14 told at T+14: its totals at each age are what Amazon said then, to the last decimal."""
     account = world.account()
     world.sync_entities(account)
@@ -103,7 +101,7 @@ def test_totals_at_each_age_are_the_truth_of_that_age(world: BenchWorld) -> None
     assert sum(load["rows_changed"] for load in loads) > 0
 
 
-def test_products_of_several_reports_are_told_each_as_of_its_own(world: BenchWorld) -> None:
+def test_products_of_several_reports_are_told_each_as_of_its_own(world: World) -> None:
     """A day whose ad products come one after another at T+1 and at T+7: neither report shows up in the totals or changes of another."""
     account, dataset = world.account(), DAILY_PURCHASED_PRODUCTS
     world.sync_entities(account)
@@ -125,7 +123,7 @@ def test_products_of_several_reports_are_told_each_as_of_its_own(world: BenchWor
     assert {1, 2} == {load["load_number"] for load in loads}
 
 
-def test_hours_at_each_age_are_the_truth_of_that_age(world: BenchWorld) -> None:
+def test_hours_at_each_age_are_the_truth_of_that_age(world: World) -> None:
     """Hours loaded at T+1, 3 and 13 told at T+13: each load's totals are what Amazon said then, and each change names its hour."""
     account, dataset = world.account(), HOURLY_TARGETS
     world.sync_entities(account)
@@ -196,7 +194,7 @@ def test_loads_that_changed_nothing_confirm_the_one_before(shelf: LoadWorld) -> 
 
 
 @pytest.mark.parametrize("dataset", [DATASET, DAILY_PURCHASED_PRODUCTS])
-def test_loads_outlive_their_sessions(world: BenchWorld, dataset: Dataset) -> None:
+def test_loads_outlive_their_sessions(world: World, dataset: Dataset) -> None:
     """A day loaded three times, the last time without a change, has the same loads once no session is left."""
     account = world.account()
     world.sync_entities(account)

@@ -8,18 +8,17 @@ from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_sessions import SessionStore
 from tests.postgres.explaining import explained, explained_json
-from tests.postgres.job_world import BenchWorld
 from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_windows
+from tests.support.world import World
 
 DAY = date(2026, 1, 15) - timedelta(days=3)
 RESUME = "bidbeacon accounts resume"
 
 
 @pytest.mark.parametrize("how", ["needs attention", "paused"])
-def test_resumed_account_says_what_is_planned(world: BenchWorld, how: str) -> None:
+def test_resumed_account_says_what_is_planned(world: World, how: str) -> None:
     """Until its windows are loaded; then there is nothing to say."""
     account = world.account()
     stop(world, account, how)
@@ -41,7 +40,7 @@ def test_resumed_account_says_what_is_planned(world: BenchWorld, how: str) -> No
     raise AssertionError(world.window(account, DAY).status)
 
 
-def stop(world: BenchWorld, account: Account, how: str) -> None:
+def stop(world: World, account: Account, how: str) -> None:
     """Stop an account with a window that waits for its report."""
     if how == "needs attention":
         world.break_with("refuse", times=1, reason="no_rights")
@@ -53,9 +52,9 @@ def stop(world: BenchWorld, account: Account, how: str) -> None:
     world.step()
 
 
-def resume(world: BenchWorld) -> None:
+def resume(world: World) -> None:
     """Resume it."""
-    store = SessionStore(world.engine)
+    store = world.sessions
     AccountChanges(store, world.context.settings, by="anna").resume(world.account())
     world.execute(
         "UPDATE session_actions SET at = :at WHERE type = 'account-resumed'", at=world.context.now()
@@ -69,7 +68,7 @@ def resume(world: BenchWorld) -> None:
     change_windows(world.engine, ReportWindow.window_date != DAY, next_refresh_at=None)
 
 
-def told(world: BenchWorld, account: Account) -> str:
+def told(world: World, account: Account) -> str:
     """Return all that Home, `doctor` and `explain` say."""
     now, settings = world.context.now(), world.context.settings
     with world.engine.begin() as connection:

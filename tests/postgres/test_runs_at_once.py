@@ -14,10 +14,10 @@ from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.conftest import IMPATIENT
-from tests.postgres.job_world import BenchWorld
 from tests.postgres.test_request_locks import at_once
 from tests.support.one_dataset import only_datasets
 from tests.support.planning import plan
+from tests.support.world import World
 
 RUNS = 6
 FILLED = ("daily_products", "daily_targets", "hourly_targets")
@@ -29,7 +29,7 @@ ROUNDS = 9
 """Two reports are created in a round, and loaded in the next; one, after Amazon has refused a third one and the gate has halved its limit."""
 
 
-def run(world: BenchWorld, database_url: str) -> None:
+def run(world: World, database_url: str) -> None:
     """Refresh the account as a process of its own does: own connections, own client, own session."""
     engine = make_engine(database_url, pool_size=1)
     store = SessionStore(engine)
@@ -55,7 +55,7 @@ def run(world: BenchWorld, database_url: str) -> None:
 
 
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 5}], indirect=True)
-def test_runs_at_once_load_each_window_once(world: BenchWorld, database_url: str) -> None:
+def test_runs_at_once_load_each_window_once(world: World, database_url: str) -> None:
     """Nine rounds of six fill three datasets by seven reports; every due window is loaded once of each report, and all runs have succeeded."""
     with only_datasets(*FILLED):
         world.shorten_history(SERVED_DAYS)

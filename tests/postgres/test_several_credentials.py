@@ -20,8 +20,8 @@ from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sandbox.server import SandboxHandle
 from tests.postgres.conftest import IMPATIENT
-from tests.postgres.job_world import BenchWorld
 from tests.support.rows import change_ads_accounts
+from tests.support.world import World
 
 DAY = date(2026, 1, 12)
 PLAYED = [
@@ -58,7 +58,7 @@ def settings(
 
 
 @pytest.fixture
-def world(engine: Engine, sandbox: SandboxHandle, settings: Settings) -> Iterator[BenchWorld]:
+def world(engine: Engine, sandbox: SandboxHandle, settings: Settings) -> Iterator[World]:
     """Yield a world whose accounts are stored."""
     with ExitStack() as opened:
         made = start(engine, sandbox, settings, opened)
@@ -68,16 +68,14 @@ def world(engine: Engine, sandbox: SandboxHandle, settings: Settings) -> Iterato
 
 @pytest.fixture
 def anew(
-    world: BenchWorld, engine: Engine, sandbox: SandboxHandle, settings: Settings
-) -> Iterator[BenchWorld]:
+    world: World, engine: Engine, sandbox: SandboxHandle, settings: Settings
+) -> Iterator[World]:
     """Yield the same world to a process that starts now, with no token and no memory of refusals."""
     with ExitStack() as opened:
         yield start(engine, sandbox, settings, opened)
 
 
-def start(
-    engine: Engine, sandbox: SandboxHandle, settings: Settings, opened: ExitStack
-) -> BenchWorld:
+def start(engine: Engine, sandbox: SandboxHandle, settings: Settings, opened: ExitStack) -> World:
     """Return the world with the tools of a new process, on the sandbox's clock."""
     clock, endpoints = sandbox.state.clock, Endpoints.sandbox(sandbox.url)
     clients = {
@@ -87,21 +85,21 @@ def start(
         for name, one in settings.credentials.items()
     }
     context = JobContext(engine, clients.__getitem__, settings, clock.now, clock.advance)
-    return BenchWorld(engine, sandbox, context)
+    return World(engine, sandbox, context)
 
 
-def owners(world: BenchWorld) -> dict[str, str]:
+def owners(world: World) -> dict[str, str]:
     """Return the credential of each country's ads account that is not disabled."""
     return {c: world.account(c).ads_account.credential for c in ("US", "CA", "DE", "GB", "JP")}
 
 
-def stopped(world: BenchWorld) -> set[str]:
+def stopped(world: World) -> set[str]:
     """Return the credentials whose ads accounts need attention."""
     rows = world.query("SELECT credential FROM ads_accounts WHERE needs_attention IS NOT NULL")
     return {row["credential"] for row in rows}
 
 
-def findings(world: BenchWorld) -> dict[str, str]:
+def findings(world: World) -> dict[str, str]:
     """Return the findings on credentials as Home has them: what to do by headline."""
     with world.engine.begin() as connection:
         found = survey(connection, world.context.settings, world.context.now()).findings
@@ -116,9 +114,7 @@ def run(*arguments: str, code: int = 0) -> Any:
     return result
 
 
-def test_a_refused_credential_stops_its_own_accounts_only(
-    world: BenchWorld, anew: BenchWorld
-) -> None:
+def test_a_refused_credential_stops_its_own_accounts_only(world: World, anew: World) -> None:
     """The other's accounts are loaded through a gate of their own, synced, and the shared one can be given to it."""
     theirs = dict.fromkeys(("US", "CA", "DE", "GB"), "agency") | {"JP": "brand"}
     assert theirs == owners(world)
@@ -146,7 +142,7 @@ def test_a_refused_credential_stops_its_own_accounts_only(
 
 
 def test_a_credential_whose_accounts_cannot_be_listed_is_one_finding(
-    world: BenchWorld, anew: BenchWorld
+    world: World, anew: World
 ) -> None:
     """With its name, the accounts that it stops, and what to do."""
     world.break_with("token", what="revoked", client="one")
@@ -157,7 +153,7 @@ def test_a_credential_whose_accounts_cannot_be_listed_is_one_finding(
 
 
 def test_an_account_that_two_credentials_list_is_said_until_a_person_decides(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """With the command that decides; deciding for the present owner is enough, and another sync changes nothing."""
     name = world.account("DE").ads_account.label
@@ -177,7 +173,7 @@ def test_an_account_that_two_credentials_list_is_said_until_a_person_decides(
 
 
 def test_a_credential_that_does_not_answer_still_lists_what_it_listed(
-    world: BenchWorld, anew: BenchWorld
+    world: World, anew: World
 ) -> None:
     """Whether it is refused or one region fails: the finding stays, and its account can be given to it."""
     said = findings(world)
@@ -194,7 +190,7 @@ def test_a_credential_that_does_not_answer_still_lists_what_it_listed(
 
 
 def test_accounts_of_a_credential_that_is_gone_belong_to_the_one_that_lists_them(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """As those of the three variables do, once a file takes their place; what stopped them is over."""
     change_ads_accounts(
@@ -212,7 +208,7 @@ def test_accounts_of_a_credential_that_is_gone_belong_to_the_one_that_lists_them
     assert [("agency", "one"), ("brand", "two")] == [tuple(row.values()) for row in rows[:2]]
 
 
-def test_commands_say_how_each_credential_is(world: BenchWorld, anew: BenchWorld) -> None:
+def test_commands_say_how_each_credential_is(world: World, anew: World) -> None:
     """`list` what is stored, `check` what Amazon answers now, which fails if one is refused."""
     world.break_with("token", what="revoked", client="one")
     anew.ask(anew.account("US"), DAY)

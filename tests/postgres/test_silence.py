@@ -8,28 +8,26 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.entities.sync import ExportFailedError
 from tests.postgres.explaining import explained
-from tests.postgres.job_world import BenchWorld
+from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
 
 
 @pytest.fixture
-def account(world: BenchWorld) -> Account:
+def account(world: World) -> Account:
     """Return an account with campaigns, in Germany, whose ads account has another country."""
     found = world.account("DE")
     world.sync_entities(found)
     return found
 
 
-def miss_country(world: BenchWorld, *, times: int | None) -> None:
+def miss_country(world: World, *, times: int | None) -> None:
     """Leave Germany out of reports."""
     world.break_with("rows", times=times, change="no_country")
 
 
-def test_missing_country_is_unconfirmed_and_asked_for_again(
-    world: BenchWorld, account: Account
-) -> None:
+def test_missing_country_is_unconfirmed_and_asked_for_again(world: World, account: Account) -> None:
     """The first report leaves the country out, the second one doesn't: its rows are loaded a quarter of an hour later."""
     miss_country(world, times=1)
     world.load(account, DAY)
@@ -47,7 +45,7 @@ def test_missing_country_is_unconfirmed_and_asked_for_again(
 
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
 def test_rows_without_a_readable_country_do_not_break_the_silence(
-    world: BenchWorld, account: Account
+    world: World, account: Account
 ) -> None:
     """A few rows that may be any country's are no proof that the report has rows of this one."""
     miss_country(world, times=1)
@@ -58,7 +56,7 @@ def test_rows_without_a_readable_country_do_not_break_the_silence(
 
 
 def test_silence_is_accepted_with_a_warning_when_it_comes_twice(
-    world: BenchWorld, account: Account
+    world: World, account: Account
 ) -> None:
     """Two reports without a row of the country are believed, and said to be odd; the next refresh takes it as it is."""
     miss_country(world, times=None)
@@ -76,7 +74,7 @@ def test_silence_is_accepted_with_a_warning_when_it_comes_twice(
 
 @pytest.mark.parametrize("state", ["PAUSED", "ARCHIVED", None])
 def test_country_without_deliverable_campaigns_may_be_silent(
-    world: BenchWorld, account: Account, state: str | None
+    world: World, account: Account, state: str | None
 ) -> None:
     """Where no campaign is enabled, or none had started, no rows are a zero day."""
     change = f"state = '{state}'" if state else "start_date = '2026-01-14'"
@@ -90,9 +88,7 @@ def test_country_without_deliverable_campaigns_may_be_silent(
     assert [] == world.actions("windows-unconfirmed")
 
 
-def test_silence_of_campaigns_that_are_gone_is_a_zero_day(
-    world: BenchWorld, account: Account
-) -> None:
+def test_silence_of_campaigns_that_are_gone_is_a_zero_day(world: World, account: Account) -> None:
     """They stay enabled in the table. One export without them is not enough, nor a failed one."""
     enabled = "SELECT 1 FROM campaigns WHERE state = 'ENABLED'"
     before = len(world.query(enabled))
@@ -113,7 +109,7 @@ def test_silence_of_campaigns_that_are_gone_is_a_zero_day(
     assert before == len(world.query(enabled)) > 0
 
 
-def test_one_day_without_rows_is_a_zero_day(world: BenchWorld, account: Account) -> None:
+def test_one_day_without_rows_is_a_zero_day(world: World, account: Account) -> None:
     """Where the report has rows of the country, a day without any has none."""
     world.load(account, DAY, TODAY + timedelta(days=0))
     assert "loaded" == world.window(account, DAY).status

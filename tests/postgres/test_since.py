@@ -6,13 +6,13 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems.alerts import look
 from bidbeacon_pipelines.problems.survey import survey
 from tests.postgres.explaining import explained
-from tests.postgres.job_world import BenchWorld
+from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
 
 
-def since(world: BenchWorld, code: str) -> datetime | None:
+def since(world: World, code: str) -> datetime | None:
     """Look as alerts do; return since when there is a finding of a code, or None."""
     settings, now = world.context.settings, world.context.now()
     with world.engine.begin() as connection:
@@ -21,7 +21,7 @@ def since(world: BenchWorld, code: str) -> datetime | None:
     return next((one.since for one in found if one.code == code), None)
 
 
-def live(world: BenchWorld, code: str) -> set[datetime | None]:
+def live(world: World, code: str) -> set[datetime | None]:
     """Make all attempts of a report; return since when there was a finding of a code meanwhile."""
     seen = set[datetime | None]()
     for _ in range(12):
@@ -31,7 +31,7 @@ def live(world: BenchWorld, code: str) -> set[datetime | None]:
     return seen - {None}
 
 
-def since_of_window(world: BenchWorld, account: Account) -> datetime | None:
+def since_of_window(world: World, account: Account) -> datetime | None:
     """Return since when the window is as it is, as `explain` and the account's page read it."""
     window = explained(world, account, DAY).window
     assert window is not None
@@ -39,7 +39,7 @@ def since_of_window(world: BenchWorld, account: Account) -> datetime | None:
     return found
 
 
-def test_since_is_the_end_of_the_first_attempt_that_failed(world: BenchWorld) -> None:
+def test_since_is_the_end_of_the_first_attempt_that_failed(world: World) -> None:
     """Neither when the report was planned, nor when it was given up or requested once more."""
     account = world.account()
     world.break_with("report_ends", times=10)
@@ -57,7 +57,7 @@ def test_since_is_the_end_of_the_first_attempt_that_failed(world: BenchWorld) ->
     assert [first] == [row["began_at"] for row in began]  # no alert says that it began anew
 
 
-def test_another_cause_begins_anew_and_a_load_ends_it(world: BenchWorld) -> None:
+def test_another_cause_begins_anew_and_a_load_ends_it(world: World) -> None:
     """A report that was refused for its rows, then one that failed at Amazon, then a good one."""
     account = world.account()
     world.break_with("rows", change="wrong_type", share=1)

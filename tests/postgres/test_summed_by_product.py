@@ -8,7 +8,7 @@ from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, Dataset
 from bidbeacon_sandbox.entities import AdProduct
 from bidbeacon_sandbox.truth import day_truth
 from tests.faults.ads.oracle import GRAINS
-from tests.postgres.job_world import BenchWorld
+from tests.support.world import World
 
 DATASET = DAILY_CAMPAIGNS
 DAYS = [date(2026, 1, 15) - timedelta(days=ago) for ago in (3, 4)]
@@ -19,7 +19,7 @@ _SUMS = ", ".join(("ad_product", *(f"sum({name}) AS {name}" for name in SUMMED))
 
 
 def true_sums(
-    world: BenchWorld, account: Account, dataset: Dataset, product: AdProduct, day: date
+    world: World, account: Account, dataset: Dataset, product: AdProduct, day: date
 ) -> dict[str, Decimal]:
     """Return the sandbox's sums of an account's day and ad product, by the dataset's columns: what is not zero."""
     made = world.sandbox.state.world
@@ -41,7 +41,7 @@ def true_sums(
     return {column: total for column, total in sums.items() if total}
 
 
-def true_totals(world: BenchWorld, account: Account) -> Totals:
+def true_totals(world: World, account: Account) -> Totals:
     """Return the sandbox's totals of the days by ad product."""
     found: Totals = {}
     for product in sorted(ASKED):
@@ -53,13 +53,13 @@ def true_totals(world: BenchWorld, account: Account) -> Totals:
     return found
 
 
-def stored_totals(world: BenchWorld, source: str) -> Totals:
+def stored_totals(world: World, source: str) -> Totals:
     """Return what a query of a view adds up to, by ad product."""
     rows = world.query(f"SELECT {_SUMS} FROM {source} GROUP BY 1")
     return {row["ad_product"]: tuple(row[name] for name in SUMMED) for row in rows}
 
 
-def test_sums_by_ad_product_are_the_truth(world: BenchWorld) -> None:
+def test_sums_by_ad_product_are_the_truth(world: World) -> None:
     """The dataset's view and the daily summaries have, for each ad product, what the sandbox's truth says."""
     account = world.account()
     world.load(account, *DAYS, dataset=DATASET)

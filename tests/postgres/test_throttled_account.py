@@ -8,18 +8,14 @@ from typing import Any
 import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS, AdsApiClient
-from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
+from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS
 from bidbeacon_pipelines.amazon_ads.rate_limits import PostgresRateLimits
-from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.entities.sync import ExportNotReadyError, sync_entities
 from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_sandbox.rules import Operation
-from bidbeacon_sessions import SessionStore
-from tests.faults.ads.simulated_office import SimulatedClock
-from tests.postgres.job_world import BenchWorld
 from tests.support.rows import change_requests
 from tests.support.rules import rule
+from tests.support.world import World, open_context
 
 DAYS = (date(2026, 1, 12), date(2026, 1, 10), date(2026, 1, 8))
 ASKED_SECONDS = 40
@@ -29,31 +25,28 @@ many_reports = pytest.mark.parametrize("sandbox", [{"max_reports_in_flight": 9}]
 
 
 @pytest.fixture
-def throttled_world(world: BenchWorld) -> Iterator[BenchWorld]:
+def throttled_world(world: World) -> Iterator[World]:
     """Yield a world whose client waits as those of jobs do, on the sandbox's clock, and whose limits all processes share."""
-    clock = SimulatedClock(world.sandbox.state.clock)
-    with AdsApiClient(
-        SANDBOX_CREDENTIAL,
-        Endpoints.sandbox(world.sandbox.url),
+    settings = world.context.settings.model_copy(update={"first_reports_in_flight": 9})
+    limits = PostgresRateLimits(world.engine, 0, world.context.clock)
+    with open_context(
+        world.engine,
+        world.sandbox,
+        settings,
         engine=world.engine,
-        limits=PostgresRateLimits(world.engine, 0, clock.now),
+        limits=limits,
         retry=SHORT_WAITS,
-        now=clock.now,
-        sleep=clock.sleep,
-    ) as client:
-        settings = world.context.settings.model_copy(update={"first_reports_in_flight": 9})
-        yield replace(
-            world, context=replace(world.context, client_for=lambda _: client, settings=settings)
-        )
+    ) as context:
+        yield replace(world, context=context)
 
 
-def throttle(world: BenchWorld, account: Account, operation: Operation, seconds: float) -> None:
+def throttle(world: World, account: Account, operation: Operation, seconds: float) -> None:
     """Let Amazon answer an account's calls of one kind with 429 and this `Retry-After`."""
     struck = rule("answer", operation, account=account.account_id, status=429, retry_after=seconds)
     world.sandbox.state.rules.add(struck)
 
 
-def step_for(world: BenchWorld) -> float:
+def step_for(world: World) -> float:
     """Poll and create once; return how many seconds it took."""
     began = world.context.now()
     world.step()
@@ -61,7 +54,7 @@ def step_for(world: BenchWorld) -> float:
 
 
 @pytest.fixture
-def requests(throttled_world: BenchWorld) -> tuple[list[int], int]:
+def requests(throttled_world: World) -> tuple[list[int], int]:
     """Return three requests of an account whose polls are throttled, and a later one of another; all are due for a poll."""
     mine, other = throttled_world.account("US"), throttled_world.account("JP")
     throttled = [throttled_world.ask(mine, day) for day in DAYS]
@@ -73,7 +66,7 @@ def requests(throttled_world: BenchWorld) -> tuple[list[int], int]:
 
 @many_reports
 def test_a_throttled_account_does_not_hold_up_others(
-    throttled_world: BenchWorld, requests: tuple[list[int], int]
+    throttled_world: World, requests: tuple[list[int], int]
 ) -> None:
     """In one run the other account's report is loaded; the throttled one's are put off until Amazon's time, after one 429."""
     world, (throttled, others) = throttled_world, requests
@@ -91,7 +84,7 @@ def test_a_throttled_account_does_not_hold_up_others(
 
 @many_reports
 def test_a_throttled_report_is_loaded_after_the_time_that_amazon_asked_for(
-    throttled_world: BenchWorld, requests: tuple[list[int], int]
+    throttled_world: World, requests: tuple[list[int], int]
 ) -> None:
     """Polls that were never sent count as none, so the next ones come as soon as Amazon allows."""
     world, (throttled, _) = throttled_world, requests
@@ -110,7 +103,7 @@ def test_a_throttled_report_is_loaded_after_the_time_that_amazon_asked_for(
 
 @many_reports
 def test_short_waits_add_up_to_five_seconds_in_a_run(
-    throttled_world: BenchWorld, requests: tuple[list[int], int]
+    throttled_world: World, requests: tuple[list[int], int]
 ) -> None:
     """However many reports are throttled, and however short each wait is."""
     world, (throttled, others) = throttled_world, requests
@@ -123,9 +116,7 @@ def test_short_waits_add_up_to_five_seconds_in_a_run(
 
 @many_reports
 @pytest.mark.parametrize("operation", ["download", "retrieve_report"])
-def test_a_throttled_load_is_no_failed_load(
-    throttled_world: BenchWorld, operation: Operation
-) -> None:
+def test_a_throttled_load_is_no_failed_load(throttled_world: World, operation: Operation) -> None:
     """A 429 on the way to a completed report puts its load off, as often as it takes, and it is not requested again."""
     world, account = throttled_world, throttled_world.account("US")
     request = world.ask(account, DAYS[0])
@@ -150,7 +141,7 @@ def test_a_throttled_load_is_no_failed_load(
 
 
 @many_reports
-def test_a_throttled_token_is_no_failed_attempt(throttled_world: BenchWorld) -> None:
+def test_a_throttled_token_is_no_failed_attempt(throttled_world: World) -> None:
     """A create that had to renew the token first, and was refused with 429 there, was not sent."""
     world, account = throttled_world, throttled_world.account("US")
     world.break_with("answer", "token", status=429, retry_after=ASKED_SECONDS)
@@ -161,15 +152,15 @@ def test_a_throttled_token_is_no_failed_attempt(throttled_world: BenchWorld) -> 
     assert stored.next_step_at >= stored.created_at + timedelta(seconds=ASKED_SECONDS)
 
 
-def look_at_home(world: BenchWorld) -> dict[str, Any]:
+def look_at_home(world: World) -> dict[str, Any]:
     """Return what Home shows."""
-    store = SessionStore(world.engine)
+    store = world.sessions
     return read_home(store, world.context.settings, world.context.now())
 
 
 @many_reports
 def test_home_names_what_throttling_delays(
-    throttled_world: BenchWorld, requests: tuple[list[int], int]
+    throttled_world: World, requests: tuple[list[int], int]
 ) -> None:
     """Whose polls, how often, until when, and how many reports wait; after ten minutes it is a warning."""
     world, _ = throttled_world, requests
@@ -189,7 +180,7 @@ def test_home_names_what_throttling_delays(
 
 @many_reports
 def test_throttling_that_is_over_is_no_finding(
-    throttled_world: BenchWorld, requests: tuple[list[int], int]
+    throttled_world: World, requests: tuple[list[int], int]
 ) -> None:
     """When the reports are loaded, only the count of 429 remains."""
     world, _ = throttled_world, requests
@@ -204,7 +195,7 @@ def test_throttling_that_is_over_is_no_finding(
 
 @pytest.mark.parametrize("sandbox", [{"export_seconds": 60}], indirect=True)
 def test_exports_that_amazon_is_still_making_are_left_to_the_next_sync(
-    throttled_world: BenchWorld,
+    throttled_world: World,
 ) -> None:
     """A sync waits for five seconds in all; the next one takes the four exports over, and asks for none."""
     world, account = throttled_world, throttled_world.account("US")

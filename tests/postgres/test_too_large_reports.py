@@ -12,15 +12,15 @@ from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.job_world import DATASET, BenchWorld
 from tests.support.one_dataset import only_datasets
 from tests.support.rows import change_windows
+from tests.support.world import DATASET, World
 
 TODAY = date(2026, 1, 15)
 DAYS = [TODAY - timedelta(days=age) for age in range(1, 9)]
 
 
-def lengths_of_loaded_reports(world: BenchWorld) -> list[int]:
+def lengths_of_loaded_reports(world: World) -> list[int]:
     """Return how many days each loaded report of the dataset had, in the order in which they were asked for."""
     rows = world.query(
         "SELECT end_date - start_date + 1 AS days FROM report_requests WHERE status = 'loaded' AND dataset = :dataset ORDER BY id",
@@ -29,7 +29,7 @@ def lengths_of_loaded_reports(world: BenchWorld) -> list[int]:
     return [row["days"] for row in rows]
 
 
-def load_by_hand(world: BenchWorld, account: Account, days: list[date]) -> None:
+def load_by_hand(world: World, account: Account, days: list[date]) -> None:
     """Load days as somebody does who waits for them."""
     with world.session("load-windows") as session:
         drive_windows(
@@ -51,7 +51,7 @@ def load_by_hand(world: BenchWorld, account: Account, days: list[date]) -> None:
     ],
     ids=["at once", "later"],
 )
-def test_report_that_is_too_large_is_split(world: BenchWorld, broken: dict[str, Any]) -> None:
+def test_report_that_is_too_large_is_split(world: World, broken: dict[str, Any]) -> None:
     """Eight days of which three at a time may be asked for are halved twice, and loaded; the next ones are not too large."""
     account = world.account()
     world.break_with(**broken)
@@ -74,7 +74,7 @@ def one_dataset() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("one_dataset")
-def test_a_split_asks_only_for_days_that_are_due(world: BenchWorld) -> None:
+def test_a_split_asks_only_for_days_that_are_due(world: World) -> None:
     """Of eight days only the first and the last are due: after the split each is asked for alone, and those between stay as they were."""
     account = world.account()
     with world.engine.begin() as connection:
@@ -103,7 +103,7 @@ def test_a_split_asks_only_for_days_that_are_due(world: BenchWorld) -> None:
     }
 
 
-def test_one_day_that_is_too_large_fails(world: BenchWorld) -> None:
+def test_one_day_that_is_too_large_fails(world: World) -> None:
     """A day can't be split: its window fails with Amazon's reason, and with the command that requests its ad products apart."""
     account = world.account()
     world.break_with("report_ends", reason="The requested report is too large")

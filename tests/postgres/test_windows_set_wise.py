@@ -13,14 +13,14 @@ from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_wi
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import oldest_served, window_dates
-from tests.postgres.job_world import DATASET, BenchWorld
 from tests.support.rows import change_accounts
+from tests.support.world import DATASET, World
 
 TODAY = date(2026, 1, 15)
 
 
 @contextmanager
-def statements_on_windows(world: BenchWorld) -> Iterator[list[str]]:
+def statements_on_windows(world: World) -> Iterator[list[str]]:
     """Collect the first word of each statement that writes windows."""
     sent: list[str] = []
 
@@ -37,19 +37,19 @@ def statements_on_windows(world: BenchWorld) -> Iterator[list[str]]:
         event.remove(world.engine, "before_cursor_execute", note)
 
 
-def keep(world: BenchWorld) -> None:
+def keep(world: World) -> None:
     """Let the US account's windows be made and ended, as its refresh does."""
     with world.session() as session:
         keep_windows(world.context, session, world.account(), DATASET)
 
 
-def plan(world: BenchWorld) -> None:
+def plan(world: World) -> None:
     """Run the refresh of the US account's ads account."""
     change_accounts(world.engine, paused=Account.country_code != "US")
     world.plan(world.account())
 
 
-def statuses(world: BenchWorld) -> dict[date, str]:
+def statuses(world: World) -> dict[date, str]:
     """Return the status of each window of the US account."""
     rows = world.query(
         "SELECT window_date, status FROM report_windows WHERE country_code = 'US' ORDER BY window_date"
@@ -57,7 +57,7 @@ def statuses(world: BenchWorld) -> dict[date, str]:
     return {row["window_date"]: row["status"] for row in rows}
 
 
-def test_15_months_are_made_by_one_statement(world: BenchWorld) -> None:
+def test_15_months_are_made_by_one_statement(world: World) -> None:
     """All 457 days at once, each due at its first offset; ending old ones takes two more, however many there are.
 
     Before, those of reports that are gone are deleted.
@@ -69,7 +69,7 @@ def test_15_months_are_made_by_one_statement(world: BenchWorld) -> None:
     assert len(statuses(world)) == 457
 
 
-def test_once_a_day_is_enough(world: BenchWorld) -> None:
+def test_once_a_day_is_enough(world: World) -> None:
     """A second refresh on the same day writes nothing, the next day one window more is made."""
     plan(world)
     with statements_on_windows(world) as sent:
@@ -80,7 +80,7 @@ def test_once_a_day_is_enough(world: BenchWorld) -> None:
     assert max(statuses(world)) == TODAY + timedelta(days=1)
 
 
-def test_what_is_served_no_longer_expires_unless_it_was_loaded(world: BenchWorld) -> None:
+def test_what_is_served_no_longer_expires_unless_it_was_loaded(world: World) -> None:
     """Half a year later the never loaded days of that time are expired, those loaded stay, and neither is due."""
     account = world.account()
     keep(world)
@@ -104,7 +104,7 @@ def test_what_is_served_no_longer_expires_unless_it_was_loaded(world: BenchWorld
     assert len(told["windows"]) == len(old) - 2
 
 
-def set_history(world: BenchWorld, days: str | None) -> None:
+def set_history(world: World, days: str | None) -> None:
     """Override the history of the region's report, or forget that; the next refresh makes the windows again."""
     change = ("NA", DATASET.name, "history:SP+SB+SD", days)
     with world.session() as session, world.engine.begin() as connection:
@@ -112,14 +112,14 @@ def set_history(world: BenchWorld, days: str | None) -> None:
     keep(world)
 
 
-def load_by_hand(world: BenchWorld, day: date) -> None:
+def load_by_hand(world: World, day: date) -> None:
     """Load a day of the US account by hand, and wait for it."""
     given = {"by": "maria", "on_progress": lambda _: world.advance(minutes=2)}
     with world.session("by-hand") as session:
         drive_windows(world.context, session, world.account(), DATASET, [day], **given)
 
 
-def test_a_longer_history_makes_windows_and_reopens_expired_ones(world: BenchWorld) -> None:
+def test_a_longer_history_makes_windows_and_reopens_expired_ones(world: World) -> None:
     """All its days are due, and a load by hand brings them; forgotten, those that were never loaded expire."""
     day, oldest = TODAY - timedelta(days=600), TODAY - timedelta(days=729)
     world.break_with("history", days=730)
@@ -148,7 +148,7 @@ def test_a_longer_history_makes_windows_and_reopens_expired_ones(world: BenchWor
 
 
 def test_a_day_that_one_report_no_longer_serves_has_its_window_all_the_same(
-    world: BenchWorld,
+    world: World,
 ) -> None:
     """It has expired, so that the day is not complete without it; a new account has as many of each report."""
     with world.session() as session, world.engine.begin() as connection:

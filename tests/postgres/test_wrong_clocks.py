@@ -15,9 +15,9 @@ from bidbeacon_pipelines.windows.due import (
 )
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.job_world import DATASET, BenchWorld
 from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_accounts, change_ads_accounts, change_requests, change_windows
+from tests.support.world import DATASET, World
 
 DAY = date(2026, 1, 5)
 
@@ -30,7 +30,7 @@ def only_one_dataset() -> Iterator[None]:
 
 
 @pytest.fixture
-def settled(world: BenchWorld) -> BenchWorld:
+def settled(world: World) -> World:
     """Have windows of the only account that is not paused, none of which is due, and one of which is loaded."""
     change_accounts(
         world.engine, entities_synced_at=world.context.now(), paused=Account.country_code != "US"
@@ -49,14 +49,14 @@ def settled(world: BenchWorld) -> BenchWorld:
     return world
 
 
-def make_windows(world: BenchWorld, *, ahead_by: timedelta = timedelta()) -> None:
+def make_windows(world: World, *, ahead_by: timedelta = timedelta()) -> None:
     """Create and end the US account's windows, with a clock that is ahead."""
     now = world.context.now() + ahead_by
     with world.session() as session:
         keep_windows(replace(world.context, clock=lambda: now), session, world.account(), DATASET)
 
 
-def due_accounts(world: BenchWorld) -> list[str]:
+def due_accounts(world: World) -> list[str]:
     """Return the ads accounts that the sensor starts a refresh for."""
     with world.engine.begin() as connection:
         return list_ads_accounts_with_due_work(
@@ -64,7 +64,7 @@ def due_accounts(world: BenchWorld) -> list[str]:
         )
 
 
-def due_days(world: BenchWorld) -> list[date]:
+def due_days(world: World) -> list[date]:
     """Return the days that planning asks for."""
     account_id, now = world.account().account_id, world.context.now()
     with world.engine.begin() as connection:
@@ -75,7 +75,7 @@ def due_days(world: BenchWorld) -> list[date]:
 
 
 @pytest.mark.parametrize("wrong", ["next_refresh_at", "data_as_of"])
-def test_window_of_the_future_is_due(settled: BenchWorld, wrong: str) -> None:
+def test_window_of_the_future_is_due(settled: World, wrong: str) -> None:
     """It is asked for at once and loaded; afterwards its instants are right."""
     future = {wrong: datetime(2031, 1, 13, tzinfo=UTC)}
     change_windows(settled.engine, ReportWindow.window_date == DAY, **future)
@@ -91,7 +91,7 @@ def test_window_of_the_future_is_due(settled: BenchWorld, wrong: str) -> None:
     assert due_days(settled) == []
 
 
-def test_plan_of_the_future_hides_no_due_window(settled: BenchWorld) -> None:
+def test_plan_of_the_future_hides_no_due_window(settled: World) -> None:
     """What fell due is found though it seems to be planned already."""
     change_ads_accounts(settled.engine, planned_at=datetime(2031, 1, 13, tzinfo=UTC))
     change_windows(
@@ -102,7 +102,7 @@ def test_plan_of_the_future_hides_no_due_window(settled: BenchWorld) -> None:
     assert due_accounts(settled) == [settled.account().ads_account_key]
 
 
-def test_misdated_window_that_is_planned_starts_no_refresh(settled: BenchWorld) -> None:
+def test_misdated_window_that_is_planned_starts_no_refresh(settled: World) -> None:
     """A window stays misdated until its report is sent; meanwhile it is looked at once an hour."""
     change_windows(
         settled.engine, ReportWindow.load_count > 0, data_as_of=datetime(2031, 1, 13, tzinfo=UTC)
@@ -114,7 +114,7 @@ def test_misdated_window_that_is_planned_starts_no_refresh(settled: BenchWorld) 
 
 
 @pytest.mark.parametrize("days", [40, 5 * 365])
-def test_windows_of_days_to_come_are_not_asked_for(settled: BenchWorld, days: int) -> None:
+def test_windows_of_days_to_come_are_not_asked_for(settled: World, days: int) -> None:
     """Made by a clock that was ahead, they wait for their day; the windows of the days from now on are made as ever."""
     make_windows(settled, ahead_by=timedelta(days=days))
     assert due_accounts(settled) == [settled.account().ads_account_key]
@@ -127,7 +127,7 @@ def test_windows_of_days_to_come_are_not_asked_for(settled: BenchWorld, days: in
     assert date(2026, 1, 16) in due_days(settled)
 
 
-def test_windows_that_a_wrong_clock_expired_are_missing_again(world: BenchWorld) -> None:
+def test_windows_that_a_wrong_clock_expired_are_missing_again(world: World) -> None:
     """The next time windows are made, since the instant at which each expires is known."""
     stored = "SELECT window_date, status, next_refresh_at FROM report_windows ORDER BY window_date"
     make_windows(world)
@@ -141,9 +141,7 @@ def test_windows_that_a_wrong_clock_expired_are_missing_again(world: BenchWorld)
 @pytest.mark.parametrize(
     "cadence", [{"refresh_every": timedelta(hours=6)}, {"refresh_cron": "0 6 * * *"}]
 )
-def test_refresh_planned_for_the_future_may_begin(
-    settled: BenchWorld, cadence: dict[str, Any]
-) -> None:
+def test_refresh_planned_for_the_future_may_begin(settled: World, cadence: dict[str, Any]) -> None:
     """The cadence goes on from now."""
     future = datetime(2031, 1, 15, tzinfo=UTC)
     change_ads_accounts(
@@ -161,7 +159,7 @@ def test_refresh_planned_for_the_future_may_begin(
     assert settled.context.now() < row["next_look_at"] <= settled.context.now() + timedelta(days=1)
 
 
-def test_entities_synced_in_the_future_are_synced(world: BenchWorld) -> None:
+def test_entities_synced_in_the_future_are_synced(world: World) -> None:
     """As if that were long ago."""
     change_accounts(world.engine, entities_synced_at=datetime(2031, 1, 15, tzinfo=UTC))
     now = world.context.now()
@@ -174,7 +172,7 @@ def test_entities_synced_in_the_future_are_synced(world: BenchWorld) -> None:
 
 
 @pytest.mark.parametrize("status", ["in_flight", "sent"])
-def test_request_of_the_future_goes_on(world: BenchWorld, status: str) -> None:
+def test_request_of_the_future_goes_on(world: World, status: str) -> None:
     """A report that was asked for under a wrong clock is polled, or created, and does not hold its place for years."""
     request_id = world.ask(world.account(), DAY)
     future = datetime(2031, 1, 15, tzinfo=UTC)

@@ -25,10 +25,10 @@ from tests.faults.ads import accounting
 from tests.faults.ads.month_alerts import MonthOfAlerts
 from tests.faults.ads.month_faults import SeasonalRules, Seasons, histories, month_rules
 from tests.faults.ads.oracle import Oracle
-from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
 from tests.support.one_dataset import only_datasets
 from tests.support.rules import rule
+from tests.support.world import World, open_simulated_world
 
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 """Summer time begins in the month that follows: on 8 March in America, on 29 March in Europe."""
@@ -139,21 +139,21 @@ def open_month(engine: Engine, home: Path, seed: int) -> Iterator["Month"]:
             sandbox.state.clock.now,
         )
         sandbox.state.rules = rules
-        office = Office(
-            engine, sandbox, home, bad_row_share=BAD_ROW_SHARE, report_poll_seconds=POLL_SECONDS
-        )
-        yield Month(office, rules)
-        office.close()
+        settings = {"bad_row_share": BAD_ROW_SHARE, "report_poll_seconds": POLL_SECONDS}
+        with open_simulated_world(engine, sandbox, home, **settings) as world:
+            month = Month(world, rules)
+            yield month
+            month.simulation.close()
 
 
 class Month:
-    """A month under way in an office."""
+    """A month under way in a world."""
 
-    def __init__(self, office: Office, rules: SeasonalRules) -> None:
-        self.office = office
-        self.alerts = MonthOfAlerts(office)
+    def __init__(self, world: World, rules: SeasonalRules) -> None:
+        self.world = world
+        self.alerts = MonthOfAlerts(world)
         self.simulation = Simulation(
-            office,
+            world,
             hours_between_account_syncs=HOURS_BETWEEN_ACCOUNT_SYNCS,
             on_hour=self.alerts.look,
         )
@@ -161,7 +161,7 @@ class Month:
         self._began = monotonic()
 
     def __str__(self) -> str:
-        accounts = self.office.sandbox.state.world.accounts.accounts
+        accounts = self.world.sandbox.state.world.accounts.accounts
         return "; ".join(f"{one.region} {' '.join(one.country_codes)}" for one in accounts)
 
     def pass_with_faults(self, tell: Callable[[str], object]) -> None:
@@ -190,46 +190,46 @@ class Month:
 
         Final days of which Amazon has far fewer rows than a fault has brought are accepted.
         """
-        for account in self.office.accounts():
+        for account in self.world.accounts():
             self.simulation.sync_entities(account.account_key)
             for dataset in DATASETS.values():
-                days = Oracle(self.office, account, dataset).windows_not_true()
+                days = Oracle(self.world, account, dataset).windows_not_true()
                 if days:
                     self._accept(account, dataset.name, days)
                     self.simulation.drive(account.account_key, dataset.name, days)
-        self.run_while(lambda: self.office.rows(_ASKED_FOR), DAY)
+        self.run_while(lambda: self.world.query(_ASKED_FOR), DAY)
 
     def _accept(self, account: Account, dataset: str, days: Sequence[date]) -> None:
-        with self.office.engine.begin() as connection:
-            facts = {"accepts": True, "by": "a person", "now": self.office.clock.now()}
+        with self.world.engine.begin() as connection:
+            facts = {"accepts": True, "by": "a person", "now": self.world.context.now()}
             decide_windows(connection, account, dataset, days, **facts)
 
     def find(self, find: Callable[[Oracle], Iterable[object]]) -> list[object]:
         """Return what is found in each dataset of each account, with the names of both."""
         return [
             (account.account_key, dataset.name, found)
-            for account in self.office.accounts()
+            for account in self.world.accounts()
             for dataset in DATASETS.values()
-            for found in find(Oracle(self.office, account, dataset))
+            for found in find(Oracle(self.world, account, dataset))
         ]
 
     def count_reasons(self) -> tuple[Counter[str], list[accounting.SentCreate]]:
         """Count why each create went out, and return those without a reason."""
         return accounting.count_reasons(
-            self.office.creates, self.office.sandbox.state.reports, self._rules.log
+            self.simulation.wire.creates, self.world.sandbox.state.reports, self._rules.log
         )
 
     def not_loaded(self) -> list[Mapping[str, Any]]:
         """Return the windows without a load, newest first, and what was learned of Amazon's limits."""
-        return [*self.office.rows(_NOT_LOADED), *self.office.rows(_LEARNED)]
+        return [*self.world.query(_NOT_LOADED), *self.world.query(_LEARNED)]
 
     def loads_by_hand(self) -> list[Mapping[str, Any]]:
         """Return how the last loads by hand ended, what each did last, and what was learned of Amazon's limits."""
-        return [*self.office.rows(_LOADS_BY_HAND), *self.office.rows(_LEARNED)]
+        return [*self.world.query(_LOADS_BY_HAND), *self.world.query(_LEARNED)]
 
     def count(self) -> dict[str, Any]:
         """Count what there is to tell of the month; `seconds` are real ones."""
-        [stored] = self.office.rows(_COUNTS)
+        [stored] = self.world.query(_COUNTS)
         runs = self.simulation.runs
         return {
             **stored,
@@ -238,7 +238,7 @@ class Month:
             "failed runs": sum(run.error is not None for run in runs),
             "visits": self.simulation.visits,
             "alerts": self.alerts.counts(),
-            "calls": len(self.office.sandbox.state.ledger),
+            "calls": len(self.world.sandbox.state.ledger),
             "strikes": dict(Counter(strike.rule for strike in self._rules.log)),
             "seconds": round(monotonic() - self._began),
         }
@@ -250,13 +250,13 @@ class Month:
 
     def progress(self) -> str:
         """Return a line that says how far the month is."""
-        counts = self.office.rows(
+        counts = self.world.query(
             "SELECT status, count(*) FROM report_windows GROUP BY status ORDER BY status"
         )
         windows = ", ".join(f"{row['count']:,} {row['status']}" for row in counts)
         return (
             f"  {self.simulation.now:%d %B} ({monotonic() - self._began:.0f} s): windows {windows}; "
-            f"{len(self.office.creates):,} creates; {len(self.simulation.runs):,} runs"
+            f"{len(self.simulation.wire.creates):,} creates; {len(self.simulation.runs):,} runs"
         )
 
 

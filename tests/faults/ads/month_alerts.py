@@ -8,7 +8,7 @@ from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.problems.alert_rules import BACK_AFTER, Event, Known, find_event
 from bidbeacon_pipelines.problems.alert_store import list_known, note_told
 from bidbeacon_pipelines.problems.alerts import look
-from tests.faults.ads.simulated_office import Office
+from tests.support.world import World
 
 RECEIVER = 1
 TOLD_WITHIN = BACK_AFTER + timedelta(hours=1)
@@ -22,16 +22,16 @@ class MonthOfAlerts:
         missed: what should have been told at a look and was not.
     """
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, world: World) -> None:
+        self._world = world
         self._told: list[tuple[date, str, Event]] = []
         self.missed: list[str] = []
 
     def look(self) -> None:
         """Look now; note each finding that has been there for hours untold, and each failure in the tables that is in no finding."""
-        now = self._office.clock.now()
-        with self._office.engine.begin() as connection:
-            look(connection, self._office.settings, now)
+        now = self._world.context.now()
+        with self._world.engine.begin() as connection:
+            look(connection, self._world.context.settings, now)
             known = list_known(connection)
             events = {
                 key: event
@@ -49,7 +49,7 @@ class MonthOfAlerts:
         effects = [
             each for one in known.values() if one.gone_at is None for each in one.finding.effects
         ]
-        [wrong] = self._office.rows(_WRONG, now=self._office.clock.now())
+        [wrong] = self._world.query(_WRONG, now=self._world.context.now())
         counted = {
             what: sum(each.count or 0 for each in effects if what in each.text) for what in wrong
         }

@@ -31,10 +31,12 @@ from tests.faults.ads.delivered import (
     canonical,
 )
 from tests.faults.ads.month_faults import HISTORY_NAMES
-from tests.faults.ads.simulated_office import GivenUp, Office
 from tests.report_rows import with_target_ids
+from tests.support.world import World
 
 DATASET = get_dataset("daily_targets")
+GivenUp = dict[tuple[str, str, date, str], datetime]
+"""When each day was first seen `expired`, or `not_served` without a load, by account key, dataset, day and report."""
 GRAINS: Mapping[str, Grain] = {
     "campaign": "campaign",
     "placement": "placement",
@@ -61,22 +63,22 @@ PATIENCE = timedelta(hours=8)
 class Oracle:
     """Knows what the tables should say of one dataset of an account."""
 
-    def __init__(self, office: Office, account: Account, dataset: Dataset = DATASET) -> None:
-        self._office = office
+    def __init__(self, world: World, account: Account, dataset: Dataset = DATASET) -> None:
+        self._world = world
         self._account = account
         self._dataset = dataset
-        is_alone = len(office.owner(account.account_id).countries) == 1
-        catalogs = [office.catalog(account, product) for product in get_args(AdProduct)]
+        is_alone = len(world.owner(account.account_id).countries) == 1
+        catalogs = [world.catalog(account, product) for product in get_args(AdProduct)]
         targets = KnownTargets(catalogs if self._has_targets() else ())
         self._reader = ReportReader(account, dataset, is_alone, targets)
-        requests = office.rows(
+        requests = world.query(
             "SELECT id, report_id FROM report_requests WHERE account_id = :id",
             id=account.account_id,
         )
         self._report_ids = {row["id"]: row["report_id"] for row in requests}
         self._loads, self._loaded_by = self._list_loads()
         self._deliveries: dict[int, Delivery] = {}
-        told = office.sandbox.state.rules.overview()
+        told = world.sandbox.state.rules.overview()
         rules = [one["rule"] for one in told if one["on"] and one["rule"]["rule"] == "history"]
         self._histories = [rule for one in rules for rule in read_rules(one)]
 
@@ -139,13 +141,13 @@ class Oracle:
     def _was_served(self, window: Mapping[str, Any], product: AdProduct, request: int) -> bool:
         """Return whether the sandbox had rows of so old a day of an ad product when a request's report was made."""
         report = self._report(request)
-        today = self._office.owner(self._account.account_id).first_day(report.created_at)
+        today = self._world.owner(self._account.account_id).first_day(report.created_at)
         histories, hourly = report.rules_of(History), self._dataset.is_hourly
         return bool(window["window_date"] >= first_day_of(product, today, histories, hourly=hourly))
 
     def _truth(self, window: Mapping[str, Any], product: AdProduct, request: int) -> DayRows:
         day, as_of = window["window_date"], window["data_as_of"]
-        catalog = self._office.catalog(self._account, product)
+        catalog = self._world.catalog(self._account, product)
         grain, hourly = GRAINS[self._dataset.entity], self._dataset.is_hourly
         rows = day_truth(catalog, day, as_of, grain=grain, hourly=hourly)
         return self._reader.read_truth(rows, product, self._report(request).request.fields, day)
@@ -186,7 +188,7 @@ class Oracle:
 
     def is_served(self, window: Mapping[str, Any]) -> bool:
         """Return whether Amazon still serves a window: all ad products of which the window was loaded with rows that Amazon had."""
-        day, now = window["window_date"], self._office.clock.now()
+        day, now = window["window_date"], self._world.context.now()
         today, report = local_date(now, self._account.time_zone), window["report"]
         served = [
             product
@@ -199,7 +201,7 @@ class Oracle:
 
     def days_without_data(self, end: datetime) -> list[tuple[str, date]]:
         """Return the days that were over at an instant in the account's calendar, that are given now, and that no report was loaded for; each with its report."""
-        now, over = self._office.clock.now(), local_date(end, self._account.time_zone)
+        now, over = self._world.context.now(), local_date(end, self._account.time_zone)
         windows = self.windows()
         loaded = {(one["report"], one["window_date"]) for one in windows if one["load_count"]}
         return [
@@ -221,7 +223,7 @@ class Oracle:
 
     def not_fresh(self) -> list[tuple[date, str]]:
         """Return the served days that are over whose last report was made before their newest refresh fell due, and no cause is stated; each with its status."""
-        now = self._office.clock.now()
+        now = self._world.context.now()
         today = local_date(now, self._account.time_zone)
         return [
             (window["window_date"], window["status"])
@@ -249,13 +251,13 @@ class Oracle:
     def _first_days(
         self, products: Sequence[str], at: datetime, histories: Sequence[History]
     ) -> list[date]:
-        today = self._office.owner(self._account.account_id).first_day(at)
+        today = self._world.owner(self._account.account_id).first_day(at)
         hourly = self._dataset.is_hourly
         return [first_day_of(one, today, histories, hourly=hourly) for one in products]
 
     def _histories_of(self, report: str) -> list[History]:
         """Return the sandbox's rules about how far back it serves a report of the account."""
-        products, owner = products_of(report), self._office.owner(self._account.account_id)
+        products, owner = products_of(report), self._world.owner(self._account.account_id)
         names = [
             name
             for one in datasets_of(self._dataset.fields_for(products), products)
@@ -355,7 +357,7 @@ class Oracle:
     def _delivery(self, request: int) -> Delivery:
         if request not in self._deliveries:
             report = self._report(request)
-            texts = self._office.sandbox.state.reports.rows(report)
+            texts = self._world.sandbox.state.reports.rows(report)
             self._deliveries[request] = self._reader.read(
                 texts, report.request, self._loads[request]
             )
@@ -365,7 +367,7 @@ class Oracle:
         return set(self._report(request).request.products)
 
     def _report(self, request: int) -> Report:
-        report = self._office.sandbox.state.reports.find(self._report_ids[request])
+        report = self._world.sandbox.state.reports.find(self._report_ids[request])
         assert report is not None
         return report
 
@@ -375,7 +377,7 @@ class Oracle:
         A load deals with a day whether the day took its report, was suspicious, unconfirmed or
         refused.
         """
-        told = self._office.rows(
+        told = self._world.query(
             """SELECT type, payload FROM session_actions
                 WHERE (payload ->> 'account' = :key OR payload -> 'accounts' ? :key) AND payload ->> 'dataset' = :dataset
                   AND (type IN ('report-processed', 'report-suspicious', 'windows-unconfirmed')
@@ -410,7 +412,7 @@ class Oracle:
         keys = ["ad_product", "currency_code", *(one.column for one in self._dataset.keys)]
         keys += ["target_id"] if self._dataset.names_targets else []
         statement = f"SELECT * FROM {with_target_ids(self._dataset)} WHERE account = :account"
-        for row in self._office.rows(statement, account=self._account.id):
+        for row in self._world.query(statement, account=self._account.id):
             key = (row.get("hour_at"), *(row[name] for name in keys))
             assert key not in stored[row["window_date"]], f"two rows of one key: {key}"
             stored[row["window_date"]][key] = tuple(
@@ -421,7 +423,7 @@ class Oracle:
     def _rows(self, statement: str) -> Sequence[Mapping[str, Any]]:
         mine = "account_id = :account_id AND country_code = :country_code"
         values = self._account.identity | {"dataset": self._dataset.name}
-        return self._office.rows(statement.format(mine), **values)
+        return self._world.query(statement.format(mine), **values)
 
 
 def _changes_rows(report: Report) -> bool:

@@ -29,8 +29,10 @@ from bidbeacon_pipelines.windows.due import (
     list_keys_without_entities,
 )
 from bidbeacon_sessions import SessionRecorder, with_job_session
-from tests.faults.ads.simulated_office import GivenUp, Office
+from tests.faults.ads.oracle import GivenUp
+from tests.faults.ads.wire import Wire
 from tests.support.planning import plan
+from tests.support.world import World
 
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 MINUTE_OF_ACCOUNT_SYNC = 7
@@ -51,7 +53,7 @@ class Run:
 
 
 class Simulation:
-    """The product at work in an office, for as long as one lets time pass.
+    """The product at work in a world, for as long as one lets time pass.
 
     Attributes:
         runs: every run so far.
@@ -59,7 +61,7 @@ class Simulation:
         given_up: every day that the product gave up so far.
 
     Args:
-        office: where.
+        world: where, as of `open_simulated_world`.
         hours_between_account_syncs: 1, as scheduled; more saves real time.
         look_every: how often sensors look.
         on_hour: what is called once an hour, before the person is.
@@ -67,13 +69,13 @@ class Simulation:
 
     def __init__(
         self,
-        office: Office,
+        world: World,
         *,
         hours_between_account_syncs: int = 1,
         look_every: timedelta = timedelta(minutes=5),
         on_hour: Callable[[], object] = lambda: None,
     ) -> None:
-        self.office = office
+        self.world, self.wire = world, Wire(world)
         self._on_hour = on_hour
         self._look_every = look_every
         self._account_sync_every = timedelta(hours=hours_between_account_syncs)
@@ -81,7 +83,7 @@ class Simulation:
         self.visits = 0
         self.given_up: GivenUp = {}
         self._paused: dict[tuple[str, str], datetime] = {}
-        now = office.clock.now()
+        now = world.context.now()
         self._next_account_sync = _next_time(now, minute=MINUTE_OF_ACCOUNT_SYNC)
         self._next_call = _next_time(now, minute=MINUTE_OF_PERSON)
         self._next_morning = _next_time(now, hour=MORNING_HOUR)
@@ -89,13 +91,17 @@ class Simulation:
     @property
     def now(self) -> datetime:
         """The simulated instant, UTC."""
-        return self.office.clock.now()
+        return self.world.context.now()
+
+    def close(self) -> None:
+        """End the connections to the sandbox."""
+        self.wire.end()
 
     def run_until(self, instant: datetime) -> None:
         """Let time pass up to an instant, and everything happen that is due meanwhile."""
         while self.now < instant:
             self.look()
-            self.office.clock.jump(min(self.now + self._look_every, instant))
+            self.world.jump(min(self.now + self._look_every, instant))
 
     def look(self) -> None:
         """Start what schedule, sensors and the person would start now."""
@@ -103,7 +109,7 @@ class Simulation:
             self._on_hour()
             self.enable_accounts()
             self._next_call = _next_time(self.now, minute=MINUTE_OF_PERSON)
-            for row in self.office.rows(_EXPIRED):
+            for row in self.world.query(_EXPIRED):
                 self.given_up.setdefault(tuple(row.values()), self.now)
         if self.now >= self._next_morning:
             self.call_person()
@@ -117,15 +123,15 @@ class Simulation:
     def call_person(self) -> None:
         """Have a person do all that is left to one: enable the accounts that need it, and ask by hand for what was given up."""
         self.enable_accounts()
-        for row in self.office.rows(_GIVEN_UP):
+        for row in self.world.query(_GIVEN_UP):
             self.drive(row["account_key"], row["dataset"], row["days"])
 
     def enable_accounts(self) -> None:
         """Have a person who got an alert enable the accounts that need it."""
-        for account in self.office.accounts():
+        for account in self.world.accounts():
             if account.needs_attention is not None:
                 self.visits += 1
-                with self.office.engine.begin() as connection:
+                with self.world.engine.begin() as connection:
                     set_resumed(connection, account.account_key)
 
     def drive(self, key: str, dataset: str, days: Sequence[date]) -> None:
@@ -158,8 +164,8 @@ class Simulation:
         """Run a job in its own session; one that fails makes its account wait, as a sensor would."""
         error = None
         try:
-            with self.office.open_context() as context:
-                with self.office.engine.begin() as connection:
+            with self.wire.open_context() as context:
+                with self.world.engine.begin() as connection:
                     subjects = {one.key: one for one in list_subjects(connection)}
                 with with_job_session(
                     job, store=context.sessions, account=subjects.get(account)
@@ -173,7 +179,7 @@ class Simulation:
     def _start_due_runs(self) -> None:
         """Run what the sensors ask for, as they look."""
         now = self.now
-        with self.office.engine.begin() as connection:
+        with self.world.engine.begin() as connection:
             known = bool(list_accounts(connection))
             without = list_keys_without_entities(
                 connection,
@@ -184,7 +190,7 @@ class Simulation:
             due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
             polls = bool(
                 list_requests_to_step(
-                    connection, due_at=now, downloads=self.office.settings.scratch_folder
+                    connection, due_at=now, downloads=self.world.context.settings.scratch_folder
                 )
             ) or any(
                 pause_before_create(connection, *gate, now) == timedelta(0)

@@ -94,8 +94,8 @@ def check_histories(month: Month) -> None:
 
 def check_asked(month: Month) -> None:
     """Amazon is asked for what is due, again only for a cause, never beyond what a gate allows, and never while one is closed."""
-    creates = month.office.creates
-    assert len(creates) == len(month.office.sandbox.state.ledger.calls("create_report"))
+    creates = month.simulation.wire.creates
+    assert len(creates) == len(month.world.sandbox.state.ledger.calls("create_report"))
     assert accounting.needless_requests(creates) == []
     assert month.count_reasons()[1] == []
     assert accounting.over_the_gate(creates) == []

@@ -14,10 +14,11 @@ from bidbeacon_sandbox.rules import Limits
 from bidbeacon_sandbox.server import running_sandbox
 from tests.faults.ads.month import BAD_ROW_SHARE, config
 from tests.faults.ads.oracle import DATASET, Oracle
-from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
+from tests.support.kept_tables import keep_tables, put_back
 from tests.support.one_dataset import only_daily_targets
 from tests.support.rules import rule
+from tests.support.world import World, open_simulated_world
 
 pytestmark = pytest.mark.faults
 
@@ -52,9 +53,6 @@ TABLES = (
     "report_windows",
     "report_loads",
 )
-_STORED_COLUMNS = """
-    SELECT string_agg(column_name, ', ') AS names FROM information_schema.columns
-     WHERE table_schema = 'public' AND table_name = :table AND is_generated = 'NEVER'"""
 OLDEST, MIDDLE = date(2024, 12, 2), date(2025, 9, 20)
 """Two days of the account's history; Amazon soon ends the first."""
 SERVED_DAYS = 40
@@ -63,10 +61,14 @@ SERVED_DAYS = 40
 @contextmanager
 def one_account(engine: Engine, home: Path, *rules: Limits) -> Iterator[Simulation]:
     """Yield a simulation that has not begun, of one account and one dataset."""
-    with only_daily_targets(), running_sandbox(config(1, (("US",),), rules)) as sandbox:
-        office = Office(engine, sandbox, home, bad_row_share=BAD_ROW_SHARE)
-        yield Simulation(office)
-        office.close()
+    with (
+        only_daily_targets(),
+        running_sandbox(config(1, (("US",),), rules)) as sandbox,
+        open_simulated_world(engine, sandbox, home, bad_row_share=BAD_ROW_SHARE) as world,
+    ):
+        simulation = Simulation(world)
+        yield simulation
+        simulation.close()
 
 
 def test_whatever_is_changed_by_hand_is_found(engine: Engine, tmp_path: Path) -> None:
@@ -75,33 +77,25 @@ def test_whatever_is_changed_by_hand_is_found(engine: Engine, tmp_path: Path) ->
     with one_account(engine, tmp_path, bad_rows) as simulation:
         datasets._REGISTRY[DATASET.name] = replace(DATASET, history_months=2)
         simulation.run_until(simulation.now + timedelta(hours=3))
-        office = simulation.office
-        assert not has_mismatch(office)
-        for table in TABLES:
-            office.execute(f"CREATE TABLE kept_{table} AS TABLE {table}")
-        assert [change for change in BREAKAGES if not is_found(office, change)] == []
-        assert not has_mismatch(office), "a change was not taken back"
+        world = simulation.world
+        assert not has_mismatch(world)
+        keep_tables(world.engine, TABLES)
+        assert [change for change in BREAKAGES if not is_found(world, change)] == []
+        assert not has_mismatch(world), "a change was not taken back"
 
 
-def is_found(office: Office, change: str) -> bool:
+def is_found(world: World, change: str) -> bool:
     """Make a change, return whether the oracle finds it, and take it back."""
-    office.execute(BREAKAGES[change])
-    found = has_mismatch(office)
-    for table in TABLES:
-        [columns] = office.rows(_STORED_COLUMNS, table=table)
-        office.execute(f"DELETE FROM {table}")
-        office.execute(
-            "INSERT INTO {0} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} FROM kept_{0}".format(
-                table, columns["names"]
-            )
-        )
+    world.execute(BREAKAGES[change])
+    found = has_mismatch(world)
+    put_back(world.engine, TABLES)
     return found
 
 
-def has_mismatch(office: Office) -> bool:
+def has_mismatch(world: World) -> bool:
     """Return whether the oracle finds anything."""
-    [account] = office.accounts()
-    return any(Oracle(office, account).compare_with_delivered())
+    [account] = world.accounts()
+    return any(Oracle(world, account).compare_with_delivered())
 
 
 def test_days_without_data_and_days_given_up_too_early_are_found(
@@ -111,13 +105,13 @@ def test_days_without_data_and_days_given_up_too_early_are_found(
     with one_account(engine, tmp_path) as simulation:
         for _ in ("accounts", "entities", "windows"):
             simulation.look()
-        office, end = simulation.office, simulation.now
-        office.clock.jump(end + timedelta(days=1))  # Amazon ends the day that the product left out
-        [account] = office.accounts()
-        office.execute("UPDATE report_windows SET load_count = 1")
-        oracle = Oracle(office, account)
+        world, end = simulation.world, simulation.now
+        world.jump(end + timedelta(days=1))  # Amazon ends the day that the product left out
+        [account] = world.accounts()
+        world.execute("UPDATE report_windows SET load_count = 1")
+        oracle = Oracle(world, account)
         assert oracle.days_without_data(end) == []
-        office.execute("DELETE FROM report_windows WHERE window_date = :day", day=MIDDLE)
+        world.execute("DELETE FROM report_windows WHERE window_date = :day", day=MIDDLE)
         report = DATASET.reports[0].name
         assert oracle.days_without_data(end) == [(report, MIDDLE)]
         given_up = {
@@ -132,22 +126,22 @@ def test_false_zeros_and_rows_called_not_served_are_found(engine: Engine, tmp_pa
     with one_account(engine, tmp_path, empty) as simulation:
         datasets._REGISTRY[DATASET.name] = replace(DATASET, history_months=2)
         simulation.run_until(simulation.now + timedelta(hours=3))
-        office = simulation.office
-        assert not has_mismatch(office)
-        [account] = office.accounts()
-        assert [] == [*Oracle(office, account).compare_with_truth()]
-        assert [] == [*Oracle(office, account).false_zeros()]
-        assert [] == [*Oracle(office, account).doubted_though_delivered()]
-        doubted = office.value("SELECT count(*) FROM report_windows WHERE not_served <> '{}'")
+        world = simulation.world
+        assert not has_mismatch(world)
+        [account] = world.accounts()
+        assert [] == [*Oracle(world, account).compare_with_truth()]
+        assert [] == [*Oracle(world, account).false_zeros()]
+        assert [] == [*Oracle(world, account).doubted_though_delivered()]
+        doubted = world.value("SELECT count(*) FROM report_windows WHERE not_served <> '{}'")
         assert doubted > 10
-        office.execute(
+        world.execute(
             """UPDATE report_windows SET not_served = '{}', not_served_since = NULL, status = 'loaded'
                 WHERE not_served <> '{}'"""
         )
-        assert doubted <= len([*Oracle(office, account).false_zeros()])
-        office.execute(
+        assert doubted <= len([*Oracle(world, account).false_zeros()])
+        world.execute(
             """UPDATE report_windows SET not_served = '{SPONSORED_PRODUCTS}'
                 WHERE row_count > 0 AND window_date = :day""",
             day=simulation.now.date() - timedelta(days=3),
         )
-        assert 1 == len([*Oracle(office, account).doubted_though_delivered()])
+        assert 1 == len([*Oracle(world, account).doubted_though_delivered()])

@@ -11,9 +11,9 @@ from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import running_sandbox
 from tests.faults.ads.oracle import Oracle
-from tests.faults.ads.simulated_office import Office
 from tests.faults.ads.simulation import Simulation
 from tests.support.one_dataset import only_daily_targets
+from tests.support.world import World, open_simulated_world
 
 pytestmark = pytest.mark.faults
 
@@ -42,26 +42,29 @@ def test_sixty_days_pass_in_less_than_a_minute_with_one_report_a_day(
         clock_start=START,
         clock_rate=0,
     )
-    with only_daily_targets(), running_sandbox(config) as sandbox:
-        office = Office(engine, sandbox, tmp_path)
-        simulation = Simulation(office, hours_between_account_syncs=24, look_every=HOUR)
+    with (
+        only_daily_targets(),
+        running_sandbox(config) as sandbox,
+        open_simulated_world(engine, sandbox, tmp_path) as world,
+    ):
+        simulation = Simulation(world, hours_between_account_syncs=24, look_every=HOUR)
         simulation.run_until(START + timedelta(days=DAYS))
-        planned = office.value("SELECT count(*) FROM report_requests")
-        assert len(office.creates) == planned == REPORTS_TO_FILL + DAYS
-        check_the_day_it_began(office)
-        [account] = office.accounts()
-        assert list(Oracle(office, account).compare_with_truth()) == []
+        planned = world.value("SELECT count(*) FROM report_requests")
+        assert len(simulation.wire.creates) == planned == REPORTS_TO_FILL + DAYS
+        check_the_day_it_began(world)
+        [account] = world.accounts()
+        assert list(Oracle(world, account).compare_with_truth()) == []
     assert [run for run in simulation.runs if run.error is not None] == []
     assert process_time() - began < 60  # of a processor, whatever else the machine does meanwhile
 
 
-def check_the_day_it_began(office: Office) -> None:
+def check_the_day_it_began(world: World) -> None:
     """The day on which all began was loaded at each of its offsets, grew with age, and is never due again."""
     day = local_date(START, "Asia/Tokyo")
-    [window] = office.rows("SELECT * FROM report_windows WHERE window_date = :day", day=day)
+    [window] = world.query("SELECT * FROM report_windows WHERE window_date = :day", day=day)
     last_loaded = local_date(window["data_as_of"], "Asia/Tokyo")
     assert (window["next_refresh_at"], last_loaded) == (None, day + timedelta(days=60))
-    changes = office.value(
+    changes = world.value(
         "SELECT count(DISTINCT request_id) FROM restatements WHERE window_date = :day", day=day
     )
     assert changes >= len(AGES_OF_CHANGE)

@@ -19,12 +19,13 @@ from bidbeacon_pipelines.defs.schedules import (
 )
 from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
+from tests.dagster.runs import run_job
 from tests.dagster.test_sensors import asked_for
-from tests.dagster.world import World
 from tests.faults.ingest.written_tables import digest_tables
 from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
 from tests.support.rows import change_accounts
 from tests.support.waiting import wait_until
+from tests.support.world import World
 
 RUN_SECONDS = 30
 """That a run needs to start, and to load, on a machine that has other things to do."""
@@ -53,11 +54,11 @@ class FrozenRun:
         """Do what the two sensors do, and the run that they ask for."""
         close_dead_sessions(self.world.sessions, self.world.instance)
         if asked_for(self.world, poll_reports_in_flight):
-            assert self.world.run_job("poll_reports").success
+            assert run_job(self.world, "poll_reports").success
 
     def is_loaded(self, account: Account) -> bool:
         """Return whether a window of an account was loaded."""
-        return bool(self.world.rows(LOADS, **account.identity))
+        return bool(self.world.query(LOADS, **account.identity))
 
     def tick_until_loaded(self) -> tuple[float, float]:
         """Tick as often as Dagster does; return after how many seconds the other account, and the frozen one, were loaded."""
@@ -90,8 +91,8 @@ def frozen_run(
         world.engine, paused=Account.account_key.not_in([frozen.account_key, other.account_key])
     )
     world.plan(frozen)
-    assert world.run_job("poll_reports").success  # requests the reports that the next run loads
-    wait_until(lambda: bool(world.rows(DUE)), "a report is due for a look")
+    assert run_job(world, "poll_reports").success  # requests the reports that the next run loads
+    wait_until(lambda: bool(world.query(DUE)), "a report is due for a look")
     environment = os.environ | {"BIDBEACON_DATABASE_URL": proxy.database_url}
     place = request.param.place
     process = HaltedProcess(
@@ -116,7 +117,7 @@ def test_a_frozen_look_stops_nobody_for_long(
     process.wait_until_halted()
     way.freeze(process, proxy)
     began = time.monotonic()
-    assert world.run_job("refresh_account", frozen_run.other).success
+    assert run_job(world, "refresh_account", frozen_run.other).success
     assert time.monotonic() - began < RUN_SECONDS
 
     others, taken_over = frozen_run.tick_until_loaded()
@@ -134,7 +135,7 @@ def test_a_frozen_look_stops_nobody_for_long(
     way.wake_up(process, proxy)
     assert process.wait_for_end() != 0
     assert before == digest_tables(world.engine)
-    assert {1} == {row["load_count"] for row in world.rows(LOADS, **frozen_run.frozen.identity)}
+    assert {1} == {row["load_count"] for row in world.query(LOADS, **frozen_run.frozen.identity)}
     assert frozen_session(world)["status"] == "crashed"
     assert status_of(world, session["run_id"]) is DagsterRunStatus.FAILURE
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from bidbeacon_sandbox.rules import Operation
-from tests.dagster.world import World
 from tests.support.rules import rule
 from tests.support.waiting import wait_until
+from tests.support.world import World
 
 _HALT = """
 CREATE FUNCTION halt() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -35,9 +35,7 @@ class KillPoint:
     def arm(self, world: World) -> None:
         """Halt the next run that comes by."""
         if self.amazon_seconds is not None:
-            world.sandbox.state.rules.add(
-                rule("report_ends", status="COMPLETED", seconds=self.amazon_seconds)
-            )
+            world.break_with("report_ends", status="COMPLETED", seconds=self.amazon_seconds)
         if self.trigger is not None:
             world.execute(_HALT)
             world.execute(f"CREATE TRIGGER halt BEFORE {self.trigger} EXECUTE FUNCTION halt()")
@@ -56,13 +54,13 @@ class KillPoint:
         Amazon refuses, as it does, a report that it is making already.
         """
         world.sandbox.state.rules.clear()
-        world.sandbox.state.rules.add(rule("duplicate"))
-        world.rows(f"SELECT pg_terminate_backend(pid) {_SLEEPING}")
+        world.break_with("duplicate")
+        world.query(f"SELECT pg_terminate_backend(pid) {_SLEEPING}")
         world.execute("DROP FUNCTION IF EXISTS halt CASCADE")
 
     def _is_reached(self, world: World) -> bool:
         if self.trigger is not None:
-            return bool(world.rows(f"SELECT pid {_SLEEPING}"))
+            return bool(world.query(f"SELECT pid {_SLEEPING}"))
         return any(rule["struck"] for rule in world.sandbox.state.rules.overview())
 
 

@@ -16,10 +16,11 @@ from bidbeacon_pipelines.defs.schedules import close_crashed_sessions
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions.reaper import LOST_AFTER, close_dead_sessions, fail_lost_runs
-from tests.dagster.world import DATASET, World
+from tests.dagster.runs import recorded_partitions, run_job
 from tests.faults.runs.kill_points import INSIDE_THE_LOAD, KILL_POINTS, KillPoint
 from tests.support.rows import change_requests
 from tests.support.waiting import wait_until
+from tests.support.world import DATASET, World
 
 NOTICED_WITHIN = timedelta(minutes=2)
 TICK_SECONDS = close_crashed_sessions.minimum_interval_seconds
@@ -104,7 +105,7 @@ def check_crashed(world: World) -> None:
     assert session["actions"][-1]["type"] == "session-finalized"
     last_seen = session["actions"][-1]["last_seen_at"]
     assert last_seen is not None
-    [row] = world.rows(
+    [row] = world.query(
         "SELECT finished_at - CAST(:seen AS timestamptz) AS took FROM job_sessions WHERE id = :id",
         seen=last_seen,
         id=session["id"],
@@ -120,7 +121,7 @@ def carry_on(world: World, account: Account, day: date) -> None:
 
     def look() -> bool:
         change_requests(world.engine, ReportRequest.status == "sent", next_step_at=func.now())
-        assert world.run_job("poll_reports").success
+        assert run_job(world, "poll_reports").success
         return world.window(account, day).status == "loaded"
 
     wait_until(look, "the window is loaded", seconds=60)
@@ -129,8 +130,8 @@ def carry_on(world: World, account: Account, day: date) -> None:
 def check_loaded_once(world: World, account: Account, day: date) -> None:
     """One load, one report accepted, one materialization, and exactly the rows that Amazon has."""
     assert world.window(account, day).load_count == 1
-    assert len(world.accepted_creates()) == 1
-    assert world.true_sums(account, day) == world.loaded_sums(account, day)
-    assert [str(partition_key(account.account_key, day))] == world.recorded_partitions()
-    assert world.rows("SELECT 1 FROM job_sessions WHERE status = 'running'") == []
-    assert world.rows("SELECT 1 FROM report_requests WHERE locked_by IS NOT NULL") == []
+    assert len(world.accepted()) == 1
+    assert world.true_sums(account, day) == world.stored_sums(account, day)
+    assert [str(partition_key(account.account_key, day))] == recorded_partitions(world)
+    assert world.query("SELECT 1 FROM job_sessions WHERE status = 'running'") == []
+    assert world.query("SELECT 1 FROM report_requests WHERE locked_by IS NOT NULL") == []

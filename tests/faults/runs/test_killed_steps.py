@@ -11,9 +11,9 @@ from dagster import DagsterRunStatus, execute_job, reconstructable
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions.reaper import close_dead_sessions
-from tests.dagster.world import World
 from tests.faults.runs.stepping import dying_once
 from tests.support.waiting import wait_until
+from tests.support.world import World
 
 
 @pytest.mark.faults

@@ -12,8 +12,8 @@ import pytest
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions.reaper import close_dead_sessions
-from tests.dagster.world import World
 from tests.support.waiting import wait_until
+from tests.support.world import World
 
 pytestmark = pytest.mark.faults
 

@@ -165,44 +165,22 @@ class LoadWorld:
         period: tuple[date, date] | None = None,
     ) -> LoadResult:
         """Load a report's files, for these days, whose data is as of so many days after `AS_OF`."""
-        rules = LoadRules(
-            bad_row_share=bad_row_share,
-            suspicious_again_at=lambda _: ASKED_AGAIN_AT,
-            next_refresh_at=lambda _: NEXT_AT,
-            is_final=lambda window: window.next_refresh_at is None,
-            refused=lambda window, cause: failed(window, cause, NEXT_AT),
-        )
         ensure_partitions(self.engine, dataset, min(days), max(days))
+        report = DatasetReport(dataset, tuple(ad_products))
         with self.engine.begin() as connection:
-            scope = self._scope(
-                connection,
-                DatasetReport(dataset, tuple(ad_products)),
-                days,
-                AS_OF + timedelta(days=age),
-            )
+            scope = self.ask(connection, report, days, AS_OF + timedelta(days=age))
             if period is not None:
                 scope = replace(scope, period=period)
-            windows = list_windows_of_request(connection, scope.request_id)[
-                self.account.account_key
-            ]
-            [result] = load_report(
-                connection, scope, [Waiting(self.account, windows, rules)], parts
-            ).values()
-            change_requests(
-                connection,
-                ReportRequest.id == scope.request_id,
-                status="loaded",
-                finished_at=func.now(),
-            )
-        return result
+            return self.load_scope(connection, scope, parts, bad_row_share)
 
-    def _scope(
+    def ask(
         self,
         connection: Connection,
         report: DatasetReport,
         days: Sequence[date],
         as_of: datetime,
     ) -> ReportScope:
+        """Store a request for these days, which wait for it from then on."""
         dataset = report.dataset
         times = dict.fromkeys(days, WindowTimes(AS_OF, EXPIRES_AT))
         create_windows(connection, self.account, dataset.name, report.name, times)
@@ -221,6 +199,33 @@ class LoadWorld:
         want_windows(connection, self.account, dataset.name, days, "maria", now=as_of)
         attach_windows(connection, request_id, now=as_of)
         return ReportScope(report, request_id, as_of, (first, last))
+
+    def load_scope(
+        self,
+        connection: Connection,
+        scope: ReportScope,
+        parts: Sequence[Path],
+        bad_row_share: float = 0.02,
+    ) -> LoadResult:
+        """Load the files of a report that was asked for."""
+        rules = LoadRules(
+            bad_row_share=bad_row_share,
+            suspicious_again_at=lambda _: ASKED_AGAIN_AT,
+            next_refresh_at=lambda _: NEXT_AT,
+            is_final=lambda window: window.next_refresh_at is None,
+            refused=lambda window, cause: failed(window, cause, NEXT_AT),
+        )
+        windows = list_windows_of_request(connection, scope.request_id)[self.account.account_key]
+        [result] = load_report(
+            connection, scope, [Waiting(self.account, windows, rules)], parts
+        ).values()
+        change_requests(
+            connection,
+            ReportRequest.id == scope.request_id,
+            status="loaded",
+            finished_at=func.now(),
+        )
+        return result
 
     def window(self, day: date = DAY, dataset: Dataset = DATASET) -> ReportWindow:
         """Give the only window of a day as stored."""

@@ -21,11 +21,11 @@ from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.runs import run_job
 from tests.dagster.test_sensors import asked_for
-from tests.faults.ingest.written_tables import digest_tables
 from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
 from tests.support.rows import change_accounts
 from tests.support.waiting import wait_until
 from tests.support.world import World
+from tests.support.written_tables import digest_tables
 
 RUN_SECONDS = 30
 """That a run needs to start, and to load, on a machine that has other things to do."""

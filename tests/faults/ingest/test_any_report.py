@@ -17,8 +17,8 @@ from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, Dataset
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.values.decode import BrokenPartError, read_object
 from tests.faults.ingest.report_strategies import DATASETS, DAYS, Key, Metrics, Row, reports, summed
-from tests.faults.ingest.written_tables import TABLES, digest_tables
 from tests.postgres.load_world import LoadWorld, many_rows
+from tests.support.written_tables import digest_tables, empty_tables
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 any_report = settings(
@@ -32,12 +32,6 @@ any_report = settings(
 def shelf(engine: Engine, tmp_path: Path) -> LoadWorld:
     """Return a database with one account."""
     return LoadWorld(engine, tmp_path)
-
-
-def empty(shelf: LoadWorld) -> None:
-    """Forget what earlier examples have loaded."""
-    for table in TABLES:
-        shelf.execute(f"DELETE FROM {table}")
 
 
 def load(shelf: LoadWorld, dataset: Dataset, rows: Sequence[Row], age: int = 0) -> LoadResult:
@@ -65,7 +59,7 @@ def test_rows_are_stored_exactly_or_set_aside(
     shelf: LoadWorld, dataset: Dataset, data: st.DataObject
 ) -> None:
     """A first report, and a second over it; restatements lead from one to the other."""
-    empty(shelf)
+    empty_tables(shelf.engine)
     before, after = data.draw(reports(dataset)), data.draw(reports(dataset))
     load(shelf, dataset, before)
     first = stored(shelf, dataset)
@@ -145,7 +139,7 @@ def test_a_broken_file_changes_nothing(
     shelf: LoadWorld, damage: Any, place: float, count: int
 ) -> None:
     """A damage that the file's own checks can't see, in its name or time of change, leaves all rows."""
-    empty(shelf)
+    empty_tables(shelf.engine)
     part = shelf.write_part(many_rows(count))
     part.write_bytes(damage(part.read_bytes(), place))
     before = loaded_tables(shelf)

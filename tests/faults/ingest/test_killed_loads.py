@@ -3,23 +3,29 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine
 
-from benchmarks.ingest_load import load_parts
-from benchmarks.ingest_reports import Report, write_reports
-from benchmarks.ingest_world import Ours, place_at
+from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.faults.ingest.written_tables import digest_tables
+from tests.faults.ingest.loading_process import REPORT, load
+from tests.faults.ingest.report_strategies import DAYS
+from tests.postgres.load_world import AS_OF, LoadWorld, Raw, many_rows
 from tests.support.waiting import wait_until
+from tests.support.world import execute, query
+from tests.support.written_tables import digest_tables, empty_tables
 
 ROWS = 20_000
 KILLS = 16
+BAD_EVERY, BAD_CLICKS, RESTATED_EVERY = 1_000, "many", 51
+STORED = "SELECT count(*), sum(spend), sum(sales) FROM hourly_target_performance"
 STATEMENTS = (
     "INSERT ON restatements",
     "DELETE ON hourly_target_performance",
@@ -36,36 +42,56 @@ HALTED = (
 )
 
 
-class KilledWorld:
-    """One account whose days hold a report, and a later one that waits to be loaded over it."""
+class Report:
+    """A report of two days on disk, and what is true once it is loaded."""
 
-    def __init__(self, database_url: str, folder: Path) -> None:
-        self.place = place_at(database_url)
-        self.first, self.restated = write_reports(folder / "reports", ROWS)
-        self.ours = Ours(self.place)
-        self.place.take_stock(self.first)
-        self.load(self.first)
+    def __init__(self, shelf: LoadWorld, rows: Sequence[Raw]) -> None:
+        self.part = shelf.write_part(rows)
+        good = [row for row in rows if row["metric.clicks"] != BAD_CLICKS]
+        amounts = (
+            sum((row[f"metric.{name}"] for row in good), Decimal(0))
+            for name in ("totalCost", "sales")
+        )
+        self.truth = (len(good), *amounts)
 
-    def load(self, report: Report) -> None:
-        """Ask for a report and load it, undisturbed."""
-        self.ours.request()
-        self.ours.load(report)
+
+class KilledLoad:
+    """One account whose days hold a report, and a later one that is being loaded over it."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.shelf, self.engine = LoadWorld(engine, folder), engine
+        ensure_partitions(engine, REPORT.dataset, DAYS[0], DAYS[-1])
+        rows = make_rows()
+        self.first = Report(self.shelf, rows)
+        for row in rows[::RESTATED_EVERY]:
+            row["metric.totalCost"] += Decimal("0.64")
+        self.restated = Report(self.shelf, rows)
+        self._asked = 0
+        self.ask(onto_rows=True)
 
     def ask(self, *, onto_rows: bool) -> None:
         """Ask for the restated report, over an earlier one or where nothing is."""
         if onto_rows:
-            self.load(self.first)
+            self._request()
+            load(self.shelf, self.request_id, self.first.part)
         else:
-            self.place.empty()
-        self.ours.request()
+            empty_tables(self.engine)
+        self._request()
+
+    def _request(self) -> None:
+        """Let the windows wait for one more report, a day after the last."""
+        self._asked += 1
+        as_of = AS_OF + timedelta(days=self._asked)
+        with self.engine.begin() as connection:
+            self.request_id = self.shelf.ask(connection, REPORT, DAYS, as_of).request_id
 
     @contextmanager
     def loading(self) -> Iterator[subprocess.Popen[str]]:
         """Have a process that has begun to load the restated report, which was asked for; it is killed at the block's end."""
-        command = [sys.executable, "-m", "tests.faults.ingest.loading_process", self.place.url]
-        parts = map(str, self.restated.parts)
+        url = self.engine.url.render_as_string(hide_password=False)
+        module = "tests.faults.ingest.loading_process"
         process = subprocess.Popen(
-            [*command, str(self.ours.request_id), *parts],
+            [sys.executable, "-m", module, url, str(self.request_id), str(self.restated.part)],
             cwd=PROJECT_ROOT,
             stdout=subprocess.PIPE,
             text=True,
@@ -80,59 +106,65 @@ class KilledWorld:
 
     def wait_until_alone(self) -> None:
         """Wait until the server has noticed that the killed client is gone."""
-        self.place.engine.dispose()
+        self.engine.dispose()
         wait_until(
-            lambda: not self.rows(OTHERS), "the killed process's connection has ended", seconds=60
+            lambda: not query(self.engine, OTHERS), "the killed process's connection has ended", 60
         )
 
     def check_next_load(self) -> None:
         """Load the report that was not loaded, by the request that is still waiting, and compare it with the truth."""
-        load_parts(self.place.engine, self.ours.request_id, self.restated.parts)
-        self.place.check(self.restated)
+        load(self.shelf, self.request_id, self.restated.part)
+        self.check_restated()
 
-    def rows(self, statement: str) -> list[object]:
-        """Return the rows of a query."""
-        with self.place.engine.begin() as connection:
-            return list(connection.execute(text(statement)))
+    def check_restated(self) -> None:
+        """Compare what is stored with the restated report: rows, spend and sales, to the last digit."""
+        [found] = query(self.engine, STORED)
+        assert self.restated.truth == tuple(found.values())
 
-    def execute(self, statement: str) -> None:
-        """Run a statement."""
-        with self.place.engine.begin() as connection:
-            connection.execute(text(statement))
+
+def make_rows() -> list[Raw]:
+    """Return rows of two days, some of which can't be understood."""
+    half = ROWS // len(DAYS)
+    rows = [
+        row | {"hour.value": n % 24} for day in DAYS for n, row in enumerate(many_rows(half, day))
+    ]
+    for row in rows[::BAD_EVERY]:
+        row["metric.clicks"] = BAD_CLICKS
+    return rows
 
 
 @pytest.fixture
-def world(database_url: str, tmp_path: Path) -> Iterator[KilledWorld]:
-    """Yield a world with a loaded report."""
-    world = KilledWorld(database_url, tmp_path)
-    yield world
-    world.place.engine.dispose()
+def killed(engine: Engine, tmp_path: Path) -> KilledLoad:
+    """Return an account with a loaded report, and one that waits."""
+    return KilledLoad(engine, tmp_path)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("onto_rows", [True, False], ids=["refresh", "first load"])
 @pytest.mark.parametrize("seed", [1])
 def test_a_load_killed_at_any_moment_changes_nothing(
-    world: KilledWorld,
+    killed: KilledLoad,
     seed: int,
     record_property: Callable[[str, object], None],
     *,
     onto_rows: bool,
 ) -> None:
     """At random moments all over a load: the tables are as they were, or the load had committed; the next one is exact."""
-    rng, usual, committed = Random(seed), measure(world, onto_rows=onto_rows), 0
+    rng, usual, committed = Random(seed), measure(killed, onto_rows=onto_rows), 0
     for number in range(KILLS):
-        world.ask(onto_rows=onto_rows)
-        before = digest_tables(world.place.engine)
-        with world.loading() as process:
+        killed.ask(onto_rows=onto_rows)
+        before = digest_tables(killed.engine)
+        with killed.loading() as process:
             wait_for(process, usual * (number + rng.random()) / KILLS)
-        world.wait_until_alone()
-        if before == digest_tables(world.place.engine):
-            world.check_next_load()
+        killed.wait_until_alone()
+        if before == digest_tables(killed.engine):
+            killed.check_next_load()
         else:
             committed += 1
-            world.place.check(world.restated)
-            assert world.rows("SELECT 1 FROM report_windows WHERE status <> 'loaded'") == []
+            killed.check_restated()
+            assert (
+                query(killed.engine, "SELECT 1 FROM report_windows WHERE status <> 'loaded'") == []
+            )
     record_property(
         "detail", f"{KILLS} kills over {usual:.2f} s, {committed} of them after the commit"
     )
@@ -141,29 +173,30 @@ def test_a_load_killed_at_any_moment_changes_nothing(
 
 @pytest.mark.faults
 @pytest.mark.parametrize("statement", STATEMENTS)
-def test_a_load_killed_at_a_statement_changes_nothing(world: KilledWorld, statement: str) -> None:
+def test_a_load_killed_at_a_statement_changes_nothing(killed: KilledLoad, statement: str) -> None:
     """Halted before a statement that a load writes with, and killed there: nothing has changed, and the next load is exact."""
-    world.ours.request()
-    before = digest_tables(world.place.engine)
-    world.execute(HALT)
-    world.execute(
-        f"CREATE TRIGGER halt BEFORE {statement} FOR EACH STATEMENT EXECUTE FUNCTION halt()"
+    before = digest_tables(killed.engine)
+    execute(killed.engine, HALT)
+    execute(
+        killed.engine,
+        f"CREATE TRIGGER halt BEFORE {statement} FOR EACH STATEMENT EXECUTE FUNCTION halt()",
     )
-    with world.loading() as process:
+    with killed.loading() as process:
         wait_until(
-            lambda: bool(world.rows(HALTED)) or process.poll() is not None, "the load is halted"
+            lambda: bool(query(killed.engine, HALTED)) or process.poll() is not None,
+            "the load is halted",
         )
         assert process.poll() is None, "the load has ended without this statement"
-    world.wait_until_alone()
-    world.execute("DROP FUNCTION halt CASCADE")
-    assert before == digest_tables(world.place.engine)
-    world.check_next_load()
+    killed.wait_until_alone()
+    execute(killed.engine, "DROP FUNCTION halt CASCADE")
+    assert before == digest_tables(killed.engine)
+    killed.check_next_load()
 
 
-def measure(world: KilledWorld, *, onto_rows: bool) -> float:
+def measure(killed: KilledLoad, *, onto_rows: bool) -> float:
     """Return how long an undisturbed load in a process of its own takes, once it has begun."""
-    world.ask(onto_rows=onto_rows)
-    with world.loading() as process:
+    killed.ask(onto_rows=onto_rows)
+    with killed.loading() as process:
         began = time.monotonic()
         assert process.stdout is not None
         assert process.stdout.readline() == "committed\n"

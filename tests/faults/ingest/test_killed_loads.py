@@ -22,10 +22,10 @@ from tests.support.waiting import wait_until
 from tests.support.world import execute, query
 from tests.support.written_tables import digest_tables, empty_tables
 
-ROWS = 20_000
+ROWS = 10_000
 KILLS = 16
 BAD_EVERY, BAD_CLICKS, RESTATED_EVERY = 1_000, "many", 51
-STORED = "SELECT count(*), sum(spend), sum(sales) FROM hourly_target_performance"
+STORED = "SELECT count(*) AS rows, sum(spend) AS spend, sum(sales) AS sales FROM hourly_target_performance"
 STATEMENTS = (
     "INSERT ON restatements",
     "DELETE ON hourly_target_performance",

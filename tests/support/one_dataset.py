@@ -31,10 +31,16 @@ def only_datasets(*names: str) -> Iterator[None]:
 def shorten_history(engine: Engine, days: int) -> None:
     """Have Amazon serve so few days of all datasets: making and filling the windows of 15 months takes seconds."""
     reports = [report for dataset in datasets.DATASETS.values() for report in dataset.reports]
-    told = {"set_by": "a person", "set_at": datetime.now(UTC)}
     with engine.begin() as connection:
         for region in ("NA", "EU", "FE"):
             for one in reports:
-                what = f"history:{one.name}"
-                fewer = min(days, one.dataset.history_days or days)
-                set_override(connection, region, one.dataset.name, what, str(fewer), **told)
+                fewer = str(min(days, one.dataset.history_days or days))
+                set_override(
+                    connection,
+                    region,
+                    one.dataset.name,
+                    f"history:{one.name}",
+                    fewer,
+                    set_by="a person",
+                    set_at=datetime.now(UTC),
+                )

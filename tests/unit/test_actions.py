@@ -47,31 +47,27 @@ class SamplePriced(Action):
     end: datetime | None = None
 
 
-def days(*numbers: int) -> list[date]:
-    """Return days of the year 2026, the first of January being number 0."""
-    return [date(2026, 1, 1) + timedelta(days=number) for number in numbers]
+def queued(*days: int, **more: Any) -> SampleQueued:
+    """Return an action about days of the year 2026, the first of January being number 0."""
+    return SampleQueued(windows=[date(2026, 1, 1) + timedelta(days=day) for day in days], **more)
 
 
 @pytest.mark.parametrize(
     ("action", "said"),
     [
-        (SampleQueued(windows=days(0, 1)), "Queued 2 report windows 2026-01-01 2026-01-02"),
+        (queued(0, 1), "Queued 2 report windows 2026-01-01 2026-01-02"),
+        (queued(0, 1, 3), "Queued 3 report windows 2026-01-01 2026-01-02 2026-01-04"),
+        (queued(0, dataset="x"), "Queued 1 report window 2026-01-01 of x"),
+        (queued(*range(8)), "Queued 8 report windows 2026-01-01 … 2026-01-08"),
         (
-            SampleQueued(windows=days(0), dataset="daily_targets", waited=192),
-            "Queued 1 report window 2026-01-01 of daily_targets after 3 min 12 s",
+            queued(*range(50), *range(51, 100)),
+            "Queued 99 report windows 2026-01-01 … 2026-04-10 with gaps",
         ),
-        (
-            SampleQueued(windows=days(*range(50), *range(51, 100)), waited=5),
-            "Queued 99 report windows 2026-01-01 … 2026-04-10 with gaps after 5.0 s",
-        ),
-        (
-            SampleQueued(windows=days(0, 1, 3)),
-            "Queued 3 report windows 2026-01-01 2026-01-02 2026-01-04",
-        ),
-        (SampleQueued(windows=days(*range(8))), "Queued 8 report windows 2026-01-01 … 2026-01-08"),
-        (SampleQueued(windows=[], waited=0.44), "Queued 0 report windows  after 0.4 s"),
-        (SampleQueued(windows=[], waited=42), "Queued 0 report windows  after 42 s"),
-        (SampleQueued(windows=[], waited=7500), "Queued 0 report windows  after 2 h 05 min"),
+        (queued(waited=0.44), "Queued 0 report windows  after 0.4 s"),
+        (queued(waited=5), "Queued 0 report windows  after 5.0 s"),
+        (queued(waited=42), "Queued 0 report windows  after 42 s"),
+        (queued(waited=192), "Queued 0 report windows  after 3 min 12 s"),
+        (queued(waited=7500), "Queued 0 report windows  after 2 h 05 min"),
         (SamplePriced(price=Decimal("2.5")), "Sold for 2.50"),
         (SamplePriced(price=Decimal("2.5"), currency="EUR"), "Sold for 2.50 EUR"),
         (SamplePriced(price=Decimal(1), pieces=1234), "Sold 1,234 for 1.00"),
@@ -87,11 +83,7 @@ def test_a_sentence_reads(action: Action, said: str) -> None:
     ("name", "given", "said"),
     [
         ("Wordless", {"sentence": ""}, "has no sentence"),
-        (
-            "Misspelt",
-            {"sentence": "For {prise}"},
-            r"names \['prise'\], its payload has \['price'\]",
-        ),
+        ("Misspelt", {"sentence": "{prise}"}, r"names \['prise'\], its payload has \['price'\]"),
         ("Mispriced", {"sentence": "For {price:money:curency}"}, r"names \['curency'\]"),
         ("Unreadable", {"sentence": "For {price:gold}"}, "unknown kind 'gold'"),
         ("Reserved", {"__annotations__": {"at": str}}, r"has fields \['at'\], names that every"),
@@ -100,9 +92,7 @@ def test_a_sentence_reads(action: Action, said: str) -> None:
         ("Owning", {"own_seconds": "hours"}, r"names \['hours'\]"),
     ],
 )
-def test_a_class_that_can_be_no_action_is_refused(
-    name: str, given: dict[str, Any], said: str
-) -> None:
+def test_class_that_can_be_no_action_is_refused(name: str, given: Any, said: str) -> None:
     """The mistake is found at import, not on the page."""
     body = {"sentence": "Sold", "__annotations__": {"price": Decimal}, **given}
     with pytest.raises(ActionDefinitionError, match=said):
@@ -112,8 +102,7 @@ def test_a_class_that_can_be_no_action_is_refused(
 @pytest.mark.parametrize(("lost", "tone"), [(0, "success"), (2, "warning")])
 def test_a_field_makes_an_action_a_warning(lost: int, tone: str) -> None:
     """Where it says something."""
-    action = SampleSorted(kept=1, lost=lost)
-    assert tone == action.own_tone()
+    assert tone == SampleSorted(kept=1, lost=lost).own_tone()
 
 
 @pytest.mark.parametrize("is_new_module", [False, True])
@@ -133,9 +122,7 @@ def test_a_class_may_be_declared_anew(*, is_new_module: bool) -> None:
 @pytest.mark.parametrize(
     ("action_type", "payload"), [("sample-queued", {"rows": 3}), ("from-the-future", {"a": "é"})]
 )
-def test_what_other_code_wrote_is_shown_as_data(
-    action_type: str, payload: dict[str, object]
-) -> None:
+def test_what_other_code_wrote_is_shown_as_data(action_type: str, payload: Any) -> None:
     """An unknown type or payload is not lost and does not break the page."""
     shown = plain_text(render_action(action_type, payload))
     assert f"{action_type} {json.dumps(payload, ensure_ascii=False)}" == shown

@@ -1,5 +1,6 @@
 """The file of clients and credentials: what it must hold, who may read it, and what is said of one that is wrong."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,44 +26,40 @@ GOOD = """
 """
 
 
-def set_file(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = GOOD, mode: int = 0o640
-) -> Path:
-    """Write the file and name it in the environment."""
-    file = folder / "credentials.toml"
-    file.write_text(text)
-    file.chmod(mode)
-    monkeypatch.setenv("BIDBEACON_CREDENTIALS_FILE", str(file))
-    return file
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return a function that writes the file that the environment names, which is read again then."""
+    path = tmp_path / "credentials.toml"
+    monkeypatch.setenv("BIDBEACON_CREDENTIALS_FILE", str(path))
+
+    def write_file(text: str = GOOD, mode: int = 0o640) -> Path:
+        path.write_text(text)
+        path.chmod(mode)
+        get_settings.cache_clear()
+        return path
+
+    return write_file
 
 
-def test_credentials_are_read_in_the_order_of_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_credentials_are_read_in_the_order_of_the_file(write: Callable[..., Path]) -> None:
     """Each with the client that it names; Amazon is asked then, or the sandbox where the file says so."""
-    set_file(tmp_path, monkeypatch)
+    write()
     settings = get_settings()
     found = [(one.name, one.client_id, one.region) for one in settings.credentials.values()]
     assert [("acme", "amzn1.agency", "NA"), ("shops-eu", "amzn1.agency", "EU")] == found
     assert "SECRET-3" == settings.credentials["shops-eu"].form()["refresh_token"]
     assert "SECRET" not in f"{settings!r} {settings.credentials}"
     assert "real" == settings.mode
-    set_file(tmp_path, monkeypatch, f"sandbox = true\n{GOOD}")
-    get_settings.cache_clear()
+    write(f"sandbox = true\n{GOOD}")
     assert "sandbox" == get_settings().mode
 
 
-def test_secrets_of_the_file_are_masked_wherever_they_stand(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secrets_of_the_file_are_masked_wherever_they_stand(write: Callable[..., Path]) -> None:
     """By their values, as those of other settings: no name or form tells of them."""
-    secrets = [f"{number}-a-value-without-a-form" for number in (1, 2, 3)]
-    text = GOOD
-    for number, secret in enumerate(secrets, 1):
-        text = text.replace(f"SECRET-{number}", secret)
-    set_file(tmp_path, monkeypatch, text)
+    write(GOOD.replace("SECRET-", "a-value-without-a-form-"))
     get_settings()
-    for secret in secrets:
+    for number in (1, 2, 3):
+        secret = f"a-value-without-a-form-{number}"
         assert secret not in mask_text(f"We got {secret} from Amazon")
 
 
@@ -90,10 +87,10 @@ def test_the_three_variables_are_one_credential(monkeypatch: pytest.MonkeyPatch)
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_said_with_the_place_of_each_fault(
-    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, said: str, write: Callable[..., Path]
 ) -> None:
     """In one line, with its path, and without any value of a secret."""
-    file = set_file(tmp_path, monkeypatch, text)
+    file = write(text)
     with pytest.raises(SettingsError) as refused:
         get_settings()
     [line] = str(refused.value).splitlines()
@@ -105,19 +102,19 @@ def test_a_wrong_file_is_said_with_the_place_of_each_fault(
 
 @pytest.mark.parametrize("mode", [0o644, 0o602, 0o604])
 def test_a_file_that_others_can_read_or_write_is_refused(
-    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mode: int, write: Callable[..., Path]
 ) -> None:
     """Its owner's group may read it, as Kubernetes mounts a secret."""
-    set_file(tmp_path, monkeypatch, mode=mode)
+    write(mode=mode)
     with pytest.raises(SettingsError, match="only its owner and group can read"):
         get_settings()
 
 
 def test_a_file_that_is_missing_or_stands_beside_the_variables_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is asked as the wrong one."""
-    file = set_file(tmp_path, monkeypatch)
+    file = write()
     monkeypatch.setenv("BIDBEACON_ADS_API_REFRESH_TOKEN", "x")
     with pytest.raises(SettingsError, match="or BIDBEACON_ADS_API_REFRESH_TOKEN, not both"):
         get_settings()

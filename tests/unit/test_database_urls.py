@@ -37,11 +37,9 @@ def test_each_form_of_address_is_read_for_psycopg(scheme: str) -> None:
 )
 def test_an_invalid_address_is_refused_without_showing_it(address: str) -> None:
     """The message says which form is expected, and nothing of what came."""
-    with pytest.raises(
-        SettingsError, match="postgresql://user:password@host:port/database"
-    ) as refused:
+    form = "postgresql://user:password@host:port/database"
+    with pytest.raises(SettingsError, match=form) as refused:
         parse_database_url(address)
-
     assert "SECRET" not in str(refused.value)
     assert "SECRET" not in show_database_url(address)
     assert refused.value.__cause__ is None
@@ -88,7 +86,6 @@ def test_psql_gets_everything_but_no_secret_on_its_command_line() -> None:
 def test_options_and_limits_of_the_address_are_kept() -> None:
     """Options of the address override our defaults."""
     url = parse_database_url("postgresql://db/ads?connect_timeout=60&options=-cgeqo%3Don")
-
     for args in (connect_args(url), psycopg_args(url)):
         assert args["options"].startswith("-cgeqo=on -c timezone=UTC -c search_path=public ")
         assert "utf8" == args["client_encoding"]

@@ -59,9 +59,7 @@ def run(logs: Path, service: Service, work: Callable[[Processes], Awaitable[obje
     asyncio.run(work_and_stop())
 
 
-@pytest.mark.parametrize(
-    ("mood", "patience"), [("obedient", 60), ("deaf", 0.2), ("deaf", 60)], ids=str
-)
+@pytest.mark.parametrize(("mood", "patience"), [("obedient", 60), ("deaf", 0.2), ("deaf", 60)])
 def test_service_is_stopped_with_its_own_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mood: str, patience: float
 ) -> None:

@@ -25,56 +25,35 @@ from bidbeacon_sessions.settings import SessionSettings
 DOCS = sorted([*PROJECT_ROOT.glob("*.md"), *(PROJECT_ROOT / "docs").glob("*.md")])
 OF_TESTS = {"BIDBEACON_TEST_CLUSTER_URL"}
 FOLDERS = (
-    "bidbeacon_pipelines/",
-    "bidbeacon_sandbox/",
-    "bidbeacon_sessions/",
-    "docs/",
-    "migrations/",
-    "tests/",
-    "benchmarks/",
-    ".ci/",
+    *("bidbeacon_pipelines/", "bidbeacon_sandbox/", "bidbeacon_sessions/"),
+    *("docs/", "migrations/", "tests/", "benchmarks/", ".ci/"),
 )
+PRINTED = {
+    "actions.md": actions_page.make_page,
+    "causes.md": causes_page.make_page,
+    "data-dictionary.md": make_dictionary,
+}
 
 each_document = pytest.mark.parametrize("document", DOCS, ids=lambda path: path.name)
 
 
-def test_the_catalogue_of_actions_is_as_printed() -> None:
-    """docs/actions.md lists exactly the registered actions, as their classes say."""
-    assert actions_page.make_page() == _text(PROJECT_ROOT / "docs" / "actions.md"), (
-        "run `make docs`"
-    )
-
-
-def test_the_table_of_causes_is_as_printed() -> None:
-    """docs/causes.md lists exactly the causes that are known."""
-    assert causes_page.make_page() == _text(PROJECT_ROOT / "docs" / "causes.md"), "run `make docs`"
-
-
-def test_the_data_dictionary_is_as_printed() -> None:
-    """docs/data-dictionary.md describes exactly the registered datasets, as `make docs` writes it."""
-    assert make_dictionary() == _text(PROJECT_ROOT / "docs" / "data-dictionary.md"), (
-        "run `make docs`"
-    )
+@pytest.mark.parametrize("name", PRINTED)
+def test_pages_of_actions_causes_and_data_are_as_printed(name: str) -> None:
+    """They list exactly what is registered."""
+    assert PRINTED[name]() == _doc(name), "run `make docs`"
 
 
 def test_every_setting_is_listed_with_its_default() -> None:
     """docs/settings.md has one line for each field of both settings classes, and no other."""
-    rows = re.findall(
-        r"^\| `(BIDBEACON_\w+)` \| (.+?) \|",
-        _text(PROJECT_ROOT / "docs" / "settings.md"),
-        re.MULTILINE,
-    )
+    rows = re.findall(r"^\| `(BIDBEACON_\w+)` \| (.+?) \|", _doc("settings.md"), re.MULTILINE)
     assert {**_defaults(Settings), **_defaults(SessionSettings)} == dict(rows)
     assert len(rows) == len(dict(rows))
 
 
 def test_every_dataset_is_listed_with_its_asset() -> None:
     """docs/architecture.md has one line for each entry of the registry, in its order, and no other."""
-    rows = re.findall(
-        r"^\| `(\w+)` \| `(\w+_performance)` \|",
-        _text(PROJECT_ROOT / "docs" / "architecture.md"),
-        re.MULTILINE,
-    )
+    table = r"^\| `(\w+)` \| `(\w+_performance)` \|"
+    rows = re.findall(table, _doc("architecture.md"), re.MULTILINE)
     registered = [(dataset.name, dataset.asset_name) for dataset in ALL_DATASETS]
     assert registered == rows, "change the table of datasets in docs/architecture.md"
 
@@ -98,33 +77,20 @@ def test_settings_that_a_document_names_exist(document: Path) -> None:
     assert named <= {*_defaults(Settings), *_defaults(SessionSettings), *OF_TESTS}
 
 
-@pytest.mark.parametrize(
-    ("heading", "group"),
-    [
-        ("Runtime", "runtime"),
-        ("Cluster", "cluster"),
-        ("Development", "dev"),
-        ("Deployment files", "deploy"),
-    ],
-)
-def test_every_dependency_has_its_reason(heading: str, group: str) -> None:
+@pytest.mark.parametrize("heading", ["Runtime", "Cluster", "Development", "Deployment files"])
+def test_every_dependency_has_its_reason(heading: str) -> None:
     """docs/dependencies.md lists what pyproject.toml asks for, and nothing else."""
-    section = (
-        _text(PROJECT_ROOT / "docs" / "dependencies.md")
-        .partition(f"## {heading}\n")[2]
-        .partition("\n## ")[0]
-    )
+    section = _doc("dependencies.md").partition(f"## {heading}\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| ([a-z][\w, -]+?) \| .+ \|$", section, re.MULTILINE)
     listed = [name for row in rows if row != "package" for name in row.split(", ")]
-    assert sorted(_dependencies()[group]) == sorted(listed)
+    assert sorted(_dependencies()[heading]) == sorted(listed)
 
 
 def test_the_lock_holds_every_dependency_with_hashes_and_no_index() -> None:
     """What is asked for is locked, each version with a hash, and nothing says where packages come from."""
     lock = _text(PROJECT_ROOT / "requirements.lock")
-    locked = re.findall(
-        r"^([a-z0-9-]+)(?:\[\S+\])?==\S+.*\\\n    --hash=sha256:", lock, re.MULTILINE
-    )
+    pinned = r"^([a-z0-9-]+)(?:\[\S+\])?==\S+.*\\\n    --hash=sha256:"
+    locked = re.findall(pinned, lock, re.MULTILINE)
     assert set().union(*_dependencies().values()) <= set(locked)
     assert len(re.findall("^[a-z]", lock, re.MULTILINE)) == len(locked)
     assert [] == re.findall(r"--(?:extra-)?index-url \S+|https?://\S+", lock)
@@ -134,10 +100,8 @@ def test_the_license_is_the_apache_license() -> None:
     """The package's metadata name it, and LICENSE is its full text as apache.org publishes it."""
     assert "Apache-2.0" == metadata("bidbeacon")["License-Expression"]
     text = (PROJECT_ROOT / "LICENSE").read_bytes()
-    assert (
-        "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
-        == sha256(text).hexdigest()
-    )
+    published = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+    assert published == sha256(text).hexdigest()
 
 
 @each_document
@@ -151,9 +115,8 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_the_readme_leads_to_every_document() -> None:
     """No document is reachable by a listing of the folder alone."""
     readme = _text(PROJECT_ROOT / "README.md")
-    assert [] == [
-        path.name for path in DOCS if path.name != "README.md" and f"{path.name})" not in readme
-    ]
+    others = [path.name for path in DOCS if path.name != "README.md"]
+    assert [] == [name for name in others if f"{name})" not in readme]
 
 
 @each_document
@@ -193,14 +156,17 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def _doc(name: str) -> str:
+    return _text(PROJECT_ROOT / "docs" / name)
+
+
 def _defaults(settings: type[BaseSettings]) -> dict[str, str]:
     """Return each setting's default as docs/settings.md shows it."""
-    return {
-        f"BIDBEACON_{name.upper()}": _shown(
-            field.get_default(call_default_factory=True, validated_data={})
-        )
+    shown = {
+        name: _shown(field.get_default(call_default_factory=True, validated_data={}))
         for name, field in settings.model_fields.items()
     }
+    return {f"BIDBEACON_{name.upper()}": default for name, default in shown.items()}
 
 
 def _shown(default: object) -> str:
@@ -212,15 +178,13 @@ def _shown(default: object) -> str:
 def _dependencies() -> dict[str, list[str]]:
     project = tomllib.loads(_text(PROJECT_ROOT / "pyproject.toml"))
     wanted = {
-        "runtime": project["project"]["dependencies"],
-        "cluster": project["project"]["optional-dependencies"]["cluster"],
-        "dev": project["dependency-groups"]["dev"],
-        "deploy": project["dependency-groups"]["deploy"],
+        "Runtime": project["project"]["dependencies"],
+        "Cluster": project["project"]["optional-dependencies"]["cluster"],
+        "Development": project["dependency-groups"]["dev"],
+        "Deployment files": project["dependency-groups"]["deploy"],
     }
-    return {
-        group: [re.split(r"[\[~=<>! ]", line)[0] for line in lines]
-        for group, lines in wanted.items()
-    }
+    names = re.compile(r"[^\[~=<>! ]+")
+    return {group: [names.findall(line)[0] for line in lines] for group, lines in wanted.items()}
 
 
 def _code_spans(document: Path) -> list[str]:

@@ -179,9 +179,7 @@ def test_an_error_is_raised_as_it_is_but_for_a_secret_in_what_led_to_it(context:
 
 
 @pytest.mark.parametrize("holds", ["text", "note", "member"])
-def test_an_error_with_a_secret_of_its_own_is_replaced_by_one_that_says_the_same(
-    holds: str,
-) -> None:
+def test_an_error_with_a_secret_of_its_own_is_replaced_by_one_like_it(holds: str) -> None:
     """Its type's name, its text and its traceback stay."""
     error: Exception = _raised(f"token={SECRET}" if holds == "text" else "no rights", "x")
     if holds == "note":

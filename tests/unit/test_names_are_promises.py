@@ -52,9 +52,7 @@ JOBS = _names("""
 SCHEDULES = _names("""
     check_datasets_hourly delete_old_records_daily summarize_accounts_daily sync_accounts_hourly
 """)
-SENSORS = _names("""
-    close_crashed_sessions poll_reports_in_flight refresh_due_accounts
-""")
+SENSORS = _names("close_crashed_sessions poll_reports_in_flight refresh_due_accounts")
 MILESTONES = _names("windows-queued report-requested report-processed window-skipped report-failed")
 """The milestones of a window: queued, requested, processed, skipped, failed."""
 OTHER_ACTIONS = _names("""
@@ -167,27 +165,21 @@ def test_all_jobs_run_in_one_process() -> None:
         (["account_daily_summary"], {"summarize_accounts_daily"}),
     ],
 )
-def test_the_page_of_an_asset_lists_what_keeps_it_fresh(
-    assets: list[str], automation: set[str]
-) -> None:
+def test_page_of_an_asset_lists_what_refreshes_it(assets: list[str], automation: set[str]) -> None:
     """Dagster finds sensors and schedules by the asset jobs that they start."""
     repository = defs.get_repository_def()
     triggers = {one.name: {job.job_name for job in one.targets} for one in repository.sensor_defs}
     triggers |= {one.name: {one.job_name} for one in repository.schedule_defs}
     for asset in map(AssetKey, assets):
-        jobs = {
-            job.name
-            for job in repository.get_all_jobs()
-            if asset in job.asset_layer.executable_asset_keys
-        }
+        every = repository.get_all_jobs()
+        jobs = {job.name for job in every if asset in job.asset_layer.executable_asset_keys}
         assert automation == {name for name, started in triggers.items() if started & jobs}, asset
 
 
 def test_action_types() -> None:
     """Stored in `session_actions.type`, queried by people, sent to readers of the stream."""
-    ours = [
-        name for name, kind in action_classes().items() if kind.__module__.startswith("bidbeacon")
-    ]
+    classes = action_classes().items()
+    ours = [name for name, kind in classes if kind.__module__.startswith("bidbeacon")]
     assert_listed("OTHER_ACTIONS", [*MILESTONES, *OTHER_ACTIONS], ours)
 
 
@@ -200,10 +192,8 @@ def test_stream_routes() -> None:
     """What readers of the stream and health checks ask for."""
     store = SessionStore.connect("postgresql://nowhere")
     app = create_app(store, extension=pipelines_extension(store, Settings()))
-    paths = {
-        route.path for route in app.routes if isinstance(route, (Mount, Route, WebSocketRoute))
-    }
-    assert_listed("STREAM_ROUTES", STREAM_ROUTES, paths)
+    routes = (one for one in app.routes if isinstance(one, (Mount, Route, WebSocketRoute)))
+    assert_listed("STREAM_ROUTES", STREAM_ROUTES, {route.path for route in routes})
 
 
 def _commands(group: Any, prefix: str = "") -> Iterator[str]:

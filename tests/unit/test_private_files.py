@@ -56,9 +56,8 @@ def test_a_private_folder_can_be_entered_by_its_owner_alone(tmp_path: Path, umas
     """Those above it that it makes can be passed through; one that was there keeps its mode."""
     make_private_folder(tmp_path / "home" / "logs")
     make_private_folder(tmp_path / "home" / "postgres", PASSAGE)
-    assert (0o711, 0o700, 0o711) == tuple(
-        mode_of(tmp_path / name) for name in ("home", "home/logs", "home/postgres")
-    )
+    folders = ("home", "home/logs", "home/postgres")
+    assert [0o711, 0o700, 0o711] == [mode_of(tmp_path / name) for name in folders]
     (tmp_path / "home").chmod(0o750)
     make_private_folder(tmp_path / "home", PASSAGE)
     assert 0o750 == mode_of(tmp_path / "home")

@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import Any
 
 import pytest
 from rich.table import Table
@@ -13,14 +14,12 @@ EVIL = "a\x1b[31mb\x1b]0;title\x07c\x9b1md\u202ee\u2066f\x7f\x00g"
 CONTROLS = ("\x1b[31m", "\x1b]0;", "\x07", "\x9b", "\u202e", "\u2066", "\x7f", "\x00")
 
 
-def printed(renderable: object, **options: object) -> str:
+def printed(renderable: object, **options: Any) -> str:
     """Return what a terminal is sent."""
-    console = SafeConsole(
-        file=io.StringIO(), force_terminal=True, color_system="standard", width=200
-    )
-    console.print(renderable, **options)  # type: ignore[arg-type]  # options of rich's print
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    sent = io.StringIO()
+    console = SafeConsole(file=sent, force_terminal=True, color_system="standard", width=200)
+    console.print(renderable, **options)
+    return sent.getvalue()
 
 
 def table(text: str) -> Table:

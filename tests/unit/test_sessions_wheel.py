@@ -36,9 +36,8 @@ def test_the_library_needs_exactly_what_it_imports() -> None:
         for module in set().union(*imported.values())
         for name in distributions[module]
     }
-    assert {"dagster.py", "reaper.py"} == {
-        file for file, modules in imported.items() if "dagster" in modules
-    }
+    of_dagster = {file for file, modules in imported.items() if "dagster" in modules}
+    assert {"dagster.py", "reaper.py"} == of_dagster
 
 
 def test_the_library_needs_the_versions_that_it_is_tested_with() -> None:

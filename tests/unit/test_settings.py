@@ -15,71 +15,45 @@ from bidbeacon_pipelines.settings_files import read_settings
 from bidbeacon_sessions.errors import SettingsError
 from bidbeacon_sessions.presentation import session_url
 
-EMPTY = "expected a value; remove the variable to use the default; got ''"
+SHARE_LINE = (
+    "BIDBEACON_BAD_ROW_SHARE: expected less than or equal to 1; got '2', set in the environment.\n"
+)
+A_VALUE = "a value; remove the variable to use the default"
+AN_ADDRESS = "an address such as http://127.0.0.1:3030 or https://stream.example.com"
+LOOPBACK = "a loopback address such as 127.0.0.1"
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "expected"),
     [
-        ("STREAM_PORT", "", EMPTY),
-        ("HOME", "", EMPTY),
-        ("HOME", "caf\udce9", r"expected text in UTF-8; got 'caf\udce9'"),
-        (
-            "ADS_API_CLIENT_ID",
-            " ",
-            "expected a value; remove the variable to use the default; got ' '",
-        ),
-        ("STREAM_PORT", "0", "expected greater than or equal to 1; got '0'"),
-        ("SANDBOX_PORT", "99999", "expected less than or equal to 65535; got '99999'"),
-        (
-            "DAGSTER_PORT",
-            "abc",
-            "expected a valid integer, unable to parse string as an integer; got 'abc'",
-        ),
-        ("BAD_ROW_SHARE", "2", "expected less than or equal to 1; got '2'"),
-        ("BAD_ROW_SHARE", "nan", "expected a finite number; got 'nan'"),
-        ("HEARTBEAT_SECONDS", "inf", "expected a finite number; got 'inf'"),
-        (
-            "BY_HAND_WAIT_MINUTES",
-            "9" * 30,
-            f"expected less than or equal to 1440; got '{'9' * 30}'",
-        ),
-        ("ADS_API_CREDENTIAL_REGION", "US", "expected 'NA', 'EU' or 'FE'; got 'US'"),
-        (
-            "PARTITION_MONTHS",
-            "61",
-            "expected less than or equal to 60; got '61'",
-        ),
-        (
-            "BIND_HOST",
-            "http://a",
-            "expected an IP address or a host name, such as 127.0.0.1; got 'http://a'",
-        ),
-        (
-            "BIND_HOST",
-            "0.0.0.0",
-            "expected a loopback address such as 127.0.0.1, or BIDBEACON_ALLOW_OTHER_MACHINES=true beside it; got '0.0.0.0'",
-        ),
-        (
-            "STREAM_PUBLIC_URL",
-            "http://[",
-            "expected an address such as http://127.0.0.1:3030 or https://stream.example.com; got 'http://['",
-        ),
-        (
-            "DAGSTER_PUBLIC_URL",
-            "stream.example.com\x1b[1m",
-            r"expected an address such as http://127.0.0.1:3030 or https://stream.example.com; got 'stream.example.com\x1b[1m'",
-        ),
+        ("STREAM_PORT", "", A_VALUE),
+        ("HOME", "", A_VALUE),
+        ("HOME", "caf\udce9", "text in UTF-8"),
+        ("ADS_API_CLIENT_ID", " ", A_VALUE),
+        ("STREAM_PORT", "0", "greater than or equal to 1"),
+        ("SANDBOX_PORT", "99999", "less than or equal to 65535"),
+        ("DAGSTER_PORT", "abc", "a valid integer, unable to parse string as an integer"),
+        ("BAD_ROW_SHARE", "2", "less than or equal to 1"),
+        ("BAD_ROW_SHARE", "nan", "a finite number"),
+        ("HEARTBEAT_SECONDS", "inf", "a finite number"),
+        ("BY_HAND_WAIT_MINUTES", "9" * 30, "less than or equal to 1440"),
+        ("ADS_API_CREDENTIAL_REGION", "US", "'NA', 'EU' or 'FE'"),
+        ("PARTITION_MONTHS", "61", "less than or equal to 60"),
+        ("BIND_HOST", "http://a", "an IP address or a host name, such as 127.0.0.1"),
+        ("BIND_HOST", "0.0.0.0", f"{LOOPBACK}, or BIDBEACON_ALLOW_OTHER_MACHINES=true beside it"),
+        ("STREAM_PUBLIC_URL", "http://[", AN_ADDRESS),
+        ("DAGSTER_PUBLIC_URL", "stream.example.com\x1b[1m", AN_ADDRESS),
     ],
 )
 def test_an_invalid_setting_is_said_in_one_line(
-    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+    name: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The variable, what was expected, what came, and where it was set."""
     monkeypatch.setenv(f"BIDBEACON_{name}", value)
     with pytest.raises(SettingsError) as refused:
         get_settings()
-    assert f"BIDBEACON_{name}: {said}, set in the environment." == str(refused.value)
+    said = f"BIDBEACON_{name}: expected {expected}; got {value!r}, set in the environment."
+    assert said == str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -98,14 +72,10 @@ def test_an_invalid_setting_is_said_in_one_line(
 def test_a_secret_that_is_invalid_is_not_shown(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line has all but the value.
-
-    An empty token does not mean that there is none, which would open the stream.
-    """
+    """An empty token does not mean that there is none, which would open the stream."""
     monkeypatch.setenv(f"BIDBEACON_{name}", value)
-    with pytest.raises(
-        SettingsError, match=f"^BIDBEACON_{name}: expected .* its value is not shown, set"
-    ) as refused:
+    line = f"^BIDBEACON_{name}: expected .* its value is not shown, set"
+    with pytest.raises(SettingsError, match=line) as refused:
         get_settings()
     assert "CRET" not in str(refused.value)
     assert refused.value.__cause__ is None
@@ -130,27 +100,22 @@ def test_the_file_is_named_where_a_setting_is_from_there(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("line", "expected"),
+    ("given", "expected"),
     [
-        ("BIDBEACON_STREM_PORT=4030", "BIDBEACON_STREM_PORT: expected BIDBEACON_STREAM_PORT"),
-        (
-            "bidbeacon_partition_month=3",
-            "BIDBEACON_PARTITION_MONTH: expected BIDBEACON_PARTITION_MONTHS",
-        ),
-        ("BIDBEACON_XY=1", "BIDBEACON_XY: expected the name of a setting"),
+        ("BIDBEACON_STREM_PORT", "BIDBEACON_STREAM_PORT"),
+        ("bidbeacon_partition_month", "BIDBEACON_PARTITION_MONTHS"),
+        ("BIDBEACON_XY", "the name of a setting"),
     ],
 )
-def test_a_misspelt_setting_in_the_file_is_refused(
-    line: str, expected: str, tmp_path: Path
-) -> None:
+def test_misspelt_setting_in_the_file_is_refused(given: str, expected: str, tmp_path: Path) -> None:
     """The line names the nearest setting, and variables of other programs may stand beside ours."""
     env_file = tmp_path / ".env"
     env_file.write_text("AWS_REGION=eu-west-1\nSTREAM_PORT=x\n")
     assert 3030 == read_settings(Settings, env_file, running=False).stream_port
-    env_file.write_text(f"AWS_REGION=eu-west-1\n{line}\n")
+    env_file.write_text(f"AWS_REGION=eu-west-1\n{given}=1\n")
     with pytest.raises(SettingsError) as refused:
         read_settings(Settings, env_file)
-    assert f"{expected}, set in {env_file}." == str(refused.value)
+    assert f"{given.upper()}: expected {expected}, set in {env_file}." == str(refused.value)
 
 
 def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
@@ -178,10 +143,7 @@ def test_a_command_ends_with_2(command: list[str], monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("BIDBEACON_BAD_ROW_SHARE", "2")
     result = CliRunner().invoke(app, command)
     assert 2 == result.exit_code
-    assert (
-        "BIDBEACON_BAD_ROW_SHARE: expected less than or equal to 1; got '2', set in the environment.\n"
-        == result.stderr
-    )
+    assert SHARE_LINE == result.stderr
 
 
 def test_the_definitions_say_it_too() -> None:
@@ -196,9 +158,7 @@ def test_the_definitions_say_it_too() -> None:
         check=False,
     )
     assert 1 == result.returncode
-    assert result.stderr.endswith(
-        "BIDBEACON_BAD_ROW_SHARE: expected less than or equal to 1; got '2', set in the environment.\n"
-    )
+    assert result.stderr.endswith(SHARE_LINE)
     assert "SECRET" not in result.stderr
 
 
@@ -211,18 +171,23 @@ def test_a_port_alone_is_in_every_link(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "http://127.0.0.1:4000" == get_settings().dagster_public_url
 
 
-def test_clients_find_the_sandbox_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"BIND_HOST": "127.0.0.2"}, "http://127.0.0.2:4040"),
+        ({"BIND_HOST": "::1"}, "http://[::1]:4040"),
+        ({"BIND_HOST": "0.0.0.0"}, "http://127.0.0.1:4040"),
+        ({"SANDBOX_URL": "http://sandbox.internal:3040"}, "http://sandbox.internal:3040"),
+    ],
+)
+def test_clients_find_the_sandbox_where_it_listens(
+    more: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Host and port move its clients along; another machine's is a setting."""
-    monkeypatch.setenv("BIDBEACON_SANDBOX_PORT", "4040")
-    monkeypatch.setenv("BIDBEACON_BIND_HOST", "127.0.0.2")
-    assert "http://127.0.0.2:4040" == read_settings(Settings).sandbox_url
-    monkeypatch.setenv("BIDBEACON_BIND_HOST", "::1")
-    assert "http://[::1]:4040" == read_settings(Settings).sandbox_url
-    monkeypatch.setenv("BIDBEACON_ALLOW_OTHER_MACHINES", "true")
-    monkeypatch.setenv("BIDBEACON_BIND_HOST", "0.0.0.0")
-    assert "http://127.0.0.1:4040" == read_settings(Settings).sandbox_url
-    monkeypatch.setenv("BIDBEACON_SANDBOX_URL", "http://sandbox.internal:3040")
-    assert "http://sandbox.internal:3040" == read_settings(Settings).sandbox_url
+    given = {"SANDBOX_PORT": "4040", "ALLOW_OTHER_MACHINES": "true", **more}
+    for name, value in given.items():
+        monkeypatch.setenv(f"BIDBEACON_{name}", value)
+    assert expected == read_settings(Settings).sandbox_url
 
 
 def test_a_relative_home_is_the_projects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -242,12 +207,9 @@ def test_every_process_reads_the_projects_file(tmp_path: Path) -> None:
             PROJECT_ROOT / package, project / package, ignore=shutil.ignore_patterns("__pycache__")
         )
     shutil.copy(PROJECT_ROOT / "workspace.yaml", project)
-    (project / ".env").write_text(
-        "BIDBEACON_STREAM_TOKEN=token-of-the-project\nBIDBEACON_SANDBOX_PORT=4040\n"
-    )
-    (elsewhere / ".env").write_text(
-        "BIDBEACON_STREAM_TOKEN=token-of-elsewhere\nBIDBEACON_SANDBOX_PORT=5050\n"
-    )
+    for folder, port in ((project, 4040), (elsewhere, 5050)):
+        token = f"BIDBEACON_STREAM_TOKEN=token-of-{folder.name}"
+        (folder / ".env").write_text(f"{token}\nBIDBEACON_SANDBOX_PORT={port}\n")
     program = """
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.server.auth import Access
@@ -261,4 +223,4 @@ print(get_settings().sandbox_port, Access.for_host("127.0.0.1").token)
         text=True,
         check=True,
     )
-    assert "4040 token-of-the-project\n" == result.stdout
+    assert "4040 token-of-project\n" == result.stdout

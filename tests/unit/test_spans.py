@@ -55,9 +55,7 @@ def test_waiting_ends_with_an_action_and_own_work_comes_last() -> None:
     ] == [tuple(step.values()) for step in describe_time(session(13), actions)["steps"]]
 
 
-@pytest.mark.parametrize(
-    "payload", [{"kneading": 99}, {"kneading": "cut"}, {"cut": {"kneading": 8}}], ids=str
-)
+@pytest.mark.parametrize("payload", [{"kneading": 99}, {"kneading": "x"}, {"cut": {}}], ids=str)
 def test_a_payload_that_does_not_fit_breaks_nothing(payload: dict[str, Any]) -> None:
     """Own work is at most the whole step, and what is not readable counts as waiting."""
     steps = describe_time(session(4), [row(1, "oven-heated", 4, **payload)])["steps"]
@@ -71,9 +69,8 @@ def test_a_report_tells_the_gate_amazon_and_the_load_apart() -> None:
         row(2, ReportRequested.type, 11),
         row(3, ReportProcessed.type, 100, load_seconds=9),
     ]
-    sums = {
-        one["waits_for"]: one["seconds"] for one in describe_time(session(100), actions)["sums"]
-    }
+    told = describe_time(session(100), actions)["sums"]
+    sums = {one["waits_for"]: one["seconds"] for one in told}
     assert {None: 9, "a free report slot": 10, "Amazon": 81}.items() <= sums.items()
 
 

@@ -55,19 +55,9 @@ def test_the_sessions_own_account_is_not_repeated(printed: Printed) -> None:
 
 def test_a_long_line_of_a_session_hangs_behind_its_mark(printed: Printed) -> None:
     """No line is wider than the terminal, and time and mark stand alone at the left."""
-    session: dict[str, object] = {
-        "status": "failed",
-        "outcome": "ok",
-        "mark": "retried",
-        "recovered_by": "later",
-        "id": "i" * 36,
-    }
-    session |= {
-        "job_name": "load-windows",
-        "account": "US.a",
-        "account_label": "Acme · US",
-        "duration": 5.9,
-    }
+    became = {"status": "failed", "outcome": "ok", "mark": "retried", "recovered_by": "later"}
+    what = {"job_name": "load-windows", "account": "US.a", "account_label": "Acme · US"}
+    session = became | what | {"id": "i" * 36, "duration": 5.9}
     first, *others = printed(print_session, session, AT)
     assert first[20:].startswith("↻ failed, recovered by a later attempt  load-windows")
     assert [(" " * 22, True)] == [(line[:22], line[22] != " ") for line in others]
@@ -90,13 +80,7 @@ def test_the_line_of_a_session_says_what_became_of_it(
     status: str, outcome: str, mark: str, recovered_by: str | None, line: str, printed: Printed
 ) -> None:
     """A failed attempt whose work another one took up is no problem."""
-    session: dict[str, object] = {
-        "status": status,
-        "outcome": outcome,
-        "mark": mark,
-        "recovered_by": recovered_by,
-        "id": "s",
-    }
-    session |= {"job_name": "bake", "account": None, "duration": None}
+    became = {"status": status, "outcome": outcome, "mark": mark, "recovered_by": recovered_by}
+    session = became | {"id": "s", "job_name": "bake", "account": None, "duration": None}
     [shown] = printed(print_session, session, AT)
     assert line == shown[20:]

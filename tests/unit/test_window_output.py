@@ -15,9 +15,8 @@ from bidbeacon_pipelines.windows.queries import LoadedDay
 
 def load(age_days: int, number: int) -> dict[str, Any]:
     """Return a load of a window that many days after its day, as far as it is printed."""
-    one: dict[str, Any] = dict.fromkeys(
-        ("impressions", "clicks", "orders", "sales", "spend"), Decimal(1)
-    )
+    metrics = ("impressions", "clicks", "orders", "sales", "spend")
+    one: dict[str, Any] = dict.fromkeys(metrics, Decimal(1))
     one |= {"load_number": number, "age_days": age_days, "confirmed_age_days": age_days + 2}
     one |= dict.fromkeys(("rows_changed", "rows_appeared", "rows_vanished"), 0)
     return one | {"ad_product": "SPONSORED_PRODUCTS", "currency_code": "USD"}
@@ -28,11 +27,10 @@ def test_a_load_is_a_line_with_its_number_and_age(capsys: pytest.CaptureFixture[
     loads = [load(3, 1), load(5, 2), load(5, 3)]
     print_loads(loads, get_dataset("daily_targets").columns)
     shown = capsys.readouterr().out
-    assert ["3:", "T+5", "1.00", "1.00", "1", "1", "1", "0", "0", "0"] in map(
-        str.split, shown.splitlines()
-    )
+    lines = [line.split() for line in shown.splitlines()]
+    assert ["3:", "T+5", "1.00", "1.00", "1", "1", "1", "0", "0", "0"] in lines
     assert "confirmed at T+7;" in shown
-    assert ["in", "all", "+0.00", "+0.00", "+0", "+0", "+0"] in map(str.split, shown.splitlines())
+    assert ["in", "all", "+0.00", "+0.00", "+0", "+0", "+0"] in lines
 
 
 def test_metrics_that_a_dataset_lacks_are_not_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,18 +18,15 @@ def error_of(*of_each_day: Cause) -> WindowNotLoadedError:
 
 
 @pytest.mark.parametrize(
-    ("given", "days"),
+    ("count", "days"),
     [
-        ((INK,), "1 window was not loaded. 2026-11-16"),
-        (
-            (INK,) * 120,
-            "120 windows were not loaded. 2026-11-16, 2026-11-17, 2026-11-18 and 117 more",
-        ),
+        (1, "1 window was not loaded. 2026-11-16"),
+        (120, "120 windows were not loaded. 2026-11-16, 2026-11-17, 2026-11-18 and 117 more"),
     ],
 )
-def test_a_cause_is_given_once_with_its_first_days(given: tuple[Cause, ...], days: str) -> None:
+def test_a_cause_is_given_once_with_its_first_days(count: int, days: str) -> None:
     """With what helps."""
-    assert str(error_of(*given)) == (
+    assert str(error_of(*[INK] * count)) == (
         f"daily_targets: {days}: Amazon reported FAILED (Out of ink). "
         "Load the days again, or wait until they are due."
     )

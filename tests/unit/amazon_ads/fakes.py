@@ -22,9 +22,7 @@ CREDENTIAL = Credential(
     client_secret=SecretStr("secret-1"),
     refresh_token=SecretStr("Atzr|refresh-1"),
 )
-HTML = (
-    "<html><head><title>503</title><style>p{}</style></head><body><p>Service down</p></body></html>"
-)
+HTML = "<html><head><title>503</title><style>p{}</style></head><p>Service down</p></html>"
 
 Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 

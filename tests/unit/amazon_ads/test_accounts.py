@@ -64,23 +64,21 @@ def by_country(found: AccountListing) -> dict[str, Account]:
 def test_account_per_country_joined_with_its_profile(amazon: FakeAmazon) -> None:
     """`UK` is `GB`, ids keep every digit, and what the profile says wins over the country."""
     found = listing(amazon, page(ACME), profiles(UK_PROFILE, US_PROFILE))
-    assert (
-        Account(
-            account_id="amzn1.acme",
-            country_code="GB",
-            name="Acme",
-            status="CREATED",
-            profile_id=str(2**63 + 1),
-            entity_id="ENTITY1",
-            region="NA",
-            currency_code="GBP",
-            time_zone="Europe/London",
-            marketplace_id="A1F83G8C2ARO7P",
-            account_type="vendor",
-            problems=("SUSPENDED.",),
-        )
-        == by_country(found)["GB"]
+    expected = Account(
+        account_id="amzn1.acme",
+        country_code="GB",
+        name="Acme",
+        status="CREATED",
+        profile_id=str(2**63 + 1),
+        entity_id="ENTITY1",
+        region="NA",
+        currency_code="GBP",
+        time_zone="Europe/London",
+        marketplace_id="A1F83G8C2ARO7P",
+        account_type="vendor",
+        problems=("SUSPENDED.",),
     )
+    assert expected == by_country(found)["GB"]
     assert ("NA", "EU", "FE") == found.answered_regions
 
 
@@ -88,20 +86,14 @@ def test_what_is_missing_is_replaced_and_said(amazon: FakeAmazon) -> None:
     """No profile, a profile that is not listed, a time zone that is none, an unknown country."""
     odd = {"adsAccountId": "amzn1.odd", "countryCodes": ["DE", "QQ"]}
     found = listing(amazon, page(ACME, odd), profiles(US_PROFILE))
-    accounts = by_country(found)
-    assert ("America/Los_Angeles", "USD") == (
-        accounts["US"].time_zone,
-        accounts["US"].currency_code,
-    )
-    assert "time zone is 'Mars/Olympus'" in accounts["US"].problems[0]
-    assert "is not among the profiles listed" in accounts["GB"].problems[1]
-    assert "Amazon names no profile in DE; using Europe/Paris and EUR." in accounts["DE"].problems
-    assert ("UTC", "XXX", "UNKNOWN") == (
-        accounts["QQ"].time_zone,
-        accounts["QQ"].currency_code,
-        accounts["QQ"].status,
-    )
-    assert "since the country is unknown" in accounts["QQ"].problems[0]
+    us, gb, de, unknown = (by_country(found)[code] for code in ("US", "GB", "DE", "QQ"))
+    assert ("America/Los_Angeles", "USD") == (us.time_zone, us.currency_code)
+    assert "time zone is 'Mars/Olympus'" in us.problems[0]
+    assert "is not among the profiles listed" in gb.problems[1]
+    assert "Amazon names no profile in DE; using Europe/Paris and EUR." in de.problems
+    assert ("UTC", "XXX") == (unknown.time_zone, unknown.currency_code)
+    assert "UNKNOWN" == unknown.status
+    assert "since the country is unknown" in unknown.problems[0]
     assert ("Acme in MX: Marketplace not registered.",) == found.problems
 
 
@@ -124,18 +116,19 @@ def test_all_pages_are_read(amazon: FakeAmazon) -> None:
 
 def test_broken_account_or_profile_loses_no_other(amazon: FakeAmazon) -> None:
     """Each makes a sentence; a region with a broken profile is not trusted."""
-    found = listing(
-        amazon, page({"accountName": "x"}, ACME), profiles({"profileId": 1.5}, UK_PROFILE)
-    )
+    broken = page({"accountName": "x"}, ACME)
+    found = listing(amazon, broken, profiles({"profileId": 1.5}, UK_PROFILE))
     assert {"GB", "US"} == by_country(found).keys()
-    assert "Region NA, account No. 1 is not as described: adsAccountId: Field required." in (
-        found.problems
-    )
+    account = "Region NA, account No. 1 is not as described: adsAccountId: Field required."
+    assert account in found.problems
     assert any(problem.startswith("Region NA, profile No. 1") for problem in found.problems)
     assert ("EU", "FE") == found.answered_regions
 
 
-@pytest.mark.parametrize("refusal", [DOWN, httpx.Response(403), httpx.Response(200, json={})])
+ODD = httpx.Response(200, json={})
+
+
+@pytest.mark.parametrize("refusal", [DOWN, httpx.Response(403), ODD])
 def test_region_that_fails_keeps_the_others(amazon: FakeAmazon, refusal: httpx.Response) -> None:
     """Its error is returned, and what was read before it is kept."""
     amazon.plays(page(ACME), refusal, *EMPTY * 2)
@@ -144,10 +137,8 @@ def test_region_that_fails_keeps_the_others(amazon: FakeAmazon, refusal: httpx.R
     assert {"GB", "US"} == by_country(found).keys()
 
 
-@pytest.mark.parametrize("refusal", [DOWN, httpx.Response(429), httpx.Response(200, json={})])
-def test_region_whose_second_profiles_fail_fails(
-    amazon: FakeAmazon, refusal: httpx.Response
-) -> None:
+@pytest.mark.parametrize("refusal", [DOWN, httpx.Response(429), ODD])
+def test_region_fails_with_its_second_profiles(amazon: FakeAmazon, refusal: httpx.Response) -> None:
     """It is not trusted, but what was read of its profiles is used."""
     amazon.plays(page(ACME), profiles(UK_PROFILE), refusal, *EMPTY * 2)
     found = list_accounts(amazon.connect(attempts=1))
@@ -159,27 +150,26 @@ def test_region_whose_second_profiles_fail_fails(
 def test_region_that_refuses_the_second_profiles_stays(amazon: FakeAmazon, status: int) -> None:
     """It is a problem of the sync, also where every region refuses them."""
     refusal = httpx.Response(status, json={"message": "accessLevel not allowed"})
-    amazon.plays(
-        *(page(ACME), profiles(UK_PROFILE), refusal),
-        *(page(), profiles(), refusal),
-        *(page(), profiles(), refusal),
-    )
+    amazon.plays(page(ACME), profiles(UK_PROFILE), refusal, *[page(), profiles(), refusal] * 2)
     found = list_accounts(amazon.connect(attempts=1))
     assert ({}, ("NA", "EU", "FE")) == (found.errors, found.answered_regions)
     assert "vendor" == by_country(found)["GB"].account_type
-    assert [
-        f"Region {region}: profiles that may only be viewed could not be listed: "
-        "accessLevel not allowed."
-        for region in ("NA", "EU", "FE")
-    ] == [one for one in found.problems if one.startswith("Region")]
+    said = "profiles that may only be viewed could not be listed: accessLevel not allowed."
+    expected = [f"Region {region}: {said}" for region in ("NA", "EU", "FE")]
+    assert expected == [one for one in found.problems if one.startswith("Region")]
 
 
-@pytest.mark.parametrize("outage", [DOWN, httpx.Response(429)])
-def test_second_profiles_that_fail_in_all_regions_are_an_error(
-    amazon: FakeAmazon, outage: httpx.Response
-) -> None:
-    """An outage is no refusal."""
-    amazon.plays(*[page(ACME), profiles(UK_PROFILE), outage] * 3)
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [DOWN],
+        *([page(ACME), profiles(UK_PROFILE), outage] for outage in (DOWN, httpx.Response(429))),
+    ],
+    ids=["nothing answers", "no second profiles", "throttled second profiles"],
+)
+def test_what_fails_in_all_regions_is_an_error(amazon: FakeAmazon, answers: Any) -> None:
+    """The first one's; an outage is no refusal."""
+    amazon.plays(*answers * 3)
     with pytest.raises((Unavailable, Throttled)):
         list_accounts(amazon.connect(attempts=1))
 
@@ -196,13 +186,6 @@ def test_profile_that_may_only_be_viewed_is_one(amazon: FakeAmazon) -> None:
     assert ["", "accessLevel=view"] * 3 == asked
 
 
-def test_no_region_at_all_is_an_error(amazon: FakeAmazon) -> None:
-    """The first one's."""
-    amazon.plays(DOWN, DOWN, DOWN)
-    with pytest.raises(Unavailable):
-        list_accounts(amazon.connect(attempts=1))
-
-
 def test_refused_credential_ends_the_listing(amazon: FakeAmazon) -> None:
     """No other region would answer."""
     amazon.token_script.append(httpx.Response(400, json={"error": "invalid_grant"}))
@@ -214,10 +197,8 @@ def test_refused_credential_ends_the_listing(amazon: FakeAmazon) -> None:
 def test_ads_account_without_a_country_is_a_problem(amazon: FakeAmazon) -> None:
     """Amazon's document requires nothing of an ads account but its id."""
     found = listing(amazon, page({"adsAccountId": "amzn1.none", "status": "PENDING"}))
-    assert ((), ("amzn1.none (amzn1.none, PENDING) has no country.",)) == (
-        found.accounts,
-        found.problems,
-    )
+    assert () == found.accounts
+    assert ("amzn1.none (amzn1.none, PENDING) has no country.",) == found.problems
 
 
 def test_broken_alternate_id_loses_no_account(amazon: FakeAmazon) -> None:
@@ -249,54 +230,49 @@ def test_broken_id_makes_an_account_of_another_region_unsure(amazon: FakeAmazon)
     assert {"amzn1.acme"} == found.unsure_accounts
 
 
-def test_second_profile_of_a_country_is_a_problem(amazon: FakeAmazon) -> None:
-    """The first one is used where both are listed, or neither is."""
-    ids = [{"countryCode": "US", "profileId": id_, "entityId": f"E{id_}"} for id_ in (77, 78, 77)]
-    found = listing(amazon, page(ACME | {"alternateIds": ids}), profiles(US_PROFILE))
-    account = by_country(found)["US"]
-    assert ("77", "E77") == (account.profile_id, account.entity_id)
-    assert (
-        "Amazon lists several profiles for this country. Using 77; ignored: 78.",
-        "Amazon lists several entities for this country. Using E77; ignored: E78.",
-    ) == account.problems[1:]
-
-
-def test_profile_that_is_listed_goes_before_one_that_is_not(amazon: FakeAmazon) -> None:
+@pytest.mark.parametrize(
+    ("ids", "listed", "ignored"),
+    [
+        pytest.param((77, 78, 77), "77", "78", id="listed and the first"),
+        pytest.param((76, 77, 78), "77", "76, 78", id="the only one that is listed"),
+        pytest.param((77, 78), "79", "78", id="none is listed: the first"),
+    ],
+)
+def test_one_of_several_profiles_of_a_country_is_used(
+    amazon: FakeAmazon, ids: tuple[int, ...], listed: str, ignored: str
+) -> None:
     """Its entity is used with it, and the others are named as ignored."""
-    ids = [{"countryCode": "US", "profileId": id_, "entityId": f"E{id_}"} for id_ in (76, 77, 78)]
-    listed = US_PROFILE | {"timezone": "America/Denver"}
-    found = listing(amazon, page(ACME | {"alternateIds": ids}), profiles(listed))
+    several = [{"countryCode": "US", "profileId": id_, "entityId": f"E{id_}"} for id_ in ids]
+    profile = {"profileId": listed, "timezone": "America/Denver"}
+    found = listing(amazon, page(ACME | {"alternateIds": several}), profiles(profile))
     account = by_country(found)["US"]
-    used = (account.profile_id, account.entity_id, account.time_zone)
-    assert ("77", "E77", "America/Denver") == used
-    assert (
-        "Amazon lists several profiles for this country. Using 77; ignored: 76, 78.",
-        "Amazon lists several entities for this country. Using E77; ignored: E76, E78.",
-    ) == account.problems
+    zone = "America/Denver" if listed == "77" else "America/Los_Angeles"
+    assert ("77", "E77", zone) == (account.profile_id, account.entity_id, account.time_zone)
+    entities = ", ".join(f"E{id_}" for id_ in ignored.split(", "))
+    assert account.problems[-2:] == (
+        f"Amazon lists several profiles for this country. Using 77; ignored: {ignored}.",
+        f"Amazon lists several entities for this country. Using E77; ignored: {entities}.",
+    )
 
 
-def test_ads_account_has_what_each_region_says_of_it(amazon: FakeAmazon) -> None:
-    """Its countries, ids and errors; the first region's name counts."""
-    acme = {"adsAccountId": "amzn1.acme", "accountName": "Acme", "countryCodes": ["US", "DE"]}
-    in_eu = acme | {
+@pytest.mark.parametrize(("first", "name"), [("Acme", "Acme"), (None, "Acme EU")])
+def test_ads_account_has_what_each_region_says_of_it(
+    amazon: FakeAmazon, first: str | None, name: str
+) -> None:
+    """Its countries, ids and errors; the first region's name and status count, where it has one."""
+    acme = {"adsAccountId": "amzn1.acme", "accountName": first, "countryCodes": ["US", "DE"]}
+    in_eu = {
         "accountName": "Acme EU",
+        "status": "DISABLED",
         "alternateIds": [{"countryCode": "DE", "profileId": 5}],
         "errors": {"DE": [{"errorMessage": "Suspended"}]},
     }
     german = {"profileId": 5, "timezone": "Europe/Paris"}
-    found = listing(amazon, page(acme), profiles(), profiles(), page(in_eu), profiles(german))
+    no_profiles = (profiles(), profiles())
+    found = listing(amazon, page(acme), *no_profiles, page(acme | in_eu), profiles(german))
     account = by_country(found)["DE"]
-    assert ("Acme", "5", "EU") == (account.name, account.profile_id, account.region)
-    assert ("Suspended.",) == account.problems
-
-
-def test_name_and_status_come_from_another_region_where_missing(amazon: FakeAmazon) -> None:
-    """The first region lists the account without them."""
-    acme = {"adsAccountId": "amzn1.acme", "countryCodes": ["US"]}
-    in_eu = acme | {"accountName": "Acme", "status": "DISABLED"}
-    found = listing(amazon, page(acme), profiles(), profiles(), page(in_eu))
-    account = by_country(found)["US"]
-    assert ("Acme", "DISABLED") == (account.name, account.status)
+    assert (name, "DISABLED") == (account.name, account.status)
+    assert ("5", "EU", ("Suspended.",)) == (account.profile_id, account.region, account.problems)
 
 
 def test_profiles_of_no_ads_account_are_a_problem(amazon: FakeAmazon) -> None:
@@ -321,24 +297,28 @@ def test_profiles_are_no_problem_while_an_account_or_id_is_unreadable(
     amazon: FakeAmazon, unreadable: dict[str, Any]
 ) -> None:
     """It may have them, in any region; the unreadable one is the only problem."""
-    found = listing(
-        amazon, page(), profiles({"profileId": 7}), profiles(), page(unreadable), profiles()
-    )
+    lonely = profiles({"profileId": 7})
+    found = listing(amazon, page(), lonely, profiles(), page(unreadable), profiles())
     [problem] = found.problems
     assert problem.startswith("Region EU, account")
 
 
-def test_error_of_no_country_is_a_problem(amazon: FakeAmazon) -> None:
-    """Its sentence names none."""
-    found = listing(amazon, page(ACME | {"errors": {"": [{"errorMessage": "Suspended"}]}}))
-    assert ("Acme: Suspended.",) == found.problems
-
-
-def test_errors_of_both_names_of_a_country_are_problems(amazon: FakeAmazon) -> None:
-    """`UK` and `GB` are one."""
-    errors = {"UK": [{"errorCode": "SUSPENDED"}], "GB": [{"errorCode": "UNPAID"}]}
-    found = listing(amazon, page(ACME | {"errors": errors}), profiles(UK_PROFILE))
-    assert ("SUSPENDED.", "UNPAID.") == by_country(found)["GB"].problems
+@pytest.mark.parametrize(
+    ("errors", "of_all", "of_gb"),
+    [
+        ({"": [{"errorMessage": "Suspended"}]}, ("Acme: Suspended.",), ()),
+        ({"UK": [{"errorCode": "X"}], "GB": [{"errorCode": "Y"}]}, (), ("X.", "Y.")),
+    ],
+    ids=["of no country", "of both names of a country"],
+)
+def test_errors_of_an_ads_account_are_problems(
+    amazon: FakeAmazon, errors: Any, of_all: tuple[str, ...], of_gb: tuple[str, ...]
+) -> None:
+    """Of the listing, or of the country's account."""
+    both = profiles(UK_PROFILE, US_PROFILE)
+    found = listing(amazon, page(ACME | {"errors": errors}), both)
+    assert of_all == found.problems
+    assert of_gb == by_country(found)["GB"].problems
 
 
 def test_broken_accounts_are_numbered_through_all_pages(amazon: FakeAmazon) -> None:

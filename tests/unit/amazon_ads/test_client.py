@@ -6,19 +6,9 @@ from datetime import date
 import httpx
 import pytest
 
+from bidbeacon_pipelines.amazon_ads import errors
 from bidbeacon_pipelines.amazon_ads.accounts import list_profiles
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, AdsRequest, Owner, connect
-from bidbeacon_pipelines.amazon_ads.errors import (
-    AdsApiError,
-    CredentialRefused,
-    MalformedAnswer,
-    NotAuthorized,
-    OutcomeUnknown,
-    RateLimited,
-    Rejected,
-    Throttled,
-    Unavailable,
-)
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, RateLimits
 from bidbeacon_pipelines.amazon_ads.reports import Report, create_report
@@ -64,13 +54,10 @@ def test_last_error_is_raised_after_all_attempts(amazon: FakeAmazon) -> None:
     """With Amazon's words, status and id, and what was tried."""
     headers = {"x-amzn-RequestId": "r-1"}
     amazon.plays(*[httpx.Response(500, headers=headers, json={"message": "oops"})] * 3)
-    with pytest.raises(Unavailable) as caught, amazon.connect(attempts=3) as client:
+    with pytest.raises(errors.Unavailable) as caught, amazon.connect(attempts=3) as client:
         list_profiles(client, "FE")
-    assert ("oops", 500, "r-1") == (
-        caught.value.reason,
-        caught.value.status,
-        caught.value.request_id,
-    )
+    error = caught.value
+    assert ("oops", 500, "r-1") == (error.reason, error.status, error.request_id)
     assert "Could not list the profiles (region FE; status 500, request r-1)" in str(caught.value)
     assert [1, 2] == amazon.clock.slept
 
@@ -78,7 +65,7 @@ def test_last_error_is_raised_after_all_attempts(amazon: FakeAmazon) -> None:
 def test_wait_beyond_the_patience_is_raised_with_its_length(amazon: FakeAmazon) -> None:
     """It is not shortened; the caller stores when to go on."""
     amazon.plays(throttled("40"))
-    with pytest.raises(Throttled) as caught:
+    with pytest.raises(errors.Throttled) as caught:
         list_profiles(amazon.connect(patience=5), "NA")
     assert (40, []) == (caught.value.retry_after, amazon.clock.slept)
 
@@ -88,7 +75,7 @@ def test_patience_is_that_of_all_calls_together(amazon: FakeAmazon) -> None:
     amazon.plays(throttled("3"), OK, throttled("3"))
     client = amazon.connect(patience=5)
     list_profiles(client, "NA")
-    with pytest.raises(Throttled):
+    with pytest.raises(errors.Throttled):
         list_profiles(client, "EU")
 
 
@@ -96,9 +83,9 @@ def test_pause_holds_back_its_account_alone(amazon: FakeAmazon) -> None:
     """What Amazon asks for one account's calls of a kind concerns no other."""
     amazon.plays(throttled("40"), httpx.Response(200, json={"portfolios": [{"portfolioId": 1}]}))
     client = amazon.connect(patience=5)
-    with pytest.raises(Throttled):
+    with pytest.raises(errors.Throttled):
         list_portfolios(client, ONE)
-    with pytest.raises(RateLimited) as caught:
+    with pytest.raises(errors.RateLimited) as caught:
         list_portfolios(client, ONE)
     assert 40 == caught.value.retry_after
     assert [{"portfolioId": 1}] == list_portfolios(client, OTHER)
@@ -122,7 +109,7 @@ def test_creates_start_a_second_apart(amazon: FakeAmazon) -> None:
     amazon.plays(refused, httpx.Response(401), refused)
     client = amazon.connect(limits=RateLimits(now=amazon.clock.now))
     for _ in range(2):
-        with pytest.raises(Rejected):
+        with pytest.raises(errors.Rejected):
             create(client)
     assert 3 == len(amazon.calls)
     assert 2.0 == pytest.approx(sum(amazon.clock.slept))
@@ -153,7 +140,7 @@ def test_outcome_of_a_create_can_be_unknown(
 ) -> None:
     """Whatever Amazon may have accepted is not sent again; the caller finds out."""
     amazon.plays(answer)
-    with pytest.raises(OutcomeUnknown) as caught:
+    with pytest.raises(errors.OutcomeUnknown) as caught:
         create(amazon.connect())
     assert caught.value.failure_cause == caught.value.cause.failure_cause
     assert "account amzn1.one, 2025-12-29 to 2025-12-29" in str(caught.value)
@@ -163,15 +150,16 @@ def test_outcome_of_a_create_can_be_unknown(
 def test_create_that_was_not_sent_is_repeated(amazon: FakeAmazon) -> None:
     """Amazon never saw it."""
     amazon.plays(httpx.ConnectTimeout("no answer"), httpx.Response(400, json={"code": "400000"}))
-    with pytest.raises(Rejected):
+    with pytest.raises(errors.Rejected):
         create(amazon.connect())
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"), [(throttled("40"), Throttled), (httpx.ReadError("cut"), Unavailable)]
+    ("answer", "expected"),
+    [(throttled("40"), errors.Throttled), (httpx.ReadError("cut"), errors.Unavailable)],
 )
 def test_create_without_a_token_was_not_sent(
-    amazon: FakeAmazon, answer: httpx.Response | Exception, expected: type[AdsApiError]
+    amazon: FakeAmazon, answer: httpx.Response | Exception, expected: type[errors.AdsApiError]
 ) -> None:
     """Its outcome is known, and the account is not paused for it."""
     amazon.token_script.append(answer)
@@ -179,7 +167,7 @@ def test_create_without_a_token_was_not_sent(
         create(amazon.connect(attempts=1))
     amazon.plays(httpx.Response(403))
     amazon.clock.sleep(40)
-    with pytest.raises(NotAuthorized):
+    with pytest.raises(errors.NotAuthorized):
         create(amazon.connect(attempts=1))
 
 
@@ -190,7 +178,7 @@ def test_pages_are_followed_to_the_end(amazon: FakeAmazon) -> None:
     assert [1, 2, 3] == list_portfolios(amazon.connect(), ONE)
     assert [{}, {"nextToken": "a"}, {"nextToken": "b"}] == amazon.bodies()
     amazon.plays(*[httpx.Response(200, json=pages[0])] * 2)
-    with pytest.raises(MalformedAnswer, match="same nextToken"):
+    with pytest.raises(errors.MalformedAnswer, match="same nextToken"):
         list_portfolios(amazon.connect(), ONE)
 
 
@@ -208,7 +196,7 @@ def test_headers_name_client_and_profile(amazon: FakeAmazon) -> None:
 def test_no_secret_in_errors_and_logs(amazon: FakeAmazon, caplog: pytest.LogCaptureFixture) -> None:
     """A token in Amazon's own words is masked, and httpx logs no URL."""
     amazon.plays(httpx.Response(400, json={"message": "bad token Atza|abcdefghijklmnop"}))
-    with caplog.at_level(logging.INFO), pytest.raises(Rejected) as caught:
+    with caplog.at_level(logging.INFO), pytest.raises(errors.Rejected) as caught:
         list_profiles(amazon.connect(), "NA")
     assert "Atza|abc" not in str(caught.value)
     assert "Atza|abc" not in str(caught.value.failure_cause)
@@ -217,10 +205,10 @@ def test_no_secret_in_errors_and_logs(amazon: FakeAmazon, caplog: pytest.LogCapt
 
 def test_incomplete_or_missing_credential_is_refused_at_once() -> None:
     """A client id alone asks neither Amazon nor the sandbox, nor does a name that is not in the file any more."""
-    with pytest.raises(CredentialRefused) as caught:
+    with pytest.raises(errors.CredentialRefused) as caught:
         connect(Settings(ads_api_client_id="client-1"), "default")
     assert "credentials-incomplete" == caught.value.failure_cause["code"]
-    with pytest.raises(CredentialRefused) as caught:
+    with pytest.raises(errors.CredentialRefused) as caught:
         connect(Settings(), "acme")
     told = caught.value.failure_cause
     assert ("credential-not-set", "acme") == (told["code"], told["credential_name"])

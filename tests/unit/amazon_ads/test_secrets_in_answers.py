@@ -26,6 +26,7 @@ from bidbeacon_pipelines.amazon_ads.reports import create_report, retrieve_repor
 from bidbeacon_pipelines.probe.listener import Listener
 from bidbeacon_sessions.masking import remember_secret
 from tests.unit.amazon_ads.fakes import FakeAmazon, token_answer
+from tests.unit.amazon_ads.test_accounts import ACME, UK_PROFILE, US_PROFILE
 
 ACCESS_TOKEN: Final = "Atza|IwEBIKq3vXw7n-b2LmT4cR_8dHsJ6gF0pQ1"
 SECRETS: Final = (
@@ -51,30 +52,13 @@ REPORT: Final = {
     "linkedAccounts": [{"advertiserAccountId": "amzn1.one"}],
 }
 REFUSED: Final = [{"index": 0, "errors": [{"code": "X", "message": "Y", "fieldLocation": "Z"}]}]
-EXPORT: Final = {
-    "exportId": "e-1",
-    "status": "FAILED",
-    "error": {"errorCode": "X", "message": "Y"},
-}
-ACCOUNT: Final = {
-    "adsAccountId": "amzn1.one",
-    "accountName": "One",
-    "status": "CREATED",
-    "countryCodes": ["US"],
-    "alternateIds": [{"countryCode": "US", "profileId": "77", "entityId": "ENTITY1"}],
-    "errors": {"MX": [{"errorCode": "X", "errorMessage": "Y"}]},
-}
-PROFILE: Final = {
-    "profileId": "77",
-    "currencyCode": "USD",
-    "timezone": "America/New_York",
-    "accountInfo": {"marketplaceStringId": "ATVPDKIKX0DER", "type": "seller", "name": "One"},
-}
+ERROR: Final = {"errorCode": "X", "message": "Y"}
+EXPORT: Final = {"exportId": "e-1", "status": "FAILED", "error": ERROR}
 PORTFOLIO: Final = {"portfolioId": "1", "name": "One", "state": "enabled"}
 USUAL: Final[dict[str, Any]] = {
     "/auth/o2/token": {"token_type": "bearer", "expires_in": "3600"},
-    "/adsAccounts/list": {"adsAccounts": [ACCOUNT]},
-    "/v2/profiles": [PROFILE],
+    "/adsAccounts/list": {"adsAccounts": [ACME]},
+    "/v2/profiles": [UK_PROFILE, US_PROFILE],
     "/create/reports": {"success": [{"index": 0, "report": REPORT}]},
     "/retrieve/reports": {"success": [{"index": 0, "report": REPORT}], "error": REFUSED},
     "/campaigns/export": EXPORT,
@@ -147,7 +131,7 @@ def answers(draw: st.DrawFn) -> tuple[str, httpx.Response]:
         body, status = _with_text(USUAL[path], draw(st.sampled_from(texts)), echo), 200
     else:
         body = {"code": "X"}
-    headers = {"x-amzn-RequestId": echo.encode()} if draw(st.booleans()) else {}
+    headers = {b"x-amzn-RequestId": echo.encode()} if draw(st.booleans()) else {}
     content = {"text": body} if isinstance(body, str) else {"json": body}
     return path, httpx.Response(status, headers=headers, **content)
 

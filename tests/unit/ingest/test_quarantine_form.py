@@ -1,7 +1,5 @@
 """Rows that can't be understood are kept as the text that the report had, whatever that is."""
 
-import gzip
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,62 +10,43 @@ from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 from bidbeacon_pipelines.loading.rows import make_decoder
 from bidbeacon_pipelines.values.decode import iter_values, read_object
 from tests.report_rows import to_json
+from tests.unit.ingest.conftest import Write
 
 TEXTS = st.text(st.characters(codec=None, exclude_categories=[]), max_size=20)
 SPECIAL = [
-    "decimal",
-    "escaped",
-    "NaN",
-    "Infinity",
-    "1.5",
-    "zzz",
-    "a\0b",
-    "\ud800",
-    r"\u0000",
-    r"\ud800",
+    *("decimal", "escaped", "NaN", "Infinity", "1.5", "zzz"),
+    *("a\0b", "\ud800", r"\u0000", r"\ud800"),
 ]
+NAMES = st.sampled_from(SPECIAL) | TEXTS
 LEAVES = (
     st.none()
     | st.booleans()
     | st.integers()
     | st.integers(min_value=10**4_100, max_value=10**4_200)
     | st.decimals()
-    | st.sampled_from(SPECIAL)
-    | TEXTS
+    | NAMES
 )
 VALUES = st.recursive(
     LEAVES,
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(SPECIAL) | TEXTS, inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=8,
 )
 
 
-@pytest.fixture(name="path", scope="module")
-def _path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kept") / "part.json.gz"
-
-
 @settings(max_examples=100, deadline=None)
 @given(
-    rows=st.lists(
-        st.dictionaries(st.sampled_from(SPECIAL) | TEXTS, VALUES, max_size=4), max_size=4
-    ),
+    rows=st.lists(st.dictionaries(NAMES, VALUES, max_size=4), max_size=4),
     ascii_only=st.booleans(),
 )
 def test_a_replay_reads_what_the_load_read(
-    path: Path, rows: list[dict[str, Any]], *, ascii_only: bool
+    part: Write, rows: list[dict[str, Any]], *, ascii_only: bool
 ) -> None:
     """Nested values, long numbers, NaN, lone surrogates, NUL and whatever looks like a mark: from the kept text comes the same row."""
-    path.write_bytes(gzip.compress(to_json(rows, ascii_only=ascii_only).encode(), compresslevel=1))
+    path = part(to_json(rows, ascii_only=ascii_only))
     loaded = list(iter_values(path))
     decoder = make_decoder(DAILY_TARGETS)
-    texts = [
-        batch.text_of(place) for batch in decoder.batches(path) for place in range(len(batch.rows))
-    ]
-
+    batches = list(decoder.batches(path))
+    texts = [batch.text_of(place) for batch in batches for place in range(len(batch.rows))]
     assert len(rows) == len(texts)
     assert [repr(row) for row in loaded] == [repr(read_object(text)) for text in texts]
     assert not any("\0" in text for text in texts)

@@ -23,13 +23,10 @@ PROFILE: dict[str, Any] = {
     "countryCode": "UK",
     "currencyCode": "GBP",
     "timezone": "Europe/London",
-    "accountInfo": {
-        "id": "E1",
-        "name": "Acme",
-        "type": "seller",
-        "marketplaceStringId": None,
-    },
+    "accountInfo": {"id": "E1", "name": "Acme", "type": "seller", "marketplaceStringId": None},
 }
+FROZEN = "[].status: expected 'CREATED', 'PARTIALLY_CREATED', 'PENDING' or 'DISABLED', got 'FROZEN'"
+DONE = "status: expected 'PROCESSING', 'IN_PROGRESS', 'COMPLETED' or 'FAILED', got 'DONE'"
 EXPORT = {"exportId": "e", "status": "PROCESSING", "createdAt": "2026-01-15T12:00:00Z"}
 
 
@@ -61,18 +58,10 @@ def test_answers_of_the_contract_do_not_differ(name: str, body: Any) -> None:
         ("profiles", [PROFILE | {"currencyCode": ["Acme"]}], "[].currencyCode: expected a valid"),
         ("profiles", [{"profileId": 1}], "[].accountInfo: missing"),
         ("profiles", {"Acme": 1}, "the answer: expected a valid"),
-        (
-            "accounts",
-            {"adsAccounts": [ACCOUNT | {"status": "FROZEN"}]},
-            "adsAccounts.[].status: expected 'CREATED', 'PARTIALLY_CREATED', 'PENDING' or 'DISABLED', got 'FROZEN'",
-        ),
+        ("accounts", {"adsAccounts": [ACCOUNT | {"status": "FROZEN"}]}, f"adsAccounts.{FROZEN}"),
         ("profiles", [PROFILE | {"Acme Shop": 1}], "[].…: unknown"),
         ("create report", {"success": []}, "success: Tuple should have at least 1 item"),
-        (
-            "get export",
-            EXPORT | {"status": "DONE"},
-            "status: expected 'PROCESSING', 'IN_PROGRESS', 'COMPLETED' or 'FAILED', got 'DONE'",
-        ),
+        ("get export", EXPORT | {"status": "DONE"}, DONE),
     ],
 )
 def test_difference_is_named_without_the_value(name: str, body: Any, found: str) -> None:
@@ -85,9 +74,8 @@ def test_difference_is_named_without_the_value(name: str, body: Any, found: str)
 def test_calls_are_known_by_their_paths_and_downloads_are_none() -> None:
     """On Amazon's hosts and below the sandbox's regions."""
     paths = ("/adsApi/v1/create/reports", "/eu/exports/e-1", "/downloads/reports/r/0.json.gz")
-    assert ["create report", "get export", None] == [
-        call and call.name for call in map(find_call, paths)
-    ]
+    found = [call and call.name for call in map(find_call, paths)]
+    assert ["create report", "get export", None] == found
 
 
 def test_shape_has_places_and_kinds_and_no_value() -> None:

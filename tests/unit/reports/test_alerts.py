@@ -7,21 +7,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bidbeacon_pipelines.causes import Severity
-from bidbeacon_pipelines.problems.alert_rules import (
-    Acknowledgement,
-    Event,
-    Known,
-    LastAlert,
-    Message,
-    find_event,
-    is_quiet,
-    with_findings,
-    write_digest,
-)
+from bidbeacon_pipelines.problems import alert_rules
+from bidbeacon_pipelines.problems.alert_rules import Event
 from bidbeacon_pipelines.problems.findings import Effect, Finding
 
 NOON = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
+NIGHT = "22:00-07:00"
 PROBLEM = Finding(
     key="report-failed-1",
     code="report-failed",
@@ -41,15 +33,15 @@ class Watch:
     """Looks again and again, and keeps what one receiver was told."""
 
     def __init__(self) -> None:
-        self.known: dict[str, Known] = {}
+        self.known: dict[str, alert_rules.Known] = {}
         self.said: list[Event] = []
 
     def look(self, minutes: float, *findings: Finding) -> list[Event]:
         """Look so many minutes after noon; return what is said."""
         now, said = NOON + timedelta(minutes=minutes), []
-        for one in with_findings(self.known, findings, now):
-            event = find_event(one, 1, now)
-            told = one.told if event is None else {1: LastAlert(event, now)}
+        for one in alert_rules.with_findings(self.known, findings, now):
+            event = alert_rules.find_event(one, 1, now)
+            told = one.told if event is None else {1: alert_rules.LastAlert(event, now)}
             self.known[one.finding.key] = replace(one, told=told)
             said += [] if event is None else [event]
         self.said += said
@@ -58,7 +50,8 @@ class Watch:
     def acknowledge(self) -> None:
         """Acknowledge the finding as it is known."""
         known = self.known[PROBLEM.key]
-        given = Acknowledgement("Ann", NOON, "", known.finding.severity, known.finding.count)
+        severity, count = known.finding.severity, known.finding.count
+        given = alert_rules.Acknowledgement("Ann", NOON, "", severity, count)
         self.known[PROBLEM.key] = replace(known, acknowledged=given)
 
 
@@ -151,32 +144,25 @@ def test_what_usually_passes_is_told_when_it_stays(watch: Watch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("local", "expected"),
-    [("21:59", False), ("22:00", True), ("00:30", True), ("06:59", True), ("07:00", False)],
+    ("hours", "local", "expected"),
+    [
+        *((NIGHT, f"2026-07-25T{time}", False) for time in ("21:59", "07:00")),
+        *((NIGHT, f"2026-07-25T{time}", True) for time in ("22:00", "00:30", "06:59")),
+        *((NIGHT, "2026-03-28T06:30", True), (NIGHT, "2026-03-29T07:30", False)),
+        *(("12:00-13:30", "2026-07-25T12:00", True), ("12:00-12:00", "2026-07-25T12:00", False)),
+    ],
 )
-def test_quiet_hours_go_over_midnight_in_their_zone(local: str, *, expected: bool) -> None:
-    """The end is not one of them."""
-    now = datetime.fromisoformat(f"2026-07-25T{local}").replace(tzinfo=BERLIN)
-    assert expected == is_quiet("22:00-07:00", BERLIN, now.astimezone(UTC))
+def test_quiet_hours_are_of_the_zone_that_is_set(hours: str, local: str, *, expected: bool) -> None:
+    """Over midnight and over a change of the clock; the end is not one of them, and where both times are the same there are none."""
+    now = datetime.fromisoformat(local).replace(tzinfo=BERLIN)
+    assert expected == alert_rules.is_quiet(hours, BERLIN, now.astimezone(UTC))
 
 
-def test_quiet_hours_within_a_day_and_none() -> None:
-    """Where both times are the same there are none."""
-    assert is_quiet("12:00-13:30", ZoneInfo("UTC"), NOON)
-    assert not is_quiet("12:00-12:00", ZoneInfo("UTC"), NOON)
-
-
-def test_quiet_hours_follow_summer_time() -> None:
-    """At seven on the clock the night is over, an hour sooner in UTC from one day to the next."""
-    hours = "22:00-07:00"
-    assert is_quiet(hours, BERLIN, datetime(2026, 3, 28, 5, 30, tzinfo=UTC))
-    assert not is_quiet(hours, BERLIN, datetime(2026, 3, 29, 5, 30, tzinfo=UTC))
-
-
-def write(*news: tuple[Finding, Event]) -> Message:
+def write(*news: tuple[Finding, Event]) -> alert_rules.Message:
     """Return the digest about findings that were first seen at noon."""
-    known = [(Known(one, NOON, gone_at=NOON + timedelta(hours=1)), event) for one, event in news]
-    return write_digest(known, address="https://beacon.example", zone=BERLIN)
+    gone_at = NOON + timedelta(hours=1)
+    known = [(alert_rules.Known(one, NOON, gone_at=gone_at), event) for one, event in news]
+    return alert_rules.write_digest(known, address="https://beacon.example", zone=BERLIN)
 
 
 def test_a_message_says_whose_what_since_when_and_what_next() -> None:
@@ -204,11 +190,13 @@ def test_the_end_is_told_with_when_it_was() -> None:
 def test_a_receiver_gets_one_digest_with_the_worst_first() -> None:
     """News are worse than what has ended, and errors than warnings; the title counts the others."""
     minor = replace(PROBLEM, key="minor", severity=Severity.WARNING, sentence="Low on ink.")
-    message = write((PROBLEM, Event.ENDED), (minor, Event.STILL), (PROBLEM, Event.BEGAN))
-    assert ("Acme Merch · US: Out of ink. (and 2 more)", "failure") == (
-        message.title,
-        message.kind,
+    message = write(
+        (PROBLEM, Event.ENDED),
+        (minor, Event.STILL),
+        (PROBLEM, Event.BEGAN),
     )
+    assert "Acme Merch · US: Out of ink. (and 2 more)" == message.title
+    assert "failure" == message.kind
     assert [
         "Acme Merch · US: Out of ink.",
         "Still: Acme Merch · US: Low on ink.",
@@ -218,7 +206,8 @@ def test_a_receiver_gets_one_digest_with_the_worst_first() -> None:
 
 def test_a_long_cause_is_whole_in_the_body() -> None:
     """And cut off in the title, which is one line in any case."""
-    message = write((replace(PROBLEM, names=(), sentence="word\nand " * 100), Event.BEGAN))
+    long = replace(PROBLEM, names=(), sentence="word\nand " * 100)
+    message = write((long, Event.BEGAN))
     assert (240, "…", 1) == (len(message.title), message.title[-1], len(message.title.splitlines()))
     assert ("word and " * 100).strip() == message.body.splitlines()[0]
 

@@ -7,14 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.causes import cause
+from bidbeacon_pipelines.datasets import registry
 from bidbeacon_pipelines.datasets.contract import Contract, check_override, make_contract
-from bidbeacon_pipelines.datasets.registry import (
-    ALL_DATASETS,
-    DAILY_CAMPAIGNS,
-    DAILY_PRODUCTS,
-    DAILY_PURCHASED_PRODUCTS,
-    DAILY_TARGETS,
-)
 from bidbeacon_pipelines.requests.narrowing import (
     halves,
     is_too_large,
@@ -33,18 +27,20 @@ def day(ago: int) -> date:
 
 def names(contract: Contract, *datasets: str) -> list[str]:
     """Return the names of the reports of all datasets, or of some."""
-    chosen = [one for one in ALL_DATASETS if not datasets or one.name in datasets]
+    chosen = [one for one in registry.ALL_DATASETS if not datasets or one.name in datasets]
     return [report.name for dataset in chosen for report in contract.reports(dataset)]
 
 
 def test_reports_by_the_campaigns_that_there_are() -> None:
     """All of the registry; for an account without Brands and Display the first of each dataset."""
-    every = [report.name for dataset in ALL_DATASETS for report in dataset.reports]
+    every = [report.name for dataset in registry.ALL_DATASETS for report in dataset.reports]
     assert every == names(Contract()) == names(Contract(products={SP, SB, SD}))
-    first = [dataset.reports[0].name for dataset in ALL_DATASETS]
+    first = [dataset.reports[0].name for dataset in registry.ALL_DATASETS]
     assert first == names(Contract(products={SP})) == names(Contract(products=set()))
-    assert ["SP+SD", "SB"] == names(Contract(products={SB, SD}), DAILY_PRODUCTS.name)
-    assert ["SB", "SD"] == names(Contract(products={SB, SD}), DAILY_PURCHASED_PRODUCTS.name)
+    assert ["SP+SD", "SB"] == names(Contract(products={SB, SD}), registry.DAILY_PRODUCTS.name)
+    assert ["SB", "SD"] == names(
+        Contract(products={SB, SD}), registry.DAILY_PURCHASED_PRODUCTS.name
+    )
 
 
 def test_overrides_of_an_ads_account_count_more_than_those_of_its_region() -> None:
@@ -61,12 +57,12 @@ def test_overrides_of_an_ads_account_count_more_than_those_of_its_region() -> No
         ],
         None,
     )
-    combined, brands = contract.reports(DAILY_PRODUCTS)
+    combined, brands = contract.reports(registry.DAILY_PRODUCTS)
     assert (10, 20) == (brands.longest_period_days, brands.history_days)
     assert (120, None) == (combined.longest_period_days, combined.history_days)
-    assert {"campaign.id": "campaign.number"} == contract.spellings(DAILY_PRODUCTS)
-    assert {} == contract.spellings(DAILY_TARGETS)
-    assert ["SP", "SB+SD"] == names(contract, DAILY_CAMPAIGNS.name)
+    assert {"campaign.id": "campaign.number"} == contract.spellings(registry.DAILY_PRODUCTS)
+    assert {} == contract.spellings(registry.DAILY_TARGETS)
+    assert ["SP", "SB+SD"] == names(contract, registry.DAILY_CAMPAIGNS.name)
 
 
 @pytest.mark.parametrize(
@@ -90,15 +86,15 @@ def test_overrides_of_an_ads_account_count_more_than_those_of_its_region() -> No
 def test_what_can_not_be_overridden(what: str, value: str, expected: str) -> None:
     """The message says what is expected; a grouping is a region's."""
     with pytest.raises(ValueError, match=expected):
-        check_override(DAILY_PRODUCTS, what, value)
+        check_override(registry.DAILY_PRODUCTS, what, value)
     with pytest.raises(ValueError, match="of a region"):
-        check_override(DAILY_PRODUCTS, "grouping", "SP,SB,SD", of_one=True)
+        check_override(registry.DAILY_PRODUCTS, "grouping", "SP,SB,SD", of_one=True)
 
 
 @pytest.mark.parametrize("name", ["campaign.region", "campaignCountry.value", "campaign.country"])
 def test_a_field_can_have_any_name_that_no_other_has(name: str) -> None:
     """One that only Amazon knows, its other name in the registry, and its own."""
-    check_override(DAILY_PRODUCTS, "field:campaign.country", name)
+    check_override(registry.DAILY_PRODUCTS, "field:campaign.country", name)
 
 
 @given(st.integers(0, 119), st.integers(0, 119))

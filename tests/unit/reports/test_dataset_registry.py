@@ -8,20 +8,8 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS, BASE
-from bidbeacon_pipelines.datasets.registry import (
-    ALL_DATASETS,
-    DAILY_CAMPAIGNS,
-    DAILY_PRODUCTS,
-    DAILY_PURCHASED_PRODUCTS,
-    DAILY_TARGETS,
-    DATASETS,
-    Dataset,
-    UnknownDatasetError,
-    find_other_spelling,
-    get_dataset,
-    spelled,
-)
+from bidbeacon_pipelines.datasets import registry
+from bidbeacon_pipelines.datasets.fields import BASE, Dimension, Metric
 
 HOURLY = {"hourly_campaigns", "hourly_targets", "hourly_products"}
 COMPANIONS = {
@@ -35,6 +23,7 @@ COMPANIONS = {
     "metric.sales": "budgetCurrency.value",
     "metric.totalCost": "budgetCurrency.value",
 }
+OF_EACH_ROW = {"date.value", "campaign.country", "budgetCurrency.value", "adProduct.value"}
 FINER = {
     "daily_campaigns": {"adGroup.id"},
     "daily_targets": {"ad.id", "searchTerm.value"},
@@ -42,11 +31,11 @@ FINER = {
     "daily_search_terms": {"ad.id"},
     "daily_products": {"target.value", "searchTerm.value"},
 }
-each_dataset = pytest.mark.parametrize("dataset", ALL_DATASETS, ids=lambda one: one.name)
+each_dataset = pytest.mark.parametrize("dataset", registry.ALL_DATASETS, ids=lambda one: one.name)
 
 
 @each_dataset
-def test_tables_and_assets_are_named_alike(dataset: Dataset) -> None:
+def test_tables_and_assets_are_named_alike(dataset: registry.Dataset) -> None:
     """The noun is the dataset's, once, and `performance` follows."""
     assert re.fullmatch(r"(daily|hourly)_[a-z_]+_performance", dataset.asset_name)
     assert dataset.asset_name.startswith(dataset.name.removesuffix("s"))
@@ -54,96 +43,83 @@ def test_tables_and_assets_are_named_alike(dataset: Dataset) -> None:
 
 
 @each_dataset
-def test_history_and_refreshes_are_as_amazon_serves_them(dataset: Dataset) -> None:
+def test_history_and_refreshes_are_as_amazon_serves_them(dataset: registry.Dataset) -> None:
     """Days for 15 months, 120 in a report, refreshed for 60 days; hours for 14 days."""
-    told = (
-        dataset.history_months,
-        dataset.history_days,
-        dataset.longest_period_days,
-        dataset.refresh_offsets,
-    )
+    history = (dataset.history_months, dataset.history_days, dataset.longest_period_days)
+    told = (dataset.grain, history, dataset.refresh_offsets)
     if dataset.name in HOURLY:
-        assert ("hour", (None, 14, 14, (1, 3, 13))) == (dataset.grain, told)
+        assert ("hour", (None, 14, 14), (1, 3, 13)) == told
     else:
-        assert ("day", (15, None, 120, (1, 3, 5, 7, 14, 30, 60))) == (dataset.grain, told)
+        assert ("day", (15, None, 120), (1, 3, 5, 7, 14, 30, 60)) == told
 
 
 @each_dataset
-def test_every_ad_product_is_in_one_report(dataset: Dataset) -> None:
+def test_every_ad_product_is_in_one_report(dataset: registry.Dataset) -> None:
     """Each with its fields, none twice, and none that another product only has."""
     for product in dataset.ad_products:
         fields = dataset.fields_for([product])
         assert len(set(fields)) == len(fields)
-        others = [
-            one for one in (*dataset.dimensions, *dataset.metrics) if product not in one.ad_products
-        ]
-        assert {one.field for one in others}.isdisjoint(fields)
+        every: list[Dimension | Metric] = [*dataset.dimensions, *dataset.metrics]
+        others = {one.field for one in every if product not in one.ad_products}
+        assert others.isdisjoint(fields)
 
 
 @each_dataset
-def test_companions_come_along(dataset: Dataset) -> None:
+def test_companions_come_along(dataset: registry.Dataset) -> None:
     """Amazon refuses a field without its companion, and rows without country and currency would be mixed up."""
     for group in dataset.groups:
-        fields = dataset.fields_for(group)
-        assert {"date.value", "campaign.country", "budgetCurrency.value", "adProduct.value"} <= set(
-            fields
-        )
-        assert {COMPANIONS[one] for one in fields if one in COMPANIONS} <= set(fields)
+        fields = set(dataset.fields_for(group))
+        assert OF_EACH_ROW <= fields
+        assert {COMPANIONS[one] for one in fields if one in COMPANIONS} <= fields
 
 
 @pytest.mark.parametrize("name", FINER)
 def test_no_finer_dimension_is_asked_for(name: str) -> None:
     """Each further dimension would multiply the rows of a key."""
-    [dataset] = [one for one in ALL_DATASETS if one.name == name]
+    dataset = registry.get_dataset(name)
     assert FINER[name].isdisjoint(dataset.fields_for(dataset.ad_products))
 
 
 def test_purchased_products_have_no_traffic() -> None:
     """Amazon refuses impressions, clicks and cost beside purchased products; each ad product has its own key."""
-    assert {"impressions", "clicks", "spend"}.isdisjoint(DAILY_PURCHASED_PRODUCTS.columns)
-    keys = {
-        product: [one.column for one in DAILY_PURCHASED_PRODUCTS.keys if product in one.ad_products]
-        for product in AD_PRODUCTS
-    }
-    assert ["campaign_id", "purchased_product_id", "purchased_marketplace"] == keys[
-        "SPONSORED_BRANDS"
-    ]
-    assert "ad_group_id" in keys["SPONSORED_DISPLAY"]
-    assert {"target_value", "match_type", "product_id"} <= set(keys["SPONSORED_PRODUCTS"])
+    assert {"impressions", "clicks", "spend"}.isdisjoint(registry.DAILY_PURCHASED_PRODUCTS.columns)
+    products, brands, display = (
+        {one.column for one in registry.DAILY_PURCHASED_PRODUCTS.keys if product in one.ad_products}
+        for product in ("SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY")
+    )
+    assert {"campaign_id", "purchased_product_id", "purchased_marketplace"} == brands
+    assert "ad_group_id" in display
+    assert {"target_value", "match_type", "product_id"} <= products
 
 
 def test_brands_ads_have_no_product() -> None:
     """They are asked for in a report of their own, without fields that Amazon refuses for them."""
-    assert ("SPONSORED_BRANDS",) in DAILY_PRODUCTS.groups
-    assert not [
-        one for one in DAILY_PRODUCTS.fields_for(["SPONSORED_BRANDS"]) if "advertisedProduct" in one
-    ]
+    assert ("SPONSORED_BRANDS",) in registry.DAILY_PRODUCTS.groups
+    assert "advertisedProduct" not in str(registry.DAILY_PRODUCTS.fields_for(["SPONSORED_BRANDS"]))
 
 
 def test_campaigns_have_what_brands_and_display_measure() -> None:
     """Viewable impressions and orders of new customers; their names are columns of ours."""
-    assert {"viewable_impressions", "new_to_brand_orders", "cost_type", "campaign_name"} <= set(
-        DAILY_CAMPAIGNS.columns
-    )
+    names = {"viewable_impressions", "new_to_brand_orders", "cost_type", "campaign_name"}
+    assert names <= set(registry.DAILY_CAMPAIGNS.columns)
 
 
 def test_only_asked_for_datasets_are_found_by_name() -> None:
     """An unknown one's error names those that exist."""
-    assert all(get_dataset(name) is dataset for name, dataset in DATASETS.items())
-    with pytest.raises(
-        UnknownDatasetError, match=r"expected a dataset \(.*daily_targets.*\), got: 'weekly'"
-    ):
-        get_dataset("weekly")
+    assert all(registry.get_dataset(name) is dataset for name, dataset in registry.DATASETS.items())
+    expected = r"expected a dataset \(.*daily_targets.*\), got: 'weekly'"
+    with pytest.raises(registry.UnknownDatasetError, match=expected):
+        registry.get_dataset("weekly")
 
 
 def test_renamed_fields() -> None:
     """A refusal that names a field leads to its other name; one that names none says nothing."""
-    dataset = DAILY_PRODUCTS
+    dataset = registry.DAILY_PRODUCTS
     fields = dataset.fields_for(["SPONSORED_PRODUCTS"])
-    named = find_other_spelling(dataset, fields, "400005: unknown field: campaign.country")
+    named = registry.find_other_spelling(dataset, fields, "400005: unknown field: campaign.country")
     assert {"campaign.country": "campaignCountry.value"} == named
-    assert {} == find_other_spelling(dataset, fields, "400005")
-    assert "campaignCountry.value" in spelled(fields, named)
+    assert {} == registry.find_other_spelling(dataset, fields, "400005")
+    assert "campaignCountry.value" in registry.spelled(fields, named)
 
 
 @pytest.mark.parametrize(
@@ -152,13 +128,8 @@ def test_renamed_fields() -> None:
         {"history_days": 14},
         {"history_months": None},
         {"longest_period_days": 0},
-        {"refresh_offsets": ()},
-        {"refresh_offsets": (0, 1)},
-        {"refresh_offsets": (3, 1)},
-        {"refresh_offsets": (1, 1)},
-        {"dimensions": ()},
-        {"metrics": ()},
-        {"metrics": (*BASE, *BASE)},
+        *({"refresh_offsets": offsets} for offsets in ((), (0, 1), (3, 1), (1, 1))),
+        *({"dimensions": ()}, {"metrics": ()}, {"metrics": (*BASE, *BASE)}),
         {"groups": ()},
         {"groups": (("SPONSORED_PRODUCTS",), ("SPONSORED_PRODUCTS",))},
     ],
@@ -167,11 +138,11 @@ def test_renamed_fields() -> None:
 def test_impossible_entry_is_refused(change: Mapping[str, Any]) -> None:
     """An entry the window rules or the load could not work with can't be made."""
     with pytest.raises(ValueError, match="daily_targets: expected"):
-        replace(DAILY_TARGETS, **change)
+        replace(registry.DAILY_TARGETS, **change)
 
 
 def test_no_offset_is_further_away_than_counts_as_due() -> None:
     """Windows that are rightly far ahead are not taken for those of a wrong clock."""
-    for dataset in DATASETS.values():
+    for dataset in registry.DATASETS.values():
         offsets = dataset.refresh_offsets
         assert all(later - earlier <= 31 for earlier, later in pairwise(offsets))

@@ -1,10 +1,14 @@
 """Findings: one for each cause, with what it has done, the worst first."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
 
 from bidbeacon_pipelines.causes import Severity
+from bidbeacon_pipelines.datasets.partition_months import first_partition_day
 from bidbeacon_pipelines.problems.findings import Effect, finding_key, found, merge
+from bidbeacon_pipelines.problems.system_findings import judge_partitions
 
 NOON = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 REVOKED = {"code": "token-revoked", "detail": {"reason": "expired"}}
@@ -32,16 +36,9 @@ def test_a_revoked_token_is_one_finding_with_its_consequences() -> None:
     )
     [one] = merge([accounts, windows, session], NOON)
     assert accounts.sentence == one.sentence
-    assert [
-        "3 ads accounts need attention",
-        "900 windows are not refreshed",
-        "1 session of sync-accounts failed",
-    ] == [effect.text for effect in one.effects]
-    assert (("A", "B"), NOON - timedelta(hours=1), timedelta(0)) == (
-        one.names,
-        one.since,
-        one.tell_after,
-    )
+    assert (*accounts.effects, *windows.effects, *session.effects) == one.effects
+    assert (("A", "B"), timedelta(0)) == (one.names, one.tell_after)
+    assert NOON - timedelta(hours=1) == one.since
 
 
 def test_what_follows_from_another_finding_stands_below_it() -> None:
@@ -60,9 +57,9 @@ def test_a_finding_is_as_bad_as_its_worst_effect() -> None:
     retried = found({"code": "report-failed", "status": "FAILED"}, severity=Severity.WAITING)
     failed = found({"code": "report-failed", "status": "FAILED"}, FAILED, severity=Severity.ERROR)
     warning = found({"code": "country-silent"}, severity=Severity.WARNING)
-    assert [(Severity.ERROR, 2), (Severity.WARNING, 0)] == [
-        (one.severity, one.count) for one in merge([warning, retried, failed], NOON)
-    ]
+    merged = merge([warning, retried, failed], NOON)
+    expected = [(Severity.ERROR, 2), (Severity.WARNING, 0)]
+    assert expected == [(one.severity, one.count) for one in merged]
 
 
 def test_advice_names_an_account_only_where_it_is_the_only_one() -> None:
@@ -70,3 +67,31 @@ def test_advice_names_an_account_only_where_it_is_the_only_one() -> None:
     refused = {"code": "account-refused", "detail": {"account": "US.acme"}}
     assert "resume US.acme" in found(refused, accounts=1).advice
     assert "US.acme" not in found(refused, accounts=2).advice
+
+
+TODAY = date(2026, 11, 24)
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("months", "first"), [(1, date(2026, 10, 1)), (11, date(2025, 12, 1)), (15, date(2025, 8, 1))]
+)
+def test_partitions_begin_with_a_month(months: int, first: date) -> None:
+    """So many whole months before this one."""
+    assert first == first_partition_day(TODAY, months)
+
+
+@pytest.mark.parametrize(
+    ("accounts", "to_do"),
+    [
+        (106, None),  # 79,924 partitions
+        (107, "BIDBEACON_PARTITION_MONTHS=23"),
+        (1_000, "BIDBEACON_PARTITION_MONTHS=1 "),
+        (2_000, "Spread the accounts over several installations"),
+    ],
+)
+def test_the_setting_that_makes_room_is_named(accounts: int, to_do: str | None) -> None:
+    """From 80 % on, with what to do after the setting is enlarged again."""
+    said = [one.advice for one in judge_partitions(accounts, 24, NOW)]
+    assert [] == said if to_do is None else to_do in said[0]
+    assert ("record_again" in "".join(said)) == ("MONTHS" in (to_do or ""))

@@ -8,27 +8,15 @@ from benchmarks.simulation import ACCOUNTS, DAILY, WORLDWIDE, ZONES, fill, kinds
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
-EACH_KIND = pytest.mark.parametrize(
-    "dataset", [alike[0] for alike in kinds()], ids=lambda dataset: dataset.name
-)
 EACH_ACCOUNT = pytest.mark.parametrize("countries", ACCOUNTS.values(), ids=ACCOUNTS)
 
 
-@EACH_KIND
+@pytest.mark.parametrize("dataset", [alike[0] for alike in kinds()], ids=lambda one: one.name)
 def test_filling_does_not_grow_with_countries(dataset: Dataset) -> None:
     """An empty ads account of 18 countries takes as many reports as one of a single country."""
     filled = [fill(dataset, countries) for countries in (*ACCOUNTS.values(), WORLDWIDE)]
     assert {filled[0].requests} == {one.requests for one in filled}
     assert filled[-1].windows > 20 * filled[0].windows
-
-
-@EACH_KIND
-@EACH_ACCOUNT
-def test_a_steady_day_takes_one_report_or_two(dataset: Dataset, countries: tuple[str, ...]) -> None:
-    """Over 60 days with changes of the clocks: two reports a dataset and day at 18 countries, one at one country."""
-    days = live(dataset, countries)
-    assert max(day.requests for day in days) <= (2 if len(countries) > 5 else 1)
-    assert len(dataset.refresh_offsets) * len(countries) == max(day.windows for day in days)
 
 
 @pytest.mark.parametrize("country", ZONES)
@@ -50,7 +38,7 @@ def test_all_countries_of_the_world_take_three_reports_a_day() -> None:
 
 @EACH_ACCOUNT
 @pytest.mark.parametrize("every", [2, 7, 30])
-def test_what_was_missed_is_made_up_for_with_one_report(
+def test_missed_days_are_made_up_for_with_one_report(
     every: int, countries: tuple[str, ...]
 ) -> None:
     """After two days, a week or a month without any refresh."""

@@ -17,15 +17,28 @@ from bidbeacon_pipelines.loading.acceptance import (
 )
 
 
-def _decided(old: int, new: int, bad: int = 0, earlier: str | None = None) -> Verdict:
+def _decided(
+    old: int,
+    new: int,
+    bad: int | BadRows = 0,
+    earlier: str | None = None,
+    *,
+    read_rows: int | None = None,
+    should_have_rows: bool = False,
+    is_final: bool = False,
+    is_accepted: bool = False,
+) -> Verdict:
     return decide_load(
         old,
         new,
-        BadRows(wrong=bad),
-        read_rows=new,
+        BadRows(wrong=bad) if isinstance(bad, int) else bad,
+        read_rows=new if read_rows is None else read_rows,
         bad_share_limit=0.02,
         earlier=earlier,
         digest="same",
+        should_have_rows=should_have_rows,
+        is_final=is_final,
+        is_accepted=is_accepted,
     )
 
 
@@ -71,19 +84,15 @@ def test_refusal_tells_the_share() -> None:
 def test_refusal_tells_the_two_most_frequent_causes() -> None:
     """A person sees at once what is wrong with most rows."""
     bad = BadRows({"ad.id: missing": 3, "metric.clicks: missing": 42, "campaign.id: missing": 1})
-    verdict = decide_load(0, 54, bad, read_rows=54, bad_share_limit=0.02, earlier=None, digest="d")
+    verdict = _decided(0, 54, bad)
     assert isinstance(verdict, Refuse)
-    assert ["42 × metric.clicks: missing", "3 × ad.id: missing"] == (
-        verdict.cause["detail"]["faults"]
-    )
+    faults = verdict.cause["detail"]["faults"]
+    assert ["42 × metric.clicks: missing", "3 × ad.id: missing"] == faults
 
 
 def test_bad_rows_are_compared_with_rows_before_they_are_summed() -> None:
     """One bad row of 100 is 1 %, also where the 99 others are summed to one."""
-    verdict = decide_load(
-        0, 1, BadRows(wrong=1), read_rows=99, bad_share_limit=0.02, earlier=None, digest="d"
-    )
-    assert isinstance(verdict, Accept)
+    assert Accept() == _decided(0, 1, 1, read_rows=99)
 
 
 @pytest.mark.parametrize(
@@ -101,21 +110,9 @@ def test_rows_without_a_date_are_judged_once_for_the_report(
 @pytest.mark.parametrize(
     ("earlier", "expected"), [(None, Unconfirmed), ("other", Unconfirmed), ("same", Accept)]
 )
-def test_silence_is_believed_when_it_comes_twice(
-    earlier: str | None, expected: type[Verdict]
-) -> None:
+def test_silence_that_comes_twice_is_believed(earlier: str | None, expected: type[Verdict]) -> None:
     """A country that should have rows and has none is requested once more."""
-    verdict = decide_load(
-        0,
-        0,
-        BadRows(),
-        read_rows=0,
-        bad_share_limit=0.02,
-        earlier=earlier,
-        digest="same",
-        should_have_rows=True,
-    )
-    assert isinstance(verdict, expected)
+    assert isinstance(_decided(0, 0, earlier=earlier, should_have_rows=True), expected)
 
 
 @pytest.mark.parametrize(
@@ -125,17 +122,10 @@ def test_no_second_report_confirms_what_final_data_lost(
     *, is_accepted: bool, expected: type[Verdict]
 ) -> None:
     """Only a person does, for whom bad rows are refused all the same."""
-    asked = {
-        "bad_share_limit": 0.02,
-        "earlier": "same",
-        "digest": "same",
-        "is_final": True,
-        "is_accepted": is_accepted,
-    }
-    verdict = decide_load(500, 0, BadRows(), read_rows=0, **asked)
+    verdict = _decided(500, 0, 0, "same", is_final=True, is_accepted=is_accepted)
     assert isinstance(verdict, expected)
-    refused = decide_load(500, 0, BadRows(wrong=3), read_rows=97, **asked)
-    assert isinstance(refused, Refuse)
+    bad = _decided(500, 0, 3, "same", read_rows=97, is_final=True, is_accepted=is_accepted)
+    assert isinstance(bad, Refuse)
 
 
 @given(old=st.integers(0, 10**6), new=st.integers(0, 10**6), bad=st.integers(0, 10**4))

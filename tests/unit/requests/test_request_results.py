@@ -25,10 +25,7 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
 
 
-@pytest.mark.parametrize(
-    "word",
-    ["IN_PROGRESS", "WARMING_UP"],
-)
+@pytest.mark.parametrize("word", ["IN_PROGRESS", "WARMING_UP"])
 def test_status_that_ends_nothing_is_kept_as_it_came(word: str) -> None:
     """A word that is not known counts as being made."""
     assert Reported("rpt-1", word) == of_report(Report(report_id="rpt-1", raw_status=word))
@@ -42,18 +39,13 @@ def test_adopted_report_says_when_it_was_begun() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amazon_code", "reason", "said"),
-    [
-        (None, None, "no reason given"),
-        ("INTERNAL_ERROR", "It broke", "INTERNAL_ERROR: It broke"),
-    ],
+    ("code", "reason", "said"),
+    [(None, None, "no reason given"), ("BROKEN", "It broke", "BROKEN: It broke")],
 )
-def test_failed_report_is_a_failure(amazon_code: str | None, reason: str | None, said: str) -> None:
+def test_failed_report_is_a_failure(code: str | None, reason: str | None, said: str) -> None:
     """With Amazon's reason and code."""
-    report = Report(
-        report_id="r", raw_status="FAILED", failure_code=amazon_code, failure_reason=reason
-    )
-    detail = {"reason": said, "amazon_code": amazon_code}
+    report = Report(report_id="r", raw_status="FAILED", failure_code=code, failure_reason=reason)
+    detail = {"reason": said, "amazon_code": code}
     why = cause("report-failed", status="FAILED", detail=detail)
     assert Failure(FailureKind.REPORT_FAILED, why) == of_report(report)
 

@@ -4,35 +4,18 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import CheckConstraint
 
 from bidbeacon_pipelines.causes import Cause, cause, explain
-from bidbeacon_pipelines.requests.rules import (
-    MAX_PENDING,
-    Create,
-    Failure,
-    FailureKind,
-    GiveUp,
-    Load,
-    Loaded,
-    NoAnswer,
-    NotMade,
-    Poll,
-    Polling,
-    Reported,
-    RequestStatus,
-    Result,
-    Retry,
-    Step,
-    apply,
-    grace,
-    next_step,
-    retry_pause,
-    suspicious_pause,
-)
+from bidbeacon_pipelines.requests import rules
 from bidbeacon_pipelines.requests.tables import ReportRequest
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 DAY = date(2026, 1, 30)
+INK = cause("report-failed", status="FAILED", detail={"reason": "Out of ink"})
+GONE = cause("unreachable")
+BUSY = cause("throttled")
+A_DAY = timedelta(days=1)
 
 
 def minutes(count: float) -> timedelta:
@@ -40,10 +23,12 @@ def minutes(count: float) -> timedelta:
     return timedelta(minutes=count)
 
 
-def after(row: ReportRequest, *changes: Step | Result, at: datetime = NOW) -> ReportRequest:
+def after(
+    row: ReportRequest, *changes: rules.Step | rules.Result, at: datetime = NOW
+) -> ReportRequest:
     """Return a request after steps and results that all come at one instant."""
     for change in changes:
-        row = apply(row, change, at)
+        row = rules.apply(row, change, at)
     return row
 
 
@@ -60,94 +45,88 @@ PLANNED = ReportRequest(
     loads=0,
     created_at=NOW,
 )
-SENT = after(PLANNED, Create())
-IN_FLIGHT = after(SENT, Reported("rpt-1", "PENDING"))
-COMPLETED = after(IN_FLIGHT, Reported("rpt-1", "COMPLETED", is_complete=True))
+SENT = after(PLANNED, rules.Create())
+IN_FLIGHT = after(SENT, rules.Reported("rpt-1", "PENDING"))
+COMPLETED = after(IN_FLIGHT, rules.Reported("rpt-1", "COMPLETED", is_complete=True))
 
 
 def test_attempt_is_counted_before_it_is_sent() -> None:
     """The row that is stored before a create has the attempt counted and its outcome open."""
-    assert Create() == next_step(PLANNED, NOW)
+    assert rules.Create() == rules.next_step(PLANNED, NOW)
     assert ("sent", 1, NOW, None) == (SENT.status, SENT.attempts, SENT.sent_at, SENT.report_id)
 
 
 @pytest.mark.parametrize(
     ("row", "waits", "then"),
     [
-        (SENT, minutes(10), Create()),
-        (after(SENT, NoAnswer("timed out"), at=NOW + minutes(1.5)), minutes(11.5), Create()),
-        (after(SENT, NoAnswer("HTTP 429", NOW + minutes(45))), minutes(45), Create()),
-        (after(SENT, NoAnswer("HTTP 429", NOW + timedelta(days=9))), MAX_PENDING, Create()),
-        (after(SENT, NotMade(NOW + minutes(10), "paused")), minutes(10), Create()),
-        (after(SENT, NotMade(NOW)), timedelta(seconds=1), Create()),
-        (IN_FLIGHT, minutes(3), Poll()),
-        (after(IN_FLIGHT, Reported("rpt-1", "PENDING")), minutes(1), Poll()),
-        (after(IN_FLIGHT, NoAnswer("HTTP 500")), minutes(1), Poll()),
-        (after(IN_FLIGHT, NoAnswer("HTTP 429", NOW + minutes(7))), minutes(7), Poll()),
-        (after(IN_FLIGHT, NotMade(NOW + minutes(7))), minutes(7), Poll()),
-        (after(COMPLETED, Load(), NoAnswer("cut short")), minutes(1), Load()),
-        (after(COMPLETED, Load(), NotMade(NOW + minutes(2))), minutes(2), Load()),
+        (SENT, minutes(10), rules.Create()),
+        (after(SENT, rules.NoAnswer(GONE), at=NOW + minutes(1.5)), minutes(11.5), rules.Create()),
+        (after(SENT, rules.NoAnswer(BUSY, NOW + minutes(45))), minutes(45), rules.Create()),
+        (after(SENT, rules.NoAnswer(BUSY, NOW + 9 * A_DAY)), rules.MAX_PENDING, rules.Create()),
+        (after(SENT, rules.NotMade(NOW + minutes(10), BUSY)), minutes(10), rules.Create()),
+        (after(SENT, rules.NotMade(NOW)), timedelta(seconds=1), rules.Create()),
+        (IN_FLIGHT, minutes(3), rules.Poll()),
+        (after(IN_FLIGHT, rules.Reported("rpt-1", "PENDING")), minutes(1), rules.Poll()),
+        (after(IN_FLIGHT, rules.NoAnswer(GONE)), minutes(1), rules.Poll()),
+        (after(IN_FLIGHT, rules.NoAnswer(BUSY, NOW + minutes(7))), minutes(7), rules.Poll()),
+        (after(IN_FLIGHT, rules.NotMade(NOW + minutes(7))), minutes(7), rules.Poll()),
+        (after(COMPLETED, rules.Load(), rules.NoAnswer(GONE)), minutes(1), rules.Load()),
+        (after(COMPLETED, rules.Load(), rules.NotMade(NOW + minutes(2))), minutes(2), rules.Load()),
     ],
 )
-def test_request_waits_until_its_time(row: ReportRequest, waits: timedelta, then: Step) -> None:
+def test_request_waits_for_its_time(row: ReportRequest, waits: timedelta, then: rules.Step) -> None:
     """Nothing is done before a pause is over, or Amazon's `Retry-After` of at most a day."""
-    assert next_step(row, NOW + waits - timedelta(microseconds=1)) is None
-    assert then == next_step(row, NOW + waits)
+    assert rules.next_step(row, NOW + waits - timedelta(microseconds=1)) is None
+    assert then == rules.next_step(row, NOW + waits)
 
 
 @pytest.mark.parametrize("before", [SENT, IN_FLIGHT], ids=lambda row: row.status)
 def test_completed_report_is_loaded(before: ReportRequest) -> None:
     """It is loaded at once, also where it is adopted in that state; until then Amazon's word is kept."""
     assert "PENDING" == IN_FLIGHT.amazon_status
-    completed = after(before, Reported("rpt-1", "COMPLETED", is_complete=True))
+    completed = after(before, rules.Reported("rpt-1", "COMPLETED", is_complete=True))
     assert ("completed", "COMPLETED") == (completed.status, completed.amazon_status)
-    assert Load() == next_step(completed, NOW)
+    assert rules.Load() == rules.next_step(completed, NOW)
 
 
 def test_adopted_report_is_as_old_as_amazon_says() -> None:
     """Its data may be older than the create that found it; a report of ours is as of our create."""
     begun: Any = {"made_at": NOW - minutes(5)}
-    adopted = after(SENT, Reported("rpt-1", "PENDING", is_adopted=True, **begun))
+    adopted = after(SENT, rules.Reported("rpt-1", "PENDING", is_adopted=True, **begun))
     assert NOW - minutes(5) == adopted.sent_at
-    assert NOW == after(SENT, Reported("rpt-1", "PENDING", **begun)).sent_at
+    assert NOW == after(SENT, rules.Reported("rpt-1", "PENDING", **begun)).sent_at
 
 
-INK = cause("report-failed", status="FAILED", detail={"reason": "Out of ink"})
-BROKEN = Failure(FailureKind.REPORT_FAILED, INK)
-GONE = cause("unreachable")
+BROKEN = rules.Failure(rules.FailureKind.REPORT_FAILED, INK)
 
 
 @pytest.mark.parametrize(
     ("row", "kind", "why"),
     [
         (after(IN_FLIGHT, BROKEN), "report_failed", INK),
-        (after(SENT, Failure(FailureKind.NOT_SENT, GONE)), "not_sent", GONE),
-        (after(SENT, Failure(FailureKind.REJECTED_ONCE, INK)), "rejected_once", INK),
+        (after(SENT, rules.Failure(rules.FailureKind.NOT_SENT, GONE)), "not_sent", GONE),
+        (after(SENT, rules.Failure(rules.FailureKind.REJECTED_ONCE, INK)), "rejected_once", INK),
         (COMPLETED.with_changes(loads=3), "unreadable", cause("report-not-loaded", loads=3)),
-        (after(COMPLETED.with_changes(loads=3), NoAnswer(GONE)), "unreadable", GONE),
+        (after(COMPLETED.with_changes(loads=3), rules.NoAnswer(GONE)), "unreadable", GONE),
     ],
 )
 def test_failed_report_is_requested_again(row: ReportRequest, kind: str, why: Cause) -> None:
     """After a pause, with a new report, and with the cause kept until then."""
-    step = next_step(row, NOW)
-    assert isinstance(step, Retry)
+    step = rules.next_step(row, NOW)
+    assert isinstance(step, rules.Retry)
     assert (NOW + minutes(5), kind, why) == (step.at, step.failure.kind, step.failure.cause)
     again = after(row, step)
-    assert ("planned", None, 0, 0, why) == (
-        again.status,
-        again.report_id,
-        again.polls,
-        again.loads,
-        again.cause,
-    )
-    assert (None, Create()) == (next_step(again, NOW), next_step(again, NOW + minutes(5)))
+    assert ("planned", None, why) == (again.status, again.report_id, again.cause)
+    assert (0, 0) == (again.polls, again.loads)
+    assert rules.next_step(again, NOW) is None
+    assert rules.Create() == rules.next_step(again, NOW + minutes(5))
 
 
 def test_retry_after_of_a_refusal_is_heeded() -> None:
     """Where Amazon names a time with its refusal, it isn't asked before."""
-    refusal = Failure(FailureKind.NOT_SENT, GONE, not_before=NOW + minutes(90))
-    step = next_step(after(SENT, refusal), NOW)
-    assert isinstance(step, Retry)
+    refusal = rules.Failure(rules.FailureKind.NOT_SENT, GONE, not_before=NOW + minutes(90))
+    step = rules.next_step(after(SENT, refusal), NOW)
+    assert isinstance(step, rules.Retry)
     assert NOW + minutes(90) == step.at
 
 
@@ -155,101 +134,97 @@ def test_retry_after_of_a_refusal_is_heeded() -> None:
     ("row", "code"),
     [
         (SENT.with_changes(attempts=5), "report-unanswered"),
-        (after(SENT.with_changes(attempts=5), NoAnswer(GONE)), "unreachable"),
+        (after(SENT.with_changes(attempts=5), rules.NoAnswer(GONE)), "unreachable"),
         (after(IN_FLIGHT.with_changes(attempts=5), BROKEN), "report-failed"),
     ],
 )
 def test_fifth_attempt_is_the_last(row: ReportRequest, code: str) -> None:
     """The request ends with what went wrong last."""
-    step = next_step(row, NOW + timedelta(hours=3))
-    assert isinstance(step, GiveUp)
+    step = rules.next_step(row, NOW + timedelta(hours=3))
+    assert isinstance(step, rules.GiveUp)
     assert (code, False) == (step.cause["code"], step.needs_attention)
     assert explain(step.cause).advice.startswith("Given up after 5 attempts.")
     ended = after(row, step)
     assert ("failed", NOW, step.cause) == (ended.status, ended.finished_at, ended.cause)
-    assert next_step(ended, NOW) is None
+    assert rules.next_step(ended, NOW) is None
 
 
 @pytest.mark.parametrize(
     ("kind", "needs_attention"),
     [
-        (FailureKind.TOO_OLD, False),
-        (FailureKind.TOO_LARGE, False),
-        (FailureKind.REJECTED, False),
-        (FailureKind.ACCOUNT_DISABLED, True),
-        (FailureKind.NOT_AUTHORIZED, True),
+        *((rules.FailureKind.TOO_OLD, False), (rules.FailureKind.TOO_LARGE, False)),
+        (rules.FailureKind.REJECTED, False),
+        *((rules.FailureKind.ACCOUNT_DISABLED, True), (rules.FailureKind.NOT_AUTHORIZED, True)),
     ],
 )
 @pytest.mark.parametrize("before", [SENT, IN_FLIGHT, COMPLETED], ids=lambda row: row.status)
 def test_refusal_that_would_come_again_ends_the_request(
-    before: ReportRequest, kind: FailureKind, *, needs_attention: bool
+    before: ReportRequest, kind: rules.FailureKind, *, needs_attention: bool
 ) -> None:
     """At once, with its cause; without rights nothing is requested until a person acts."""
-    step = next_step(after(before, Failure(kind, INK)), NOW)
-    assert isinstance(step, GiveUp)
+    step = rules.next_step(after(before, rules.Failure(kind, INK)), NOW)
+    assert isinstance(step, rules.GiveUp)
     assert (kind, INK, needs_attention) == (step.failure.kind, step.cause, step.needs_attention)
     assert INK == after(before, step).cause
 
 
 def test_throttled_create_is_no_attempt() -> None:
     """Neither is one that our own rate limits held back; its report may exist only if it was sent."""
-    throttled = after(SENT, NoAnswer(GONE, is_throttled=True))
-    held_back = after(SENT, NotMade(NOW, GONE))
+    throttled = after(SENT, rules.NoAnswer(GONE, is_throttled=True))
+    held_back = after(SENT, rules.NotMade(NOW, GONE))
     assert ("sent", 0, NOW) == (throttled.status, throttled.attempts, throttled.sent_at)
     assert ("planned", 0, None) == (held_back.status, held_back.attempts, held_back.sent_at)
 
 
 def test_load_that_was_not_begun_is_no_load() -> None:
     """A load counts before it begins, and not where another job had locked the rows."""
-    begun = after(COMPLETED, Load())
-    assert (1, 0) == (begun.loads, after(begun, NotMade(NOW)).loads)
+    begun = after(COMPLETED, rules.Load())
+    assert (1, 0) == (begun.loads, after(begun, rules.NotMade(NOW)).loads)
 
 
 def test_loaded_report_ends_its_request() -> None:
     """After the load there is nothing left to do; the row has the file's size."""
-    loaded = after(COMPLETED, Load(), Loaded(2, 900, 31))
-    assert next_step(loaded, NOW) is None
-    assert ("loaded", NOW, 2, 900, 31) == (
-        loaded.status,
-        loaded.finished_at,
-        loaded.part_count,
-        loaded.byte_count,
-        loaded.row_count,
-    )
+    loaded = after(COMPLETED, rules.Load(), rules.Loaded(2, 900, 31))
+    assert rules.next_step(loaded, NOW) is None
+    assert ("loaded", NOW) == (loaded.status, loaded.finished_at)
+    assert (2, 900, 31) == (loaded.part_count, loaded.byte_count, loaded.row_count)
 
 
 def test_report_pending_for_a_day_is_requested_again() -> None:
     """It is polled until a day has passed, and once more where nobody has polled it for long."""
-    deadline = NOW + MAX_PENDING
-    polled = after(IN_FLIGHT, Reported("rpt-1", "PROCESSING"), at=deadline - minutes(0.5))
-    step = next_step(polled, deadline + minutes(1))
-    assert isinstance(step, Retry)
+    deadline = NOW + rules.MAX_PENDING
+    polled = after(IN_FLIGHT, rules.Reported("rpt-1", "PROCESSING"), at=deadline - minutes(0.5))
+    step = rules.next_step(polled, deadline + minutes(1))
+    assert isinstance(step, rules.Retry)
     assert cause("report-stuck", status="PROCESSING", hours=24) == step.failure.cause
-    assert Poll() == next_step(IN_FLIGHT, NOW + timedelta(days=2))
+    assert rules.Poll() == rules.next_step(IN_FLIGHT, NOW + timedelta(days=2))
 
 
 @pytest.mark.parametrize(
     ("row", "step"),
-    [(PLANNED, Create()), (SENT, Create()), (IN_FLIGHT, Poll()), (COMPLETED, Load())],
+    [
+        *((row, rules.Create()) for row in (PLANNED, SENT)),
+        *((IN_FLIGHT, rules.Poll()), (COMPLETED, rules.Load())),
+    ],
     ids=lambda value: getattr(value, "status", ""),
 )
-def test_instant_of_a_wrong_clock_stops_nothing(row: ReportRequest, step: Step) -> None:
+def test_instant_of_a_wrong_clock_stops_nothing(row: ReportRequest, step: rules.Step) -> None:
     """No pause is longer than a day, so an instant beyond counts as now; a poll corrects `sent_at`."""
     ahead = NOW + timedelta(days=30)
     row = row.with_changes(next_step_at=ahead, sent_at=ahead)
-    assert step == next_step(row, NOW)
-    assert NOW == after(row, Reported("rpt-1", "PENDING")).sent_at
+    assert step == rules.next_step(row, NOW)
+    assert NOW == after(row, rules.Reported("rpt-1", "PENDING")).sent_at
 
 
 @pytest.mark.parametrize(
     ("pause", "expected"),
     [
-        (Polling().pause, [3, 1, 1.5, 2.25, 3.375, 5.0625]),
-        (lambda polls: Polling().pause(polls + 8), [15, 15, 15, 15, 15, 15]),
-        (lambda polls: Polling(every=minutes(30)).pause(polls + 1), [30, 30, 30, 30, 30, 30]),
-        (lambda attempts: retry_pause(attempts + 1), [5, 10, 20, 40, 80, 120]),
-        (lambda attempts: grace(attempts + 1), [10, 20, 40, 80, 120, 120]),
-        (suspicious_pause, [15, 60, 240, 960, 1440, 1440]),
+        (rules.Polling().pause, [3, 1, 1.5, 2.25, 3.375, 5.0625]),
+        (lambda polls: rules.Polling().pause(polls + 8), [15, 15, 15, 15, 15, 15]),
+        (lambda polls: rules.Polling(every=minutes(30)).pause(polls + 1), [30, 30, 30, 30, 30, 30]),
+        (lambda attempts: rules.retry_pause(attempts + 1), [5, 10, 20, 40, 80, 120]),
+        (lambda attempts: rules.grace(attempts + 1), [10, 20, 40, 80, 120, 120]),
+        (rules.suspicious_pause, [15, 60, 240, 960, 1440, 1440]),
     ],
 )
 def test_pauses_grow_up_to_a_limit(pause: Any, expected: list[float]) -> None:
@@ -260,9 +235,7 @@ def test_pauses_grow_up_to_a_limit(pause: Any, expected: list[float]) -> None:
 
 def test_every_status_is_known_to_the_table() -> None:
     """The table's CHECK lists the same words."""
-    [known] = [
-        constraint
-        for constraint in ReportRequest.__table__.constraints
-        if str(constraint.name).endswith("status_known")
-    ]
-    assert all(f"'{status}'" in str(known.sqltext) for status in RequestStatus)  # type: ignore[attr-defined] # a CheckConstraint
+    table = ReportRequest.metadata.tables[ReportRequest.__tablename__]
+    checks = [one for one in table.constraints if isinstance(one, CheckConstraint)]
+    [known] = [one for one in checks if str(one.name).endswith("status_known")]
+    assert all(f"'{status}'" in str(known.sqltext) for status in rules.RequestStatus)

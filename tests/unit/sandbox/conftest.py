@@ -18,28 +18,23 @@ from tests.contract.exchanges import judge_answer
 from tests.support.rules import rule
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
-METRICS = [
-    f"metric.{name}" for name in ("impressions", "clicks", "purchases", "sales", "totalCost")
-]
 TARGET_FIELDS = [
-    "date.value",
-    "budgetCurrency.value",
-    "adProduct.value",
+    *("date.value", "budgetCurrency.value", "adProduct.value", "target.value", "target.matchType"),
     *("campaign.id", "campaign.name", "campaign.country", "adGroup.id", "adGroup.name", "ad.id"),
-    *("target.value", "target.matchType"),
-    *METRICS,
+    *("metric.impressions", "metric.clicks", "metric.purchases"),
+    *("metric.sales", "metric.totalCost"),
 ]
 REPORT_SECONDS = 60
 
 
-SPONSORED_PRODUCTS = {
-    "on": {
-        "field": "adProduct.value",
-        "comparisonOperator": "EQUALS",
-        "not": False,
-        "values": ["SPONSORED_PRODUCTS"],
-    }
-}
+def filter_of(*products: str) -> dict[str, Any]:
+    """Return a filter on ad products."""
+    operator = "EQUALS" if len(products) == 1 else "IN"
+    condition = {"comparisonOperator": operator, "not": False, "values": list(products)}
+    return {"on": {"field": "adProduct.value", **condition}}
+
+
+SPONSORED_PRODUCTS = filter_of("SPONSORED_PRODUCTS")
 STATES = ["ENABLED", "PAUSED", "ARCHIVED"]
 
 
@@ -72,6 +67,11 @@ class Caller:
             "Authorization": f"Bearer {self.token}",
             "Amazon-Advertising-API-ClientId": self.client,
         }
+
+    @property
+    def profile(self) -> str:
+        """The id of the profile of the first account's first country."""
+        return str(self.account().countries[0].profile_id)
 
     def account(self, index: int = 0) -> Account:
         """Return one of the sandbox's accounts."""
@@ -124,23 +124,14 @@ class Caller:
         return [row for text in texts for row in read_rows(text)]
 
     def export(self, kind: str, method: str, path: str, **changes: Any) -> httpx.Response:
-        """Make an export call about a profile (that of the first account's first country by default)."""
+        """Make an export call about a profile; `headers` and `body` may be given."""
         media = f"application/vnd.{kind.lower()}export.v1+json"
-        profile = changes.get("profile", str(self.account().countries[0].profile_id))
-        headers = self.headers | {
-            "Content-Type": media,
-            "Accept": media,
-            "Amazon-Advertising-API-Scope": profile,
-        }
+        scope = {"Amazon-Advertising-API-Scope": self.profile}
+        headers = self.headers | scope | {"Content-Type": media, "Accept": media}
         headers |= changes.get("headers", {})
-        region = changes.get("region", "na")
-        body = changes.get(
-            "body", {"adProductFilter": ["SPONSORED_PRODUCTS"], "stateFilter": STATES}
-        )
-        content = json.dumps(body) if method == "POST" else None
-        return self.http.request(
-            method, f"{self.url}/{region}{path}", headers=headers, content=content
-        )
+        usual = {"adProductFilter": ["SPONSORED_PRODUCTS"], "stateFilter": STATES}
+        content = json.dumps(changes.get("body", usual)) if method == "POST" else None
+        return self.http.request(method, f"{self.url}/na{path}", headers=headers, content=content)
 
     def exported(self, kind: str, **changes: Any) -> list[dict[str, Any]]:
         """Ask for an export, let the time pass that it takes, and return its entities."""
@@ -202,14 +193,9 @@ def start(_http: httpx.Client) -> Iterator[Callable[..., Caller]]:
     with ExitStack() as stack:
 
         def start_one(**config: Any) -> Caller:
-            defaults = {
-                "clock_start": NOON,
-                "clock_rate": 0,
-                "report_seconds": REPORT_SECONDS,
-                "rows_per_day": 40,
-            }
-            defaults["token_seconds"] = 10**8
-            settings = SandboxConfig.model_validate(defaults | config)
+            clock = {"clock_start": NOON, "clock_rate": 0, "token_seconds": 10**8}
+            small = {"report_seconds": REPORT_SECONDS, "rows_per_day": 40}
+            settings = SandboxConfig.model_validate(clock | small | config)
             return Caller(stack.enter_context(running_sandbox(settings)), _http)
 
         yield start_one

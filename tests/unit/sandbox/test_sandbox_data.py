@@ -79,12 +79,12 @@ def test_a_day_grows_until_it_is_settled(world: World) -> None:
     assert purchases[0] < purchases[-1] * 0.6
     young, later, settled = (day_lines(catalog, DAY, Age(age, 24)) for age in (2, 30, 60))
     assert set(young.slot.tolist()) != set(settled.slot.tolist())
-    clicks = [
+    first, then, last = (
         dict(zip(one.slot.tolist(), one.counts[1].tolist(), strict=True))
         for one in (young, later, settled)
-    ]
-    assert clicks[1] == clicks[2]
-    assert any(clicks[0].get(slot, count) != count for slot, count in clicks[2].items())
+    )
+    assert then == last
+    assert any(first.get(slot, count) != count for slot, count in last.items())
 
 
 def test_metrics_are_plausible(world: World) -> None:
@@ -121,27 +121,22 @@ def test_reports_are_the_truth(caller: Any) -> None:
     truth = caller.http.get(f"{caller.url}/sandbox/truth", params=asked).json()["rows"]
     found: dict[Any, Any] = defaultdict(Decimal)
     for row in rows:
-        found[str(row["ad.id"]), row["target.value"], row["target.matchType"]] += row[
-            "metric.totalCost"
-        ]
+        key = (str(row["ad.id"]), row["target.value"], row["target.matchType"])
+        found[key] += row["metric.totalCost"]
     known: dict[Any, Any] = defaultdict(Decimal)
     for row in truth:
         known[row["adId"], row["targetValue"], row["targetMatchType"]] += Decimal(row["totalCost"])
     assert known == found
-    assert (
-        400 == caller.http.get(f"{caller.url}/sandbox/truth", params={"account": "x"}).status_code
-    )
+    wrong = caller.http.get(f"{caller.url}/sandbox/truth", params={"account": "x"})
+    assert 400 == wrong.status_code
 
 
 def test_the_truth_of_each_grain_adds_up(world: World) -> None:
     """To the day, or to less where not all is known; what a row is about has a name in each."""
     catalog = catalog_of(world)
     whole = sum(row["clicks"] for row in day_truth(catalog, DAY, NOW, grain="target"))
-    for grain, name in (
-        ("campaign", "campaignId"),
-        ("product", "adId"),
-        ("placement", "placement"),
-    ):
+    names = {"campaign": "campaignId", "product": "adId", "placement": "placement"}
+    for grain, name in names.items():
         rows = day_truth(catalog, DAY, NOW, grain=grain)  # type: ignore[arg-type]
         assert whole == sum(row["clicks"] for row in rows)
         assert all(row[name] for row in rows)

@@ -8,12 +8,12 @@ Sponsored Brands and Display.
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from openapi_schema_validator import OAS31Validator
 
 from tests.unit.sandbox.conftest import read_rows
 
@@ -22,6 +22,8 @@ MORE = Path(__file__).parent / "more_examples"
 LIST_MEDIA = "application/vnd.listaccountsresource.v1+json"
 KINDS = ["campaigns", "adGroups", "ads", "targets"]
 ROWS = sorted(path.stem for folder in (CONTRACT, MORE) for path in folder.glob("row_*.json"))
+TYPES = {bool: "boolean", int: "number", float: "number", str: "string"}
+TYPES |= {list: "array", dict: "object", type(None): "null"}
 OTHER_FORMS = {"campaign.id": "1", "adGroup.id": "1", "ad.id": "1", "hour.value": 9}
 """Ids are numbers or text, hours too; the examples of rows show one form each."""
 
@@ -53,47 +55,29 @@ def in_other_form(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def kind_of(value: Any) -> str:
-    """Name a value's JSON type."""
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float | Decimal):
-        return "number"
-    return {str: "string", list: "array", dict: "object", type(None): "null"}[type(value)]
+def schema_of(shown: list[Any]) -> dict[str, Any]:
+    """Return the JSON schema of what examples show at one place; null alone allows anything.
 
-
-def misfits(shown: list[Any], value: Any, place: str = "$") -> list[str]:
-    """List where a value differs in shape from the example's values at its place; null alone allows anything."""
-    kinds = {kind_of(one) for one in shown}
-    if kinds <= {"null"}:
-        return []
-    if kind_of(value) not in kinds:
-        return [f"{place} is {kind_of(value)}, expected {sorted(kinds)}"]
-    if isinstance(value, dict):
-        return misfits_of_object([one for one in shown if isinstance(one, dict)], value, place)
-    if isinstance(value, list):
-        items = [item for one in shown if isinstance(one, list) for item in one]
-        return [wrong for item in value for wrong in misfits(items, item, f"{place}[]")]
-    return []
-
-
-def misfits_of_object(shown: list[dict[str, Any]], value: dict[str, Any], place: str) -> list[str]:
-    """A key may be missing where an example lacks it or has null; a key that none has must be null."""
-    known = {key for one in shown for key in one}
-    needed = {key for key in known if all(one.get(key) is not None for one in shown)}
-    wrong = [f"{place}.{key} is missing" for key in sorted(needed - set(value))]
-    wrong += [
-        f"{place}.{key} is unknown" for key in value if key not in known and value[key] is not None
-    ]
-    for key in known & set(value):
-        wrong += misfits([one[key] for one in shown if key in one], value[key], f"{place}.{key}")
-    return wrong
+    A key may be missing where an example lacks it or has null; a key that none has must be null.
+    """
+    if all(one is None for one in shown):
+        return {}
+    objects = [one for one in shown if isinstance(one, dict)]
+    items = [item for one in shown if isinstance(one, list) for item in one]
+    keys = {key for one in objects for key in one}
+    return {
+        "type": sorted({TYPES[type(one)] for one in shown}),
+        "properties": {key: schema_of([one[key] for one in objects if key in one]) for key in keys},
+        "required": [key for key in keys if all(one.get(key) is not None for one in objects)],
+        "additionalProperties": {"type": "null"},
+        "items": schema_of(items),
+    }
 
 
 def assert_fits(name: str, value: Any) -> None:
     """Check a value against the examples of this name."""
-    wrong = misfits(examples(name), value)
-    assert [] == wrong[:10], f"{len(wrong)} places of {name} differ"
+    wrong = [*OAS31Validator(schema_of(examples(name))).iter_errors(value)]
+    assert [] == [f"{one.json_path}: {one.message}" for one in wrong[:10]], name
 
 
 @pytest.fixture
@@ -153,10 +137,8 @@ def test_report_to_its_end(foreign: Any) -> None:
 def test_requests_as_they_are(foreign: Any) -> None:
     """The examples themselves are refused for nothing but their made-up ids: nobody has that account, or made that report."""
     created = foreign.create(body=example("create_req"))
-    assert (403, "Not authorized for this advertiser account") == (
-        created.status_code,
-        created.json()["message"],
-    )
+    assert 403 == created.status_code
+    assert "Not authorized for this advertiser account" == created.json()["message"]
     retrieved = foreign.post("/na/adsApi/v1/retrieve/reports", example("retrieve_req"))
     assert_fits("error_res", retrieved.json())
     [failed] = retrieved.json()["error"]

@@ -1,7 +1,6 @@
 """Bodies that no client sends on purpose: each is refused, and none is an error of the server."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -35,18 +34,11 @@ BODIES += [b"do=add&rule=" + one.encode() for one in NESTED[:4]]
 @pytest.mark.parametrize("path", PATHS)
 def test_an_odd_body_is_refused(caller: Caller, path: str) -> None:
     """Deeply nested JSON, half of it, a number of 5,000 digits, and what is not UTF-8."""
-    headers = caller.headers | {
-        "Content-Type": PATHS[path],
-        "Accept": PATHS[path],
-        "Amazon-Advertising-API-Scope": str(caller.account().countries[0].profile_id),
-    }
-    answers: dict[int, Any] = {
-        number: caller.http.post(caller.url + path, content=body, headers=headers)
-        for number, body in enumerate(BODIES)
-    }
-    assert {} == {
-        number: answer.text for number, answer in answers.items() if answer.status_code >= 500
-    }
+    headers = caller.headers | dict.fromkeys(("Content-Type", "Accept"), PATHS[path])
+    headers["Amazon-Advertising-API-Scope"] = caller.profile
+    for body in BODIES:
+        answer = caller.http.post(caller.url + path, content=body, headers=headers)
+        assert answer.status_code < 500, (body[:20], answer.text)
 
 
 def test_an_instant_outside_of_the_calendar_is_refused(caller: Caller) -> None:

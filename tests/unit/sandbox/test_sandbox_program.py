@@ -19,24 +19,17 @@ from bidbeacon_sandbox.rulebook import read_rules
 from bidbeacon_sandbox.store import SandboxError, Store
 
 COMMAND = (sys.executable, "-m", "bidbeacon_sandbox")
-TWO_CLIENTS = [
+TWO_CLIENTS: list[dict[str, Any]] = [
     {"client_id": "one", "client_secret": "1", "refresh_token": "Atzr|1", "accounts": [0, 3]},
     {"client_id": "one", "client_secret": "1", "refresh_token": "Atzr|2", "accounts": [2]},
     {"client_id": "two", "client_secret": "2", "refresh_token": "Atzr|3"},
 ]
 
 
-def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*options: str) -> subprocess.CompletedProcess[str]:
     """Start the command in vain."""
-    given = os.environ | environment
-    return subprocess.run(
-        [*COMMAND, *options],
-        capture_output=True,
-        text=True,
-        env=given,
-        cwd=PROJECT_ROOT,
-        check=False,
-    )
+    command = [*COMMAND, *options]
+    return subprocess.run(command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=False)
 
 
 def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
@@ -104,10 +97,12 @@ def test_several_clients_and_credentials(start: Callable[..., Any]) -> None:
     caller.client = "one"
     caller.state.rules.clear()
     assert 403 == caller.create().status_code
-    wrong = caller.ask_token(client_id="two", client_secret="1", refresh_token="Atzr|3")
-    assert (401, "invalid_client") == (wrong.status_code, wrong.json()["error"])
-    wrong = caller.ask_token(client_id="two", client_secret="2", refresh_token="Atzr|1")
-    assert (400, "invalid_grant") == (wrong.status_code, wrong.json()["error"])
+    for secret, token, expected in (
+        ("1", "Atzr|3", (401, "invalid_client")),
+        ("2", "Atzr|1", (400, "invalid_grant")),
+    ):
+        wrong = caller.ask_token(client_id="two", client_secret=secret, refresh_token=token)
+        assert expected == (wrong.status_code, wrong.json()["error"])
     caller.breaks("token", what="revoked", refresh_token="Atzr|2")
     asked = [
         caller.ask_token(client_id="one", client_secret="1", refresh_token=token)
@@ -130,19 +125,15 @@ def test_state_survives_a_restart(start: Callable[..., Any], tmp_path: Path) -> 
     assert first.state.clock.now() == second.state.clock.now()
     [armed] = second.state.rules.overview()
     assert {"rule": "rows", "drop": ["metric.sales"]} == armed["rule"]
-    assert (
-        401
-        == second.post("/na/adsAccounts/list", Authorization=f"Bearer {first.token}").status_code
-    )
+    old_token = {"Authorization": f"Bearer {first.token}"}
+    assert 401 == second.post("/na/adsAccounts/list", **old_token).status_code
     assert "COMPLETED" == second.export("ads", "GET", f"/exports/{export}").json()["status"]
     assert second.retrieve(deleted).json()["error"]
     assert before == second.rows_of(second.report(kept))
     assert all("metric.sales" not in row for row in second.rows_of(second.report(with_rule)))
 
 
-def test_rules_of_the_start_are_in_force_at_each_start(
-    start: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_rules_of_the_start_are_in_force_at_each_start(start: Any, tmp_path: Path) -> None:
     """Those that were added later are kept, also that they are switched off; those that were removed are not."""
     given = {"rules": [{"rule": "slow", "seconds": 0.0}], "state_dir": tmp_path}
     first = start(**given).state.rules

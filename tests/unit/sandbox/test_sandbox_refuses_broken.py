@@ -18,6 +18,11 @@ def portfolios(caller: Caller, body: Any) -> Any:
     return caller.export("campaigns", "POST", "/portfolios/list", body=body, headers=headers)
 
 
+def period(start: str, end: str) -> dict[str, Any]:
+    """Return the period of a report."""
+    return {"datePeriod": {"startDate": start, "endDate": end}}
+
+
 def asked(caller: Caller, **changes: Any) -> dict[str, Any]:
     """Return the body of a create with other values in its report."""
     body = report_body(caller.account().account_id, FIELDS, DAY, DAY)
@@ -25,9 +30,8 @@ def asked(caller: Caller, **changes: Any) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+BROKEN: dict[str, list[Any]] = {
+    "accounts": [
         {"maxResults": 9},
         {"maxResults": True},
         {"isGlobalAccountFilter": [True]},
@@ -38,14 +42,45 @@ def asked(caller: Caller, **changes: Any) -> dict[str, Any]:
         {"nextToken": 5},
         {"advertiserAccountIdFilters": {"include": ["amzn1.ads-account.g.unknown"]}},
         {"isGlobalAccountFilter": {"include": [True], "exclude": [False]}},
-        None,
+        "null",
     ],
-    ids=lambda body: str(body)[:40],
+    "portfolios": [
+        {"nameFilter": "q4"},
+        {"nameFilter": {"include": []}},
+        {"stateFilter": {"include": ["PAUSED"]}},
+        {"includeExtendedDataFields": "yes"},
+        {"portfolioIdFilter": None},
+        {"portfolioIdFilters": {"include": ["1"]}},
+        {"nameFilter": {"includes": ["q4"]}},
+    ],
+    "targets": [
+        {"adProductFilter": ["SPONSORED_PRODUCTS"] * 4},
+        {"stateFilter": ["ENABLED"] * 4},
+        {"negativeFilter": [True] * 3},
+        {"targetLevelFilter": ["CAMPAIGN"] * 3},
+        {"targetTypeFilter": ["KEYWORD"] * 9},
+    ],
+}
+"""Bodies by what is asked for with them.
+
+Lists of accounts and portfolios: a page of less than ten, a filter that includes nothing, a token
+that is no text, a misspelt name. Exports of targets: more values than there are.
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "body"),
+    [(what, body) for what, bodies in BROKEN.items() for body in bodies],
+    ids=lambda value: str(value)[:40],
 )
-def test_broken_query_for_accounts_is_refused(caller: Caller, body: Any) -> None:
-    """A page of less than ten, a filter that includes nothing, a token that is no text, a misspelt name."""
-    content = "null" if body is None else body
-    answer = caller.post("/na/adsApi/v1/query/advertiserAccounts", content)
+def test_broken_body_is_refused(caller: Caller, what: str, body: Any) -> None:
+    """Otherwise a filter would be ignored, and everything listed."""
+    if what == "accounts":
+        answer = caller.post("/na/adsApi/v1/query/advertiserAccounts", body)
+    elif what == "portfolios":
+        answer = portfolios(caller, body)
+    else:
+        answer = caller.export("targets", "POST", "/targets/export", body=body)
     assert 400 == answer.status_code
 
 
@@ -97,24 +132,6 @@ def test_portfolios_are_filtered_by_state(caller: Caller) -> None:
     assert {"ENABLED"} == {one["state"] for one in portfolios(caller, body).json()["portfolios"]}
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"nameFilter": "q4"},
-        {"nameFilter": {"include": []}},
-        {"stateFilter": {"include": ["PAUSED"]}},
-        {"includeExtendedDataFields": "yes"},
-        {"portfolioIdFilter": None},
-        {"portfolioIdFilters": {"include": ["1"]}},
-        {"nameFilter": {"includes": ["q4"]}},
-    ],
-    ids=str,
-)
-def test_broken_filter_of_portfolios_is_refused(caller: Caller, body: Any) -> None:
-    """Otherwise it would be ignored, and all portfolios listed."""
-    assert 400 == portfolios(caller, body).status_code
-
-
 def test_portfolios_come_from_a_token_on(caller: Caller) -> None:
     """A token is no filter."""
     assert 2 == len(portfolios(caller, {"nextToken": "from-2"}).json()["portfolios"])
@@ -122,85 +139,47 @@ def test_portfolios_come_from_a_token_on(caller: Caller) -> None:
 
 def test_list_needs_neither_body_nor_content_type(caller: Caller) -> None:
     """Its body is optional."""
-    headers = caller.headers | {
-        "Accept": _PORTFOLIOS,
-        "Amazon-Advertising-API-Scope": str(caller.account().countries[0].profile_id),
-    }
+    scope = {"Amazon-Advertising-API-Scope": caller.profile}
+    headers = caller.headers | scope | {"Accept": _PORTFOLIOS}
     assert 200 == caller.http.post(f"{caller.url}/na/portfolios/list", headers=headers).status_code
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"adProductFilter": ["SPONSORED_PRODUCTS"] * 4},
-        {"stateFilter": ["ENABLED"] * 4},
-        {"negativeFilter": [True] * 3},
-        {"targetLevelFilter": ["CAMPAIGN"] * 3},
-        {"targetTypeFilter": ["KEYWORD"] * 9},
-    ],
-    ids=str,
-)
-def test_filter_with_more_than_all_values_is_refused(caller: Caller, body: Any) -> None:
-    """Exports of targets have them all."""
-    assert 400 == caller.export("targets", "POST", "/targets/export", body=body).status_code
 
 
 def test_export_needs_a_body(caller: Caller) -> None:
     """An empty one is not `{}`."""
-    headers = {"Content-Type": "application/vnd.adsexport.v1+json"}
-    headers["Accept"] = headers["Content-Type"]
-    headers["Amazon-Advertising-API-Scope"] = str(caller.account().countries[0].profile_id)
+    headers = dict.fromkeys(("Content-Type", "Accept"), "application/vnd.adsexport.v1+json")
+    headers["Amazon-Advertising-API-Scope"] = caller.profile
     assert 400 == caller.post("/na/ads/export", **headers).status_code
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"periods": [{"datePeriod": {"startDate": "20260110", "endDate": "2026-01-10"}}]},
-        {"periods": [{"datePeriod": {"startDate": "2026-01-10", "endDate": "2026-W02-6"}}]},
-        {"currencyOfView": "dollars"},
-        {"currencyOfView": ["USD"]},
-        {"query": {"fields": FIELDS, "filter": None}},
-        {
-            "query": {
-                "fields": FIELDS,
-                "filter": {"and": {"filters": [SPONSORED_PRODUCTS]}, "or": {}},
-            }
-        },
-    ],
-    ids=str,
-)
-def test_broken_report_is_refused(caller: Caller, changes: Any) -> None:
-    """Dates with dashes, a currency's code, a filter of one shape, and none that is null."""
-    answer = caller.create(body=asked(caller, **changes))
-    assert 400 == answer.status_code
-    assert "400000" in answer.text
+BOTH = {"and": {"filters": [SPONSORED_PRODUCTS]}, "or": {}}
 
 
 @pytest.mark.parametrize(
     ("changes", "access", "reason"),
     [
+        ({"periods": [period("20260110", "2026-01-10")]}, {}, ""),
+        ({"periods": [period("2026-01-10", "2026-W02-6")]}, {}, ""),
+        ({"currencyOfView": "dollars"}, {}, "currencyOfView "),
+        ({"currencyOfView": ["USD"]}, {}, "currencyOfView "),
         ({"currencyOfView": "XXX"}, {}, "currencyOfView must be one of "),
         ({"query": {"fields": FIELDS, "filter": None}}, {}, "filter is null"),
+        ({"query": {"fields": FIELDS, "filter": BOTH}}, {}, ""),
         ({}, {"managerAccountId": "amzn1.manager"}, "managerAccountId "),
+        ({}, {"managerAccountId": "1", "advertiserAccountId": []}, "managerAccountId "),
     ],
-    ids=["currency", "filter", "manager"],
+    ids=str,
 )
-def test_refused_report_names_its_reason(
-    caller: Caller, changes: Any, access: dict[str, str], reason: str
+def test_broken_report_is_refused(
+    caller: Caller, changes: Any, access: dict[str, Any], reason: str
 ) -> None:
-    """Its account, report and period are right."""
+    """Dates with dashes, a currency's code, a filter of one shape, and an advertiser or a manager, not both."""
     body = asked(caller, **changes)
     body["accessRequestedAccounts"][0] |= access
-    assert caller.create(body=body).json()["message"].startswith(f"400000: {reason}")
+    answer = caller.create(body=body)
+    assert 400 == answer.status_code
+    assert answer.json()["message"].startswith(f"400000: {reason}")
 
 
-def test_account_is_an_advertiser_or_a_manager(caller: Caller) -> None:
-    """Not both, not even where only one of them could be one."""
-    body = asked(caller, currencyOfView="USD")
-    assert 207 == caller.create(body=body).status_code
-    [account] = body["accessRequestedAccounts"]
-    account["managerAccountId"] = "amzn1.manager"
-    assert 400 == caller.create(body=body).status_code
-    account["advertiserAccountId"] = []
-    assert 400 == caller.create(body=body).status_code
+def test_report_with_a_currency_is_accepted(caller: Caller) -> None:
+    """The currency of its view."""
+    assert 207 == caller.create(body=asked(caller, currencyOfView="USD")).status_code

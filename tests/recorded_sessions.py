@@ -25,7 +25,7 @@ class _Loaf(Action):
     def references(self) -> list[Reference]:
         """Return one for each account, dataset and window."""
         return [
-            Reference(account, "baked", dataset, day and str(day))
+            Reference(account, "baked", dataset, None if day is None else str(day))
             for account, dataset, day in self.about
         ]
 
@@ -55,16 +55,17 @@ def record(
     store: SessionStore,
     job: str = "job",
     *actions: Action,
+    since: datetime = NOON,
     minute: float = 0,
     seconds: float = 0,
     fails: bool = False,
     **options: Any,
 ) -> str:
-    """Record a whole session that began some minutes after noon and took some seconds; return its id."""
-    begins = NOON + timedelta(minutes=minute)
+    """Record a whole session that began some minutes after an instant and took some seconds; return its id."""
+    begins = since + timedelta(minutes=minute)
     times = chain([begins], repeat(begins + timedelta(seconds=seconds)))
-    options = {"account": Subject("US.a", "Shop A"), "clock": lambda: next(times)} | options
-    with suppress(OSError), with_job_session(job, store=store, **options) as session:
+    usual: dict[str, Any] = {"account": Subject("US.a", "Shop A"), "clock": lambda: next(times)}
+    with suppress(OSError), with_job_session(job, store=store, **usual | options) as session:
         for action in actions:
             session.add(action)
         if fails:

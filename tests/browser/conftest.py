@@ -2,11 +2,10 @@
 
 import os
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -16,8 +15,9 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
-from bidbeacon_sessions.server import Access, StreamServer
-from tests.support.waiting import wait_until
+from bidbeacon_sessions.server import Access
+from tests.browser.told_sessions import JOBS, tell
+from tests.stream.reading import serve_stream
 
 FLAGS = [
     "--no-sandbox",
@@ -33,8 +33,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 Scheme = Literal["light", "dark"]
 SCHEMES: Sequence[Scheme] = ("light", "dark")
-NARROW_AND_WIDE: Sequence[tuple[int, Scheme]] = ((320, "dark"), (1280, "light"), (1280, "dark"))
-"""What axe looks at: shapes differ by width, and colours by scheme."""
+WIDTHS: Mapping[int, Sequence[Scheme]] = {320: ["dark"], 390: [], 768: [], 1280: SCHEMES, 1920: []}
+"""Widths from a phone to a wide screen, and the colours in which axe looks at each."""
 
 MOVE_CLOCK = """ahead => {
     const RealDate = Date;
@@ -61,7 +61,8 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Chromium hangs under libfaketime: it keeps the real clock, and its pages get the moved one
         # (see `page`).
-        environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+        environment: dict[str, str | float | bool] = {**os.environ}
+        environment.pop("LD_PRELOAD", None)
         launched = playwright.chromium.launch(
             executable_path=find_chromium(), args=FLAGS, env=environment
         )
@@ -77,31 +78,12 @@ def serve_page(
     settings: Settings | None = None,
     clock: Clock = utc_now,
     access: Access | None = None,
-) -> Iterator[int]:
-    """Serve a store in a thread, to this machine as `bidbeacon dev` does; yield the port."""
+) -> Iterator[str]:
+    """Serve a store in a thread, to this machine as `bidbeacon dev` does; yield the address."""
     extension = pipelines_extension(store, settings or Settings(), clock=clock)
     access = access or Access(changes_token=TOKEN)
-    server = StreamServer(store, host="127.0.0.1", port=port, extension=extension, access=access)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    wait_until(lambda: server.app.state.follower.is_ready or not thread.is_alive(), "it serves")
-    assert thread.is_alive()
-    yield server.port
-    server.should_exit = True
-    thread.join(timeout=10)
-
-
-@pytest.fixture
-def serving() -> Callable[..., Any]:
-    """Serves a store in a thread, as a context manager that gives its port."""
-    return serve_page
-
-
-@pytest.fixture
-def base_url(session_store: SessionStore) -> Iterator[str]:
-    """The address of a running stream."""
-    with serve_page(session_store) as port:
-        yield f"http://127.0.0.1:{port}"
+    with serve_stream(store, port=port, extension=extension, access=access) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="module")
@@ -115,15 +97,30 @@ def shared_store(shared_database_url: str) -> Iterator[SessionStore]:
 @pytest.fixture(scope="module")
 def shared_url(shared_store: SessionStore) -> Iterator[str]:
     """The address of a running stream over the store that the tests of a module share."""
-    with serve_page(shared_store) as port:
-        yield f"http://127.0.0.1:{port}"
+    with serve_page(shared_store) as url:
+        yield url
+
+
+@pytest.fixture
+def base_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a running stream: over `shared_store` where the test, or a fixture of it, asks for that, else over its own `session_store`."""
+    if "shared_store" in request.fixturenames:
+        yield request.getfixturevalue("shared_url")
+    else:
+        with serve_page(request.getfixturevalue("session_store")) as url:
+            yield url
 
 
 @contextmanager
-def open_tab(browser: Browser, token: str = TOKEN) -> Iterator[Page]:
-    """Open a tab of its own profile, in UTC, that shows the token; its errors, and what its policy blocked, fail what it is opened for."""
+def open_tab(
+    browser: Browser, url: str, *, token: str = TOKEN, zone: str = "UTC", width: int = 1280
+) -> Iterator[Page]:
+    """Open a tab of its own profile that shows the token at an address; its errors, and what its policy blocked, fail what it is opened for."""
     context = browser.new_context(
-        viewport={"width": 1280, "height": 600}, timezone_id="UTC", reduced_motion="reduce"
+        base_url=url,
+        viewport={"width": width, "height": 600},
+        timezone_id=zone,
+        reduced_motion="reduce",
     )
     if token:
         context.set_extra_http_headers({"Authorization": f"Bearer {token}"})
@@ -143,22 +140,59 @@ def open_tab(browser: Browser, token: str = TOKEN) -> Iterator[Page]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A tab of the test's own."""
-    with open_tab(browser) as tab:
+def page(browser: Browser, base_url: str) -> Iterator[Page]:
+    """A tab of the test's own, whose addresses are those of the running stream."""
+    with open_tab(browser, base_url) as tab:
         yield tab
 
 
-@pytest.fixture
-def find_violations() -> Callable[[Page], list[str]]:
-    """Has axe look at a page; gives a line for each rule of WCAG 2.2 AA that it breaks, with the first element that does."""
+def assert_readable(page: Page, schemes: Sequence[Scheme] = SCHEMES) -> None:
+    """Let axe find no rule of WCAG 2.2 AA that a page breaks, in light and dark."""
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
+        options = {"runOnly": {"type": "tag", "values": RULES}}
+        found = Axe().run(page, options=options).response["violations"]
+        assert [] == [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found], scheme
 
-    def look(page: Page) -> list[str]:
-        found = (
-            Axe()
-            .run(page, options={"runOnly": {"type": "tag", "values": RULES}})
-            .response["violations"]
+
+def assert_for_everyone(page: Page) -> None:
+    """Find a page readable at any width, without scrolling sideways; shapes differ by width, and colours by scheme."""
+    for width, schemes in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": 800})
+        over = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
-        return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
+        assert (width, 0) == (width, over)
+        assert_readable(page, schemes)
 
-    return look
+
+@pytest.fixture
+def told(session_store: SessionStore) -> SessionStore:
+    """A store with sessions, for a test that adds to them."""
+    tell(session_store)
+    return session_store
+
+
+@pytest.fixture(scope="module")
+def shared_told(shared_store: SessionStore) -> SessionStore:
+    """A store with sessions that stay as they are."""
+    tell(shared_store)
+    return shared_store
+
+
+@pytest.fixture
+def stream(page: Page, shared_told: SessionStore) -> Page:
+    """The Event Stream, loaded, of sessions that stay as they are."""
+    return _load(page)
+
+
+@pytest.fixture
+def own_stream(page: Page, told: SessionStore) -> Page:
+    """The Event Stream, loaded, of the store that a test adds to."""
+    return _load(page)
+
+
+def _load(page: Page) -> Page:
+    page.goto("/sessions")
+    expect(page.locator(".session .job")).to_have_text(JOBS)
+    return page

@@ -4,68 +4,50 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import func, text
+from sqlalchemy import func, insert
 
-from bidbeacon_pipelines.accounts.queries import list_accounts
+from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.actions import ReportFailed, WindowsQueued
+from bidbeacon_pipelines.entities.tables import Campaign
 from bidbeacon_pipelines.windows.states import WindowState
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, with_job_session
-from tests.postgres.load_world import add_account
-from tests.support.rows import add_windows, as_loaded, change_windows, days_until
+from tests.browser.conftest import assert_readable
+from tests.support.rows import add_account, add_windows, as_loaded, change_windows, days_until
 
 pytestmark = pytest.mark.browser
 
 TO = date(2026, 7, 25)
+FAILED_DAY = TO - timedelta(days=5)
+CHOSEN = {"account": "DE.one", "window": str(FAILED_DAY)}
+GERMAN, AMERICAN = (ReportWindow.country_code == country for country in ("DE", "US"))
+FACTS: dict[str, Any] = {"account": "DE.one", "dataset": "daily_targets", "windows": [FAILED_DAY]}
+REFUSED = {"code": "request-refused"}
 
 
 def fill_windows(store: SessionStore) -> None:
     """Store two accounts with 40 days each: the first has one failed window, told by a session; all others are fresh."""
+    later = {
+        "expires_at": func.now() + timedelta(days=730),
+        "next_refresh_at": func.now() + timedelta(hours=5),
+    }
     with store.begin() as connection:
-        for number, key in enumerate(("DE.one", "US.two")):
-            add_account(
-                connection,
-                key[:2],
-                account_id=f"amzn1.ads-account.g.{number}",
-                account_key=key,
-                name="<b>Söhne</b>" if number == 0 else "Acme",
-                region="EU",
-                currency_code="EUR",
-                time_zone="Europe/Berlin",
-            )
-        later = {"expires_at": func.now() + timedelta(days=730)}
-        later |= {"next_refresh_at": func.now() + timedelta(hours=5)}
-        for account in list_accounts(connection):
-            add_windows(
-                connection,
-                account,
-                days_until(TO, 40),
-                **as_loaded(func.now()),
-                row_count=7,
-                **later,
-            )
-        change_windows(
-            connection,
-            ReportWindow.window_date == TO - timedelta(days=5),
-            ReportWindow.country_code == "DE",
-            status="failed",
-            cause={"code": "request-refused"},
-        )
+        for country, account_id, name in (
+            ("DE", "amzn1.one", "<b>Söhne</b>"),
+            ("US", "amzn1.two", "Acme"),
+        ):
+            account = add_account(connection, country, account_id, name=name)
+            loaded = as_loaded(func.now()) | later | {"row_count": 7}
+            add_windows(connection, account, days_until(TO, 40), **loaded)
+        is_failed = ReportWindow.window_date == FAILED_DAY
+        change_windows(connection, is_failed, GERMAN, status="failed", cause=REFUSED)
     with with_job_session("load-windows", store=store) as session:
-        day = TO - timedelta(days=5)
-        session.add(WindowsQueued(account="DE.one", dataset="daily_targets", windows=[day]))
-        session.add(
-            ReportFailed(
-                account="DE.one",
-                dataset="daily_targets",
-                windows=[day],
-                request_id=1,
-                cause={"code": "request-refused"},
-            )
-        )
+        session.add(WindowsQueued(**FACTS))
+        session.add(ReportFailed(**FACTS, request_id=1, cause=REFUSED))
 
 
 @pytest.fixture
@@ -76,21 +58,23 @@ def windows(session_store: SessionStore) -> SessionStore:
 
 
 @pytest.fixture(scope="module")
-def map_url(shared_store: SessionStore, shared_url: str) -> str:
-    """The address of a stream over windows that stay as they are."""
+def shared_windows(shared_store: SessionStore) -> SessionStore:
+    """A store with windows that stay as they are."""
     fill_windows(shared_store)
-    return shared_url
+    return shared_store
 
 
-def address(base_url: str, **parameters: str) -> str:
+def address(**parameters: str) -> str:
     """The address of the map of these days."""
     query = {"dataset": "daily_targets", "days": "30", "to": str(TO)} | parameters
-    return f"{base_url}/coverage?" + "&".join(f"{name}={value}" for name, value in query.items())
+    return f"/coverage?{urlencode(query)}"
 
 
-def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, map_url: str) -> None:
+def test_a_cell_tells_why_and_leads_to_its_sessions(
+    page: Page, shared_windows: SessionStore
+) -> None:
     """The keys move to a window, Enter tells explain's sentence; the address alone leads there again."""
-    page.goto(address(map_url))
+    page.goto(address())
     expect(page.locator("#states")).to_contain_text("failed 1")
     expect(page.locator("#states")).to_contain_text("fresh 59")
     cursor = page.locator(".cursor")
@@ -98,7 +82,7 @@ def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, map_url: str) ->
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
     expect(cursor).to_have_attribute(
-        "aria-label", f"failed: Monday {TO - timedelta(days=5)}, <b>Söhne</b> · DE"
+        "aria-label", f"failed: Monday {FAILED_DAY}, <b>Söhne</b> · DE"
     )
     page.keyboard.press("Enter")
     expect(page.locator(".verdict")).to_contain_text(
@@ -118,9 +102,9 @@ def test_a_cell_tells_why_and_leads_to_its_sessions(page: Page, map_url: str) ->
     expect(page.get_by_role("heading", level=1)).to_have_text("load-windows")
 
 
-def test_a_click_finds_the_window_below_it(page: Page, map_url: str) -> None:
+def test_a_click_finds_the_window_below_it(page: Page, shared_windows: SessionStore) -> None:
     """The page says so; the newest day is at the right end of its account's row."""
-    page.goto(address(map_url))
+    page.goto(address())
     expect(page.get_by_text("Click a day to see why it is so")).to_be_visible()
     strip = page.locator("[data-account='US.two'] .strip")
     box = strip.bounding_box()
@@ -130,9 +114,11 @@ def test_a_click_finds_the_window_below_it(page: Page, map_url: str) -> None:
     expect(page.locator(".verdict")).to_contain_text("It has 7 rows")
 
 
-def test_states_accounts_and_the_table_narrow_it_down(page: Page, map_url: str) -> None:
+def test_states_accounts_and_the_table_narrow_it_down(
+    page: Page, shared_windows: SessionStore
+) -> None:
     """A state shows the accounts that have it, words those that contain them, the table says it in numbers and links."""
-    page.goto(address(map_url))
+    page.goto(address())
     expect(page.locator("[data-account]")).to_have_count(2)
     page.get_by_role("link", name="failed 1").click()
     expect(page.locator("[data-account] .who bdi")).to_have_text(["<b>Söhne</b>"])
@@ -145,15 +131,14 @@ def test_states_accounts_and_the_table_narrow_it_down(page: Page, map_url: str) 
     page.get_by_role("link", name="Table").click()
     column = [head.strip() for head in page.locator("thead th").all_inner_texts()].index("failed")
     expect(page.locator("tbody tr").first.locator("th, td").nth(column)).to_have_text("1")
-    page.locator("tbody").get_by_role("link", name=str(TO - timedelta(days=5))).click()
+    page.locator("tbody").get_by_role("link", name=str(FAILED_DAY)).click()
     expect(page.locator(".verdict")).to_contain_text("Its report failed")
     assert "view=table" in page.url
 
 
-def test_the_panel_takes_no_room_from_the_table(page: Page, map_url: str) -> None:
+def test_the_panel_takes_no_room_from_the_table(page: Page, shared_windows: SessionStore) -> None:
     """It stands above it at any width; from 1280 pixels on, the table is whole without scrolling."""
-    chosen = {"account": "DE.one", "window": str(TO - timedelta(days=5))}
-    page.goto(address(map_url, view="table", **chosen))
+    page.goto(address(view="table", **CHOSEN))
     expect(page.locator(".verdict")).to_contain_text("Its report failed")
     table = page.locator(".table-box")
     for width in (320, 1101, 1280, 1920):
@@ -167,9 +152,9 @@ def test_the_panel_takes_no_room_from_the_table(page: Page, map_url: str) -> Non
         assert width < 1280 or hidden == 0
 
 
-def test_states_differ_in_shape(page: Page, map_url: str) -> None:
+def test_states_differ_in_shape(page: Page, shared_windows: SessionStore) -> None:
     """Any two states cover different parts of a narrow cell; one seventh of its height is the least."""
-    page.goto(address(map_url))
+    page.goto(address())
     expect(page.locator("#states")).to_contain_text("fresh 59")
     covered = page.evaluate(COVERED_ROWS)
     assert {*map(str, WindowState), "partly not served"} == set(covered)
@@ -203,26 +188,14 @@ COVERED_ROWS = """async (isLeftOut) => {
 }"""
 
 
-def test_ad_products_that_are_not_served_are_named(
-    page: Page, base_url: str, windows: SessionStore
-) -> None:
+def test_ad_products_that_are_not_served_are_named(page: Page, windows: SessionStore) -> None:
     """Legend and table count days that are partly not served apart; a day names the ad products."""
     with windows.begin() as connection:
-        change_windows(
-            connection,
-            ReportWindow.window_date.in_(days_until(TO, 2)),
-            ReportWindow.country_code == "US",
-            not_served=["SPONSORED_BRANDS"],
-        )
-        change_windows(
-            connection,
-            ReportWindow.window_date == TO,
-            ReportWindow.country_code == "US",
-            status="not_served",
-            not_served_since=func.now(),
-            next_refresh_at=None,
-        )
-    page.goto(address(base_url))
+        two_days = ReportWindow.window_date.in_(days_until(TO, 2))
+        change_windows(connection, AMERICAN, two_days, not_served=["SPONSORED_BRANDS"])
+        whole = {"status": "not_served", "not_served_since": func.now(), "next_refresh_at": None}
+        change_windows(connection, AMERICAN, ReportWindow.window_date == TO, **whole)
+    page.goto(address())
     expect(page.locator("#states")).to_contain_text("partly not served 1")
     page.locator("[data-account='US.two'] .strip").hover(position={"x": 4, "y": 8})
     expect(page.locator(".map .says")).not_to_contain_text("not served")
@@ -239,19 +212,20 @@ def test_ad_products_that_are_not_served_are_named(
     expect(days.get_by_role("link", name="2026-07-24")).to_have_count(1)
 
 
-def test_campaigns_that_amazon_leaves_out_are_named(
-    page: Page, base_url: str, windows: SessionStore
-) -> None:
+def leave_out(store: SessionStore, *names: str, start_date: date | None = None) -> None:
+    """Store campaigns of which Amazon reports no numbers."""
+    with store.begin() as connection:
+        account = get_account(connection, "US.two")
+        shared: dict[str, Any] = {"ad_product": "SPONSORED_BRANDS", "start_date": start_date}
+        shared |= {"state": "ENABLED", "is_reported": False, "seen_at": func.now()}
+        rows = [{"campaign_id": str(place), "name": name} for place, name in enumerate(names)]
+        connection.execute(insert(Campaign).values(shared | account.identity), rows)
+
+
+def test_campaigns_that_amazon_leaves_out_are_named(page: Page, windows: SessionStore) -> None:
     """By legend, map, panel and table, on the days from the campaign's start on; the states stay."""
-    with windows.begin() as connection:
-        connection.execute(
-            text("""
-            INSERT INTO campaigns (account_id, country_code, campaign_id, name, state, ad_product, start_date, is_reported, seen_at)
-            SELECT account_id, country_code, '1', '<i>Video</i>', 'ENABLED', 'SPONSORED_BRANDS', :start, false, now()
-              FROM advertiser_accounts WHERE account_key = 'US.two'"""),
-            {"start": TO - timedelta(days=2)},
-        )
-    page.goto(address(base_url))
+    leave_out(windows, "<i>Video</i>", start_date=TO - timedelta(days=2))
+    page.goto(address())
     expect(page.locator("#states .left-out")).to_have_text(
         "campaigns left out 3 (Amazon reports no numbers of campaigns without ad groups)"
     )
@@ -268,23 +242,17 @@ def test_campaigns_that_amazon_leaves_out_are_named(
     expect(page.locator(".coverage-table .which").last).to_contain_text(
         "left out by Amazon on 3 days <i>Video</i>"
     )
-    page.goto(address(base_url, account="US.two", window=str(TO - timedelta(days=3))))
+    page.goto(address(account="US.two", window=str(TO - timedelta(days=3))))
     expect(page.locator(".verdict")).to_contain_text("It has 7 rows")
     expect(page.locator("#detail .left-out")).to_have_count(0)
 
 
 def test_of_many_campaigns_that_are_left_out_three_are_named(
-    page: Page, base_url: str, windows: SessionStore
+    page: Page, windows: SessionStore
 ) -> None:
     """By map and table, which count the others; the panel names all."""
-    with windows.begin() as connection:
-        connection.execute(
-            text("""
-            INSERT INTO campaigns (account_id, country_code, campaign_id, name, state, ad_product, is_reported, seen_at)
-            SELECT account_id, country_code, CAST(n AS text), 'Video ' || n, 'ENABLED', 'SPONSORED_BRANDS', false, now()
-              FROM advertiser_accounts CROSS JOIN generate_series(1, 5) n WHERE account_key = 'US.two'""")
-        )
-    page.goto(address(base_url, account="US.two", window=str(TO)))
+    leave_out(windows, *(f"Video {number}" for number in range(1, 6)))
+    page.goto(address(account="US.two", window=str(TO)))
     expect(page.locator("#detail .left-out")).to_contain_text("Video 3, Video 4, Video 5")
     three = "Video 1, Video 2, Video 3 and 2 more"
     label = f"fresh: Saturday {TO}, Acme · US; left out by Amazon: {three}"
@@ -294,9 +262,9 @@ def test_of_many_campaigns_that_are_left_out_three_are_named(
     expect(told).to_have_text(f"left out by Amazon on 30 days {three}")
 
 
-def test_the_map_is_live(page: Page, base_url: str, windows: SessionStore) -> None:
+def test_the_map_is_live(page: Page, windows: SessionStore) -> None:
     """An action on the dataset renews it, again and again; while it is paused it only counts."""
-    page.goto(address(base_url))
+    page.goto(address())
     expect(page.locator("#pill-text")).to_have_text("Live")
     page.keyboard.press("p")
     _change(windows)
@@ -311,11 +279,13 @@ def test_the_map_is_live(page: Page, base_url: str, windows: SessionStore) -> No
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_every_day_of_fifteen_months_is_in_reach(page: Page, map_url: str, width: int) -> None:
+def test_every_day_of_fifteen_months_is_in_reach(
+    page: Page, shared_windows: SessionStore, width: int
+) -> None:
     """Beside the panel and on a phone too: the chosen day is in sight, keys and buttons scroll to all others, the page itself doesn't."""
     oldest, chosen = str(TO - timedelta(days=455)), str(TO - timedelta(days=440))
     page.set_viewport_size({"width": width, "height": 800})
-    page.goto(address(map_url, days="456", account="US.two", window=chosen))
+    page.goto(address(days="456", account="US.two", window=chosen))
     expect(page.locator(".verdict")).to_be_visible()
     expect(page.locator("#as-of")).to_contain_text(f"{oldest} to {TO}")
     cursor = page.locator(".cursor")
@@ -344,12 +314,10 @@ IN_SIGHT = """() => {
 }"""
 
 
-def test_what_is_in_sight_stays_while_windows_change(
-    page: Page, base_url: str, windows: SessionStore
-) -> None:
+def test_what_is_in_sight_stays_while_windows_change(page: Page, windows: SessionStore) -> None:
     """Somebody who has scrolled back is not taken to the newest day."""
     page.set_viewport_size({"width": 390, "height": 800})
-    page.goto(address(base_url, days="456"))
+    page.goto(address(days="456"))
     expect(page.locator("#pill-text")).to_have_text("Live")
     page.evaluate("document.querySelector('.map-body').scrollLeft = 100")
     _change(windows)
@@ -357,14 +325,11 @@ def test_what_is_in_sight_stays_while_windows_change(
     assert 100 == page.evaluate("document.querySelector('.map-body').scrollLeft")
 
 
-def test_an_address_of_an_old_day_leads_to_its_days(
-    page: Page, base_url: str, windows: SessionStore
-) -> None:
+def test_an_address_of_an_old_day_leads_to_its_days(page: Page, windows: SessionStore) -> None:
     """The days around it are shown, and it is chosen there; paging goes on from them without it."""
     old = datetime.now(UTC).date() - timedelta(days=200)
-    with windows.begin() as connection:
-        change_windows(connection, ReportWindow.status == "failed", window_date=old)
-    page.goto(f"{base_url}/coverage?dataset=daily_targets&account=DE.one&window={old}")
+    change_windows(windows.engine, ReportWindow.status == "failed", window_date=old)
+    page.goto(f"/coverage?dataset=daily_targets&account=DE.one&window={old}")
     expect(page.locator(".verdict")).to_contain_text("Its report failed")
     expect(page.locator(".cursor")).to_have_attribute("aria-selected", "true")
     expect(page.locator(".cursor")).to_have_attribute("aria-label", re.compile("^failed: "))
@@ -377,11 +342,10 @@ def test_an_address_of_an_old_day_leads_to_its_days(
 
 @pytest.mark.parametrize(("view", "place"), [("map", ".story a"), ("table", "tbody .which a")])
 def test_focus_stays_while_windows_change(
-    page: Page, base_url: str, windows: SessionStore, view: str, place: str
+    page: Page, windows: SessionStore, view: str, place: str
 ) -> None:
     """A link beside the map or in the table has the focus before and after the windows are told anew."""
-    chosen = {"account": "DE.one", "window": str(TO - timedelta(days=5))}
-    page.goto(address(base_url, view=view, **chosen))
+    page.goto(address(view=view, **CHOSEN))
     expect(page.locator(".verdict")).to_contain_text("Its report failed")
     expect(page.locator("#pill-text")).to_have_text("Live")
     page.locator(place).first.focus()
@@ -396,14 +360,13 @@ def _change(store: SessionStore, which: Any = ReportWindow.status == "failed") -
         expired = {"status": "expired", "next_refresh_at": None, "last_loaded_at": None}
         ended = func.now() - timedelta(hours=1)
         change_windows(connection, which, **expired, expires_at=ended)
-        failed = ReportFailed(
-            account="DE.one", dataset="daily_targets", windows=[TO], request_id=2, cause={}
-        )
-        session.add_in(connection, failed)
+        other_day = FACTS | {"windows": [TO]}
+        session.add_in(connection, ReportFailed(**other_day, request_id=2, cause={}))
 
 
-def test_a_map_of_nothing_says_what_to_do(page: Page, base_url: str) -> None:
+def test_a_map_of_nothing_says_what_to_do(page: Page) -> None:
     """Without accounts it names the command that brings them."""
-    page.goto(f"{base_url}/coverage")
+    page.goto("/coverage")
     expect(page.get_by_role("heading", name="No accounts yet")).to_be_visible()
+    assert_readable(page)
     expect(page.locator("#notice")).to_contain_text("bidbeacon accounts sync")

@@ -47,13 +47,7 @@ Play = Callable[[LoneDay], object]
 
 @dataclass(frozen=True)
 class Failure:
-    """How something fails, and how it ends; what is said of it is in the table of `docs/page.md`.
-
-    Attributes:
-        play: Lets it fail.
-        end: Lets it end.
-        goes_on: Whether Home says when it goes on by itself.
-    """
+    """How something fails, how it ends, and whether Home says when it goes on by itself."""
 
     play: Play
     end: Play
@@ -74,14 +68,14 @@ def place(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) ->
 def url(place: World) -> Iterator[str]:
     """Yield the address of the product's page, which has the clock of the place."""
     store = SessionStore(place.engine)
-    with serve_page(store, settings=place.context.settings, clock=place.context.clock) as port:
-        yield f"http://127.0.0.1:{port}"
+    with serve_page(store, settings=place.context.settings, clock=place.context.clock) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
-def tab(browser: Browser) -> Iterator[Page]:
+def tab(browser: Browser, url: str) -> Iterator[Page]:
     """Yield the tab that shows all failures, one after the other: a new one would load the page's files anew."""
-    with open_tab(browser) as tab:
+    with open_tab(browser, url) as tab:
         yield tab
 
 
@@ -105,24 +99,20 @@ def report(case: str) -> Play:
 
 def entities(case: str) -> Play:
     """Return what a fault of an account's entity sync does."""
-
-    def play(lone: LoneDay) -> None:
-        lone.strike(ENTITY_CASES[case].faults)
-        with suppress(Exception):
-            lone.world.sync_entities(lone.world.account())
-
-    return play
+    faults = ENTITY_CASES[case].faults
+    return lambda lone: strike(lone, faults, lambda: lone.world.sync_entities(lone.world.account()))
 
 
 def accounts(case: str) -> Play:
     """Return what a fault of the sync of accounts does."""
+    return lambda lone: strike(lone, ACCOUNT_CASES[case].faults, lone.world.sync_accounts)
 
-    def play(lone: LoneDay) -> None:
-        lone.strike(ACCOUNT_CASES[case].faults)
-        with suppress(Exception):
-            lone.world.sync_accounts()
 
-    return play
+def strike(lone: LoneDay, faults: Sequence[Limits], sync: Callable[[], object]) -> None:
+    """Let a sync meet faults, whether or not it ends in an error."""
+    lone.strike(faults)
+    with suppress(Exception):
+        sync()
 
 
 def find_old_brands(lone: LoneDay) -> None:
@@ -175,12 +165,17 @@ def let_totals_differ(lone: LoneDay) -> None:
     lone.pass_time()
     loaded = lone.window
     totals, product = loaded.product_totals, "SPONSORED_PRODUCTS"
-    of = {"report": loaded.report, "load_count": 1, "data_as_of": loaded.data_as_of}
-    of |= {"expires_at": loaded.expires_at}
     more = totals | {product: totals[product] | {"spend": 1_000_000}}
-    days = [loaded.window_date]
     add_windows(
-        lone.world.engine, lone.world.account(), days, "daily_campaigns", product_totals=more, **of
+        lone.world.engine,
+        lone.world.account(),
+        [loaded.window_date],
+        "daily_campaigns",
+        loaded.report,
+        load_count=1,
+        data_as_of=loaded.data_as_of,
+        expires_at=loaded.expires_at,
+        product_totals=more,
     )
     check_campaigns(lone)
 
@@ -207,19 +202,17 @@ def crash(lone: LoneDay) -> None:
     """Let a run be killed in the middle of its work, and its session be closed as the sensor does."""
     lone.pass_time()
     store = lone.world.sessions
-    killed = with_job_session("refresh-account", store=store, account=lone.world.account().ref)
-    session = killed.__enter__()
-    with store.begin() as connection:
-        now = datetime.now(UTC)
+    why = "The run's process died."
+    with (
+        suppress(SessionsError),
+        with_job_session(
+            "refresh-account", store=store, account=lone.world.account().ref
+        ) as session,
+        store.begin() as connection,
+    ):
         finalize_session(
-            connection,
-            session.session_id,
-            status="crashed",
-            reason="The run's process died.",
-            now=now,
+            connection, session.session_id, status="crashed", reason=why, now=datetime.now(UTC)
         )
-    with suppress(SessionsError):
-        killed.__exit__(None, None, None)
 
 
 def stop_everything(lone: LoneDay) -> None:
@@ -240,7 +233,7 @@ def lose_rows_of_final_day(lone: LoneDay) -> None:
 
 
 def lose_rows_of_young_day(lone: LoneDay) -> None:
-    """Load two reports in a row that have no rows of a day which had some."""
+    """Load a day, and two reports in a row that have none of its rows."""
     lone.pass_time()
     lone.strike([VANISHED])
     lone.wait_until_due()
@@ -294,11 +287,6 @@ def make_room(lone: LoneDay) -> None:
     go_on(lone)
 
 
-def load(lone: LoneDay) -> None:
-    """Load the day, when it is due again."""
-    lone.mend()
-
-
 def load_old(lone: LoneDay) -> None:
     """Load the old day by hand, now that it has rows."""
     replace(lone, age=REPORT_CASES[OLD].age).mend()
@@ -336,45 +324,39 @@ def wait_a_day(lone: LoneDay) -> None:
     lone.world.jump(max(lone.world.context.now(), datetime.now(UTC)) + A_DAY_LATER)
 
 
+RETRIED_REPORTS = {
+    "a report fails at Amazon each time": "report_failed: always",
+    "Amazon cancels a report each time": "report_cancelled: always",
+    "Amazon expires a report each time": "report_expired: always",
+    "no request to create a report is answered": "connection_cut: create, always",
+    "Amazon answers each request with an error of its own": "server_error: create, always",
+    "Amazon refuses a field": "partial_failure: create, a code of ours",
+    "the account is in another region": "wrong_region: create, always",
+    "Amazon finds a day too old": "too_old, of a day that Amazon serves, always",
+    "download addresses never work": "expired_url: always",
+    "a file of the report is missing": "part_missing: always",
+    "the download leads elsewhere": "redirect: always",
+    "too many rows are invalid": "bad_rows: negative_metric",
+    "rows have no readable date": "bad_rows: impossible_date",
+}
+"""Faults after which a report is asked for again by itself."""
+TOO_MANY = for_ten_minutes(rule("answer", "create_report", status=429, retry_after=900))
+BROKEN = for_ten_minutes(rule("answer", status=500))
+SILENT = report("empty_report: twice, nothing was there before")
+ONE_REGION = accounts("server_error: accounts of one region, always")
+
+load = LoneDay.mend
+"""Loads the day, when it is due again."""
+
 FAILURES: Mapping[str, Failure] = {
     "the refresh token is revoked": Failure(report("invalid_grant"), sync),
     "an ads account lacks the right to be reported on": Failure(report("missing_rights"), load),
     "Amazon refuses an ads account (403)": Failure(report("forbidden: create, always"), load),
     "Amazon refuses fresh access tokens (401)": Failure(report("unauthorized: always"), load),
-    "a report fails at Amazon each time": Failure(
-        report("report_failed: always"), load, goes_on=True
-    ),
-    "Amazon cancels a report each time": Failure(
-        report("report_cancelled: always"), load, goes_on=True
-    ),
-    "Amazon expires a report each time": Failure(
-        report("report_expired: always"), load, goes_on=True
-    ),
-    "no request to create a report is answered": Failure(
-        report("connection_cut: create, always"), load, goes_on=True
-    ),
-    "Amazon answers each request with an error of its own": Failure(
-        report("server_error: create, always"), load, goes_on=True
-    ),
-    "Amazon refuses a field": Failure(
-        report("partial_failure: create, a code of ours"), load, goes_on=True
-    ),
-    "the account is in another region": Failure(
-        report("wrong_region: create, always"), load, goes_on=True
-    ),
-    "Amazon finds a day too old": Failure(
-        report("too_old, of a day that Amazon serves, always"), load, goes_on=True
-    ),
-    "download addresses never work": Failure(report("expired_url: always"), load, goes_on=True),
-    "a file of the report is missing": Failure(report("part_missing: always"), load, goes_on=True),
-    "the download leads elsewhere": Failure(report("redirect: always"), load, goes_on=True),
-    "too many rows are invalid": Failure(report("bad_rows: negative_metric"), load, goes_on=True),
-    "rows have no readable date": Failure(report("bad_rows: impossible_date"), load, goes_on=True),
+    **{name: Failure(report(case), load, goes_on=True) for name, case in RETRIED_REPORTS.items()},
     "some rows are in quarantine": Failure(quarantine_some, load),
     "totals of two datasets differ": Failure(let_totals_differ, load_campaigns),
-    "a country has gone silent": Failure(
-        report("empty_report: twice, nothing was there before"), wait_a_day
-    ),
+    "a country has gone silent": Failure(SILENT, wait_a_day),
     "a report has no rows of a final day": Failure(lose_rows_of_final_day, load),
     "two reports have no rows of a day that had some": Failure(lose_rows_of_young_day, acknowledge),
     "Amazon answers old days without rows": Failure(report(OLD), load_old),
@@ -382,20 +364,12 @@ FAILURES: Mapping[str, Failure] = {
     "a report takes longer than usual": Failure(keep_pending(hours=1), go_on, goes_on=True),
     "Amazon works on a report for hours": Failure(keep_pending(hours=8), go_on, goes_on=True),
     "a day is not asked for": Failure(leave_due, go_on),
-    "Amazon throttles reports for ten minutes": Failure(
-        for_ten_minutes(rule("answer", "create_report", status=429, retry_after=900)),
-        go_on,
-        goes_on=True,
-    ),
-    "a region answers with errors for ten minutes": Failure(
-        for_ten_minutes(rule("answer", status=500)), go_on, goes_on=True
-    ),
+    "Amazon throttles reports for ten minutes": Failure(TOO_MANY, go_on, goes_on=True),
+    "a region answers with errors for ten minutes": Failure(BROKEN, go_on, goes_on=True),
     "an export of entities fails": Failure(entities("export_failed"), sync, goes_on=True),
     "Amazon throttles exports": Failure(entities("throttle: create, always"), sync, goes_on=True),
     "accounts cannot be listed": Failure(accounts("server_error: always"), sync, goes_on=True),
-    "one region cannot be listed": Failure(
-        accounts("server_error: accounts of one region, always"), sync, goes_on=True
-    ),
+    "one region cannot be listed": Failure(ONE_REGION, sync, goes_on=True),
     "a run is killed": Failure(crash, run_again),
     "nothing happens at all": Failure(stop_everything, run_now),
     "a host cannot write downloads": Failure(fill_disk, make_room),
@@ -440,7 +414,7 @@ def test_the_document_lists_every_failure() -> None:
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_failure_is_named_on_home_and_told(
-    lone: LoneDay, tab: Page, url: str, httpserver: HTTPServer, name: str
+    lone: LoneDay, tab: Page, httpserver: HTTPServer, name: str
 ) -> None:
     """Its cause, in words, with what helps, stands first on Home, on the first screen of its session, and in one alert, with the account where there is one; another alert says that it is over."""
     FAILURES[name].play(lone)
@@ -450,14 +424,14 @@ def test_a_failure_is_named_on_home_and_told(
     assert str(first["sentence"]).startswith(said.sentence)
     assert said.advice in str(first["advice"])
     assert first["next_at"] is not None or not FAILURES[name].goes_on
-    tab.goto(url)
+    tab.goto("/")
     for home in at_both_widths(tab, "#findings li [dir=auto]"):
         assert home.startswith(said.sentence)
     expect(tab.locator("#findings h2")).to_have_text("What is wrong")
     sessions = lone.world.query(ENDED_BADLY)
     assert (said.session == NO_SESSION) <= (sessions == [])
     for session in sessions[:1]:
-        tab.goto(f"{url}/sessions/{session['id']}")
+        tab.goto(f"/sessions/{session['id']}")
         for shown in at_both_widths(tab, "#session[aria-busy=false]"):
             assert said.session in shown
     alerts = watch(lone, httpserver, ALL_TOLD_AFTER)

@@ -2,8 +2,8 @@
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -11,14 +11,12 @@ from playwright.sync_api import Page, Route, expect
 from sqlalchemy import func
 
 from bidbeacon_pipelines.actions import ReportFailed
-from bidbeacon_sessions import SessionStore, Subject, with_job_session
-from tests.postgres.load_world import add_account
-from tests.support.rows import add_windows, change_ads_accounts
+from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
+from tests.support.rows import add_account, add_windows, change_ads_accounts
 
 pytestmark = pytest.mark.browser
 
 MARK = "<img src=x onerror="
-ACCOUNT_ID = "amzn1.ads-account.g.0"
 HOSTILE = (
     f"{MARK}\"document.title='owned'\"> <script>document.title='owned'</script> \u202eevil\u2066"
 )
@@ -55,83 +53,58 @@ def assert_harmless(page: Page, *, shown_in: str) -> None:
     assert (shown_in, []) == (shown_in, page.evaluate(NOT_ISOLATED))
 
 
-@dataclass(frozen=True)
-class World:
-    """Where to look.
+class HostileSaid(Action):
+    """Somebody outside said something."""
 
-    Args:
-        base_url: the stream.
-        session_id: a failed session, and a good one of its job before it.
-    """
+    sentence = "Said {what} {what:badge}"
+    tone = "error"
 
-    base_url: str
-    session_id: str
+    what: str
 
 
-def fill_world(store: SessionStore) -> str:
-    """Store an account, a failed window and sessions, hostile in all that Amazon, Dagster or a job may name; return a failed session's id."""
-    account = Subject("DE.one")
+def record_hostile(store: SessionStore) -> str:
+    """Store an account, a failed window and sessions, hostile in all that Amazon, Dagster or a job may name; return the address of a failed session."""
+    account, why = Subject("DE.one"), {"code": "other", "detail": {"reason": HOSTILE}}
     with store.begin() as connection:
-        stored = add_account(
-            connection, "DE", account_id=ACCOUNT_ID, name=HOSTILE, time_zone="Europe/Berlin"
-        )
-        why = {"code": "other", "detail": {"reason": HOSTILE}}
+        stored = add_account(connection, "DE", name=HOSTILE)
         later = func.now() + timedelta(hours=5)
-        failed = {"status": "failed", "cause": why, "next_refresh_at": later}
-        add_windows(connection, stored, [DAY], **failed)
-    with with_job_session(HOSTILE, store=store, account=account, input={"a": HOSTILE}):
+        add_windows(connection, stored, [DAY], cause=why, status="failed", next_refresh_at=later)
+    shared: dict[str, Any] = {"store": store, "account": account}
+    with with_job_session(HOSTILE, **shared, input={"a": HOSTILE}):
         pass
-    with (
-        suppress(ValueError),
-        with_job_session(
-            HOSTILE,
-            store=store,
-            account=account,
-            run_id=HOSTILE,
-            input={HOSTILE: HOSTILE},
-            labels={
-                HOSTILE: HOSTILE,
-                "asset": HOSTILE,
-                "partition": HOSTILE,
-                "dagster_job": HOSTILE,
-            },
-        ) as session,
-    ):
-        session.add(
-            ReportFailed(
-                account=account.key,
-                dataset="daily_targets",
-                windows=[DAY],
-                request_id=1,
-                report_id=HOSTILE,
-                cause={"code": "other", "detail": {"reason": HOSTILE}},
-            )
-        )
+    labels = dict.fromkeys((HOSTILE, "asset", "partition", "dagster_job"), HOSTILE)
+    shared |= {"run_id": HOSTILE, "input": {HOSTILE: HOSTILE}, "labels": labels}
+    with suppress(ValueError), with_job_session(HOSTILE, **shared) as session:
+        about = {"account": account.key, "dataset": "daily_targets", "windows": [DAY]}
+        session.add(ReportFailed(**about, request_id=1, report_id=HOSTILE, cause=why))
         raise ValueError(HOSTILE)
-    with with_job_session(
-        HOSTILE,
-        store=store,
-        account=Subject(HOSTILE),
-    ):
-        pass
-    return str(session.session_id)
+    with with_job_session(HOSTILE, store=store, account=Subject(HOSTILE)) as other:
+        other.add(HostileSaid(what=HOSTILE))
+    return f"/sessions/{session.session_id}"
 
 
 @pytest.fixture(scope="module")
-def world(shared_url: str, shared_store: SessionStore) -> World:
-    """A hostile world that stays as it is."""
-    return World(shared_url, fill_world(shared_store))
+def failed_session(shared_store: SessionStore) -> str:
+    """The address of a failed session whose texts, and all that stands around it, are hostile and stay as they are."""
+    return record_hostile(shared_store)
 
 
-def test_beside_a_session(page: Page, world: World) -> None:
+def test_beside_a_session(page: Page, failed_session: str) -> None:
     """In what differs from the last good one, in labels and links to Dagster."""
-    page.goto(f"{world.base_url}/sessions/{world.session_id}")
+    page.goto(failed_session)
     expect(page.locator(".brief")).to_have_count(1)
     for place in (".brief a", ".differences tbody th", ".facts dt", ".failure p", ".title h1"):
         assert_harmless(page, shown_in=place)
 
 
-def test_in_the_map_and_the_table(page: Page, world: World) -> None:
+def test_in_the_stream(page: Page, failed_session: str) -> None:
+    """In names of jobs, sentences, their badges, and errors."""
+    page.goto("/sessions")
+    for place in (".session .job", ".session .sentence", ".session .badge", ".session .error"):
+        assert_harmless(page, shown_in=place)
+
+
+def test_in_the_map_and_the_table(page: Page, failed_session: str) -> None:
     """In explain's sentence, the stories of a window, an account's name, and a key that no server of ours would give."""
 
     def spoil(route: Route) -> None:
@@ -140,7 +113,7 @@ def test_in_the_map_and_the_table(page: Page, world: World) -> None:
         route.fulfill(json=answer)
 
     page.route("**/api/coverage?*", spoil)
-    page.goto(f"{world.base_url}/coverage?{urlencode(CHOSEN)}")
+    page.goto(f"/coverage?{urlencode(CHOSEN)}")
     expect(page.locator("[data-account]")).to_have_count(2)
     for place in (".verdict", ".story a", ".story .sentence", ".who bdi"):
         assert_harmless(page, shown_in=place)
@@ -151,21 +124,20 @@ def test_in_the_map_and_the_table(page: Page, world: World) -> None:
     assert_harmless(page, shown_in="tbody th bdi")
 
 
-def test_on_the_first_page(page: Page, base_url: str, session_store: SessionStore) -> None:
+def test_on_the_first_page(page: Page, session_store: SessionStore) -> None:
     """In causes, what they have done, and names of jobs."""
-    fill_world(session_store)
-    with session_store.begin() as connection:
-        why = {"code": "account-refused", "detail": {"reason": f"Rights are missing: {HOSTILE}"}}
-        change_ads_accounts(connection, needs_attention_for="account", needs_attention=why)
-    page.goto(base_url)
+    record_hostile(session_store)
+    why = {"code": "account-refused", "detail": {"reason": f"Rights are missing: {HOSTILE}"}}
+    change_ads_accounts(session_store.engine, needs_attention_for="account", needs_attention=why)
+    page.goto("/")
     expect(page.locator("#findings .rows > li")).to_have_count(2)
     for place in ("#findings .cause", "#findings .quiet", "#jobs th"):
         assert_harmless(page, shown_in=place)
 
 
-def test_in_suggestions(page: Page, world: World) -> None:
+def test_in_suggestions(page: Page, failed_session: str) -> None:
     """Of jobs, and of accounts by their names."""
-    page.goto(f"{world.base_url}/sessions")
+    page.goto("/sessions")
     expect(page.locator(".session")).to_have_count(3)
     page.locator("#query").fill("job:")
     assert_harmless(page, shown_in="#suggestions bdi")
@@ -174,20 +146,20 @@ def test_in_suggestions(page: Page, world: World) -> None:
     assert_harmless(page, shown_in="#suggestions bdi")
 
 
-def test_in_the_filter_that_an_empty_page_repeats(page: Page, world: World) -> None:
+def test_in_the_filter_that_an_empty_page_repeats(page: Page, failed_session: str) -> None:
     """Text in an address is untrusted as well."""
     for view in (
         "sessions?job=",
         "sessions?since=2020-01-01&before=2020-01-02&job=",
         "coverage?dataset=daily_targets&to=2026-07-25&accounts=",
     ):
-        page.goto(f"{world.base_url}/{view}{urlencode({'': HOSTILE + '!'})[1:]}")
+        page.goto(f"/{view}{urlencode({'': HOSTILE + '!'})[1:]}")
         assert_harmless(page, shown_in="#notice code")
 
 
-def test_in_what_a_server_says_of_errors(page: Page, world: World) -> None:
+def test_in_what_a_server_says_of_errors(page: Page, failed_session: str) -> None:
     """Whether nothing was loaded yet, data stays below it, or a window can't be explained."""
-    page.goto(f"{world.base_url}/coverage?{urlencode(CHOSEN | {'view': 'table'})}")
+    page.goto(f"/coverage?{urlencode(CHOSEN | {'view': 'table'})}")
     expect(page.locator(".verdict")).to_be_visible()
     page.route("**/api/**", lambda route: route.fulfill(status=503, body=json.dumps(ERROR)))
     page.get_by_role("button", name="Close").click()
@@ -195,6 +167,6 @@ def test_in_what_a_server_says_of_errors(page: Page, world: World) -> None:
     assert_harmless(page, shown_in="#detail .problem")
     page.get_by_role("link", name="3 months").click()
     assert_harmless(page, shown_in="#trouble")
-    for view in ("", "sessions", f"sessions/{world.session_id}", "coverage"):
-        page.goto(f"{world.base_url}/{view}")
+    for address in ("/", "/sessions", failed_session, "/coverage"):
+        page.goto(address)
         assert_harmless(page, shown_in="#notice p")

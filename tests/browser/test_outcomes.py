@@ -1,73 +1,38 @@
 """The pages show what sessions achieved, and what their accounts are called."""
 
 from contextlib import suppress
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
+from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
+from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.writes import name_subjects
+from tests.recorded_sessions import LoafBaked, LoafBurnt, LoafDropped, record
 
 pytestmark = pytest.mark.browser
 
 SHOP, OTHER = Subject("US.shop.1kc1bk21", "Shop · US"), Subject("DE.other.77ab90cd", "Other · DE")
 
 
-class _TrayAction(Action):
-    account: str = SHOP.key
-
-    def references(self) -> list[Reference]:
-        """The account."""
-        return [Reference(self.account, "baked")]
-
-
-class TrayBaked(_TrayAction):
-    """A tray was baked."""
-
-    sentence = "Baked a tray for {account:account}"
-    tone = "success"
-
-
-class TrayBrowned(_TrayAction):
-    """A tray was baked for too long."""
-
-    sentence = "Browned a tray for {account:account}"
-    tone = "warning"
-
-
-class TrayBurned(_TrayAction):
-    """A tray is lost."""
-
-    sentence = "Burned a tray for {account:account}"
-    tone = "error"
+OF_SHOP, OF_OTHER = (((account.key, None, None),) for account in (SHOP, OTHER))
+BAKED, DROPPED, BURNT = (kind(about=OF_SHOP) for kind in (LoafBaked, LoafDropped, LoafBurnt))
 
 
 def bake(store: SessionStore) -> dict[str, str]:
     """Record sessions that ended well, with warnings, with problems, and failed, all of one job and account; return their ids by name."""
-    ids = {}
-    for name, actions in (
-        ("good", [TrayBaked()]),
-        ("browned", [TrayBrowned(), TrayBaked()]),
-        ("burned", [TrayBurned(), TrayBaked(account=OTHER.key)]),
-        ("fails", []),
-    ):
-        with (
-            suppress(LookupError),
-            with_job_session("bake", store=store, account=SHOP, labels={"name": name}) as session,
-        ):
-            ids[name] = str(session.session_id)
-            for action in actions:
-                session.add(action)
-            if name == "fails":
-                raise LookupError("no flour")
-    return ids
-
-
-@pytest.fixture
-def own_baked(session_store: SessionStore) -> dict[str, str]:
-    """Ids of sessions in a store of the test's own, which changes them or adds to them."""
-    return bake(session_store)
+    recorded: dict[str, list[Action]] = {
+        "good": [BAKED],
+        "warned": [DROPPED, BAKED],
+        "burnt": [BURNT, LoafBaked(about=OF_OTHER)],
+        "fails": [],
+    }
+    return {
+        name: record(store, "bake", *actions, since=utc_now(), fails=name == "fails", account=SHOP)
+        for name, actions in recorded.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -76,39 +41,31 @@ def baked(shared_store: SessionStore) -> dict[str, str]:
     return bake(shared_store)
 
 
-class TrayShelved(_TrayAction):
-    """A tray was moved."""
-
-    sentence = "Moved a tray to shelf {shelf}"
-    shelf: int
-
-
 def test_a_row_of_another_account_has_its_tag_and_a_filter_shows_its_rows(
-    page: Page, base_url: str, session_store: SessionStore
+    page: Page, session_store: SessionStore
 ) -> None:
     """Of a session of another account the other rows are folded, and come with a click."""
     with session_store.begin() as connection:
         name_subjects(connection, [SHOP, OTHER])
-    with with_job_session("move", store=session_store, account=SHOP) as session:
-        for shelf in range(20):
-            session.add(TrayShelved(account=OTHER.key if shelf == 10 else SHOP.key, shelf=shelf))
-            session.add(TrayBrowned())
-    page.goto(f"{base_url}/sessions/{session.session_id}")
-    rows = page.locator(".action[data-type=tray-shelved]")
+    loaves = [LoafBaked(what=f"loaf {n}", about=OF_SHOP) for n in range(20)]
+    loaves[10] = LoafBaked(what="loaf 10", about=OF_OTHER)
+    moved = record(session_store, "move", *chain(*zip(loaves, repeat(DROPPED))), account=SHOP)
+    page.goto(f"/sessions/{moved}")
+    rows = page.locator(".action[data-type=loaf-baked]")
     expect(rows).to_have_count(20)
     expect(rows.locator(".tag.account")).to_have_text(["Other · DE"])
-    page.goto(f"{base_url}/sessions?account={OTHER.key}")
+    page.goto(f"/sessions?account={OTHER.key}")
     expect(page.locator(".session .action")).to_have_count(1)
-    expect(page.locator(".session .action")).to_contain_text("Moved a tray to shelf 10")
+    expect(page.locator(".session .action")).to_contain_text("Baked loaf 10")
     expect(page.locator(".session .more")).to_have_text(["… 20 more actions", "… 19 more actions"])
     page.locator(".session .more").first.click()
     expect(page.locator(".session .action")).to_have_count(40)
 
 
 @pytest.mark.usefixtures("baked")
-def test_marks_and_histogram_show_the_outcome(page: Page, shared_url: str) -> None:
+def test_marks_and_histogram_show_the_outcome(page: Page) -> None:
     """Words and marks of their own, beside the status; the bars have a color for each."""
-    page.goto(f"{shared_url}/sessions")
+    page.goto("/sessions")
     words = page.locator(".session .word")
     expect(words).to_have_text(["failed", "finished, with problems", "finished, with warnings"])
     marks = page.locator(".session > .mark svg")
@@ -121,18 +78,18 @@ def test_marks_and_histogram_show_the_outcome(page: Page, shared_url: str) -> No
     )
 
 
-def test_outcome_filters_the_stream(page: Page, shared_url: str, baked: dict[str, str]) -> None:
+def test_outcome_filters_the_stream(page: Page, baked: dict[str, str]) -> None:
     """The field completes it, an unknown one is refused, and with an account it is what was achieved for that account."""
-    page.goto(f"{shared_url}/sessions")
+    page.goto("/sessions")
     query = page.locator("#query")
     query.click()
     page.keyboard.type("outcome:pro")
     expect(page.locator("#suggestions li", has_text="problems")).to_be_visible()
     page.keyboard.press("Escape")
     for text, found in (
-        ("outcome:problems", ["burned", "fails"]),
-        ("outcome:warnings", ["browned"]),
-        (f"outcome:ok account:{OTHER.key}", ["burned"]),
+        ("outcome:problems", ["burnt", "fails"]),
+        ("outcome:warnings", ["warned"]),
+        (f"outcome:ok account:{OTHER.key}", ["burnt"]),
     ):
         query.fill(text)
         query.press("Enter")
@@ -144,58 +101,48 @@ def test_outcome_filters_the_stream(page: Page, shared_url: str, baked: dict[str
     expect(page.locator("#query-problem")).to_contain_text("There is no outcome “bad”")
 
 
-class OvenRetried(Action):
-    """An oven was cold and is tried again."""
-
-    sentence = "The oven was cold, tried again"
-
-
-@pytest.mark.usefixtures("own_baked")
-def test_one_click_shows_what_went_wrong(
-    page: Page, base_url: str, session_store: SessionStore
-) -> None:
+def test_one_click_shows_what_went_wrong(page: Page, session_store: SessionStore) -> None:
     """Failed sessions and those with problems, not one whose retry succeeded; a status or "all" takes its place again."""
-    with with_job_session("rebake", store=session_store) as session:
-        session.add(OvenRetried())
-        session.add(TrayBaked())
-    page.goto(f"{base_url}/sessions?status=succeeded")
+    bake(session_store)
+    record(session_store, "rebake", DROPPED, BAKED, since=utc_now())
+    page.goto("/sessions?status=succeeded")
     chips = page.locator("#statuses")
     chips.get_by_text("problems").click()
-    expect(page).to_have_url(f"{base_url}/sessions?outcome=problems")
+    expect(page).to_have_url("/sessions?outcome=problems")
     expect(page.locator("#query")).to_have_value("outcome:problems")
     expect(page.locator(".session .word")).to_have_text(["failed", "finished, with problems"])
     expect(chips.locator("[aria-current]")).to_have_text("problems")
     chips.get_by_text("failed").click()
-    expect(page).to_have_url(f"{base_url}/sessions?status=failed")
+    expect(page).to_have_url("/sessions?status=failed")
     expect(page.locator(".session .word")).to_have_text(["failed"])
     chips.get_by_text("all").click()
     expect(page.locator(".session")).to_have_count(5)
 
 
 def test_running_session_comes_and_goes_with_its_outcome(
-    page: Page, base_url: str, session_store: SessionStore
+    page: Page, session_store: SessionStore
 ) -> None:
     """Live: the first error brings it into `outcome:problems` and takes it out of `outcome:ok`."""
     other = page.context.new_page()
-    page.goto(f"{base_url}/sessions?outcome=problems")
-    other.goto(f"{base_url}/sessions?outcome=ok")
+    page.goto("/sessions?outcome=problems")
+    other.goto("/sessions?outcome=ok")
     with with_job_session("bake", store=session_store, account=SHOP) as session:
         expect(other.locator(".session")).to_have_count(1)
         expect(page.locator(".session")).to_have_count(0)
-        session.add(TrayBurned())
+        session.add(BURNT)
         expect(page.locator(".session .word")).to_have_text("running")
         expect(other.locator(".session")).to_have_count(0)
     expect(page.locator(".session .word")).to_have_text("finished, with problems")
 
 
 def test_an_attempt_that_a_later_one_recovered_is_neutral(
-    page: Page, base_url: str, session_store: SessionStore
+    page: Page, session_store: SessionStore
 ) -> None:
     """Live: mark, word and bar turn grey when the retry has succeeded, with a link to it; the status stays."""
     step: dict[str, Any] = {"store": session_store, "run_id": "run", "step_key": "bake"}
     with suppress(LookupError), with_job_session("bake", **step) as first:
         raise LookupError("no flour")
-    page.goto(f"{base_url}/sessions?status=failed")
+    page.goto("/sessions?status=failed")
     card = page.locator(f'.session[data-id="{first.session_id}"]')
     expect(card.locator(".word")).to_have_text("failed")
     with with_job_session("bake", **step, retry_number=1) as later:
@@ -203,60 +150,29 @@ def test_an_attempt_that_a_later_one_recovered_is_neutral(
     expect(card.locator(".word")).to_have_text("failed, recovered by a later attempt")
     expect(card.locator(".mark svg")).to_have_class("icon stroke status retried")
     expect(card.locator(".word a")).to_have_attribute("href", f"/sessions/{later.session_id}")
-    page.goto(f"{base_url}/sessions")
+    page.goto("/sessions")
     expect(page.locator(".bars rect.retried")).to_have_count(1)
     expect(page.locator(".bars rect.failed")).to_have_count(0)
     expect(page.locator("#overview-title")).to_have_text("Last 24 hours · 2 sessions")
-    page.goto(f"{base_url}/sessions?outcome=problems")
+    page.goto("/sessions?outcome=problems")
     expect(page.locator("#feed .session, .notice")).to_have_class("notice empty")
-    page.goto(f"{base_url}/sessions/{first.session_id}")
+    page.goto(f"/sessions/{first.session_id}")
     expect(page.locator(".title .word")).to_have_text("failed, recovered by a later attempt")
     expect(page.locator(".failure")).to_have_class("failure retried")
 
 
 def test_an_attempt_whose_actions_are_errors_stays_red_and_leads_to_the_later_one(
-    page: Page, base_url: str, session_store: SessionStore
+    page: Page, session_store: SessionStore
 ) -> None:
     """The later attempt may not have repeated what the errors tell of, so it stays a problem."""
     step: dict[str, Any] = {"store": session_store, "run_id": "run", "step_key": "bake"}
     with suppress(LookupError), with_job_session("bake", **step) as first:
-        first.add(TrayBurned())
+        first.add(BURNT)
         raise LookupError("no flour")
     with with_job_session("bake", **step, retry_number=1) as later:
         pass
     for address in ("/sessions?outcome=problems", f"/sessions/{first.session_id}"):
-        page.goto(f"{base_url}{address}")
+        page.goto(address)
         expect(page.locator(".word")).to_have_text("failed, a later attempt succeeded")
         expect(page.locator(".word")).to_have_class("word failed")
         expect(page.locator(".word a")).to_have_attribute("href", f"/sessions/{later.session_id}")
-
-
-def test_session_is_compared_with_one_without_problems(
-    page: Page, shared_url: str, baked: dict[str, str]
-) -> None:
-    """The one with problems in between ended as `succeeded` and is passed over."""
-    page.goto(f"{shared_url}/sessions/{baked['fails']}")
-    good = page.get_by_role("region", name="Against the last good one")
-    expect(good.locator(".brief a").first).to_have_attribute(
-        "href", f"/sessions/{baked['browned']}"
-    )
-    expect(good.locator(".brief svg")).to_have_attribute("aria-label", "finished, with warnings")
-
-
-def test_renamed_account_reads_right(
-    page: Page, base_url: str, session_store: SessionStore, own_baked: dict[str, str]
-) -> None:
-    """On the card, in a sentence, on the session's page, and in what it refers to; the key stays where an address needs it."""
-    with session_store.begin() as connection:
-        name_subjects(connection, [Subject(SHOP.key, "Market · US"), OTHER])
-    page.goto(f"{base_url}/sessions?outcome=problems&status=succeeded")
-    tags = page.locator(".session .tag.account")
-    expect(tags).to_have_text(["Market · US", "Market · US", "Other · DE"])
-    page.locator("#query").fill("account:market outcome:warnings")
-    page.locator("#query").press("Enter")
-    expect(page.locator(".session")).to_have_count(1)
-    expect(page.locator(f'.session[data-id="{own_baked["browned"]}"]')).to_have_count(1)
-    page.goto(f"{base_url}/sessions/{own_baked['burned']}")
-    expect(page.locator(".title .tag.account")).to_have_text("Market · US")
-    references = page.get_by_role("region", name="What it refers to")
-    expect(references.locator(".tag.account")).to_have_text(["Market · US", "Other · DE"])

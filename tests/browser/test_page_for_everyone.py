@@ -1,4 +1,4 @@
-"""All views and states in light and dark for axe, from phones to wide screens, with the server gone and the network too."""
+"""All views and states, from phones to wide screens: axe finds nothing, data stays when the server or the network is gone, and a page says what it waits for."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -12,132 +12,111 @@ from bidbeacon_pipelines.actions import ReportFailed, ReportSuspicious, WindowsQ
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
-from tests.browser.conftest import NARROW_AND_WIDE, SCHEMES
-from tests.postgres.load_world import add_account
-from tests.support.rows import add_windows
+from tests.browser.conftest import assert_for_everyone, assert_readable
+from tests.support.rows import add_account, add_windows
 
 pytestmark = pytest.mark.browser
 
-ACCOUNT, ACCOUNT_ID = Subject("DE.one"), "amzn1.ads-account.g.0"
+OpenView = Callable[..., None]
+ACCOUNT = Subject("DE.one")
 DAY = date(2026, 7, 20)
+MONTH = "dataset=daily_targets&to=2026-07-25&days=30"
+DETAIL = f"{MONTH}&account={ACCOUNT.key}&window={DAY}"
+AWAY = {"error": "The database does not answer.", "what_to_do": "Wait a moment and try again."}
 LONG = "a-name-without-any-place-to-break-" * 6
+VIEWS = {
+    "home": ("/", "#datasets li"),
+    "stream": ("/sessions", ".session"),
+    "nothing matches": ("/sessions?job=none", "#notice h2"),
+    "session": ("/sessions/ID", ".sides section"),
+    "no session": ("/sessions/00000000-0000-0000-0000-000000000000", "#notice h2"),
+    "map": (f"/coverage?{DETAIL}", ".verdict"),
+    "table": ("/coverage?dataset=daily_targets&view=table&to=2026-07-25", "tbody tr"),
+    "table with why": (f"/coverage?{DETAIL}&view=table", ".verdict"),
+    "no windows": ("/coverage?to=2020-01-01", "text=No windows in these days"),
+    "no account matches": (f"/coverage?{MONTH}&accounts=nobody", "text=No account matches"),
+    "accounts": ("/accounts", "#content a"),
+    "account": (f"/accounts/{ACCOUNT.key}", "#content h1"),
+    "login": ("/login", "#token"),
+    "wrong login": ("/login?wrong=1", "text=That is not the token."),
+}
+"""Addresses of every view, `ID` being a failed session's, and what is there when it is loaded."""
 
 
 @pytest.fixture(scope="module")
-def views(shared_url: str, shared_store: SessionStore) -> Iterator[dict[str, str]]:
-    """Addresses of every view with something of each kind in it."""
+def failed_session(shared_store: SessionStore) -> Iterator[str]:
+    """The id of a failed session beside a running one, with something of each kind in every view."""
     with shared_store.begin() as connection:
-        stored = add_account(
-            connection,
-            "DE",
-            account_id=ACCOUNT_ID,
-            account_key=ACCOUNT.key,
-            name=LONG,
-            region="EU",
-            currency_code="EUR",
-            time_zone="Europe/Berlin",
-        )
+        stored = add_account(connection, "DE", name=LONG)
         late = func.now() - timedelta(hours=1)
         add_windows(connection, stored, [DAY], next_refresh_at=late)
-    shared = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [DAY]}
+    about = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [DAY]}
     why = {"code": "other", "detail": {"reason": LONG}}
     with (
         pytest.raises(OSError, match="a-name"),
         with_job_session(LONG, store=shared_store, account=ACCOUNT, input={"x": LONG}) as failed,
     ):
-        failed.add(WindowsQueued(**shared))
-        failed.add(ReportSuspicious(**shared, request_id=1, report_id=LONG, cause=why))
-        failed.add(ReportFailed(**shared, request_id=1, cause=why))
+        failed.add(WindowsQueued(**about))
+        failed.add(ReportSuspicious(**about, request_id=1, report_id=LONG, cause=why))
+        failed.add(ReportFailed(**about, request_id=1, cause=why))
         raise OSError(LONG)
     with with_job_session("running", store=shared_store, account=ACCOUNT) as running:
-        running.add(WindowsQueued(**shared))
-        detail = f"dataset=daily_targets&to=2026-07-25&days=30&account={ACCOUNT.key}&window={DAY}"
-        yield {
-            "home": shared_url,
-            "stream": f"{shared_url}/sessions",
-            "nothing matches": f"{shared_url}/sessions?job=none",
-            "session": f"{shared_url}/sessions/{failed.session_id}",
-            "no session": f"{shared_url}/sessions/00000000-0000-0000-0000-000000000000",
-            "map": f"{shared_url}/coverage?{detail}",
-            "table": f"{shared_url}/coverage?dataset=daily_targets&view=table&to=2026-07-25",
-            "table with why": f"{shared_url}/coverage?{detail}&view=table",
-            "accounts": f"{shared_url}/accounts",
-            "account": f"{shared_url}/accounts/{ACCOUNT.key}",
-            "login": f"{shared_url}/login",
-        }
+        running.add(WindowsQueued(**about))
+        yield str(failed.session_id)
 
 
-READY = {
-    "home": "#datasets li",
-    "stream": ".session",
-    "nothing matches": "#notice h2",
-    "session": ".sides section",
-    "no session": "#notice h2",
-    "map": ".verdict",
-    "table": "tbody tr",
-    "table with why": ".verdict",
-    "accounts": "#content a",
-    "account": "#content h1",
-    "login": "#token",
-}
+@pytest.fixture
+def open_view(page: Page, failed_session: str) -> OpenView:
+    """Opens a view, and waits until it is loaded."""
+
+    def open_view(view: str, *, waits: bool = True) -> None:
+        address, shown = VIEWS[view]
+        page.goto(address.replace("ID", failed_session))
+        if waits:
+            expect(page.locator(shown).first).to_be_visible()
+
+    return open_view
 
 
-def test_every_page_is_among_the_views(views: dict[str, str], shared_store: SessionStore) -> None:
+def test_every_page_is_among_the_views(shared_store: SessionStore) -> None:
     """A page that is added is looked at by the tests below."""
     pages = pipelines_extension(shared_store, Settings()).pages
     wanted = {page.replace("{key}", ACCOUNT.key) for page in ("/sessions", "/login", *pages)}
-    assert wanted <= {urlsplit(url).path or "/" for url in views.values()}
+    assert wanted <= {urlsplit(address).path for address, _ in VIEWS.values()}
 
 
-@pytest.mark.parametrize("name", READY)
-def test_a_view_is_for_everyone_at_every_width(
-    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]], name: str
-) -> None:
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_is_for_everyone_at_every_width(page: Page, open_view: OpenView, view: str) -> None:
     """WCAG 2.2 AA and good practice, in light and dark; nothing scrolls sideways from 320 to 1920 pixels, with names that have no place to break."""
-    page.goto(views[name])
-    expect(page.locator(READY[name]).first).to_be_visible()
-    for width in (320, 390, 768, 1280, 1920):
-        page.set_viewport_size({"width": width, "height": 700})
-        over = page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert (width, 0) == (width, over)
-    for width, scheme in NARROW_AND_WIDE:
-        page.emulate_media(color_scheme=scheme)
-        page.set_viewport_size({"width": width, "height": 600})
-        assert (width, scheme, []) == (width, scheme, find_violations(page))
+    open_view(view)
+    assert_for_everyone(page)
 
 
-def test_the_stream_is_for_everyone_in_all_of_its_states(
-    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]]
-) -> None:
-    """While nothing is counted yet, since the histogram comes after the sessions, and with the help and the suggestions open."""
+def test_the_stream_is_for_everyone_in_all_of_its_states(page: Page, open_view: OpenView) -> None:
+    """While nothing is loaded or counted yet, since the histogram comes after the sessions, and with the help and the suggestions open."""
+    page.route("**/api/**", lambda _: None)
+    open_view("stream", waits=False)
+    expect(page.locator("#skeleton")).to_be_visible()
+    assert_readable(page)
+    page.unroute_all()
     page.route("**/histogram?*", lambda _: None)
-    page.goto(views["stream"])
-    expect(page.locator(".session").first).to_be_visible()
-    for scheme in SCHEMES:
-        page.emulate_media(color_scheme=scheme)
-        assert (scheme, []) == (scheme, find_violations(page))
+    open_view("stream")
+    assert_readable(page)
     page.keyboard.press("?")
-    for scheme in SCHEMES:
-        page.emulate_media(color_scheme=scheme)
-        assert (scheme, []) == (scheme, find_violations(page))
+    assert_readable(page)
     page.keyboard.press("Escape")
     page.keyboard.press("/")
     expect(page.locator("#suggestions li").first).to_be_visible()
-    for scheme in SCHEMES:
-        page.emulate_media(color_scheme=scheme)
-        assert (scheme, []) == (scheme, find_violations(page))
+    assert_readable(page)
 
 
-@pytest.mark.parametrize("name", ["home", "stream"])
+@pytest.mark.parametrize("view", ["home", "stream"])
 def test_on_a_phone_the_search_field_has_a_line_of_its_own(
-    page: Page, views: dict[str, str], name: str
+    page: Page, open_view: OpenView, view: str
 ) -> None:
     """What stands in it is not cut after a few letters, and the days stick below the bar."""
     page.set_viewport_size({"width": 390, "height": 800})
-    page.goto(views[name])
-    expect(page.locator(READY[name]).first).to_be_visible()
+    open_view(view)
     field, bar = page.locator("#query").bounding_box(), page.locator(".bar").bounding_box()
     assert field is not None
     assert bar is not None
@@ -146,17 +125,16 @@ def test_on_a_phone_the_search_field_has_a_line_of_its_own(
     assert f"{bar['height']:.0f}px" == height.strip()
 
 
-def test_nothing_moves_for_those_who_asked_for_it(page: Page, views: dict[str, str]) -> None:
+def test_nothing_moves_for_those_who_asked_for_it(page: Page, open_view: OpenView) -> None:
     """With reduced motion no mark turns and no dot breathes."""
-    page.goto(views["stream"])
-    expect(page.locator(".session").first).to_be_visible()
+    open_view("stream")
     assert 0 == page.evaluate("document.getAnimations().length")
 
 
-def test_offline_the_data_stays_and_says_of_when_it_is(page: Page, views: dict[str, str]) -> None:
+def test_offline_the_data_stays_and_says_of_when_it_is(page: Page, open_view: OpenView) -> None:
     """The pill names it, whole, on a phone too; and the page goes on by itself when the network is back."""
     page.set_viewport_size({"width": 390, "height": 800})
-    page.goto(views["stream"])
+    open_view("stream")
     expect(page.locator("#pill-text")).to_have_text("Live")
     page.context.set_offline(True)
     expect(page.locator("#pill-text")).to_contain_text("Offline · data as of")
@@ -165,28 +143,29 @@ def test_offline_the_data_stays_and_says_of_when_it_is(page: Page, views: dict[s
     assert pill is not None
     assert text is not None
     assert text["x"] + text["width"] <= pill["x"] + pill["width"] <= 390
+    assert_readable(page)
     page.context.set_offline(False)
     expect(page.locator("#pill-text")).to_have_text("Live")
 
 
-def test_an_error_names_its_cause_and_the_way_on(
-    page: Page, views: dict[str, str], find_violations: Callable[[Page], list[str]]
-) -> None:
+def refuse(route: Route) -> None:
+    """Answer as a server whose database is away."""
+    route.fulfill(status=503, json=AWAY)
+
+
+def test_an_error_names_its_cause_and_the_way_on(page: Page, open_view: OpenView) -> None:
     """Where nothing was loaded yet it stands in the middle, for everybody to read, and trying again works."""
-    page.route("**/api/job-sessions?**", lambda route: route.fulfill(status=503, json=AWAY))
-    page.route("**/histogram?*", lambda route: route.fulfill(status=503, json=AWAY))
-    page.goto(views["stream"])
+    page.route("**/api/job-sessions?**", refuse)
+    page.route("**/histogram?*", refuse)
+    open_view("stream", waits=False)
     expect(page.get_by_role("heading", name="The sessions could not be loaded")).to_be_visible()
     expect(page.locator("#overview-title")).to_have_text("Not counted")
     with page.expect_response("**/api/job-sessions?**"):  # it tries again by itself, in vain
         pass
-    for scheme in SCHEMES:
-        page.emulate_media(color_scheme=scheme)
-        assert (scheme, []) == (scheme, find_violations(page))
+    assert_readable(page)
     expect(page.locator("#notice")).to_contain_text("Wait a moment and try again.")
-    held: list[
-        Route
-    ] = []  # what it tries by itself meanwhile would take the button away before the click
+    held: list[Route] = []
+    # What it tries by itself meanwhile would take the button away before the click.
     page.route("**/api/job-sessions?**", lambda route: held.append(route))  # noqa: PLW0108 - playwright asks a function for its attributes
     page.get_by_role("button", name="Try again").click()
     page.unroute("**/api/job-sessions?**")
@@ -196,12 +175,100 @@ def test_an_error_names_its_cause_and_the_way_on(
     expect(page.locator("#feed")).to_be_focused()
 
 
-def test_a_command_in_an_error_stands_as_one(page: Page, views: dict[str, str]) -> None:
+def test_windows_that_could_not_be_loaded_are_named(page: Page, open_view: OpenView) -> None:
+    """In words that everybody can read."""
+    page.route("**/api/coverage?*", refuse)
+    open_view("map", waits=False)
+    expect(page.get_by_role("heading", name="The windows could not be loaded")).to_be_visible()
+    assert_readable(page)
+
+
+def test_a_command_in_an_error_stands_as_one(page: Page, open_view: OpenView) -> None:
     """Where the stream is gone, what starts it can be copied."""
     page.route("**/api/job-sessions?**", lambda route: route.abort())
-    page.goto(views["stream"])
+    open_view("stream", waits=False)
     expect(page.locator("#notice code")).to_have_text(["make dev", "bidbeacon dev"])
     expect(page.locator("#notice")).not_to_contain_text("`")
 
 
-AWAY = {"error": "The database does not answer.", "what_to_do": "Wait a moment and try again."}
+# In the place of the browser's: it is open at once, and says what a test has it say.
+SOURCE = """window.WebSocket = class {
+    static OPEN = 1;
+    readyState = 1;
+    constructor() {
+        window.source = this;
+        setTimeout(() => navigator.onLine && this.onopen?.());
+    }
+    close() {}
+    tell(event, data) {
+        this.onmessage?.({ data: JSON.stringify({ event, id: null, data }) });
+    }
+};"""
+LIVE_VIEWS = ("home", "stream", "session", "map")
+
+
+@pytest.mark.parametrize("view", LIVE_VIEWS)
+def test_trouble_stands_above_data_that_stays(page: Page, open_view: OpenView, view: str) -> None:
+    """It names the cause and what to do, and trying again works; no skeleton takes the place of what is there."""
+    page.add_init_script(SOURCE)
+    open_view(view)
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    # Nothing is tried again by itself.
+    page.evaluate("[window.later, window.setTimeout] = [setTimeout, () => 0]")
+    page.route("**/api/**", refuse)
+    page.evaluate("source.tell('reset', {})")
+    trouble = page.locator("#trouble")
+    expect(trouble).to_contain_text("The database does not answer. Wait a moment and try again.")
+    expect(page.locator("#pill-text")).to_contain_text("Reconnecting · data as of")
+    expect(page.locator(VIEWS[view][1]).first).to_be_visible()
+    expect(page.locator("#skeleton")).to_be_hidden()
+    trouble.get_by_role("button", name="Try again").focus()
+    with page.expect_response("**/api/**"):
+        page.keyboard.press("Enter")
+    expect(trouble.get_by_role("button", name="Try again")).to_be_focused()
+    page.evaluate("void (window.setTimeout = later)")
+    assert_readable(page)
+    page.unroute_all()
+    page.keyboard.press("Enter")
+    expect(trouble).to_be_hidden()
+    expect(page.locator("#home, #feed, #session, #map")).to_be_focused()
+    expect(page.locator("#pill-text")).to_have_text("Live")
+
+
+@pytest.mark.parametrize("view", LIVE_VIEWS)
+def test_a_skeleton_holds_the_place_of_what_is_loading(
+    page: Page, open_view: OpenView, view: str
+) -> None:
+    """Until the first answer, and no longer."""
+    held: list[Route] = []
+    is_answering = False
+
+    def hold(route: Route) -> None:
+        if is_answering:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/api/**", hold)
+    open_view(view, waits=False)
+    expect(page.locator("#skeleton")).to_be_visible()
+    expect(page.locator("[aria-busy=true]").first).to_be_attached()
+    is_answering = True
+    for route in held:
+        route.continue_()
+    expect(page.locator(VIEWS[view][1]).first).to_be_visible()
+    expect(page.locator("#skeleton")).to_be_hidden()
+
+
+def test_the_pill_tells_when_the_database_is_away(page: Page, open_view: OpenView) -> None:
+    """The stream is there, its source is not: since when, until it is back."""
+    page.add_init_script(SOURCE)
+    open_view("stream")
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    page.evaluate("source.tell('sync', { database: 'away' })")
+    expect(page.locator("#pill-text")).to_contain_text("Waiting for the database · data as of ")
+    expect(page.locator("#announcer")).to_contain_text("Waiting for the database")
+    assert_readable(page)
+    page.evaluate("source.tell('sync', { database: 'answers' })")
+    page.evaluate("source.tell('sync', { database: 'answers' })")
+    expect(page.locator("#pill-text")).to_have_text("Live")

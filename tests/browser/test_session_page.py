@@ -3,13 +3,16 @@
 import json
 import re
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
+from itertools import count
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
+from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.listing import MOST_ACTIONS
+from tests.recorded_sessions import NOON
 
 pytestmark = pytest.mark.browser
 
@@ -31,23 +34,16 @@ class RowsStored(Action):
         return [Reference("US.a", "stored", "daily_targets", str(day)) for day in self.windows]
 
 
-class Ticking:
-    """A clock that goes on by some seconds whenever it is read."""
-
-    def __init__(self, seconds: float) -> None:
-        self.now = datetime(2026, 7, 25, 12, tzinfo=UTC)
-        self.step = timedelta(seconds=seconds)
-
-    def __call__(self) -> datetime:
-        """Return the time, and go on."""
-        self.now += self.step
-        return self.now
+def ticking(seconds: float) -> Clock:
+    """Return a clock that goes on by some seconds whenever it is read."""
+    times = (NOON + timedelta(seconds=seconds) * number for number in count(1))
+    return lambda: next(times)
 
 
 @pytest.fixture(scope="module")
 def story(shared_store: SessionStore) -> dict[str, str]:
     """Ids of sessions of one job and account: `good`, then `bad`, then `later`."""
-    clock, ids = Ticking(8), {}
+    clock, ids = ticking(8), {}
     stored = RowsStored(rows=3, windows=[date(2025, 7, 1), date(2025, 7, 2)])
     with with_job_session("load", store=shared_store, account=ACCOUNT, clock=clock) as good:
         ids["good"] = str(good.session_id)
@@ -73,11 +69,9 @@ def story(shared_store: SessionStore) -> dict[str, str]:
     return ids
 
 
-def test_a_session_tells_all_that_is_known_of_it(
-    page: Page, shared_url: str, story: dict[str, str]
-) -> None:
+def test_a_session_tells_all_that_is_known_of_it(page: Page, story: dict[str, str]) -> None:
     """Gaps, error, input, links to Dagster, windows, and what differs from the last good one."""
-    page.goto(f"{shared_url}/sessions/{story['bad']}")
+    page.goto(f"/sessions/{story['bad']}")
     expect(page.get_by_role("heading", level=1)).to_have_text("load")
     expect(page.locator(".gap")).to_have_text("8.0 s later")
     expect(page.locator(".failure")).to_contain_text("no room")
@@ -92,10 +86,12 @@ def test_a_session_tells_all_that_is_known_of_it(
     expect(page.get_by_role("link", name="2025-07-01|US.a")).to_have_attribute(
         "href", f"{dagster}/assets/daily_rows?view=partitions&partition=2025-07-01%7CUS.a"
     )
+    good = page.get_by_role("region", name="Against the last good one").locator(".brief a").first
+    expect(good).to_have_attribute("href", f"/sessions/{story['good']}")
     differences = page.locator(".differences tbody tr")
-    expect(differences).to_have_text(
-        ["duration24 s16 s", "rows-stored21", "input days2—", *_labels()]
-    )
+    labels = ["label assetdaily_rows—", "label partition2025-07-01|US.a—"]
+    counted = ["duration24 s16 s", "rows-stored21", "input days2—"]
+    expect(differences).to_have_text([*counted, *labels])
     references = page.get_by_role("region", name="What it refers to")
     expect(references.get_by_role("link", name="2025-07-02")).to_have_attribute(
         "href", "/coverage?dataset=daily_targets&account=US.a&window=2025-07-02"
@@ -103,32 +99,28 @@ def test_a_session_tells_all_that_is_known_of_it(
 
 
 def test_a_range_of_partitions_leads_to_those_of_its_asset(
-    page: Page, shared_url: str, shared_store: SessionStore
+    page: Page, shared_store: SessionStore
 ) -> None:
     """Dagster has no page for a range: the asset's partitions are shown."""
     labels = {"asset": "daily_rows", "partitions": "US.a|2025-07-01 … US.a|2025-07-09"}
     with with_job_session("load", store=shared_store, labels=labels) as session:
         pass
-    page.goto(f"{shared_url}/sessions/{session.session_id}")
+    page.goto(f"/sessions/{session.session_id}")
     expect(page.get_by_role("link", name=labels["partitions"])).to_have_attribute(
         "href", "http://127.0.0.1:3000/assets/daily_rows?view=partitions"
     )
 
 
 def test_a_session_of_more_actions_than_an_answer_holds_is_shown_whole(
-    page: Page, shared_url: str, shared_store: SessionStore
+    page: Page, shared_store: SessionStore
 ) -> None:
     """The page asks until it has them all."""
-    count = MOST_ACTIONS + 5
+    many = MOST_ACTIONS + 5
     with with_job_session("long", store=shared_store) as session:
-        for _ in range(count):
+        for _ in range(many):
             session.add(RowsStored(rows=1, windows=[]))
-    page.goto(f"{shared_url}/sessions/{session.session_id}")
-    expect(page.locator(".rail .run")).to_have_text(f"{count} ×")
-
-
-def _labels() -> list[str]:
-    return ["label assetdaily_rows—", "label partition2025-07-01|US.a—"]
+    page.goto(f"/sessions/{session.session_id}")
+    expect(page.locator(".rail .run")).to_have_text(f"{many} ×")
 
 
 class PageFetched(Action):
@@ -142,13 +134,11 @@ class PageFetched(Action):
     sifting: float
 
 
-def test_a_session_shows_where_its_time_went(
-    page: Page, shared_url: str, shared_store: SessionStore
-) -> None:
+def test_a_session_shows_where_its_time_went(page: Page, shared_store: SessionStore) -> None:
     """Sums of own work and of waiting, and a bar for each step at its place, from what is recorded."""
-    with with_job_session("grind", store=shared_store, clock=Ticking(10)) as session:
+    with with_job_session("grind", store=shared_store, clock=ticking(10)) as session:
         session.add(PageFetched(rows=3, sifting=2.5))
-    page.goto(f"{shared_url}/sessions/{session.session_id}")
+    page.goto(f"/sessions/{session.session_id}")
     spent = page.get_by_role("region", name="Where its time went")
     sums = spent.locator(".sums li")
     expect(sums).to_have_count(2)
@@ -163,73 +153,46 @@ def test_a_session_shows_where_its_time_went(
     assert float(left[:-1]) > float(width[:-1]) > 0
 
 
-def test_keys_go_to_the_one_before_and_the_one_after(
-    page: Page, shared_url: str, story: dict[str, str]
-) -> None:
+def test_keys_go_to_the_one_before_and_the_one_after(page: Page, story: dict[str, str]) -> None:
     """`j` leads to the session of the same job and account that began before, `k` to the one after."""
-    page.goto(f"{shared_url}/sessions/{story['bad']}")
+    page.goto(f"/sessions/{story['bad']}")
     expect(page.get_by_role("link", name="← Before")).to_be_visible()
     page.keyboard.press("j")
-    expect(page).to_have_url(f"{shared_url}/sessions/{story['good']}")
+    expect(page).to_have_url(f"/sessions/{story['good']}")
     expect(page.get_by_role("link", name="After →")).to_be_visible()
     page.keyboard.press("k")
-    expect(page).to_have_url(f"{shared_url}/sessions/{story['bad']}")
+    expect(page).to_have_url(f"/sessions/{story['bad']}")
 
 
-def test_a_session_can_be_copied_as_json(
-    page: Page, shared_url: str, story: dict[str, str]
-) -> None:
-    """The clipboard holds the header and every action."""
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.goto(f"{shared_url}/sessions/{story['good']}")
-    page.get_by_role("button", name="Copy as JSON").click()
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
-    copied = page.evaluate("navigator.clipboard.readText().then(JSON.parse)")
-    assert (story["good"], 3) == (copied["id"], copied["actions"][0]["payload"]["rows"])
-
-
-def test_the_copy_button_stays_when_the_session_ends(
-    page: Page, shared_url: str, shared_store: SessionStore
-) -> None:
-    """What it says of a copy is not lost with the heading, which is told anew."""
-    with with_job_session("ends", store=shared_store) as session:
-        page.goto(f"{shared_url}/sessions/{session.session_id}")
-        expect(page.locator("#pill-text")).to_have_text("Live")
-        page.locator(".links button").evaluate("button => { button.textContent = 'Copied'; }")
-    expect(page.locator(".word")).to_have_text("succeeded")
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
-
-
-def test_focus_stays_beside_a_session_that_goes_on(
-    page: Page, shared_url: str, shared_store: SessionStore
-) -> None:
-    """Links to neighbours keep the focus when what stands around is told anew, the copy button when the session ends."""
+def test_focus_stays_beside_a_session_that_goes_on(page: Page, shared_store: SessionStore) -> None:
+    """Links to neighbours keep the focus when what stands around is told anew, the copy button its focus and what it says of a copy when the session ends."""
     with with_job_session("load", store=shared_store):
         pass
     with with_job_session("load", store=shared_store) as session:
-        page.goto(f"{shared_url}/sessions/{session.session_id}")
+        page.goto(f"/sessions/{session.session_id}")
         expect(page.locator("#pill-text")).to_have_text("Live")
         page.get_by_role("link", name="← Before").focus()
         with with_job_session("load", store=shared_store):
             session.add(RowsStored(rows=2, windows=[]))
         expect(page.get_by_role("link", name="After →")).to_be_visible()
         expect(page.get_by_role("link", name="← Before")).to_be_focused()
-        page.get_by_role("button", name="Copy as JSON").focus()
+        copy = page.get_by_role("button", name="Copy as JSON")
+        copy.evaluate("button => { button.focus(); button.textContent = 'Copied'; }")
     expect(page.locator(".title .word")).to_have_text("succeeded")
-    expect(page.get_by_role("button", name="Copy as JSON")).to_be_focused()
+    expect(page.get_by_role("button", name="Copied")).to_be_focused()
 
 
-def test_long_ids_keep_every_digit(page: Page, base_url: str, session_store: SessionStore) -> None:
-    """Whole numbers beyond 2^53 are shown and copied as they were recorded, whether they were loaded or came live."""
+def test_long_ids_keep_every_digit(page: Page, session_store: SessionStore) -> None:
+    """Whole numbers beyond 2^53 are shown, and copied with header and actions, as they were recorded, whether they were loaded or came live."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     given = {"days": 2, "share": 0.1, "nested": [-LONG_ID, {"id": 2**64 + 1}], "profile": LONG_ID}
     with with_job_session(
         "long-ids", store=session_store, input=given, labels={"ids": [LONG_ID, 1]}
     ) as session:
-        page.goto(f"{base_url}/sessions")
+        page.goto("/sessions")
         page.get_by_role("button", name="Input").click()
         expect(page.locator(".session .input")).to_have_text(json.dumps(given, indent=2))
-        page.goto(f"{base_url}/sessions/{session.session_id}")
+        page.goto(f"/sessions/{session.session_id}")
         expect(page.locator(".page pre")).to_have_text(json.dumps(given, indent=2))
         expect(page.locator(".facts")).to_contain_text(f"[{LONG_ID},1]")
         expect(page.locator("#pill-text")).to_have_text("Live")
@@ -238,13 +201,14 @@ def test_long_ids_keep_every_digit(page: Page, base_url: str, session_store: Ses
     page.get_by_role("button", name="Copy as JSON").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
-    assert given == copied["input"]
+    assert (str(session.session_id), given) == (copied["id"], copied["input"])
     assert LONG_ID == copied["actions"][0]["payload"]["rows"]
 
 
-def test_an_unknown_session_says_what_to_do(page: Page, shared_url: str) -> None:
+@pytest.mark.usefixtures("shared_store")
+def test_an_unknown_session_says_what_to_do(page: Page) -> None:
     """The cause, and a way to try again."""
-    page.goto(f"{shared_url}/sessions/00000000-0000-0000-0000-000000000000")
+    page.goto("/sessions/00000000-0000-0000-0000-000000000000")
     expect(page.get_by_role("heading", name="There is no such session")).to_be_visible()
     expect(page.locator("#notice")).to_contain_text("Look for it at /")
     expect(page.locator("#pill")).to_have_text("Nothing to follow")

@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import zipfile
@@ -14,9 +13,11 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, expect
 
+from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.settings import PROJECT_ROOT
+from tests.browser.conftest import open_tab
 from tests.support.waiting import wait_until
 
 RECOVERY_MS = 60_000
@@ -32,13 +33,6 @@ _, SERVE, RUN, MATERIALIZE = [text for language, text in BLOCKS if language == "
 
 
 @pytest.fixture
-def unused_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
-
-
-@pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder with the unpacked wheel in `site`, where the product can't be imported, and the README's files."""
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
@@ -50,17 +44,6 @@ def project(tmp_path: Path) -> Path:
     for name, text in (("parcels", PARCELS), ("definitions", DEFINITIONS)):
         (tmp_path / f"{name}.py").write_text(text)
     return tmp_path
-
-
-def environment(project: Path, database_url: str, port: int) -> dict[str, str]:
-    """Return the environment that the README describes, with a free port, and the wheel in front of this checkout."""
-    return os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(project / "site"),
-        "DAGSTER_HOME": str(project / "home"),
-        "BIDBEACON_DATABASE_URL": database_url,
-        "BIDBEACON_STREAM_PORT": str(port),
-    }
 
 
 @contextmanager
@@ -91,12 +74,18 @@ def _run(command: str, project: Path, given: dict[str, str]) -> None:
 
 @pytest.mark.timeout(900)  # it builds a wheel and starts three commands, each seconds of CPU
 def test_the_readme_leads_to_sessions_in_sql_and_on_the_page(
-    page: Page, project: Path, empty_url: str, unused_port: int
+    browser: Browser, project: Path, empty_url: str
 ) -> None:
-    """By a program and by Dagster, with the wheel alone."""
-    given = environment(project, empty_url, unused_port)
-    with page_served(project, given) as url:
-        page.goto(url)
+    """By a program and by Dagster, with the environment that the README describes and the wheel in front of this checkout."""
+    given = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(project / "site"),
+        "DAGSTER_HOME": str(project / "home"),
+        "BIDBEACON_DATABASE_URL": empty_url,
+        "BIDBEACON_STREAM_PORT": str(choose_port()),
+    }
+    with page_served(project, given) as url, open_tab(browser, url) as page:
+        page.goto("/")
         _run(RUN, project, given)
         with psycopg.connect(empty_url) as connection:
             found = connection.execute(QUERY.encode()).fetchall()

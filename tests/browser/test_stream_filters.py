@@ -3,45 +3,19 @@
 import re
 from contextlib import ExitStack, suppress
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
 from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from bidbeacon_pipelines.actions import ReportFailed, ReportRequested, ReportSuspicious
-from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
+from bidbeacon_pipelines.actions import ReportRequested, ReportSuspicious
+from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.change_log import step
-from bidbeacon_sessions.tables import SessionHeader
-from tests.support.rows import add_account, change_sessions
+from tests.browser.conftest import assert_readable, open_tab
+from tests.browser.told_sessions import JOBS, WindowsLined
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
-
-TOKYO = Subject("JP.tokyo")
-
-
-class WindowsLined(Action):
-    """Windows stand in line."""
-
-    sentence = "Lined up {windows:count:report window} {windows:windows}"
-
-    windows: list[date]
-
-
-class Why(StrEnum):
-    """Why nothing was done."""
-
-    FRESH = "fresh already"
-
-
-class NothingSkipped(Action):
-    """Nothing was to do."""
-
-    sentence = "Skipped: {why}"
-
-    why: Why
-
 
 OVERLAPS = """[...document.querySelectorAll('.session')].some((session) => {
     const mark = session.querySelector('.mark').getBoundingClientRect();
@@ -49,62 +23,6 @@ OVERLAPS = """[...document.querySelectorAll('.session')].some((session) => {
         .some((box) => box.right > mark.left && box.left < mark.right && box.bottom > mark.top && box.top < mark.bottom);
 })"""
 """Whether a session's time, zone or age stands on its mark."""
-
-
-def tell(store: SessionStore) -> None:
-    """Record four sessions: one of two days ago, a failed one, one that only skipped, one with a run of 14 actions."""
-    with store.begin() as connection:
-        shop = {"account_key": TOKYO.key, "name": "Tokyo Shop"}
-        add_account(connection, "JP", "amzn1.ads-account.g.tokyo", **shop)
-    with with_job_session("old-job", store=store) as session:
-        pass
-    with store.begin() as connection:
-        change_sessions(
-            connection,
-            SessionHeader.id == session.session_id,
-            started_at=datetime.now(UTC) - timedelta(days=2),
-            finished_at=datetime.now(UTC) - timedelta(days=2) + timedelta(seconds=3),
-        )
-    with pytest.raises(OSError, match="throttled"), with_job_session("breaks", store=store):
-        raise OSError("throttled by Amazon")
-    with with_job_session("idle", store=store) as session:
-        session.add(NothingSkipped(why=Why.FRESH))
-    with with_job_session("queue", store=store, account=TOKYO) as session:
-        for day in range(1, 15):
-            session.add(WindowsLined(windows=[date(2025, 7, day)]))
-
-
-@pytest.fixture
-def told(session_store: SessionStore) -> SessionStore:
-    """A store with the sessions, for a test that adds to them."""
-    tell(session_store)
-    return session_store
-
-
-@pytest.fixture(scope="module")
-def told_url(shared_store: SessionStore, shared_url: str) -> str:
-    """The address of a stream whose sessions stay as they are."""
-    tell(shared_store)
-    return shared_url
-
-
-def load(page: Page, url: str) -> Page:
-    """Open the page, and wait for its sessions."""
-    page.goto(f"{url}/sessions")
-    expect(page.locator(".session .job")).to_have_text(["queue", "idle", "breaks", "old-job"])
-    return page
-
-
-@pytest.fixture
-def stream(page: Page, told_url: str) -> Page:
-    """The page, loaded, of sessions that stay as they are."""
-    return load(page, told_url)
-
-
-@pytest.fixture
-def own_stream(page: Page, base_url: str, told: SessionStore) -> Page:
-    """The page, loaded, of the store that a test adds to."""
-    return load(page, base_url)
 
 
 def test_a_run_of_the_same_action_is_told_as_one(stream: Page) -> None:
@@ -133,37 +51,28 @@ def request_reports(store: SessionStore) -> None:
             )
 
 
-@pytest.mark.parametrize(
-    ("typed", "shown", "counts"),
-    [("job:requests", 1, ["3 ×"]), ("account:CA.a", 2, []), ("daily_targets", 1, ["3 ×"])],
-)
-def test_runs_are_told_as_one_under_any_filter(
-    page: Page,
-    base_url: str,
-    session_store: SessionStore,
-    typed: str,
-    shown: int,
-    counts: list[str],
-) -> None:
+def test_runs_are_told_as_one_under_any_filter(page: Page, session_store: SessionStore) -> None:
     """A count is that of the rows which the filter shows: two rows of an account stand by themselves."""
     request_reports(session_store)
-    page.goto(f"{base_url}/sessions")
+    page.goto("/sessions")
     rows, field = page.locator(".session .sentence"), page.locator("#query")
-    expect(rows).to_have_count(1)
-    field.fill(typed)
-    field.press("Enter")
-    expect(rows).to_have_text([re.compile("for 2 windows in 2 accounts")] * shown)
-    expect(page.locator(".session .run")).to_have_text(counts)
+    for typed, shown, counts in (
+        ("job:requests", 1, ["3 ×"]),
+        ("account:CA.a", 2, []),
+        ("daily_targets", 1, ["3 ×"]),
+    ):
+        field.fill(typed)
+        field.press("Enter")
+        expect(rows).to_have_text([re.compile("for 2 windows in 2 accounts")] * shown)
+        expect(page.locator(".session .run")).to_have_text(counts)
 
 
 def test_what_is_drawn_before_a_filters_answer_is_drawn_anew(
-    page: Page,
-    base_url: str,
-    session_store: SessionStore,
+    page: Page, session_store: SessionStore
 ) -> None:
     """Cards of the old filter would show the actions of all accounts."""
     request_reports(session_store)
-    page.goto(f"{base_url}/sessions")
+    page.goto("/sessions")
     rows, scroll = page.locator(".session .sentence"), "window.dispatchEvent(new Event('scroll'))"
     expect(rows).to_have_count(1)
     page.keyboard.press("p")
@@ -183,7 +92,7 @@ def test_what_is_drawn_before_a_filters_answer_is_drawn_anew(
 
 
 def test_a_run_that_is_not_loaded_whole_has_no_count(
-    page: Page, base_url: str, session_store: SessionStore
+    page: Page, session_store: SessionStore
 ) -> None:
     """Of a long one the list has both ends: what is between them is a fold, which leads to the whole run."""
     count = 120
@@ -192,7 +101,7 @@ def test_a_run_that_is_not_loaded_whole_has_no_count(
             session.add(WindowsLined(windows=[date(2025, 7, 1)]))
     with session_store.begin() as connection:
         step(connection)  # what is published after the list was read comes once more, whole
-    page.goto(f"{base_url}/sessions")
+    page.goto("/sessions")
     more = page.locator(".session .more")
     expect(more).to_have_text("… 111 more actions")
     expect(page.locator(".session .run")).to_have_count(0)
@@ -200,9 +109,7 @@ def test_a_run_that_is_not_loaded_whole_has_no_count(
     expect(page.locator(".session .run")).to_have_text(f"{count} ×")
 
 
-def test_actions_of_other_causes_stay_apart(
-    page: Page, base_url: str, session_store: SessionStore
-) -> None:
+def test_actions_of_other_causes_stay_apart(page: Page, session_store: SessionStore) -> None:
     """Three reports that were suspicious for one cause are one row; those of another cause are another."""
     codes = ["rows-lost"] * 3 + ["rows-missing"] * 3
     with with_job_session("suspicious", store=session_store) as session:
@@ -210,28 +117,11 @@ def test_actions_of_other_causes_stay_apart(
             about = {"account": "US.a", "dataset": "daily_targets", "windows": [date(2025, 7, day)]}
             why = {"code": code, "detail": {"new_rows": day}}
             session.add(ReportSuspicious(**about, request_id=day, report_id="r", cause=why))
-    page.goto(f"{base_url}/sessions")
+    page.goto("/sessions")
     rows = page.locator(".session .sentence")
     expect(rows).to_have_count(2)
     expect(rows.first).to_contain_text("The report lost nearly all rows.")
     expect(rows.last).to_contain_text("The report has no rows of the country")
-
-
-def test_a_report_that_failed_for_120_days_is_one_row(
-    page: Page, base_url: str, session_store: SessionStore
-) -> None:
-    """Its days are one badge, which a click expands; they stay so when the row is made anew."""
-    days = [date(2025, 3, 1) + timedelta(days=number) for number in range(120)]
-    with with_job_session("fails", store=session_store) as session:
-        about = {"account": "US.a", "dataset": "daily_targets", "windows": days}
-        session.add(ReportFailed(**about, request_id=1, cause={"code": "rows-invalid"}))
-    page.goto(f"{base_url}/sessions")
-    expect(page.locator(".session .sentence")).to_have_count(1)
-    expect(page.locator(".session .sentence")).to_contain_text("failed for 120 days")
-    page.locator(".tag.fold", has_text="120 days").click()
-    expect(page.locator(".session .tag.window")).to_have_count(120)
-    page.get_by_label("Times in").select_option("utc")
-    expect(page.locator(".session .tag.window")).to_have_count(120)
 
 
 @pytest.mark.parametrize(
@@ -245,12 +135,12 @@ def test_a_report_that_failed_for_120_days_is_one_row(
     ],
 )
 def test_an_address_may_hold_what_is_written_into_the_field(
-    page: Page, told_url: str, address: str, shown: list[str]
+    stream: Page, address: str, shown: list[str]
 ) -> None:
     """As the form itself sends it where no script runs; what is no filter is looked for as text."""
-    page.goto(f"{told_url}{address}")
-    expect(page.locator("#feed")).to_have_attribute("aria-busy", "false")
-    expect(page.locator(".session .job")).to_have_text(shown)
+    stream.goto(address)
+    expect(stream.locator("#feed")).to_have_attribute("aria-busy", "false")
+    expect(stream.locator(".session .job")).to_have_text(shown)
 
 
 def test_marks_differ_by_shape(stream: Page) -> None:
@@ -281,19 +171,29 @@ def test_marks_differ_by_shape(stream: Page) -> None:
     assert 9 == len(set(shapes))
 
 
-def test_free_text_and_times_filter(stream: Page) -> None:
-    """Words are looked for in errors and actions, a span means from so long ago on; what can't be meant is explained."""
-    query = stream.locator("#query")
-    query.fill("throttled since:1h")
-    query.press("Enter")
+def test_a_filter_is_in_the_address_and_in_the_field(stream: Page) -> None:
+    """Typing filters, and the address can be shared; words are looked for in errors and actions, a span means from so long ago on, and nonsense is explained."""
+    stream.keyboard.press("/")
+    stream.keyboard.type("job:breaks\n")
     expect(stream.locator(".session .job")).to_have_text(["breaks"])
-    assert "since=1h&text=throttled" in stream.url
-    query.fill("since:1d")
-    query.press("Enter")
-    expect(stream.locator(".session .job")).to_have_text(["queue", "idle", "breaks"])
-    query.fill("since:never")
-    query.press("Enter")
-    expect(stream.locator("#query-problem")).to_contain_text("“never” is no time.")
+    stream.goto("/sessions?job=breaks")
+    query = stream.locator("#query")
+    expect(query).to_have_value("job:breaks")
+    for typed, address, jobs in (
+        ("throttled since:1h", "since=1h&text=throttled", ["breaks"]),
+        ("since:1d", "since=1d", JOBS[:3]),
+    ):
+        query.fill(typed)
+        query.press("Enter")
+        expect(stream.locator(".session .job")).to_have_text(jobs)
+        expect(stream).to_have_url(f"/sessions?{address}")
+    for typed, why in (("nonsense:1", "There is no “nonsense:”"), ("since:never", "“never” is no")):
+        query.fill(typed)
+        query.press("Enter")
+        expect(stream.locator("#query-problem")).to_contain_text(why)
+    assert_readable(stream)
+    stream.go_back()
+    expect(stream.locator(".session .job")).to_have_text(["breaks"])
 
 
 def test_empty_says_which_of_the_three_it_is(stream: Page) -> None:
@@ -301,6 +201,7 @@ def test_empty_says_which_of_the_three_it_is(stream: Page) -> None:
     stream.locator("#query").fill("since:2020-01-01 before:2020-01-02")
     stream.locator("#query").press("Enter")
     expect(stream.get_by_role("heading", name="Nothing in this stretch of time")).to_be_visible()
+    assert_readable(stream)
     stream.get_by_role("link", name="Look at the whole time").click()
     expect(stream.locator(".session")).to_have_count(4)
     stream.locator("#query").fill("nothing-like-it")
@@ -407,44 +308,48 @@ def test_the_histogram_can_be_brushed_by_pointer_and_keys(stream: Page) -> None:
     expect(stream.locator(".session")).to_have_count(3)
 
 
-def test_the_zone_is_chosen_once_and_named(browser: Browser, told_url: str) -> None:
+@pytest.mark.usefixtures("shared_told")
+def test_the_zone_is_chosen_once_and_named(browser: Browser, base_url: str) -> None:
     """The browser's or UTC: a session's clock follows, the choice stays, and is in the address."""
-    context = browser.new_context(viewport={"width": 1280, "height": 600}, timezone_id="Asia/Tokyo")
-    page = context.new_page()
-    page.goto(f"{told_url}/sessions")
-    clock = page.locator(".session .clock").first
-    at = datetime.fromisoformat(str(clock.get_attribute("datetime")))
-    expect(clock).to_have_text(f"{at + timedelta(hours=9):%H:%M:%S}")
-    expect(page.locator(".day small").first).to_have_text("Asia/Tokyo")
-    page.locator("#zone").select_option("utc")
-    expect(clock).to_have_text(f"{at:%H:%M:%S}")
-    expect(page.locator(".day small").first).to_have_text("UTC")
-    for width in (320, 721, 1280, 1920):
-        page.set_viewport_size({"width": width, "height": 600})
-        assert not page.evaluate(OVERLAPS)
-    assert "zone=utc" in page.url
-    page.locator(".session .job").first.click()
-    expect(page.locator(".facts")).to_contain_text(f"{at:%H:%M:%S} UTC")
-    context.close()
+    with open_tab(browser, base_url, zone="Asia/Tokyo") as page:
+        page.goto("/sessions")
+        clock = page.locator(".session .clock").first
+        at = datetime.fromisoformat(str(clock.get_attribute("datetime")))
+        expect(clock).to_have_text(f"{at + timedelta(hours=9):%H:%M:%S}")
+        expect(page.locator(".day small").first).to_have_text("Asia/Tokyo")
+        page.locator("#zone").select_option("utc")
+        expect(clock).to_have_text(f"{at:%H:%M:%S}")
+        expect(page.locator(".day small").first).to_have_text("UTC")
+        for width in (320, 721, 1280, 1920):
+            page.set_viewport_size({"width": width, "height": 600})
+            assert not page.evaluate(OVERLAPS)
+        assert "zone=utc" in page.url
+        page.locator(".session .job").first.click()
+        expect(page.locator(".facts")).to_contain_text(f"{at:%H:%M:%S} UTC")
 
 
-@pytest.mark.parametrize("zone", ["UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+5"])
-def test_the_chosen_zone_is_readable(browser: Browser, told_url: str, zone: str) -> None:
+@pytest.mark.usefixtures("shared_told")
+@pytest.mark.parametrize(
+    ("zone", "named"),
+    [
+        ("UTC", "Browser · UTC"),
+        ("America/Argentina/Buenos_Aires", "Buenos Aires"),
+        ("Etc/GMT+5", "Etc/GMT+5"),
+    ],
+)
+def test_the_chosen_zone_is_readable(
+    browser: Browser, base_url: str, zone: str, named: str
+) -> None:
     """On a phone too: the choice has room for each name in it, and the city alone names a zone."""
-    context = browser.new_context(viewport={"width": 390, "height": 600}, timezone_id=zone)
-    page = context.new_page()
-    page.goto(f"{told_url}/sessions")
-    names = page.locator("#zone option")
-    expect(names).to_have_count(2)
-    first = {"UTC": "Browser · UTC", "America/Argentina/Buenos_Aires": "Buenos Aires"}.get(
-        zone, zone
-    )
-    expect(names.first).to_have_text(first)
-    room, needed = page.locator("#zone").evaluate(
-        "choice => [choice.offsetWidth, (choice.style.maxWidth = 'none', choice.offsetWidth)]"
-    )
-    assert needed <= room
-    context.close()
+    with open_tab(browser, base_url, zone=zone, width=390) as page:
+        page.goto("/sessions")
+        names = page.locator("#zone option")
+        expect(names).to_have_count(2)
+        expect(names.first).to_have_text(named)
+        room, needed = page.locator("#zone").evaluate(
+            "choice => [choice.offsetWidth, (choice.style.maxWidth = 'none', choice.offsetWidth)]"
+        )
+        assert needed <= room
 
 
 def test_keys_move_open_pause_and_explain(stream: Page) -> None:
@@ -519,26 +424,10 @@ def test_announcements_are_bundled(own_stream: Page, told: SessionStore) -> None
 TOLD = "(count) => count === said.flatMap(([, text]) => text.match(/\\d+(?= new session)/g) ?? []).reduce((sum, one) => sum + Number(one), 0)"
 
 
-def test_older_sessions_come_by_scrolling(
-    page: Page, base_url: str, session_store: SessionStore
-) -> None:
-    """The first come at once, the others when the reader gets near the end, and none is there twice."""
-    for number in range(70):
-        with with_job_session(f"job-{number}", store=session_store):
-            pass
-    page.goto(f"{base_url}/sessions")
-    expect(page.locator(".session")).to_have_count(40)
-    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-    expect(page.locator(".session .job")).to_have_text(
-        [f"job-{number}" for number in reversed(range(70))]
-    )
-    expect(page.get_by_text("That is the beginning.")).to_be_visible()
-
-
 def test_news_of_a_session_that_is_not_loaded_yet_waits_for_its_page(
-    page: Page, base_url: str, session_store: SessionStore
+    page: Page, session_store: SessionStore
 ) -> None:
-    """Also where it began in the very millisecond, or instant, of the oldest one on the page: none is left out, none there twice."""
+    """Older ones come by scrolling. Also where it began in the very millisecond, or instant, of the oldest one on the page: none is left out, none there twice."""
     instant = datetime.now(UTC) - timedelta(hours=1)
     with ExitStack() as running:
         sessions = [
@@ -547,7 +436,7 @@ def test_news_of_a_session_that_is_not_loaded_yet_waits_for_its_page(
             )
             for _ in range(70)
         ]
-        page.goto(f"{base_url}/sessions")
+        page.goto("/sessions")
         expect(page.locator(".session")).to_have_count(40)
     with with_job_session("newcomer", store=session_store):
         pass

@@ -1,78 +1,16 @@
 """The Event Stream's range of time, and the filters that a reader keeps."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from bidbeacon_sessions import SessionStore, Subject, with_job_session
-from bidbeacon_sessions.tables import SessionHeader
-from tests.browser.conftest import NARROW_AND_WIDE
-from tests.postgres.load_world import add_account
-from tests.support.rows import change_sessions
+from bidbeacon_sessions import SessionStore, with_job_session
+from tests.browser.conftest import assert_readable, open_tab
+from tests.browser.told_sessions import JOBS
 
 pytestmark = pytest.mark.browser
-
-TOKYO = Subject("JP.tokyo")
-OLD = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
-
-
-def tell(store: SessionStore) -> None:
-    """Record an old session of Tokyo, at noon in UTC, and one of now."""
-    with store.begin() as connection:
-        add_account(
-            connection,
-            "JP",
-            account_id="amzn1.tokyo",
-            account_key=TOKYO.key,
-            name="Tokyo Shop",
-            region="FE",
-            currency_code="JPY",
-            time_zone="Asia/Tokyo",
-        )
-    with with_job_session("old-job", store=store, account=TOKYO) as session:
-        pass
-    with store.begin() as connection:
-        change_sessions(
-            connection, SessionHeader.id == session.session_id, started_at=OLD, finished_at=OLD
-        )
-    with with_job_session("new-job", store=store):
-        pass
-
-
-@pytest.fixture
-def told(session_store: SessionStore) -> SessionStore:
-    """A store with the sessions, for a test that adds to them."""
-    tell(session_store)
-    return session_store
-
-
-@pytest.fixture(scope="module")
-def told_url(shared_store: SessionStore, shared_url: str) -> str:
-    """The address of a stream whose sessions stay as they are."""
-    tell(shared_store)
-    return shared_url
-
-
-def load(page: Page, url: str) -> Page:
-    """Open the page, and wait for its sessions."""
-    page.goto(f"{url}/sessions")
-    expect(page.locator(".session .job")).to_have_text(["new-job", "old-job"])
-    return page
-
-
-@pytest.fixture
-def stream(page: Page, told_url: str) -> Page:
-    """The page, loaded, of sessions that stay as they are."""
-    return load(page, told_url)
-
-
-@pytest.fixture
-def own_stream(page: Page, base_url: str, told: SessionStore) -> Page:
-    """The page, loaded, of the store that a test adds to."""
-    return load(page, base_url)
 
 
 def test_a_range_that_has_ended_is_not_live_and_says_so(
@@ -102,77 +40,74 @@ def test_a_range_that_has_ended_is_not_live_and_says_so(
     own_stream.get_by_label("Up to").fill("")
     own_stream.get_by_role("button", name="Show").click()
     expect(own_stream.locator("#pill-text")).to_have_text("Live")
-    expect(own_stream.locator(".session .job")).to_have_text(["newest", "new-job", "old-job"])
+    expect(own_stream.locator(".session .job")).to_have_text(["newest", *JOBS])
 
 
-def test_a_range_that_ends_later_is_live(
-    own_stream: Page, base_url: str, told: SessionStore
-) -> None:
+def test_a_range_that_ends_later_is_live(own_stream: Page, told: SessionStore) -> None:
     """What begins before its end appears."""
     tomorrow = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
-    own_stream.goto(f"{base_url}/sessions?since=today&before={tomorrow}")
+    own_stream.goto(f"/sessions?since=today&before={tomorrow}")
     expect(own_stream.locator("#pill-text")).to_have_text("Live")
     with with_job_session("newest", store=told):
         pass
     expect(own_stream.locator(".session .job").first).to_have_text("newest")
 
 
-def test_presets_are_whole_days_of_the_zone(stream: Page, told_url: str) -> None:
+def test_presets_are_whole_days_of_the_zone(stream: Page) -> None:
     """Days that go on have no end; the month before this one ends where this one begins."""
     stream.locator("#range").click()
     stream.get_by_role("button", name="Today").click()
-    expect(stream).to_have_url(f"{told_url}/sessions?since=today")
-    expect(stream.locator(".session .job")).to_have_text(["new-job"])
+    expect(stream).to_have_url("/sessions?since=today")
+    expect(stream.locator(".session .job")).to_have_text(JOBS[:3])
     stream.locator("#range").click()
     stream.get_by_role("button", name="Last month").click()
     first = datetime.now(UTC).date().replace(day=1)
     before = (first - timedelta(days=1)).replace(day=1)
-    expect(stream).to_have_url(f"{told_url}/sessions?since={before}&before={first}")
+    expect(stream).to_have_url(f"/sessions?since={before}&before={first}")
 
 
-def test_a_range_that_ends_before_it_begins_is_refused(stream: Page, told_url: str) -> None:
+def test_a_range_that_ends_before_it_begins_is_refused(stream: Page) -> None:
     """With what to do; the list stays."""
     stream.locator("#range").click()
     stream.get_by_label("From").fill("2026-03-04T00:00")
     stream.get_by_label("Up to").fill("2026-03-03T00:00")
     stream.get_by_role("button", name="Show").click()
     expect(stream.get_by_text("The beginning must lie before the end.")).to_be_visible()
-    expect(stream).to_have_url(f"{told_url}/sessions")
+    expect(stream).to_have_url("/sessions")
     stream.keyboard.press("Escape")
     expect(stream.locator("#range")).to_be_focused()
 
 
-def test_a_range_is_of_the_chosen_zone(browser: Browser, told_url: str) -> None:
+@pytest.mark.usefixtures("shared_told")
+def test_a_range_is_of_the_chosen_zone(browser: Browser, base_url: str) -> None:
     """Noon in UTC is nine in the evening in Tokyo, in the list, the title and the picker."""
-    context = browser.new_context(viewport={"width": 1280, "height": 600}, timezone_id="Asia/Tokyo")
-    page = context.new_page()
     stretch = "since=2026-03-03T20:30&before=2026-03-03T21:30"
-    page.goto(f"{told_url}/sessions?{stretch}")
-    expect(page.locator(".session .job")).to_have_text(["old-job"])
-    expect(page.locator("#overview-title")).to_contain_text("3 Mar, 20:30 – 3 Mar, 21:30")
-    page.locator("#range").click()
-    expect(page.get_by_text("Times of Asia/Tokyo")).to_be_visible()
-    expect(page.get_by_label("From")).to_have_value("2026-03-03T20:30")
-    page.goto(f"{told_url}/sessions?{stretch}&zone=utc")
-    expect(page.locator("#notice h2")).to_have_text("Nothing in this stretch of time")
-    context.close()
+    with open_tab(browser, base_url, zone="Asia/Tokyo") as page:
+        page.goto(f"/sessions?{stretch}")
+        expect(page.locator(".session .job")).to_have_text(["old-job"])
+        expect(page.locator("#overview-title")).to_contain_text("3 Mar, 20:30 – 3 Mar, 21:30")
+        page.locator("#range").click()
+        expect(page.get_by_text("Times of Asia/Tokyo")).to_be_visible()
+        expect(page.get_by_label("From")).to_have_value("2026-03-03T20:30")
+        page.goto(f"/sessions?{stretch}&zone=utc")
+        expect(page.locator("#notice h2")).to_have_text("Nothing in this stretch of time")
 
 
-def test_a_filter_is_saved_chosen_and_deleted(stream: Page, told_url: str) -> None:
+def test_a_filter_is_saved_chosen_and_deleted(stream: Page) -> None:
     """Under a name, by this browser alone: a new tab has it, and no request tells the server."""
     requests: list[Request] = []
     stream.on("request", lambda request: requests.append(request))  # noqa: PLW0108 - playwright takes no built-in method
-    stream.goto(f"{told_url}/sessions?job=old-job&since=30d&text=beans")
+    stream.goto("/sessions?job=old-job&since=30d&text=beans")
     stream.get_by_role("button", name="Saved filters").click()
     stream.get_by_role("textbox", name="Save").fill("Beans & <old>")
     stream.get_by_role("button", name="Save", exact=True).click()
     expect(stream.locator(".saved li a bdi")).to_have_text(["Beans & <old>"])
 
-    stream.goto(f"{told_url}/sessions")
+    stream.goto("/sessions")
     stream.get_by_role("button", name="Saved filters").click()
     expect(stream.get_by_text("Filter the sessions, and the filter can be saved")).to_be_visible()
     stream.locator(".saved li a").click()
-    expect(stream).to_have_url(f"{told_url}/sessions?job=old-job&since=30d&text=beans")
+    expect(stream).to_have_url("/sessions?job=old-job&since=30d&text=beans")
     expect(stream.locator("#query")).to_have_value("job:old-job since:30d beans")
     expect(stream.locator(".saved")).to_be_hidden()
 
@@ -195,23 +130,19 @@ def test_what_others_left_in_the_browser_does_no_harm(stream: Page) -> None:
         stream.keyboard.press("Escape")
 
 
-def test_panels_are_for_everyone(
-    stream: Page, told_url: str, find_violations: Callable[[Page], list[str]]
-) -> None:
+def test_panels_are_for_everyone(stream: Page) -> None:
     """Axe finds nothing in them, in light and dark, and they are whole on a narrow screen."""
-    stream.goto(f"{told_url}/sessions?since=2026-03-03&before=2026-03-04")
+    stream.goto("/sessions?since=2026-03-03&before=2026-03-04")
     kept = '[{"name": "A name that is long, and longer", "text": "job:refresh-account since:2026-03-03"}]'
     stream.evaluate("kept => localStorage.setItem('bidbeacon.filters', kept)", kept)
     expect(stream.locator(".session")).to_have_count(1)
-    for width, scheme in NARROW_AND_WIDE:
-        stream.emulate_media(color_scheme=scheme)
+    for width in (320, 1280):
         stream.set_viewport_size({"width": width, "height": 700})
         for button in ("#range", "#saved"):
             stream.locator(button).click()
             panel = stream.locator(".drop[open]").bounding_box()
             assert panel is not None
-            assert panel["x"] >= 0
-            assert panel["x"] + panel["width"] <= width
+            assert 0 <= panel["x"] <= panel["x"] + panel["width"] <= width
             assert width >= stream.evaluate("document.documentElement.scrollWidth")
-            assert [] == find_violations(stream)
+            assert_readable(stream)
             stream.keyboard.press("Escape")

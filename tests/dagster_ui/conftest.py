@@ -90,16 +90,8 @@ class Dev:
 
     def refresh(self, account: str, day: str) -> None:
         """Load a day of the daily targets by the command line, which Dagster has no part in."""
-        command = [
-            sys.executable,
-            "-m",
-            "bidbeacon_pipelines",
-            "load",
-            "--account",
-            account,
-            "--window",
-            day,
-        ]
+        asked = ["load", "--account", account, "--window", day]
+        command = [sys.executable, "-m", "bidbeacon_pipelines", *asked]
         subprocess.run(
             command, cwd=PROJECT_ROOT, env=self._environment, check=True, capture_output=True
         )

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,15 +83,21 @@ def here(word: str, host: Path) -> str:
     return word
 
 
+def wait_until_it_answers(
+    process: "subprocess.Popen[bytes]", ask: Callable[[], "subprocess.Popen[bytes]"]
+) -> None:
+    """Wait until a program that asks a running process ends well."""
+    wait_until(lambda: process.poll() is not None or ask().wait(60) == 0, "it answers", 120)
+    assert process.poll() is None
+
+
 @pytest.mark.parametrize("service", ["stream", "code-location", "webserver", "daemon"])
 def test_each_process_starts_alone(start: Start, service: str) -> None:
     """It becomes healthy by its own check, and ends when it is told to."""
     _, *check = SERVICES[service]["healthcheck"]["test"]
     running = start(service, SERVICES[service]["command"])
     try:
-        is_healthy = lambda: start(service, check).wait(60) == 0  # noqa: E731
-        wait_until(lambda: running.poll() is not None or is_healthy(), "healthy", seconds=120)
-        assert running.poll() is None
+        wait_until_it_answers(running, partial(start, service, check))
     finally:
         running.terminate()
         running.wait(60)
@@ -103,9 +110,7 @@ def test_a_worker_starts_alone(start: Start, tmp_path: Path) -> None:
     worker = start("worker", SERVICES["worker"]["command"])
     ping = ["celery", "-A", "bidbeacon_pipelines.celery_worker", "inspect", "ping"]
     try:
-        answers = lambda: start("worker", ping).wait(60) == 0  # noqa: E731
-        wait_until(lambda: worker.poll() is not None or answers(), "answers", seconds=120)
-        assert worker.poll() is None
+        wait_until_it_answers(worker, partial(start, "worker", ping))
         worker.terminate()
         assert 0 == worker.wait(60)
     finally:

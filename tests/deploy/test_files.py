@@ -29,8 +29,10 @@ each_process = pytest.mark.parametrize("process", PROCESSES)
 def compose() -> dict[str, Any]:
     """Return the services of the compose file, with what a person must set."""
     must_be_set = re.findall(r"\$\{(\w+):\?", COMPOSE.read_text())
-    services = yaml.safe_load(COMPOSE.read_text())["services"]
-    return filled_in(services, dict.fromkeys(must_be_set, "a-secret-of-24-characters"))
+    written = yaml.safe_load(COMPOSE.read_text())["services"]
+    given = dict.fromkeys(must_be_set, "a-secret-of-24-characters")
+    services: dict[str, Any] = filled_in(written, given)
+    return services
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +46,15 @@ def manifests() -> dict[tuple[str, str], Any]:
 def workload(manifests: Mapping[tuple[str, str], Any], process: str) -> dict[str, Any]:
     """Return the specification of a process's Deployment or Job."""
     kind = "Job" if process == "migrate" else "Deployment"
-    return manifests[kind, process]["spec"]
+    specification: dict[str, Any] = manifests[kind, process]["spec"]
+    return specification
 
 
 def container(manifests: Mapping[tuple[str, str], Any], process: str) -> dict[str, Any]:
     """Return the only container of a process's pods."""
-    [found] = workload(manifests, process)["template"]["spec"]["containers"]
-    return found
+    found: list[dict[str, Any]] = workload(manifests, process)["template"]["spec"]["containers"]
+    [only] = found
+    return only
 
 
 def variables(manifests: Mapping[tuple[str, str], Any], process: str) -> set[str]:

@@ -203,9 +203,9 @@ class Stream:
 
 
 @contextmanager
-def serve_stream(store: SessionStore, **options: Any) -> Iterator[StreamServer]:
+def serve_stream(store: SessionStore, *, port: int = 0, **options: Any) -> Iterator[StreamServer]:
     """Serve a store in a thread; readers are told where the log stands several times a second."""
-    server = StreamServer(store, host="127.0.0.1", port=0, **options)
+    server = StreamServer(store, host="127.0.0.1", port=port, **options)
     thread = threading.Thread(target=server.run, daemon=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(following, "SYNC_SECONDS", 0.3)

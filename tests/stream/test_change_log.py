@@ -2,6 +2,7 @@
 
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -69,10 +70,11 @@ def test_a_transaction_that_commits_late_is_published_late(store: SessionStore) 
     assert {(slow, 0), (session_id, 1)} == set(others[2:])
 
 
-def test_a_long_unrelated_transaction_holds_nothing_up(store: SessionStore) -> None:
-    """A write transaction that stays open delays no other's changes, and repeats none."""
-    with store.begin() as unrelated:
-        unrelated.execute(text("SELECT pg_current_xact_id()"))
+def test_long_unrelated_transactions_hold_nothing_up(store: SessionStore, cluster_url: str) -> None:
+    """Ones that have written and stay open, here and in another database, delay no other's changes, and repeat none."""
+    with psycopg.connect(cluster_url) as elsewhere, store.begin() as here:
+        elsewhere.execute("SELECT pg_current_xact_id()")
+        here.execute(text("SELECT pg_current_xact_id()"))
         for _ in range(3):
             commit_session(store)
             assert 1 == take_step(store)

@@ -15,7 +15,7 @@ from tests.faults.stream.stream_oracle import (
     writers_faults,
 )
 from tests.faults.stream.writing_program import Writer
-from tests.recorded_sessions import database_away, execute
+from tests.recorded_sessions import LoafBaked, database_away, execute, record
 from tests.stream.reading import Stream
 from tests.stream.writing import commit_end, commit_session, is_step_due
 from tests.support.waiting import wait_until
@@ -65,6 +65,17 @@ def test_a_filtered_reader_hears_of_its_sessions_only_and_when_they_leave(
     assert str(other) not in {
         data["session"]["id"] for _, _, data in reader.events("job-sessions:updated")
     }
+
+
+def test_odd_text_arrives_as_it_is_stored(
+    stream: Stream, transport: str, database_url: str
+) -> None:
+    """NUL, lone surrogates, line breaks, `</script>` and right-to-left marks break no frame."""
+    reader = stream.follow(transport)
+    odd = "nul \x00, half a pair \ud800, \n\nevent: reset\n\n</script>\u202egnp.exe"
+    record(stream.store, "</script>", LoafBaked(what=odd), LoafBaked(what="the last"))
+    wait_until(lambda: 2 == len(reader.view.actions))
+    assert [] == view_faults(reader.view, Stored(database_url), {})
 
 
 @pytest.mark.parametrize(
@@ -119,7 +130,7 @@ def test_a_reconnecting_browser_goes_on_after_its_last_event(stream: Stream) -> 
     watching = stream.follow(cursor=start)
     commit_session(stream.store)
     wait_until(lambda: watching.events("job-sessions:updated"))
-    last = watching.events("job-sessions:updated")[-1][1]
+    last = str(watching.events("job-sessions:updated")[-1][1])
 
     address = f"/api/job-sessions/stream?cursor={start}"
     with stream.http.stream("GET", address, headers={"Last-Event-ID": last}) as response:
@@ -131,8 +142,8 @@ def test_the_database_going_away_and_coming_back_loses_nothing(stream: Stream) -
     """While it is away `healthz` says so and streams stay open; afterwards they go on."""
     reader = stream.follow()
     with database_away(stream.store):
-        for path in ("/healthz", "/readyz", "/api/job-sessions"):
-            wait_until(lambda path=path: 503 == stream.http.get(path).status_code)
+        paths = ("/healthz", "/readyz", "/api/job-sessions")
+        wait_until(lambda: {503} == {stream.http.get(path).status_code for path in paths})
         wait_until(lambda: "away" in {data["database"] for _, _, data in reader.events("sync")})
 
     session_id = commit_session(stream.store)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import psutil
 import pytest
@@ -63,10 +64,14 @@ def test_requests_that_wait_for_the_database_block_no_files(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each waits in a thread, and there are more threads than Starlette's 40."""
-    asked, goes_on = [], threading.Event()
-    monkeypatch.setattr(
-        listing, "load_sessions", lambda *given: asked.append(given) or goes_on.wait()
-    )
+    asked: list[object] = []
+    goes_on = threading.Event()
+
+    def wait(*given: object) -> None:
+        asked.append(given)
+        goes_on.wait()
+
+    monkeypatch.setattr(listing, "load_sessions", wait)
     with ThreadPoolExecutor(60) as pool:
         for _ in range(60):
             pool.submit(stream.http.get, "/api/job-sessions")
@@ -84,7 +89,7 @@ def test_an_ended_connection_is_replaced_at_once(stream: Stream) -> None:
     for _ in range(3):
         execute(stream.store, f"SELECT pg_terminate_backend(pid) FROM ({OTHERS}) others")
         session_id = record(stream.store)
-        wait_until(lambda wanted=session_id: wanted in reader.view.sessions)
+        wait_until(partial(reader.view.sessions.__contains__, session_id), "it is heard of")
     assert {"answers"} == {data["database"] for _, _, data in reader.events("sync")}
 
 

@@ -70,7 +70,7 @@ async def test_readers_who_come_back_together_are_read_for_once(
     reads: list[Cursor] = []
     read = LogReader.read
 
-    def counted(log: LogReader, after: Cursor, *given: object) -> Frame:
+    def counted(log: LogReader, after: Cursor, *given: Any) -> Frame:
         reads.append(after)
         return read(log, after, *given)
 
@@ -141,7 +141,7 @@ async def test_a_filtered_reader_is_told_of_a_range_from_where_it_stood(
     """Changes of other sessions are not told, and are within the range of the next message."""
     frames, other = await joined(follower, SessionFilter(job="mine")), await joined(follower)
     for job in ("other", "mine"):
-        await asyncio.to_thread(lambda job=job: commit_session(session_store, job=job))
+        await asyncio.to_thread(commit_session, session_store, job=job)
         await next_frame(other)
     [message] = (await next_frame(frames)).messages
     data = json.loads(message.data)

@@ -3,10 +3,15 @@
 from datetime import date
 
 import pytest
+from sqlalchemy import Connection
 
+from bidbeacon_sessions import Action, listing
+from bidbeacon_sessions.change_log import Position, head
 from bidbeacon_sessions.listing import MOST_ACTIONS
 from tests.recorded_sessions import LoafBaked, LoafBurnt, record
 from tests.stream.reading import Stream
+from tests.stream.writing import is_step_due
+from tests.support.waiting import wait_until
 
 ABOUT = (("DE.b", "daily_targets", date(2026, 7, 24)),)
 
@@ -46,11 +51,28 @@ def test_pages_after_a_session_leave_none_out_that_began_at_the_same_instant(
     assert sorted(ids, reverse=True) == found
 
 
+def test_a_list_is_true_as_of_its_cursor(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that is published while the list is being read is not in the list, so it comes by the stream."""
+    begun: list[str] = []
+
+    def publish_and_read(connection: Connection) -> Position:
+        begun.append(record(stream.store, "between"))
+        wait_until(lambda: not is_step_due(stream.store))
+        return head(connection)
+
+    with monkeypatch.context() as amid:
+        amid.setattr(listing, "head", publish_and_read)
+        loaded = stream.load()
+    assert [] == loaded["sessions"]
+    reader = stream.follow(cursor=loaded["cursor"])
+    wait_until(lambda: begun == list(reader.view.sessions))
+
+
 def test_a_long_session_is_listed_with_its_ends_its_errors_and_what_is_asked_for(
     stream: Stream,
 ) -> None:
     """It has its first two and last ten actions, its errors, and those about the account that is asked for."""
-    actions = [LoafBaked(what=f"loaf {number}") for number in range(1, 42)]
+    actions: list[Action] = [LoafBaked(what=f"loaf {number}") for number in range(1, 42)]
     actions[20] = LoafBurnt(what="toast")
     actions[24] = LoafBaked(what="rye", about=ABOUT)
     record(stream.store, "job", *actions)

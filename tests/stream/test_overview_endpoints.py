@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from bidbeacon_sessions import Action
-from tests.recorded_sessions import LoafBaked, record
+from tests.recorded_sessions import LoafBaked, LoafBurnt, record
 from tests.stream.reading import Stream
 
 
@@ -85,8 +85,9 @@ def test_a_session_that_only_skipped_says_so(stream: Stream) -> None:
 
 
 def test_surroundings_tell_what_stands_around_a_session(stream: Stream) -> None:
-    """The ones of the same job and account before and after, the last good one, and what it refers to."""
+    """The ones of the same job and account before and after, the last one without failure and problems, and what it refers to."""
     good = record(stream.store, "job", LoafBaked(what="x"), minute=1)
+    record(stream.store, "job", LoafBurnt(what="x"), minute=1.5)
     bad = record(stream.store, "job", minute=2, fails=True)
     fetched = LoafBaked(what="x", about=[about(2), about(1)])
     here = record(stream.store, "job", fetched, fetched, minute=3, input={"why": "asked"})

@@ -12,7 +12,6 @@ import psutil
 import pytest
 from websockets.sync.client import connect
 
-from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import transports
 from tests.faults.stream.stream_programs import Server
@@ -37,7 +36,7 @@ WEBSOCKET = (
 @pytest.fixture
 def process(database_url: str, tmp_path: Path) -> Iterator[Server]:
     """`bidbeacon stream` in a process of its own."""
-    server = Server(PROJECT_ROOT, tmp_path, database_url)
+    server = Server(tmp_path, database_url)
     try:
         server.start()
         yield server

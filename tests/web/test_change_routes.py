@@ -1,5 +1,8 @@
 """Requests that change something: what they do, who they are recorded as, and which are refused."""
 
+import itertools
+import json
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, timedelta
@@ -7,11 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Engine, func, text
+from sqlalchemy import Engine, func, select
 
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import LoadRequested
+from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.web.changes import LONGEST_USER, MOST_BYTES
@@ -19,13 +23,23 @@ from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.server import Access, StreamServer
-from tests.support.rows import add_account, add_windows, change_windows, days_until, remove_windows
+from bidbeacon_sessions.tables import SessionHeader
+from tests.stream.reading import serve_stream
+from tests.support.rows import (
+    add_account,
+    add_windows,
+    as_loaded,
+    change_windows,
+    days_until,
+    remove_windows,
+)
 
 Serve = Callable[..., AbstractContextManager[StreamServer]]
 KEY = "US.one"
 DAYS = [str(utc_now().date() - timedelta(days=ago)) for ago in (5, 4)]
 LOAD = {"account": KEY, "dataset": "daily_targets", "windows": DAYS[::-1]}
 TOKEN = "a-long-random-token"
+PUBLIC_URL = "https://stream.example.com"
 SHOWN = {"Authorization": f"Bearer {TOKEN}"}
 USER = "X-Forwarded-User"
 
@@ -40,9 +54,7 @@ def stored(session_store: SessionStore, engine: Engine) -> SessionStore:
 
 
 @pytest.fixture
-def serve(
-    stored: SessionStore, serve_stream: Serve
-) -> Callable[..., AbstractContextManager[StreamServer]]:
+def serve(stored: SessionStore) -> Serve:
     """Serves the product with the given rules of access and settings."""
     return lambda access, **given: serve_stream(
         stored, extension=pipelines_extension(stored, Settings(**given)), access=access
@@ -108,11 +120,9 @@ def test_the_name_of_a_user_is_bounded_and_masked(
     product: httpx.Client, stored: SessionStore, headers: list[tuple[str, str]], by: str
 ) -> None:
     """A header that comes twice, or another one, names nobody."""
-    encoded = [(name, value.encode()) for name, value in headers]
-    assert (
-        200
-        == product.post("/api/account/pause", json={"account": KEY}, headers=encoded).status_code
-    )
+    encoded = [(name.encode(), value.encode()) for name, value in headers]
+    answer = product.post("/api/account/pause", json={"account": KEY}, headers=encoded)
+    assert 200 == answer.status_code
     assert by == account(stored).paused_by
 
 
@@ -124,22 +134,19 @@ def test_without_the_setting_no_header_is_trusted(serve: Serve, stored: SessionS
     assert "page" == account(stored).paused_by
 
 
-def test_cadence_and_alias_are_changed(product: httpx.Client, stored: SessionStore) -> None:
+def test_cadence_and_alias_are_changed(product: httpx.Client) -> None:
     """As by the commands; without a cadence it is the default again, without an alias Amazon's name."""
-    told = product.post("/api/account/cadence", json={"account": KEY, "every": "6h"}).json()
+
+    def post(path: str, **body: str) -> dict[str, Any]:
+        return dict(product.post(f"/api/account/{path}", json=body).json())
+
+    told = post("cadence", account=KEY, every="6h")
     assert "every 6 hours" == told["cadence"]
-    assert (
-        "as soon as due"
-        == product.post("/api/account/cadence", json={"account": KEY}).json()["cadence"]
-    )
-    of_all = product.post(
-        "/api/account/cadence", json={"account": told["account"], "every": "3h"}
-    ).json()
+    assert "as soon as due" == post("cadence", account=KEY)["cadence"]
+    of_all = post("cadence", account=told["account"], every="3h")
     assert told | {"cadence": "every 3 hours"} == of_all
-    told = product.post("/api/account/alias", json={"account": KEY, "alias": " Mine "}).json()
-    assert "Mine · US" == told["account_label"]
-    told = product.post("/api/account/alias", json={"account": "Mine", "alias": ""}).json()
-    assert "One · US" == told["account_label"]
+    assert "Mine · US" == post("alias", account=KEY, alias=" Mine ")["account_label"]
+    assert "One · US" == post("alias", account="Mine", alias="")["account_label"]
 
 
 def wanted(product: httpx.Client) -> list[dict[str, Any]]:
@@ -185,8 +192,7 @@ def test_a_sync_is_asked_for_once(product: httpx.Client) -> None:
 
 def test_days_without_windows_are_refused(product: httpx.Client, engine: Engine) -> None:
     """A new account gets them with its first refresh; until then no run could load one."""
-    with engine.begin() as connection:
-        remove_windows(connection)
+    remove_windows(engine)
     answer = product.post("/api/account/load-windows", json=LOAD)
     assert (409, True) == (answer.status_code, "has no windows" in answer.json()["error"])
 
@@ -213,12 +219,7 @@ WRONG: Sequence[tuple[str, Any, int, str]] = [
     ("cadence", {"account": KEY, "every": "6h", "cron": "0 6 * * *"}, 400, "expected one of"),
     ("alias", {"account": KEY, "alias": "x" * 81}, 400, "Expected an alias"),
     ("load-windows", LOAD | {"dataset": "weather"}, 404, "weather"),
-    (
-        "load-windows",
-        LOAD | {"windows": []},
-        400,
-        "Expected windows to be a list of 1 to 100 days.",
-    ),
+    ("load-windows", LOAD | {"windows": []}, 400, "Expected windows to be a list of 1 to 100"),
     ("load-windows", LOAD | {"windows": ["x"]}, 400, "Expected windows to be days"),
     ("load-windows", LOAD | {"windows": ["2026-11-22"] * 101}, 400, "a list of 1 to 100 days"),
 ]
@@ -238,9 +239,8 @@ def test_a_change_that_is_not_understood_changes_nothing(
 
 
 JSON = {"Content-Type": "application/json"}
+PREFLIGHT = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
 BODY = f'{{"account": "{KEY}"}}'
-
-
 FOREIGN: Sequence[tuple[str, Mapping[str, str], str | bytes | None, int]] = [
     ("POST", JSON | {"Origin": "https://evil.example"}, BODY, 403),
     ("POST", JSON | {"Origin": "null"}, BODY, 403),
@@ -258,12 +258,7 @@ FOREIGN: Sequence[tuple[str, Mapping[str, str], str | bytes | None, int]] = [
     ("POST", JSON, "x" * (MOST_BYTES + 1), 413),
     ("GET", JSON, None, 405),
     ("PUT", JSON, BODY, 405),
-    (
-        "OPTIONS",
-        {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"},
-        None,
-        405,
-    ),
+    ("OPTIONS", PREFLIGHT, None, 405),
 ]
 """What another site could send, and how it is refused."""
 
@@ -282,9 +277,8 @@ def test_what_another_site_could_send_is_refused(
 def test_a_button_of_the_page_itself_is_served(on_dev: httpx.Client, stored: SessionStore) -> None:
     """With the headers that a browser sends."""
     headers = {"Origin": str(on_dev.base_url).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
-    assert (
-        200 == on_dev.post("/api/account/pause", json={"account": KEY}, headers=headers).status_code
-    )
+    answer = on_dev.post("/api/account/pause", json={"account": KEY}, headers=headers)
+    assert 200 == answer.status_code
     assert account(stored).paused
 
 
@@ -308,6 +302,48 @@ def test_nothing_is_changed_without_the_token(
         assert "/accounts" == client.get(f"/login?token={TOKEN}&next=/accounts").headers["location"]
         assert 200 == client.post("/api/account/resume", json={"account": KEY}).status_code
     assert not account(stored).paused
+
+
+CHANGES = {
+    "pause": {"account": KEY},
+    "resume": {"account": KEY},
+    "cadence": {"account": KEY, "every": "6h"},
+    "alias": {"account": KEY, "alias": "Mine"},
+    "sync-entities": {"account": KEY},
+    "load-windows": LOAD,
+}
+
+
+def send_as_nginx(server: StreamServer, path: str, body: object, host: str) -> int:
+    """Send a change as nginx passes it on by default: in HTTP/1.0, with no header of its own; return the answer's status."""
+    content = json.dumps(body)
+    head = f"POST /api/account/{path} HTTP/1.0\r\nHost: {host}\r\nConnection: close"
+    typed = f"Content-Type: application/json\r\nContent-Length: {len(content)}"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
+        connection.sendall(f"{head}\r\n{typed}\r\n\r\n{content}".encode())
+        return int(connection.recv(12, socket.MSG_WAITALL)[9:])
+
+
+@pytest.mark.parametrize(
+    ("access", "status"),
+    [
+        pytest.param(Access(), 403, id="no token"),
+        pytest.param(Access(public_url=PUBLIC_URL), 403, id="a public address"),
+        pytest.param(Access(changes_token=TOKEN), 401, id="a token for changes"),
+        pytest.param(Access(TOKEN, PUBLIC_URL), 401, id="a token and a public address"),
+    ],
+)
+def test_a_proxy_has_no_right_of_its_own(
+    serve: Serve, engine: Engine, access: Access, status: int
+) -> None:
+    """It comes from loopback, whatever name it sends as `Host`, and nothing tells it from a browser here."""
+    with serve(access) as server:
+        hosts = [f"127.0.0.1:{server.port}", *([PUBLIC_URL[8:]] if access.public_url else [])]
+        for host, (path, body) in itertools.product(hosts, CHANGES.items()):
+            assert status == send_as_nginx(server, path, body, host), (path, host)
+    with engine.connect() as connection:
+        assert [] == list_wanted(connection)
+        assert 0 == connection.execute(select(func.count()).select_from(SessionHeader)).scalar_one()
 
 
 @pytest.mark.parametrize(
@@ -337,22 +373,18 @@ def test_final_days_are_decided_about(
 ) -> None:
     """Those that wait for it: an accepted one is asked for; by whom is stored. Where none waits, the answer says so."""
     for path, asked_for in (("accept-report", ["maria"]), ("keep-rows", [])):
-        with engine.begin() as connection:
-            change_windows(
-                connection,
-                ReportWindow.window_date == date.fromisoformat(DAYS[0]),
-                status="loaded",
-                last_loaded_at=func.now(),
-                data_as_of=func.now(),
-                load_count=1,
-                suspicious_digest="empty",
-            )
+        change_windows(
+            engine,
+            ReportWindow.window_date == date.fromisoformat(DAYS[0]),
+            **as_loaded(func.now()),
+            suspicious_digest="empty",
+        )
         told = product.post(f"/api/account/{path}", json=LOAD, headers={USER: "maria"}).json()
         assert (KEY, [DAYS[0]]) == (told["account"], told["windows"])
         with stored.begin() as connection:
-            [row] = connection.execute(
-                text("SELECT decision, decided_by FROM report_windows WHERE decision IS NOT NULL")
-            )
+            decided = ReportWindow.decision, ReportWindow.decided_by
+            is_decided = ReportWindow.decision.is_not(None)
+            [row] = connection.execute(select(*decided).where(is_decided))
         assert (path.partition("-")[0], "maria") == tuple(row)
         assert asked_for == [one["by"] for one in wanted(product)]
     answer = product.post("/api/account/keep-rows", json=LOAD)

@@ -1,8 +1,7 @@
 """`GET /api/job-metrics`: what jobs add up to, per job and hour."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import timedelta
+from typing import Any
 
 import httpx
 
@@ -12,11 +11,10 @@ from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.web.job_queries import aggregate_jobs
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.server import StreamServer
 from tests.recorded_sessions import NOON, record
+from tests.stream.reading import serve_stream
 
 THREE = NOON + timedelta(hours=3)
-Serve = Callable[..., AbstractContextManager[StreamServer]]
 
 
 def test_sessions_are_counted_by_job_and_interval(session_store: SessionStore) -> None:
@@ -44,7 +42,7 @@ def test_a_failed_attempt_that_a_later_one_recovered_is_no_failure(
     """Neither in the figures of its job nor among the findings; another step's failure stays."""
     now = utc_now()
     for job, retry, fails in (("other", 0, True), ("bake", 0, True), ("bake", 1, False)):
-        step = {"run_id": "run", "step_key": job, "retry_number": retry}
+        step: dict[str, Any] = {"run_id": "run", "step_key": job, "retry_number": retry}
         record(session_store, job, fails=fails, clock=utc_now, **step)
     with session_store.snapshot() as connection:
         [found] = find_failed_sessions(connection, Settings(), now)
@@ -63,9 +61,7 @@ def test_a_running_session_counts_and_has_no_duration(session_store: SessionStor
     assert (1, None) == (load["count"], load["p50"])
 
 
-def test_the_last_day_is_answered_by_hours(
-    session_store: SessionStore, serve_stream: Serve
-) -> None:
+def test_the_last_day_is_answered_by_hours(session_store: SessionStore) -> None:
     """The present hour is the last one."""
     product = pipelines_extension(session_store, Settings())
     with (

@@ -1,8 +1,9 @@
 """What the product adds to the server: coverage, accounts, explanations, a page, navigation and links; and a server without it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -15,12 +16,13 @@ from starlette.routing import Route
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
+from bidbeacon_pipelines.windows.queries import set_windows_through
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import utc_now
-from bidbeacon_sessions.server import Extension, StreamServer
-from bidbeacon_sessions.settings import get_session_settings
+from bidbeacon_sessions.server import Access, Extension
+from tests.stream.reading import serve_stream
 from tests.support.rows import (
     add_account,
     add_windows,
@@ -31,22 +33,26 @@ from tests.support.rows import (
 )
 
 QUESTION = {"account": "US.one", "dataset": "daily_targets", "window": "2026-11-23"}
-Serve = Callable[..., AbstractContextManager[StreamServer]]
+REPORT = "SP+SB+SD"
+TOKEN = "a-long-random-token"
+
+
+@contextmanager
+def client_of(store: SessionStore, **options: Any) -> Iterator[httpx.Client]:
+    """Serve the product; yield a client of it."""
+    extension = pipelines_extension(store, Settings())
+    with (
+        serve_stream(store, extension=extension, **options) as server,
+        httpx.Client(base_url=server.url, timeout=15) as client,
+    ):
+        yield client
 
 
 @pytest.fixture
-def product(
-    session_store: SessionStore, engine: Engine, serve_stream: Serve
-) -> Iterator[httpx.Client]:
+def product(session_store: SessionStore, engine: Engine) -> Iterator[httpx.Client]:
     """A client of the product's server, whose database has one account without windows."""
-    with engine.begin() as connection:
-        add_account(connection)
-    with (
-        serve_stream(
-            session_store, extension=pipelines_extension(session_store, Settings())
-        ) as server,
-        httpx.Client(base_url=server.url, timeout=15) as client,
-    ):
+    add_account(engine)
+    with client_of(session_store) as client:
         yield client
 
 
@@ -75,21 +81,38 @@ def test_accounts_have_names_and_time_zones(product: httpx.Client) -> None:
     assert {"accounts": [expected]} == product.get("/api/accounts").json()
 
 
-WRONG_ON_COVERAGE: Sequence[tuple[dict[str, str], int, str]] = [
-    ({"days": "0"}, 400, "days: expected greater than or equal to 1, got: '0'."),
-    ({"days": "many"}, 400, "days: expected a valid integer"),
-    ({"to": "tomorrow"}, 400, "to: expected a day like 2026-11-23"),
-    ({"to": "0001-01-01"}, 400, "to: expected a day like"),
-    ({"dataset": "x" * 201}, 400, "dataset: "),
-    ({"dataset": "unknown"}, 404, "got: 'unknown'"),
-    ({"account": "US.a"}, 400, "Unknown parameter 'account'."),
+COVERAGE, EXPLAIN, ACCOUNT = "/api/coverage", "/api/explain", "/api/account"
+WRONG: Sequence[tuple[str, dict[str, str], int, str]] = [
+    (COVERAGE, {"days": "0"}, 400, "days: expected greater than or equal to 1, got: '0'."),
+    (COVERAGE, {"days": "many"}, 400, "days: expected a valid integer"),
+    (COVERAGE, {"to": "tomorrow"}, 400, "to: expected a day like 2026-11-23"),
+    (COVERAGE, {"to": "0001-01-01"}, 400, "to: expected a day like"),
+    (COVERAGE, {"dataset": "x" * 201}, 400, "dataset: "),
+    (COVERAGE, {"dataset": "unknown"}, 404, "got: 'unknown'"),
+    (COVERAGE, {"account": "US.a"}, 400, "Unknown parameter 'account'."),
+    (EXPLAIN, QUESTION | {"account": ""}, 400, "The parameter account is missing."),
+    (EXPLAIN, QUESTION | {"window": ""}, 400, "The parameter window is missing."),
+    (
+        EXPLAIN,
+        QUESTION | {"window": "yesterday"},
+        400,
+        "window: expected a day like 2026-11-23, got: 'yesterday'.",
+    ),
+    (EXPLAIN, QUESTION | {"window": "2026-02-30"}, 400, "window: expected a day"),
+    (EXPLAIN, QUESTION | {"window": "9999-12-31"}, 400, "window: expected a day"),
+    (EXPLAIN, QUESTION | {"windows": "2026-11-23"}, 400, "Unknown parameter 'windows'."),
+    (EXPLAIN, QUESTION | {"account": "US.two"}, 404, "No account 'US.two'"),
+    (ACCOUNT, {}, 400, "The parameter account is missing."),
+    (ACCOUNT, {"account": "nobody"}, 404, "No account 'nobody'"),
+    (ACCOUNT, {"account": "US.one", "days": "3"}, 400, "Unknown parameter 'days'."),
+    ("/api/home", {"days": "3"}, 400, "Unknown parameter 'days'."),
 ]
 
 
-def test_an_invalid_question_on_coverage_is_refused(product: httpx.Client) -> None:
-    """What was expected, and what to do."""
-    for query, status, said in WRONG_ON_COVERAGE:
-        response = product.get("/api/coverage", params=query)
+def test_an_invalid_question_is_refused(product: httpx.Client) -> None:
+    """What was expected, what came, and how to ask."""
+    for path, query, status, said in WRONG:
+        response = product.get(path, params=query)
         assert (status, True) == (response.status_code, said in response.json()["error"]), query
         assert response.json()["what_to_do"]
 
@@ -101,73 +124,45 @@ def test_a_window_is_explained(product: httpx.Client) -> None:
     assert told["partition_url"].endswith("partition=US.one%7C2026-11-23")
 
 
-WRONG_ON_A_WINDOW: Sequence[tuple[dict[str, str], int, str]] = [
-    ({"account": ""}, 400, "The parameter account is missing."),
-    ({"window": ""}, 400, "The parameter window is missing."),
-    ({"window": "yesterday"}, 400, "window: expected a day like 2026-11-23, got: 'yesterday'."),
-    ({"window": "2026-02-30"}, 400, "window: expected a day"),
-    ({"window": "9999-12-31"}, 400, "window: expected a day"),
-    ({"windows": "2026-11-23"}, 400, "Unknown parameter 'windows'."),
-    ({"account": "US.two"}, 404, "No account 'US.two'"),
-]
-
-
-def test_an_invalid_question_on_a_window_is_refused(product: httpx.Client) -> None:
-    """What was expected, what came, and how to ask."""
-    for question, status, said in WRONG_ON_A_WINDOW:
-        response = product.get("/api/explain", params=QUESTION | question)
-        assert (status, True) == (response.status_code, said in response.json()["error"]), question
-        assert response.json()["what_to_do"]
-
-
-@pytest.mark.parametrize("path", ["/api/explain", "/api/coverage", "/api/accounts"])
-def test_without_the_token_nothing_is_told(
-    session_store: SessionStore, serve_stream: Serve, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    """The product's routes are guarded like the sessions, and its pages lead to the login and back."""
-    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", "a-long-random-token")
-    get_session_settings.cache_clear()
-    with serve_stream(
-        session_store, extension=pipelines_extension(session_store, Settings())
-    ) as server:
-        allowed = {"Authorization": "Bearer a-long-random-token"}
-        assert 401 == httpx.get(f"{server.url}{path}").status_code
-        assert 401 != httpx.get(f"{server.url}{path}", headers=allowed).status_code
-        page = httpx.get(f"{server.url}/coverage?days=30", headers={"Accept": "text/html"})
-        assert "/login?next=/coverage%3Fdays%3D30" == page.headers["location"]
-        done = httpx.post(
-            f"{server.url}{page.headers['location']}", data={"token": "a-long-random-token"}
-        )
-        assert "/coverage?days=30" == done.headers["location"]
-
-
-def test_the_navigation_leads_to_the_products_pages(product: httpx.Client) -> None:
-    """Every page has it, and marks where one is."""
-    here = ' aria-current="page"'
-    assert f'<a href="/sessions"{here}>Stream</a>' in product.get("/sessions").text
-    assert '<a href="/coverage">Coverage</a>' in product.get("/sessions").text
-    assert f'<a href="/coverage"{here}>Coverage</a>' in product.get("/coverage").text
-    assert '<a href="/sessions">Stream</a>' in product.get("/coverage").text
+def test_without_the_token_nothing_is_told(session_store: SessionStore) -> None:
+    """The product's routes are guarded like the sessions; its pages lead to the login and back, with their address."""
+    page, login = "/coverage?days=30", "/login?next=/coverage%3Fdays%3D30"
+    with client_of(session_store, access=Access(TOKEN)) as client:
+        for path in ("/api/explain", "/api/coverage", "/api/accounts"):
+            assert 401 == client.get(path).status_code
+        asked = client.get(page, headers={"Accept": "text/html"})
+        assert (303, login) == (asked.status_code, asked.headers["location"])
+        assert page == client.post(login, data={"token": TOKEN}).headers["location"]
+        for path in ("/api/coverage", "/api/accounts", page, "/accounts/US.one"):
+            assert 200 == client.get(path).status_code
 
 
 @pytest.mark.parametrize(
-    ("page", "entry"),
+    ("page", "entries"),
     [
-        ("/accounts/US.one", '<a href="/accounts" aria-current="true">Accounts</a>'),
-        (f"/sessions/{uuid4()}", '<a href="/sessions" aria-current="true">Stream</a>'),
+        (
+            "/sessions",
+            ['<a href="/sessions" aria-current="page">Stream', '<a href="/coverage">Coverage'],
+        ),
+        (
+            "/coverage",
+            ['<a href="/coverage" aria-current="page">Coverage', '<a href="/sessions">Stream'],
+        ),
+        ("/accounts/US.one", ['<a href="/accounts" aria-current="true">Accounts']),
+        (f"/sessions/{uuid4()}", ['<a href="/sessions" aria-current="true">Stream']),
     ],
-    ids=["account", "session"],
+    ids=["stream", "coverage", "an account", "a session"],
 )
-def test_a_page_of_one_marks_the_list_that_it_is_in(
-    product: httpx.Client, page: str, entry: str
+def test_the_navigation_marks_where_one_is(
+    product: httpx.Client, page: str, entries: list[str]
 ) -> None:
-    """And no other entry."""
+    """Every page leads to the product's pages; one entry is marked: the page, or the list that it is in."""
     text = product.get(page).text
-    assert entry in text
+    assert [] == [entry for entry in entries if f"{entry}</a>" not in text]
     assert 1 == text.count("aria-current=")
 
 
-def test_another_product_adds_its_own(session_store: SessionStore, serve_stream: Serve) -> None:
+def test_another_product_adds_its_own(session_store: SessionStore) -> None:
     """Routes, an entry of the navigation and links, without any of ours."""
 
     def hello(_: Request) -> PlainTextResponse:
@@ -234,19 +229,11 @@ def test_an_account_counts_its_windows_as_home_does(product: httpx.Client, engin
         add_windows(connection, account, days, **as_loaded(func.now()))
         failed = ReportWindow.window_date == date(2026, 7, 4)
         change_windows(connection, failed, status="failed")
-        connection.execute(
-            text("""INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
-                    VALUES ('amzn1.one', 'US', 'daily_targets', 'SP+SB+SD', '2026-07-10', 9)""")
-        )
+        set_windows_through(connection, account, "daily_targets", REPORT, days[-1], created=9)
     datasets = product.get("/api/account", params={"account": "US.one"}).json()["datasets"]
     assert datasets == product.get("/api/home").json()["datasets"]
     [targets] = [one for one in datasets if one["name"] == "daily_targets"]
     assert (9, {"fresh": 8, "failed": 1}) == (targets["windows"], targets["states"])
-
-
-MADE = """
-    INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
-    SELECT account_id, country_code, dataset, report, DATE '2000-01-01', count(*) FROM report_windows GROUP BY 1, 2, 3, 4"""
 
 
 def test_the_list_of_accounts_says_how_each_does(product: httpx.Client, engine: Engine) -> None:
@@ -262,7 +249,8 @@ def test_the_list_of_accounts_says_how_each_does(product: httpx.Client, engine: 
             next_at, day = func.now() + timedelta(hours=20 - age), today - timedelta(days=age)
             columns = state | {"next_refresh_at": next_at, "spend": age}
             add_windows(connection, account, [day], "daily_campaigns", **columns)
-        connection.execute(text(MADE))
+        long_ago = date(2000, 1, 1)
+        set_windows_through(connection, account, "daily_campaigns", REPORT, long_ago, created=20)
     [one] = product.get("/api/account-list").json()["accounts"]
     assert ("US.one", "One · US", None) == (one["key"], one["label"], one["stopped"])
     assert (19, 18) == (one["windows"], one["fresh"])
@@ -275,41 +263,3 @@ def test_the_list_of_accounts_says_how_each_does(product: httpx.Client, engine: 
     [stopped] = product.get("/api/account-list").json()["accounts"]
     assert (13, "USD") == (days.days, one["currency"])
     assert ("paused", None, None) == tuple(stopped[k] for k in ("stopped", "fresh", "next_at"))
-
-
-@pytest.mark.parametrize(
-    ("query", "status", "said"),
-    [
-        ({}, 400, "The parameter account is missing."),
-        ({"account": "nobody"}, 404, "No account 'nobody'"),
-        ({"account": "US.one", "days": "3"}, 400, "Unknown parameter 'days'."),
-    ],
-)
-def test_an_invalid_question_on_an_account_is_refused(
-    product: httpx.Client, query: dict[str, str], status: int, said: str
-) -> None:
-    """What was expected, and what to do."""
-    response = product.get("/api/account", params=query)
-    assert status == response.status_code
-    assert said in response.json()["error"]
-
-
-def test_a_page_of_an_account_asks_for_the_token_first(
-    session_store: SessionStore, serve_stream: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And the login leads back to it; what is no page is refused."""
-    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", "a-long-random-token")
-    get_session_settings.cache_clear()
-    extension = pipelines_extension(session_store, Settings())
-    with (
-        serve_stream(session_store, extension=extension) as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=15) as client,
-    ):
-        asked = client.get("/accounts/US.one", headers={"Accept": "text/html"})
-        assert (303, "/login?next=/accounts/US.one") == (
-            asked.status_code,
-            asked.headers["location"],
-        )
-        entered = client.post(asked.headers["location"], data={"token": "a-long-random-token"})
-        assert "/accounts/US.one" == entered.headers["location"]
-        assert 200 == client.get("/accounts/US.one").status_code

@@ -4,13 +4,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore
 from tests.faults.stream.stream_cluster import StreamCluster
 from tests.faults.stream.stream_followers import LastingReader
@@ -39,8 +39,6 @@ class Stage:
     Args:
         cluster: the server of the suite.
         folder: for logs and the writers' lists.
-        code: the folder that processes import our packages from; another one for a mutation.
-        patience: for how many seconds readers are waited for.
         tell: is told in words what was written and what happened, each time that all was well.
     """
 
@@ -49,9 +47,7 @@ class Stage:
         cluster: StreamCluster,
         folder: Path,
         *,
-        code: Path = PROJECT_ROOT,
-        patience: float = 60,
-        tell: Callable[[str], None] = str,
+        tell: Callable[[str], None],
     ) -> None:
         self.cluster = cluster
         self.database = cluster.make_database()
@@ -61,8 +57,6 @@ class Stage:
         self.writers: list[Program] = []
         self.readers: list[LastingReader] = []
         self.faults: Counter[str] = Counter()
-        self._code = code
-        self._patience = patience
         self._tell = tell
         self._logs = count()
         self._ends = ExitStack()
@@ -77,7 +71,7 @@ class Stage:
 
     def server(self) -> Server:
         """Start a server."""
-        self.servers.append(Server(self._code, self.folder, self.url))
+        self.servers.append(Server(self.folder, self.url))
         self._start(self.servers[-1])
         return self.servers[-1]
 
@@ -99,22 +93,19 @@ class Stage:
 
     def _run(self, program: str, *arguments: str) -> Program:
         log = self.folder / f"{program}-{next(self._logs)}.log"
-        return self._start(Program([str(HERE / program), *arguments], self._code, log))
+        return self._start(Program([str(HERE / program), *arguments], log))
 
     def _start(self, program: Program) -> Program:
         self._ends.callback(program.kill)
         program.start()
         return program
 
-    def follow(
-        self, *servers: Server, transport: str = "sse", waits: bool = True, **options: Any
-    ) -> LastingReader:
+    def follow(self, *servers: Server, transport: str = "sse", **options: Any) -> LastingReader:
         """Open a reader, and wait until it has loaded the list and is connected."""
         made = LastingReader([server.base_url for server in servers], transport, **options)
         self.readers.append(made)
         self._ends.callback(made.close)
-        if waits:
-            wait_until(lambda: made.counts["connections"] > 0, "the reader is connected", 60)
+        wait_until(lambda: made.counts["connections"] > 0, "the reader is connected", 60)
         return made
 
     def follow_both(self, *servers: Server, **options: Any) -> list[LastingReader]:
@@ -174,11 +165,11 @@ class Stage:
         published = f"""
             SELECT max(CAST(epoch AS text)), max(c.position) FROM session_changes c, session_change_cursor
              WHERE session_id = '{last}' HAVING count(*) > 0"""
-        wait_until(lambda: bool(self.rows(published)), "the last is published", self._patience)
+        wait_until(lambda: bool(self.rows(published)), "the last is published", 60)
         [(epoch, position)] = self.rows(published)
         for reader in self.readers if readers is None else readers:
             told = f"{reader} knows position {position} of {epoch}"
-            wait_until(lambda view=reader.view: view.knows(epoch, position), told, self._patience)
+            wait_until(partial(reader.view.knows, epoch, position), told, 60)
 
     def judge(self) -> None:
         """Compare writers' lists, tables, log and readers."""

@@ -42,8 +42,8 @@ class StreamCluster(TemporaryPostgres):
 
     def copy(self, database: str, file: Path, target: str) -> None:
         """Dump a database of ours with pg_dump, and restore it into an empty one at another address."""
-        self._run("pg_dump", "--format=custom", f"--file={file}", self.url(database))
-        self._run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={target}", str(file))
-
-    def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run([self.binaries / program, *arguments], check=True)
+        for program, *arguments in (
+            ("pg_dump", "--format=custom", f"--file={file}", self.url(database)),
+            ("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={target}", str(file)),
+        ):
+            subprocess.run([self.binaries / program, *arguments], check=True)

@@ -9,17 +9,17 @@ import httpx
 import psutil
 
 from bidbeacon_pipelines.dev.services import choose_port
+from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.support.waiting import wait_until
 
 
 class Program:
-    """One process, which is started on one command again and again, with our packages from the folder `code`."""
+    """One process, which is started on one command again and again."""
 
-    def __init__(self, command: list[str], code: Path, log: Path, **variables: str) -> None:
+    def __init__(self, command: list[str], log: Path, **variables: str) -> None:
         self.log = log
         self._command = [sys.executable, *command]
-        self._code = code
-        own = {"PYTHONPATH": str(code), "PYTHONUNBUFFERED": "1"}
+        own = {"PYTHONPATH": str(PROJECT_ROOT), "PYTHONUNBUFFERED": "1"}
         self.environment = os.environ | own | variables
         self.process: psutil.Popen
 
@@ -27,7 +27,7 @@ class Program:
         """Start it; it must not run."""
         with self.log.open("a") as log:
             self.process = psutil.Popen(
-                self._command, cwd=self._code, env=self.environment, stdout=log, stderr=log
+                self._command, cwd=PROJECT_ROOT, env=self.environment, stdout=log, stderr=log
             )
 
     @property
@@ -46,7 +46,7 @@ class Program:
 class Server(Program):
     """`bidbeacon stream` on one port."""
 
-    def __init__(self, code: Path, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str) -> None:
         self.port = choose_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         command = ["-m", "bidbeacon_pipelines", "stream", "--port", str(self.port)]
@@ -55,7 +55,7 @@ class Server(Program):
             "BIDBEACON_HOME": str(folder / "home"),
             "BIDBEACON_STREAM_PUBLIC_URL": self.base_url,
         }
-        super().__init__(command, code, folder / f"server-{self.port}.log", **variables)
+        super().__init__(command, folder / f"server-{self.port}.log", **variables)
 
     def start(self) -> None:
         """Start it, and wait until it reads the log."""

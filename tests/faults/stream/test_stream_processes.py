@@ -1,8 +1,8 @@
 """What happens to processes and the server: killed, frozen, cut off, crashed, several at once."""
 
-import signal
 import time
 from collections.abc import Callable
+from signal import SIGKILL
 
 import pytest
 
@@ -12,16 +12,6 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.faults
 
 ENDLESS = {"sessions": 50, "actions": 500}
-
-
-def test_stream_steppers_at_once_publish_each_change_once(stage: Stage) -> None:
-    """Three stepping processes and two servers share one log: it has no gap and nothing twice."""
-    servers = [stage.server(), stage.server()]
-    for _ in range(3):
-        stage.stepper()
-    stage.follow_both(*servers, cut_seconds=(1, 3))
-    stage.writer(2)
-    stage.finish()
 
 
 def test_stream_a_frozen_stepper_is_cut_off(stage: Stage) -> None:
@@ -82,16 +72,6 @@ def end_a_backend(stage: Stage) -> None:
         time.sleep(0.05)
 
 
-def stop_the_database(stage: Stage) -> None:
-    """Restart it in immediate mode."""
-    stage.cluster.crash()
-
-
-def kill_the_database(stage: Stage) -> None:
-    """Kill its main process."""
-    stage.cluster.crash(signal.SIGKILL)
-
-
 @pytest.mark.parametrize(
     ("strike", "times"),
     [
@@ -99,8 +79,8 @@ def kill_the_database(stage: Stage) -> None:
         (kill_a_stepper, 8),
         (kill_a_server, 2),
         (end_a_backend, 1),
-        (stop_the_database, 2),
-        (kill_the_database, 2),
+        pytest.param(lambda stage: stage.cluster.crash(), 2, id="stop_the_database"),
+        pytest.param(lambda stage: stage.cluster.crash(SIGKILL), 2, id="kill_the_database"),
     ],
 )
 def test_stream_what_is_killed_is_missed_for_a_moment_only(

@@ -4,45 +4,14 @@ import os
 import time
 
 import pytest
-from sqlalchemy import text
 
-from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.change_log import step
 from tests.faults.stream.stage import Stage
-from tests.recorded_sessions import count_waiting
 from tests.stream.reading import AT_FULL_SPEED
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.faults
 
 CUT_SECONDS = float(os.environ.get("CUT_SECONDS", "20"))
-
-
-def test_stream_readers_that_load_amid_commits_miss_nothing(stage: Stage) -> None:
-    """Twenty readers load the list while others commit; each goes on exactly where its list ends."""
-    server = stage.server()
-    stage.writer(3, sessions=20, actions=20, wait=0.01)
-    for _ in range(10):
-        stage.follow_both(server)
-    stage.finish()
-
-
-def test_stream_a_list_is_true_as_of_its_cursor(stage: Stage) -> None:
-    """A commit that is published while the list is being read is not in the list, so it comes by the stream."""
-    server = stage.server()
-    store = SessionStore.connect(stage.url)
-    with store.begin() as connection:
-        connection.execute(text("LOCK TABLE session_change_cursor IN ACCESS EXCLUSIVE MODE"))
-        reader = stage.follow(server, waits=False)
-        wait_until(
-            lambda: count_waiting(store, "session_change_cursor") == 2,
-            "the list and the server's own look wait",
-        )
-        stage.commit(job="between")
-        assert step(connection) == 2
-    store.dispose()
-    wait_until(lambda: reader.counts["connections"] > 0, "the reader is connected")
-    stage.finish()
 
 
 @pytest.mark.timeout(CUT_SECONDS + 240)

@@ -165,7 +165,7 @@ BOTH = {"and": {"filters": [SPONSORED_PRODUCTS]}, "or": {}}
         ({"query": {"fields": FIELDS, "filter": None}}, {}, "filter is null"),
         ({"query": {"fields": FIELDS, "filter": BOTH}}, {}, ""),
         ({}, {"managerAccountId": "amzn1.manager"}, "managerAccountId "),
-        ({}, {"managerAccountId": "1", "advertiserAccountId": []}, "managerAccountId "),
+        ({}, {"managerAccountId": "1", "advertiserAccountId": []}, "expected one account"),
     ],
     ids=str,
 )

@@ -7,11 +7,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.postgres.analysis_world import FINAL, PLACEMENTS, SP, AnalysisWorld, Row
+from tests.postgres.analysis_reports import FINAL, PLACEMENTS, SP, Reports, Row
 
 MOST = 20
 """How many rows a ranking has of each currency."""
 Answer = list[tuple[Any, ...]]
+Groups = list[tuple[tuple[Any, ...], list[Row]]]
 
 
 def total(rows: Iterable[Row], metric: str) -> Decimal | None:
@@ -31,7 +32,7 @@ def rounded(value: Decimal, digits: int) -> Decimal:
     return value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
 
 
-def group(rows: Iterable[Row], *columns: str) -> list[tuple[tuple[Any, ...], list[Row]]]:
+def group(rows: Iterable[Row], *columns: str) -> Groups:
     """Return rows by the values of columns."""
     found = defaultdict[tuple[Any, ...], list[Row]](list)
     for row in rows:
@@ -39,20 +40,21 @@ def group(rows: Iterable[Row], *columns: str) -> list[tuple[tuple[Any, ...], lis
     return list(found.items())
 
 
-def rank(rows: Iterable[tuple[Any, ...]], order: Callable[[tuple[Any, ...]], Any]) -> Answer:
+def rank(rows: Sequence[tuple[Any, ...]], order: Callable[[tuple[Any, ...]], Any]) -> Answer:
     """Return the first rows of each currency, which they begin with, with their place behind it."""
     answer: Answer = []
-    for _, of_currency in group(({"currency": row[0], "row": row} for row in rows), "currency"):
-        ranked = sorted((one["row"] for one in of_currency), key=order, reverse=True)
-        answer += [(row[0], place, *row[1:]) for place, row in enumerate(ranked[:MOST], start=1)]
+    for currency in {row[0] for row in rows}:
+        of_currency = [row for row in rows if row[0] == currency]
+        ranked = sorted(of_currency, key=order, reverse=True)[:MOST]
+        answer += [(currency, place, *row[1:]) for place, row in enumerate(ranked, start=1)]
     return answer
 
 
 class Answers:
-    """The answers about a world, on its day."""
+    """The answers about reports, on the day after the last one."""
 
-    def __init__(self, world: AnalysisWorld, today: date) -> None:
-        self._world, self._today = world, today
+    def __init__(self, reports: Reports) -> None:
+        self._reports, self._today = reports, reports.today
 
     def all(self) -> dict[int, Answer]:
         """Return the answer to each question, by its number."""
@@ -63,63 +65,62 @@ class Answers:
         )
         return {number: question() for number, question in enumerate(questions, start=1)}
 
-    def _rows(self, dataset: str, days: int = 60) -> list[Row]:
-        first = self._today - timedelta(days=days)
-        return [
+    def _groups(self, dataset: str, *columns: str) -> Groups:
+        """Return all rows of a dataset, by the values of columns."""
+        return group(self._reports.rows_of(dataset), *columns)
+
+    def _ranked(self, dataset: str, *columns: str) -> Groups:
+        """Return the rows of complete days of a dataset, by currency, country and columns."""
+        rows = [
             row
-            for row in self._world.rows
-            if row["dataset"] == dataset and row["window_date"] >= first
+            for row in self._reports.rows_of(dataset)
+            if self._reports.is_complete(dataset, row["country_code"], row["window_date"])
         ]
+        return group(rows, "currency_code", "country_code", *columns)
 
     def _is_final(self, rows: Iterable[Row]) -> bool:
         return all(
             row["dataset"] in FINAL
-            and self._world.is_complete(row["dataset"], row["country_code"], row["window_date"])
+            and self._reports.is_complete(row["dataset"], row["country_code"], row["window_date"])
             for row in rows
         )
 
-    def _rows_of_complete_days(self, dataset: str) -> list[Row]:
-        return [
-            row
-            for row in self._rows(dataset)
-            if self._world.is_complete(dataset, row["country_code"], row["window_date"])
-        ]
-
-    def _missing(self, dataset: str, country: str, days: int) -> int:
+    def _missing(self, dataset: str, country: str, days: int = 60) -> int:
         return sum(
-            not self._world.is_complete(dataset, country, self._today - timedelta(days=ago))
+            not self._reports.is_complete(dataset, country, self._ago(ago))
             for ago in range(1, days + 1)
         )
 
+    def _ago(self, days: int) -> date:
+        return self._today - timedelta(days=days)
+
     def _name(self, campaign_id: str) -> str:
-        return str(self._world.campaigns[campaign_id]["name"])
+        return str(self._reports.campaigns[campaign_id]["name"])
 
     def products(self) -> Answer:
         """What did each ad product cost and bring, by country?"""
         days = {"US": 7, "FR": 7, "IT": 7}  # of sellers
+        columns = ("country_code", "ad_product", "currency_code")
         return [
             (
                 *(country, product, days.get(country, 14) if product == SP else 14, currency),
                 *(total(rows, "spend"), total(rows, "sales"), ratio(rows, "spend", "sales")),
-                *(self._world.as_of, self._is_final(rows)),
+                *(self._reports.as_of, self._is_final(rows)),
             )
-            for (country, product, currency), rows in group(
-                self._rows("daily_campaigns"), "country_code", "ad_product", "currency_code"
-            )
+            for (country, product, currency), rows in self._groups("daily_campaigns", *columns)
         ]
 
     def acos(self) -> Answer:
         """Which campaigns have the highest ACOS?"""
+        found = self._ranked("daily_campaigns", "campaign_id", "ad_product")
         rows = [
             (
-                *(currency, "One", country, self._name(campaign), product, total(rows, "spend")),
+                *(currency, self._reports.accounts[country].name, country),
+                *(self._name(campaign), product, total(rows, "spend")),
                 *(ratio(rows, "spend", "sales"), self._is_final(rows)),
                 self._missing("daily_campaigns", country, 30),
             )
-            for (currency, country, campaign, product), rows in group(
-                self._rows_of_complete_days("daily_campaigns"),
-                *("currency_code", "country_code", "campaign_id", "ad_product"),
-            )
+            for (currency, country, campaign, product), rows in found
         ]
         return rank(rows, lambda row: (row[6] is None, row[6], row[5]))
 
@@ -130,38 +131,35 @@ class Answers:
                 *(product, currency, total(rows, "new_to_brand_sales"), total(rows, "sales")),
                 *(ratio(rows, "new_to_brand_sales", "sales"), self._is_final(rows)),
             )
-            for (product, currency), rows in group(
-                self._rows("daily_campaigns"), "ad_product", "currency_code"
+            for (product, currency), rows in self._groups(
+                "daily_campaigns", "ad_product", "currency_code"
             )
         ]
 
     def unsold_terms(self) -> Answer:
         """Which search terms cost most without a single order?"""
+        found = self._ranked("daily_search_terms", "campaign_id", "search_term")
         rows = [
             (
                 *(currency, country, self._name(campaign), term, total(rows, "clicks")),
                 *(total(rows, "spend"), self._is_final(rows)),
-                self._missing("daily_search_terms", country, 60),
+                self._missing("daily_search_terms", country),
             )
-            for (currency, country, campaign, term), rows in group(
-                self._rows_of_complete_days("daily_search_terms"),
-                *("currency_code", "country_code", "campaign_id", "search_term"),
-            )
+            for (currency, country, campaign, term), rows in found
             if not total(rows, "orders")
         ]
         return rank(rows, lambda row: row[5])
 
     def placements(self) -> Answer:
         """How do the placements compare?"""
+        columns = ("ad_product", "currency_code", "placement")
         return [
             (
                 *(product, currency, PLACEMENTS[placement], total(rows, "spend")),
                 *(ratio(rows, "clicks", "impressions"), ratio(rows, "spend", "clicks")),
                 *(ratio(rows, "spend", "sales"), self._is_final(rows)),
             )
-            for (product, currency, placement), rows in group(
-                self._rows("daily_placements"), "ad_product", "currency_code", "placement"
-            )
+            for (product, currency, placement), rows in self._groups("daily_placements", *columns)
         ]
 
     def hours(self) -> Answer:
@@ -169,25 +167,22 @@ class Answers:
         return [
             (
                 *(hour, currency, total(rows, "clicks"), total(rows, "spend")),
-                *(total(rows, "sales"), ratio(rows, "sales", "spend", 2), self._world.as_of),
+                *(total(rows, "sales"), ratio(rows, "sales", "spend", 2), self._reports.as_of),
             )
-            for (hour, currency), rows in group(
-                self._rows("hourly_campaigns"), "hour", "currency_code"
-            )
+            for (hour, currency), rows in self._groups("hourly_campaigns", "hour", "currency_code")
         ]
 
     def bought(self) -> Answer:
         """What do shoppers buy after a click on another product?"""
+        columns = ("ad_product", "product_id", "purchased_product_id")
         rows = [
             (
                 *(currency, country, advertised, bought, total(rows, "orders")),
                 *(total(rows, "sales"), self._is_final(rows)),
-                self._missing("daily_purchased_products", country, 60),
+                self._missing("daily_purchased_products", country),
             )
-            for (currency, country, product, advertised, bought), rows in group(
-                self._rows_of_complete_days("daily_purchased_products"),
-                *("currency_code", "country_code", "ad_product"),
-                *("product_id", "purchased_product_id"),
+            for (currency, country, product, advertised, bought), rows in self._ranked(
+                "daily_purchased_products", *columns
             )
             if product == SP and advertised != bought
         ]
@@ -201,24 +196,23 @@ class Answers:
                 *(total(rows, "spend"), total(rows, "sales"), ratio(rows, "spend", "sales")),
                 *(self._is_final(rows), self._missing("daily_products", country, 30)),
             )
-            for (currency, country, product, sku), rows in group(
-                self._rows_of_complete_days("daily_products"),
-                *("currency_code", "country_code", "product_id", "sku"),
+            for (currency, country, product, sku), rows in self._ranked(
+                "daily_products", "product_id", "sku"
             )
         ]
         return rank(rows, lambda row: row[4])
 
     def unknown_targets(self) -> Answer:
         """Which targets does nobody know?"""
+        columns = ("campaign_id", "target_value", "match_type")
         rows = [
             (
                 *(currency, country, self._name(campaign), value, match_type),
                 *(min(row["window_date"] for row in rows), total(rows, "spend")),
-                *(self._world.as_of, self._missing("daily_targets", country, 60)),
+                *(self._reports.as_of, self._missing("daily_targets", country)),
             )
-            for (currency, country, campaign, value, match_type), rows in group(
-                self._rows_of_complete_days("daily_targets"),
-                *("currency_code", "country_code", "campaign_id", "target_value", "match_type"),
+            for (currency, country, campaign, value, match_type), rows in self._ranked(
+                "daily_targets", *columns
             )
             if match_type == "EXACT"
         ]
@@ -227,13 +221,10 @@ class Answers:
     def budgets(self) -> Answer:
         """Which campaigns use up their daily budget?"""
         answer: Answer = []
-        for (country, campaign, day, currency), rows in group(
-            self._rows("daily_campaigns", 7),
-            *("country_code", "campaign_id", "window_date", "currency_code"),
-        ):
-            budget, spend = self._world.campaigns[campaign]["budget"], total(rows, "spend")
-            assert spend is not None
-            if spend >= Decimal("0.9") * budget:
+        columns = ("country_code", "campaign_id", "window_date", "currency_code")
+        for (country, campaign, day, currency), rows in self._groups("daily_campaigns", *columns):
+            budget, spend = self._reports.campaigns[campaign]["budget"], total(rows, "spend")
+            if day >= self._ago(7) and spend is not None and spend >= Decimal("0.9") * budget:
                 named = (country, self._name(campaign), day, currency)
                 is_final = self._is_final(rows)
                 answer.append((*named, spend, budget, rounded(spend / budget, 2), is_final))
@@ -241,67 +232,58 @@ class Answers:
 
     def restated(self) -> Answer:
         """Which days changed most after they were first loaded?"""
-        rows = []
-        for (currency, country, day, product), loaded in group(
-            self._rows_of_complete_days("daily_campaigns"),
-            *("currency_code", "country_code", "window_date", "ad_product"),
+        rows, as_of = [], self._reports.as_of
+        for (currency, country, day, product), loaded in self._ranked(
+            "daily_campaigns", "window_date", "ad_product"
         ):
-            before, sales = self._world.sales_before[country, day, product], total(loaded, "sales")
-            zone = ZoneInfo(self._world.accounts[country].time_zone)
-            age = (self._world.as_of.astimezone(zone).date() - day).days
-            found = (currency, country, day, product, 2, age, before, sales, self._world.as_of)
+            before = self._reports.sales_before[country, day, product]
+            sales = total(loaded, "sales")
+            zone = ZoneInfo(self._reports.accounts[country].time_zone)
+            age = (as_of.astimezone(zone).date() - day).days
             if sales != before:
-                missing = self._missing("daily_campaigns", country, 60)
+                found = (currency, country, day, product, 2, age, before, sales, as_of)
+                missing = self._missing("daily_campaigns", country)
                 rows.append((*found, self._is_final(loaded), missing))
         return rank(rows, lambda row: abs(row[7] - row[6]))
 
     def week_ago(self) -> Answer:
         """How does yesterday's spend compare with a week ago?"""
-        days = [self._today - timedelta(days=ago) for ago in (1, 8)]
-        answer: Answer = []
+        days, answer = [self._ago(1), self._ago(8)], []
         for currency in ("EUR", "JPY", "USD"):
             of_currency = {
                 country
-                for country, account in self._world.accounts.items()
+                for country, account in self._reports.accounts.items()
                 if account.currency_code == currency
             }
             compared = {
                 country
                 for country in of_currency
-                if all(self._world.is_complete("daily_campaigns", country, day) for day in days)
+                if all(self._reports.is_complete("daily_campaigns", country, day) for day in days)
             }
-            spent = [
-                total(
-                    (
-                        row
-                        for row in self._rows("daily_campaigns")
-                        if row["window_date"] == day and row["country_code"] in compared
-                    ),
-                    "spend",
-                )
-                for day in days
-            ]
+            spent = [self._spend(compared, [day]) for day in days]
             answer.append((currency, len(compared), len(of_currency - compared), *spent))
         return answer
 
     def weeks(self) -> Answer:
         """How did the last week compare with the week before?"""
-        answer: Answer = []
-        for country, account in sorted(self._world.accounts.items()):
-            last = [self._today - timedelta(days=ago) for ago in range(1, 8)]
+        week, answer = timedelta(days=7), []
+        for country, account in sorted(self._reports.accounts.items()):
             compared = [
                 day
-                for day in last
-                if self._world.is_complete("daily_campaigns", country, day)
-                and self._world.is_complete("daily_campaigns", country, day - timedelta(days=7))
-            ]
-            of_account = [
-                row for row in self._rows("daily_campaigns") if row["country_code"] == country
-            ]
-            spent = [
-                total((row for row in of_account if row["window_date"] + late in compared), "spend")
-                for late in (timedelta(0), timedelta(days=7))
+                for day in map(self._ago, range(1, 8))
+                if self._reports.is_complete("daily_campaigns", country, day)
+                and self._reports.is_complete("daily_campaigns", country, day - week)
             ]
             if compared:
+                earlier = [day - week for day in compared]
+                spent = [self._spend({country}, days) for days in (compared, earlier)]
                 answer.append((account.account_key, account.currency_code, len(compared), *spent))
         return answer
+
+    def _spend(self, countries: set[str], days: Sequence[date]) -> Decimal | None:
+        """Return what countries spent on some days."""
+        rows = self._reports.rows_of("daily_campaigns")
+        found = [
+            row for row in rows if row["country_code"] in countries and row["window_date"] in days
+        ]
+        return total(found, "spend")

@@ -1,4 +1,4 @@
-"""How tests ask why a window is as it is."""
+"""How tests ask why a window is as it is, and what is wrong."""
 
 from datetime import date
 from typing import Any
@@ -12,6 +12,8 @@ from bidbeacon_pipelines.problems.explain import (
     explain_day,
     explanation_json,
 )
+from bidbeacon_pipelines.problems.findings import Finding
+from bidbeacon_pipelines.problems.survey import survey
 from tests.support.world import DATASET, World
 
 
@@ -37,3 +39,10 @@ def explained_json(
         asked = Question(stored, dataset, day, now)
         found = explain_day(connection, settings, asked)
         return explanation_json(connection, asked, found, report)
+
+
+def findings(world: World, *codes: str) -> list[Finding]:
+    """Return what is wrong now, of all kinds or of some."""
+    with world.sessions.snapshot() as connection:
+        found = survey(connection, world.context.settings, world.context.now()).findings
+    return [one for one in found if not codes or one.code in codes]

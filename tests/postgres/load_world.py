@@ -11,15 +11,12 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, func, text
 
-from bidbeacon_pipelines.accounts.queries import get_account, upsert_account, upsert_ads_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.digests import digest_of_target
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, get_dataset
-from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope
-from bidbeacon_pipelines.requests.queries import insert_request
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.queries import (
     WindowTimes,
@@ -32,7 +29,7 @@ from bidbeacon_pipelines.windows.queries import (
 from bidbeacon_pipelines.windows.rules import failed
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.report_rows import to_json, with_target_ids
-from tests.support.rows import change_requests
+from tests.support.rows import add_account, add_entities, add_request, change_requests
 from tests.support.world import execute, query
 
 DATASET = get_dataset("daily_targets")
@@ -44,32 +41,6 @@ EXPIRES_AT = AS_OF + timedelta(days=700)
 CAMPAIGN, GROUP = "1001", "2001"
 KEYWORD, PRODUCT, NEGATIVE = "4001", "4002", "3999"
 Raw = dict[str, Any]
-
-
-def add_account(
-    connection: Connection, country: str = "US", *, seen_at: datetime | None = None, **changes: Any
-) -> Account:
-    """Store an account, first seen now unless told otherwise; its values may be changed."""
-    values: dict[str, Any] = {
-        "account_id": "amzn1.ads-account.g.one",
-        "country_code": country,
-        "account_key": f"{country}.one",
-        "name": "One",
-        "amazon_status": "CREATED",
-        "profile_id": "1",
-        "entity_id": None,
-        "region": "NA",
-        "currency_code": "USD",
-        "time_zone": "America/Los_Angeles",
-        "marketplace_id": None,
-        "account_type": None,
-        "trusted": True,
-    }
-    values |= changes
-    now = seen_at or datetime.now(UTC)
-    upsert_ads_account(connection, values | {"client_id": "test"}, now=now)
-    upsert_account(connection, values, now=now)
-    return get_account(connection, values["account_key"])
 
 
 def target(target_id: str, **changes: Any) -> Raw:
@@ -126,21 +97,17 @@ def many_rows(count: int, day: date = DAY) -> list[Raw]:
 class LoadWorld:
     """One account, and reports that are loaded into it as the jobs do."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path, account: Account | None = None) -> None:
         self.engine = engine
         self._folder = folder
-        with engine.begin() as connection:
-            self.account = add_account(connection)
+        self.account = account or add_account(engine)
 
     def add_targets(self, *targets: Raw) -> None:
         """Store targets; by default a keyword, its negative twin and a product."""
         twin = target(NEGATIVE, negative=True)
         product = target(PRODUCT, match_type="PRODUCT_EXACT", keyword=None, asin="B000000001")
-        with self.engine.begin() as connection:
-            merge_entities(
-                connection, self.account, "targets", targets or (target(KEYWORD), twin, product)
-            )
-            name_targets(connection, self.account)
+        usual = (target(KEYWORD), twin, product)
+        add_entities(self.engine, self.account, "targets", *(targets or usual))
 
     def write_part(self, rows: Sequence[Raw], *, cut: bool = False) -> Path:
         """Write one part of a report; `cut` leaves out the second half of its bytes."""
@@ -174,29 +141,17 @@ class LoadWorld:
             return self.load_scope(connection, scope, parts, bad_row_share)
 
     def ask(
-        self,
-        connection: Connection,
-        report: DatasetReport,
-        days: Sequence[date],
-        as_of: datetime,
+        self, connection: Connection, report: DatasetReport, days: Sequence[date], as_of: datetime
     ) -> ReportScope:
         """Store a request for these days, which wait for it from then on."""
-        dataset = report.dataset
+        name, first, last = report.dataset.name, min(days), max(days)
         times = dict.fromkeys(days, WindowTimes(AS_OF, EXPIRES_AT))
-        create_windows(connection, self.account, dataset.name, report.name, times)
-        first, last = min(days), max(days)
-        request_id = insert_request(
-            connection,
-            account_id=self.account.account_id,
-            dataset=dataset.name,
-            report=report.name,
-            start_date=first,
-            end_date=last,
-            by_hand=True,
-            requested_by=uuid4(),
-            created_at=as_of,
+        create_windows(connection, self.account, name, report.name, times)
+        of = {"end_date": last, "created_at": as_of, "by_hand": True, "requested_by": uuid4()}
+        request_id = add_request(
+            connection, self.account.account_id, first, name, report.name, **of
         )
-        want_windows(connection, self.account, dataset.name, days, "maria", now=as_of)
+        want_windows(connection, self.account, name, days, "maria", now=as_of)
         attach_windows(connection, request_id, now=as_of)
         return ReportScope(report, request_id, as_of, (first, last))
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
-from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.accounts.names import (
     AmbiguousAccountError,
@@ -17,17 +16,16 @@ from bidbeacon_pipelines.accounts.names import (
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError, get_account, list_subjects
 from bidbeacon_pipelines.accounts.rules import slug_of
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.cli.options import complete_account
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import find_accounts, list_sessions
 from bidbeacon_sessions.writes import name_subjects
+from tests.support.commands import run
 from tests.support.rows import add_account, change_accounts, change_ads_accounts
 from tests.support.world import World
 
-DAY = "2026-07-20"
-
+ON_DAY = ("--window", "2026-07-20")
 
 SHOPS = {"acme": ("Acme Merch", ("US", "CA", "GB")), "nord": ("Nordwind GmbH", ("JP",))}
 """Name and countries of each ads account, by the end of its id."""
@@ -59,11 +57,6 @@ def label(engine: Engine) -> str:
     """Return what the US account is called."""
     with engine.begin() as connection:
         return get_account(connection, US).label
-
-
-def run(*arguments: str) -> Result:
-    """Run a command in this process."""
-    return CliRunner().invoke(app, list(arguments))
 
 
 @pytest.mark.parametrize(
@@ -137,17 +130,14 @@ def test_an_ads_account_is_found_by_its_name_alone(shops: Engine) -> None:
 
 def test_an_alias_is_shown_in_place_of_the_name(shops: Engine) -> None:
     """The label, the subject of sessions and the search have it; Amazon's name is found as well; without it the name is back."""
-    assert (
-        "acmeshop0001 is called Die Firma."
-        in run("accounts", "rename", "Acme Merch", " Die Firma ").stdout
-    )
+    renamed = run("accounts", "rename", "Acme Merch", " Die Firma ")
+    assert "acmeshop0001 is called Die Firma." in renamed.stdout
     assert (US, "Die Firma · US") == (named(shops, "die firma", "US").account_key, label(shops))
     assert US == named(shops, "Acme Merch · US").account_key
     with shops.begin() as connection:
-        assert {US, "CA.acmeshop0001", "GB.acmeshop0001", "acmeshop0001"} == set(
-            find_accounts(connection, "die firma")
-        )
-    assert run("accounts", "rename", "Die Firma").exit_code == 0
+        found = find_accounts(connection, "die firma")
+    assert {US, "CA.acmeshop0001", "GB.acmeshop0001", "acmeshop0001"} == set(found)
+    run("accounts", "rename", "Die Firma")
     assert "Acme Merch · US" == label(shops)
 
 
@@ -162,11 +152,8 @@ def test_an_alias_survives_a_sync_of_accounts(world: World) -> None:
 @pytest.mark.parametrize("alias", ["", "  ", "two\nlines", "x" * 81, "bell\x07"])
 def test_an_alias_is_one_line_of_text(shops: Engine, alias: str) -> None:
     """The command says what it expects; the database refuses what SQL would set."""
-    result = run("accounts", "rename", "Acme Merch", alias)
-    assert (2, True) == (
-        result.exit_code,
-        "Expected an alias of 1 to 80 characters" in result.stderr,
-    )
+    result = run("accounts", "rename", "Acme Merch", alias, code=2)
+    assert "Expected an alias of 1 to 80 characters" in result.stderr
     with pytest.raises(IntegrityError):
         change_ads_accounts(shops, alias=alias)
 
@@ -177,29 +164,20 @@ def test_an_alias_is_one_line_of_text(shops: Engine, alias: str) -> None:
         (("accounts", "pause", "Acme Merch", "--country", "US"), "Acme Merch · US is paused."),
         (("accounts", "resume", "acme-merch-us"), "Acme Merch · US is resumed."),
         (("accounts", "cadence", "Acme Merch"), "Acme Merch is refreshed as soon as due."),
-        (
-            ("explain", "--account", "Acme Merch · US", "--window", DAY),
-            "Acme Merch · US daily_targets",
-        ),
-        (
-            ("restatements", "--account", "ACME", "--country", "US", "--window", DAY),
-            "Acme Merch · US daily",
-        ),
+        (("explain", "--account", "Acme Merch · US", *ON_DAY), "Acme Merch · US daily_targets"),
+        (("restatements", "--account", "ACME", "--country", "US", *ON_DAY), "Acme Merch · US da"),
         (("quarantine", "list", "--account", "acme merch us"), "No row in quarantine matches."),
         (("entities", "list", "--account", "Acme Merch"), "No entities are stored yet"),
     ],
 )
 def test_commands_take_and_show_names(shops: Engine, command: Sequence[str], said: str) -> None:
     """Every argument that names an account understands its name, and the output has it."""
-    result = run(*command)
-    assert result.exit_code == 0, result.output
-    assert said in " ".join(result.stdout.split())
+    assert said in " ".join(run(*command).stdout.split())
 
 
 def test_a_command_with_an_ambiguous_name_lists_the_candidates(shops: Engine) -> None:
     """One line, and exit code 2; nothing was changed."""
-    result = run("accounts", "pause", "Acme Merch")
-    assert result.exit_code == 2
+    result = run("accounts", "pause", "Acme Merch", code=2)
     assert "is the name of" in result.stderr
     assert "Acme Merch · US (US." in result.stderr
     assert not named(shops, US).paused
@@ -226,12 +204,10 @@ def test_sessions_are_found_by_a_part_of_an_accounts_name(shops: Engine) -> None
         with with_job_session("bake", store=SessionStore(shops), account=Subject(key, None)):
             pass
 
-    def found(account: str, **limits: int) -> list[str]:
+    def found(account: str, limit: int = 50) -> list[str]:
         with shops.begin() as connection:
-            return [
-                row["account_key"]
-                for row in list_sessions(connection, SessionFilter(account=account), **limits)
-            ]
+            rows = list_sessions(connection, SessionFilter(account=account), limit=limit)
+        return [row["account_key"] for row in rows]
 
     assert [US, "CA.acmeshop0001", US] == found("acme") == found("ACME-merch")
     assert [US, "CA.acmeshop0001"] == found("acme", limit=2)

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 from sqlalchemy import func, select
 
+from bidbeacon_pipelines.accounts.override_queries import set_override
 from bidbeacon_pipelines.accounts.queries import get_ads_account, set_paused
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import SkipReason
@@ -65,43 +66,49 @@ def advance_to(world: World, at: datetime) -> None:
     world.advance(seconds=(at - world.context.now()).total_seconds())
 
 
-def ready(world: World) -> tuple[Account, Account]:
-    """Return two countries of one ads account, an hour apart, whose entities are synced."""
-    germany, britain = world.account("DE"), world.account("GB")
-    for account in (germany, britain):
-        world.sync_entities(account)
-    return germany, britain
+@pytest.fixture
+def germany(world: World) -> Account:
+    """One of two countries of an ads account, an hour apart, whose entities are synced."""
+    world.sync_entities(world.account("GB"))
+    world.sync_entities(world.account("DE"))
+    return world.account("DE")
 
 
-def test_two_countries_are_filled_by_as_many_reports_as_one(world: World) -> None:
+@pytest.fixture
+def britain(world: World, germany: Account) -> Account:
+    """The other one."""
+    return world.account("GB")
+
+
+def plan_nothing(world: World, account: Account) -> None:
+    """Make the windows of an ads account, and forget what is planned."""
+    world.plan(account)
+    remove_requests(world.engine)
+
+
+def statuses(world: World, *accounts: Account, day: date = DAY) -> list[str]:
+    """Return the statuses of a day's windows."""
+    return [world.window(account, day).status for account in accounts]
+
+
+def test_two_countries_are_filled_by_as_many_reports_as_one(
+    world: World, germany: Account, britain: Account
+) -> None:
     """Seven reports load every day of both, each row in its own country and currency."""
-    germany, britain = ready(world)
     fill(world, germany)
     assert 2 + 2 * 2 + 1 == len(world.accepted())
-    assert [0] == [
-        row["left"]
-        for row in world.query(
-            "SELECT count(*) AS left FROM report_windows WHERE status <> 'loaded' AND window_date < :today",
-            today=TODAY,
-        )
-    ]
+    left = "SELECT FROM report_windows WHERE status <> 'loaded' AND window_date < :today"
+    assert [] == world.query(left, today=TODAY)
     for account in (germany, britain):
-        created = world.query(
-            "SELECT data_as_of FROM report_windows WHERE account_id = :account_id AND country_code = :country_code"
-            " AND dataset = 'daily_targets' AND window_date = :day",
-            **account.identity,
-            day=DAY,
-        )
-        assert (
-            world.true_rows(account, DAY, created[0]["data_as_of"])
-            == world.stored_rows(account, DAY)
-            != set()
-        )
+        as_of, stored = world.window(account, DAY).data_as_of, world.stored_rows(account, DAY)
+        assert as_of is not None
+        assert world.true_rows(account, DAY, as_of) == stored != set()
 
 
-def test_midnights_an_hour_apart_make_one_report_a_group(world: World) -> None:
+def test_midnights_an_hour_apart_make_one_report_a_group(
+    world: World, germany: Account, britain: Account
+) -> None:
     """Berlin's day waits for London's; then one report for each group of ad products loads both, and nothing more is due."""
-    germany, britain = ready(world)
     fill(world, germany)
     before = len(world.accepted())
     advance_to(world, datetime(2026, 1, 15, 23, 1, tzinfo=UTC))
@@ -110,12 +117,11 @@ def test_midnights_an_hour_apart_make_one_report_a_group(world: World) -> None:
     advance_to(world, datetime(2026, 1, 16, 0, 1, tzinfo=UTC))
     fill(world, germany)
     assert before + sum(REPORTS.values()) == len(world.accepted())
-    assert {"loaded"} == {world.window(account, TODAY).status for account in (germany, britain)}
+    assert ["loaded"] * 2 == statuses(world, germany, britain, day=TODAY)
 
 
-def test_a_skip_is_recorded_once_a_dataset(world: World) -> None:
+def test_a_skip_is_recorded_once_a_dataset(world: World, germany: Account) -> None:
     """In whatever number of windows and countries: where nothing is due, and where what is due waits for another country."""
-    germany, _ = ready(world)
     fill(world, germany)
     for at, reason in (
         (world.context.now(), SkipReason.ALREADY_FRESH),
@@ -125,13 +131,14 @@ def test_a_skip_is_recorded_once_a_dataset(world: World) -> None:
         before = len(world.actions("window-skipped"))
         world.plan(germany)
         told = world.actions("window-skipped")[before:]
-        assert sorted(REPORTS) == sorted(one["dataset"] for one in told)
-        assert [(reason.value, [])] * len(told) == [(one["reason"], one["windows"]) for one in told]
+        skips = sorted((one["dataset"], one["reason"], one["windows"]) for one in told)
+        assert [(dataset, reason.value, []) for dataset in sorted(REPORTS)] == skips
 
 
-def test_a_plan_counts_the_windows_that_it_would_load_on_time(world: World) -> None:
+def test_a_plan_counts_the_windows_that_it_would_load_on_time(
+    world: World, germany: Account
+) -> None:
     """Yesterday fell due in Berlin at 23:00 UTC, in London an hour later; all other days are long late."""
-    germany, _ = ready(world)
     world.plan(germany)
 
     def on_time(since: datetime) -> list[int]:
@@ -148,16 +155,16 @@ def test_a_plan_counts_the_windows_that_it_would_load_on_time(world: World) -> N
     assert [0, 0] == on_time(datetime(2026, 1, 15, 0, 1, tzinfo=UTC))
 
 
-def test_a_gate_has_no_work_while_its_ads_accounts_need_a_person(world: World) -> None:
+def test_a_gate_has_no_work_while_its_ads_accounts_need_a_person(
+    world: World, germany: Account
+) -> None:
     """Their plans are left alone, so no run is started for them; a request that was sent before is still given up."""
-    germany, _ = ready(world)
     world.plan(germany)
 
     def regions() -> list[str]:
         with world.engine.begin() as connection:
-            return [
-                region for _, region in list_gates_with_work(connection, now=world.context.now())
-            ]
+            gates = list_gates_with_work(connection, now=world.context.now())
+        return [region for _, region in gates]
 
     assert ["EU"] == regions()
     change_ads_accounts(world.engine, needs_attention={}, needs_attention_for="account")
@@ -167,26 +174,24 @@ def test_a_gate_has_no_work_while_its_ads_accounts_need_a_person(world: World) -
     assert ["EU"] == regions()
 
 
-def test_a_day_that_is_not_over_in_a_country_does_not_take_the_report(world: World) -> None:
+def test_a_day_that_is_not_over_in_a_country_does_not_take_the_report(
+    world: World, germany: Account, britain: Account
+) -> None:
     """With no patience Berlin's day is asked for at its own midnight; London's rows of that day are not loaded, and are no bad rows."""
-    germany, britain = ready(world)
     fill(world, germany)
     world.context.settings.wait_for_countries_hours = 0
     advance_to(world, datetime(2026, 1, 15, 23, 1, tzinfo=UTC))
     fill(world, germany)
-    assert ("loaded", "missing") == (
-        world.window(germany, TODAY).status,
-        world.window(britain, TODAY).status,
-    )
+    assert ["loaded", "missing"] == statuses(world, germany, britain, day=TODAY)
     assert world.stored_rows(britain, TODAY) == set()
     assert world.query("SELECT * FROM quarantined_rows") == []
 
 
-def test_a_load_by_hand_takes_due_siblings_along(world: World) -> None:
+def test_a_load_by_hand_takes_due_siblings_along(
+    world: World, germany: Account, britain: Account
+) -> None:
     """The same day of the other country, which is due, comes with the report; days that are not due stay as they are."""
-    germany, britain = ready(world)
-    world.plan(germany)
-    remove_requests(world.engine)
+    plan_nothing(world, germany)
     world.load(germany, DAY)
     assert (1, 1) == (world.window(germany, DAY).load_count, world.window(britain, DAY).load_count)
     world.load(germany, DAY)
@@ -194,90 +199,65 @@ def test_a_load_by_hand_takes_due_siblings_along(world: World) -> None:
 
 
 def test_a_country_that_a_person_disables_leaves_the_report_to_the_others(
-    world: World,
+    world: World, germany: Account, britain: Account
 ) -> None:
     """Its window waits for nothing any more; the report is loaded for the other country."""
-    germany, britain = ready(world)
-    world.plan(germany)
-    remove_requests(world.engine)
+    plan_nothing(world, germany)
     request_id = world.ask(germany, DAY)
     with world.engine.begin() as connection:
         set_paused(connection, britain.account_key, by="test")
     world.advance(minutes=2)
     world.step()
-    assert ("loaded", "missing") == (
-        world.window(germany, DAY).status,
-        world.window(britain, DAY).status,
-    )
+    assert ["loaded", "missing"] == statuses(world, germany, britain)
     assert "loaded" == world.request(request_id).status
 
 
-def test_actions_of_a_report_name_the_windows_of_each_country(world: World) -> None:
+def test_actions_of_a_report_name_the_windows_of_each_country(
+    world: World, germany: Account, britain: Account
+) -> None:
     """The request is the ads account's; what was queued and requested refers to both countries' windows, each load its own."""
-    germany, britain = ready(world)
-    world.plan(germany)
-    remove_requests(world.engine)
+    plan_nothing(world, germany)
     world.load(germany, DAY)
     [requested] = world.actions("report-requested")
-    assert (germany.ads_account_key, {germany.account_key, britain.account_key}) == (
-        requested["account"],
-        set(requested["accounts"]),
-    )
-    loads = world.actions("report-processed")
-    processed = [(action["account"], action["windows"]) for action in loads]
-    assert [0, 0] == [
-        action["foreign"] for action in loads
-    ]  # what the other country took was waited for
-    rows = {
-        row["country_code"]: row["rows_loaded"] for row in world.query("SELECT * FROM report_loads")
-    }
-    kept = {
-        account.country_code: world.window(account, DAY).row_count for account in (germany, britain)
-    }
-    assert (
-        rows
-        == kept
-        == {
-            account.country_code: len(world.stored_rows(account, DAY))
-            for account in (germany, britain)
-        }
-    )
-    assert sorted(processed) == [
-        (key, [str(DAY)]) for key in (germany.account_key, britain.account_key)
-    ]
-    references = world.query(
-        "SELECT DISTINCT account_key FROM session_references WHERE effect = 'requested' AND dataset = :dataset",
-        dataset=DATASET.name,
-    )
-    assert {germany.account_key, britain.account_key} == {row["account_key"] for row in references}
+    keys = [germany.account_key, britain.account_key]
+    assert (germany.ads_account_key, keys) == (requested["account"], sorted(requested["accounts"]))
+    loads = sorted(world.actions("report-processed"), key=lambda one: str(one["account"]))
+    # What the other country took was waited for, so no row is foreign.
+    told = [(one["account"], one["windows"], one["foreign"]) for one in loads]
+    assert [(key, [str(DAY)], 0) for key in keys] == told
+    counts = world.query("SELECT rows_loaded FROM report_loads ORDER BY country_code")
+    for account, count in zip((germany, britain), counts, strict=True):
+        rows = len(world.stored_rows(account, DAY))
+        assert (rows, rows) == (count["rows_loaded"], world.window(account, DAY).row_count)
+    requests = "SELECT DISTINCT account_key FROM session_references WHERE effect = 'requested' AND dataset = :dataset ORDER BY 1"
+    references = world.query(requests, dataset=DATASET.name)
+    assert keys == [row["account_key"] for row in references]
 
 
-def test_a_report_that_is_too_large_is_split_for_all_countries(world: World) -> None:
+def test_a_report_that_is_too_large_is_split_for_all_countries(
+    world: World, germany: Account, britain: Account
+) -> None:
     """The windows of both are requested again in halves, and what the halves show is learned."""
-    germany, britain = ready(world)
     world.plan(germany)
     is_other = ReportWindow.dataset != DATASET.name
     is_outside = ReportWindow.window_date.not_in(days_until(DAY, 16))
     change_windows(world.engine, is_other | is_outside, next_refresh_at=None)
     remove_requests(world.engine)
     change_ads_accounts(world.engine, planned_at=None)
-    world.execute(
-        "INSERT INTO registry_overrides (region, dataset, account_id, what, value, set_by)"
-        " VALUES ('EU', 'daily_targets', :id, 'period:SP+SB+SD', '8', 'learned')",
-        id=germany.account_id,
-    )
+    period, now = ("EU", DATASET.name, "period:SP+SB+SD", "8"), world.context.now()
+    with world.engine.begin() as connection:
+        set_override(
+            connection, *period, account_id=germany.account_id, set_by="learned", set_at=now
+        )
     world.break_with("refuse", reason="too_large", days=4)
     while is_due(world, germany):
         fill(world, germany)
-    [learned] = world.query(
-        "SELECT account_id, value, set_by FROM registry_overrides WHERE account_id IS NOT NULL"
-    )
-    assert (germany.account_id, "4", "learned") == tuple(learned.values())
-    loaded = world.query(
-        "SELECT end_date - start_date + 1 AS days FROM report_requests WHERE status = 'loaded'"
-    )
-    assert [4, 4, 4, 4] == [row["days"] for row in loaded]
-    assert {"loaded"} == {world.window(account, DAY).status for account in (germany, britain)}
+    [learned] = world.query("SELECT * FROM registry_overrides WHERE account_id IS NOT NULL")
+    assert (germany.account_id, "4") == (learned["account_id"], learned["value"])
+    assert "learned" == learned["set_by"]
+    days = "SELECT end_date - start_date + 1 AS days FROM report_requests WHERE status = 'loaded'"
+    assert [4, 4, 4, 4] == [row["days"] for row in world.query(days)]
+    assert ["loaded"] * 2 == statuses(world, germany, britain)
     for split in world.actions("report-split"):
         assert {germany.account_key, britain.account_key} == set(split["accounts"])
 
@@ -291,24 +271,18 @@ def is_due(world: World, account: Account) -> bool:
     return account.ads_account_key in due
 
 
-def test_silence_of_one_country_leaves_the_other_its_rows(world: World) -> None:
+def test_silence_of_one_country_leaves_the_other_its_rows(
+    world: World, germany: Account, britain: Account
+) -> None:
     """A report without Germany's rows is loaded for Britain; Germany's window is unconfirmed, and each row is counted in each load."""
-    germany, britain = ready(world)
-    world.plan(germany)
-    remove_requests(world.engine)
+    plan_nothing(world, germany)
     world.break_with("rows", times=1, change="no_country")
     world.load(germany, DAY)
-    assert ("unconfirmed", "loaded") == (
-        world.window(germany, DAY).status,
-        world.window(britain, DAY).status,
-    )
-    counts = {row["country_code"]: row for row in world.query("SELECT * FROM report_loads")}
-    assert (
-        counts["DE"]["rows_read"]
-        == counts["DE"]["rows_not_waited_for"]
-        == counts["GB"]["rows_read"]
-    )
-    assert 0 < counts["GB"]["rows_loaded"]
+    assert ["unconfirmed", "loaded"] == statuses(world, germany, britain)
+    of_germany, of_britain = world.query("SELECT * FROM report_loads ORDER BY country_code")
+    read = of_britain["rows_read"]
+    assert (read, read) == (of_germany["rows_read"], of_germany["rows_not_waited_for"])
+    assert 0 < of_britain["rows_loaded"]
     world.advance(minutes=15)
     fill(world, germany)
     assert "loaded" == world.window(germany, DAY).status

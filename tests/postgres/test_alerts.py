@@ -3,9 +3,9 @@
 import json
 import logging
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -16,10 +16,11 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pytest_httpserver import HTTPServer
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.database.processes import note_process
 from bidbeacon_pipelines.problems import receivers as receivers_module
 from bidbeacon_pipelines.problems.alert_rules import Message
 from bidbeacon_pipelines.problems.alert_store import claim_receiver
@@ -38,11 +39,13 @@ from tests.support.rows import (
     remove_windows,
 )
 from tests.support.waiting import wait_until
+from tests.support.world import execute, query
 
 NOW = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
 FAILED = {"code": "report-failed", "status": "FAILED", "detail": {"reason": "Out of ink"}}
-STREAM = "INSERT INTO processes (kind, host, pid, version, started_at, seen_at) VALUES ('stream', 'here', 1, '1', now(), now())"
 SAID = "Amazon reported FAILED (Out of ink)."
+TITLE = f"Acme Merch · US: {SAID}"
+AWAY = ["The database does not answer.", "Over: The database does not answer."]
 SECRET = "s3cret-t0ken-of-acme"
 
 
@@ -68,44 +71,41 @@ class Place:
             watch.watch_once()
             self.pass_time(minutes=1)
 
+    def look_for(self, watch: AlertWatch, *, minutes: int) -> None:
+        """Let a process look once a minute for some minutes."""
+        for _ in range(minutes):
+            watch.look_once()
+            self.pass_time(minutes=1)
+
     def pass_time(self, **duration: float) -> None:
         """Let time pass."""
         self.now += timedelta(**duration)
-
-    def execute(self, statement: str, **values: Any) -> None:
-        """Change the database."""
-        with self.engine.begin() as connection:
-            connection.execute(text(statement), values)
-
-    def value(self, statement: str) -> Any:
-        """Return the only value of a query."""
-        with self.engine.begin() as connection:
-            return connection.execute(text(statement)).scalar()
 
     def fail(self, days: int = 2) -> None:
         """Let the windows of the last days fail for one cause."""
         remove_windows(self.engine)
         past = days_until(NOW.date() - timedelta(days=1), days)
-        failed = {"status": "failed", "cause": FAILED, "cause_since": NOW}
-        later = NOW + timedelta(days=730)
-        add_windows(self.engine, self.account, past, expires_at=later, **failed)
+        failed: dict[str, Any] = {"status": "failed", "cause": FAILED, "cause_since": NOW}
+        add_windows(self.engine, self.account, past, **failed)
 
-    def home(self, name: str) -> Any:
-        """Return a part of what Home says now."""
-        settings = Settings(alert_urls="json://127.0.0.1/")
-        return read_home(SessionStore(self.engine), settings, self.now)[name]
+    def refuse_account(self, cause: dict[str, str] | None) -> None:
+        """Have Amazon refuse the account for a cause, or accept it again."""
+        concerns = "account" if cause else None
+        change_ads_accounts(self.engine, needs_attention=cause, needs_attention_for=concerns)
 
     def said_of_alerts(self) -> list[str]:
         """Return what Home says of alerts."""
-        return [one["sentence"] for one in self.home("findings") if "alerts-" in one["code"]]
+        settings = Settings(alert_urls="json://127.0.0.1/")
+        findings = read_home(SessionStore(self.engine), settings, self.now)["findings"]
+        return [one["sentence"] for one in findings if "alerts-" in one["code"]]
 
 
 @pytest.fixture
 def place(engine: Engine) -> Place:
     """A database with one account, and no problem."""
-    made = Place(engine)
-    made.execute(STREAM)
-    return made
+    with engine.begin() as connection:
+        note_process(connection, "stream", "here", 1, "1", is_start=True)
+    return Place(engine)
 
 
 class Inbox:
@@ -119,18 +119,14 @@ class Inbox:
     def answer(self, status: int) -> None:
         """Answer with a status from now on."""
         self._server.clear_all_handlers()
-        self._server.expect_request(f"/hook/{SECRET}", method="POST").respond_with_data(
-            "", status=status
-        )
+        hook = self._server.expect_request(f"/hook/{SECRET}", method="POST")
+        hook.respond_with_data("", status=status)
 
     @property
     def received(self) -> list[dict[str, Any]]:
         """The messages that it took."""
-        return [
-            dict(request.get_json())
-            for request, response in self._server.log
-            if response.status_code == 200
-        ]
+        log = self._server.log
+        return [dict(request.get_json()) for request, answer in log if answer.status_code == 200]
 
     @property
     def titles(self) -> list[str]:
@@ -180,7 +176,7 @@ def test_a_cause_is_told_by_webhook_and_by_mail(
     place.fail(days=3)
     watch.look_once()
     [message] = inbox.received
-    assert (f"Acme Merch · US: {SAID}", "failure") == (message["title"], message["type"])
+    assert (TITLE, "failure") == (message["title"], message["type"])
     assert [
         "Since 25 Jul 2026 12:00 UTC.",
         "3 windows failed, in daily_targets.",
@@ -188,7 +184,7 @@ def test_a_cause_is_told_by_webhook_and_by_mail(
         "https://beacon.example/coverage?dataset=daily_targets&state=failed&days=731",
     ] == message["message"].splitlines()
     [letter] = mailbox.mails
-    assert f"Acme Merch · US: {SAID}" == letter["Subject"]
+    assert TITLE == letter["Subject"]
     body = letter.get_body(("plain", "html"))
     assert body is not None
     assert "3 windows failed, in daily_targets" in body.get_content()
@@ -197,19 +193,10 @@ def test_a_cause_is_told_by_webhook_and_by_mail(
     for hours in (1, 3):
         place.pass_time(hours=hours)
         watch.look_once()
-    assert [f"Acme Merch · US: {SAID}", f"Over: Acme Merch · US: {SAID}"] == inbox.titles
+    assert [TITLE, f"Over: {TITLE}"] == inbox.titles
     assert ["failure", "success"] == [message["type"] for message in inbox.received]
     assert "What next" not in inbox.received[1]["message"]
     assert 2 == len(mailbox.mails)
-
-
-def test_a_restart_neither_repeats_nor_loses(place: Place, inbox: Inbox) -> None:
-    """A new process knows what the old one has said."""
-    place.fail()
-    for _ in range(5):
-        place.watch(inbox.url).look_once()
-        place.pass_time(minutes=1)
-    assert 1 == len(inbox.received)
 
 
 def test_a_process_that_dies_while_it_sends_does_not_hold_up_the_others(
@@ -224,7 +211,7 @@ def test_a_process_that_dies_while_it_sends_does_not_hold_up_the_others(
     for minutes in (1, 3, 2):
         place.pass_time(minutes=minutes)
         place.watch(inbox.url).look_once()
-    assert [f"Acme Merch · US: {SAID}"] == inbox.titles
+    assert [TITLE] == inbox.titles
     with place.engine.begin() as connection:
         deaths = [claim_receiver(connection, 2, NOW + timedelta(minutes=n)) for n in range(24 * 60)]
     assert 90 < sum(deaths) < 110
@@ -234,13 +221,10 @@ def test_several_processes_send_each_message_once(place: Place, inbox: Inbox) ->
     """Four threads look at once, minute by minute; one of them does."""
     watches = [place.watch(inbox.url) for _ in range(4)]
     place.fail()
-    for _ in range(3):
-        threads = [threading.Thread(target=watch.look_once) for watch in watches]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        place.pass_time(minutes=1)
+    with ThreadPoolExecutor(len(watches)) as pool:
+        for _ in range(3):
+            list(pool.map(AlertWatch.look_once, watches))
+            place.pass_time(minutes=1)
     assert 1 == len(inbox.received)
 
 
@@ -252,9 +236,7 @@ def test_a_receiver_that_is_down_gets_its_message_later_and_others_at_once(
     inbox.answer(503)
     place.fail()
     watch = place.watch(inbox.url, address)
-    for _ in range(6):
-        watch.look_once()
-        place.pass_time(minutes=1)
+    place.look_for(watch, minutes=6)
     assert (0, 1) == (len(inbox.received), len(mailbox.mails))
     [said] = place.said_of_alerts()
     assert said.startswith("Alerts can't be delivered: 1. json://•••: ")
@@ -262,9 +244,7 @@ def test_a_receiver_that_is_down_gets_its_message_later_and_others_at_once(
     assert SECRET not in said
 
     inbox.answer(200)
-    for _ in range(15):
-        watch.look_once()
-        place.pass_time(minutes=1)
+    place.look_for(watch, minutes=15)
     assert (1, 1) == (len(inbox.received), len(mailbox.mails))
     assert [] == place.said_of_alerts()
 
@@ -277,17 +257,12 @@ def test_what_began_while_a_receiver_was_away_comes_as_one_digest(
     place.fail()
     watch = place.watch(inbox.url)
     watch.look_once()
-    change_ads_accounts(
-        place.engine, needs_attention_for="account", needs_attention={"code": "account-refused"}
-    )
+    place.refuse_account({"code": "account-refused"})
     place.pass_time(minutes=2)
     watch.look_once()
-    change_ads_accounts(place.engine, needs_attention=None, needs_attention_for=None)
-    change_windows(
-        place.engine,
-        ReportWindow.window_date == NOW.date() - timedelta(days=1),
-        cause={"code": "report-failed", "status": "CANCELLED"},
-    )
+    place.refuse_account(None)
+    is_yesterday = ReportWindow.window_date == NOW.date() - timedelta(days=1)
+    change_windows(place.engine, is_yesterday, cause=FAILED | {"status": "CANCELLED"})
     inbox.answer(200)
     place.pass_time(minutes=5)
     watch.look_once()
@@ -307,7 +282,8 @@ def test_a_receiver_that_never_answers_holds_nobody_up(
         began = time.monotonic()
         place.watch(f"json://127.0.0.1:{silent.getsockname()[1]}/x").look_once()
         assert time.monotonic() - began < 10
-    assert "did not finish" in place.value("SELECT error FROM alert_receivers")
+    [receiver] = query(place.engine, "SELECT error FROM alert_receivers")
+    assert "did not finish" in receiver["error"]
 
 
 def test_quiet_hours_keep_messages_until_they_are_over(place: Place, inbox: Inbox) -> None:
@@ -316,18 +292,16 @@ def test_quiet_hours_keep_messages_until_they_are_over(place: Place, inbox: Inbo
     watch = place.watch(inbox.url, **quiet)
     place.fail()
     watch.look_once()
-    change_ads_accounts(
-        place.engine, needs_attention_for="account", needs_attention={"code": "account-refused"}
-    )
+    place.refuse_account({"code": "account-refused"})
     place.pass_time(hours=1)
     watch.look_once()
-    change_ads_accounts(place.engine, needs_attention=None, needs_attention_for=None)
+    place.refuse_account(None)
     place.pass_time(minutes=59)
     watch.look_once()
     assert [] == inbox.titles
     place.pass_time(minutes=1)
     watch.look_once()
-    assert [f"Acme Merch · US: {SAID}"] == inbox.titles
+    assert [TITLE] == inbox.titles
 
 
 @pytest.fixture
@@ -360,14 +334,11 @@ def test_a_database_that_is_away_is_told_and_ends(
         place.watch_for(watch, minutes=minutes)
         let_connect(connect=True)
         watch.watch_once()
-    titles = ["The database does not answer.", "Over: The database does not answer."]
-    assert titles == [title for title in inbox.titles if "database" in title]
-    assert f"Acme Merch · US: {SAID}" in inbox.titles
-    began = next(one for one in inbox.received if one["title"] == titles[0])
-    assert ("failure", True) == (
-        began["type"],
-        "not currently accepting connections" in began["message"],
-    )
+    assert AWAY == [title for title in inbox.titles if "database" in title]
+    assert TITLE in inbox.titles
+    [began] = [one for one in inbox.received if one["title"] == AWAY[0]]
+    assert "failure" == began["type"]
+    assert "not currently accepting connections" in began["message"]
     assert "Since 25 Jul 2026 12:04 UTC" in began["message"]
 
 
@@ -386,20 +357,17 @@ def test_an_outage_reaches_each_receiver_once(
     place.watch_for(watch, minutes=3)
     let_connect(connect=True)
     place.watch_for(watch, minutes=3)
-    subjects = ["The database does not answer.", "Over: The database does not answer."]
-    assert (subjects, subjects) == (inbox.titles, [each["Subject"] for each in mailbox.mails])
+    assert (AWAY, AWAY) == (inbox.titles, [each["Subject"] for each in mailbox.mails])
 
 
 def test_a_look_that_fails_for_another_reason_is_told_too(place: Place, inbox: Inbox) -> None:
     """The database answers, and something is missing in it."""
     watch = place.watch(inbox.url)
-    place.execute("ALTER TABLE ads_accounts RENAME TO renamed")
+    execute(place.engine, "ALTER TABLE ads_accounts RENAME TO renamed")
     place.watch_for(watch, minutes=7)
     [message] = inbox.received
-    assert ("The check for problems fails.", True) == (
-        message["title"],
-        "ads_accounts" in message["message"],
-    )
+    assert "The check for problems fails." == message["title"]
+    assert "ads_accounts" in message["message"]
 
 
 def test_a_watch_looks_in_a_thread_of_its_own(place: Place, inbox: Inbox) -> None:
@@ -409,14 +377,14 @@ def test_a_watch_looks_in_a_thread_of_its_own(place: Place, inbox: Inbox) -> Non
     watch.start()
     wait_until(lambda: inbox.received)
     watch.stop()
-    assert [f"Acme Merch · US: {SAID}"] == inbox.titles
-    assert NOW == place.value("SELECT began_at FROM findings")
+    assert [TITLE] == inbox.titles
+    assert [{"began_at": NOW}] == query(place.engine, "SELECT began_at FROM findings")
 
 
 def test_home_says_when_nobody_watches(place: Place) -> None:
     """Receivers are set, and no stream runs."""
     assert [] == place.said_of_alerts()
-    place.execute("UPDATE processes SET seen_at = now() - interval '2 minutes'")
+    execute(place.engine, "UPDATE processes SET seen_at = now() - interval '2 minutes'")
     assert ["The stream, which sends alerts, is not running."] == place.said_of_alerts()
 
 
@@ -445,71 +413,63 @@ def test_an_address_is_never_shown(url: str, capfd: pytest.CaptureFixture[str]) 
     assert "127.0.0.1" not in str(raised.value)
 
 
+Command = Callable[..., str]
+
+
 @pytest.fixture
-def of_command(place: Place, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """The commands work on the place's database."""
+def alerts(place: Place, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs `bidbeacon alerts …` on the place's database; returns what it printed, where no address may be."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
-    return place
 
+    def run(*arguments: str, receivers: str = "", code: int = 0) -> str:
+        monkeypatch.delenv("BIDBEACON_ALERT_URLS", raising=False)
+        if receivers:
+            monkeypatch.setenv("BIDBEACON_ALERT_URLS", receivers)
+        get_settings.cache_clear()
+        result = CliRunner().invoke(app, ["alerts", *arguments])
+        assert code == result.exit_code, result.output
+        assert SECRET not in result.output
+        return result.output
 
-def run(*arguments: str) -> Any:
-    """Run `bidbeacon alerts …`."""
-    get_settings.cache_clear()
-    return CliRunner().invoke(app, ["alerts", *arguments])
+    return run
 
 
 def test_the_test_command_says_for_each_receiver_whether_it_went(
-    of_command: Place, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+    alerts: Command, inbox: Inbox
 ) -> None:
-    """Without its address."""
-    monkeypatch.setenv("BIDBEACON_ALERT_URLS", inbox.url)
-    result = run("test")
-    assert (0, "✔ 1. json://•••: sent\n") == (result.exit_code, result.output)
+    """It fails where one did not take the message, or where there is none."""
+    assert "✔ 1. json://•••: sent\n" == alerts("test", receivers=inbox.url)
     assert ["BidBeacon: alerts arrive here"] == inbox.titles
-    monkeypatch.setenv("BIDBEACON_ALERT_URLS", f"{inbox.url} json://127.0.0.1:1/{SECRET}")
-    result = run("test")
-    assert 1 == result.exit_code
-    assert "✘ 2. json://•••: " in result.output
-    assert SECRET not in result.output
-
-
-def test_the_test_command_needs_receivers(of_command: Place) -> None:
-    """It says where they are set."""
-    result = run("test")
-    assert 1 == result.exit_code
-    assert "BIDBEACON_ALERT_URLS is not set" in result.output
+    two = f"{inbox.url} json://127.0.0.1:1/{SECRET}"
+    assert "✘ 2. json://•••: " in alerts("test", receivers=two, code=1)
+    assert "BIDBEACON_ALERT_URLS is not set" in alerts("test", code=1)
 
 
 def test_the_command_lists_what_is_open_and_what_was_sent(
-    of_command: Place, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+    place: Place, alerts: Command, inbox: Inbox
 ) -> None:
     """With the receiver, and when."""
-    assert (
-        "Nothing is wrong. No alerts are sent: BIDBEACON_ALERT_URLS is not set."
-        in run("list").output
-    )
-    monkeypatch.setenv("BIDBEACON_ALERT_URLS", inbox.url)
-    of_command.fail()
-    of_command.watch(inbox.url).look_once()
-    output = run("list").output
-    assert f": Acme Merch · US: {SAID}" in output
+    nothing = "Nothing is wrong. No alerts are sent: BIDBEACON_ALERT_URLS is not set."
+    assert nothing in alerts("list")
+    place.fail()
+    place.watch(inbox.url).look_once()
+    output = alerts("list", receivers=inbox.url)
+    assert f": {TITLE}" in output
     assert "  → Load the days again, or wait until they are due." in output
-    assert (
-        "  http://127.0.0.1:3030/coverage?dataset=daily_targets&state=failed&days=731\n" in output
-    )
+    address = "http://127.0.0.1:3030/coverage?dataset=daily_targets&state=failed&days=731"
+    assert f"  {address}\n" in output
     assert "1. json://•••: “began” sent 2026-07-25 12:00 UTC" in output
-    assert SECRET not in output
 
 
-def test_the_command_lists_what_is_open_without_receivers(of_command: Place) -> None:
+def test_the_command_lists_what_is_open_without_receivers(place: Place, alerts: Command) -> None:
     """Nobody watches then, so it looks itself: as text and as JSON, and it stores nothing."""
-    of_command.fail()
-    output = run("list").output
-    assert f": Acme Merch · US: {SAID}" in output
+    place.fail()
+    output = alerts("list")
+    assert f": {TITLE}" in output
     assert "Nothing is wrong" not in output
     assert "1 open. No alerts are sent: BIDBEACON_ALERT_URLS is not set." in output
-    assert [SAID] == [one["sentence"] for one in json.loads(run("list", "--json").output)]
-    assert 0 == of_command.value("SELECT count(*) FROM findings")
+    assert [SAID] == [one["sentence"] for one in json.loads(alerts("list", "--json"))]
+    assert [] == query(place.engine, "SELECT FROM findings")
 
 
 @pytest.mark.parametrize(
@@ -522,13 +482,12 @@ def test_a_plain_web_address_is_refused_with_what_to_write(scheme: str, instead:
     assert SECRET not in str(raised.value)
 
 
-def test_the_commands_acknowledge_and_take_that_back(of_command: Place) -> None:
+def test_the_commands_acknowledge_and_take_that_back(place: Place, alerts: Command) -> None:
     """The list names who did so; a key of nothing that is wrong is refused."""
-    of_command.fail()
-    [key] = [one["key"] for one in json.loads(run("list", "--json").output)]
-    assert 0 == run("acknowledge", key, "--note", "known", "--by", "Bob").exit_code
-    assert "Acknowledged by Bob" in run("list").output
-    assert 0 == run("unacknowledge", key).exit_code
-    assert "Acknowledged" not in run("list").output
-    result = run("acknowledge", "no-such-key")
-    assert (1, True) == (result.exit_code, "This finding is over." in result.output)
+    place.fail()
+    [key] = [one["key"] for one in json.loads(alerts("list", "--json"))]
+    alerts("acknowledge", key, "--note", "known", "--by", "Bob")
+    assert "Acknowledged by Bob" in alerts("list")
+    alerts("unacknowledge", key)
+    assert "Acknowledged" not in alerts("list")
+    assert "This finding is over." in alerts("acknowledge", "no-such-key", code=1)

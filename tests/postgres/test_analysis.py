@@ -6,7 +6,6 @@ windows.
 
 import re
 import secrets
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
@@ -22,10 +21,10 @@ from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.summaries.frames import read_frame
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.analysis_answers import Answers, group, total
-from tests.postgres.analysis_world import SB, SD, AnalysisWorld
-from tests.postgres.load_world import add_account
-from tests.support.rows import add_windows, change_windows
+from tests.postgres.analysis_reports import SB, SD, Reports, load_reports
+from tests.support.rows import add_account, add_windows, as_loaded, change_windows, days_until
 
 DAY = timedelta(days=1)
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -36,6 +35,7 @@ QUERIES = {
     for number, query in re.findall(r"^## (\d+)\. .+?```sql\n(.*?)```", PAGE, FLAGS)
 }
 [WEEKS] = re.findall(r"^## How did the last week .+?```sql\n(.*?)```", PAGE, FLAGS)
+DAY_VIEWS = ("days", "report_days")
 RANKINGS = (2, 4, 7, 8, 9, 11)
 """The questions that ask for the first of each currency."""
 
@@ -56,16 +56,14 @@ def today(owner: Engine) -> date:
 
 
 @pytest.fixture(scope="module")
-def filled(owner: Engine, today: date, tmp_path_factory: pytest.TempPathFactory) -> AnalysisWorld:
-    """Return a world whose reports are loaded."""
-    world = AnalysisWorld(owner, tmp_path_factory.mktemp("reports"), today)
-    world.fill()
-    return world
+def filled(owner: Engine, today: date, tmp_path_factory: pytest.TempPathFactory) -> Reports:
+    """Return the reports that are loaded."""
+    return load_reports(owner, tmp_path_factory.mktemp("reports"), today)
 
 
 @pytest.fixture(scope="module")
-def analysts(owner: Engine, filled: AnalysisWorld) -> Iterator[Engine]:
-    """Yield the connections of the role that the document creates, to the world's database."""
+def analysts(owner: Engine, filled: Reports) -> Iterator[Engine]:
+    """Yield the connections of the role that the document creates."""
     [grants] = [
         block
         for block in re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
@@ -96,101 +94,51 @@ def ask(analysts: Engine) -> Ask:
     return answer
 
 
-def test_every_question_is_answered(ask: Ask, filled: AnalysisWorld, today: date) -> None:
-    """Each answer is what Python computes from the loaded rows."""
-    expected = Answers(filled, today).all()
+def test_every_question_is_answered(ask: Ask, filled: Reports) -> None:
+    """Each answer is what Python computes from the loaded rows; a ranking has the places of each currency in order."""
+    expected = Answers(filled).all()
     assert expected.keys() == QUERIES.keys()
     for number, query in QUERIES.items():
-        assert sorted(expected[number], key=_texts) == sorted(ask(query), key=_texts), number
+        answer = ask(query)
+        assert sorted(expected[number], key=_texts) == sorted(answer, key=_texts), number
+        if number in RANKINGS:
+            places = [row[:2] for row in answer]
+            assert sorted(places) == places, number
 
 
 def _texts(row: tuple[Any, ...]) -> list[str]:
     return [str(value) for value in row if isinstance(value, (str, date)) or value is None]
 
 
-def test_no_ranking_mixes_currencies(ask: Ask) -> None:
-    """Each currency has its own places, in order, and no more than 20."""
-    for number in RANKINGS:
-        places = defaultdict[str, list[int]](list)
-        for currency, place, *_ in ask(QUERIES[number]):
-            places[currency].append(place)
-        assert ["EUR", "JPY", "USD"] == list(places), number
-        for found in places.values():
-            assert list(range(1, len(found) + 1)) == found
-            assert len(found) <= 20
-
-
-def test_a_ranking_counts_the_days_that_an_account_lacks(ask: Ask) -> None:
-    """Two days of search terms failed in Japan, a report of Brands in Germany is missing.
-
-    Nothing was loaded before the last 14 days, nor in the newest nine of the stopped account.
-    """
-    lacking = {
-        number: {
-            row[2]: row[-1] - (days - 14) for row in ask(QUERIES[number]) if row[-1] > days - 14
-        }
-        for number, days in ((4, 60), (8, 30), (9, 60))
-    }
-    assert {4: {"JP": 2}, 8: {"DE": 1, "IT": 9}, 9: {"US": 1}} == lacking
-
-
-def test_days_that_lack_a_report_are_in_no_ranking(
-    ask: Ask, filled: AnalysisWorld, today: date
-) -> None:
-    """Germany's spend on products on the day without Brands is in none of the sums."""
-    of_germany = [
-        row
-        for row in filled.rows
-        if (row["dataset"], row["country_code"]) == ("daily_products", "DE")
-    ]
-    left_out = [row for row in of_germany if row["window_date"] == today - 4 * DAY]
-    ranked = sum(row[5] for row in ask(QUERIES[8]) if row[2] == "DE")
-    assert left_out
-    assert (total(of_germany, "spend") or 0) - (total(left_out, "spend") or 0) == ranked
-
-
-def test_a_hole_is_no_fall(ask: Ask) -> None:
-    """Germany lacks yesterday, Japan the day a week before, and Italy both.
-
-    They are counted, not compared.
-    """
-    compared = {row[0]: row[1:] for row in ask(QUERIES[12])}
-    assert [(1, 2), (0, 1), (1, 0)] == [compared[of][:2] for of in ("EUR", "JPY", "USD")]
-    assert (None, None) == compared["JPY"][2:]
-
-
-def test_two_weeks_are_compared_by_equal_sets_of_days(
-    ask: Ask, filled: AnalysisWorld, today: date
-) -> None:
+def test_two_weeks_are_compared_by_equal_sets_of_days(ask: Ask, filled: Reports) -> None:
     """A day that one of the weeks lacks is left out of both."""
     answer = ask(WEEKS)
-    assert Answers(filled, today).weeks() == answer
-    assert {"DE.one": 6, "FR.one": 6, "JP.one": 6, "US.one": 7} == {
-        row[0]: row[2] for row in answer
-    }
+    assert Answers(filled).weeks() == answer
+    compared = {row[0]: row[2] for row in answer}
+    assert {"DE.two": 6, "FR.three": 6, "JP.four": 6, "US.one": 7} == compared
 
 
 @pytest.mark.parametrize("other_day", [None, 3, 8])
 def test_a_complete_day_without_rows_counts_as_zero(
-    owner: Engine, filled: AnalysisWorld, today: date, other_day: int | None
+    owner: Engine, filled: Reports, today: date, other_day: int | None
 ) -> None:
     """An account whose only rows would be of Brands has none: it spent nothing.
 
     Days are compared only where the same ad products are not served.
     """
     with owner.connect() as connection:
-        account = add_account(connection, "CA", account_id="amzn1.ads-account.g.six")
+        account = add_account(connection, "CA", "amzn1.six", currency_code="USD")
+        days, loaded = days_until(today - DAY, 14), as_loaded(filled.as_of)
         ended = {"status": "not_served", "not_served_since": filled.as_of}
-        loaded = {"status": "loaded", "last_loaded_at": filled.as_of, "data_as_of": filled.as_of}
-        reports = {"SP": ended, "SB+SD": loaded | {"product_totals": {SB: {}, SD: {}}}}
-        for ago in range(1, 15):
-            for report, columns in reports.items():
-                not_served = [SD] if ago == other_day and report != "SP" else []
-                of = columns | {"report": report, "not_served": not_served}
-                add_windows(connection, account, [today - ago * DAY], "daily_campaigns", **of)
+        add_windows(connection, account, days, "daily_campaigns", "SP", **ended)
+        loaded["product_totals"] = {SB: {}, SD: {}}
+        add_windows(connection, account, days, "daily_campaigns", "SB+SD", **loaded)
+        if other_day is not None:
+            is_other = ReportWindow.window_date == today - other_day * DAY
+            change_windows(connection, is_other, ReportWindow.report == "SB+SD", not_served=[SD])
         weeks = {row[0]: tuple(row[1:]) for row in connection.execute(text(WEEKS))}
         yesterday = {row[0]: tuple(row[1:]) for row in connection.execute(text(QUERIES[12]))}
-    assert ("USD", 7 if other_day is None else 6, 0, 0) == weeks["CA.one"]
+    assert ("USD", 7 if other_day is None else 6, 0, 0) == weeks["CA.six"]
     assert ((2, 0) if other_day != 8 else (1, 1)) == yesterday["USD"][:2]
 
 
@@ -212,14 +160,14 @@ def test_missing_days_are_listed_with_their_reason(ask: Ask, today: date) -> Non
     [query] = re.findall(r"^## Which days are missing\?\n.+?```sql\n(.*?)```", PAGE, FLAGS)
     of_campaigns = [row for row in ask(query) if row[1] in {"daily_campaigns", "daily_products"}]
     assert [
-        ("DE.one", "daily_campaigns", today - 1 * DAY, "failed", "report-failed"),
-        ("DE.one", "daily_products", today - 4 * DAY, "missing", None),
-        ("FR.one", "daily_campaigns", today - 10 * DAY, "expired", "expired"),
-        ("JP.one", "daily_campaigns", today - 8 * DAY, "missing", None),
+        ("DE.two", "daily_campaigns", today - 1 * DAY, "failed", "report-failed"),
+        ("DE.two", "daily_products", today - 4 * DAY, "missing", None),
+        ("FR.three", "daily_campaigns", today - 10 * DAY, "expired", "expired"),
+        ("JP.four", "daily_campaigns", today - 8 * DAY, "missing", None),
     ] == of_campaigns
     assert "Days after an account's last refresh have no row yet" in PAGE
-    assert ("FR.one", 5) in [(row[0], (today - row[2]).days) for row in ask(query)]
-    assert ("JP.one", 6) not in [(row[0], (today - row[2]).days) for row in ask(query)]
+    assert ("FR.three", 5) in [(row[0], (today - row[2]).days) for row in ask(query)]
+    assert ("JP.four", 6) not in [(row[0], (today - row[2]).days) for row in ask(query)]
 
 
 def test_analysts_see_the_views_only(ask: Ask, owner: Engine) -> None:
@@ -240,7 +188,7 @@ def test_analysts_see_the_views_only(ask: Ask, owner: Engine) -> None:
 
 
 def test_the_notebook_finds_holes_and_compares_nothing_with_them(
-    analysts: Engine, filled: AnalysisWorld, today: date, monkeypatch: pytest.MonkeyPatch
+    analysts: Engine, filled: Reports, today: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It runs as the analysts' role; only the account with all 14 days is compared."""
     url = analysts.url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -249,52 +197,42 @@ def test_the_notebook_finds_holes_and_compares_nothing_with_them(
     [notebook] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     names: dict[str, Any] = {}
     exec(compile(notebook, "docs/analysis.md", "exec"), names)
-    assert [("DE.one", today - DAY), ("FR.one", today - 10 * DAY), ("JP.one", today - 8 * DAY)] == [
-        (hole["account_key"], hole["window_date"]) for hole in names["holes"].to_dict("records")
-    ]
-    of_us = [
-        row
-        for row in filled.rows
-        if (row["dataset"], row["country_code"]) == ("daily_campaigns", "US")
-    ]
-    spent = {day: total(rows, "spend") for (day,), rows in group(of_us, "window_date")}
+    assert [
+        ("DE.two", today - DAY),
+        ("FR.three", today - 10 * DAY),
+        ("JP.four", today - 8 * DAY),
+    ] == [(hole["account_key"], hole["window_date"]) for hole in names["holes"].to_dict("records")]
+    of_us = group(filled.rows_of("daily_campaigns", "US"), "window_date")
+    spent = {day: total(rows, "spend") for (day,), rows in of_us}
     assert spent[today - DAY] == names["by_day"].loc[today - DAY, ("US.one", "USD")]
     weeks = names["weeks"]
     assert [("US.one", "USD")] == weeks.index.tolist()
-    for is_recent in (False, True):
-        days = [day for day in spent if (day >= today - 7 * DAY) == is_recent]
-        assert 7 == len(days)
-        assert sum(spent[day] or 0 for day in days) == weeks.loc[("US.one", "USD"), is_recent]
+    for is_recent, last in ((False, today - 8 * DAY), (True, today - DAY)):
+        week = sum(spent[day] or 0 for day in days_until(last, 7))
+        assert week == weeks.loc[("US.one", "USD"), is_recent]
 
 
 def test_a_frame_is_typed_with_and_without_rows(
-    analysts: Engine, filled: AnalysisWorld, today: date
+    analysts: Engine, filled: Reports, today: date
 ) -> None:
     """Money is exact, ids are strings, days are dates, instants are in UTC; a frame without rows has the same dtypes."""
     days = today - 3 * DAY, today - DAY
-    for dataset in (
-        *("daily_campaigns", "hourly_campaigns", "account_daily_summaries"),
-        *("days", "report_days"),
-    ):
+    for dataset in ("daily_campaigns", "hourly_campaigns", "account_daily_summaries", *DAY_VIEWS):
         frame = read_frame(dataset, ["US.one"], days, engine=analysts)
         empty = read_frame(dataset, ["US.one"], (date(2020, 1, 1),) * 2, engine=analysts)
         assert (len(frame) > 0, len(empty)) == (True, 0)
         assert frame.dtypes.to_dict() == empty.dtypes.to_dict()
     frame = read_frame("daily_campaigns", ["US.one"], days, engine=analysts)
     assert {"string"} == {str(frame[name].dtype) for name in ("campaign_id", "account_key")}
-    assert "datetime64[us, UTC]" == frame["as_of"].dtype
-    assert ("Int64", "boolean") == (frame["clicks"].dtype, frame["is_complete"].dtype)
-    loaded = [
-        row
-        for row in filled.rows
-        if (row["dataset"], row["country_code"]) == ("daily_campaigns", "US")
-        and days[0] <= row["window_date"] <= days[1]
-    ]
+    dtypes = [str(frame[name].dtype) for name in ("as_of", "clicks", "is_complete")]
+    assert ["datetime64[us, UTC]", "Int64", "boolean"] == dtypes
+    of_us = filled.rows_of("daily_campaigns", "US")
+    loaded = [row for row in of_us if days[0] <= row["window_date"] <= days[1]]
     assert sorted(row["window_date"] for row in loaded) == frame["window_date"].tolist()
     assert total(loaded, "spend") == frame["spend"].sum()
     assert {Decimal} == {type(spend) for spend in frame["spend"]}
     everybody = read_frame("daily_campaigns", None, days, engine=analysts)
-    assert {"US.one", "DE.one", "FR.one", "JP.one"} == set(everybody["account_key"])
+    assert {"US.one", "DE.two", "FR.three", "JP.four"} == set(everybody["account_key"])
 
 
 @pytest.mark.parametrize(

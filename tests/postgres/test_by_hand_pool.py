@@ -57,6 +57,7 @@ def test_full_pool_keeps_no_scheduled_run_waiting(
         pools = instance.event_log_storage.get_pool_limits()
         assert [(BY_HAND_POOL, BY_HAND_RUNS)] == [(pool.name, pool.limit) for pool in pools]
         queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
         assert BY_HAND_RUNS + 2 == queue.max_concurrent_runs
         waiting = [
             instance.create_run_for_job(

@@ -11,14 +11,14 @@ from bidbeacon_pipelines.accounts.queries import UnknownAccountError, read_ads_a
 from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from tests.postgres.by_hand import load_by_hand
 from tests.support.one_dataset import only_datasets
 from tests.support.planning import plan
 from tests.support.rows import change_accounts, change_ads_accounts, change_windows, remove_requests
-from tests.support.world import DATASET, World
+from tests.support.world import World
 
 DAILY = Cadence(every=timedelta(days=1))
 
@@ -34,45 +34,35 @@ def only_two_datasets() -> Iterator[None]:
 def due(world: World) -> Callable[[], list[str]]:
     """Return what asks, as the sensor does, which accounts have due work now; only the US account is enabled."""
     world.shorten_history(150)
-    change_accounts(
-        world.engine,
-        entities_synced_at=world.context.now(),
-        paused=Account.account_key != world.account("US").account_key,
-    )
+    is_other = Account.account_key != world.account("US").account_key
+    change_accounts(world.engine, entities_synced_at=world.context.now(), paused=is_other)
 
     def ask() -> list[str]:
+        now = world.context.now()
         with world.engine.begin() as connection:
-            return list_ads_accounts_with_due_work(
-                connection, now=world.context.now(), datasets=tuple(DATASETS)
-            )
+            return list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
 
     return ask
 
 
 def stored(world: World, column: str) -> Any:
     """Return a column of the US account's ads account."""
-    key = world.account("US").ads_account_key
-    [row] = world.query(
-        f"SELECT {column} AS value FROM ads_accounts WHERE ads_account_key = :key", key=key
-    )
-    return row["value"]
+    return getattr(world.account("US").ads_account, column)
 
 
 def set_by_person(world: World, cadence: Cadence) -> None:
     """Change the US account as the command does."""
+    key, now = world.account("US").account_key, world.context.now()
     with world.engine.begin() as connection:
-        keep_cadence(
-            connection, world.account("US").account_key, cadence, world.context.now(), by="test"
-        )
+        keep_cadence(connection, key, cadence, now, by="test")
 
 
 def settle(world: World) -> None:
     """Plan the US account, and have all loaded that is due: only what falls due later is left."""
     world.plan(world.account("US"))
     remove_requests(world.engine)
-    change_windows(
-        world.engine, ReportWindow.next_refresh_at <= world.context.now(), next_refresh_at=None
-    )
+    is_due = ReportWindow.next_refresh_at <= world.context.now()
+    change_windows(world.engine, is_due, next_refresh_at=None)
 
 
 def load_all(world: World, due: Callable[[], list[str]]) -> int:
@@ -147,17 +137,8 @@ def test_by_hand_waits_for_no_cadence(world: World, due: Callable[[], list[str]]
     assert due() == []
     account, at = world.account("US"), stored(world, "next_look_at")
     days = [world.day(3)]
-    with world.session() as session:
-        drive_windows(
-            world.context,
-            session,
-            account,
-            DATASET,
-            days,
-            by="maria",
-            on_progress=lambda _: world.advance(minutes=2),
-        )
-    assert world.window(account, days[0]).status == "loaded"
+    [window] = load_by_hand(world, account, *days)
+    assert window.status == "loaded"
     assert stored(world, "next_look_at") == at
 
 
@@ -169,10 +150,8 @@ def test_a_refresh_by_hand_does_not_move_the_next_round(
     set_by_person(world, Cadence(cron="0 6 * * *"))
     at = stored(world, "next_look_at")
     world.refresh(world.account("US"))
-    assert (stored(world, "next_look_at"), stored(world, "last_look_at")) == (
-        at,
-        world.context.now(),
-    )
+    assert at == stored(world, "next_look_at")
+    assert world.context.now() == stored(world, "last_look_at")
 
 
 def test_who_was_not_looked_at_for_longest_comes_first(
@@ -190,8 +169,6 @@ def test_who_was_not_looked_at_for_longest_comes_first(
 
 def test_an_account_that_is_none_has_no_cadence(world: World) -> None:
     """The error says where the keys are."""
-    with (
-        world.engine.begin() as connection,
-        pytest.raises(UnknownAccountError, match="accounts list"),
-    ):
+    refused = pytest.raises(UnknownAccountError, match="accounts list")
+    with world.engine.begin() as connection, refused:
         keep_cadence(connection, "US.nobody", DAILY, world.context.now(), by="test")

@@ -4,10 +4,9 @@ import json
 
 import pytest
 from sqlalchemy import Engine, func
-from typer.testing import CliRunner
 
-from bidbeacon_pipelines.cli import app
 from tests.postgres.load_world import LoadWorld
+from tests.support.commands import run
 from tests.support.rows import change_ads_accounts
 from tests.support.world import execute, query
 
@@ -22,9 +21,7 @@ def _one_account(monkeypatch: pytest.MonkeyPatch, database_url: str, shelf: Load
 
 def contract(*arguments: str, code: int = 0) -> str:
     """Run a command; return what it printed."""
-    result = CliRunner().invoke(app, ["contract", *arguments])
-    assert code == result.exit_code, result.output
-    return " ".join(result.output.split())
+    return " ".join(run("contract", *arguments, code=code).output.split())
 
 
 def test_overrides_are_set_listed_and_forgotten(engine: Engine) -> None:
@@ -42,7 +39,7 @@ def test_overrides_are_set_listed_and_forgotten(engine: Engine) -> None:
     contract("set", *OWN, "30", "--account", "One")
     listed = contract("list")
     assert "NA daily_products: history:SB 60 (command line, " in listed
-    assert "NA daily_targets of one.one: period:SP+SB+SD 30 (command line, " in listed
+    assert "NA daily_targets of one: period:SP+SB+SD 30 (command line, " in listed
     told = json.loads(contract("list", "--json"))
     assert ["60", "30"] == [one["value"] for one in told]
     contract("forget", *OWN, code=2)

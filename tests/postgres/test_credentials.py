@@ -1,20 +1,18 @@
 """What happens to accounts when Amazon refuses our credentials, or one account, and how they get out of it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import Engine
-from tenacity import wait_fixed
 
-from bidbeacon_pipelines.accounts.queries import (
-    set_needs_attention,
-    set_resumed,
-)
+from bidbeacon_pipelines.accounts.queries import set_needs_attention, set_resumed
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner, RetryPolicy
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, NotAuthorized
 from bidbeacon_pipelines.amazon_ads.exports import create_export
@@ -23,26 +21,18 @@ from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
 from bidbeacon_pipelines.entities.queries import insert_export
-from bidbeacon_pipelines.entities.sync import sync_entities
-from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.backfill import AccountSkippedError, drive_windows
-from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.requests.backfill import AccountSkippedError
 from bidbeacon_pipelines.windows.due import (
     list_ads_accounts_with_due_work,
     list_keys_without_entities,
 )
 from bidbeacon_pipelines.windows.states import WindowState
-from bidbeacon_sandbox.server import SandboxHandle
+from tests.postgres.by_hand import load_by_hand
+from tests.postgres.conftest import IMPATIENT
 from tests.postgres.explaining import explained
-from tests.support.world import DATASET, World
+from tests.support.world import World
 
-IMPATIENT = RetryPolicy(attempts=2, patience=0.05, backoff=wait_fixed(0.01))
 DAY = date(2026, 1, 12)
-AGES = {
-    "now": datetime.now(UTC),
-    "synced_before": datetime.now(UTC) - timedelta(hours=24),
-    "missed_before": datetime.now(UTC) - timedelta(hours=6),
-}
 
 
 class OvertakenTransport(httpx.HTTPTransport):
@@ -67,118 +57,96 @@ class OvertakenTransport(httpx.HTTPTransport):
         return response
 
 
-def open_client(
-    sandbox: SandboxHandle, transport: httpx.BaseTransport | None = None
-) -> AdsApiClient:
-    """Open a session with the sandbox, which has no token yet and remembers no refusal."""
-    return AdsApiClient(
+@contextmanager
+def new_process(world: World, transport: httpx.BaseTransport | None = None) -> Iterator[World]:
+    """Yield the same world to a process that starts now: with no token, and no memory of refusals."""
+    endpoints, clock = Endpoints.sandbox(world.sandbox.url), world.sandbox.state.clock
+    with AdsApiClient(
         SANDBOX_CREDENTIAL,
-        Endpoints.sandbox(sandbox.url),
+        endpoints,
         transport=transport,
         retry=IMPATIENT,
-        limits=RateLimits(0, sandbox.state.clock.now),
-    )
-
-
-def open_context(
-    engine: Engine, sandbox: SandboxHandle, client: AdsApiClient, home: Path
-) -> JobContext:
-    """Make the tools of a job on the sandbox's clock."""
-    settings = Settings(home=home, report_first_poll_seconds=60, report_poll_seconds=1)
-    return JobContext(
-        engine, lambda _: client, settings, sandbox.state.clock.now, sandbox.state.clock.advance
-    )
+        limits=RateLimits(0, clock.now),
+    ) as client:
+        yield replace(world, context=replace(world.context, client_for=lambda _: client))
 
 
 @pytest.fixture
-def anew(world: World, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[World]:
-    """Yield the same world to a process that starts now: with no token, and no memory of refusals."""
-    with open_client(sandbox) as client:
-        yield World(world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path))
-
-
-def test_refused_credentials_stop_all_accounts_at_once(world: World, anew: World) -> None:
-    """The first report request that meets it marks them all, with one action, and the second adds none."""
+def refused(world: World) -> Iterator[World]:
+    """Yield the world to a process that starts after Amazon has revoked our refresh token."""
     world.break_with("token", what="revoked")
-    anew.ask(world.account(), DAY)
-    anew.ask(world.account("DE"), DAY)
-    marks = world.query("SELECT DISTINCT needs_attention_for FROM ads_accounts")
-    assert [{"needs_attention_for": "credentials"}] == marks
+    with new_process(world) as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        pytest.param({"kind": "token", "what": "revoked"}, "token-revoked", id="revoked"),
+        pytest.param(
+            {"kind": "answer", "call": "token", "status": 401}, "credentials-refused", id="no code"
+        ),
+    ],
+)
+def test_refused_credentials_stop_all_accounts_at_once(
+    world: World, fault: dict[str, Any], code: str
+) -> None:
+    """The first report request that meets it marks them all, with one action, and the second adds none."""
+    world.break_with(**fault)
+    with new_process(world) as started:
+        started.ask(world.account(), DAY)
+        started.ask(world.account("DE"), DAY)
+    assert ["credentials"] == marks(world)
     [refused] = world.actions("credentials-refused")
-    keys = [
-        row["account_key"] for row in world.query("SELECT account_key FROM advertiser_accounts")
-    ]
-    assert (len(keys), sorted(keys)) == (refused["accounts"], refused["keys"])
-    assert "token-revoked" == refused["cause"]["code"]
+    accounts = world.query("SELECT account_key FROM advertiser_accounts ORDER BY 1")
+    assert [row["account_key"] for row in accounts] == refused["keys"]
+    assert (len(accounts), code) == (refused["accounts"], refused["cause"]["code"])
     assert world.actions("account-needs-attention") == []
 
 
-def test_any_refusal_by_the_token_endpoint_stops_all_accounts(world: World, anew: World) -> None:
-    """It concerns who we are, also where its answer has no code that we know."""
-    world.break_with("answer", "token", status=401)
-    anew.ask(world.account(), DAY)
-    marks = world.query("SELECT DISTINCT needs_attention_for FROM ads_accounts")
-    assert [{"needs_attention_for": "credentials"}] == marks
+def marks(world: World) -> list[str | None]:
+    """Return for whom the ads accounts need attention."""
+    rows = world.query("SELECT DISTINCT needs_attention_for AS mark FROM ads_accounts ORDER BY 1")
+    return [row["mark"] for row in rows]
 
 
-def test_a_load_by_hand_ends_when_credentials_are_refused(world: World, anew: World) -> None:
+def test_a_load_by_hand_ends_when_credentials_are_refused(refused: World) -> None:
     """It doesn't wait for hours: the person is told at once why nothing comes."""
-    world.break_with("token", what="revoked")
-    before = world.context.now()
-    with (
-        anew.session("load-windows") as session,
-        pytest.raises(AccountSkippedError, match="revoked"),
-    ):
-        drive_windows(anew.context, session, world.account(), DATASET, [DAY], by="maria")
-    assert timedelta(seconds=10) > world.context.now() - before
+    before = refused.context.now()
+    with pytest.raises(AccountSkippedError, match="revoked"):
+        load_by_hand(refused, refused.account(), DAY)
+    assert timedelta(minutes=3) > refused.context.now() - before  # it waited once
 
 
-def test_a_window_that_rests_says_that_credentials_are_refused(world: World, anew: World) -> None:
+def test_a_window_that_rests_says_that_credentials_are_refused(refused: World) -> None:
     """Not that its request is sent within a minute, which isn't so."""
-    account = world.account()
-    world.break_with("token", what="revoked")
-    anew.ask(account, DAY)
-    told = explained(world, account, DAY)
+    refused.ask(refused.account(), DAY)
+    told = explained(refused, refused.account(), DAY)
     assert told.state == WindowState.NEEDS_ATTENTION
     assert "Amazon refused our refresh token" in told.sentence
 
 
-def test_nothing_is_started_while_credentials_are_refused(world: World, anew: World) -> None:
+def test_nothing_is_started_while_credentials_are_refused(refused: World) -> None:
     """The sensors' questions find no account, though windows are due and entities missing."""
-    world.break_with("token", what="revoked")
-    anew.ask(world.account(), DAY)
-    with world.engine.begin() as connection:
-        assert (
-            list_ads_accounts_with_due_work(
-                connection, now=world.context.now(), datasets=tuple(DATASETS)
-            )
-            == []
-        )
-        assert list_keys_without_entities(connection, **AGES) == []
+    refused.ask(refused.account(), DAY)
+    now = refused.context.now()
+    with refused.engine.begin() as connection:
+        due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
+    assert ([], set()) == (due, syncs_due(refused))
 
 
-def test_an_account_sync_that_works_is_the_way_back(
-    world: World, anew: World, sandbox: SandboxHandle, tmp_path: Path
-) -> None:
+def test_an_account_sync_that_works_is_the_way_back(world: World, refused: World) -> None:
     """Accounts that waited for credentials go on, with what they were asked for due at once; others still need their person."""
     own = world.account("JP")
-    with world.engine.begin() as connection:
-        set_needs_attention(connection, own.account_id, {"code": "account-refused"})
-    world.break_with("token", what="revoked")
-    anew.ask(world.account(), DAY)
+    need_attention(world, own)
+    refused.ask(world.account(), DAY)
     with pytest.raises(AuthError):
-        anew.sync_accounts()
-    sandbox.state.rules.clear()
-    with open_client(sandbox) as client:
-        World(
-            world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path)
-        ).sync_accounts()
-    still = world.query(
-        "SELECT ads_account_key, needs_attention FROM ads_accounts WHERE needs_attention IS NOT NULL"
-    )
-    assert [
-        {"ads_account_key": own.ads_account_key, "needs_attention": {"code": "account-refused"}}
-    ] == still
+        refused.sync_accounts()
+    world.sandbox.state.rules.clear()
+    with new_process(world) as later:
+        later.sync_accounts()
+    assert ["account", None] == marks(world)
+    assert {"code": "account-refused"} == world.account("JP").needs_attention
     [accepted] = world.actions("credentials-accepted")
     assert own.account_key not in accepted["keys"]
     assert accepted["accounts"] == len(accepted["keys"])
@@ -187,16 +155,6 @@ def test_an_account_sync_that_works_is_the_way_back(
     world.advance(seconds=1)
     world.step()
     assert world.request(request.id).status == "in_flight"
-
-
-def test_an_account_sync_that_is_refused_marks_all_accounts(world: World, anew: World) -> None:
-    """The hourly sync may be the first to find out; it costs one call to the token endpoint."""
-    world.break_with("token", what="revoked")
-    before = len(world.sandbox.state.ledger.calls("token"))
-    with pytest.raises(AuthError):
-        anew.sync_accounts()
-    assert before + 1 == len(world.sandbox.state.ledger.calls("token"))
-    assert len(world.actions("credentials-refused")) == 1
 
 
 def test_exports_that_are_refused_concern_their_country_alone(world: World) -> None:
@@ -208,9 +166,8 @@ def test_exports_that_are_refused_concern_their_country_alone(world: World) -> N
         with pytest.raises(NotAuthorized):
             world.sync_entities(refused)
     assert {other.account_key} == syncs_due(world) & {refused.account_key, other.account_key}
-    assert [] == world.query(
-        "SELECT FROM ads_accounts WHERE needs_attention IS NOT NULL OR refusals > 0"
-    )
+    stopped = "SELECT FROM ads_accounts WHERE needs_attention IS NOT NULL OR refusals > 0"
+    assert [] == world.query(stopped)
     world.load(refused, DAY)
     assert "loaded" == world.window(refused, DAY).status
     world.advance(hours=6)
@@ -239,24 +196,21 @@ def test_a_person_or_an_accepted_export_makes_refusals_of_exports_forgotten(
 def syncs_due(world: World) -> set[str]:
     """Return the accounts whose entities are to be synced now, as the sensor asks for them."""
     now = world.context.now()
+    old, missed = now - ENTITIES_LIVE, now - ENTITIES_MISSED_LIVE
     with world.engine.begin() as connection:
         return set(
-            list_keys_without_entities(
-                connection,
-                now=now,
-                synced_before=now - ENTITIES_LIVE,
-                missed_before=now - ENTITIES_MISSED_LIVE,
-            )
+            list_keys_without_entities(connection, now=now, synced_before=old, missed_before=missed)
         )
 
 
-def _need_attention(world: World, account: Account) -> None:
+def need_attention(world: World, account: Account) -> None:
+    """Have an account need attention."""
     with world.engine.begin() as connection:
         set_needs_attention(connection, account.account_id, {"code": "account-refused"})
 
 
 STOPS = [
-    (_need_attention, "not_authorized", WindowState.NEEDS_ATTENTION),
+    (need_attention, "not_authorized", WindowState.NEEDS_ATTENTION),
     (World.pause, "account_disabled", WindowState.PAUSED),
     (World.disable_at_amazon, "account_disabled", WindowState.DISABLED),
 ]
@@ -287,12 +241,9 @@ def test_a_request_of_an_account_that_was_stopped_leaves_its_slot(
     calls = len(world.sandbox.state.ledger.calls())
     world.advance(hours=1)
     world.step()
+    assert calls == len(world.sandbox.state.ledger.calls())
     ended = world.request(request_id)
-    assert (calls, "failed", kind) == (
-        len(world.sandbox.state.ledger.calls()),
-        ended.status,
-        ended.failure_kind,
-    )
+    assert ("failed", kind) == (ended.status, ended.failure_kind)
     assert expected == explained(world, account, DAY).state
 
 
@@ -312,47 +263,33 @@ def test_an_account_that_is_enabled_again_goes_on_at_once(world: World) -> None:
     assert world.window(account, DAY).status == "loaded"
 
 
-def test_a_report_in_flight_outlives_refused_credentials(
-    world: World, anew: World, sandbox: SandboxHandle, tmp_path: Path
-) -> None:
+def test_a_report_in_flight_outlives_refused_credentials(world: World) -> None:
     """It is not looked at while they are refused, and loaded without a second report once a person has renewed them."""
     account = world.account()
     request_id = world.ask(account, DAY)
     world.break_with("token", what="revoked")
     world.advance(hours=1)
-    anew.step()
-    calls = len(world.sandbox.state.ledger.calls())
-    anew.step()
-    assert (calls, "in_flight") == (
-        len(world.sandbox.state.ledger.calls()),
-        world.request(request_id).status,
-    )
-    sandbox.state.rules.clear()
-    with open_client(sandbox) as client:
-        later = World(world.engine, sandbox, open_context(world.engine, sandbox, client, tmp_path))
+    with new_process(world) as started:
+        started.step()
+        calls = len(world.sandbox.state.ledger.calls())
+        started.step()
+    assert calls == len(world.sandbox.state.ledger.calls())
+    assert "in_flight" == world.request(request_id).status
+    world.sandbox.state.rules.clear()
+    with new_process(world) as later:
         later.sync_accounts()
         later.advance(minutes=5)
         later.step()
-    assert ("loaded", 1) == (world.request(request_id).status, world.request(request_id).attempts)
+    request = world.request(request_id)
+    assert ("loaded", 1) == (request.status, request.attempts)
 
 
-def test_an_entity_sync_that_meets_refused_credentials_marks_all(world: World, anew: World) -> None:
-    """Whoever finds out first, it is the same mark."""
-    world.break_with("token", what="revoked")
-    with pytest.raises(AuthError):
-        anew.sync_entities(world.account())
-    marked = world.query("SELECT needs_attention_for, count(*) FROM ads_accounts GROUP BY 1")
-    assert ["credentials"] == [row["needs_attention_for"] for row in marked]
-
-
-def test_a_sync_that_another_overtakes_adopts_its_exports(
-    world: World, sandbox: SandboxHandle, tmp_path: Path
-) -> None:
+def test_a_sync_that_another_overtakes_adopts_its_exports(world: World) -> None:
     """Two syncs of one account at once end well: all four kinds are loaded, from the exports that were stored first."""
     account = world.account()
     transport = OvertakenTransport(world.engine, account, world.context.client_for("default"))
-    with open_client(sandbox, transport) as client, world.session("sync-entities") as session:
-        sync_entities(open_context(world.engine, sandbox, client, tmp_path), session, account)
+    with new_process(world, transport) as overtaken:
+        overtaken.sync_entities(account)
     assert [True] * 4 == [action["adopted"] for action in world.actions("export-requested")]
     stored = world.query("SELECT status, count(*) FROM entity_exports GROUP BY status")
     assert [{"status": "loaded", "count": 4}] == stored

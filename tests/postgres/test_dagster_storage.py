@@ -60,6 +60,7 @@ def test_configuration_fits_our_settings(instance: DagsterInstance) -> None:
     assert longest_wait < longest_run <= 2 * longest_wait
     assert str(get_settings().compute_logs) == instance.storage_directory()
     queue = instance.get_concurrency_config().run_queue_config
+    assert queue is not None
     [limit] = queue.tag_concurrency_limits
     assert ("ads_account", 1) == (limit["key"], limit["limit"])
     assert not instance.telemetry_enabled
@@ -111,17 +112,10 @@ def test_another_role_needs_only_the_documented_grants(
     dagster_with_tables: Path, database_url: str, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A role with an address of its own is told which search path to set; docs/operations.md and docs/cluster.md do so."""
-    file = dagster_with_tables / "dagster.yaml"
-    configuration = file.read_text().replace(
-        "config: {}", "config: {postgres_url: {env: POOLER_URL}}"
-    )
-    file.write_text(configuration)
-    name = make_url(database_url).database or ""
-    url = (
-        make_url(database_url)
-        .set(username=role, password="secret")
-        .render_as_string(hide_password=False)
-    )
+    file, pooler = dagster_with_tables / "dagster.yaml", "config: {postgres_url: {env: POOLER_URL}}"
+    file.write_text(file.read_text().replace("config: {}", pooler))
+    address = make_url(database_url).set(username=role, password="secret")
+    name, url = address.database or "", address.render_as_string(hide_password=False)
     monkeypatch.setenv("POOLER_URL", url)
     remedy = f"ALTER ROLE {role} IN DATABASE {name} SET search_path = dagster, public"
     with pytest.raises(SchemaError, match=f"Role {role} does not find .* `{remedy}`"):

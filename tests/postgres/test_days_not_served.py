@@ -3,19 +3,20 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
-from bidbeacon_pipelines.problems.survey import survey
-from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.requests.not_served_queries import ASKED_AGAIN_AFTER
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.explaining import explained
+from tests.postgres.by_hand import load_by_hand
+from tests.postgres.explaining import explained, findings
 from tests.support.one_dataset import only_datasets
 from tests.support.rows import change_accounts, change_ads_accounts, change_windows, remove_requests
 from tests.support.world import World
@@ -36,12 +37,10 @@ def prepare(
 ) -> Account:
     """Return the first of the only enabled accounts; of Brands the days from so many to so many days ago are due."""
     accounts = [world.account(country) for country in countries]
-    for account in accounts:
-        world.sync_entities(account)
-    change_accounts(
-        world.engine,
-        paused=Account.account_key.not_in([account.account_key for account in accounts]),
-    )
+    for one in accounts:
+        world.sync_entities(one)
+    keys = [one.account_key for one in accounts]
+    change_accounts(world.engine, paused=Account.account_key.not_in(keys))
     account = accounts[0]
     world.plan(account)
     remove_requests(world.engine)
@@ -52,14 +51,10 @@ def prepare(
 
 def make_due(world: World, oldest: int, newest: int) -> None:
     """Make the days of Brands due from so many to so many days ago."""
-    change_windows(
-        world.engine,
-        ReportWindow.report == "SB",
-        ReportWindow.window_date.between(
-            TODAY - timedelta(days=oldest), TODAY - timedelta(days=newest)
-        ),
-        next_refresh_at=world.context.now(),
-    )
+    first, last = (TODAY - timedelta(days=ago) for ago in (oldest, newest))
+    are_days = ReportWindow.window_date.between(first, last)
+    is_brands, now = ReportWindow.report == "SB", world.context.now()
+    change_windows(world.engine, is_brands, are_days, next_refresh_at=now)
     change_ads_accounts(world.engine, planned_at=None)
 
 
@@ -82,12 +77,13 @@ def pass_days(world: World, account: Account, days: int) -> None:
 
 def ages(world: World, status: str) -> list[int]:
     """Return how many days before `TODAY` the windows of Brands of a status are, youngest first."""
-    rows = world.query(
-        """SELECT window_date FROM report_windows
-            WHERE report = 'SB' AND status = :status ORDER BY 1 DESC""",
-        status=status,
-    )
-    return [(TODAY - row["window_date"]).days for row in rows]
+    return found_ages(world, "report = 'SB' AND status = :status", status=status)
+
+
+def found_ages(world: World, condition: str, **values: object) -> list[int]:
+    """Return how many days before `TODAY` the windows of a condition are, youngest first."""
+    query = f"SELECT window_date FROM report_windows WHERE {condition} ORDER BY 1 DESC"
+    return [(TODAY - row["window_date"]).days for row in world.query(query, **values)]
 
 
 def creates(world: World) -> int:
@@ -109,9 +105,8 @@ def test_loose_words_by_chance_cost_no_window(world: World, chance: float) -> No
     account = prepare(world, 300, 291)
     load_all_that_is_due(world, account)
     make_due(world, 290, 1)
-    world.break_with(
-        "refuse", "create_report", code="400000", message=LOOSE_WORDS, probability=chance
-    )
+    loosely: dict[str, Any] = {"code": "400000", "message": LOOSE_WORDS, "probability": chance}
+    world.break_with("refuse", "create_report", **loosely)
     load_all_that_is_due(world, account)
     for _ in range(6):
         pass_days(world, account, 1)
@@ -141,12 +136,13 @@ def test_days_past_a_shorter_history_end_on_the_second_day(world: World) -> None
     assert 20 == creates(world)
 
 
-def end_days(world: World) -> Account:
-    """Have the days from 61 to 70 days ago end as not served, where Brands are served for 60 days."""
-    account = prepare(world, 70, 55)
+def end_days(world: World, oldest: int = 70, newest: int = 55) -> Account:
+    """Have days end as not served that are due and older than the 60 for which Brands are served."""
+    account = prepare(world, oldest, newest)
     load_all_that_is_due(world, account)
     pass_days(world, account, 1)
-    assert list(range(61, 71)) == [ago for ago in ages(world, "not_served") if ago <= 70]
+    ended = [ago for ago in ages(world, "not_served") if ago <= oldest]
+    assert list(range(61, oldest + 1)) == ended
     return account
 
 
@@ -154,15 +150,16 @@ def end_days(world: World) -> Account:
 def test_the_youngest_is_requested_again_after_28_days(world: World) -> None:
     """It is refused again and stays; another 28 days later it comes, and the others are due and come too."""
     account = end_days(world)
-    asked = """SELECT start_date, end_date, attempts FROM report_requests
+    day = TODAY - timedelta(days=61)
+    asked = """SELECT start_date, end_date FROM report_requests
                 WHERE report = 'SB' AND end_date <= :day ORDER BY id DESC LIMIT 1"""
+    ended = "SELECT min(not_served_since) AS at FROM report_windows"
     for _ in range(2):
         assert [61] == due_again(world)
-        since = world.query("SELECT min(not_served_since) AS at FROM report_windows")
+        since = world.query(ended)
         pass_days(world, account, ASKED_AGAIN_AFTER.days)
-        [last] = world.query(asked, day=TODAY - timedelta(days=61))
-        assert (last["start_date"], last["end_date"]) == (TODAY - timedelta(days=61),) * 2
-        assert since == world.query("SELECT min(not_served_since) AS at FROM report_windows")
+        assert [{"start_date": day, "end_date": day}] == world.query(asked, day=day)
+        assert since == world.query(ended)
     world.sandbox.state.rules.clear()
     pass_days(world, account, ASKED_AGAIN_AFTER.days)
     assert ([], []) == (ages(world, "not_served"), ages(world, "failed"))
@@ -183,35 +180,14 @@ def test_what_is_said_of_days_that_have_ended(world: World) -> None:
         assert ("not served", Severity.WARNING) == (told.state, told.severity)
         assert "startDate is too old" in told.sentence
         assert then in told.sentence
-    settings, now = world.context.settings, world.context.now()
-    with world.sessions.snapshot() as connection:
-        findings = survey(connection, settings, now).findings
-    [finding] = [one for one in findings if one.code == "not-served"]
+    [finding] = findings(world, "not-served")
     counted = f"{len(ages(world, 'not_served'))} windows"
     assert (Severity.WAITING, "load", counted) == (finding.severity, finding.action, finding.unit)
 
 
 def due_again(world: World) -> list[int]:
     """Return how many days before `TODAY` the days are that have ended and are due again some day."""
-    rows = world.query(
-        """SELECT window_date FROM report_windows
-            WHERE status = 'not_served' AND next_refresh_at IS NOT NULL"""
-    )
-    return [(TODAY - row["window_date"]).days for row in rows]
-
-
-def load_by_hand(world: World, account: Account, day: date) -> None:
-    """Load a day by hand, and wait for it."""
-    with world.session("by-hand") as session:
-        drive_windows(
-            world.context,
-            session,
-            account,
-            DAILY_PRODUCTS,
-            [day],
-            by="maria",
-            on_progress=lambda _: world.advance(minutes=2),
-        )
+    return found_ages(world, "status = 'not_served' AND next_refresh_at IS NOT NULL")
 
 
 @pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
@@ -220,11 +196,11 @@ def test_a_load_by_hand_requests_a_day_that_has_ended_at_once(world: World) -> N
     account = end_days(world)
     day = TODAY - timedelta(days=65)
     with pytest.raises(WindowNotLoadedError, match="as too old"):
-        load_by_hand(world, account, day)
+        load_by_hand(world, account, day, dataset=DAILY_PRODUCTS)
     assert list(range(61, 71)) == [ago for ago in ages(world, "not_served") if ago <= 70]
     assert [61] == due_again(world)
     world.sandbox.state.rules.clear()
-    load_by_hand(world, account, day)
+    load_by_hand(world, account, day, dataset=DAILY_PRODUCTS)
     load_all_that_is_due(world, account)
     assert set(range(55, 71)) <= set(ages(world, "loaded"))
 
@@ -238,20 +214,16 @@ def test_a_day_that_has_ended_and_comes_empty_reopens_no_other_one(world: World)
     day = TODAY - timedelta(days=61)
     for _ in range(2):
         with suppress(WindowNotLoadedError):
-            load_by_hand(world, account, day)
+            load_by_hand(world, account, day, dataset=DAILY_PRODUCTS)
         world.advance(minutes=30)
     assert list(range(61, 71)) == [ago for ago in ages(world, "not_served") if ago <= 70]
     assert ([], []) == (due_again(world), world.actions("windows-reopened"))
-    [window] = [
-        one for one in world.windows(account, day, dataset=DAILY_PRODUCTS) if one.report == "SB"
-    ]
-    assert (1, {"code": "history-not-proven"}, None) == (
-        window.load_count,
-        window.cause,
-        window.refused_alone_at,
-    )
+    by_report = {one.report: one for one in world.windows(account, day, dataset=DAILY_PRODUCTS)}
+    window = by_report["SB"]
+    assert (1, {"code": "history-not-proven"}) == (window.load_count, window.cause)
+    assert window.refused_alone_at is None
     world.sandbox.state.rules.clear()
-    load_by_hand(world, account, TODAY - timedelta(days=65))
+    load_by_hand(world, account, TODAY - timedelta(days=65), dataset=DAILY_PRODUCTS)
     load_all_that_is_due(world, account)
     assert set(range(62, 71)) <= set(ages(world, "loaded"))
 
@@ -295,10 +267,8 @@ def test_days_of_all_countries_of_an_ads_account_end(world: World) -> None:
     load_all_that_is_due(world, account)
     pass_days(world, account, 1)
     first, second = world.actions("windows-not-served")
-    assert {account.account_key, world.account("GB").account_key} == {
-        first["account"],
-        second["account"],
-    }
+    accounts = {account.account_key, world.account("GB").account_key}
+    assert accounts == {first["account"], second["account"]}
     assert first["windows"] == second["windows"]
     ended = [ago for ago in ages(world, "not_served") if ago <= 70]
     assert sorted([*range(61, 71), *range(61, 71)]) == ended
@@ -307,22 +277,14 @@ def test_days_of_all_countries_of_an_ads_account_end(world: World) -> None:
 @pytest.mark.parametrize("sandbox", [history(60)], indirect=True)
 def test_a_young_day_that_was_refused_once_reopens_no_older_one(world: World) -> None:
     """That it comes shows nothing about days that ended for their age."""
-    account = prepare(world, 100)
-    load_all_that_is_due(world, account)
-    pass_days(world, account, 1)
+    account = end_days(world, 100, 1)
     ended = ages(world, "not_served")
-    assert len(ended) > 1
     make_due(world, 20, 20)
-    change_windows(
-        world.engine,
-        ReportWindow.report == "SB",
-        ReportWindow.window_date == TODAY - timedelta(days=20),
-        refused_alone_at=world.context.now(),
-    )
+    is_young = ReportWindow.window_date == TODAY - timedelta(days=20)
+    is_brands, now = ReportWindow.report == "SB", world.context.now()
+    change_windows(world.engine, is_brands, is_young, refused_alone_at=now)
     load_all_that_is_due(world, account)
-    assert [] == world.query(
-        "SELECT FROM report_windows WHERE refused_alone_at IS NOT NULL AND status = 'loaded'"
-    )
+    assert [] == found_ages(world, "refused_alone_at IS NOT NULL AND status = 'loaded'")
     assert ended == ages(world, "not_served")
 
 
@@ -331,9 +293,7 @@ def test_days_that_expired_with_a_cause_are_due_when_the_history_is_longer_again
     world: World,
 ) -> None:
     """A person sets a shorter history, which ends them, and forgets it."""
-    account = prepare(world, 100)
-    load_all_that_is_due(world, account)
-    pass_days(world, account, 1)
+    account = end_days(world, 100, 1)
     ended = ages(world, "not_served")
     for days, status in (("50", "expired"), (None, "missing")):
         with world.session() as session:
@@ -342,9 +302,5 @@ def test_days_that_expired_with_a_cause_are_due_when_the_history_is_longer_again
                 change_contract(connection, session, *change, by="a person", at=world.context.now())
             keep_windows(world.context, session, account, DAILY_PRODUCTS, again=True)
         assert set(ended) <= set(ages(world, status))
-    due = world.query(
-        """SELECT window_date FROM report_windows
-            WHERE report = 'SB' AND status = 'missing' AND next_refresh_at <= :now""",
-        now=world.context.now(),
-    )
-    assert set(ended) <= {(TODAY - row["window_date"]).days for row in due}
+    is_due = "report = 'SB' AND status = 'missing' AND next_refresh_at <= :now"
+    assert set(ended) <= set(found_ages(world, is_due, now=world.context.now()))

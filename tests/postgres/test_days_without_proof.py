@@ -7,12 +7,12 @@ import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Severity
-from bidbeacon_pipelines.problems.survey import survey
-from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_pipelines.windows.queries import list_unloaded_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.explaining import explained, explained_json
+from tests.postgres.by_hand import load_by_hand
+from tests.postgres.explaining import explained, explained_json, findings
 from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_accounts, change_windows
 from tests.support.world import DATASET, World
@@ -38,33 +38,28 @@ def account(world: World) -> Account:
     return account
 
 
-def load_by_hand(world: World, account: Account, *days: date) -> list[ReportWindow]:
-    """Load days by hand, and wait for them."""
-    with world.session("load-windows") as session:
-        return drive_windows(
-            world.context,
-            session,
-            account,
-            DATASET,
-            days,
-            by="maria",
-            on_progress=lambda _: world.advance(minutes=2),
-        )
+def load_twice(world: World, account: Account, day: date = OLD) -> None:
+    """Load a day that comes without rows, until that is believed."""
+    world.break_with("history", days=SERVED_DAYS, empty=True)
+    for _ in range(2):
+        world.load(account, day)
+        world.advance(minutes=16)
+
+
+def load_without_brands(world: World, account: Account, *days: date) -> list[ReportWindow]:
+    """Load days by hand that come without rows of Brands."""
+    world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
+    return load_by_hand(world, account, *days)
 
 
 def test_a_day_that_stays_not_served_is_not_loaded(world: World, account: Account) -> None:
     """A load by hand requests it, and fails with the reason; once rows come, it is loaded."""
-    world.break_with("history", days=SERVED_DAYS, empty=True)
-    for _ in range(2):
-        world.load(account, OLD)
-        world.advance(minutes=16)
+    load_twice(world, account)
     assert "not_served" == world.window(account, OLD).status
     with pytest.raises(WindowNotLoadedError, match=f"{OLD}: Amazon reports no rows of days this"):
         load_by_hand(world, account, OLD)
-    assert ("not_served", None) == (
-        world.window(account, OLD).status,
-        world.window(account, OLD).wanted_by,
-    )
+    window = world.window(account, OLD)
+    assert ("not_served", None) == (window.status, window.wanted_by)
     world.sandbox.state.rules.clear()
     [window] = load_by_hand(world, account, OLD)
     assert ("loaded", []) == (window.status, window.not_served)
@@ -72,10 +67,7 @@ def test_a_day_that_stays_not_served_is_not_loaded(world: World, account: Accoun
 
 def test_a_load_that_is_refused_says_so(world: World, account: Account) -> None:
     """The day stays not served; the reason is what Amazon answers now."""
-    world.break_with("history", days=SERVED_DAYS, empty=True)
-    for _ in range(2):
-        world.load(account, OLD)
-        world.advance(minutes=16)
+    load_twice(world, account)
     world.break_with("refuse", reason="wrong_region")
     with pytest.raises(WindowNotLoadedError, match="The account is not in this region"):
         load_by_hand(world, account, OLD)
@@ -85,10 +77,7 @@ def test_a_load_that_is_refused_says_so(world: World, account: Account) -> None:
 
 def test_a_day_that_is_not_served_is_explained(world: World, account: Account) -> None:
     """The sentences say how old it was, up to which age rows have come, and that nothing is due."""
-    world.break_with("history", days=SERVED_DAYS, empty=True)
-    for _ in range(2):
-        world.load(account, OLD)
-        world.advance(minutes=16)
+    load_twice(world, account)
     told = explained(world, account, OLD)
     assert ("not served", Severity.WARNING) == (told.state, told.severity)
     assert "Amazon reports no rows of days this old" in told.sentence
@@ -104,8 +93,7 @@ def test_a_day_that_is_not_served_is_explained(world: World, account: Account) -
 
 def test_a_day_has_the_age_of_its_first_report(world: World, account: Account) -> None:
     """By which it is judged, however late it is loaded again."""
-    world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
-    load_by_hand(world, account, OLD)
+    load_without_brands(world, account, OLD)
     world.advance(days=10)
     load_by_hand(world, account, OLD)
     told = explained(world, account, OLD)
@@ -114,15 +102,11 @@ def test_a_day_has_the_age_of_its_first_report(world: World, account: Account) -
 
 def test_a_product_that_was_refused_is_no_unproven_one(world: World, account: Account) -> None:
     """A new grouping may bring a refused product into a window; nothing was ever reported of it."""
-    world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
-    load_by_hand(world, account, OLD)
+    load_without_brands(world, account, OLD)
     is_old = ReportWindow.window_date == OLD
-    change_windows(
-        world.engine,
-        is_old,
-        product_totals=ReportWindow.product_totals.op("-")("SPONSORED_DISPLAY"),
-        not_served=["SPONSORED_BRANDS", "SPONSORED_DISPLAY"],
-    )
+    rest = ReportWindow.product_totals.op("-")("SPONSORED_DISPLAY")
+    refused = ["SPONSORED_BRANDS", "SPONSORED_DISPLAY"]
+    change_windows(world.engine, is_old, product_totals=rest, not_served=refused)
     told = explained(world, account, OLD)
     assert "; Amazon has refused Sponsored Display as too old." in told.sentence
     assert "but Sponsored Brands is not served (it was 200 days old" in told.sentence
@@ -138,8 +122,7 @@ def test_a_product_that_was_refused_is_no_unproven_one(world: World, account: Ac
 
 def test_a_day_is_loaded_without_what_is_not_served(world: World, account: Account) -> None:
     """Explanation, coverage and finding name the ad product."""
-    world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
-    [window] = load_by_hand(world, account, OLD)
+    [window] = load_without_brands(world, account, OLD)
     assert ("loaded", ["SPONSORED_BRANDS"]) == (window.status, window.not_served)
     told = explained(world, account, OLD)
     assert ("fresh", Severity.WARNING) == (told.state, told.severity)
@@ -147,14 +130,11 @@ def test_a_day_is_loaded_without_what_is_not_served(world: World, account: Accou
     assert "but Sponsored Brands is not served (it was 200 days old" in told.sentence
     assert "No further refresh is scheduled." in told.sentence
     assert ["SB"] == explained_json(world, account, OLD)["verdict"]["not_served"]
-    store = world.sessions
-    coverage = WindowCoverage(store, clock=world.context.now)
+    coverage = WindowCoverage(world.sessions, clock=world.context.now)
     rows = coverage.read_coverage(DATASET.name, 1, OLD)["accounts"]
     [row] = [one for one in rows if one["key"] == account.account_key]
     assert ("g", ["SB"]) == (row["cells"], row["not_served"][0]["ad_products"])
-    with store.snapshot() as connection:
-        found = survey(connection, world.context.settings, world.context.now()).findings
-    [finding] = [one for one in found if one.code == "history-not-proven"]
+    [finding] = findings(world, "history-not-proven")
     assert (
         f"not served in daily_targets: Sponsored Brands for 1 day, {OLD}" == finding.effects[0].text
     )
@@ -177,17 +157,13 @@ def sentence(world: World, account: Account) -> str:
 
 def test_a_load_records_what_is_not_served(world: World, account: Account) -> None:
     """One action for the days on which the same ad products are not served, also of loaded days."""
-    world.break_with("history", days=SERVED_DAYS, products=("SPONSORED_BRANDS",), empty=True)
-    load_by_hand(world, account, OLD, OLD - timedelta(days=1))
+    load_without_brands(world, account, OLD, OLD - timedelta(days=1))
     [partly] = world.actions("windows-not-served")
     assert ("daily_targets", account.account_key) == (partly["dataset"], partly["account"])
     assert [str(OLD - timedelta(days=1)), str(OLD)] == partly["windows"]
     said = "Marked 2 windows of daily_targets as partly not served in Sponsored Brands: "
     assert sentence(world, account).startswith(said)
     assert [] == unloaded(world)
-    world.break_with("history", days=SERVED_DAYS, empty=True)
     day = OLD - timedelta(days=50)
-    for _ in range(2):
-        world.load(account, day)
-        world.advance(minutes=16)
+    load_twice(world, account, day)
     assert (day, "not-served") in unloaded(world)

@@ -4,23 +4,19 @@ import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from click.testing import Result
-from sqlalchemy import Connection, Engine, cast, func, text
-from sqlalchemy.dialects.postgresql import INTERVAL
-from typer.testing import CliRunner
+from sqlalchemy import Engine, func
 
 from bidbeacon_pipelines.causes import Severity
-from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.database.presence import announce, find_dagster_kind, program_version
 from bidbeacon_pipelines.database.processes import list_processes, note_process
-from bidbeacon_pipelines.database.schema import list_revisions, schema_problem
+from bidbeacon_pipelines.database.schema import list_revisions
 from bidbeacon_pipelines.problems.doctor import judge_regions
 from bidbeacon_pipelines.problems.system_findings import (
     find_not_polled,
@@ -31,27 +27,14 @@ from bidbeacon_pipelines.problems.system_findings import (
 )
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sandbox.server import SandboxHandle
+from tests.support.commands import run
 from tests.support.rows import add_account, add_ads_account, add_request, add_session
 from tests.support.rules import rule
 from tests.support.waiting import wait_until
+from tests.support.world import execute
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
-GIB = 2**30
-
-
-@pytest.mark.parametrize(
-    ("revision", "said"),
-    [
-        ("0002", None),
-        ("0001", "run `bidbeacon db upgrade` as the role that owns them"),
-        ("9999", "upgrade the program"),
-        (None, "run `bidbeacon db upgrade`"),
-    ],
-)
-def test_tables_have_to_be_as_this_program_needs_them(revision: str, said: str | None) -> None:
-    """Older, newer or missing ones are told with what to do."""
-    problem = schema_problem(revision, ["0001", "0002"])
-    assert problem is None if said is None else said in str(problem)
+HOUR, GIB = timedelta(hours=1), 2**30
 
 
 @pytest.mark.parametrize(
@@ -70,66 +53,63 @@ def test_a_region_that_is_away_is_odd_and_all_are_a_failure(
     assert check.severity is severity
 
 
-def process(
-    kind: str,
-    host: str,
-    *,
-    version: str = "0.2.0 (0014)",
-    age: float = 3600,
-    ahead: float = 0,
-    **silent_for: float,
-) -> dict[str, Any]:
-    """Make a process that started some seconds ago, and was last seen so long ago with a clock ahead by seconds."""
-    silence = timedelta(**silent_for)
-    times = {"started_at": NOW - timedelta(seconds=age), "seen_at": NOW - silence}
-    known = {"kind": kind, "host": host, "pid": 1, "version": version}
-    known["clock_ahead_by"] = timedelta(seconds=ahead)
-    return known | times | {"silent_for": silence}
+def process(kind: str, host: str, **changes: Any) -> dict[str, Any]:
+    """Make a process that started an hour ago, and was seen just now with a right clock."""
+    usual = {"pid": 1, "version": "0.2.0 (0014)", "started_at": NOW - HOUR, "seen_at": NOW}
+    no_time = {"silent_for": timedelta(0), "clock_ahead_by": timedelta(0)}
+    return {"kind": kind, "host": host, **usual, **no_time, **changes}
 
 
+SILENT = {"seen_at": NOW - 3 * HOUR, "silent_for": 3 * HOUR}
 CLUSTER = [process("daemon", "a"), process("stream", "b"), process("worker", "c")]
+CLUSTERS: dict[str, tuple[list[dict[str, Any]], str | None]] = {
+    "none": ([], None),
+    "all well": (CLUSTER, None),
+    "one host": ([process("daemon", "a"), process("stream", "a", **SILENT)], None),
+    "no daemon": (
+        [process("daemon", "a", **SILENT), process("stream", "a")],
+        "No daemon is running any more.",
+    ),
+    "fewer workers": ([*CLUSTER, process("worker", "d", **SILENT)], None),
+    "a silent kind": (
+        [*CLUSTER, process("webserver", "d", **SILENT)],
+        "No webserver is running any more.",
+    ),
+    "daemons": ([*CLUSTER, process("daemon", "d")], "Several Dagster daemons are running: a, d."),
+    "a daemon that was restarted": (
+        [
+            process("daemon", "a", seen_at=NOW - timedelta(seconds=20)),
+            process("daemon", "a", started_at=NOW - timedelta(seconds=10)),
+        ],
+        None,
+    ),
+    "versions": (
+        [*CLUSTER, process("worker", "d", version="0.10.0 (0014)")],
+        "Processes run different versions: 0.10.0 (0014), 0.2.0 (0014).",
+    ),
+    "clocks that are right": (
+        [
+            process("daemon", "a", clock_ahead_by=timedelta(seconds=50)),
+            process("worker", "c", clock_ahead_by=timedelta(seconds=-50)),
+        ],
+        None,
+    ),
+    "clocks": (
+        [
+            process("daemon", "a", clock_ahead_by=2 * HOUR),
+            *CLUSTER[1:],
+            process("worker", "d", clock_ahead_by=timedelta(seconds=-90)),
+        ],
+        "Clocks of hosts differ from the database's: a is 2 h 00 min ahead, d is 1 min 30 s behind.",
+    ),
+    "a clock of a process that ended": (
+        [*CLUSTER, process("worker", "d", clock_ahead_by=HOUR, **SILENT)],
+        None,
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("processes", "said"),
-    [
-        ([], None),
-        (CLUSTER, None),
-        ([process("daemon", "a"), process("stream", "a", hours=3)], None),
-        (
-            [process("daemon", "a", hours=3), process("stream", "a")],
-            "No daemon is running any more.",
-        ),
-        ([*CLUSTER, process("worker", "d", hours=3)], None),
-        ([*CLUSTER, process("webserver", "d", hours=3)], "No webserver is running any more."),
-        ([*CLUSTER, process("daemon", "d")], "Several Dagster daemons are running: a, d."),
-        ([process("daemon", "a", seconds=20), process("daemon", "a", age=10)], None),
-        (
-            [*CLUSTER, process("worker", "d", version="0.10.0 (0014)")],
-            "Processes run different versions: 0.10.0 (0014), 0.2.0 (0014).",
-        ),
-        ([process("daemon", "a", ahead=50), process("worker", "c", ahead=-50)], None),
-        (
-            [process("daemon", "a", ahead=7200), *CLUSTER[1:], process("worker", "d", ahead=-90)],
-            "Clocks of hosts differ from the database's: a is 2 h 00 min ahead, d is 1 min 30 s behind.",
-        ),
-        ([*CLUSTER, process("worker", "d", ahead=90, hours=3)], None),
-    ],
-    ids=[
-        "none",
-        "all well",
-        "one host",
-        "no daemon",
-        "fewer workers",
-        "a silent kind",
-        "daemons",
-        "a daemon that was restarted",
-        "versions",
-        "clocks that are right",
-        "clocks",
-        "a clock of a process that ended",
-    ],
-)
+@pytest.mark.parametrize(("processes", "said"), CLUSTERS.values(), ids=CLUSTERS)
 def test_processes_of_a_cluster_are_told(processes: list[dict[str, Any]], said: str | None) -> None:
     """A kind that is silent everywhere, a second daemon, old versions and wrong clocks are odd; on one host stopping is not."""
     found = [f"{one.sentence} {one.advice}" for one in judge_processes(processes)]
@@ -139,21 +119,17 @@ def test_processes_of_a_cluster_are_told(processes: list[dict[str, Any]], said: 
 def test_a_process_that_runs_is_seen(database_url: str, engine: Engine) -> None:
     """Its row has its host, its version, and the database's time; another beat renews it."""
     announce("stream", database_url)
-    minute = timedelta(minutes=1)
+    own = ("stream", socket.gethostname(), os.getpid())
     with engine.begin() as connection:
-        wait_until(lambda: list_processes(connection, within=minute))
-        seen = list_processes(connection, within=minute)
-        note_process(
-            connection, "stream", socket.gethostname(), os.getpid(), "next", is_start=False
-        )
-        again = list_processes(connection, within=minute)
-    assert [("stream", socket.gethostname(), program_version())] == [
-        (one["kind"], one["host"], one["version"]) for one in seen
-    ]
-    assert [("next", seen[0]["started_at"])] == [
-        (one["version"], one["started_at"]) for one in again
-    ]
-    assert again[0]["seen_at"] > seen[0]["seen_at"]
+        wait_until(lambda: list_processes(connection, within=HOUR))
+        [seen] = list_processes(connection, within=HOUR)
+        note_process(connection, *own, "next", is_start=False)
+        [again] = list_processes(connection, within=HOUR)
+    assert (*own, program_version()) == tuple(
+        seen[name] for name in ("kind", "host", "pid", "version")
+    )
+    assert ("next", seen["started_at"]) == (again["version"], again["started_at"])
+    assert again["seen_at"] > seen["seen_at"]
 
 
 @pytest.mark.parametrize(
@@ -196,24 +172,33 @@ def test_logs_that_cannot_be_written_are_told(tmp_path: Path) -> None:
 
 def test_partitions_of_stopped_accounts_count(engine: Engine) -> None:
     """A paused account keeps its partitions, and so does one that was disabled after its first sync of entities."""
+    disabled: dict[str, Any] = {"amazon_status": "DISABLED"}
+    synced: dict[str, Any] = {"entities_synced_at": NOW}
+    kinds = {"paused": synced | {"paused": True}, "active": synced, "gone": synced | disabled}
     with engine.begin() as connection:
-        add_many_accounts(connection)
-        now = connection.execute(text("SELECT now()")).scalar_one()
-        [found] = find_partitions(connection, Settings(partition_months=24), now)
+        for kind, columns in (kinds | {"never": disabled}).items():
+            for number in range(50):
+                add_account(connection, account_id=f"{kind}{number}", **columns)
+        [found] = find_partitions(connection, Settings(partition_months=24), NOW)
     assert "150 accounts" in found.sentence
 
 
 def test_reports_that_nobody_polls_are_told(engine: Engine) -> None:
     """One that waits for its time is not, nor one whose account needs attention; what is two hours late is an error."""
+    refused: dict[str, Any] = {"needs_attention": {"code": "account-refused"}}
+    refused |= {"needs_attention_for": "account"}
     with engine.begin() as connection:
-        for number, (due_ago, person) in enumerate(
-            [("-1 hour", None), ("3 hours", "account-refused"), ("1 hour", None)]
+        for account_id, due_at, stopped in (
+            ("waits", NOW + HOUR, {}),
+            ("stopped", NOW - 3 * HOUR, refused),
+            ("late", NOW - HOUR, {}),
         ):
-            _add_request(connection, f"a{number}", due_ago, person)
-        now = connection.execute(text("SELECT now()")).scalar_one()
-        [found] = find_not_polled(connection, Settings(), now)
-        [later] = find_not_polled(connection, Settings(), now + timedelta(minutes=61))
-    assert (1, now - timedelta(hours=1)) == (found.count, found.since)
+            add_ads_account(connection, account_id, **stopped)
+            polled: dict[str, Any] = {"status": "in_flight", "report_id": account_id}
+            add_request(connection, account_id, NOW.date(), next_step_at=due_at, **polled)
+        [found] = find_not_polled(connection, Settings(), NOW)
+        [later] = find_not_polled(connection, Settings(), NOW + timedelta(minutes=61))
+    assert (1, NOW - HOUR) == (found.count, found.since)
     assert (Severity.WARNING, Severity.ERROR) == (found.severity, later.severity)
 
 
@@ -231,26 +216,20 @@ def environment(
     shared_engine.cache_clear()
 
 
-def doctor(*options: str) -> Result:
-    """Run the command."""
-    return CliRunner().invoke(app, ["doctor", *options])
-
-
-def by_name(result: Result) -> Mapping[str, Mapping[str, Any]]:
+def checks(*, code: int = 0) -> Mapping[str, Mapping[str, Any]]:
     """Return the checks of `doctor --json` by name."""
-    return {check["name"]: check for check in json.loads(result.stdout)["checks"]}
+    return {
+        one["name"]: one for one in json.loads(run("doctor", "--json", code=code).stdout)["checks"]
+    }
 
 
 def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> None:
     """On a fresh database nothing is wrong, and it says how to begin."""
-    result = doctor("--json")
-    assert result.exit_code == 0, result.output
-    severities = {name: check["severity"] for name, check in by_name(result).items()}
-    names = ["database", "sandbox", "processes", "accounts"]
-    assert names == list(severities)
-    assert {"fine"} == set(severities.values())
-    assert by_name(result)["database"]["facts"]["revision"] == list_revisions()[-1]
-    lines = doctor().stdout.splitlines()
+    found = checks()
+    assert ["database", "sandbox", "processes", "accounts"] == list(found)
+    assert {"fine"} == {check["severity"] for check in found.values()}
+    assert found["database"]["facts"]["revision"] == list_revisions()[-1]
+    lines = run("doctor").stdout.splitlines()
     assert lines[0].startswith("✔ database: PostgreSQL")
     assert any("none is known: run `bidbeacon accounts sync`" in line for line in lines)
     assert lines[-1] == "All is well."
@@ -263,8 +242,8 @@ def test_doctor_lists_the_processes_of_all_hosts(
     with engine.begin() as connection:
         note_process(connection, "worker", "b", 1, "0.2.0 (0014)", is_start=True)
         note_process(connection, "daemon", "a", 1, "0.2.0 (0014)", is_start=True)
-        connection.execute(text("UPDATE processes SET seen_at = now() - interval '2 hours'"))
-    found = by_name(doctor("--json"))["processes"]
+    execute(engine, "UPDATE processes SET seen_at = now() - interval '2 hours'")
+    found = checks()["processes"]
     assert ("fine", "2 seen within a day") == (found["severity"], found["found"])
     assert "daemon on a, 0.2.0 (0014), seen 2 h 00 min ago" == found["details"][0]
     facts = [(one["kind"], one["host"], one["version"]) for one in found["facts"]["processes"]]
@@ -273,57 +252,35 @@ def test_doctor_lists_the_processes_of_all_hosts(
 
 def test_doctor_lists_the_findings_of_home(environment: SimpleNamespace, engine: Engine) -> None:
     """With what to do; it ends with 1 where one is an error, unless it is acknowledged."""
-    ago = func.now() - timedelta(hours=3)
+    ago = func.now() - 3 * HOUR
     ended = {"status": "succeeded", "outcome": "ok", "finished_at": ago}
     add_session(engine, "poll-reports", started_at=ago, **ended)
-    result = doctor()
-    assert result.exit_code == 1
+    result = run("doctor", code=1)
     assert "✘ nothing-happens: No job has run for 3 h" in result.stdout
     assert "→ Check that Dagster is running" in result.stdout
     assert "  http://127.0.0.1:3030/sessions\n" in result.stdout
     assert "1 broken." == result.stdout.splitlines()[-1]
-    assert 0 == CliRunner().invoke(app, ["alerts", "acknowledge", "nothing-happens"]).exit_code
-    assert 0 == doctor().exit_code
+    run("alerts", "acknowledge", "nothing-happens")
+    run("doctor")
 
 
 def test_doctor_ends_with_1_where_credentials_are_refused(environment: SimpleNamespace) -> None:
     """One call finds it out, and no region is asked."""
     environment.rules.add(rule("token", what="revoked"))
-    result = doctor("--json")
-    assert result.exit_code == 1
-    assert "Authorise BidBeacon again" in by_name(result)["sandbox"]["found"]
+    assert "Authorise BidBeacon again" in checks(code=1)["sandbox"]["found"]
 
 
 def test_doctor_does_not_wait_for_a_region_that_throttles(environment: SimpleNamespace) -> None:
     """Amazon's wish to wait is told instead of granted."""
     environment.rules.add(rule("answer", "list_profiles", status=429, retry_after=1))
-    result = doctor("--json")
-    assert by_name(result)["sandbox"]["severity"] == "error"
-    assert "Too Many Requests" in by_name(result)["sandbox"]["details"][0]
+    found = checks(code=1)["sandbox"]
+    assert found["severity"] == "error"
+    assert "Too Many Requests" in found["details"][0]
 
 
 def test_doctor_goes_on_without_a_database(environment: SimpleNamespace) -> None:
     """It is told as the first thing, and Amazon is asked all the same."""
     environment.monkeypatch.setenv("BIDBEACON_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
     get_settings.cache_clear()
-    result = doctor("--json")
-    assert result.exit_code == 1
-    severities = {name: check["severity"] for name, check in by_name(result).items()}
+    severities = {name: check["severity"] for name, check in checks(code=1).items()}
     assert {"database": "error", "sandbox": "fine"} == severities
-
-
-def _add_request(connection: Any, account_id: str, due_ago: str, person: str | None) -> None:
-    stopped = {"needs_attention": {"code": person}, "needs_attention_for": "account"}
-    add_ads_account(connection, account_id, **(stopped if person else {}))
-    due = func.now() - cast(due_ago, INTERVAL)
-    running = {"status": "in_flight", "report_id": account_id, "next_step_at": due}
-    add_request(connection, account_id, date(2026, 1, 1), **running)
-
-
-def add_many_accounts(connection: Connection) -> None:
-    """Store 50 accounts each that are paused, active, disabled after their first sync of entities, and always disabled."""
-    disabled, synced = {"amazon_status": "DISABLED"}, {"entities_synced_at": func.now()}
-    kinds = {"paused": synced | {"paused": True}, "active": synced, "gone": synced | disabled}
-    for kind, columns in {**kinds, "never": disabled}.items():
-        for number in range(50):
-            add_account(connection, account_id=f"{kind}{number}", **columns)

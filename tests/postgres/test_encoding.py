@@ -12,14 +12,13 @@ import pytest
 from dagster import DagsterInstance
 from psycopg import sql
 from sqlalchemy import create_engine, make_url, text
-from typer.testing import CliRunner
 
-from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.dagster_storage import dagster_database_url
 from bidbeacon_pipelines.database.address import psycopg_args
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.connections import parse_database_url
+from tests.support.commands import run
 
 TEXT = "Zoë’s Kräuter – 東京"
 
@@ -52,10 +51,9 @@ def test_dagsters_own_rows_are_utf8_too(
     """A partition that is written through the storage of `dagster.yaml` is the same text in the table."""
     with DagsterInstance.get() as instance:
         instance.add_dynamic_partitions("accounts", [TEXT])
+    partitions = "SELECT partition FROM dagster.dynamic_partitions"
     with psycopg.connect(database_url, client_encoding="utf8") as connection:
-        assert (TEXT,) == connection.execute(
-            "SELECT partition FROM dagster.dynamic_partitions"
-        ).fetchone()
+        assert (TEXT,) == connection.execute(partitions).fetchone()
 
 
 def test_the_shell_is_utf8(database_url: str, latin1: None) -> None:
@@ -87,15 +85,13 @@ def other_url(cluster_url: str, request: pytest.FixtureRequest) -> Iterator[str]
     ("command", "exit_code"), [("db upgrade", 2), ("doctor", 1), ("accounts list", 2)]
 )
 def test_a_database_of_another_encoding_is_refused(
-    other_url: str, command: str, exit_code: int
+    other_url: str, command: str, exit_code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It can't store all names and search terms; nothing is made in it."""
-    result = CliRunner(env={"BIDBEACON_DATABASE_URL": other_url, "COLUMNS": "1000"}).invoke(
-        app, command.split()
-    )
-    assert exit_code == result.exit_code
+    monkeypatch.setenv("BIDBEACON_DATABASE_URL", other_url)
+    monkeypatch.setenv("COLUMNS", "1000")
+    result = run(*command.split(), code=exit_code)
     assert "which can't store all text: use one made with ENCODING 'UTF8'" in result.output
+    tables = "SELECT FROM pg_tables WHERE schemaname = 'public'"
     with psycopg.connect(other_url) as connection:
-        assert (0,) == connection.execute(
-            "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
-        ).fetchone()
+        assert [] == connection.execute(tables).fetchall()

@@ -14,24 +14,11 @@ from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized
 from bidbeacon_pipelines.entities.sync import ExportFailedError
 from bidbeacon_pipelines.windows.make import keep_windows
+from tests.support.rows import change_accounts
 from tests.support.world import DATASET, World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
-
-
-def load(world: World) -> None:
-    """Load a window."""
-    world.load(world.account(), DAY)
-
-
-def reopen(world: World) -> None:
-    """Let a clock that was far ahead end windows, and look again with the right one."""
-    now, ahead = world.context.now, world.context.now() + timedelta(days=40)
-    for clock in (now, lambda: ahead, now):
-        with world.session() as session:
-            context = replace(world.context, clock=clock)
-            keep_windows(context, session, world.account(), DATASET, again=True)
 
 
 def refuse_export(world: World) -> None:
@@ -57,34 +44,29 @@ def find_old_exports(world: World) -> None:
 
 def sync_without_profile(world: World) -> None:
     """Sync the entities of an account that Amazon names no profile of."""
-    world.execute("UPDATE advertiser_accounts SET profile_id = NULL")
+    change_accounts(world.engine, profile_id=None)
     with suppress(ExportFailedError):
         world.sync_entities(world.account())
 
 
-def go_on_with_sync(world: World) -> None:
-    """Sync after a sync that has stored all kinds, and died before it could say so."""
-    world.sync_entities(world.account())
-    world.execute("UPDATE advertiser_accounts SET entities_synced_at = NULL")
-    world.sync_entities(world.account())
-
-
 def miss_offsets(world: World) -> None:
     """Load a window for the first time since several offsets."""
-    load(world)
+    world.load(world.account(), DAY)
     world.advance(days=5)
-    load(world)
+    world.load(world.account(), DAY)
 
 
 def pause(world: World) -> None:
     """Refresh a paused account."""
-    world.execute("UPDATE advertiser_accounts SET paused = true")
+    change_accounts(world.engine, paused=True)
     world.refresh(world.account())
 
 
 def test_a_sync_that_finds_all_kinds_stored_leaves_its_action(world: World) -> None:
-    """It says which exports were skipped."""
-    go_on_with_sync(world)
+    """The one before it died before it could say that it has stored them."""
+    world.sync_entities(world.account())
+    change_accounts(world.engine, entities_synced_at=None)
+    world.sync_entities(world.account())
     assert world.actions("exports-skipped")
 
 
@@ -92,7 +74,11 @@ def test_windows_that_a_wrong_clock_has_ended_are_reopened_with_an_action(
     world: World,
 ) -> None:
     """The session of the right clock records it."""
-    reopen(world)
+    now, ahead = world.context.now, world.context.now() + timedelta(days=40)
+    for clock in (now, lambda: ahead, now):
+        with world.session() as session:
+            context = replace(world.context, clock=clock)
+            keep_windows(context, session, world.account(), DATASET, again=True)
     assert world.actions("windows-reopened")
 
 
@@ -117,10 +103,8 @@ def test_only_the_first_look_at_a_report_refers_to_its_windows(world: World) -> 
         world.advance(minutes=20)
         world.step()
     assert [1, 2, 3, 4] == [action["looks"] for action in world.actions("report-pending")]
-    [references] = world.query(
-        "SELECT count(*) AS all, count(window_key) AS windows FROM session_references WHERE effect = 'pending'"
-    )
-    assert {"all": 63, "windows": 60} == references
+    counts = "SELECT count(*) AS all, count(window_key) AS windows FROM session_references WHERE effect = 'pending'"
+    assert [{"all": 63, "windows": 60}] == world.query(counts)
 
 
 @pytest.mark.parametrize(

@@ -5,27 +5,30 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
+from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, DAILY_PRODUCTS, Dataset
-from bidbeacon_pipelines.problems.survey import survey
-from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.rules import local_date, oldest_served
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Catalog
 from bidbeacon_sandbox.truth import Grain, day_truth
+from tests.postgres.explaining import findings
 from tests.support.one_dataset import only_datasets
+from tests.support.rows import days_until
 from tests.support.world import NOON, World
 
+DAY = timedelta(days=1)
 SERVED_DAYS = 91
 """Of about 456, so that twelve of fifteen months come without rows."""
 UNDOUBTED_DAYS = 30
 NEW = 5
 """The number of the ads account whose campaigns began three months ago."""
-BEGUN = NOON.date() - timedelta(days=85)
+BEGUN = NOON.date() - 85 * DAY
 # It is a day later in Brazil than in the US, by whose calendar Amazon counts for both: rows of one day more come.
 SANDBOX = {
     "accounts": 6,
@@ -41,26 +44,21 @@ OPEN = """
     SELECT FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
      WHERE w.load_count = 0 AND w.status <> 'expired' AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)"""
 GRAINS: Mapping[Dataset, Grain] = {DAILY_CAMPAIGNS: "campaign", DAILY_PRODUCTS: "product"}
-
-
-class Totals(NamedTuple):
-    """The sums of an ad product's day."""
-
-    impressions: int = 0
-    clicks: int = 0
-    spend: Decimal = Decimal(0)
+Sums = tuple[int, int, Decimal]
+"""Impressions, clicks and spend of an ad product's day."""
+NOTHING: Sums = (0, 0, Decimal(0))
 
 
 class Part(NamedTuple):
-    """An ad product of a window: whether it is said to be not served, and its day's rows as stored and in truth."""
+    """An ad product of a window: whether it is said to be not served, and its day's sums as stored and in truth."""
 
-    account: Account
-    dataset: Dataset
+    dataset: str
+    day: date
     product: AdProduct
     age: int
     is_not_served: bool
-    stored: Totals
-    true: Totals
+    stored: Sums
+    true: Sums
 
     @property
     def is_false(self) -> bool:
@@ -70,7 +68,7 @@ class Part(NamedTuple):
     @property
     def is_doubted_without_reason(self) -> bool:
         """Whether it is said to be not served though Amazon delivered rows, or the day is beyond doubt."""
-        was_delivered = self.age <= SERVED_DAYS and self.true != Totals()
+        was_delivered = self.age <= SERVED_DAYS and self.true != NOTHING
         return self.is_not_served and (was_delivered or self.age <= UNDOUBTED_DAYS)
 
 
@@ -83,12 +81,7 @@ def _two_datasets() -> Iterator[None]:
 @pytest.fixture
 def filled(world: World) -> World:
     """Return a world whose accounts are filled: entities first, then reports until each day that is over is loaded."""
-    settings = Settings(
-        home=world.context.settings.home,
-        report_first_poll_seconds=60,
-        report_poll_seconds=1,
-        first_reports_in_flight=8,
-    )
+    settings = world.context.settings.model_copy(update={"first_reports_in_flight": 8})
     world = replace(world, context=replace(world.context, settings=settings))
     for account in accounts_of(world):
         world.sync_entities(account)
@@ -105,8 +98,8 @@ def filled(world: World) -> World:
 
 def accounts_of(world: World) -> list[Account]:
     """Return all accounts."""
-    keys = world.query("SELECT account_id, country_code FROM advertiser_accounts ORDER BY 1, 2")
-    return [world.account_in(row["account_id"], row["country_code"]) for row in keys]
+    with world.engine.begin() as connection:
+        return list_accounts(connection)
 
 
 def catalogs_of(world: World, account: Account) -> dict[AdProduct, Catalog]:
@@ -119,9 +112,7 @@ def catalogs_of(world: World, account: Account) -> dict[AdProduct, Catalog]:
     return {product: sandbox.catalog(owner, country, product) for product in AD_PRODUCTS}
 
 
-def stored_totals(
-    world: World, account: Account, dataset: Dataset
-) -> dict[tuple[date, str], Totals]:
+def stored_sums(world: World, account: Account, dataset: Dataset) -> dict[tuple[date, str], Sums]:
     """Return the sums of a dataset's rows of an account, by day and ad product."""
     rows = world.query(
         f"""SELECT window_date, ad_product, sum(impressions) AS impressions, sum(clicks) AS clicks,
@@ -130,54 +121,35 @@ def stored_totals(
         account=account.id,
     )
     return {
-        (row["window_date"], row["ad_product"]): Totals(
-            int(row["impressions"]), int(row["clicks"]), row["spend"]
-        )
+        (row["window_date"], row["ad_product"]): (row["impressions"], row["clicks"], row["spend"])
         for row in rows
     }
 
 
-def true_totals(catalog: Catalog, window: Mapping[str, Any], dataset: Dataset) -> Totals:
+def true_sums(catalog: Catalog, window: ReportWindow, dataset: Dataset) -> Sums:
     """Return the sums of the sandbox's rows of a window's day, as of when its report was made."""
-    rows = day_truth(catalog, window["window_date"], window["data_as_of"], grain=GRAINS[dataset])
-    return Totals(
-        sum(row["impressions"] for row in rows),
-        sum(row["clicks"] for row in rows),
-        sum((Decimal(row["totalCost"]) for row in rows), Decimal(0)),
-    )
+    assert window.data_as_of is not None
+    rows = day_truth(catalog, window.window_date, window.data_as_of, grain=GRAINS[dataset])
+    spend = sum((Decimal(row["totalCost"]) for row in rows), Decimal(0))
+    return sum(row["impressions"] for row in rows), sum(row["clicks"] for row in rows), spend
 
 
 def parts_of(world: World, account: Account, dataset: Dataset) -> Iterator[Part]:
     """Yield each ad product of each day of a dataset that is over, all of which have to be loaded."""
     today = local_date(world.context.now(), account.time_zone)
-    stored, catalogs = stored_totals(world, account, dataset), catalogs_of(world, account)
-    windows = world.query(
-        """SELECT window_date, report, status, not_served, load_count, data_as_of
-             FROM report_windows
-            WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
-              AND window_date < :today AND expires_at > :now ORDER BY window_date, report""",
-        today=today,
-        now=world.context.now(),
-        dataset=dataset.name,
-        **account.identity,
-    )
-    days = {window["window_date"] for window in windows}
-    assert (oldest_served(dataset, today), today - timedelta(days=1)) == (min(days), max(days))
-    assert len(days) == (today - min(days)).days
+    days = days_until(today - DAY, (today - oldest_served(dataset, today)).days)
+    stored, catalogs = stored_sums(world, account, dataset), catalogs_of(world, account)
+    windows = world.windows(account, *days, dataset=dataset)
+    assert days == sorted({window.window_date for window in windows})
     for window in windows:
-        assert window["load_count"] > 0, window
-        age = (local_date(window["data_as_of"], account.time_zone) - window["window_date"]).days
-        for product in products_of(window["report"]):
-            is_not_served = window["status"] == "not_served" or product in window["not_served"]
-            yield Part(
-                account,
-                dataset,
-                product,
-                age,
-                is_not_served,
-                stored.get((window["window_date"], product), Totals()),
-                true_totals(catalogs[product], window, dataset),
-            )
+        assert window.data_as_of is not None, window
+        day = window.window_date
+        age = (local_date(window.data_as_of, account.time_zone) - day).days
+        for product, catalog in catalogs.items():
+            if product in products_of(window.report):
+                is_not_served = window.status == "not_served" or product in window.not_served
+                sums = stored.get((day, product), NOTHING), true_sums(catalog, window, dataset)
+                yield Part(dataset.name, day, product, age, is_not_served, *sums)
 
 
 @pytest.mark.parametrize("sandbox", [SANDBOX], indirect=True)
@@ -202,13 +174,11 @@ def check_that_the_new_account_is_fine(world: World, new: str) -> None:
     """Its days are final or fresh, and no finding is about it."""
     [account] = [one for one in accounts_of(world) if one.account_id == new]
     states = world.query(
-        """SELECT state, count(*) FROM window_states(:now, interval '12 hours')
-            WHERE account_key = :key AND window_date < :begun GROUP BY 1""",
+        """SELECT DISTINCT state FROM window_states(:now, interval '12 hours')
+            WHERE account_key = :key AND window_date < :begun""",
         now=world.context.now(),
         key=account.account_key,
         begun=BEGUN,
     )
-    assert ["fresh"] == [row["state"] for row in states]
-    with world.sessions.snapshot() as connection:
-        findings = survey(connection, world.context.settings, world.context.now()).findings
-    assert [] == [one.headline for one in findings if account.label in one.names]
+    assert [{"state": "fresh"}] == states
+    assert [] == [one.headline for one in findings(world) if account.label in one.names]

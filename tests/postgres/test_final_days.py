@@ -1,28 +1,25 @@
 """Days that were final keep their rows, whatever comes later with far less: a person accepts it, or keeps ours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.problems import alerts
 from bidbeacon_pipelines.problems.finding_actions import act
 from bidbeacon_pipelines.problems.findings import Finding
-from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests.decisions import NothingToDecideError, decide_days
 from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.windows.make import keep_windows
-from tests.postgres.explaining import explained
+from tests.postgres.explaining import explained, findings
+from tests.support.commands import run
 from tests.support.world import DATASET, Row, World
 
 TODAY = date(2026, 1, 15)
 DAYS = [TODAY - timedelta(days=ago) for ago in (92, 91, 90)]
 YOUNG = TODAY - timedelta(days=3)
-CODES = {"final-rows-lost", "rows-removed"}
 
 
 @pytest.fixture
@@ -46,11 +43,9 @@ def stored(world: World, account: Account) -> list[set[Row]]:
     return [world.stored_rows(account, day) for day in DAYS]
 
 
-def findings(world: World) -> Sequence[Finding]:
+def lost(world: World) -> list[Finding]:
     """Return what is wrong with rows that were lost."""
-    with world.engine.begin() as connection:
-        found = survey(connection, world.context.settings, world.context.now()).findings
-    return [one for one in found if one.code in CODES]
+    return findings(world, "final-rows-lost", "rows-removed")
 
 
 def sums(world: World, account: Account, *days: date) -> str:
@@ -84,20 +79,16 @@ def test_final_days_keep_their_rows_whatever_comes_later(world: World, account: 
         load_again(world, account)
         assert rows == stored(world, account)
     told = explained(world, account, DAYS[0])
-    assert ("suspicious", True, None) == (
-        told.state,
-        told.window and told.window["is_final"],
-        told.told.at,
-    )
+    is_final = told.window and told.window["is_final"]
+    assert ("suspicious", True, None) == (told.state, is_final, told.told.at)
     asked = world.reports_made()
     world.advance(days=2)
     with world.session() as session:
         keep_windows(world.context, session, account, DATASET, again=True)
     world.refresh(account)
-    ours = [world.window(account, day) for day in DAYS]
-    assert {("loaded", None, None)} == {
-        (one.status, one.next_refresh_at, one.request_id) for one in ours
-    }
+    for window in world.windows(account, *DAYS):
+        assert ("loaded", None) == (window.status, window.next_refresh_at)
+        assert window.request_id is None
     assert world.reports_made() > asked
     assert "suspicious" == explained(world, account, DAYS[0]).state
 
@@ -107,7 +98,7 @@ def test_a_finding_says_what_amazon_says_now_and_what_is_kept(
 ) -> None:
     """One of all days of a dataset of an account, with rows and money of both."""
     load_again(world, account)
-    [found] = findings(world)
+    [found] = lost(world)
     rows, spend = sums(world, account, *DAYS).split(", ", 1)
     assert (
         f"A report has far fewer rows for final days of daily_targets than are loaded: 0 instead of {rows}, "
@@ -123,10 +114,10 @@ def test_an_accepted_report_is_taken_and_uses_the_acceptance_up(
 ) -> None:
     """The days are asked for; who accepted is stored with the removed rows, which nobody else has to acknowledge. Rows that come later are taken again."""
     load_again(world, account)
-    kept, [found] = sums(world, account, *DAYS), findings(world)
+    kept, [found] = sums(world, account, *DAYS), lost(world)
     said = act(world.sessions, world.context.settings, found.key, by="maria")["said"]
     assert "Accepted 3 days" in said
-    assert [] == findings(world)
+    assert [] == lost(world)
     window = world.window(account, DAYS[0])
     assert ("accept", "maria", "maria") == (window.decision, window.decided_by, window.wanted_by)
     assert "within a minute" in explained(world, account, DAYS[0]).sentence
@@ -136,42 +127,47 @@ def test_an_accepted_report_is_taken_and_uses_the_acceptance_up(
     assert (None, None, None) == (window.decision, window.cause, window.suspicious_digest)
     [removed] = world.query("SELECT * FROM row_removals")
     assert f"{removed['rows']}, {removed['spend']:,.2f} {removed['currency_code']}" == kept
-    assert ("maria", DAYS, []) == (removed["acknowledged_by"], removed["days"], findings(world))
+    assert ("maria", DAYS, []) == (removed["acknowledged_by"], removed["days"], lost(world))
     assert DECIDED == actions(world, "report-accepted")
     assert "fresh" == explained(world, account, DAYS[0]).state
 
 
-def test_an_acceptance_waits_until_a_report_is_taken(world: World, account: Account) -> None:
-    """A report that fails at Amazon, or whose rows are refused, uses nothing up: the finding comes back, and the question stays the same."""
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param({"kind": "report_ends", "status": "FAILED"}, id="the report fails"),
+        pytest.param({"kind": "rows", "change": "negative_metric", "share": 1}, id="bad rows"),
+    ],
+)
+def test_an_acceptance_waits_until_a_report_is_taken(
+    world: World, account: Account, fault: dict[str, Any]
+) -> None:
+    """A report that fails, or whose rows are refused, uses nothing up: the finding comes back, and the question stays the same."""
     load_again(world, account)
-    before, why = findings(world), world.window(account, DAYS[0]).cause
-    for fault in (
-        {"kind": "report_ends", "status": "FAILED", "times": 5},
-        {"kind": "rows", "change": "negative_metric", "share": 1, "times": 1},
-    ):
-        decide(world, account, accepts=True)
-        world.sandbox.state.rules.clear()
-        world.break_with(**fault)
-        load_again(world, account)
-        for _ in range(10):
-            world.advance(minutes=50)
-            world.step()
-        assert [one.key for one in before] == [one.key for one in findings(world)]
-        window = world.window(account, DAYS[0])
-        assert ("accept", why, None) == (window.decision, window.cause, window.next_refresh_at)
+    before, why = lost(world), world.window(account, DAYS[0]).cause
+    decide(world, account, accepts=True)
+    world.sandbox.state.rules.clear()
+    world.break_with(**fault)
+    load_again(world, account)
+    for _ in range(10):
+        world.advance(minutes=50)
+        world.step()
+    assert [one.key for one in before] == [one.key for one in lost(world)]
+    window = world.window(account, DAYS[0])
+    assert ("accept", why, None) == (window.decision, window.cause, window.next_refresh_at)
 
 
 def test_whoever_keeps_ours_is_asked_again_by_the_next_load(world: World, account: Account) -> None:
     """The days are fresh and final as before; the same report, loaded by hand later, is suspicious in its turn."""
     load_again(world, account)
-    rows, [found] = stored(world, account), findings(world)
+    rows, [found] = stored(world, account), lost(world)
     act(world.sessions, world.context.settings, found.key, by="maria", keeps=True)
-    assert ([], DECIDED) == (findings(world), actions(world, "rows-kept"))
+    assert ([], DECIDED) == (lost(world), actions(world, "rows-kept"))
     told, window = explained(world, account, DAYS[0]), world.window(account, DAYS[0])
     assert ("fresh", True) == (told.state, told.window and told.window["is_final"])
     assert ("keep", "maria", None) == (window.decision, window.decided_by, window.cause)
     load_again(world, account)
-    assert ([found.key], rows) == ([one.key for one in findings(world)], stored(world, account))
+    assert ([found.key], rows) == ([one.key for one in lost(world)], stored(world, account))
 
 
 def test_only_days_that_wait_for_a_decision_are_decided(world: World, account: Account) -> None:
@@ -202,19 +198,16 @@ def test_removed_rows_of_younger_days_stay_a_finding_until_acknowledged(
     """The second empty report is believed; what it removed is told with its spend, and who acknowledged it is stored."""
     rows, spend = sums(world, account, YOUNG).split(", ", 1)
     load_again(world, account, YOUNG)
-    assert [] == findings(world)
+    assert [] == lost(world)
     load_again(world, account, YOUNG)
     world.advance(days=30)
-    [found] = findings(world)
-    assert (
-        f"Removed {rows} rows of daily_targets, spend {spend}, because two reports in a row did not have them."
-        == found.sentence
-    )
+    [found] = lost(world)
+    why = "because two reports in a row did not have them."
+    assert f"Removed {rows} rows of daily_targets, spend {spend}, {why}" == found.sentence
+    settings, now = world.context.settings, world.context.now()
     with world.engine.begin() as connection:
-        now = world.context.now()
-        settings = world.context.settings
         alerts.acknowledge(connection, settings, now, found.key, by="maria", note="true")
-    assert [] == findings(world)
+    assert [] == lost(world)
     [removed] = world.query("SELECT acknowledged_by, acknowledged_at, note FROM row_removals")
     assert {"acknowledged_by": "maria", "acknowledged_at": now, "note": "true"} == removed
 
@@ -231,8 +224,7 @@ def test_commands_decide_as_the_buttons_do(
         ("keep", 0, f"Kept the rows of 3 days of daily_targets of {account.label}."),
         ("keep", 2, "waits for a decision"),
     ):
-        result = CliRunner().invoke(app, ["windows", name, *days])
-        assert (code, True) == (result.exit_code, said in " ".join(result.output.split()))
+        assert said in " ".join(run("windows", name, *days, code=code).output.split())
     assert ["command line"] == [one["by"] for one in world.actions("rows-kept")]
     assert None is world.window(account, DAYS[0]).wanted_by
 
@@ -242,10 +234,10 @@ def test_what_was_accepted_is_not_lost_where_its_report_is_split(
 ) -> None:
     """A part that fails leaves the question, and since when it is asked."""
     load_again(world, account)
-    [found] = findings(world)
+    [found] = lost(world)
     world.break_with("refuse", "create_report", times=1, reason="too_large")
     world.break_with("refuse", "create_report", code="400013", message="No", as_207=True)
     decide(world, account, accepts=True)
     load_again(world, account)
-    assert {"final-rows-lost"} == {one.code for one in findings(world)}
-    assert [found.since] == [one.since for one in findings(world)]
+    assert {"final-rows-lost"} == {one.code for one in lost(world)}
+    assert [found.since] == [one.since for one in lost(world)]

@@ -6,19 +6,18 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
-from tests.postgres.load_world import add_account
-from tests.support.rows import change_accounts, change_windows
+from tests.support.rows import add_account, add_windows, as_loaded, change_accounts, change_windows
 
 NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
-OLDEST = date(2025, 9, 1)
+DAY, OLDEST = timedelta(days=1), date(2025, 9, 1)
 SINCE = NOW - timedelta(hours=3)
 UNPROVEN: dict[str, Any] = {"code": "history-not-proven"}
 SB, SD = "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
@@ -28,21 +27,10 @@ def add_days(
     connection: Connection, number: int, dataset: str, report: str, days: range, **columns: Any
 ) -> None:
     """Store loaded windows of days after the oldest, of which columns may differ."""
-    row = {
-        "account_id": f"amzn1.ads-account.g.{number}",
-        "country_code": "US",
-        "dataset": dataset,
-        "report": report,
-        "expires_at": NOW + timedelta(days=100),
-        "status": "loaded",
-        "last_loaded_at": SINCE,
-        "data_as_of": SINCE,
-        "load_count": 1,
-        "product_totals": {name: {"rows": 0} for name in columns.get("not_served", ())},
-    }
-    for day in days:
-        dated = {"window_date": OLDEST + timedelta(days=day)}
-        connection.execute(insert(ReportWindow).values(row | dated | columns))
+    usual = as_loaded(SINCE) | {"expires_at": NOW + timedelta(days=100)}
+    usual["product_totals"] = {name: {"rows": 0} for name in columns.get("not_served", ())}
+    account, dates = get_account(connection, f"US.a{number}"), [OLDEST + n * DAY for n in days]
+    add_windows(connection, account, dates, dataset, report, **usual | columns)
 
 
 def not_served(*products: str) -> dict[str, object]:
@@ -62,8 +50,8 @@ def connection(session_store: SessionStore) -> Any:
     """A transaction with three accounts."""
     with session_store.begin() as begun:
         for number in range(3):
-            names = {"account_id": f"amzn1.ads-account.g.{number}", "account_key": f"US.a{number}"}
-            add_account(begun, seen_at=NOW - timedelta(days=30), name=f"Shop {number}", **names)
+            names = {"account_id": f"amzn1.a{number}", "name": f"Shop {number}"}
+            add_account(begun, first_seen_at=NOW - 30 * DAY, **names)
         yield begun
 
 

@@ -33,8 +33,7 @@ from bidbeacon_sandbox.accounts import MARKETS, AccountBook, AccountCountry
 from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog, asins_of, bid_of
 from bidbeacon_sessions.actions import render_action
 from bidbeacon_sessions.sentences import plain_text
-from tests.postgres.load_world import add_account
-from tests.support.rows import change_accounts, change_ads_accounts, remove_accounts
+from tests.support.rows import add_account, change_accounts, change_ads_accounts, remove_accounts
 from tests.support.world import World
 
 EXPORTED = {"campaigns", "adGroups", "ads", "targets"}

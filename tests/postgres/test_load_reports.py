@@ -15,11 +15,11 @@ from tests.postgres.load_world import (
     NEXT_AT,
     PRODUCT,
     LoadWorld,
-    add_account,
     many_rows,
     report_row,
     target,
 )
+from tests.support.rows import add_account
 
 METRICS = "impressions, clicks, orders, sales, spend, units"
 NEXT_DAY = DAY + timedelta(days=1)

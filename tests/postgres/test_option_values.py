@@ -16,7 +16,7 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS
 from bidbeacon_pipelines.settings import get_settings
-from tests.postgres.load_world import add_account
+from tests.support.rows import add_account
 
 FINE, FAILED, USAGE = 0, 1, 2
 Path_ = tuple[str, ...]

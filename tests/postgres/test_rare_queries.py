@@ -39,7 +39,7 @@ from bidbeacon_pipelines.windows.states import (
 )
 from bidbeacon_pipelines.windows.totals import summarize_windows
 from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
-from tests.postgres.load_world import add_account
+from tests.support.rows import add_account
 
 NOW: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LATE_AFTER: Final = timedelta(hours=12)
@@ -114,7 +114,7 @@ def world(shared_database_url: str) -> Iterator[Engine]:
     with engine.begin() as connection:
         for number in range(ACCOUNTS):
             names = {"account_id": f"{FIRST}{number}", "account_key": f"US.rare{number}"}
-            add_account(connection, seen_at=NOW - timedelta(days=DAYS), **names)
+            add_account(connection, first_seen_at=NOW - timedelta(days=DAYS), **names)
         for statement in (*map(text, _SETTLE), _WINDOWS, _MADE, _REQUESTS, _SESSIONS):
             connection.execute(statement, values)
     with psycopg.connect(shared_database_url, autocommit=True) as driver:

@@ -15,9 +15,9 @@ from bidbeacon_pipelines.datasets import dataset_tables  # noqa: F401 - it regis
 from bidbeacon_pipelines.datasets.partitions import HOURLY_DATASETS, ensure_partitions
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
 from bidbeacon_pipelines.views import REPORT_VIEWS, create_statements, read_views
-from tests.postgres.load_world import add_account, run
+from tests.postgres.load_world import run
 from tests.report_rows import store_rows
-from tests.support.rows import change_accounts
+from tests.support.rows import add_account, change_accounts
 
 DAY = date(2026, 3, 8)
 LEAVES_OUT_CAMPAIGNS = 180_000

@@ -35,9 +35,9 @@ from bidbeacon_pipelines.requests.queries import (
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
-from tests.postgres.load_world import DATASET, LoadWorld, add_account
+from tests.postgres.load_world import DATASET, LoadWorld
 from tests.recorded_sessions import end_lease
-from tests.support.rows import add_request, change_requests
+from tests.support.rows import add_account, add_request, change_requests
 from tests.support.world import query
 
 DAY = date(2026, 1, 10)

@@ -19,8 +19,7 @@ from bidbeacon_pipelines.retention import delete_old_records
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.tables import SessionHeader
-from tests.postgres.load_world import add_account
-from tests.support.rows import change_sessions
+from tests.support.rows import add_account, change_sessions
 
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
 

@@ -1,16 +1,19 @@
 """The database defends its own truth: each rule of the tables is broken once, and holds."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.exc import IntegrityError
 
+from bidbeacon_pipelines.accounts.queries import get_account, upsert_account
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.datasets.registry import HOURLY_PRODUCTS
-from tests.postgres.load_world import add_account, run
+from tests.postgres.load_world import run
+from tests.support.rows import add_account
 
 ACCOUNT = "amzn1.ads-account.g.one"
 REPORT = "INSERT INTO report_requests (account_id, dataset, report, start_date, end_date"
@@ -75,7 +78,7 @@ def test_an_account_is_well_formed(
 def test_an_account_key_is_one_accounts(connection: Connection) -> None:
     """Two accounts whose ids end alike can't have one partition."""
     with pytest.raises(IntegrityError, match="uq_advertiser_accounts_account_key"):
-        add_account(connection, account_id="amzn1.other.g.one")
+        add_account(connection, account_id="amzn1.other", account_key="US.one")
 
 
 def test_an_ads_account_in_two_countries_is_two_accounts(connection: Connection) -> None:
@@ -296,8 +299,14 @@ def test_receivers_are_counted(connection: Connection) -> None:
 
 def test_listing_that_is_not_trusted_keeps_the_stored_profile(connection: Connection) -> None:
     """Which of several profiles is listed is not known then."""
-    add_account(connection, profile_id="2", entity_id="E2")
-    kept = add_account(connection, profile_id="1", entity_id="E1", trusted=False)
-    assert ("2", "E2") == (kept.profile_id, kept.entity_id)
-    changed = add_account(connection, profile_id="1", entity_id="E1")
-    assert ("1", "E1") == (changed.profile_id, changed.entity_id)
+    account = get_account(connection, "US.one")
+    listed = {one.name: getattr(account, one.name) for one in Account.__table__.c}
+    for ids, trusted, kept in (
+        (("2", "E2"), True, ("2", "E2")),
+        (("1", "E1"), False, ("2", "E2")),
+        (("1", "E1"), True, ("1", "E1")),
+    ):
+        of_profile = {"profile_id": ids[0], "entity_id": ids[1], "trusted": trusted}
+        upsert_account(connection, listed | of_profile, now=datetime.now(UTC))
+        account = get_account(connection, account.account_key)
+        assert kept == (account.profile_id, account.entity_id)

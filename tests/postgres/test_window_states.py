@@ -11,7 +11,7 @@ from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.states import STOPPED, WindowState, state_values, windows_in
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
-from tests.postgres.load_world import add_account
+from tests.support.rows import add_account
 
 NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
 SOON, HOUR_AGO, LONG_AGO = (NOW + timedelta(hours=n) for n in (5, -1, -13))
@@ -98,7 +98,7 @@ def add_window(connection: Connection, place: int, columns: dict[str, Any]) -> N
         connection,
         account_id=account_id,
         account_key=f"US.one{place}",
-        seen_at=NOW - timedelta(days=30),
+        first_seen_at=NOW - timedelta(days=30),
     )
     for table in (AdsAccount, Account):
         if chosen := {name: columns[name] for name in columns.keys() & table.__table__.c.keys()}:

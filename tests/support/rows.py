@@ -1,11 +1,11 @@
-"""Rows of accounts, windows, requests and sessions, built on the product's own tables.
+"""Rows of accounts, entities, windows, requests and sessions, built on the product's own tables.
 
 Each function takes a connection, or an engine to commit on. Columns that are not given have
 sensible values; conditions are those of SQLAlchemy: `ReportWindow.load_count > 0`. A value may be
-an expression: `next_refresh_at=func.now()`.
+an expression: `next_refresh_at=func.now()`. Loads are made by `tests/postgres/load_world.py`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES
 from bidbeacon_pipelines.datasets.registry import get_dataset
+from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.rules import expires_at
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -25,10 +26,11 @@ from bidbeacon_sessions.tables import SessionHeader
 
 Database = Connection | Engine
 Condition = ColumnElement[bool]
+ONE = "amzn1.ads-account.g.one"
 Table = type[AdsAccount | Account | ReportWindow | ReportRequest | SessionHeader]
 
 
-def add_ads_account(db: Database, account_id: str = "amzn1.one", **columns: Any) -> None:
+def add_ads_account(db: Database, account_id: str = ONE, **columns: Any) -> None:
     """Store an ads account in North America, unless it exists; its key and name come from its id."""
     key = account_id.rpartition(".")[2]
     values = {
@@ -48,7 +50,7 @@ def add_ads_account(db: Database, account_id: str = "amzn1.one", **columns: Any)
 
 
 def add_account(
-    db: Database, country: str = "US", account_id: str = "amzn1.one", **columns: Any
+    db: Database, country: str = "US", account_id: str = ONE, **columns: Any
 ) -> Account:
     """Store an account, and its ads account if that does not exist.
 
@@ -68,6 +70,14 @@ def add_account(
         add_ads_account(connection, account_id, **shared)
         connection.execute(insert(Account).values(values | columns))
         return get_account(connection, (values | columns)["account_key"])
+
+
+def add_entities(db: Database, account: Account, kind: str, *entities: Mapping[str, Any]) -> None:
+    """Store entities of one kind as a sync does; columns that are not given are null."""
+    with _begun(db) as connection:
+        merge_entities(connection, account, kind, entities)
+        if kind == "targets":
+            name_targets(connection, account)
 
 
 def add_windows(

@@ -3,6 +3,7 @@
 import pytest
 from dagster import AssetKey, AssetMaterialization, RunRequest, build_schedule_context, schedule
 
+from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.amazon_ads.endpoints import REGIONS
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.partitions import (
@@ -16,6 +17,8 @@ from bidbeacon_pipelines.defs.schedules import busy_accounts
 from bidbeacon_pipelines.windows.due import list_keys_without_entities
 from bidbeacon_sessions.clock import utc_now
 from tests.dagster.runs import failure_of, run_job
+from tests.support.dagster_runs import links_to
+from tests.support.reading import call, value
 from tests.support.rows import change_accounts
 from tests.support.rules import rule
 from tests.support.world import World
@@ -33,19 +36,16 @@ def last_materialization(world: World, asset: str) -> AssetMaterialization:
 def test_syncing_accounts_stores_them_and_makes_their_partitions(world: World) -> None:
     """Each listed account and country is a row, and a partition unless Amazon disabled it; the source shows each region."""
     result = run_job(world, "sync_accounts")
-    stored = world.query(
-        "SELECT account_key, ads_account_key, amazon_status, ads_accounts.region FROM advertiser_accounts JOIN ads_accounts USING (account_id)"
-    )
+    stored = call(world.engine, list_accounts)
     listed = sum(len(account.countries) for account in world.sandbox.state.world.accounts.accounts)
-    active = [row for row in stored if row["amazon_status"] != "DISABLED"]
+    active = [account for account in stored if account.amazon_status != "DISABLED"]
     assert (listed, True) == (len(stored), len(active) < len(stored))
-    assert set(REGIONS) == {row["region"] for row in stored}
-    for partitions, column in (
-        (ACCOUNT_PARTITIONS, "account_key"),
-        (ADS_ACCOUNT_PARTITIONS, "ads_account_key"),
-    ):
-        found = world.instance.get_dynamic_partitions(str(partitions.name))
-        assert {row[column] for row in active} == set(found)
+    assert set(REGIONS) == {account.ads_account.region for account in stored}
+    partitions = world.instance.get_dynamic_partitions
+    expected = {account.account_key for account in active}
+    assert expected == set(partitions(str(ACCOUNT_PARTITIONS.name)))
+    expected = {account.ads_account_key for account in active}
+    assert expected == set(partitions(str(ADS_ACCOUNT_PARTITIONS.name)))
     session = world.one_session("sync-accounts")
     assert ("succeeded", result.run_id) == (session["status"], session["run_id"])
 
@@ -55,8 +55,8 @@ def test_syncing_accounts_stores_them_and_makes_their_partitions(world: World) -
     of_amazon = observed.asset_observation.metadata
     assert listed == told["dagster/row_count"].value == of_amazon["accounts"].value
     assert ", ".join(sorted(REGIONS)) == of_amazon["regions"].value
-    for metadata in (told, of_amazon):
-        assert str(metadata["session"].value).endswith(f"/sessions/{session['id']}")
+    assert links_to(told, session)
+    assert links_to(of_amazon, session)
 
 
 def test_syncing_entities_materializes_all_kinds(stocked: World) -> None:
@@ -73,26 +73,22 @@ def test_syncing_entities_materializes_all_kinds(stocked: World) -> None:
     assert types == ["export-requested"] * 4 + ["entities-synced"] * 5
     assert stocked.account().entities_synced_at is not None
     for table in ENTITIES:
-        [row] = stocked.query(
-            f"SELECT count(*) AS rows FROM {table} WHERE account_id = :account_id AND country_code = :country_code",
-            **account.identity,
-        )
+        of_account = "account_id = :account_id AND country_code = :country_code"
+        count = f"SELECT count(*) FROM {table} WHERE {of_account}"
+        rows = value(stocked.engine, count, **account.identity)
         recorded = last_materialization(stocked, table)
         assert key == recorded.partition
-        assert 0 < row["rows"] == recorded.metadata["dagster/partition_row_count"].value
-        assert str(recorded.metadata["session"].value).endswith(str(session["id"]))
+        assert 0 < rows == recorded.metadata["dagster/partition_row_count"].value
+        assert links_to(recorded.metadata, session)
         [sentence] = str(recorded.metadata["actions"].value).splitlines()
-        assert f"Synced {row['rows']:,} rows of" in sentence
+        assert f"Synced {rows:,} rows of" in sentence
 
 
 def test_throttled_exports_are_put_off(stocked: World) -> None:
     """The run succeeds without waiting and materializes nothing; no sync of the account starts before Amazon allows it."""
-    account, ages = (
-        stocked.account(),
-        dict.fromkeys(("now", "synced_before", "missed_before"), utc_now()),
-    )
-    with stocked.engine.begin() as connection:
-        assert account.account_key in list_keys_without_entities(connection, **ages)
+    account = stocked.account()
+    ages = dict.fromkeys(("now", "synced_before", "missed_before"), utc_now())
+    assert account.account_key in call(stocked.engine, list_keys_without_entities, **ages)
     struck = rule("answer", "create_export", status=429, retry_after=300)
     stocked.sandbox.state.rules.add(struck)
     assert run_job(stocked, "sync_entities", account).success
@@ -100,8 +96,7 @@ def test_throttled_exports_are_put_off(stocked: World) -> None:
     assert ["export-pending"] == [action["type"] for action in session["actions"]]
     assert "succeeded" == session["status"]
     assert not stocked.instance.get_materialized_partitions(AssetKey("campaigns"))
-    with stocked.engine.begin() as connection:
-        assert account.account_key not in list_keys_without_entities(connection, **ages)
+    assert account.account_key not in call(stocked.engine, list_keys_without_entities, **ages)
 
 
 def test_a_schedule_of_one_account_works_beside_the_sensor(real: World) -> None:

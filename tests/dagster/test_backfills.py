@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import date, timedelta
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,7 @@ from tests.dagster.runs import (
     run_job,
 )
 from tests.processes import running, running_webserver
+from tests.support.reading import column, value
 from tests.support.waiting import wait_until
 from tests.support.world import World
 
@@ -40,6 +42,10 @@ LOCATION_FILE = "location.py"
 LAUNCH = """
 mutation($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) { __typename ... on PythonError { message } } }"""
+
+WAITING = "SELECT count(DISTINCT session_id) FROM session_actions WHERE type = 'report-pending'"
+"""How many sessions have recorded that their report is pending."""
+REQUESTED = "SELECT DISTINCT status FROM report_windows WHERE last_requested_at IS NOT NULL"
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -88,7 +94,7 @@ def test_a_backfill_ends_once_its_partitions_are_loaded(
     account, days = served.account(), [served.day(ago) for ago in (22, 21, 20)]
     hold_reports(served)
     [run] = backfill(served, processes, [(account, day) for day in days], runs=1)
-    wait_until(lambda: waiting(served) == 1, "the run waits for Amazon", seconds=60)
+    wait_for_amazon(served, 1)
     release_reports(served)
     run_job(served, "poll_reports")
 
@@ -98,25 +104,6 @@ def test_a_backfill_ends_once_its_partitions_are_loaded(
     assert {str(partition_key(account.account_key, day)) for day in days} == {
         record.partition_key for record in records if record.run_id == run.run_id
     }
-
-
-def test_a_backfill_with_a_day_that_is_not_over_fails(served: World, processes: ExitStack) -> None:
-    """Its run materializes the other days, then fails naming the days left out, so that the backfill ends."""
-    account, today = served.account(), served.day(0)
-    over = served.yesterday_of(account)
-    left_out = [over + timedelta(days=n) for n in range(1, (today - over).days + 1)]
-    days = [(account, day) for day in (over, *left_out)]
-    backfill(served, processes, days, runs=1)
-    wait_until(
-        lambda: outcome(served) == "COMPLETED_FAILED",
-        "the backfill ends",
-        120,
-        found=lambda: outcome(served),
-    )
-    assert [str(partition_key(account.account_key, over))] == recorded_partitions(served)
-    message = served.one_session("load-windows")["error"]["message"]
-    assert f"The day is not over in the account's time zone ({account.time_zone})" in message
-    assert all(str(day) in message for day in left_out)
 
 
 def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
@@ -138,7 +125,7 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
         tuple(str(partition_key(account.account_key, served.day(ago))) for ago in (first, last))
         for account, first, last in expected
     } == {(run.tags[RANGE_START], run.tags[RANGE_END]) for run in runs}
-    wait_until(lambda: waiting(served) == len(runs), "all runs wait for Amazon", seconds=60)
+    wait_for_amazon(served, len(runs))
 
     killed, *terminated = runs
     for run in terminated:
@@ -146,17 +133,13 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
     wait_until(lambda: DagsterRunStatus.CANCELED in statuses(served), "a run ends", seconds=15)
     kill_worker(served, killed)
     ended = {DagsterRunStatus.CANCELED, DagsterRunStatus.FAILURE}
-    wait_until(
-        lambda: statuses(served) == ended,
-        "all runs have ended",
-        120,
-        found=lambda: last_words(served),
-    )
+    told = partial(last_words, served)
+    wait_until(lambda: statuses(served) == ended, "all runs have ended", 120, found=told)
     served.execute("UPDATE session_leases SET heartbeat_at = now() - interval '40 seconds'")
     assert close_dead_sessions(served.sessions, served.instance, LOCATION_FILE) == 1
     sessions = {one["run_id"]: one["status"] for one in served.sessions_of("load-windows")}
     assert sessions == {killed.run_id: "crashed"} | {run.run_id: "cancelled" for run in terminated}
-    assert {"requested"} == window_statuses(served)
+    assert ["requested"] == column(served.engine, REQUESTED)
     assert served.query("SELECT 1 FROM session_leases") == []
 
     release_reports(served)
@@ -170,45 +153,34 @@ def outcome(world: World) -> str:
     return str(found.status.name)
 
 
-def kill_worker(world: World, run: DagsterRun) -> None:
-    """Kill the process of a run, as the kernel does when memory is short."""
-    [lease] = world.query(
-        "SELECT holder FROM session_leases JOIN job_sessions ON id = session_id WHERE run_id = :id",
-        id=run.run_id,
-    )
-    psutil.Process(int(str(lease["holder"]).rpartition(":")[2])).kill()
-
-
-def waiting(world: World) -> int:
-    """Return how many sessions have recorded that their report is pending."""
-    [row] = world.query(
-        "SELECT count(DISTINCT session_id) FROM session_actions WHERE type = 'report-pending'"
-    )
-    return int(row["count"])
-
-
 def statuses(world: World) -> set[DagsterRunStatus]:
     """Return the statuses of all runs."""
     return {run.status for run in world.instance.get_runs()}
 
 
+def wait_for_amazon(world: World, runs: int) -> None:
+    """Wait until so many runs wait for Amazon."""
+    wait_until(lambda: value(world.engine, WAITING) == runs, "runs wait for Amazon", 60)
+
+
+def kill_worker(world: World, run: DagsterRun) -> None:
+    """Kill the process of a run, as the kernel does when memory is short."""
+    holder = """SELECT holder FROM session_leases JOIN job_sessions ON id = session_id
+                 WHERE run_id = :id"""
+    _, _, process_id = str(value(world.engine, holder, id=run.run_id)).rpartition(":")
+    psutil.Process(int(process_id)).kill()
+
+
 def last_words(world: World) -> dict[str, list[str]]:
     """Return the last messages of each run, under its id and status."""
+    logs = {run: world.instance.all_logs(run.run_id) for run in world.instance.get_runs()}
     return {
-        f"{run.run_id} {run.status.name}": [
-            entry.message for entry in world.instance.all_logs(run.run_id)[-3:]
-        ]
-        for run in world.instance.get_runs()
+        f"{run.run_id} {run.status.name}": [entry.message for entry in log[-3:]]
+        for run, log in logs.items()
     }
-
-
-def window_statuses(world: World) -> set[str]:
-    """Return the statuses of all requested windows."""
-    requested = "SELECT status FROM report_windows WHERE last_requested_at IS NOT NULL"
-    return {row["status"] for row in world.query(requested)}
 
 
 def all_loaded_by_polling(world: World) -> bool:
     """Poll once; return whether all requested windows are loaded."""
     assert run_job(world, "poll_reports").success
-    return window_statuses(world) == {"loaded"}
+    return column(world.engine, REQUESTED) == ["loaded"]

@@ -1,46 +1,36 @@
 """`bidbeacon accounts cadence`: what it sets, shows and refuses."""
 
-import json
 from collections.abc import Sequence
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from bidbeacon_pipelines.cli import app
+from tests.support.commands import json_of, run_command, unwrapped
 from tests.support.world import World
 
 
-def cadence(world: World, *options: str) -> Result:
-    """Run the command for the US account."""
-    return CliRunner().invoke(
-        app, ["accounts", "cadence", world.account("US").account_key, *options]
-    )
+def cadence(world: World, *options: str) -> tuple[str, ...]:
+    """Return the words of the command for the US account."""
+    return ("accounts", "cadence", world.account("US").account_key, *options)
 
 
-def as_json(world: World) -> tuple[str, bool]:
+def shown(world: World) -> tuple[str, bool]:
     """Return what the command shows: the cadence, and whether a next round is known."""
-    told = json.loads(cadence(world, "--json").stdout)
+    told = json_of(*cadence(world))
     return told["cadence"], told["next_look_at"] is not None
-
-
-def test_the_default_is_as_soon_as_due(stocked: World) -> None:
-    """Without options the command shows, and changes nothing."""
-    assert as_json(stocked) == ("as soon as due", False)
 
 
 def test_a_cadence_is_set_shown_and_taken_away(stocked: World) -> None:
     """A duration, a cron in the account's time zone, and the default again; `accounts list` tells it too."""
-    assert cadence(stocked, "--every", "6h").exit_code == 0
-    assert as_json(stocked) == ("every 6 hours", True)
-    said = " ".join(cadence(stocked, "--cron", "0 6 * * *").stdout.split())
+    assert shown(stocked) == ("as soon as due", False)
+    run_command(*cadence(stocked, "--every", "6h"), code=0)
+    assert shown(stocked) == ("every 6 hours", True)
+    said = unwrapped(run_command(*cadence(stocked, "--cron", "0 6 * * *")).stdout)
     assert "Acme Merch is refreshed cron 0 6 * * *, next at" in said
     assert "06:00 (America/Los_Angeles)" in said
-    listed = json.loads(CliRunner().invoke(app, ["accounts", "list", "--json"]).stdout)
-    assert {"cron 0 6 * * *", "as soon as due"} == {
-        account["schedule"]["cadence"] for account in listed
-    }
-    assert cadence(stocked, "--as-soon-as-due").exit_code == 0
-    assert as_json(stocked) == ("as soon as due", False)
+    listed = {account["schedule"]["cadence"] for account in json_of("accounts", "list")}
+    assert {"cron 0 6 * * *", "as soon as due"} == listed
+    run_command(*cadence(stocked, "--as-soon-as-due"), code=0)
+    assert shown(stocked) == ("as soon as due", False)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +49,7 @@ def test_what_is_no_cadence_changes_nothing(
     stocked: World, options: Sequence[str], said: str
 ) -> None:
     """One line that says what is expected, exit code 2, and the old cadence stays."""
-    cadence(stocked, "--every", "2h")
-    result = cadence(stocked, *options)
-    assert result.exit_code == 2
-    assert said in result.stderr.replace("\n", " ")
-    assert as_json(stocked) == ("every 2 hours", True)
+    run_command(*cadence(stocked, "--every", "2h"), code=0)
+    refused = run_command(*cadence(stocked, *options), code=2)
+    assert said in unwrapped(refused.stderr)
+    assert shown(stocked) == ("every 2 hours", True)

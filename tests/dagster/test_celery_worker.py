@@ -8,12 +8,14 @@ import pytest
 import redis
 from dagster import DagsterInstance, DagsterRunStatus, JobDefinition, reconstructable
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from bidbeacon_pipelines.celery_launcher import BidBeaconCeleryLauncher
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions.errors import SettingsError
+from tests.support.dagster_runs import status_of
+from tests.support.reading import value
 
 
 @pytest.fixture
@@ -61,12 +63,9 @@ def test_a_run_that_is_delivered_again_does_not_work_again(
         _, arguments, _ = broker.SimpleQueue("dagster").get(timeout=10).payload
         result = worker.app.tasks["execute_job"].apply(kwargs=arguments)
         assert 0 == result.get()
-        ended = instance.get_run_by_id(run.run_id)
-    assert ended is not None
-    assert ended.status is (DagsterRunStatus.SUCCESS if sessions else status)
-    with engine.begin() as connection:
-        count = connection.execute(text("SELECT count(*) FROM session_headers")).scalar_one()
-    assert sessions == count
+        ended = status_of(instance, run.run_id)
+    assert ended is (DagsterRunStatus.SUCCESS if sessions else status)
+    assert sessions == value(engine, "SELECT count(*) FROM session_headers")
 
 
 def test_a_connection_to_redis_that_is_broken_costs_no_run(
@@ -89,11 +88,8 @@ def test_terminate_cancels_a_run(worker: Any) -> None:
     launcher = make_launcher()
     with DagsterInstance.get() as instance:
         launcher.register_instance(instance)
-        run = instance.create_run_for_job(
-            make_job(),
-            status=DagsterRunStatus.STARTED,
-            tags={DAGSTER_CELERY_TASK_ID_TAG: "a-task"},
-        )
+        started, task = DagsterRunStatus.STARTED, {DAGSTER_CELERY_TASK_ID_TAG: "a-task"}
+        run = instance.create_run_for_job(make_job(), status=started, tags=task)
         assert launcher.terminate(run.run_id)
         found = instance.get_run_by_id(run.run_id)
         assert found is not None

@@ -11,6 +11,7 @@ import pytest
 from bidbeacon_pipelines.problems.system_findings import find_processes
 from bidbeacon_pipelines.settings import get_settings
 from tests.processes import running
+from tests.support.reading import call
 from tests.support.waiting import wait_until
 from tests.support.world import World
 
@@ -100,8 +101,7 @@ def wait_for_all_signs(world: World, since: datetime) -> None:
 
 def said_of_clocks(world: World) -> list[str]:
     """Return the sentences of findings on clocks."""
-    with world.engine.begin() as connection:
-        found = find_processes(connection, get_settings(), datetime.now(UTC))
+    found = call(world.engine, find_processes, get_settings(), datetime.now(UTC))
     return [one.sentence for one in found if one.code == "clocks-differ"]
 
 

@@ -36,9 +36,6 @@ def test_a_fresh_clone_is_examined_without_effect(
     before = sorted(clone.rglob("*"))
     own = {"HOME": str(tmp_path), "PYTHONPATH": str(clone), "PYTHONDONTWRITEBYTECODE": "1"}
     program, *arguments = command.split()
-    words = [Path(sys.executable).with_name(program), *arguments]
-    result = subprocess.run(
-        words, cwd=clone, env=own, stdout=subprocess.PIPE, text=True, check=True
-    )
-    assert output in result.stdout
+    words = [str(Path(sys.executable).with_name(program)), *arguments]
+    assert output in subprocess.check_output(words, cwd=clone, env=own, text=True)
     assert before == sorted(clone.rglob("*"))

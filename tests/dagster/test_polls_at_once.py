@@ -1,12 +1,14 @@
 """Several runs at the same moment: they share the reports, and one of them records the loads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import date
 from functools import partial
 
 import pytest
 
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.windows.make import keep_windows
@@ -19,6 +21,7 @@ from tests.dagster.runs import (
     run_job,
 )
 from tests.postgres.test_request_locks import at_once
+from tests.support.reading import column
 from tests.support.waiting import wait_until
 from tests.support.world import DATASET, World
 
@@ -30,6 +33,16 @@ WAITS = """
 DUE = "SELECT 1 FROM report_requests WHERE status = 'in_flight' AND next_step_at <= now()"
 
 
+def have_reports_due(world: World, accounts: Sequence[Account], days: Sequence[date]) -> None:
+    """Request a report for days of each account, and wait until all are due for a poll."""
+    with world.session("ask") as session:
+        for account in accounts:
+            keep_windows(world.context, session, account, DATASET)
+            world.plan_by_hand(session, account, days)
+    assert run_job(world, "poll_reports").success
+    wait_until(lambda: len(world.query(DUE)) == len(accounts), "all reports are due")
+
+
 def test_polls_at_once_load_and_record_each_window_once(
     real: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -39,17 +52,12 @@ def test_polls_at_once_load_and_record_each_window_once(
     add_accounts(real)
     accounts = [real.account(country) for country in ("JP", "DE", "US")]
     days = [real.day(ago) for ago in range(20, 24)]
-    with real.session("ask") as session:
-        for account in accounts:
-            keep_windows(real.context, session, account, DATASET)
-            real.plan_by_hand(session, account, days)
-    assert run_job(real, "poll_reports").success
-    wait_until(lambda: len(real.query(DUE)) == len(accounts), "all reports are due")
+    have_reports_due(real, accounts, days)
     assert all(run.success for run in at_once([partial(run_job, real, "poll_reports")] * 3))
     # What one of them loaded while another one was at its last look is left to the next run.
     assert run_job(real, "poll_reports").success
     asked = {str(partition_key(account.account_key, day)) for account in accounts for day in days}
-    assert [1] * len(asked) == [row["load_count"] for row in real.query(LOADED)]
+    assert [1] * len(asked) == column(real.engine, LOADED)
     assert sorted(asked) == sorted(recorded_partitions(real))
 
 
@@ -75,14 +83,10 @@ def test_a_run_leaves_recording_to_the_run_that_does_it(
     add_accounts(real)
     real.shorten_history(SERVED_DAYS)
     account, day = real.account(), real.day(20)
-    with real.session("ask") as session:
-        keep_windows(real.context, session, account, DATASET)
-        real.plan_by_hand(session, account, [day])
-    assert run_job(real, "poll_reports").success
-    wait_until(lambda: real.query(DUE) != [], "the report is due")
+    have_reports_due(real, [account], [day])
     with recording(real):
         assert run_job(real, job, account).success
-    assert [1] == [row["load_count"] for row in real.query(LOADED)]
+    assert [1] == column(real.engine, LOADED)
     assert 1 == len(real.query(UNRECORDED))
     assert run_job(real, "poll_reports").success
     assert [str(partition_key(account.account_key, day))] == recorded_partitions(real)
@@ -95,7 +99,7 @@ def test_a_load_by_hand_waits_for_the_run_that_records(impatient: None, real: Wo
     seen = set[object]()
 
     def has_tried_twice() -> bool:
-        seen.update(row["waitstart"] for row in real.query(WAITS))
+        seen.update(column(real.engine, WAITS))
         return len(seen) > 1
 
     with ThreadPoolExecutor(1) as pool:

@@ -28,12 +28,18 @@ from bidbeacon_sessions.reaper import (
 from tests.postgres.test_request_locks import at_once
 from tests.recorded_sessions import recorded, wait_past_grace
 from tests.stream.writing import start_session
+from tests.support.dagster_runs import status_of
 from tests.support.world import World
 
 
 @job
 def working() -> None:
     """No op: none is executed."""
+
+
+CRASHED = ("crashed", "problems", "process died.")
+CANCELLED = ("cancelled", "warnings", "terminated in Dagster")
+"""How a session ends: its status, its outcome, and what the reason has."""
 
 
 def leave_session(
@@ -43,11 +49,9 @@ def leave_session(
     wait_past_grace(world.engine)
     with world.sessions.begin() as connection:
         session_id = start_session(connection, job="killed", run_id=run_id, step_key=step)
-    world.execute(
-        "UPDATE session_leases SET heartbeat_at = heartbeat_at - :ago, expires_at = expires_at - :ago WHERE session_id = :id",
-        ago=timedelta(seconds=silent_for),
-        id=session_id,
-    )
+    earlier = "heartbeat_at = heartbeat_at - :ago, expires_at = expires_at - :ago"
+    of_session = {"id": session_id, "ago": timedelta(seconds=silent_for)}
+    world.execute(f"UPDATE session_leases SET {earlier} WHERE session_id = :id", **of_session)
     return session_id
 
 
@@ -55,13 +59,6 @@ def start_run(world: World, status: Status, location: str | None = None) -> str:
     """Bring a run into a status, as launched from a code location; return its id."""
     tags = {CODE_LOCATION_TAG: location} if location else {}
     return world.instance.create_run_for_job(working, status=status, tags=tags).run_id
-
-
-def status_of_run(world: World, run_id: str) -> Status:
-    """Return the status of a run."""
-    run = world.instance.get_run_by_id(run_id)
-    assert run is not None
-    return run.status
 
 
 def look_twice(
@@ -78,24 +75,19 @@ def look_twice(
 
 
 @pytest.mark.parametrize(
-    ("run", "run_then", "session", "outcome", "reason"),
+    ("run", "run_then", "ends"),
     [
-        (None, None, "crashed", "problems", "the run's process died."),
-        (Status.SUCCESS, Status.SUCCESS, "crashed", "warnings", "process died."),
-        (Status.FAILURE, Status.FAILURE, "crashed", "problems", "process died."),
-        (Status.STARTED, Status.FAILURE, "crashed", "problems", "process died."),
-        (Status.STARTING, Status.FAILURE, "crashed", "problems", "process died."),
-        (Status.CANCELED, Status.CANCELED, "cancelled", "warnings", "terminated in Dagster"),
-        (Status.CANCELING, Status.CANCELED, "cancelled", "warnings", "terminated in Dagster"),
+        (None, None, CRASHED),
+        (Status.SUCCESS, Status.SUCCESS, ("crashed", "warnings", "process died.")),
+        (Status.FAILURE, Status.FAILURE, CRASHED),
+        (Status.STARTED, Status.FAILURE, CRASHED),
+        (Status.STARTING, Status.FAILURE, CRASHED),
+        (Status.CANCELED, Status.CANCELED, CANCELLED),
+        (Status.CANCELING, Status.CANCELED, CANCELLED),
     ],
 )
 def test_a_dead_session_ends_as_its_run_did_and_an_unfinished_run_ends_with_it(
-    world: World,
-    run: Status | None,
-    run_then: Status | None,
-    session: str,
-    outcome: str,
-    reason: str,
+    world: World, run: Status | None, run_then: Status | None, ends: tuple[str, str, str]
 ) -> None:
     """The last action says who closed it and why.
 
@@ -106,13 +98,14 @@ def test_a_dead_session_ends_as_its_run_did_and_an_unfinished_run_ends_with_it(
     leave_session(world, run_id, silent_for=60)
     assert close_dead_sessions(world.sessions, world.instance) == 1
     closed = world.one_session("killed")
-    assert (session, outcome) == (closed["status"], closed["outcome"])
+    *expected, reason = ends
+    assert expected == [closed["status"], closed["outcome"]]
     assert closed["actions"][-1]["type"] == "session-finalized"
     assert reason in closed["actions"][-1]["reason"]
     assert closed["finished_at"] is not None
-    assert (session == "cancelled") == (closed["error"] is None)
+    assert (ends == CANCELLED) == (closed["error"] is None)
     if run_id is not None:
-        assert run_then == status_of_run(world, run_id)
+        assert run_then == status_of(world.instance, run_id)
         messages = [record.message for record in world.instance.all_logs(run_id)]
         assert (run_then != run) == any("gave no sign of life" in message for message in messages)
 
@@ -123,13 +116,17 @@ def test_the_launcher_terminates_a_dead_run_which_is_failed_whatever_it_answers(
 ) -> None:
     """Its worker may be frozen, and wake up."""
     asked: list[str] = []
-    launcher = DefaultRunLauncher()
-    monkeypatch.setattr(launcher, "terminate", lambda run_id: asked.append(run_id) or answer)
-    monkeypatch.setattr(DagsterInstance, "run_launcher", launcher)
+
+    class Launcher(DefaultRunLauncher):
+        def terminate(self, run_id: str) -> bool:
+            asked.append(run_id)
+            return answer
+
+    monkeypatch.setattr(DagsterInstance, "run_launcher", Launcher())
     run_id = start_run(world, Status.STARTED)
     leave_session(world, run_id, silent_for=60)
     assert close_dead_sessions(world.sessions, world.instance) == 1
-    assert ([run_id], Status.FAILURE) == (asked, status_of_run(world, run_id))
+    assert ([run_id], Status.FAILURE) == (asked, status_of(world.instance, run_id))
 
 
 def test_a_run_with_another_living_session_goes_on(world: World) -> None:
@@ -138,7 +135,7 @@ def test_a_run_with_another_living_session_goes_on(world: World) -> None:
     leave_session(world, run_id, silent_for=60)
     leave_session(world, run_id, step="other")
     assert close_dead_sessions(world.sessions, world.instance) == 1
-    assert status_of_run(world, run_id) is Status.STARTED
+    assert status_of(world.instance, run_id) is Status.STARTED
 
 
 def test_living_sessions_and_pauses_within_the_lease_are_left_alone(world: World) -> None:
@@ -147,9 +144,8 @@ def test_living_sessions_and_pauses_within_the_lease_are_left_alone(world: World
     paused = leave_session(world, start_run(world, Status.STARTED), silent_for=20)
     ended = leave_session(world, start_run(world, Status.FAILURE), silent_for=20)
     assert close_dead_sessions(world.sessions, world.instance) == 1
-    assert {lives: "running", paused: "running", ended: "crashed"} == {
-        row.id: row.status for row in recorded(world.sessions)
-    }
+    statuses = {row.id: row.status for row in recorded(world.sessions)}
+    assert {lives: "running", paused: "running", ended: "crashed"} == statuses
 
 
 def test_of_reapers_at_once_one_ends_a_run(real: World) -> None:
@@ -169,10 +165,10 @@ def test_another_code_locations_session_and_runs_are_left_alone(world: World) ->
     assert close_dead_sessions(world.sessions, world.instance, "ours") == 0
     assert (0, 0) == look_twice(world, "ours")
     assert "running" == world.one_session("killed")["status"]
-    assert {Status.STARTED} == {status_of_run(world, run_id) for run_id in (dead, lost)}
+    assert {Status.STARTED} == {status_of(world.instance, run_id) for run_id in (dead, lost)}
     assert close_dead_sessions(world.sessions, world.instance, "theirs") == 1
     assert (0, 1) == look_twice(world, "theirs")
-    assert {Status.FAILURE} == {status_of_run(world, run_id) for run_id in (dead, lost)}
+    assert {Status.FAILURE} == {status_of(world.instance, run_id) for run_id in (dead, lost)}
 
 
 def test_a_started_run_that_died_outside_of_a_session_is_failed_after_three_minutes(
@@ -194,7 +190,7 @@ def test_a_started_run_that_died_outside_of_a_session_is_failed_after_three_minu
     told = partial(world.instance.report_engine_event, "It works.", run)
     assert (0, 0) == look_twice(world, between=told)
     assert (0, 1) == look_twice(world)
-    assert status_of_run(world, run_id) is Status.FAILURE
+    assert status_of(world.instance, run_id) is Status.FAILURE
 
 
 def test_runs_that_are_not_started_are_left_to_dagsters_run_monitoring(world: World) -> None:
@@ -202,7 +198,7 @@ def test_runs_that_are_not_started_are_left_to_dagsters_run_monitoring(world: Wo
     statuses = [Status.NOT_STARTED, Status.STARTING, Status.CANCELING]
     run_ids = [start_run(world, status) for status in statuses]
     assert (0, 0) == look_twice(world)
-    assert statuses == [status_of_run(world, run_id) for run_id in run_ids]
+    assert statuses == [status_of(world.instance, run_id) for run_id in run_ids]
 
 
 def test_the_sensor_says_what_it_did(world: World) -> None:

@@ -20,7 +20,8 @@ from tests.dagster.runs import (
     run_job,
 )
 from tests.support.kept_tables import keep_tables, put_back
-from tests.support.rows import add_windows, change_accounts, change_windows, days_until
+from tests.support.reading import column
+from tests.support.rows import add_windows, as_loaded, change_accounts, change_windows, days_until
 from tests.support.waiting import wait_until
 from tests.support.world import World
 
@@ -72,12 +73,11 @@ def test_a_load_that_dagster_has_lost_is_recorded_again(loaded: World) -> None:
 
 def test_report_that_is_not_served_is_recorded_neither_once_nor_again(loaded: World) -> None:
     """Beside one that is loaded, and alone."""
-    loaded_at = {"load_count": 1, "recorded_load_count": 1, "last_loaded_at": func.now()}
-    refused = {"status": "not_served", "not_served_since": func.now()} | loaded_at
     account, day = loaded.account(), loaded.day()
-    as_of = loaded.window(account, day).data_as_of
+    refused = {"status": "not_served", "not_served_since": func.now(), "recorded_load_count": 1}
+    columns = as_loaded(func.now()) | {"data_as_of": loaded.window(account, day).data_as_of}
     days = days_until(day, 2)
-    add_windows(loaded.engine, account, days, report="SB", data_as_of=as_of, **refused)
+    add_windows(loaded.engine, account, days, "daily_targets", "SB", **columns | refused)
     assert 0 == record_again(loaded)
     loaded.instance.wipe_assets([ASSET_KEY])
     assert 1 == record_again(loaded)
@@ -101,9 +101,8 @@ def test_runs_record_one_at_a_time(loaded: World) -> None:
 def test_a_new_dagster_gets_accounts_and_loads_back(loaded: World) -> None:
     """With Dagster's schema dropped and created again, accounts are partitions, also paused ones, and the day is materialized."""
     change_accounts(loaded.engine, paused=Account.country_code == "DE")
-    known = loaded.query(
-        "SELECT account_key FROM advertiser_accounts WHERE amazon_status <> 'DISABLED'"
-    )
+    known = "SELECT account_key FROM advertiser_accounts WHERE amazon_status <> 'DISABLED'"
+    keys = column(loaded.engine, known)
     loaded.execute("DROP SCHEMA dagster CASCADE")
     upgrade_dagster(loaded.database_url)
     with DagsterInstance.from_ref(loaded.instance.get_ref()) as instance:
@@ -111,7 +110,7 @@ def test_a_new_dagster_gets_accounts_and_loads_back(loaded: World) -> None:
         assert 1 == record_again(anew)
         assert_shown_as_held(anew)
         found = instance.get_dynamic_partitions(str(ACCOUNT_PARTITIONS.name))
-        assert {row["account_key"] for row in known} == set(found)
+        assert set(keys) == set(found)
 
 
 def test_dagster_follows_our_tables_when_they_are_restored(loaded: World) -> None:

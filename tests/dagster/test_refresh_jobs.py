@@ -18,6 +18,7 @@ from tests.dagster.runs import (
     release_reports,
     run_job,
 )
+from tests.support.reading import column, tuples
 from tests.support.rows import change_requests, change_windows
 from tests.support.world import DATASET, World
 
@@ -39,15 +40,6 @@ def test_a_refresh_plans_all_that_is_due_and_creates_what_the_gate_allows(stocke
     assert (types["windows-planned"], types["reports-planned"]) == (len(DATASETS), reports)
 
 
-def test_a_full_gate_admits_no_more_reports(stocked: World) -> None:
-    """Whichever account they are for, and whichever job creates them."""
-    hold_reports(stocked)
-    for country in ("US", "CA"):
-        assert run_job(stocked, "refresh_account", stocked.account(country)).success
-    assert run_job(stocked, "poll_reports").success
-    assert len(stocked.accepted()) == 2
-
-
 def test_a_refresh_loads_what_is_ready_and_records_it(stocked: World) -> None:
     """Reports of the account that Amazon has made become materializations."""
     account = stocked.account("JP")
@@ -55,12 +47,10 @@ def test_a_refresh_loads_what_is_ready_and_records_it(stocked: World) -> None:
     change_requests(stocked.engine, ReportRequest.status == "in_flight", next_step_at=func.now())
     release_reports(stocked)
     assert run_job(stocked, "refresh_account", account).success
-    loaded = stocked.query(
-        "SELECT dataset, window_date AS day FROM report_windows WHERE load_count > 0"
-    )
-    assert loaded
-    partition = str(partition_key(account.account_key, loaded[0]["day"]))
-    asset = AssetKey(DATASETS[loaded[0]["dataset"]].asset_name)
+    loaded = "SELECT dataset, window_date FROM report_windows WHERE load_count > 0"
+    dataset, day = tuples(stocked.engine, loaded)[0]
+    partition = str(partition_key(account.account_key, day))
+    asset = AssetKey(DATASETS[dataset].asset_name)
     of_partition = AssetRecordsFilter(asset, asset_partitions=[partition])
     assert len(stocked.instance.fetch_materializations(of_partition, limit=9).records) == 1
 
@@ -79,14 +69,9 @@ def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_poll(
     told = [action for each in stocked.sessions_of("poll-reports") for action in each["actions"]]
     assert [("loads-recorded", 1)] == [(action["type"], action["loads"]) for action in told]
 
-    change_windows(
-        stocked.engine,
-        ReportWindow.load_count > 0,
-        window_date=date(2020, 1, 1),
-        recorded_load_count=0,
-    )
+    past = {"window_date": date(2020, 1, 1), "recorded_load_count": 0}
+    change_windows(stocked.engine, ReportWindow.load_count > 0, **past)
     run_job(stocked, "poll_reports")
-    [row] = stocked.query(
-        "SELECT recorded_load_count AS n FROM report_windows WHERE load_count > 0"
-    )
-    assert (row["n"], len(materializations(stocked))) == (1, 1)
+    recorded = "SELECT recorded_load_count FROM report_windows WHERE load_count > 0"
+    assert [1] == column(stocked.engine, recorded)
+    assert 1 == len(materializations(stocked))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from dagster import (
@@ -12,7 +13,9 @@ from dagster import (
     SkipReason,
     build_sensor_context,
 )
-from sqlalchemy import func, text
+from dagster._core.storage.runs.schema import RunsTable
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
+from sqlalchemy import func
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import LoadRequested
@@ -35,6 +38,7 @@ from bidbeacon_sessions import Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import LABEL_TAG
 from tests.dagster.runs import hold_reports, materialize_days, run_job
+from tests.support.reading import call, column
 from tests.support.rows import (
     change_accounts,
     change_ads_accounts,
@@ -50,7 +54,13 @@ NOTHING_DUE = "No account has due work, or its run is in progress."
 NOTHING_TO_POLL = (
     "No report in flight is due for a check, and no planned report can be created now."
 )
-SYNC = [("sync_accounts", {})]
+SYNC: list[tuple[str, dict[str, str]]] = [("sync_accounts", {})]
+IN_PROGRESS = "The last poll is in progress."
+
+
+def requested(world: World, sensor: SensorDefinition) -> list[RunRequest]:
+    """Return the runs that a tick of a sensor requests."""
+    return [answer for answer in evaluate(world, sensor) if isinstance(answer, RunRequest)]
 
 
 def evaluate(world: World, sensor: SensorDefinition) -> list[RunRequest | SkipReason]:
@@ -63,13 +73,17 @@ def evaluate(world: World, sensor: SensorDefinition) -> list[RunRequest | SkipRe
 
 def asked_for(world: World, sensor: SensorDefinition) -> list[tuple[str | None, Mapping[str, str]]]:
     """Return job and tags of each run that a sensor requests."""
-    answers = evaluate(world, sensor)
-    return [(answer.job_name, answer.tags) for answer in answers if isinstance(answer, RunRequest)]
+    return [(run.job_name, run.tags) for run in requested(world, sensor)]
 
 
 def refreshed(world: World) -> list[str]:
     """Return the ads accounts that the sensor requests runs for, in order."""
-    return [tags[ADS_ACCOUNT_TAG] for _, tags in asked_for(world, refresh_due_accounts)]
+    return [run.tags[ADS_ACCOUNT_TAG] for run in requested(world, refresh_due_accounts)]
+
+
+def polls(world: World) -> int:
+    """Return how many polls a tick of the sensor requests."""
+    return len(requested(world, poll_reports_in_flight))
 
 
 def skipped(world: World, sensor: SensorDefinition) -> str:
@@ -79,24 +93,28 @@ def skipped(world: World, sensor: SensorDefinition) -> str:
     return answer.skip_message or ""
 
 
-def put_run(
-    world: World, job: str, status: DagsterRunStatus, tags: Mapping[str, str] | None = None
-) -> str:
-    """Store a run of a job in Dagster; return its id."""
+def put_run(world: World, job: str, status: DagsterRunStatus, **options: Any) -> DagsterRun:
+    """Store a run of a job in Dagster, as its daemon does; options are its tags and configuration."""
     definition = defs.resolve_job_def(job)
-    return world.instance.create_run_for_job(
-        definition, tags=dict(tags or {}), status=status
-    ).run_id
+    return world.instance.create_run_for_job(definition, status=status, **options)
+
+
+def execute(world: World, run: RunRequest) -> None:
+    """Execute a run that a sensor has requested."""
+    defs.resolve_job_def(str(run.job_name)).execute_in_process(
+        run_config=run.run_config, tags=run.tags, instance=world.instance, raise_on_error=False
+    )
 
 
 def began(world: World, job: str, *, seconds_ago: float) -> None:
     """Set when the runs of a job were created and last changed."""
-    at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
-    set_both = text(
-        "UPDATE runs SET create_timestamp = :at, update_timestamp = :at WHERE pipeline_name = :job"
-    )
-    with world.instance.run_storage.connect() as connection:
-        connection.execute(set_both, {"at": f"{at:%Y-%m-%d %H:%M:%S.%f}", "job": job})
+    at = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds_ago)
+    times = dict.fromkeys(("create_timestamp", "update_timestamp"), at)
+    storage = world.instance.run_storage
+    assert isinstance(storage, SqlRunStorage)
+    with storage.connect() as connection:
+        of_job = RunsTable.c.pipeline_name == job
+        connection.execute(RunsTable.update().where(of_job).values(times))
 
 
 def make_reports_due(world: World) -> None:
@@ -105,7 +123,7 @@ def make_reports_due(world: World) -> None:
     run_job(world, "refresh_account", world.account("JP"))
     remove_requests(world.engine, ReportRequest.status == "planned")
     change_requests(world.engine, next_step_at=func.now(), sent_at=func.now(), polls=0)
-    assert len(asked_for(world, poll_reports_in_flight)) == 1
+    assert polls(world) == 1
 
 
 def test_without_accounts_a_sync_is_requested_every_five_minutes(world: World) -> None:
@@ -123,14 +141,13 @@ def test_without_accounts_a_sync_is_requested_every_five_minutes(world: World) -
 
 def test_each_due_ads_account_gets_one_run_of_its_partition(stocked: World) -> None:
     """At first every ads account with an active country is due, but not before its own cadence, or while it is paused."""
-    asked = asked_for(stocked, refresh_due_accounts)
-    active = stocked.query(
-        "SELECT DISTINCT ads_account_key FROM advertiser_accounts JOIN ads_accounts USING (account_id) WHERE amazon_status <> 'DISABLED'"
-    )
-    keys = sorted(row["ads_account_key"] for row in active)
-    assert {"refresh_account"} == {job for job, _ in asked}
+    runs = requested(stocked, refresh_due_accounts)
+    active = """SELECT DISTINCT ads_account_key FROM advertiser_accounts JOIN ads_accounts USING (account_id)
+                 WHERE amazon_status <> 'DISABLED' ORDER BY 1"""
+    keys = column(stocked.engine, active)
+    assert {"refresh_account"} == {run.job_name for run in runs}
     for tag in (PARTITION_TAG, ADS_ACCOUNT_TAG):
-        assert keys == sorted(tags[tag] for _, tags in asked)
+        assert keys == sorted(run.tags[tag] for run in runs)
     change_ads_accounts(stocked.engine, next_look_at=func.now() + timedelta(days=1))
     assert NOTHING_DUE == skipped(stocked, refresh_due_accounts)
     change_ads_accounts(stocked.engine, next_look_at=None)
@@ -151,15 +168,13 @@ def test_nothing_is_downloaded_on_a_host_that_cannot_write_it(stocked: World) ->
     """While its loads pause, no sync of entities starts, and no poll for a report that only has to be loaded."""
     run_job(stocked, "refresh_account", stocked.account("JP"))
     remove_requests(stocked.engine, ReportRequest.status == "planned")
-    change_requests(
-        stocked.engine, ReportRequest.finished_at.is_(None), next_step_at=None, status="completed"
-    )
+    is_open = ReportRequest.finished_at.is_(None)
+    change_requests(stocked.engine, is_open, next_step_at=None, status="completed")
     change_accounts(stocked.engine, entities_synced_at=None)
     assert "sync_entities" in {job for job, _ in asked_for(stocked, refresh_due_accounts)}
-    assert 1 == len(asked_for(stocked, poll_reports_in_flight))
-    with stocked.sessions.begin() as connection:
-        folder = get_settings().scratch_folder
-        note_unwritable(connection, folder, "No space left on device", utc_now())
+    assert 1 == polls(stocked)
+    folder = get_settings().scratch_folder
+    call(stocked.engine, note_unwritable, folder, "No space left on device", utc_now())
     assert [] == asked_for(stocked, refresh_due_accounts)
     assert NOTHING_TO_POLL == skipped(stocked, poll_reports_in_flight)
 
@@ -173,7 +188,7 @@ def test_an_account_has_one_run_at_a_time(stocked: World) -> None:
     }
     keys = {country: stocked.account(country).ads_account_key for country in runs}
     for country, status in runs.items():
-        put_run(stocked, "refresh_account", status, {PARTITION_TAG: keys[country]})
+        put_run(stocked, "refresh_account", status, tags={PARTITION_TAG: keys[country]})
     asked = refreshed(stocked)
     assert ["US"] == [country for country, key in keys.items() if key in asked]
 
@@ -217,21 +232,21 @@ def test_a_busy_poll_gets_help_after_half_a_minute(stocked: World) -> None:
     make_reports_due(stocked)
     queued = put_run(stocked, "poll_reports", DagsterRunStatus.STARTING)
     began(stocked, "poll_reports", seconds_ago=40)
-    assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
-    stocked.instance.delete_run(queued)
-    run_id = put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
+    assert skipped(stocked, poll_reports_in_flight) == IN_PROGRESS
+    stocked.instance.delete_run(queued.run_id)
+    run_id = put_run(stocked, "poll_reports", DagsterRunStatus.STARTED).run_id
     began(stocked, "poll_reports", seconds_ago=20)
-    assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
+    assert skipped(stocked, poll_reports_in_flight) == IN_PROGRESS
     began(stocked, "poll_reports", seconds_ago=30)
-    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
-    step = {"run_id": run_id, "step_key": "poll_reports_op"}
-    with with_job_session("poll-reports", store=stocked.sessions, **step) as session:
+    assert polls(stocked) == 1
+    with with_job_session(
+        "poll-reports", store=stocked.sessions, run_id=run_id, step_key="poll_reports_op"
+    ) as session:
         change_requests(stocked.engine, locked_by=session.session_id)
         assert NOTHING_TO_POLL == skipped(stocked, poll_reports_in_flight)
     put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
-    assert "As many polls are in progress as BIDBEACON_LOADS_AT_ONCE allows: 2." == skipped(
-        stocked, poll_reports_in_flight
-    )
+    enough = "As many polls are in progress as BIDBEACON_LOADS_AT_ONCE allows: 2."
+    assert enough == skipped(stocked, poll_reports_in_flight)
 
 
 def test_many_due_reports_get_as_many_runs_as_may_poll_at_once(
@@ -241,11 +256,11 @@ def test_many_due_reports_get_as_many_runs_as_may_poll_at_once(
     make_reports_due(stocked)
     with monkeypatch.context() as few:
         few.setattr(schedules, "MANY_DUE", 1)
-        assert len(asked_for(stocked, poll_reports_in_flight)) == 2
+        assert polls(stocked) == 2
     put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
-    assert skipped(stocked, poll_reports_in_flight) == "The last poll is in progress."
+    assert skipped(stocked, poll_reports_in_flight) == IN_PROGRESS
     monkeypatch.setattr(schedules, "MANY_DUE", 1)
-    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+    assert polls(stocked) == 1
 
 
 def test_reports_are_polled_once_a_minute_unless_the_last_poll_created_them(
@@ -255,28 +270,25 @@ def test_reports_are_polled_once_a_minute_unless_the_last_poll_created_them(
     make_reports_due(stocked)
     put_run(stocked, "poll_reports", DagsterRunStatus.FAILURE)
     began(stocked, "poll_reports", seconds_ago=30)
-    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+    assert polls(stocked) == 1
     change_requests(stocked.engine, sent_at=ReportRequest.sent_at - timedelta(hours=1))
     assert skipped(stocked, poll_reports_in_flight) == "The last poll began less than a minute ago."
     began(stocked, "poll_reports", seconds_ago=60)
-    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+    assert polls(stocked) == 1
 
 
 def test_planned_reports_start_a_run_where_one_can_be_created(stocked: World) -> None:
     """While the gate is closed, or full, no run starts."""
     hold_reports(stocked)
     run_job(stocked, "refresh_account", stocked.account("JP"))
-    change_requests(
-        stocked.engine,
-        ReportRequest.status == "in_flight",
-        next_step_at=func.now() + timedelta(hours=1),
-    )
+    later = func.now() + timedelta(hours=1)
+    change_requests(stocked.engine, ReportRequest.status == "in_flight", next_step_at=later)
     stocked.execute("UPDATE report_gates SET next_create_at = now() + interval '1 hour'")
     assert NOTHING_TO_POLL == skipped(stocked, poll_reports_in_flight)
     stocked.execute("UPDATE report_gates SET next_create_at = now(), in_flight_limit = 2")
     assert NOTHING_TO_POLL == skipped(stocked, poll_reports_in_flight)
     stocked.execute("UPDATE report_gates SET in_flight_limit = 3")
-    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+    assert polls(stocked) == 1
 
 
 def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> None:
@@ -284,7 +296,7 @@ def test_a_load_that_dagster_does_not_know_of_starts_a_run(stocked: World) -> No
     materialize_days(stocked, stocked.account(), stocked.day())
     assert NOTHING_TO_POLL == skipped(stocked, poll_reports_in_flight)
     change_windows(stocked.engine, recorded_load_count=0)
-    assert len(asked_for(stocked, poll_reports_in_flight)) == 1
+    assert polls(stocked) == 1
 
 
 @pytest.fixture
@@ -300,53 +312,40 @@ def wanted(stocked: World) -> World:
 
 def by_hand(world: World) -> list[RunRequest]:
     """Return the runs that the sensor starts for what is wanted."""
-    answers = evaluate(world, refresh_due_accounts)
-    runs = [answer for answer in answers if isinstance(answer, RunRequest)]
-    return [run for run in runs if WANTED_TAG in run.tags]
+    return [run for run in requested(world, refresh_due_accounts) if WANTED_TAG in run.tags]
 
 
-def put_wanted_run(world: World, asked: RunRequest, status: DagsterRunStatus) -> DagsterRun:
-    """Store the run that the sensor asked for, as Dagster's daemon does."""
-    return world.instance.create_run_for_job(
-        defs.resolve_job_def(str(asked.job_name)),
-        run_config=asked.run_config,
-        tags=dict(asked.tags),
-        status=status,
-    )
-
-
-def what_is_wanted(world: World) -> list[str | None]:
-    """Return the dataset of all that is wanted, None for entities."""
-    with world.engine.begin() as connection:
-        return [one["dataset"] for one in list_wanted(connection)]
+def is_nothing_wanted(world: World) -> bool:
+    """Return whether nothing is wanted, and the sensor starts no run for it."""
+    return by_hand(world) == [] and call(world.engine, list_wanted) == []
 
 
 def test_a_wanted_day_is_loaded_by_one_run(wanted: World) -> None:
     """The run's session says who asked, and when; afterwards nobody wants it."""
     [run] = by_hand(wanted)
     account = wanted.account()
-    [since] = wanted.query("SELECT wanted_at FROM report_windows WHERE wanted_by IS NOT NULL")
+    since = "SELECT wanted_at FROM report_windows WHERE wanted_by IS NOT NULL"
+    [wanted_at] = column(wanted.engine, since)
     assert "load_windows" == run.job_name
     assert (account.account_key, account.label) == (run.tags[ACCOUNT_TAG], run.tags[LABEL_TAG])
-    defs.resolve_job_def("load_windows").execute_in_process(
-        run_config=run.run_config, tags=run.tags, instance=wanted.instance
-    )
+    execute(wanted, run)
     assert wanted.true_sums(account, wanted.day()) == wanted.stored_sums(account, wanted.day())
     first = wanted.one_session("load-windows")["actions"][0]
     assert ("load-requested", "maria") == (first["type"], first["by"])
-    assert since["wanted_at"] == datetime.fromisoformat(first["wanted_at"])
-    assert [] == by_hand(wanted) == what_is_wanted(wanted)
+    assert wanted_at == datetime.fromisoformat(first["wanted_at"])
+    assert is_nothing_wanted(wanted)
 
 
 def test_a_wanted_day_is_left_to_a_run_that_starts_and_to_a_living_session(wanted: World) -> None:
     """Where both are gone, as after a kill, the next tick starts another run."""
     [asked] = by_hand(wanted)
-    run = put_wanted_run(wanted, asked, DagsterRunStatus.STARTING)
+    given = {"tags": asked.tags, "run_config": asked.run_config}
+    run = put_run(wanted, str(asked.job_name), DagsterRunStatus.STARTING, **given)
     assert [] == by_hand(wanted)
     wanted.instance.report_run_failed(run)
-    facts = {"account": wanted.account().account_key, "dataset": DATASET.name}
+    day = {"account": wanted.account().account_key, "windows": [wanted.day()]}
     with with_job_session("load-windows", store=wanted.sessions) as session:
-        session.add(LoadRequested(**facts, windows=[wanted.day()], by="command line"))
+        session.add(LoadRequested(**day, dataset=DATASET.name, by="command line"))
         assert [] == by_hand(wanted)
         wanted.execute("UPDATE session_leases SET expires_at = now()")
         assert [asked.tags] == [run.tags for run in by_hand(wanted)]
@@ -356,30 +355,25 @@ def test_a_load_that_is_refused_is_not_wanted_any_more(wanted: World) -> None:
     """The account was paused meanwhile: the run's session says so, and no other run follows."""
     [run] = by_hand(wanted)
     change_accounts(wanted.engine, paused=True)
-    defs.resolve_job_def("load_windows").execute_in_process(
-        run_config=run.run_config, instance=wanted.instance, raise_on_error=False
-    )
+    execute(wanted, run)
     actions = wanted.one_session("load-windows")["actions"]
     assert "account-paused" in str([one.get("cause") for one in actions])
-    assert [] == by_hand(wanted) == what_is_wanted(wanted)
+    assert is_nothing_wanted(wanted)
 
 
 def test_wanted_entities_are_synced_once_amazon_allows_it(stocked: World) -> None:
     """A throttled sync leaves them wanted: the next run starts after the pause, and its session says who asked."""
     account = stocked.account()
-    with stocked.engine.begin() as connection:
-        want_sync(connection, account, by="maria")
+    call(stocked.engine, want_sync, account, by="maria")
     throttled = rule("answer", "create_export", times=1, status=429, retry_after=300)
     stocked.sandbox.state.rules.add(throttled)
     for _ in range(2):
         [run] = by_hand(stocked)
         assert ("sync_entities", account.account_key) == (run.job_name, run.tags[PARTITION_TAG])
-        defs.resolve_job_def("sync_entities").execute_in_process(
-            tags=run.tags, instance=stocked.instance
-        )
+        execute(stocked, run)
         assert [] == by_hand(stocked)
         stocked.execute("UPDATE rate_limits SET next_start_at = now()")
-    assert [] == what_is_wanted(stocked)
+    assert is_nothing_wanted(stocked)
     for session in stocked.sessions_of("sync-entities"):
         first = session["actions"][0]
         assert ("entity-sync-requested", "maria") == (first["type"], first["by"])

@@ -1,25 +1,18 @@
 """`bidbeacon sessions list` and `show`: filters, and progress of what runs."""
 
-import json
-import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportProcessed, WindowsQueued
-from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.cli.sessions import complete_term, read_time
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
+from tests.support.commands import json_of, run_command, unwrapped
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FACTS = {"account": "US.a", "dataset": "daily_targets", "windows": [date(2026, 11, 23)]}
-
-
-def run(*arguments: str) -> Result:
-    """Run a command in this process."""
-    return CliRunner().invoke(app, ["sessions", *arguments])
 
 
 @pytest.fixture
@@ -33,8 +26,10 @@ def store(
     other = {"account": "DE.b", "dataset": "hourly_targets", "windows": [date(2026, 11, 20)]}
     with with_job_session("poll-reports", store=session_store, clock=lambda: long_ago) as session:
         session.add(ReportProcessed(**other, request_id=2, report_id="rpt-2", rows=3))
-    given = {"account": Subject("US.a"), "run_id": "run-1"}
-    with with_job_session("refresh-account", store=session_store, **given) as session:
+
+    with with_job_session(
+        "refresh-account", store=session_store, account=Subject("US.a"), run_id="run-1"
+    ) as session:
         session.add(WindowsQueued(**FACTS, request_id=1))
         failed = {"code": "report-failed", "status": "FAILED"}
         session.add(ReportFailed(**FACTS, request_id=1, cause=failed))
@@ -52,42 +47,46 @@ def store(
 )
 def test_each_term_finds_the_one_session_that_matches(store: SessionStore, terms: str) -> None:
     """Of two."""
-    listed = json.loads(run("list", "--json", *terms.split()).stdout)
+    listed = json_of("sessions", "list", *terms.split())
     assert ["refresh-account"] == [session["job_name"] for session in listed]
 
 
 def test_a_filter_that_nothing_matches_says_so(store: SessionStore) -> None:
     """Account and window are of one reference: another account's day does not count."""
-    assert "No session matches." in run("list", "account:US.a", "window:2026-11-20").stdout
+    nothing = run_command("sessions", "list", "account:US.a", "window:2026-11-20")
+    assert "No session matches." in nothing.stdout
 
 
 def test_list_and_show_say_the_outcome(store: SessionStore) -> None:
     """In words, where it is not ok; the newest comes first."""
-    bad, good = json.loads(run("list", "--json").stdout)
+    bad, good = json_of("sessions", "list")
     assert ["ok", "problems"] == [good["outcome"], bad["outcome"]]
-    assert "✘ finished, with problems  refresh-account" in run("show", bad["id"]).stdout
-    assert "✔ succeeded  poll-reports" in run("list").stdout
+    shown = run_command("sessions", "show", bad["id"]).stdout
+    assert "✘ finished, with problems  refresh-account" in shown
+    assert "✔ succeeded  poll-reports" in run_command("sessions", "list").stdout
+    missing = run_command("sessions", "show", str(UUID(int=0)), code=1)
+    assert "`bidbeacon sessions list` shows the newest" in unwrapped(missing.stderr)
 
 
 def test_a_running_session_shows_its_last_action(store: SessionStore) -> None:
     """Below its line."""
     with with_job_session("load-windows", store=store) as session:
         session.add(WindowsQueued(**FACTS))
-        told = run("list", "status:running").stdout
+        told = run_command("sessions", "list", "status:running").stdout
     first, _, last = told.rstrip().partition("\n")
     assert "● running  load-windows" in first
-    assert "│ US.a Queued 1 report window of daily_targets 2026-11-23" in " ".join(last.split())
+    assert "│ US.a Queued 1 report window of daily_targets 2026-11-23" in unwrapped(last)
 
 
 def test_a_list_says_when_sessions_began(session_store: SessionStore, store: SessionStore) -> None:
     """It is in that order, so a long one is not listed by its end."""
-    noon = datetime.now(UTC).astimezone().replace(
-        hour=12, minute=0, second=0, microsecond=0
-    ) - timedelta(1)
+    yesterday = date.today() - timedelta(days=1)  # noqa: DTZ011 - as the list shows it
+    noon = datetime.combine(yesterday, time(12)).astimezone()
     times = iter([noon, noon + timedelta(hours=3)])
     with with_job_session("long", store=session_store, clock=lambda: next(times)):
         pass
-    assert re.search(rf"{noon:%Y-%m-%d} 12:00:00 ✔ succeeded  long  3 h 00 min", run("list").stdout)
+    line = f"{yesterday} 12:00:00 ✔ succeeded  long  3 h 00 min"
+    assert line in run_command("sessions", "list").stdout
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,9 @@ def test_an_assets_session_knows_its_step_and_is_shown_by_its_materialization(
     """Run, step, partition and asset are the session's; the run has its tag, the materialization its page, status and sentence."""
 
     @asset(partitions_def=StaticPartitionsDefinition(["a", "b"]))
-    def loaf(context: AssetExecutionContext, sessions: JobSessionsResource) -> MaterializeResult:
+    def loaf(
+        context: AssetExecutionContext, sessions: JobSessionsResource
+    ) -> MaterializeResult[None]:
         with sessions.session(context, "bake", input={"token": "CANARY"}) as session:
             session.add(LoafBaked(what="rye"))
         return MaterializeResult(metadata=session_metadata(session.store, session.session_id))

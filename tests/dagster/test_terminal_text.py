@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 import unicodedata
+from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import Subject, with_job_session
 from tests.support.rows import change_accounts, change_ads_accounts
@@ -20,14 +22,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a person would."""
     command = [sys.executable, "-m", "bidbeacon_pipelines", *arguments]
     environment = os.environ | {"COLUMNS": "300", "PYTHONIOENCODING": "utf-8"}
-    return subprocess.run(
-        command,
-        capture_output=True,
-        encoding="utf-8",
-        env=environment,
-        cwd=PROJECT_ROOT,
-        check=False,
-    )
+    options: dict[str, Any] = {"capture_output": True, "encoding": "utf-8", "cwd": PROJECT_ROOT}
+    return subprocess.run(command, env=environment, check=False, **options)
 
 
 def controls_in(text: str) -> set[str]:
@@ -35,21 +31,25 @@ def controls_in(text: str) -> set[str]:
     return {repr(one) for one in text if unicodedata.category(one) in {"Cc", "Cf"} and one != "\n"}
 
 
+def failed_session(world: World, account: Account) -> str:
+    """Record a session of an account with such an error; return its id."""
+    ref = Subject(account.account_key)
+    with (
+        pytest.raises(ValueError, match="owned"),
+        with_job_session("refresh-account", store=world.sessions, account=ref) as session,
+    ):
+        raise ValueError(EVIL)
+    return str(session.session_id)
+
+
 def test_no_text_controls_the_terminal(stocked: World) -> None:
     """Stored names, reasons and errors, and given arguments, in results, in errors and in JSON."""
     account = stocked.account()
     why = {"code": "other", "detail": {"reason": EVIL}}
-    change_ads_accounts(
-        stocked.engine, name=EVIL, needs_attention=why, needs_attention_for="account"
-    )
+    attention = {"needs_attention": why, "needs_attention_for": "account"}
+    change_ads_accounts(stocked.engine, name=EVIL, **attention)
     change_accounts(stocked.engine, name=EVIL)
-    ref = Subject(account.account_key)
-    with (
-        pytest.raises(ValueError, match="owned"),
-        with_job_session("refresh-account", store=stocked.sessions, account=ref) as session,
-    ):
-        raise ValueError(EVIL)
-    session_id = str(session.session_id)
+    session_id = failed_session(stocked, account)
     of_window = ("--account", account.account_key, "--window", str(stocked.day()))
     commands = [
         ("accounts", "list"),

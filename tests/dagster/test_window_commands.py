@@ -1,25 +1,26 @@
 """The commands `explain`, `restatements` and `quarantine` on a real database, filled from the sandbox over HTTP."""
 
-import json
+import re
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
-from typer.testing import CliRunner, Result
+import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.cli import app
+from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.windows.tables import ReportWindow
+from tests.support.commands import json_of, run_command, unwrapped
+from tests.support.rows import change_requests, change_windows
 from tests.support.world import World
 
-
-def run(*arguments: str) -> Result:
-    """Run a command in this process."""
-    return CliRunner().invoke(app, list(arguments))
+SECTIONS = ("✔ fresh", "It has", "what refers to it", "Loaded", "Requested", "Queued", "Asked")
+"""What `explain` prints of a loaded window, in its order; the newest action comes first."""
 
 
-def of_window(world: World, account: Account) -> tuple[str, ...]:
-    """Return the options that name the tests' window."""
-    return ("--account", account.account_key, "--window", str(world.day()))
+def of_window(world: World, account: Account, ago: int = 3) -> tuple[str, ...]:
+    """Return the options that name the window of some days ago."""
+    return ("--account", account.account_key, "--window", str(world.day(ago)))
 
 
 def break_rows(world: World, share: float) -> None:
@@ -27,24 +28,14 @@ def break_rows(world: World, share: float) -> None:
     world.break_with("rows", times=1, change="negative_metric", share=share)
 
 
-def flat(result: Result) -> str:
-    """Return what was printed, without line breaks."""
-    return " ".join(result.stdout.split())
-
-
 def test_explain_prints_verdict_and_timeline_in_80_columns(stocked: World) -> None:
     """The verdict comes first, then what refers to the window, each session with its address on one line."""
     account = stocked.account()
-    assert run("load", *of_window(stocked, account)).exit_code == 0
-    result = run("explain", *of_window(stocked, account))
-    assert result.exit_code == 0, result.output
-    lines = result.stdout.splitlines()
-    assert f"Acme Merch · US daily_targets {stocked.day()}" == " ".join(lines[0].split())
-    assert "✔ fresh" == lines[1].strip()
-    places = [
-        flat(result).index(word) for word in ("It has", "what refers to it", "Loaded", "Queued")
-    ]
-    assert sorted(places) == places
+    run_command("load", *of_window(stocked, account), code=0)
+    printed = run_command("explain", *of_window(stocked, account), code=0).stdout
+    lines = printed.splitlines()
+    assert f"Acme Merch · US daily_targets {stocked.day()}" == unwrapped(lines[0])
+    assert [*SECTIONS] == re.findall("|".join(SECTIONS), printed)
     session = stocked.one_session("load-windows")
     assert any(line.strip().endswith(f"/sessions/{session['id']}") for line in lines)
     assert [] == [line for line in lines if len(line) > 80]
@@ -53,44 +44,37 @@ def test_explain_prints_verdict_and_timeline_in_80_columns(stocked: World) -> No
 def test_explain_as_json_is_one_document(stocked: World) -> None:
     """Verdict, facts and timeline, with the session that proves it."""
     account = stocked.account()
-    run("load", *of_window(stocked, account))
-    told = json.loads(run("explain", *of_window(stocked, account), "--json").stdout)
+    run_command("load", *of_window(stocked, account))
+    told = json_of("explain", *of_window(stocked, account))
     assert ("fresh", "fine") == (told["verdict"]["state"], told["verdict"]["severity"])
     session = stocked.one_session("load-windows")
     assert str(session["id"]) == told["verdict"]["session"]["id"]
-    assert ["asked-for", "queued", "requested", "loaded"] == [
-        one["effect"] for one in told["timeline"]
-    ]
+    effects = [one["effect"] for one in told["timeline"]]
+    assert ["asked-for", "queued", "requested", "loaded"] == effects
 
 
 def load_twice(world: World, account: Account) -> None:
     """Load a day as of a week ago, when it was three days old and half of its rows had not come, and as of now."""
-    world.sandbox.state.clock.advance(-timedelta(days=7).total_seconds())
+    week, load = timedelta(days=7), ("load", *of_window(world, account, 10))
+    world.sandbox.state.clock.advance(-week.total_seconds())
     world.break_with("rows", times=1, change="vanish", share=0.5)
-    load(world, account)
-    world.sandbox.state.clock.advance(timedelta(days=7).total_seconds())
-    world.execute("UPDATE report_requests SET sent_at = sent_at - interval '7 days'")
-    world.execute("""
-        UPDATE report_windows w
-           SET data_as_of = w.data_as_of - interval '7 days',
-               first_data_as_of = w.first_data_as_of - interval '7 days'
-         WHERE w.data_as_of IS NOT NULL""")
-    load(world, account)
-
-
-def load(world: World, account: Account) -> None:
-    """Load the day of ten days ago."""
-    day = str(world.day(10))
-    result = run("load", "--account", account.account_key, "--window", day)
-    assert result.exit_code == 0, result.output
+    run_command(*load, code=0)
+    world.sandbox.state.clock.advance(week.total_seconds())
+    change_requests(world.engine, sent_at=ReportRequest.sent_at - week)
+    change_windows(
+        world.engine,
+        data_as_of=ReportWindow.data_as_of - week,
+        first_data_as_of=ReportWindow.first_data_as_of - week,
+    )
+    run_command(*load, code=0)
 
 
 def test_restatements_has_a_line_a_load_and_the_change(stocked: World) -> None:
     """Two loads, told as T+n with their totals, and what changed between them."""
     account, day = stocked.account(), stocked.day(10)
     load_twice(stocked, account)
-    asked = ("restatements", "--account", account.account_key, "--window", str(day))
-    told = json.loads(run(*asked, "--json").stdout)
+    asked = ("restatements", *of_window(stocked, account, 10))
+    told = json_of(*asked)
     assert {"SPONSORED_BRANDS", "SPONSORED_DISPLAY", "SPONSORED_PRODUCTS"} == told["change"].keys()
     first, last = [load for load in told["loads"] if load["ad_product"] == "SPONSORED_PRODUCTS"]
     assert 7 == last["age_days"] - first["age_days"]
@@ -98,49 +82,43 @@ def test_restatements_has_a_line_a_load_and_the_change(stocked: World) -> None:
     assert sum(newest.values()) == stocked.stored_sums(account, day).sales
     changed = Decimal(told["change"]["SPONSORED_PRODUCTS"]["USD"]["sales"])
     assert changed == Decimal(last["sales"]) - Decimal(first["sales"]) != 0
-    result = run(*asked)
-    assert f"Sponsored Products, USD, confirmed at T+{last['age_days']};" in flat(result)
-    assert f"2: T+{last['age_days']} {Decimal(last['spend']):,.2f} " in flat(result)
-    assert f" {changed:+,.2f} " in flat(result)
-    assert [] == [line for line in result.stdout.splitlines() if len(line) > 80]
+    printed = run_command(*asked).stdout
+    shown = unwrapped(printed)
+    assert f"Sponsored Products, USD, confirmed at T+{last['age_days']};" in shown
+    assert f"2: T+{last['age_days']} {Decimal(last['spend']):,.2f} " in shown
+    assert f" {changed:+,.2f} " in shown
+    assert [] == [line for line in printed.splitlines() if len(line) > 80]
 
 
 def test_quarantine_is_listed_with_cause_and_row(stocked: World) -> None:
     """Of a refused report each row says so; `--json` gives them as they are stored."""
-    account = stocked.account()
     break_rows(stocked, 0.5)
-    assert run("load", *of_window(stocked, account)).exit_code == 1
-    listed = json.loads(run("quarantine", "list", "--reason", "METRIC", "--json").stdout)
+    run_command("load", *of_window(stocked, stocked.account()), code=1)
+    listed = json_of("quarantine", "list", "--reason", "METRIC")
     assert len(listed) > 0
     assert {False} == {row["is_loaded"] for row in listed}
-    shown = flat(run("quarantine", "list", "--limit", "1"))
-    for said in (
-        "Acme Merch · US",
-        "the report was refused",
-        f"{listed[0]['cause']['field']}: expected",
-        '"campaign.id":',
-    ):
+    shown = unwrapped(run_command("quarantine", "list", "--limit", "1").stdout)
+    field = f"{listed[0]['cause']['field']}: expected"
+    for said in ("Acme Merch · US", "the report was refused", field, '"campaign.id":'):
         assert said in shown
-    assert (
-        "No row in quarantine matches." in run("quarantine", "list", "--reason", "nonsense").stdout
-    )
+    nothing = run_command("quarantine", "list", "--reason", "nonsense").stdout
+    assert "No row in quarantine matches." in nothing
 
 
-def test_replay_is_a_session_that_tells_what_was_done(stocked: World, monkeypatch: Any) -> None:
+def test_replay_is_a_session_that_tells_what_was_done(
+    stocked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a fix nothing is understood; the rows stay, and the session says how many."""
     account = stocked.account()
     monkeypatch.setenv("BIDBEACON_BAD_ROW_SHARE", "1")
-    from bidbeacon_pipelines.settings import get_settings
-
     get_settings.cache_clear()
     break_rows(stocked, 0.5)
-    assert run("load", *of_window(stocked, account)).exit_code == 0
+    run_command("load", *of_window(stocked, account), code=0)
     [before] = stocked.query("SELECT count(*) FROM quarantined_rows")
-    result = run("quarantine", "replay", "--account", account.account_key)
-    assert result.exit_code == 0, result.output
-    assert f"Loaded 0 rows; {before['count']} are still invalid." in flat(result)
+    result = run_command("quarantine", "replay", "--account", account.account_key, code=0)
+    assert f"Loaded 0 rows; {before['count']} are still invalid." in unwrapped(result.stdout)
     session = stocked.one_session("replay-quarantine")
     assert ("succeeded", account.account_key) == (session["status"], session["account_key"])
     assert ["quarantine-replayed"] == [action["type"] for action in session["actions"]]
-    told = json.loads(run("quarantine", "replay", "--json").stdout)
+    told = json_of("quarantine", "replay")
     assert [before["count"]] == [action["payload"]["left"] for action in told["actions"]]

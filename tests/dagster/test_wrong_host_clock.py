@@ -4,10 +4,9 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import func
@@ -29,6 +28,7 @@ from bidbeacon_sessions import Subject, with_job_session
 from tests.dagster.judgements import read_judgements
 from tests.dagster.runs import SERVED_DAYS, add_accounts, run_job
 from tests.dagster.test_sensors import asked_for, make_reports_due
+from tests.support.reading import call, column, tuples, value
 from tests.support.rows import change_windows
 from tests.support.world import DATASET, World
 
@@ -78,17 +78,9 @@ def run_ahead(days: int, *arguments: str) -> str:
     """Run Python in a process whose clock is so many days ahead; return what it prints."""
     faketime = shutil.which("faketime")
     assert faketime is not None, "this test needs faketime: apt-get install faketime"
-    command = [
-        faketime,
-        "-m",
-        "--disable-shm",
-        "--exclude-monotonic",
-        "-f",
-        f"+{days}d",
-        sys.executable,
-    ]
+    options = ["-m", "--disable-shm", "--exclude-monotonic", "-f", f"+{days}d"]
     result = subprocess.run(
-        [*command, *arguments],
+        [faketime, *options, sys.executable, *arguments],
         cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,
@@ -99,40 +91,31 @@ def run_ahead(days: int, *arguments: str) -> str:
     return result.stdout
 
 
-def windows_of(world: World, account: Account) -> Sequence[Mapping[str, Any]]:
-    """Return the stored windows of an account."""
-    return world.query(
-        """SELECT window_date, status FROM report_windows
-            WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset ORDER BY window_date""",
-        **account.identity,
-        dataset=DATASET.name,
-    )
+WINDOWS = """
+    SELECT window_date, status FROM report_windows
+     WHERE account_id = :account_id AND country_code = :country_code AND dataset = 'daily_targets'
+     ORDER BY window_date"""
 
 
 def dates_of(world: World, account: Account) -> Sequence[date]:
     """Return the days that are windows of an account by the database's time."""
-    [row] = world.query("SELECT now() AS now")
     reports = [replace(one, history_days=SERVED_DAYS) for one in DATASET.reports]
-    return window_dates(reports, local_date(row["now"], account.time_zone))
+    now = value(world.engine, "SELECT now()")
+    return window_dates(reports, local_date(now, account.time_zone))
 
 
 def test_work_on_host_whose_clock_is_years_ahead_is_of_today(stocked: World) -> None:
     """By the database's time are: the windows that a refresh creates, none of which expires; a cadence's next look; which records are old."""
     account = stocked.account("JP")
     run_ahead(5 * 365, "-c", WORK, account.account_key)
-    windows = windows_of(stocked, account)
-    assert dates_of(stocked, account) == [row["window_date"] for row in windows]
-    assert "expired" not in {row["status"] for row in windows}
-    [look] = stocked.query(
-        "SELECT next_look_at - now() AS ahead FROM ads_accounts WHERE ads_account_key = :key",
-        key=account.ads_account_key,
-    )
-    assert look["ahead"] < timedelta(hours=7)
+    windows = tuples(stocked.engine, WINDOWS, **account.identity)
+    assert dates_of(stocked, account) == [day for day, _ in windows]
+    assert "expired" not in {status for _, status in windows}
+    ahead = "SELECT next_look_at - now() FROM ads_accounts WHERE ads_account_key = :key"
+    assert value(stocked.engine, ahead, key=account.ads_account_key) < timedelta(hours=7)
     assert stocked.one_session("sync-accounts")["status"] == "succeeded"
-    [deleted] = stocked.query(
-        "SELECT payload FROM session_actions WHERE type = 'old-records-deleted'"
-    )
-    assert deleted["payload"]["counts"]["sessions"] == 0
+    deleted = "SELECT payload FROM session_actions WHERE type = 'old-records-deleted'"
+    assert value(stocked.engine, deleted)["counts"]["sessions"] == 0
 
 
 def test_pauses_after_failures_hold_on_host_whose_clock_is_two_days_ahead(real: World) -> None:
@@ -157,10 +140,10 @@ def test_what_a_worker_a_month_ahead_has_stored_stops_nothing(real: World) -> No
     assert session["started_at"] > datetime.now(UTC) + timedelta(days=29)
     make_reports_due(real)
     assert [("poll_reports", {})] == asked_for(real, poll_reports_in_flight)
-    with real.engine.begin() as connection:
-        now = read_now(connection, get_settings())
-        clock = find_processes(connection, get_settings(), now)
-        silence = find_silence_of_jobs(connection, get_settings(), now + timedelta(days=1))
+    now = call(real.engine, read_now, get_settings())
+    clock = call(real.engine, find_processes, get_settings(), now)
+    tomorrow = now + timedelta(days=1)
+    silence = call(real.engine, find_silence_of_jobs, get_settings(), tomorrow)
     assert ["clocks-differ"] == [one.code for one in clock]
     assert ["nothing-happens"] == [one.code for one in silence]
 
@@ -169,53 +152,43 @@ def test_page_alerts_and_checks_agree_on_host_whose_clock_is_two_days_ahead(stoc
     """They and `doctor` judge by the database's time: with a host two days ahead they find what they find with a right one."""
     account = stocked.account("JP")
     stocked.plan(account)
-    change_windows(
-        stocked.engine,
-        ReportWindow.dataset == "daily_targets",
-        wanted_by=None,
-        wanted_at=None,
-        next_refresh_at=func.now() - timedelta(hours=1),
-    )
-    change_windows(
-        stocked.engine,
-        ReportWindow.dataset == "daily_targets",
-        ReportWindow.window_date == stocked.day(5),
-        status="failed",
-        cause={"code": "report-failed", "status": "FAILED"},
-        next_refresh_at=func.now() + timedelta(days=1),
-    )
+    of_dataset, hour = ReportWindow.dataset == "daily_targets", timedelta(hours=1)
+    unwanted = {"wanted_by": None, "wanted_at": None}
+    change_windows(stocked.engine, of_dataset, next_refresh_at=func.now() - hour, **unwanted)
+    of_day = of_dataset, ReportWindow.window_date == stocked.day(5)
+    failed = {"status": "failed", "cause": {"code": "report-failed", "status": "FAILED"}}
+    change_windows(stocked.engine, *of_day, next_refresh_at=func.now() + 24 * hour, **failed)
     asked = account.account_key, str(stocked.yesterday_of(account))
     printed = run_ahead(2, "-m", "tests.dagster.judgements", *asked)
     ahead = json.loads(printed.splitlines()[-1])
     right = json.loads(json.dumps(read_judgements(*asked)))
     assert right == ahead
-    checked = stocked.query("SELECT 1 FROM session_actions WHERE type = 'dataset-checked'")
-    assert 2 * len(DATASETS) == len(checked)
+    checked = "SELECT count(*) FROM session_actions WHERE type = 'dataset-checked'"
+    assert 2 * len(DATASETS) == value(stocked.engine, checked)
     assert right["datasets"]["daily_targets"]["due"] > 0
-    told = stocked.query("SELECT finding ->> 'code' AS code FROM findings WHERE gone_at IS NULL")
     assert {"report-failed": 1} == ahead["home"]
-    assert ["report-failed"] == [row["code"] for row in told]
+    told = "SELECT finding ->> 'code' FROM findings WHERE gone_at IS NULL"
+    assert ["report-failed"] == column(stocked.engine, told)
 
 
 def test_stored_offset_moves_all_decisions(stocked: World) -> None:
     """With the sandbox, a simulation can move the time of sensors and jobs by a stored offset."""
     account = stocked.account("JP")
-    with stocked.engine.begin() as connection:
-        simulate_time(connection, get_settings(), ahead_by=FORTY_DAYS)
+    call(stocked.engine, simulate_time, get_settings(), ahead_by=FORTY_DAYS)
     stocked.plan(account)
-    ahead = [day + FORTY_DAYS for day in dates_of(stocked, account)]
-    assert ahead[-1] == windows_of(stocked, account)[-1]["window_date"]
+    newest, _ = tuples(stocked.engine, WINDOWS, **account.identity)[-1]
+    assert dates_of(stocked, account)[-1] + FORTY_DAYS == newest
     assert asked_for(stocked, refresh_due_accounts)
 
 
 def test_stored_offset_does_not_count_with_amazon_credentials(stocked: World) -> None:
     """With real credentials the offset is neither read nor written."""
     real = Settings(ads_api_client_id="amzn1.application-oa2-client.1")
-    with stocked.engine.begin() as connection:
-        with pytest.raises(RealTimeOnlyError, match="BIDBEACON_ADS_API_CLIENT_ID"):
-            simulate_time(connection, real, ahead_by=FORTY_DAYS)
-        simulate_time(connection, get_settings(), ahead_by=FORTY_DAYS)
-        now: datetime = stocked.query("SELECT clock_timestamp() AS now")[0]["now"]
-        assert read_now(connection, real) - now < timedelta(minutes=1)
-        assert read_now(connection, get_settings()) - now > FORTY_DAYS - timedelta(minutes=1)
-    assert DatabaseClock(stocked.engine, real)() - now < timedelta(minutes=1)
+    engine, minute = stocked.engine, timedelta(minutes=1)
+    with pytest.raises(RealTimeOnlyError, match="BIDBEACON_ADS_API_CLIENT_ID"):
+        call(engine, simulate_time, real, ahead_by=FORTY_DAYS)
+    call(engine, simulate_time, get_settings(), ahead_by=FORTY_DAYS)
+    now = value(engine, "SELECT clock_timestamp()")
+    assert call(engine, read_now, real) - now < minute
+    assert call(engine, read_now, get_settings()) - now > FORTY_DAYS - minute
+    assert DatabaseClock(engine, real)() - now < minute

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.presentation import action_json, load_labels
 from bidbeacon_sessions.queries import list_actions
-from tests.support.commands import run
+from tests.support.commands import run_command
 from tests.support.rows import add_account, change_accounts, change_ads_accounts
 from tests.support.world import query
 
@@ -108,17 +108,17 @@ def test_what_the_command_line_changes_is_recorded_as_its_own(
     store: SessionStore, command: Sequence[str], said: str
 ) -> None:
     """No user is known there."""
-    run("accounts", *command)
+    run_command("accounts", *command)
     assert [said] == told(store)
 
 
 def test_who_paused_an_account_has_an_answer(store: SessionStore) -> None:
     """In the list of accounts, in explain, and in the sessions of the account by type."""
-    run("accounts", "pause", "Acme")
-    assert "paused by command line at 20" in run("accounts", "list").stdout
-    explained = run("explain", "--account", "Acme", "--window", "2026-07-20")
+    run_command("accounts", "pause", "Acme")
+    assert "paused by command line at 20" in run_command("accounts", "list").stdout
+    explained = run_command("explain", "--account", "Acme", "--window", "2026-07-20")
     assert "The account is paused (by command line)" in " ".join(explained.stdout.split())
-    listed = run("sessions", "list", "account:acme", "type:account-paused").stdout
+    listed = run_command("sessions", "list", "account:acme", "type:account-paused").stdout
     assert "change-account" in listed
     assert "Acme · GB" in listed
 

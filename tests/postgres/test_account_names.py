@@ -21,7 +21,7 @@ from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.queries import find_accounts, list_sessions
 from bidbeacon_sessions.writes import name_subjects
-from tests.support.commands import run
+from tests.support.commands import run_command
 from tests.support.rows import add_account, change_accounts, change_ads_accounts
 from tests.support.world import World
 
@@ -130,14 +130,14 @@ def test_an_ads_account_is_found_by_its_name_alone(shops: Engine) -> None:
 
 def test_an_alias_is_shown_in_place_of_the_name(shops: Engine) -> None:
     """The label, the subject of sessions and the search have it; Amazon's name is found as well; without it the name is back."""
-    renamed = run("accounts", "rename", "Acme Merch", " Die Firma ")
+    renamed = run_command("accounts", "rename", "Acme Merch", " Die Firma ")
     assert "acmeshop0001 is called Die Firma." in renamed.stdout
     assert (US, "Die Firma · US") == (named(shops, "die firma", "US").account_key, label(shops))
     assert US == named(shops, "Acme Merch · US").account_key
     with shops.begin() as connection:
         found = find_accounts(connection, "die firma")
     assert {US, "CA.acmeshop0001", "GB.acmeshop0001", "acmeshop0001"} == set(found)
-    run("accounts", "rename", "Die Firma")
+    run_command("accounts", "rename", "Die Firma")
     assert "Acme Merch · US" == label(shops)
 
 
@@ -152,7 +152,7 @@ def test_an_alias_survives_a_sync_of_accounts(world: World) -> None:
 @pytest.mark.parametrize("alias", ["", "  ", "two\nlines", "x" * 81, "bell\x07"])
 def test_an_alias_is_one_line_of_text(shops: Engine, alias: str) -> None:
     """The command says what it expects; the database refuses what SQL would set."""
-    result = run("accounts", "rename", "Acme Merch", alias, code=2)
+    result = run_command("accounts", "rename", "Acme Merch", alias, code=2)
     assert "Expected an alias of 1 to 80 characters" in result.stderr
     with pytest.raises(IntegrityError):
         change_ads_accounts(shops, alias=alias)
@@ -172,12 +172,12 @@ def test_an_alias_is_one_line_of_text(shops: Engine, alias: str) -> None:
 )
 def test_commands_take_and_show_names(shops: Engine, command: Sequence[str], said: str) -> None:
     """Every argument that names an account understands its name, and the output has it."""
-    assert said in " ".join(run(*command).stdout.split())
+    assert said in " ".join(run_command(*command).stdout.split())
 
 
 def test_a_command_with_an_ambiguous_name_lists_the_candidates(shops: Engine) -> None:
     """One line, and exit code 2; nothing was changed."""
-    result = run("accounts", "pause", "Acme Merch", code=2)
+    result = run_command("accounts", "pause", "Acme Merch", code=2)
     assert "is the name of" in result.stderr
     assert "Acme Merch · US (US." in result.stderr
     assert not named(shops, US).paused
@@ -217,9 +217,9 @@ def test_sessions_are_found_by_a_part_of_an_accounts_name(shops: Engine) -> None
 
 def test_the_list_of_sessions_says_what_accounts_are_called(shops: Engine) -> None:
     """In the terminal the label alone; as JSON the key and the label."""
-    run("quarantine", "replay", "--account", "acme-merch-us")
-    listed = run("sessions", "list", "account:acme")
+    run_command("quarantine", "replay", "--account", "acme-merch-us")
+    listed = run_command("sessions", "list", "account:acme")
     assert "Acme Merch · US" in listed.stdout
     assert US not in listed.stdout
-    [session] = json.loads(run("sessions", "list", f"account:{US}", "--json").stdout)
+    [session] = json.loads(run_command("sessions", "list", f"account:{US}", "--json").stdout)
     assert (US, "Acme Merch · US") == (session["account"], session["account_label"])

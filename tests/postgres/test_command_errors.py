@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.database.mode import store_mode
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Mode, get_settings
-from tests.support.commands import run
+from tests.support.commands import run_command
 
 COMMAND = (sys.executable, "-m", "bidbeacon_pipelines")
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -92,7 +92,7 @@ def database(shared_database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize(("arguments", "line", "code"), WRONG, ids=str)
 def test_what_is_wrong_is_one_line(arguments: Sequence[str], line: str, code: int) -> None:
     """It says what was expected and what came; 1 if the command failed, 2 if what was asked for cannot be done."""
-    result = run(*arguments, code=code)
+    result = run_command(*arguments, code=code)
     assert line in result.stderr
     assert (1, "") == (len(result.stderr.splitlines()), result.stdout)
 
@@ -101,7 +101,7 @@ def test_what_is_wrong_is_one_line(arguments: Sequence[str], line: str, code: in
 @pytest.mark.parametrize("arguments", OUT_OF_RANGE, ids=str)
 def test_what_no_option_takes_is_wrong_usage(arguments: Sequence[str]) -> None:
     """The message names the option or the argument."""
-    assert "Invalid value for" in run(*arguments, code=USAGE).stderr
+    assert "Invalid value for" in run_command(*arguments, code=USAGE).stderr
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_home_that_can_not_be_made_is_one_line(
 ) -> None:
     """It names the setting, the path, and why the system refuses it."""
     monkeypatch.setenv("BIDBEACON_HOME", home)
-    [said] = run("dev", code=FAILED).output.splitlines()
+    [said] = run_command("dev", code=FAILED).output.splitlines()
     expected = "Expected BIDBEACON_HOME to be a folder that you can write, got: "
     assert said.startswith(f"{expected}{refused}")
     assert f"({reason})" in said
@@ -128,7 +128,7 @@ def test_doctor_tells_that_no_database_runs(monkeypatch: pytest.MonkeyPatch) -> 
     """Beside all else that it looks at, whatever the home folder is."""
     monkeypatch.setenv("BIDBEACON_HOME", f"/tmp/{'x' * 300}")
     get_settings.cache_clear()
-    result = run("doctor", code=FAILED)
+    result = run_command("doctor", code=FAILED)
     assert isinstance(result.exception, SystemExit)
     assert "No database is running: start" in " ".join(result.stdout.split())
 
@@ -140,7 +140,7 @@ def test_without_a_database_nothing_can_be_asked(
     """One line without the password says what starts one, and the command exits as for anything else that can't be asked."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", "postgresql://ann:secret@127.0.0.1:1/nothing")
     get_settings.cache_clear()
-    result = run(*command, *WITH_ACCOUNT, code=USAGE)
+    result = run_command(*command, *WITH_ACCOUNT, code=USAGE)
     assert result.stderr.startswith("The database at postgresql://ann:•••@127.0.0.1:1/nothing does")
     assert "start it (`bidbeacon dev` and `bidbeacon db start` start the embe" in result.stderr
     assert 1 == len(result.stderr.splitlines())
@@ -168,7 +168,7 @@ def test_data_of_sandbox_and_amazon_never_mix(
         monkeypatch.setenv(name, value)
     get_settings.cache_clear()
     for command in (("accounts", "list"), ("db", "upgrade")):
-        assert said in run(*command, code=USAGE).stderr
+        assert said in run_command(*command, code=USAGE).stderr
 
 
 def test_bytes_that_are_not_utf_8_are_refused(database: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, func
 
 from tests.postgres.load_world import LoadWorld
-from tests.support.commands import run
+from tests.support.commands import run_command
 from tests.support.rows import change_ads_accounts
 from tests.support.world import execute, query
 
@@ -21,7 +21,7 @@ def _one_account(monkeypatch: pytest.MonkeyPatch, database_url: str, shelf: Load
 
 def contract(*arguments: str, code: int = 0) -> str:
     """Run a command; return what it printed."""
-    return " ".join(run("contract", *arguments, code=code).output.split())
+    return " ".join(run_command("contract", *arguments, code=code).output.split())
 
 
 def test_overrides_are_set_listed_and_forgotten(engine: Engine) -> None:

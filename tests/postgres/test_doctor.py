@@ -27,7 +27,7 @@ from bidbeacon_pipelines.problems.system_findings import (
 )
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sandbox.server import SandboxHandle
-from tests.support.commands import run
+from tests.support.commands import run_command
 from tests.support.rows import add_account, add_ads_account, add_request, add_session
 from tests.support.rules import rule
 from tests.support.waiting import wait_until
@@ -219,7 +219,8 @@ def environment(
 def checks(*, code: int = 0) -> Mapping[str, Mapping[str, Any]]:
     """Return the checks of `doctor --json` by name."""
     return {
-        one["name"]: one for one in json.loads(run("doctor", "--json", code=code).stdout)["checks"]
+        one["name"]: one
+        for one in json.loads(run_command("doctor", "--json", code=code).stdout)["checks"]
     }
 
 
@@ -229,7 +230,7 @@ def test_doctor_looks_at_everything_in_order(environment: SimpleNamespace) -> No
     assert ["database", "sandbox", "processes", "accounts"] == list(found)
     assert {"fine"} == {check["severity"] for check in found.values()}
     assert found["database"]["facts"]["revision"] == list_revisions()[-1]
-    lines = run("doctor").stdout.splitlines()
+    lines = run_command("doctor").stdout.splitlines()
     assert lines[0].startswith("✔ database: PostgreSQL")
     assert any("none is known: run `bidbeacon accounts sync`" in line for line in lines)
     assert lines[-1] == "All is well."
@@ -255,13 +256,13 @@ def test_doctor_lists_the_findings_of_home(environment: SimpleNamespace, engine:
     ago = func.now() - 3 * HOUR
     ended = {"status": "succeeded", "outcome": "ok", "finished_at": ago}
     add_session(engine, "poll-reports", started_at=ago, **ended)
-    result = run("doctor", code=1)
+    result = run_command("doctor", code=1)
     assert "✘ nothing-happens: No job has run for 3 h" in result.stdout
     assert "→ Check that Dagster is running" in result.stdout
     assert "  http://127.0.0.1:3030/sessions\n" in result.stdout
     assert "1 broken." == result.stdout.splitlines()[-1]
-    run("alerts", "acknowledge", "nothing-happens")
-    run("doctor")
+    run_command("alerts", "acknowledge", "nothing-happens")
+    run_command("doctor")
 
 
 def test_doctor_ends_with_1_where_credentials_are_refused(environment: SimpleNamespace) -> None:

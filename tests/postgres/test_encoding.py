@@ -18,7 +18,7 @@ from bidbeacon_pipelines.database.address import psycopg_args
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.connections import parse_database_url
-from tests.support.commands import run
+from tests.support.commands import run_command
 
 TEXT = "Zoë’s Kräuter – 東京"
 
@@ -90,7 +90,7 @@ def test_a_database_of_another_encoding_is_refused(
     """It can't store all names and search terms; nothing is made in it."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", other_url)
     monkeypatch.setenv("COLUMNS", "1000")
-    result = run(*command.split(), code=exit_code)
+    result = run_command(*command.split(), code=exit_code)
     assert "which can't store all text: use one made with ENCODING 'UTF8'" in result.output
     tables = "SELECT FROM pg_tables WHERE schemaname = 'public'"
     with psycopg.connect(other_url) as connection:

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.requests.decisions import NothingToDecideError, decide_
 from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.windows.make import keep_windows
 from tests.postgres.explaining import explained, findings
-from tests.support.commands import run
+from tests.support.commands import run_command
 from tests.support.world import DATASET, Row, World
 
 TODAY = date(2026, 1, 15)
@@ -224,7 +224,7 @@ def test_commands_decide_as_the_buttons_do(
         ("keep", 0, f"Kept the rows of 3 days of daily_targets of {account.label}."),
         ("keep", 2, "waits for a decision"),
     ):
-        assert said in " ".join(run("windows", name, *days, code=code).output.split())
+        assert said in " ".join(run_command("windows", name, *days, code=code).output.split())
     assert ["command line"] == [one["by"] for one in world.actions("rows-kept")]
     assert None is world.window(account, DAYS[0]).wanted_by
 

@@ -1,23 +1,20 @@
 """The syncs of accounts and of their entities, against the sandbox over HTTP."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from bidbeacon_pipelines.accounts.queries import (
-    list_accounts,
-    set_paused,
-)
+from bidbeacon_pipelines.accounts.queries import list_accounts, set_paused
 from bidbeacon_pipelines.accounts.sync import sync_accounts
-from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized
@@ -27,12 +24,15 @@ from bidbeacon_pipelines.entities.queries import count_entities
 from bidbeacon_pipelines.entities.sync import ExportFailedError, sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.values.decode import BrokenPartError
 from bidbeacon_pipelines.windows.due import list_keys_without_entities
 from bidbeacon_sandbox.accounts import MARKETS, AccountBook, AccountCountry
-from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog, asins_of, bid_of
+from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog, ExportKind, asins_of, bid_of
+from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.actions import render_action
 from bidbeacon_sessions.sentences import plain_text
+from tests.support.checking import assert_has
+from tests.support.jobs import catalog_of
+from tests.support.reading import call, column, tuples, value
 from tests.support.rows import add_account, change_accounts, change_ads_accounts, remove_accounts
 from tests.support.world import World
 
@@ -40,104 +40,72 @@ EXPORTED = {"campaigns", "adGroups", "ads", "targets"}
 KINDS = EXPORTED | {"portfolios"}
 
 
-class DyingTransport(httpx.HTTPTransport):
-    """A network on which the process is interrupted at its first look at an export."""
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Pass a request on, or be interrupted."""
-        if "/exports/" in request.url.path:
-            raise KeyboardInterrupt
-        return super().handle_request(request)
+Send = Callable[[], httpx.Response]
 
 
-class Overtaken(httpx.HTTPTransport):
-    """A network on which another sync does its work before the first download."""
+class Network(httpx.HTTPTransport):
+    """A network on which something else happens to requests whose path has some text."""
 
-    def __init__(self, work: Callable[[], Any]) -> None:
+    def __init__(self, path: str, answer: Callable[[Send], httpx.Response]) -> None:
         super().__init__()
-        self._work, self.is_over = work, False
+        self._path, self._answer = path, answer
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Pass a request on."""
-        if "/downloads/" in request.url.path and not self.is_over:
-            self.is_over = True
-            self._work()
-        return super().handle_request(request)
+        """Pass a request on, or do with it what the test says."""
+        send = partial(super().handle_request, request)
+        return self._answer(send) if self._path in request.url.path else send()
 
 
-class OddPortfolios(httpx.HTTPTransport):
-    """A network on which Amazon lists a portfolio without an id beside a good one."""
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer the list of portfolios, and pass all else on."""
-        if request.url.path.endswith("/portfolios/list"):
-            good = {"portfolioId": "1", "state": "ENABLED"}
-            return httpx.Response(200, json={"portfolios": [good | {"portfolioId": None}, good]})
-        return super().handle_request(request)
+def interrupt(_: Send) -> httpx.Response:
+    """Interrupt the process."""
+    raise KeyboardInterrupt
 
 
-class EditedAccounts(httpx.HTTPTransport):
-    """A network on which each region's list of ads accounts is changed on its way."""
+def edited_accounts(edit: Callable[[list[Any]], list[Any]]) -> Network:
+    """Return a network on which each region's list of ads accounts is changed on its way."""
 
-    def __init__(self, edit: Callable[[list[Any]], list[Any]]) -> None:
-        super().__init__()
-        self._edit = edit
+    def answer(send: Send) -> httpx.Response:
+        body = json.loads(send().read())
+        return httpx.Response(200, json=body | {"adsAccounts": edit(body["adsAccounts"])})
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Pass a request on, and change the answer if it lists ads accounts."""
-        response = super().handle_request(request)
-        if not request.url.path.endswith("/adsAccounts/list"):
-            return response
-        body = json.loads(response.read())
-        edited = self._edit(body["adsAccounts"])
-        return httpx.Response(200, json=body | {"adsAccounts": edited})
+    return Network("/adsAccounts/list", answer)
 
 
 @contextmanager
-def context_over(world: World, transport: httpx.BaseTransport, home: Path) -> Iterator[JobContext]:
-    """Have the tools of a job inside the block, whose requests go over this network."""
-    endpoints = Endpoints.sandbox(world.sandbox.url)
-    with AdsApiClient(SANDBOX_CREDENTIAL, endpoints, transport=transport) as client:
-        yield JobContext(world.engine, lambda _: client, Settings(home=home), world.context.clock)
-
-
-@pytest.fixture
-def dying_context(world: World, tmp_path: Path) -> Iterator[JobContext]:
-    """Yield the tools of a job that dies while it waits for exports."""
-    with context_over(world, DyingTransport(), tmp_path) as context:
-        yield context
+def job_over(
+    world: World, network: Network, home: Path
+) -> Iterator[tuple[JobContext, SessionRecorder]]:
+    """Open the tools and the session of a job whose requests go over this network."""
+    endpoints, clock = Endpoints.sandbox(world.sandbox.url), world.context.clock
+    with (
+        AdsApiClient(SANDBOX_CREDENTIAL, endpoints, transport=network) as client,
+        world.session() as session,
+    ):
+        yield JobContext(world.engine, lambda _: client, Settings(home=home), clock), session
 
 
 @pytest.mark.parametrize("sandbox", [{"long_ids": True}], indirect=True)
 def test_accounts_are_stored_as_amazon_tells_them(world: World) -> None:
     """One row a country, `GB` where a profile says `UK`, disabled ones too."""
-    rows = world.query("SELECT country_code, profile_id, amazon_status FROM advertiser_accounts")
+    stored = "SELECT country_code, profile_id, amazon_status FROM advertiser_accounts"
     known = [
         (country.country, str(country.profile_id), account.status)
         for account in world.sandbox.state.world.accounts.accounts
         for country in account.countries
     ]
-    assert sorted(known) == sorted(tuple(row.values()) for row in rows)
+    assert sorted(known) == sorted(tuples(world.engine, stored))
 
 
 def test_a_second_sync_updates_and_keeps_what_a_person_set(world: World) -> None:
     """The name is Amazon's again, the switch a person's; nothing is added, nothing deleted."""
-    account = world.account()
-    before = world.query("SELECT count(*) FROM advertiser_accounts")
-    with world.engine.begin() as connection:
-        set_paused(connection, account.account_key, by="test")
+    account, count = world.account(), "SELECT count(*) FROM advertiser_accounts"
+    before = value(world.engine, count)
+    call(world.engine, set_paused, account.account_key, by="test")
     change_accounts(world.engine, name="old")
-    with world.engine.begin() as connection:
-        add_account(connection, account_id="gone", account_key="US.gone")
+    add_account(world.engine, account_id="gone")
     world.sync_accounts()
-    stored = world.query(
-        "SELECT * FROM advertiser_accounts WHERE account_key = :key", key=account.account_key
-    )
-    assert (stored[0]["paused"], stored[0]["name"]) == (True, account.name)
-    assert (
-        before[0]["count"] + 1
-        == world.query("SELECT count(*) FROM advertiser_accounts")[0]["count"]
-    )
+    assert_has(world.account(), paused=True, name=account.name)
+    assert before + 1 == value(world.engine, count)
     assert [0] == [action["added"] for action in world.actions("accounts-synced")][1:]
 
 
@@ -145,10 +113,9 @@ def test_a_second_sync_stores_what_changed_at_amazon(world: World) -> None:
     """A name, a status either way and a new country are stored with the next sync; who is no longer listed stays as it was."""
     before = stored_by_place(world)
     first, second, third, disabled = world.sandbox.state.world.accounts.accounts
-    mexico = AccountCountry(MARKETS["MX"], 2**53 + 7, "ENTITYMEXICO", rows_per_day=40)
     world.sandbox.state.world.accounts = AccountBook(
         (
-            replace(first, name="Acme <Mexico>", countries=(*first.countries, mexico)),
+            replace(first, name="Acme <Mexico>", countries=(*first.countries, MEXICO)),
             replace(second, status="DISABLED"),
             replace(disabled, status="CREATED"),
         )
@@ -161,34 +128,21 @@ def test_a_second_sync_stores_what_changed_at_amazon(world: World) -> None:
         disabled.account_id: {"amazon_status": "CREATED"},
     }
     expected = {place: row | changes[place[0]] for place, row in before.items()}
-    after = stored_by_place(world)
-    new = after.pop((first.account_id, "MX"))
-    assert expected == after
-    assert new == {
-        "name": "Acme <Mexico>",
-        "amazon_status": "CREATED",
-        "profile_id": str(2**53 + 7),
-        "paused": False,
-    }
-    assert (1, 2) == tuple(
-        world.actions("accounts-synced")[-1][told] for told in ("added", "disabled")
-    )
-    with world.engine.begin() as connection:
-        skipped = {
-            account.country_code for account in list_accounts(connection) if account.stop_reason
-        }
+    new = {"name": "Acme <Mexico>", "amazon_status": "CREATED", "profile_id": str(2**53 + 7)}
+    expected[first.account_id, "MX"] = new | {"paused": False}
+    assert expected == stored_by_place(world)
+    assert_has(world.actions("accounts-synced")[-1], added=1, disabled=2)
+    accounts = call(world.engine, list_accounts)
+    skipped = {account.country_code for account in accounts if account.stop_reason}
     assert set(second.country_codes) == skipped
 
 
 def stored_by_place(world: World) -> dict[tuple[str, str], dict[str, Any]]:
     """Return what a sync may change of the stored accounts, and the person's switch, by account and country."""
-    rows = world.query(
-        "SELECT account_id, country_code, name, amazon_status, profile_id, paused FROM advertiser_accounts"
-    )
     names = ("name", "amazon_status", "profile_id", "paused")
     return {
-        (row["account_id"], row["country_code"]): {name: row[name] for name in names}
-        for row in rows
+        (account.account_id, account.country_code): {name: getattr(account, name) for name in names}
+        for account in call(world.engine, list_accounts)
     }
 
 
@@ -196,14 +150,12 @@ def test_an_account_that_the_database_refuses_does_not_stop_the_others(world: Wo
     """Where a key is taken by another account, that one is a problem in the action, and the rest is stored."""
     account = world.account()
     remove_accounts(world.engine)
-    with world.engine.begin() as connection:
-        add_account(connection, account_id="other", account_key=account.account_key)
+    add_account(world.engine, account_id="other", account_key=account.account_key)
     keys = world.sync_accounts()
     assert account.account_key not in keys
-    assert len(keys) == len(world.query("SELECT * FROM advertiser_accounts")) - 1
-    [problem] = [
-        p for p in world.actions("accounts-synced")[-1]["problems"] if account.account_id in p
-    ]
+    assert len(keys) == value(world.engine, "SELECT count(*) FROM advertiser_accounts") - 1
+    problems = world.actions("accounts-synced")[-1]["problems"]
+    [problem] = [one for one in problems if account.account_id in one]
     assert "can't be stored" in problem
 
 
@@ -219,32 +171,80 @@ def test_broken_alternate_id_costs_its_own_account_only(world: World, tmp_path: 
     change_accounts(world.engine, region="FE", currency_code="XXX", time_zone="UTC")
     change_ads_accounts(world.engine, region="FE", time_zone="UTC")
     stale = places(world)
-    edited = EditedAccounts(break_ids)
-    with context_over(world, edited, tmp_path) as context, world.session() as session:
-        sync_accounts(context, session)
+    with job_over(world, edited_accounts(break_ids), tmp_path) as job:
+        sync_accounts(*job)
     kept = {place: (stale if place[0] == broken else before)[place] for place in before}
     assert kept == places(world)
 
 
 def places(world: World) -> dict[tuple[str, str], tuple[Any, ...]]:
     """Return what is stored on regions, currencies and time zones, by account and country."""
-    rows = world.query(
+    rows = tuples(
+        world.engine,
         """SELECT a.account_id, a.country_code, a.region, a.currency_code, a.time_zone,
-                  o.region AS main_region, o.time_zone AS main_zone
-             FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)"""
+                  o.region, o.time_zone
+             FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)""",
     )
-    return {(one["account_id"], one["country_code"]): tuple(one.values())[2:] for one in rows}
+    return {(account_id, country): tuple(rest) for account_id, country, *rest in rows}
 
 
 def test_problems_beyond_twenty_are_counted(world: World, tmp_path: Path) -> None:
     """The last entry has how many are left out, and the sentence counts all of them."""
-    edited = EditedAccounts(lambda _: [{}] * 9)
-    with context_over(world, edited, tmp_path) as context, world.session() as session:
-        sync_accounts(context, session)
+    with job_over(world, edited_accounts(lambda _: [{}] * 9), tmp_path) as job:
+        sync_accounts(*job)
     told = world.actions("accounts-synced")[-1]
     assert 21 == len(told["problems"])
     assert "… and 7 more problems" == told["problems"][-1]
     assert ", 27 problems" in plain_text(render_action("accounts-synced", told))
+
+
+MEXICO = AccountCountry(MARKETS["MX"], 2**53 + 7, "ENTITYMEXICO", rows_per_day=40)
+OF = "FROM {} WHERE account_id = :account_id AND country_code = :country_code"
+
+
+def amount(of: float | None) -> Decimal | None:
+    """Return an amount of an export as the tables have it, digit by digit."""
+    return None if of is None else Decimal(str(of))
+
+
+def campaign_row(one: dict[str, Any], catalog: Catalog) -> tuple[Any, ...]:
+    """Return a campaign of an account in one country as it is to be stored."""
+    budget = one["budgetCaps"]["budgetValue"]["monetaryBudget"]["amount"]
+    began = date.fromisoformat(one["startDate"])
+    told = (one["campaignId"], one["adProduct"], one["name"], one["state"])
+    return (*told, amount(budget), began, catalog.market.currency)
+
+
+def target_row(one: dict[str, Any], _: Catalog) -> tuple[Any, ...]:
+    """Return a target as it is to be stored."""
+    told = (one["targetId"], one["state"], one["negative"])
+    return (*told, amount(bid_of(one)), "adGroupId" not in one)
+
+
+RowOf = Callable[[dict[str, Any], Catalog], tuple[Any, ...]]
+ENTITIES: dict[str, tuple[str, ExportKind, RowOf]] = {
+    "campaigns": (
+        "campaign_id, ad_product, name, state, budget, start_date, currency_code",
+        "campaigns",
+        campaign_row,
+    ),
+    "ad_groups": (
+        "ad_group_id, campaign_id",
+        "adGroups",
+        lambda one, _: (one["adGroupId"], one["campaignId"]),
+    ),
+    "ads": (
+        "ad_id, state, array_to_string(asins, ' ')",
+        "ads",
+        lambda one, _: (one["adId"], one["state"], " ".join(asins_of(one))),
+    ),
+    "targets": (
+        "target_id, state, negative, bid, ad_group_id IS NULL",
+        "targets",
+        target_row,
+    ),
+}
+"""For each table the columns that are compared, Amazon's name of the kind, and what is to be stored."""
 
 
 @pytest.mark.parametrize("country_count", [1, 3])
@@ -252,145 +252,47 @@ def test_entities_are_those_of_all_ad_products_and_of_each_country_its_own(
     world: World, country_count: int
 ) -> None:
     """Campaigns with their budgets and dates, ad groups, ads, targets and portfolios, archived and negative ones too."""
-    accounts = accounts_in(world, country_count)
+    book = world.sandbox.state.world.accounts
+    first, *others = book.accounts
+    countries = (*first.countries, MEXICO)[:country_count]
+    world.sandbox.state.world.accounts = AccountBook((replace(first, countries=countries), *others))
+    world.sync_accounts()
+    accounts = [world.account_in(first.account_id, country.country) for country in countries]
     for account in accounts:
         assert KINDS == set(world.sync_entities(account))
     for account in accounts:
-        catalogs = catalogs_of(world, account)
-        assert true_campaigns(catalogs) == stored(world, account, "campaigns", *CAMPAIGN_COLUMNS)
-        assert {
-            (one["adGroupId"], one["campaignId"])
-            for c in catalogs
-            for one in c.entities["adGroups"]
-        } == stored(world, account, "ad_groups", "ad_group_id", "campaign_id")
-        assert {
-            (ad["adId"], ad["state"], tuple(asins_of(ad)))
-            for c in catalogs
-            for ad in c.entities["ads"]
-        } == {
-            (ad_id, state, tuple(asins))
-            for ad_id, state, *asins in stored(world, account, "ads", "ad_id", "state", "asins")
-        }
-        targets = [target for c in catalogs for target in c.entities["targets"]]
-        assert {
-            (t["targetId"], t["state"], t["negative"], as_stored(bid_of(t)), "adGroupId" not in t)
-            for t in targets
-        } == stored(
-            world,
-            account,
-            "targets",
-            "target_id",
-            "state",
-            "negative",
-            "bid",
-            "ad_group_id IS NULL",
-        )
-        assert {(one["portfolioId"], one["name"]) for one in catalogs[0].portfolios} == stored(
-            world, account, "portfolios", "portfolio_id", "name"
-        )
-        assert (
-            world.account_in(account.account_id, account.country_code).entities_synced_at
-            is not None
-        )
-    assert world.query("SELECT * FROM entity_problems") == []
-    assert country_count == len(world.query("SELECT DISTINCT country_code FROM campaigns"))
-
-
-def accounts_in(world: World, count: int) -> list[Account]:
-    """Have Amazon list an ads account in so many countries, and return its accounts."""
-    book = world.sandbox.state.world.accounts
-    first, *others = book.accounts
-    mexico = AccountCountry(MARKETS["MX"], 2**53 + 7, "ENTITYMEXICO", rows_per_day=40)
-    countries = (*first.countries, mexico)[:count]
-    world.sandbox.state.world.accounts = AccountBook((replace(first, countries=countries), *others))
-    world.sync_accounts()
-    return [world.account_in(first.account_id, country.country) for country in countries]
-
-
-CAMPAIGN_COLUMNS = (
-    "campaign_id",
-    "ad_product",
-    "name",
-    "state",
-    "budget",
-    "start_date",
-    "currency_code",
-)
-
-
-def true_campaigns(catalogs: Sequence[Catalog]) -> set[tuple[Any, ...]]:
-    """Return the campaigns of an account in one country, of all ad products."""
-    return {
-        (
-            one["campaignId"],
-            one["adProduct"],
-            one["name"],
-            one["state"],
-            as_stored(one["budgetCaps"]["budgetValue"]["monetaryBudget"]["amount"]),
-            date.fromisoformat(one["startDate"]),
-            catalog.market.currency,
-        )
-        for catalog in catalogs
-        for one in catalog.entities["campaigns"]
-    }
-
-
-def as_stored(amount: float | None) -> Decimal | None:
-    """Return an amount of an export as the tables have it, digit by digit."""
-    return None if amount is None else Decimal(str(amount))
-
-
-def catalogs_of(world: World, account: Account) -> list[Catalog]:
-    """Return what an account has in its country, by ad product."""
-    owner = world.sandbox.state.world.accounts.find(account.account_id)
-    assert owner is not None
-    country = owner.find_country(account.country_code)
-    assert country is not None
-    return [world.sandbox.state.world.catalog(owner, country, product) for product in AD_PRODUCTS]
-
-
-def stored(world: World, account: Account, table: str, *columns: str) -> set[tuple[Any, ...]]:
-    """Return columns of an account's entities; of a list its members."""
-    rows = world.query(
-        f"SELECT {', '.join(columns)} FROM {table} WHERE account_id = :account_id AND country_code = :country_code",
-        **account.identity,
+        catalogs = [catalog_of(world.sandbox, account, product) for product in AD_PRODUCTS]
+        for table, (columns, kind, row_of) in ENTITIES.items():
+            stored = tuples(
+                world.engine, f"SELECT {columns} {OF.format(table)}", **account.identity
+            )
+            true = {row_of(one, c) for c in catalogs for one in c.entities[kind]}
+            assert true == set(stored)
+        names = f"SELECT portfolio_id, name {OF.format('portfolios')}"
+        portfolios = {(one["portfolioId"], one["name"]) for one in catalogs[0].portfolios}
+        assert portfolios == set(tuples(world.engine, names, **account.identity))
+        synced = world.account_in(account.account_id, account.country_code)
+        assert synced.entities_synced_at is not None
+    assert [] == world.query("SELECT FROM entity_problems")
+    assert country_count == value(
+        world.engine, "SELECT count(DISTINCT country_code) FROM campaigns"
     )
-    return {
-        tuple(
-            item
-            for value in row.values()
-            for item in (value if isinstance(value, list) else [value])
-        )
-        for row in rows
-    }
 
 
 def test_entities_that_cannot_be_read_are_a_warning(world: World, tmp_path: Path) -> None:
     """The sync stores those that can be, and its session has how many could not, and why."""
-    with (
-        context_over(world, OddPortfolios(), tmp_path) as context,
-        world.session() as session,
-    ):
-        assert 1 == sync_entities(context, session, world.account())["portfolios"]
+
+    def list_one_without_id(_: Send) -> httpx.Response:
+        good = {"portfolioId": "1", "state": "ENABLED"}
+        return httpx.Response(200, json={"portfolios": [good | {"portfolioId": None}, good]})
+
+    with job_over(world, Network("/portfolios/list", list_one_without_id), tmp_path) as job:
+        assert 1 == sync_entities(*job, world.account())["portfolios"]
     [misread] = world.actions("entities-misread")
-    fault = {"field": "portfolioId", "expected": "a value", "got": "nothing"}
-    why = invalid_fields([fault])
-    assert ("portfolios", 1, 0, why) == tuple(
-        misread[name] for name in ("kind", "bad", "incomplete", "cause")
-    )
-    assert [why] == [row["cause"] for row in world.query("SELECT cause FROM entity_problems")]
+    why = invalid_fields([{"field": "portfolioId", "expected": "a value", "got": "nothing"}])
+    assert_has(misread, kind="portfolios", bad=1, incomplete=0, cause=why)
+    assert [why] == column(world.engine, "SELECT cause FROM entity_problems")
     assert world.account().entities_synced_at is not None
-
-
-def test_entities_that_an_export_lacks_stay(world: World) -> None:
-    """Reports of old days still name them."""
-    account = world.account()
-    world.sync_entities(account)
-    world.execute(
-        "UPDATE targets SET target_id = '1' WHERE target_id = (SELECT min(target_id) FROM targets)"
-    )
-    world.sync_entities(account)
-    assert len(world.query("SELECT * FROM targets WHERE target_id = '1'")) == 1
 
 
 def test_account_that_may_only_be_viewed_is_refreshed_like_any_other(world: World) -> None:
@@ -422,23 +324,16 @@ def test_campaign_that_two_syncs_lack_is_gone(world: World) -> None:
                 world.sync_entities(account)
         else:
             world.sync_entities(account)
-        [count] = [one for one in counted(world) if one["kind"] == "campaigns"]
-        return int(count["gone"])
+        found = call(world.engine, count_entities)
+        return sum(one["gone"] for one in found if one["kind"] == "campaigns")
 
     where = {"campaignId": [gone["campaign_id"]]}
     world.break_with("rows", of="campaigns", change="vanish", share=1, where=where)
     assert [0, 0, 1, 1] == [synced(), synced(fails=True), synced(), synced()]
     named = "SELECT DISTINCT campaign_name FROM reports.daily_targets WHERE campaign_id = :id"
-    [shown] = world.query(named, id=gone["campaign_id"])
-    assert gone["name"] == shown["campaign_name"]
+    assert gone["name"] == value(world.engine, named, id=gone["campaign_id"])
     world.sandbox.state.rules.clear()
     assert 0 == synced()
-
-
-def counted(world: World) -> list[dict[str, Any]]:
-    """Return how many entities are stored and gone."""
-    with world.engine.begin() as connection:
-        return count_entities(connection)
 
 
 def test_export_that_two_syncs_store_counts_once(world: World, tmp_path: Path) -> None:
@@ -447,41 +342,44 @@ def test_export_that_two_syncs_store_counts_once(world: World, tmp_path: Path) -
     world.sync_entities(account)
     world.advance(hours=8)
     world.break_with("rows", of="campaigns", change="vanish", share=1)
-    network = Overtaken(lambda: world.sync_entities(account))
-    with context_over(world, network, tmp_path) as slow, world.session("slow") as session:
-        sync_entities(slow, session, account)
-    assert network.is_over
-    assert {0} == {one["gone"] for one in counted(world)}
-    asked = world.query("SELECT kind, count(*) FROM entity_exports GROUP BY kind")
-    assert {2} == {row["count"] for row in asked}
+    faster = iter([world.sync_entities])
+
+    def be_overtaken(send: Send) -> httpx.Response:
+        for sync in faster:
+            sync(account)
+        return send()
+
+    with job_over(world, Network("/downloads/", be_overtaken), tmp_path) as job:
+        sync_entities(*job, account)
+    assert next(faster, None) is None
+    assert {0} == {one["gone"] for one in call(world.engine, count_entities)}
+    asked = column(world.engine, "SELECT count(*) FROM entity_exports GROUP BY kind")
+    assert {2} == set(asked)
 
 
+@pytest.mark.parametrize(
+    ("hours", "adopted", "asked_for"),
+    [
+        pytest.param(0, EXPORTED, 4, id="young"),
+        pytest.param(25, set(), 8, id="older than Amazon keeps them"),
+    ],
+)
 def test_exports_in_flight_are_taken_over_by_the_next_run(
-    world: World, dying_context: JobContext
+    world: World, tmp_path: Path, hours: int, adopted: set[str], asked_for: int
 ) -> None:
     """A run that dies while it waits leaves four exports; the next one asks for none."""
-    account = world.account()
-    with pytest.raises(KeyboardInterrupt), world.session("dying") as session:
-        sync_entities(dying_context, session, account)
+    account, network = world.account(), Network("/exports/", interrupt)
+    with pytest.raises(KeyboardInterrupt), job_over(world, network, tmp_path) as job:
+        sync_entities(*job, account)
     assert len(world.accepted("create_export")) == 4
+    created_at = world.context.now() - timedelta(hours=hours)
+    world.execute("UPDATE entity_exports SET created_at = :then", then=created_at)
     world.sync_entities(account)
-    assert len(world.accepted("create_export")) == 4
-    adopted = [action["kind"] for action in world.actions("export-requested") if action["adopted"]]
-    assert set(adopted) == EXPORTED
-    assert {"loaded"} == {row["status"] for row in world.query("SELECT status FROM entity_exports")}
-
-
-def test_an_export_older_than_a_day_is_asked_for_anew(
-    world: World, dying_context: JobContext
-) -> None:
-    """Amazon does not keep it any longer."""
-    account = world.account()
-    with pytest.raises(KeyboardInterrupt), world.session("dying") as session:
-        sync_entities(dying_context, session, account)
-    long_ago = world.context.now() - timedelta(hours=25)
-    world.execute("UPDATE entity_exports SET created_at = :then", then=long_ago)
-    world.sync_entities(account)
-    assert len(world.accepted("create_export")) == 8
+    assert asked_for == len(world.accepted("create_export"))
+    told = [action["kind"] for action in world.actions("export-requested") if action["adopted"]]
+    assert adopted == set(told)
+    loaded = column(world.engine, "SELECT kind FROM entity_exports WHERE status = 'loaded'")
+    assert sorted(EXPORTED) == sorted(loaded)
 
 
 def test_what_a_failed_sync_has_loaded_is_not_exported_again(world: World) -> None:
@@ -506,26 +404,12 @@ def test_what_a_failed_sync_has_loaded_lives_for_six_hours(world: World) -> None
     """Later all four are exported anew, as they are after a sync that was completed."""
     account = world.account()
     world.break_with("export_ends", times=1)
-    for hours in (0, 7, 1):
-        world.advance(hours=hours)
-        if hours == 0:
-            with pytest.raises(ExportFailedError):
-                world.sync_entities(account)
-            world.execute("UPDATE entity_exports SET status = 'loaded'")
-        else:
-            assert KINDS == set(world.sync_entities(account))
-
-
-def test_a_broken_export_file_stores_nothing_of_it(world: World) -> None:
-    """The export is failed with the reason, and the next sync asks again."""
-    account = world.account()
-    world.break_with("file", times=1, keep=0.5)
-    with pytest.raises(BrokenPartError, match="damaged gzip"):
+    with pytest.raises(ExportFailedError):
         world.sync_entities(account)
-    assert world.query("SELECT * FROM campaigns") == []
-    assert len(world.actions("export-failed")) == 1
-    world.sync_entities(account)
-    assert len(world.query("SELECT * FROM campaigns")) > 0
+    world.execute("UPDATE entity_exports SET status = 'loaded'")
+    for hours in (7, 1):
+        world.advance(hours=hours)
+        assert KINDS == set(world.sync_entities(account))
 
 
 def test_rows_of_unknown_targets_bring_the_next_entity_sync_forward(world: World) -> None:
@@ -547,14 +431,11 @@ def test_rows_of_unknown_targets_bring_the_next_entity_sync_forward(world: World
 def due_for_entities(world: World, hours: float) -> list[str]:
     """Return which accounts, of those that ever were synced, are due for another sync so many hours from now."""
     then = world.context.now() + timedelta(hours=hours)
-    with world.engine.begin() as connection:
-        keys = list_keys_without_entities(
-            connection,
-            now=then,
-            synced_before=then - timedelta(hours=24),
-            missed_before=then - timedelta(hours=6),
-        )
-    synced = world.query(
-        "SELECT account_key FROM advertiser_accounts WHERE entities_synced_at IS NOT NULL"
-    )
-    return [key for key in keys if key in {row["account_key"] for row in synced}]
+    ages = {
+        "synced_before": then - timedelta(hours=24),
+        "missed_before": then - timedelta(hours=6),
+    }
+    due = call(world.engine, list_keys_without_entities, now=then, **ages)
+    stored = "SELECT account_key FROM advertiser_accounts WHERE entities_synced_at IS NOT NULL"
+    synced = column(world.engine, stored)
+    return [key for key in due if key in synced]

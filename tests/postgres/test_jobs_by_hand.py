@@ -13,12 +13,13 @@ from bidbeacon_pipelines.requests.backfill import (
     AccountSkippedError,
     Progress,
     WindowNotLoadedError,
-    drive_windows,
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.clock import utc_now
+from tests.support.jobs import load_by_hand
+from tests.support.reading import column, tuples
 from tests.support.rows import change_requests
 from tests.support.world import DATASET, World
 
@@ -41,12 +42,10 @@ def drive(
         told.append(progress)
         if on_wait is not None:
             on_wait()
-        world.advance(minutes=minutes)
 
-    with world.session("by-hand") as session:
-        windows = drive_windows(
-            world.context, session, account, dataset, days, by="maria", on_progress=on_progress
-        )
+    windows = load_by_hand(
+        world, account, *days, dataset=dataset, minutes=minutes, on_progress=on_progress
+    )
     return windows, told
 
 
@@ -127,10 +126,8 @@ def test_more_reports_than_amazon_makes_at_a_time_wait_and_say_so_once(world: Wo
     assert {"loaded"} == {window.status for window in windows}
     assert len(world.accepted()) == 3
     assert len(told) > 2
-    waiting = [
-        a for a in world.actions("window-skipped") if a["reason"] == SkipReason.WAITS_FOR_AMAZON
-    ]
-    assert len(waiting) == 1
+    reasons = [action["reason"] for action in world.actions("window-skipped")]
+    assert 1 == reasons.count(SkipReason.WAITS_FOR_AMAZON)
 
 
 def test_newest_days_are_requested_first_in_all_reports(world: World) -> None:
@@ -138,8 +135,8 @@ def test_newest_days_are_requested_first_in_all_reports(world: World) -> None:
     account = world.account()
     world.sync_entities(account)
     drive(world, account, OTHER, DAY, dataset=DAILY_PRODUCTS)
-    rows = world.query("SELECT end_date FROM report_requests WHERE by_hand ORDER BY sent_at, id")
-    assert [DAY, DAY, OTHER, OTHER] == [row["end_date"] for row in rows]
+    sent = "SELECT end_date FROM report_requests WHERE by_hand ORDER BY sent_at, id"
+    assert [DAY, DAY, OTHER, OTHER] == column(world.engine, sent)
 
 
 def test_reports_of_another_country_that_are_done_make_room(world: World) -> None:
@@ -161,11 +158,9 @@ def test_who_waits_for_a_place_looks_until_there_is_one(world: World) -> None:
     world.ask(world.account("CA"), OTHER)
     world.advance(minutes=2)
     drive(world, world.account("US"), DAY)
-    found = world.query("SELECT id, status FROM report_requests WHERE status <> 'loaded'")
-    assert ["completed", "in_flight"] == sorted(
-        one["status"] for one in found if one["id"] != japan
-    )
-    assert ["in_flight"] == [one["status"] for one in found if one["id"] == japan]
+    assert "in_flight" == world.request(japan).status
+    others = "SELECT status FROM report_requests WHERE id <> :id AND status <> 'loaded' ORDER BY 1"
+    assert ["completed", "in_flight"] == column(world.engine, others, id=japan)
 
 
 def test_who_waits_for_a_place_does_not_fail_with_another_request(world: World) -> None:
@@ -211,10 +206,7 @@ def test_days_that_are_not_over_fail_and_the_others_are_loaded(world: World) -> 
         assert [] == [*find_failed_sessions(connection, Settings(), utc_now())]
     [told] = world.actions("window-skipped")
     assert [str(day) for day in days] == told["windows"]
-    assert ("the day is not over in the account's time zone", account.time_zone) == (
-        told["reason"],
-        told["detail"],
-    )
+    assert (SkipReason.NOT_OVER, account.time_zone) == (told["reason"], told["detail"])
 
 
 def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: World) -> None:
@@ -226,11 +218,8 @@ def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: World) -> 
         drive(world, world.account(), TODAY, DAY, too_old)
     assert ([too_old, TODAY], [DAY]) == (sorted(caught.value.causes), caught.value.loaded)
     assert world.window(world.account(), DAY).load_count == 1
-    told = {
-        day: action["reason"]
-        for action in world.actions("window-skipped")
-        for day in action["windows"]
-    }
+    skipped = world.actions("window-skipped")
+    told = {day: action["reason"] for action in skipped for day in action["windows"]}
     assert {str(TODAY): SkipReason.NOT_OVER, str(too_old): SkipReason.NOT_SERVED} == told
 
 
@@ -251,12 +240,9 @@ def test_an_account_that_turns_out_to_need_a_person_is_asked_for_no_more(world: 
     world.break_with("token", what="revoked")
     with pytest.raises(AccountSkippedError, match="refused our refresh token"):
         drive(world, world.account(), DAY, OTHER, THIRD)
-    assert [("planned", 0)] * 3 == [
-        (row["status"], row["attempts"])
-        for row in world.query("SELECT status, attempts FROM report_requests")
-    ]
-    assert 1 == len(
-        world.query("SELECT DISTINCT request_id FROM report_windows WHERE request_id IS NOT NULL")
-    )
+    requests = tuples(world.engine, "SELECT status, attempts FROM report_requests")
+    assert [("planned", 0)] * 3 == requests
+    attached = "SELECT count(DISTINCT request_id) FROM report_windows"
+    assert [1] == column(world.engine, attached)
     with pytest.raises(AccountSkippedError, match="refused our refresh token"):
         drive(world, world.account(), DAY)

@@ -7,6 +7,7 @@ import pytest
 
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.refresh import step_requests
+from tests.support.reading import tuples
 from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
@@ -39,10 +40,8 @@ def test_days_are_the_accounts_own(world: World, country: str, last: date, due: 
     world.sandbox.state.clock.set(datetime(2026, 1, 15, 3, tzinfo=UTC))
     account = world.account(country)
     world.refresh(account)
-    newest = world.query(
-        "SELECT dataset, max(window_date) AS day FROM report_windows GROUP BY dataset"
-    )
-    assert dict.fromkeys(DATASETS, last) == {row["dataset"]: row["day"] for row in newest}
+    newest = "SELECT dataset, max(window_date) FROM report_windows GROUP BY dataset"
+    assert dict.fromkeys(DATASETS, last) == dict(tuples(world.engine, newest))
     assert due == world.window(account, last).next_refresh_at
 
 

@@ -1,18 +1,17 @@
 """What becomes of a window whose last refresh fails: it is retried for a week, and then final with the data that it has."""
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 
 import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
-from bidbeacon_pipelines.problems.survey import survey
-from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import oldest_served
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.explaining import explained
+from tests.support.checking import assert_has
+from tests.support.jobs import make_windows, survey_findings
 from tests.support.one_dataset import only_daily_targets
-from tests.support.rows import change_ads_accounts, change_windows
+from tests.support.rows import change_accounts, change_ads_accounts, change_windows
 from tests.support.world import DATASET, World
 
 TODAY = date(2026, 1, 15)
@@ -23,8 +22,7 @@ DAY = TODAY - timedelta(days=59)
 def test_last_refresh_that_fails_is_retried_for_a_week_and_then_final(world: World) -> None:
     """Once a day; then the window keeps its data, is no problem, and `explain` says so."""
     account = world.account()
-    for other in others(world, account):
-        world.pause(other)
+    pause_others(world, account)
     with only_daily_targets():
         world.load(account, DAY)
         rows = world.window(account, DAY).row_count
@@ -34,7 +32,7 @@ def test_last_refresh_that_fails_is_retried_for_a_week_and_then_final(world: Wor
         assert ["loaded"] * 2 == statuses[-2:]
         window = world.window(account, DAY)
         assert (None, rows) == (window.next_refresh_at, window.row_count)
-        assert [] == failures(world)
+        assert [] == problems(world, "load")
         told = explained(world, account, DAY)
         assert "fresh" == told.state
         assert "and its last refresh failed: " in told.sentence
@@ -47,11 +45,8 @@ def test_failed_window_that_amazon_serves_no_longer_is_final(world: World) -> No
     world.load(account, day)
     change_windows(world.engine, ReportWindow.window_date == day, status="failed", cause={})
     world.advance(days=2)
-    with world.session() as session:
-        keep_windows(world.context, session, account, DATASET)
-    assert ("loaded", None) == tuple(
-        getattr(world.window(account, day), name) for name in ("status", "next_refresh_at")
-    )
+    make_windows(world, account)
+    assert_has(world.window(account, day), status="loaded", next_refresh_at=None)
     assert "fresh" == explained(world, account, day).state
 
 
@@ -64,47 +59,37 @@ def test_stopped_account_has_no_problems(world: World, how: str) -> None:
     for _ in range(12):
         world.advance(minutes=50)
         world.step()
-    assert ["report-failed"] == failures(world)
+    assert ["report-failed"] == problems(world, "load")
     if how == "paused":
         world.pause(account)
     else:
         world.disable_at_amazon(account)
-    assert [] == failures(world)
-    for other in others(world, account):
-        world.pause(other)
-    change_ads_accounts(
-        world.engine,
-        AdsAccount.account_id == account.account_id,
-        needs_attention={},
-        needs_attention_for="account",
-    )
-    with world.engine.begin() as connection:
-        found = survey(connection, world.context.settings, world.context.now()).findings
-    assert [] == [one.code for one in found]
+    assert [] == problems(world, "load")
+    pause_others(world, account)
+    is_its_own = AdsAccount.account_id == account.account_id
+    attention = {"needs_attention": {}, "needs_attention_for": "account"}
+    change_ads_accounts(world.engine, is_its_own, **attention)
+    assert [] == problems(world)
 
 
-def others(world: World, account: Account) -> Sequence[Account]:
-    """Return the other countries of an ads account."""
-    rows = world.query(
-        "SELECT country_code FROM advertiser_accounts WHERE account_id = :id AND country_code <> :country",
-        id=account.account_id,
-        country=account.country_code,
-    )
-    return [world.account_in(account.account_id, row["country_code"]) for row in rows]
+def pause_others(world: World, account: Account) -> None:
+    """Pause the other countries of an ads account."""
+    is_other = Account.country_code != account.country_code
+    change_accounts(world.engine, is_other, Account.account_id == account.account_id, paused=True)
+
+
+def problems(world: World, action: str | None = None) -> list[str]:
+    """Return the kinds of all findings, or of those that are done away with by an action."""
+    return [one.code for one in survey_findings(world) if action in {None, one.action}]
 
 
 def live_a_day(world: World, account: Account) -> str:
     """Let a day pass in which only one window is due, with time for all attempts; return its status then."""
     world.advance(days=1)
     for _ in range(40):
-        with world.session() as session:
-            keep_windows(world.context, session, account, DATASET)
-        change_windows(
-            world.engine,
-            ReportWindow.window_date != DAY,
-            ReportWindow.request_id.is_(None),
-            next_refresh_at=None,
-        )
+        make_windows(world, account)
+        is_other = ReportWindow.window_date != DAY, ReportWindow.request_id.is_(None)
+        change_windows(world.engine, *is_other, next_refresh_at=None)
         world.refresh(account)
         world.advance(minutes=20)
         window, now = world.window(account, DAY), world.context.now()
@@ -112,10 +97,3 @@ def live_a_day(world: World, account: Account) -> str:
         if window.request_id is None and not is_due:
             break
     return world.window(account, DAY).status
-
-
-def failures(world: World) -> list[str]:
-    """Return the kinds of what is wrong with windows."""
-    with world.engine.begin() as connection:
-        found = survey(connection, world.context.settings, world.context.now()).findings
-    return [one.code for one in found if one.action == "load"]

@@ -8,6 +8,7 @@ from bidbeacon_pipelines.datasets.contract import LEARNED
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.retention import LEARNED_FOR, delete_old_records
 from bidbeacon_pipelines.windows.contracts import change_contract
+from tests.support.reading import tuples
 from tests.support.world import World
 
 
@@ -22,6 +23,6 @@ def test_override_of_a_person_stays(world: World, learned_value: str | None) -> 
     later = now + LEARNED_FOR + timedelta(days=1)
     with world.session() as session:
         delete_old_records(world.engine, session, world.context.settings, later)
-    stored = world.query("SELECT what, value, set_by FROM registry_overrides")
-    assert [{"what": "period:SB", "value": "90", "set_by": "maria"}] == stored
+    stored = tuples(world.engine, "SELECT what, value, set_by FROM registry_overrides")
+    assert [("period:SB", "90", "maria")] == stored
     assert ["90"] == [one["value"] for one in world.actions("registry-overridden")]

@@ -10,15 +10,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
+from bidbeacon_pipelines.datasets.registry import DATASETS, HOURLY_CAMPAIGNS, get_dataset
 from bidbeacon_pipelines.problems.entity_findings import find_left_out
-from bidbeacon_pipelines.problems.explain import Question, explain_day, explanation_json
 from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.windows.coverage import WindowCoverage
-from bidbeacon_pipelines.windows.make import keep_windows
-from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_sandbox.truth import day_truth
+from tests.postgres.explaining import explained_json
+from tests.support.jobs import catalog_of, make_windows
+from tests.support.reading import call, tuples, value
 from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
@@ -30,18 +30,13 @@ pytestmark = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirec
 
 def campaigns_at_amazon(world: World, account: Account) -> list[dict[str, Any]]:
     """Return the enabled Brands campaigns of an account, as exports have them."""
-    owner = world.sandbox.state.world.accounts.find(account.account_id)
-    assert owner is not None
-    country = owner.find_country(account.country_code)
-    assert country is not None
-    catalog = world.sandbox.state.world.catalog(owner, country, "SPONSORED_BRANDS")
-    return [one for one in catalog.entities["campaigns"] if one["state"] == "ENABLED"]
+    campaigns = catalog_of(world.sandbox, account, "SPONSORED_BRANDS").entities["campaigns"]
+    return [one for one in campaigns if one["state"] == "ENABLED"]
 
 
 def find(world: World) -> list[Finding]:
     """Return the findings on campaigns that reports leave out."""
-    with world.engine.begin() as connection:
-        return find_left_out(connection, world.context.settings, world.context.now())
+    return call(world.engine, find_left_out, world.context.settings, world.context.now())
 
 
 def sync(world: World, *accounts: Account) -> None:
@@ -53,13 +48,11 @@ def sync(world: World, *accounts: Account) -> None:
 
 def names_left_out(world: World, account: Account, day: date) -> dict[str, list[str]]:
     """Return what `reports.days` says is left out of a day, by dataset."""
-    rows = world.query(
-        "SELECT dataset, left_out FROM reports.days WHERE account_key = :key AND window_date = :day",
-        key=account.account_key,
-        day=day,
-    )
-    assert len(rows) == len({row["dataset"] for row in rows})
-    return {row["dataset"]: row["left_out"] for row in rows}
+    of_day = "account_key = :key AND window_date = :day"
+    left_out = f"SELECT dataset, left_out FROM reports.days WHERE {of_day}"
+    rows = tuples(world.engine, left_out, key=account.account_key, day=day)
+    assert len(rows) == len(dict(rows))
+    return dict(rows)
 
 
 def test_finding_names_campaigns_with_their_budgets(world: World) -> None:
@@ -75,10 +68,8 @@ def test_finding_names_campaigns_with_their_budgets(world: World) -> None:
     sync(world, us, ca)
     [both] = find(world)
     number = 2 + len(campaigns_at_amazon(world, ca)[:2])
-    assert (f"{number} campaigns of 2 accounts left out", number) == (
-        both.effects[0].text,
-        both.count,
-    )
+    assert number == both.count
+    assert f"{number} campaigns of 2 accounts left out" == both.effects[0].text
     world.pause(ca)
     assert [one] == find(world)
 
@@ -109,6 +100,16 @@ def change_at_amazon(world: World, campaign: dict[str, Any], **fields: Any) -> N
     world.break_with("rows", of="campaigns", add=fields, where=where)
 
 
+def sync_one_since_day(world: World) -> tuple[Account, dict[str, Any]]:
+    """Sync entities with a campaign that is left out from `DAY` on; return the account and the campaign."""
+    account = world.account()
+    [campaign, *_] = campaigns_at_amazon(world, account)
+    world.break_with("old_brands")
+    change_at_amazon(world, campaign, startDate=str(DAY))
+    sync(world)
+    return account, campaign
+
+
 def test_finding_starts_with_the_campaign_in_the_calendar_of_its_account(
     world: World,
 ) -> None:
@@ -116,12 +117,10 @@ def test_finding_starts_with_the_campaign_in_the_calendar_of_its_account(
     account = world.account()
     [campaign, *_] = campaigns_at_amazon(world, account)
     world.break_with("old_brands")
-    tomorrow = local_date(world.context.now() + timedelta(hours=7), account.time_zone)
-    tomorrow += timedelta(days=1)
+    tomorrow = TODAY + timedelta(days=1)
     change_at_amazon(world, campaign, startDate=str(tomorrow))
     sync(world)
-    zone = ZoneInfo(account.time_zone)
-    midnight = datetime.combine(tomorrow, time.min, zone)
+    midnight = datetime.combine(tomorrow, time.min, ZoneInfo(account.time_zone))
     world.advance(seconds=(midnight - world.context.now()).total_seconds() - 60)
     assert find(world) == []
     world.advance(minutes=2)
@@ -129,16 +128,14 @@ def test_finding_starts_with_the_campaign_in_the_calendar_of_its_account(
 
 
 @pytest.mark.parametrize(
-    ("changes", "last_day"),
+    "changes",
     [
-        ({"state": "PAUSED", "lastUpdatedDateTime": "2026-01-12T12:00:00Z"}, DAY),
-        ({"state": "ARCHIVED", "lastUpdatedDateTime": "2026-01-12T12:00:00Z"}, DAY),
-        ({"endDate": "2026-01-12"}, DAY),
+        {"state": "PAUSED", "lastUpdatedDateTime": f"{DAY}T12:00:00Z"},
+        {"state": "ARCHIVED", "lastUpdatedDateTime": f"{DAY}T12:00:00Z"},
+        {"endDate": str(DAY)},
     ],
 )
-def test_campaign_that_no_longer_runs_has_no_finding(
-    world: World, changes: dict[str, Any], last_day: date
-) -> None:
+def test_campaign_that_no_longer_runs_has_no_finding(world: World, changes: dict[str, Any]) -> None:
     """Its earlier days stay marked: their sums are still too small."""
     account = world.account()
     [campaign, *_] = campaigns_at_amazon(world, account)
@@ -147,9 +144,8 @@ def test_campaign_that_no_longer_runs_has_no_finding(
     sync(world)
     assert find(world) == []
     make_windows(world, account, CAMPAIGNS)
-    assert [campaign["name"]] == names_left_out(world, account, last_day)["daily_campaigns"]
-    after = names_left_out(world, account, last_day + timedelta(days=1))
-    assert after["daily_campaigns"] == []
+    left_out = [names_left_out(world, account, DAY + timedelta(days=n)) for n in (0, 1)]
+    assert [[campaign["name"]], []] == [one["daily_campaigns"] for one in left_out]
 
 
 def test_campaign_that_is_gone_has_no_finding(world: World) -> None:
@@ -184,85 +180,59 @@ def test_campaign_is_not_judged_by_ad_groups_that_were_not_read(world: World) ->
     assert 1 == find(world)[0].count
 
 
-def make_windows(world: World, account: Account, *datasets: Any) -> None:
-    """Make the windows of datasets."""
-    for dataset in datasets:
-        with world.session() as session:
-            keep_windows(world.context, session, account, dataset)
-
-
 def test_days_from_its_start_name_it(world: World) -> None:
     """In datasets with Brands; the day is complete, and lacks what the campaign truly spent."""
-    account = world.account()
-    [campaign, *_] = campaigns_at_amazon(world, account)
-    world.break_with("old_brands")
-    change_at_amazon(world, campaign, startDate=str(DAY))
-    sync(world)
+    account, campaign = sync_one_since_day(world)
     make_windows(world, account, *DATASETS.values())
-    expected = {
-        name: [campaign["name"]] if "SPONSORED_BRANDS" in one.ad_products else []
-        for name, one in DATASETS.items()
-    }
+    with_brands = {name for name, one in DATASETS.items() if "SPONSORED_BRANDS" in one.ad_products}
+    expected = {name: [campaign["name"]] if name in with_brands else [] for name in DATASETS}
     assert expected == names_left_out(world, account, DAY)
-    assert all(
-        names == [] for names in names_left_out(world, account, DAY - timedelta(days=1)).values()
-    )
+    before = names_left_out(world, account, DAY - timedelta(days=1))
+    assert before == {name: [] for name in DATASETS}
 
+
+def test_query_of_the_document_names_it_with_its_days(world: World) -> None:
+    """As it stands in docs/analysis.md, but for the day that is today."""
     query = re.search(r"```sql\n(select [^`]+unnest\(left_out\)[^`]+)```", PAGE)
     assert query is not None
-    [answer] = world.query(query[1].replace("current_date", f"DATE '{TODAY}'"))
-    named = {"account_key": account.account_key, "campaign": campaign["name"]}
-    assert named | {"first_day": DAY, "last_day": TODAY} == answer
+    account, campaign = sync_one_since_day(world)
+    make_windows(world, account, CAMPAIGNS)
+    answer = tuples(world.engine, query[1].replace("current_date", f"DATE '{TODAY}'"))
+    assert [(account.account_key, campaign["name"], DAY, TODAY)] == answer
 
+
+def test_day_that_lacks_it_is_complete(world: World) -> None:
+    """Its sums lack what the campaign truly spent."""
+    account, campaign = sync_one_since_day(world)
     world.load(account, DAY, dataset=CAMPAIGNS)
-    [day] = world.query(
-        """SELECT left_out, is_complete, as_of FROM reports.days
-            WHERE dataset = 'daily_campaigns' AND account_key = :key AND window_date = :day""",
-        key=account.account_key,
-        day=DAY,
-    )
-    assert (True, [campaign["name"]]) == (day["is_complete"], day["left_out"])
-    [row] = world.query(
-        """SELECT sum(spend) AS spend FROM reports.daily_campaigns
-            WHERE account_key = :key AND window_date = :day AND ad_product = 'SPONSORED_BRANDS'""",
-        key=account.account_key,
-        day=DAY,
-    )
-    true = true_spend(world, account, DAY, day["as_of"])
-    assert (row["spend"] or 0) == sum(true.values()) - true[campaign["campaignId"]]
-    assert true[campaign["campaignId"]] > 0
-
-
-def true_spend(world: World, account: Account, day: date, at: Any) -> dict[str, Decimal]:
-    """Return what each Brands campaign spent on a day, as Amazon knows it."""
-    owner = world.sandbox.state.world.accounts.find(account.account_id)
-    assert owner is not None
-    country = owner.find_country(account.country_code)
-    assert country is not None
-    catalog = world.sandbox.state.world.catalog(owner, country, "SPONSORED_BRANDS")
-    rows = day_truth(catalog, day, at, grain="campaign")
-    spent: dict[str, Decimal] = {}
-    for row in rows:
-        spent[row["campaignId"]] = spent.get(row["campaignId"], Decimal(0)) + Decimal(
-            row["totalCost"]
-        )
-    return spent
+    of_day = f"account_key = '{account.account_key}' AND window_date = '{DAY}'"
+    days = f"SELECT is_complete, left_out, as_of FROM reports.days WHERE {of_day}"
+    [(is_complete, left_out, as_of)] = tuples(world.engine, days)
+    assert (True, [campaign["name"]]) == (is_complete, left_out)
+    spend = f"SELECT sum(spend) FROM reports.daily_campaigns WHERE {of_day} AND ad_product = :of"
+    shown = value(world.engine, spend, of="SPONSORED_BRANDS")
+    catalog = catalog_of(world.sandbox, account, "SPONSORED_BRANDS")
+    true = day_truth(catalog, DAY, as_of, grain="campaign")
+    missing = [row for row in true if row["campaignId"] == campaign["campaignId"]]
+    whole, lacking = (sum(Decimal(row["totalCost"]) for row in rows) for rows in (true, missing))
+    assert whole - lacking == (shown or 0)
+    assert lacking > 0
 
 
 def test_coverage_and_explain_name_it(world: World) -> None:
     """Coverage has the campaign with its days; explain has it on these days only."""
-    account = world.account()
-    [campaign, *_] = campaigns_at_amazon(world, account)
-    world.break_with("old_brands")
-    change_at_amazon(world, campaign, startDate=str(DAY))
-    sync(world)
+    account, campaign = sync_one_since_day(world)
     expected = [{"campaign": campaign["name"], "from": str(DAY), "to": None}]
     assert expected == coverage_of(world, account, "daily_campaigns", TODAY)
     assert [] == coverage_of(world, account, "daily_campaigns", DAY - timedelta(days=1))
     assert [] == coverage_of(world, account, "hourly_campaigns", TODAY)
-    assert [campaign["name"]] == explained(world, account, "daily_campaigns", DAY)
-    assert [] == explained(world, account, "daily_campaigns", DAY - timedelta(days=1))
-    assert [] == explained(world, account, "hourly_campaigns", DAY)
+    before = DAY - timedelta(days=1)
+    for day, dataset, names in (
+        (DAY, CAMPAIGNS, [campaign["name"]]),
+        (before, CAMPAIGNS, []),
+        (DAY, HOURLY_CAMPAIGNS, []),
+    ):
+        assert names == explained_json(world, account, day, dataset)["left_out"]
 
 
 def coverage_of(world: World, account: Account, dataset: str, to: date) -> Sequence[Any]:
@@ -271,14 +241,6 @@ def coverage_of(world: World, account: Account, dataset: str, to: date) -> Seque
     accounts = coverage.read_coverage(dataset, 5, to)["accounts"]
     [found] = [one["left_out"] for one in accounts if one["key"] == account.account_key]
     return list(found)
-
-
-def explained(world: World, account: Account, dataset: str, day: date) -> Sequence[Any]:
-    """Return what explain says is left out of a day."""
-    asked = Question(account, get_dataset(dataset), day, world.context.now())
-    with world.engine.begin() as connection:
-        explanations = explain_day(connection, world.context.settings, asked)
-        return list(explanation_json(connection, asked, explanations)["left_out"])
 
 
 def test_empty_report_is_no_surprise_where_all_campaigns_are_left_out(world: World) -> None:

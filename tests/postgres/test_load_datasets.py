@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.datasets.registry import (
     DAILY_PRODUCTS,
     DAILY_SEARCH_TERMS,
@@ -25,9 +24,10 @@ from tests.postgres.load_world import (
     report_row,
 )
 from tests.report_rows import with_target_ids
+from tests.support.reading import tuples
 
 AD = "3001"
-SPRING, AUTUMN = date(2026, 3, 8), date(2025, 11, 2)
+AUTUMN = date(2025, 11, 2)
 SPEND = Decimal("1.234567")
 
 
@@ -64,6 +64,13 @@ def rows(shelf: LoadWorld, dataset: Dataset) -> list[Mapping[str, Any]]:
     return shelf.query(f"SELECT * FROM {with_target_ids(dataset)} ORDER BY {hour} {keys}")
 
 
+def clicks_by(shelf: LoadWorld, dataset: Dataset, *keys: str) -> dict[tuple[Any, ...], int]:
+    """Return the clicks of each stored row, by columns that tell rows apart."""
+    found = rows(shelf, dataset)
+    assert len(found) == len({tuple(row[key] for key in keys) for row in found})
+    return {tuple(row[key] for key in keys): row["clicks"] for row in found}
+
+
 def test_a_product_is_kept_under_its_asin(shelf: LoadWorld) -> None:
     """It has no target, is never unresolved, and has its marketplace, of which `UK` is `GB`."""
     shelf.load([product_row(marketplace="UK")], dataset=DAILY_PRODUCTS)
@@ -74,90 +81,57 @@ def test_a_product_is_kept_under_its_asin(shelf: LoadWorld) -> None:
 
 def test_products_are_told_apart_by_ad_and_marketplace(shelf: LoadWorld) -> None:
     """One ASIN through two ads and in two marketplaces is three rows; the same key twice is one."""
-    given = [
-        product_row(),
-        product_row(),
-        product_row(marketplace="CA"),
-        product_row() | {"ad.id": 9},
-    ]
+    other_ad = product_row() | {"ad.id": 9}
+    given = [product_row(), product_row(), product_row(marketplace="CA"), other_ad]
     shelf.load(given, dataset=DAILY_PRODUCTS)
-    found = {
-        (row["ad_id"], row["marketplace"]): row["clicks"] for row in rows(shelf, DAILY_PRODUCTS)
-    }
-    assert {("3001", "US"): 10, ("3001", "CA"): 5, ("9", "US"): 5} == found
+    keys = ("ad_id", "marketplace")
+    expected = {("3001", "US"): 10, ("3001", "CA"): 5, ("9", "US"): 5}
+    assert expected == clicks_by(shelf, DAILY_PRODUCTS, *keys)
 
 
 def test_search_terms_are_told_apart_as_they_are_written(shelf: LoadWorld) -> None:
     """Amazon tells terms apart by every letter and blank, so do we; a term of two targets is two rows."""
-    given = [
-        term_row("dog"),
-        term_row("Dog"),
-        term_row("dog "),
-        term_row("dog"),
-        term_row("dog", "late deal"),
-    ]
-    shelf.load(given, dataset=DAILY_SEARCH_TERMS)
-    found = {
-        (row["target_id"], row["search_term"]): row["clicks"]
-        for row in rows(shelf, DAILY_SEARCH_TERMS)
-    }
-    assert {
+    given = [term_row(term) for term in ("dog", "Dog", "dog ", "dog")]
+    shelf.load([*given, term_row("dog", "late deal")], dataset=DAILY_SEARCH_TERMS)
+    expected = {
         (KEYWORD, "dog"): 10,
         (KEYWORD, "Dog"): 5,
         (KEYWORD, "dog "): 5,
         (None, "dog"): 5,
-    } == found
+    }
+    assert expected == clicks_by(shelf, DAILY_SEARCH_TERMS, "target_id", "search_term")
 
 
 def test_hours_are_instants(shelf: LoadWorld) -> None:
     """The three forms of an hour of Los Angeles are one instant, summed; another hour is another row."""
     given = [hour_row(9), hour_row("9"), hour_row(f"{DAY}T09:00:00"), hour_row(10)]
     shelf.load(given, dataset=HOURLY_TARGETS)
-    nine = datetime(2026, 1, 10, 17, tzinfo=UTC)
-    found = {row["hour_at"]: row["clicks"] for row in rows(shelf, HOURLY_TARGETS)}
-    assert {nine: 15, nine + timedelta(hours=1): 5} == found
-    assert {DAY} == {row["window_date"] for row in rows(shelf, HOURLY_TARGETS)}
-
-
-def test_the_skipped_hour_is_set_aside_with_its_cause(shelf: LoadWorld) -> None:
-    """A row of an hour that does not exist goes to the quarantine; the other hours of the day are loaded."""
-    given = [
-        hour_row(hour, SPRING) | {"campaign.id": ad} for hour in range(3, 24) for ad in (1, 2, 3)
-    ]
-    shelf.load([*given, hour_row(2, SPRING)], days=[SPRING], dataset=HOURLY_TARGETS)
-    [bad] = shelf.query("SELECT window_date, cause FROM quarantined_rows")
-    assert SPRING == bad["window_date"]
-    assert "where the clock goes forward over it, got: 2" in explain(bad["cause"]).sentence
-    assert 63 == shelf.window(SPRING, HOURLY_TARGETS).row_count
+    nine, ten = (datetime(2026, 1, 10, hour, tzinfo=UTC) for hour in (17, 18))
+    expected = {(nine, DAY): 15, (ten, DAY): 5}
+    assert expected == clicks_by(shelf, HOURLY_TARGETS, "hour_at", "window_date")
 
 
 def test_the_doubled_hour_goes_to_the_first_unless_its_offset_is_told(shelf: LoadWorld) -> None:
     """Bare hours are summed into the first; with offsets the two are two rows, an hour apart."""
     first, second = datetime(2025, 11, 2, 8, tzinfo=UTC), datetime(2025, 11, 2, 9, tzinfo=UTC)
     shelf.load([hour_row(1, AUTUMN), hour_row("1", AUTUMN)], days=[AUTUMN], dataset=HOURLY_TARGETS)
-    assert [(first, 10)] == [(row["hour_at"], row["clicks"]) for row in rows(shelf, HOURLY_TARGETS)]
+    assert {(first,): 10} == clicks_by(shelf, HOURLY_TARGETS, "hour_at")
     told = [hour_row(f"{AUTUMN}T01:00:00{offset}", AUTUMN) for offset in ("-07:00", "-08:00")]
     shelf.load(told, days=[AUTUMN], age=2, dataset=HOURLY_TARGETS)
-    assert [(first, 5), (second, 5)] == [
-        (row["hour_at"], row["clicks"]) for row in rows(shelf, HOURLY_TARGETS)
-    ]
+    assert {(first,): 5, (second,): 5} == clicks_by(shelf, HOURLY_TARGETS, "hour_at")
 
 
 def test_a_later_report_restates_single_hours(shelf: LoadWorld) -> None:
     """What changed, vanished and appeared is told with its hour; of days nothing has one."""
     shelf.load([hour_row(1), hour_row(2)], dataset=HOURLY_TARGETS)
     shelf.load([hour_row(1, clicks=6), hour_row(3)], age=2, dataset=HOURLY_TARGETS)
-    told = shelf.query("SELECT change, hour_at FROM restatements")
-    at = datetime(2026, 1, 10, 9, tzinfo=UTC)
-    assert {
-        "changed": at,
-        "vanished": at + timedelta(hours=1),
-        "appeared": at + timedelta(hours=2),
-    } == {row["change"]: row["hour_at"] for row in told}
     shelf.load([report_row()])
     shelf.load([report_row(clicks=6)], age=2)
-    [of_day] = shelf.query("SELECT hour_at FROM restatements WHERE dataset = 'daily_targets'")
-    assert of_day["hour_at"] is None
+    told = "SELECT dataset, change, hour_at FROM restatements ORDER BY dataset, hour_at"
+    hours = [datetime(2026, 1, 10, hour, tzinfo=UTC) for hour in (9, 10, 11)]
+    changes = zip(("changed", "vanished", "appeared"), hours, strict=True)
+    of_hours = [(HOURLY_TARGETS.name, *change) for change in changes]
+    assert [("daily_targets", "changed", None), *of_hours] == tuples(shelf.engine, told)
 
 
 @pytest.mark.parametrize(
@@ -175,10 +149,8 @@ def test_a_report_that_lost_nearly_everything_is_suspicious_until_it_comes_again
     shelf.load(whole, dataset=dataset)
     second = shelf.load(whole[:2], age=2, dataset=dataset)
     assert [DAY] == list(second.suspicious)
-    assert (30, ASKED_AGAIN_AT) == (
-        len(rows(shelf, dataset)),
-        shelf.window(dataset=dataset).next_refresh_at,
-    )
+    assert 30 == len(rows(shelf, dataset))
+    assert ASKED_AGAIN_AT == shelf.window(dataset=dataset).next_refresh_at
     shelf.execute(f"ALTER DATABASE {shelf.engine.url.database} SET TimeZone = 'Asia/Kolkata'")
     shelf.engine.dispose()
     assert [DAY] == shelf.load(whole[:2], age=3, dataset=dataset).loaded

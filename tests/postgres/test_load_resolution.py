@@ -1,7 +1,7 @@
 """Rows of targets that nobody knew when they came, and what becomes of them once an export names the target."""
 
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
-from tests.postgres.load_world import KEYWORD, LoadWorld, report_row, target
+from tests.postgres.load_world import LoadWorld, report_row, target
 from tests.report_rows import with_target_ids
 
 LATE = "4100"
@@ -37,13 +37,6 @@ def test_of_targets_with_one_name_the_enabled_one_counts(shelf: LoadWorld) -> No
     for number in (1, 2, len(twins)):
         shelf.add_targets(*twins[:number])
     assert ["4102", "4102", None] == [row["target_id"] for row in shelf.rows()]
-
-
-def test_a_target_that_is_no_longer_exported_keeps_its_rows(shelf: LoadWorld) -> None:
-    """Reports of old days still name it."""
-    shelf.load([report_row()])
-    shelf.add_targets(target("9", keyword="another"))
-    assert KEYWORD == shelf.row()["target_id"]
 
 
 def test_rows_that_name_no_target_are_not_missed(shelf: LoadWorld) -> None:

@@ -1,7 +1,7 @@
 """Planning beside processes that send and end reports: no window is left out of all plans, and no creator waits for another."""
 
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
@@ -17,7 +17,9 @@ from bidbeacon_pipelines.requests.queries import lock_planning
 from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import attach_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from tests.support.checking import assert_has
 from tests.support.one_dataset import only_daily_targets
+from tests.support.reading import call, column, tuples
 from tests.support.rows import change_ads_accounts, change_requests, change_windows, remove_requests
 from tests.support.waiting import wait_until
 from tests.support.world import DATASET, World
@@ -52,44 +54,32 @@ def only_due(world: World, account: Account, *days: date) -> None:
 
 def is_due(world: World, account: Account) -> bool:
     """Return whether the sensor would have the ads account planned."""
-    with world.engine.begin() as connection:
-        due = list_ads_accounts_with_due_work(
-            connection, now=world.context.now(), datasets=tuple(DATASETS)
-        )
-    return account.ads_account_key in due
+    due, now = list_ads_accounts_with_due_work, world.context.now()
+    return account.ads_account_key in call(world.engine, due, now=now, datasets=tuple(DATASETS))
 
 
-def planned_days(world: World) -> list[tuple[date, date]]:
-    """Return first and last day of each report that is planned."""
-    rows = world.query(
-        "SELECT start_date, end_date FROM report_requests WHERE status = 'planned' ORDER BY 1"
-    )
-    return [(row["start_date"], row["end_date"]) for row in rows]
+PLANNED = "SELECT start_date, end_date FROM report_requests WHERE status = 'planned' ORDER BY 1"
+NEWEST_FIRST = "SELECT id FROM report_requests ORDER BY end_date DESC"
 
 
 @contextmanager
 def meanwhile(work: Callable[[], object]) -> Iterator[None]:
     """Run work in a thread, which is to come to its end after the block."""
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - raised again in the test's thread
-            failures.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield
-    thread.join(120)
-    assert not thread.is_alive()
-    if failures:
-        raise failures[0]
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        yield
+        working.result(120)
 
 
 def wait_until_someone_waits(world: World, waiting: int = 1) -> None:
     """Wait until so many connections wait for locks of others."""
     wait_until(lambda: len(world.query(WAITING)) >= waiting, "they wait for locks", 120)
+
+
+def drive(world: World, request_id: int) -> str | None:
+    """Send a report, in a session of its own; return the status of its request."""
+    with world.session() as session:
+        return drive_request(world.context, session, request_id)
 
 
 def test_a_refresh_that_falls_due_while_its_window_is_in_a_report_is_planned(
@@ -104,14 +94,11 @@ def test_a_refresh_that_falls_due_while_its_window_is_in_a_report_is_planned(
     world.plan(account)
     assert not is_due(world, account)
     world.step()
-    assert ("loaded", MIDNIGHT) == (
-        world.window(account, DAY).status,
-        world.window(account, DAY).next_refresh_at,
-    )
+    assert_has(world.window(account, DAY), status="loaded", next_refresh_at=MIDNIGHT)
     assert is_due(world, account)
     world.context.settings.wait_for_countries_hours = 0
     world.plan(account)
-    assert [(DAY, DAY)] == planned_days(world)
+    assert [(DAY, DAY)] == tuples(world.engine, PLANNED)
 
 
 def test_a_report_that_fails_is_not_overtaken_by_a_planning_that_did_not_see_it(
@@ -121,8 +108,7 @@ def test_a_report_that_fails_is_not_overtaken_by_a_planning_that_did_not_see_it(
     account = world.account("DE")
     only_due(world, account, DAY)
     world.ask(account, DAY)
-    with world.engine.begin() as connection:
-        set_needs_attention(connection, account.account_id, {"code": "account-refused"})
+    call(world.engine, set_needs_attention, account.account_id, {"code": "account-refused"})
     world.advance(minutes=2)
     with world.engine.begin() as planning:
         lock_planning(planning, account.account_id)
@@ -140,22 +126,17 @@ def test_a_plan_that_is_being_sent_is_not_changed(world: World) -> None:
     account = world.account("DE")
     only_due(world, account, DAY)
     world.plan(account)
-    [request] = world.query("SELECT id FROM report_requests")
-    later = DAY + timedelta(days=1)
-    make_due(world, later)
+    [request_id] = column(world.engine, NEWEST_FIRST)
+    later, now = DAY + timedelta(days=1), world.context.now()
+    is_later = ReportWindow.dataset == DATASET.name, ReportWindow.window_date == later
+    change_windows(world.engine, *is_later, next_refresh_at=now)
     with world.engine.begin() as creating:
-        attach_windows(creating, request["id"], now=world.context.now())
-        change_requests(
-            creating,
-            status="sent",
-            attempts=1,
-            sent_at=world.context.now(),
-            next_step_at=world.context.now(),
-        )
+        attach_windows(creating, request_id, now=now)
+        change_requests(creating, status="sent", attempts=1, sent_at=now, next_step_at=now)
         with meanwhile(lambda: world.plan(account)):
             wait_until_someone_waits(world)
             creating.commit()
-    assert [(later, later)] == planned_days(world)
+    assert [(later, later)] == tuples(world.engine, PLANNED)
 
 
 def test_a_creator_never_waits_for_another(world: World) -> None:
@@ -163,18 +144,12 @@ def test_a_creator_never_waits_for_another(world: World) -> None:
     account = world.account("DE")
     only_due(world, account, DAY, DAY - timedelta(days=200))
     world.plan(account)
-    mine, other = world.query("SELECT id FROM report_requests ORDER BY end_date DESC")
-    with world.engine.begin() as creating, world.session() as session:
-        creating.execute(
-            text("SELECT FROM report_requests WHERE id = :id FOR UPDATE"), {"id": other["id"]}
-        )
-        assert "in_flight" == drive_request(world.context, session, mine["id"])
-    assert [0] == [
-        row["passed_over"]
-        for row in world.query(
-            "SELECT passed_over FROM report_requests WHERE id = :id", id=other["id"]
-        )
-    ]
+    mine, other = column(world.engine, NEWEST_FIRST)
+    with world.engine.begin() as creating:
+        lock = text("SELECT FROM report_requests WHERE id = :id FOR UPDATE")
+        creating.execute(lock, {"id": other})
+        assert "in_flight" == drive(world, mine)
+    assert 0 == world.request(other).passed_over
 
 
 def test_two_creators_of_one_dataset_get_through(world: World) -> None:
@@ -182,30 +157,12 @@ def test_two_creators_of_one_dataset_get_through(world: World) -> None:
     account = world.account("DE")
     only_due(world, account, DAY, DAY - timedelta(days=200))
     world.plan(account)
-    mine, other = (
-        row["id"] for row in world.query("SELECT id FROM report_requests ORDER BY end_date DESC")
-    )
-    [client_id] = {row["client_id"] for row in world.query("SELECT client_id FROM ads_accounts")}
+    mine, other = column(world.engine, NEWEST_FIRST)
+    [client_id] = column(world.engine, "SELECT DISTINCT client_id FROM ads_accounts")
     with world.engine.begin() as gate:
         lock_gate(gate, client_id, account.region, now=world.context.now(), first_limit=2)
         with meanwhile(lambda: drive(world, mine)), meanwhile(lambda: drive(world, other)):
             wait_until_someone_waits(world, 2)
             gate.commit()
-    sent = world.query("SELECT status FROM report_requests WHERE attempts = 1")
-    assert {"in_flight"} == {row["status"] for row in sent}
-
-
-def make_due(world: World, day: date) -> None:
-    """Have a day of the dataset fall due now."""
-    change_windows(
-        world.engine,
-        ReportWindow.dataset == DATASET.name,
-        ReportWindow.window_date == day,
-        next_refresh_at=world.context.now(),
-    )
-
-
-def drive(world: World, request_id: int) -> None:
-    """Send a report, in a session of its own."""
-    with world.session() as session:
-        drive_request(world.context, session, request_id)
+    sent = "SELECT DISTINCT status FROM report_requests WHERE attempts = 1"
+    assert ["in_flight"] == column(world.engine, sent)

@@ -28,24 +28,33 @@ from bidbeacon_pipelines.requests.gate import enter_gate, hold_gate
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
+from tests.support.commands import run_command, unwrapped
 from tests.support.one_dataset import only_datasets
-from tests.support.world import NOON, World, query
+from tests.support.reading import call, column, tuples, value
+from tests.support.world import NOON, World
 
 REPORTS = [report for dataset in DATASETS.values() for report in dataset.reports]
 RunProbe = Callable[..., Result]
 TODAY = NOON.date()
-QUIET = "there are no rows"
 ONE = ("--yes", "--dataset", "hourly_targets")
 """A probe of one report."""
+INSTANT = SandboxConfig(rows_per_day=12, report_seconds=0, export_seconds=0)
+OVERRIDES = "SELECT what, value FROM registry_overrides WHERE dataset = :dataset"
+CREATES = "SELECT status FROM api_calls WHERE call = 'create_report' ORDER BY id"
+SHARED = """
+    SELECT (SELECT count(*) FROM report_gates),
+           (SELECT count(*) FROM rate_limits WHERE call_class = 'create')"""
+NAMES = """
+    SELECT unnest(array_agg(name) || (SELECT array_agg(account_id || name) FROM ads_accounts)
+                  || (SELECT array_agg(profile_id) FROM advertiser_accounts)
+                  || (SELECT array_agg(keyword) FROM targets)) FROM campaigns"""
 
 
 @pytest.fixture
 def sandbox() -> Iterator[SandboxHandle]:
     """Yield a sandbox that makes reports at once, with a clock that stands still until the probe waits."""
-    config = SandboxConfig(
-        rows_per_day=12, report_seconds=0, export_seconds=0, clock_start=NOON, clock_rate=0
-    )
-    with running_sandbox(config) as handle:
+    stands_still = {"clock_start": NOON, "clock_rate": 0}
+    with running_sandbox(INSTANT.model_copy(update=stands_still)) as handle:
         yield handle
 
 
@@ -79,25 +88,16 @@ def findings_of(done: Result) -> dict[tuple[str, str], dict[str, Any]]:
 
 def verdicts(done: Result, *chosen: str) -> dict[tuple[str, str], str]:
     """Return what was found of the checks with these verdicts, but for reports without rows."""
-    every = findings_of(done).items()
     return {
         key: one["found"]
-        for key, one in every
-        if one["verdict"] in chosen and one["found"] != QUIET
+        for key, one in findings_of(done).items()
+        if one["verdict"] in chosen and one["found"] != "there are no rows"
     }
 
 
 def creates(world: World) -> list[int]:
     """Return the status of each create of a report."""
     return [call.status for call in world.sandbox.state.ledger.calls("create_report")]
-
-
-def overrides(world: World, dataset: str) -> dict[str, str]:
-    """Return the overrides of a dataset."""
-    rows = world.query(
-        "SELECT what, value FROM registry_overrides WHERE dataset = :dataset", dataset=dataset
-    )
-    return {row["what"]: row["value"] for row in rows}
 
 
 def test_nothing_differs_where_amazon_keeps_to_the_contract(
@@ -111,7 +111,7 @@ def test_nothing_differs_where_amazon_keeps_to_the_contract(
     assert (0, {}) == (done.exit_code, verdicts(done, "differs", "could not be checked")), done
     of_days = [report for report in REPORTS if not report.dataset.is_hourly]
     assert {207: 2 * len(REPORTS), 400: len(of_days) + 1} == Counter(creates(world))
-    assert f"creates {2 * len(REPORTS)} reports and 4 exports for" in " ".join(done.stderr.split())
+    assert f"creates {2 * len(REPORTS)} reports and 4 exports for" in unwrapped(done.stderr)
     assert 4 == len(world.sandbox.state.ledger.calls("create_export"))
     found = findings_of(done)
     assert "456 days back" == found["daily_targets SP+SB+SD", "history"]["found"]
@@ -120,15 +120,9 @@ def test_nothing_differs_where_amazon_keeps_to_the_contract(
     assert "4 rows" == found["portfolios", "rows"]["found"]
     [file] = tmp_path.glob("bidbeacon-probe-*.json")
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
-    _assert_names_nobody(world, file.read_text())
-
-
-def _assert_names_nobody(world: World, recording: str) -> None:
-    [row] = world.query("""
-        SELECT array_agg(name) || (SELECT array_agg(account_id || name) FROM ads_accounts)
-               || (SELECT array_agg(profile_id) FROM advertiser_accounts)
-               || (SELECT array_agg(keyword) FROM targets) AS names FROM campaigns""")
-    assert [] == [name for name in row["names"] if len(name or "") > 8 and name in recording]
+    recording = file.read_text()
+    names = [name for name in column(world.engine, NAMES) if len(name or "") > 8]
+    assert [] == [name for name in names if name in recording]
     assert [] == re.findall(r"\d{5,}|amzn1|https?:", recording)
     assert '"[].metric.clicks": "whole number"' in recording
 
@@ -161,45 +155,42 @@ def test_no_piece_of_a_secret_is_in_what_a_probe_tells(
 
 DEVIATIONS: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
     ("daily_targets", "names"): (
-        {"rule": "refuse", "reason": "old_names"},
+        {"kind": "refuse", "reason": "old_names"},
         "campaign.country is campaignCountry.value",
     ),
     ("daily_targets SP", "history"): (
-        {"rule": "history", "days": 300},
+        {"kind": "history", "days": 300},
         "300 days back, expected 456",
     ),
     ("daily_targets SP", "period"): (
-        {"rule": "refuse", "reason": "too_large", "days": 60},
+        {"kind": "refuse", "reason": "too_large", "days": 60},
         "60 days in one report, expected 120",
     ),
     ("daily_targets SP+SB+SD", "grouping"): (
-        {"rule": "refuse", "reason": "mixed_products"},
+        {"kind": "refuse", "reason": "mixed_products"},
         "refused in one report",
     ),
     ("hourly_targets SP", "rows"): (
-        {"rule": "rows", "dataset": "target_hourly", "rename": {"metric.clicks": "metric.taps"}},
+        {"kind": "rows", "dataset": "target_hourly", "rename": {"metric.clicks": "metric.taps"}},
         "metric.taps: unknown",
     ),
     ("hourly_products SP", "rows"): (
-        {"rule": "rows", "dataset": "ad_hourly", "write": {"metric.impressions": "clock"}},
+        {"kind": "rows", "dataset": "ad_hourly", "write": {"metric.impressions": "clock"}},
         "metric.impressions: expected a whole number",
     ),
     ("daily_targets SP", "filter"): (
-        {"rule": "rows", "dataset": "target_daily", "change": "all_products"},
+        {"kind": "rows", "dataset": "target_daily", "change": "all_products"},
         "rows of Sponsored Brands",
     ),
     ("countries", "rows"): (
-        {"rule": "rows", "change": "no_country", "country": "CA"},
+        {"kind": "rows", "change": "no_country", "country": "CA"},
         "no report has rows of CA",
     ),
     ("profiles", "answer"): (
-        {"rule": "answer", "call": "list_profiles", "rename": {"timezone": "timeZone"}},
+        {"kind": "answer", "call": "list_profiles", "rename": {"timezone": "timeZone"}},
         "[].timeZone: unknown",
     ),
-    ("ads", "rows"): (
-        {"rule": "rows", "of": "ads", "drop": ["adType"]},
-        "adType: missing",
-    ),
+    ("ads", "rows"): ({"kind": "rows", "of": "ads", "drop": ["adType"]}, "adType: missing"),
 }
 """Ten deviations: where each is named, the rule that makes it, and what is said of it."""
 
@@ -209,43 +200,32 @@ def test_ten_deviations_are_named_and_applied_as_far_as_possible(
     probe: RunProbe, world: World
 ) -> None:
     """Another name, a shorter history, a smaller period and another grouping are stored; then days are loaded by them."""
-    for given, _ in DEVIATIONS.values():
-        world.break_with(given["rule"], **{key: given[key] for key in given if key != "rule"})
+    for rule, _ in DEVIATIONS.values():
+        world.break_with(**rule)
     done = probe("--yes", "--json", "--apply")
     found = verdicts(done, "differs", "applied")
     assert 1 == done.exit_code  # six of them can't be applied
-    missing = {
-        key: sentence
-        for key, (_, sentence) in DEVIATIONS.items()
-        if sentence not in found.get(key, "")
-    }
-    assert {} == missing, found
+    named = {key: said for key, (_, said) in DEVIATIONS.items() if said in found.get(key, "")}
+    assert DEVIATIONS.keys() == named.keys(), found
     by_product = {f"history:{name}": "300" for name in ("SP", "SB", "SD")}
     by_product |= {f"period:{name}": "60" for name in ("SP", "SB", "SD")}
-    assert by_product | {
-        "grouping": "SP,SB,SD",
-        "field:campaign.country": "campaignCountry.value",
-    } == overrides(world, DAILY_TARGETS.name)
-    assert {"period", "history", "grouping", "names"} == {
-        check for _, check in verdicts(done, "applied")
-    }
-    _assert_loads_without_a_refusal(world)
+    by_dataset = {"grouping": "SP,SB,SD", "field:campaign.country": "campaignCountry.value"}
+    stored = tuples(world.engine, OVERRIDES, dataset=DAILY_TARGETS.name)
+    assert by_product | by_dataset == dict(stored)
+    applied = {check for _, check in verdicts(done, "applied")}
+    assert {"period", "history", "grouping", "names"} == applied
 
-
-def _assert_loads_without_a_refusal(world: World) -> None:
     account, day = world.account(), TODAY - timedelta(days=3)
     world.sandbox.state.ledger.clear()
     world.load(account, day)
-    assert {"SP": "loaded", "SB": "loaded", "SD": "loaded"} == {
-        one.report: one.status for one in world.windows(account, day)
-    }
+    statuses = {one.report: one.status for one in world.windows(account, day)}
+    assert dict.fromkeys(("SP", "SB", "SD"), "loaded") == statuses
     assert {207} == set(creates(world))
     world.plan(account)
-    [planned] = world.query(
-        "SELECT min(start_date) AS first, max(end_date - start_date) + 1 AS days FROM report_requests WHERE dataset = 'daily_targets'"
-    )
-    assert planned["first"] >= TODAY - timedelta(days=299)
-    assert 60 == planned["days"]
+    planned = """SELECT min(start_date), max(end_date - start_date) + 1 FROM report_requests
+                  WHERE dataset = 'daily_targets'"""
+    [(first, days)] = tuples(world.engine, planned)
+    assert (True, 60) == (first >= TODAY - timedelta(days=299), days)
 
 
 TARGETS = ("--yes", "--dataset", "daily_targets", "--json")
@@ -256,18 +236,15 @@ def test_a_longer_history_is_applied(probe: RunProbe, world: World) -> None:
     """It is believed because rows came; a second probe finds nothing more, and the next refresh makes the windows of the older days."""
     world.break_with("history", days=730)
     done = probe(*TARGETS, "--apply")
-    assert (0, {HISTORY: "730 days back, expected 456"}) == (
-        done.exit_code,
-        verdicts(done, "applied"),
-    )
-    assert {"history:SP+SB+SD": "730"} == overrides(world, "daily_targets")
+    applied = {HISTORY: "730 days back, expected 456"}
+    assert (0, applied) == (done.exit_code, verdicts(done, "applied"))
+    stored = tuples(world.engine, OVERRIDES, dataset="daily_targets")
+    assert [("history:SP+SB+SD", "730")] == stored
     assert {} == verdicts(probe(*TARGETS), "differs")
     world.plan(world.account())
-    [made] = world.query(
-        """SELECT min(window_date) AS first FROM report_windows
-            WHERE dataset = 'daily_targets' AND next_refresh_at IS NOT NULL"""
-    )
-    assert TODAY - timedelta(days=729) == made["first"]
+    oldest = """SELECT min(window_date) FROM report_windows
+                 WHERE dataset = 'daily_targets' AND next_refresh_at IS NOT NULL"""
+    assert TODAY - timedelta(days=729) == value(world.engine, oldest)
 
 
 @pytest.mark.parametrize(
@@ -284,35 +261,24 @@ def test_an_empty_success_shows_no_history(
     """Neither a shorter one nor a longer one, so nothing is stored: the account may have had no campaigns then."""
     world.break_with("history", days=days, empty=True)
     done = probe(*TARGETS, "--apply")
-    assert (0, {HISTORY: found}) == (
-        done.exit_code,
-        {key: one for key, one in verdicts(done, verdict).items() if key == HISTORY},
-    )
-    assert {} == overrides(world, "daily_targets")
+    assert (0, found) == (done.exit_code, verdicts(done, verdict)[HISTORY])
+    assert [] == tuples(world.engine, OVERRIDES, dataset="daily_targets")
 
 
 def test_probe_by_its_own_clock_shares_limits_gate_and_log(
     engine: Engine, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a person runs it: nothing of the process is simulated."""
-    config = SandboxConfig(rows_per_day=12, report_seconds=0, export_seconds=0)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", database_url)
-    with running_sandbox(config) as sandbox:
+    with running_sandbox(INSTANT) as sandbox:
         monkeypatch.setenv("BIDBEACON_SANDBOX_URL", sandbox.url)
         get_settings.cache_clear()
-        done = CliRunner().invoke(app, ["probe", *ONE, "--json"])
-    found = findings_of(done)
+        found = findings_of(run_command("probe", *ONE, "--json", code=None))
     assert "13 days back" == found["hourly_targets SP", "history"]["found"]
     assert "as expected" == found["unknown field", "refusal"]["verdict"]
-    calls = query(engine, "SELECT status FROM api_calls WHERE call = 'create_report' ORDER BY id")
-    assert [207, 207, 400] == [call["status"] for call in calls]
-    [shared] = query(
-        engine,
-        """SELECT (SELECT count(*) FROM report_gates) AS gates,
-                  (SELECT count(*) FROM rate_limits WHERE call_class = 'create') AS limits""",
-    )
-    assert {"gates": 1, "limits": 1} == shared
+    assert [207, 207, 400] == column(engine, CREATES)
+    assert [(1, 1)] == tuples(engine, SHARED)
 
 
 def test_table_says_what_to_do(probe: RunProbe, world: World, tmp_path: Path) -> None:
@@ -322,20 +288,20 @@ def test_table_says_what_to_do(probe: RunProbe, world: World, tmp_path: Path) ->
     world.break_with("rows", drop=["metric.clicks"])
     done = probe(*ONE, "--record", "mine.json")
     assert 1 == done.exit_code
-    text = " ".join(done.stdout.split())
+    text = unwrapped(done.stdout)
     assert "bidbeacon contract set NA hourly_targets field:campaign.country" in text
     assert re.search(r"metric.clicks: missing \(\d+ of \d+ rows\)", text)
     assert re.search(r"→ BidBeacon would set (\d+) of \1 rows aside", text)
     assert "The recording is in mine.json." in done.stderr
     assert 0o600 == stat.S_IMODE((tmp_path / "mine.json").stat().st_mode)
-    assert {} == overrides(world, "hourly_targets")
+    assert [] == tuples(world.engine, OVERRIDES, dataset="hourly_targets")
 
 
 def test_confirmation_says_what_it_takes(probe: RunProbe, world: World, tmp_path: Path) -> None:
     """Whoever declines has created nothing, and has no file."""
     before = len(creates(world))
     done = probe(answer="n\n")
-    said = " ".join(done.stderr.split())
+    said = unwrapped(done.stderr)
     minutes = sum(2 * report.dataset.usual_latency // timedelta(minutes=1) for report in REPORTS)
     assert f"creates {2 * len(REPORTS)} reports and 4 exports for" in said
     assert f"usually takes {minutes} minutes" in said
@@ -350,8 +316,7 @@ def test_throttled_creates_close_the_gate_of_all_processes(probe: RunProbe, worl
     done = probe(*ONE, "--json")
     assert (0, [429, 429, 207, 207, 400]) == (done.exit_code, creates(world))
     assert "Amazon throttles reports (429)" in done.stderr
-    [gate] = world.query("SELECT refused_count, refusals FROM report_gates")
-    assert {"refused_count": 2, "refusals": 0} == gate
+    assert [(2, 0)] == tuples(world.engine, "SELECT refused_count, refusals FROM report_gates")
 
 
 def test_report_of_a_probe_keeps_the_last_place_at_the_gate(world: World) -> None:
@@ -359,13 +324,11 @@ def test_report_of_a_probe_keeps_the_last_place_at_the_gate(world: World) -> Non
     ads_account = read_ads_account(world.engine, world.account().account_key)
 
     def may_enter() -> bool:
-        with world.engine.begin() as connection:
-            return enter_gate(connection, ads_account, world.context.now(), first_limit=1)
+        return call(world.engine, enter_gate, ads_account, world.context.now(), first_limit=1)
 
     def hold() -> None:
         now = world.context.now()
-        with world.engine.begin() as connection:
-            hold_gate(connection, ads_account, now, until=now + timedelta(minutes=1))
+        call(world.engine, hold_gate, ads_account, now, until=now + timedelta(minutes=1))
 
     assert may_enter()
     hold()
@@ -415,11 +378,8 @@ def test_report_of_a_longer_history_that_fails_is_one_check(
 
     monkeypatch.setattr(Amazon, "find_ended", find)
     done, subject = probe(*TARGETS), HISTORY[0]
-    assert {(subject, "longer history"): "the report ended FAILED"} == {
-        key: found
-        for key, found in verdicts(done, "could not be checked").items()
-        if key[0] == subject
-    }
+    unchecked = verdicts(done, "could not be checked")
+    assert "the report ended FAILED" == unchecked[subject, "longer history"]
     assert {(subject, "period"), (subject, "history")} <= set(verdicts(done, "as expected"))
 
 
@@ -444,8 +404,8 @@ def test_interrupted_probe_prints_what_it_found(
     assert "interrupted" == findings_of(done)["countries", "everything"]["found"]
     assert "as expected" == findings_of(done)["accounts", "answer"]["verdict"]
     assert json.loads((tmp_path / "mine.json").read_text())["files"]["campaigns"]["rows"] > 0
-    [session] = world.query("SELECT status FROM job_sessions WHERE job_name = 'probe'")
-    assert "cancelled" == session["status"]
+    ended = "SELECT status FROM job_sessions WHERE job_name = 'probe'"
+    assert "cancelled" == value(world.engine, ended)
 
 
 @pytest.mark.parametrize(
@@ -463,7 +423,7 @@ def test_mistakes_are_exit_code_2(
     """An account, a file, a day or a dataset that there isn't: no report is created."""
     done = probe(*options)
     assert (2, []) == (done.exit_code, creates(world))
-    assert sentence in " ".join(done.stderr.split())
+    assert sentence in unwrapped(done.stderr)
 
 
 def test_without_a_database_nothing_is_asked(

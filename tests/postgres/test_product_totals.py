@@ -9,12 +9,11 @@ import pytest
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Reconciles
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.problems.checks import CheckResult, judge_totals
-from tests.postgres.load_world import DAY, LoadWorld
+from tests.postgres.load_world import DAY, LoadWorld, Raw
+from tests.support.ad_products import SB, SD, SP, SPELLED
+from tests.support.reading import call, tuples
 
 DATASETS = {dataset.name: dataset for dataset in ALL_DATASETS}
-SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
-SPELLED = {SP: "Sponsored Products", SB: "Sponsored Brands", SD: "Sponsored Display"}
-Raw = dict[str, Any]
 
 
 def row(ad_product: str, spend: str, campaign: int = 1, **fields: Any) -> Raw:
@@ -55,16 +54,17 @@ def placement(ad_product: str, spend: str, where: str = "TOP_OF_SEARCH") -> Raw:
 
 def totals(shelf: LoadWorld, name: str) -> dict[str, tuple[int, Decimal]]:
     """Return rows and spend of each ad product that a window has loaded."""
-    found = shelf.query(f"""SELECT p.key, CAST(p.value ->> 'rows' AS bigint) AS rows, CAST(p.value ->> 'spend' AS numeric) AS spend
-                              FROM report_windows, jsonb_each(product_totals) p WHERE dataset = '{name}'""")
-    return {one["key"]: (one["rows"], one["spend"]) for one in found}
+    stored = """SELECT p.key, CAST(p.value ->> 'rows' AS bigint), CAST(p.value ->> 'spend' AS numeric)
+                  FROM report_windows, jsonb_each(product_totals) p WHERE dataset = :name"""
+    return {
+        product: (rows, spend) for product, rows, spend in tuples(shelf.engine, stored, name=name)
+    }
 
 
 def compare(shelf: LoadWorld, name: str, reconciles: Reconciles = "equal") -> CheckResult:
     """Compare a dataset with the one that it should agree with."""
     dataset = replace(DATASETS[name], reconciles=reconciles)
-    with shelf.engine.begin() as connection:
-        return judge_totals(connection, dataset, closeness=0.05)
+    return call(shelf.engine, judge_totals, dataset, closeness=0.05)
 
 
 def counts(verdict: CheckResult) -> tuple[float, ...]:
@@ -73,45 +73,25 @@ def counts(verdict: CheckResult) -> tuple[float, ...]:
 
 
 def test_a_load_leaves_totals_of_the_ad_products_that_it_was_asked_for(shelf: LoadWorld) -> None:
-    """To the last digit; zero where it had no rows."""
-    load(
-        shelf,
-        "daily_products",
-        row(SP, "0.000001") | {"ad.id": 1},
-        row(SP, "99999999.5") | {"ad.id": 2},
-    )
-    assert totals(shelf, "daily_products") == {
-        SP: (2, Decimal("99999999.500001")),
-        SD: (0, Decimal(0)),
-    }
-    load(shelf, "daily_products", row(SB, "3") | {"ad.id": 3}, ad_products=(SB,))
-    assert totals(shelf, "daily_products") == {
-        SP: (2, Decimal("99999999.500001")),
-        SD: (0, Decimal(0)),
-        SB: (1, Decimal(3)),
-    }
-
-
-def test_a_load_tells_the_spend_of_its_own_ad_products(shelf: LoadWorld) -> None:
-    """So do the windows of the two reports of a day."""
-    load(shelf, "daily_products", row(SP, "5") | {"ad.id": 1})
-    result = load(shelf, "daily_products", row(SB, "3") | {"ad.id": 3}, ad_products=(SB,))
-    assert Decimal(3) == result.spend
+    """To the last digit; zero where it had no rows. Each of the day's reports tells the spend of its own."""
+    smallest, large = (row(SP, spend) for spend in ("0.000001", "99999999.5"))
+    first = {SP: (2, Decimal("99999999.500001")), SD: (0, Decimal(0))}
+    load(shelf, "daily_products", smallest | {"ad.id": 1}, large | {"ad.id": 2})
+    assert first == totals(shelf, "daily_products")
+    brands = load(shelf, "daily_products", row(SB, "3") | {"ad.id": 3}, ad_products=(SB,))
+    assert first | {SB: (1, Decimal(3))} == totals(shelf, "daily_products")
+    assert Decimal(3) == brands.spend
     windows = shelf.windows(dataset=DATASETS["daily_products"])
-    assert {"SB": 3, "SP+SD": 5} == {window.report: window.spend for window in windows}
+    spends = {window.report: window.spend for window in windows}
+    assert {"SB": 3, "SP+SD": Decimal("99999999.500001")} == spends
 
 
 def test_datasets_are_compared_by_ad_product(shelf: LoadWorld) -> None:
     """Placements equal their campaigns for each ad product that both have; a difference shows both amounts exactly."""
     assert "Not comparable yet with" in compare(shelf, "daily_placements").sentence
     load(shelf, "daily_campaigns", row(SP, "5"), row(SB, "7", 2), row(SD, "9", 3))
-    load(
-        shelf,
-        "daily_placements",
-        placement(SP, "4"),
-        placement(SP, "1", "PRODUCT_PAGE"),
-        placement(SB, "7"),
-    )
+    divided = (placement(SP, "4"), placement(SP, "1", "PRODUCT_PAGE"))
+    load(shelf, "daily_placements", *divided, placement(SB, "7"))
     assert (2, 0, 0) == counts(compare(shelf, "daily_placements"))
     load(shelf, "daily_placements", placement(SP, "5"), placement(SB, "6.999999"))
     verdict = compare(shelf, "daily_placements")

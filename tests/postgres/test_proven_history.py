@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func
+from sqlalchemy import func, insert
 
 from bidbeacon_pipelines.accounts.credential_queries import set_owner
 from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, upsert_ads_account
@@ -13,17 +13,19 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.windows.history_queries import judge_account
-from bidbeacon_pipelines.windows.queries import LoadedDay, list_unrecorded_days
+from bidbeacon_pipelines.windows.queries import list_unrecorded_days
 from bidbeacon_pipelines.windows.rules import failed, next_refresh_at, put_back
-from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_pipelines.windows.tables import ProvenHistory, ReportWindow
 from tests.postgres.load_world import DATASET, LoadWorld, Raw, report_row, run
 from tests.postgres.test_quarantine_replay import odd, replay
+from tests.support.ad_products import SB, SD, SP, SPELLED
+from tests.support.campaigns import add_campaign
+from tests.support.checking import assert_has
 from tests.support.one_dataset import only_datasets
+from tests.support.reading import call, column, tuples, value
 from tests.support.rows import change_accounts, change_windows
 from tests.support.world import World
 
-SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
-SPELLED = {SP: "Sponsored Products", SB: "Sponsored Brands", SD: "Sponsored Display"}
 TODAY = date(2026, 1, 11)
 """The account's day when the reports of age 0 were requested."""
 
@@ -33,28 +35,31 @@ def ago(days: int) -> date:
     return TODAY - timedelta(days=days)
 
 
-def add_campaign(shelf: LoadWorld, product: str = SP, **columns: str) -> None:
-    """Store a campaign of an ad product; columns are given as SQL."""
-    values = {"state": "'ENABLED'"} | columns
-    shelf.execute(f"""
-        INSERT INTO campaigns (account_id, country_code, campaign_id, ad_product, seen_at, {", ".join(values)})
-        SELECT account_id, country_code, CAST(gen_random_uuid() AS text), '{product}', now(), {", ".join(values.values())}
-          FROM advertiser_accounts""")
-
-
 def sync(shelf: LoadWorld) -> None:
     """Do what ends a sync of entities."""
     change_accounts(shelf.engine, entities_synced_at=func.now())
+    call(shelf.engine, judge_account, shelf.account)
+
+
+def sync_with_campaign(shelf: LoadWorld, **columns: Any) -> None:
+    """Store a campaign of Sponsored Products, unless told otherwise, and end a sync."""
+    add_campaign(shelf.engine, shelf.account, **columns)
+    sync(shelf)
+
+
+def prove(shelf: LoadWorld, **columns: Any) -> None:
+    """Store up to which age history is proven; by default of the tests' dataset, by this client."""
+    usual = {"client_id": "test", "region": "NA", "dataset": DATASET.name, "ad_product": SP}
+    day = {"account_key": "US.one", "window_date": ago(41)}
     with shelf.engine.begin() as connection:
-        judge_account(connection, shelf.account)
+        connection.execute(insert(ProvenHistory).values(usual | day | columns))
 
 
 @pytest.fixture
 def synced(shelf: LoadWorld) -> LoadWorld:
     """Return an account with a campaign of Sponsored Products and one of Brands."""
-    add_campaign(shelf, SP)
-    add_campaign(shelf, SB)
-    sync(shelf)
+    for product in (SP, SB):
+        sync_with_campaign(shelf, ad_product=product)
     return shelf
 
 
@@ -78,10 +83,8 @@ def load(
 
 def not_served(shelf: LoadWorld) -> dict[int, list[str]]:
     """Return the ad products that are not served, by the age of their day."""
-    found = shelf.query("""
-        SELECT window_date, not_served FROM report_windows
-         WHERE not_served <> '{}' ORDER BY window_date DESC""")
-    return {(TODAY - row["window_date"]).days: row["not_served"] for row in found}
+    found = "SELECT window_date, not_served FROM report_windows WHERE not_served <> '{}'"
+    return {(TODAY - day).days: products for day, products in tuples(shelf.engine, found)}
 
 
 def window(shelf: LoadWorld, age: int) -> ReportWindow:
@@ -89,12 +92,10 @@ def window(shelf: LoadWorld, age: int) -> ReportWindow:
     return shelf.window(ago(age))
 
 
-def states(shelf: LoadWorld, age: int) -> list[tuple[Any, ...]]:
-    """Return what analysts read of the windows of a day: state, age of the data, and whether it is final."""
-    found = shelf.query(f"""
-        SELECT state, as_of, is_final FROM window_states('2026-01-12', '12 hours')
-         WHERE window_date = '{ago(age)}'""")
-    return [tuple(row.values()) for row in found]
+STATES = """
+    SELECT state, as_of, is_final FROM window_states('2026-01-12', '12 hours')
+     WHERE window_date = :day"""
+"""What analysts read of the windows of a day: state, age of the data, and whether it is final."""
 
 
 def test_empty_days_older_than_the_oldest_row_of_their_report_are_not_served(
@@ -104,67 +105,57 @@ def test_empty_days_older_than_the_oldest_row_of_their_report_are_not_served(
     result = load(synced, range(30, 61), rows(30, 50))
     assert {age: [SP] for age in range(51, 61)} == not_served(synced)
     assert {ago(age) for age in range(51, 61)} == {row["window_date"] for row in result.not_served}
-    ended, zero = window(synced, 51), window(synced, 49)
-    assert ("not_served", None, {"code": "history-not-proven"}) == (
-        ended.status,
-        ended.next_refresh_at,
-        ended.cause,
-    )
+    ended, why = window(synced, 51), {"code": "history-not-proven"}
+    assert_has(ended, status="not_served", next_refresh_at=None, cause=why, load_count=1)
+    assert ended.data_as_of is not None
     assert ended.not_served_since is not None
     assert ended.not_served_since == ended.cause_since
-    assert (1, True) == (ended.load_count, ended.data_as_of is not None)
-    assert ("loaded", [], None) == (zero.status, zero.not_served, zero.not_served_since)
-    [proven] = synced.query("SELECT * FROM proven_histories")
-    assert ("test", "NA", "daily_targets", SP, 50, synced.account.account_key, ago(50)) == tuple(
-        proven.values()
-    )[:7]
+    assert_has(window(synced, 49), status="loaded", not_served=[], not_served_since=None)
+    [proven] = tuples(synced.engine, "SELECT * FROM proven_histories")
+    by_client = ("test", "NA", "daily_targets", SP)
+    assert (*by_client, 50, synced.account.account_key, ago(50)) == proven[:7]
 
 
-def test_history_is_proven_by_client_region_dataset_and_ad_product(synced: LoadWorld) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"client_id": "another"},
+        {"region": "EU"},
+        {"dataset": "daily_campaigns"},
+        {"ad_product": SB},
+    ],
+    ids=" ".join,
+)
+def test_history_is_proven_by_client_region_dataset_and_ad_product(
+    synced: LoadWorld, other: dict[str, str]
+) -> None:
     """An age that is proven for another one of these makes no zero of an empty day."""
     load(synced, [39, 40], rows(39))
-    mine = {"client_id": "test", "region": "NA", "dataset": DATASET.name, "ad_product": SP}
-    others = {
-        "client_id": "another",
-        "region": "EU",
-        "dataset": "daily_campaigns",
-        "ad_product": SB,
-    }
-    for changed in (*({name: other} for name, other in others.items()), {}):
-        assert {40: [SP]} == not_served(synced)
-        values = ", ".join(f"'{value}'" for value in (mine | changed).values())
-        synced.execute(f"""
-            INSERT INTO proven_histories (client_id, region, dataset, ad_product, age_days, account_key, window_date)
-            VALUES ({values}, 41, 'US.one', '2025-12-01')
-                ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE SET age_days = 41""")
-        sync(synced)
-    assert {} == not_served(synced)
+    prove(synced, age_days=41, **other)
+    sync(synced)
+    assert {40: [SP]} == not_served(synced)
 
 
 @pytest.mark.parametrize("credential", ["default", "another"])
 def test_another_client_id_keeps_what_is_proven(synced: LoadWorld, credential: str) -> None:
     """Whether the client is renewed or the account moves to another credential; the greater age counts, and one by a clock ahead does not."""
     load(synced, [40, 41, 50], [*rows(50), *rows(41, product=SB)], SP, SB)
-    synced.execute(f"""
-        INSERT INTO proven_histories (client_id, region, dataset, ad_product, age_days, account_key, window_date, proven_at)
-        VALUES ('test', 'NA', 'daily_campaigns', '{SP}', 500, 'US.one', '2025-12-01', now() + interval '1 year'),
-               ('new', 'NA', 'daily_targets', '{SP}', 45, 'US.two', '2025-12-01', now()),
-               ('new', 'NA', 'daily_targets', '{SB}', 60, 'US.two', '2025-12-01', now())""")
+    ahead = func.now() + timedelta(days=365)
+    prove(synced, dataset="daily_campaigns", age_days=500, proven_at=ahead)
+    prove(synced, client_id="new", age_days=45)
+    prove(synced, client_id="new", ad_product=SB, age_days=60)
     account_id = synced.account.account_id
-    with synced.engine.begin() as connection:
-        stored = vars(get_ads_account_by_id(connection, account_id))
-        if credential == "default":
-            values = stored | {"client_id": "new", "trusted": True}
-            upsert_ads_account(connection, values, now=datetime.now(UTC))
-        else:
-            set_owner(connection, account_id, credential, "new")
-    found = synced.query("""
-        SELECT client_id, dataset, ad_product, age_days FROM proven_histories
-         WHERE age_days < 500 ORDER BY 1, 2, 3""")
+    if credential == "default":
+        stored = vars(call(synced.engine, get_ads_account_by_id, account_id))
+        values = stored | {"client_id": "new", "trusted": True}
+        call(synced.engine, upsert_ads_account, values, now=datetime.now(UTC))
+    else:
+        call(synced.engine, set_owner, account_id, credential, "new")
+    found = """SELECT client_id, dataset, ad_product, age_days FROM proven_histories
+                WHERE age_days < 500 ORDER BY 1, 2, 3"""
     ages = [("new", SB, 60), ("new", SP, 50), ("test", SB, 41), ("test", SP, 50)]
-    assert [(of, "daily_targets", product, age) for of, product, age in ages] == [
-        tuple(row.values()) for row in found
-    ]
+    expected = [(of, "daily_targets", product, age) for of, product, age in ages]
+    assert expected == tuples(synced.engine, found)
     sync(synced)
     assert {} == not_served(synced)
 
@@ -173,14 +164,13 @@ def test_ad_products_of_a_report_are_judged_one_by_one(synced: LoadWorld) -> Non
     """With rows of one the day is loaded, and names the other; one without campaigns does not count."""
     load(synced, [40, 41], rows(40), SP, SB, SD)
     assert {40: [SB], 41: [SB, SP]} == not_served(synced)
-    loaded, ended = window(synced, 40), window(synced, 41)
-    assert ("loaded", None, None) == (loaded.status, loaded.cause, loaded.not_served_since)
+    loaded = window(synced, 40)
+    assert_has(loaded, status="loaded", cause=None, not_served_since=None)
     assert loaded.next_refresh_at is not None
-    assert "not_served" == ended.status
-    assert [[("fresh", loaded.data_as_of, False)], [("not served", None, False)]] == [
-        states(synced, 40),
-        states(synced, 41),
-    ]
+    assert "not_served" == window(synced, 41).status
+    fresh, ended = ("fresh", loaded.data_as_of, False), ("not served", None, False)
+    assert [fresh] == tuples(synced.engine, STATES, day=ago(40))
+    assert [ended] == tuples(synced.engine, STATES, day=ago(41))
 
 
 def test_measured_zero_of_one_ad_product_keeps_the_day_loaded(synced: LoadWorld) -> None:
@@ -191,43 +181,30 @@ def test_measured_zero_of_one_ad_product_keeps_the_day_loaded(synced: LoadWorld)
 
 
 @pytest.mark.parametrize(
-    ("columns", "expected"),
+    ("columns", "status"),
     [
-        ({}, [SP]),
-        ({"state": "'ARCHIVED'"}, [SP]),
-        ({"seen_at": "'2020-01-01'"}, [SP]),
-        ({"start_date": f"'{ago(40)}'", "end_date": f"'{ago(40)}'"}, [SP]),
-        ({"start_date": f"'{ago(39)}'"}, []),
-        ({"end_date": f"'{ago(41)}'"}, []),
-        ({"is_reported": "false"}, []),
+        pytest.param({}, "not_served", id="paused"),
+        pytest.param({"state": "ARCHIVED"}, "not_served", id="archived"),
+        pytest.param({"seen_at": datetime(2020, 1, 1, tzinfo=UTC)}, "not_served", id="not sent"),
+        pytest.param({"ad_product": None}, "not_served", id="without a product, so of SP"),
+        pytest.param({"start_date": ago(40), "end_date": ago(40)}, "not_served", id="that day"),
+        pytest.param({"start_date": ago(39)}, "loaded", id="later"),
+        pytest.param({"end_date": ago(41)}, "loaded", id="earlier"),
+        pytest.param({"is_reported": False}, "loaded", id="not in reports"),
     ],
 )
 def test_day_without_a_campaign_is_a_measured_zero(
-    shelf: LoadWorld, columns: dict[str, str], expected: list[str]
+    shelf: LoadWorld, columns: dict[str, Any], status: str
 ) -> None:
     """A campaign of that day counts whatever its state is, and though Amazon may send it no more; one that reports leave out does not."""
-    gone = columns.pop("seen_at", None)
-    add_campaign(shelf, **{"state": "'PAUSED'"} | columns)
-    if gone:
-        shelf.execute(f"UPDATE campaigns SET seen_at = {gone}")
-    sync(shelf)
+    sync_with_campaign(shelf, **{"state": "PAUSED"} | columns)
     load(shelf, [40], [])
-    assert {"loaded" if not expected else "not_served"} == {window(shelf, 40).status}
-    assert expected == window(shelf, 40).not_served
-
-
-def test_campaign_that_names_no_ad_product_is_one_of_sponsored_products(shelf: LoadWorld) -> None:
-    """As reports take it."""
-    add_campaign(shelf)
-    shelf.execute("UPDATE campaigns SET ad_product = NULL")
-    sync(shelf)
-    load(shelf, [40, 41], rows(40))
-    assert {41: [SP]} == not_served(shelf)
+    assert_has(window(shelf, 40), status=status, not_served=[SP] if status != "loaded" else [])
 
 
 def test_nothing_is_judged_before_entities_are_synced(shelf: LoadWorld) -> None:
     """Then what was loaded before is judged, and once more when the campaigns turn out to be others."""
-    add_campaign(shelf)
+    add_campaign(shelf.engine, shelf.account)
     load(shelf, [40, 41], rows(40))
     assert {} == not_served(shelf)
     sync(shelf)
@@ -240,55 +217,39 @@ def test_nothing_is_judged_before_entities_are_synced(shelf: LoadWorld) -> None:
 @pytest.mark.parametrize(("dataset", "oldest"), [(DATASET, 30), (HOURLY_TARGETS, 12)])
 def test_young_days_are_beyond_doubt(shelf: LoadWorld, dataset: Dataset, oldest: int) -> None:
     """Also while nothing is proven."""
-    add_campaign(shelf, state="'PAUSED'")
-    sync(shelf)
+    sync_with_campaign(shelf, state="PAUSED")
     load(shelf, [oldest, oldest + 1], [], dataset=dataset)
     assert {oldest + 1: [SP]} == not_served(shelf)
 
 
 def test_older_age_makes_measured_zeros_of_days_without_another_request(shelf: LoadWorld) -> None:
     """They are recorded, and due as loaded days of their age are; those that are older still stay."""
-    add_campaign(shelf)
-    sync(shelf)
+    sync_with_campaign(shelf)
     load(shelf, [40, 41, 50], rows(40), SP, SB, SD)
     change_windows(shelf.engine, recorded_load_count=ReportWindow.load_count)
     load(shelf, [45], rows(45), SP, SB, SD)
     assert {50: [SP]} == not_served(shelf)
     again = window(shelf, 41)
     due_at = next_refresh_at(DATASET, ago(41), shelf.account.time_zone, again.data_as_of)
-    assert ("loaded", None, None, due_at) == (
-        again.status,
-        again.not_served_since,
-        again.cause,
-        again.next_refresh_at,
-    )
     assert due_at is not None
+    assert_has(again, status="loaded", not_served_since=None, cause=None, next_refresh_at=due_at)
     assert [41, 45] == recorded_ages(shelf)
     assert window(shelf, 50).next_refresh_at is None
-    [requests] = shelf.query("SELECT count(*) FROM report_requests")
-    assert 2 == requests["count"]
-
-
-def unrecorded(shelf: LoadWorld) -> list[LoadedDay]:
-    """Return the days of which Dagster does not have all loads."""
-    with shelf.engine.begin() as connection:
-        return list_unrecorded_days(connection)
+    assert 2 == value(shelf.engine, "SELECT count(*) FROM report_requests")
 
 
 def recorded_ages(shelf: LoadWorld) -> list[int]:
     """Return the ages of days that are to be materialized."""
-    return [(TODAY - day.window_date).days for day in unrecorded(shelf) if day.is_complete]
+    unrecorded = call(shelf.engine, list_unrecorded_days)
+    return [(TODAY - day.window_date).days for day in unrecorded if day.is_complete]
 
 
 def test_window_in_use_is_judged_after_the_next_sync(synced: LoadWorld) -> None:
     """A load that proves more waits for no other one."""
     load(synced, [40, 41], rows(40))
     with synced.engine.begin() as connection:
-        run(
-            connection,
-            "SELECT FROM report_windows WHERE window_date = :day FOR UPDATE",
-            day=ago(41),
-        )
+        lock = "SELECT FROM report_windows WHERE window_date = :day FOR UPDATE"
+        run(connection, lock, day=ago(41))
         load(synced, [45], rows(45))
         assert {41: [SP]} == not_served(synced)
     sync(synced)
@@ -302,8 +263,7 @@ def test_age_that_a_clock_ahead_has_proven_does_not_count(synced: LoadWorld) -> 
         UPDATE proven_histories SET age_days = 500, proven_at = now() + interval '1 year'""")
     load(synced, [41, 45], rows(41))
     assert {45: [SP]} == not_served(synced)
-    [proven] = synced.query("SELECT age_days FROM proven_histories")
-    assert 41 == proven["age_days"]
+    assert 41 == value(synced.engine, "SELECT age_days FROM proven_histories")
 
 
 def test_day_with_quarantined_rows_is_judged_again_once_they_are_understood(
@@ -316,8 +276,8 @@ def test_day_with_quarantined_rows_is_judged_again_once_they_are_understood(
     assert {40: [SB], 41: [SB], 42: [SB, SP]} == not_served(synced)
     replay(synced)
     assert {42: [SB, SP]} == not_served(synced)
-    found = synced.query("SELECT ad_product, age_days FROM proven_histories ORDER BY age_days, 1")
-    assert [(SB, 41), (SP, 41)] == [tuple(row.values()) for row in found]
+    found = "SELECT ad_product, age_days FROM proven_histories ORDER BY age_days, 1"
+    assert [(SB, 41), (SP, 41)] == tuples(synced.engine, found)
 
 
 def test_loaded_again_with_rows_it_is_a_day_like_others(synced: LoadWorld) -> None:
@@ -325,19 +285,12 @@ def test_loaded_again_with_rows_it_is_a_day_like_others(synced: LoadWorld) -> No
     load(synced, [40, 41], rows(40))
     since = window(synced, 41).not_served_since
     load(synced, [41], [])
-    assert (since, "not_served", 2) == (
-        window(synced, 41).not_served_since,
-        window(synced, 41).status,
-        window(synced, 41).load_count,
-    )
+    assert_has(window(synced, 41), status="not_served", not_served_since=since, load_count=2)
     load(synced, [41], rows(41))
-    assert ({}, "loaded", None, None) == (
-        not_served(synced),
-        window(synced, 41).status,
-        window(synced, 41).not_served_since,
-        window(synced, 41).cause,
-    )
-    assert window(synced, 41).next_refresh_at is not None
+    assert {} == not_served(synced)
+    loaded = window(synced, 41)
+    assert_has(loaded, status="loaded", not_served_since=None, cause=None)
+    assert loaded.next_refresh_at is not None
 
 
 def test_refused_report_of_a_day_that_is_not_served_makes_no_zero_of_it(synced: LoadWorld) -> None:
@@ -349,7 +302,7 @@ def test_refused_report_of_a_day_that_is_not_served_makes_no_zero_of_it(synced: 
     after = window(synced, 41)
     for name in ("status", "not_served", "not_served_since", "cause", "next_refresh_at"):
         assert getattr(before, name) == getattr(after, name)
-    assert [("not served", None, False)] == states(synced, 41)
+    assert [("not served", None, False)] == tuples(synced.engine, STATES, day=ago(41))
 
 
 def test_request_that_ends_without_a_report_makes_no_zero_of_it() -> None:
@@ -357,10 +310,12 @@ def test_request_that_ends_without_a_report_makes_no_zero_of_it() -> None:
     at, why = datetime(2026, 1, 12, tzinfo=UTC), {"code": "history-not-proven"}
     refused = ReportWindow(status="requested", not_served_since=at, cause=why)
     loaded = refused.with_changes(data_as_of=at)
-    ends = [failed(loaded, {"code": "other"}, at), put_back(loaded, at), put_back(refused, at)]
-    assert [("not_served", None, why), ("not_served", None, why), ("not_served", at, why)] == [
-        (one.status, one.next_refresh_at, one.cause) for one in ends
-    ]
+    for end, due_at in (
+        (failed(loaded, {"code": "other"}, at), None),
+        (put_back(loaded, at), None),
+        (put_back(refused, at), at),
+    ):
+        assert_has(end, status="not_served", next_refresh_at=due_at, cause=why)
 
 
 def test_partition_of_a_day_that_is_not_served_is_not_materialized(synced: LoadWorld) -> None:
@@ -375,8 +330,9 @@ def test_partition_of_a_day_that_is_not_served_is_not_materialized(synced: LoadW
     )
     load(synced, [40, 50], rows(40, product=SB), SB)
     assert [40, 50] == recorded_ages(synced)
-    [day] = [one for one in unrecorded(synced) if one.window_date == ago(50)]
-    assert (1, 1, {"SP": 1}) == (day.load_count, day.row_count, day.new_loads)
+    unrecorded = call(synced.engine, list_unrecorded_days)
+    [day] = [one for one in unrecorded if one.window_date == ago(50)]
+    assert_has(day, load_count=1, row_count=1, new_loads={"SP": 1})
 
 
 def test_zero_that_was_measured_early_stays_one(synced: LoadWorld) -> None:
@@ -395,11 +351,8 @@ def test_rows_of_a_day_past_the_proven_history_are_kept(synced: LoadWorld) -> No
         result = load(synced, [40], [], days_later=later)
         assert [ago(40)] == list(result.suspicious)
         kept = window(synced, 40)
-        assert (1, None, "final-rows-lost") == (
-            kept.row_count,
-            kept.next_refresh_at,
-            (kept.cause or {}).get("code"),
-        )
+        assert_has(kept, row_count=1, next_refresh_at=None)
+        assert "final-rows-lost" == (kept.cause or {}).get("code")
     load(synced, [44, 40], rows(44), days_later=5)
     assert 1 == window(synced, 40).row_count
 
@@ -412,7 +365,7 @@ def test_rows_of_a_day_within_the_proven_history_are_removed_after_a_second_repo
     load(synced, [60], rows(60))
     assert [ago(40)] == list(load(synced, [40], [], days_later=3).suspicious)
     assert [ago(40)] == load(synced, [40], [], days_later=4).loaded
-    assert (0, "loaded") == (window(synced, 40).row_count, window(synced, 40).status)
+    assert_has(window(synced, 40), row_count=0, status="loaded")
 
 
 def from_empty_history(days: int) -> dict[str, object]:
@@ -444,15 +397,12 @@ def test_empty_success_is_no_zero_in_any_view(world: World, account: Account) ->
     ended = days_of(*range(110, 100, -1))
     summed = "SELECT DISTINCT window_date FROM reports.{} ORDER BY 1"
     for view in ("account_daily_summaries", "daily_campaigns", "restatements"):
-        found = [row["window_date"] for row in world.query(summed.format(view))]
+        found = column(world.engine, summed.format(view))
         assert days_of(*range(100, 94, -1)) == found
-    told = world.query("""
-        SELECT window_date, report, state, cause, as_of, is_final, next_at FROM reports.report_days
-         WHERE state = 'not served' ORDER BY 1""")
-    assert ended == sorted({row["window_date"] for row in told})
-    assert {("history-not-proven", None, False, None)} == {
-        (row["cause"], row["as_of"], row["is_final"], row["next_at"]) for row in told
-    }
+    told = """SELECT DISTINCT window_date, cause, as_of, is_final, next_at FROM reports.report_days
+               WHERE state = 'not served' ORDER BY 1"""
+    why = ("history-not-proven", None, False, None)
+    assert [(day, *why) for day in ended] == tuples(world.engine, told)
     recorded = [action["windows"] for action in world.actions("windows-not-served")]
     assert [str(day) for day in ended] in [sorted(days) for days in recorded]
 
@@ -476,28 +426,3 @@ def test_wholly_empty_report_is_confirmed_by_a_second_one_first(
             world.refresh(account)
             world.advance(minutes=20)
     assert {1} == {one.load_count for one in world.windows(account, *days)}
-
-
-@pytest.mark.parametrize("sandbox", [from_empty_history(100)], indirect=True)
-def test_load_by_hand_of_a_day_that_is_not_served(world: World, account: Account) -> None:
-    """Refused or empty, it stays as it is; with rows it is loaded, and days of that age are judged anew."""
-    [day] = days_of(105)
-    world.load(account, *days_of(95), day)
-    before = world.window(account, day)
-    assert "not_served" == before.status
-    world.break_with("refuse", "create_report", times=1, code="400013", message="No")
-    for _ in range(2):
-        world.load(account, day)
-        world.advance(minutes=5)
-        after = world.window(account, day)
-        assert (before.status, before.not_served_since, before.cause, None) == (
-            after.status,
-            after.not_served_since,
-            after.cause,
-            after.next_refresh_at,
-        )
-    world.sandbox.state.rules.clear()
-    asked_at = world.context.now()
-    world.load(account, day)
-    assert "loaded" == world.window(account, day).status
-    assert world.true_rows(account, day, asked_at) == world.stored_rows(account, day)

@@ -7,6 +7,7 @@ import pytest
 from bidbeacon_pipelines.loading import load_queries as loads
 from bidbeacon_pipelines.loading.load_queries import MOST_ROWS_OF_A_REFUSED_WINDOW
 from tests.postgres.load_world import DAY, LoadWorld, many_rows, report_row
+from tests.support.reading import tuples
 
 MANY = MOST_ROWS_OF_A_REFUSED_WINDOW + 50
 NEXT_DAY = DAY + timedelta(days=1)
@@ -15,11 +16,8 @@ NEXT_DAY = DAY + timedelta(days=1)
 def test_of_a_refused_window_a_thousand_rows_are_kept_and_all_are_counted(shelf: LoadWorld) -> None:
     """The first ones of the file; cause and result tell how many there were."""
     result = shelf.load([report_row(clicks=-1)] * MANY)
-    [kept] = shelf.query("SELECT count(*), max(row_number) AS last FROM quarantined_rows")
-    assert (kept["count"], kept["last"]) == (
-        MOST_ROWS_OF_A_REFUSED_WINDOW,
-        MOST_ROWS_OF_A_REFUSED_WINDOW - 1,
-    )
+    kept = tuples(shelf.engine, "SELECT count(*), max(row_number) + 1 FROM quarantined_rows")
+    assert [(MOST_ROWS_OF_A_REFUSED_WINDOW, MOST_ROWS_OF_A_REFUSED_WINDOW)] == kept
     assert result.quarantined == MANY
     assert MANY == (shelf.window().cause or {})["detail"]["bad"]
 
@@ -35,8 +33,8 @@ def test_of_a_loaded_window_every_row_is_kept(
         [*many_rows(400), *[report_row(clicks=-1)] * 4, *undated, *refused], days=[DAY, NEXT_DAY]
     )
     assert ([DAY], [NEXT_DAY]) == (result.loaded, list(result.refused))
-    kept = shelf.query("SELECT window_date, count(*) FROM quarantined_rows GROUP BY window_date")
-    assert {row["window_date"]: row["count"] for row in kept} == {DAY: 4, NEXT_DAY: 2, None: 3}
+    kept = "SELECT window_date, count(*) FROM quarantined_rows GROUP BY window_date"
+    assert {DAY: 4, NEXT_DAY: 2, None: 3} == dict(tuples(shelf.engine, kept))
     assert result.quarantined == 10
 
 

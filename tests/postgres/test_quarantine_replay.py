@@ -1,9 +1,9 @@
 """Rows that could not be understood, replayed after a fix: what the tables say then is what a fixed load says."""
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from sqlalchemy import func
 
 from bidbeacon_pipelines.actions import QuarantineReplayed
 from bidbeacon_pipelines.causes import explain
-from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
+from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -27,10 +27,15 @@ from tests.postgres.load_world import (
     target,
 )
 from tests.postgres.test_load_datasets import hour_row
+from tests.postgres.test_request_locks import at_once
 from tests.report_rows import with_target_ids
+from tests.support.checking import assert_has
+from tests.support.reading import call, column, tuples, value
 from tests.support.rows import change_sessions, change_windows
 
 NEXT_DAY = DAY + timedelta(days=1)
+ELEVEN = datetime(2026, 1, 10, 11, tzinfo=UTC)
+"""The fourth hour of Los Angeles."""
 FACTS = "window_date, campaign_id, target_value, currency_code, impressions, clicks, orders, sales, spend, target_id"
 
 
@@ -46,41 +51,42 @@ def odd(row: Raw) -> Raw:
     return row | {"metric.clicks": f"{row['metric.clicks']} clicks"}
 
 
-def replay(shelf: LoadWorld, **restrict: str) -> list[QuarantineReplayed]:
+def replay(
+    shelf: LoadWorld, *, account: str | None = None, dataset: str | None = None
+) -> list[QuarantineReplayed]:
     """Replay after the fix, in a session: the texts are changed to what the check understands."""
     shelf.execute(FIX)
     with with_job_session("replay-quarantine", store=SessionStore(shelf.engine)) as session:
-        return replay_quarantine(shelf.engine, session, **restrict)
+        return replay_quarantine(shelf.engine, session, account=account, dataset=dataset)
 
 
 def quarantine(shelf: LoadWorld) -> list[Any]:
     """Give what is in quarantine, as listed, oldest first."""
-    with shelf.engine.begin() as connection:
-        return list_quarantined_rows(connection)[::-1]
+    return call(shelf.engine, list_quarantined_rows)[::-1]
 
 
 def counts(shelf: LoadWorld, day: date = DAY) -> tuple[Any, ...]:
     """Give the counts and sums of a window."""
+    names = ("row_count", "quarantined_count", "unresolved_count", "spend", "sales")
     window = shelf.window(day)
-    return (
-        window.row_count,
-        window.quarantined_count,
-        window.unresolved_count,
-        window.spend,
-        window.sales,
-    )
+    return tuple(getattr(window, name) for name in names)
 
 
 def assert_is_fixed_load(
     shelf: LoadWorld, rows: Sequence[Raw], days: Sequence[date] = (DAY,)
 ) -> None:
     """A load of what the rows say, over what is there, finds nothing to write, and leaves the same counts."""
-    there = [shelf.rows(FACTS, day) for day in days]
-    before = [counts(shelf, day)[0:1] + counts(shelf, day)[2:] for day in days]
+
+    def stored() -> list[Any]:
+        return [(shelf.rows(FACTS, day), with_bad(*counts(shelf, day))) for day in days]
+
+    def with_bad(count: int, _bad: int, *others: Any) -> tuple[Any, ...]:
+        return (count, *others)
+
+    before = stored()
     result = shelf.load(rows, days=days)
     assert (result.merge.vanished, result.merge.restated) == (0, 0)
-    assert there == [shelf.rows(FACTS, day) for day in days]
-    assert before == [counts(shelf, day)[0:1] + counts(shelf, day)[2:] for day in days]
+    assert before == stored()
 
 
 def test_a_replay_leaves_what_a_fixed_load_leaves(shelf: LoadWorld) -> None:
@@ -96,12 +102,8 @@ def test_a_replay_leaves_what_a_fixed_load_leaves(shelf: LoadWorld) -> None:
     assert (302, 1, 1) == counts(shelf)[:3]
     [left] = quarantine(shelf)
     assert "metric.clicks" == left["cause"]["field"]
-    assert (
-        Decimal("1.234568")
-        == shelf.query("SELECT spend FROM daily_target_performance WHERE campaign_id = '5000'")[0][
-            "spend"
-        ]
-    )
+    spend = "SELECT spend FROM daily_target_performance WHERE campaign_id = '5000'"
+    assert Decimal("1.234568") == value(shelf.engine, spend)
     assert_is_fixed_load(shelf, [*good, summed, twice, twice, stranger])
 
 
@@ -117,15 +119,10 @@ def test_a_second_replay_changes_nothing(shelf: LoadWorld) -> None:
 def test_two_replays_at_once_load_each_row_once(shelf: LoadWorld) -> None:
     """The second waits for the first, and finds nothing to do."""
     shelf.load([*many_rows(99), odd(report_row() | {"campaign.id": 5_000})])
-    threads = [threading.Thread(target=replay, args=(shelf,)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    assert [10] == [
-        row["clicks"] for row in shelf.rows("campaign_id, clicks") if row["campaign_id"] == "5000"
-    ]
-    assert 1 == len(shelf.query("SELECT 1 FROM session_actions WHERE type = 'quarantine-replayed'"))
+    replays = at_once([partial(replay, shelf)] * 2)
+    assert 1 == sum(map(len, replays))
+    clicks = "SELECT clicks FROM daily_target_performance WHERE campaign_id = '5000'"
+    assert 10 == value(shelf.engine, clicks)
 
 
 def test_a_row_whose_day_is_readable_now_goes_into_its_window(shelf: LoadWorld) -> None:
@@ -145,10 +142,8 @@ def test_a_replay_after_a_target_came_finds_it(shelf: LoadWorld) -> None:
     shelf.load([*many_rows(99), odd(report_row("cat shirt"))])
     shelf.add_targets(target(KEYWORD), target("4711", keyword="cat shirt"))
     replay(shelf)
-    [row] = shelf.query(
-        f"SELECT target_id FROM {with_target_ids(DATASET)} WHERE target_value = 'cat shirt'"
-    )
-    assert "4711" == row["target_id"]
+    found = f"SELECT target_id FROM {with_target_ids(DATASET)} WHERE target_value = 'cat shirt'"
+    assert "4711" == value(shelf.engine, found)
 
 
 def test_a_row_of_another_country_is_let_go(shelf: LoadWorld) -> None:
@@ -181,17 +176,26 @@ def test_rows_of_a_window_that_holds_a_later_report_stay_away(shelf: LoadWorld) 
     assert 99 == len(shelf.rows())
 
 
-def test_a_replay_restates_the_load_it_belongs_to(shelf: LoadWorld) -> None:
+@pytest.mark.parametrize(
+    ("row", "dataset", "hours"),
+    [
+        pytest.param(report_row, DATASET, {None}, id="days"),
+        pytest.param(partial(hour_row, 3), HOURLY_TARGETS, {ELEVEN}, id="hours"),
+    ],
+)
+def test_a_replay_restates_the_load_it_belongs_to(
+    shelf: LoadWorld, row: Callable[..., Raw], dataset: Dataset, hours: set[datetime | None]
+) -> None:
     """Nothing at a first load; at a later one the totals before it stay what they were."""
-    shelf.load([*many_rows(99), odd(report_row())])
+    good = [row() | {"campaign.id": ad} for ad in range(1, 100)]
+    shelf.load([*good, odd(row())], dataset=dataset)
     replay(shelf)
-    assert [] == shelf.query("SELECT * FROM restatements")
-    shelf.load([*many_rows(99), odd(report_row(clicks=9))], age=2)
+    assert [] == shelf.query("SELECT FROM restatements")
+    shelf.load([*good, odd(row(clicks=9))], age=2, dataset=dataset)
     replay(shelf)
-    loads = shelf.query(
-        "SELECT clicks_before, clicks FROM window_restatements ORDER BY load_number"
-    )
-    assert [(None, 500), (500, 504)] == [(row["clicks_before"], row["clicks"]) for row in loads]
+    assert hours == set(column(shelf.engine, "SELECT hour_at FROM restatements"))
+    loads = "SELECT clicks_before, clicks FROM window_restatements ORDER BY load_number"
+    assert [(None, 500), (500, 504)] == tuples(shelf.engine, loads)
 
 
 def test_a_replay_of_a_load_that_changed_nothing_gives_it_a_number(shelf: LoadWorld) -> None:
@@ -199,14 +203,12 @@ def test_a_replay_of_a_load_that_changed_nothing_gives_it_a_number(shelf: LoadWo
 
     The load between, which changed nothing, is not stored.
     """
-    for age in (0, 1, 2):
-        shelf.load([*many_rows(99), *([odd(report_row(clicks=9))] if age == 2 else [])], age=age)
+    for age, bad in enumerate(([], [], [odd(report_row(clicks=9))])):
+        shelf.load([*many_rows(99), *bad], age=age)
     replay(shelf)
-    loads = shelf.query("SELECT * FROM window_restatements ORDER BY load_number")
-    assert [(1, None, 495), (2, 495, 504)] == [
-        (row["load_number"], row["clicks_before"], row["clicks"]) for row in loads
-    ]
-    assert [(1, 1), (3, 3)] == [(row["age_days"], row["confirmed_age_days"]) for row in loads]
+    loads = """SELECT load_number, clicks_before, clicks, age_days, confirmed_age_days
+                 FROM window_restatements ORDER BY load_number"""
+    assert [(1, None, 495, 1, 1), (2, 495, 504, 3, 3)] == tuples(shelf.engine, loads)
 
 
 def test_dagster_is_told_once_more(shelf: LoadWorld) -> None:
@@ -214,10 +216,12 @@ def test_dagster_is_told_once_more(shelf: LoadWorld) -> None:
     shelf.load([*many_rows(99), *many_rows(99, NEXT_DAY), odd(report_row())], days=[DAY, NEXT_DAY])
     change_windows(shelf.engine, recorded_load_count=ReportWindow.load_count)
     replay(shelf)
-    open_days = shelf.query(
-        "SELECT window_date FROM report_windows WHERE recorded_load_count < load_count"
-    )
-    assert [DAY] == [row["window_date"] for row in open_days]
+    is_open = "SELECT window_date FROM report_windows WHERE recorded_load_count < load_count"
+    assert [DAY] == column(shelf.engine, is_open)
+
+
+HOURS = f"""SELECT hour_at, campaign_id, clicks, {FACTS} FROM {with_target_ids(HOURLY_TARGETS)}
+             ORDER BY hour_at, campaign_id, target_value"""
 
 
 def test_hours_are_replayed_into_their_own_instants(shelf: LoadWorld) -> None:
@@ -232,41 +236,14 @@ def test_hours_are_replayed_into_their_own_instants(shelf: LoadWorld) -> None:
     assert (3, 0, [DAY]) == (action.rows, action.left, action.windows)
     midnight = datetime(2026, 1, 10, 8, tzinfo=UTC)  # in Los Angeles
     at = {hour: midnight + timedelta(hours=hour) for hour in (3, 4, 9, 17)}
-    assert {at[3]: 12, at[4]: 5, at[17]: 10} == clicks_by_hour(shelf, ad=1)
-    assert {at[9]: 5} == clicks_by_hour(shelf, ad=1001)
-    before = hours(shelf)
+    replayed = tuples(shelf.engine, HOURS)
+    clicks = {(ad, hour): clicks for hour, ad, clicks, *_ in replayed if ad in {"1", "1001"}}
+    one = {("1", at[3]): 12, ("1", at[4]): 5, ("1", at[17]): 10}
+    assert one | {("1001", at[9]): 5} == clicks
     whole = [*good, summed, new, hour_row(17) | {"campaign.id": 1}]
     again = shelf.load(whole, age=2, dataset=HOURLY_TARGETS)
     assert (0, 0) == (again.merge.vanished, again.merge.restated)
-    assert before == hours(shelf)
-
-
-def test_a_replay_of_hours_restates_the_load_it_belongs_to(shelf: LoadWorld) -> None:
-    """Nothing at a first load; at a later one the restatement names the hour, and the totals before it stay what they were."""
-    good = [hour_row(3) | {"campaign.id": ad} for ad in range(1, 100)]
-    shelf.load([*good, odd(hour_row(3))], dataset=HOURLY_TARGETS)
-    replay(shelf)
-    assert [] == shelf.query("SELECT * FROM restatements")
-    shelf.load([*good, odd(hour_row(3, clicks=9))], age=2, dataset=HOURLY_TARGETS)
-    replay(shelf)
-    told = shelf.query("SELECT hour_at, change FROM restatements ORDER BY id")
-    assert {datetime(2026, 1, 10, 11, tzinfo=UTC)} == {row["hour_at"] for row in told}
-    loads = shelf.query(
-        "SELECT clicks_before, clicks FROM window_restatements ORDER BY load_number"
-    )
-    assert [(None, 500), (500, 504)] == [(row["clicks_before"], row["clicks"]) for row in loads]
-
-
-def clicks_by_hour(shelf: LoadWorld, ad: int) -> dict[datetime, int]:
-    """Give an ad's clicks by the instant at which their hour begins."""
-    return {row["hour_at"]: row["clicks"] for row in hours(shelf) if row["campaign_id"] == str(ad)}
-
-
-def hours(shelf: LoadWorld) -> list[Any]:
-    """Give what the table of hours says."""
-    return shelf.query(
-        f"SELECT hour_at, {FACTS} FROM {with_target_ids(HOURLY_TARGETS)} ORDER BY hour_at, campaign_id, target_value"
-    )
+    assert replayed == tuples(shelf.engine, HOURS)
 
 
 def test_rows_and_action_are_committed_together(shelf: LoadWorld) -> None:
@@ -282,8 +259,8 @@ def test_rows_and_action_are_committed_together(shelf: LoadWorld) -> None:
         replay_quarantine(shelf.engine, session)
     assert (before, 1) == (shelf.rows_as_written(), len(quarantine(shelf)))
     replay(shelf)
-    [reference] = shelf.query("SELECT * FROM session_references")
-    assert (reference["effect"], reference["window_key"]) == ("replayed", str(DAY))
+    references = tuples(shelf.engine, "SELECT effect, window_key FROM session_references")
+    assert [("replayed", str(DAY))] == references
 
 
 @pytest.mark.parametrize(
@@ -322,8 +299,7 @@ def test_quarantine_is_listed_by_account_day_and_reason(
     """The reason is searched for in any letter case."""
     bad = [odd(report_row()), report_row(clicks=-1), report_row(day=NEXT_DAY, impressions="many")]
     shelf.load([*many_rows(200), *many_rows(200, NEXT_DAY), *bad], days=[DAY, NEXT_DAY])
-    with shelf.engine.begin() as connection:
-        assert found == len(list_quarantined_rows(connection, **restrict))
+    assert found == len(call(shelf.engine, list_quarantined_rows, **restrict))
 
 
 @pytest.mark.parametrize(
@@ -336,20 +312,18 @@ def test_what_the_load_refuses_the_replay_refuses(shelf: LoadWorld, sales: Raw) 
     [action] = replay(shelf)
     assert (0, 1) == (action.rows, action.left)
     assert [kept] == quarantine(shelf)
-    assert (
-        f"metric.sales: expected an amount from 0 to below 10^10 with at most 6 decimals, or null, got: {sales}."
-        == explain(kept["cause"]).sentence
-    )
+    expected = "an amount from 0 to below 10^10 with at most 6 decimals, or null"
+    said = f"metric.sales: expected {expected}, got: {sales}."
+    assert said == explain(kept["cause"]).sentence
 
 
 def test_a_row_that_cannot_be_read_stops_no_other(shelf: LoadWorld) -> None:
     """It is listed, and stays with its cause, while its neighbour goes into the window."""
     shelf.load([*many_rows(99), odd(report_row()), report_row(clicks=-1)])
-    shelf.execute(
-        "UPDATE quarantined_rows SET raw = '{\"metric.clicks\": }' WHERE row_number = 100"
-    )
+    broken = '{"metric.clicks": }'
+    shelf.execute(f"UPDATE quarantined_rows SET raw = '{broken}' WHERE row_number = 100")
     [action] = replay(shelf)
     assert (1, 1) == (action.rows, action.left)
     [left] = quarantine(shelf)
-    assert ('{"metric.clicks": }', DAY) == (left["raw"], left["window_date"])
+    assert_has(left, raw=broken, window_date=DAY)
     assert "row-unreadable" == left["cause"]["code"]

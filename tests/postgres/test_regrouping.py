@@ -12,7 +12,7 @@ from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.loading.restatements import list_window_loads
-from bidbeacon_pipelines.requests.backfill import Progress, WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.requests.backfill import Progress, WindowNotLoadedError
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.history_queries import judge_account
 from bidbeacon_pipelines.windows.make import keep_windows
@@ -29,12 +29,16 @@ from tests.postgres.load_world import (
     report_row,
     run,
 )
+from tests.postgres.test_proven_history import prove
 from tests.postgres.test_quarantine_replay import odd, quarantine, replay
+from tests.support.ad_products import SB, SD, SP, SPELLED
+from tests.support.campaigns import add_campaign
+from tests.support.checking import assert_has
+from tests.support.jobs import load_by_hand, make_windows, set_contract
+from tests.support.reading import call, column, tuples, value
 from tests.support.rows import add_windows, change_accounts, change_windows
 from tests.support.world import World
 
-SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
-SPELLED = {SP: "Sponsored Products", SB: "Sponsored Brands", SD: "Sponsored Display"}
 ALL = (SP, SB, SD)
 ROWS = {SP: ("dog shirt", "cat shirt"), SB: ("fish shirt",), SD: ()}
 APART, TOGETHER = "SP,SB,SD", None
@@ -83,6 +87,11 @@ def windows(shelf: LoadWorld, day: date = DAY) -> dict[str, ReportWindow]:
     return {window.report: window for window in shelf.windows(day)}
 
 
+def row_counts(found: dict[str, ReportWindow]) -> dict[str, int | None]:
+    """Return how many rows each window has."""
+    return {name: window.row_count for name, window in found.items()}
+
+
 def test_each_part_of_a_split_report_knows_what_the_whole_did(
     shelf: LoadWorld, regroup: Regroup
 ) -> None:
@@ -92,27 +101,20 @@ def test_each_part_of_a_split_report_knows_what_the_whole_did(
     [old] = shelf.windows()
     regroup(APART)
     new = windows(shelf)
-    assert ["SB", "SD", "SP"] == sorted(new)
     for window in new.values():
-        assert ("loaded", None) == (window.status, window.cause)
-        assert (AS_OF + timedelta(days=1), NEXT_AT) == (window.data_as_of, window.next_refresh_at)
-        assert (2, old.last_loaded_at) == (window.load_count, window.last_loaded_at)
-        assert old.loaded_by_request == window.loaded_by_request
-    assert {"SP": 2, "SB": 1, "SD": 0} == {name: one.row_count for name, one in new.items()}
+        assert_has(
+            window,
+            status="loaded",
+            cause=None,
+            data_as_of=AS_OF + timedelta(days=1),
+            next_refresh_at=NEXT_AT,
+            load_count=2,
+            last_loaded_at=old.last_loaded_at,
+            loaded_by_request=old.loaded_by_request,
+        )
+    assert {"SP": 2, "SB": 1, "SD": 0} == row_counts(new)
     assert old.spend == sum(one.spend or 0 for one in new.values())
     assert [[SP], [SB], [SD]] == [list(new[name].product_totals) for name in ("SP", "SB", "SD")]
-
-
-def test_vanished_row_after_a_new_grouping_is_suspicious(
-    shelf: LoadWorld, regroup: Regroup
-) -> None:
-    """The report of the other days is loaded; a second report that says the same is believed, and the change recorded."""
-    load(shelf, *ALL)
-    regroup(APART)
-    first = load(shelf, SB, age=1, without="fish shirt")
-    assert [DAY] == list(first.suspicious)
-    second = load(shelf, SB, age=2, without="fish shirt")
-    assert ([DAY], 1) == (second.loaded, second.merge.vanished)
 
 
 def test_joined_report_knows_what_its_parts_did(shelf: LoadWorld, regroup: Regroup) -> None:
@@ -127,13 +129,20 @@ def test_joined_report_knows_what_its_parts_did(shelf: LoadWorld, regroup: Regro
     old = windows(shelf)
     regroup(TOGETHER)
     window = shelf.window()
-    assert ("SP+SB+SD", "loaded") == (window.report, window.status)
-    assert (AS_OF + timedelta(days=1), NEXT_AT) == (window.data_as_of, window.next_refresh_at)
-    assert (2, 2) == (window.load_count, window.recorded_load_count)
-    assert old["SB"].loaded_by_request == window.loaded_by_request
-    assert old["SP"].last_loaded_at == window.last_loaded_at
-    assert (3, set(ALL)) == (window.row_count, set(window.product_totals))
-    assert old["SP"].spend + old["SB"].spend == window.spend  # type: ignore[operator]
+    assert_has(
+        window,
+        report="SP+SB+SD",
+        status="loaded",
+        data_as_of=AS_OF + timedelta(days=1),
+        next_refresh_at=NEXT_AT,
+        load_count=2,
+        recorded_load_count=2,
+        loaded_by_request=old["SB"].loaded_by_request,
+        last_loaded_at=old["SP"].last_loaded_at,
+        row_count=3,
+        spend=sum(one.spend or 0 for one in old.values()),
+    )
+    assert set(ALL) == set(window.product_totals)
     merged = load(shelf, *ALL, age=4, clicks=9)
     assert ([DAY], 3) == (merged.loaded, merged.merge.restated)
 
@@ -146,9 +155,8 @@ def test_window_is_missing_where_a_product_was_never_loaded(
     load(shelf, SP)
     load(shelf, SB)
     regroup("SP+SB,SD")
-    assert {"SP+SB": "loaded", "SD": "missing"} == {
-        name: window.status for name, window in windows(shelf).items()
-    }
+    statuses = {name: window.status for name, window in windows(shelf).items()}
+    assert {"SP+SB": "loaded", "SD": "missing"} == statuses
     regroup(TOGETHER)
     window = shelf.window()
     assert ("missing", 0, {}) == (window.status, window.load_count, window.product_totals)
@@ -161,37 +169,17 @@ def test_product_without_campaigns_is_not_waited_for(shelf: LoadWorld, regroup: 
     """Its windows were deleted, so no window ever knew it."""
     regroup("SP+SD,SB")
     load(shelf, SP, SD)
-    shelf.execute(
-        "INSERT INTO campaigns (account_id, country_code, campaign_id, state, ad_product, seen_at)"
-        f" SELECT account_id, country_code, '1', 'ENABLED', '{SP}', now() FROM advertiser_accounts"
-    )
+    add_campaign(shelf.engine, shelf.account)
     change_accounts(shelf.engine, entities_synced_at=func.now())
     regroup(TOGETHER)
     window = shelf.window()
     assert ("loaded", {SP, SD}) == (window.status, set(window.product_totals))
 
 
-def test_first_load_of_rows_that_are_there_may_be_suspicious(
-    shelf: LoadWorld, regroup: Regroup
-) -> None:
-    """The missing window stays missing until a second report confirms the first."""
-    regroup(APART)
-    load(shelf, SB)
-    regroup(TOGETHER)
-    assert [DAY] == list(load(shelf, *ALL, age=1, without="fish shirt").suspicious)
-    window = shelf.window()
-    assert ("missing", 1) == (window.status, window.suspicious_count)
-    assert [DAY] == load(shelf, *ALL, age=2, without="fish shirt").loaded
-    assert 2 == len(shelf.rows())
-
-
 def test_two_groupings_in_a_row_and_back_change_nothing(shelf: LoadWorld, regroup: Regroup) -> None:
     """The window is the one that there was, with all of its columns."""
-    shelf.load(
-        [*rows_of(*ALL), report_row("bird shirt", clicks="many")],
-        ad_products=ALL,
-        bad_row_share=0.5,
-    )
+    bad = report_row("bird shirt", clicks="many")
+    shelf.load([*rows_of(*ALL), bad], ad_products=ALL, bad_row_share=0.5)
     change_windows(
         shelf.engine,
         ReportWindow.load_count > 0,
@@ -204,9 +192,8 @@ def test_two_groupings_in_a_row_and_back_change_nothing(shelf: LoadWorld, regrou
     for grouping in (APART, "SP,SB+SD", TOGETHER):
         regroup(grouping)
     assert {} == shelf.window().changes_from(old)
-    [made] = shelf.query("SELECT report, windows FROM dataset_windows")
-    [there] = shelf.query("SELECT count(*) AS windows FROM report_windows")
-    assert {"report": "SP+SB+SD", **there} == made
+    made = tuples(shelf.engine, "SELECT report, windows FROM dataset_windows")
+    assert [("SP+SB+SD", value(shelf.engine, "SELECT count(*) FROM report_windows"))] == made
 
 
 def test_what_was_recorded_stays_recorded(shelf: LoadWorld, regroup: Regroup) -> None:
@@ -215,13 +202,41 @@ def test_what_was_recorded_stays_recorded(shelf: LoadWorld, regroup: Regroup) ->
     load(shelf, SP)
     change_windows(shelf.engine, recorded_load_count=ReportWindow.load_count)
     regroup("SP,SB+SD")
-    with shelf.engine.begin() as connection:
-        assert [] == list_unrecorded_days(connection)
+    assert [] == call(shelf.engine, list_unrecorded_days)
     load(shelf, SB, SD, age=1)
     regroup("SP+SB,SD")
-    with shelf.engine.begin() as connection:
-        [day] = list_unrecorded_days(connection)
+    [day] = call(shelf.engine, list_unrecorded_days)
     assert (True, {"SP+SB": 1, "SD": 1}) == (day.is_complete, day.new_loads)
+
+
+DECIDED = {"decision": "keep", "decided_by": "maria", "decided_at": AS_OF}
+FINAL = {"next_refresh_at": None, "cause": {"code": "other"}, "cause_since": AS_OF}
+NOT_SERVED = {
+    "status": "not_served",
+    "next_refresh_at": NEXT_AT,
+    "cause": {"code": "not-served"},
+    "not_served_since": AS_OF,
+    "refused_alone_at": AS_OF,
+}
+
+
+@pytest.mark.parametrize(
+    ("is_loaded", "columns"),
+    [
+        pytest.param(True, FINAL | DECIDED, id="given up with its data, and decided upon"),
+        pytest.param(False, NOT_SERVED, id="not served, and asked for again after four weeks"),
+    ],
+)
+def test_parts_of_a_split_window_are_as_it_was(
+    shelf: LoadWorld, regroup: Regroup, columns: dict[str, Any], *, is_loaded: bool
+) -> None:
+    """A new grouping requests the day no earlier, and keeps the cause and what was decided."""
+    if is_loaded:
+        load(shelf, *ALL)
+    change_windows(shelf.engine, ReportWindow.window_date == DAY, **columns)
+    regroup(APART)
+    for window in shelf.windows():
+        assert_has(window, **columns)
 
 
 def test_failed_report_is_asked_for_at_once_in_its_new_grouping(
@@ -229,19 +244,13 @@ def test_failed_report_is_asked_for_at_once_in_its_new_grouping(
 ) -> None:
     """The cause of the failure is dropped; the day stays wanted by the same person."""
     load(shelf, *ALL)
-    change_windows(
-        shelf.engine,
-        ReportWindow.load_count > 0,
-        status="failed",
-        cause={"code": "other"},
-        wanted_by="maria",
-        wanted_at=func.now(),
-        next_refresh_at=datetime(2026, 2, 1, tzinfo=UTC),
-    )
+    now = context.now()
+    later = {"status": "failed", "cause": {"code": "other"}, "next_refresh_at": now + timedelta(9)}
+    wanted = {"wanted_by": "maria", "wanted_at": AS_OF}
+    change_windows(shelf.engine, ReportWindow.window_date == DAY, **later, **wanted)
     regroup(APART)
     for window in shelf.windows():
-        assert ("loaded", None, "maria") == (window.status, window.cause, window.wanted_by)
-        assert context.now() == window.next_refresh_at
+        assert_has(window, status="loaded", cause=None, next_refresh_at=now, **wanted)
 
 
 def test_suspicious_report_is_confirmed_anew(shelf: LoadWorld, regroup: Regroup) -> None:
@@ -249,32 +258,26 @@ def test_suspicious_report_is_confirmed_anew(shelf: LoadWorld, regroup: Regroup)
     load(shelf, *ALL)
     assert [DAY] == list(load(shelf, *ALL, age=1, without="fish shirt").suspicious)
     regroup(APART)
+    forgotten = {"cause": None, "suspicious_count": 0, "next_refresh_at": ASKED_AGAIN_AT}
     for window in shelf.windows():
-        assert ("loaded", None, 0) == (window.status, window.cause, window.suspicious_count)
-        assert ASKED_AGAIN_AT == window.next_refresh_at
+        assert_has(window, status="loaded", **forgotten)
     assert [DAY] == list(load(shelf, SB, age=2, without="fish shirt").suspicious)
-    assert [DAY] == load(shelf, SB, age=3, without="fish shirt").loaded
+    confirmed = load(shelf, SB, age=3, without="fish shirt")
+    assert ([DAY], 1) == (confirmed.loaded, confirmed.merge.vanished)
 
 
 def test_days_that_amazon_serves_no_longer_stay(shelf: LoadWorld, regroup: Regroup) -> None:
     """Loaded days keep their data, and days that were never loaded stay expired."""
-    old_days = (date(2020, 1, 1), date(2020, 1, 2))
+    loaded, never_loaded = date(2020, 1, 1), date(2020, 1, 2)
+    expires_at = datetime(2022, 1, 1, tzinfo=UTC)
+    over: dict[str, Any] = {"expires_at": expires_at, "next_refresh_at": None}
     load(shelf, *ALL)
-    change_windows(
-        shelf.engine,
-        ReportWindow.load_count > 0,
-        window_date=old_days[0],
-        expires_at=datetime(2022, 1, 1, tzinfo=UTC),
-        next_refresh_at=None,
-    )
-    for window in shelf.windows(old_days[0]):
-        of = {"report": window.report, "expires_at": window.expires_at, "status": "expired"}
-        add_windows(shelf.engine, shelf.account, [old_days[1]], window.dataset, **of)
+    change_windows(shelf.engine, ReportWindow.load_count > 0, window_date=loaded, **over)
+    add_windows(shelf.engine, shelf.account, [never_loaded], status="expired", **over)
     regroup(APART)
-    for day, status in zip(old_days, ("loaded", "expired"), strict=True):
-        assert [(status, None)] * 3 == [
-            (one.status, one.next_refresh_at) for one in shelf.windows(day)
-        ]
+    for day, status in ((loaded, "loaded"), (never_loaded, "expired")):
+        found = [(one.status, one.next_refresh_at) for one in shelf.windows(day)]
+        assert [(status, None)] * 3 == found
 
 
 def test_bad_rows_wait_for_the_next_report_of_their_product(
@@ -289,9 +292,9 @@ def test_bad_rows_wait_for_the_next_report_of_their_product(
     [action] = replay(shelf)
     assert (1, 0) == (action.rows, action.left)
     new = windows(shelf)
-    assert {"SP": 2, "SB": 2, "SD": 0} == {name: one.row_count for name, one in new.items()}
+    assert {"SP": 2, "SB": 2, "SD": 0} == row_counts(new)
     assert 2 == new["SB"].product_totals[SB]["rows"]
-    assert "9" not in {row["campaign_id"] for row in shelf.rows("campaign_id")}
+    assert "9" not in column(shelf.engine, f"SELECT campaign_id FROM {DAILY_TARGETS.table}")
     fixed = shelf.load([*rows_of(SB), bird], ad_products=(SB,), age=2)
     assert ([DAY], 0, 0) == (fixed.loaded, fixed.merge.restated, fixed.merge.vanished)
     assert [] == quarantine(shelf)
@@ -306,7 +309,7 @@ def test_replay_after_a_new_grouping_is_recorded_as_a_change(
     shelf.load([*rows_of(*ALL), odd(bird)], ad_products=ALL, age=1, bad_row_share=0.5)
     regroup(APART)
     replay(shelf)
-    assert ["appeared"] == [one["change"] for one in shelf.query("SELECT change FROM restatements")]
+    assert ["appeared"] == column(shelf.engine, "SELECT change FROM restatements")
 
 
 def test_day_that_is_in_use_is_regrouped_the_next_time(
@@ -327,45 +330,33 @@ def test_day_that_is_in_use_is_regrouped_the_next_time(
 
 def set_apart(world: World, account: Account) -> None:
     """Have ad products come in reports of their own, and make the windows again."""
-    with world.session() as session:
-        with world.engine.begin() as connection:
-            change = ("NA", DAILY_TARGETS.name, "grouping", APART)
-            change_contract(connection, session, *change, by="a person", at=world.context.now())
-        keep_windows(world.context, session, account, DAILY_TARGETS)
+    set_contract(world, DAILY_TARGETS, "grouping", APART)
+    make_windows(world, account)
 
 
-def made_through(world: World) -> date:
-    """Return up to which day the windows of the old report exist; those of an earlier day than today are made again."""
-    [row] = world.query(
-        "SELECT through_date FROM dataset_windows WHERE dataset = :dataset AND report = 'SP+SB+SD' AND country_code = 'US'",
-        dataset=DAILY_TARGETS.name,
-    )
-    found: date = row["through_date"]
-    return found
+MADE_THROUGH = """
+    SELECT through_date FROM dataset_windows
+     WHERE dataset = 'daily_targets' AND report = 'SP+SB+SD' AND country_code = 'US'"""
+"""Up to which day the windows of the old report exist; those of an earlier day than today are made again."""
 
 
 def test_day_in_a_request_is_regrouped_when_that_has_ended(world: World) -> None:
     """Until then its window waits for the report in flight, which loads it; it is not asked for again after that."""
     world.shorten_history(10)
-    account, day = world.account(), date(2026, 1, 12)
+    account, day, today = world.account(), date(2026, 1, 12), date(2026, 1, 15)
     world.sync_entities(account)
     world.ask(account, day)
     set_apart(world, account)
-    assert [("SP+SB+SD", "requested")] == [
-        (one.report, one.status) for one in world.windows(account, day)
-    ]
-    assert date(2026, 1, 15) == made_through(world)
+    assert_has(world.window(account, day), report="SP+SB+SD", status="requested")
+    assert today == value(world.engine, MADE_THROUGH)
     world.advance(minutes=2)
     world.step()
-    assert date(2026, 1, 15) > made_through(world)
-    [old] = world.windows(account, day)
+    assert today > value(world.engine, MADE_THROUGH)
+    old = world.window(account, day)
     world.plan(account)
+    kept = {"data_as_of": old.data_as_of, "next_refresh_at": old.next_refresh_at}
     for window in world.windows(account, day):
-        assert ("loaded", old.data_as_of, old.next_refresh_at) == (
-            window.status,
-            window.data_as_of,
-            window.next_refresh_at,
-        )
+        assert_has(window, status="loaded", **kept)
     assert old.row_count == world.sums(account, day).row_count
     assert 3 == len(world.windows(account, day))
 
@@ -379,8 +370,7 @@ def test_history_of_a_day_goes_on_over_a_new_grouping(world: World) -> None:
         world.load(account, day)
 
     def history() -> list[RowMapping]:
-        with world.engine.begin() as connection:
-            return list_window_loads(connection, account, DAILY_TARGETS.name, day)
+        return call(world.engine, list_window_loads, account, DAILY_TARGETS.name, day)
 
     before = history()
     assert [1, 2] == [one["load_number"] for one in before if one["ad_product"] == SP]
@@ -403,12 +393,10 @@ def test_history_of_a_day_goes_on_where_its_reports_are_joined(
     load(shelf, SP, age=1, clicks=9)
     regroup(TOGETHER)
     load(shelf, *ALL, age=2, clicks=11)
-    loads = shelf.query("SELECT * FROM window_restatements ORDER BY ad_product, load_number")
-    assert [(1, None, 10), (2, 10, 18), (3, 18, 22)] == [
-        (one["load_number"], one["clicks_before"], one["clicks"])
-        for one in loads
-        if one["ad_product"] == SP
-    ]
+    loads = """SELECT load_number, clicks_before, clicks FROM window_restatements
+                WHERE ad_product = :product ORDER BY load_number"""
+    expected = [(1, None, 10), (2, 10, 18), (3, 18, 22)]
+    assert expected == tuples(shelf.engine, loads, product=SP)
 
 
 def test_load_by_hand_that_failed_is_not_taken_for_loaded(world: World) -> None:
@@ -417,45 +405,22 @@ def test_load_by_hand_that_failed_is_not_taken_for_loaded(world: World) -> None:
     older = day - timedelta(days=200)
     world.load(account, day)
     world.break_with("refuse", "create_report", times=1, code="400013", message="No", as_207=True)
-    changes = iter([lambda: set_apart(world, account)])
+    changes = iter([set_apart])
 
-    def go_on(_: Progress) -> None:
-        next(changes, lambda: None)()
-        world.advance(minutes=3)
+    def change_once(_: Progress) -> None:
+        for change in changes:
+            change(world, account)
 
-    with (
-        world.session("load-windows") as session,
-        pytest.raises(WindowNotLoadedError) as failed,
-    ):
-        of = (world.context, session, account, DAILY_TARGETS, [day, older])
-        drive_windows(*of, by="maria", on_progress=go_on)
+    with pytest.raises(WindowNotLoadedError) as failed:
+        load_by_hand(world, account, day, older, on_progress=change_once)
     assert ([day], [older]) == (list(failed.value.causes), failed.value.loaded)
-
-
-def test_day_that_is_not_served_stays_so(shelf: LoadWorld, regroup: Regroup) -> None:
-    """It is not requested again for a new grouping, but after four weeks, and explains itself as before."""
-    change_windows(
-        shelf.engine,
-        status="not_served",
-        next_refresh_at=NEXT_AT,
-        cause={"code": "not-served"},
-        not_served_since=AS_OF,
-        refused_alone_at=AS_OF,
-    )
-    regroup(APART)
-    for window in windows(shelf).values():
-        assert ("not_served", NEXT_AT) == (window.status, window.next_refresh_at)
-        assert (AS_OF, AS_OF) == (window.not_served_since, window.refused_alone_at)
-        assert {"code": "not-served"} == window.cause
 
 
 @pytest.fixture
 def past_history(shelf: LoadWorld) -> LoadWorld:
     """Return an account with campaigns of Sponsored Products and Brands, whose day is older than is proven of any."""
     for product in (SP, SB):
-        shelf.execute(f"""
-            INSERT INTO campaigns (account_id, country_code, campaign_id, state, ad_product, seen_at)
-            SELECT account_id, country_code, '{product}', 'PAUSED', '{product}', now() FROM advertiser_accounts""")
+        add_campaign(shelf.engine, shelf.account, ad_product=product, state="PAUSED")
     change_accounts(shelf.engine, entities_synced_at=func.now())
     return shelf
 
@@ -500,17 +465,16 @@ def test_day_of_which_nothing_is_served_stays_so_in_each_grouping(
     past_history: LoadWorld, regroup: Regroup
 ) -> None:
     """Also since when."""
+    together = {"SP+SB+SD": ("not_served", [SB, SP], False)}
+    apart = {"SP": ("not_served", [SP], False), "SB": ("not_served", [SB], False)}
     load_old(past_history, *ALL, empty=True)
     since = past_history.window(OLD).not_served_since
-    assert {"SP+SB+SD": ("not_served", [SB, SP], False)} == of_old(past_history)
+    assert together == of_old(past_history)
     regroup(APART)
-    assert {"SP": ("not_served", [SP], False), "SB": ("not_served", [SB], False)} == of_old(
-        past_history
-    )
-    assert since == windows(past_history, OLD)["SP"].not_served_since
-    assert windows(past_history, OLD)["SP"].next_refresh_at is None
+    assert apart == of_old(past_history)
+    assert_has(windows(past_history, OLD)["SP"], not_served_since=since, next_refresh_at=None)
     regroup(TOGETHER)
-    assert {"SP+SB+SD": ("not_served", [SB, SP], False)} == of_old(past_history)
+    assert together == of_old(past_history)
 
 
 def test_joined_window_names_what_amazon_has_refused_for_good(
@@ -520,36 +484,18 @@ def test_joined_window_names_what_amazon_has_refused_for_good(
     regroup(APART)
     load_old(past_history, SP)
     load_old(past_history, SD, empty=True)
-    change_windows(
-        past_history.engine,
-        ReportWindow.report == "SB",
-        ReportWindow.window_date == OLD,
-        status="not_served",
-        cause={"code": "not-served"},
-        next_refresh_at=None,
-        not_served_since=AS_OF,
-    )
+    refused = {"status": "not_served", "cause": {"code": "not-served"}, "next_refresh_at": None}
+    is_it = ReportWindow.report == "SB", ReportWindow.window_date == OLD
+    change_windows(past_history.engine, *is_it, not_served_since=AS_OF, **refused)
     regroup(TOGETHER)
-    joined = past_history.window(OLD)
-    assert ({"SP+SB+SD": ("loaded", [SB], True)}, {SP, SD}) == (
-        of_old(past_history),
-        set(joined.product_totals),
-    )
-    past_history.execute(
-        "INSERT INTO proven_histories (client_id, region, dataset, ad_product, age_days, account_key, window_date)"
-        f" VALUES ('test', 'NA', 'daily_targets', '{SB}', 400, 'US.one', '{OLD}')"
-    )
-    with past_history.engine.begin() as connection:
-        judge_account(connection, past_history.account)
-    assert {"SP+SB+SD": ("loaded", [SB], True)} == of_old(past_history)
+    joined = {"SP+SB+SD": ("loaded", [SB], True)}
+    assert joined == of_old(past_history)
+    assert {SP, SD} == set(past_history.window(OLD).product_totals)
+    prove(past_history, ad_product=SB, age_days=400)
+    call(past_history.engine, judge_account, past_history.account)
+    assert joined == of_old(past_history)
     regroup(APART)
-    split = windows(past_history, OLD)["SB"]
-    assert ("not_served", None, None, {"code": "not-served"}) == (
-        split.status,
-        split.last_loaded_at,
-        split.next_refresh_at,
-        split.cause,
-    )
+    assert_has(windows(past_history, OLD)["SB"], last_loaded_at=None, **refused)
     regroup(TOGETHER)
     load_old(past_history, *ALL)
     assert {"SP+SB+SD": ("loaded", [], True)} == of_old(past_history)
@@ -564,35 +510,10 @@ def test_joined_window_that_was_never_loaded_restates_the_rows_that_are_there(
     load(shelf, SD)
     regroup(TOGETHER)
     assert "missing" == shelf.window().status
-    assert [] == shelf.load([], ad_products=ALL, age=1).loaded
+    assert [DAY] == list(shelf.load([], ad_products=ALL, age=1).suspicious)
+    assert_has(shelf.window(), status="missing", suspicious_count=1)
     assert [DAY] == shelf.load([], ad_products=ALL, age=2).loaded
-    removed = shelf.query("SELECT change FROM restatements")
-    assert ["vanished", "vanished"] == [row["change"] for row in removed]
-
-
-def test_day_that_was_given_up_with_its_data_stays_final(
-    shelf: LoadWorld, regroup: Regroup
-) -> None:
-    """Its last refresh failed for a week: a new grouping does not request it again, and keeps the cause and what was decided."""
-    load(shelf, *ALL)
-    change_windows(
-        shelf.engine,
-        ReportWindow.window_date == DAY,
-        next_refresh_at=None,
-        cause={"code": "other"},
-        cause_since=AS_OF,
-        decision="keep",
-        decided_by="maria",
-        decided_at=AS_OF,
-    )
-    regroup(APART)
-    for window in windows(shelf).values():
-        assert (None, {"code": "other"}, AS_OF) == (
-            window.next_refresh_at,
-            window.cause,
-            window.cause_since,
-        )
-        assert ("keep", "maria", AS_OF) == (window.decision, window.decided_by, window.decided_at)
+    assert ["vanished"] * 2 == column(shelf.engine, "SELECT change FROM restatements")
 
 
 def test_bad_rows_of_joined_reports_stay_until_their_day_is_loaded(

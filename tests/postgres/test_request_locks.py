@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -37,8 +36,8 @@ from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from tests.postgres.load_world import DATASET, LoadWorld
 from tests.recorded_sessions import end_lease
+from tests.support.reading import call, tuples
 from tests.support.rows import add_account, add_request, change_requests
-from tests.support.world import query
 
 DAY = date(2026, 1, 10)
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -72,8 +71,7 @@ def lock(engine: Engine, request_id: int) -> Lock:
     """Return what locks the request for a session, and says whether it could."""
 
     def try_it(session_id: UUID) -> bool:
-        with engine.begin() as connection:
-            return lock_request(connection, request_id, session_id) is not None
+        return call(engine, lock_request, request_id, session_id) is not None
 
     return try_it
 
@@ -93,8 +91,7 @@ def test_one_session_locks_until_it_gives_the_lock_back(
     assert lock(first.session_id)
     for session in (second, first):
         assert not lock(second.session_id)
-        with engine.begin() as connection:
-            unlock_request(connection, request_id, session.session_id)
+        call(engine, unlock_request, request_id, session.session_id)
     assert lock(second.session_id)
 
 
@@ -112,12 +109,8 @@ def test_who_lost_its_lock_cannot_write(
     with pytest.raises(LockLostError), engine.begin() as connection:
         add_account(connection, "MX")
         change(connection, request_id, first.session_id, polls=7)
-    assert [("US", 0)] == [
-        (row["country_code"], row["polls"])
-        for row in query(
-            engine, "SELECT a.country_code, r.polls FROM advertiser_accounts a, report_requests r"
-        )
-    ]
+    stored = "SELECT a.country_code, r.polls FROM advertiser_accounts a, report_requests r"
+    assert [("US", 0)] == tuples(engine, stored)
 
 
 def test_a_lock_never_waits_for_a_living_session(
@@ -146,8 +139,8 @@ def test_a_dead_sessions_transaction_is_ended_by_whoever_takes_over(
         second = sessions()
         end_lease(engine, first.session_id)
         assert lock(second.session_id)
-    [row] = query(engine, "SELECT status, locked_by FROM report_requests")
-    assert ("in_flight", second.session_id) == (row["status"], row["locked_by"])
+    stored = tuples(engine, "SELECT status, locked_by FROM report_requests")
+    assert [("in_flight", second.session_id)] == stored
 
 
 def test_an_ended_request_is_locked_by_nobody(
@@ -158,20 +151,11 @@ def test_an_ended_request_is_locked_by_nobody(
     assert not lock(sessions().session_id)
 
 
-def another_ads_account(engine: Engine, name: str) -> str:
-    """Store an ads account beside the shelf's; return its id."""
-    own = {"account_id": f"amzn1.ads-account.g.{name}", "account_key": f"US.{name}"}
-    with engine.begin() as connection:
-        return add_account(connection, **own).account_id
-
-
 def take(engine: Engine, session: SessionRecorder, stepped: Sequence[int] = ()) -> int | None:
     """Lock the next due request for a session; return its id."""
-    with engine.begin() as connection:
-        taken = lock_next_request(
-            connection, session.session_id, due_at=NOW, downloads=Path("downloads"), stepped=stepped
-        )
-        return None if taken is None else taken.id
+    options: dict[str, Any] = {"due_at": NOW, "downloads": Path("downloads"), "stepped": stepped}
+    taken = call(engine, lock_next_request, session.session_id, **options)
+    return None if taken is None else taken.id
 
 
 def test_due_requests_are_taken_in_order_but_not_of_an_account_at_work(
@@ -183,8 +167,8 @@ def test_due_requests_are_taken_in_order_but_not_of_an_account_at_work(
     """
     engine, first, second = shelf.engine, sessions(), sessions()
     own = put_requests(engine, shelf.account.account_id, 9, 7)
-    put_requests(engine, another_ads_account(engine, "three"), -1)
-    others = put_requests(engine, another_ads_account(engine, "two"), 8)
+    put_requests(engine, add_account(engine, account_id="amzn1.three").account_id, -1)
+    others = put_requests(engine, add_account(engine, account_id="amzn1.two").account_id, 8)
     assert own[0] == take(engine, first)
     assert others == [take(engine, second)]
     assert take(engine, second) is None
@@ -207,8 +191,8 @@ def test_sessions_that_take_at_once_share_the_due_requests(
                 unlock_request(connection, request_id, session.session_id)
         return taken
 
-    accounts = [another_ads_account(shelf.engine, f"n{n}") for n in range(10)]
-    due = [put_requests(shelf.engine, account_id, 1, 2, 3, 4) for account_id in accounts]
+    accounts = [add_account(shelf.engine, account_id=f"amzn1.n{n}") for n in range(10)]
+    due = [put_requests(shelf.engine, one.account_id, 1, 2, 3, 4) for one in accounts]
     taken = at_once([partial(take_all, sessions()) for _ in range(4)])
     assert list(chain(*due)) == sorted(chain(*taken))
 
@@ -217,27 +201,23 @@ def test_planners_at_once_plan_every_day_once(
     shelf: LoadWorld, tmp_path: Path, sessions: Callable[[], SessionRecorder]
 ) -> None:
     """Six planners of one ads account with two countries: the plan is that of one, and no day of a dataset is in two requests."""
-    with shelf.engine.begin() as connection:
-        accounts = [shelf.account, add_account(connection, "CA", currency_code="CAD")]
-        ads_account = get_ads_account(connection, shelf.account.account_key)
+    accounts = [shelf.account, add_account(shelf.engine, "CA", shelf.account.account_id)]
+    ads_account = call(shelf.engine, get_ads_account, shelf.account.account_key)
     with AdsApiClient(SANDBOX_CREDENTIAL, Endpoints.sandbox("http://127.0.0.1:9")) as client:
         context = JobContext(shelf.engine, lambda _: client, Settings(home=tmp_path), lambda: NOW)
         planners = [sessions() for _ in range(6)]
         for account in accounts:
             keep_windows(context, planners[0], account, DATASET)
-        at_once(
-            [partial(plan_due, context, session, ads_account, accounts) for session in planners]
-        )
-    requests = query(shelf.engine, "SELECT * FROM report_requests")
-    covered = Counter(
-        row["start_date"] + timedelta(days=n)
-        for row in requests
-        for n in range((row["end_date"] - row["start_date"]).days + 1)
-    )
-    assert (4, {1}) == (len(requests), set(covered.values()))
+        plans = [partial(plan_due, context, session, ads_account, accounts) for session in planners]
+        at_once(plans)
+    requests = tuples(shelf.engine, "SELECT start_date, end_date FROM report_requests")
+    days = [
+        first + timedelta(n) for first, last in requests for n in range((last - first).days + 1)
+    ]
+    assert (4, len(days)) == (len(requests), len(set(days)))
 
 
-def at_once(calls: list[Callable[[], T]]) -> list[T]:
+def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
     """Make calls from as many threads at the same moment; return what came of them."""
     gate = threading.Barrier(len(calls))
 

@@ -6,9 +6,9 @@ import pytest
 
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.explaining import explained, explained_json
+from tests.support.jobs import survey_findings
 from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_windows
 from tests.support.world import World
@@ -56,25 +56,18 @@ def resume(world: World) -> None:
     """Resume it."""
     store = world.sessions
     AccountChanges(store, world.context.settings, by="anna").resume(world.account())
-    world.execute(
-        "UPDATE session_actions SET at = :at WHERE type = 'account-resumed'", at=world.context.now()
-    )
-    change_windows(
-        world.engine,
-        ReportWindow.last_requested_at.is_not(None),
-        last_requested_at=world.context.now() - timedelta(minutes=5),
-        last_loaded_at=None,
-    )
+    now = world.context.now()
+    world.execute("UPDATE session_actions SET at = :at WHERE type = 'account-resumed'", at=now)
+    asked = {"last_requested_at": now - timedelta(minutes=5), "last_loaded_at": None}
+    change_windows(world.engine, ReportWindow.last_requested_at.is_not(None), **asked)
     change_windows(world.engine, ReportWindow.window_date != DAY, next_refresh_at=None)
 
 
 def told(world: World, account: Account) -> str:
     """Return all that Home, `doctor` and `explain` say."""
-    now, settings = world.context.now(), world.context.settings
-    with world.engine.begin() as connection:
-        said = [
-            " ".join([one.sentence, one.advice, *(each.text for each in one.effects)])
-            for one in survey(connection, settings, now).findings
-        ]
+    said = [
+        " ".join([one.sentence, one.advice, *(each.text for each in one.effects)])
+        for one in survey_findings(world)
+    ]
     advice = explained_json(world, account, DAY)["verdict"]["advice"]
     return "\n".join([*said, advice])

@@ -1,6 +1,8 @@
 """What is deleted when it is older than it is kept."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -19,58 +21,37 @@ from bidbeacon_pipelines.retention import delete_old_records
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.tables import SessionHeader
+from tests.support.reading import call, column, tuples, value
 from tests.support.rows import add_account, change_sessions
 
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC)
+DEFAULTS = Settings()
 
 
 def add_calls(engine: Engine, *ages: timedelta, before: datetime = NOON) -> None:
     """Add a call of each age to the ledger."""
-    zero = timedelta()
     facts = {"region": "NA", "call": "token", "retry_count": 0}
-    times = {"duration": zero, "queued": zero, "waited": zero}
+    times = dict.fromkeys(("duration", "queued", "waited"), timedelta())
+    rows = [{"called_at": before - age} | facts | times for age in ages]
     with engine.begin() as connection:
-        for age in ages:
-            connection.execute(insert(ApiCall).values(called_at=before - age, **facts, **times))
-
-
-def add_limit(engine: Engine, account_id: str, idle: timedelta) -> None:
-    """Add a rate limit that was last used so long ago."""
-    with engine.begin() as connection:
-        connection.execute(
-            text("""INSERT INTO rate_limits (client_id, region, call_class, account_id, next_start_at)
-                    VALUES ('client', 'NA', 'create', :account_id, :at)"""),
-            {"account_id": account_id, "at": NOON - idle},
-        )
+        connection.execute(insert(ApiCall), rows)
 
 
 def count(engine: Engine, table: str) -> int:
     """Give how many rows a table has."""
+    return int(value(engine, f"SELECT count(*) FROM {table}"))
+
+
+def run(engine: Engine, statement: str, *rows: Mapping[str, Any]) -> None:
+    """Run a statement for each row."""
     with engine.begin() as connection:
-        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+        connection.execute(text(statement), list(rows))
 
 
-def delete(engine: Engine, settings: Settings) -> dict[str, int]:
+def delete(engine: Engine, settings: Settings = DEFAULTS) -> dict[str, int]:
     """Delete what is old at noon, in a session; give what that deleted."""
     with with_job_session("delete-old-records", store=SessionStore(engine)) as session:
         counts = delete_old_records(engine, session, settings, NOON)
-    assert list(counts) == [
-        *(
-            "api_calls",
-            "rate_limits",
-            "amazon_access",
-            "sessions",
-            "restatements",
-            "run_events",
-            "printed_lines",
-            "hourly_months",
-            "findings",
-            "row_removals",
-            "processes",
-            "unwritable_folders",
-            "registry_overrides",
-        ),
-    ]
     return {what: count for what, count in counts.items() if count}
 
 
@@ -78,44 +59,38 @@ def test_calls_are_kept_for_as_many_days_as_the_setting_says(engine: Engine) -> 
     """Thirty by default: one that is a second older goes, one that is not stays."""
     month = timedelta(days=30)
     add_calls(engine, month + timedelta(seconds=1), month, timedelta(0))
-    assert {"api_calls": 1} == delete(engine, Settings())
+    assert {"api_calls": 1} == delete(engine)
     assert {"api_calls": 1} == delete(engine, Settings(api_call_days=1))
     assert count(engine, "api_calls") == 1
 
 
-def test_rate_limits_that_nobody_used_for_a_day_are_deleted(engine: Engine) -> None:
-    """The others are in use."""
-    add_limit(engine, "old", timedelta(days=1, seconds=1))
-    add_limit(engine, "young", timedelta(hours=23))
-    assert {"rate_limits": 1} == delete(engine, Settings())
-    assert count(engine, "rate_limits") == 1
+LIMIT = """
+    INSERT INTO rate_limits (client_id, region, call_class, account_id, next_start_at)
+    VALUES ('client', 'NA', 'create', :name, :at)"""
+PROCESS = "INSERT INTO processes VALUES ('stream', :name, 1, '1', :at, :at)"
 
 
-def test_processes_that_were_silent_for_a_day_are_deleted(engine: Engine) -> None:
-    """One that was seen since then stays."""
-    with engine.begin() as connection:
-        for pid, hours in enumerate((25, 23)):
-            connection.execute(
-                text("""INSERT INTO processes VALUES ('stream', 'a', :pid, '1', :at, :at)"""),
-                {"pid": pid, "at": NOON - timedelta(hours=hours)},
-            )
-    assert {"processes": 1} == delete(engine, Settings())
-    assert 1 == count(engine, "processes")
+@pytest.mark.parametrize(("table", "statement"), [("rate_limits", LIMIT), ("processes", PROCESS)])
+def test_what_was_silent_for_a_day_is_deleted(engine: Engine, table: str, statement: str) -> None:
+    """Rate limits that nobody used since then, and processes that were not seen; the others stay."""
+    silent = {"old": timedelta(days=1, seconds=1), "young": timedelta(hours=23)}
+    run(engine, statement, *({"name": name, "at": NOON - ago} for name, ago in silent.items()))
+    assert {table: 1} == delete(engine)
+    assert count(engine, table) == 1
 
 
-def test_removals_of_rows_are_deleted_once_they_were_acknowledged_for_long(
-    engine: Engine,
-) -> None:
+def test_removals_of_rows_are_deleted_once_they_were_acknowledged_for_long(engine: Engine) -> None:
     """After as many days as sessions; one that nobody has acknowledged stays."""
-    with engine.begin() as connection:
-        account = add_account(connection)
-        for by, days in (("maria", 91), ("maria", 89), (None, None)):
-            connection.execute(
-                text("""INSERT INTO row_removals (request_id, account_id, country_code, dataset, days, rows, spend, currency_code, acknowledged_by, acknowledged_at)
-                        VALUES (1, :account_id, :country_code, 'daily_targets', '{}', 1, 0, 'USD', :by, :at)"""),
-                account.identity | {"by": by, "at": by and NOON - timedelta(days=days or 0)},
-            )
-    assert {"row_removals": 1} == delete(engine, Settings())
+    account = add_account(engine)
+    acknowledged = [{"by": "maria", "at": NOON - timedelta(days=days)} for days in (91, 89)]
+    removals: list[dict[str, Any]] = [*acknowledged, {"by": None, "at": None}]
+    run(
+        engine,
+        """INSERT INTO row_removals (request_id, account_id, country_code, dataset, days, rows, spend, currency_code, acknowledged_by, acknowledged_at)
+           VALUES (1, :account_id, :country_code, 'daily_targets', '{}', 1, 0, 'USD', :by, :at)""",
+        *(account.identity | removal for removal in removals),
+    )
+    assert {"row_removals": 1} == delete(engine)
     assert 2 == count(engine, "row_removals")
 
 
@@ -123,7 +98,7 @@ def test_many_are_deleted_in_small_pieces(engine: Engine, monkeypatch: pytest.Mo
     """More than a statement deletes at once are gone all the same, also where the last piece is a full one."""
     monkeypatch.setattr(retention, "ROWS_A_PIECE", 5)
     add_calls(engine, *[timedelta(days=40)] * 15, timedelta(days=1))
-    assert {"api_calls": 15} == delete(engine, Settings())
+    assert {"api_calls": 15} == delete(engine)
     assert count(engine, "api_calls") == 1
 
 
@@ -135,10 +110,9 @@ def add_session(
     with with_job_session("x", store=SessionStore(engine), clock=lambda: NOON - started) as session:
         session.add(WindowsQueued(**windows, request_id=1))
         session.add(ReportFailed(**windows, request_id=1, cause={"code": "other"}))
-    with engine.begin() as connection:
-        running = {"status": "running", "outcome": None, "finished_at": None}
-        changed = running if ended is None else {"finished_at": NOON - ended}
-        change_sessions(connection, SessionHeader.id == session.session_id, **changed)
+    running = {"status": "running", "outcome": None, "finished_at": None}
+    changed = running if ended is None else {"finished_at": NOON - ended}
+    change_sessions(engine, SessionHeader.id == session.session_id, **changed)
     return session.session_id
 
 
@@ -148,16 +122,11 @@ def test_sessions_are_deleted_ninety_days_after_their_end_with_all_they_tell(
     """One that ended later stays, however early it began, and so does one that runs; actions and references go with theirs."""
     add_session(engine, timedelta(days=90, seconds=1))
     kept = {add_session(engine, timedelta(days=89)), add_session(engine, None)}
-    assert {"sessions": 1} == delete(engine, Settings())
-    with engine.begin() as connection:
-        for table in ("session_actions", "session_references"):
-            left = connection.execute(
-                text(f"SELECT session_id FROM {table} WHERE ord <= 2")
-            ).scalars()
-            own = connection.execute(
-                text("SELECT id FROM session_headers WHERE job_name = 'delete-old-records'")
-            ).scalar_one()
-            assert kept == set(left) - {own}
+    assert {"sessions": 1} == delete(engine)
+    own = value(engine, "SELECT id FROM session_headers WHERE job_name = 'delete-old-records'")
+    for table in ("session_actions", "session_references"):
+        left = column(engine, f"SELECT session_id FROM {table} WHERE ord <= 2")
+        assert kept == set(left) - {own}
 
 
 def test_many_sessions_go_in_small_pieces(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,19 +134,19 @@ def test_many_sessions_go_in_small_pieces(engine: Engine, monkeypatch: pytest.Mo
     monkeypatch.setattr(retention, "SESSIONS_A_PIECE", 2)
     for _ in range(5):
         add_session(engine, timedelta(days=100))
-    assert {"sessions": 5} == delete(engine, Settings())
+    assert {"sessions": 5} == delete(engine)
 
 
 def add_restatements(engine: Engine, *days: date) -> None:
     """Let a row vanish from the window of each day."""
-    with engine.begin() as connection:
-        account = add_account(connection)
-        connection.execute(
-            text("""INSERT INTO restatements (account_id, country_code, dataset, window_date, row_key, dimensions, currency_code,
-                           change, old_values, old_data_as_of, new_data_as_of, request_id)
-                    VALUES (:account_id, :country_code, 'daily_targets', :day, '', '{}', 'USD', 'vanished', '{}', now(), now(), 1)"""),
-            [account.identity | {"day": day} for day in days],
-        )
+    account = add_account(engine)
+    run(
+        engine,
+        """INSERT INTO restatements (account_id, country_code, dataset, window_date, row_key, dimensions, currency_code,
+                       change, old_values, old_data_as_of, new_data_as_of, request_id)
+           VALUES (:account_id, :country_code, 'daily_targets', :day, '', '{}', 'USD', 'vanished', '{}', now(), now(), 1)""",
+        *(account.identity | {"day": day} for day in days),
+    )
 
 
 def test_restatements_of_windows_that_are_long_over_are_deleted(
@@ -189,33 +158,24 @@ def test_restatements_of_windows_that_are_long_over_are_deleted(
     add_restatements(engine, *[today - timedelta(days=101)] * 3, today - timedelta(days=100), today)
     assert {"restatements": 3} == delete(engine, Settings(restatement_days=100))
     assert count(engine, "restatements") == 2
-    with engine.begin() as connection:
-        assert today - timedelta(days=100) == find_first_kept_day(connection)
+    assert today - timedelta(days=100) == call(engine, find_first_kept_day)
     assert {} == delete(engine, Settings(restatement_days=100))
+
+
+KEPT_FOR_A_TIME = (
+    *("api_calls", "rate_limits", "amazon_access", "sessions", "restatements", "run_events"),
+    *("printed_lines", "hourly_months", "findings", "row_removals", "processes"),
+    *("unwritable_folders", "registry_overrides"),
+)
 
 
 def test_what_was_deleted_is_told_by_table(engine: Engine) -> None:
     """One action with the counts; tables without old records are in them as 0, and not in the sentence."""
     add_calls(engine, timedelta(days=40), timedelta(days=41))
-    delete(engine, Settings())
-    with engine.begin() as connection:
-        payload = connection.execute(text("SELECT payload FROM session_actions")).scalar_one()
-    counts = {
-        "api_calls": 2,
-        "rate_limits": 0,
-        "amazon_access": 0,
-        "sessions": 0,
-        "restatements": 0,
-        "run_events": 0,
-        "printed_lines": 0,
-        "hourly_months": 0,
-        "findings": 0,
-        "row_removals": 0,
-        "processes": 0,
-        "unwritable_folders": 0,
-        "registry_overrides": 0,
-    }
-    assert {"rows": 2, "by_table": "2 of api_calls", "counts": counts} == payload
+    delete(engine)
+    payload = value(engine, "SELECT payload FROM session_actions")
+    assert (2, "2 of api_calls") == (payload["rows"], payload["by_table"])
+    assert payload["counts"] == dict.fromkeys(KEPT_FOR_A_TIME, 0) | {"api_calls": 2}
 
 
 def test_dagster_deletes_once_a_day(
@@ -229,26 +189,19 @@ def test_dagster_deletes_once_a_day(
         job = defs.resolve_job_def(delete_old_records_job.name)
         assert job.execute_in_process(instance=instance).success
     assert count(engine, "api_calls") == 1
-    with engine.begin() as connection:
-        sessions = connection.execute(text("SELECT job_name, status FROM job_sessions")).all()
-    assert [("delete-old-records", "succeeded")] == [tuple(row) for row in sessions]
-    [daily] = [
-        schedule for schedule in defs.schedules or () if schedule.name == "delete_old_records_daily"
-    ]
-    assert "23 3 * * *" == daily.cron_schedule  # type: ignore[union-attr]  # ours are plain schedules
+    sessions = tuples(engine, "SELECT job_name, status FROM job_sessions")
+    assert [("delete-old-records", "succeeded")] == sessions
+    daily = defs.resolve_schedule_def("delete_old_records_daily")
+    assert "23 3 * * *" == daily.cron_schedule
 
 
 def test_months_of_hours_are_dropped_whole(engine: Engine) -> None:
     """A month goes once all of its days are older than they are kept; those of the next weeks are there."""
-    with engine.begin() as connection:
-        drop_old_partitions(connection, date(2100, 1, 1))
+    call(engine, drop_old_partitions, date(2100, 1, 1))
     ensure_partitions(engine, HOURLY_TARGETS, date(2025, 12, 31), date(2026, 1, 1))
     assert {} == delete(engine, Settings(hourly_days=74))
     assert {"hourly_months": 1} == delete(engine, Settings(hourly_days=73))
-    with engine.begin() as connection:
-        names = connection.execute(
-            text("SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'")
-        )
-        of_targets = {name for name in names.scalars() if name.startswith(HOURLY_TARGETS.table)}
+    names = column(engine, "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'")
+    of_targets = {name for name in names if name.startswith(HOURLY_TARGETS.table)}
     months = ("2026_01", "2026_02", "2026_03", "2026_04")
     assert {f"{HOURLY_TARGETS.table}_{month}" for month in months} == of_targets

@@ -1,5 +1,6 @@
 """Several runs of one account at the same moment: each window is loaded once, and none of the runs fails."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -9,7 +10,6 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports
 from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_sessions import SessionStore, with_job_session
@@ -17,6 +17,7 @@ from tests.postgres.conftest import IMPATIENT
 from tests.postgres.test_request_locks import at_once
 from tests.support.one_dataset import only_datasets
 from tests.support.planning import plan
+from tests.support.reading import tuples
 from tests.support.world import World
 
 RUNS = 6
@@ -34,19 +35,12 @@ def run(world: World, database_url: str) -> None:
     engine = make_engine(database_url, pool_size=1)
     store = SessionStore(engine)
     try:
+        endpoints = Endpoints.sandbox(world.sandbox.url)
         with (
-            AdsApiClient(
-                SANDBOX_CREDENTIAL, Endpoints.sandbox(world.sandbox.url), retry=IMPATIENT
-            ) as client,
+            AdsApiClient(SANDBOX_CREDENTIAL, endpoints, retry=IMPATIENT) as client,
             with_job_session("refresh-account", store=store) as session,
         ):
-            context = JobContext(
-                engine,
-                lambda _: client,
-                world.context.settings,
-                world.context.clock,
-                world.context.sleep,
-            )
+            context = replace(world.context, engine=engine, client_for=lambda _: client)
             step_requests(context, session)
             plan(context, session, world.account("JP").ads_account_key)
             create_reports(context, session)
@@ -63,15 +57,10 @@ def test_runs_at_once_load_each_window_once(world: World, database_url: str) -> 
             at_once([partial(run, world, database_url) for _ in range(RUNS)])
             world.advance(minutes=6)
     today = (world.context.now() + timedelta(hours=9)).date()
-    windows = world.query(
-        "SELECT DISTINCT dataset, load_count FROM report_windows WHERE country_code = 'JP' AND window_date < :today",
-        today=today,
-    )
-    assert [(name, 1) for name in FILLED] == sorted(
-        (row["dataset"], row["load_count"]) for row in windows
-    )
+    windows = """SELECT DISTINCT dataset, load_count FROM report_windows
+                  WHERE country_code = 'JP' AND window_date < :today ORDER BY 1"""
+    assert [(name, 1) for name in FILLED] == tuples(world.engine, windows, today=today)
     assert world.reports_made() == REPORTS
-    sessions = world.query(
-        "SELECT status, count(*) FROM session_headers WHERE job_name = 'refresh-account' GROUP BY 1"
-    )
-    assert [("succeeded", ROUNDS * RUNS)] == [(row["status"], row["count"]) for row in sessions]
+    sessions = """SELECT status, count(*) FROM session_headers
+                   WHERE job_name = 'refresh-account' GROUP BY 1"""
+    assert [("succeeded", ROUNDS * RUNS)] == tuples(world.engine, sessions)

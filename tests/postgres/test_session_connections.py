@@ -1,7 +1,7 @@
 """Connections carry the session they work for, and are ended with it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextvars import Context
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ from bidbeacon_sessions.current_session import working_for
 from bidbeacon_sessions.leases import end_dead_connections
 from bidbeacon_sessions.settings import get_session_settings
 from tests.recorded_sessions import LoafBaked, close_from_outside, end_lease, execute, recorded
+from tests.support.reading import call
 from tests.support.waiting import wait_until
 
 NAME = "SELECT current_setting('application_name')"
@@ -25,12 +26,6 @@ def name(store: SessionStore) -> str:
     """Return the name that a connection of a store carries now."""
     [(name,)] = execute(store, NAME)
     return str(name)
-
-
-def end_dead(store: SessionStore) -> int:
-    """End the connections of dead sessions; return how many there were."""
-    with store.begin() as connection:
-        return end_dead_connections(connection)
 
 
 def test_connections_carry_the_session_of_their_thread(session_store: SessionStore) -> None:
@@ -46,7 +41,7 @@ def test_connections_carry_the_session_of_their_thread(session_store: SessionSto
 def test_a_generator_that_ends_late_brings_no_session_back(session_store: SessionStore) -> None:
     """One that was left in the middle, as an asset that yields a result is, ends when it is collected."""
 
-    def work() -> Iterator[None]:
+    def work() -> Generator[None, None, None]:
         with working_for(uuid4()):
             yield
 
@@ -103,9 +98,9 @@ def test_only_connections_of_sessions_whose_lease_has_ended_are_ended(
         with_job_session("x", store=session_store),
         engine.connect() as named,
     ):
-        assert Context().run(end_dead, session_store) == 0
+        assert Context().run(call, engine, end_dead_connections) == 0
         Context().run(end_lease, engine)
-        assert Context().run(end_dead, session_store) != 0
+        assert Context().run(call, engine, end_dead_connections) != 0
         with pytest.raises(OperationalError):
             named.exec_driver_sql(NAME)
         assert unnamed.exec_driver_sql(NAME).scalar_one() == "bidbeacon"

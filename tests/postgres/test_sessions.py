@@ -7,6 +7,7 @@ import pytest
 
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, settings, with_job_session
 from tests.recorded_sessions import execute, recorded
+from tests.support.checking import assert_has
 
 ACCOUNT = Subject("US.a")
 
@@ -46,12 +47,10 @@ def test_a_session_that_ends_well_succeeds_with_its_input_and_actions(
         session.add(LOADED)
         session.add(LOADED)
     [row] = recorded(session_store)
-    assert ("refresh-account", "succeeded") == (row.job_name, row.status)
-    assert {"window": "2026-11-23"} == row.input
-    assert [(1, "sample-loaded", 3), (2, "sample-loaded", 3)] == [
-        (a["ord"], a["type"], a["rows"]) for a in row.actions
-    ]
-    assert (row.action_count, row.account_key, row.account_label) == (2, "US.a", None)
+    assert_has(row, job_name="refresh-account", status="succeeded", input={"window": "2026-11-23"})
+    assert_has(row, action_count=2, account_key="US.a", account_label=None)
+    for number, action in enumerate(row.actions, start=1):
+        assert_has(action, ord=number, type="sample-loaded", rows=3)
     assert row.started_at <= row.finished_at
 
 

@@ -1,25 +1,24 @@
 """Two credentials of two clients at one sandbox, which list overlapping accounts: whose each is, and what a refusal stops."""
 
-import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine
-from typer.testing import CliRunner
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
-from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sandbox.server import SandboxHandle
 from tests.postgres.conftest import IMPATIENT
+from tests.support.checking import assert_has
+from tests.support.commands import json_of, run_command
+from tests.support.jobs import survey_findings
+from tests.support.reading import column, tuples
 from tests.support.rows import change_ads_accounts
 from tests.support.world import World
 
@@ -60,8 +59,7 @@ def settings(
 @pytest.fixture
 def world(engine: Engine, sandbox: SandboxHandle, settings: Settings) -> Iterator[World]:
     """Yield a world whose accounts are stored."""
-    with ExitStack() as opened:
-        made = start(engine, sandbox, settings, opened)
+    with process(engine, sandbox, settings) as made:
         made.sync_accounts()
         yield made
 
@@ -71,21 +69,23 @@ def anew(
     world: World, engine: Engine, sandbox: SandboxHandle, settings: Settings
 ) -> Iterator[World]:
     """Yield the same world to a process that starts now, with no token and no memory of refusals."""
-    with ExitStack() as opened:
-        yield start(engine, sandbox, settings, opened)
+    with process(engine, sandbox, settings) as made:
+        yield made
 
 
-def start(engine: Engine, sandbox: SandboxHandle, settings: Settings, opened: ExitStack) -> World:
-    """Return the world with the tools of a new process, on the sandbox's clock."""
+@contextmanager
+def process(engine: Engine, sandbox: SandboxHandle, settings: Settings) -> Iterator[World]:
+    """Open the world with the tools of a new process, on the sandbox's clock."""
     clock, endpoints = sandbox.state.clock, Endpoints.sandbox(sandbox.url)
-    clients = {
-        name: opened.enter_context(
-            AdsApiClient(one, endpoints, retry=IMPATIENT, limits=RateLimits(0, clock.now))
-        )
-        for name, one in settings.credentials.items()
-    }
-    context = JobContext(engine, clients.__getitem__, settings, clock.now, clock.advance)
-    return World(engine, sandbox, context)
+    with ExitStack() as opened:
+        clients = {
+            name: opened.enter_context(
+                AdsApiClient(one, endpoints, retry=IMPATIENT, limits=RateLimits(0, clock.now))
+            )
+            for name, one in settings.credentials.items()
+        }
+        context = JobContext(engine, clients.__getitem__, settings, clock.now, clock.advance)
+        yield World(engine, sandbox, context)
 
 
 def owners(world: World) -> dict[str, str]:
@@ -95,23 +95,14 @@ def owners(world: World) -> dict[str, str]:
 
 def stopped(world: World) -> set[str]:
     """Return the credentials whose ads accounts need attention."""
-    rows = world.query("SELECT credential FROM ads_accounts WHERE needs_attention IS NOT NULL")
-    return {row["credential"] for row in rows}
+    stored = "SELECT credential FROM ads_accounts WHERE needs_attention IS NOT NULL"
+    return set(column(world.engine, stored))
 
 
 def findings(world: World) -> dict[str, str]:
     """Return the findings on credentials as Home has them: what to do by headline."""
-    with world.engine.begin() as connection:
-        found = survey(connection, world.context.settings, world.context.now()).findings
-    of_credentials = {"listed-twice", "token-revoked"}
-    return {one.headline: one.advice for one in found if one.code in of_credentials}
-
-
-def run(*arguments: str, code: int = 0) -> Any:
-    """Run a command that ends with this code."""
-    result = CliRunner().invoke(app, list(arguments))
-    assert code == result.exit_code, result.output
-    return result
+    codes = {"listed-twice", "token-revoked"}
+    return {one.headline: one.advice for one in survey_findings(world) if one.code in codes}
 
 
 def test_a_refused_credential_stops_its_own_accounts_only(world: World, anew: World) -> None:
@@ -129,12 +120,11 @@ def test_a_refused_credential_stops_its_own_accounts_only(world: World, anew: Wo
     anew.sync_accounts()
     assert theirs == owners(world)
     assert {"agency"} == stopped(world)
-    run("credentials", "assign", "brand", world.account("DE").ads_account_key)
+    run_command("credentials", "assign", "brand", world.account("DE").ads_account_key, code=0)
     anew.load(anew.account("DE"), DAY)
     assert "loaded" == world.window(world.account("DE"), DAY).status
-    assert {("two", "EU"), ("two", "FE")} <= {
-        (row["client_id"], row["region"]) for row in world.query("SELECT * FROM report_gates")
-    }
+    gates = tuples(world.engine, "SELECT client_id, region FROM report_gates")
+    assert {("two", "EU"), ("two", "FE")} <= set(gates)
     world.sandbox.state.rules.clear()
     world.sync_accounts()
     assert set() == stopped(world)
@@ -161,15 +151,13 @@ def test_an_account_that_two_credentials_list_is_said_until_a_person_decides(
     said = f"{name}: The credentials agency and brand list the same account; it belongs to agency."
     advice = f"Decide which one it is to belong to: `bidbeacon credentials assign NAME {key}`."
     assert {said: advice} == findings(world)
-    run("credentials", "assign", "agency")
+    run_command("credentials", "assign", "agency", code=0)
     assert {} == findings(world)
     world.sync_accounts()
     assert {} == findings(world)
     assert "agency" == owners(world)["DE"]
     [assigned] = world.actions("account-assigned")
-    assert {"account": key, "credential_name": "agency", "by": "command line"} == {
-        name: value for name, value in assigned.items() if value is not None
-    }
+    assert_has(assigned, account=key, credential_name="agency", by="command line")
 
 
 def test_a_credential_that_does_not_answer_still_lists_what_it_listed(
@@ -185,7 +173,7 @@ def test_a_credential_that_does_not_answer_still_lists_what_it_listed(
     world.break_with("token", what="revoked", client="two")
     anew.sync_accounts()
     assert said.items() <= findings(world).items()
-    run("credentials", "assign", "brand", world.account("DE").ads_account_key)
+    run_command("credentials", "assign", "brand", world.account("DE").ads_account_key, code=0)
     assert "brand" == owners(world)["DE"]
 
 
@@ -201,25 +189,26 @@ def test_accounts_of_a_credential_that_is_gone_belong_to_the_one_that_lists_them
         needs_attention={"code": "credential-not-set", "credential_name": "default"},
     )
     world.sync_accounts()
-    assert "agency" == owners(world)["DE"]
-    assert "brand" == owners(world)["JP"]
+    assert_has(owners(world), DE="agency", JP="brand")
     assert set() == stopped(world)
-    rows = world.query("SELECT DISTINCT credential, client_id FROM ads_accounts ORDER BY 1")
-    assert [("agency", "one"), ("brand", "two")] == [tuple(row.values()) for row in rows[:2]]
+    stored = "SELECT DISTINCT credential, client_id FROM ads_accounts ORDER BY 1"
+    assert [("agency", "one"), ("brand", "two")] == tuples(world.engine, stored)[:2]
 
 
 def test_commands_say_how_each_credential_is(world: World, anew: World) -> None:
     """`list` what is stored, `check` what Amazon answers now, which fails if one is refused."""
     world.break_with("token", what="revoked", client="one")
     anew.ask(anew.account("US"), DAY)
-    listed = json.loads(run("credentials", "list", "--json").stdout)
+    listed = json_of("credentials", "list")
     shown = {one["credential"]: (one["ads_accounts"], one["listed_twice"]) for one in listed}
     assert {"agency": (2, 1), "brand": (1, 0)} == shown
     assert ["token-revoked", None] == [one["refused"] and one["refused"]["code"] for one in listed]
-    checked = json.loads(run("credentials", "check", "--json", code=1).stdout)
+    run_command("credentials", "check", code=1)
+    checked = json_of("credentials", "check")
     assert [(0, 1), (2, 0)] == [(one["ads_accounts"], len(one["errors"])) for one in checked]
-    assert "agency" in run("credentials", "list").stdout
+    assert "agency" in run_command("credentials", "list").stdout
     world.sandbox.state.rules.clear()
-    assert "agency: accepted; lists 2 ads accounts" in run("credentials", "check").stdout
-    run("credentials", "check", "nobody", code=2)
-    run("credentials", "assign", "brand", world.account("US").ads_account_key, code=2)
+    accepted = run_command("credentials", "check", code=0).stdout
+    assert "agency: accepted; lists 2 ads accounts" in accepted
+    run_command("credentials", "check", "nobody", code=2)
+    run_command("credentials", "assign", "brand", world.account("US").ads_account_key, code=2)

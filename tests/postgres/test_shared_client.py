@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -13,8 +12,6 @@ from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.amazon_ads.accounts import list_profiles
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
-from bidbeacon_pipelines.amazon_ads.downloads import download_report
-from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, RateLimited, Throttled
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import (
@@ -23,16 +20,18 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import (
     LimitScope,
     PostgresRateLimits,
 )
-from bidbeacon_pipelines.amazon_ads.reports import create_report, retrieve_report
 from bidbeacon_pipelines.amazon_ads.tokens import TokenAnswer, TokenAuth
-from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_sandbox.server import SandboxHandle
 from tests.postgres.flickering import Connector, flickering_engine
+from tests.support.reading import column, tuples, value
 from tests.support.waiting import wait_until
 from tests.unit.amazon_ads.fakes import FakeAmazon, throttled, token_answer
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+IN_LIST_PROFILES = "SELECT request_id FROM api_calls WHERE call = 'list_profiles'"
+WAITING = (
+    "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
+)
 ONE = LimitScope("client", "NA", CallClass.CREATE, "one")
 OTHER = LimitScope("client", "NA", CallClass.CREATE, "other")
 OK = httpx.Response(200, json=[])
@@ -45,15 +44,25 @@ def away(database_url: str) -> Iterator[tuple[Connector, Engine]]:
         yield made
 
 
-def limits(engine: Engine, now: datetime = NOON) -> PostgresRateLimits:
+def limits(engine: Engine, now: datetime = NOON, pace: float = 0.01) -> PostgresRateLimits:
     """Return rate limits at an instant that stands still."""
-    return PostgresRateLimits(engine, 0.01, lambda: now)
+    return PostgresRateLimits(engine, pace, lambda: now)
 
 
-def rows(engine: Engine, table: str) -> list[dict[str, Any]]:
-    """Return a table's rows."""
-    with engine.begin() as connection:
-        return [dict(row) for row in connection.execute(text(f"SELECT * FROM {table}")).mappings()]
+@contextmanager
+def own_engine(database_url: str) -> Iterator[Engine]:
+    """Open a connection of its own, as another process has it."""
+    engine = make_engine(database_url, pool_size=1)
+    yield engine
+    engine.dispose()
+
+
+def list_profiles_of(amazon: FakeAmazon, *clients: AdsApiClient) -> list[str]:
+    """List profiles once with each client; return the tokens that were sent."""
+    amazon.plays(*[OK] * len(clients))
+    for client in clients:
+        list_profiles(client, "NA")
+    return amazon.tokens
 
 
 def test_access_token_that_comes_as_a_request_id_is_masked_in_the_log(engine: Engine) -> None:
@@ -64,8 +73,7 @@ def test_access_token_that_comes_as_a_request_id_is_masked_in_the_log(engine: En
     echo = "x" * 990 + token
     amazon.plays(httpx.Response(200, headers={"x-amzn-RequestId": echo}, json=[]))
     list_profiles(amazon.connect(engine=engine), "NA")
-    [call] = [row for row in rows(engine, "api_calls") if row["call"] == "list_profiles"]
-    assert "x" * 990 + "•••" == call["request_id"]
+    assert "x" * 990 + "•••" == value(engine, IN_LIST_PROFILES)
 
 
 def test_each_call_of_all_processes_gets_a_start_of_its_own(
@@ -74,12 +82,9 @@ def test_each_call_of_all_processes_gets_a_start_of_its_own(
     """However many ask at once, starts are exactly an interval apart; accounts share their region's."""
 
     def reserve(number: int) -> list[float]:
-        own = make_engine(database_url, pool_size=1)
         scope = ONE if number % 2 else OTHER
-        try:
+        with own_engine(database_url) as own:
             return [limits(own).reserve(scope) for _ in range(10)]
-        finally:
-            own.dispose()
 
     with ThreadPoolExecutor(8) as pool:
         waits = [wait for each in pool.map(reserve, range(8)) for wait in each]
@@ -88,7 +93,7 @@ def test_each_call_of_all_processes_gets_a_start_of_its_own(
 
 def test_start_that_is_far_off_is_not_reserved(engine: Engine) -> None:
     """Who waits for it asks again, and the region's next start stays."""
-    slow = PostgresRateLimits(engine, 5, lambda: NOON)
+    slow = limits(engine, pace=5)
     assert [0, 5, 5] == [slow.reserve(ONE) for _ in range(3)]
 
 
@@ -97,27 +102,21 @@ def test_only_starts_within_a_second_are_reserved_however_many_ask_at_once(
 ) -> None:
     """Each of those that ask at the same moment sees the row as it was; the others are told to wait and ask again."""
 
-    def reserve(_: int) -> float:
-        own = make_engine(database_url, pool_size=1)
-        try:
-            return PostgresRateLimits(own, 1, lambda: NOON).reserve(ONE)
-        finally:
-            own.dispose()
+    def reserve() -> float:
+        with own_engine(database_url) as own:
+            return limits(own, pace=1).reserve(ONE)
 
-    reserve(0)
-    waiting = (
-        "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
-    )
+    reserve()
     with ThreadPoolExecutor(4) as pool:
         with engine.begin() as connection:
             connection.execute(text("SELECT FROM rate_limits FOR UPDATE"))
-            asked = [pool.submit(reserve, number) for number in range(4)]
-            wait_until(lambda: connection.execute(text(waiting)).scalar_one() == len(asked))
+            asked = [pool.submit(reserve) for _ in range(4)]
+            wait_until(lambda: connection.execute(text(WAITING)).scalar_one() == len(asked))
         waits = sorted(each.result() for each in asked)
     assert 1 == waits[0]
     assert all(wait > RESERVED_AHEAD for wait in waits[1:])
-    [region] = rows(engine, "rate_limits")
-    assert NOON + timedelta(seconds=2) == region["next_start_at"]
+    next_start = value(engine, "SELECT next_start_at FROM rate_limits")
+    assert NOON + timedelta(seconds=2) == next_start
 
 
 def test_pause_of_an_account_is_everybodys(engine: Engine) -> None:
@@ -174,7 +173,7 @@ def test_client_goes_on_while_the_database_is_away(
         assert said in caplog.text
     connector.is_away = False
     list_profiles(client, "NA")
-    assert ["list_profiles"] == [row["call"] for row in rows(engine, "api_calls")]
+    assert ["list_profiles"] == column(engine, "SELECT call FROM api_calls")
 
 
 def test_processes_share_a_token(engine: Engine) -> None:
@@ -186,28 +185,24 @@ def test_processes_share_a_token(engine: Engine) -> None:
         list_profiles(client, "NA")
     assert ["Atza|1"] * 3 + ["Atza|2", "Atza|1", "Atza|2"] == amazon.tokens
     assert 2 == len(amazon.token_calls)
-    [stored] = rows(engine, "access_tokens")
-    assert "Atza|2" == stored["access_token"]
-    assert "refresh-1" not in stored["credential"]
+    stored = tuples(engine, "SELECT access_token, credential FROM access_tokens")
+    assert ["Atza|2"] == [token for token, _ in stored]
+    assert "refresh-1" not in stored[0][1]
 
 
 def test_client_that_shares_no_token_asks_for_its_own(engine: Engine) -> None:
     """So that `doctor` finds out whether the refresh token still works."""
     amazon = FakeAmazon()
-    amazon.plays(OK, OK)
-    list_profiles(amazon.connect(engine=engine), "NA")
-    list_profiles(amazon.connect(engine=engine, shares_token=False), "NA")
-    assert ["Atza|1", "Atza|2"] == amazon.tokens
+    clients = [amazon.connect(engine=engine, shares_token=shares) for shares in (True, False)]
+    assert ["Atza|1", "Atza|2"] == list_profiles_of(amazon, *clients)
 
 
 def test_token_that_is_old_is_asked_for_anew(engine: Engine) -> None:
     """By the first process that needs one; of another credential there is none."""
     amazon = FakeAmazon()
-    amazon.plays(OK, OK)
-    list_profiles(amazon.connect(engine=engine), "NA")
+    assert ["Atza|1"] == list_profiles_of(amazon, amazon.connect(engine=engine))
     amazon.clock.sleep(3300)
-    list_profiles(amazon.connect(engine=engine), "NA")
-    assert ["Atza|1", "Atza|2"] == amazon.tokens
+    assert ["Atza|1", "Atza|2"] == list_profiles_of(amazon, amazon.connect(engine=engine))
 
 
 def test_processes_that_need_a_token_at_once_ask_for_one(database_url: str) -> None:
@@ -219,11 +214,8 @@ def test_processes_that_need_a_token_at_once_ask_for_one(database_url: str) -> N
         return TokenAnswer.model_validate({"access_token": f"t{len(asked)}", "expires_in": 3600})
 
     def get(_: int) -> str:
-        own = make_engine(database_url, pool_size=1)
-        try:
+        with own_engine(database_url) as own:
             return TokenAuth("key", ask, own, lambda: NOON).get()
-        finally:
-            own.dispose()
 
     with ThreadPoolExecutor(6) as pool:
         assert {"t1"} == set(pool.map(get, range(6)))
@@ -254,53 +246,15 @@ def test_each_call_is_logged_with_its_facts(engine: Engine) -> None:
     owner = Owner("EU", "one", "DE", "1")
     with pytest.raises(Exception, match="refused"):
         list_portfolios(amazon.connect(engine=engine), owner)
-    token, *calls = rows(engine, "api_calls")
-    assert ["token"] == [call["call"] for call in calls if call["region"] == "NA"]
-    calls = [call for call in calls if call["region"] == "EU"]
-    assert [3, 0, 0, 0, 0] == [one["duration"].total_seconds() for one in (token, *calls)]
-    assert ("token", "NA", 200, None) == (
-        token["call"],
-        token["region"],
-        token["status"],
-        token["account_id"],
-    )
+    none, slow, of = timedelta(0), timedelta(seconds=3), "FROM api_calls WHERE call"
+    tokens = f"SELECT region, status, account_id, duration {of} = 'token' ORDER BY id"
+    assert [("NA", 200, None, slow), ("NA", 200, None, none)] == tuples(engine, tokens)
+    facts = "status, error, retry_count, EXTRACT(seconds FROM waited), request_id, duration"
     assert [
-        (429, "Throttled", 0, 0, None),
-        (None, "Unavailable", 1, 7, None),
-        (401, "NotAuthorized", 2, 2, None),
-        (400, "Rejected", 2, 0, "r-9"),
-    ] == [
-        (
-            call["status"],
-            call["error"],
-            call["retry_count"],
-            call["waited"].total_seconds(),
-            call["request_id"],
-        )
-        for call in calls
-    ]
-    assert {("list_portfolios", "EU", "one", "DE")} == {
-        (call["call"], call["region"], call["account_id"], call["country_code"]) for call in calls
-    }
-
-
-def test_report_over_real_http(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> None:
-    """From the create to the files."""
-    clock = sandbox.state.clock
-    account = sandbox.state.world.accounts.accounts[0].account_id
-    day = clock.now().date() - timedelta(days=3)
-    fields = ["date.value", "campaign.id", "adProduct.value", "metric.clicks"]
-    endpoints = Endpoints.sandbox(sandbox.url)
-    with AdsApiClient(SANDBOX_CREDENTIAL, endpoints, engine=engine, sleep=clock.advance) as client:
-        made = create_report(client, "NA", account, fields=fields, start=day, end=day)
-        clock.advance(120)
-
-        def retrieve() -> Any:
-            return retrieve_report(client, "NA", made.report_id, account_id=account)
-
-        owner = Owner("NA", account)
-        paths = download_report(client, retrieve(), tmp_path, owner, retrieve=retrieve)
-    assert all(path.read_bytes().startswith(b"\x1f\x8b") for path in paths)
-    assert ["token", "create_report", "retrieve_report", "download"] == [
-        row["call"] for row in rows(engine, "api_calls")
-    ]
+        (429, "Throttled", 0, 0, None, none),
+        (None, "Unavailable", 1, 7, None, none),
+        (401, "NotAuthorized", 2, 2, None, none),
+        (400, "Rejected", 2, 0, "r-9", none),
+    ] == tuples(engine, f"SELECT {facts} {of} = 'list_portfolios' ORDER BY id")
+    whose = f"SELECT DISTINCT region, account_id, country_code {of} = 'list_portfolios'"
+    assert [("EU", "one", "DE")] == tuples(engine, whose)

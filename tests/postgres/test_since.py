@@ -4,8 +4,10 @@ from datetime import date, datetime, timedelta
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems.alerts import look
-from bidbeacon_pipelines.problems.survey import survey
 from tests.postgres.explaining import explained
+from tests.support.checking import assert_has
+from tests.support.jobs import survey_findings
+from tests.support.reading import call, column, value
 from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
@@ -14,10 +16,8 @@ DAY = TODAY - timedelta(days=3)
 
 def since(world: World, code: str) -> datetime | None:
     """Look as alerts do; return since when there is a finding of a code, or None."""
-    settings, now = world.context.settings, world.context.now()
-    with world.engine.begin() as connection:
-        found = survey(connection, settings, now).findings
-        look(connection, settings, now)
+    found = survey_findings(world)
+    call(world.engine, look, world.context.settings, world.context.now())
     return next((one.since for one in found if one.code == code), None)
 
 
@@ -53,8 +53,8 @@ def test_since_is_the_end_of_the_first_attempt_that_failed(world: World) -> None
     world.ask(account, DAY)
     assert {first} == live(world, "report-failed")
     assert first == since_of_window(world, account)
-    began = world.query("SELECT began_at FROM findings WHERE key LIKE 'report-failed-%'")
-    assert [first] == [row["began_at"] for row in began]  # no alert says that it began anew
+    began = "SELECT began_at FROM findings WHERE key LIKE 'report-failed-%'"
+    assert [first] == column(world.engine, began)  # no alert says that it began anew
 
 
 def test_another_cause_begins_anew_and_a_load_ends_it(world: World) -> None:
@@ -62,18 +62,17 @@ def test_another_cause_begins_anew_and_a_load_ends_it(world: World) -> None:
     account = world.account()
     world.break_with("rows", change="wrong_type", share=1)
     refused = set[datetime | None]()
-    [row] = world.query("SELECT clock_timestamp() AS began_at")
+    began_at = value(world.engine, "SELECT clock_timestamp()")
     for _ in range(2):
         world.load(account, DAY)
         refused |= {since_of_window(world, account), since(world, "rows-invalid")}
     [first] = refused
     assert first is not None
-    assert first > row["began_at"]
+    assert first > began_at
     world.sandbox.state.rules.clear()
     world.break_with("report_ends", times=5)
     world.ask(account, DAY)
     [failed] = live(world, "report-failed")
     assert failed == since_of_window(world, account) != first
     world.load(account, DAY)
-    window = world.window(account, DAY)
-    assert ("loaded", None, None) == (window.status, window.cause, window.cause_since)
+    assert_has(world.window(account, DAY), status="loaded", cause=None, cause_since=None)

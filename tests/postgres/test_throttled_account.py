@@ -13,6 +13,7 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.entities.sync import ExportNotReadyError, sync_entities
 from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_sandbox.rules import Operation
+from tests.support.checking import assert_has
 from tests.support.rows import change_requests
 from tests.support.rules import rule
 from tests.support.world import World, open_context
@@ -21,7 +22,8 @@ DAYS = (date(2026, 1, 12), date(2026, 1, 10), date(2026, 1, 8))
 ASKED_SECONDS = 40
 LONGEST_INLINE_SECONDS = 5
 
-many_reports = pytest.mark.parametrize("sandbox", [{"max_reports_in_flight": 9}], indirect=True)
+SLOW_EXPORTS = {"max_reports_in_flight": 9, "export_seconds": 60}
+pytestmark = pytest.mark.parametrize("sandbox", [SLOW_EXPORTS], indirect=True)
 
 
 @pytest.fixture
@@ -64,7 +66,6 @@ def requests(throttled_world: World) -> tuple[list[int], int]:
     return throttled, others
 
 
-@many_reports
 def test_a_throttled_account_does_not_hold_up_others(
     throttled_world: World, requests: tuple[list[int], int]
 ) -> None:
@@ -76,13 +77,11 @@ def test_a_throttled_account_does_not_hold_up_others(
 
     assert world.request(others).status == "loaded"
     assert all((world.request(one).next_step_at or until) >= until for one in throttled)
-    assert [429, 207] == [
-        call.status for call in world.sandbox.state.ledger.calls("retrieve_report")
-    ]
+    polls = world.sandbox.state.ledger.calls("retrieve_report")
+    assert [429, 207] == [call.status for call in polls]
     assert len(throttled) == len(world.actions("report-pending"))
 
 
-@many_reports
 def test_a_throttled_report_is_loaded_after_the_time_that_amazon_asked_for(
     throttled_world: World, requests: tuple[list[int], int]
 ) -> None:
@@ -101,7 +100,6 @@ def test_a_throttled_report_is_loaded_after_the_time_that_amazon_asked_for(
     assert {"loaded"} == {world.request(one).status for one in throttled}
 
 
-@many_reports
 def test_short_waits_add_up_to_five_seconds_in_a_run(
     throttled_world: World, requests: tuple[list[int], int]
 ) -> None:
@@ -114,7 +112,6 @@ def test_short_waits_add_up_to_five_seconds_in_a_run(
     assert {"in_flight"} == {world.request(one).status for one in throttled}
 
 
-@many_reports
 @pytest.mark.parametrize("operation", ["download", "retrieve_report"])
 def test_a_throttled_load_is_no_failed_load(throttled_world: World, operation: Operation) -> None:
     """A 429 on the way to a completed report puts its load off, as often as it takes, and it is not requested again."""
@@ -130,17 +127,12 @@ def test_a_throttled_load_is_no_failed_load(throttled_world: World, operation: O
         assert at is not None
         assert at >= world.context.now() + timedelta(seconds=ASKED_SECONDS - 5)
         world.advance(seconds=ASKED_SECONDS)
-    assert ("completed", 0, 1) == (
-        world.request(request).status,
-        world.request(request).loads,
-        world.request(request).attempts,
-    )
+    assert_has(world.request(request), status="completed", loads=0, attempts=1)
     world.sandbox.state.rules.clear()
     world.step()
     assert world.request(request).status == "loaded"
 
 
-@many_reports
 def test_a_throttled_token_is_no_failed_attempt(throttled_world: World) -> None:
     """A create that had to renew the token first, and was refused with 429 there, was not sent."""
     world, account = throttled_world, throttled_world.account("US")
@@ -152,63 +144,45 @@ def test_a_throttled_token_is_no_failed_attempt(throttled_world: World) -> None:
     assert stored.next_step_at >= stored.created_at + timedelta(seconds=ASKED_SECONDS)
 
 
-def look_at_home(world: World) -> dict[str, Any]:
-    """Return what Home shows."""
+def throttling_at_home(world: World) -> list[dict[str, Any]]:
+    """Return the findings on throttling that Home shows; it counts the one 429, also once all is over."""
     store = world.sessions
-    return read_home(store, world.context.settings, world.context.now())
+    home = read_home(store, world.context.settings, world.context.now())
+    assert 1 == home["limits"]["calls"]["throttled"]
+    return [one for one in home["findings"] if one["code"] == "throttled"]
 
 
-@many_reports
 def test_home_names_what_throttling_delays(
     throttled_world: World, requests: tuple[list[int], int]
 ) -> None:
-    """Whose polls, how often, until when, and how many reports wait; after ten minutes it is a warning."""
+    """Whose polls, how often, until when, and how many reports wait; after ten minutes it is a warning, and when the reports are loaded nothing."""
     world, _ = throttled_world, requests
     mine, until = world.account("US"), world.context.now() + timedelta(seconds=ASKED_SECONDS)
     world.step()
-    home = look_at_home(world)
-    [finding] = [one for one in home["findings"] if one["code"] == "throttled"]
+    [finding] = throttling_at_home(world)
     assert ("waiting", mine.name) == (finding["severity"], *finding["names"])
     assert finding["sentence"].startswith("Amazon throttled")
     assert "NA: 1 call to poll reports failed, 3 reports waiting" == finding["effects"][0]["text"]
     assert until == datetime.fromisoformat(finding["next_at"])
-    assert 1 == home["limits"]["calls"]["throttled"]
     world.advance(minutes=10)
-    [later] = [one for one in look_at_home(world)["findings"] if one["code"] == "throttled"]
+    [later] = throttling_at_home(world)
     assert "warning" == later["severity"]
-
-
-@many_reports
-def test_throttling_that_is_over_is_no_finding(
-    throttled_world: World, requests: tuple[list[int], int]
-) -> None:
-    """When the reports are loaded, only the count of 429 remains."""
-    world, _ = throttled_world, requests
-    world.step()
     world.sandbox.state.rules.clear()
-    world.advance(seconds=ASKED_SECONDS)
     world.step()
-    home = look_at_home(world)
-    assert [] == [one for one in home["findings"] if one["code"] == "throttled"]
-    assert 1 == home["limits"]["calls"]["throttled"]
+    assert [] == throttling_at_home(world)
 
 
-@pytest.mark.parametrize("sandbox", [{"export_seconds": 60}], indirect=True)
 def test_exports_that_amazon_is_still_making_are_left_to_the_next_sync(
     throttled_world: World,
 ) -> None:
     """A sync waits for five seconds in all; the next one takes the four exports over, and asks for none."""
     world, account = throttled_world, throttled_world.account("US")
-    began = world.context.now()
+    began, longest = world.context.now(), timedelta(seconds=LONGEST_INLINE_SECONDS)
     with pytest.raises(ExportNotReadyError), world.session() as session:
-        sync_entities(
-            world.context, session, account, longest_wait=timedelta(seconds=LONGEST_INLINE_SECONDS)
-        )
-    waited = (world.context.now() - began).total_seconds()
-    assert waited <= LONGEST_INLINE_SECONDS
-    assert ["campaigns", "adGroups", "ads", "targets"] == [
-        action["kind"] for action in world.actions("export-pending")
-    ]
+        sync_entities(world.context, session, account, longest_wait=longest)
+    assert world.context.now() - began <= longest
+    pending = [action["kind"] for action in world.actions("export-pending")]
+    assert ["campaigns", "adGroups", "ads", "targets"] == pending
     world.advance(minutes=1)
     assert world.sync_entities(account)["campaigns"] > 0
     assert 4 == len(world.sandbox.state.ledger.calls("create_export"))

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from bidbeacon_pipelines.accounts.queries import list_countries
-from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import explain
-from bidbeacon_pipelines.requests.backfill import drive_windows
-from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from tests.support.checking import assert_has
+from tests.support.jobs import load_by_hand, make_windows
 from tests.support.one_dataset import only_datasets
+from tests.support.reading import call, column, tuples
 from tests.support.rows import change_windows
 from tests.support.world import DATASET, World
 
@@ -22,25 +22,9 @@ DAYS = [TODAY - timedelta(days=age) for age in range(1, 9)]
 
 def lengths_of_loaded_reports(world: World) -> list[int]:
     """Return how many days each loaded report of the dataset had, in the order in which they were asked for."""
-    rows = world.query(
-        "SELECT end_date - start_date + 1 AS days FROM report_requests WHERE status = 'loaded' AND dataset = :dataset ORDER BY id",
-        dataset=DATASET.name,
-    )
-    return [row["days"] for row in rows]
-
-
-def load_by_hand(world: World, account: Account, days: list[date]) -> None:
-    """Load days as somebody does who waits for them."""
-    with world.session("load-windows") as session:
-        drive_windows(
-            world.context,
-            session,
-            account,
-            DATASET,
-            days,
-            by="maria",
-            on_progress=lambda _: world.advance(minutes=3),
-        )
+    days = """SELECT end_date - start_date + 1 FROM report_requests
+               WHERE status = 'loaded' AND dataset = :dataset ORDER BY id"""
+    return column(world.engine, days, dataset=DATASET.name)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +39,13 @@ def test_report_that_is_too_large_is_split(world: World, broken: dict[str, Any])
     """Eight days of which three at a time may be asked for are halved twice, and loaded; the next ones are not too large."""
     account = world.account()
     world.break_with(**broken)
-    load_by_hand(world, account, DAYS)
+    load_by_hand(world, account, *DAYS)
     assert [2, 2, 2, 2] == lengths_of_loaded_reports(world)
-    [learned] = world.query("SELECT what, value, set_by FROM registry_overrides")
-    assert ("period:SP+SB+SD", "2", "learned") == tuple(learned.values())
+    learned = tuples(world.engine, "SELECT what, value, set_by FROM registry_overrides")
+    assert [("period:SP+SB+SD", "2", "learned")] == learned
     refused = len(world.actions("report-split"))
     assert refused > 0
-    load_by_hand(world, account, [day - timedelta(days=8) for day in DAYS])
+    load_by_hand(world, account, *(day - timedelta(days=8) for day in DAYS))
     assert [2] * 8 == lengths_of_loaded_reports(world)
     assert refused == len(world.actions("report-split"))
 
@@ -77,12 +61,9 @@ def one_dataset() -> Iterator[None]:
 def test_a_split_asks_only_for_days_that_are_due(world: World) -> None:
     """Of eight days only the first and the last are due: after the split each is asked for alone, and those between stay as they were."""
     account = world.account()
-    with world.engine.begin() as connection:
-        countries = list_countries(connection, account.account_id)
-    with world.session() as session:
-        for one in countries:
-            keep_windows(world.context, session, one, DATASET)
-    load_by_hand(world, account, DAYS)
+    for one in call(world.engine, list_countries, account.account_id):
+        make_windows(world, one)
+    load_by_hand(world, account, *DAYS)
     change_windows(world.engine, next_refresh_at=None)
     change_windows(
         world.engine,
@@ -97,10 +78,8 @@ def test_a_split_asks_only_for_days_that_are_due(world: World) -> None:
             world.step()
             world.advance(minutes=3)
     assert [8, 1, 1] == lengths_of_loaded_reports(world)
-    between = [world.window(account, day) for day in DAYS[1:-1]]
-    assert {("loaded", 1, None)} == {
-        (window.status, window.load_count, window.cause) for window in between
-    }
+    for day in DAYS[1:-1]:
+        assert_has(world.window(account, day), status="loaded", load_count=1, cause=None)
 
 
 def test_one_day_that_is_too_large_fails(world: World) -> None:

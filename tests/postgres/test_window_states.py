@@ -4,14 +4,13 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
-from sqlalchemy import Connection, insert, text, update
+from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
-from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.states import STOPPED, WindowState, state_values, windows_in
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
-from tests.support.rows import add_account
+from tests.support.rows import Table, add_account, add_ads_account, add_request, add_windows
 
 NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
 SOON, HOUR_AGO, LONG_AGO = (NOW + timedelta(hours=n) for n in (5, -1, -13))
@@ -94,24 +93,21 @@ CASES: dict[str, tuple[dict[str, Any], WindowState]] = {
 def add_window(connection: Connection, place: int, columns: dict[str, Any]) -> None:
     """Store an account with one window; columns of the tables of both, and those of its request, may be given."""
     account_id = f"{ACCOUNT}{place}"
-    add_account(
-        connection,
-        account_id=account_id,
-        account_key=f"US.one{place}",
-        first_seen_at=NOW - timedelta(days=30),
-    )
-    for table in (AdsAccount, Account):
-        if chosen := {name: columns[name] for name in columns.keys() & table.__table__.c.keys()}:
-            connection.execute(update(table).where(table.account_id == account_id).values(chosen))
-    of_report = {"account_id": account_id, "dataset": "daily_targets", "report": "SP+SB+SD"}
-    chosen = {name: columns[name] for name in columns.keys() & ReportWindow.__table__.c.keys()}
-    row = {"window_date": DAY, "expires_at": FAR, "country_code": "US", **of_report, **chosen}
+    long_seen = {"first_seen_at": NOW - timedelta(days=30)}
+    add_ads_account(connection, account_id, **long_seen | columns_of(AdsAccount, columns))
+    own = {"account_key": f"US.one{place}"} | long_seen | columns_of(Account, columns)
+    account = add_account(connection, account_id=account_id, **own)
+    window = {"expires_at": FAR} | columns_of(ReportWindow, columns)
     if "request" in columns:
-        request = {"status": "in_flight", "report_id": "r", "start_date": DAY, "end_date": DAY}
-        statement = insert(ReportRequest).values(request | of_report | columns["request"])
-        found = connection.execute(statement.returning(ReportRequest.id)).scalar_one()
-        row |= {"status": "requested", "request_id": found}
-    connection.execute(insert(ReportWindow).values(row))
+        request = {"status": "in_flight", "report_id": "r"} | columns["request"]
+        waits_for = add_request(connection, account_id, DAY, **request)
+        window |= {"status": "requested", "request_id": waits_for}
+    add_windows(connection, account, [DAY], **window)
+
+
+def columns_of(table: Table, columns: dict[str, Any]) -> dict[str, Any]:
+    """Return those columns that a table has."""
+    return {name: columns[name] for name in columns.keys() & table.__table__.c.keys()}
 
 
 def read_states(connection: Connection, statement: str) -> dict[str, str]:

@@ -9,10 +9,10 @@ from sqlalchemy import event
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
-from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
-from bidbeacon_pipelines.windows.contracts import change_contract
-from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.windows.rules import oldest_served, window_dates
+from tests.support.jobs import load_by_hand, make_windows, set_contract
+from tests.support.reading import tuples, value
 from tests.support.rows import change_accounts
 from tests.support.world import DATASET, World
 
@@ -39,8 +39,13 @@ def statements_on_windows(world: World) -> Iterator[list[str]]:
 
 def keep(world: World) -> None:
     """Let the US account's windows be made and ended, as its refresh does."""
-    with world.session() as session:
-        keep_windows(world.context, session, world.account(), DATASET)
+    make_windows(world, world.account())
+
+
+def set_history(world: World, days: str | None) -> None:
+    """Override the history of the region's report, or forget that, and make the windows again."""
+    set_contract(world, DATASET, "history:SP+SB+SD", days)
+    keep(world)
 
 
 def plan(world: World) -> None:
@@ -51,10 +56,9 @@ def plan(world: World) -> None:
 
 def statuses(world: World) -> dict[date, str]:
     """Return the status of each window of the US account."""
-    rows = world.query(
-        "SELECT window_date, status FROM report_windows WHERE country_code = 'US' ORDER BY window_date"
-    )
-    return {row["window_date"]: row["status"] for row in rows}
+    found = """SELECT window_date, status FROM report_windows
+                WHERE country_code = 'US' ORDER BY window_date"""
+    return dict(tuples(world.engine, found))
 
 
 def test_15_months_are_made_by_one_statement(world: World) -> None:
@@ -85,43 +89,25 @@ def test_what_is_served_no_longer_expires_unless_it_was_loaded(world: World) -> 
     account = world.account()
     keep(world)
     first = min(statuses(world))
-    world.load(account, first, first + timedelta(days=1))
+    second = first + timedelta(days=1)
+    world.load(account, first, second)
     world.advance(days=180)
     keep(world)
     oldest = oldest_served(DATASET, TODAY + timedelta(days=180))
     old = {day: status for day, status in statuses(world).items() if day < oldest}
     assert len(old) > 150
-    assert [first, first + timedelta(days=1)] == [
-        day for day, status in old.items() if status == "loaded"
-    ]
+    assert [first, second] == [day for day, status in old.items() if status == "loaded"]
     assert {"loaded", "expired"} == set(old.values())
-    due = world.query(
-        "SELECT count(*) FROM report_windows WHERE country_code = 'US' AND window_date < :oldest AND next_refresh_at IS NOT NULL",
-        oldest=oldest,
-    )
-    assert due[0]["count"] == 0
+    due = """SELECT count(*) FROM report_windows WHERE country_code = 'US'
+                AND window_date < :oldest AND next_refresh_at IS NOT NULL"""
+    assert 0 == value(world.engine, due, oldest=oldest)
     [told] = world.actions("windows-expired")
     assert len(told["windows"]) == len(old) - 2
 
 
-def set_history(world: World, days: str | None) -> None:
-    """Override the history of the region's report, or forget that; the next refresh makes the windows again."""
-    change = ("NA", DATASET.name, "history:SP+SB+SD", days)
-    with world.session() as session, world.engine.begin() as connection:
-        change_contract(connection, session, *change, by="a person", at=world.context.now())
-    keep(world)
-
-
-def load_by_hand(world: World, day: date) -> None:
-    """Load a day of the US account by hand, and wait for it."""
-    given = {"by": "maria", "on_progress": lambda _: world.advance(minutes=2)}
-    with world.session("by-hand") as session:
-        drive_windows(world.context, session, world.account(), DATASET, [day], **given)
-
-
 def test_a_longer_history_makes_windows_and_reopens_expired_ones(world: World) -> None:
     """All its days are due, and a load by hand brings them; forgotten, those that were never loaded expire."""
-    day, oldest = TODAY - timedelta(days=600), TODAY - timedelta(days=729)
+    account, day, oldest = world.account(), TODAY - timedelta(600), TODAY - timedelta(729)
     world.break_with("history", days=730)
     set_history(world, "100")
     assert TODAY - timedelta(days=99) == min(statuses(world))
@@ -129,40 +115,31 @@ def test_a_longer_history_makes_windows_and_reopens_expired_ones(world: World) -
     set_history(world, "100")
     assert "expired" == statuses(world)[TODAY - timedelta(days=100)]
     with pytest.raises(WindowNotLoadedError, match="Amazon no longer serves"):
-        load_by_hand(world, day)
+        load_by_hand(world, account, day)
     set_history(world, "730")
-    due = """SELECT min(window_date) AS first, count(*) FROM report_windows
+    due = """SELECT min(window_date), count(*) FROM report_windows
               WHERE country_code = 'US' AND status = 'missing' AND next_refresh_at <= :now"""
-    [counted] = world.query(due, now=world.context.now())
-    assert {"first": oldest, "count": 729} == counted
-    load_by_hand(world, day)
+    assert [(oldest, 729)] == tuples(world.engine, due, now=world.context.now())
+    load_by_hand(world, account, day)
     assert "loaded" == statuses(world)[day]
     set_history(world, None)
     kept = {one: status for one, status in statuses(world).items() if status != "missing"}
     assert {"expired", "loaded"} == set(kept.values())
-    assert (oldest, "loaded", "expired") == (
-        min(kept),
-        kept[day],
-        kept[oldest_served(DATASET, TODAY) - timedelta(days=1)],
-    )
+    past = oldest_served(DATASET, TODAY) - timedelta(days=1)
+    assert (oldest, "loaded", "expired") == (min(kept), kept[day], kept[past])
 
 
 def test_a_day_that_one_report_no_longer_serves_has_its_window_all_the_same(
     world: World,
 ) -> None:
     """It has expired, so that the day is not complete without it; a new account has as many of each report."""
-    with world.session() as session, world.engine.begin() as connection:
-        change = ("NA", DAILY_PRODUCTS.name, "history:SB", "300")
-        change_contract(connection, session, *change, by="a person", at=world.context.now())
-    with world.session() as session:
-        keep_windows(world.context, session, world.account(), DAILY_PRODUCTS)
-    counts = world.query(
-        """SELECT report, status, count(*), min(window_date) AS first FROM report_windows
-            WHERE country_code = 'US' GROUP BY 1, 2 ORDER BY 1, 2"""
-    )
+    set_contract(world, DAILY_PRODUCTS, "history:SB", "300")
+    make_windows(world, world.account(), DAILY_PRODUCTS)
+    counts = """SELECT report, status, count(*), min(window_date) FROM report_windows
+                 WHERE country_code = 'US' GROUP BY 1, 2 ORDER BY 1, 2"""
     oldest = oldest_served(DAILY_PRODUCTS, TODAY)
     assert [
         ("SB", "expired", 157, oldest),
         ("SB", "missing", 300, TODAY - timedelta(days=299)),
         ("SP+SD", "missing", 457, oldest),
-    ] == [tuple(row.values()) for row in counts]
+    ] == tuples(world.engine, counts)

@@ -16,10 +16,17 @@ from bidbeacon_pipelines.windows.due import (
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.support.one_dataset import only_daily_targets
-from tests.support.rows import change_accounts, change_ads_accounts, change_requests, change_windows
+from tests.support.reading import call, tuples
+from tests.support.rows import (
+    as_loaded,
+    change_accounts,
+    change_ads_accounts,
+    change_requests,
+    change_windows,
+)
 from tests.support.world import DATASET, World
 
-DAY = date(2026, 1, 5)
+DAY, FUTURE = date(2026, 1, 5), datetime(2031, 1, 15, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -37,14 +44,9 @@ def settled(world: World) -> World:
     )
     make_windows(world)
     world.load(world.account(), DAY)
-    change_windows(
-        world.engine,
-        status="loaded",
-        last_loaded_at=world.context.now(),
-        data_as_of=world.context.now(),
-        next_refresh_at=None,
-    )
-    change_ads_accounts(world.engine, planned_at=world.context.now() - timedelta(hours=2))
+    now = world.context.now()
+    change_windows(world.engine, next_refresh_at=None, **as_loaded(now))
+    change_ads_accounts(world.engine, planned_at=now - timedelta(hours=2))
     assert due_accounts(world) == []
     return world
 
@@ -58,17 +60,14 @@ def make_windows(world: World, *, ahead_by: timedelta = timedelta()) -> None:
 
 def due_accounts(world: World) -> list[str]:
     """Return the ads accounts that the sensor starts a refresh for."""
-    with world.engine.begin() as connection:
-        return list_ads_accounts_with_due_work(
-            connection, now=world.context.now(), datasets=[DATASET.name]
-        )
+    due, now = list_ads_accounts_with_due_work, world.context.now()
+    return call(world.engine, due, now=now, datasets=[DATASET.name])
 
 
 def due_days(world: World) -> list[date]:
     """Return the days that planning asks for."""
     account_id, now = world.account().account_id, world.context.now()
-    with world.engine.begin() as connection:
-        found = list_days_to_plan(connection, account_id, now=now)
+    found = call(world.engine, list_days_to_plan, account_id, now=now)
     days = [day for (dataset, _), own in found.items() if dataset == DATASET.name for day in own]
     assert all(day.due_since is not None and day.due_since <= now for day in days)
     return [day.window_date for day in days]
@@ -77,8 +76,7 @@ def due_days(world: World) -> list[date]:
 @pytest.mark.parametrize("wrong", ["next_refresh_at", "data_as_of"])
 def test_window_of_the_future_is_due(settled: World, wrong: str) -> None:
     """It is asked for at once and loaded; afterwards its instants are right."""
-    future = {wrong: datetime(2031, 1, 13, tzinfo=UTC)}
-    change_windows(settled.engine, ReportWindow.window_date == DAY, **future)
+    change_windows(settled.engine, ReportWindow.window_date == DAY, **{wrong: FUTURE})
     assert due_accounts(settled) == [settled.account().ads_account_key]
     assert due_days(settled) == [DAY]
     settled.plan(settled.account())
@@ -93,20 +91,15 @@ def test_window_of_the_future_is_due(settled: World, wrong: str) -> None:
 
 def test_plan_of_the_future_hides_no_due_window(settled: World) -> None:
     """What fell due is found though it seems to be planned already."""
-    change_ads_accounts(settled.engine, planned_at=datetime(2031, 1, 13, tzinfo=UTC))
-    change_windows(
-        settled.engine,
-        ReportWindow.window_date == DAY,
-        next_refresh_at=settled.context.now() - timedelta(minutes=1),
-    )
+    change_ads_accounts(settled.engine, planned_at=FUTURE)
+    a_minute_ago = settled.context.now() - timedelta(minutes=1)
+    change_windows(settled.engine, ReportWindow.window_date == DAY, next_refresh_at=a_minute_ago)
     assert due_accounts(settled) == [settled.account().ads_account_key]
 
 
 def test_misdated_window_that_is_planned_starts_no_refresh(settled: World) -> None:
     """A window stays misdated until its report is sent; meanwhile it is looked at once an hour."""
-    change_windows(
-        settled.engine, ReportWindow.load_count > 0, data_as_of=datetime(2031, 1, 13, tzinfo=UTC)
-    )
+    change_windows(settled.engine, ReportWindow.load_count > 0, data_as_of=FUTURE)
     change_ads_accounts(settled.engine, planned_at=settled.context.now())
     assert due_accounts(settled) == []
     settled.advance(minutes=61)
@@ -129,13 +122,14 @@ def test_windows_of_days_to_come_are_not_asked_for(settled: World, days: int) ->
 
 def test_windows_that_a_wrong_clock_expired_are_missing_again(world: World) -> None:
     """The next time windows are made, since the instant at which each expires is known."""
-    stored = "SELECT window_date, status, next_refresh_at FROM report_windows ORDER BY window_date"
+    stored = "SELECT window_date, next_refresh_at, status FROM report_windows ORDER BY window_date"
     make_windows(world)
-    before = world.query(stored)
+    before = tuples(world.engine, stored)
     make_windows(world, ahead_by=timedelta(days=5 * 365))
-    assert {row["status"] for row in world.query(stored)[: len(before)]} == {"expired"}
+    ended = tuples(world.engine, stored)[: len(before)]
+    assert {"expired"} == {status for *_, status in ended}
     make_windows(world)
-    assert world.query(stored)[: len(before)] == before
+    assert before == tuples(world.engine, stored)[: len(before)]
 
 
 @pytest.mark.parametrize(
@@ -143,31 +137,22 @@ def test_windows_that_a_wrong_clock_expired_are_missing_again(world: World) -> N
 )
 def test_refresh_planned_for_the_future_may_begin(settled: World, cadence: dict[str, Any]) -> None:
     """The cadence goes on from now."""
-    future = datetime(2031, 1, 15, tzinfo=UTC)
-    change_ads_accounts(
-        settled.engine, **cadence, next_look_at=future, last_look_at=future, planned_at=None
-    )
-    change_windows(
-        settled.engine, ReportWindow.window_date == DAY, next_refresh_at=settled.context.now()
-    )
+    now, looks = settled.context.now(), {"next_look_at": FUTURE, "last_look_at": FUTURE}
+    change_ads_accounts(settled.engine, **cadence, **looks, planned_at=None)
+    change_windows(settled.engine, ReportWindow.window_date == DAY, next_refresh_at=now)
     assert due_accounts(settled) == [settled.account().ads_account_key]
     settled.plan(settled.account())
-    [row] = settled.query(
-        "SELECT next_look_at FROM ads_accounts WHERE account_id = :id",
-        id=settled.account().account_id,
-    )
-    assert settled.context.now() < row["next_look_at"] <= settled.context.now() + timedelta(days=1)
+    next_look_at = settled.account().ads_account.next_look_at
+    assert next_look_at is not None
+    assert timedelta(0) < next_look_at - settled.context.now() <= timedelta(days=1)
 
 
 def test_entities_synced_in_the_future_are_synced(world: World) -> None:
     """As if that were long ago."""
-    change_accounts(world.engine, entities_synced_at=datetime(2031, 1, 15, tzinfo=UTC))
+    change_accounts(world.engine, entities_synced_at=FUTURE)
     now = world.context.now()
-    long_ago = now - timedelta(days=1)
-    with world.engine.begin() as connection:
-        due = list_keys_without_entities(
-            connection, now=now, synced_before=long_ago, missed_before=long_ago
-        )
+    ages = dict.fromkeys(("synced_before", "missed_before"), now - timedelta(days=1))
+    due = call(world.engine, list_keys_without_entities, now=now, **ages)
     assert world.account().account_key in due
 
 
@@ -175,16 +160,9 @@ def test_entities_synced_in_the_future_are_synced(world: World) -> None:
 def test_request_of_the_future_goes_on(world: World, status: str) -> None:
     """A report that was asked for under a wrong clock is polled, or created, and does not hold its place for years."""
     request_id = world.ask(world.account(), DAY)
-    future = datetime(2031, 1, 15, tzinfo=UTC)
+    times = dict.fromkeys(("created_at", "sent_at", "next_step_at"), FUTURE)
     lost = {"report_id": None} if status == "sent" else {}
-    change_requests(
-        world.engine,
-        created_at=future,
-        sent_at=future,
-        next_step_at=future,
-        status=status,
-        **lost,
-    )
+    change_requests(world.engine, status=status, **times, **lost)
     for _ in range(4):
         world.advance(minutes=5)
         world.refresh(world.account())

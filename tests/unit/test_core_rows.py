@@ -19,9 +19,7 @@ KEPT = {
     "frozen_worker.py": "names the statement of the product at which it halts",
 }
 """The files that write them by SQL of their own, and why."""
-TO_DO = {
-    "dagster/test_window_commands.py",
-}
+TO_DO = {}
 """The files that are still to be changed. This list may only become shorter."""
 
 

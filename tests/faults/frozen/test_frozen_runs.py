@@ -22,6 +22,8 @@ from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.runs import run_job
 from tests.dagster.test_sensors import asked_for
 from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
+from tests.support.dagster_runs import status_of
+from tests.support.reading import column
 from tests.support.rows import change_accounts
 from tests.support.waiting import wait_until
 from tests.support.world import World
@@ -87,17 +89,14 @@ def frozen_run(
         monkeypatch.delenv(f"BIDBEACON_{name}_SECONDS")
     get_session_settings.cache_clear()
     frozen, other = world.account("JP"), world.account("US")
-    change_accounts(
-        world.engine, paused=Account.account_key.not_in([frozen.account_key, other.account_key])
-    )
+    keys = [frozen.account_key, other.account_key]
+    change_accounts(world.engine, paused=Account.account_key.not_in(keys))
     world.plan(frozen)
     assert run_job(world, "poll_reports").success  # requests the reports that the next run loads
     wait_until(lambda: bool(world.query(DUE)), "a report is due for a look")
     environment = os.environ | {"BIDBEACON_DATABASE_URL": proxy.database_url}
-    place = request.param.place
-    process = HaltedProcess(
-        "tests.faults.frozen.frozen_run", place, log=tmp_path / "worker.log", env=environment
-    )
+    worker = ("tests.faults.frozen.frozen_run", request.param.place)
+    process = HaltedProcess(*worker, log=tmp_path / "worker.log", env=environment)
     yield FrozenRun(world, frozen, other, process)
     process.kill()
 
@@ -121,32 +120,24 @@ def test_a_frozen_look_stops_nobody_for_long(
     assert time.monotonic() - began < RUN_SECONDS
 
     others, taken_over = frozen_run.tick_until_loaded()
-    record_property(
-        "detail", f"the other account after {others:.0f} s, the frozen one after {taken_over:.0f} s"
-    )
+    told = f"the other account after {others:.0f} s, the frozen one after {taken_over:.0f} s"
+    record_property("detail", told)
     assert others < HELP_AFTER.total_seconds() + 2 * POLL_LOOK_EVERY_SECONDS + RUN_SECONDS
 
     frozen_run.tick()
     session = frozen_session(world)
     assert session["status"] == "crashed"
-    assert status_of(world, session["run_id"]) is DagsterRunStatus.FAILURE
+    assert status_of(world.instance, session["run_id"]) is DagsterRunStatus.FAILURE
 
     before = digest_tables(world.engine)
     way.wake_up(process, proxy)
     assert process.wait_for_end() != 0
     assert before == digest_tables(world.engine)
-    assert {1} == {row["load_count"] for row in world.query(LOADS, **frozen_run.frozen.identity)}
+    assert {1} == set(column(world.engine, LOADS, **frozen_run.frozen.identity))
     assert frozen_session(world)["status"] == "crashed"
-    assert status_of(world, session["run_id"]) is DagsterRunStatus.FAILURE
+    assert status_of(world.instance, session["run_id"]) is DagsterRunStatus.FAILURE
 
 
 def frozen_session(world: World) -> Mapping[str, Any]:
     """Return the session of the worker that was frozen: the second poll, after the one that requested its report."""
     return world.sessions_of("poll-reports")[1]
-
-
-def status_of(world: World, run_id: str) -> DagsterRunStatus:
-    """Return how Dagster says that a run is."""
-    run = world.instance.get_run_by_id(run_id)
-    assert run is not None
-    return run.status

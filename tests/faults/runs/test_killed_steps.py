@@ -5,14 +5,15 @@ import signal
 import subprocess
 import sys
 import textwrap
+from typing import Any
 
 import pytest
 from dagster import DagsterRunStatus, execute_job, reconstructable
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sessions.reaper import close_dead_sessions
 from tests.faults.runs.stepping import dying_once
-from tests.support.waiting import wait_until
+from tests.support.checking import assert_has
+from tests.support.dagster_runs import status_of, wait_until_closed
 from tests.support.world import World
 
 
@@ -21,16 +22,10 @@ def test_runs_whose_step_was_killed_and_tried_again(world: World) -> None:
     """The run succeeds; the killed attempt's session is closed as crashed when the next attempt starts."""
     result = execute_job(reconstructable(dying_once), instance=world.instance)
     assert result.success
-    run = world.instance.get_run_by_id(result.run_id)
-    assert run is not None
-    assert run.status is DagsterRunStatus.SUCCESS
+    assert status_of(world.instance, result.run_id) is DagsterRunStatus.SUCCESS
     first, second = world.sessions_of("die-once")
-    assert ("crashed", 0, "succeeded", 1) == (
-        first["status"],
-        first["retry_number"],
-        second["status"],
-        second["retry_number"],
-    )
+    assert_has(first, status="crashed", retry_number=0)
+    assert_has(second, status="succeeded", retry_number=1)
     assert "a newer attempt of the same step started." == first["actions"][-1]["reason"]
 
 
@@ -52,23 +47,13 @@ PROGRAM = """
 def test_runs_paused_for_longer_than_their_lease(world: World) -> None:
     """Stopped, closed as crashed meanwhile, and continued: the process gets SessionClosedError, and nothing of it is written."""
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM)]
-    with subprocess.Popen(
-        command,
-        cwd=PROJECT_ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, cwd=PROJECT_ROOT, text=True, **pipes) as process:
         try:
             assert process.stdout is not None
             assert "running\n" == process.stdout.readline()
             os.kill(process.pid, signal.SIGSTOP)
-            wait_until(
-                lambda: close_dead_sessions(world.sessions, world.instance) > 0,
-                "it is closed",
-                seconds=60,
-            )
+            wait_until_closed(world.sessions, world.instance)
             os.kill(process.pid, signal.SIGCONT)
             _, said = process.communicate("go on\n", timeout=60)
         finally:
@@ -77,6 +62,5 @@ def test_runs_paused_for_longer_than_their_lease(world: World) -> None:
     assert process.returncode == 1
     session = world.one_session("paused")
     assert "crashed" == session["status"]
-    assert ["loads-recorded", "session-finalized"] == [
-        action["type"] for action in session["actions"]
-    ]
+    types = [action["type"] for action in session["actions"]]
+    assert ["loads-recorded", "session-finalized"] == types

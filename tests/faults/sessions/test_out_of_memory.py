@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sessions.reaper import close_dead_sessions
-from tests.support.waiting import wait_until
+from tests.support.dagster_runs import wait_until_closed
 from tests.support.world import World
 
 pytestmark = pytest.mark.faults
@@ -89,9 +88,7 @@ def test_sessions_of_a_job_that_the_kernel_kills_for_its_memory_crash(
     ended = run_hungry(str(limited_group))
     assert (-signal.SIGKILL, 1) == (ended.returncode, count_kills(limited_group))
     assert "running" == world.one_session("hungry")["status"]
-    wait_until(
-        lambda: close_dead_sessions(world.sessions, world.instance) > 0, "it is closed", seconds=60
-    )
+    wait_until_closed(world.sessions, world.instance)
     session = world.one_session("hungry")
     assert "crashed" == session["status"]
     loaded, finalized = session["actions"]

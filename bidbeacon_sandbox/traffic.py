@@ -22,10 +22,14 @@ SETTLED_AGE = 3
 """Age in days from which impressions and clicks stay."""
 PURCHASE_STAGES = ((1, 0.30), (7, 0.70), (14, 0.82), (28, 0.90), (60, 0.97))
 """Up to an age in days, the share of the final purchases that is known; from 60 days on it is all."""
-PLACEMENTS = (
-    *("Top of Search on-Amazon", "Detail Page on-Amazon", "Other on-Amazon", "Off Amazon"),
-    *("SITE_AMAZON_BUSINESS",),
-)
+OTHER_PLACEMENTS = {
+    "Top of Search on-Amazon": "TOP_OF_SEARCH",
+    "Detail Page on-Amazon": "PRODUCT_PAGE",
+    "Other on-Amazon": "REST_OF_SEARCH",
+    "Off Amazon": "OFF_AMAZON",
+}
+"""The other spelling of placements that have two."""
+PLACEMENTS = (*OTHER_PLACEMENTS, "SITE_AMAZON_BUSINESS")
 MOST_IMPRESSIONS = 2048
 CLICK_RATE, PURCHASE_RATE, VIEW_RATE = 1 / 16, 1 / 4, 1 / 256
 """The highest rates of clicks to impressions, purchases to clicks, and purchases after a view to impressions."""

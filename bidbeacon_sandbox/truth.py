@@ -9,31 +9,58 @@ from bidbeacon_sandbox.fields import METRICS, is_money
 from bidbeacon_sandbox.rows import RowWriter
 from bidbeacon_sandbox.traffic import age_of
 
-Grain = Literal["campaign", "placement", "target", "product", "search_term", "purchased_product"]
-_PRODUCT = ("campaign.id", "adGroup.id", "ad.id", "advertisedProduct.id", "advertisedProduct.sku")
+Grain = Literal[
+    "campaign",
+    "placement",
+    "target",
+    "product",
+    "search_term",
+    "matched_target",
+    "purchased_product",
+]
+_PRODUCT = (
+    "campaign.id",
+    "adGroup.id",
+    "ad.id",
+    "advertisedProduct.id",
+    "advertisedProduct.sku",
+    "advertisedProduct.marketplace",
+)
 _TARGET = (*_PRODUCT, "target.id", "target.value", "target.matchType")
-_FIELDS: dict[Grain, tuple[str, ...]] = {
+FIELDS: dict[Grain, tuple[str, ...]] = {
     "campaign": ("campaign.id",),
     "placement": ("campaign.id", "placementClassification.value"),
     "target": _TARGET,
     "product": _PRODUCT,
     "search_term": (*_TARGET, "searchTerm.value"),
-    "purchased_product": (*_TARGET, "convertedProduct.id"),
+    "matched_target": (*_TARGET, "matchedTarget.value"),
+    "purchased_product": (
+        *_TARGET,
+        "convertedProduct.id",
+        "convertedProductMarketplace.value",
+    ),
 }
-_NAMES = {
+"""The fields that identify the rows of each grain."""
+NAMES = {
     "campaign.id": "campaignId",
     "adGroup.id": "adGroupId",
     "ad.id": "adId",
     "advertisedProduct.id": "advertisedProductId",
     "advertisedProduct.sku": "advertisedProductSku",
+    "advertisedProduct.marketplace": "advertisedProductMarketplace",
     "target.id": "targetId",
     "target.value": "targetValue",
     "target.matchType": "targetMatchType",
     "searchTerm.value": "searchTerm",
+    "matchedTarget.value": "matchedTarget",
     "placementClassification.value": "placement",
     "convertedProduct.id": "convertedProductId",
+    "convertedProductMarketplace.value": "convertedProductMarketplace",
     "hour.value": "hour",
 } | {metric: metric.removeprefix("metric.") for metric in METRICS}
+"""The names that fields of reports have in true rows."""
+UNRESOLVABLE = frozenset({None, "THEME"})
+"""Match types of targets that a row doesn't name well enough."""
 
 
 def day_truth(
@@ -44,15 +71,15 @@ def day_truth(
     `targetId` is the true target; `unresolvable` says that the row doesn't name it well enough. A
     metric is None where the ad product doesn't have it. What rules change is not in it.
     """
-    fields = {*_FIELDS[grain], *METRICS, "hour.value" if hourly else "date.value"}
+    fields = {*FIELDS[grain], *METRICS, "hour.value" if hourly else "date.value"}
     writer = RowWriter(catalog, fields, varies=False)
     texts = writer.rows([(day, age_of(catalog, day, now))], (day, day))
     return [_row(json.loads(text, parse_float=str)) for text in texts]
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = dict.fromkeys(_NAMES.values())
+    told: dict[str, Any] = dict.fromkeys(NAMES.values())
     for field, value in row.items():
         is_amount = is_money(field) and value is not None
-        told[_NAMES.get(field, field)] = str(value) if is_amount else value
-    return told | {"unresolvable": told["targetMatchType"] in {None, "THEME"}}
+        told[NAMES.get(field, field)] = str(value) if is_amount else value
+    return told | {"unresolvable": told["targetMatchType"] in UNRESOLVABLE}

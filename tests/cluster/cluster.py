@@ -135,7 +135,7 @@ class Cluster:
     ) -> Program:
         """Start a service of the compose file on a host; return it at once."""
         service = read_services(VARIABLES | dict(variables or {}))[name]
-        environment = _of_version(version) | self._settings | service.environment
+        environment = {**_of_version(version), **self._settings, **service.environment}
         grace = service.grace_seconds
         return host.start(name, service.command, environment, grace_seconds=grace)
 

@@ -148,7 +148,7 @@ class Host:
         (self._folder / "passwd").write_text(f"{root}::/:/bin/sh\n{account}::{self.home}:/bin/sh\n")
         (self._folder / "group").write_text(f"{root}:\n{self.name}:x:{self.user}:\n")
         command = ("unshare", *NAMESPACES, "--fork", "--kill-child", "sh", "-c", _INIT, "init")
-        seen = [path for pair in (SYSTEM | image).items() for path in pair]
+        seen = [path for pair in {**SYSTEM, **image}.items() for path in pair]
         self._unshare = subprocess.Popen(
             [*command, self.name, self._folder, *seen], stdout=subprocess.PIPE
         )
@@ -189,7 +189,7 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=own | environment,
+                env={**own, **environment},
             )
         self._programs.append(Program(process, log, grace_seconds))
         return self._programs[-1]

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 from itertools import count
 
@@ -57,7 +57,7 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-def read_events(base_url: str, cursor: str) -> Iterator[ServerSentEvent]:
+def read_events(base_url: str, cursor: str) -> Generator[ServerSentEvent]:
     """Yield the events that follow a cursor, until the connection ends or is silent for too long."""
     headers = {"Authorization": f"Bearer {VARIABLES['STREAM_TOKEN']}", "Last-Event-ID": cursor}
     url = f"{base_url}/api/job-sessions/stream"

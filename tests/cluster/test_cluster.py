@@ -186,8 +186,13 @@ def start_loads(world: World, *hosts: Host, halted: bool = True) -> None:
     Where others have done all of a day's loads, another day begins.
     """
     hosts = hosts or world.cluster.members
-    is_loading = lambda: any(map(world.is_loading, hosts))  # noqa: E731
-    is_over = lambda: not any(world.open_work().values())  # noqa: E731
+
+    def is_loading() -> bool:
+        return any(map(world.is_loading, hosts))
+
+    def is_over() -> bool:
+        return not any(world.open_work().values())
+
     for _ in range(MOST_DAYS):
         world.break_amazon(*([HALTED] if halted else []))
         world.next_day()

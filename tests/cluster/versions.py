@@ -1,9 +1,5 @@
-"""Versions of the program: the unpacked wheel of this checkout, and a later one with one more migration.
+"""Versions of the program: the unpacked wheel of this checkout, and a later one with one more migration."""
 
-Both believe that Amazon serves a few days instead of 15 months, so that a first fill takes minutes.
-"""
-
-import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +9,6 @@ from pathlib import Path
 from bidbeacon_pipelines.database.schema import list_revisions
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
-HISTORY_DAYS = 5
 _MIGRATION = '''"""Add a column that only the newer version knows: it expands, so older programs go on."""
 
 import sqlalchemy as sa
@@ -34,11 +29,6 @@ def build_version(folder: Path) -> Path:
     subprocess.run(build, check=True, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL)
     [wheel] = folder.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(folder / "program")
-    registry = folder / "program" / "bidbeacon_pipelines" / "datasets" / "registry.py"
-    history = f"history_days={HISTORY_DAYS},"
-    text, changed = re.subn(r"history_(months=15|days=14),", history, registry.read_text())
-    assert changed > 0
-    registry.write_text(text)
     return folder / "program"
 
 

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Iterator
 import pytest
 
 from bidbeacon_pipelines.datasets.fields import CURRENCY_FIELD, Metric
-from tools.amazon_documents import NOT_CHECKED, Documents, find_documents
+from tools.amazon_documents import NOT_CHECKED, find_documents
 
-needs_catalogue = pytest.mark.skipif(find_documents() is None, reason=NOT_CHECKED)
+DOCUMENTS = find_documents()
+needs_documents = pytest.mark.skipif(DOCUMENTS is None, reason=NOT_CHECKED)
 
 _DATA_TYPES = {"count": "LONG", "amount": "CURRENCY"}
 _NOT_SUMMED = re.compile(
@@ -21,10 +22,8 @@ class Catalogue:
     """The catalogue of the downloaded documents."""
 
     def __init__(self) -> None:
-        documents = find_documents()
-        assert documents is not None
-        self._documents: Documents = documents
-        self.fields = documents.fields()
+        assert DOCUMENTS is not None
+        self._documents, self.fields = DOCUMENTS, DOCUMENTS.fields()
 
     def faults(self, fields: Collection[str]) -> list[str]:
         """Return why Amazon would refuse a report with these fields; empty where it would accept it."""

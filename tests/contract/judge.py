@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import httpx
 from openapi_core import Config, OpenAPI
@@ -62,6 +62,14 @@ def _path_of(request: httpx.Request) -> str:
 def _is_at(path: str, template: str) -> bool:
     beginning, has_id, _ = template.partition("{")
     return path.startswith(beginning) if has_id else path == template
+
+
+@runtime_checkable
+class _SchemaError(Protocol):
+    """What `jsonschema` says is wrong, and where."""
+
+    json_path: str
+    message: str
 
 
 class _Asked(NamedTuple):
@@ -179,7 +187,8 @@ def _describe(error: Exception) -> Iterator[str]:
         case _, MediaTypeNotFound(mimetype=came, availableMimetypes=known):
             yield f"content type is {came or 'missing'}, not {' or '.join(known)}"
         case _, InvalidSchemaValue(schema_errors=found):
-            wrong = {one.json_path.removeprefix("$").lstrip("."): one for one in reversed([*found])}
+            errors = [one for one in found if isinstance(one, _SchemaError)]
+            wrong = {one.json_path.removeprefix("$").lstrip("."): one for one in reversed(errors)}
             for place, one in sorted(wrong.items()):
                 yield f"{place or 'body'}: {one.message[:_LONGEST_MESSAGE]}"
         case _, cause:

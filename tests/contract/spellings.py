@@ -21,7 +21,8 @@ from bidbeacon_pipelines.datasets.fields import (
     Metric,
 )
 from bidbeacon_pipelines.datasets.registry import Dataset
-from tests.contract.answers import DOCUMENTS
+from bidbeacon_sandbox.traffic import OTHER_PLACEMENTS
+from tests.contract.catalogue import DOCUMENTS
 
 DAY, OTHER_DAY = date(2025, 12, 29), date(2025, 12, 28)
 """The day that is waited for, and another one of the report. The account is in London, where winter is UTC."""
@@ -84,18 +85,9 @@ _OF_KIND: Mapping[str, tuple[Spellings, st.SearchStrategy[Any]]] = {
     ),
     "placement": (
         _NULL
-        | _each(
-            {
-                "Top of Search on-Amazon": "TOP_OF_SEARCH",
-                "TOP_OF_SEARCH": "TOP_OF_SEARCH",
-                "Detail Page on-Amazon": "PRODUCT_PAGE",
-                "PRODUCT_PAGE": "PRODUCT_PAGE",
-                "Other on-Amazon": "REST_OF_SEARCH",
-                "REST_OF_SEARCH": "REST_OF_SEARCH",
-                "Off Amazon": "OFF_AMAZON",
-                "SITE_AMAZON_BUSINESS": "SITE_AMAZON_BUSINESS",
-                "On the Moon": "On the Moon",
-            }
+        | _each(OTHER_PLACEMENTS)
+        | _alike(
+            st.sampled_from([*OTHER_PLACEMENTS.values(), "SITE_AMAZON_BUSINESS", "On the Moon"])
         ),
         _NO_TEXT,
     ),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from itertools import takewhile
 from typing import Any
 
 import httpx
@@ -43,11 +44,11 @@ from bidbeacon_pipelines.amazon_ads.texts import as_text
 from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
 from bidbeacon_pipelines.values.field_types import is_storable
 from bidbeacon_sessions.sentences import join_sentences
-from tests.contract.answers import DOCUMENTS, MADE_QUICKLY, Answer, failures, schema_of, successes
+from tests.contract.answers import MADE_QUICKLY, Answer, failures, schema_of, successes
+from tests.contract.catalogue import needs_documents
 from tests.unit.amazon_ads.fakes import FakeAmazon
-from tools.amazon_documents import NOT_CHECKED
 
-pytestmark = pytest.mark.skipif(DOCUMENTS is None, reason=NOT_CHECKED)
+pytestmark = needs_documents
 
 some = settings(MADE_QUICKLY, max_examples=MADE_QUICKLY.max_examples // 4)
 few = settings(MADE_QUICKLY, max_examples=MADE_QUICKLY.max_examples // 10)
@@ -330,14 +331,10 @@ def has_unreadable(found: AccountListing) -> bool:
     return any(re.match(r"Region \w+, account ", problem) for problem in found.problems)
 
 
-def with_profiles(listed: Iterable[Answer], edited: Answer, viewed: Answer) -> list[Answer]:
+def with_profiles(listed: list[Answer], edited: Answer, viewed: Answer) -> list[Answer]:
     """Return the answers of a region; after a page without a list nothing else is asked for."""
-    answers: list[Answer] = []
-    for page in listed:
-        answers.append(page)
-        if not has_list(page):
-            return answers
-    return [*answers, edited, viewed]
+    read = [*takewhile(has_list, listed)]
+    return [*read, *(listed[len(read) :][:1] or (edited, viewed))]
 
 
 def has_list(page: Answer) -> bool:
@@ -347,12 +344,7 @@ def has_list(page: Answer) -> bool:
 
 def until_error(listed: list[Answer]) -> list[dict[str, Any]]:
     """Return the ads accounts of the pages before the first one without a list."""
-    accounts: list[dict[str, Any]] = []
-    for page in listed:
-        if not has_list(page):
-            break
-        accounts += page.body["adsAccounts"]
-    return accounts
+    return [one for page in takewhile(has_list, listed) for one in page.body["adsAccounts"]]
 
 
 def is_listed(listed: dict[str, Any], found: AccountListing, said: list[str]) -> None:

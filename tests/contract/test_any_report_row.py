@@ -14,12 +14,12 @@ from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.loading.rows import RowCheck, WaitingAccount
 from bidbeacon_pipelines.loading.staging import RowCounter, stage_report
-from tests.contract.answers import DOCUMENTS, MADE_QUICKLY
+from tests.contract.answers import MADE_QUICKLY
+from tests.contract.catalogue import needs_documents
 from tests.contract.spellings import COUNTRY, DAY, OTHER_DAY, TIME_ZONE, Row, rows
 from tests.report_rows import to_json
-from tools.amazon_documents import NOT_CHECKED
 
-pytestmark = pytest.mark.skipif(DOCUMENTS is None, reason=NOT_CHECKED)
+pytestmark = needs_documents
 
 few = settings(MADE_QUICKLY, max_examples=MADE_QUICKLY.max_examples // 10)
 

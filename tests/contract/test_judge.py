@@ -10,9 +10,10 @@ from bidbeacon_pipelines.amazon_ads.client import Owner
 from bidbeacon_pipelines.amazon_ads.exports import get_export
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.contract import exchanges
+from tests.contract.catalogue import needs_documents
 from tests.contract.judge import answer_differences, request_differences
 from tests.unit.amazon_ads.fakes import FakeAmazon
-from tools.amazon_documents import NOT_CHECKED, OPERATIONS, find_documents
+from tools.amazon_documents import OPERATIONS
 
 EXAMPLES = PROJECT_ROOT / "tests/unit/sandbox/contract_examples"
 HEADERS = (
@@ -27,7 +28,7 @@ EXPORT_MEDIA = "application/vnd.adsexport.v1+json"
 PORTFOLIO_MEDIA = "application/vnd.spPortfolio.v3+json"
 REFUSAL = {"code": "BAD_REQUEST", "message": "400005: unknown field: metric.colour"}
 
-needs_documents = pytest.mark.skipif(find_documents() is None, reason=NOT_CHECKED)
+pytestmark = needs_documents
 
 
 def example(name: str) -> Any:
@@ -50,13 +51,6 @@ def answer(call: str, status: int, body: Any, media: str = JSON) -> httpx.Respon
     return httpx.Response(status, headers=headers, content=content, request=request(call))
 
 
-def test_documents_are_there() -> None:
-    """Without them no test judges an exchange."""
-    if find_documents() is None:
-        pytest.skip(NOT_CHECKED)
-
-
-@needs_documents
 @pytest.mark.parametrize(
     ("call", "body", "media"),
     [
@@ -74,7 +68,6 @@ def test_example_of_a_request_conforms(call: str, body: Any, media: str) -> None
     assert [] == request_differences(request(call, body, media))
 
 
-@needs_documents
 @pytest.mark.parametrize(
     ("differing", "sentence"),
     [
@@ -106,7 +99,6 @@ def test_difference_of_a_request_is_named(differing: httpx.Request, sentence: st
     assert [sentence] == request_differences(differing)
 
 
-@needs_documents
 @pytest.mark.parametrize(
     ("call", "status", "body", "media", "place"),
     [
@@ -133,7 +125,6 @@ def test_difference_of_an_answer_is_named(
     assert sentence.startswith(f"{call}: {place}")
 
 
-@needs_documents
 def test_answers_that_conform() -> None:
     """Errors as well, and refusals that a document doesn't list for its call."""
     conforming = [
@@ -151,7 +142,6 @@ def test_tokens_and_downloads_are_not_described() -> None:
         assert [] == request_differences(httpx.Request("POST", f"http://127.0.0.1{path}"))
 
 
-@needs_documents
 def test_answers_of_the_sandbox_are_judged_unless_a_rule_bends_them() -> None:
     """Answers that a test has scripted have no such header, and may be anything."""
     judged = answer("create_report", 207, {"error": None})
@@ -165,7 +155,6 @@ def test_answers_of_the_sandbox_are_judged_unless_a_rule_bends_them() -> None:
     exchanges.found.clear()
 
 
-@needs_documents
 @pytest.mark.parametrize("played", [httpx.ReadError("broken"), httpx.Response(200, json={})])
 def test_each_request_of_the_client_is_judged(
     amazon: FakeAmazon, monkeypatch: pytest.MonkeyPatch, played: Any

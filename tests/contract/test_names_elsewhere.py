@@ -7,7 +7,7 @@ from bidbeacon_pipelines.datasets.fields import CURRENCY_FIELD, DATE_FIELD
 from bidbeacon_pipelines.datasets.names_elsewhere import NAMES
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
 from bidbeacon_pipelines.views import REPORT_VIEWS
-from tests.contract.catalogue import Catalogue, needs_catalogue
+from tests.contract.catalogue import Catalogue, needs_documents
 
 DECLARED = {
     declared.column: declared.field
@@ -22,7 +22,7 @@ FIELDS = DECLARED | {
 """Amazon's field of each column; it has none for the advertising cost of sales."""
 
 
-@needs_catalogue
+@needs_documents
 @pytest.mark.parametrize("column", FIELDS)
 def test_names_of_v3_are_those_of_the_catalogue(column: str) -> None:
     """All of them, and no other; `Date` is the only one that the catalogue capitalizes."""

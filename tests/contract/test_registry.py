@@ -6,22 +6,16 @@ from itertools import combinations
 import pytest
 
 from bidbeacon_pipelines.datasets.contract import FIELD, Contract
-from bidbeacon_pipelines.datasets.fields import Metric, report_name
+from bidbeacon_pipelines.datasets.fields import Metric, MetricKind, report_name
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset, spelled
 from bidbeacon_pipelines.views.days import METRICS as SUMMED_BY_DAY
-from tests.contract.catalogue import Catalogue, needs_catalogue
+from tests.contract.catalogue import Catalogue, needs_documents
 from tests.dagster.another_dataset import DAILY_MATCHED_TARGETS
 
-pytestmark = needs_catalogue
+pytestmark = needs_documents
 
 DATASETS = (*ALL_DATASETS, DAILY_MATCHED_TARGETS)
 by_dataset = pytest.mark.parametrize("dataset", DATASETS, ids=lambda one: one.name)
-
-
-@pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
-    """Return the catalogue of the downloaded documents."""
-    return Catalogue()
 
 
 def reports_of(dataset: Dataset) -> Iterator[tuple[str, ...]]:
@@ -90,7 +84,7 @@ def test_days_of_accounts_sum_what_may_be_summed() -> None:
     ],
 )
 def test_a_metric_declared_as_what_it_is_not_is_found(
-    catalogue: Catalogue, kind: str, field: str, fault: str
+    catalogue: Catalogue, kind: MetricKind, field: str, fault: str
 ) -> None:
     """The message names the field, and what the catalogue says of it."""
     metric = Metric(field=field, column="wrong", kind=kind, description="")

@@ -2,24 +2,16 @@
 
 from itertools import combinations
 
-import pytest
-
 from bidbeacon_sandbox.datasets import NEW_NAMES
 from bidbeacon_sandbox.fields import KNOWN_FIELDS, RequestError, check_fields
-from tests.contract.catalogue import Catalogue, needs_catalogue
+from tests.contract.catalogue import Catalogue, needs_documents
 
-pytestmark = needs_catalogue
+pytestmark = needs_documents
 
 RENAMED = frozenset(NEW_NAMES.values())
 """Newer names, which clients have recorded and the catalogue does not have."""
 FIELDS = sorted(KNOWN_FIELDS - RENAMED)
 BASIC = frozenset({"date.value", "metric.purchases"})
-
-
-@pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
-    """Return the catalogue of the downloaded documents."""
-    return Catalogue()
 
 
 def with_companions(catalogue: Catalogue, *fields: str) -> frozenset[str]:

@@ -27,9 +27,9 @@ from migrations.generate import write_next
 from tests.dagster.another_dataset import DAILY_MATCHED_TARGETS as ANOTHER
 from tests.dagster.runs import run_job
 from tests.dagster.test_sensors import asked_for
-from tests.dataset_truth import Question
 from tests.support.commands import run_command
 from tests.support.reading import tuples
+from tests.support.truth import DayRows
 from tests.support.world import World
 
 REPORTS = [report for dataset in DATASETS.values() for report in dataset.reports]
@@ -53,12 +53,10 @@ def registered(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[None
         yield
 
 
-def question_about(world: World, account: Account, ago: int = 3) -> Question:
-    """Ask about a day of an account with entities; the rows of Sponsored Products do not say what they were matched with."""
+def day_rows_of(world: World, account: Account) -> DayRows:
+    """Return the rows of a day of an account with entities."""
     assert run_job(world, "sync_entities", account).success
-    return Question(
-        world.engine, world.sandbox.url, account, ANOTHER, world.day(ago), grain="target"
-    )
+    return DayRows(world.engine, world.sandbox.state, account, ANOTHER, world.day())
 
 
 def test_its_migration_is_generated(
@@ -87,8 +85,8 @@ def test_its_migration_is_generated(
 @pytest.mark.usefixtures("registered")
 def test_its_asset_loads_amazons_rows(stocked: World) -> None:
     """Materializing a partition of its asset over HTTP makes the table what Amazon knows, row by row; its checks run with it."""
-    question = question_about(stocked, stocked.account("JP"))
-    key = partition_key(question.account.account_key, question.day)
+    day_rows = day_rows_of(stocked, stocked.account("JP"))
+    key = partition_key(day_rows.account.account_key, day_rows.day)
     result = materialize(
         [build_report_asset(ANOTHER), build_report_checks(ANOTHER)],
         instance=stocked.instance,
@@ -96,10 +94,10 @@ def test_its_asset_loads_amazons_rows(stocked: World) -> None:
         partition_key=key,
     )
     [told] = result.asset_materializations_for_node(ANOTHER.asset_name)
-    stored = question.stored()
+    stored = day_rows.stored()
     assert len(stored) >= 10
     assert len(stored) == told.metadata["dagster/partition_row_count"].value
-    assert question.true(datetime.now(UTC)) == stored
+    assert day_rows.differences(datetime.now(UTC)) == []
     assert [True] * len(CHECKS) == [check.passed for check in result.get_asset_check_evaluations()]
 
 
@@ -134,8 +132,8 @@ def leave_nothing_due(world: World) -> None:
 @pytest.mark.usefixtures("registered")
 def test_the_command_line_refreshes_it(stocked: World) -> None:
     """`bidbeacon load --dataset` takes its name, and its rows are there."""
-    question = question_about(stocked, stocked.account("JP"))
-    of = ("--account", question.account.account_key, "--window", str(question.day))
-    printed = run_command("load", *of, "--dataset", ANOTHER.name, code=0).output
+    day_rows = day_rows_of(stocked, stocked.account("JP"))
+    of = ("--account", day_rows.account.account_key, "--window", str(day_rows.day))
+    printed = run_command("load", *of, "--dataset", ANOTHER.name).output
     assert f"of {ANOTHER.name}" in printed
-    assert question.true(datetime.now(UTC)) == question.stored()
+    assert day_rows.differences(datetime.now(UTC)) == []

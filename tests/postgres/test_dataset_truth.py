@@ -1,12 +1,12 @@
 """Every dataset, loaded through the sandbox over HTTP: what the tables say is what Amazon knows, row by row."""
 
+import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 
 import pytest
 
-from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS, BASE
+from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
 from bidbeacon_pipelines.datasets.registry import (
     DAILY_PRODUCTS,
     DAILY_PURCHASED_PRODUCTS,
@@ -17,15 +17,24 @@ from bidbeacon_pipelines.datasets.registry import (
     HOURLY_TARGETS,
     Dataset,
 )
-from tests.dataset_truth import Question
-from tests.faults.ads.delivered import AD_PRODUCT
+from bidbeacon_sandbox.truth import UNRESOLVABLE
+from tests.report_rows import store_rows
+from tests.support.truth import AD_PRODUCT, DayRows, columns_of
 from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
+ONE_ROW = """WHERE ctid = (SELECT ctid FROM daily_target_performance
+                           WHERE ad_product = 'SPONSORED_BRANDS' ORDER BY row_key LIMIT 1)"""
+CHANGES_BY_HAND = {
+    f"UPDATE daily_target_performance SET spend = spend + 0.000001 {ONE_ROW}": (
+        r"campaign_id \d+, .*: spend expected [\d.]+, got [\d.]+$"
+    ),
+    f"DELETE FROM daily_target_performance {ONE_ROW.replace('BRANDS', 'DISPLAY')}": (
+        r": the row is missing$"
+    ),
+}
+"""What is done to the table, and the end of what is told of it."""
 CHANGES_OF_ROWS = ("restate", "appear", "vanish")
-each_dataset = pytest.mark.parametrize(
-    "dataset", DATASETS.values(), ids=lambda dataset: dataset.name
-)
 two_datasets = pytest.mark.parametrize(
     "dataset", [DAILY_PURCHASED_PRODUCTS, HOURLY_TARGETS], ids=lambda dataset: dataset.name
 )
@@ -34,53 +43,46 @@ with_400_rows = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indi
 """Rows a day with which all ad products have rows of every dataset."""
 
 
-def ask_about(world: World, dataset: Dataset, country: str = "US", ago: int = 3) -> Question:
+def rows_of(world: World, dataset: Dataset, country: str = "US", ago: int = 3) -> DayRows:
     """Ask about a day of an account whose entities are synced."""
     account = world.account(country)
     world.sync_entities(account)
-    return Question(world.engine, world.sandbox.url, account, dataset, TODAY - timedelta(days=ago))
+    return DayRows(world.engine, world.sandbox.state, account, dataset, TODAY - timedelta(days=ago))
 
 
-def load(world: World, question: Question) -> datetime:
+def load(world: World, day_rows: DayRows) -> datetime:
     """Load the day; return when it was asked for."""
     asked_at = world.context.now()
-    world.load(question.account, question.day, dataset=question.dataset)
+    world.load(day_rows.account, day_rows.day, dataset=day_rows.dataset)
     return asked_at
-
-
-@each_dataset
-@with_400_rows
-def test_loaded_rows_are_amazons_to_the_last_decimal(world: World, dataset: Dataset) -> None:
-    """Keys, counts and amounts are the truth."""
-    _assert_loaded_rows_are_true(world, dataset, "US")
 
 
 @with_400_rows
 @pytest.mark.parametrize(
     ("dataset", "country"),
-    [(DAILY_TARGETS, "DE"), (DAILY_PURCHASED_PRODUCTS, "JP")],
-    ids=["DE", "JP"],
+    [
+        *(pytest.param(dataset, "US", id=name) for name, dataset in DATASETS.items()),
+        pytest.param(DAILY_TARGETS, "DE", id="euros"),
+        pytest.param(DAILY_PURCHASED_PRODUCTS, "JP", id="yen"),
+    ],
 )
-def test_loaded_rows_of_other_countries_are_amazons(
+def test_loaded_rows_are_amazons_to_the_last_decimal(
     world: World, dataset: Dataset, country: str
 ) -> None:
-    """In euros and yen; the rows of the ads account's other countries are not among them."""
-    _assert_loaded_rows_are_true(world, dataset, country)
-
-
-def _assert_loaded_rows_are_true(world: World, dataset: Dataset, country: str) -> None:
-    question = ask_about(world, dataset, country)
-    true = question.true(load(world, question))
+    """Keys, counts and amounts are the truth, without the rows of the ads account's other countries."""
+    day_rows = rows_of(world, dataset, country)
+    true = day_rows.true(load(world, day_rows))
     assert len(true) >= 5
-    assert true == question.stored()
-    held = world.sums(question.account, question.day, dataset)
-    assert (held.row_count, held.spend) == (len(true), question.total(true, "spend"))
+    assert {key[AD_PRODUCT] for key in true} == {*dataset.ad_products}
+    assert true == day_rows.stored()
+    held = world.sums(day_rows.account, day_rows.day, dataset)
+    assert (held.row_count, held.spend) == (len(true), day_rows.total(true, "spend"))
     processed = world.actions("report-processed")
     assert [dataset.name] * len(dataset.reports) == [report["dataset"] for report in processed]
     assert len(true) == sum(report["rows"] for report in processed)
     neighbours = world.query(
         "SELECT 1 FROM advertiser_accounts WHERE account_id = :id AND country_code <> :country",
-        id=question.account.account_id,
+        id=day_rows.account.account_id,
         country=country,
     )
     assert {bool(neighbours)} == {report["foreign"] > 0 for report in processed}
@@ -91,27 +93,29 @@ def _assert_loaded_rows_are_true(world: World, dataset: Dataset, country: str) -
 def test_a_later_report_restates_row_by_row(world: World, dataset: Dataset) -> None:
     """The first report's rows with all restatements applied are the second report's rows, and these are the truth then.
 
-    A third report, in which rows also appear and vanish, is told as completely.
+    A third report, in which rows also appear and vanish, is told as completely, and the next whole
+    one makes the rows true again.
     """
-    question = ask_about(world, dataset, ago=1)
-    assert question.true(load(world, question)) == question.stored()
+    day_rows = rows_of(world, dataset, ago=1)
+    assert day_rows.differences(load(world, day_rows)) == []
     world.advance(days=8)
-    world.sync_entities(question.account)
-    first = question.stored()
-    later = question.true(load(world, question))
-    assert later == question.stored()
+    world.sync_entities(day_rows.account)
+    first = day_rows.stored()
+    later = day_rows.true(load(world, day_rows))
+    assert later == day_rows.stored()
     restated = world.query("SELECT * FROM restatements")
     assert "changed" in {row["change"] for row in restated}
-    assert question.without_targets(later) == question.applied(
-        question.without_targets(first), restated
+    assert day_rows.without_targets(later) == day_rows.applied(
+        day_rows.without_targets(first), restated
     )
     for change in CHANGES_OF_ROWS:
         world.break_with("rows", change=change, share=0.2, times=len(dataset.reports))
-    load(world, question)
+    load(world, day_rows)
     restated = world.query("SELECT * FROM restatements ORDER BY id")[len(restated) :]
     assert {"changed", "appeared", "vanished"} == {row["change"] for row in restated}
-    odd = question.without_targets(question.stored())
-    assert odd == question.applied(question.without_targets(later), restated)
+    odd = day_rows.without_targets(day_rows.stored())
+    assert odd == day_rows.applied(day_rows.without_targets(later), restated)
+    assert day_rows.differences(load(world, day_rows)) == []
 
 
 @with_400_rows
@@ -119,10 +123,10 @@ def test_rows_of_products_that_were_not_asked_for_are_counted_and_left_out(
     world: World,
 ) -> None:
     """Where Amazon ignores the filters of a dataset's two reports, each loads its own ad products, and the rows of the others are told."""
-    question = ask_about(world, DAILY_PRODUCTS)
+    day_rows = rows_of(world, DAILY_PRODUCTS)
     world.break_with("rows", times=len(DAILY_PRODUCTS.reports), change="all_products")
-    true = question.true(load(world, question))
-    assert true == question.stored()
+    true = day_rows.true(load(world, day_rows))
+    assert true == day_rows.stored()
     rows = Counter(key[AD_PRODUCT] for key in true)
     expected = [
         ", ".join(
@@ -134,44 +138,22 @@ def test_rows_of_products_that_were_not_asked_for_are_counted_and_left_out(
 
 
 @with_400_rows
-def test_rows_that_vanish_are_removed_and_come_back(world: World) -> None:
-    """Reports without a third of the rows leave the other two thirds, the next whole ones the truth; both are told row by row."""
-    dataset = DAILY_PURCHASED_PRODUCTS
-    question = ask_about(world, dataset)
-    true = question.true(load(world, question))
-    world.break_with("rows", times=len(dataset.reports), change="vanish", share=0.33)
-    load(world, question)
-    left = question.stored()
-    gone = {key for key in true if key not in left}
-    assert gone
-    assert {key: true[key] for key in left} == left
-    assert true == question.true(load(world, question)) == question.stored()
-    told = world.query("SELECT change, count(*) FROM restatements GROUP BY change")
-    assert {"vanished": len(gone), "appeared": len(gone)} == {
-        row["change"]: row["count"] for row in told
-    }
-
-
-@with_400_rows
 @pytest.mark.parametrize("dataset", [DAILY_TARGETS, HOURLY_TARGETS], ids=lambda one: one.name)
 def test_rows_of_unknown_targets_have_them_after_the_next_sync(
     world: World, dataset: Dataset
 ) -> None:
     """Before the first export no row has a target, and all that name one wait for it; after it each has its own, and nothing is lost."""
-    question = Question(
-        world.engine, world.sandbox.url, world.account(), dataset, TODAY - timedelta(days=3)
-    )
-    asked_at = load(world, question)
-    before = world.sums(question.account, question.day, dataset)
-    stored = [dict(zip(question.columns, key, strict=True)) for key in question.stored()]
+    day = TODAY - timedelta(days=3)
+    day_rows = DayRows(world.engine, world.sandbox.state, world.account(), dataset, day)
+    asked_at = load(world, day_rows)
+    before = world.sums(day_rows.account, day_rows.day, dataset)
+    stored = [dict(zip(columns_of(dataset), key, strict=True)) for key in day_rows.stored()]
     assert {None} == {key["target_id"] for key in stored}
     assert before.row_count == len(stored)
-    assert before.unresolved_count == sum(
-        key["match_type"] not in {None, "", "THEME"} for key in stored
-    )
-    world.sync_entities(question.account)
-    after = world.sums(question.account, question.day, dataset)
-    assert question.true(asked_at) == question.stored()
+    assert before.unresolved_count == sum(key["match_type"] not in UNRESOLVABLE for key in stored)
+    world.sync_entities(day_rows.account)
+    after = world.sums(day_rows.account, day_rows.day, dataset)
+    assert day_rows.differences(asked_at) == []
     assert (before.row_count, before.spend) == (after.row_count, after.spend)
 
 
@@ -194,31 +176,32 @@ def test_hours_are_right_on_the_days_the_clock_changes(
     )
     account = world.account(country)
     world.sync_entities(account)
-    question = Question(world.engine, world.sandbox.url, account, dataset, day)
-    true = question.true(load(world, question))
+    day_rows = DayRows(world.engine, world.sandbox.state, account, dataset, day)
+    true = day_rows.true(load(world, day_rows))
     assert len(true) > 10
-    assert true == question.stored()
+    assert true == day_rows.stored()
     assert world.query("SELECT FROM quarantined_rows") == []
 
 
 @with_400_rows
-def test_datasets_of_one_pipeline_add_up_to_the_same(world: World) -> None:
-    """Of each ad product, all datasets of whole days have the same sums, and all of hours; the parts that Amazon reports lie below the day."""
+def test_whatever_is_changed_by_hand_is_told(world: World) -> None:
+    """A wrong amount, a lost row, a row too many and a wrong target, each in a sentence; the truth comes over HTTP here."""
     account, day = world.account(), TODAY - timedelta(days=3)
-    sums: dict[str, dict[str, list[Decimal]]] = {}
-    for dataset in DATASETS.values():
-        question = Question(world.engine, world.sandbox.url, account, dataset, day)
-        load(world, question)
-        rows = question.stored()
-        sums[dataset.name] = {
-            product: [question.total(rows, one.column, product) for one in BASE]
-            for product in dataset.ad_products
-        }
-    assert all(any(total) for of_dataset in sums.values() for total in of_dataset.values())
-    days, hours = sums["daily_campaigns"], sums["hourly_campaigns"]
-    assert days == sums["daily_targets"] == sums["daily_products"]
-    assert sums["daily_placements"].items() <= days.items()
-    assert hours == sums["hourly_targets"] == sums["hourly_products"]
-    for lower in ("hourly_targets", "daily_search_terms", "daily_purchased_products"):
-        for product, parts in sums[lower].items():
-            assert all(part <= whole for part, whole in zip(parts, days[product], strict=True))
+    world.sync_entities(account)
+    day_rows = DayRows(world.engine, world.sandbox.url, account, DAILY_TARGETS, day)
+    asked_at = load(world, day_rows)
+    assert day_rows.differences(asked_at) == []
+
+    said: list[str] = []
+    for change, ending in CHANGES_BY_HAND.items():
+        world.execute(change)
+        [new] = [one for one in day_rows.differences(asked_at) if one not in said]
+        assert re.search(ending, new)
+        said.append(new)
+    with world.engine.begin() as connection:
+        row = {"window_date": day, "campaign_id": "1", "ad_group_id": "2"}
+        store_rows(connection, DAILY_TARGETS.name, account.account_key, row)
+    [new] = [one for one in day_rows.differences(asked_at) if one not in said]
+    assert new.endswith("campaign_id 1, ad_group_id 2: the row is too many")
+    world.execute("UPDATE target_names SET target_id = target_id || '1'")
+    assert len(day_rows.differences(asked_at)) > 100

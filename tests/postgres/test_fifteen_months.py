@@ -1,9 +1,9 @@
 """Fills of accounts where Amazon answers the oldest twelve of fifteen months as empty success: no zero is false, and none that is true is doubted."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -14,12 +14,11 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, DAILY_PRODUCTS, Dataset
 from bidbeacon_pipelines.windows.rules import local_date, oldest_served
-from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Catalog
-from bidbeacon_sandbox.truth import Grain, day_truth
+from bidbeacon_sandbox.entities import AD_PRODUCTS
 from tests.postgres.explaining import findings
 from tests.support.one_dataset import only_datasets
 from tests.support.rows import days_until
+from tests.support.truth import DayRows
 from tests.support.world import NOON, World
 
 DAY = timedelta(days=1)
@@ -43,10 +42,15 @@ OPEN = """
     SELECT FROM report_requests WHERE finished_at IS NULL UNION ALL
     SELECT FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
      WHERE w.load_count = 0 AND w.status <> 'expired' AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)"""
-GRAINS: Mapping[Dataset, Grain] = {DAILY_CAMPAIGNS: "campaign", DAILY_PRODUCTS: "product"}
-Sums = tuple[int, int, Decimal]
-"""Impressions, clicks and spend of an ad product's day."""
-NOTHING: Sums = (0, 0, Decimal(0))
+FILLED = (DAILY_CAMPAIGNS, DAILY_PRODUCTS)
+
+
+class Totals(NamedTuple):
+    """The sums of an ad product's day."""
+
+    impressions: int = 0
+    clicks: int = 0
+    spend: Decimal = Decimal(0)
 
 
 class Part(NamedTuple):
@@ -54,11 +58,11 @@ class Part(NamedTuple):
 
     dataset: str
     day: date
-    product: AdProduct
+    product: str
     age: int
     is_not_served: bool
-    stored: Sums
-    true: Sums
+    stored: Totals
+    true: Totals
 
     @property
     def is_false(self) -> bool:
@@ -68,13 +72,13 @@ class Part(NamedTuple):
     @property
     def is_doubted_without_reason(self) -> bool:
         """Whether it is said to be not served though Amazon delivered rows, or the day is beyond doubt."""
-        was_delivered = self.age <= SERVED_DAYS and self.true != NOTHING
+        was_delivered = self.age <= SERVED_DAYS and self.true != Totals()
         return self.is_not_served and (was_delivered or self.age <= UNDOUBTED_DAYS)
 
 
 @pytest.fixture(autouse=True)
 def _two_datasets() -> Iterator[None]:
-    with only_datasets(*(dataset.name for dataset in GRAINS)):
+    with only_datasets(*(dataset.name for dataset in FILLED)):
         yield
 
 
@@ -102,17 +106,9 @@ def accounts_of(world: World) -> list[Account]:
         return list_accounts(connection)
 
 
-def catalogs_of(world: World, account: Account) -> dict[AdProduct, Catalog]:
-    """Return what the sandbox knows of each ad product of an account."""
-    sandbox = world.sandbox.state.world
-    owner = sandbox.accounts.find(account.account_id)
-    assert owner is not None
-    country = owner.find_country(account.country_code)
-    assert country is not None
-    return {product: sandbox.catalog(owner, country, product) for product in AD_PRODUCTS}
-
-
-def stored_sums(world: World, account: Account, dataset: Dataset) -> dict[tuple[date, str], Sums]:
+def stored_totals(
+    world: World, account: Account, dataset: Dataset
+) -> dict[tuple[date, str], Totals]:
     """Return the sums of a dataset's rows of an account, by day and ad product."""
     rows = world.query(
         f"""SELECT window_date, ad_product, sum(impressions) AS impressions, sum(clicks) AS clicks,
@@ -126,30 +122,28 @@ def stored_sums(world: World, account: Account, dataset: Dataset) -> dict[tuple[
     }
 
 
-def true_sums(catalog: Catalog, window: ReportWindow, dataset: Dataset) -> Sums:
-    """Return the sums of the sandbox's rows of a window's day, as of when its report was made."""
-    assert window.data_as_of is not None
-    rows = day_truth(catalog, window.window_date, window.data_as_of, grain=GRAINS[dataset])
-    spend = sum((Decimal(row["totalCost"]) for row in rows), Decimal(0))
-    return sum(row["impressions"] for row in rows), sum(row["clicks"] for row in rows), spend
+def true_totals(day_rows: DayRows, at: datetime, product: str) -> Totals:
+    """Return the sums of the sandbox's rows of an ad product, as of when its report was made."""
+    sums = day_rows.sums(day_rows.true(at, [product]))
+    return Totals(int(sums.impressions), int(sums.clicks), sums.spend)
 
 
 def parts_of(world: World, account: Account, dataset: Dataset) -> Iterator[Part]:
     """Yield each ad product of each day of a dataset that is over, all of which have to be loaded."""
     today = local_date(world.context.now(), account.time_zone)
     days = days_until(today - DAY, (today - oldest_served(dataset, today)).days)
-    stored, catalogs = stored_sums(world, account, dataset), catalogs_of(world, account)
+    stored, sandbox = stored_totals(world, account, dataset), world.sandbox.state
     windows = world.windows(account, *days, dataset=dataset)
     assert days == sorted({window.window_date for window in windows})
     for window in windows:
-        assert window.data_as_of is not None, window
-        day = window.window_date
-        age = (local_date(window.data_as_of, account.time_zone) - day).days
-        for product, catalog in catalogs.items():
-            if product in products_of(window.report):
-                is_not_served = window.status == "not_served" or product in window.not_served
-                sums = stored.get((day, product), NOTHING), true_sums(catalog, window, dataset)
-                yield Part(dataset.name, day, product, age, is_not_served, *sums)
+        day, as_of = window.window_date, window.data_as_of
+        assert as_of is not None, window
+        day_rows = DayRows(world.engine, sandbox, account, dataset, day)
+        age = (local_date(as_of, account.time_zone) - day).days
+        for product in products_of(window.report):
+            is_not_served = window.status == "not_served" or product in window.not_served
+            totals = stored.get((day, product), Totals()), true_totals(day_rows, as_of, product)
+            yield Part(dataset.name, day, product, age, is_not_served, *totals)
 
 
 @pytest.mark.parametrize("sandbox", [SANDBOX], indirect=True)
@@ -158,13 +152,13 @@ def test_no_zero_is_false_where_twelve_months_come_as_empty_success(filled: Worl
     new = filled.sandbox.state.world.accounts.accounts[NEW].account_id
     doubted = defaultdict[str, int](int)
     for account in accounts_of(filled):
-        parts = [part for dataset in GRAINS for part in parts_of(filled, account, dataset)]
+        parts = [part for dataset in FILLED for part in parts_of(filled, account, dataset)]
         assert [] == [part for part in parts if part.is_false]
         assert [] == [part for part in parts if part.is_doubted_without_reason]
         doubted[account.account_id] += sum(part.is_not_served for part in parts)
         if account.account_id != new:
             old = [part for part in parts if part.age > SERVED_DAYS + 1]
-            assert len(old) > 300 * len(AD_PRODUCTS) * len(GRAINS)
+            assert len(old) > 300 * len(AD_PRODUCTS) * len(FILLED)
             assert all(part.is_not_served for part in old)
     assert 0 == doubted[new]
     check_that_the_new_account_is_fine(filled, new)

@@ -31,9 +31,9 @@ from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.actions import render_action
 from bidbeacon_sessions.sentences import plain_text
 from tests.support.checking import assert_has
-from tests.support.jobs import catalog_of
 from tests.support.reading import call, column, tuples, value
 from tests.support.rows import add_account, change_accounts, change_ads_accounts, remove_accounts
+from tests.support.truth import catalog_of
 from tests.support.world import World
 
 EXPORTED = {"campaigns", "adGroups", "ads", "targets"}
@@ -261,7 +261,7 @@ def test_entities_are_those_of_all_ad_products_and_of_each_country_its_own(
     for account in accounts:
         assert KINDS == set(world.sync_entities(account))
     for account in accounts:
-        catalogs = [catalog_of(world.sandbox, account, product) for product in AD_PRODUCTS]
+        catalogs = [catalog_of(world.sandbox.state, account, product) for product in AD_PRODUCTS]
         for table, (columns, kind, row_of) in ENTITIES.items():
             stored = tuples(
                 world.engine, f"SELECT {columns} {OF.format(table)}", **account.identity

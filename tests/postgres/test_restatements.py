@@ -20,11 +20,11 @@ from bidbeacon_pipelines.loading.restatements import list_window_loads
 from bidbeacon_pipelines.retention import delete_old_records
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sessions import SessionStore, with_job_session
-from tests.dataset_truth import Question
 from tests.postgres.load_world import AS_OF, DAY, LoadWorld, many_rows, report_row
 from tests.support.ad_products import SD, SP
 from tests.support.reading import call, column, tuples
 from tests.support.rows import change_windows
+from tests.support.truth import DayRows
 from tests.support.world import DATASET, World
 
 YESTERDAY = date(2026, 1, 14)
@@ -72,8 +72,8 @@ def test_totals_at_each_age_are_the_truth_of_that_age(
     """What is told at the end of each age and ad product is what Amazon said then, to the last decimal."""
     account = world.account()
     world.sync_entities(account)
-    question = Question(world.engine, world.sandbox.url, account, dataset, YESTERDAY)
-    true_at = cache(question.true)
+    day_rows = DayRows(world.engine, world.sandbox.state, account, dataset, YESTERDAY)
+    true_at = cache(day_rows.true)
     first, ages = world.context.now(), list(accumulate(days_after))
     for days in ages:
         world.sandbox.state.clock.set(first + timedelta(days=days))
@@ -88,7 +88,7 @@ def test_totals_at_each_age_are_the_truth_of_that_age(
             assert 1 == len(told)
         for load in loads:
             for at in (load["data_as_of"], load["confirmed_as_of"]):
-                true = [question.total(true_at(at), metric, product) for metric in METRICS]
+                true = [day_rows.total(true_at(at), metric, product) for metric in METRICS]
                 assert true == [value or 0 for value in totals(load)]
     loads = products[SP]
     assert loads[0]["sales"] != loads[-1]["sales"]

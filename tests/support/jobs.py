@@ -11,8 +11,6 @@ from bidbeacon_pipelines.requests.backfill import Progress, drive_windows
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_sandbox.entities import AdProduct, Catalog
-from bidbeacon_sandbox.server import SandboxHandle
 from tests.support.reading import call
 from tests.support.world import DATASET, World
 
@@ -53,12 +51,3 @@ def set_contract(world: World, dataset: Dataset, what: str, value: str | None) -
 def survey_findings(world: World) -> tuple[Finding, ...]:
     """Return the findings that Home shows now."""
     return tuple(call(world.engine, survey, world.context.settings, world.context.now()).findings)
-
-
-def catalog_of(sandbox: SandboxHandle, account: Account, product: AdProduct) -> Catalog:
-    """Return what an account has of an ad product at Amazon."""
-    owner = sandbox.state.world.accounts.find(account.account_id)
-    assert owner is not None
-    country = owner.find_country(account.country_code)
-    assert country is not None
-    return sandbox.state.world.catalog(owner, country, product)

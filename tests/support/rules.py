@@ -3,6 +3,7 @@
 from typing import Any
 
 from bidbeacon_sandbox.rulebook import read_rules
+from bidbeacon_sandbox.traffic import OTHER_PLACEMENTS
 
 NEW_FIELD = {"newField": {"value": 1}}
 IDS = ("campaign.id", "adGroup.id", "ad.id")
@@ -13,12 +14,7 @@ OTHER_SPELLINGS = {
         "Sponsored Brands": "SPONSORED_BRANDS",
         "Sponsored Display": "SPONSORED_DISPLAY",
     },
-    "placementClassification.value": {
-        "Top of Search on-Amazon": "TOP_OF_SEARCH",
-        "Detail Page on-Amazon": "PRODUCT_PAGE",
-        "Other on-Amazon": "REST_OF_SEARCH",
-        "Off Amazon": "OFF_AMAZON",
-    },
+    "placementClassification.value": OTHER_PLACEMENTS,
 }
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
@@ -38,13 +37,12 @@ from bidbeacon_sandbox.entities import AD_PRODUCTS, EXPORT_KINDS, AdProduct, Cat
 from bidbeacon_sandbox.ledger import Call
 from bidbeacon_sandbox.rules import Operation
 from bidbeacon_sandbox.server import SandboxHandle
-from bidbeacon_sandbox.truth import day_truth
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
-from tests.report_rows import with_target_ids
 from tests.support.one_dataset import shorten_history
 from tests.support.planning import plan
 from tests.support.rows import change_accounts
 from tests.support.rules import rule
+from tests.support.truth import DayRows, Sums, catalog_of
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -68,16 +66,6 @@ class _Absent:
 NO_SANDBOX: Any = _Absent("sandbox")
 NO_CONTEXT: Any = _Absent("context of jobs")
 NO_INSTANCE: Any = _Absent("Dagster instance")
-
-
-@dataclass(frozen=True)
-class Sums:
-    """The exact sums of a day's rows; null counts as zero."""
-
-    spend: Decimal
-    sales: Decimal
-    clicks: Decimal
-    impressions: Decimal
 
 
 @dataclass(frozen=True, repr=False)
@@ -309,52 +297,30 @@ class World:
 
     def catalog(self, account: Account, product: AdProduct) -> Catalog:
         """Return what the sandbox knows that an account has of an ad product in its country."""
-        owner = self.owner(account.account_id)
-        country = owner.find_country(account.country_code)
-        assert country is not None
-        return self.sandbox.state.world.catalog(owner, country, product)
+        return catalog_of(self.sandbox.state, account, product)
 
     def stored_rows(self, account: Account, day: date) -> set[Row]:
-        """Return what the table says of a day."""
-        rows = self.query(
-            f"""SELECT campaign_id, ad_group_id, target_value, match_type, target_id, impressions, clicks, orders, sales, spend
-                  FROM {with_target_ids(DATASET)} WHERE account = :id AND window_date = :day""",
-            id=account.id,
-            day=day,
-        )
-        return {tuple(row.values()) for row in rows}
+        """Return the rows that the table has of a day."""
+        return {*self._rows_of(account, day).stored().items()}
 
     def stored_sums(self, account: Account, day: date) -> Sums:
         """Return the sums of the stored rows of a day."""
-        [row] = self.query(
-            """SELECT coalesce(sum(spend), 0) AS spend, coalesce(sum(sales), 0) AS sales,
-                      coalesce(sum(clicks), 0) AS clicks, coalesce(sum(impressions), 0) AS impressions
-                 FROM daily_target_performance WHERE account = :id AND window_date = :day""",
-            id=account.id,
-            day=day,
-        )
-        return Sums(**row)
+        rows = self._rows_of(account, day)
+        return rows.sums(rows.stored())
 
     def true_rows(self, account: Account, day: date, at: datetime) -> set[Row]:
-        """Return what the sandbox knows of a day, as of an instant, in the form of `stored_rows`."""
-        summed: dict[Row, Row] = {}
-        for product in AD_PRODUCTS:
-            for row in day_truth(self.catalog(account, product), day, at):
-                key, metrics = _true_row(row)
-                summed[key] = _added(summed[key], metrics) if key in summed else metrics
-        return {key + metrics for key, metrics in summed.items()}
+        """Return the rows that Amazon has of a day as of an instant, in the form of `stored_rows`."""
+        return {*self._rows_of(account, day).true(at).items()}
 
     def true_sums(
-        self, account: Account, day: date, ad_products: Sequence[AdProduct] = AD_PRODUCTS
+        self, account: Account, day: date, ad_products: Sequence[str] = AD_PRODUCTS
     ) -> Sums:
-        """Return the sums of what the sandbox knows now of a day, in the form of `stored_sums`."""
-        now = self.sandbox.state.clock.now()
-        catalogs = [self.catalog(account, product) for product in ad_products]
-        truth = [row for catalog in catalogs for row in day_truth(catalog, day, now)]
-        names = ("totalCost", "sales", "clicks", "impressions")
-        return Sums(
-            *[sum((Decimal(row[name] or 0) for row in truth), Decimal(0)) for name in names]
-        )
+        """Return the sums of the rows that Amazon has of a day now."""
+        rows = self._rows_of(account, day)
+        return rows.sums(rows.true(self.sandbox.state.clock.now(), ad_products))
+
+    def _rows_of(self, account: Account, day: date) -> DayRows:
+        return DayRows(self.engine, self.sandbox.state, account, DATASET, day)
 
     def true_entities(self, account: Account) -> dict[str, set[str]]:
         """Return the ids of an account's entities at Amazon, by kind, of all ad products."""
@@ -367,20 +333,6 @@ class World:
             }
             for kind in EXPORT_KINDS
         } | {"portfolios": {one["portfolioId"] for one in catalogs[0].portfolios}}
-
-
-def _true_row(row: Mapping[str, Any]) -> tuple[Row, Row]:
-    """Return what a true row is told by, but for its ad, and its metrics."""
-    target = None if row["unresolvable"] else row["targetId"]
-    key = (row["campaignId"], row["adGroupId"], row["targetValue"], row["targetMatchType"], target)
-    amounts = (None if row[name] is None else Decimal(row[name]) for name in ("sales", "totalCost"))
-    return key, (row["impressions"], row["clicks"], row["purchases"], *amounts)
-
-
-def _added(one: Row, other: Row) -> Row:
-    return tuple(
-        a if b is None else b if a is None else a + b for a, b in zip(one, other, strict=True)
-    )
 
 
 @contextmanager

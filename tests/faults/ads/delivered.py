@@ -1,8 +1,8 @@
-"""What the sandbox delivered, read anew: rows of reports and of the truth, by rules of their own, not by the product's code.
+"""What the sandbox delivered, read anew: rows of reports, by rules of their own, not by the product's code.
 
-Written from Amazon's description: whose a row is, which rows can't be understood, how rows add up,
-and which target a row belongs to. The registry says no more than which columns a dataset has, and
-of which field each is.
+Written from Amazon's description: whose a row is, which rows can't be understood, and which target
+a row belongs to. The registry says no more than which columns a dataset has, and of which field
+each is.
 """
 
 import json
@@ -17,34 +17,19 @@ from typing import Any
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import Dimension, Metric
 from bidbeacon_pipelines.datasets.registry import Dataset
+from bidbeacon_sandbox.datasets import NEW_NAMES
 from bidbeacon_sandbox.entities import Catalog, report_target
-from bidbeacon_sandbox.report_request import ReportRequest
+from bidbeacon_sandbox.report_request import COUNTRY_FIELDS, ReportRequest
+from bidbeacon_sandbox.traffic import OTHER_PLACEMENTS
+from bidbeacon_sandbox.truth import UNRESOLVABLE
 from tests.hours_by_walking import hours_by_walking
+from tests.support.truth import Key, Metrics, add_row
 
-COUNTRY_FIELDS = ("campaign.country", "campaignCountry.value")
-OTHER_NAMES = {
-    "advertisedProduct.marketplace": "advertisedProductMarketplace.value",
-    "placementClassification.value": "placement.value",
-}
-"""Fields that Amazon has renamed."""
-PLACEMENTS = {
-    "Top of Search on-Amazon": "TOP_OF_SEARCH",
-    "Detail Page on-Amazon": "PRODUCT_PAGE",
-    "Other on-Amazon": "REST_OF_SEARCH",
-    "Off Amazon": "OFF_AMAZON",
-}
-"""One spelling of each placement that has two."""
 UNREADABLE = "?"
-AD_PRODUCT, CURRENCY = 1, 2
-"""Where a key has them."""
-
-Key = tuple[Any, ...]
-"""Hour, ad product, currency, the dimensions that tell rows apart, and the target that is known by the row's texts, or None."""
-Metrics = tuple[int | Decimal | None, ...]
-DayRows = Mapping[Key, Metrics]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _HOUR = re.compile(r"(?:\d{4}-\d{2}-\d{2}T)?(\d{1,2})(?::00:00)?\Z", re.ASCII)
+_COUNTRY = re.compile(r"[A-Z]{2}\Z")
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 _PRODUCT_ID = re.compile(r"[A-Za-z0-9._-]*\Z")
 
@@ -75,23 +60,19 @@ class Delivery:
     good: int = 0
 
 
-class KnownTargets:
-    """The targets of catalogs that were exported, found by what a row says."""
+Targets = Mapping[tuple[Any, Any, Any], str]
+"""The ids of targets, by what rows say of them: ad group, match type and value."""
 
-    def __init__(self, catalogs: Iterable[Catalog]) -> None:
-        targets = chain.from_iterable(catalog.entities["targets"] for catalog in catalogs)
-        self._ids = {
-            (target["adGroupId"], match_type, value): target["targetId"]
-            for target in targets
-            for value, match_type in (report_target(target),)
-            if "adGroupId" in target
-            and not target["negative"]
-            and match_type not in {None, "THEME"}
-        }
 
-    def find(self, ad_group_id: Any, match_type: Any, value: Any) -> str | None:
-        """Return a target's id, given the texts of a row; None where it isn't known."""
-        return self._ids.get((ad_group_id, match_type, value))
+def targets_of(catalogs: Iterable[Catalog]) -> Targets:
+    """Return the targets of catalogs that were exported, but for those that rows don't name well enough."""
+    targets = chain.from_iterable(catalog.entities["targets"] for catalog in catalogs)
+    return {
+        (target["adGroupId"], match_type, value): target["targetId"]
+        for target in targets
+        for value, match_type in (report_target(target),)
+        if "adGroupId" in target and not target["negative"] and match_type not in UNRESOLVABLE
+    }
 
 
 class _NotUnderstoodError(ValueError):
@@ -113,7 +94,7 @@ class ReportReader:
     account: Account
     dataset: Dataset
     has_one_country: bool
-    targets: KnownTargets
+    targets: Targets
 
     def read(
         self, texts: Iterable[str], request: ReportRequest, days: Collection[date]
@@ -133,10 +114,10 @@ class ReportReader:
             if country == UNREADABLE:
                 delivery.bad.append(BadRow(number, None, canonical(row)))
             elif country == self.account.country_code and _ad_product(row) in request.products:
-                if day in days:
-                    self._take(delivery, number, row, request.fields, day)
-                elif day is None or not request.start <= day <= request.end:
+                if day is None or not request.start <= day <= request.end:
                     delivery.bad.append(BadRow(number, None, canonical(row)))
+                elif day in days:
+                    self._take(delivery, number, row, request.fields, day)
         return delivery
 
     def _take(
@@ -154,14 +135,15 @@ class ReportReader:
             delivery.bad.append(BadRow(number, day, canonical(row)))
         else:
             delivery.good += 1
-            _add(delivery.days.setdefault(day, {}), key, metrics)
+            add_row(delivery.days.setdefault(day, {}), key, metrics)
 
     def _country(self, row: Mapping[str, Any]) -> str:
         told = next((row[name] for name in COUNTRY_FIELDS if name in row), None)
         if told is None and self.has_one_country:
             return self.account.country_code
-        readable = isinstance(told, str) and re.match(r"[A-Z]{2}\Z", told)
-        return {"UK": "GB"}.get(told, told) if readable else UNREADABLE
+        if not isinstance(told, str) or not _COUNTRY.match(told):
+            return UNREADABLE
+        return "GB" if told == "UK" else told
 
     def _read(
         self, row: Mapping[str, Any], fields: Collection[str], day: date
@@ -180,9 +162,8 @@ class ReportReader:
         key = (hour, product, currency, *(told[one.column] for one in self.dataset.keys))
         if not self.dataset.names_targets:
             return key
-        return *key, self.targets.find(
-            told["ad_group_id"], told["match_type"], told["target_value"]
-        )
+        named = (told["ad_group_id"], told["match_type"], told["target_value"])
+        return *key, self.targets.get(named)
 
     def _hour_at(self, day: date, told: object) -> datetime | None:
         if not self.dataset.is_hourly:
@@ -192,50 +173,6 @@ class ReportReader:
         if match is None or int(match[1]) not in hours:
             raise _NotUnderstoodError
         return hours[int(match[1])][0]
-
-    def read_truth(
-        self, rows: Iterable[Mapping[str, Any]], product: str, fields: Collection[str], day: date
-    ) -> DayRows:
-        """Read the true rows of an ad product's day (`sandbox.truth.day_truth`) in the form of a delivered day; of the metrics those that were asked for."""
-        found: dict[Key, Metrics] = {}
-        for row in rows:
-            told = {
-                one.column: self._true_value(row, one.column)
-                if product in one.ad_products
-                else None
-                for one in self.dataset.dimensions
-            }
-            metrics = tuple(
-                _true_metric(row, one) if one.field in fields else None
-                for one in self.dataset.metrics
-            )
-            hour = self._hour_at(day, row["hour"])
-            key = self._key(hour, product, self.account.currency_code, told)
-            if self.dataset.names_targets:
-                assert key[-1] in {row["targetId"], None}
-            _add(found, key, metrics)
-        return found
-
-    def _true_value(self, row: Mapping[str, Any], column: str) -> Any:
-        if column == "marketplace":
-            return self.account.country_code if row["advertisedProductId"] else None
-        if column == "purchased_marketplace":
-            return self.account.country_code
-        value = row.get(_TRUE_NAMES[column]) if column in _TRUE_NAMES else None
-        return PLACEMENTS.get(value, value) if column == "placement" else value
-
-
-_TRUE_NAMES = {
-    "campaign_id": "campaignId",
-    "ad_group_id": "adGroupId",
-    "ad_id": "adId",
-    "product_id": "advertisedProductId",
-    "target_value": "targetValue",
-    "match_type": "targetMatchType",
-    "search_term": "searchTerm",
-    "placement": "placement",
-    "purchased_product_id": "convertedProductId",
-}
 
 
 def canonical(value: Any) -> str:
@@ -260,7 +197,7 @@ def _value(
     row: Mapping[str, Any], one: Dimension | Metric, product: str, fields: Collection[str]
 ) -> Any:
     """Return the value of a column; one that was asked for, and that the ad product has, has to be there."""
-    names = (one.field, OTHER_NAMES.get(one.field, one.field))
+    names = (one.field, NEW_NAMES.get(one.field, one.field))
     told = [row[name] for name in names if name in row]
     must_come = product in one.ad_products and not set(names).isdisjoint(fields)
     if not must_come and told in ([], [None]):
@@ -306,21 +243,6 @@ def _as_stored(kind: str, value: Any) -> Any:
         case "marketplace":
             return "GB" if value == "UK" else value
         case "placement":
-            return PLACEMENTS.get(value, value)
+            return OTHER_PLACEMENTS.get(value, value)
         case _:
             return value
-
-
-def _true_metric(row: Mapping[str, Any], one: Metric) -> int | Decimal | None:
-    value = row[one.field.removeprefix("metric.")]
-    return Decimal(value) if isinstance(value, str) else value
-
-
-def _add(day: dict[Key, Metrics], key: Key, metrics: Metrics) -> None:
-    """Add a row to its key: no value and no value is no value, no value and a number is the number."""
-    known = day.get(key, (None,) * len(metrics))
-    day[key] = tuple(_sum(one, other) for one, other in zip(known, metrics, strict=True))
-
-
-def _sum(one: Any, other: Any) -> Any:
-    return other if one is None else one if other is None else one + other

@@ -201,8 +201,8 @@ class Month:
 
     def _accept(self, account: Account, dataset: str, days: Sequence[date]) -> None:
         with self.world.engine.begin() as connection:
-            facts = {"accepts": True, "by": "a person", "now": self.world.context.now()}
-            decide_windows(connection, account, dataset, days, **facts)
+            now = self.world.context.now()
+            decide_windows(connection, account, dataset, days, accepts=True, by="a person", now=now)
 
     def find(self, find: Callable[[Oracle], Iterable[object]]) -> list[object]:
         """Return what is found in each dataset of each account, with the names of both."""

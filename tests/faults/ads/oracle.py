@@ -5,46 +5,37 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Any
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.windows.rules import due_at, local_date, oldest_served
 from bidbeacon_sandbox.datasets import datasets_of
-from bidbeacon_sandbox.entities import AdProduct
+from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_sandbox.report_request import first_day_of
 from bidbeacon_sandbox.reports import Report
 from bidbeacon_sandbox.rulebook import read_rules
 from bidbeacon_sandbox.rules import History, names_of
-from bidbeacon_sandbox.truth import Grain, day_truth
-from tests.faults.ads.delivered import (
+from tests.faults.ads.delivered import BadRow, Delivery, ReportReader, canonical, targets_of
+from tests.faults.ads.month_faults import HISTORY_NAMES
+from tests.support.truth import (
     AD_PRODUCT,
     CURRENCY,
-    BadRow,
     DayRows,
-    Delivery,
     Key,
-    KnownTargets,
     Metrics,
-    ReportReader,
-    canonical,
+    Rows,
+    differences,
+    of_products,
+    stored_days,
+    total,
 )
-from tests.faults.ads.month_faults import HISTORY_NAMES
-from tests.report_rows import with_target_ids
 from tests.support.world import World
 
 DATASET = get_dataset("daily_targets")
 GivenUp = dict[tuple[str, str, date, str], datetime]
 """When each day was first seen `expired`, or `not_served` without a load, by account key, dataset, day and report."""
-GRAINS: Mapping[str, Grain] = {
-    "campaign": "campaign",
-    "placement": "placement",
-    "target": "target",
-    "product": "product",
-    "target and search term": "search_term",
-    "purchased product": "purchased_product",
-}
 LEAVES_ROWS_TRUE = frozenset(
     (
         *("report failed", "report cancelled", "report expired", "report pending", "odd status"),
@@ -68,8 +59,9 @@ class Oracle:
         self._account = account
         self._dataset = dataset
         is_alone = len(world.owner(account.account_id).countries) == 1
-        catalogs = [world.catalog(account, product) for product in get_args(AdProduct)]
-        targets = KnownTargets(catalogs if self._has_targets() else ())
+        catalogs = [world.catalog(account, product) for product in AD_PRODUCTS]
+        self._knows_targets = self._has_targets()
+        targets = targets_of(catalogs if self._knows_targets else ())
         self._reader = ReportReader(account, dataset, is_alone, targets)
         requests = world.query(
             "SELECT id, report_id FROM report_requests WHERE account_id = :id",
@@ -92,12 +84,11 @@ class Oracle:
         """Compare each loaded window with the reports it was last loaded from, the quarantine with their bad rows, and each load's counts with its report."""
         stored = self._stored()
         for window in self.windows():
-            day = window["window_date"]
             delivered: dict[Key, Metrics] = {}
             for product, request in self._sources(window).items():
-                rows = self._delivery(request).days.get(day, {})
-                delivered |= {key: row for key, row in rows.items() if key[AD_PRODUCT] == product}
-            held = _of_report(stored[day], window)
+                rows = self._delivery(request).days.get(window["window_date"], {})
+                delivered |= of_products(rows, {product})
+            held = of_products(stored[window["window_date"]], products_of(window["report"]))
             yield from self._compare(window, delivered, held)
             yield from self._compare_window(window, held)
         yield from self._compare_quarantine()
@@ -108,49 +99,44 @@ class Oracle:
         stored = self._stored()
         for window in self.windows():
             if window["load_count"] and self.is_served(window):
-                true: dict[Key, Metrics] = {}
-                for product, request in self._sources(window).items():
-                    if self._was_served(window, product, request):
-                        true |= self._truth(window, product, request)
-                held = _of_report(stored[window["window_date"]], window)
-                yield from self._compare(window, true, held)
+                held = of_products(stored[window["window_date"]], products_of(window["report"]))
+                yield from self._compare(window, self._truth(window, *self._served(window)), held)
 
     def false_zeros(self) -> Iterator[str]:
         """Find each ad product of a loaded window that is not called not served, though the report lacked its rows for their age and in truth there are some."""
         for window in self.windows():
-            for product, request in self._sources(window).items():
-                is_told = window["status"] == "not_served" or product in window["not_served"]
-                if (
-                    not is_told
-                    and not self._was_served(window, product, request)
-                    and self._truth(window, product, request)
-                ):
-                    yield self._mismatch(window["window_date"], f"a zero of {product} is false")
+            if window["status"] != "not_served":
+                doubtful = self._sources(window).keys() - self._served(window)
+                for product in sorted(doubtful - set(window["not_served"])):
+                    if self._truth(window, product):
+                        yield self._mismatch(window["window_date"], f"a zero of {product} is false")
 
     def doubted_though_delivered(self) -> Iterator[str]:
         """Find each ad product that is called not served, and that has rows."""
         stored = self._stored()
         for window in self.windows():
-            day, products = window["window_date"], set(window["not_served"])
-            if window["status"] == "not_served":
-                products.update(products_of(window["report"]))
-            held = {key[AD_PRODUCT] for key in stored[day]} & products
-            if held:
+            day, is_none_served = window["window_date"], window["status"] == "not_served"
+            products = products_of(window["report"]) if is_none_served else window["not_served"]
+            if held := {key[AD_PRODUCT] for key in of_products(stored[day], products)}:
                 yield self._mismatch(day, f"rows of {sorted(held)}, called not served")
 
-    def _was_served(self, window: Mapping[str, Any], product: AdProduct, request: int) -> bool:
-        """Return whether the sandbox had rows of so old a day of an ad product when a request's report was made."""
-        report = self._report(request)
+    def _served(self, window: Mapping[str, Any]) -> list[AdProduct]:
+        """Return the ad products of which the sandbox had rows of so old a day when the report was made that a window was last loaded from."""
+        return [
+            product
+            for product, request in self._sources(window).items()
+            if self._was_served(window["window_date"], product, self._report(request))
+        ]
+
+    def _was_served(self, day: date, product: AdProduct, report: Report) -> bool:
         today = self._world.owner(self._account.account_id).first_day(report.created_at)
         histories, hourly = report.rules_of(History), self._dataset.is_hourly
-        return bool(window["window_date"] >= first_day_of(product, today, histories, hourly=hourly))
+        return day >= first_day_of(product, today, histories, hourly=hourly)
 
-    def _truth(self, window: Mapping[str, Any], product: AdProduct, request: int) -> DayRows:
-        day, as_of = window["window_date"], window["data_as_of"]
-        catalog = self._world.catalog(self._account, product)
-        grain, hourly = GRAINS[self._dataset.entity], self._dataset.is_hourly
-        rows = day_truth(catalog, day, as_of, grain=grain, hourly=hourly)
-        return self._reader.read_truth(rows, product, self._report(request).request.fields, day)
+    def _truth(self, window: Mapping[str, Any], *products: AdProduct) -> Rows:
+        world, day = self._world, window["window_date"]
+        asked = DayRows(world.engine, world.sandbox.state, self._account, self._dataset, day)
+        return asked.true(window["data_as_of"], products, knows_targets=self._knows_targets)
 
     def _sources(self, window: Mapping[str, Any]) -> dict[AdProduct, int]:
         """Return the request that each ad product of a window was last loaded from; none where it was never loaded."""
@@ -190,12 +176,7 @@ class Oracle:
         """Return whether Amazon still serves a window: all ad products of which the window was loaded with rows that Amazon had."""
         day, now = window["window_date"], self._world.context.now()
         today, report = local_date(now, self._account.time_zone), window["report"]
-        served = [
-            product
-            for product, request in self._sources(window).items()
-            if self._was_served(window, product, request)
-        ]
-        firsts = self._first_days(served, now, self._histories_of(report))
+        firsts = self._first_days(self._served(window), now, self._histories_of(report))
         oldest = oldest_served(self._dataset, today)
         return bool(firsts) and max(oldest, *firsts) <= day <= today
 
@@ -243,13 +224,14 @@ class Oracle:
 
     def _first_day(self, report: str, at: datetime) -> date:
         """Return the oldest day that the sandbox does not refuse at an instant, and that is a window; where it answers older ones as an empty success, these are all windows."""
-        histories, products = self._histories_of(report), products_of(report)
+        histories = self._histories_of(report)
+        products = [one for one in AD_PRODUCTS if one in products_of(report)]
         if any(rule.empty and any(map(rule.covers, products)) for rule in histories):
             histories = []
         return min(self._first_days(products, at, histories))
 
     def _first_days(
-        self, products: Sequence[str], at: datetime, histories: Sequence[History]
+        self, products: Sequence[AdProduct], at: datetime, histories: Sequence[History]
     ) -> list[date]:
         today = self._world.owner(self._account.account_id).first_day(at)
         hourly = self._dataset.is_hourly
@@ -272,18 +254,14 @@ class Oracle:
     def _mismatch(self, day: date | None, what: str) -> str:
         return f"{self._account.account_key} {self._dataset.name} {day or 'no day'}: {what}"
 
-    def _compare(
-        self, window: Mapping[str, Any], expected: DayRows, stored: DayRows
-    ) -> Iterator[str]:
-        for key in sorted(expected.keys() | stored.keys(), key=str):
-            if expected.get(key) != stored.get(key):
-                what = f"{key}: expected {expected.get(key)}, got {stored.get(key)}"
-                yield self._mismatch(window["window_date"], what)
+    def _compare(self, window: Mapping[str, Any], expected: Rows, stored: Rows) -> Iterator[str]:
+        for what in differences(self._dataset, expected, stored):
+            yield self._mismatch(window["window_date"], what)
         if window["load_count"] and window["row_count"] != len(stored):
             what = f"row_count: expected {len(stored)}, got {window['row_count']}"
             yield self._mismatch(window["window_date"], what)
 
-    def _compare_window(self, window: Mapping[str, Any], stored: DayRows) -> Iterator[str]:
+    def _compare_window(self, window: Mapping[str, Any], stored: Rows) -> Iterator[str]:
         """Compare what a window says of itself with its rows, and with the reports that it was loaded from."""
         sources = self._sources(window)
         last = next(reversed(sources.values()), None)
@@ -298,32 +276,22 @@ class Oracle:
                 what = f"{product}: expected rows, spend, sales {expected}, got {got}"
                 yield self._mismatch(window["window_date"], what)
 
-    def _totals(self, rows: DayRows, product: AdProduct) -> tuple[Decimal, ...]:
+    def _totals(self, rows: Rows, product: AdProduct) -> tuple[Decimal, ...]:
         """Return how many rows there are of an ad product, and their spend and sales in the account's currency."""
-        mine = {key: row for key, row in rows.items() if key[AD_PRODUCT] == product}
-        ours = [row for key, row in mine.items() if key[CURRENCY] == self._account.currency_code]
-        metrics = [one.column for one in self._dataset.metrics]
-        sums = [
-            sum(row[metrics.index(name)] or 0 for row in ours) if name in metrics else 0
-            for name in ("spend", "sales")
-        ]
-        return Decimal(len(mine)), *map(Decimal, sums)
+        mine, currency = of_products(rows, {product}), self._account.currency_code
+        ours = [row for key, row in mine.items() if key[CURRENCY] == currency]
+        sums = (total(self._dataset, name, ours) for name in ("spend", "sales"))
+        return Decimal(len(mine)), *sums
 
     def _compare_quarantine(self) -> Iterator[str]:
         rows = self._rows(
             "SELECT request_id, row_number, window_date, raw FROM quarantined_rows WHERE {} AND dataset = :dataset"
         )
-        stored = {
-            (
-                row["request_id"],
-                BadRow(
-                    row["row_number"],
-                    row["window_date"],
-                    canonical(json.loads(row["raw"], parse_float=Decimal)),
-                ),
-            )
-            for row in rows
-        }
+        stored = set()
+        for row in rows:
+            raw = canonical(json.loads(row["raw"], parse_float=Decimal))
+            bad = BadRow(row["row_number"], row["window_date"], raw)
+            stored.add((row["request_id"], bad))
         kept, possible = self._replay_quarantine()
         for request, bad in sorted(kept - stored, key=str):
             yield self._mismatch(bad.day, f"missing from quarantine: request {request}, {bad}")
@@ -336,17 +304,15 @@ class Oracle:
         A row has to be kept while its day holds its report; one without a day, while any day does.
         It may be kept while no later report of its day was loaded, suspicious or refused.
         """
-        last: dict[tuple[date, frozenset[AdProduct]], int] = {}
-        for request, days in self._loads.items():
-            last |= dict.fromkeys(
-                ((day, frozenset(self._products(request))) for day in days), request
-            )
+        last = {
+            (day, self._products(request)): request
+            for request, days in self._loads.items()
+            for day in days
+        }
         kept, possible = set(), set()
         for request, days in self._loads.items():
             held = {day for day in days if request in self._loaded_by[day].values()}
-            newest = {
-                day for day in days if last[day, frozenset(self._products(request))] == request
-            }
+            newest = {day for day in days if last[day, self._products(request)] == request}
             for bad in self._delivery(request).bad:
                 if bad.day in held or (bad.day is None and held):
                     kept.add((request, bad))
@@ -363,8 +329,8 @@ class Oracle:
             )
         return self._deliveries[request]
 
-    def _products(self, request: int) -> set[AdProduct]:
-        return set(self._report(request).request.products)
+    def _products(self, request: int) -> frozenset[AdProduct]:
+        return frozenset(self._report(request).request.products)
 
     def _report(self, request: int) -> Report:
         report = self._world.sandbox.state.reports.find(self._report_ids[request])
@@ -401,24 +367,12 @@ class Oracle:
 
     def _has_targets(self) -> bool:
         """Return whether an export of targets was loaded."""
-        return bool(
-            self._rows(
-                "SELECT 1 FROM entity_exports WHERE {} AND kind = 'targets' AND status = 'loaded'"
-            )
-        )
+        exports = "SELECT 1 FROM entity_exports WHERE {} AND kind = 'targets' AND status = 'loaded'"
+        return bool(self._rows(exports))
 
-    def _stored(self) -> dict[date, dict[Key, Metrics]]:
-        stored: dict[date, dict[Key, Metrics]] = defaultdict(dict)
-        keys = ["ad_product", "currency_code", *(one.column for one in self._dataset.keys)]
-        keys += ["target_id"] if self._dataset.names_targets else []
-        statement = f"SELECT * FROM {with_target_ids(self._dataset)} WHERE account = :account"
-        for row in self._world.query(statement, account=self._account.id):
-            key = (row.get("hour_at"), *(row[name] for name in keys))
-            assert key not in stored[row["window_date"]], f"two rows of one key: {key}"
-            stored[row["window_date"]][key] = tuple(
-                row[one.column] for one in self._dataset.metrics
-            )
-        return stored
+    def _stored(self) -> Mapping[date, Rows]:
+        found = stored_days(self._world.engine, self._account, self._dataset)
+        return defaultdict(dict, found)
 
     def _rows(self, statement: str) -> Sequence[Mapping[str, Any]]:
         mine = "account_id = :account_id AND country_code = :country_code"
@@ -428,9 +382,3 @@ class Oracle:
 
 def _changes_rows(report: Report) -> bool:
     return any(rule.name not in LEAVES_ROWS_TRUE for rule in report.rules)
-
-
-def _of_report(rows: DayRows, window: Mapping[str, Any]) -> DayRows:
-    """Return the rows of a day that are of a window's ad products."""
-    products = products_of(window["report"])
-    return {key: row for key, row in rows.items() if key[AD_PRODUCT] in products}

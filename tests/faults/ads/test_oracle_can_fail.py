@@ -71,14 +71,20 @@ def one_account(engine: Engine, home: Path, *rules: Limits) -> Iterator[Simulati
         simulation.close()
 
 
-def test_whatever_is_changed_by_hand_is_found(engine: Engine, tmp_path: Path) -> None:
-    """The oracle finds nothing in two months that the product loaded, and each single change that is made to them."""
-    bad_rows = rule("rows", change="wrong_type", share=0.01)
-    with one_account(engine, tmp_path, bad_rows) as simulation:
+@contextmanager
+def two_loaded_months(engine: Engine, home: Path, rule_in_force: Limits) -> Iterator[World]:
+    """Yield the world of an account whose two months are loaded, and about which the oracle finds nothing."""
+    with one_account(engine, home, rule_in_force) as simulation:
         datasets._REGISTRY[DATASET.name] = replace(DATASET, history_months=2)
         simulation.run_until(simulation.now + timedelta(hours=3))
-        world = simulation.world
-        assert not has_mismatch(world)
+        assert not has_mismatch(simulation.world)
+        yield simulation.world
+
+
+def test_whatever_is_changed_by_hand_is_found(engine: Engine, tmp_path: Path) -> None:
+    """The oracle finds each single change that is made to two loaded months."""
+    bad_rows = rule("rows", change="wrong_type", share=0.01)
+    with two_loaded_months(engine, tmp_path, bad_rows) as world:
         keep_tables(world.engine, TABLES)
         assert [change for change in BREAKAGES if not is_found(world, change)] == []
         assert not has_mismatch(world), "a change was not taken back"
@@ -123,11 +129,7 @@ def test_days_without_data_and_days_given_up_too_early_are_found(
 def test_false_zeros_and_rows_called_not_served_are_found(engine: Engine, tmp_path: Path) -> None:
     """Of two months the oldest third comes as an empty success; where it counts as zeros, each day is found, of each ad product."""
     empty = rule("history", days=SERVED_DAYS, empty=True)
-    with one_account(engine, tmp_path, empty) as simulation:
-        datasets._REGISTRY[DATASET.name] = replace(DATASET, history_months=2)
-        simulation.run_until(simulation.now + timedelta(hours=3))
-        world = simulation.world
-        assert not has_mismatch(world)
+    with two_loaded_months(engine, tmp_path, empty) as world:
         [account] = world.accounts()
         assert [] == [*Oracle(world, account).compare_with_truth()]
         assert [] == [*Oracle(world, account).false_zeros()]
@@ -139,9 +141,13 @@ def test_false_zeros_and_rows_called_not_served_are_found(engine: Engine, tmp_pa
                 WHERE not_served <> '{}'"""
         )
         assert doubted <= len([*Oracle(world, account).false_zeros()])
+        day = world.context.now().date() - timedelta(days=3)
+        one = ONE_ROW.format("daily_target_performance WHERE window_date = :day")
+        world.execute(f"{CHANGE} spend = spend + 0.000001 WHERE {one}", day=day)
+        assert 1 == len([*Oracle(world, account).compare_with_truth()])
         world.execute(
             """UPDATE report_windows SET not_served = '{SPONSORED_PRODUCTS}'
                 WHERE row_count > 0 AND window_date = :day""",
-            day=simulation.now.date() - timedelta(days=3),
+            day=day,
         )
         assert 1 == len([*Oracle(world, account).doubted_though_delivered()])

@@ -12,26 +12,26 @@ from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.core import NotSet
 
-from tests.faults.contract.amazon_world import World
 from tests.faults.contract.described_call import DescribedCall
+from tests.faults.contract.real_values import Known, real_values
 
 Path = tuple[str | int, ...]
 
 
 @st.composite
-def conforming_requests(draw: st.DrawFn, call: DescribedCall, world: World) -> Case[Any]:
+def conforming_requests(draw: st.DrawFn, call: DescribedCall, known: Known) -> Case[Any]:
     """Return requests of a call; three of four have real values."""
     case = draw(call.cases(GenerationMode.POSITIVE))
     if not draw(st.integers(0, 3)):
         return case
-    real = draw(world.real_values())
+    real = draw(real_values(known))
     case.path_parameters.update({name: real[name] for name in case.path_parameters})
     if not isinstance(case.body, bytes | NotSet):
         case.body = _with_real_values(_completed(call, case.body, real), real)
     return case
 
 
-def _completed(call: DescribedCall, body: dict[str, Any], real: Mapping[str, Any]) -> Any:
+def _completed(call: DescribedCall, body: Any, real: Mapping[str, Any]) -> Any:
     """Return a body with what Amazon requires, though its document does not say so."""
     report = {"format": real["format"], "periods": [{"datePeriod": real["datePeriod"]}]}
     query = {"fields": real["fields"], "filter": real["filter"]}
@@ -46,9 +46,9 @@ def _with_real_values(body: Any, real: Mapping[str, Any]) -> Any:
 
 
 @st.composite
-def broken_requests(draw: st.DrawFn, call: DescribedCall, world: World) -> Case[Any]:
+def broken_requests(draw: st.DrawFn, call: DescribedCall, known: Known) -> Case[Any]:
     """Return requests of a call that do not conform, three of four in one place only."""
-    good, bad = draw(conforming_requests(call, world)), draw(call.cases(GenerationMode.NEGATIVE))
+    good, bad = draw(conforming_requests(call, known)), draw(call.cases(GenerationMode.NEGATIVE))
     if draw(st.integers(0, 3)):
         bad.query = _with_one_mistake(dict(good.query), dict(bad.query), call.allows_query)
         bad.body = _with_one_mistake(good.body, bad.body, call.allows_body)
@@ -73,9 +73,8 @@ def _allows_part(allows: Callable[[Any], bool], good: Any, key: str, value: Any)
 
 def _places(value: Any, names: Container[str], path: Path = ()) -> Iterator[Path]:
     """Yield the path of each property with one of these names, outermost only."""
-    items = value.items() if isinstance(value, dict) else ()
-    items = enumerate(value) if isinstance(value, list) else items
-    for key, inner in items:
+    inside: dict[Any, Any] = dict(enumerate(value)) if isinstance(value, list) else {}
+    for key, inner in (value if isinstance(value, dict) else inside).items():
         if key in names:
             yield (*path, key)
         else:

@@ -15,9 +15,9 @@ from bidbeacon_sandbox.accounts import MARKETS
 from bidbeacon_sandbox.datasets import DATASETS, NEW_NAMES
 from bidbeacon_sandbox.fields import ALL_METRICS, KNOWN_FIELDS, TIME_FIELDS
 from bidbeacon_sandbox.report_request import LONGEST_DAYS
-from tests.faults.contract.amazon_world import OLDEST, TODAY, World
+from tests.contract.catalogue import Catalogue
 from tests.faults.contract.described_call import DescribedCall
-from tests.faults.contract.field_catalogue import has_excluded_pair, lack_companion
+from tests.faults.contract.real_values import OLDEST, TODAY, Known
 
 Reasons = Iterator[tuple[str, str]]
 _FILTER_FIELDS = {"adProduct.value", "campaign.id", "campaign.country", "campaignCountry.value"}
@@ -36,20 +36,20 @@ _BY_PRODUCT = {
 """Fields that not every ad product has."""
 
 
-def justified_refusals(call: DescribedCall, case: Case[Any], world: World) -> dict[str, str]:
+def justified_refusals(call: DescribedCall, case: Case[Any], known: Known) -> dict[str, str]:
     """Return the codes or statuses that a conforming request may be refused with, and why."""
-    return dict(_REASONS[call.name](call, case, world))
+    return dict(_REASONS[call.name](call, case, known))
 
 
 def is_accepted_anyway(call: DescribedCall, case: Case[Any]) -> bool:
     """Return whether a request that does not conform may be accepted: a whole number as `100.0`."""
-    size = case.body.get("maxResults") if isinstance(case.body, dict) else None
-    if not isinstance(size, float) or size % 1:
-        return False
-    return call.allows_body(case.body | {"maxResults": int(size)})
+    match case.body:
+        case {"maxResults": float(size), **others} if size % 1 == 0:
+            return call.allows_body(others | {"maxResults": int(size)})
+    return False
 
 
-def _of_page(call: DescribedCall, case: Case[Any], world: World) -> Reasons:
+def _of_page(call: DescribedCall, case: Case[Any], known: Known) -> Reasons:
     body = _body(case)
     if body.get("nextToken", "from-0") != "from-0":
         yield "400", "a token that no answer carried"
@@ -57,51 +57,51 @@ def _of_page(call: DescribedCall, case: Case[Any], world: World) -> Reasons:
         yield "400", "a page of half an account"
 
 
-def _of_query(call: DescribedCall, case: Case[Any], world: World) -> Reasons:
-    yield from _of_page(call, case, world)
+def _of_query(call: DescribedCall, case: Case[Any], known: Known) -> Reasons:
+    yield from _of_page(call, case, known)
     if call.unknown_names(case.body):
         yield "400", "a name that the document doesn't know may be a misspelt filter"
 
 
-def _of_profiles(call: DescribedCall, case: Case[Any], world: World) -> Reasons:
+def _of_profiles(call: DescribedCall, case: Case[Any], known: Known) -> Reasons:
     yield from ()
 
 
-def _of_export(call: DescribedCall, case: Case[Any], world: World) -> Reasons:
+def _of_export(call: DescribedCall, case: Case[Any], known: Known) -> Reasons:
     if call.unknown_names(case.body):
         yield "400", "a filter that the document doesn't know may be misspelt"
 
 
-def _of_get_export(call: DescribedCall, case: Case[Any], world: World) -> Reasons:
-    if case.path_parameters["exportId"] != world.export_id:
+def _of_get_export(call: DescribedCall, case: Case[Any], known: Known) -> Reasons:
+    if case.path_parameters["exportId"] != known.export_id:
         yield "404", "an unknown export"
 
 
-def _of_report_id(call: DescribedCall, case: Case[Any], world: World) -> Reasons:
+def _of_report_id(call: DescribedCall, case: Case[Any], known: Known) -> Reasons:
     match _body(case):
         case {"reportIds": [report_id]}:
-            if world.state.reports.find(report_id) is None:
+            if known.state.reports.find(report_id) is None:
                 yield "NOT_FOUND", "an unknown report"
         case _:
             yield "400000", "exactly one report id is required, though the document doesn't say so"
 
 
-def _of_create(call: DescribedCall, case: Case[Any], world: World) -> Reasons:
+def _of_create(call: DescribedCall, case: Case[Any], known: Known) -> Reasons:
     match _body(case):
         case {
             "accessRequestedAccounts": [{"advertiserAccountId": str(account), **others}],
             "reports": [report],
         }:
-            yield from _of_report(report, world)
+            yield from _of_report(report, known)
             if "managerAccountId" in others:
                 yield "400000", "managers are not played"
-            if world.state.world.accounts.find(account) is None:
+            if known.state.world.accounts.find(account) is None:
                 yield "403", "an unknown ads account"
         case _:
             yield "400000", "one advertiser account and one report; others are not played"
 
 
-def _of_report(report: Mapping[str, Any], world: World) -> Reasons:
+def _of_report(report: Mapping[str, Any], known: Known) -> Reasons:
     fields, row_filter = report["query"]["fields"], report["query"].get("filter")
     if not report["format"].endswith("GZIP_JSON"):
         yield "400000", "CSV is not played"
@@ -109,7 +109,7 @@ def _of_report(report: Mapping[str, Any], world: World) -> Reasons:
         yield "400000", "currencies of no marketplace are not played"
     yield from _of_filter(row_filter)
     if not _is_of_contract(fields, row_filter):
-        yield from _of_fields(fields, world)
+        yield from _of_fields(fields, known.catalogue)
     [period] = report["periods"]
     yield from _of_period(fields, period["datePeriod"])
 
@@ -128,9 +128,9 @@ def _of_filter(row_filter: Mapping[str, Any] | None) -> Reasons:
             yield "400000", "an unknown ad product"
 
 
-def _of_fields(fields: list[str], world: World) -> Reasons:
+def _of_fields(fields: list[str], catalogue: Catalogue) -> Reasons:
     """Return what Amazon's catalogue or the contract has against fields that are no report of ours."""
-    unknown = [field for field in fields if field not in world.catalogue]
+    unknown = [field for field in fields if field not in catalogue.fields]
     if any("." not in field for field in fields):
         yield "400013", "a name without a dot"
     if unknown or not set(fields) <= _PLAYED:
@@ -139,9 +139,11 @@ def _of_fields(fields: list[str], world: World) -> Reasons:
         yield "400000", "a report needs a time dimension, a level of detail and a metric"
     if unknown:
         return
-    if lack_companion(world.catalogue, fields) or "convertedProduct.id" in fields:
+    lacking = (catalogue.companions(field) - {*fields} for field in fields)
+    if any(lacking) or "convertedProduct.id" in fields:
         yield "400006", "a companion is missing"
-    if has_excluded_pair(world.catalogue, fields) or _BY_PRODUCT & set(fields):
+    clashing = (catalogue.excluded(field) & {*fields} for field in fields)
+    if any(clashing) or _BY_PRODUCT & {*fields}:
         yield "400004", "fields exclude each other, or an ad product of the filter lacks one"
 
 
@@ -174,11 +176,11 @@ def _is_of_contract(fields: list[str], row_filter: Any) -> bool:
     return False
 
 
-def _body(case: Case[Any]) -> dict[str, Any]:
+def _body(case: Case[Any]) -> Any:
     return {} if isinstance(case.body, NotSet) else case.body
 
 
-_REASONS: Mapping[str, Callable[[DescribedCall, Case[Any], World], Reasons]] = {
+_REASONS: Mapping[str, Callable[[DescribedCall, Case[Any], Known], Reasons]] = {
     "list_accounts": _of_page,
     "list_profiles": _of_profiles,
     "query_accounts": _of_query,

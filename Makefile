@@ -90,8 +90,8 @@ test-oldest: $(STAMP) contract ## Run the tests of the database on the oldest Po
 test-cluster: root $(STAMP) redis-server ip contract ## Break a cluster of three hosts in every way, with Celery and Redis; as root only, since the hosts are namespaces: CLUSTER_PATIENCE=4 on a busy machine
 	@CLUSTER_NAMESPACES=1 exec unshare --net --mount --pid --uts --ipc --fork --kill-child --mount-proc $(BIN)/python -m pytest tests/cluster -x -rA $(TESTS)
 
-bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; RUNS=150 times a whole beat
-	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(RUNS),--runs $(RUNS))
+bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; JSON=file keeps the figures there
+	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(JSON),--json $(JSON))
 
 coverage: $(STAMP) $(TOOLS) contract ## Run `make test` with branch coverage: prints tables of docs/code-metrics.md, htmlcov/ shows which test runs a line
 	@$(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(if $(FLOOR),--cov-fail-under=$(FLOOR)) $(TESTS)

@@ -1,59 +1,71 @@
-"""`python -m benchmarks`: measure all suites or one, print the figures, keep them in benchmarks/results.json; exits 1 where a bound is missed."""
+"""`python -m benchmarks`: measure all suites or one, print the figures and keep them as JSON; exits 1 where a bound is missed."""
 
 import argparse
+import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from functools import partial
-from itertools import chain
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from benchmarks.figures import Figure, judge, keep, show, told
+from benchmarks.figures import Figure, Result, describe_machine, judge, show
 from benchmarks.ingest import ingest
 from benchmarks.page import page
 from benchmarks.planning import planning
 from benchmarks.sessions import sessions
 from benchmarks.stream import stream
-from benchmarks.yardstick import measure_slowness
+from benchmarks.yardstick import measure_yardstick
 
-SUITES: Mapping[str, Callable[..., Iterator[Figure]]] = {
-    "ingest": ingest,
-    "page": page,
-    "planning": planning,
-    "sessions": sessions,
-    "stream": stream,
-}
+FILE = Path(sys.prefix) / "benchmarks.json"
+"""In the folder of the environment, which git ignores."""
+CONSOLE = Console(highlight=False)
+Suite = Callable[[], Iterator[Figure]]
 
 
 def main() -> int:
     """Run the suites that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("suite", nargs="?", choices=SUITES, help="only this one")
+    suites: Mapping[str, Callable[..., Iterator[Figure]]]
+    suites = {one.__name__: one for one in (ingest, page, planning, sessions, stream)}
+    parser.add_argument("suite", nargs="?", choices=suites, help="only this one")
     parser.add_argument("--keep", choices=["plans"], help="also write the query plans to docs/")
-    parser.add_argument(
-        "--runs", type=int, default=6, help="time so many runs of an account; 150 is a whole beat"
-    )
+    parser.add_argument("--json", type=Path, default=FILE, metavar="FILE", help="for the figures")
     given = parser.parse_args()
-    suites: dict[str, Callable[..., Iterator[Figure]]]
-    suites = dict(SUITES) if given.suite is None else {given.suite: SUITES[given.suite]}
-    for name in suites.keys() & {"planning", "sessions"}:
-        suites[name] = partial(suites[name], keep_plans=given.keep == "plans")
-    if "planning" in suites:
-        suites["planning"] = partial(suites["planning"], runs=given.runs)
-    console, figures = Console(), list[Figure]()
-    for name, suite in suites.items():
-        slowness = measure_slowness()
-        yardstick = told("this machine against that of the bounds", slowness, "× as slow")
-        for measured in chain([yardstick], suite()):
-            figure = judge(measured, slowness)
-            console.print(f"{name}: {figure.name}: {figure.value:g} {figure.unit}", highlight=False)
-            figures.append(figure)
-    show(figures, console)
-    keep(figures)
-    missed = [figure.name for figure in figures if not figure.ok]
+    report: dict[str, Any] = {"machine": describe_machine(), "suites": {}}
+    results: list[Result] = []
+    for name in [given.suite] if given.suite else suites:
+        keeps = given.keep and name in {"planning", "sessions"}
+        suite = partial(suites[name], keep_plans=True) if keeps else suites[name]
+        report["suites"][name], found = run(name, suite)
+        results += found
+        given.json.write_text(json.dumps(report, indent=1) + "\n")
+    CONSOLE.print(show(results), f"These figures as JSON: {given.json}")
+    missed = [result.name for result in results if not result.passed]
     if missed:
-        console.print(f"Missed: {'; '.join(missed)}.", style="bold red", highlight=False)
+        CONSOLE.print(f"Missed: {'; '.join(missed)}.", style="bold red")
     return 1 if missed else 0
+
+
+def run(name: str, suite: Suite) -> tuple[dict[str, Any], list[Result]]:
+    """Time the yardstick, then run a suite; return what is kept of it, and its results."""
+    began, yardstick = time.perf_counter(), measure_yardstick()
+    CONSOLE.print(
+        f"{name}: this machine takes {yardstick.cpu:.2f} × the CPU time and "
+        f"{yardstick.elapsed:.2f} × the time of the machine of the bounds, "
+        f"and syncs to disk in {yardstick.sync_ms:.2f} ms"
+    )
+    results = []
+    for figure in suite():
+        result = judge(figure, yardstick)
+        CONSOLE.print(f"{name}: {result.name}: {result.value:g} {result.unit}")
+        results.append(result)
+    seconds = round(time.perf_counter() - began)
+    figures = [asdict(result) for result in results]
+    return {"yardstick": asdict(yardstick), "seconds": seconds, "figures": figures}, results
 
 
 if __name__ == "__main__":

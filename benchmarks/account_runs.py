@@ -1,37 +1,39 @@
 """What a run of `refresh_account` costs, started as Dagster's daemon starts it: by its default launcher, in a process of its own.
 
 Dagster's webserver runs beside us. It is asked for runs over GraphQL and has a code server, as under
-`dagster dev`, which starts a worker process for each run. The code server's own CPU time and that of
-the workers it has seen end is what is measured; the webserver's, the database's and the sandbox's are not in it.
+`dagster dev`, which starts a worker process for each run. The CPU time of the code server and of its
+workers is what is measured; the webserver's, the database's and the sandbox's are not in it.
 """
 
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from unittest.mock import patch
 
 import httpx
 import psutil
 from dagster import DagsterInstance, DagsterRunStatus
 
+from benchmarks.processes import running
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.defs.partitions import ACCOUNTS, PARTITION_TAG
+from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import open_job_context
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import running_sandbox
 from bidbeacon_sessions import with_job_session
-from tests.processes import running_webserver
+from tests.support.waiting import wait_until
 from tools.temporary_postgres import temporary_postgres
 
 _INSTANCE = """
@@ -59,35 +61,27 @@ _JOB = {
     "repositoryLocationName": _MODULE,
     "jobName": "refresh_account",
 }
-_FINISHED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
 
 
 @dataclass(frozen=True)
 class RunsCost:
-    """What some runs cost.
+    """The CPU time of code server and workers for some runs, and the time from the first start to the last end."""
 
-    Attributes:
-        runs: How many.
-        cpu_seconds: Of code server and workers, in all.
-        seconds: From the first start to the last end.
-    """
-
-    runs: int
     cpu_seconds: float
     seconds: float
 
 
 class AccountRuns:
-    """A Dagster instance, its webserver and code server, and a sandbox with accounts that all have due work."""
+    """A Dagster instance with its webserver and code server, and accounts that all have due work."""
 
     def __init__(
-        self, instance: DagsterInstance, webserver: httpx.Client, keys: Sequence[str]
+        self, instance: DagsterInstance, url: str, webserver: psutil.Process, keys: Sequence[str]
     ) -> None:
         self.keys = keys
         self.instance = instance
-        self._webserver = webserver
-        children = psutil.Process().children(recursive=True)
-        [self._server] = [p for p in children if "grpc" in p.cmdline()]
+        self._url = url
+        children = webserver.children(recursive=True)
+        [self._server] = [each for each in children if "grpc" in each.cmdline()]
 
     def measure(self, keys: Sequence[str], *, at_once: int = 1) -> RunsCost:
         """Refresh each of these accounts once, so many at the same time, started by threads as Dagster's queue does it."""
@@ -95,15 +89,9 @@ class AccountRuns:
         with ThreadPoolExecutor(at_once) as threads:
             list(threads.map(self._run, keys))
         seconds = time.perf_counter() - began
-        self._wait_for_workers()
-        return RunsCost(len(keys), self._cpu_seconds() - cpu, seconds)
+        return RunsCost(self._cpu_seconds() - cpu, seconds)
 
     def _run(self, key: str) -> None:
-        run_id = self._launch(key)
-        while not self._has_ended(run_id):
-            time.sleep(0.1)
-
-    def _launch(self, key: str) -> str:
         tags = {PARTITION_TAG: key, "ads_account": key}
         params = {
             "selector": _JOB,
@@ -111,85 +99,70 @@ class AccountRuns:
             "executionMetadata": {"tags": [{"key": k, "value": v} for k, v in tags.items()]},
         }
         request = {"query": _LAUNCH, "variables": {"params": params}}
-        answer = self._webserver.post("/graphql", json=request).json()
-        return str(answer["data"]["launchRun"]["run"]["runId"])
+        answer = httpx.post(f"{self._url}/graphql", json=request, timeout=60).json()
+        run_id = str(answer["data"]["launchRun"]["run"]["runId"])
+        wait_until(lambda: self._has_ended(run_id), f"run {run_id} ends", 240, pause=0.1)
 
     def _has_ended(self, run_id: str) -> bool:
         run = self.instance.get_run_by_id(run_id)
         assert run is not None
-        assert run.status is DagsterRunStatus.SUCCESS or run.status not in _FINISHED, (
-            f"the run ended as {run.status}"
-        )
-        return run.status in _FINISHED
-
-    def _wait_for_workers(self) -> None:
-        """Wait until all workers have ended; the code server takes notice of it some seconds later."""
-        deadline = time.monotonic() + 60
-        while any(map(_is_working, self._server.children())):
-            assert time.monotonic() < deadline, "a worker does not end"
-            time.sleep(0.1)
+        failed = run.status in {DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
+        assert not failed, f"the run ended as {run.status}"
+        return run.status is DagsterRunStatus.SUCCESS
 
     def _cpu_seconds(self) -> float:
-        """Return the CPU time of the code server, of workers it has taken notice of, and of those it has not."""
-        while True:
-            first, second = self._counted(), self._counted()
-            if second - first < 0.05:  # no worker changed sides in between
-                return first
-
-    def _counted(self) -> float:
-        own: Any = self._server.cpu_times()
-        ended = [p.cpu_times() for p in self._server.children()]
-        return float(
-            own.user
-            + own.system
-            + own.children_user
-            + own.children_system
-            + sum(times.user + times.system for times in ended)
-        )
+        """Return the CPU time of the code server and its workers, once it has noticed that they have ended, which takes some seconds."""
+        wait_until(lambda: not any(map(_is_worker, self._server.children())), seconds=60, pause=0.1)
+        times = self._server.cpu_times()
+        return times.user + times.system + times.children_user + times.children_system
 
 
-def _is_working(process: psutil.Process) -> bool:
-    """Return whether a child of the code server is a worker that has not ended; its tracker of resources is none."""
+def _is_worker(process: psutil.Process) -> bool:
+    """Return whether a child of the code server is one that runs, or has run and is still counted; it also has a tracker of resources."""
     try:
-        return "spawn_main" in " ".join(process.cmdline())
-    except psutil.NoSuchProcess:  # or ended, and not taken notice of
+        is_over = process.status() == psutil.STATUS_ZOMBIE
+        return is_over or "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
         return False
 
 
 @contextmanager
 def account_runs(accounts: int) -> Iterator[AccountRuns]:
     """Yield all that runs need, on a database server and in folders of their own, which are deleted at the end."""
+    config = SandboxConfig(accounts=accounts, rows_per_day=200, report_seconds=1, export_seconds=0)
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="bidbeacon-bench-")))
-        url = stack.enter_context(temporary_postgres(home))
-        upgrade(url)
-        upgrade_dagster(url)
-        sandbox = stack.enter_context(
-            running_sandbox(
-                SandboxConfig(
-                    accounts=accounts, rows_per_day=200, report_seconds=1, export_seconds=0
-                )
-            )
-        )
+        database = stack.enter_context(temporary_postgres(home))
+        upgrade(database)
+        upgrade_dagster(database)
+        sandbox = stack.enter_context(running_sandbox(config))
         (home / "dagster.yaml").write_text(_INSTANCE)
-        stack.enter_context(
-            environment(
-                {
-                    "DAGSTER_HOME": str(home),
-                    "BIDBEACON_HOME": str(home),
-                    "BIDBEACON_DATABASE_URL": url,
-                    "BIDBEACON_SANDBOX_PORT": sandbox.url.rpartition(":")[2],
-                    "BIDBEACON_PARTITION_MONTHS": _PARTITION_MONTHS,
-                }
-            )
-        )
+        stack.enter_context(_environment(home, database, sandbox.url))
         instance = stack.enter_context(DagsterInstance.from_config(str(home)))
-        keys = _stock(instance, url)
-        with (
-            quiet_children(home / "code_server.log"),
-            running_webserver("-m", _MODULE) as webserver,
-        ):
-            yield AccountRuns(instance, webserver, keys)
+        keys = _stock(instance, database)
+        port = choose_port()
+        url = f"http://127.0.0.1:{port}"
+        program = str(Path(sys.executable).with_name("dagster-webserver"))
+        command = [program, "--port", str(port), "-m", _MODULE]
+        webserver = stack.enter_context(running(command, f"{url}/server_info"))
+        yield AccountRuns(instance, url, webserver, keys)
+
+
+@contextmanager
+def _environment(home: Path, database: str, sandbox: str) -> Iterator[None]:
+    """Have settings of these places for the length of a block, and no other settings of ours."""
+    others = {name: value for name, value in os.environ.items() if "BIDBEACON_" not in name}
+    ours = {
+        "DAGSTER_HOME": str(home),
+        "BIDBEACON_HOME": str(home),
+        "BIDBEACON_DATABASE_URL": database,
+        "BIDBEACON_SANDBOX_PORT": sandbox.rpartition(":")[2],
+        "BIDBEACON_PARTITION_MONTHS": _PARTITION_MONTHS,
+    }
+    with patch.dict(os.environ, others | ours, clear=True):
+        get_settings.cache_clear()
+        yield
+    get_settings.cache_clear()
 
 
 def _stock(instance: DagsterInstance, url: str) -> Sequence[str]:
@@ -211,35 +184,3 @@ def _stock(instance: DagsterInstance, url: str) -> Sequence[str]:
         for account in chosen:
             sync_entities(context, session, account)
     return [account.account_key for account in chosen]
-
-
-@contextmanager
-def quiet_children(log: Path) -> Iterator[None]:
-    """Let this process, and those that it starts in this block, write to a file instead of the terminal."""
-    sys.stdout.flush()
-    kept = {place: os.dup(place) for place in (1, 2)}
-    with log.open("wb") as file:
-        for place in kept:
-            os.dup2(file.fileno(), place)
-    try:
-        yield
-    finally:
-        for place, terminal in kept.items():
-            os.dup2(terminal, place)
-            os.close(terminal)
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for the length of a block; other settings of ours are not seen in it."""
-    before = dict(os.environ)
-    for name in [name for name in before if name.startswith("BIDBEACON_")]:
-        del os.environ[name]
-    os.environ.update(values)
-    get_settings.cache_clear()
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        get_settings.cache_clear()

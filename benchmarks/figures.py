@@ -1,84 +1,103 @@
-"""A figure: what was measured, its bound and whether it holds; how figures are shown and kept."""
+"""Figures with their bounds: how they are timed, judged, shown and kept."""
 
-import json
+import os
+import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from rich.console import Console
+import psutil
 from rich.table import Table
 
-RESULTS = Path(__file__).parent / "results.json"
-TIMES = frozenset({"µs a row", "ms", "s"})
-"""Units of figures that depend on how fast the machine is; shares and multiples do not."""
+from benchmarks.yardstick import Yardstick
+
+Call = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value.
-
-    Attributes:
-        name: What was measured.
-        value: How much.
-        unit: Of what.
-        bound: How much it may be at most, or must be at least; None for a value that is only told.
-        ok: Whether it holds.
-        least: Whether the bound is what it must be at least.
-        judged: The value as it would be on the machine of the bounds, where it is a time; what the
-            bound is compared with.
-    """
+    """One measured value, with its bound if it has one: at most that, or at least."""
 
     name: str
     value: float
     unit: str
-    bound: float | None
-    ok: bool
-    least: bool = False
-    judged: float | None = None
+    bound: float | None = None
+    is_least: bool = False
+
+
+@dataclass(frozen=True)
+class Result(Figure):
+    """A figure that was judged.
+
+    Attributes:
+        judged: What is compared with the bound: times and rates as they would be on the machine of
+            the bounds, anything else as measured.
+        passed: Whether it holds; a figure without a bound does.
+    """
+
+    judged: float = 0
+    passed: bool = True
 
 
 def at_most(name: str, value: float, unit: str, bound: float) -> Figure:
-    """Return a figure with a bound."""
-    return Figure(name, round(value, 3), unit, bound, value <= bound)
+    """Return a figure that may not be larger than its bound."""
+    return Figure(name, round(value, 3), unit, bound)
 
 
 def at_least(name: str, value: float, unit: str, bound: float) -> Figure:
-    """Return a figure that must not be smaller than its bound."""
-    return Figure(name, round(value, 3), unit, bound, value >= bound, least=True)
+    """Return a figure that may not be smaller than its bound."""
+    return Figure(name, round(value, 3), unit, bound, is_least=True)
 
 
 def told(name: str, value: float, unit: str) -> Figure:
-    """Return a figure without one."""
-    return Figure(name, round(value, 3), unit, None, ok=True)
+    """Return a figure without a bound, which explains another one."""
+    return Figure(name, round(value, 3), unit)
 
 
-def judge(figure: Figure, slowness: float) -> Figure:
-    """Return a figure whose bound, if it is one of time, is judged as on the machine of the bounds."""
-    if figure.bound is None or figure.least or figure.unit not in TIMES:
-        return figure
-    judged = figure.value / slowness
-    return replace(figure, judged=round(judged, 3), ok=judged <= figure.bound)
+def judge(figure: Figure, yardstick: Yardstick) -> Result:
+    """Compare a figure with its bound, if it is a time or a rate as on the machine of the bounds."""
+    shares: Mapping[str, float] = {
+        "ms": 1 / yardstick.elapsed,
+        "s": 1 / yardstick.elapsed,
+        "CPU s": 1 / yardstick.cpu,
+        "CPU µs a row": 1 / yardstick.cpu,
+        "ms a commit": 1 / yardstick.commit(at_once=1),
+        "appends/s": yardstick.commit(at_once=8),
+    }
+    judged, bound = figure.value * shares.get(figure.unit, 1), figure.bound
+    passed = bound is None or (judged >= bound if figure.is_least else judged <= bound)
+    return Result(**vars(figure), judged=round(judged, 3), passed=passed)
 
 
-def milliseconds(call: Callable[[], object]) -> float:
-    """Return how long a call takes."""
-    began = time.perf_counter()
-    call()
-    return (time.perf_counter() - began) * 1000
+def show(results: Sequence[Result]) -> Table:
+    """Return results as a table."""
+    table = Table("figure", "measured", "judged", "unit", "bound", "ok")
+    for each in results:
+        bound = "" if each.bound is None else f"{'≥' if each.is_least else '≤'} {each.bound:g}"
+        row = each.name, f"{each.value:g}", f"{each.judged:g}", each.unit, bound
+        verdict = ("yes", None) if each.passed else ("NO", "bold red")
+        table.add_row(*row, verdict[0], style=verdict[1])
+    return table
 
 
-def median_milliseconds(call: Callable[[], object], times: int = 9) -> float:
-    """Return the median of several calls, after one that warms up."""
-    call()
-    return statistics.median(milliseconds(call) for _ in range(times))
+def describe_machine() -> dict[str, Any]:
+    """Return what figures depend on, and how many processes want a core now."""
+    return {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "load": os.getloadavg()[0],
+    }
 
 
-def interleaved(
-    calls: Mapping[str, Callable[[], object]], rounds: int = 25
-) -> dict[str, list[float]]:
-    """Return how many milliseconds each of several calls took in each round; in turns, so that a busy moment of the machine meets all of them alike."""
+def sample(calls: Mapping[str, Call], rounds: int) -> dict[str, list[float]]:
+    """Return how many milliseconds each of some calls took in each round, after one that warms up.
+
+    They take turns, so that a busy moment of the machine meets all of them alike.
+    """
     for call in calls.values():
         call()
     took: dict[str, list[float]] = {name: [] for name in calls}
@@ -88,30 +107,13 @@ def interleaved(
     return took
 
 
-def p95_milliseconds(call: Callable[[], object], times: int = 20) -> float:
-    """Return the 95th percentile of several calls, after one that warms up."""
+def median_milliseconds(call: Call, rounds: int) -> float:
+    """Return the median of some calls."""
+    return statistics.median(sample({"": call}, rounds)[""])
+
+
+def milliseconds(call: Call) -> float:
+    """Return how long a call takes."""
+    began = time.perf_counter()
     call()
-    return statistics.quantiles((milliseconds(call) for _ in range(times)), n=20)[-1]
-
-
-def show(figures: Sequence[Figure], console: Console) -> None:
-    """Print figures as a table."""
-    table = Table("figure", "measured", "judged", "unit", "bound", "ok")
-    for figure in figures:
-        bound = "" if figure.bound is None else f"{'≥' if figure.least else '≤'} {figure.bound:g}"
-        table.add_row(
-            figure.name,
-            f"{figure.value:g}",
-            "" if figure.judged is None else f"{figure.judged:g}",
-            figure.unit,
-            bound,
-            "yes" if figure.ok else "NO",
-            style=None if figure.ok else "bold red",
-        )
-    console.print(table)
-
-
-def keep(figures: Iterable[Figure]) -> None:
-    """Write figures to benchmarks/results.json, one entry each."""
-    entries = [asdict(figure) for figure in figures]
-    RESULTS.write_text(json.dumps(entries, indent=2) + "\n")
+    return (time.perf_counter() - began) * 1000

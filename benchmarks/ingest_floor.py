@@ -10,35 +10,27 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from benchmarks.ingest_place import TABLE, Contender
 from benchmarks.ingest_reports import DAYS, Report
-from benchmarks.ingest_world import TABLE, Contender, Place
 
+_ORDER = "window_date, hashtext(campaign_id || target_value), hashtext(hour_at::text)"
 _CHUNK = 1 << 18
 
 
 class Floor(Contender):
-    """Copies reports; `pack` makes a report ready for it, once.
-
-    Args:
-        place: Where to.
-    """
+    """Copies reports; `pack` makes a report ready for it, once."""
 
     name = "floor"
 
-    def pack(self, report: Report, place: Place) -> None:
-        """Write the rows of a report in the binary form, from a table that holds them."""
-        order = "window_date, hashtext(campaign_id || target_value), hashtext(hour_at::text)"
+    def pack(self, report: Report) -> None:
+        """Write the rows of a report in the binary form, from the table that holds them."""
+        rows = f"SELECT * FROM {TABLE} ORDER BY {_ORDER}"
         with (
-            place.engine.begin() as connection,
-            _driver(connection)
-            .cursor()
-            .copy(
-                f"COPY (SELECT * FROM {TABLE} ORDER BY {order}) TO STDOUT (FORMAT BINARY)"
-            ) as copy,
+            self.place.engine.begin() as connection,
+            _cursor(connection).copy(f"COPY ({rows}) TO STDOUT (FORMAT BINARY)") as copy,
             _packed(report).open("wb") as file,
         ):
-            for block in copy:
-                file.write(block)
+            file.writelines(copy)
 
     def load(self, report: Report) -> None:
         """Copy a report into the empty table."""
@@ -59,12 +51,13 @@ def _packed(report: Report) -> Path:
     return report.parts[0].with_suffix(".binary")
 
 
-def _driver(connection: Connection) -> Any:
-    return connection.connection.driver_connection
+def _cursor(connection: Connection) -> Any:
+    driver: Any = connection.connection.driver_connection
+    return driver.cursor()
 
 
 def _copy_in(connection: Connection, report: Report) -> None:
     statement = f"COPY {TABLE} FROM STDIN (FORMAT BINARY)"
-    with _driver(connection).cursor().copy(statement) as copy, _packed(report).open("rb") as file:
+    with _cursor(connection).copy(statement) as copy, _packed(report).open("rb") as file:
         while block := file.read(_CHUNK):
             copy.write(block)

@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection, Table, text
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.dialects.postgresql import insert
 
 from benchmarks.ingest_load import DATASET
+from benchmarks.ingest_place import Contender
 from benchmarks.ingest_reports import DAYS, Report
-from benchmarks.ingest_world import Contender, Place
 from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.datasets.digests import digest_of_row, row_key_of
@@ -68,10 +68,7 @@ class Naive(Contender):
 
     name = "naive"
 
-    def __init__(self, place: Place) -> None:
-        super().__init__(place)
-        self._request_id = 0
-        self._zone = ZoneInfo(place.account.time_zone)
+    _request_id = 0
 
     def load(self, report: Report) -> None:
         """Load a report: a first one and a refresh are the same."""
@@ -95,8 +92,6 @@ class Naive(Contender):
             connection.execute(insert(_QUARANTINE), bad)
         assert self.unresolved == report.unresolved
 
-    refresh = load
-
     def _targets(self, connection: Connection) -> set[tuple[str, str, str]]:
         found = connection.execute(
             text("SELECT ad_group_id, match_type, keyword, asin FROM targets WHERE NOT negative")
@@ -110,18 +105,17 @@ class Naive(Contender):
 
     def _columns(self, row: Row, targets: set[tuple[str, str, str]]) -> dict[str, Any]:
         self.unresolved += (row.ad_group_id, row.match_type, row.target_value) not in targets
-        starts = datetime.combine(row.window_date, time(row.hour), self._zone).astimezone(UTC)
-        values = row.model_dump(exclude={"hour", "country_code"})
+        account, product = self.place.account, "SPONSORED_PRODUCTS"
+        zone = ZoneInfo(account.time_zone)
         told = (row.campaign_id, row.ad_group_id, row.target_value, row.match_type)
-        values["account"] = self.place.account.id
-        values["hour_at"] = starts
-        values["ad_product"] = "SPONSORED_PRODUCTS"
-        values["row_key"] = bytes.fromhex(
-            _row_key((row.currency_code, "SPONSORED_PRODUCTS", *told))
-        )
-        values["target_match"] = digest_of_row(row.match_type, row.target_value)
-        values["request_id"] = self._request_id
-        return values
+        return row.model_dump(exclude={"hour", "country_code"}) | {
+            "account": account.id,
+            "hour_at": datetime.combine(row.window_date, time(row.hour), zone).astimezone(UTC),
+            "ad_product": product,
+            "row_key": bytes.fromhex(_row_key((row.currency_code, product, *told))),
+            "target_match": digest_of_row(row.match_type, row.target_value),
+            "request_id": self._request_id,
+        }
 
     def _add(self, rows: dict[tuple[Any, ...], dict[str, Any]], values: dict[str, Any]) -> None:
         """Add a row, or add it up with the one of the same key."""
@@ -133,16 +127,22 @@ class Naive(Contender):
                     before[metric] = (before[metric] or 0) + values[metric]
 
     def _upsert(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        statement = _upsert_statement()
+        statement = insert(_TABLE)
+        kept = {*_KEY, "loaded_at"}
+        changed = {
+            column.name: statement.excluded[column.name]
+            for column in _TABLE.columns
+            if column.name not in kept
+        }
+        upsert = statement.on_conflict_do_update(index_elements=_KEY, set_=changed)
         for start in range(0, len(rows), BATCH):
-            connection.execute(statement, rows[start : start + BATCH])
+            connection.execute(upsert, rows[start : start + BATCH])
 
     def _remove_what_is_gone(self, connection: Connection) -> None:
+        gone = f"account = {self.place.account.id} AND request_id <> {self._request_id}"
+        days = {"days": list(DAYS)}
         connection.execute(
-            text(
-                f"DELETE FROM {_TABLE.name} WHERE account = :id AND window_date = ANY(:days) AND request_id <> :request"
-            ),
-            {"id": self.place.account.id, "days": list(DAYS), "request": self._request_id},
+            text(f"DELETE FROM {_TABLE.name} WHERE {gone} AND window_date = ANY(:days)"), days
         )
 
     def _quarantined(self, number: int, raw: dict[str, Any], reason: str) -> dict[str, Any]:
@@ -160,13 +160,3 @@ def _raw_rows(report: Report) -> Iterator[dict[str, Any]]:
     for part in report.parts:
         with gzip.open(part, "rt", encoding="utf-8") as file:
             yield from json.load(file, parse_float=Decimal)
-
-
-def _upsert_statement() -> Insert:
-    statement = insert(_TABLE)
-    changed = {
-        column.name: statement.excluded[column.name]
-        for column in _TABLE.columns
-        if column.name not in {*_KEY, "loaded_at"}
-    }
-    return statement.on_conflict_do_update(index_elements=_KEY, set_=changed)

@@ -65,7 +65,6 @@ def write_reports(folder: Path, rows: int) -> tuple[Report, Report]:
     rng = Random(rows)
     targets = list(_make_targets(rng, round(rows / len(DAYS) / _ROWS_A_TARGET_AND_DAY) + 20))
     wires = list(_rows(rng, targets, rows))
-    folder.mkdir()
     first = _write(folder / "first.json.gz", wires, targets)
     for start in range(0, rows, RESTATED_EVERY):
         _restate(wires[min(rows - 1, start + rng.randrange(RESTATED_EVERY))])

@@ -1,30 +1,38 @@
-"""The page and what it asks, on 100,000 sessions with two million actions, and 100 accounts with 456 days; Home on 300 with all of history."""
+"""The suite `page`: what the page asks and shows, on 100,000 sessions with two million actions, and 100 accounts with 456 days; Home on 300 with all of history."""
 
 import shutil
 import statistics
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import httpx
 from playwright.sync_api import Browser, sync_playwright
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-import bidbeacon_pipelines.actions
 import bidbeacon_pipelines.web
 import bidbeacon_sessions
+from benchmarks.bulk_rows import ACCOUNTS, fill_sessions, fill_windows, note_windows
+from benchmarks.database import alone, fresh_database
 from benchmarks.figures import Figure, at_most, median_milliseconds
-from benchmarks.page_world import DATASET, HOME_ACCOUNTS, RARE, fill_for_home, page_world
+from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
+from bidbeacon_pipelines.windows.rules import oldest_served
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import StreamServer
+from tests.support.rows import add_account
 
-TIMES = 5
+ROUNDS, DAYS, HOME_ACCOUNTS = 5, 456, 300
+DATASET = "daily_targets"
+RARE = "never-seen-before"
+"""A word that one action in two million has."""
+_RARE = text("""
+    UPDATE session_actions SET payload = payload || jsonb_build_object('reason', CAST(:rare AS text))
+     WHERE (session_id, ord) = (SELECT session_id, ord FROM session_actions WHERE type = 'report-failed' ORDER BY at DESC OFFSET 50 LIMIT 1)""")
 # When the first element of this kind has been painted, in milliseconds since the address was asked
 # for.
 _NOTE_FIRST = """
@@ -39,104 +47,138 @@ _FIRST_AT = "new Promise((done) => { const look = () => (window.firstAt ? done(w
 
 def page() -> Iterator[Figure]:
     """Measure the page in Chromium, and the calls behind it."""
-    with page_world() as engine:
-        yield from figures_on(engine)
+    size = sum(map(_kilobytes, (bidbeacon_sessions, bidbeacon_pipelines.web)))
+    yield at_most("all files of the page", size, "KB", 300)
+    with fresh_database() as engine:
+        _fill(engine)
+        with _serving(engine) as client, _browser() as browser:
+            yield from _calls(client)
+            yield from _views(browser, str(client.base_url))
+        world = f"{HOME_ACCOUNTS} accounts, {_fill_for_home(engine) / 1e6:.1f} million windows"
+        with _serving(engine) as client, _browser() as browser:
+            counted = _asking(client, "home", {})
+            yield at_most(f"GET /api/home: {world}, 5 % failed, 10 % expired", counted, "ms", 250)
+            painted = _first(browser, str(client.base_url), "#findings li")
+            yield at_most("Home on screen, all of its sections", painted, "ms", 500)
 
 
-def figures_on(engine: Engine) -> Iterator[Figure]:
-    """Measure on a database that is filled already."""
-    yield at_most(
-        "all files of the page",
-        sum(map(_size, (bidbeacon_sessions, bidbeacon_pipelines.web))),
-        "KB",
-        300,
-    )
-    with (
-        _serving(engine) as url,
-        httpx.Client(base_url=url, timeout=60) as client,
-        _browser() as browser,
-    ):
-        yield from _calls(client)
-        yield from _views(browser, url)
-    windows = fill_for_home(engine)
-    with (
-        _serving(engine) as url,
-        httpx.Client(base_url=url, timeout=60) as client,
-        _browser() as browser,
-    ):
-        yield from _home(
-            client, browser, url, f"{HOME_ACCOUNTS} accounts, {windows / 1e6:.1f} million windows"
-        )
-
-
-def _size(package: ModuleType) -> float:
-    """Return how many KB the pages' files in a package are."""
+def _kilobytes(package: ModuleType) -> float:
+    """Return how large the pages' files in a package are."""
     folder = Path(package.__file__ or "").parent
-    files = [
-        file for name in ("web", "files") for file in (folder / name).glob("*") if file.is_file()
-    ]
-    return sum(file.stat().st_size for file in files) / 1000
+    files = [*folder.glob("web/*"), *folder.glob("files/*")]
+    return sum(file.stat().st_size for file in files if file.is_file()) / 1000
 
 
-def _home(client: httpx.Client, browser: Browser, url: str, world: str) -> Iterator[Figure]:
-    """Measure Home, which counts all windows each time."""
-    counted = median_milliseconds(partial(_get, client, "/api/home", {}), TIMES)
-    yield at_most(f"GET /api/home: {world}, 5 % failed, 10 % expired", counted, "ms", 250)
-    painted = _median_first(browser, url, "#findings li")
-    yield at_most("Home on screen, all of its sections", painted, "ms", 500)
+def _fill(engine: Engine) -> None:
+    """Write sessions up to now, and their 100 accounts with windows, one day in 97 of them failed."""
+    now = datetime.now(UTC)
+    with engine.begin() as connection:
+        for number in range(ACCOUNTS):
+            add_account(connection, "US", f"amzn1.ads-account.g.{number}bench")
+        fill_windows(
+            connection,
+            DATASET,
+            "SP+SB+SD",
+            now.date(),
+            str(DAYS),
+            expires_at="now() + interval '2 years'",
+            status="CASE age % 97 WHEN 5 THEN 'failed' ELSE 'loaded' END",
+            next_refresh_at="now() + (age % 61 - 3) * interval '1 hour'",
+            **_LOADED,
+        )
+    fill_sessions(engine, now)
+    with engine.begin() as connection:
+        connection.execute(_RARE, {"rare": RARE})
+
+
+_LOADED = {
+    "last_loaded_at": "now()",
+    "data_as_of": "now()",
+    "load_count": "3",
+    "recorded_load_count": "3",
+    "row_count": "700",
+}
+
+
+def _fill_for_home(engine: Engine) -> int:
+    """Add accounts up to 300, and the windows of all datasets for half as long again as Amazon serves them; return how many windows there are.
+
+    One in twenty failed for one of three causes, one in ten has expired, and some are due.
+    """
+    today = datetime.now(UTC).date()
+    expired, failed = "(age % 10 = 3 AND age > 60)", "age % 20 = 5"
+    with engine.begin() as connection:
+        for number in range(ACCOUNTS, HOME_ACCOUNTS):
+            add_account(connection, "US", f"amzn1.ads-account.g.{number}bench")
+        for dataset in DATASETS.values():
+            fill_windows(
+                connection,
+                dataset.name,
+                "SP+SB+SD",
+                today,
+                str((today - oldest_served(dataset, today)).days * 31 // 20),
+                expires_at=f"now() + CASE WHEN {expired} THEN interval '-1 day' ELSE interval '2 years' END",
+                status=f"CASE WHEN {expired} THEN 'expired' WHEN {failed} THEN 'failed' ELSE 'loaded' END",
+                next_refresh_at=f"""
+                    CASE WHEN {expired} THEN NULL
+                         WHEN age < 8 AND hashtext(a.account_key) % 3 = 0 THEN now() - age * interval '3 hours'
+                         WHEN age < 60 OR {failed} THEN now() + age % 60 * interval '1 hour' + interval '1 minute' END""",
+                cause_since="now() - age * interval '1 hour'",
+                cause=f"""
+                    CASE WHEN {failed} AND NOT {expired}
+                         THEN jsonb_build_object('code', 'field-refused', 'field', (ARRAY['clicks', 'cost', 'sales'])[age % 3 + 1],
+                                                 'detail', jsonb_build_object('reason', 'No field', 'days', age)) END""",
+                **_LOADED
+                | dict.fromkeys(
+                    ("last_loaded_at", "data_as_of"), f"CASE WHEN NOT {expired} THEN now() END"
+                ),
+            )
+        note_windows(connection, today)
+        windows: int = connection.execute(text("SELECT count(*) FROM report_windows")).scalar_one()
+    alone(engine, "VACUUM ANALYZE")
+    return windows
 
 
 @contextmanager
-def _serving(engine: Engine) -> Iterator[str]:
+def _serving(engine: Engine) -> Iterator[httpx.Client]:
     store = SessionStore(engine)
-    server = StreamServer(
-        store,
-        host="127.0.0.1",
-        port=0,
-        extension=pipelines_extension(store, Settings()),
-    )
+    extension = pipelines_extension(store, Settings())
+    server = StreamServer(store, host="127.0.0.1", port=0, extension=extension)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.port}"
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client:
+        yield client
     server.should_exit = True
     thread.join(timeout=10)
 
 
 def _calls(client: httpx.Client) -> Iterator[Figure]:
-    newest = client.get("/api/job-sessions", params={"limit": 10}).json()["sessions"]
-    session = next(one for one in newest if one["account"])
+    found = client.get("/api/job-sessions", params={"limit": 10}).json()["sessions"]
+    session = next(one for one in found if one["account"])
     month = (datetime.now(UTC) - timedelta(days=30)).isoformat()
-    sessions, histogram = "/api/job-sessions", "/api/job-sessions/histogram"
+    sessions, histogram, newest = "job-sessions", "job-sessions/histogram", {"limit": "30"}
+    coverage = {"days": str(DAYS), "dataset": DATASET}
     asked: list[tuple[str, str, dict[str, str], float]] = [
-        ("the newest 30 sessions", sessions, {"limit": "30"}, 150),
-        ("… of an account", sessions, {"limit": "30", "account": session["account"]}, 300),
-        ("… that failed", sessions, {"limit": "30", "status": "failed"}, 200),
-        ("… with a word that all have", sessions, {"limit": "30", "text": "processing"}, 500),
-        ("… with a word that one has", sessions, {"limit": "30", "text": RARE}, 500),
+        ("the newest 30 sessions", sessions, newest, 150),
+        ("… of an account", sessions, newest | {"account": session["account"]}, 300),
+        ("… that failed", sessions, newest | {"status": "failed"}, 200),
+        ("… with a word that all have", sessions, newest | {"text": "processing"}, 500),
+        ("… with a word that one has", sessions, newest | {"text": RARE}, 500),
         ("histogram of 24 hours", histogram, {}, 100),
         ("histogram of 30 days", histogram, {"since": month}, 500),
-        ("values to complete with", "/api/job-sessions/values", {}, 150),
-        (
-            "what stands around a session",
-            f"/api/job-sessions/{session['id']}/surroundings",
-            {},
-            100,
-        ),
-        (
-            "coverage of 100 accounts and 456 days",
-            "/api/coverage",
-            {"days": "456", "dataset": DATASET},
-            500,
-        ),
+        ("values to complete with", "job-sessions/values", {}, 150),
+        ("what stands around a session", f"job-sessions/{session['id']}/surroundings", {}, 100),
+        ("coverage of 100 accounts and 456 days", "coverage", coverage, 500),
     ]
     for name, path, query, bound in asked:
-        yield at_most(
-            name, median_milliseconds(partial(_get, client, path, query), TIMES), "ms", bound
-        )
+        yield at_most(name, _asking(client, path, query), "ms", bound)
 
 
-def _get(client: httpx.Client, path: str, query: dict[str, str]) -> None:
-    assert client.get(path, params=query).status_code == 200
+def _asking(client: httpx.Client, path: str, query: Mapping[str, str]) -> float:
+    """Return how many milliseconds an answer takes."""
+    return median_milliseconds(
+        lambda: client.get(f"/api/{path}", params=query).raise_for_status(), ROUNDS
+    )
 
 
 @contextmanager
@@ -149,18 +191,16 @@ def _browser() -> Iterator[Browser]:
 
 
 def _views(browser: Browser, url: str) -> Iterator[Figure]:
-    first = _median_first(browser, f"{url}/sessions", ".session")
+    first = _first(browser, f"{url}/sessions", ".session")
     yield at_most("first sessions on screen, with 100,000 in the database", first, "ms", 500)
-    drawn = _median_first(
-        browser, f"{url}/coverage?dataset={DATASET}&days=456", ".map .strip canvas"
-    )
+    drawn = _first(browser, f"{url}/coverage?dataset={DATASET}&days={DAYS}", ".map .strip canvas")
     yield at_most("the map of 45,600 windows on screen", drawn, "ms", 1_000)
 
 
-def _median_first(browser: Browser, url: str, selector: str) -> float:
+def _first(browser: Browser, url: str, selector: str) -> float:
     """Return the median of several visits, each in a tab of its own with an empty cache, after one that warms up."""
     measured = []
-    for _ in range(TIMES + 1):
+    for _ in range(ROUNDS + 1):
         context = browser.new_context(viewport={"width": 1280, "height": 900})
         context.add_init_script(_NOTE_FIRST.replace("SELECTOR", repr(selector)))
         tab = context.new_page()

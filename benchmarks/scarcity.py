@@ -5,14 +5,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from benchmarks.scarcity_bound import most_on_time
-from benchmarks.simulation import ACCOUNTS, PATIENCE, START, SimulatedDataset
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.dispatch_rules import Candidate, days_old, next_to_create
 from bidbeacon_pipelines.requests.planning_rules import PlannedRequest
+from tests.support.simulation import ACCOUNTS, START, SimulatedDataset
 
 ADS_ACCOUNTS, EMPTY = 30, 5
 """A third each of one, five and 18 countries; five of them have nothing at first, and their history to fill."""
@@ -39,15 +38,13 @@ Queue = tuple[int, str]
 """One dataset of one ads account."""
 
 
-@dataclass
 class Month:
-    """What became of a month.
+    """A month of ads accounts, and what became of it.
 
     Attributes:
-        creates_a_day: How many reports Amazon let be created.
+        creates_a_day: How many reports Amazon lets be created.
         first_refreshes: How many first refreshes fell due.
-        on_time: How many of them were made within the tolerance, by the number of countries of
-            their ads account.
+        on_time: How many of them were made within the tolerance.
         history: Reports created for the history of ads accounts that were empty.
         longest_pause: The longest time between two reports of a dataset of an ads account, or from
             the last one to the end.
@@ -55,110 +52,90 @@ class Month:
             another, at most.
     """
 
-    creates_a_day: float
-    first_refreshes: int = 0
-    on_time: dict[int, int] = field(default_factory=lambda: dict.fromkeys(ACCOUNTS, 0))
-    history: int = 0
-    longest_pause: timedelta = timedelta(0)
-    most_passed_over: int = 0
-
-    @property
-    def share_on_time(self) -> float:
-        """The share of first refreshes that were made within the tolerance."""
-        return sum(self.on_time.values()) / self.first_refreshes
-
-
-class _World:
-    """Ads accounts, and when each of their datasets had its last report."""
-
-    def __init__(self, start: datetime, patience: timedelta) -> None:
+    def __init__(self, creates_a_day: float) -> None:
+        self.creates_a_day = creates_a_day
+        self.first_refreshes = self.on_time = self.history = self.most_passed_over = 0
+        self.longest_pause = timedelta(0)
         sizes = list(ACCOUNTS)
-        self.countries = {account: sizes[account % len(sizes)] for account in range(ADS_ACCOUNTS)}
-        self.datasets: dict[Queue, SimulatedDataset] = {
+        self._datasets = {
             (account, name): SimulatedDataset(
                 dataset,
-                ACCOUNTS[self.countries[account]],
+                ACCOUNTS[sizes[account % len(sizes)]],
                 DAYS + 3,
                 since=None if account < EMPTY else HISTORY - timedelta(days=1),
             )
             for account in range(ADS_ACCOUNTS)
             for name, dataset in COUNTED.items()
         }
-        self.asked = dict.fromkeys(self.datasets, start)
-        self._patience = patience
         self._passed_over: dict[tuple[Queue, date], int] = defaultdict(int)
-        self._load_all_but_the_empty(start)
 
-    def _load_all_but_the_empty(self, now: datetime) -> None:
-        """Make everything fresh, as it is where nothing was ever scarce."""
-        for (account, _), dataset in self.datasets.items():
+    def live(self, days: int) -> None:
+        """Live through so many days in which reports are created, evenly spread."""
+        start = now = datetime.combine(START, time(12), UTC)
+        counted, end = start + SETTLES, start + timedelta(days=days)
+        self._asked = dict.fromkeys(self._datasets, start)
+        for (account, _), dataset in self._datasets.items():
             dataset.advance(now)
-            if account >= EMPTY:
-                for request in dataset.plan(now, patience=timedelta(0)):
-                    dataset.create(request, now)
+            for request in dataset.plan(now, patience=timedelta(0)) if account >= EMPTY else ():
+                dataset.create(request, now)
+        while (now := now + timedelta(days=1) / self.creates_a_day) < end:
+            self._create_next(now, counted, end - TOLERANCE)
+        self.longest_pause = max(self.longest_pause, *(end - at for at in self._asked.values()))
+        self.first_refreshes = sum(
+            dataset.count_first_due(counted, end - TOLERANCE) for dataset in self._datasets.values()
+        )
 
-    def planned(self, now: datetime) -> dict[int, tuple[Queue, PlannedRequest, Candidate]]:
-        """Return all that is planned, by number."""
-        found: dict[int, tuple[Queue, PlannedRequest, Candidate]] = {}
-        by_account = {
-            account: max(self.asked[account, name] for name in COUNTED)
-            for account in self.countries
-        }
-        for queue, dataset in self.datasets.items():
-            dataset.advance(now)
-            for request in dataset.plan(now, patience=self._patience):
-                candidate = Candidate(
-                    request_id=len(found),
-                    account_id=str(queue[0]),
-                    dataset=queue[1],
-                    age=days_old(request.end, now),
-                    on_time=len(dataset.first_refreshes(request, now - TOLERANCE)),
-                    passed_over=self._passed_over[queue, request.end],
-                    account_requested_at=by_account[queue[0]],
-                    report_requested_at=self.asked[queue],
-                )
-                found[len(found)] = queue, request, candidate
-        return found
-
-    def create(
-        self,
-        chosen: int,
-        planned: dict[int, tuple[Queue, PlannedRequest, Candidate]],
-        now: datetime,
-    ) -> None:
-        """Create a report."""
-        queue, request, _ = planned[chosen]
-        for number, (other, sibling, _) in planned.items():
-            if other == queue and number != chosen:
+    def _create_next(self, now: datetime, since: datetime, until: datetime) -> None:
+        """Create the report that the product would, and count the first refreshes on time of those that fell due in a time."""
+        planned = list(self._planned(now))
+        candidates = [self._candidate(number, *one, now=now) for number, one in enumerate(planned)]
+        chosen = next_to_create(candidates, COUNTED, now=now)
+        if chosen is None:
+            return
+        queue, request = planned[chosen.request_id]
+        due = self._datasets[queue].first_refreshes(request, max(now - TOLERANCE, since))
+        self.on_time += sum(at <= until for at in due)
+        self.longest_pause = max(self.longest_pause, now - self._asked[queue])
+        self.most_passed_over = max(self.most_passed_over, chosen.passed_over)
+        self.history += request.end < HISTORY
+        for other, sibling in planned:
+            if other == queue and sibling != request:
                 self._passed_over[queue, sibling.end] += 1
         self._passed_over.pop((queue, request.end), None)
-        self.asked[queue] = now
-        self.datasets[queue].create(request, now)
+        self._asked[queue] = now
+        self._datasets[queue].create(request, now)
 
+    def _planned(self, now: datetime) -> Iterator[tuple[Queue, PlannedRequest]]:
+        for queue, dataset in self._datasets.items():
+            dataset.advance(now)
+            for request in dataset.plan(now):
+                yield queue, request
 
-def live_month(creates_a_day: float, *, days: int = DAYS, patience: timedelta = PATIENCE) -> Month:
-    """Live through a month, or so many days of it, in which so many reports are created a day, evenly spread."""
-    start = now = datetime.combine(START, time(12), UTC)
-    counted, end = start + SETTLES, start + timedelta(days=days)
-    world, month = _World(start, patience), Month(creates_a_day)
-    while (now := now + timedelta(days=1) / creates_a_day) < end:
-        planned = world.planned(now)
-        chosen = next_to_create(
-            [candidate for _, _, candidate in planned.values()], COUNTED, now=now
+    def _candidate(
+        self, number: int, queue: Queue, request: PlannedRequest, *, now: datetime
+    ) -> Candidate:
+        account, dataset = queue
+        return Candidate(
+            request_id=number,
+            account_id=str(account),
+            dataset=dataset,
+            age=days_old(request.end, now),
+            on_time=len(self._datasets[queue].first_refreshes(request, now - TOLERANCE)),
+            passed_over=self._passed_over[queue, request.end],
+            account_requested_at=max(self._asked[account, name] for name in COUNTED),
+            report_requested_at=self._asked[queue],
         )
-        if chosen is None:
-            continue
-        queue, request, _ = planned[chosen.request_id]
-        on_time = world.datasets[queue].first_refreshes(request, max(now - TOLERANCE, counted))
-        month.on_time[world.countries[queue[0]]] += sum(at <= end - TOLERANCE for at in on_time)
-        month.longest_pause = max(month.longest_pause, now - world.asked[queue])
-        month.most_passed_over = max(month.most_passed_over, chosen.passed_over)
-        month.history += request.end < HISTORY
-        world.create(chosen.request_id, planned, now)
-    month.longest_pause = max(month.longest_pause, *(end - at for at in world.asked.values()))
-    month.first_refreshes = sum(
-        dataset.count_first_due(counted, end - TOLERANCE) for dataset in world.datasets.values()
-    )
+
+    @property
+    def share_on_time(self) -> float:
+        """The share of first refreshes that were made within the tolerance."""
+        return self.on_time / self.first_refreshes
+
+
+def live_month(creates_a_day: float, *, days: int = DAYS) -> Month:
+    """Return what became of a month, or of so many days of it."""
+    month = Month(creates_a_day)
+    month.live(days)
     return month
 
 
@@ -172,21 +149,19 @@ def possible(share: float) -> float:
     return most_on_time(share * sum(DUE_A_DAY.values()) / len(DUE_A_DAY), TOLERANCE)
 
 
-def table() -> str:
-    """Return the table of docs/planning.md."""
-    head = "| of what is due, Amazon makes | reports a day | first refreshes on time | possible at most | longest pause of a dataset | of the history | passed over, at most |"
-    return "\n".join([head, "|---|---:|---:|---:|---:|---:|---:|", *_rows()])
-
-
-def _rows() -> Iterator[str]:
-    due = reports_due_a_day()
+def main() -> None:
+    """Print the table of docs/planning.md."""
+    print(
+        "| of what is due, Amazon makes | reports a day | first refreshes on time | possible at most | "
+        "longest pause of a dataset | of the history | passed over, at most |\n|---|" + "---:|" * 6
+    )
     for name, share in SHARES.items():
-        month = live_month(due * share)
-        yield (
+        month = live_month(reports_due_a_day() * share)
+        print(
             f"| {name} | {month.creates_a_day:,.0f} | {month.share_on_time:.0%} | {possible(share):.0%} | "
             f"{month.longest_pause / timedelta(days=1):.1f} days | {month.history} | {month.most_passed_over} |"
         )
 
 
 if __name__ == "__main__":
-    print(table())
+    main()

@@ -16,8 +16,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.simulation import ACCOUNTS, START, time_zone
 from bidbeacon_pipelines.windows.rules import start_of_day
+from tests.support.simulation import ACCOUNTS, START, time_zone
 
 SLOTS = 48
 """Half hours of a day, in UTC."""

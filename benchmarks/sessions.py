@@ -1,32 +1,21 @@
 """The suite `sessions`: what recording costs a job, and how long reading takes among 100,000 sessions and 2 million actions."""
 
-import os
+import statistics
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from hashlib import md5
+from uuid import UUID
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event
 
-from benchmarks.figures import Figure, at_most, p95_milliseconds, told
-from benchmarks.planning_plans import explained
-from benchmarks.session_world import (
-    LONGEST,
-    MIDDLE,
-    NOW,
-    OTHERS_WORD,
-    QUIET_ACCOUNT,
-    SOME_ACCOUNT,
-    SOME_DAY,
-    SOME_REPORT,
-    SOME_RUN,
-    ago,
-    session_world,
-)
-from benchmarks.session_writers import writing
-from bidbeacon_pipelines import actions  # noqa: F401 - their sentences are made, not shown as data of an unknown type
+from benchmarks.bulk_rows import LONGEST, SESSIONS, fill_sessions
+from benchmarks.database import explained, fresh_database, url_of, write_plans
+from benchmarks.figures import Figure, at_least, at_most, milliseconds, sample
+from benchmarks.writers import make_action, write
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.web.job_queries import aggregate_jobs
-from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.listing import MOST_ACTIONS, load_session, load_sessions
 from bidbeacon_sessions.messages import json_bytes
@@ -35,68 +24,70 @@ from bidbeacon_sessions.server.serve import skip_imported_objects
 from bidbeacon_sessions.settings import MAX_ACTIONS
 
 PLANS = PROJECT_ROOT / "docs" / "sessions-query-plans.md"
+PLANS_HEAD = """# Query plans of reading sessions
+
+Written by `make bench SUITE=sessions KEEP=plans`: 100,000 sessions, 2 million actions, 3 million references, everything in memory. See
+[sessions-performance.md](sessions-performance.md) for the figures."""
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+WRITERS, WRITER_SECONDS = 8, 5.0
+EACH, ROUNDS = 10, 40
+"""Appends in a row, and how often."""
 MOST_MILLISECONDS = 100
 MOST_FOR_TEXT = 250
 """If fewer sessions have a text than are asked for, each of 100,000 headers is looked through: its input, its error, its names."""
+WEEK_AGO = NOW - timedelta(days=7)
+SOME, MIDDLE = UUID(int=SESSIONS - 50), UUID(int=SESSIONS // 2)
+ACCOUNT, DAY, REPORT = "US.7bench", date(2026, 11, 1), md5(b"50000", usedforsecurity=False)
+OTHERS_WORD, QUIET_ACCOUNT = "US.3bench", "US.55bench"
+"""A word of 30,000 actions of 11,000 sessions, and an account none of whose thousand sessions has it."""
 
 FILTERS: Mapping[str, SessionFilter] = {
     "no filter": SessionFilter(),
     "a job, common": SessionFilter(job="refresh-account"),
     "a job, rare": SessionFilter(job="load-windows"),
     "a job that never was": SessionFilter(job="nothing"),
-    "an account": SessionFilter(account=SOME_ACCOUNT),
+    "an account": SessionFilter(account=ACCOUNT),
     "an account that never was": SessionFilter(account="US.nobody"),
     "a status, common": SessionFilter(status="succeeded"),
     "a status, rare": SessionFilter(status="crashed"),
     "a status without sessions": SessionFilter(status="running"),
     "an outcome, common": SessionFilter(outcome="ok"),
     "an outcome, rare": SessionFilter(outcome="warnings"),
-    "an account and an outcome": SessionFilter(account=SOME_ACCOUNT, outcome="problems"),
+    "an account and an outcome": SessionFilter(account=ACCOUNT, outcome="problems"),
     "an action's type, common": SessionFilter(type="report-pending"),
     "an action's type, one session in a hundred": SessionFilter(type="report-failed"),
     "an action's type, ten sessions": SessionFilter(type="report-suspicious"),
     "an action's type that never was": SessionFilter(type="nothing"),
     "a dataset": SessionFilter(dataset="daily_targets"),
     "a dataset that never was": SessionFilter(dataset="weather"),
-    "a window": SessionFilter(window=str(SOME_DAY)),
-    "a window of a dataset": SessionFilter(window=str(SOME_DAY), dataset="daily_targets"),
-    "a window of an account": SessionFilter(window=str(SOME_DAY), account=SOME_ACCOUNT),
-    "a run": SessionFilter(run=SOME_RUN),
-    "since an hour ago": SessionFilter(since=ago(hours=1)),
-    "before 80 days ago": SessionFilter(before=ago(days=80)),
-    "an account and a type": SessionFilter(account=SOME_ACCOUNT, type="report-failed"),
-    "an account and a job": SessionFilter(account=SOME_ACCOUNT, job="poll-reports"),
+    "a window": SessionFilter(window=str(DAY)),
+    "a window of a dataset": SessionFilter(window=str(DAY), dataset="daily_targets"),
+    "a window of an account": SessionFilter(window=str(DAY), account=ACCOUNT),
+    "a run": SessionFilter(run="run-5000"),
+    "since an hour ago": SessionFilter(since=NOW - timedelta(hours=1)),
+    "before 80 days ago": SessionFilter(before=NOW - timedelta(days=80)),
+    "an account and a type": SessionFilter(account=ACCOUNT, type="report-failed"),
+    "an account and a job": SessionFilter(account=ACCOUNT, job="poll-reports"),
     "a status and a type": SessionFilter(status="failed", type="report-processed"),
     "a job, a type and a status": SessionFilter(
         job="poll-reports", type="report-pending", status="succeeded"
     ),
     "a text, in every session": SessionFilter(text="processing"),
     "a text, in one session of a hundred": SessionFilter(text="out of ink"),
-    "a text, in one session": SessionFilter(text=SOME_REPORT),
+    "a text, in one session": SessionFilter(text=REPORT.hexdigest()),
     "a text that never was": SessionFilter(text="nothing"),
     "a text of common words that never were together": SessionFilter(text="ink usd"),
     "a text that is a job's name": SessionFilter(text="load-windows"),
-    "a common text and an account that has it": SessionFilter(
-        text="processing", account=SOME_ACCOUNT
-    ),
+    "a common text and an account that has it": SessionFilter(text="processing", account=ACCOUNT),
     "a common text and an account without it": SessionFilter(
         text=OTHERS_WORD, account=QUIET_ACCOUNT
     ),
     "a common text and a status without it": SessionFilter(text=OTHERS_WORD, status="running"),
     "a common text and a type": SessionFilter(text="processing", type="report-failed"),
-    "a common text and a window": SessionFilter(text="processing", window=str(SOME_DAY)),
-    "a rare text and an account": SessionFilter(text="out of ink", account=SOME_ACCOUNT),
+    "a common text and a window": SessionFilter(text="processing", window=str(DAY)),
+    "a rare text and an account": SessionFilter(text="out of ink", account=ACCOUNT),
 }
-OLDER: Mapping[str, SessionFilter] = {
-    "everything": SessionFilter(),
-    "an account": SessionFilter(account=SOME_ACCOUNT),
-    "a dataset": SessionFilter(dataset="daily_targets"),
-    "a text, in every session": SessionFilter(text="processing"),
-}
-SPANS: Mapping[str, datetime] = {
-    "a day by hours": ago(days=1),
-    "a week by hours": ago(days=7),
-}
+OLDER = ("no filter", "an account", "a dataset", "a text, in every session")
 EXPLAINED = (
     "no filter",
     "an account",
@@ -109,57 +100,74 @@ EXPLAINED = (
 
 def sessions(*, keep_plans: bool = False) -> Iterator[Figure]:
     """Measure; with `keep_plans`, write the query plans to docs/sessions-query-plans.md as well."""
-    yield told(
-        "load of the machine beforehand (processes that want a core)", os.getloadavg()[0], ""
-    )
-    yield from writing()
-    with session_world() as engine:
-        yield from _reading(engine)
+    with fresh_database(durable=True) as engine:
+        yield from _writing(SessionStore(engine))
+        written = write(url_of(engine), WRITERS, WRITER_SECONDS, actions_each=MAX_ACTIONS)
+        yield at_least(f"{WRITERS} writers at once, at least", written.rate, "appends/s", 2_000)
+    with fresh_database() as engine:
+        fill_sessions(engine, NOW)
+        yield from _reading(SessionStore(engine))
         if keep_plans:
-            PLANS.write_text(_plans(engine))
+            _keep_plans(engine)
 
 
-def _reading(engine: Engine) -> Iterator[Figure]:
+def _writing(store: SessionStore) -> Iterator[Figure]:
+    """Append to short sessions and to one that gets as long as one may be, in turns, so that the machine's moods are the same for both."""
+    sent: list[str] = []
+    event.listen(Engine, "before_cursor_execute", lambda _c, _cur, sql, *_: sent.append(sql))
+    with with_job_session("bench", store=store, run_id="run", step_key="step"):
+        pass
+    yield at_most("statements of a session that records nothing", len(sent), "", 4)
+    short: list[float] = []
+    long: list[float] = []
+    with with_job_session("bench", store=store) as longest:
+        for number in range(MAX_ACTIONS - EACH * ROUNDS):
+            longest.add(make_action(number))
+        for _ in range(ROUNDS):
+            with with_job_session("bench", store=store) as session:
+                short += _append(session)
+            long += _append(longest)
+    few, many = statistics.median(short), statistics.median(long)
+    yield at_most("an append to a session of 10 actions, median", few, "ms a commit", 1)
+    yield at_most("an append to a session of 5,000 actions, median", many, "ms a commit", 1)
+    yield at_most("the same, above that to a session of 10 actions", (many / few - 1) * 100, "%", 5)
+
+
+def _append(session: SessionRecorder) -> list[float]:
+    return [milliseconds(partial(session.add, make_action(number))) for number in range(EACH)]
+
+
+def _reading(store: SessionStore) -> Iterator[Figure]:
     skip_imported_objects()  # as the stream's server does at its start
-    store = SessionStore.connect(engine.url.render_as_string(hide_password=False))
-    with engine.begin() as connection:
-        for table in ("session_headers", "session_actions", "session_references"):
-            count = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
-            yield told(f"rows of {table}", count, "")
-        some = connection.execute(
-            text("SELECT id FROM session_headers ORDER BY started_at DESC OFFSET 50000 LIMIT 1")
-        ).scalar_one()
     for name, wanted in FILTERS.items():
-        most = MOST_MILLISECONDS if wanted.text is None else MOST_FOR_TEXT
-        yield _p95(f"50 sessions, {name}", partial(load_sessions, store, wanted, 50), most)
-    for name, wanted in OLDER.items():
-        most = MOST_MILLISECONDS if wanted.text is None else MOST_FOR_TEXT
-        older = partial(load_sessions, store, wanted, 50, MIDDLE)
-        yield _p95(f"50 sessions, {name}, older than one in the middle", older, most)
-    yield _p95("one session of 20 actions", lambda: load_session(store, some))
+        yield _p95(f"50 sessions, {name}", partial(load_sessions, store, wanted, 50), wanted)
+    for name in OLDER:
+        older = partial(load_sessions, store, FILTERS[name], 50, MIDDLE)
+        yield _p95(f"50 sessions, {name}, older than one in the middle", older, FILTERS[name])
+    yield _p95("one session of 20 actions", partial(load_session, store, SOME))
     some_of = partial(load_session, store, LONGEST, most=MOST_ACTIONS)
     for page, after in enumerate(range(0, MAX_ACTIONS, MOST_ACTIONS), 1):
-        yield _p95(
-            f"one session of 5,000 actions, its answer {page}", partial(some_of, after=after)
-        )
-    for name, since in SPANS.items():
-        yield _p95(f"metrics of {name}", partial(_metrics, store, since))
-    store.dispose()
+        name = f"one session of 5,000 actions, its answer {page}"
+        yield _p95(name, partial(some_of, after=after))
+    yield _p95("metrics of a week by hours", partial(_metrics, store))
 
 
-def _p95(name: str, call: Callable[[], object], most: float = MOST_MILLISECONDS) -> Figure:
+def _p95(
+    name: str, call: Callable[[], object], wanted: SessionFilter = FILTERS["no filter"]
+) -> Figure:
     """Measure a call with its answer as JSON, made as the stream's server makes it."""
-    return at_most(f"{name}, p95", p95_milliseconds(lambda: json_bytes(call())), "ms", most)
+    took = sample({name: lambda: json_bytes(call())}, rounds=20)[name]
+    most = MOST_MILLISECONDS if wanted.text is None else MOST_FOR_TEXT
+    return at_most(f"{name}, p95", statistics.quantiles(took, n=20)[-1], "ms", most)
 
 
-def _metrics(store: SessionStore, since: datetime) -> object:
+def _metrics(store: SessionStore) -> object:
     with store.snapshot() as connection:
-        return aggregate_jobs(connection, since, NOW)
+        return aggregate_jobs(connection, WEEK_AGO, NOW)
 
 
-def _plans(engine: Engine) -> str:
+def _keep_plans(engine: Engine) -> None:
     with engine.begin() as connection:
-        version = connection.execute(text("SHOW server_version")).scalar_one()
         parts = [
             explained(
                 connection,
@@ -168,17 +176,6 @@ def _plans(engine: Engine) -> str:
             )
             for name in EXPLAINED
         ]
-        parts += [
-            explained(
-                connection, f"Metrics of {name}", partial(aggregate_jobs, connection, since, NOW)
-            )
-            for name, since in SPANS.items()
-            if "week" in name
-        ]
-    return f"{PLANS_HEAD}\nPostgreSQL {version}.\n\n" + "\n".join(parts)
-
-
-PLANS_HEAD = """# Query plans of reading sessions
-
-Written by `make bench SUITE=sessions KEEP=plans`: 100,000 sessions, 2 million actions, 3 million references, everything in memory. See
-[sessions-performance.md](sessions-performance.md) for the figures."""
+        metrics = partial(aggregate_jobs, connection, WEEK_AGO, NOW)
+        parts.append(explained(connection, "Metrics of a week by hours", metrics))
+        write_plans(PLANS, PLANS_HEAD, connection, parts)

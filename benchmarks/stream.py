@@ -1,196 +1,174 @@
-"""The suite `stream`: how late and how completely crowds of clients hear what is committed, what a client costs, what writers lose."""
+"""The suite `stream`: how late and how completely crowds of clients hear what is committed, and what writers lose."""
 
+import json
 import os
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from urllib.request import urlopen
 
+from benchmarks.database import fresh_database, url_of
 from benchmarks.figures import Figure, at_least, at_most, told
-from benchmarks.session_writers import durable_server, rate_of_writers
-from benchmarks.stream_crowd import Crowd, run_crowd
-from benchmarks.stream_process import Child, Server, postgres_cpu_seconds, running_server
-from benchmarks.stream_return import (
-    LATE_SECONDS,
-    GettingInStep,
-    meanwhile,
-)
-from benchmarks.stream_seen import Seen, judge
-from benchmarks.stream_writers import Written, write_at
+from benchmarks.processes import Child, running
+from benchmarks.stream_crowd import Report, run_crowd
+from benchmarks.stream_seen import Seen, compare
+from benchmarks.writers import Written, write
+from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import head
+from bidbeacon_sessions.settings import MAX_ACTIONS
+from tests.support.waiting import wait_until
 
-LOAD_SECONDS = 15.0
-MISSED, BACK_EVERY = 4_000, 3.0
-CORES = 2
-
-
-@dataclass
-class Run:
-    """One load and what came of it."""
-
-    seen: Seen
-    written: Written
-    report: dict[str, Any]
-    memory_idle: float = 0
-    memory_peak: float = 0
-    shares: dict[str, float] = field(default_factory=dict)
+LOAD_SECONDS, ACTIONS_EACH = 15.0, 20
+MISSED, BACK_EVERY, LATE_SECONDS = 4_000, 3.0, 60.0
+WRITERS, FLAT_OUT, FLAT_OUT_SECONDS = 4, 8, 5.0
 
 
 def stream() -> Iterator[Figure]:
     """Measure on a server of its own that syncs each commit to disk."""
-    yield told(
-        "load of the machine beforehand (processes that want a core)", os.getloadavg()[0], ""
-    )
-    with durable_server() as url:
-        store = SessionStore.connect(url)
-        yield from _thousand(store, url)
-        yield from _hundred(store, url)
-        yield from _one(store, url)
-        yield from _writers(url)
-        store.dispose()
+    with fresh_database(durable=True) as engine:
+        bench = Bench(SessionStore(engine), url_of(engine))
+        yield from _thousand(bench)
+        yield from _hundred(bench)
+        yield from _one(bench)
+        yield from _writers(bench)
 
 
-def _thousand(store: SessionStore, url: str) -> Iterator[Figure]:
-    name = "1,000 clients at 100 actions/s"
-    with running_server(url) as server:
-        with reading(Crowd(server.port, 1, 1)):
-            pass  # what the first readers make the process load is no reader's own
-        run = _load(store, url, server, Crowd(server.port, 500, 500), 100, LOAD_SECONDS)
-    yield from _told(name, run, 100)
-    yield at_most(f"{name}, commit to client, p99", run.seen.percentile(99), "ms", 500)
-    yield at_most(f"{name}, lost", run.seen.lost, "", 0)
-    yield told("memory a client, connected", run.memory_idle / 1_000, "KB")
-    yield told("memory a client, at the peak of that load", run.memory_peak / 1_000, "KB")
+class Bench:
+    """A database, on which streams run one after another, and writers and crowds of clients beside them."""
 
+    def __init__(self, store: SessionStore, url: str) -> None:
+        self.store, self.url = store, url
 
-def _hundred(store: SessionStore, url: str) -> Iterator[Figure]:
-    """Alone, and beside readers who come back far behind."""
-    name = "100 clients at 100 actions/s"
-    with running_server(url) as server:
-        crowd = Crowd(server.port, 50, 50)
-        alone = _load(store, url, server, crowd, 100, LOAD_SECONDS)
-        write_at(url, 1_000, MISSED / 1_000)
-        back = GettingInStep(server.port, store, MISSED, BACK_EVERY)
-        beside = _load(store, url, server, crowd, 100, LOAD_SECONDS, back)
-    yield from _told(name, alone, 100)
-    yield at_most(f"{name}, commit to client, p99", alone.seen.percentile(99), "ms", 100)
-    added = beside.seen.percentile(99) - alone.seen.percentile(99)
-    yield at_least("readers who come back 4,000 changes behind, beside them", len(back.took), "", 3)
-    yield at_most("until each of them is in step", max(back.took, default=LATE_SECONDS), "s", 5)
-    yield at_most("what they add to the others' p99", added, "ms", 50)
-    yield at_most("lost by the others", alone.seen.lost + beside.seen.lost, "", 0)
+    @contextmanager
+    def serving(self) -> Iterator[int]:
+        """Run the stream as `bidbeacon stream` starts it; yield its port."""
+        port = choose_port()
+        ours = {"BIDBEACON_DATABASE_URL": self.url, "BIDBEACON_STREAM_HOST": "127.0.0.1"}
+        command = [sys.executable, "-m", "bidbeacon_pipelines", "stream", "--port", str(port)]
+        with running(command, f"http://127.0.0.1:{port}/readyz", {**os.environ, **ours}):
+            yield port
 
-
-def _one(store: SessionStore, url: str) -> Iterator[Figure]:
-    with running_server(url) as server:
-        run = _load(store, url, server, Crowd(server.port, 1, 0, 0), 10, 10)
-    name = "1 client at 10 actions/s"
-    yield at_most(f"{name}, commit to client, p50", run.seen.percentile(50), "ms", 30)
-    yield at_most(f"{name}, lost", run.seen.lost, "", 0)
-
-
-def _writers(url: str) -> Iterator[Figure]:
-    """Writers flat out in turns, so that the machine's moods are the same for both."""
-    without, read = list[float](), list[float]()
-    for _ in range(2):
-        without.append(rate_of_writers(url))
-        with running_server(url) as server, reading(Crowd(server.port, 1, 1, 0)):
-            read.append(rate_of_writers(url))
-    yield told("writers flat out, nobody reads", sum(without) / 2, "appends/s")
-    yield told("writers flat out, one SSE and one WebSocket client", sum(read) / 2, "appends/s")
-    yield at_most("throughput that they lose", (1 - sum(read) / sum(without)) * 100, "%", 25)
-
-
-def _load(
-    store: SessionStore,
-    url: str,
-    server: Server,
-    crowd: Crowd,
-    rate: float,
-    seconds: float,
-    beside: AbstractContextManager[object] | None = None,
-) -> Run:
-    """Connect a crowd, write, with something beside it, and judge what it saw."""
-    before = server.memory_kb
-    after = _position(store)
-    with _crowd(crowd) as child:
-        idle = server.memory_kb - before
-        with _peak(lambda: server.memory_kb) as peak, beside or nullcontext():
-            used = server.cpu_seconds, postgres_cpu_seconds(url)
-            written = write_at(url, rate, seconds)
-            used = server.cpu_seconds - used[0], postgres_cpu_seconds(url) - used[1]
-        child.say(_settled(store, len(written.acknowledged), after))
-        report = child.hear(60)
-    seen = judge(store, written.acknowledged, report, after)
-    spent = {
-        "server": used[0],
-        "Postgres": used[1],
-        "writers": written.cpu_seconds,
-        "crowd": report["cpu_seconds"],
-    }
-    shares = {name: each / written.seconds / CORES * 100 for name, each in spent.items()}
-    return Run(seen, written, report, idle, max(peak) - before, shares)
-
-
-def _told(name: str, run: Run, rate: float) -> Iterator[Figure]:
-    yield at_least(f"{name}, written", run.written.rate, "actions/s", rate * 0.95)
-    yield told(f"{name}, received", run.report["received"] / run.written.seconds / 1e6, "MB/s")
-    for who, share in run.shares.items():
-        yield told(f"{name}, share of the {CORES} cores: {who}", share, "%")
-    for fault in run.seen.faults[:5]:
-        print(f"  {fault}")
-    yield at_most(f"{name}, faults", len(run.seen.faults), "", 0)
-    for percentile in (50, 90):
-        yield told(
-            f"{name}, commit to client, p{percentile}", run.seen.percentile(percentile), "ms"
-        )
-
-
-@contextmanager
-def _crowd(crowd: Crowd) -> Iterator[Child]:
-    child = Child(run_crowd, crowd)
-    try:
-        assert child.hear(90) == "ready"
-        yield child
-    finally:
+    @contextmanager
+    def crowd(self, port: int, clients: int) -> Iterator[list[Report]]:
+        """Have a crowd read while something is done; then append its report to the list."""
+        child, reports = Child(run_crowd, port, clients), list[Report]()
+        assert child.hear(240) == "ready"
+        yield reports
+        child.say(self.position())
+        reports.append(child.hear(60))
         child.end()
 
+    def load(self, port: int, clients: int, rate: float, seconds: float) -> tuple[Seen, Written]:
+        """Write at a pace while a crowd reads, and compare what it saw with what was written."""
+        after = self.position()
+        with self.crowd(port, clients) as reports:
+            written = write(self.url, WRITERS, seconds, actions_each=ACTIONS_EACH, rate=rate)
+            ends = after + len(written.acknowledged)
+            wait_until(lambda: self.position() >= ends, "all that was written is published")
+        return compare(self.store, written.acknowledged, reports[0], after), written
 
-@contextmanager
-def reading(crowd: Crowd) -> Iterator[None]:
-    """Have a crowd read while something else is measured."""
-    with _crowd(crowd) as child:
-        yield
-        child.say(0)
-        child.hear(60)
+    def position(self) -> int:
+        """Return the newest position of the log."""
+        with self.store.begin() as connection:
+            return head(connection).position
+
+    @contextmanager
+    def coming_back(self, port: int) -> Iterator[list[float]]:
+        """Have readers come back far behind for the length of a block; yield how many seconds each of them was not in step."""
+        stop, took = threading.Event(), list[float]()
+
+        def come_back() -> None:
+            while not stop.wait(BACK_EVERY):
+                took.append(self._seconds_until_in_step(port))
+
+        thread = threading.Thread(target=come_back, daemon=True)
+        thread.start()
+        yield took
+        stop.set()
+        thread.join()
+
+    def _seconds_until_in_step(self, port: int) -> float:
+        """Return how long it takes a reader until nothing that was read from the log is still to be told."""
+        with self.store.begin() as connection:
+            newest = head(connection).cursor
+        cursor = replace(newest, position=newest.position - MISSED)
+        began, event, position = time.monotonic(), "", 0
+        address = f"http://127.0.0.1:{port}/api/job-sessions/stream?cursor={cursor}"
+        with urlopen(address, timeout=LATE_SECONDS) as lines:
+            for line in lines:
+                name, _, value = line.decode().rstrip("\n").partition(": ")
+                if name == "event":
+                    event, position = value, 0
+                elif name == "id":
+                    position = _position(value)
+                elif event == "sync" and position >= _position(json.loads(value)["cursor"]):
+                    return time.monotonic() - began
+        return LATE_SECONDS
 
 
-@contextmanager
-def _peak(measure: Callable[[], float]) -> Iterator[list[float]]:
-    values = [measure()]
-
-    def look(stop: threading.Event) -> None:
-        while not stop.wait(0.25):
-            values.append(measure())
-
-    with meanwhile(look):
-        yield values
+def _position(cursor: str) -> int:
+    return int(cursor.partition(".")[2])
 
 
-def _position(store: SessionStore) -> int:
-    with store.begin() as connection:
-        return head(connection).position
+def _thousand(bench: Bench) -> Iterator[Figure]:
+    name = "1,000 clients at 100 actions/s"
+    with bench.serving() as port:
+        seen, written = bench.load(port, 1_000, 100, LOAD_SECONDS)
+    yield at_least(f"{name}, written", written.rate, "actions/s", 95)
+    yield at_most(f"{name}, commit to client, p99", seen.percentile(99), "ms", 500)
+    yield from _complete(name, seen)
 
 
-def _settled(store: SessionStore, actions: int, after: int) -> int:
-    """Wait until all that was written is published; return the newest position."""
-    deadline = time.monotonic() + 20
-    newest, seen = _position(store), -1
-    while newest != seen and time.monotonic() < deadline:
-        time.sleep(0.5)
-        newest, seen = _position(store), newest
-    assert newest >= after + actions, f"expected {actions} actions after {after}, got: {newest}"
-    return newest
+def _hundred(bench: Bench) -> Iterator[Figure]:
+    """Alone, and beside readers who come back far behind."""
+    name = "100 clients at 100 actions/s"
+    with bench.serving() as port:
+        alone, _ = bench.load(port, 100, 100, LOAD_SECONDS)
+        write(bench.url, WRITERS, MISSED / 1_000, actions_each=ACTIONS_EACH, rate=1_000)
+        with bench.coming_back(port) as took:
+            beside, written = bench.load(port, 100, 100, LOAD_SECONDS)
+    yield at_least(f"{name}, written", written.rate, "actions/s", 95)
+    yield at_most(f"{name}, commit to client, p99", alone.percentile(99), "ms", 100)
+    yield from _complete(name, alone)
+    yield at_least("readers who come back 4,000 changes behind, beside them", len(took), "", 3)
+    yield at_most("until each of them is in step", max(took, default=LATE_SECONDS), "s", 5)
+    added = beside.percentile(99) - alone.percentile(99)
+    yield at_most("what they add to the others' p99", added, "ms", 50)
+    yield from _complete("the others", beside)
+
+
+def _one(bench: Bench) -> Iterator[Figure]:
+    name = "1 client at 10 actions/s"
+    with bench.serving() as port:
+        seen, _ = bench.load(port, 1, 10, 10)
+    yield at_most(f"{name}, commit to client, p50", seen.percentile(50), "ms", 30)
+    yield from _complete(name, seen)
+
+
+def _complete(name: str, seen: Seen) -> Iterator[Figure]:
+    yield at_most(f"{name}, lost", seen.lost, "", 0)
+    faults = f" ({'; '.join(seen.faults[:3])})" if seen.faults else ""
+    yield at_most(f"{name}, faults{faults}", len(seen.faults), "", 0)
+
+
+def _writers(bench: Bench) -> Iterator[Figure]:
+    """Writers flat out in turns, so that the machine's moods are the same for both."""
+    rates: dict[str, list[float]] = {"nobody reads": [], "one SSE and one WebSocket client": []}
+    for _ in range(2):
+        for name, found in rates.items():
+            with bench.serving() as port:
+                read = nullcontext() if name == "nobody reads" else bench.crowd(port, 2)
+                with read:
+                    found.append(_flat_out(bench))
+    for name, found in rates.items():
+        yield told(f"writers flat out, {name}", sum(found) / 2, "appends/s")
+    without, read_by = (sum(found) for found in rates.values())
+    yield at_most("throughput that they lose", (1 - read_by / without) * 100, "%", 25)
+
+
+def _flat_out(bench: Bench) -> float:
+    return write(bench.url, FLAT_OUT, FLAT_OUT_SECONDS, actions_each=MAX_ACTIONS).rate

@@ -117,7 +117,9 @@ def stored_totals(
         account=account.id,
     )
     return {
-        (row["window_date"], row["ad_product"]): (row["impressions"], row["clicks"], row["spend"])
+        (row["window_date"], row["ad_product"]): Totals(
+            row["impressions"], row["clicks"], row["spend"]
+        )
         for row in rows
     }
 

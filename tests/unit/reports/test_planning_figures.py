@@ -4,9 +4,19 @@ from datetime import timedelta
 
 import pytest
 
-from benchmarks.simulation import ACCOUNTS, DAILY, WORLDWIDE, ZONES, fill, kinds, live, miss, table
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.settings import PROJECT_ROOT
+from tests.support.simulation import (
+    ACCOUNTS,
+    DAILY,
+    WORLDWIDE,
+    ZONES,
+    fill,
+    kinds,
+    live,
+    miss,
+    table,
+)
 
 EACH_ACCOUNT = pytest.mark.parametrize("countries", ACCOUNTS.values(), ids=ACCOUNTS)
 
@@ -46,6 +56,6 @@ def test_missed_days_are_made_up_for_with_one_report(
 
 
 def test_the_document_tells_these_numbers() -> None:
-    """docs/planning.md has the table as `python -m benchmarks.simulation` prints it."""
+    """docs/planning.md has the table that the simulation counts."""
     page = (PROJECT_ROOT / "docs" / "planning.md").read_text(encoding="utf-8")
     assert table() in page, f"put this table into docs/planning.md:\n{table()}"

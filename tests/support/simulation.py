@@ -1,7 +1,4 @@
-"""How many reports planning asks for, counted by living through the days of ads accounts with the product's own pure functions.
-
-`python -m benchmarks.simulation` prints the tables of docs/planning.md.
-"""
+"""How many reports planning asks for, counted by living through the days of ads accounts with the product's own pure functions."""
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -301,7 +298,3 @@ def _row(what: str, by_account: Sequence[Count]) -> str:
 
 def _most(days: Sequence[Count]) -> Count:
     return Count(max(day.requests for day in days), max(day.windows for day in days))
-
-
-if __name__ == "__main__":
-    print(table())

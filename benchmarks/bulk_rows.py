@@ -1,29 +1,16 @@
-"""A database with 100,000 sessions, 2 million actions and 3 million references, as after three months of 100 accounts."""
+"""Windows and sessions by hundreds of thousands, which the server makes."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
-from hashlib import md5
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
-from benchmarks.database import fresh_database
+from benchmarks.database import alone
 
-SESSIONS = 100_000
-ACTIONS_EACH = 20
-ACCOUNTS = 100
-DAYS = 90
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+SESSIONS, ACTIONS_EACH, ACCOUNTS, DAYS = 100_000, 20, 100, 90
+"""With 3 million references: three months of 100 accounts and more."""
 LONGEST = UUID(int=1)
 """A session with as many actions as one may have."""
-SOME_ACCOUNT = "US.7bench"
-SOME_DAY = date(2026, 11, 1)
-SOME_RUN = "run-5000"
-MIDDLE = UUID(int=50_000)
-SOME_REPORT = md5(b"50000", usedforsecurity=False).hexdigest()
-OTHERS_WORD, QUIET_ACCOUNT = "US.3bench", "US.55bench"
-"""A word of 30,000 actions of 11,000 sessions, and an account none of whose thousand sessions has it."""
 
 # Nine in ten are of one account; every hundredth fails, every thousandth crashed. Looks at reports
 # of all accounts have no account.
@@ -75,42 +62,73 @@ _REFERENCES = text("""
            CAST(CAST(a.at AS date) - d AS text), 'loaded', h.started_at
       FROM session_actions a JOIN session_headers h ON h.id = a.session_id CROSS JOIN generate_series(1, 5) d WHERE a.ord IN (1, 2, 7, 14, 20, 3)""")
 
-_WORDS = text("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_session_actions_words'")
 
-
-@contextmanager
-def session_world() -> Iterator[Engine]:
-    """Yield an engine on a server of its own with the full database, and delete both at the end."""
-    with fresh_database() as (_, engine):
-        fill(engine)
-        yield engine
-
-
-def fill(engine: Engine, now: datetime = NOW) -> None:
+def fill_sessions(engine: Engine, now: datetime) -> None:
     """Store the sessions, up to an instant; foreign keys hold by how they are made, and are not checked row by row."""
-    values = {
-        "accounts": ACCOUNTS,
-        "sessions": SESSIONS,
-        "days": DAYS,
-        "now": now,
-        "each": ACTIONS_EACH,
-    }
+    values = {"accounts": ACCOUNTS, "sessions": SESSIONS, "days": DAYS, "each": ACTIONS_EACH}
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         words = connection.execute(_WORDS).scalar_one()
-        connection.execute(
-            text("DROP INDEX ix_session_actions_words")
-        )  # all rows are indexed at once, afterwards
+        connection.execute(text("DROP INDEX ix_session_actions_words"))  # made at once, at the end
         for statement in (_HEADERS, _ACTIONS, _LONG_ONE, _REFERENCES):
-            connection.execute(statement, values | {"id": LONGEST})
+            connection.execute(statement, values | {"id": LONGEST, "now": now})
         connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
         connection.execute(text(words))
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # All of this is history: nothing is left to publish.
         connection.execute(
-            text("VACUUM (ANALYZE) session_headers, session_actions, session_references")
+            text("UPDATE session_change_cursor SET published_snapshot = pg_current_snapshot()")
         )
+    alone(engine, "VACUUM ANALYZE")
 
 
-def ago(**duration: float) -> datetime:
-    """Return an instant so long before the newest session."""
-    return NOW - timedelta(**duration)
+_WORDS = text("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_session_actions_words'")
+
+
+def fill_windows(
+    connection: Connection, dataset: str, report: str, today: date, days: str, **columns: str
+) -> None:
+    """Store windows of a report in all accounts, account by account.
+
+    Args:
+        connection: An open transaction.
+        dataset: The dataset's name.
+        report: The report's name.
+        today: The day after the newest window.
+        days: How many, as SQL.
+        columns: Further columns as SQL, in which `a` is the account, `day` the window's day and
+            `age` how many days that is ago.
+    """
+    connection.execute(
+        text(f"""
+            INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, {", ".join(columns)})
+            SELECT a.account_id, a.country_code, :dataset, :report, day, {", ".join(columns.values())}
+              FROM advertiser_accounts a
+             CROSS JOIN LATERAL (SELECT age, CAST(:today AS date) - age AS day FROM generate_series(1, {days}) age) d
+             ORDER BY a.account_id, a.country_code, day
+                ON CONFLICT DO NOTHING"""),
+        {"dataset": dataset, "report": report, "today": today},
+    )
+
+
+def note_windows(connection: Connection, today: date) -> None:
+    """Store that all windows of all reports exist, so that nothing has to be made."""
+    connection.execute(
+        text("""
+            INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
+            SELECT account_id, country_code, dataset, report, :today, count(*) FROM report_windows GROUP BY 1, 2, 3, 4"""),
+        {"today": today},
+    )
+
+
+def fill_requests(connection: Connection, today: date) -> None:
+    """Store a hundred ended requests of each account."""
+    connection.execute(
+        text("""
+            INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, status, report_id, attempts, polls, loads,
+                                         created_at, sent_at, finished_at)
+            SELECT account_id, 'daily_targets', 'SP+SB+SD', day - 60, day, 'loaded', gen_random_uuid()::text, 1, 2, 1, at, at, at
+              FROM advertiser_accounts
+             CROSS JOIN LATERAL (SELECT day, day + interval '9 hours' AS at
+                                   FROM (SELECT CAST(:today AS date) - n AS day FROM generate_series(1, 100) n) d) r"""),
+        {"today": today},
+    )

@@ -1,8 +1,8 @@
 """How much disk one account takes: filled with 15 months, then thirty days as the product lives them, all datasets.
 
-`python -m benchmarks.disk` prints the tables of docs/operations.md. Time is moved in steps by the
-simulation of the faults' suites; sandbox, jobs and tables are the real ones, and no fault strikes.
-Dagster takes no part.
+`python -m tests.faults.ads.disk` prints the tables of docs/operations.md. Time is moved in steps by
+the simulation of the faults' suites; sandbox, jobs and tables are the real ones, and no fault
+strikes. Dagster takes no part.
 """
 
 import argparse
@@ -14,12 +14,14 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy import Engine, text
 
-from benchmarks.database import fresh_database
+from bidbeacon_pipelines.database.engine import make_engine
+from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import running_sandbox
 from tests.faults.ads.simulation import Simulation
-from tests.support.world import open_simulated_world
+from tests.support.world import World, open_simulated_world
+from tools.temporary_postgres import temporary_postgres
 
 SESSIONS = ("session_headers", "session_actions", "session_references")
 REPORTS = (
@@ -39,15 +41,12 @@ Sizes = Mapping[str, tuple[int, int]]
 
 def main() -> None:
     """Live through the fill and the month, and print what each has left."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.disk", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.ads.disk", description=__doc__)
     parser.add_argument("--days", type=int, default=30)
     days = parser.parse_args().days
     filled, lived = _live(days)
-    print(
-        f"| after {days} days | rows | size | each | left by the fill | size | each |\n|---|{'---:|' * 6}"
-    )
-    for line in _lines(filled, lived):
-        print(line)
+    head = f"| after {days} days | rows | size | each | left by the fill | size | each |"
+    print(head, f"|---|{'---:|' * 6}", *_lines(filled, lived), sep="\n")  # noqa: T201 - a result
 
 
 def _live(days: int) -> tuple[Sizes, Sizes]:
@@ -61,19 +60,26 @@ def _live(days: int) -> tuple[Sizes, Sizes]:
         clock_rate=0,
     )
     with (
-        fresh_database() as (_, engine),
         TemporaryDirectory() as folder,
+        temporary_postgres(Path(folder)) as url,
         running_sandbox(config) as sandbox,
-        open_simulated_world(engine, sandbox, Path(folder)) as world,
     ):
-        simulation = Simulation(world, look_every=timedelta(minutes=1))
-        simulation.run_until(_START + timedelta(days=1))
-        filled = _sizes(engine)
-        before = Counter(run.job for run in simulation.runs)
-        simulation.run_until(_START + timedelta(days=1 + days))
-        print("Runs after the fill:", dict(Counter(run.job for run in simulation.runs) - before))
-        assert [run for run in simulation.runs if run.error is not None] == []
-        return filled, _sizes(engine)
+        upgrade(url)
+        engine = make_engine(url)
+        with open_simulated_world(engine, sandbox, Path(folder)) as world:
+            return _sizes_of(world, days)
+
+
+def _sizes_of(world: World, days: int) -> tuple[Sizes, Sizes]:
+    simulation = Simulation(world, look_every=timedelta(minutes=1))
+    simulation.run_until(_START + timedelta(days=1))
+    filled = _sizes(world.engine)
+    before = Counter(run.job for run in simulation.runs)
+    simulation.run_until(_START + timedelta(days=1 + days))
+    runs = Counter(run.job for run in simulation.runs) - before
+    print("Runs after the fill:", dict(runs))  # noqa: T201 - a result
+    assert [run for run in simulation.runs if run.error is not None] == []
+    return filled, _sizes(world.engine)
 
 
 def _sizes(engine: Engine) -> Sizes:

@@ -1,0 +1,162 @@
+"""Where loads are measured: a durable database with one account and its targets, in which all contenders take turns; and the product as one of them."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from benchmarks.database import alone, url_of
+from benchmarks.ingest_load import DATASET, NOW, Cost, load_parts
+from benchmarks.ingest_reports import DAYS, Report
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.datasets.partitions import ensure_partitions
+from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
+from bidbeacon_pipelines.windows.queries import WindowTimes, attach_windows, create_windows
+from tests.support.rows import add_account, add_request
+
+TABLE = DATASET.table
+FIVE_INDEXES = (
+    "account, campaign_id, window_date",
+    "account, ad_group_id, window_date",
+    "account, target_value, window_date",
+    "account, target_match, window_date",
+    "hour_at, account",
+)
+"""What queries by campaign, ad group, text, target or hour would need besides the table's own."""
+_WRITTEN = (
+    "report_windows",
+    "report_requests",
+    "restatements",
+    "quarantined_rows",
+    "report_loads",
+    "row_removals",
+)
+_TABLES = ", ".join((TABLE, *_WRITTEN))
+_DIGEST = f"""
+    SELECT count(*), coalesce(sum(hashtextextended(ROW(
+           window_date, extract(epoch FROM hour_at), row_key, ad_product, currency_code, campaign_id, ad_group_id, target_value, match_type,
+           target_match, impressions, clicks, orders, units, sales, spend)::text, 0)::numeric), 0) FROM {TABLE}"""
+
+
+class Place:
+    """The database; autovacuum leaves its tables alone, lest it strikes one turn and not another."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.accounts: list[Account] = []
+        self.add_countries(["US"])
+        for table in (*ensure_partitions(engine, DATASET, DAYS[0], DAYS[-1]), *_WRITTEN):
+            alone(engine, f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+
+    @property
+    def account(self) -> Account:
+        """The account of most reports."""
+        return self.accounts[0]
+
+    def add_countries(self, countries: Sequence[str]) -> None:
+        """Add countries to the ads account, all in one time zone."""
+        usual = {"time_zone": "America/Los_Angeles", "region": "NA", "currency_code": "USD"}
+        self.accounts += [add_account(self.engine, country, **usual) for country in countries]
+
+    def add_targets(self, report: Report) -> None:
+        """Store the targets of a report's account."""
+        with self.engine.begin() as connection:
+            merge_entities(connection, self.account, "targets", report.targets)
+            name_targets(connection, self.account)
+            name_targets(connection, self.account)
+        alone(self.engine, "VACUUM (ANALYZE) targets, target_names")
+
+    def add_indexes(self) -> None:
+        """Add the five indexes."""
+        for columns in FIVE_INDEXES:
+            alone(self.engine, f"CREATE INDEX ON {TABLE} ({columns})")
+
+    def empty(self) -> None:
+        """Forget all rows, windows and requests."""
+        alone(self.engine, f"TRUNCATE {_TABLES}")
+
+    def tidy(self) -> None:
+        """Do what autovacuum would do at some moment."""
+        alone(self.engine, f"VACUUM (ANALYZE) {_TABLES}")
+
+    def checkpoint(self) -> None:
+        """Begin with no dirty pages and a fresh checkpoint, so that every measurement pays for the same page images."""
+        alone(self.engine, "CHECKPOINT")
+
+    def check(self, report: Report) -> None:
+        """Refuse a result that isn't the report's truth: rows, spend and sales, to the last digit."""
+        found = self._row(f"SELECT count(*), sum(spend), sum(sales) FROM {TABLE}")
+        assert found == report.truth, f"expected rows, spend, sales {report.truth}, got: {found}"
+
+    def digest(self) -> tuple[int, Decimal]:
+        """Return the number of rows, and one for all that they say, whatever their order."""
+        rows, digest = self._row(_DIGEST)
+        return rows, digest
+
+    def wal_position(self) -> int:
+        """Return how many bytes of WAL the server has written."""
+        return int(self._row("SELECT pg_current_wal_insert_lsn() - '0/0'")[0])
+
+    def _row(self, statement: str) -> tuple[Any, ...]:
+        with self.engine.begin() as connection:
+            return tuple(connection.execute(text(statement)).one())
+
+
+@dataclass
+class Contender:
+    """What loads reports of the place's account."""
+
+    place: Place
+    name = ""
+
+    def prepare(self) -> None:
+        """Do what is no part of a load."""
+
+    def load(self, report: Report) -> None:
+        """Load a report into the empty table."""
+        raise NotImplementedError
+
+    def refresh(self, report: Report) -> None:
+        """Load a report into the table that holds an earlier one of the same days."""
+        self.load(report)
+
+
+@dataclass
+class Ours(Contender):
+    """Loads reports with the product, in this process or in one of its own."""
+
+    name = "ours"
+    requests = 0
+
+    def prepare(self) -> None:
+        """Let the windows wait for one more report, a day after the last."""
+        self.requests += 1
+        sent_at = NOW + timedelta(days=self.requests)
+        times = dict.fromkeys(DAYS, WindowTimes(NOW, NOW + timedelta(days=700)))
+        request = {"end_date": DAYS[-1], "created_at": sent_at}
+        with self.place.engine.begin() as connection:
+            for account in self.place.accounts:
+                create_windows(connection, account, DATASET.name, "SP", times)
+            self._request_id = add_request(
+                connection, account.account_id, DAYS[0], DATASET.name, "SP", **request
+            )
+            attach_windows(connection, self._request_id, now=sent_at)
+
+    def load(self, report: Report) -> None:
+        """Load a report that windows wait for."""
+        [result] = load_parts(self.place.engine, self._request_id, report.parts)
+        counts = result.quarantined, result.unresolved
+        assert counts == (report.bad, report.unresolved), f"bad, unresolved: {counts}"
+
+    def load_alone(self, report: Report) -> Cost:
+        """Load it in a process of its own, and return what that cost."""
+        arguments = url_of(self.place.engine), str(self._request_id), *map(str, report.parts)
+        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.ingest_load", *arguments]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+        return Cost(**json.loads(done.stdout))

@@ -26,7 +26,7 @@ from bidbeacon_pipelines.windows.rules import local_date, window_dates
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import Subject, with_job_session
 from tests.dagster.judgements import read_judgements
-from tests.dagster.runs import SERVED_DAYS, add_accounts, run_job
+from tests.dagster.runs import SERVED_DAYS, add_accounts, open_world, run_job
 from tests.dagster.test_sensors import asked_for, make_reports_due
 from tests.support.reading import call, column, tuples, value
 from tests.support.rows import change_windows
@@ -175,7 +175,8 @@ def test_stored_offset_moves_all_decisions(stocked: World) -> None:
     """With the sandbox, a simulation can move the time of sensors and jobs by a stored offset."""
     account = stocked.account("JP")
     call(stocked.engine, simulate_time, get_settings(), ahead_by=FORTY_DAYS)
-    stocked.plan(account)
+    with open_world(stocked.engine, stocked.sandbox, stocked.instance) as ahead:
+        ahead.plan(account)
     newest, _ = tuples(stocked.engine, WINDOWS, **account.identity)[-1]
     assert dates_of(stocked, account)[-1] + FORTY_DAYS == newest
     assert asked_for(stocked, refresh_due_accounts)

@@ -49,7 +49,7 @@ def sync_with_campaign(shelf: LoadWorld, **columns: Any) -> None:
 
 def prove(shelf: LoadWorld, **columns: Any) -> None:
     """Store up to which age history is proven; by default of the tests' dataset, by this client."""
-    usual = {"client_id": "test", "region": "NA", "dataset": DATASET.name, "ad_product": SP}
+    usual = {"client_id": "client", "region": "NA", "dataset": DATASET.name, "ad_product": SP}
     day = {"account_key": "US.one", "window_date": ago(41)}
     with shelf.engine.begin() as connection:
         connection.execute(insert(ProvenHistory).values(usual | day | columns))
@@ -112,7 +112,7 @@ def test_empty_days_older_than_the_oldest_row_of_their_report_are_not_served(
     assert ended.not_served_since == ended.cause_since
     assert_has(window(synced, 49), status="loaded", not_served=[], not_served_since=None)
     [proven] = tuples(synced.engine, "SELECT * FROM proven_histories")
-    by_client = ("test", "NA", "daily_targets", SP)
+    by_client = ("client", "NA", "daily_targets", SP)
     assert (*by_client, 50, synced.account.account_key, ago(50)) == proven[:7]
 
 
@@ -153,7 +153,7 @@ def test_another_client_id_keeps_what_is_proven(synced: LoadWorld, credential: s
         call(synced.engine, set_owner, account_id, credential, "new")
     found = """SELECT client_id, dataset, ad_product, age_days FROM proven_histories
                 WHERE age_days < 500 ORDER BY 1, 2, 3"""
-    ages = [("new", SB, 60), ("new", SP, 50), ("test", SB, 41), ("test", SP, 50)]
+    ages = [("client", SB, 41), ("client", SP, 50), ("new", SB, 60), ("new", SP, 50)]
     expected = [(of, "daily_targets", product, age) for of, product, age in ages]
     assert expected == tuples(synced.engine, found)
     sync(synced)

@@ -15,7 +15,6 @@ KEPT = {
     "postgres/test_store_constraints.py": "tries the constraints with values that no class allows",
     "postgres/test_schema_versions.py": "writes on a connection of psycopg while tables change",
     "postgres/test_rare_queries.py": "needs hundreds of thousands of rows, which the server makes",
-    "faults/stream/test_stream_commits.py": "prepares a transaction on a connection of psycopg",
     "faults/ads/test_oracle_can_fail.py": "breaks tables in ways that the product cannot",
     "frozen_worker.py": "names the statement of the product at which it halts",
     "benchmarks/bulk_rows.py": "needs hundreds of thousands of rows, which the server makes",

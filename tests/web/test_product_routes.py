@@ -194,7 +194,7 @@ SPENT = """
     INSERT INTO daily_campaign_performance (account, window_date, row_key, ad_product, currency_code, campaign_id, spend, sales, orders, request_id)
     SELECT a.id, (now() AT TIME ZONE 'America/Los_Angeles')::date - n, decode(md5(p || c), 'hex'), p, c, '1', 0.1, 0.3, 1, 1
       FROM advertiser_accounts a, generate_series(0, 60) n, unnest(ARRAY['SPONSORED_PRODUCTS', 'SPONSORED_BRANDS']) p, unnest(ARRAY['USD', 'CAD']) c
-     WHERE a.account_id = 'amzn1.one'"""
+     WHERE a.account_id = 'amzn1.ads-account.g.one'"""
 
 
 def test_an_account_has_exact_sums_of_two_periods(product: httpx.Client, engine: Engine) -> None:

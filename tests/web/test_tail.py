@@ -49,12 +49,15 @@ class Heard:
 @contextmanager
 def tailing(store: SessionStore, last: int = 1, **wanted: Any) -> Iterator[Heard]:
     """Follow in a thread until the block ends."""
-    heard, loop = Heard(), asyncio.new_event_loop()
-    tail = Tail(store, SessionFilter(**wanted), heard)
+    heard, runner = Heard(), asyncio.Runner()
+    loop, tail = runner.get_loop(), Tail(store, SessionFilter(**wanted), heard)
     following = loop.create_task(tail.follow(tail.load(last)))
 
     def run() -> None:
-        with pytest.raises(asyncio.CancelledError):
+        with (
+            runner,
+            pytest.raises(asyncio.CancelledError),
+        ):  # the runner ends what is read meanwhile
             loop.run_until_complete(following)
 
     thread = threading.Thread(target=run, daemon=True)

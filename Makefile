@@ -69,7 +69,7 @@ format: $(STAMP) ## Format, and fix what can be fixed by itself
 	$(BIN)/ruff format .
 
 test-faults: $(STAMP) contract ## Kill, cut and break things on purpose: SUITE=ads|contract|frozen|ingest|runs|sessions|stream, or all
-	@exec $(BIN)/python -m pytest tests/faults$(if $(SUITE),/$(SUITE)) -m faults
+	@exec $(BIN)/python -m pytest tests/faults$(if $(SUITE),/$(SUITE)) -m faults --junit-xml=tests/faults/results.xml
 
 test-ui: $(STAMP) chromium ## Click through Dagster's own pages on a running `bidbeacon dev`: SCREENSHOTS=folder keeps a picture of each step
 	@exec $(BIN)/python -m pytest tests/dagster_ui -m dagster_ui

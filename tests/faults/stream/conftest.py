@@ -21,7 +21,7 @@ def stream_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StreamC
 def stage(
     stream_cluster: StreamCluster, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> Iterator[Stage]:
-    """Yield a stage on a database of its own; what happened on it goes to `results.json`."""
+    """Yield a stage on a database of its own; what happened on it is a property of the test's result."""
     stage = Stage(stream_cluster, tmp_path, tell=lambda told: record_property("detail", told))
     yield stage
     stage.close()

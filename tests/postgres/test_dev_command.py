@@ -1,13 +1,6 @@
 """`bidbeacon dev` and `bidbeacon db start` as processes of their own."""
 
-import os
-import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -15,63 +8,12 @@ import psycopg
 import pytest
 
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
-from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.processes import family_of, is_alive, kill_family
-from tests.support.waiting import wait_until
+from tests.processes import Terminal, family_of, is_alive, kill_family, terminal
 
-SERVICES = ("DAGSTER", "STREAM", "SANDBOX")
+__all__ = ["terminal"]
+
 REAL = {"BIDBEACON_ADS_API_CLIENT_ID": "amzn1.x"}
-
-
-class Terminal:
-    """A home folder, the ports of its services, and the commands that are called with them."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.ports = {f"BIDBEACON_{name}_PORT": str(choose_port()) for name in SERVICES}
-        self.process: subprocess.Popen[bytes]
-        self._output = home.parent / "output"
-        self._environment = os.environ | self.ports | {"BIDBEACON_HOME": str(home)}
-
-    def popen(self, output: Any, *words: str, **environment: str) -> subprocess.Popen[bytes]:
-        """Start a command under a umask that closes nothing."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "bidbeacon_pipelines", *words],
-            cwd=PROJECT_ROOT,
-            env=self._environment | environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            umask=0,
-        )
-
-    def call(self, *words: str, **environment: str) -> tuple[int, str]:
-        """Call a command as in another terminal; return its exit code and output."""
-        process = self.popen(subprocess.PIPE, *words, **environment)
-        output = process.communicate()[0].decode()
-        return process.returncode, output
-
-    def start(self, *words: str, **environment: str) -> None:
-        """Start a command that goes on, and wait until it is ready."""
-        with self._output.open("wb") as file:
-            self.process = self.popen(file, *words, **environment)
-        is_ready = lambda: self.process.poll() is not None or "Ready in " in self.text()  # noqa: E731
-        wait_until(is_ready, "ready", seconds=200)
-        assert self.process.poll() is None, self.text()
-
-    def text(self) -> str:
-        """Return the output of the command that was started last."""
-        return self._output.read_text()
-
-
-@pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    """Yield a terminal with a new home folder; end what was started, and delete the data."""
-    terminal = Terminal(tmp_path / "home")
-    yield terminal
-    terminal.process.terminate()
-    terminal.process.wait(60)
-    shutil.rmtree(EmbeddedPostgres(terminal.home).data.resolve(), ignore_errors=True)
 
 
 def command_of(process: psutil.Process) -> list[str]:

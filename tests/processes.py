@@ -92,6 +92,45 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     shutil.rmtree(EmbeddedPostgres(terminal.home).data.resolve(), ignore_errors=True)
 
 
+class Program:
+    """One process, which is started on one command again and again."""
+
+    def __init__(self, command: list[str], log: Path, **variables: str) -> None:
+        self.log = log
+        self._command = [sys.executable, *command]
+        own = {"PYTHONPATH": str(PROJECT_ROOT), "PYTHONUNBUFFERED": "1"}
+        self.environment = os.environ | own | variables
+        self.process: psutil.Popen
+
+    def start(self) -> None:
+        """Start it; it must not run."""
+        with self.log.open("a") as log:
+            self.process = psutil.Popen(
+                self._command, cwd=PROJECT_ROOT, env=self.environment, stdout=log, stderr=log
+            )
+
+    @contextmanager
+    def running(self) -> Iterator["Program"]:
+        """Start it for the length of a block, and kill it then."""
+        self.start()
+        try:
+            yield self
+        finally:
+            self.kill()
+
+    @property
+    def ended(self) -> int | None:
+        """Its exit code; None while it runs."""
+        code: int | None = self.process.poll()
+        return code
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL, and wait until it is gone."""
+        if self.ended is None:
+            self.process.kill()
+            self.process.wait()
+
+
 @contextmanager
 def running(program: str, *arguments: str) -> Iterator[None]:
     """Run a program that is installed beside this Python for the length of a block, then kill all that it has started."""

@@ -1,9 +1,9 @@
-"""`python -m tests.faults.ingest.loading_process URL REQUEST PART`: loads one report, and says when it begins and when it has committed."""
+"""`python -m tests.faults.ingest.loading_process URL REQUEST PART`: loads one report."""
 
 import sys
 from pathlib import Path
 
-from bidbeacon_pipelines.accounts.queries import lock_rows
+from bidbeacon_pipelines.accounts.queries import list_accounts, lock_rows
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS, DatasetReport
 from bidbeacon_pipelines.loading.load import LoadResult
@@ -11,6 +11,7 @@ from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.queries import get_request
 from tests.faults.ingest.report_strategies import DAYS
 from tests.postgres.load_world import LoadWorld
+from tests.support.reading import call
 
 REPORT = DatasetReport(HOURLY_TARGETS, ("SPONSORED_PRODUCTS",))
 
@@ -24,20 +25,8 @@ def load(shelf: LoadWorld, request_id: int, part: Path) -> LoadResult:
         return shelf.load_scope(connection, scope, [part])
 
 
-def main() -> None:
-    """Load."""
-    url, request_id, part = sys.argv[1:]
-    shelf = LoadWorld(make_engine(url), Path(part).parent)
-    tell("begun")
-    load(shelf, int(request_id), Path(part))
-    tell("committed")
-
-
-def tell(word: str) -> None:
-    """Print a word at once."""
-    sys.stdout.write(f"{word}\n")
-    sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main()
+    url, request_id, part = sys.argv[1:]
+    engine = make_engine(url)
+    [account] = call(engine, list_accounts)
+    load(LoadWorld(engine, Path(part).parent, account), int(request_id), Path(part))

@@ -3,14 +3,10 @@
 from dataclasses import dataclass
 
 from bidbeacon_sandbox.rules import Operation
+from tests.faults.halting import halt_before, halt_no_more, is_halted
 from tests.support.rules import rule
 from tests.support.waiting import wait_until
 from tests.support.world import World
-
-_HALT = """
-CREATE FUNCTION halt() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_sleep(600); RETURN coalesce(NEW, OLD); END $$"""
-_SLEEPING = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
 
 
 @dataclass(frozen=True)
@@ -37,8 +33,7 @@ class KillPoint:
         if self.amazon_seconds is not None:
             world.break_with("report_ends", status="COMPLETED", seconds=self.amazon_seconds)
         if self.trigger is not None:
-            world.execute(_HALT)
-            world.execute(f"CREATE TRIGGER halt BEFORE {self.trigger} EXECUTE FUNCTION halt()")
+            halt_before(world.engine, self.trigger)
         else:
             world.execute("DELETE FROM access_tokens")  # so that the run needs one
             slow = rule("slow", self.call, seconds=600)
@@ -55,12 +50,11 @@ class KillPoint:
         """
         world.sandbox.state.rules.clear()
         world.break_with("duplicate")
-        world.query(f"SELECT pg_terminate_backend(pid) {_SLEEPING}")
-        world.execute("DROP FUNCTION IF EXISTS halt CASCADE")
+        halt_no_more(world.engine)
 
     def _is_reached(self, world: World) -> bool:
         if self.trigger is not None:
-            return bool(world.query(f"SELECT pid {_SLEEPING}"))
+            return is_halted(world.engine)
         return any(rule["struck"] for rule in world.sandbox.state.rules.overview())
 
 

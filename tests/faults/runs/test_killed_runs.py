@@ -1,7 +1,5 @@
 """A run worker is killed with SIGKILL at an exact place; what comes after carries on, and loads the window once."""
 
-import subprocess
-import sys
 import time
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -14,10 +12,10 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.defs.partitions import partition_key
 from bidbeacon_pipelines.defs.schedules import close_crashed_sessions
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions.reaper import LOST_AFTER, fail_lost_runs
 from tests.dagster.runs import recorded_partitions, run_job
 from tests.faults.runs.kill_points import INSIDE_THE_LOAD, KILL_POINTS, KillPoint
+from tests.processes import Program
 from tests.support.dagster_runs import status_of, wait_until_closed
 from tests.support.rows import change_requests
 from tests.support.waiting import wait_until
@@ -73,17 +71,11 @@ def fail_lost_run(world: World) -> None:
 def kill_worker(world: World, point: KillPoint, account: Account, day: date, folder: Path) -> None:
     """Materialize a partition in a process of its own, and kill it where it is halted."""
     partition = str(partition_key(account.account_key, day))
-    command = [sys.executable, "-m", "dagster", "asset", "materialize"]
-    command += ["-m", "bidbeacon_pipelines.definitions"]
-    command += ["--select", DATASET.asset_name, "--partition", partition]
-    with (folder / "worker.log").open("w") as log:
-        worker = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=log, stderr=subprocess.STDOUT)
-    try:
+    chosen = ["--select", DATASET.asset_name, "--partition", partition]
+    command = ["-m", "dagster", "asset", "materialize", "-m", "bidbeacon_pipelines.definitions"]
+    with Program([*command, *chosen], folder / "worker.log").running() as worker:
         point.wait_until_reached(world)
-        assert worker.poll() is None, (folder / "worker.log").read_text()
-    finally:
-        worker.kill()
-        worker.wait()
+        assert worker.ended is None, worker.log.read_text()
 
 
 def check_crashed(world: World) -> None:

@@ -22,7 +22,8 @@ from tests.faults.stream.stream_oracle import (
     view_faults,
     writers_faults,
 )
-from tests.faults.stream.stream_programs import Program, Server
+from tests.faults.stream.stream_programs import Server
+from tests.processes import Program
 from tests.stream.writing import start_session, write_action
 from tests.support.waiting import wait_until
 

@@ -1,46 +1,13 @@
-"""The processes of a test, each of which may be killed, frozen or started again: the stream's server as users start it, steppers and writers."""
+"""The stream's server as users start it."""
 
-import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 import httpx
-import psutil
 
 from bidbeacon_pipelines.dev.services import choose_port
-from bidbeacon_pipelines.settings import PROJECT_ROOT
+from tests.processes import Program
 from tests.support.waiting import wait_until
-
-
-class Program:
-    """One process, which is started on one command again and again."""
-
-    def __init__(self, command: list[str], log: Path, **variables: str) -> None:
-        self.log = log
-        self._command = [sys.executable, *command]
-        own = {"PYTHONPATH": str(PROJECT_ROOT), "PYTHONUNBUFFERED": "1"}
-        self.environment = os.environ | own | variables
-        self.process: psutil.Popen
-
-    def start(self) -> None:
-        """Start it; it must not run."""
-        with self.log.open("a") as log:
-            self.process = psutil.Popen(
-                self._command, cwd=PROJECT_ROOT, env=self.environment, stdout=log, stderr=log
-            )
-
-    @property
-    def ended(self) -> int | None:
-        """Its exit code; None while it runs."""
-        code: int | None = self.process.poll()
-        return code
-
-    def kill(self) -> None:
-        """Kill it with SIGKILL, and wait until it is gone."""
-        if self.ended is None:
-            self.process.kill()
-            self.process.wait()
 
 
 class Server(Program):

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.faults.stream.stage import ANY_BACKEND, Stage
-from tests.faults.stream.stream_programs import Program
+from tests.processes import Program
 from tests.stream.reading import AT_FULL_SPEED
 
 pytestmark = pytest.mark.faults

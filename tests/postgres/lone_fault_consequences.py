@@ -10,7 +10,7 @@ from typing import Literal
 
 from bidbeacon_sandbox.rules import Limits
 
-RowsAre = Literal["true", "as delivered", "as before", "none"]
+RowsAre = Literal["true", "as delivered", "unchanged"]
 
 ASKED = ("windows-queued", "report-requested")
 LOADED = (*ASKED, "report-processed")
@@ -18,9 +18,8 @@ RESENT = ("windows-queued", "request-retried", "report-requested", "report-proce
 """Nobody knew whether Amazon had accepted the first create; it was sent again later."""
 ANEW = (*ASKED, "request-retried", "report-requested", "report-processed")
 """The first report was of no use; another was asked for."""
-AGAIN = (*ASKED, "request-retried", "report-processed")
-"""The first load failed; the same report was loaded later."""
 NEVER_ANSWERED = ("windows-queued", "request-retried", "report-failed")
+SILENT = (*ASKED, "windows-unconfirmed", *ASKED)
 FIVE_REPORTS = (*ASKED, *("request-retried", "report-requested") * 4)
 
 
@@ -35,16 +34,14 @@ class Case:
         age: how many days ago the day is.
         loaded_before: the window was loaded, and the fault meets its next refresh.
         twin: somebody else has just asked for the same report.
-        looks_every: the least time between two looks of ours, in seconds.
+        pause: the least time between two looks of ours.
         told: types of the actions in order, the same in a row once.
         creates: calls that Amazon saw; so are `retrieves`, `downloads`, and `tokens` where they
             matter.
-        reports: reports that Amazon made, whether or not it said so.
+        reports: reports that Amazon made since the fault, whether or not it said so.
         seconds: how long it took until all was at rest.
-        within: how far off that may be, in seconds; a `Retry-After` date counts whole seconds of
-            real time.
         ends: status of the window.
-        rows: what the day's rows are.
+        rows: what the day's rows are; unchanged are none where nothing was loaded before.
         why: pattern of the code and text of why the window failed.
         person: the same of why the account needs attention.
         rests: whether the request stays open until a person has acted.
@@ -56,7 +53,7 @@ class Case:
     age: int = 3
     loaded_before: bool = False
     twin: bool = False
-    looks_every: int = 1
+    pause: timedelta = timedelta(seconds=1)
     told: tuple[str, ...] = LOADED
     creates: int = 1
     retrieves: int = 1
@@ -64,18 +61,12 @@ class Case:
     tokens: int | None = None
     reports: int = 1
     seconds: float = 180
-    within: float = 0.001
     ends: str = "loaded"
     rows: RowsAre = "true"
     why: str | None = None
     person: str | None = None
     rests: bool = False
     quarantined: str | None = None
-
-    @property
-    def pause(self) -> timedelta:
-        """The least time between two looks of ours."""
-        return timedelta(seconds=self.looks_every)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +92,25 @@ class Throttled(Resent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PolledLater(Case):
+    """The first poll brings nothing: the report is polled again."""
+
+    told: tuple[str, ...] = (*ASKED, "report-pending", "report-processed")
+    retrieves: int = 2
+    seconds: float = 180 + 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedLater(Case):
+    """The first load fails: the same report is polled and fetched again."""
+
+    told: tuple[str, ...] = (*ASKED, "request-retried", "report-processed")
+    retrieves: int = 2
+    downloads: int = 2
+    seconds: float = 180 + 60
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unanswered(Case):
     """No create is ever answered: five are sent, after 10, 20, 40, 80 and 120 minutes it is over."""
 
@@ -112,7 +122,7 @@ class Unanswered(Case):
     reports: int = 0
     seconds: float = (10 + 20 + 40 + 80 + 120) * 60
     ends: str = "failed"
-    rows: RowsAre = "none"
+    rows: RowsAre = "unchanged"
     why: str | None = r"^(amazon-unavailable|unreachable): .* Given up after 5 attempts"
 
 
@@ -135,7 +145,7 @@ class Refused(Case):
     reports: int = 0
     seconds: float = 0
     ends: str = "failed"
-    rows: RowsAre = "none"
+    rows: RowsAre = "unchanged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +186,24 @@ class Anew(Case):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Doubted(Anew):
+    """What the report says is doubted: after 15 minutes another is asked for, which says otherwise and is loaded."""
+
+    told: tuple[str, ...] = (*SILENT, "report-processed")
+    downloads: int = 2
+    seconds: float = 180 + 900 + 180
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaidTwice(Doubted):
+    """The second report says the same, which is loaded."""
+
+    strikes: tuple[int, ...] = (2,)
+    told: tuple[str, ...] = (*SILENT, "silence-accepted", "report-processed")
+    rows: RowsAre = "as delivered"
+
+
+@dataclass(frozen=True, kw_only=True)
 class FiveInVain(Case):
     """Five reports are asked for, each after a longer pause (5, 10, 20, 40 minutes), and none is of use."""
 
@@ -187,7 +215,7 @@ class FiveInVain(Case):
     reports: int = 5
     seconds: float = 5 * 180 + (5 + 10 + 20 + 40) * 60
     ends: str = "failed"
-    rows: RowsAre = "none"
+    rows: RowsAre = "unchanged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +242,7 @@ class TooManyBad(Case):
 
     told: tuple[str, ...] = (*ASKED, "report-failed")
     ends: str = "failed"
-    rows: RowsAre = "none"
+    rows: RowsAre = "unchanged"
     why: str | None = r"^rows-(invalid|undated): \d+ of \d+ rows \(100.0%\)"
 
 

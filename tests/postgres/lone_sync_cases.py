@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
@@ -51,11 +52,18 @@ class SyncCase:
     creates_next: int = 4
 
 
-def exports(**more: int) -> Mapping[str, int]:
-    """Return the calls of an entity sync, with so many more or fewer of some."""
-    usual = {"token": 1, "create_export": 4, "list_portfolios": 1, "get_export": 4, "download": 4}
+EXPORTS = {"token": 1, "create_export": 4, "list_portfolios": 1, "get_export": 4, "download": 4}
+LISTINGS = {"token": 1, "list_accounts": 3, "list_profiles": 6}
+"""The calls of a sync of entities, and of one of accounts."""
+
+
+def changed(usual: Mapping[str, int], **more: int) -> Mapping[str, int]:
+    """Return calls with so many more or fewer of some."""
     counts = {name: count + more.get(name, 0) for name, count in usual.items()}
     return {name: count for name, count in counts.items() if count}
+
+
+exports, listings = partial(changed, EXPORTS), partial(changed, LISTINGS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,13 +197,6 @@ ENTITY_CASES: dict[str, SyncCase] = {
         faults=(once("file", redirect=""),), error=AdsApiError, says="got: http://127.0.0.2"
     ),
 }
-
-
-def listings(**more: int) -> Mapping[str, int]:
-    """Return the calls of an account sync, with so many more of some."""
-    usual = {"token": 1, "list_accounts": 3, "list_profiles": 6}
-    counts = {name: count + more.get(name, 0) for name, count in usual.items()}
-    return {name: count for name, count in counts.items() if count}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import psycopg
 import redis
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.dev.postgres import find_binaries
@@ -169,22 +169,6 @@ class Cluster:
     def serves(self, host: Host) -> bool:
         """Return whether the stream of a host is ready."""
         return self._answers(f"http://{host.address}:{STREAM_PORT}/readyz")
-
-    def rows(self, statement: str, **values: Any) -> list[Mapping[str, Any]]:
-        """Return the rows of a query."""
-        with self.engine.begin() as connection:
-            return [dict(row) for row in connection.execute(text(statement), values).mappings()]
-
-    def value(self, statement: str, **values: Any) -> Any:
-        """Return the only value of a query."""
-        [row] = self.rows(statement, **values)
-        [value] = row.values()
-        return value
-
-    def execute(self, statement: str, **values: Any) -> None:
-        """Run statements."""
-        with self.engine.begin() as connection:
-            connection.execute(text(statement), values)
 
     def halt(self) -> None:
         """End everything."""

@@ -52,7 +52,7 @@ def test_the_first_fill_is_loaded(world: World) -> None:
     wait_patiently(lambda: not world.open_work()["accounts"], "all entities", REACHED_SECONDS)
     world.break_amazon(*HARMLESS)
     world.settle(FILL_SECONDS)
-    assert world.loaded_datasets() == len(world.accounts()) * len(DATASETS)
+    assert world.loaded_datasets() == len(world.stored.accounts()) * len(DATASETS)
     check_orderly(world)
 
 

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import httpx
 
-from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import simulate_time
 from bidbeacon_pipelines.datasets.fields import products_of
@@ -25,6 +24,7 @@ from tests.cluster.cluster import (
 )
 from tests.cluster.hosts import Host, Program, wait_patiently
 from tests.cluster.reading import Balancer, MovingReader
+from tests.support import world as support
 from tests.support.one_dataset import shorten_history
 from tests.support.rows import change_accounts
 from tests.support.truth import DayRows, differences
@@ -142,7 +142,7 @@ class World:
     """A cluster, and the questions that tests ask of it."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
+        self.cluster, self.stored = cluster, support.World(cluster.engine)
         self.day = 0
         self._ahead_by = timedelta()
         self._began = time.monotonic()
@@ -159,7 +159,7 @@ class World:
         cluster.start_broker()
         cluster.start_sandbox(SANDBOX)
         cluster.migrate(cluster.alpha)
-        cluster.execute(_WATCHED_GATE)
+        self.stored.execute(_WATCHED_GATE)
         shorten_history(cluster.engine, HISTORY_DAYS)
         now = self.now().astimezone(UTC)
         self.let_pass((now.replace(hour=QUIET_HOUR, minute=0) - now) % timedelta(days=1))
@@ -222,7 +222,7 @@ class World:
 
     def now(self) -> datetime:
         """Return the simulated instant."""
-        now: datetime = self.cluster.value(
+        now: datetime = self.stored.value(
             "SELECT clock_timestamp() + coalesce((SELECT ahead_by FROM simulated_time), '0')"
         )
         return now
@@ -253,12 +253,12 @@ class World:
     def keep_time(self) -> None:
         """Store what time it is, which a restored database has forgotten."""
         settings = Settings(sandbox_url=self.cluster.sandbox_url)
-        with self.cluster.engine.begin() as connection:
+        with self.stored.engine.begin() as connection:
             simulate_time(connection, settings, ahead_by=self._ahead_by)
 
     def skip_entities(self) -> None:
         """Let no entities fall due on this day."""
-        change_accounts(self.cluster.engine, entities_synced_at=self.now())
+        change_accounts(self.stored.engine, entities_synced_at=self.now())
 
     def break_amazon(self, *rules: Mapping[str, Any]) -> None:
         """Let the sandbox fail by these rules only; without any, by none."""
@@ -279,24 +279,24 @@ class World:
     def _is_settled(self) -> bool:
         if not any(self.open_work().values()):
             return True
-        resting = self.cluster.value(_RESTING, now=self.now(), shortest=SHORTEST_REST)
+        resting = self.stored.value(_RESTING, now=self.now(), shortest=SHORTEST_REST)
         if resting is not None:
             self.let_pass(resting)
         return False
 
     def open_work(self) -> Mapping[str, int]:
         """Return how much is due, and how much is under way."""
-        [row] = self.cluster.rows(_OPEN_WORK, now=self.now())
+        [row] = self.stored.query(_OPEN_WORK, now=self.now())
         return row
 
     def what_waits(self) -> str:
         """Return what is left to do in detail: its figures, requests and gates."""
-        requests, gates = self.cluster.rows(_OPEN_REQUESTS), self.cluster.rows(_GATES)
+        requests, gates = self.stored.query(_OPEN_REQUESTS), self.stored.query(_GATES)
         return "\n".join(map(str, [self.now(), self.open_work(), *requests, *gates]))
 
     def loaded_datasets(self) -> int:
         """Return how many datasets of accounts have data."""
-        return int(self.cluster.value(_LOADED_DATASETS))
+        return int(self.stored.value(_LOADED_DATASETS))
 
     def is_loading(self, host: Host) -> bool:
         """Return whether a worker of a host is in the middle of a load: it has a session, and a file of Amazon's."""
@@ -308,35 +308,35 @@ class World:
 
     def sessions_on(self, *hosts: Host) -> dict[UUID, str]:
         """Return the running sessions whose connections come from some hosts, each with its run."""
-        rows = self.cluster.rows(_SESSIONS_OF_HOSTS, addresses=[host.address for host in hosts])
+        rows = self.stored.query(_SESSIONS_OF_HOSTS, addresses=[host.address for host in hosts])
         return {row["id"]: row["run_id"] for row in rows}
 
     def sessions_since(self, since: datetime, *statuses: str) -> set[UUID]:
         """Return the sessions that ended in one of some ways since an instant of the database's own clock."""
-        rows = self.cluster.rows(_ENDED_SESSIONS, since=since, statuses=[*statuses])
+        rows = self.stored.query(_ENDED_SESSIONS, since=since, statuses=[*statuses])
         return {row["id"] for row in rows}
 
     def loads_since(self, since: datetime, *, beside: Collection[UUID] = ()) -> list[datetime]:
         """Return when reports were loaded since an instant, by other sessions than some."""
-        rows = self.cluster.rows(_LOADS, since=since, beside=[*beside])
+        rows = self.stored.query(_LOADS, since=since, beside=[*beside])
         return [row["at"] for row in rows]
 
     def in_flight(self) -> int:
         """Return how many reports are requested and not loaded."""
-        return int(self.cluster.value(_IN_FLIGHT))
+        return int(self.stored.value(_IN_FLIGHT))
 
     def are_over(self, sessions: Mapping[UUID, str]) -> bool:
         """Return whether sessions and their runs have ended."""
         values = {"ids": [*sessions], "runs": [*sessions.values()]}
-        return bool(self.cluster.value(_ARE_OVER, **values))
+        return bool(self.stored.value(_ARE_OVER, **values))
 
     def runs_failed_since(self, since: datetime) -> list[Mapping[str, Any]]:
         """Return the runs that failed, of those that were created since an instant."""
-        return self.cluster.rows(_FAILED_RUNS, since=since)
+        return self.stored.query(_FAILED_RUNS, since=since)
 
     def database_time(self) -> datetime:
         """Return the database's own time, in which sessions are written."""
-        now: datetime = self.cluster.value("SELECT clock_timestamp()")
+        now: datetime = self.stored.value("SELECT clock_timestamp()")
         return now
 
     def launch(self, job: str) -> str:
@@ -356,44 +356,39 @@ class World:
     def status_of(self, run_id: str) -> str:
         """Return the status of a run."""
         return str(
-            self.cluster.value("SELECT status FROM dagster.runs WHERE run_id = :id", id=run_id)
+            self.stored.value("SELECT status FROM dagster.runs WHERE run_id = :id", id=run_id)
         )
 
     def not_recorded(self) -> list[Mapping[str, Any]]:
         """Return the loaded days that Dagster shows another load of, or none."""
         names = [*DATASETS]
         keys = [f'["{dataset.asset_name}"]' for dataset in DATASETS.values()]
-        return self.cluster.rows(_NOT_RECORDED, names=names, keys=keys)
-
-    def accounts(self) -> list[Account]:
-        """Return the accounts."""
-        with self.cluster.engine.begin() as connection:
-            return list_accounts(connection)
+        return self.stored.query(_NOT_RECORDED, names=names, keys=keys)
 
     def lost_by_reader(self) -> list[str]:
         """Return what the reader of the stream does not know as the tables have it."""
         sessions, actions = self.reader.view.sessions, self.reader.view.actions
-        rows = self.cluster.rows("SELECT id, status, outcome FROM job_sessions")
+        rows = self.stored.query("SELECT id, status, outcome FROM job_sessions")
         known = {(key, one["status"], one["outcome"]) for key, one in sessions.items()}
         stored = {(str(row["id"]), row["status"], row["outcome"]) for row in rows}
-        rows = self.cluster.rows("SELECT session_id, ord FROM session_actions")
+        rows = self.stored.query("SELECT session_id, ord FROM session_actions")
         told = {(str(row["session_id"]), row["ord"]) for row in rows}
         return [str(one) for one in (stored ^ known) | (told ^ actions.keys())]
 
     def loaded_twice(self) -> list[Mapping[str, Any]]:
         """Return the reports that were loaded more than once."""
-        return self.cluster.rows(_LOADED_TWICE)
+        return self.stored.query(_LOADED_TWICE)
 
     def beyond_the_gate(self) -> list[Mapping[str, Any]]:
         """Return the creates that went out though the gate was full."""
-        return self.cluster.rows("SELECT * FROM watched.beyond_the_gate")
+        return self.stored.query("SELECT * FROM watched.beyond_the_gate")
 
     def not_true(self, since: datetime = EVER) -> list[str]:
         """Return how the windows loaded since an instant differ from the rows that Amazon had when they were asked for."""
         return [
             f"{account.account_key} {window['dataset']} {window['window_date']}: {difference}"
-            for account in self.accounts()
-            for window in self.cluster.rows(_LOADED, **account.identity, since=since)
+            for account in self.stored.accounts()
+            for window in self.stored.query(_LOADED, **account.identity, since=since)
             for difference in self._differences(account, window)
         ]
 

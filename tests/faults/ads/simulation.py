@@ -16,12 +16,15 @@ from bidbeacon_pipelines.accounts.queries import (
 )
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
-from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
+from bidbeacon_pipelines.defs.schedules import (
+    ENTITIES_LIVE,
+    ENTITIES_MISSED_LIVE,
+    PAUSE_AFTER_FAILURE,
+)
 from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.backfill import drive_windows
-from bidbeacon_pipelines.requests.gate import pause_before_create
-from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
+from bidbeacon_pipelines.requests.dispatch import can_create_reports
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_pipelines.windows.due import (
@@ -34,7 +37,6 @@ from tests.faults.ads.wire import Wire
 from tests.support.planning import plan
 from tests.support.world import World
 
-PAUSE_AFTER_FAILURE = timedelta(minutes=5)
 MINUTE_OF_ACCOUNT_SYNC = 7
 MINUTE_OF_PERSON = 37
 MORNING_HOUR = 8
@@ -154,11 +156,7 @@ class Simulation:
 
     def refresh(self, key: str) -> None:
         """Run the job that plans what is due for an ads account."""
-        self.run(
-            "refresh-account",
-            key,
-            lambda b, s: plan(b, s, key),
-        )
+        self.run("refresh-account", key, lambda b, s: plan(b, s, key))
 
     def run(self, job: str, account: str, work: Work) -> None:
         """Run a job in its own session; one that fails makes its account wait, as a sensor would."""
@@ -192,10 +190,7 @@ class Simulation:
                 list_requests_to_step(
                     connection, due_at=now, downloads=self.world.context.settings.scratch_folder
                 )
-            ) or any(
-                pause_before_create(connection, *gate, now) == timedelta(0)
-                for gate in list_gates_with_work(connection, now=now)
-            )
+            ) or can_create_reports(connection, now)
         if not known and not self._is_paused("sync-accounts", ""):
             self.run("sync-accounts", "", sync_accounts)
         for key in without:

@@ -14,12 +14,11 @@ from bidbeacon_pipelines.datasets.registry import (
     HOURLY_TARGETS,
     Dataset,
 )
+from tests.support.truth import Key, Metrics, add_row
 
 DATASETS = (DAILY_TARGETS, HOURLY_TARGETS, DAILY_PRODUCTS)
 DAYS = (date(2026, 1, 10), date(2026, 1, 11))
 """The clocks of Los Angeles are eight hours behind UTC on both."""
-Key = tuple[Any, ...]
-Metrics = tuple[Any, ...]
 Sent = st.SearchStrategy[tuple[Any, Any]]
 """What is sent, and what is stored of it."""
 
@@ -146,9 +145,5 @@ def summed(rows: Sequence[Row]) -> dict[Key, Metrics]:
     sums: dict[Key, Metrics] = {}
     for row in rows:
         if row.key is not None:
-            before = sums.get(row.key, (None,) * len(row.metrics))
-            sums[row.key] = tuple(
-                (mine or 0) + (theirs or 0) if (mine, theirs) != (None, None) else None
-                for mine, theirs in zip(before, row.metrics, strict=True)
-            )
+            add_row(sums, row.key, row.metrics)
     return sums

@@ -16,8 +16,9 @@ from sqlalchemy import Engine
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, Dataset
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.values.decode import BrokenPartError, read_object
-from tests.faults.ingest.report_strategies import DATASETS, DAYS, Key, Metrics, Row, reports, summed
+from tests.faults.ingest.report_strategies import DATASETS, DAYS, Row, reports, summed
 from tests.postgres.load_world import LoadWorld, many_rows
+from tests.support.truth import Key, Metrics
 from tests.support.written_tables import digest_tables, empty_tables
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]

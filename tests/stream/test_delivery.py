@@ -73,8 +73,9 @@ def test_odd_text_arrives_as_it_is_stored(
     """NUL, lone surrogates, line breaks, `</script>` and right-to-left marks break no frame."""
     reader = stream.follow(transport)
     odd = "nul \x00, half a pair \ud800, \n\nevent: reset\n\n</script>\u202egnp.exe"
-    record(stream.store, "</script>", LoafBaked(what=odd), LoafBaked(what="the last"))
-    wait_until(lambda: 2 == len(reader.view.actions))
+    session_id = record(stream.store, "</script>", LoafBaked(what=odd), LoafBaked(what="the last"))
+    ended = {session_id: "succeeded"}
+    wait_until(lambda: ended == {key: one["status"] for key, one in reader.view.sessions.items()})
     assert [] == view_faults(reader.view, Stored(database_url), {})
 
 

@@ -28,9 +28,6 @@ from tests.stream.writing import start_session, write_action
 from tests.support.waiting import wait_until
 
 JOBS = ("job-a", "job-b")
-ANY_BACKEND = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-     WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1"""
 HERE = Path(__file__).parent
 
 
@@ -63,12 +60,6 @@ class Stage:
         self._ends = ExitStack()
         self._ends.callback(cluster.administer, f"DROP DATABASE {self.database} WITH (FORCE)")
         self._ends.callback(self.end_prepared)
-
-    def another_cluster(self) -> StreamCluster:
-        """Make a cluster that is younger than the suite's."""
-        made = StreamCluster(self.folder / "another")
-        self._ends.callback(made.remove)
-        return made
 
     def server(self) -> Server:
         """Start a server."""

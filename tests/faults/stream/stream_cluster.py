@@ -1,8 +1,7 @@
-"""The suite's own PostgreSQL: it may be crashed and restarted at any time, takes prepared transactions, and can be dumped."""
+"""The suite's own PostgreSQL: it may be crashed and restarted at any time, and takes prepared transactions."""
 
 import secrets
 import signal
-import subprocess
 from pathlib import Path
 
 import psycopg
@@ -27,23 +26,14 @@ class StreamCluster(TemporaryPostgres):
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())
 
-    def make_database(self, *, migrated: bool = True) -> str:
-        """Make a database; return its name."""
+    def make_database(self) -> str:
+        """Make a migrated database; return its name."""
         name = f"stream_{secrets.token_hex(6)}"
         self.administer(f"CREATE DATABASE {name}")
-        if migrated:
-            upgrade(self.url(name))
+        upgrade(self.url(name))
         return name
 
     def crash(self, number: signal.Signals = signal.SIGQUIT) -> None:
         """Stop the server at once, without a checkpoint and without a word to its clients, and start it again on its port."""
         self.end_by(number)
         self.start()
-
-    def copy(self, database: str, file: Path, target: str) -> None:
-        """Dump a database of ours with pg_dump, and restore it into an empty one at another address."""
-        for program, *arguments in (
-            ("pg_dump", "--format=custom", f"--file={file}", self.url(database)),
-            ("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={target}", str(file)),
-        ):
-            subprocess.run([self.binaries / program, *arguments], check=True)

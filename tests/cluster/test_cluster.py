@@ -12,8 +12,8 @@ import pytest
 
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from tests.cluster.hosts import PATIENCE, Host, wait_patiently
-from tests.cluster.reading import read_events
-from tests.cluster.world import World
+from tests.cluster.world import TOKEN, World
+from tests.stream.reading import SseConnection
 
 pytestmark = pytest.mark.timeout(3000)
 
@@ -156,8 +156,8 @@ def test_the_week_ends_true(world: World) -> None:
     check_orderly(world)
     wait_patiently(lambda: world.lost_by_reader() == [], "the reader knows everything", 60)
     assert world.reader.view.faults == []
-    assert world.reader.events("reset") == []
-    assert min(world.balancer.passed) > 10
+    assert [name for name in world.reader.counts if name.startswith("reset")] == []
+    assert min(world.reader.visits.values()) > 10
     world.stop_all()
     world.cluster.dump("later")
 
@@ -165,13 +165,14 @@ def test_the_week_ends_true(world: World) -> None:
 @pytest.mark.parametrize("dumps", [("earlier", "later"), ("later", "earlier")], ids=" ".join)
 def test_record_again_brings_restored_tables_in_line(world: World, dumps: tuple[str, str]) -> None:
     """Our tables and Dagster's are restored elsewhere as of two times: readers are told to reload, and Dagster shows what we hold."""
-    cluster, cursor, since = world.cluster, world.reader.last, world.database_time()
+    cluster, cursor, since = world.cluster, world.reader.view.cursor, world.database_time()
     cluster.restore(*dumps)
     cluster.migrate(cluster.alpha, version=2)
     world.keep_time()
     assert world.not_recorded() != []
     world.start_all(version=2)
-    assert next(read_events(world.balancer.url, cursor)).event == "reset"
+    told = SseConnection(world.streams[0], f"cursor={cursor}", headers=TOKEN)
+    assert next(told.messages())[0] == "reset"
     world.settle()
     run = world.launch("record_again")
     wait_patiently(lambda: world.status_of(run) == "SUCCESS", "it is recorded", RECORDED_SECONDS)

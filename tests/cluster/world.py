@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import httpx
-
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import simulate_time
 from bidbeacon_pipelines.datasets.fields import products_of
@@ -23,7 +21,7 @@ from tests.cluster.cluster import (
     Cluster,
 )
 from tests.cluster.hosts import Host, Program, wait_patiently
-from tests.cluster.reading import Balancer, MovingReader
+from tests.faults.stream.stream_followers import LastingReader
 from tests.support import world as support
 from tests.support.one_dataset import shorten_history
 from tests.support.rows import change_accounts
@@ -53,6 +51,9 @@ DAY_SECONDS = 420
 """Until all that falls due in a day is loaded, on a machine that does other things as well."""
 QUIET_HOUR = 17
 """UTC; no account's day ends in the hours after it. At its end, an Amazon that stands still would still be in the day before."""
+AT_A_STREAM_SECONDS = (4.0, 6.0)
+"""So long the reader stays at one of the two stream servers."""
+TOKEN = {"Authorization": f"Bearer {VARIABLES['STREAM_TOKEN']}"}
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
 SHORTEST_REST = timedelta(seconds=20)
 """Shorter ones pass by themselves."""
@@ -148,9 +149,9 @@ class World:
         self._began = time.monotonic()
         self.notes: list[str] = []
         self.programs: dict[str, Program] = {}
-        servers = [(host.address, STREAM_PORT) for host in (cluster.beta, cluster.gamma)]
-        self.balancer = Balancer(servers)
-        self.reader: MovingReader
+        members = (cluster.beta, cluster.gamma)
+        self.streams = [f"http://{host.address}:{STREAM_PORT}" for host in members]
+        self.reader: LastingReader
 
     def begin(self) -> None:
         """Make the database, start everything, and follow the stream from its beginning."""
@@ -176,7 +177,9 @@ class World:
             self.start("worker", host, version=version)
         serves = lambda: cluster.serves(cluster.beta) and cluster.serves(cluster.gamma)  # noqa: E731
         wait_patiently(serves, "both streams are ready", START_SECONDS)
-        self.reader = MovingReader(self.balancer.url, self._load())
+        self.reader = LastingReader(self.streams, cut_seconds=AT_A_STREAM_SECONDS, headers=TOKEN)
+        is_connected = lambda: self.reader.counts["connections"] > 0  # noqa: E731
+        wait_patiently(is_connected, "the reader is connected", START_SECONDS)
         took = wait_patiently(cluster.is_ready, "Dagster is ready", START_SECONDS)
         self.note(f"all services are ready after {took:.0f} s more")
 
@@ -399,10 +402,3 @@ class World:
         products = products_of(window["report"])
         true, stored = day_rows.true(window["data_as_of"], products), day_rows.stored(products)
         return differences(dataset, *map(day_rows.without_targets, (true, stored)))
-
-    def _load(self) -> httpx.QueryParams:
-        """Return the cursor of the stream as it stands, before anything has happened."""
-        headers = {"Authorization": f"Bearer {VARIABLES['STREAM_TOKEN']}"}
-        url = f"{self.balancer.url}/api/job-sessions"
-        answer = self.cluster.http.get(url, headers=headers).raise_for_status().json()
-        return httpx.QueryParams(cursor=answer["cursor"])

@@ -4,7 +4,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,13 +29,20 @@ It holds a packet of the loopback, which a slow reader's doesn't: into that the 
 BROKEN = (OSError, http.client.HTTPException, WebSocketException, ValueError)
 _SMALL_BUFFER, _TINY_BUFFER = 1 << 16, 1 << 12
 
+NO_HEADERS: Mapping[str, str] = {}
 Heard = tuple[str, str | None, Json]
 
 
 class SseConnection:
     """Server-Sent Events over a socket that can be cut, and read slowly."""
 
-    def __init__(self, base_url: str, query: str, bytes_per_second: float = 0) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        query: str,
+        bytes_per_second: float = 0,
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> None:
         address = urlsplit(base_url)
         self._is_cut = threading.Event()
         self._seconds_per_byte = 1 / bytes_per_second if bytes_per_second else 0
@@ -47,7 +54,8 @@ class SseConnection:
         self._socket.connect((address.hostname, address.port))
         connection = http.client.HTTPConnection(str(address.hostname), address.port)
         connection.sock = self._socket
-        connection.request("GET", f"/api/job-sessions/stream?{query}")
+        path = f"/api/job-sessions/stream?{query}"
+        connection.request("GET", path, headers=dict(headers))
         self._response = connection.getresponse()
         if self._response.status != 200:
             raise http.client.HTTPException(f"{self._response.status} {self._response.read()!r}")

@@ -3,12 +3,19 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
 
-from tests.stream.reading import BROKEN, CONNECTIONS, READ_SECONDS, Reader, SseConnection
+from tests.stream.reading import (
+    BROKEN,
+    NO_HEADERS,
+    READ_SECONDS,
+    Reader,
+    SseConnection,
+    WebSocketConnection,
+)
 from tests.stream.view import Json
 
 AGAIN_SECONDS = 0.1
@@ -22,6 +29,7 @@ class LastingReader(Reader):
         transport: `sse` or `websocket`.
         cut_seconds: connections are cut after a time between these two.
         bytes_per_second: how slowly it reads; 0: as fast as it can. Over `sse` only.
+        headers: what it sends, such as a token. Over `sse` only.
         filters: which sessions it asks for.
     """
 
@@ -32,15 +40,18 @@ class LastingReader(Reader):
         *,
         cut_seconds: tuple[float, float] | None = None,
         bytes_per_second: float = 0,
+        headers: Mapping[str, str] = NO_HEADERS,
         **filters: str,
     ) -> None:
         self.counts: Counter[str] = Counter()
+        self.visits: Counter[str] = Counter(dict.fromkeys(base_urls, 0))
         self.filters = filters
         self.awake = threading.Event()
         self.awake.set()
         self._base_urls = base_urls
         self._cut_seconds = cut_seconds
         self._bytes_per_second = bytes_per_second
+        self._headers = headers
         self._chance = random.Random(transport)
         super().__init__("", httpx.QueryParams(filters), transport=transport)
 
@@ -80,13 +91,14 @@ class LastingReader(Reader):
         if self.view.cursor is None:
             self._load(base_url)
         pace, asked = self._bytes_per_second, str(query.set("cursor", self.view.cursor))
-        if pace:
-            self._connection = SseConnection(base_url, asked, pace)
+        if self._transport == "sse":
+            self._connection = SseConnection(base_url, asked, pace, self._headers)
         else:
-            self._connection = CONNECTIONS[self._transport](base_url, asked)
+            self._connection = WebSocketConnection(base_url, asked)
         if pace != self._bytes_per_second:  # told to hurry meanwhile
             self._connection.cut()
         self.counts["connections"] += 1
+        self.visits[base_url] += 1
         self.view.begin()
         if self._cut_seconds is not None:
             threading.Timer(self._chance.uniform(*self._cut_seconds), self._connection.cut).start()
@@ -97,7 +109,9 @@ class LastingReader(Reader):
             self.take(*message)
 
     def _load(self, base_url: str) -> None:
-        with httpx.Client(base_url=base_url, timeout=READ_SECONDS) as client:
+        with httpx.Client(
+            base_url=base_url, timeout=READ_SECONDS, headers=self._headers, trust_env=False
+        ) as client:
             listing = _get(client, "/api/job-sessions", limit=200, **self.filters)
             cut_short = [
                 one for one in listing["sessions"] if one["action_count"] > len(one["actions"])

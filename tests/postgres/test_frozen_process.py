@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance
 
-from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
+from tests.support.dagster_runs import close_dead
 from tests.support.waiting import wait_until
 from tests.support.world import World
 from tests.support.written_tables import digest_tables
@@ -85,11 +84,6 @@ class FrozenLoad:
 
         wait_until(look, "the report is taken over", seconds=10 * LEASE_SECONDS)
 
-    def close_session(self) -> int:
-        """Close dead sessions, as the sensor does; return how many there were."""
-        with DagsterInstance.ephemeral() as instance:
-            return close_dead_sessions(self.world.sessions, instance)
-
 
 @pytest.fixture
 def frozen(
@@ -114,7 +108,7 @@ def test_a_frozen_load_is_taken_over_and_does_no_harm_when_it_wakes_up(
     assert frozen.status == "completed"
 
     frozen.take_over()
-    assert frozen.close_session() == 1
+    assert close_dead(frozen.world.sessions) == 1
     assert frozen.world.one_session("frozen-load")["status"] == "crashed"
 
     before = digest_tables(frozen.world.engine, *OF_SESSIONS)
@@ -131,9 +125,8 @@ def test_a_frozen_session_is_closed_though_its_own_transaction_locks_it(
 ) -> None:
     """Nobody has taken the work over yet: closing the session ends the transaction, and one look then loads the report."""
     frozen.freeze()
-    wait_until(
-        lambda: frozen.close_session() == 1, "the session is closed", seconds=10 * LEASE_SECONDS
-    )
+    is_closed = lambda: close_dead(frozen.world.sessions) == 1  # noqa: E731
+    wait_until(is_closed, "the session is closed", seconds=10 * LEASE_SECONDS)
     frozen.world.step()
     assert frozen.status == "loaded"
 

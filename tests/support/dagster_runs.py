@@ -23,6 +23,12 @@ def links_to(metadata: Mapping[str, Any], session: Mapping[str, Any]) -> bool:
     return str(getattr(link, "value", link)).endswith(f"/sessions/{session['id']}")
 
 
+def close_dead(store: SessionStore) -> int:
+    """Look for dead sessions, as the sensor does, where Dagster knows none of their runs; return how many were closed."""
+    with DagsterInstance.ephemeral() as instance:
+        return close_dead_sessions(store, instance)
+
+
 def wait_until_closed(store: SessionStore, instance: DagsterInstance, seconds: float = 60) -> None:
     """Look for dead sessions, as the sensor does, until one is closed."""
     wait_until(lambda: close_dead_sessions(store, instance) > 0, "a session is closed", seconds)

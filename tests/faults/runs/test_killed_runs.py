@@ -14,7 +14,7 @@ from bidbeacon_pipelines.defs.schedules import close_crashed_sessions
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_sessions.reaper import LOST_AFTER, fail_lost_runs
 from tests.dagster.runs import recorded_partitions, run_job
-from tests.faults.runs.kill_points import INSIDE_THE_LOAD, KILL_POINTS, KillPoint
+from tests.faults.runs.kill_points import INSIDE_THE_LOAD, OTHER_KILL_POINTS, KillPoint
 from tests.processes import Program
 from tests.support.dagster_runs import status_of, wait_until_closed
 from tests.support.rows import change_requests
@@ -27,8 +27,8 @@ TICK_SECONDS = close_crashed_sessions.minimum_interval_seconds or 30
 
 @pytest.mark.faults
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("point", KILL_POINTS, ids=lambda point: point.name)
-def test_runs_killed_anywhere_are_carried_on(
+@pytest.mark.parametrize("point", OTHER_KILL_POINTS, ids=lambda point: point.name)
+def test_runs_killed_elsewhere_are_carried_on(
     world: World, point: KillPoint, tmp_path: Path
 ) -> None:
     """The session ends as crashed, the run as failed; the window is loaded once, by one report, and recorded once."""

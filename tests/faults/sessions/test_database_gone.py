@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance
 
 from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.errors import DatabaseAwayError
-from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.session import RETRY_SECONDS
 from tests.recorded_sessions import LoafBaked, told
+from tests.support.dagster_runs import close_dead
 from tests.support.waiting import wait_until
 from tools.temporary_postgres import TemporaryPostgres
 
@@ -38,12 +37,6 @@ def store(server: TemporaryPostgres) -> Iterator[SessionStore]:
     made = SessionStore.connect(server.url())
     yield made
     made.dispose()
-
-
-def close_dead(store: SessionStore) -> int:
-    """Look for dead sessions as the sensor does; return how many were closed."""
-    with DagsterInstance.ephemeral() as instance:
-        return close_dead_sessions(store, instance)
 
 
 def test_sessions_outage_of_a_while_loses_nothing(

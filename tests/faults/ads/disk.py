@@ -17,10 +17,8 @@ from sqlalchemy import Engine, text
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
-from bidbeacon_sandbox import SandboxConfig
-from bidbeacon_sandbox.server import running_sandbox
-from tests.faults.ads.simulation import Simulation
-from tests.support.world import World, open_simulated_world
+from tests.faults.ads.simulation import Simulation, open_japan
+from tests.support.world import World
 from tools.temporary_postgres import temporary_postgres
 
 SESSIONS = ("session_headers", "session_actions", "session_references")
@@ -51,22 +49,9 @@ def main() -> None:
 
 def _live(days: int) -> tuple[Sizes, Sizes]:
     """Return the sizes after the fill, and after the days that follow it."""
-    config = SandboxConfig(
-        accounts=1,
-        countries=(("JP",),),
-        rows_per_day=20,
-        report_seconds=600,
-        clock_start=_START,
-        clock_rate=0,
-    )
-    with (
-        TemporaryDirectory() as folder,
-        temporary_postgres(Path(folder)) as url,
-        running_sandbox(config) as sandbox,
-    ):
+    with TemporaryDirectory() as folder, temporary_postgres(Path(folder)) as url:
         upgrade(url)
-        engine = make_engine(url)
-        with open_simulated_world(engine, sandbox, Path(folder)) as world:
+        with open_japan(make_engine(url), Path(folder), _START, report_seconds=600) as world:
             return _sizes_of(world, days)
 
 

@@ -4,9 +4,13 @@ The decisions are the product's: the same queries, jobs and pauses as in `defs.s
 ops, without Dagster.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Engine
 
 from bidbeacon_pipelines.accounts.queries import (
     list_accounts,
@@ -31,11 +35,13 @@ from bidbeacon_pipelines.windows.due import (
     list_ads_accounts_with_due_work,
     list_keys_without_entities,
 )
+from bidbeacon_sandbox import SandboxConfig
+from bidbeacon_sandbox.server import running_sandbox
 from bidbeacon_sessions import SessionRecorder, with_job_session
 from tests.faults.ads.oracle import GivenUp
 from tests.faults.ads.wire import Wire
 from tests.support.planning import plan
-from tests.support.world import World
+from tests.support.world import World, open_simulated_world
 
 MINUTE_OF_ACCOUNT_SYNC = 7
 MINUTE_OF_PERSON = 37
@@ -204,6 +210,26 @@ class Simulation:
 
     def _is_paused(self, job: str, account: str) -> bool:
         return self._paused.get((job, account), self.now) > self.now
+
+
+@contextmanager
+def open_japan(
+    engine: Engine, home: Path, start: datetime, *, report_seconds: float
+) -> Iterator[World]:
+    """Yield the world of one account in Japan, which has no summer time; its reports take some time, and no fault strikes."""
+    config = SandboxConfig(
+        accounts=1,
+        countries=(("JP",),),
+        rows_per_day=20,
+        report_seconds=report_seconds,
+        clock_start=start,
+        clock_rate=0,
+    )
+    with (
+        running_sandbox(config) as sandbox,
+        open_simulated_world(engine, sandbox, home) as world,
+    ):
+        yield world
 
 
 def _next_time(now: datetime, *, hour: int | None = None, minute: int = 0) -> datetime:

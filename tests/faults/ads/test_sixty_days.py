@@ -8,12 +8,10 @@ import pytest
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.windows.rules import local_date
-from bidbeacon_sandbox import SandboxConfig
-from bidbeacon_sandbox.server import running_sandbox
 from tests.faults.ads.oracle import Oracle
-from tests.faults.ads.simulation import Simulation
+from tests.faults.ads.simulation import Simulation, open_japan
 from tests.support.one_dataset import only_daily_targets
-from tests.support.world import World, open_simulated_world
+from tests.support.world import World
 
 pytestmark = pytest.mark.faults
 
@@ -22,8 +20,6 @@ START = datetime(2026, 1, 15, 3, tzinfo=UTC)
 DAYS, HOUR = 60, timedelta(hours=1)
 REPORTS_TO_FILL = 4
 """15 months are 458 days at most, and one report is of 120 at most."""
-JAPAN = (("JP",),)
-"""It has no summer time."""
 AGES_OF_CHANGE = (3, 7, 14, 28)
 """Days after which the sandbox settles clicks and lets sales come in."""
 
@@ -34,19 +30,7 @@ def test_sixty_days_pass_in_less_than_a_minute_with_one_report_a_day(
 ) -> None:
     """Four reports fill the account and one a day keeps it fresh; each day is restated as it ages, and ends as Amazon says."""
     began = process_time()
-    config = SandboxConfig(
-        accounts=1,
-        countries=JAPAN,
-        rows_per_day=20,
-        report_seconds=120,
-        clock_start=START,
-        clock_rate=0,
-    )
-    with (
-        only_daily_targets(),
-        running_sandbox(config) as sandbox,
-        open_simulated_world(engine, sandbox, tmp_path) as world,
-    ):
+    with only_daily_targets(), open_japan(engine, tmp_path, START, report_seconds=120) as world:
         simulation = Simulation(world, hours_between_account_syncs=24, look_every=HOUR)
         simulation.run_until(START + timedelta(days=DAYS))
         planned = world.value("SELECT count(*) FROM report_requests")

@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from bidbeacon_pipelines.accounts.credential_queries import set_owner
 from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, upsert_ads_account
@@ -51,8 +52,10 @@ def prove(shelf: LoadWorld, **columns: Any) -> None:
     """Store up to which age history is proven; by default of the tests' dataset, by this client."""
     usual = {"client_id": "client", "region": "NA", "dataset": DATASET.name, "ad_product": SP}
     day = {"account_key": "US.one", "window_date": ago(41)}
+    statement = upsert(ProvenHistory).values(usual | day | columns)
+    age = {"age_days": statement.excluded.age_days}
     with shelf.engine.begin() as connection:
-        connection.execute(insert(ProvenHistory).values(usual | day | columns))
+        connection.execute(statement.on_conflict_do_update(index_elements=[*usual], set_=age))
 
 
 @pytest.fixture
@@ -117,23 +120,24 @@ def test_empty_days_older_than_the_oldest_row_of_their_report_are_not_served(
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("other", "left"),
     [
-        {"client_id": "another"},
-        {"region": "EU"},
-        {"dataset": "daily_campaigns"},
-        {"ad_product": SB},
+        pytest.param({}, {}, id="its own"),
+        pytest.param({"client_id": "another"}, {40: [SP]}, id="client"),
+        pytest.param({"region": "EU"}, {40: [SP]}, id="region"),
+        pytest.param({"dataset": "daily_campaigns"}, {40: [SP]}, id="dataset"),
+        pytest.param({"ad_product": SB}, {40: [SP]}, id="ad product"),
     ],
-    ids=" ".join,
 )
 def test_history_is_proven_by_client_region_dataset_and_ad_product(
-    synced: LoadWorld, other: dict[str, str]
+    synced: LoadWorld, other: dict[str, str], left: dict[int, list[str]]
 ) -> None:
-    """An age that is proven for another one of these makes no zero of an empty day."""
+    """An age that is proven for another one of these makes no zero of an empty day, unlike its own."""
     load(synced, [39, 40], rows(39))
+    assert {40: [SP]} == not_served(synced)
     prove(synced, age_days=41, **other)
     sync(synced)
-    assert {40: [SP]} == not_served(synced)
+    assert left == not_served(synced)
 
 
 @pytest.mark.parametrize("credential", ["default", "another"])

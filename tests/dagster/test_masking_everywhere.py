@@ -187,8 +187,8 @@ def test_no_piece_of_a_secret_that_amazon_echoes_is_found(
     for job in ("refresh_account", "sync_entities"):
         run_job(real, job, account, raise_on_error=False)
     run_job(real, "sync_accounts", raise_on_error=False)
-    listed = [(of, "list") for of in ("findings", "accounts")]
-    found = printed(("sessions", "list", "--json"), ("doctor",), *listed)
+    lists = ("alerts", "list"), ("accounts", "list")
+    found = printed(("sessions", "list", "--json"), ("doctor",), *lists)
     output = "".join(capfd.readouterr())
     found |= {"tables": tables(real.engine), "logs": caplog.text, "output": output}
     found["page"] = http.get("/api/job-sessions").text
@@ -217,5 +217,11 @@ def frames(http: httpx.Client, cursor: str) -> Iterator[str]:
 
 
 def printed(*commands: tuple[str, ...]) -> dict[str, str]:
-    """Return what each command prints."""
-    return {" ".join(command): run_command(*command, code=None).output for command in commands}
+    """Return what each command prints, whether or not it finds something wrong."""
+    found = {}
+    for command in commands:
+        result = run_command(*command, code=None)
+        assert result.exit_code in {0, 1}, result.output
+        assert isinstance(result.exception, SystemExit | None)
+        found[" ".join(command)] = result.output
+    return found

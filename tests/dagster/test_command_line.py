@@ -29,7 +29,7 @@ def load_day(world: World, ago: int = 3) -> tuple[str, ...]:
 def test_load_prints_its_timeline_and_ends_with_0(stocked: World) -> None:
     """The sentences of queued, requested and loaded appear in their order, then the session's status."""
     account, day = stocked.account(), stocked.day()
-    printed = run_command(*load_day(stocked), code=0).stdout
+    printed = run_command(*load_day(stocked)).stdout
     order = ["Queued", "Requested", "Loaded", "succeeded"]
     assert order == re.findall("|".join(order), printed)
     assert f"│ {account.label} " not in printed, "the session's own account"
@@ -48,7 +48,7 @@ def test_load_as_json_is_one_document(stocked: World) -> None:
 def test_refresh_has_on_its_way_what_is_due_and_ends_with_0(stocked: World) -> None:
     """It plans and creates reports as far as the gate allows, and waits for nothing."""
     hold_reports(stocked)
-    run_command("refresh", "--account", stocked.account("JP").account_key, code=0)
+    run_command("refresh", "--account", stocked.account("JP").account_key)
     assert len(stocked.accepted()) == 2
     assert stocked.one_session("refresh-account")["status"] == "succeeded"
 
@@ -57,7 +57,7 @@ def test_refresh_ends_with_1_where_something_due_is_not_on_its_way(stocked: Worl
     """Such as a day whose report failed and that is asked for again later."""
     refresh = ("refresh", "--account", stocked.account("JP").account_key)
     hold_reports(stocked)
-    run_command(*refresh, code=0)
+    run_command(*refresh)
     loaded = as_loaded(func.now()) | {"request_id": None, "next_refresh_at": None}
     change_windows(stocked.engine, **loaded)
     remove_requests(stocked.engine)
@@ -90,7 +90,7 @@ def test_what_cannot_be_asked_is_one_line(stocked: World, window: str, said: str
 def test_nothing_is_asked_for_a_stopped_account(stocked: World) -> None:
     """The reason is one line; no session begins."""
     key = stocked.account().account_key
-    run_command("accounts", "pause", key, code=0)
+    run_command("accounts", "pause", key)
     for command in (("refresh", "--account", key), load_day(stocked)):
         assert "The account is paused" in run_command(*command, code=2).stderr
     assert stocked.sessions_of("load-windows") == stocked.sessions_of("refresh-account") == []
@@ -163,7 +163,7 @@ def test_a_load_in_a_terminal_says_what_it_waits_for(stocked: World) -> None:
 
 def test_accounts_are_synced_and_listed(world: World) -> None:
     """`accounts sync` stores them, `accounts list --json` gives them with their coverage."""
-    run_command("accounts", "sync", code=0)
+    run_command("accounts", "sync")
     listed = json_of("accounts", "list")
     assert stored_keys(world) == [account["key"] for account in listed]
     assert {"DE", "JP", "US"} <= {account["country"] for account in listed}
@@ -181,8 +181,8 @@ def test_a_list_of_accounts_fits_80_columns(
     """Each account's key stands whole at the end of its line, why one is left alone and how much is fresh stands below it, and no line is longer."""
     key = stocked.account("JP").account_key
     hold_reports(stocked)
-    run_command("refresh", "--account", stocked.account().account_key, code=0)
-    run_command("accounts", "pause", key, code=0)
+    run_command("refresh", "--account", stocked.account().account_key)
+    run_command("accounts", "pause", key)
     monkeypatch.setenv("COLUMNS", "80")
     lines = run_command("accounts", "list").stdout.splitlines()
     assert stored_keys(stocked) == sorted(line.split()[-1] for line in lines if line[0] in "✔■")

@@ -33,7 +33,7 @@ def counts_of(session: Mapping[str, Any]) -> dict[str, int]:
 def test_sync_of_one_account_prints_what_it_does(stocked: World) -> None:
     """A line for each kind, or one for three and more that are read at once; its session is the same as that of a scheduled run, but for how it was asked for."""
     account = stocked.account()
-    result = run_command(*SYNC, "--account", account.account_key, code=0)
+    result = run_command(*SYNC, "--account", account.account_key)
     label = f"for {account.name} · {account.country_code}"
     lines = [line for line in result.stdout.splitlines() if label in line and "Synced" in line]
     folded = [re.search(r"(\d+) ×", line) for line in lines]
@@ -47,11 +47,11 @@ def test_sync_of_an_ads_account_is_of_all_its_countries(stocked: World) -> None:
     """Unless one is chosen, which may be called as profiles call it."""
     account = stocked.account("GB")
     of_ads_account = (*SYNC, "--account", account.ads_account_key)
-    run_command(*of_ads_account, code=0)
+    run_command(*of_ads_account)
     synced = synced_keys(stocked)
     assert len(synced) > 1
     assert {key.partition(".")[2] for key in synced} == {account.account_key.partition(".")[2]}
-    run_command(*of_ads_account, "--country", "uk", code=0)
+    run_command(*of_ads_account, "--country", "uk")
     assert synced_keys(stocked).count(account.account_key) == 2
 
 
@@ -101,13 +101,13 @@ def test_list_and_page_count_what_is_gone(stocked: World) -> None:
     """A campaign that two syncs in a row did not have; its row stays."""
     account = stocked.account()
     sync = (*SYNC, "--account", account.account_key)
-    run_command(*sync, code=0)
+    run_command(*sync)
     [gone, *_] = stocked.query("SELECT campaign_id FROM campaigns")
     where = {"campaignId": [gone["campaign_id"]]}
     vanish = rule("rows", of="campaigns", change="vanish", share=1, where=where)
     stocked.sandbox.state.rules.add(vanish)
     for expected in (0, 1):
-        run_command(*sync, code=0)
+        run_command(*sync)
         counts = {one["kind"]: one["gone"] for one in json_of(*LIST)}
         assert dict.fromkeys(KINDS, 0) | {"campaigns": expected} == counts
     assert "gone" in run_command(*LIST).stdout

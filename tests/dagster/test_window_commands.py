@@ -31,8 +31,8 @@ def break_rows(world: World, share: float) -> None:
 def test_explain_prints_verdict_and_timeline_in_80_columns(stocked: World) -> None:
     """The verdict comes first, then what refers to the window, each session with its address on one line."""
     account = stocked.account()
-    run_command("load", *of_window(stocked, account), code=0)
-    printed = run_command("explain", *of_window(stocked, account), code=0).stdout
+    run_command("load", *of_window(stocked, account))
+    printed = run_command("explain", *of_window(stocked, account)).stdout
     lines = printed.splitlines()
     assert f"Acme Merch · US daily_targets {stocked.day()}" == unwrapped(lines[0])
     assert [*SECTIONS] == re.findall("|".join(SECTIONS), printed)
@@ -58,7 +58,7 @@ def load_twice(world: World, account: Account) -> None:
     week, load = timedelta(days=7), ("load", *of_window(world, account, 10))
     world.sandbox.state.clock.advance(-week.total_seconds())
     world.break_with("rows", times=1, change="vanish", share=0.5)
-    run_command(*load, code=0)
+    run_command(*load)
     world.sandbox.state.clock.advance(week.total_seconds())
     change_requests(world.engine, sent_at=ReportRequest.sent_at - week)
     change_windows(
@@ -66,7 +66,7 @@ def load_twice(world: World, account: Account) -> None:
         data_as_of=ReportWindow.data_as_of - week,
         first_data_as_of=ReportWindow.first_data_as_of - week,
     )
-    run_command(*load, code=0)
+    run_command(*load)
 
 
 def test_restatements_has_a_line_a_load_and_the_change(stocked: World) -> None:
@@ -113,9 +113,9 @@ def test_replay_is_a_session_that_tells_what_was_done(
     monkeypatch.setenv("BIDBEACON_BAD_ROW_SHARE", "1")
     get_settings.cache_clear()
     break_rows(stocked, 0.5)
-    run_command("load", *of_window(stocked, account), code=0)
+    run_command("load", *of_window(stocked, account))
     [before] = stocked.query("SELECT count(*) FROM quarantined_rows")
-    result = run_command("quarantine", "replay", "--account", account.account_key, code=0)
+    result = run_command("quarantine", "replay", "--account", account.account_key)
     assert f"Loaded 0 rows; {before['count']} are still invalid." in unwrapped(result.stdout)
     session = stocked.one_session("replay-quarantine")
     assert ("succeeded", account.account_key) == (session["status"], session["account_key"])

@@ -15,9 +15,9 @@ def run_command(*arguments: str, code: int | None = 0) -> Result:
     return result
 
 
-def json_of(*arguments: str) -> Any:
-    """Run a command with `--json`, and return the document that it prints."""
-    return json.loads(run_command(*arguments, "--json", code=None).stdout)
+def json_of(*arguments: str, code: int | None = 0) -> Any:
+    """Run a command with `--json`, as `run_command` does; return the document that it prints."""
+    return json.loads(run_command(*arguments, "--json", code=code).stdout)
 
 
 def unwrapped(printed: str) -> str:

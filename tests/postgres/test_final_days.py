@@ -86,7 +86,9 @@ def test_final_days_keep_their_rows_whatever_comes_later(world: World, account: 
     with world.session() as session:
         keep_windows(world.context, session, account, DATASET, again=True)
     world.refresh(account)
-    for window in world.windows(account, *DAYS):
+    windows = world.windows(account, *DAYS)
+    assert DAYS == [window.window_date for window in windows]
+    for window in windows:
         assert ("loaded", None) == (window.status, window.next_refresh_at)
         assert window.request_id is None
     assert world.reports_made() > asked

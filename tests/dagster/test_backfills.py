@@ -111,7 +111,7 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
 ) -> None:
     """Eleven partitions of two accounts are three runs and three reports.
 
-    One run's process is killed, and the others are terminated: all end, and later polls load every window.
+    One run's process is killed, and the others are terminated: all end, and with them the backfill, and later polls load every window.
     """
     us, germany = served.account("US"), served.account("DE")
     wanted = [
@@ -135,6 +135,7 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
     ended = {DagsterRunStatus.CANCELED, DagsterRunStatus.FAILURE}
     told = partial(last_words, served)
     wait_until(lambda: statuses(served) == ended, "all runs have ended", 120, found=told)
+    wait_until(lambda: outcome(served) == "COMPLETED_FAILED", "the backfill fails", 120)
     served.execute("UPDATE session_leases SET heartbeat_at = now() - interval '40 seconds'")
     assert close_dead_sessions(served.sessions, served.instance, LOCATION_FILE) == 1
     sessions = {one["run_id"]: one["status"] for one in served.sessions_of("load-windows")}

@@ -40,6 +40,9 @@ WRONG = [
     ((*LOAD, "--window", "9999-12-31"), f"{DAY_OR_DAYS}'9999-12-31'", USAGE),
     ((*LOAD, "--window", "2026-11-20", "--dataset", "weather"), NO_DATASET, USAGE),
     (("explain", *WITH_ACCOUNT, "--window", ""), f"{DAY}''", USAGE),
+    (("restatements", "--account", "nope", "--window", "2026-11-23"), NO_ACCOUNT, USAGE),
+    (("quarantine", "list", "--account", "nope"), NO_ACCOUNT, USAGE),
+    (("quarantine", "list", "--dataset", "nope"), NO_DATASET, USAGE),
     (("quarantine", "replay", "--account", "nope"), NO_ACCOUNT, USAGE),
     (("entities", "sync", "--country", "ZA"), "There is no account to sync in ZA", USAGE),
     (("sessions", "list", "account:nope"), NO_ACCOUNT, USAGE),
@@ -56,6 +59,7 @@ WRONG = [
 OUT_OF_RANGE = [
     ("stream", "--port", "99999"),
     ("stream", "--port", "-1"),
+    ("quarantine", "list", "--limit", "-1"),
     ("sessions", "list", "--limit", "9" * 30),
     ("sessions", "tail", "--last", "-1"),
     ("sessions", "show", "nonsense"),

@@ -99,6 +99,14 @@ def test_a_report_that_lost_nearly_everything_is_suspicious_until_it_comes_again
     assert 11 - left == len(shelf.query("SELECT * FROM restatements WHERE change = 'vanished'"))
 
 
+def test_a_suspicious_report_is_not_confirmed_by_a_different_one(shelf: LoadWorld) -> None:
+    """A second report that lost nearly everything in another way is suspicious in its turn."""
+    shelf.load(many_rows(30))
+    shelf.load(many_rows(0), age=2)
+    assert [DAY] == list(shelf.load(many_rows(1), age=3).suspicious)
+    assert (30, 1) == (len(shelf.rows()), shelf.window().suspicious_rows)
+
+
 def test_too_many_bad_rows_refuse_a_window_and_keep_its_data(shelf: LoadWorld) -> None:
     """With 3 % of bad rows the old rows stay; the cause counts them; the other day of the report is loaded."""
     shelf.load(many_rows(20))
@@ -111,6 +119,12 @@ def test_too_many_bad_rows_refuse_a_window_and_keep_its_data(shelf: LoadWorld) -
     )
     assert (result.loaded, list(result.refused)) == ([NEXT_DAY], [DAY])
     assert len(shelf.rows(day=NEXT_DAY)) == 5
+
+
+def test_bad_rows_are_counted_like_the_good_ones_before_summing(shelf: LoadWorld) -> None:
+    """One bad row beside 99 rows of one key is 1 % of the rows, and no reason to refuse the window."""
+    result = shelf.load([*[report_row()] * 99, report_row(clicks=-1)])
+    assert (1, 1, [DAY]) == (result.rows, result.quarantined, result.loaded)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +206,7 @@ def test_rows_of_other_ad_products_stay_as_they_are(shelf: LoadWorld) -> None:
     assert ["SPONSORED_BRANDS", "SPONSORED_PRODUCTS"] == sorted(
         row["ad_product"] for row in shelf.rows()
     )
+    assert 2 == len(shelf.windows())
     for window in shelf.windows():
         assert_has(window, row_count=1, spend=Decimal("1.234567"))
     gone = shelf.load([], ad_products=["SPONSORED_BRANDS"], age=2)

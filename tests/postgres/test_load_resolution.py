@@ -39,6 +39,13 @@ def test_of_targets_with_one_name_the_enabled_one_counts(shelf: LoadWorld) -> No
     assert ["4102", "4102", None] == [row["target_id"] for row in shelf.rows()]
 
 
+def test_a_negative_target_receives_nothing(shelf: LoadWorld) -> None:
+    """A row that only a negative keyword matches has no target."""
+    shelf.add_targets(target("3998", negative=True, keyword="cat shirt"))
+    shelf.load([report_row("cat shirt")])
+    assert (None, 1) == (shelf.row()["target_id"], shelf.window().unresolved_count)
+
+
 def test_rows_that_name_no_target_are_not_missed(shelf: LoadWorld) -> None:
     """An audience is told by no text that we know: no sync is made for its sake."""
     shelf.load([report_row() | {"target.value": None, "target.matchType": None}])

@@ -25,6 +25,7 @@ from tests.support.rows import (
     change_accounts,
     change_ads_accounts,
     change_windows,
+    remove_requests,
 )
 from tests.support.world import World
 
@@ -200,6 +201,31 @@ def _as_read(world: World) -> tuple[int, set[str], set[tuple[bool, bool]]]:
     reports = """SELECT count(DISTINCT report) FROM reports.report_days
                   WHERE dataset = 'daily_targets' AND window_date = :day"""
     return value(world.engine, reports, day=DAY), {row["ad_product"] for row in rows}, said
+
+
+@pytest.mark.parametrize("sandbox", [{"rows_per_day": 80}], indirect=True, ids=["80 rows"])
+def test_all_datasets_of_an_account_are_loaded(world: World) -> None:
+    """Each day takes all reports of the registry, and all of its windows come."""
+    world.shorten_history(30)
+    account = world.account()
+    world.sync_entities(account)
+    world.plan(account)
+    remove_requests(world.engine)
+    change_ads_accounts(world.engine, planned_at=None)
+    change_windows(world.engine, ReportWindow.window_date != DAY, next_refresh_at=None)
+    for _ in range(40):
+        world.refresh(account)
+        world.advance(minutes=3)
+        if not world.query("SELECT FROM report_requests WHERE finished_at IS NULL"):
+            break
+    statuses = """SELECT status, count(*) FROM report_windows
+                   WHERE window_date = :day AND account_id = :account_id
+                     AND country_code = :country_code GROUP BY 1"""
+    expected = [("loaded", len(REPORTS))]
+    assert expected == tuples(world.engine, statuses, day=DAY, **account.identity)
+    assert expected == tuples(
+        world.engine, "SELECT status, count(*) FROM report_requests GROUP BY 1"
+    )
 
 
 def test_product_of_which_nearly_all_rows_are_gone_is_suspicious(shelf: LoadWorld) -> None:

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS as DAILY
 from bidbeacon_pipelines.datasets.registry import HOURLY_CAMPAIGNS as HOURLY
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.summaries.account_page import read_account
-from bidbeacon_sandbox.entities import AdProduct
+from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
 from tests.dagster.runs import materialize_days, run_job
 from tests.support.reading import call
 from tests.support.world import World
@@ -22,9 +22,10 @@ from tests.support.world import World
 SP: AdProduct = "SPONSORED_PRODUCTS"
 
 
-def summary(world: World) -> Any:
-    """Return the only day of Sponsored Products."""
-    [row] = world.query("SELECT * FROM reports.account_daily_summaries WHERE ad_product = :p", p=SP)
+def summary(world: World, ad_product: AdProduct = SP) -> Any:
+    """Return the only day of an ad product."""
+    rows = "SELECT * FROM reports.account_daily_summaries WHERE ad_product = :ad_product"
+    [row] = world.query(rows, ad_product=ad_product)
     return row
 
 
@@ -40,9 +41,11 @@ def test_a_day_adds_up_to_the_truth_as_soon_as_it_is_loaded(stocked: World) -> N
     """In the view and on the page; hours are null until they are loaded, and a day without rows is zero."""
     account, day = stocked.account("DE"), stocked.day(9)
     materialize_days(stocked, account, day, dataset=DAILY)
+    for product in AD_PRODUCTS:
+        true, row = stocked.true_sums(account, day, (product,)), summary(stocked, product)
+        assert true.spend > 0
+        assert true._asdict() == {name: row[name] for name in true._fields}
     true, row = stocked.true_sums(account, day, (SP,)), summary(stocked)
-    assert (true.spend, true.sales) == (row["spend"], row["sales"])
-    assert (true.clicks, true.impressions) == (row["clicks"], row["impressions"])
     assert abs(row["acos"] * row["sales"] - row["spend"]) < Decimal("1e-15")
     assert {None} == {row[name] for name in ("hourly_spend", "hourly_clicks", "hourly_as_of")}
     shown = recent(stocked, account)

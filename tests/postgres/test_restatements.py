@@ -89,7 +89,11 @@ def test_totals_at_each_age_are_the_truth_of_that_age(
         for load in loads:
             for at in (load["data_as_of"], load["confirmed_as_of"]):
                 true = [day_rows.total(true_at(at), metric, product) for metric in METRICS]
-                assert true == [value or 0 for value in totals(load)]
+                assert true == [*totals(load)]
+    true_hours = {hour for days in ages for hour, *_ in true_at(first + timedelta(days=days))}
+    hours = {*column(world.engine, "SELECT hour_at FROM restatements")}
+    assert hours
+    assert hours <= true_hours
     loads = products[SP]
     assert loads[0]["sales"] != loads[-1]["sales"]
     assert sum(load["rows_changed"] for load in loads) > 0

@@ -48,8 +48,8 @@ def sync(world: World, *accounts: Account) -> None:
 
 def names_left_out(world: World, account: Account, day: date) -> dict[str, list[str]]:
     """Return what `reports.days` says is left out of a day, by dataset."""
-    of_day = "account_key = :key AND window_date = :day"
-    left_out = f"SELECT dataset, left_out FROM reports.days WHERE {of_day}"
+    left_out = """SELECT dataset, left_out FROM reports.days
+                   WHERE account_key = :key AND window_date = :day"""
     rows = tuples(world.engine, left_out, key=account.account_key, day=day)
     assert len(rows) == len(dict(rows))
     return dict(rows)
@@ -205,12 +205,14 @@ def test_day_that_lacks_it_is_complete(world: World) -> None:
     """Its sums lack what the campaign truly spent."""
     account, campaign = sync_one_since_day(world)
     world.load(account, DAY, dataset=CAMPAIGNS)
-    of_day = f"account_key = '{account.account_key}' AND window_date = '{DAY}'"
-    days = f"SELECT is_complete, left_out, as_of FROM reports.days WHERE dataset = '{CAMPAIGNS.name}' AND {of_day}"
-    [(is_complete, left_out, as_of)] = tuples(world.engine, days)
+    chosen = {"key": account.account_key, "day": DAY}
+    days = """SELECT is_complete, left_out, as_of FROM reports.days
+               WHERE dataset = 'daily_campaigns' AND account_key = :key AND window_date = :day"""
+    [(is_complete, left_out, as_of)] = tuples(world.engine, days, **chosen)
     assert (True, [campaign["name"]]) == (is_complete, left_out)
-    spend = f"SELECT sum(spend) FROM reports.daily_campaigns WHERE {of_day} AND ad_product = :of"
-    shown = value(world.engine, spend, of="SPONSORED_BRANDS")
+    spend = """SELECT sum(spend) FROM reports.daily_campaigns
+                WHERE account_key = :key AND window_date = :day AND ad_product = 'SPONSORED_BRANDS'"""
+    shown = value(world.engine, spend, **chosen)
     true = true_spend(world, account, DAY, as_of)
     assert (shown or 0) == sum(true.values()) - true[campaign["campaignId"]]
     assert true[campaign["campaignId"]] > 0

@@ -54,8 +54,9 @@ def only_due(world: World, account: Account, *days: date) -> None:
 
 def is_due(world: World, account: Account) -> bool:
     """Return whether the sensor would have the ads account planned."""
-    due, now = list_ads_accounts_with_due_work, world.context.now()
-    return account.ads_account_key in call(world.engine, due, now=now, datasets=tuple(DATASETS))
+    now, datasets = world.context.now(), tuple(DATASETS)
+    due = call(world.engine, list_ads_accounts_with_due_work, now=now, datasets=datasets)
+    return account.ads_account_key in due
 
 
 PLANNED = "SELECT start_date, end_date FROM report_requests WHERE status = 'planned' ORDER BY 1"

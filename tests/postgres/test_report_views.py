@@ -66,10 +66,8 @@ def test_views_of_the_database_are_those_of_the_registry(engine: Engine) -> None
 
 def test_every_dataset_is_described_in_the_database(engine: Engine) -> None:
     """Its table and its view have comments; those of columns are compared with what Dagster shows."""
-    views, comment = (
-        call(engine, read_views),
-        "SELECT obj_description(to_regclass(:name), 'pg_class')",
-    )
+    views = call(engine, read_views)
+    comment = "SELECT obj_description(to_regclass(:name), 'pg_class')"
     for dataset in ALL_DATASETS:
         assert views[dataset.name]["comment"]
         assert value(engine, comment, name=dataset.table)

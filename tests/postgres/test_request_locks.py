@@ -212,7 +212,9 @@ def test_planners_at_once_plan_every_day_once(
         at_once(plans)
     requests = tuples(shelf.engine, "SELECT start_date, end_date FROM report_requests")
     days = [
-        first + timedelta(n) for first, last in requests for n in range((last - first).days + 1)
+        first + timedelta(days=n)
+        for first, last in requests
+        for n in range((last - first).days + 1)
     ]
     assert (4, len(days)) == (len(requests), len(set(days)))
 

@@ -7,11 +7,10 @@ import contextlib
 import re
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -289,26 +288,30 @@ def after_ours(place: int) -> str:
 NOTE, OTHER_NOTE, INDEX, REMOVAL = map(after_ours, (1, 2, 3, 4))
 
 
-class Upgrading:
+class Upgrading(threading.Thread):
     """Brings a database up to a version, beside the test."""
 
     def __init__(self, url: str, folder: Path, revision: str, *, patience: float = 60) -> None:
+        super().__init__(daemon=True)
         self.lines: list[str] = []
-        options: dict[str, Any] = {
-            "report": self.lines.append,
-            "patience": patience,
-            "folder": folder,
-        }
-        self._pool = ThreadPoolExecutor(1)
-        self._end = self._pool.submit(partial(upgrade, url, revision, **options))
+        self._error: Exception | None = None
+        self._upgrade = partial(
+            upgrade, url, revision, report=self.lines.append, patience=patience, folder=folder
+        )
+        self.start()
 
-    def goes_on(self) -> bool:
-        """Return whether it is under way."""
-        return not self._end.done()
+    def run(self) -> None:
+        """Upgrade, and keep the error that it ends with."""
+        try:
+            self._upgrade()
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            self._error = error
 
-    def wait(self) -> BaseException | None:
+    def wait(self) -> Exception | None:
         """Wait for its end; return the error that it ended with."""
-        return self._end.exception(timeout=60)
+        self.join(timeout=60)
+        assert not self.is_alive()
+        return self._error
 
 
 @contextlib.contextmanager
@@ -339,7 +342,7 @@ def test_readers_do_not_queue_behind_a_migration_that_waits(database_url: str, l
         with psycopg.connect(database_url, options="-c statement_timeout=20s") as reader:
             assert (0,) == reader.execute(READ.encode()).fetchone()
         wait_until(lambda: bool(upgrading.lines))
-        assert upgrading.goes_on()
+        assert upgrading.is_alive()
     assert upgrading.wait() is None
     assert upgrading.lines[0] == "Other transactions are using the tables: trying again in 1 s."
     assert OTHER_NOTE == version(database_url)
@@ -371,7 +374,7 @@ def test_an_index_is_built_beside_writers(database_url: str, later: Path) -> Non
     with build_of_an_index(database_url, later) as (upgrading, _):
         with psycopg.connect(database_url, options="-c lock_timeout=1s") as writer:
             writer.execute(A_SESSION.encode())
-        assert upgrading.goes_on()
+        assert upgrading.is_alive()
     assert upgrading.wait() is None
     assert INDEX == version(database_url)
 

@@ -246,15 +246,19 @@ def test_each_call_is_logged_with_its_facts(engine: Engine) -> None:
     owner = Owner("EU", "one", "DE", "1")
     with pytest.raises(Exception, match="refused"):
         list_portfolios(amazon.connect(engine=engine), owner)
-    none, slow, of = timedelta(0), timedelta(seconds=3), "FROM api_calls WHERE call"
-    tokens = f"SELECT region, status, account_id, duration {of} = 'token' ORDER BY id"
+    none, slow = timedelta(0), timedelta(seconds=3)
+    tokens = """SELECT region, status, account_id, duration FROM api_calls
+                 WHERE call = 'token' ORDER BY id"""
     assert [("NA", 200, None, slow), ("NA", 200, None, none)] == tuples(engine, tokens)
-    facts = "status, error, retry_count, EXTRACT(seconds FROM waited), request_id, duration"
+    facts = """
+        SELECT status, error, retry_count, EXTRACT(seconds FROM waited), request_id, duration
+          FROM api_calls WHERE call = 'list_portfolios' ORDER BY id"""
     assert [
         (429, "Throttled", 0, 0, None, none),
         (None, "Unavailable", 1, 7, None, none),
         (401, "NotAuthorized", 2, 2, None, none),
         (400, "Rejected", 2, 0, "r-9", none),
-    ] == tuples(engine, f"SELECT {facts} {of} = 'list_portfolios' ORDER BY id")
-    whose = f"SELECT DISTINCT region, account_id, country_code {of} = 'list_portfolios'"
+    ] == tuples(engine, facts)
+    whose = """SELECT DISTINCT region, account_id, country_code FROM api_calls
+                WHERE call = 'list_portfolios'"""
     assert [("EU", "one", "DE")] == tuples(engine, whose)

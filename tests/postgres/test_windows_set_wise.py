@@ -107,7 +107,8 @@ def test_what_is_served_no_longer_expires_unless_it_was_loaded(world: World) -> 
 
 def test_a_longer_history_makes_windows_and_reopens_expired_ones(world: World) -> None:
     """All its days are due, and a load by hand brings them; forgotten, those that were never loaded expire."""
-    account, day, oldest = world.account(), TODAY - timedelta(600), TODAY - timedelta(729)
+    account, day = world.account(), TODAY - timedelta(days=600)
+    oldest = TODAY - timedelta(days=729)
     world.break_with("history", days=730)
     set_history(world, "100")
     assert TODAY - timedelta(days=99) == min(statuses(world))

@@ -60,8 +60,8 @@ def make_windows(world: World, *, ahead_by: timedelta = timedelta()) -> None:
 
 def due_accounts(world: World) -> list[str]:
     """Return the ads accounts that the sensor starts a refresh for."""
-    due, now = list_ads_accounts_with_due_work, world.context.now()
-    return call(world.engine, due, now=now, datasets=[DATASET.name])
+    now, datasets = world.context.now(), [DATASET.name]
+    return call(world.engine, list_ads_accounts_with_due_work, now=now, datasets=datasets)
 
 
 def due_days(world: World) -> list[date]:

@@ -1,11 +1,12 @@
 """A process is killed with SIGKILL while it loads a report: nothing has changed, and the next load is as good as any."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import Engine
 
@@ -20,6 +21,8 @@ from tests.support.waiting import wait_until
 from tests.support.written_tables import digest_tables
 
 ROWS = 10_000
+LIVES_LONGER, LONGEST_LOAD = 0.15, 60
+"""By how many seconds each process lives longer than the last, imports included, and when that is long enough."""
 BAD_EVERY, BAD_CLICKS, RESTATED_EVERY = 1_000, "many", 51
 STORED = "SELECT count(*) AS rows, sum(spend) AS spend, sum(sales) AS sales FROM hourly_target_performance"
 INSERT_ROWS = "INSERT ON hourly_target_performance"
@@ -108,3 +111,20 @@ def test_a_load_killed_at_a_statement_changes_nothing(
     assert before == digest_tables(engine)
     load(killed.shelf, killed.request_id, killed.part)
     assert [killed.truth] == tuples(engine, STORED)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("onto_rows", [True, False], ids=["refresh", "first load"])
+def test_a_load_killed_at_any_moment_changes_nothing(
+    engine: Engine, tmp_path: Path, *, onto_rows: bool
+) -> None:
+    """Killed a little later each time: the tables are as they were, until the load has committed; then all of it is there."""
+    killed, lives = KilledLoad(engine, tmp_path, onto_rows=onto_rows), 0.0
+    before = digest_tables(engine)
+    while before == digest_tables(engine):
+        assert lives < LONGEST_LOAD, "a load never committed"
+        lives += LIVES_LONGER
+        with killed.loading() as process, suppress(psutil.TimeoutExpired):
+            process.process.wait(lives)
+    assert [killed.truth] == tuples(engine, STORED)
+    assert [("loaded",)] == tuples(engine, "SELECT DISTINCT status FROM report_windows")

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from bidbeacon_sessions import Action, SessionStore, with_job_session
 from tests.browser.conftest import assert_readable, open_tab, serve_page
-from tests.recorded_sessions import LoafBaked, LoafBurnt
+from tests.support.recorded_sessions import LoafBaked, LoafBurnt
 
 pytestmark = pytest.mark.browser
 

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.server import Access
 from tests.browser.conftest import assert_for_everyone, open_tab, serve_page
-from tests.recorded_sessions import record
+from tests.support.recorded_sessions import record
 from tests.support.rows import (
     add_account,
     add_ads_account,

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.writes import name_subjects
-from tests.recorded_sessions import LoafBaked, LoafBurnt, LoafDropped, record
+from tests.support.recorded_sessions import LoafBaked, LoafBurnt, LoafDropped, record
 
 pytestmark = pytest.mark.browser
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.listing import MOST_ACTIONS
-from tests.recorded_sessions import NOON
+from tests.support.recorded_sessions import NOON
 
 pytestmark = pytest.mark.browser
 

@@ -17,7 +17,7 @@ from bidbeacon_pipelines.loading.staging import RowCounter, stage_report
 from tests.contract.answers import MADE_QUICKLY
 from tests.contract.catalogue import needs_documents
 from tests.contract.spellings import COUNTRY, DAY, OTHER_DAY, TIME_ZONE, Row, rows
-from tests.report_rows import to_json
+from tests.support.report_rows import to_json
 
 pytestmark = needs_documents
 

@@ -20,7 +20,6 @@ from tests.dagster.runs import failure_of, run_job
 from tests.support.dagster_runs import links_to
 from tests.support.reading import call, value
 from tests.support.rows import change_accounts
-from tests.support.rules import rule
 from tests.support.world import World
 
 ENTITIES = ("ad_groups", "ads", "campaigns", "portfolios", "targets")
@@ -89,8 +88,7 @@ def test_throttled_exports_are_put_off(stocked: World) -> None:
     account = stocked.account()
     ages = dict.fromkeys(("now", "synced_before", "missed_before"), utc_now())
     assert account.account_key in call(stocked.engine, list_keys_without_entities, **ages)
-    struck = rule("answer", "create_export", status=429, retry_after=300)
-    stocked.sandbox.state.rules.add(struck)
+    stocked.break_with("answer", "create_export", status=429, retry_after=300)
     assert run_job(stocked, "sync_entities", account).success
     session = stocked.one_session("sync-entities")
     assert ["export-pending"] == [action["type"] for action in session["actions"]]

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from dagster import materialize
 from sqlalchemy import Engine, MetaData, inspect, text
 
 from bidbeacon_pipelines.accounts.tables import Account
@@ -16,16 +15,12 @@ from bidbeacon_pipelines.database.schema import MIGRATIONS, upgrade
 from bidbeacon_pipelines.datasets import registry as datasets
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of, make_dataset_table
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.defs.checks import build_report_checks
-from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.defs.reports import build_report_asset
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.problems.checks import CHECKS
 from bidbeacon_pipelines.views import read_views
 from migrations.generate import write_next
 from tests.dagster.another_dataset import DAILY_MATCHED_TARGETS as ANOTHER
-from tests.dagster.runs import run_job
+from tests.dagster.runs import materialize_days, run_job
 from tests.dagster.test_sensors import asked_for
 from tests.support.commands import run_command
 from tests.support.reading import tuples
@@ -86,13 +81,8 @@ def test_its_migration_is_generated(
 def test_its_asset_loads_amazons_rows(stocked: World) -> None:
     """Materializing a partition of its asset over HTTP makes the table what Amazon knows, row by row; its checks run with it."""
     day_rows = day_rows_of(stocked, stocked.account("JP"))
-    key = partition_key(day_rows.account.account_key, day_rows.day)
-    result = materialize(
-        [build_report_asset(ANOTHER), build_report_checks(ANOTHER)],
-        instance=stocked.instance,
-        resources={"job_sessions": BidBeaconSessions()},
-        partition_key=key,
-    )
+    of_day = (day_rows.account, day_rows.day)
+    result = materialize_days(stocked, *of_day, dataset=ANOTHER, with_checks=True)
     [told] = result.asset_materializations_for_node(ANOTHER.asset_name)
     stored = day_rows.stored()
     assert len(stored) >= 10

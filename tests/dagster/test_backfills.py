@@ -24,7 +24,7 @@ from tests.dagster.runs import (
     release_reports,
     run_job,
 )
-from tests.processes import running, running_webserver
+from tests.support.processes import running, running_webserver
 from tests.support.reading import column, value
 from tests.support.waiting import wait_until
 from tests.support.world import World

@@ -10,7 +10,7 @@ import pytest
 
 from bidbeacon_pipelines.problems.system_findings import find_processes
 from bidbeacon_pipelines.settings import get_settings
-from tests.processes import running
+from tests.support.processes import running
 from tests.support.reading import call
 from tests.support.waiting import wait_until
 from tests.support.world import World

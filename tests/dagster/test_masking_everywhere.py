@@ -15,8 +15,8 @@ from bidbeacon_sessions import Action, Reference, Subject
 from bidbeacon_sessions.dagster import JobSessionsResource, session_metadata
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.runs import SERVED_DAYS, add_accounts, materialize_days, run_job
-from tests.recorded_sessions import recorded
 from tests.support.commands import run_command
+from tests.support.recorded_sessions import recorded
 from tests.support.rules import once, rule
 from tests.support.world import World
 

@@ -20,8 +20,8 @@ from tests.dagster.runs import (
     recorded_partitions,
     run_job,
 )
-from tests.postgres.test_request_locks import at_once
 from tests.support.reading import column
+from tests.support.threads import at_once
 from tests.support.waiting import wait_until
 from tests.support.world import DATASET, World
 

@@ -25,10 +25,10 @@ from bidbeacon_sessions.reaper import (
     close_dead_sessions,
     fail_lost_runs,
 )
-from tests.postgres.test_request_locks import at_once
-from tests.recorded_sessions import recorded, wait_past_grace
 from tests.stream.writing import start_session
 from tests.support.dagster_runs import status_of
+from tests.support.recorded_sessions import recorded, wait_past_grace
+from tests.support.threads import at_once
 from tests.support.world import World
 
 

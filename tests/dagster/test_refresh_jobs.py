@@ -8,7 +8,6 @@ from sqlalchemy import func
 
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.dagster.runs import (
@@ -18,9 +17,10 @@ from tests.dagster.runs import (
     release_reports,
     run_job,
 )
+from tests.support.jobs import load_by_hand
 from tests.support.reading import column, tuples
 from tests.support.rows import change_requests, change_windows
-from tests.support.world import DATASET, World
+from tests.support.world import World
 
 
 def test_a_refresh_plans_all_that_is_due_and_creates_what_the_gate_allows(stocked: World) -> None:
@@ -60,8 +60,7 @@ def test_a_load_that_a_killed_run_did_not_record_is_recorded_by_the_next_poll(
 ) -> None:
     """It becomes a materialization once, unless its day is before the first partition."""
     account, day = stocked.account(), stocked.day()
-    with stocked.session("killed") as session:
-        drive_windows(stocked.context, session, account, DATASET, [day], by="maria")
+    load_by_hand(stocked, account, day)
     assert materializations(stocked) == []
     for _ in range(2):
         run_job(stocked, "poll_reports")

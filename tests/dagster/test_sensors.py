@@ -47,7 +47,6 @@ from tests.support.rows import (
     change_windows,
     remove_requests,
 )
-from tests.support.rules import rule
 from tests.support.world import DATASET, World
 
 NOTHING_DUE = "No account has due work, or its run is in progress."
@@ -365,8 +364,7 @@ def test_wanted_entities_are_synced_once_amazon_allows_it(stocked: World) -> Non
     """A throttled sync leaves them wanted: the next run starts after the pause, and its session says who asked."""
     account = stocked.account()
     call(stocked.engine, want_sync, account, by="maria")
-    throttled = rule("answer", "create_export", times=1, status=429, retry_after=300)
-    stocked.sandbox.state.rules.add(throttled)
+    stocked.break_with("answer", "create_export", times=1, status=429, retry_after=300)
     for _ in range(2):
         [run] = by_hand(stocked)
         assert ("sync_entities", account.account_key) == (run.job_name, run.tags[PARTITION_TAG])

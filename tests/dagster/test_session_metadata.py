@@ -13,7 +13,7 @@ from dagster import (
 
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.dagster import SESSION_TAG, JobSessionsResource, session_metadata
-from tests.recorded_sessions import LoafBaked, LoafBurnt, recorded
+from tests.support.recorded_sessions import LoafBaked, LoafBurnt, recorded
 
 
 def test_an_assets_session_knows_its_step_and_is_shown_by_its_materialization(

@@ -18,7 +18,7 @@ from dagster import (
 
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_sessions.dagster import JobSessionsResource
-from tests.recorded_sessions import recorded
+from tests.support.recorded_sessions import recorded
 
 INTERRUPT = DagsterExecutionInterruptedError()
 SUCCEEDED, CANCELLED = ("succeeded", None), ("cancelled", "DagsterExecutionInterruptedError")

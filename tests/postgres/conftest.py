@@ -1,27 +1,35 @@
 """The worlds of the tests of store, load and jobs: a database with one account, or one with a sandbox beside it."""
 
 import shutil
-import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from tenacity import wait_fixed
 
-from bidbeacon_pipelines.amazon_ads.client import RetryPolicy
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import SandboxHandle
-from bidbeacon_sessions.clock import utc_now
 from tests.postgres.load_world import LoadWorld
 from tests.support.kept_sandbox import KeptServer, sandbox_server
-from tests.support.world import NOON, World, open_context
+from tests.support.one_dataset import only_datasets
+from tests.support.world import NOON, World, open_impatient
 
 __all__ = ["sandbox_server"]
 
-IMPATIENT = RetryPolicy(attempts=2, patience=0.05, backoff=wait_fixed(0.01))
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Add the marker of tests with a smaller registry."""
+    config.addinivalue_line("markers", "datasets(*names): the registry has only these datasets")
+
+
+@pytest.fixture(autouse=True)
+def _only_datasets_of_the_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    marker = request.node.get_closest_marker("datasets")
+    with only_datasets(*marker.args) if marker else nullcontext():
+        yield
 
 
 @pytest.fixture
@@ -43,8 +51,7 @@ def sandbox(request: pytest.FixtureRequest, sandbox_server: KeptServer) -> Itera
 def context(engine: Engine, sandbox: SandboxHandle, tmp_path: Path) -> Iterator[JobContext]:
     """Yield the tools of a job, on the sandbox's clock; only its client's short waits are real."""
     settings = Settings(home=tmp_path, report_first_poll_seconds=60, report_poll_seconds=1)
-    real_time = {"now": utc_now, "sleep": time.sleep}
-    with open_context(engine, sandbox, settings, retry=IMPATIENT, **real_time) as context:
+    with open_impatient(engine, sandbox, settings) as context:
         yield context
 
 

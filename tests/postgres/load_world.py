@@ -28,7 +28,7 @@ from bidbeacon_pipelines.windows.queries import (
 )
 from bidbeacon_pipelines.windows.rules import failed
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.report_rows import to_json, with_target_ids
+from tests.support.report_rows import to_json, with_target_ids
 from tests.support.rows import add_account, add_entities, add_request, change_requests
 from tests.support.world import execute, query
 

@@ -16,10 +16,7 @@ from bidbeacon_pipelines.accounts.queries import set_resumed
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
-from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sandbox import SandboxConfig
@@ -28,24 +25,16 @@ from bidbeacon_sandbox.reports import Reports
 from bidbeacon_sandbox.rules import Limits
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 from bidbeacon_sandbox.store import Store
+from tests.support.jobs import due_ads_accounts, make_windows
 from tests.support.kept_tables import keep_tables, put_back
 from tests.support.one_dataset import only_daily_targets
-from tests.support.planning import plan
 from tests.support.rows import change_accounts, change_windows
-from tests.support.world import DATASET, NOON, World, open_context, open_simulated_world
+from tests.support.world import ENTITY_TABLES, NOON, World, open_context, open_simulated_world
 
 AT_REST = timedelta(hours=2)
 """A window that is due later than this from now is at rest."""
 MOST_ROUNDS = 100
 BAD_ROW_SHARE = 0.25
-ENTITIES = {
-    "campaigns": "campaigns",
-    "adGroups": "ad_groups",
-    "ads": "ads",
-    "targets": "targets",
-    "portfolios": "portfolios",
-}
-"""The tables of entities, by kind."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +99,9 @@ class LoneDay:
         world = self.world
         hold_windows(world)
         world.step()
-        with world.engine.begin() as connection:
-            due = list_ads_accounts_with_due_work(
-                connection, now=world.context.now(), datasets=tuple(DATASETS)
-            )
+        due = due_ads_accounts(world)
         for key in due:
-            with world.session("refresh-account") as session:
-                plan(world.context, session, key)
+            world.plan(key)
         if due:
             world.step()
 
@@ -146,13 +131,13 @@ class LoneDay:
 
     def forget_entities(self) -> None:
         """Remove all that entity syncs have stored."""
-        self.world.execute(f"TRUNCATE {', '.join(ENTITIES.values())}, entity_exports CASCADE")
+        self.world.execute(f"TRUNCATE {', '.join(ENTITY_TABLES.values())}, entity_exports CASCADE")
 
 
 _PREPARED = (
     "ads_accounts",
     "advertiser_accounts",
-    *ENTITIES.values(),
+    *ENTITY_TABLES.values(),
     "target_names",
     "entity_exports",
     "dataset_windows",
@@ -203,8 +188,7 @@ def _prepare(world: World) -> None:
     """Sync accounts and the entities of one, and make its windows, all of which but the day are never due; keep a copy of them."""
     world.sync_accounts()
     world.sync_entities(world.account())
-    with world.session() as session:
-        keep_windows(world.context, session, world.account(), DATASET)
+    make_windows(world, world.account())
     change_windows(
         world.engine, ReportWindow.window_date != LoneDay(world).day, next_refresh_at=None
     )

@@ -10,12 +10,11 @@ from bidbeacon_pipelines.accounts.override_queries import set_override
 from bidbeacon_pipelines.accounts.queries import get_ads_account, set_paused
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import SkipReason
-from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
 from bidbeacon_pipelines.requests.queries import list_candidates
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from tests.support.jobs import due_ads_accounts
 from tests.support.one_dataset import only_datasets
 from tests.support.rows import (
     change_ads_accounts,
@@ -59,11 +58,6 @@ def fill(world: World, account: Account) -> None:
         allowed = gate["places"]  # a refused create halves it below what is in flight
         world.advance(minutes=3)
         world.plan(account)
-
-
-def advance_to(world: World, at: datetime) -> None:
-    """Let time pass up to an instant."""
-    world.advance(seconds=(at - world.context.now()).total_seconds())
 
 
 @pytest.fixture
@@ -111,10 +105,10 @@ def test_midnights_an_hour_apart_make_one_report_a_group(
     """Berlin's day waits for London's; then one report for each group of ad products loads both, and nothing more is due."""
     fill(world, germany)
     before = len(world.accepted())
-    advance_to(world, datetime(2026, 1, 15, 23, 1, tzinfo=UTC))
+    world.jump(datetime(2026, 1, 15, 23, 1, tzinfo=UTC))
     world.plan(germany)
     assert world.query("SELECT 1 FROM report_requests WHERE status = 'planned'") == []
-    advance_to(world, datetime(2026, 1, 16, 0, 1, tzinfo=UTC))
+    world.jump(datetime(2026, 1, 16, 0, 1, tzinfo=UTC))
     fill(world, germany)
     assert before + sum(REPORTS.values()) == len(world.accepted())
     assert ["loaded"] * 2 == statuses(world, germany, britain, day=TODAY)
@@ -127,7 +121,7 @@ def test_a_skip_is_recorded_once_a_dataset(world: World, germany: Account) -> No
         (world.context.now(), SkipReason.ALREADY_FRESH),
         (datetime(2026, 1, 15, 23, 1, tzinfo=UTC), SkipReason.WAITS_FOR_COUNTRIES),
     ):
-        advance_to(world, at)
+        world.jump(at)
         before = len(world.actions("window-skipped"))
         world.plan(germany)
         told = world.actions("window-skipped")[before:]
@@ -180,7 +174,7 @@ def test_a_day_that_is_not_over_in_a_country_does_not_take_the_report(
     """With no patience Berlin's day is asked for at its own midnight; London's rows of that day are not loaded, and are no bad rows."""
     fill(world, germany)
     world.context.settings.wait_for_countries_hours = 0
-    advance_to(world, datetime(2026, 1, 15, 23, 1, tzinfo=UTC))
+    world.jump(datetime(2026, 1, 15, 23, 1, tzinfo=UTC))
     fill(world, germany)
     assert ["loaded", "missing"] == statuses(world, germany, britain, day=TODAY)
     assert world.stored_rows(britain, TODAY) == set()
@@ -250,7 +244,7 @@ def test_a_report_that_is_too_large_is_split_for_all_countries(
             connection, *period, account_id=germany.account_id, set_by="learned", set_at=now
         )
     world.break_with("refuse", reason="too_large", days=4)
-    while is_due(world, germany):
+    while germany.ads_account_key in due_ads_accounts(world):
         fill(world, germany)
     [learned] = world.query("SELECT * FROM registry_overrides WHERE account_id IS NOT NULL")
     assert (germany.account_id, "4") == (learned["account_id"], learned["value"])
@@ -260,15 +254,6 @@ def test_a_report_that_is_too_large_is_split_for_all_countries(
     assert ["loaded"] * 2 == statuses(world, germany, britain)
     for split in world.actions("report-split"):
         assert {germany.account_key, britain.account_key} == set(split["accounts"])
-
-
-def is_due(world: World, account: Account) -> bool:
-    """Return whether something is due for an ads account that is not planned."""
-    with world.engine.begin() as connection:
-        due = list_ads_accounts_with_due_work(
-            connection, now=world.context.now(), datasets=tuple(DATASETS)
-        )
-    return account.ads_account_key in due
 
 
 def test_silence_of_one_country_leaves_the_other_its_rows(

@@ -11,7 +11,6 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
-import psycopg
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -30,6 +29,7 @@ from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore
+from tests.support.recorded_sessions import database_away
 from tests.support.rows import (
     add_account,
     add_windows,
@@ -304,24 +304,7 @@ def test_quiet_hours_keep_messages_until_they_are_over(place: Place, inbox: Inbo
     assert [TITLE] == inbox.titles
 
 
-@pytest.fixture
-def let_connect(cluster_url: str, engine: Engine) -> Callable[..., None]:
-    """Makes the database refuse all connections, and end those that are open, or take them again."""
-
-    def let(*, connect: bool) -> None:
-        name = engine.url.database
-        with psycopg.connect(cluster_url, autocommit=True) as connection:
-            connection.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS {connect}')
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
-            )
-
-    return let
-
-
-def test_a_database_that_is_away_is_told_and_ends(
-    place: Place, inbox: Inbox, let_connect: Callable[..., None]
-) -> None:
+def test_a_database_that_is_away_is_told_and_ends(place: Place, inbox: Inbox) -> None:
     """After five minutes, once, with the reason; a moment's absence is not told.
 
     What was wrong meanwhile is told when it is back.
@@ -330,9 +313,8 @@ def test_a_database_that_is_away_is_told_and_ends(
     for minutes in (4, 20):
         watch.watch_once()
         place.fail()
-        let_connect(connect=False)
-        place.watch_for(watch, minutes=minutes)
-        let_connect(connect=True)
+        with database_away(SessionStore(place.engine)):
+            place.watch_for(watch, minutes=minutes)
         watch.watch_once()
     assert AWAY == [title for title in inbox.titles if "database" in title]
     assert TITLE in inbox.titles
@@ -343,19 +325,18 @@ def test_a_database_that_is_away_is_told_and_ends(
 
 
 def test_an_outage_reaches_each_receiver_once(
-    place: Place, inbox: Inbox, mail: tuple[str, Mailbox], let_connect: Callable[..., None]
+    place: Place, inbox: Inbox, mail: tuple[str, Mailbox]
 ) -> None:
     """One that does not take it gets it later, and others not twice; in quiet hours nobody is told."""
     address, mailbox = mail
     watch = place.watch(inbox.url, address, alert_quiet_hours="12:00-12:10")
-    let_connect(connect=False)
-    place.watch_for(watch, minutes=10)
-    assert [] == mailbox.mails
-    inbox.answer(503)
-    place.watch_for(watch, minutes=3)
-    inbox.answer(200)
-    place.watch_for(watch, minutes=3)
-    let_connect(connect=True)
+    with database_away(SessionStore(place.engine)):
+        place.watch_for(watch, minutes=10)
+        assert [] == mailbox.mails
+        inbox.answer(503)
+        place.watch_for(watch, minutes=3)
+        inbox.answer(200)
+        place.watch_for(watch, minutes=3)
     place.watch_for(watch, minutes=3)
     assert (AWAY, AWAY) == (inbox.titles, [each["Subject"] for each in mailbox.mails])
 

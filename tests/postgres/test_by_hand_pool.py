@@ -9,7 +9,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL, BY_HAND_RUNS
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.reports import dataset_assets, load_windows_op
-from tests.processes import running
+from tests.support.processes import running
 from tests.support.waiting import wait_until
 
 LOCATION = """

@@ -1,7 +1,8 @@
 """Accounts' own cadences in the database: set by a person, kept by the rounds, and no obstacle to work by hand."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,24 +11,14 @@ from bidbeacon_pipelines.accounts.cadence import keep_cadence
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError, read_ads_account
 from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.plan import plan_account
-from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.by_hand import load_by_hand
-from tests.support.one_dataset import only_datasets
-from tests.support.planning import plan
+from tests.support.jobs import due_ads_accounts, finish_requests, load_by_hand
 from tests.support.rows import change_accounts, change_ads_accounts, change_windows, remove_requests
 from tests.support.world import World
 
+pytestmark = pytest.mark.datasets("daily_targets", "hourly_targets")
 DAILY = Cadence(every=timedelta(days=1))
-
-
-@pytest.fixture(autouse=True)
-def only_two_datasets() -> Iterator[None]:
-    """Leave a dataset of days and one of hours: three reports fill an account of few days."""
-    with only_datasets("daily_targets", "hourly_targets"):
-        yield
 
 
 @pytest.fixture
@@ -37,12 +28,7 @@ def due(world: World) -> Callable[[], list[str]]:
     is_other = Account.account_key != world.account("US").account_key
     change_accounts(world.engine, entities_synced_at=world.context.now(), paused=is_other)
 
-    def ask() -> list[str]:
-        now = world.context.now()
-        with world.engine.begin() as connection:
-            return list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
-
-    return ask
+    return partial(due_ads_accounts, world)
 
 
 def stored(world: World, column: str) -> Any:
@@ -72,9 +58,7 @@ def load_all(world: World, due: Callable[[], list[str]]) -> int:
         world.plan(world.account("US"))
         count += 1
         assert count < 20
-    while world.query("SELECT 1 FROM report_requests WHERE finished_at IS NULL"):
-        world.step()
-        world.advance(minutes=5)
+    finish_requests(world)
     return count
 
 
@@ -94,7 +78,7 @@ def test_nothing_starts_before_the_next_round(world: World, due: Callable[[], li
     set_by_person(world, Cadence(cron="0 6 * * *"))
     at = stored(world, "next_look_at")
     assert (at, due()) == (datetime(2026, 1, 16, 14, tzinfo=UTC), [])
-    world.advance(seconds=(at - world.context.now()).total_seconds() - 1)
+    world.jump(at - timedelta(seconds=1))
     assert due() == []
     world.advance(seconds=1)
     assert due() == [world.account("US").ads_account_key]
@@ -161,8 +145,7 @@ def test_who_was_not_looked_at_for_longest_comes_first(
     change_accounts(world.engine, paused=False)
     change_ads_accounts(world.engine, planned_at=None)
     active = due()
-    with world.session() as session:
-        plan(world.context, session, active[0])
+    world.plan(active[0])
     change_ads_accounts(world.engine, planned_at=None)
     assert due() == [*active[1:], active[0]]
 

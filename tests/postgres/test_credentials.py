@@ -1,81 +1,28 @@
 """What happens to accounts when Amazon refuses our credentials, or one account, and how they get out of it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
-import httpx
 import pytest
-from sqlalchemy import Engine
 
 from bidbeacon_pipelines.accounts.queries import set_needs_attention, set_resumed
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
-from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, NotAuthorized
-from bidbeacon_pipelines.amazon_ads.exports import create_export
-from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
-from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
-from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
-from bidbeacon_pipelines.entities.queries import insert_export
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError
-from bidbeacon_pipelines.windows.due import (
-    list_ads_accounts_with_due_work,
-    list_keys_without_entities,
-)
 from bidbeacon_pipelines.windows.states import WindowState
-from tests.postgres.conftest import IMPATIENT
 from tests.postgres.explaining import explained
-from tests.support.jobs import load_by_hand
+from tests.support.jobs import due_ads_accounts, due_syncs, load_by_hand
 from tests.support.world import World
 
 DAY = date(2026, 1, 12)
-
-
-class OvertakenTransport(httpx.HTTPTransport):
-    """A network on which another sync of the account has its exports stored while ours are being accepted."""
-
-    def __init__(self, engine: Engine, account: Account, other: AdsApiClient) -> None:
-        super().__init__()
-        self._engine = engine
-        self._account = account
-        self._other = other
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Pass a request on; after a create, the other's export is stored before its answer is read."""
-        response = super().handle_request(request)
-        kind = request.url.path.removesuffix("/export").rpartition("/")[2]
-        if request.url.path.endswith("/export"):
-            assert self._account.profile_id is not None
-            owner = Owner(self._account.region, profile_id=self._account.profile_id)
-            export = create_export(self._other, owner, kind)  # type: ignore[arg-type]  # one of the four
-            with self._engine.begin() as connection:
-                insert_export(connection, self._account, kind, export.export_id, datetime.now(UTC))
-        return response
-
-
-@contextmanager
-def new_process(world: World, transport: httpx.BaseTransport | None = None) -> Iterator[World]:
-    """Yield the same world to a process that starts now: with no token, and no memory of refusals."""
-    endpoints, clock = Endpoints.sandbox(world.sandbox.url), world.sandbox.state.clock
-    with AdsApiClient(
-        SANDBOX_CREDENTIAL,
-        endpoints,
-        transport=transport,
-        retry=IMPATIENT,
-        limits=RateLimits(0, clock.now),
-    ) as client:
-        yield replace(world, context=replace(world.context, client_for=lambda _: client))
 
 
 @pytest.fixture
 def refused(world: World) -> Iterator[World]:
     """Yield the world to a process that starts after Amazon has revoked our refresh token."""
     world.break_with("token", what="revoked")
-    with new_process(world) as started:
+    with world.in_new_process() as started:
         yield started
 
 
@@ -93,7 +40,7 @@ def test_refused_credentials_stop_all_accounts_at_once(
 ) -> None:
     """The first report request that meets it marks them all, with one action, and the second adds none."""
     world.break_with(**fault)
-    with new_process(world) as started:
+    with world.in_new_process() as started:
         started.ask(world.account(), DAY)
         started.ask(world.account("DE"), DAY)
     assert ["credentials"] == marks(world)
@@ -129,10 +76,7 @@ def test_a_window_that_rests_says_that_credentials_are_refused(refused: World) -
 def test_nothing_is_started_while_credentials_are_refused(refused: World) -> None:
     """The sensors' questions find no account, though windows are due and entities missing."""
     refused.ask(refused.account(), DAY)
-    now = refused.context.now()
-    with refused.engine.begin() as connection:
-        due = list_ads_accounts_with_due_work(connection, now=now, datasets=tuple(DATASETS))
-    assert ([], set()) == (due, syncs_due(refused))
+    assert ([], []) == (due_ads_accounts(refused), due_syncs(refused))
 
 
 def test_an_account_sync_that_works_is_the_way_back(world: World, refused: World) -> None:
@@ -143,7 +87,7 @@ def test_an_account_sync_that_works_is_the_way_back(world: World, refused: World
     with pytest.raises(AuthError):
         refused.sync_accounts()
     world.sandbox.state.rules.clear()
-    with new_process(world) as later:
+    with world.in_new_process() as later:
         later.sync_accounts()
     assert ["account", None] == marks(world)
     assert {"code": "account-refused"} == world.account("JP").needs_attention
@@ -162,16 +106,16 @@ def test_exports_that_are_refused_concern_their_country_alone(world: World) -> N
     refused, other = world.account(), world.account("CA")
     world.break_with("answer", "create_export", times=3, status=403)
     for _ in range(3):
-        assert refused.account_key in syncs_due(world)
+        assert refused.account_key in due_syncs(world)
         with pytest.raises(NotAuthorized):
             world.sync_entities(refused)
-    assert {other.account_key} == syncs_due(world) & {refused.account_key, other.account_key}
+    assert {other.account_key} == {*due_syncs(world)} & {refused.account_key, other.account_key}
     stopped = "SELECT FROM ads_accounts WHERE needs_attention IS NOT NULL OR refusals > 0"
     assert [] == world.query(stopped)
     world.load(refused, DAY)
     assert "loaded" == world.window(refused, DAY).status
     world.advance(hours=6)
-    assert refused.account_key in syncs_due(world)
+    assert refused.account_key in due_syncs(world)
 
 
 def test_a_person_or_an_accepted_export_makes_refusals_of_exports_forgotten(
@@ -184,23 +128,13 @@ def test_a_person_or_an_accepted_export_makes_refusals_of_exports_forgotten(
         for _ in range(refusals):
             with pytest.raises(NotAuthorized):
                 world.sync_entities(account)
-        assert (account.account_key in syncs_due(world)) == (refusals < 3)
+        assert (account.account_key in due_syncs(world)) == (refusals < 3)
         if refusals < 3:
             world.sync_entities(account)
             world.advance(days=2)
     with world.engine.begin() as connection:
         set_resumed(connection, account.account_key)
-    assert account.account_key in syncs_due(world)
-
-
-def syncs_due(world: World) -> set[str]:
-    """Return the accounts whose entities are to be synced now, as the sensor asks for them."""
-    now = world.context.now()
-    old, missed = now - ENTITIES_LIVE, now - ENTITIES_MISSED_LIVE
-    with world.engine.begin() as connection:
-        return set(
-            list_keys_without_entities(connection, now=now, synced_before=old, missed_before=missed)
-        )
+    assert account.account_key in due_syncs(world)
 
 
 def need_attention(world: World, account: Account) -> None:
@@ -269,27 +203,16 @@ def test_a_report_in_flight_outlives_refused_credentials(world: World) -> None:
     request_id = world.ask(account, DAY)
     world.break_with("token", what="revoked")
     world.advance(hours=1)
-    with new_process(world) as started:
+    with world.in_new_process() as started:
         started.step()
         calls = len(world.sandbox.state.ledger.calls())
         started.step()
     assert calls == len(world.sandbox.state.ledger.calls())
     assert "in_flight" == world.request(request_id).status
     world.sandbox.state.rules.clear()
-    with new_process(world) as later:
+    with world.in_new_process() as later:
         later.sync_accounts()
         later.advance(minutes=5)
         later.step()
     request = world.request(request_id)
     assert ("loaded", 1) == (request.status, request.attempts)
-
-
-def test_a_sync_that_another_overtakes_adopts_its_exports(world: World) -> None:
-    """Two syncs of one account at once end well: all four kinds are loaded, from the exports that were stored first."""
-    account = world.account()
-    transport = OvertakenTransport(world.engine, account, world.context.client_for("default"))
-    with new_process(world, transport) as overtaken:
-        overtaken.sync_entities(account)
-    assert [True] * 4 == [action["adopted"] for action in world.actions("export-requested")]
-    stored = world.query("SELECT status, count(*) FROM entity_exports GROUP BY status")
-    assert [{"status": "loaded", "count": 4}] == stored

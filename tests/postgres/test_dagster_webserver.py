@@ -10,7 +10,7 @@ from websockets.sync.client import connect
 
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.processes import running_webserver
+from tests.support.processes import running_webserver
 
 WIPE = 'mutation { wipeAssets(assetPartitionRanges: [{assetKey: {path: ["precious"]}}]) { __typename } }'
 GRAPHQL = Subprotocol("graphql-ws")

@@ -18,7 +18,7 @@ from bidbeacon_pipelines.datasets.registry import (
     Dataset,
 )
 from bidbeacon_sandbox.truth import UNRESOLVABLE
-from tests.report_rows import store_rows
+from tests.support.report_rows import store_rows
 from tests.support.truth import AD_PRODUCT, DayRows, columns_of
 from tests.support.world import World
 

@@ -1,6 +1,5 @@
 """Days that Amazon calls too old: how they are found, when they end as not served, and when they are requested again."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
@@ -12,24 +11,16 @@ from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.requests.not_served_queries import ASKED_AGAIN_AFTER
-from bidbeacon_pipelines.windows.contracts import change_contract
-from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.by_hand import load_by_hand
 from tests.postgres.explaining import explained, findings
-from tests.support.one_dataset import only_datasets
+from tests.support.jobs import load_by_hand, make_windows, set_contract
 from tests.support.rows import change_accounts, change_ads_accounts, change_windows, remove_requests
 from tests.support.world import World
 
+pytestmark = pytest.mark.datasets(DAILY_PRODUCTS.name)
 TODAY = date(2026, 1, 15)
 LOOSE_WORDS = "lookbackWindow must be one of 7, 14, 30"
 """A refusal of a field's value that names a window of days, and is not about the age of days."""
-
-
-@pytest.fixture(autouse=True)
-def _one_dataset() -> Iterator[None]:
-    with only_datasets(DAILY_PRODUCTS.name):
-        yield
 
 
 def prepare(
@@ -296,11 +287,8 @@ def test_days_that_expired_with_a_cause_are_due_when_the_history_is_longer_again
     account = end_days(world, 100, 1)
     ended = ages(world, "not_served")
     for days, status in (("50", "expired"), (None, "missing")):
-        with world.session() as session:
-            with world.engine.begin() as connection:
-                change = ("NA", DAILY_PRODUCTS.name, "history:SB", days)
-                change_contract(connection, session, *change, by="a person", at=world.context.now())
-            keep_windows(world.context, session, account, DAILY_PRODUCTS, again=True)
+        set_contract(world, DAILY_PRODUCTS, "history:SB", days)
+        make_windows(world, account, DAILY_PRODUCTS, again=True)
         assert set(ended) <= set(ages(world, status))
     is_due = "report = 'SB' AND status = 'missing' AND next_refresh_at <= :now"
     assert set(ended) <= set(found_ages(world, is_due, now=world.context.now()))

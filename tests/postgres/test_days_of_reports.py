@@ -13,7 +13,7 @@ from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, products_of
 from bidbeacon_pipelines.views import REPORT_VIEWS
 from bidbeacon_pipelines.windows.states import WindowState
-from tests.report_rows import store_rows
+from tests.support.report_rows import store_rows
 from tests.support.rows import add_account, add_windows
 
 DAY, DATASET = date(2026, 3, 8), "daily_campaigns"

@@ -1,6 +1,5 @@
 """Old days that Amazon answers without rows: loaded by hand, explained, recorded."""
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
@@ -11,21 +10,15 @@ from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_pipelines.windows.queries import list_unloaded_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.by_hand import load_by_hand
 from tests.postgres.explaining import explained, explained_json, findings
-from tests.support.one_dataset import only_daily_targets
+from tests.support.jobs import load_by_hand
 from tests.support.rows import change_accounts, change_windows
 from tests.support.world import DATASET, World
 
+pytestmark = pytest.mark.datasets(DATASET.name)
 TODAY = date(2026, 1, 15)
 OLD = TODAY - timedelta(days=200)
 SERVED_DAYS = 100
-
-
-@pytest.fixture(autouse=True)
-def _one_dataset() -> Iterator[None]:
-    with only_daily_targets():
-        yield
 
 
 @pytest.fixture

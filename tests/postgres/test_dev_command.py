@@ -9,7 +9,7 @@ import pytest
 
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.processes import Terminal, family_of, is_alive, kill_family, terminal
+from tests.support.processes import Terminal, family_of, is_alive, kill_family, terminal
 
 __all__ = ["terminal"]
 

@@ -28,7 +28,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.causes import explain_causes_with
 from bidbeacon_sessions.tables import create_tables
-from tests.recorded_sessions import recorded
+from tests.support.recorded_sessions import recorded
 
 ACCOUNT = Subject("US.acme-merch.1kc1bk21")
 FACTS = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [date(2026, 11, 23)]}

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.causes import Cause, explain
 from bidbeacon_pipelines.problems.entity_findings import find_left_out
 from bidbeacon_sandbox.rules import KINDS, RowChange, Rows
 from tests.faults.ads.oracle import Oracle
-from tests.postgres.lone_day import ENTITIES, LoneDay, fresh_day, open_lone_world
+from tests.postgres.lone_day import LoneDay, fresh_day, open_lone_world
 from tests.postgres.lone_fault_cases import REPORT_CASES
 from tests.postgres.lone_fault_consequences import Case, RowsAre
 from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES, SyncCase
@@ -125,7 +125,8 @@ def test_a_lone_fault_of_an_entity_sync_has_exactly_its_consequences(
         mended.world.sync_entities(mended.world.account())
     assert_says(None, left_out(lone.world))
     assert case.creates_next == calls(lone.world)["create_export"]
-    assert lone.world.true_entities(lone.world.account()) == stored_entities(lone.world)
+    account = lone.world.account()
+    assert lone.world.true_entities(account) == lone.world.stored_entities(account)
 
 
 @pytest.mark.parametrize("case", ACCOUNT_CASES.values(), ids=ACCOUNT_CASES)
@@ -214,17 +215,6 @@ def quarantine(world: World) -> list[str]:
     """Return why each quarantined row was put aside."""
     kept = world.query("SELECT cause FROM quarantined_rows")
     return [explain(row["cause"]).sentence for row in kept]
-
-
-def stored_entities(world: World) -> dict[str, set[str]]:
-    """Return the ids of all entities in the tables, by kind."""
-    return {
-        kind: {
-            str(row["id"])
-            for row in world.query(f"SELECT {table.removesuffix('s')}_id AS id FROM {table}")
-        }
-        for kind, table in ENTITIES.items()
-    }
 
 
 def stored_accounts(world: World) -> list[Mapping[str, Any]]:

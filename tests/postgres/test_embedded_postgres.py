@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bidbeacon_pipelines.dev.dev import only_start
 from bidbeacon_pipelines.dev.postgres import find_binaries
-from tests.processes import is_alive
+from tests.support.processes import is_alive
 from tools.temporary_postgres import TemporaryPostgres
 
 

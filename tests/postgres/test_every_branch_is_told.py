@@ -5,7 +5,6 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -13,9 +12,8 @@ import pytest
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized
 from bidbeacon_pipelines.entities.sync import ExportFailedError
-from bidbeacon_pipelines.windows.make import keep_windows
-from tests.support.rows import change_accounts
-from tests.support.world import DATASET, World
+from tests.support.rows import change_accounts, change_ads_accounts
+from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
@@ -62,6 +60,13 @@ def pause(world: World) -> None:
     world.refresh(world.account())
 
 
+def refuse_account(world: World) -> None:
+    """Refresh an account that Amazon has refused."""
+    why = {"code": "account-refused"}
+    change_ads_accounts(world.engine, needs_attention=why, needs_attention_for="account")
+    world.refresh(world.account())
+
+
 def test_a_sync_that_finds_all_kinds_stored_leaves_its_action(world: World) -> None:
     """The one before it died before it could say that it has stored them."""
     world.sync_entities(world.account())
@@ -70,21 +75,13 @@ def test_a_sync_that_finds_all_kinds_stored_leaves_its_action(world: World) -> N
     assert world.actions("exports-skipped")
 
 
-def test_windows_that_a_wrong_clock_has_ended_are_reopened_with_an_action(
-    world: World,
-) -> None:
-    """The session of the right clock records it."""
-    now, ahead = world.context.now, world.context.now() + timedelta(days=40)
-    for clock in (now, lambda: ahead, now):
-        with world.session() as session:
-            context = replace(world.context, clock=clock)
-            keep_windows(context, session, world.account(), DATASET, again=True)
-    assert world.actions("windows-reopened")
-
-
 @pytest.mark.parametrize(
     ("skip", "reason"),
-    [(miss_offsets, SkipReason.OFFSET_MISSED), (pause, SkipReason.ACCOUNT_STOPPED)],
+    [
+        (miss_offsets, SkipReason.OFFSET_MISSED),
+        (pause, SkipReason.ACCOUNT_STOPPED),
+        (refuse_account, SkipReason.ACCOUNT_NEEDS_ATTENTION),
+    ],
 )
 def test_a_skipped_window_leaves_its_reason(
     world: World, skip: Callable[[World], None], reason: SkipReason

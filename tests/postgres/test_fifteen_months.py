@@ -3,22 +3,19 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import date, timedelta
 from typing import NamedTuple
 
 import pytest
 
-from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, DAILY_PRODUCTS, Dataset
 from bidbeacon_pipelines.windows.rules import local_date, oldest_served
 from bidbeacon_sandbox.entities import AD_PRODUCTS
 from tests.postgres.explaining import findings
-from tests.support.one_dataset import only_datasets
 from tests.support.rows import days_until
-from tests.support.truth import DayRows
+from tests.support.truth import DayRows, Sums, of_products, stored_days
 from tests.support.world import NOON, World
 
 DAY = timedelta(days=1)
@@ -43,14 +40,7 @@ OPEN = """
     SELECT FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
      WHERE w.load_count = 0 AND w.status <> 'expired' AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)"""
 FILLED = (DAILY_CAMPAIGNS, DAILY_PRODUCTS)
-
-
-class Totals(NamedTuple):
-    """The sums of an ad product's day."""
-
-    impressions: int = 0
-    clicks: int = 0
-    spend: Decimal = Decimal(0)
+pytestmark = pytest.mark.datasets(*(dataset.name for dataset in FILLED))
 
 
 class Part(NamedTuple):
@@ -61,8 +51,8 @@ class Part(NamedTuple):
     product: str
     age: int
     is_not_served: bool
-    stored: Totals
-    true: Totals
+    stored: Sums
+    true: Sums
 
     @property
     def is_false(self) -> bool:
@@ -72,14 +62,8 @@ class Part(NamedTuple):
     @property
     def is_doubted_without_reason(self) -> bool:
         """Whether it is said to be not served though Amazon delivered rows, or the day is beyond doubt."""
-        was_delivered = self.age <= SERVED_DAYS and self.true != Totals()
+        was_delivered = self.age <= SERVED_DAYS and any(self.true)
         return self.is_not_served and (was_delivered or self.age <= UNDOUBTED_DAYS)
-
-
-@pytest.fixture(autouse=True)
-def _two_datasets() -> Iterator[None]:
-    with only_datasets(*(dataset.name for dataset in FILLED)):
-        yield
 
 
 @pytest.fixture
@@ -87,9 +71,9 @@ def filled(world: World) -> World:
     """Return a world whose accounts are filled: entities first, then reports until each day that is over is loaded."""
     settings = world.context.settings.model_copy(update={"first_reports_in_flight": 8})
     world = replace(world, context=replace(world.context, settings=settings))
-    for account in accounts_of(world):
+    for account in world.accounts():
         world.sync_entities(account)
-    ads_accounts = {account.account_id: account for account in accounts_of(world)}
+    ads_accounts = {account.account_id: account for account in world.accounts()}
     for _ in range(100):
         for account in ads_accounts.values():
             world.plan(account)
@@ -100,41 +84,11 @@ def filled(world: World) -> World:
     raise AssertionError("something is still requested")
 
 
-def accounts_of(world: World) -> list[Account]:
-    """Return all accounts."""
-    with world.engine.begin() as connection:
-        return list_accounts(connection)
-
-
-def stored_totals(
-    world: World, account: Account, dataset: Dataset
-) -> dict[tuple[date, str], Totals]:
-    """Return the sums of a dataset's rows of an account, by day and ad product."""
-    rows = world.query(
-        f"""SELECT window_date, ad_product, sum(impressions) AS impressions, sum(clicks) AS clicks,
-                   sum(spend) AS spend
-              FROM {dataset.table} WHERE account = :account GROUP BY 1, 2""",
-        account=account.id,
-    )
-    return {
-        (row["window_date"], row["ad_product"]): Totals(
-            row["impressions"], row["clicks"], row["spend"]
-        )
-        for row in rows
-    }
-
-
-def true_totals(day_rows: DayRows, at: datetime, product: str) -> Totals:
-    """Return the sums of the sandbox's rows of an ad product, as of when its report was made."""
-    sums = day_rows.sums(day_rows.true(at, [product]))
-    return Totals(int(sums.impressions), int(sums.clicks), sums.spend)
-
-
 def parts_of(world: World, account: Account, dataset: Dataset) -> Iterator[Part]:
     """Yield each ad product of each day of a dataset that is over, all of which have to be loaded."""
     today = local_date(world.context.now(), account.time_zone)
     days = days_until(today - DAY, (today - oldest_served(dataset, today)).days)
-    stored, sandbox = stored_totals(world, account, dataset), world.sandbox.state
+    stored, sandbox = stored_days(world.engine, account, dataset), world.sandbox.state
     windows = world.windows(account, *days, dataset=dataset)
     assert days == sorted({window.window_date for window in windows})
     for window in windows:
@@ -144,8 +98,9 @@ def parts_of(world: World, account: Account, dataset: Dataset) -> Iterator[Part]
         age = (local_date(as_of, account.time_zone) - day).days
         for product in products_of(window.report):
             is_not_served = window.status == "not_served" or product in window.not_served
-            totals = stored.get((day, product), Totals()), true_totals(day_rows, as_of, product)
-            yield Part(dataset.name, day, product, age, is_not_served, *totals)
+            ours = day_rows.sums(of_products(stored.get(day, {}), {product}))
+            true = day_rows.sums(day_rows.true(as_of, [product]))
+            yield Part(dataset.name, day, product, age, is_not_served, ours, true)
 
 
 @pytest.mark.parametrize("sandbox", [SANDBOX], indirect=True)
@@ -153,7 +108,7 @@ def test_no_zero_is_false_where_twelve_months_come_as_empty_success(filled: Worl
     """Day by day and product by product the numbers are the truth, or not served; true zeros of a new account are not doubted."""
     new = filled.sandbox.state.world.accounts.accounts[NEW].account_id
     doubted = defaultdict[str, int](int)
-    for account in accounts_of(filled):
+    for account in filled.accounts():
         parts = [part for dataset in FILLED for part in parts_of(filled, account, dataset)]
         assert [] == [part for part in parts if part.is_false]
         assert [] == [part for part in parts if part.is_doubted_without_reason]
@@ -168,7 +123,7 @@ def test_no_zero_is_false_where_twelve_months_come_as_empty_success(filled: Worl
 
 def check_that_the_new_account_is_fine(world: World, new: str) -> None:
     """Its days are final or fresh, and no finding is about it."""
-    [account] = [one for one in accounts_of(world) if one.account_id == new]
+    [account] = [one for one in world.accounts() if one.account_id == new]
     states = world.query(
         """SELECT DISTINCT state FROM window_states(:now, interval '12 hours')
             WHERE account_key = :key AND window_date < :begun""",

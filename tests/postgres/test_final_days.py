@@ -12,9 +12,9 @@ from bidbeacon_pipelines.problems.finding_actions import act
 from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.requests.decisions import NothingToDecideError, decide_days
 from bidbeacon_pipelines.requests.wanted import AccountStoppedError
-from bidbeacon_pipelines.windows.make import keep_windows
 from tests.postgres.explaining import explained, findings
 from tests.support.commands import run_command
+from tests.support.jobs import make_windows
 from tests.support.world import DATASET, Row, World
 
 TODAY = date(2026, 1, 15)
@@ -83,8 +83,7 @@ def test_final_days_keep_their_rows_whatever_comes_later(world: World, account: 
     assert ("suspicious", True, None) == (told.state, is_final, told.told.at)
     asked = world.reports_made()
     world.advance(days=2)
-    with world.session() as session:
-        keep_windows(world.context, session, account, DATASET, again=True)
+    make_windows(world, account, again=True)
     world.refresh(account)
     windows = world.windows(account, *DAYS)
     assert DAYS == [window.window_date for window in windows]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bidbeacon_sessions.settings import get_session_settings
-from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
 from tests.support.dagster_runs import close_dead
+from tests.support.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
 from tests.support.waiting import wait_until
 from tests.support.world import World
 from tests.support.written_tables import digest_tables
@@ -52,7 +52,7 @@ class FrozenLoad:
             "place": way.place,
         }
         self.process = HaltedProcess(
-            "tests.frozen_worker", json.dumps(given), log=folder / "worker.log"
+            "tests.support.frozen_worker", json.dumps(given), log=folder / "worker.log"
         )
 
     @property

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.amazon_ads.errors import NotWritten
 from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
 from tests.postgres.explaining import findings
-from tests.postgres.test_jobs_by_hand import drive
+from tests.support.jobs import load_by_hand
 from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
@@ -155,7 +155,7 @@ def test_who_loads_by_hand_is_told_what_the_load_waits_for(world: World) -> None
         taken_by_a_file(world.context.downloads),
         pytest.raises(WindowNotLoadedError, match="can't write downloads to"),
     ):
-        drive(world, world.account(), DAY, minutes=10)
+        load_by_hand(world, world.account(), DAY, minutes=10)
     assert ["file-not-written"] == [one["cause"]["code"] for one in world.actions("wait-given-up")]
 
 

@@ -10,7 +10,8 @@ from bidbeacon_pipelines.requests.backfill import (
     AccountSkippedError,
     WindowNotLoadedError,
 )
-from tests.support.jobs import load_by_hand, survey_findings
+from tests.postgres.explaining import findings
+from tests.support.jobs import load_by_hand
 from tests.support.one_dataset import only_daily_targets
 from tests.support.reading import column
 from tests.support.world import World
@@ -67,7 +68,7 @@ def test_throttling_is_a_warning_only_where_windows_are_late(world: World) -> No
 def failed_loads(world: World) -> list[Finding]:
     """Return the problems on Home that are failed loads by hand."""
     told = "of load-windows failed"
-    return [one for one in survey_findings(world) if told in one.effects[-1].text]
+    return [one for one in findings(world) if told in one.effects[-1].text]
 
 
 def test_a_load_by_hand_that_was_held_is_no_problem_once_its_days_are_loaded(

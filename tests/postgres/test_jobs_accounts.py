@@ -1,39 +1,31 @@
 """The syncs of accounts and of their entities, against the sandbox over HTTP."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
-from decimal import Decimal
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import httpx
 import pytest
 
 from bidbeacon_pipelines.accounts.queries import list_accounts, set_paused
-from bidbeacon_pipelines.accounts.sync import sync_accounts
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
+from bidbeacon_pipelines.amazon_ads.client import Owner
 from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized
+from bidbeacon_pipelines.amazon_ads.exports import create_export
 from bidbeacon_pipelines.causes import invalid_fields
-from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
-from bidbeacon_pipelines.entities.queries import count_entities
-from bidbeacon_pipelines.entities.sync import ExportFailedError, sync_entities
-from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.due import list_keys_without_entities
+from bidbeacon_pipelines.entities.queries import count_entities, insert_export
+from bidbeacon_pipelines.entities.sync import ExportFailedError
 from bidbeacon_sandbox.accounts import MARKETS, AccountBook, AccountCountry
-from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog, ExportKind, asins_of, bid_of
-from bidbeacon_sessions import SessionRecorder
+from bidbeacon_sandbox.entities import EXPORT_KINDS
 from bidbeacon_sessions.actions import render_action
 from bidbeacon_sessions.sentences import plain_text
 from tests.support.checking import assert_has
+from tests.support.jobs import due_syncs
 from tests.support.reading import call, column, tuples, value
 from tests.support.rows import add_account, change_accounts, change_ads_accounts, remove_accounts
-from tests.support.truth import catalog_of
 from tests.support.world import World
 
 EXPORTED = {"campaigns", "adGroups", "ads", "targets"}
@@ -69,19 +61,6 @@ def edited_accounts(edit: Callable[[list[Any]], list[Any]]) -> Network:
         return httpx.Response(200, json=body | {"adsAccounts": edit(body["adsAccounts"])})
 
     return Network("/adsAccounts/list", answer)
-
-
-@contextmanager
-def job_over(
-    world: World, network: Network, home: Path
-) -> Iterator[tuple[JobContext, SessionRecorder]]:
-    """Open the tools and the session of a job whose requests go over this network."""
-    endpoints, clock = Endpoints.sandbox(world.sandbox.url), world.context.clock
-    with (
-        AdsApiClient(SANDBOX_CREDENTIAL, endpoints, transport=network) as client,
-        world.session() as session,
-    ):
-        yield JobContext(world.engine, lambda _: client, Settings(home=home), clock), session
 
 
 @pytest.mark.parametrize("sandbox", [{"long_ids": True}], indirect=True)
@@ -159,7 +138,7 @@ def test_an_account_that_the_database_refuses_does_not_stop_the_others(world: Wo
     assert "can't be stored" in problem
 
 
-def test_broken_alternate_id_costs_its_own_account_only(world: World, tmp_path: Path) -> None:
+def test_broken_alternate_id_costs_its_own_account_only(world: World) -> None:
     """Its region, currency and time zone stay as stored; those of its region's others are updated."""
     broken = world.account("US").account_id
 
@@ -171,8 +150,8 @@ def test_broken_alternate_id_costs_its_own_account_only(world: World, tmp_path: 
     change_accounts(world.engine, region="FE", currency_code="XXX", time_zone="UTC")
     change_ads_accounts(world.engine, region="FE", time_zone="UTC")
     stale = places(world)
-    with job_over(world, edited_accounts(break_ids), tmp_path) as job:
-        sync_accounts(*job)
+    with world.in_new_process(transport=edited_accounts(break_ids)) as started:
+        started.sync_accounts()
     kept = {place: (stale if place[0] == broken else before)[place] for place in before}
     assert kept == places(world)
 
@@ -188,10 +167,10 @@ def places(world: World) -> dict[tuple[str, str], tuple[Any, ...]]:
     return {(account_id, country): tuple(rest) for account_id, country, *rest in rows}
 
 
-def test_problems_beyond_twenty_are_counted(world: World, tmp_path: Path) -> None:
+def test_problems_beyond_twenty_are_counted(world: World) -> None:
     """The last entry has how many are left out, and the sentence counts all of them."""
-    with job_over(world, edited_accounts(lambda _: [{}] * 9), tmp_path) as job:
-        sync_accounts(*job)
+    with world.in_new_process(transport=edited_accounts(lambda _: [{}] * 9)) as started:
+        started.sync_accounts()
     told = world.actions("accounts-synced")[-1]
     assert 21 == len(told["problems"])
     assert "… and 7 more problems" == told["problems"][-1]
@@ -199,59 +178,13 @@ def test_problems_beyond_twenty_are_counted(world: World, tmp_path: Path) -> Non
 
 
 MEXICO = AccountCountry(MARKETS["MX"], 2**53 + 7, "ENTITYMEXICO", rows_per_day=40)
-OF = "FROM {} WHERE account_id = :account_id AND country_code = :country_code"
-
-
-def amount(of: float | None) -> Decimal | None:
-    """Return an amount of an export as the tables have it, digit by digit."""
-    return None if of is None else Decimal(str(of))
-
-
-def campaign_row(one: dict[str, Any], catalog: Catalog) -> tuple[Any, ...]:
-    """Return a campaign of an account in one country as it is to be stored."""
-    budget = one["budgetCaps"]["budgetValue"]["monetaryBudget"]["amount"]
-    began = date.fromisoformat(one["startDate"])
-    told = (one["campaignId"], one["adProduct"], one["name"], one["state"])
-    return (*told, amount(budget), began, catalog.market.currency)
-
-
-def target_row(one: dict[str, Any], _: Catalog) -> tuple[Any, ...]:
-    """Return a target as it is to be stored."""
-    told = (one["targetId"], one["state"], one["negative"])
-    return (*told, amount(bid_of(one)), "adGroupId" not in one)
-
-
-RowOf = Callable[[dict[str, Any], Catalog], tuple[Any, ...]]
-ENTITIES: dict[str, tuple[str, ExportKind, RowOf]] = {
-    "campaigns": (
-        "campaign_id, ad_product, name, state, budget, start_date, currency_code",
-        "campaigns",
-        campaign_row,
-    ),
-    "ad_groups": (
-        "ad_group_id, campaign_id",
-        "adGroups",
-        lambda one, _: (one["adGroupId"], one["campaignId"]),
-    ),
-    "ads": (
-        "ad_id, state, array_to_string(asins, ' ')",
-        "ads",
-        lambda one, _: (one["adId"], one["state"], " ".join(asins_of(one))),
-    ),
-    "targets": (
-        "target_id, state, negative, bid, ad_group_id IS NULL",
-        "targets",
-        target_row,
-    ),
-}
-"""For each table the columns that are compared, Amazon's name of the kind, and what is to be stored."""
 
 
 @pytest.mark.parametrize("country_count", [1, 3])
 def test_entities_are_those_of_all_ad_products_and_of_each_country_its_own(
     world: World, country_count: int
 ) -> None:
-    """Campaigns with their budgets and dates, ad groups, ads, targets and portfolios, archived and negative ones too."""
+    """Campaigns, ad groups, ads, targets and portfolios, archived and negative ones too."""
     book = world.sandbox.state.world.accounts
     first, *others = book.accounts
     countries = (*first.countries, MEXICO)[:country_count]
@@ -261,16 +194,7 @@ def test_entities_are_those_of_all_ad_products_and_of_each_country_its_own(
     for account in accounts:
         assert KINDS == set(world.sync_entities(account))
     for account in accounts:
-        catalogs = [catalog_of(world.sandbox.state, account, product) for product in AD_PRODUCTS]
-        for table, (columns, kind, row_of) in ENTITIES.items():
-            stored = tuples(
-                world.engine, f"SELECT {columns} {OF.format(table)}", **account.identity
-            )
-            true = {row_of(one, c) for c in catalogs for one in c.entities[kind]}
-            assert true == set(stored)
-        names = f"SELECT portfolio_id, name {OF.format('portfolios')}"
-        portfolios = {(one["portfolioId"], one["name"]) for one in catalogs[0].portfolios}
-        assert portfolios == set(tuples(world.engine, names, **account.identity))
+        assert world.true_entities(account) == world.stored_entities(account)
         synced = world.account_in(account.account_id, account.country_code)
         assert synced.entities_synced_at is not None
     assert [] == world.query("SELECT FROM entity_problems")
@@ -279,15 +203,16 @@ def test_entities_are_those_of_all_ad_products_and_of_each_country_its_own(
     )
 
 
-def test_entities_that_cannot_be_read_are_a_warning(world: World, tmp_path: Path) -> None:
+def test_entities_that_cannot_be_read_are_a_warning(world: World) -> None:
     """The sync stores those that can be, and its session has how many could not, and why."""
 
     def list_one_without_id(_: Send) -> httpx.Response:
         good = {"portfolioId": "1", "state": "ENABLED"}
         return httpx.Response(200, json={"portfolios": [good | {"portfolioId": None}, good]})
 
-    with job_over(world, Network("/portfolios/list", list_one_without_id), tmp_path) as job:
-        assert 1 == sync_entities(*job, world.account())["portfolios"]
+    network = Network("/portfolios/list", list_one_without_id)
+    with world.in_new_process(transport=network) as started:
+        assert 1 == started.sync_entities(world.account())["portfolios"]
     [misread] = world.actions("entities-misread")
     why = invalid_fields([{"field": "portfolioId", "expected": "a value", "got": "nothing"}])
     assert_has(misread, kind="portfolios", bad=1, incomplete=0, cause=why)
@@ -306,37 +231,7 @@ def test_account_that_may_only_be_viewed_is_refreshed_like_any_other(world: Worl
     assert not [one for one in told["problems"] if one.startswith("JP")]
 
 
-def test_campaign_that_two_syncs_lack_is_gone(world: World) -> None:
-    """Not by one, nor by one that failed, nor when it comes back; its rows keep its name."""
-    account, day = world.account(), date(2026, 1, 12)
-    world.sync_entities(account)
-    world.load(account, day)
-    [gone] = world.query(
-        """SELECT campaign_id, name FROM campaigns
-             JOIN daily_target_performance USING (campaign_id) LIMIT 1"""
-    )
-
-    def synced(*, fails: bool = False) -> int:
-        world.advance(hours=8)
-        if fails:
-            world.break_with("export_ends", times=1)
-            with pytest.raises(ExportFailedError):
-                world.sync_entities(account)
-        else:
-            world.sync_entities(account)
-        found = call(world.engine, count_entities)
-        return sum(one["gone"] for one in found if one["kind"] == "campaigns")
-
-    where = {"campaignId": [gone["campaign_id"]]}
-    world.break_with("rows", of="campaigns", change="vanish", share=1, where=where)
-    assert [0, 0, 1, 1] == [synced(), synced(fails=True), synced(), synced()]
-    named = "SELECT DISTINCT campaign_name FROM reports.daily_targets WHERE campaign_id = :id"
-    assert gone["name"] == value(world.engine, named, id=gone["campaign_id"])
-    world.sandbox.state.rules.clear()
-    assert 0 == synced()
-
-
-def test_export_that_two_syncs_store_counts_once(world: World, tmp_path: Path) -> None:
+def test_export_that_two_syncs_store_counts_once(world: World) -> None:
     """The slower one leaves it to the other: what it lacks is missing, and not gone."""
     account = world.account()
     world.sync_entities(account)
@@ -349,12 +244,33 @@ def test_export_that_two_syncs_store_counts_once(world: World, tmp_path: Path) -
             sync(account)
         return send()
 
-    with job_over(world, Network("/downloads/", be_overtaken), tmp_path) as job:
-        sync_entities(*job, account)
+    with world.in_new_process(transport=Network("/downloads/", be_overtaken)) as slower:
+        slower.sync_entities(account)
     assert next(faster, None) is None
     assert {0} == {one["gone"] for one in call(world.engine, count_entities)}
     asked = column(world.engine, "SELECT count(*) FROM entity_exports GROUP BY kind")
     assert {2} == set(asked)
+
+
+def test_a_sync_that_another_overtakes_adopts_its_exports(world: World) -> None:
+    """Two syncs of one account at once end well: all four kinds are loaded, from the exports that were stored first."""
+    account, kinds = world.account(), iter(EXPORT_KINDS)
+    assert account.profile_id is not None
+    other, owner = world.context.client_for("default"), Owner("NA", profile_id=account.profile_id)
+
+    def be_overtaken(send: Send) -> httpx.Response:
+        answer = send()
+        for kind in islice(kinds, 1):
+            export = create_export(other, owner, kind)
+            stored = (account, kind, export.export_id, datetime.now(UTC))
+            call(world.engine, insert_export, *stored)
+        return answer
+
+    with world.in_new_process(transport=Network("/export", be_overtaken)) as overtaken:
+        overtaken.sync_entities(account)
+    assert [True] * 4 == [action["adopted"] for action in world.actions("export-requested")]
+    stored = world.query("SELECT status, count(*) FROM entity_exports GROUP BY status")
+    assert [{"status": "loaded", "count": 4}] == stored
 
 
 @pytest.mark.parametrize(
@@ -365,12 +281,12 @@ def test_export_that_two_syncs_store_counts_once(world: World, tmp_path: Path) -
     ],
 )
 def test_exports_in_flight_are_taken_over_by_the_next_run(
-    world: World, tmp_path: Path, hours: int, adopted: set[str], asked_for: int
+    world: World, hours: int, adopted: set[str], asked_for: int
 ) -> None:
     """A run that dies while it waits leaves four exports; the next one asks for none."""
     account, network = world.account(), Network("/exports/", interrupt)
-    with pytest.raises(KeyboardInterrupt), job_over(world, network, tmp_path) as job:
-        sync_entities(*job, account)
+    with pytest.raises(KeyboardInterrupt), world.in_new_process(transport=network) as started:
+        started.sync_entities(account)
     assert len(world.accepted("create_export")) == 4
     created_at = world.context.now() - timedelta(hours=hours)
     world.execute("UPDATE entity_exports SET created_at = :then", then=created_at)
@@ -430,12 +346,6 @@ def test_rows_of_unknown_targets_bring_the_next_entity_sync_forward(world: World
 
 def due_for_entities(world: World, hours: float) -> list[str]:
     """Return which accounts, of those that ever were synced, are due for another sync so many hours from now."""
-    then = world.context.now() + timedelta(hours=hours)
-    ages = {
-        "synced_before": then - timedelta(hours=24),
-        "missed_before": then - timedelta(hours=6),
-    }
-    due = call(world.engine, list_keys_without_entities, now=then, **ages)
     stored = "SELECT account_key FROM advertiser_accounts WHERE entities_synced_at IS NOT NULL"
     synced = column(world.engine, stored)
-    return [key for key in due if key in synced]
+    return [key for key in due_syncs(world, hours) if key in synced]

@@ -1,13 +1,11 @@
 """Windows asked for by hand: adopted or asked for, waited for, loaded, or told why not."""
 
-from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import SkipReason
-from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, Dataset
+from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
 from bidbeacon_pipelines.requests.backfill import (
     AccountSkippedError,
@@ -16,42 +14,20 @@ from bidbeacon_pipelines.requests.backfill import (
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.clock import utc_now
 from tests.support.jobs import load_by_hand
 from tests.support.reading import column, tuples
 from tests.support.rows import change_requests
-from tests.support.world import DATASET, World
+from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
 DAY, OTHER, THIRD = (TODAY - timedelta(days=n) for n in (3, 200, 400))
 
 
-def drive(
-    world: World,
-    account: Account,
-    *days: date,
-    on_wait: Callable[[], object] | None = None,
-    minutes: float = 2,
-    dataset: Dataset = DATASET,
-) -> tuple[list[ReportWindow], list[Progress]]:
-    """Load windows by hand in a world where so many minutes pass at each wait; return them, and what was told meanwhile."""
-    told: list[Progress] = []
-
-    def on_progress(progress: Progress) -> None:
-        told.append(progress)
-        if on_wait is not None:
-            on_wait()
-
-    windows = load_by_hand(
-        world, account, *days, dataset=dataset, minutes=minutes, on_progress=on_progress
-    )
-    return windows, told
-
-
 def test_a_window_is_asked_for_waited_for_and_loaded(world: World) -> None:
     """One report, and the window as it is stored comes back; nobody wants it any more."""
-    [window], told = drive(world, world.account(), DAY)
+    told: list[Progress] = []
+    [window] = load_by_hand(world, world.account(), DAY, on_progress=told.append)
     assert (window.status, window.wanted_by, len(world.accepted())) == ("loaded", None, 1)
     assert told[0] == Progress(0, 1, "Amazon", timedelta(0))
 
@@ -59,8 +35,8 @@ def test_a_window_is_asked_for_waited_for_and_loaded(world: World) -> None:
 def test_a_fresh_window_gets_a_new_report(world: World) -> None:
     """Who asks by hand gets what Amazon says now."""
     account = world.account()
-    drive(world, account, DAY)
-    [window], _ = drive(world, account, DAY)
+    load_by_hand(world, account, DAY)
+    [window] = load_by_hand(world, account, DAY)
     assert (window.load_count, len(world.accepted())) == (2, 2)
 
 
@@ -68,7 +44,7 @@ def test_a_report_in_flight_is_adopted(world: World) -> None:
     """A window that another session has asked for is not asked for again."""
     account = world.account()
     world.ask(account, DAY)
-    [window], _ = drive(world, account, DAY)
+    [window] = load_by_hand(world, account, DAY)
     assert (window.load_count, len(world.accepted())) == (1, 1)
     assert [[str(DAY)]] == [action["windows"] for action in world.actions("report-adopted")]
 
@@ -80,7 +56,8 @@ def test_a_report_that_is_ready_is_loaded_at_once_and_no_wait_is_recorded(
     account = world.account()
     world.ask(account, DAY)
     world.advance(minutes=10)
-    [window], told = drive(world, account, DAY)
+    told: list[Progress] = []
+    [window] = load_by_hand(world, account, DAY, on_progress=told.append)
     assert (window.load_count, told, world.actions("window-skipped")) == (1, [], [])
 
 
@@ -89,11 +66,14 @@ def test_a_window_that_another_session_loads_meanwhile_is_done(world: World) -> 
     account = world.account()
     world.ask(account, DAY)
 
-    def poll() -> None:
+    told: list[Progress] = []
+
+    def poll(progress: Progress) -> None:
+        told.append(progress)
         world.advance(minutes=2)
         world.step()
 
-    [window], told = drive(world, account, DAY, on_wait=poll)
+    [window] = load_by_hand(world, account, DAY, on_progress=poll)
     assert (window.load_count, len(told)) == (1, 1)
     assert len(world.accepted()) == 1
 
@@ -105,24 +85,25 @@ def test_a_failed_request_is_told_with_its_cause(world: World) -> None:
     with pytest.raises(
         WindowNotLoadedError, match=r"Out of ink.*Given up after 5 attempts"
     ) as caught:
-        drive(world, world.account(), DAY, minutes=10)
+        load_by_hand(world, world.account(), DAY, minutes=10)
     assert [DAY] == list(caught.value.causes)
 
 
 def test_a_suspicious_report_is_told_and_asking_again_confirms_it(world: World) -> None:
     """The first empty report is an error for who asked, the second is believed."""
     account = world.account()
-    drive(world, account, DAY)
+    load_by_hand(world, account, DAY)
     world.break_with("rows", times=2, change="vanish", share=1)
     with pytest.raises(WindowNotLoadedError, match="A second report is requested"):
-        drive(world, account, DAY)
-    [window], _ = drive(world, account, DAY)
+        load_by_hand(world, account, DAY)
+    [window] = load_by_hand(world, account, DAY)
     assert (window.row_count, window.load_count) == (0, 2)
 
 
 def test_more_reports_than_amazon_makes_at_a_time_wait_and_say_so_once(world: World) -> None:
     """Days in three periods need three reports: two at a time, all are loaded, and the wait is told once."""
-    windows, told = drive(world, world.account(), DAY, OTHER, THIRD)
+    told: list[Progress] = []
+    windows = load_by_hand(world, world.account(), DAY, OTHER, THIRD, on_progress=told.append)
     assert {"loaded"} == {window.status for window in windows}
     assert len(world.accepted()) == 3
     assert len(told) > 2
@@ -134,7 +115,7 @@ def test_newest_days_are_requested_first_in_all_reports(world: World) -> None:
     """Of a dataset of two reports, a day is complete before an older one is requested: if time runs out, the oldest days are left."""
     account = world.account()
     world.sync_entities(account)
-    drive(world, account, OTHER, DAY, dataset=DAILY_PRODUCTS)
+    load_by_hand(world, account, OTHER, DAY, dataset=DAILY_PRODUCTS)
     sent = "SELECT end_date FROM report_requests WHERE by_hand ORDER BY sent_at, id"
     assert [DAY, DAY, OTHER, OTHER] == column(world.engine, sent)
 
@@ -144,7 +125,7 @@ def test_reports_of_another_country_that_are_done_make_room(world: World) -> Non
     canada = world.account("CA")
     world.ask(canada, DAY)
     world.ask(canada, OTHER)
-    [window], _ = drive(world, world.account("US"), DAY)
+    [window] = load_by_hand(world, world.account("US"), DAY)
     assert window.status == "loaded"
     assert world.window(canada, DAY).status == "requested"
     assert world.step() == 2
@@ -157,7 +138,7 @@ def test_who_waits_for_a_place_looks_until_there_is_one(world: World) -> None:
     world.ask(world.account("CA"), DAY)
     world.ask(world.account("CA"), OTHER)
     world.advance(minutes=2)
-    drive(world, world.account("US"), DAY)
+    load_by_hand(world, world.account("US"), DAY)
     assert "in_flight" == world.request(japan).status
     others = "SELECT status FROM report_requests WHERE id <> :id AND status <> 'loaded' ORDER BY 1"
     assert ["completed", "in_flight"] == column(world.engine, others, id=japan)
@@ -169,7 +150,7 @@ def test_who_waits_for_a_place_does_not_fail_with_another_request(world: World) 
     world.ask(world.account("CA"), OTHER)
     world.advance(minutes=2)
     change_requests(world.engine, ReportRequest.id == broken, dataset="of_a_newer_release")
-    [window], _ = drive(world, world.account("US"), DAY)
+    [window] = load_by_hand(world, world.account("US"), DAY)
     assert window.status == "loaded"
 
 
@@ -178,7 +159,7 @@ def test_who_waits_too_long_is_told_that_amazon_is_not_done(world: World) -> Non
     world.break_with("report_ends", status="PENDING")
     account = world.account()
     with pytest.raises(WindowNotLoadedError, match="Amazon is not done yet"):
-        drive(world, account, DAY, minutes=50)
+        load_by_hand(world, account, DAY, minutes=50)
     assert world.window(account, DAY).status == "requested"
     [told] = world.actions("wait-given-up")
     assert ([str(DAY)], {"code": "still-at-amazon"}) == (told["windows"], told["cause"])
@@ -191,46 +172,37 @@ def test_who_never_got_a_report_is_told_so(world: World) -> None:
     world.ask(account, OTHER)
     world.ask(account, THIRD)
     with pytest.raises(WindowNotLoadedError, match="was not requested"):
-        drive(world, account, DAY, minutes=50)
+        load_by_hand(world, account, DAY, minutes=50)
 
 
-def test_days_that_are_not_over_fail_and_the_others_are_loaded(world: World) -> None:
-    """Nothing of today and tomorrow is asked of Amazon; error and action name them and the account's time zone, Home does not."""
-    account, days = world.account(), [TODAY, TODAY + timedelta(days=1)]
-    with pytest.raises(WindowNotLoadedError) as caught:
-        drive(world, account, DAY, *days)
-    assert (days, [DAY]) == (list(caught.value.causes), caught.value.loaded)
-    assert f"not over in the account's time zone ({account.time_zone})" in str(caught.value)
-    assert len(world.accepted()) == 1
-    with world.engine.begin() as connection:
-        assert [] == [*find_failed_sessions(connection, Settings(), utc_now())]
-    [told] = world.actions("window-skipped")
-    assert [str(day) for day in days] == told["windows"]
-    assert (SkipReason.NOT_OVER, account.time_zone) == (told["reason"], told["detail"])
-
-
-def test_a_day_that_is_too_old_fails_and_the_others_are_loaded(world: World) -> None:
-    """The error says why, names the oldest day that can be chosen, and which days were loaded."""
-    too_old = TODAY - timedelta(days=800)
+def test_days_that_cannot_be_requested_fail_and_the_others_are_loaded(world: World) -> None:
+    """The error says why of each, with the oldest day that can be chosen and the time zone, and which were loaded; Home does not."""
+    account, too_old = world.account(), TODAY - timedelta(days=800)
+    not_over = [TODAY, TODAY + timedelta(days=1)]
     with pytest.raises(
         WindowNotLoadedError, match=r"no longer serves this day; the oldest .* is 2"
     ) as caught:
-        drive(world, world.account(), TODAY, DAY, too_old)
-    assert ([too_old, TODAY], [DAY]) == (sorted(caught.value.causes), caught.value.loaded)
-    assert world.window(world.account(), DAY).load_count == 1
-    skipped = world.actions("window-skipped")
-    told = {day: action["reason"] for action in skipped for day in action["windows"]}
-    assert {str(TODAY): SkipReason.NOT_OVER, str(too_old): SkipReason.NOT_SERVED} == told
+        load_by_hand(world, account, *not_over, DAY, too_old)
+    assert ([too_old, *not_over], [DAY]) == (sorted(caught.value.causes), caught.value.loaded)
+    assert f"not over in the account's time zone ({account.time_zone})" in str(caught.value)
+    assert (1, 1) == (world.window(account, DAY).load_count, len(world.accepted()))
+    with world.engine.begin() as connection:
+        assert [] == [*find_failed_sessions(connection, Settings(), utc_now())]
+    told = {
+        one["reason"]: (one["windows"], one["detail"]) for one in world.actions("window-skipped")
+    }
+    assert ([str(day) for day in not_over], account.time_zone) == told[SkipReason.NOT_OVER]
+    assert [str(too_old)] == told[SkipReason.NOT_SERVED][0]
 
 
 def test_loaded_day_past_a_shorter_history_is_refused_at_once(world: World) -> None:
     """It keeps its data, and nobody waits for a report that is not requested."""
     account = world.account()
-    drive(world, account, OTHER)
+    load_by_hand(world, account, OTHER)
     world.shorten_history(100)
-    waits: list[None] = []
+    waits: list[Progress] = []
     with pytest.raises(WindowNotLoadedError, match="no longer serves this day"):
-        drive(world, account, OTHER, on_wait=lambda: waits.append(None))
+        load_by_hand(world, account, OTHER, on_progress=waits.append)
     assert ([], 1) == (waits, world.window(account, OTHER).load_count)
 
 
@@ -239,10 +211,10 @@ def test_an_account_that_turns_out_to_need_a_person_is_asked_for_no_more(world: 
     world.context.client_for("default")._auth._token = None
     world.break_with("token", what="revoked")
     with pytest.raises(AccountSkippedError, match="refused our refresh token"):
-        drive(world, world.account(), DAY, OTHER, THIRD)
+        load_by_hand(world, world.account(), DAY, OTHER, THIRD)
     requests = tuples(world.engine, "SELECT status, attempts FROM report_requests")
     assert [("planned", 0)] * 3 == requests
     attached = "SELECT count(DISTINCT request_id) FROM report_windows"
     assert [1] == column(world.engine, attached)
     with pytest.raises(AccountSkippedError, match="refused our refresh token"):
-        drive(world, world.account(), DAY)
+        load_by_hand(world, world.account(), DAY)

@@ -94,25 +94,6 @@ def test_a_loaded_day_that_a_report_only_bridges_stays_as_it_is_if_that_is_of_no
     assert_has(bridged, status="loaded", next_refresh_at=None, cause=None)
 
 
-def test_a_revoked_token_stops_all_accounts_until_a_person_acts(world: World) -> None:
-    """One call finds it out; afterwards no refresh asks for anything."""
-    account = world.account()
-    world.context.client_for("default")._auth._token = None
-    world.break_with("token", what="revoked")
-    request_id = world.ask(account, DAY)
-    calls = len(world.sandbox.state.ledger.calls())
-    assert_has(world.request(request_id), status="planned", attempts=0)
-    assert "token-revoked" == (world.account().needs_attention or {})["code"]
-    assert len(world.actions("credentials-refused")) == 1
-    for _ in range(3):
-        world.advance(hours=12)
-        world.refresh(account)
-        world.step()
-    assert calls == len(world.sandbox.state.ledger.calls())
-    reasons = {action["reason"] for action in world.actions("window-skipped")}
-    assert {"the account needs attention"} == reasons
-
-
 def test_a_request_that_something_unforeseen_goes_wrong_with_rests(world: World) -> None:
     """It fails the look that meets it, and no other for five minutes; other reports are loaded by the same look."""
     account = world.account()

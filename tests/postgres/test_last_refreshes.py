@@ -7,10 +7,9 @@ import pytest
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.windows.rules import oldest_served
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.explaining import explained
+from tests.postgres.explaining import explained, findings
 from tests.support.checking import assert_has
-from tests.support.jobs import make_windows, survey_findings
-from tests.support.one_dataset import only_daily_targets
+from tests.support.jobs import make_windows
 from tests.support.rows import change_accounts, change_ads_accounts, change_windows
 from tests.support.world import DATASET, World
 
@@ -19,23 +18,23 @@ DAY = TODAY - timedelta(days=59)
 """Its last refresh is due tomorrow."""
 
 
+@pytest.mark.datasets(DATASET.name)
 def test_last_refresh_that_fails_is_retried_for_a_week_and_then_final(world: World) -> None:
     """Once a day; then the window keeps its data, is no problem, and `explain` says so."""
     account = world.account()
     pause_others(world, account)
-    with only_daily_targets():
-        world.load(account, DAY)
-        rows = world.window(account, DAY).row_count
-        world.break_with("rows", change="wrong_type", share=1)
-        statuses = [live_a_day(world, account) for _ in range(10)]
-        assert ["failed"] * 6 == statuses[:6]
-        assert ["loaded"] * 2 == statuses[-2:]
-        window = world.window(account, DAY)
-        assert (None, rows) == (window.next_refresh_at, window.row_count)
-        assert [] == problems(world, "load")
-        told = explained(world, account, DAY)
-        assert "fresh" == told.state
-        assert "and its last refresh failed: " in told.sentence
+    world.load(account, DAY)
+    rows = world.window(account, DAY).row_count
+    world.break_with("rows", change="wrong_type", share=1)
+    statuses = [live_a_day(world, account) for _ in range(10)]
+    assert ["failed"] * 6 == statuses[:6]
+    assert ["loaded"] * 2 == statuses[-2:]
+    window = world.window(account, DAY)
+    assert (None, rows) == (window.next_refresh_at, window.row_count)
+    assert [] == problems(world, "load")
+    told = explained(world, account, DAY)
+    assert "fresh" == told.state
+    assert "and its last refresh failed: " in told.sentence
     assert [] == world.actions("windows-reopened")
 
 
@@ -80,7 +79,7 @@ def pause_others(world: World, account: Account) -> None:
 
 def problems(world: World, action: str | None = None) -> list[str]:
     """Return the kinds of all findings, or of those that are done away with by an action."""
-    return [one.code for one in survey_findings(world) if action in {None, one.action}]
+    return [one.code for one in findings(world) if action in {None, one.action}]
 
 
 def live_a_day(world: World, account: Account) -> str:

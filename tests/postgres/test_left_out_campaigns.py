@@ -121,7 +121,7 @@ def test_finding_starts_with_the_campaign_in_the_calendar_of_its_account(
     change_at_amazon(world, campaign, startDate=str(tomorrow))
     sync(world)
     midnight = datetime.combine(tomorrow, time.min, ZoneInfo(account.time_zone))
-    world.advance(seconds=(midnight - world.context.now()).total_seconds() - 60)
+    world.jump(midnight - timedelta(minutes=1))
     assert find(world) == []
     world.advance(minutes=2)
     assert 1 == find(world)[0].count

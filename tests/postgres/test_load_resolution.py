@@ -2,7 +2,7 @@
 
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS
 from tests.postgres.load_world import LoadWorld, report_row, target
-from tests.report_rows import with_target_ids
+from tests.support.report_rows import with_target_ids
 
 LATE = "4100"
 

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.locks import LockTakenError, lock_until_commit
 from bidbeacon_sessions import SessionStore, connections, with_job_session
-from tests.recorded_sessions import end_lease
+from tests.support.recorded_sessions import end_lease
 from tests.support.world import World
 
 

@@ -10,33 +10,25 @@ from sqlalchemy import and_, text
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account, set_needs_attention
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.gate_queries import lock_gate
 from bidbeacon_pipelines.requests.queries import lock_planning
-from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
 from bidbeacon_pipelines.windows.queries import attach_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.support.checking import assert_has
-from tests.support.one_dataset import only_daily_targets
+from tests.support.jobs import due_ads_accounts
 from tests.support.reading import call, column, tuples
 from tests.support.rows import change_ads_accounts, change_requests, change_windows, remove_requests
 from tests.support.waiting import wait_until
 from tests.support.world import DATASET, World
 
+pytestmark = pytest.mark.datasets(DATASET.name)
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=2)
 MIDNIGHT = datetime(2026, 1, 15, 23, tzinfo=UTC)
 """In Berlin: three days after `DAY` was over it is due again."""
 WAITING = """
     SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-
-
-@pytest.fixture(autouse=True)
-def only_one_dataset() -> Iterator[None]:
-    """Leave the dataset that is planned."""
-    with only_daily_targets():
-        yield
 
 
 def only_due(world: World, account: Account, *days: date) -> None:
@@ -54,9 +46,7 @@ def only_due(world: World, account: Account, *days: date) -> None:
 
 def is_due(world: World, account: Account) -> bool:
     """Return whether the sensor would have the ads account planned."""
-    now, datasets = world.context.now(), tuple(DATASETS)
-    due = call(world.engine, list_ads_accounts_with_due_work, now=now, datasets=datasets)
-    return account.ads_account_key in due
+    return account.ads_account_key in due_ads_accounts(world)
 
 
 PLANNED = "SELECT start_date, end_date FROM report_requests WHERE status = 'planned' ORDER BY 1"

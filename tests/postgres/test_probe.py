@@ -29,7 +29,6 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 from tests.support.commands import run_command, unwrapped
-from tests.support.one_dataset import only_datasets
 from tests.support.reading import call, column, tuples, value
 from tests.support.world import NOON, World
 
@@ -127,12 +126,6 @@ def test_nothing_differs_where_amazon_keeps_to_the_contract(
     assert '"[].metric.clicks": "whole number"' in recording
 
 
-@pytest.fixture
-def _three_datasets() -> Iterator[None]:
-    with only_datasets("daily_targets", "hourly_targets", "hourly_products"):
-        yield
-
-
 def test_no_piece_of_a_secret_is_in_what_a_probe_tells(
     probe: RunProbe, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +188,7 @@ DEVIATIONS: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
 """Ten deviations: where each is named, the rule that makes it, and what is said of it."""
 
 
-@pytest.mark.usefixtures("_three_datasets")
+@pytest.mark.datasets("daily_targets", "hourly_targets", "hourly_products")
 def test_ten_deviations_are_named_and_applied_as_far_as_possible(
     probe: RunProbe, world: World
 ) -> None:

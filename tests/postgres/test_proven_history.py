@@ -20,11 +20,10 @@ from bidbeacon_pipelines.windows.tables import ProvenHistory, ReportWindow
 from tests.postgres.load_world import DATASET, LoadWorld, Raw, report_row, run
 from tests.postgres.test_quarantine_replay import odd, replay
 from tests.support.ad_products import SB, SD, SP, SPELLED
-from tests.support.campaigns import add_campaign
 from tests.support.checking import assert_has
 from tests.support.one_dataset import only_datasets
 from tests.support.reading import call, column, tuples, value
-from tests.support.rows import change_accounts, change_windows
+from tests.support.rows import add_campaign, change_accounts, change_windows
 from tests.support.world import World
 
 TODAY = date(2026, 1, 11)

@@ -27,11 +27,11 @@ from tests.postgres.load_world import (
     target,
 )
 from tests.postgres.test_load_datasets import hour_row
-from tests.postgres.test_request_locks import at_once
-from tests.report_rows import with_target_ids
 from tests.support.checking import assert_has
 from tests.support.reading import call, column, tuples, value
+from tests.support.report_rows import with_target_ids
 from tests.support.rows import change_sessions, change_windows
+from tests.support.threads import at_once
 
 NEXT_DAY = DAY + timedelta(days=1)
 ELEVEN = datetime(2026, 1, 10, 11, tzinfo=UTC)

@@ -13,12 +13,9 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.loading.restatements import list_window_loads
 from bidbeacon_pipelines.requests.backfill import Progress, WindowNotLoadedError
-from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.history_queries import judge_account
-from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import list_unrecorded_days
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_sessions import SessionStore, with_job_session
 from tests.postgres.load_world import (
     AS_OF,
     ASKED_AGAIN_AT,
@@ -32,11 +29,10 @@ from tests.postgres.load_world import (
 from tests.postgres.test_proven_history import prove
 from tests.postgres.test_quarantine_replay import odd, quarantine, replay
 from tests.support.ad_products import SB, SD, SP, SPELLED
-from tests.support.campaigns import add_campaign
 from tests.support.checking import assert_has
 from tests.support.jobs import load_by_hand, make_windows, set_contract
 from tests.support.reading import call, column, tuples, value
-from tests.support.rows import add_windows, change_accounts, change_windows
+from tests.support.rows import add_campaign, add_windows, change_accounts, change_windows
 from tests.support.world import World
 
 ALL = (SP, SB, SD)
@@ -49,14 +45,11 @@ Regroup = Callable[[str | None], None]
 @pytest.fixture
 def regroup(shelf: LoadWorld, context: JobContext) -> Regroup:
     """The function that sets another grouping and makes the windows again, as a refresh does."""
+    world = World(shelf.engine, context=context)
 
     def set_grouping(grouping: str | None) -> None:
-        with with_job_session("test", store=SessionStore(shelf.engine)) as session:
-            with shelf.engine.begin() as connection:
-                change = ("NA", DAILY_TARGETS.name, "grouping", grouping)
-                at = context.now()
-                change_contract(connection, session, *change, by="a person", at=at)
-            keep_windows(context, session, shelf.account, DAILY_TARGETS)
+        set_contract(world, DAILY_TARGETS, "grouping", grouping)
+        make_windows(world, shelf.account)
 
     set_grouping(TOGETHER)
     return set_grouping
@@ -330,8 +323,7 @@ def test_day_that_is_in_use_is_regrouped_the_next_time(
         regroup(APART)
         assert ["SP+SB+SD"] == list(windows(shelf))
         assert ["SB", "SD", "SP"] == list(windows(shelf, DAY - timedelta(days=1)))
-    with with_job_session("test", store=SessionStore(shelf.engine)) as session:
-        keep_windows(context, session, shelf.account, DAILY_TARGETS)
+    make_windows(World(shelf.engine, context=context), shelf.account)
     assert {"loaded"} == {window.status for window in windows(shelf).values()}
     assert ["SB", "SD", "SP"] == list(windows(shelf))
 

@@ -1,15 +1,13 @@
 """Locks on requests, and planning by several at once: real sessions, real commits."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,9 +15,6 @@ from sqlalchemy import Connection, Engine, func, text
 from sqlalchemy.exc import OperationalError
 
 from bidbeacon_pipelines.accounts.queries import get_ads_account
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
-from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.plan import plan_due
 from bidbeacon_pipelines.requests.queries import (
@@ -35,14 +30,14 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from tests.postgres.load_world import DATASET, LoadWorld
-from tests.recorded_sessions import end_lease
 from tests.support.reading import call, tuples
+from tests.support.recorded_sessions import end_lease
 from tests.support.rows import add_account, add_request, change_requests
+from tests.support.threads import at_once
 
 DAY = date(2026, 1, 10)
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 Lock = Callable[[UUID], bool]
-T = TypeVar("T")
 
 
 @pytest.fixture
@@ -203,13 +198,12 @@ def test_planners_at_once_plan_every_day_once(
     """Six planners of one ads account with two countries: the plan is that of one, and no day of a dataset is in two requests."""
     accounts = [shelf.account, add_account(shelf.engine, "CA", shelf.account.account_id)]
     ads_account = call(shelf.engine, get_ads_account, shelf.account.account_key)
-    with AdsApiClient(SANDBOX_CREDENTIAL, Endpoints.sandbox("http://127.0.0.1:9")) as client:
-        context = JobContext(shelf.engine, lambda _: client, Settings(home=tmp_path), lambda: NOW)
-        planners = [sessions() for _ in range(6)]
-        for account in accounts:
-            keep_windows(context, planners[0], account, DATASET)
-        plans = [partial(plan_due, context, session, ads_account, accounts) for session in planners]
-        at_once(plans)
+    settings = Settings(home=tmp_path)
+    context = JobContext(shelf.engine, lambda _: pytest.fail("asked Amazon"), settings, lambda: NOW)
+    planners = [sessions() for _ in range(6)]
+    for account in accounts:
+        keep_windows(context, planners[0], account, DATASET)
+    at_once([partial(plan_due, context, one, ads_account, accounts) for one in planners])
     requests = tuples(shelf.engine, "SELECT start_date, end_date FROM report_requests")
     days = [
         first + timedelta(days=n)
@@ -217,15 +211,3 @@ def test_planners_at_once_plan_every_day_once(
         for n in range((last - first).days + 1)
     ]
     assert (4, len(days)) == (len(requests), len(set(days)))
-
-
-def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Make calls from as many threads at the same moment; return what came of them."""
-    gate = threading.Barrier(len(calls))
-
-    def through_the_gate(call: Callable[[], T]) -> T:
-        gate.wait(30)
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(through_the_gate, calls))

@@ -7,8 +7,7 @@ import pytest
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.postgres.explaining import explained, explained_json
-from tests.support.jobs import survey_findings
+from tests.postgres.explaining import explained, explained_json, findings
 from tests.support.one_dataset import only_daily_targets
 from tests.support.rows import change_windows
 from tests.support.world import World
@@ -67,7 +66,7 @@ def told(world: World, account: Account) -> str:
     """Return all that Home, `doctor` and `explain` say."""
     said = [
         " ".join([one.sentence, one.advice, *(each.text for each in one.effects)])
-        for one in survey_findings(world)
+        for one in findings(world)
     ]
     advice = explained_json(world, account, DAY)["verdict"]["advice"]
     return "\n".join([*said, advice])

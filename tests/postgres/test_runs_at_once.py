@@ -6,19 +6,17 @@ from functools import partial
 
 import pytest
 
+from bidbeacon_pipelines.accounts.queries import read_ads_account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.requests.dispatch import create_reports
-from bidbeacon_pipelines.requests.refresh import step_requests
+from bidbeacon_pipelines.requests.refresh import begin_refresh, step_requests
 from bidbeacon_sessions import SessionStore, with_job_session
-from tests.postgres.conftest import IMPATIENT
-from tests.postgres.test_request_locks import at_once
-from tests.support.one_dataset import only_datasets
-from tests.support.planning import plan
 from tests.support.reading import tuples
-from tests.support.world import World
+from tests.support.threads import at_once
+from tests.support.world import IMPATIENT, World
 
 RUNS = 6
 FILLED = ("daily_products", "daily_targets", "hourly_targets")
@@ -42,20 +40,21 @@ def run(world: World, database_url: str) -> None:
         ):
             context = replace(world.context, engine=engine, client_for=lambda _: client)
             step_requests(context, session)
-            plan(context, session, world.account("JP").ads_account_key)
+            ads_account = read_ads_account(engine, world.account("JP").ads_account_key)
+            begin_refresh(context, session, ads_account)
             create_reports(context, session)
     finally:
         store.dispose()
 
 
+@pytest.mark.datasets(*FILLED)
 @pytest.mark.parametrize("sandbox", [{"rows_per_day": 5}], indirect=True)
 def test_runs_at_once_load_each_window_once(world: World, database_url: str) -> None:
     """Nine rounds of six fill three datasets by seven reports; every due window is loaded once of each report, and all runs have succeeded."""
-    with only_datasets(*FILLED):
-        world.shorten_history(SERVED_DAYS)
-        for _ in range(ROUNDS):
-            at_once([partial(run, world, database_url) for _ in range(RUNS)])
-            world.advance(minutes=6)
+    world.shorten_history(SERVED_DAYS)
+    for _ in range(ROUNDS):
+        at_once([partial(run, world, database_url) for _ in range(RUNS)])
+        world.advance(minutes=6)
     today = (world.context.now() + timedelta(hours=9)).date()
     windows = """SELECT DISTINCT dataset, load_count FROM report_windows
                   WHERE country_code = 'JP' AND window_date < :today ORDER BY 1"""

@@ -15,8 +15,14 @@ from bidbeacon_sessions.connections import end_connections
 from bidbeacon_sessions.current_session import working_for
 from bidbeacon_sessions.leases import end_dead_connections
 from bidbeacon_sessions.settings import get_session_settings
-from tests.recorded_sessions import LoafBaked, close_from_outside, end_lease, execute, recorded
 from tests.support.reading import call
+from tests.support.recorded_sessions import (
+    LoafBaked,
+    close_from_outside,
+    end_lease,
+    execute,
+    recorded,
+)
 from tests.support.waiting import wait_until
 
 NAME = "SELECT current_setting('application_name')"

@@ -17,7 +17,14 @@ from bidbeacon_sessions import SessionStore, with_job_session, writes
 from bidbeacon_sessions import session as session_module
 from bidbeacon_sessions.errors import DatabaseAwayError
 from bidbeacon_sessions.settings import get_session_settings
-from tests.recorded_sessions import LoafBaked, count_waiting, database_away, execute, recorded, told
+from tests.support.recorded_sessions import (
+    LoafBaked,
+    count_waiting,
+    database_away,
+    execute,
+    recorded,
+    told,
+)
 from tests.support.waiting import wait_until
 
 

@@ -14,7 +14,14 @@ from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.listing import load_sessions
 from bidbeacon_sessions.queries import list_sessions
 from bidbeacon_sessions.statistics import Span, count_by_interval
-from tests.recorded_sessions import LoafBaked, LoafBurnt, LoafDropped, execute, record, recorded
+from tests.support.recorded_sessions import (
+    LoafBaked,
+    LoafBurnt,
+    LoafDropped,
+    execute,
+    record,
+    recorded,
+)
 
 OWN = Subject("US.own")
 

@@ -6,8 +6,8 @@ from datetime import date
 import pytest
 
 from bidbeacon_sessions import Action, Reference, SessionStore, Subject, settings, with_job_session
-from tests.recorded_sessions import execute, recorded
 from tests.support.checking import assert_has
+from tests.support.recorded_sessions import execute, recorded
 
 ACCOUNT = Subject("US.a")
 

@@ -14,13 +14,12 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sandbox.server import SandboxHandle
-from tests.postgres.conftest import IMPATIENT
+from tests.postgres.explaining import findings
 from tests.support.checking import assert_has
 from tests.support.commands import json_of, run_command
-from tests.support.jobs import survey_findings
 from tests.support.reading import column, tuples
 from tests.support.rows import change_ads_accounts
-from tests.support.world import World
+from tests.support.world import IMPATIENT, World
 
 DAY = date(2026, 1, 12)
 PLAYED = [
@@ -99,10 +98,10 @@ def stopped(world: World) -> set[str]:
     return set(column(world.engine, stored))
 
 
-def findings(world: World) -> dict[str, str]:
+def advice_of(world: World) -> dict[str, str]:
     """Return the findings on credentials as Home has them: what to do by headline."""
-    codes = {"listed-twice", "token-revoked"}
-    return {one.headline: one.advice for one in survey_findings(world) if one.code in codes}
+    found = findings(world, "listed-twice", "token-revoked")
+    return {one.headline: one.advice for one in found}
 
 
 def test_a_refused_credential_stops_its_own_accounts_only(world: World, anew: World) -> None:
@@ -137,8 +136,8 @@ def test_a_credential_whose_accounts_cannot_be_listed_is_one_finding(
     """With its name, the accounts that it stops, and what to do."""
     world.break_with("token", what="revoked", client="one")
     anew.sync_accounts()
-    told = [headline for headline in findings(world) if "credential agency" in headline]
-    assert 1 == len(told)
+    named = [headline for headline in advice_of(world) if "credential agency" in headline]
+    assert 1 == len(named)
     world.sandbox.state.rules.clear()
 
 
@@ -150,30 +149,30 @@ def test_an_account_that_two_credentials_list_is_said_until_a_person_decides(
     key = world.account("DE").ads_account_key
     said = f"{name}: The credentials agency and brand list the same account; it belongs to agency."
     advice = f"Decide which one it is to belong to: `bidbeacon credentials assign NAME {key}`."
-    assert {said: advice} == findings(world)
+    assert {said: advice} == advice_of(world)
     run_command("credentials", "assign", "agency")
-    assert {} == findings(world)
+    assert {} == advice_of(world)
     world.sync_accounts()
-    assert {} == findings(world)
+    assert {} == advice_of(world)
     assert "agency" == owners(world)["DE"]
     [assigned] = world.actions("account-assigned")
-    told = {name: value for name, value in assigned.items() if value is not None}
-    assert {"account": key, "credential_name": "agency", "by": "command line"} == told
+    given = {name: value for name, value in assigned.items() if value is not None}
+    assert {"account": key, "credential_name": "agency", "by": "command line"} == given
 
 
 def test_a_credential_that_does_not_answer_still_lists_what_it_listed(
     world: World, anew: World
 ) -> None:
     """Whether it is refused or one region fails: the finding stays, and its account can be given to it."""
-    said = findings(world)
+    said = advice_of(world)
     assert 1 == len(said)
     world.break_with("answer", "list_accounts", status=500, client="two", region="EU")
     world.sync_accounts()
-    assert said == findings(world)
+    assert said == advice_of(world)
     world.sandbox.state.rules.clear()
     world.break_with("token", what="revoked", client="two")
     anew.sync_accounts()
-    assert said.items() <= findings(world).items()
+    assert said.items() <= advice_of(world).items()
     run_command("credentials", "assign", "brand", world.account("DE").ads_account_key)
     assert "brand" == owners(world)["DE"]
 

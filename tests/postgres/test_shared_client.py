@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import psycopg
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from bidbeacon_pipelines.amazon_ads.accounts import list_profiles
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
@@ -22,7 +23,6 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import (
 )
 from bidbeacon_pipelines.amazon_ads.tokens import TokenAnswer, TokenAuth
 from bidbeacon_pipelines.database.engine import make_engine
-from tests.postgres.flickering import Connector, flickering_engine
 from tests.support.reading import column, tuples, value
 from tests.support.waiting import wait_until
 from tests.unit.amazon_ads.fakes import FakeAmazon, throttled, token_answer
@@ -37,11 +37,29 @@ OTHER = LimitScope("client", "NA", CallClass.CREATE, "other")
 OK = httpx.Response(200, json=[])
 
 
+class Connector:
+    """Opens connections, unless the database is to be away; counts how often it was asked to."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.is_away = True
+        self.asked = 0
+
+    def __call__(self) -> psycopg.Connection:
+        """Open a connection."""
+        self.asked += 1
+        if self.is_away:
+            raise psycopg.OperationalError("connection refused")
+        return psycopg.connect(self._url)
+
+
 @pytest.fixture
 def away(database_url: str) -> Iterator[tuple[Connector, Engine]]:
-    """Yield an engine on a database that is away until a test says otherwise."""
-    with flickering_engine(database_url) as made:
-        yield made
+    """Yield an engine on a database that is away until its connector is told otherwise."""
+    connector = Connector(database_url)
+    made = create_engine("postgresql+psycopg://", creator=connector)
+    yield connector, made
+    made.dispose()
 
 
 def limits(engine: Engine, now: datetime = NOON, pace: float = 0.01) -> PostgresRateLimits:

@@ -4,9 +4,8 @@ from datetime import date, datetime, timedelta
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems.alerts import look
-from tests.postgres.explaining import explained
+from tests.postgres.explaining import explained, findings
 from tests.support.checking import assert_has
-from tests.support.jobs import survey_findings
 from tests.support.reading import call, column, value
 from tests.support.world import World
 
@@ -16,7 +15,7 @@ DAY = TODAY - timedelta(days=3)
 
 def since(world: World, code: str) -> datetime | None:
     """Look as alerts do; return since when there is a finding of a code, or None."""
-    found = survey_findings(world)
+    found = findings(world)
     call(world.engine, look, world.context.settings, world.context.now())
     return next((one.since for one in found if one.code == code), None)
 

@@ -15,7 +15,6 @@ from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_sandbox.rules import Operation
 from tests.support.checking import assert_has
 from tests.support.rows import change_requests
-from tests.support.rules import rule
 from tests.support.world import World, open_context
 
 DAYS = (date(2026, 1, 12), date(2026, 1, 10), date(2026, 1, 8))
@@ -44,8 +43,8 @@ def throttled_world(world: World) -> Iterator[World]:
 
 def throttle(world: World, account: Account, operation: Operation, seconds: float) -> None:
     """Let Amazon answer an account's calls of one kind with 429 and this `Retry-After`."""
-    struck = rule("answer", operation, account=account.account_id, status=429, retry_after=seconds)
-    world.sandbox.state.rules.add(struck)
+    own: dict[str, Any] = {"account": account.account_id, "status": 429, "retry_after": seconds}
+    world.break_with("answer", operation, **own)
 
 
 def step_for(world: World) -> float:

@@ -1,6 +1,5 @@
 """Reports that Amazon finds too large: their days are asked for in shorter periods, and what worked is remembered."""
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -8,10 +7,13 @@ import pytest
 
 from bidbeacon_pipelines.accounts.queries import list_countries
 from bidbeacon_pipelines.causes import explain
+from bidbeacon_pipelines.datasets.contract import LEARNED
+from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
+from bidbeacon_pipelines.retention import LEARNED_FOR, delete_old_records
+from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.support.checking import assert_has
-from tests.support.jobs import load_by_hand, make_windows
-from tests.support.one_dataset import only_datasets
+from tests.support.jobs import finish_requests, load_by_hand, make_windows
 from tests.support.reading import call, column, tuples
 from tests.support.rows import change_windows
 from tests.support.world import DATASET, World
@@ -50,14 +52,7 @@ def test_report_that_is_too_large_is_split(world: World, broken: dict[str, Any])
     assert refused == len(world.actions("report-split"))
 
 
-@pytest.fixture
-def one_dataset() -> Iterator[None]:
-    """Keep one dataset only."""
-    with only_datasets(DATASET.name):
-        yield
-
-
-@pytest.mark.usefixtures("one_dataset")
+@pytest.mark.datasets(DATASET.name)
 def test_a_split_asks_only_for_days_that_are_due(world: World) -> None:
     """Of eight days only the first and the last are due: after the split each is asked for alone, and those between stay as they were."""
     account = world.account()
@@ -74,9 +69,7 @@ def test_a_split_asks_only_for_days_that_are_due(world: World) -> None:
     world.break_with("refuse", reason="too_large", days=3)
     for _ in range(2):
         world.plan(account)
-        while world.query("SELECT 1 FROM report_requests WHERE finished_at IS NULL"):
-            world.step()
-            world.advance(minutes=3)
+        finish_requests(world)
     assert [8, 1, 1] == lengths_of_loaded_reports(world)
     for day in DAYS[1:-1]:
         assert_has(world.window(account, day), status="loaded", load_count=1, cause=None)
@@ -93,3 +86,19 @@ def test_one_day_that_is_too_large_fails(world: World) -> None:
     assert command in explain(window.cause).advice
     assert [] == world.actions("report-split")
     assert [] == world.query("SELECT FROM registry_overrides")
+
+
+@pytest.mark.parametrize("learned_value", ["60", None])
+def test_override_of_a_person_stays(world: World, learned_value: str | None) -> None:
+    """A learned value neither replaces nor deletes it, and it is not forgotten after some weeks."""
+    of = ("NA", DAILY_PRODUCTS.name, "period:SB")
+    now = world.context.now()
+    with world.session() as session, world.engine.begin() as connection:
+        assert change_contract(connection, session, *of, "90", by="maria", at=now)
+        assert not change_contract(connection, session, *of, learned_value, by=LEARNED, at=now)
+    later = now + LEARNED_FOR + timedelta(days=1)
+    with world.session() as session:
+        delete_old_records(world.engine, session, world.context.settings, later)
+    stored = tuples(world.engine, "SELECT what, value, set_by FROM registry_overrides")
+    assert [("period:SB", "90", "maria")] == stored
+    assert ["90"] == [one["value"] for one in world.actions("registry-overridden")]

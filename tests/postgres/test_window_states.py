@@ -1,16 +1,25 @@
-"""The state of windows: `window_states` decides it, and `windows_in` finds the same windows by indexes."""
+"""The state of windows: `window_states` decides it, `windows_in` finds the same windows by indexes, and totals count them."""
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, text
 
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.windows.states import STOPPED, WindowState, state_values, windows_in
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_pipelines.windows.totals import summarize_windows
 from bidbeacon_sessions import SessionStore
-from tests.support.rows import Table, add_account, add_ads_account, add_request, add_windows
+from tests.support.rows import (
+    Table,
+    add_account,
+    add_ads_account,
+    add_request,
+    add_windows,
+    change_windows,
+)
 
 NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
 SOON, HOUR_AGO, LONG_AGO = (NOW + timedelta(hours=n) for n in (5, -1, -13))
@@ -155,3 +164,37 @@ def test_the_function_is_inlined(session_store: SessionStore) -> None:
     with session_store.begin() as connection:
         plan = connection.execute(text(f"EXPLAIN {EVERY}"), state_values(NOW, TOLERANCE))
         assert not any("Function Scan" in line for line in plan.scalars())
+
+
+MADE = """
+    INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
+    SELECT account_id, country_code, dataset, report, max(window_date), count(*) FROM report_windows GROUP BY 1, 2, 3, 4"""
+
+
+def test_counts_are_those_of_the_states(session_store: SessionStore) -> None:
+    """Of each case, stopped accounts included; what is not as it should be comes by cause, with one cause as an example."""
+    with session_store.begin() as connection:
+        for place, (columns, _) in enumerate(CASES.values()):
+            add_window(connection, place, columns)
+        connection.execute(text(MADE))
+        detail = func.jsonb_build_object("n", ReportWindow.window_date)
+        alike = func.jsonb_build_object("code", "report-failed", "detail", detail)
+        change_windows(connection, ReportWindow.status == "failed", cause=alike)
+        summary = summarize_windows(connection, NOW, TOLERANCE)
+        rows = connection.execute(
+            text("SELECT dataset, state FROM window_states(:at, :late_after)"),
+            state_values(NOW, TOLERANCE),
+        )
+        counted = Counter((row.dataset, WindowState(row.state)) for row in rows)
+    found = {(name, state): n for name, of in summary.counts.items() for state, n in of.items()}
+    assert counted == found
+    assert {state for _, state in found} >= {*STOPPED, WindowState.FRESH, WindowState.EXPIRED}
+    problems = {WindowState(row["state"]): row for row in summary.unsettled}
+    said = {"failed", "late", "late at Amazon", "not served", "suspicious", "unconfirmed"}
+    assert said == set(problems)
+    for state in problems:
+        told = sum(row["windows"] for row in summary.unsettled if row["state"] == state)
+        assert sum(n for (_, of), n in counted.items() if of == state) == told
+    failed = problems[WindowState.FAILED]
+    assert ("report-failed", date) == (failed["cause"]["code"], type(failed["newest"]))
+    assert HOUR_AGO == problems[WindowState.NOT_SERVED]["since"]

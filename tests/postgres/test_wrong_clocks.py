@@ -1,6 +1,5 @@
 """Instants that a wrong clock stored in the future keep nothing from being asked for."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,13 +8,8 @@ import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.requests.queries import list_days_to_plan
-from bidbeacon_pipelines.windows.due import (
-    list_ads_accounts_with_due_work,
-    list_keys_without_entities,
-)
-from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from tests.support.one_dataset import only_daily_targets
+from tests.support.jobs import due_ads_accounts, due_syncs, make_windows
 from tests.support.reading import call, tuples
 from tests.support.rows import (
     as_loaded,
@@ -26,14 +20,8 @@ from tests.support.rows import (
 )
 from tests.support.world import DATASET, World
 
+pytestmark = pytest.mark.datasets(DATASET.name)
 DAY, FUTURE = date(2026, 1, 5), datetime(2031, 1, 15, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def only_one_dataset() -> Iterator[None]:
-    """Leave the dataset whose windows have wrong instants."""
-    with only_daily_targets():
-        yield
 
 
 @pytest.fixture
@@ -42,26 +30,20 @@ def settled(world: World) -> World:
     change_accounts(
         world.engine, entities_synced_at=world.context.now(), paused=Account.country_code != "US"
     )
-    make_windows(world)
+    make_windows(world, world.account())
     world.load(world.account(), DAY)
     now = world.context.now()
     change_windows(world.engine, next_refresh_at=None, **as_loaded(now))
     change_ads_accounts(world.engine, planned_at=now - timedelta(hours=2))
-    assert due_accounts(world) == []
+    assert due_ads_accounts(world) == []
     return world
 
 
-def make_windows(world: World, *, ahead_by: timedelta = timedelta()) -> None:
+def make_windows_ahead(world: World, days: int) -> None:
     """Create and end the US account's windows, with a clock that is ahead."""
-    now = world.context.now() + ahead_by
-    with world.session() as session:
-        keep_windows(replace(world.context, clock=lambda: now), session, world.account(), DATASET)
-
-
-def due_accounts(world: World) -> list[str]:
-    """Return the ads accounts that the sensor starts a refresh for."""
-    now, datasets = world.context.now(), [DATASET.name]
-    return call(world.engine, list_ads_accounts_with_due_work, now=now, datasets=datasets)
+    now = world.context.now() + timedelta(days=days)
+    ahead = replace(world.context, clock=lambda: now)
+    make_windows(replace(world, context=ahead), world.account())
 
 
 def due_days(world: World) -> list[date]:
@@ -77,7 +59,7 @@ def due_days(world: World) -> list[date]:
 def test_window_of_the_future_is_due(settled: World, wrong: str) -> None:
     """It is asked for at once and loaded; afterwards its instants are right."""
     change_windows(settled.engine, ReportWindow.window_date == DAY, **{wrong: FUTURE})
-    assert due_accounts(settled) == [settled.account().ads_account_key]
+    assert due_ads_accounts(settled) == [settled.account().ads_account_key]
     assert due_days(settled) == [DAY]
     settled.plan(settled.account())
     for _ in range(4):
@@ -94,42 +76,43 @@ def test_plan_of_the_future_hides_no_due_window(settled: World) -> None:
     change_ads_accounts(settled.engine, planned_at=FUTURE)
     a_minute_ago = settled.context.now() - timedelta(minutes=1)
     change_windows(settled.engine, ReportWindow.window_date == DAY, next_refresh_at=a_minute_ago)
-    assert due_accounts(settled) == [settled.account().ads_account_key]
+    assert due_ads_accounts(settled) == [settled.account().ads_account_key]
 
 
 def test_misdated_window_that_is_planned_starts_no_refresh(settled: World) -> None:
     """A window stays misdated until its report is sent; meanwhile it is looked at once an hour."""
     change_windows(settled.engine, ReportWindow.load_count > 0, data_as_of=FUTURE)
     change_ads_accounts(settled.engine, planned_at=settled.context.now())
-    assert due_accounts(settled) == []
+    assert due_ads_accounts(settled) == []
     settled.advance(minutes=61)
-    assert due_accounts(settled) == [settled.account().ads_account_key]
+    assert due_ads_accounts(settled) == [settled.account().ads_account_key]
 
 
 @pytest.mark.parametrize("days", [40, 5 * 365])
 def test_windows_of_days_to_come_are_not_asked_for(settled: World, days: int) -> None:
     """Made by a clock that was ahead, they wait for their day; the windows of the days from now on are made as ever."""
-    make_windows(settled, ahead_by=timedelta(days=days))
-    assert due_accounts(settled) == [settled.account().ads_account_key]
-    make_windows(settled)
-    assert due_accounts(settled) == []
+    make_windows_ahead(settled, days)
+    assert due_ads_accounts(settled) == [settled.account().ads_account_key]
+    make_windows(settled, settled.account())
+    assert due_ads_accounts(settled) == []
     assert due_days(settled) == []
     settled.advance(days=2)
-    assert due_accounts(settled) == [settled.account().ads_account_key]
-    make_windows(settled)
+    assert due_ads_accounts(settled) == [settled.account().ads_account_key]
+    make_windows(settled, settled.account())
     assert date(2026, 1, 16) in due_days(settled)
 
 
 def test_windows_that_a_wrong_clock_expired_are_missing_again(world: World) -> None:
     """The next time windows are made, since the instant at which each expires is known."""
     stored = "SELECT window_date, next_refresh_at, status FROM report_windows ORDER BY window_date"
-    make_windows(world)
+    make_windows(world, world.account())
     before = tuples(world.engine, stored)
-    make_windows(world, ahead_by=timedelta(days=5 * 365))
+    make_windows_ahead(world, 5 * 365)
     ended = tuples(world.engine, stored)[: len(before)]
     assert {"expired"} == {status for *_, status in ended}
-    make_windows(world)
+    make_windows(world, world.account())
     assert before == tuples(world.engine, stored)[: len(before)]
+    assert world.actions("windows-reopened")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +123,7 @@ def test_refresh_planned_for_the_future_may_begin(settled: World, cadence: dict[
     now, looks = settled.context.now(), {"next_look_at": FUTURE, "last_look_at": FUTURE}
     change_ads_accounts(settled.engine, **cadence, **looks, planned_at=None)
     change_windows(settled.engine, ReportWindow.window_date == DAY, next_refresh_at=now)
-    assert due_accounts(settled) == [settled.account().ads_account_key]
+    assert due_ads_accounts(settled) == [settled.account().ads_account_key]
     settled.plan(settled.account())
     next_look_at = settled.account().ads_account.next_look_at
     assert next_look_at is not None
@@ -150,10 +133,7 @@ def test_refresh_planned_for_the_future_may_begin(settled: World, cadence: dict[
 def test_entities_synced_in_the_future_are_synced(world: World) -> None:
     """As if that were long ago."""
     change_accounts(world.engine, entities_synced_at=FUTURE)
-    now = world.context.now()
-    ages = dict.fromkeys(("synced_before", "missed_before"), now - timedelta(days=1))
-    due = call(world.engine, list_keys_without_entities, now=now, **ages)
-    assert world.account().account_key in due
+    assert world.account().account_key in due_syncs(world)
 
 
 @pytest.mark.parametrize("status", ["in_flight", "sent"])

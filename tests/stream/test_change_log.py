@@ -16,7 +16,6 @@ from bidbeacon_sessions.change_log import (
     step,
     trim,
 )
-from tests.recorded_sessions import execute
 from tests.stream.writing import (
     commit_session,
     commit_sessions,
@@ -27,6 +26,7 @@ from tests.stream.writing import (
     take_step,
     write_action,
 )
+from tests.support.recorded_sessions import execute
 from tests.support.rows import change_sessions
 
 

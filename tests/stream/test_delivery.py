@@ -15,9 +15,9 @@ from tests.faults.stream.stream_oracle import (
     writers_faults,
 )
 from tests.faults.stream.writing_program import Writer
-from tests.recorded_sessions import LoafBaked, database_away, execute, record
 from tests.stream.reading import Stream
 from tests.stream.writing import commit_end, commit_session, is_step_due
+from tests.support.recorded_sessions import LoafBaked, database_away, execute, record
 from tests.support.waiting import wait_until
 
 WRITERS = 16

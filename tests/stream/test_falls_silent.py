@@ -15,8 +15,8 @@ from bidbeacon_sessions import following, listing
 from bidbeacon_sessions.change_log import step
 from bidbeacon_sessions.log_reader import LogReader
 from bidbeacon_sessions.server import app
-from tests.recorded_sessions import execute, record
 from tests.stream.reading import Stream
+from tests.support.recorded_sessions import execute, record
 from tests.support.waiting import wait_until
 
 OTHERS = """

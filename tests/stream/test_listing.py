@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 from bidbeacon_sessions import Action, listing
 from bidbeacon_sessions.change_log import Position, head
 from bidbeacon_sessions.listing import MOST_ACTIONS
-from tests.recorded_sessions import LoafBaked, LoafBurnt, record
 from tests.stream.reading import Stream
 from tests.stream.writing import is_step_due
+from tests.support.recorded_sessions import LoafBaked, LoafBurnt, record
 from tests.support.waiting import wait_until
 
 ABOUT = (("DE.b", "daily_targets", date(2026, 7, 24)),)

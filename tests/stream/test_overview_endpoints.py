@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 
 from bidbeacon_sessions import Action
-from tests.recorded_sessions import LoafBaked, LoafBurnt, record
 from tests.stream.reading import Stream
+from tests.support.recorded_sessions import LoafBaked, LoafBurnt, record
 
 
 class LoafSkipped(Action):

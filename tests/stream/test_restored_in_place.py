@@ -10,9 +10,9 @@ from sqlalchemy import make_url
 
 from bidbeacon_pipelines.dev.postgres import find_binaries
 from bidbeacon_sessions import SessionStore
-from tests.recorded_sessions import execute
 from tests.stream.reading import Stream
 from tests.stream.writing import commit_session, commit_sessions, epoch_of, is_step_due, take_step
+from tests.support.recorded_sessions import execute
 from tests.support.waiting import wait_until
 
 TABLES_OF_THE_LOG = (

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bidbeacon_sessions import SessionStore, Subject
-from tests.recorded_sessions import LoafBaked, LoafBurnt, record
 from tests.stream.reading import Stream, position_of
 from tests.stream.writing import is_step_due
+from tests.support.recorded_sessions import LoafBaked, LoafBurnt, record
 from tests.support.waiting import wait_until
 
 EARLY, MIDDLE, LATE = "early", "middle", "late"

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from bidbeacon_sessions import SessionStore
-from tests.recorded_sessions import record
 from tests.stream.reading import Stream
 from tests.stream.writing import commit_session
+from tests.support.recorded_sessions import record
 from tests.support.waiting import wait_until
 
 

@@ -1,14 +1,16 @@
 """Steps that several tests of jobs take, on a world with a sandbox."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.problems.findings import Finding
-from bidbeacon_pipelines.problems.survey import survey
+from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.requests.backfill import Progress, drive_windows
 from bidbeacon_pipelines.windows.contracts import change_contract
+from bidbeacon_pipelines.windows.due import (
+    list_ads_accounts_with_due_work,
+    list_keys_without_entities,
+)
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.support.reading import call
@@ -20,7 +22,7 @@ def load_by_hand(
     account: Account,
     *days: date,
     dataset: Dataset = DATASET,
-    minutes: float = 3,
+    minutes: float = 2,
     on_progress: Callable[[Progress], object] = lambda _: None,
 ) -> list[ReportWindow]:
     """Load days as a person does who waits for them; so many minutes pass at each wait."""
@@ -34,11 +36,37 @@ def load_by_hand(
         return drive_windows(*asked, by="maria", on_progress=wait)
 
 
-def make_windows(world: World, account: Account, *datasets: Dataset) -> None:
-    """Create and end the windows of an account, as its refresh does."""
+def make_windows(world: World, account: Account, *datasets: Dataset, again: bool = False) -> None:
+    """Create and end the windows of an account, as its refresh does: once a day, or `again`."""
     for dataset in datasets or (DATASET,):
         with world.session() as session:
-            keep_windows(world.context, session, account, dataset)
+            keep_windows(world.context, session, account, dataset, again=again)
+
+
+def due_ads_accounts(world: World) -> list[str]:
+    """Return the ads accounts that the sensor would start a refresh for."""
+    due, now = list_ads_accounts_with_due_work, world.context.now()
+    return list(call(world.engine, due, now=now, datasets=tuple(DATASETS)))
+
+
+def due_syncs(world: World, hours: float = 0) -> list[str]:
+    """Return the accounts whose entities the sensor would sync, so many hours from now."""
+    # Tests without Dagster need not wait until it is imported.
+    from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
+
+    then = world.context.now() + timedelta(hours=hours)
+    ages = {
+        "synced_before": then - ENTITIES_LIVE,
+        "missed_before": then - ENTITIES_MISSED_LIVE,
+    }
+    return list(call(world.engine, list_keys_without_entities, now=then, **ages))
+
+
+def finish_requests(world: World) -> None:
+    """Poll until no request is open; five minutes pass after each poll."""
+    while world.query("SELECT FROM report_requests WHERE finished_at IS NULL"):
+        world.step()
+        world.advance(minutes=5)
 
 
 def set_contract(world: World, dataset: Dataset, what: str, value: str | None) -> None:
@@ -46,8 +74,3 @@ def set_contract(world: World, dataset: Dataset, what: str, value: str | None) -
     change = ("NA", dataset.name, what, value)
     with world.session() as session, world.engine.begin() as connection:
         change_contract(connection, session, *change, by="a person", at=world.context.now())
-
-
-def survey_findings(world: World) -> tuple[Finding, ...]:
-    """Return the findings that Home shows now."""
-    return tuple(call(world.engine, survey, world.context.settings, world.context.now()).findings)

@@ -19,6 +19,7 @@ from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
+from bidbeacon_pipelines.entities.tables import Campaign
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.rules import expires_at
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -96,6 +97,17 @@ def add_windows(
         rows = [row | {"expires_at": expires_at(of, row["window_date"], zone)} for row in rows]
     with _begun(db) as connection:
         connection.execute(insert(ReportWindow).values(shared), rows)
+
+
+def add_campaign(db: Database, account: Account, **columns: Any) -> None:
+    """Store a campaign of an account: of Sponsored Products, enabled and seen now, unless told otherwise."""
+    values = {
+        "campaign_id": uuid4().hex,
+        "ad_product": "SPONSORED_PRODUCTS",
+        "state": "ENABLED",
+        "seen_at": datetime.now(UTC),
+    }
+    _execute(db, insert(Campaign).values(account.identity | values | columns))
 
 
 def as_loaded(at: datetime | ColumnElement[datetime]) -> dict[str, Any]:

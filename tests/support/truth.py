@@ -20,8 +20,8 @@ from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Catalog
 from bidbeacon_sandbox.state import SandboxState
 from bidbeacon_sandbox.traffic import OTHER_PLACEMENTS
 from bidbeacon_sandbox.truth import FIELDS, NAMES, Grain, day_truth
-from tests.hours_by_walking import hours_by_walking
-from tests.report_rows import with_target_ids
+from tests.support.hours_by_walking import hours_by_walking
+from tests.support.report_rows import with_target_ids
 
 Key = tuple[Any, ...]
 """Hour, ad product, currency, the dimensions that identify rows, and the target where rows name one."""

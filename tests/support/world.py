@@ -1,8 +1,9 @@
 """The world of a test: a database, Amazon's sandbox, what jobs work with, and the questions that tests ask of them."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -10,11 +11,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, text
+from tenacity import wait_fixed
 
-from bidbeacon_pipelines.accounts.queries import list_accounts, set_paused
+from bidbeacon_pipelines.accounts.queries import list_accounts, read_ads_account, set_paused
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
@@ -24,7 +26,7 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.plan import plan_backfill
 from bidbeacon_pipelines.requests.queries import get_request
-from bidbeacon_pipelines.requests.refresh import step_requests
+from bidbeacon_pipelines.requests.refresh import begin_refresh, step_requests
 from bidbeacon_pipelines.requests.rules import RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
@@ -38,8 +40,9 @@ from bidbeacon_sandbox.ledger import Call
 from bidbeacon_sandbox.rules import Operation
 from bidbeacon_sandbox.server import SandboxHandle
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
+from bidbeacon_sessions.clock import utc_now
 from tests.support.one_dataset import shorten_history
-from tests.support.planning import plan
+from tests.support.reading import column, value
 from tests.support.rows import change_accounts
 from tests.support.rules import rule
 from tests.support.truth import DayRows, Sums, catalog_of
@@ -49,7 +52,9 @@ if TYPE_CHECKING:
 
 DATASET = get_dataset("daily_targets")
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
+ENTITY_TABLES = {kind: kind for kind in (*EXPORT_KINDS, "portfolios")} | {"adGroups": "ad_groups"}
 ACCEPTED = range(200, 300)
+IMPATIENT = RetryPolicy(attempts=2, patience=0.05, backoff=wait_fixed(0.01))
 Row = tuple[Any, ...]
 
 
@@ -136,6 +141,12 @@ class World:
         with with_job_session(job_name, store=self.sessions) as session:
             yield session
 
+    @contextmanager
+    def in_new_process(self, **client: Any) -> Iterator["World"]:
+        """Yield the same world to a process that starts now: with no token, and no memory of refusals."""
+        with open_impatient(self.engine, self.sandbox, self.context.settings, **client) as context:
+            yield replace(self, context=context)
+
     def sync_accounts(self) -> list[str]:
         """Run the sync of accounts; return their keys."""
         with self.session("sync-accounts") as session:
@@ -151,10 +162,11 @@ class World:
         self.plan(account)
         self.step()
 
-    def plan(self, account: Account) -> None:
-        """Run the scheduled refresh of an account's ads account once: it plans only."""
+    def plan(self, account: Account | str) -> None:
+        """Run the scheduled refresh of an ads account once, given its key or an account of it: it plans only."""
+        key = account if isinstance(account, str) else account.account_key
         with self.session("refresh-account") as session:
-            plan(self.context, session, account.account_key)
+            begin_refresh(self.context, session, read_ads_account(self.engine, key))
 
     def step(self) -> int:
         """Run the shared polling once: create, poll, load."""
@@ -253,9 +265,7 @@ class World:
 
     def value(self, statement: str, **values: Any) -> Any:
         """Return the only value of a query."""
-        [row] = self.query(statement, **values)
-        [value] = row.values()
-        return value
+        return value(self.engine, statement, **values)
 
     def execute(self, statement: str, **values: Any) -> None:
         """Run one statement."""
@@ -334,6 +344,14 @@ class World:
             for kind in EXPORT_KINDS
         } | {"portfolios": {one["portfolioId"] for one in catalogs[0].portfolios}}
 
+    def stored_entities(self, account: Account) -> dict[str, set[str]]:
+        """Return the ids of an account's stored entities, by kind."""
+        ids = "SELECT {}_id FROM {} WHERE account_id = :account_id AND country_code = :country_code"
+        return {
+            kind: {*column(self.engine, ids.format(table[:-1], table), **account.identity)}
+            for kind, table in ENTITY_TABLES.items()
+        }
+
 
 @contextmanager
 def open_context(
@@ -358,6 +376,14 @@ def open_context(
     endpoints = Endpoints.sandbox(sandbox.url)
     with AdsApiClient(SANDBOX_CREDENTIAL, endpoints, **options) as opened:
         yield JobContext(engine, lambda _: opened, settings, clock.now, sleep)
+
+
+def open_impatient(
+    engine: Engine, sandbox: SandboxHandle, settings: Settings, **client: Any
+) -> AbstractContextManager[JobContext]:
+    """Return the tools of one run whose client waits shortly, and really."""
+    real = {"retry": IMPATIENT, "now": utc_now, "sleep": time.sleep}
+    return open_context(engine, sandbox, settings, **real | client)
 
 
 @contextmanager

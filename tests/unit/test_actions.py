@@ -12,7 +12,7 @@ from bidbeacon_sessions import Action, ActionDefinitionError
 from bidbeacon_sessions.actions import action_classes, render_action
 from bidbeacon_sessions.sentences import plain_text
 from bidbeacon_sessions.writes import within
-from tests.recorded_sessions import NOON
+from tests.support.recorded_sessions import NOON
 
 
 class SampleQueued(Action):

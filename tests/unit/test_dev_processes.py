@@ -14,7 +14,7 @@ import pytest
 from bidbeacon_pipelines.dev import processes
 from bidbeacon_pipelines.dev.processes import Processes, ServiceFailedError
 from bidbeacon_pipelines.dev.services import LocalError, Service
-from tests.processes import is_alive
+from tests.support.processes import is_alive
 
 WELL = """
 import signal, subprocess, sys

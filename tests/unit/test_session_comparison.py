@@ -12,7 +12,7 @@ from bidbeacon_sessions.listing import compare
 from bidbeacon_sessions.server.answers import RefusedError
 from bidbeacon_sessions.server.figures import divide
 from bidbeacon_sessions.server.pages import find_modules
-from tests.recorded_sessions import NOON
+from tests.support.recorded_sessions import NOON
 
 
 def test_actions_input_and_labels_are_compared() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bidbeacon_pipelines.actions import ReportProcessed, ReportRequested, WindowsQueued
 from bidbeacon_sessions import Action
 from bidbeacon_sessions.spans import MOST_STEPS, describe_time, divide_time
-from tests.recorded_sessions import NOON
+from tests.support.recorded_sessions import NOON
 
 
 class OvenHeated(Action):

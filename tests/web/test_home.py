@@ -23,8 +23,8 @@ from bidbeacon_pipelines.windows.queries import set_windows_through
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server import Access
-from tests.recorded_sessions import record
 from tests.stream.reading import serve_stream
+from tests.support.recorded_sessions import record
 from tests.support.rows import (
     add_account,
     add_request,

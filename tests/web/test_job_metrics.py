@@ -11,8 +11,8 @@ from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.web.job_queries import aggregate_jobs
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
-from tests.recorded_sessions import NOON, record
 from tests.stream.reading import serve_stream
+from tests.support.recorded_sessions import NOON, record
 
 THREE = NOON + timedelta(hours=3)
 

@@ -15,8 +15,8 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject
 from bidbeacon_sessions.change_log import head, step, trim
-from tests.recorded_sessions import LoafBaked, record
 from tests.stream.reading import serve_stream
+from tests.support.recorded_sessions import LoafBaked, record
 from tests.support.rows import add_account, change_sessions
 
 STREAM_COMMAND = [sys.executable, "-m", "bidbeacon_pipelines", "stream", "--port", "0"]

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, Subject
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.listing import load_sessions
-from tests.recorded_sessions import LoafBaked, record
+from tests.support.recorded_sessions import LoafBaked, record
 from tests.support.waiting import wait_until
 
 ACCOUNT = Subject("US.a")

@@ -22,7 +22,7 @@ from bidbeacon_sandbox.entities import Catalog, report_target
 from bidbeacon_sandbox.report_request import COUNTRY_FIELDS, ReportRequest
 from bidbeacon_sandbox.traffic import OTHER_PLACEMENTS
 from bidbeacon_sandbox.truth import UNRESOLVABLE
-from tests.hours_by_walking import hours_by_walking
+from tests.support.hours_by_walking import hours_by_walking
 from tests.support.truth import Key, Metrics, add_row
 
 UNREADABLE = "?"

@@ -16,6 +16,7 @@ from bidbeacon_pipelines.accounts.queries import (
     list_accounts,
     list_subjects,
     read_account,
+    read_ads_account,
     set_resumed,
 )
 from bidbeacon_pipelines.accounts.sync import sync_accounts
@@ -30,7 +31,7 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.dispatch import can_create_reports
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
-from bidbeacon_pipelines.requests.refresh import step_requests
+from bidbeacon_pipelines.requests.refresh import begin_refresh, step_requests
 from bidbeacon_pipelines.windows.due import (
     list_ads_accounts_with_due_work,
     list_keys_without_entities,
@@ -40,7 +41,6 @@ from bidbeacon_sandbox.server import running_sandbox
 from bidbeacon_sessions import SessionRecorder, with_job_session
 from tests.faults.ads.oracle import GivenUp
 from tests.faults.ads.wire import Wire
-from tests.support.planning import plan
 from tests.support.world import World, open_simulated_world
 
 MINUTE_OF_ACCOUNT_SYNC = 7
@@ -162,7 +162,11 @@ class Simulation:
 
     def refresh(self, key: str) -> None:
         """Run the job that plans what is due for an ads account."""
-        self.run("refresh-account", key, lambda b, s: plan(b, s, key))
+        self.run(
+            "refresh-account",
+            key,
+            lambda b, s: begin_refresh(b, s, read_ads_account(b.engine, key)),
+        )
 
     def run(self, job: str, account: str, work: Work) -> None:
         """Run a job in its own session; one that fails makes its account wait, as a sensor would."""

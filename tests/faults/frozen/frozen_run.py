@@ -8,7 +8,7 @@ from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.settings import get_settings
-from tests.frozen_worker import prepare
+from tests.support.frozen_worker import prepare
 
 
 def main() -> None:

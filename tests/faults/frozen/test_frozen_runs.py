@@ -21,8 +21,8 @@ from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.runs import run_job
 from tests.dagster.test_sensors import asked_for
-from tests.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
 from tests.support.dagster_runs import status_of
+from tests.support.frozen_process import WAYS, HaltedProcess, SilentProxy, Way, silent_proxy
 from tests.support.reading import column
 from tests.support.rows import change_accounts
 from tests.support.waiting import wait_until

@@ -15,7 +15,7 @@ from tests.faults.halting import halt_before, halt_no_more, is_halted
 from tests.faults.ingest.loading_process import REPORT, load
 from tests.faults.ingest.report_strategies import DAYS
 from tests.postgres.load_world import AS_OF, LoadWorld, Raw, many_rows
-from tests.processes import Program
+from tests.support.processes import Program
 from tests.support.reading import tuples
 from tests.support.waiting import wait_until
 from tests.support.written_tables import digest_tables

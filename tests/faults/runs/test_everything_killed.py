@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres
-from tests.processes import Terminal, kill_family, terminal
+from tests.support.processes import Terminal, kill_family, terminal
 from tests.support.waiting import wait_until
 
 __all__ = ["terminal"]

@@ -15,8 +15,8 @@ from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_sessions.reaper import LOST_AFTER, fail_lost_runs
 from tests.dagster.runs import recorded_partitions, run_job
 from tests.faults.runs.kill_points import INSIDE_THE_LOAD, OTHER_KILL_POINTS, KillPoint
-from tests.processes import Program
 from tests.support.dagster_runs import status_of, wait_until_closed
+from tests.support.processes import Program
 from tests.support.rows import change_requests
 from tests.support.waiting import wait_until
 from tests.support.world import DATASET, World

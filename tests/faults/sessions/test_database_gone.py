@@ -11,8 +11,8 @@ from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.errors import DatabaseAwayError
 from bidbeacon_sessions.session import RETRY_SECONDS
-from tests.recorded_sessions import LoafBaked, told
 from tests.support.dagster_runs import close_dead
+from tests.support.recorded_sessions import LoafBaked, told
 from tests.support.waiting import wait_until
 from tools.temporary_postgres import TemporaryPostgres
 

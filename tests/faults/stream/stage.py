@@ -23,8 +23,8 @@ from tests.faults.stream.stream_oracle import (
     writers_faults,
 )
 from tests.faults.stream.stream_programs import Server
-from tests.processes import Program
 from tests.stream.writing import start_session, write_action
+from tests.support.processes import Program
 from tests.support.waiting import wait_until
 
 JOBS = ("job-a", "job-b")

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from bidbeacon_pipelines.dev.services import choose_port
-from tests.processes import Program
+from tests.support.processes import Program
 from tests.support.waiting import wait_until
 
 

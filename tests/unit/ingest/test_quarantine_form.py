@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 from bidbeacon_pipelines.loading.rows import make_decoder
 from bidbeacon_pipelines.values.decode import iter_values, read_object
-from tests.report_rows import to_json
+from tests.support.report_rows import to_json
 from tests.unit.ingest.conftest import Write
 
 TEXTS = st.text(st.characters(codec=None, exclude_categories=[]), max_size=20)

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.values.hours import (
     as_hour,
     start_of_hour,
 )
-from tests.hours_by_walking import hours_by_walking
+from tests.support.hours_by_walking import hours_by_walking
 
 DAY = date(2025, 12, 29)
 US, DE, GB = "America/Los_Angeles", "Europe/Paris", "Europe/London"

@@ -1,4 +1,4 @@
-"""`python -m tests.frozen_worker JSON`: loads one report in a session, and halts once at a place inside, until a line comes in.
+"""`python -m tests.support.frozen_worker JSON`: loads one report in a session, and halts once at a place inside, until a line comes in.
 
 It prints `halted` there. What it is halted in, a test then freezes.
 """

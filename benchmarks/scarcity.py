@@ -76,8 +76,9 @@ class Month:
         self._asked = dict.fromkeys(self._datasets, start)
         for (account, _), dataset in self._datasets.items():
             dataset.advance(now)
-            for request in dataset.plan(now, patience=timedelta(0)) if account >= EMPTY else ():
-                dataset.create(request, now)
+            if account >= EMPTY:
+                for request in dataset.plan(now, patience=timedelta(0)):
+                    dataset.create(request, now)
         while (now := now + timedelta(days=1) / self.creates_a_day) < end:
             self._create_next(now, counted, end - TOLERANCE)
         self.longest_pause = max(self.longest_pause, *(end - at for at in self._asked.values()))

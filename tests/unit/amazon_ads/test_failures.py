@@ -12,7 +12,7 @@ from bidbeacon_pipelines.amazon_ads.reports import create_report
 from tests.unit.amazon_ads.fakes import HTML, FakeAmazon
 
 RETENTION = "startDate must be equal to or after report type data retention start date"
-NUMBERED = "400005: unknown field: metric.x"
+FAULT = "unknown field: metric.x"
 DUPLICATE = "The Request is a duplicate of : 0b6f7c1e-1111"
 
 
@@ -22,7 +22,7 @@ DUPLICATE = "The Request is a duplicate of : 0b6f7c1e-1111"
         (400, {"code": "400006", "message": "none"}, errors.Rejected, "400006", "none"),
         (400, {"code": "400005", "details": "metric.x"}, errors.UnknownField, "400005", "metric.x"),
         (400, {"code": "400013", "detail": "no dot"}, errors.UnknownField, "400013", "no dot"),
-        (400, {"code": "B", "message": NUMBERED}, errors.UnknownField, "400005", NUMBERED[8:]),
+        (400, {"code": "B", "message": f"400005: {FAULT}"}, errors.UnknownField, "400005", FAULT),
         (400, {"message": "Report date is too far in the past"}, errors.TooOld, None, None),
         (400, {"message": RETENTION}, errors.TooOld, None, RETENTION),
         (400, {"message": "lookbackWindow must be one of 7, 14, 30"}, errors.Rejected, None, None),

@@ -155,7 +155,10 @@ def test_what_is_no_cadence_is_refused(
 @pytest.mark.parametrize(
     ("minutes", "expected"),
     [
-        *((0, "0 minutes"), (1, "1 minute"), (90, "1 hour 30 minutes"), (1500, "1 day 1 hour")),
+        (0, "0 minutes"),
+        (1, "1 minute"),
+        (90, "1 hour 30 minutes"),
+        (1500, "1 day 1 hour"),
         (44640, "31 days"),
     ],
 )

@@ -182,8 +182,17 @@ WINDOW = date(2026, 1, 1)
 @pytest.mark.parametrize(
     ("as_of_day", "offset"),
     [
-        *((None, 1), (0, 1), (1, 3), (2, 3), (3, 5), (6, 7), (7, 14), (29, 30), (59, 60)),
-        *((60, None), (400, None)),
+        (None, 1),
+        (0, 1),
+        (1, 3),
+        (2, 3),
+        (3, 5),
+        (6, 7),
+        (7, 14),
+        (29, 30),
+        (59, 60),
+        (60, None),
+        (400, None),
     ],
 )
 def test_next_refresh_is_the_first_offset_not_in_the_data(
@@ -268,9 +277,14 @@ def test_a_failure_is_never_due_again_at_once(
 @pytest.mark.parametrize(
     ("as_of_day", "now_day", "serves", "skipped"),
     [
-        *((None, 0, None, ()), (None, 1, 1, ()), (None, 8, 7, (1, 3, 5))),
+        (None, 0, None, ()),
+        (None, 1, 1, ()),
+        (None, 8, 7, (1, 3, 5)),
         (None, 400, 60, (1, 3, 5, 7, 14, 30)),
-        *((1, 2, None, ()), (1, 3, 3, ()), (1, 20, 14, (3, 5, 7)), (60, 90, None, ())),
+        (1, 2, None, ()),
+        (1, 3, 3, ()),
+        (1, 20, 14, (3, 5, 7)),
+        (60, 90, None, ()),
     ],
 )
 def test_one_refresh_serves_the_latest_missed_offset(

@@ -152,9 +152,11 @@ def test_fifth_attempt_is_the_last(row: ReportRequest, code: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "needs_attention"),
     [
-        *((rules.FailureKind.TOO_OLD, False), (rules.FailureKind.TOO_LARGE, False)),
+        (rules.FailureKind.TOO_OLD, False),
+        (rules.FailureKind.TOO_LARGE, False),
         (rules.FailureKind.REJECTED, False),
-        *((rules.FailureKind.ACCOUNT_DISABLED, True), (rules.FailureKind.NOT_AUTHORIZED, True)),
+        (rules.FailureKind.ACCOUNT_DISABLED, True),
+        (rules.FailureKind.NOT_AUTHORIZED, True),
     ],
 )
 @pytest.mark.parametrize("before", [SENT, IN_FLIGHT, COMPLETED], ids=lambda row: row.status)
@@ -203,8 +205,10 @@ def test_report_pending_for_a_day_is_requested_again() -> None:
 @pytest.mark.parametrize(
     ("row", "step"),
     [
-        *((row, rules.Create()) for row in (PLANNED, SENT)),
-        *((IN_FLIGHT, rules.Poll()), (COMPLETED, rules.Load())),
+        (PLANNED, rules.Create()),
+        (SENT, rules.Create()),
+        (IN_FLIGHT, rules.Poll()),
+        (COMPLETED, rules.Load()),
     ],
     ids=lambda value: getattr(value, "status", ""),
 )

@@ -13,9 +13,7 @@ from dagster import (
     SkipReason,
     build_sensor_context,
 )
-from dagster._core.storage.runs.schema import RunsTable
-from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
-from sqlalchemy import func
+from sqlalchemy import func, text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import LoadRequested
@@ -107,13 +105,13 @@ def execute(world: World, run: RunRequest) -> None:
 
 def began(world: World, job: str, *, seconds_ago: float) -> None:
     """Set when the runs of a job were created and last changed."""
-    at = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=seconds_ago)
-    times = dict.fromkeys(("create_timestamp", "update_timestamp"), at)
-    storage = world.instance.run_storage
-    assert isinstance(storage, SqlRunStorage)
+    at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    set_both = text(
+        "UPDATE runs SET create_timestamp = :at, update_timestamp = :at WHERE pipeline_name = :job"
+    )
+    storage: Any = world.instance.run_storage  # Dagster names no public type that can connect
     with storage.connect() as connection:
-        of_job = RunsTable.c.pipeline_name == job
-        connection.execute(RunsTable.update().where(of_job).values(times))
+        connection.execute(set_both, {"at": f"{at:%Y-%m-%d %H:%M:%S.%f}", "job": job})
 
 
 def make_reports_due(world: World) -> None:

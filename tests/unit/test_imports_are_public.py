@@ -8,6 +8,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 SESSIONS = sorted((PROJECT_ROOT / "bidbeacon_sessions").rglob("*.py"))
 PIPELINES = sorted((PROJECT_ROOT / "bidbeacon_pipelines").rglob("*.py"))
+OTHERS = [one for name in ("tests", "benchmarks") for one in (PROJECT_ROOT / name).rglob("*.py")]
 ATTRIBUTES = {"_engine"}
 """The private attributes of Dagster that we use; see docs/dagster.md."""
 
@@ -34,13 +35,15 @@ def test_no_private_name_is_imported() -> None:
     modules = [*SESSIONS, *PIPELINES]
     private = {str(module): list_private_imports(module) for module in modules}
     assert {} == {module: names for module, names in private.items() if names}
+    of_others = [name for one in OTHERS for name in list_private_imports(one)]
+    assert [] == [name for name in of_others if name.startswith("dagster")]
     walked = re.compile(r"currentframe|_getframe|inspect\.stack")
     assert [] == [one for one in modules if walked.search(one.read_text(encoding="utf-8"))]
 
 
 def test_the_pipelines_use_no_other_private_name() -> None:
-    """Neither by attributes nor in a dagster.yaml."""
+    """Neither by attributes nor in a dagster.yaml, be it a file or a text of a test."""
     assert set().union(*map(list_foreign_attributes, PIPELINES)) <= ATTRIBUTES
-    files = [PROJECT_ROOT / "dagster.yaml", PROJECT_ROOT / "deploy" / "dagster.yaml"]
+    files = [PROJECT_ROOT / "dagster.yaml", PROJECT_ROOT / "deploy" / "dagster.yaml", *OTHERS]
     private = re.compile(r"module: \S*\b_\S*")
     assert [] == [one for one in files if private.search(one.read_text(encoding="utf-8"))]

@@ -7,11 +7,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.causes import KINDS, Kind, cause, explain, invalid_fields, key_of
-from bidbeacon_pipelines.windows import states
-from tests.unit.test_ends_of_sentences import all_errors
+from bidbeacon_pipelines.settings import PROJECT_ROOT
 
+OF_FINDINGS = {
+    "overdue",
+    "late-at-amazon",
+    "expired",
+    "region-not-listed",
+    "country-silent",
+    "nothing-happens",
+}
+"""Causes that nothing stores: states and findings name them."""
+SOURCES = {
+    path: path.read_text()
+    for folder in ("bidbeacon_pipelines", "bidbeacon_sessions")
+    for path in (PROJECT_ROOT / folder).rglob("*.py")
+    if path.stem != "causes_page" and path != PROJECT_ROOT / "bidbeacon_pipelines" / "causes.py"
+}
+WRITTEN = re.compile(r"""(?:\bcause\(\s*|cause_code = |"code": |'code', )["']([a-z-]+)["']""")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -20,12 +34,14 @@ JSON = st.recursive(
 each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.code)
 
 
-def test_declared_codes_are_in_the_table() -> None:
-    """Those of Amazon's errors and of the states of windows; `cause` refuses any other when it is called."""
-    of_errors = {error.cause_code for error in all_errors(AdsApiError)}
-    of_states = set(re.findall(r"'code', '([a-z-]+)'", states._CAUSE))
-    assert of_states
-    assert of_errors | of_states <= KINDS.keys()
+def test_the_table_has_exactly_the_codes_that_are_written() -> None:
+    """A code that nothing writes is dead, and one that is not in the table can't be explained."""
+    written = {code for text in SOURCES.values() for code in WRITTEN.findall(text)}
+    named = {code for code in KINDS if any(f'"{code}"' in text for text in SOURCES.values())}
+    assert written <= KINDS.keys()
+    assert KINDS.keys() == named | written | OF_FINDINGS | {
+        invalid_fields([{"field": "x"}])["code"]
+    }
 
 
 @each_kind

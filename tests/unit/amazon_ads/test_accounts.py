@@ -230,26 +230,35 @@ def test_broken_id_makes_an_account_of_another_region_unsure(amazon: FakeAmazon)
     assert {"amzn1.acme"} == found.unsure_accounts
 
 
+DENVER, USUAL = "America/Denver", "America/Los_Angeles"
+NOT_LISTED = f"Profile 77 is not among the profiles listed; using {USUAL} and USD."
+
+
 @pytest.mark.parametrize(
-    ("ids", "listed", "ignored"),
+    ("ids", "listed", "ignored", "zone", "others"),
     [
-        pytest.param((77, 78, 77), "77", "78", id="listed and the first"),
-        pytest.param((76, 77, 78), "77", "76, 78", id="the only one that is listed"),
-        pytest.param((77, 78), "79", "78", id="none is listed: the first"),
+        pytest.param((77, 78, 77), "77", "78", DENVER, (), id="listed and the first"),
+        pytest.param((76, 77, 78), "77", "76, 78", DENVER, (), id="the only one that is listed"),
+        pytest.param((77, 78), "79", "78", USUAL, (NOT_LISTED,), id="none is listed: the first"),
     ],
 )
 def test_one_of_several_profiles_of_a_country_is_used(
-    amazon: FakeAmazon, ids: tuple[int, ...], listed: str, ignored: str
+    amazon: FakeAmazon,
+    ids: tuple[int, ...],
+    listed: str,
+    ignored: str,
+    zone: str,
+    others: tuple[str, ...],
 ) -> None:
     """Its entity is used with it, and the others are named as ignored."""
     several = [{"countryCode": "US", "profileId": id_, "entityId": f"E{id_}"} for id_ in ids]
-    profile = {"profileId": listed, "timezone": "America/Denver"}
+    profile = {"profileId": listed, "timezone": DENVER}
     found = listing(amazon, page(ACME | {"alternateIds": several}), profiles(profile))
     account = by_country(found)["US"]
-    zone = "America/Denver" if listed == "77" else "America/Los_Angeles"
     assert ("77", "E77", zone) == (account.profile_id, account.entity_id, account.time_zone)
     entities = ", ".join(f"E{id_}" for id_ in ignored.split(", "))
-    assert account.problems[-2:] == (
+    assert account.problems == (
+        *others,
         f"Amazon lists several profiles for this country. Using 77; ignored: {ignored}.",
         f"Amazon lists several entities for this country. Using E77; ignored: {entities}.",
     )

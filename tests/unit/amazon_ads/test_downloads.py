@@ -21,7 +21,9 @@ from tests.unit.amazon_ads.fakes import FakeAmazon, throttled
 OWNER = Owner("NA", "amzn1.one")
 HOST = "https://bucket.s3.amazonaws.com"
 FILE = gzip.compress(b"[]")
-XML = "<Error><Code>{}</Code><Message>Request has expired</Message><Key>abc</Key></Error>"
+XML = (
+    "<Error><Code>{}</Code><Message>Request has expired</Message><Signature>abc</Signature></Error>"
+)
 EXPIRED = httpx.Response(403, text=XML.format("AccessDenied"))
 GONE = httpx.Response(404, text=XML.format("NoSuchKey"))
 OK = httpx.Response(200, content=FILE)

@@ -22,6 +22,7 @@ from bidbeacon_pipelines.entities.read import (
 EXAMPLES = Path(__file__).parents[1] / "sandbox" / "contract_examples"
 ASIN = {"asin": "B01"}
 EXPRESSION = "TARGETING_EXPRESSION"
+THEME = "SEARCH_RELATED_TO_YOUR_BRAND"
 BUDGET = {"currencyCode": "USD", "amount": Decimal("10000000.10"), "ruleAmount": 30.125}
 CAMPAIGN = {
     "campaignId": 300000000000007,
@@ -192,7 +193,7 @@ def test_categories_that_differ_in_a_refinement_have_different_digests() -> None
             {"event": "PURCHASE", "lookback": "7", "productCategoryResolved": "Toys"},
             {"event": "PURCHASE", "lookback_days": 7, "expression": None},
         ),
-        ({"matchType": "SEARCH_BRAND"}, {"match_type": "SEARCH_BRAND"}),
+        ({"matchType": THEME}, {"match_type": THEME}),
     ],
 )
 def test_audiences_and_themes_have_columns_and_no_digest(

@@ -29,6 +29,12 @@ def test_filling_does_not_grow_with_countries(dataset: Dataset) -> None:
     assert filled[-1].windows > 20 * filled[0].windows
 
 
+@EACH_ACCOUNT
+def test_a_steady_day_takes_one_report_or_two(countries: tuple[str, ...]) -> None:
+    """Over 60 days with changes of the clocks: two reports of a dataset and day at 18 countries, else one."""
+    assert max(day.requests for day in live(DAILY, countries)) <= (2 if len(countries) > 5 else 1)
+
+
 @pytest.mark.parametrize("country", ZONES)
 def test_one_country_waits_for_nobody(country: str) -> None:
     """One report a day, in every time zone."""

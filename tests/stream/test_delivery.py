@@ -42,7 +42,7 @@ def test_sixteen_writers_lose_nothing(
     newest = stream.load()["cursor"]
     wait_until(lambda: all(reader.view.cursor == newest for reader in readers))
 
-    stored = Stored(database_url)
+    stored = Stored.read(database_url)
     assert [] == writers_faults(Acknowledged(journals), stored) + log_faults(database_url)
     for reader in readers:
         reader.close()
@@ -76,7 +76,7 @@ def test_odd_text_arrives_as_it_is_stored(
     session_id = record(stream.store, "</script>", LoafBaked(what=odd), LoafBaked(what="the last"))
     ended = {session_id: "succeeded"}
     wait_until(lambda: ended == {key: one["status"] for key, one in reader.view.sessions.items()})
-    assert [] == view_faults(reader.view, Stored(database_url), {})
+    assert [] == view_faults(reader.view, Stored.read(database_url), {})
 
 
 @pytest.mark.parametrize(

@@ -140,10 +140,11 @@ async def test_a_filtered_reader_is_told_of_a_range_from_where_it_stood(
 ) -> None:
     """Changes of other sessions are not told, and are within the range of the next message."""
     frames, other = await joined(follower, SessionFilter(job="mine")), await joined(follower)
+    told = asyncio.create_task(next_frame(frames))
     for job in ("other", "mine"):
         await asyncio.to_thread(commit_session, session_store, job=job)
         await next_frame(other)
-    [message] = (await next_frame(frames)).messages
+    [message] = (await told).messages
     data = json.loads(message.data)
     assert ("mine", 1, 2) == (data["session"]["job_name"], data["from"], data["to"])
 

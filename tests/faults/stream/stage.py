@@ -165,7 +165,7 @@ class Stage:
 
     def judge(self) -> None:
         """Compare writers' lists, tables, log and readers."""
-        stored = Stored(self.url)
+        stored = Stored.read(self.url)
         faults = writers_faults(self.acknowledged, stored) + log_faults(self.url)
         logs = [server.log for server in self.servers]
         faults += [f"{log} has a traceback" for log in logs if "Traceback" in log.read_text()]

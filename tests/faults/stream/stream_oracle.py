@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +35,27 @@ class Acknowledged:
         return {place for place, last in self.words.items() if last == word}
 
 
+@dataclass(frozen=True)
 class Stored:
     """The contents of the tables at one moment."""
 
-    def __init__(self, url: str) -> None:
+    sessions: Mapping[str, Json]
+    actions: Mapping[Place, Json]
+
+    @classmethod
+    def read(cls, url: str) -> "Stored":
+        """Read all sessions and actions of a database."""
         with psycopg.connect(url, row_factory=dict_row) as connection:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             headers = connection.execute(
                 "SELECT CAST(id AS text) AS id, job_name, status, revision, action_count FROM job_sessions"
             )
-            self.sessions: dict[str, Json] = {row["id"]: row for row in headers}
+            sessions = {row["id"]: row for row in headers}
             rows = connection.execute(
                 "SELECT CAST(session_id AS text) AS session_id, ord, payload FROM session_actions"
             )
-            self.actions = {(row["session_id"], row["ord"]): row["payload"] for row in rows}
+            actions = {(row["session_id"], row["ord"]): row["payload"] for row in rows}
+        return cls(sessions, actions)
 
 
 def writers_faults(acknowledged: Acknowledged, stored: Stored) -> list[str]:

@@ -39,6 +39,16 @@ def test_without_a_token_only_this_machine_is_served(
         StreamServer(session_store, host=host, port=0)
 
 
+def test_rules_of_access_come_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both tokens and the public address."""
+    monkeypatch.setenv("BIDBEACON_STREAM_TOKEN", TOKEN)
+    monkeypatch.setenv("BIDBEACON_STREAM_CHANGES_TOKEN", "another-random-token")
+    monkeypatch.setenv("BIDBEACON_STREAM_PUBLIC_URL", "https://stream.example.com")
+    get_session_settings.cache_clear()
+    rules = Access(TOKEN, "https://stream.example.com", "another-random-token")
+    assert rules == Access.for_host("127.0.0.1")
+
+
 def test_a_port_in_use_is_said_in_one_line(session_store: SessionStore) -> None:
     """The error names the address and what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

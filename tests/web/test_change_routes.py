@@ -39,7 +39,8 @@ KEY = "US.one"
 DAYS = [str(utc_now().date() - timedelta(days=ago)) for ago in (5, 4)]
 LOAD = {"account": KEY, "dataset": "daily_targets", "windows": DAYS[::-1]}
 TOKEN = "a-long-random-token"
-PUBLIC_URL = "https://stream.example.com"
+HOST = "stream.example.com"
+PUBLIC_URL = f"https://{HOST}"
 SHOWN = {"Authorization": f"Bearer {TOKEN}"}
 USER = "X-Forwarded-User"
 
@@ -314,10 +315,13 @@ CHANGES = {
 }
 
 
-def send_as_nginx(server: StreamServer, path: str, body: object, host: str) -> int:
-    """Send a change as nginx passes it on by default: in HTTP/1.0, with no header of its own; return the answer's status."""
+def send_as_nginx(server: StreamServer, path: str, body: object, host: str, version: str) -> int:
+    """Send a change as nginx passes it on by default, with no header of its own; return the answer's status.
+
+    It speaks HTTP/1.0 to its upstreams, and 1.1 since version 1.29.7.
+    """
     content = json.dumps(body)
-    head = f"POST /api/account/{path} HTTP/1.0\r\nHost: {host}\r\nConnection: close"
+    head = f"POST /api/account/{path} HTTP/{version}\r\nHost: {host}\r\nConnection: close"
     typed = f"Content-Type: application/json\r\nContent-Length: {len(content)}"
     with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
         connection.sendall(f"{head}\r\n{typed}\r\n\r\n{content}".encode())
@@ -333,17 +337,36 @@ def send_as_nginx(server: StreamServer, path: str, body: object, host: str) -> i
         pytest.param(Access(TOKEN, PUBLIC_URL), 401, id="a token and a public address"),
     ],
 )
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_a_proxy_has_no_right_of_its_own(
-    serve: Serve, engine: Engine, access: Access, status: int
+    serve: Serve, engine: Engine, access: Access, status: int, version: str
 ) -> None:
     """It comes from loopback, whatever name it sends as `Host`, and nothing tells it from a browser here."""
     with serve(access) as server:
-        hosts = [f"127.0.0.1:{server.port}", *([PUBLIC_URL[8:]] if access.public_url else [])]
+        hosts = [f"127.0.0.1:{server.port}", *([HOST] if access.public_url else [])]
         for host, (path, body) in itertools.product(hosts, CHANGES.items()):
-            assert status == send_as_nginx(server, path, body, host), (path, host)
+            assert status == send_as_nginx(server, path, body, host, version), (path, host)
     with engine.connect() as connection:
         assert [] == list_wanted(connection)
         assert 0 == connection.execute(select(func.count()).select_from(SessionHeader)).scalar_one()
+
+
+def test_token_and_login_pass_through_a_proxy(serve: Serve) -> None:
+    """Where it sends the public name as `Host`."""
+    through, body = {"Host": HOST}, {"account": KEY}
+    with serve(Access(TOKEN, PUBLIC_URL)) as server:
+        pause, resume = (f"{server.url}/api/account/{path}" for path in ("pause", "resume"))
+        by_token = httpx.post(pause, json=body, headers=through | SHOWN)
+        login = httpx.get(f"{server.url}/login?token={TOKEN}", headers=through)
+        cookie = {"Cookie": login.headers["set-cookie"].partition(";")[0]}
+        by_login = httpx.post(resume, json=body, headers=through | cookie)
+    assert [200, 200] == [by_token.status_code, by_login.status_code]
+
+
+def test_reading_needs_no_token_where_only_changes_do(serve: Serve) -> None:
+    """As under `bidbeacon dev`."""
+    with serve(Access(changes_token=TOKEN)) as server:
+        assert 200 == httpx.get(f"{server.url}/api/accounts").status_code
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""What the sandbox delivered, read anew: rows of reports, by rules of their own, not by the product's code.
+"""What the sandbox delivered, read anew: rows of reports, not by the product's code.
 
 Written from Amazon's description: whose a row is, which rows can't be understood, and which target
 a row belongs to. The registry says no more than which columns a dataset has, and of which field
-each is.
+each is. Spellings (newer names, fields of the country, placements, match types without a target)
+are the sandbox's own: an error in these is on both sides, and the oracle does not find it.
 """
 
 import json

@@ -16,7 +16,7 @@ KEPT = {
     "postgres/test_schema_versions.py": "writes on a connection of psycopg while tables change",
     "postgres/test_rare_queries.py": "needs hundreds of thousands of rows, which the server makes",
     "faults/ads/test_oracle_can_fail.py": "breaks tables in ways that the product cannot",
-    "frozen_worker.py": "names the statement of the product at which it halts",
+    "support/frozen_worker.py": "names the statement of the product at which it halts",
     "benchmarks/bulk_rows.py": "needs hundreds of thousands of rows, which the server makes",
 }
 """The files that write them by SQL of their own, and why."""

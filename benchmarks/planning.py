@@ -284,7 +284,7 @@ def _scarcity() -> Iterator[Figure]:
     yield at_least(name, 100 * month.share_on_time, "%", 80 * possible(0.1))
     longest_pause = month.longest_pause / timedelta(days=1)
     yield at_most("longest pause of a dataset then", longest_pause, "days", 13)
-    yield at_most("reports of the history then", month.history, "reports", 0)
+    yield at_most("reports of the history then", month.history, "reports", 12)
 
 
 def _runs() -> Iterator[Figure]:

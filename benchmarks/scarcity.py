@@ -49,7 +49,7 @@ class Month:
         longest_pause: The longest time between two reports of a dataset of an ads account, or from
             the last one to the end.
         most_passed_over: Reports of the same dataset and ads account that were created before
-            another, at most.
+            another, at most; it may still be waiting.
     """
 
     def __init__(self, creates_a_day: float) -> None:
@@ -97,11 +97,12 @@ class Month:
         due = self._datasets[queue].first_refreshes(request, max(now - TOLERANCE, since))
         self.on_time += sum(at <= until for at in due)
         self.longest_pause = max(self.longest_pause, now - self._asked[queue])
-        self.most_passed_over = max(self.most_passed_over, chosen.passed_over)
         self.history += request.end < HISTORY
         for other, sibling in planned:
             if other == queue and sibling != request:
                 self._passed_over[queue, sibling.end] += 1
+                times = self._passed_over[queue, sibling.end]
+                self.most_passed_over = max(self.most_passed_over, times)
         self._passed_over.pop((queue, request.end), None)
         self._asked[queue] = now
         self._datasets[queue].create(request, now)

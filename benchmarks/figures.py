@@ -51,7 +51,7 @@ def at_least(name: str, value: float, unit: str, bound: float) -> Figure:
     return Figure(name, round(value, 3), unit, bound, is_least=True)
 
 
-def told(name: str, value: float, unit: str) -> Figure:
+def without_bound(name: str, value: float, unit: str) -> Figure:
     """Return a figure without a bound, which explains another one."""
     return Figure(name, round(value, 3), unit)
 

@@ -11,7 +11,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.database import fresh_database
-from benchmarks.figures import Figure, at_least, at_most, milliseconds, told
+from benchmarks.figures import Figure, at_least, at_most, milliseconds, without_bound
 from benchmarks.ingest_floor import Floor
 from benchmarks.ingest_naive import Naive
 from benchmarks.ingest_place import Contender, Ours, Place
@@ -100,7 +100,7 @@ class Race:
         """Return what our loads took, and the WAL of a refresh that changes nothing."""
         for what, bound in zip(("first", "refresh"), bounds, strict=True):
             ours, floor = (median(self._took[name, what]) for name in ("ours", "floor"))
-            yield told(f"{table}: {what}, {ROWS:,} rows", ours, "s")
+            yield without_bound(f"{table}: {what}, {ROWS:,} rows", ours, "s")
             yield at_most(f"{table}: {what}, against the floor", ours / floor, "× its time", bound)
         name = f"{table}: WAL of a refresh that changes nothing"
         yield at_most(name, self._wal / ROWS, "bytes a row", WAL_UNCHANGED)

@@ -110,7 +110,7 @@ class Place:
 
 @dataclass
 class Contender:
-    """What loads reports of the place's account."""
+    """A way to load reports of the account."""
 
     place: Place
     name = ""

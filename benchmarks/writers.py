@@ -18,7 +18,7 @@ Acknowledged = dict[tuple[str, int], int]
 
 @dataclass
 class Written:
-    """What writers did."""
+    """The appends of writers that were acknowledged, and how long they took."""
 
     acknowledged: Acknowledged
     seconds: float
@@ -57,11 +57,11 @@ def write(
         rate: Actions a second, all in all; by default as many as they can.
     """
     pace = rate and rate / writers
-    told: list[Written] = run_at_once(
+    written: list[Written] = run_at_once(
         writers, _write, url, seconds, actions_each, pace, seconds=seconds + 120
     )
-    acknowledged = {key: at for each in told for key, at in each.acknowledged.items()}
-    return Written(acknowledged, max(each.seconds for each in told))
+    acknowledged = {key: at for each in written for key, at in each.acknowledged.items()}
+    return Written(acknowledged, max(each.seconds for each in written))
 
 
 def _write(

@@ -12,7 +12,7 @@ from benchmarks.processes import run_at_once
 REFERENCE_SECONDS = 0.11
 """Seconds of CPU that the fixed piece of work takes on the machine of the bounds."""
 COMMIT_WORK_MS, COMMIT_SYNC_MS = 0.3, 0.15
-"""What an append takes there without its sync to disk, and the sync."""
+"""How long an append takes there without its sync to disk, and how long the sync."""
 CORES = 2
 _ROUNDS, _SYNCS = 7, 200
 

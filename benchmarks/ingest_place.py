@@ -28,7 +28,7 @@ FIVE_INDEXES = (
     "account, target_match, window_date",
     "hour_at, account",
 )
-"""What queries by campaign, ad group, text, target or hour would need besides the table's own."""
+"""Indexes that queries by campaign, ad group, text, target or hour would need besides the table's own."""
 _WRITTEN = (
     "report_windows",
     "report_requests",

@@ -92,7 +92,7 @@ class Bench:
         thread.join()
 
     def _seconds_until_in_step(self, port: int) -> float:
-        """Return how long it takes a reader until nothing that was read from the log is still to be told."""
+        """Return how long it takes a reader until it has received everything that was read from the log."""
         with self.store.begin() as connection:
             newest = head(connection).cursor
         cursor = replace(newest, position=newest.position - MISSED)

@@ -38,11 +38,11 @@ class _Message(NamedTuple):
 
 @dataclass
 class Report:
-    """What a crowd saw.
+    """The messages that a crowd of clients received.
 
     Attributes:
         reached: Whether all clients have reached the last position.
-        faults: What was wrong with what they were told.
+        faults: Differences between the messages and what was acknowledged.
         arrivals: For each client the positions it got to, and when, by the monotonic clock, in
             nanoseconds.
     """

@@ -78,8 +78,8 @@ def day_truth(
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = dict.fromkeys(NAMES.values())
+    named: dict[str, Any] = dict.fromkeys(NAMES.values())
     for field, value in row.items():
         is_amount = is_money(field) and value is not None
-        told[NAMES.get(field, field)] = str(value) if is_amount else value
-    return told | {"unresolvable": told["targetMatchType"] in UNRESOLVABLE}
+        named[NAMES.get(field, field)] = str(value) if is_amount else value
+    return named | {"unresolvable": named["targetMatchType"] in UNRESOLVABLE}

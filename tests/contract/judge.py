@@ -66,7 +66,7 @@ def _is_at(path: str, template: str) -> bool:
 
 @runtime_checkable
 class _SchemaError(Protocol):
-    """What `jsonschema` says is wrong, and where."""
+    """A difference that `jsonschema` found, and its place."""
 
     json_path: str
     message: str

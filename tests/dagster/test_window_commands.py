@@ -15,7 +15,7 @@ from tests.support.rows import change_requests, change_windows
 from tests.support.world import World
 
 SECTIONS = ("✔ fresh", "It has", "what refers to it", "Loaded", "Requested", "Queued", "Asked")
-"""What `explain` prints of a loaded window, in its order; the newest action comes first."""
+"""The parts that `explain` prints of a loaded window, in its order; the newest action comes first."""
 
 
 def of_window(world: World, account: Account, ago: int = 3) -> tuple[str, ...]:

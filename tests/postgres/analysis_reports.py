@@ -46,7 +46,7 @@ HOLES: Final[dict[tuple[str, str, str, int], str]] = {
     ("daily_purchased_products", "FR", "SD", 5): "failed",
     ("daily_purchased_products", "JP", "SD", 6): REFUSED,
 }
-"""What becomes of the windows that are not loaded: dataset, country, report and age of the day."""
+"""States of the windows that are not loaded, by dataset, country, report and age of the day."""
 _OTHERS = {"hourly_targets", "hourly_products"}
 DATASETS = {one.name: one for one in ALL_DATASETS if one.name not in _OTHERS}
 Row = dict[str, Any]
@@ -54,7 +54,7 @@ Row = dict[str, Any]
 
 @dataclass
 class Reports:
-    """What was loaded, so that tests can compute answers without SQL.
+    """The loaded rows, so that tests can compute answers without SQL.
 
     Attributes:
         today: The day after the last one.

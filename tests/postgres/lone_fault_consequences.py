@@ -187,7 +187,7 @@ class Anew(Case):
 
 @dataclass(frozen=True, kw_only=True)
 class Doubted(Anew):
-    """What the report says is doubted: after 15 minutes another is asked for, which says otherwise and is loaded."""
+    """The report is doubted: after 15 minutes another is requested, which differs and is loaded."""
 
     told: tuple[str, ...] = (*SILENT, "report-processed")
     downloads: int = 2

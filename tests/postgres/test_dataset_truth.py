@@ -33,7 +33,7 @@ CHANGES_BY_HAND = {
         r": the row is missing$"
     ),
 }
-"""What is done to the table, and the end of what is told of it."""
+"""A statement on the table, and the end of the message about it."""
 CHANGES_OF_ROWS = ("restate", "appear", "vanish")
 two_datasets = pytest.mark.parametrize(
     "dataset", [DAILY_PURCHASED_PRODUCTS, HOURLY_TARGETS], ids=lambda dataset: dataset.name

@@ -1,4 +1,4 @@
-"""What the sandbox delivered, read anew: rows of reports, not by the product's code.
+"""Reads anew what the sandbox delivered: rows of reports, not by the product's code.
 
 Written from Amazon's description: whose a row is, which rows can't be understood, and which target
 a row belongs to. The registry says no more than which columns a dataset has, and of which field

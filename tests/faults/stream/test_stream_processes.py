@@ -1,4 +1,4 @@
-"""What happens to processes and the server: killed, frozen, cut off, crashed, and all of it with readers of every kind."""
+"""Faults of processes and of the server: killed, frozen, cut off, crashed, and all of it with readers of every kind."""
 
 import random
 import threading
@@ -115,7 +115,7 @@ STRIKES: dict[Strike, int] = {
     crash_the_database: 2,
     kill_the_database: 2,
 }
-"""What is done to the stage, and how often by itself."""
+"""Each fault of the stage, and how often it is tried by itself."""
 
 
 @pytest.mark.parametrize("strike", STRIKES)

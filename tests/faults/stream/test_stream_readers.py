@@ -1,4 +1,4 @@
-"""What readers do: they are cut off, sleep, read slowly, and the log is trimmed under them."""
+"""Faults of readers: they are cut off, sleep, read slowly, and the log is trimmed under them."""
 
 import os
 import time

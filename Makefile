@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SUITE :=
+WORKERS :=
 AT :=
 FLOOR :=
 SAMPLE :=
@@ -68,8 +69,8 @@ format: $(STAMP) ## Format, and fix what can be fixed by itself
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-test-faults: $(STAMP) contract ## Kill, cut and break things on purpose: SUITE=ads|contract|frozen|ingest|runs|sessions|stream, or all
-	@exec $(BIN)/python -m pytest tests/faults$(if $(SUITE),/$(SUITE)) -m faults --junit-xml=tests/faults/results.xml
+test-faults: $(STAMP) contract ## Kill, cut and break things on purpose: SUITE=ads|contract|frozen|ingest|runs|sessions|stream, or all; WORKERS=2 runs two tests at once
+	@exec $(BIN)/python -m pytest tests/faults$(if $(SUITE),/$(SUITE)) -m faults $(if $(WORKERS),-n $(WORKERS) --dist worksteal) --junit-xml=tests/faults/results.xml
 
 test-ui: $(STAMP) chromium ## Click through Dagster's own pages on a running `bidbeacon dev`: SCREENSHOTS=folder keeps a picture of each step
 	@exec $(BIN)/python -m pytest tests/dagster_ui -m dagster_ui

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 
 from benchmarks.bulk_rows import LONGEST, SESSIONS, fill_sessions
 from benchmarks.database import explained, fresh_database, url_of, write_plans
-from benchmarks.figures import Figure, at_least, at_most, milliseconds, sample
+from benchmarks.figures import RATE, Figure, at_least, at_most, milliseconds, sample
 from benchmarks.writers import make_action, write
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.web.job_queries import aggregate_jobs
@@ -103,7 +103,7 @@ def sessions(*, keep_plans: bool = False) -> Iterator[Figure]:
     with fresh_database(durable=True) as engine:
         yield from _writing(SessionStore(engine))
         written = write(url_of(engine), WRITERS, WRITER_SECONDS, actions_each=MAX_ACTIONS)
-        yield at_least(f"{WRITERS} writers at once, at least", written.rate, "appends/s", 2_000)
+        yield at_least(f"{WRITERS} writers at once, at least", written.rate, RATE, 2_000)
     with fresh_database() as engine:
         fill_sessions(engine, NOW)
         yield from _reading(SessionStore(engine))

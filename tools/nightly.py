@@ -30,9 +30,10 @@ class Step(NamedTuple):
 
 
 NIGHTLY = (
+    Step("faults: ads", "test-faults", ["SUITE=ads", "WORKERS=2"]),
     *(
         Step(f"faults: {suite}", "test-faults", [f"SUITE={suite}"])
-        for suite in ("ads", "contract", "frozen", "ingest", "runs", "sessions", "stream")
+        for suite in ("contract", "frozen", "ingest", "runs", "sessions", "stream")
     ),
     Step("cluster", "test-cluster"),
     Step("Dagster's pages", "test-ui"),

@@ -36,7 +36,7 @@ VIEWS = {
     "no windows": ("/coverage?to=2020-01-01", "text=No windows in these days"),
     "no account matches": (f"/coverage?{MONTH}&accounts=nobody", "text=No account matches"),
     "accounts": ("/accounts", "#content a"),
-    "account": (f"/accounts/{ACCOUNT.key}", "#content h1"),
+    "account": (f"/accounts/{ACCOUNT.key}", "#content h1 bdi"),
     "login": ("/login", "#token"),
     "wrong login": ("/login?wrong=1", "text=That is not the token."),
 }

@@ -40,7 +40,11 @@ OPEN = """
     SELECT FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
      WHERE w.load_count = 0 AND w.status <> 'expired' AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)"""
 FILLED = (DAILY_CAMPAIGNS, DAILY_PRODUCTS)
-pytestmark = pytest.mark.datasets(*(dataset.name for dataset in FILLED))
+# A minute on two quiet cores, several where other tests have them
+pytestmark = [
+    pytest.mark.datasets(*(dataset.name for dataset in FILLED)),
+    pytest.mark.timeout(600),
+]
 
 
 class Part(NamedTuple):

@@ -15,7 +15,6 @@ from celery.signals import task_postrun, worker_ready, worker_shutting_down
 from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_execute_job_task
 
-from bidbeacon_pipelines.amazon_ads.download_folders import remove_leftovers
 from bidbeacon_pipelines.database.presence import announce
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.private_files import keep_new_files_private
@@ -100,18 +99,12 @@ def _interrupt_runs() -> None:
         process.terminate()
 
 
-def _remove_leftovers(**_: object) -> None:
-    """Remove the files of a worker of this host that was killed, of which this one may take the place."""
-    remove_leftovers(get_settings().scratch_folder)
-
-
 def _announce(**_: object) -> None:
     url = get_settings().database_url
     if url is not None:
         announce("worker", url.get_secret_value())
 
 
-worker_ready.connect(_remove_leftovers)
 worker_ready.connect(_announce)
 task_postrun.connect(_restore_sigterm)
 worker_shutting_down.connect(_limit_shutdown)

@@ -1,13 +1,16 @@
 """A cluster at work: its accounts, simulated days, faults of Amazon's, and what must hold whatever is broken meanwhile."""
 
+import os
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.database.clock import simulate_time
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import DATASETS
@@ -303,11 +306,21 @@ class World:
 
     def is_loading(self, host: Host) -> bool:
         """Return whether a worker of a host is in the middle of a load: it has a session, and a file of Amazon's."""
-        return bool(self.sessions_on(host)) and self.has_files(host)
+        return bool(self.sessions_on(host)) and any(host.path("/scratch").iterdir())
 
-    def has_files(self, host: Host) -> bool:
-        """Return whether files of Amazon's are in the scratch folder of a host."""
-        return any(host.path("/scratch").iterdir())
+    def folders_left(self) -> list[Path]:
+        """Return the folders with files of Amazon's, of all hosts."""
+        scratch_folders = [host.path("/scratch") for host in self.cluster.members]
+        return [folder for scratch in scratch_folders for folder in scratch.iterdir()]
+
+    def clean_hosts(self) -> None:
+        """Let what is in the scratch folders be old, and remove it as the next download of each host does."""
+        for host in self.cluster.members:
+            scratch = host.path("/scratch")
+            for path in scratch.rglob("*"):
+                os.utime(path, (0, 0))
+            with download_folder(scratch, "cleaning"):
+                pass
 
     def sessions_on(self, *hosts: Host) -> dict[UUID, str]:
         """Return the running sessions whose connections come from some hosts, each with its run."""

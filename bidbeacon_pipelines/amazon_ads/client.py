@@ -22,8 +22,7 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import (
     RESERVED_AHEAD,
     CallClass,
     LimitScope,
-    PostgresRateLimits,
-    RateLimits,
+    RateLimiter,
 )
 from bidbeacon_pipelines.amazon_ads.tables import ApiCall
 from bidbeacon_pipelines.amazon_ads.texts import as_text
@@ -108,7 +107,8 @@ class AdsApiClient:
     and the caller decides.
 
     In our tables (`engine`) processes share tokens and rate limits and log their calls; without
-    them, a session has its own. One that doesn't share its token finds out whether it gets one.
+    them, calls are neither limited nor logged. A session that doesn't share its token finds out
+    whether it gets one.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class AdsApiClient:
         endpoints: Endpoints,
         *,
         engine: Engine | None = None,
-        limits: RateLimits | None = None,
+        limiter: RateLimiter | None = None,
         retry: RetryPolicy | None = None,
         transport: httpx.BaseTransport | None = None,
         shares_token: bool = True,
@@ -140,7 +140,7 @@ class AdsApiClient:
         self._credential = credential
         credential.mask_secrets()
         self._engine = engine
-        self._limits = limits or (PostgresRateLimits(engine) if engine else RateLimits(now=now))
+        self._limiter = limiter or (RateLimiter(engine) if engine else None)
         self._policy = retry or RetryPolicy()
         shared = engine if shares_token else None
         self._auth = TokenAuth(credential.digest, self._ask_token, shared, now)
@@ -187,7 +187,8 @@ class AdsApiClient:
 
     def pause(self, owner: Owner, call_class: CallClass, seconds: float) -> None:
         """Stop calls of a kind for an account for so long, in all processes that share its rate limits."""
-        self._limits.pause(self._scope(owner, call_class), seconds)
+        if self._limiter is not None:
+            self._limiter.pause(self._scope(owner, call_class), seconds)
 
     @contextmanager
     def turn(
@@ -197,14 +198,14 @@ class AdsApiClient:
 
         One that `is_resent` in the same attempt has not waited once more for that attempt.
         """
-        owner, scope = request.owner, self._scope(request.owner, request.call_class)
+        owner = request.owner
         call = ApiCall(
             call=request.name,
             credential=self._credential.name,
             region=owner.region,
             account_id=owner.account_id,
             country_code=owner.country_code,
-            queued=self._queue(scope, request.operation),
+            queued=self._queue(request),
             waited=timedelta(seconds=state.upcoming_sleep if state and not is_resent else 0),
             retry_count=state.attempt_number - 1 if state else 0,
         )
@@ -216,7 +217,7 @@ class AdsApiClient:
                 error.add_facts(status=call.status, request_id=call.request_id)
                 error.add_facts(credential_name=shown_name(self._credential.name))
                 if error.retry_after and call.status is not None:
-                    self._limits.pause(scope, error.retry_after)
+                    self.pause(owner, request.call_class, error.retry_after)
                 raise
 
     def exchange(self, request: httpx.Request, call: ApiCall, **options: Any) -> httpx.Response:
@@ -287,13 +288,15 @@ class AdsApiClient:
     def _scope(self, owner: Owner, call_class: CallClass) -> LimitScope:
         return LimitScope(self.client_id, owner.region, call_class, owner.account_id or "")
 
-    def _queue(self, scope: LimitScope, operation: str) -> timedelta:
+    def _queue(self, request: AdsRequest) -> timedelta:
         """Wait until a call may start; return for how long."""
-        waited = 0.0
-        while (seconds := self._limits.reserve(scope)) > RESERVED_AHEAD:
+        if self._limiter is None:
+            return timedelta()
+        scope, waited = self._scope(request.owner, request.call_class), 0.0
+        while (seconds := self._limiter.reserve(scope)) > RESERVED_AHEAD:
             if seconds > self._patience:
                 reason = f"calls of this kind are paused for another {seconds:.0f} s, since Amazon asked for it or many are queued"
-                raise errors.RateLimited(reason, operation=operation, retry_after=seconds)
+                raise errors.RateLimited(reason, operation=request.operation, retry_after=seconds)
             self._wait(seconds)
             waited += seconds
         if seconds > 0:

@@ -1,22 +1,17 @@
 """Our own rate limits: how far apart calls of a kind start in a region, and pauses that Amazon asks for.
 
-All processes share them through Postgres: one statement hands out the next start time. While the
-database is away, each process keeps its own.
+All processes share them through Postgres: one statement hands out the next start time.
 """
 
-import logging
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_pipelines.settings import Region
-from bidbeacon_sessions.clock import Clock, utc_now
-
-logger = logging.getLogger(__name__)
+from bidbeacon_sessions.clock import Clock
 
 LONGEST_PAUSE: Final = timedelta(hours=1)
 """A start that is planned for later was written by a clock that has been set back since, and a
@@ -46,78 +41,37 @@ class LimitScope:
     account_id: str = ""
 
 
-class RateLimits:
-    """Rate limits of this process alone.
+class RateLimiter:
+    """Limits how far apart calls of all processes on one database start, and pauses them as Amazon asks.
 
     Amazon publishes no limits, and moves them with its load; ours keep us far from any that was
     ever reported. Reports may be limited to one create a second in a region, refused ones included.
-    `scale` is a factor of the intervals; with 0, only pauses delay calls.
-    """
 
-    def __init__(self, scale: float = 1.0, now: Clock = utc_now) -> None:
-        self._scale = scale
-        self._local_now = now
-        self._next_starts: dict[LimitScope, datetime] = {}
-
-    def reserve(self, scope: LimitScope) -> float:
-        """Return the seconds until the call may start; what is more than `RESERVED_AHEAD` off is not reserved."""
-        now, region = self._local_now(), replace(scope, account_id="")
-        start = max(self._next_start(region, now), self._next_start(scope, now))
-        wait = (start - now).total_seconds()
-        if wait <= RESERVED_AHEAD:
-            self._next_starts[region] = start + self._interval(scope)
-        return wait
-
-    def pause(self, scope: LimitScope, seconds: float) -> None:
-        """Stop calls of the account (without an account, of the region) for so long, as Amazon asked."""
-        now = self._local_now()
-        self._next_starts[scope] = max(now + _pause(seconds), self._next_start(scope, now))
-
-    def _interval(self, scope: LimitScope) -> timedelta:
-        seconds = 1.0 if scope.call_class is CallClass.CREATE else 0.05
-        return timedelta(seconds=self._scale * seconds)
-
-    def _next_start(self, scope: LimitScope, now: datetime) -> datetime:
-        planned = self._next_starts.get(scope, now)
-        return max(now, planned) if planned - now <= LONGEST_PAUSE else now
-
-
-class PostgresRateLimits(RateLimits):
-    """Rate limits of all processes on one database.
-
-    A statement is a transaction of its own, so a process that dies or is frozen blocks nobody. The
-    database's clock counts, unless a simulated one is given.
+    Each statement is a transaction of its own, so a process that dies or is frozen blocks nobody.
+    `scale` is a factor of the intervals; with 0, only pauses delay calls. The database's clock
+    counts, unless a simulated one is given.
     """
 
     def __init__(self, engine: Engine, scale: float = 1.0, now: Clock | None = None) -> None:
-        super().__init__(scale, now or utc_now)
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._scale = scale
         self._now = now
 
     def reserve(self, scope: LimitScope) -> float:
-        """Return the seconds until the call may start."""
-        wait = self._execute(_RESERVE, scope, self._interval(scope))
-        return super().reserve(scope) if wait is None else float(wait)
+        """Return the seconds until the call may start; what is more than `RESERVED_AHEAD` off is not reserved."""
+        seconds = 1.0 if scope.call_class is CallClass.CREATE else 0.05
+        wait = self._execute(_RESERVE, scope, timedelta(seconds=self._scale * seconds))
+        return float(wait)
 
     def pause(self, scope: LimitScope, seconds: float) -> None:
-        """Stop calls for so long."""
-        super().pause(scope, seconds)  # also for the time when the database is away
-        self._execute(_PAUSE, scope, _pause(seconds))
+        """Stop calls of the account (without an account, of the region) for so long, as Amazon asked."""
+        pause = min(timedelta(seconds=max(0.0, seconds)), LONGEST_PAUSE)
+        self._execute(_PAUSE, scope, pause)
 
     def _execute(self, statement: Any, scope: LimitScope, length: timedelta) -> Any:
-        """Return the value of a statement; None while the database is away."""
-        now = self._now() if self._now else None
-        try:
-            with self._engine.connect() as connection:
-                values = {"now": now, "length": length, **vars(scope)}
-                return connection.execute(statement, values).scalar_one()
-        except SQLAlchemyError as error:
-            logger.warning("Rate limits apply within this process only (%s)", type(error).__name__)
-            return None
-
-
-def _pause(seconds: float) -> timedelta:
-    return min(timedelta(seconds=max(0.0, seconds)), LONGEST_PAUSE)
+        values = {"now": self._now() if self._now else None, "length": length, **vars(scope)}
+        with self._engine.connect() as connection:
+            return connection.execute(statement, values).scalar_one()
 
 
 # The region's row holds when its next call may start; an account's row, until when it is paused.

@@ -7,7 +7,6 @@ from datetime import timedelta
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlalchemy import Engine, select, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
@@ -109,8 +108,8 @@ class TokenAuth(httpx.Auth):
     def _shared(self, engine: Engine, refused: str | None) -> AccessToken:
         """Return the token that another process has stored, or ask for one and store it, one process at a time.
 
-        Where the database is away or the lock is held for too long, each process asks for its own:
-        Amazon accepts several at a time.
+        Where the lock is held for too long, a process asks for its own: Amazon accepts several at a
+        time.
         """
         try:
             with engine.begin() as connection:
@@ -123,8 +122,8 @@ class TokenAuth(httpx.Auth):
                 token = next(iter(read_rows(connection, usable)), None) or self._ask_now()
                 connection.execute(_STORE, token.as_dict())
                 return token
-        except (SQLAlchemyError, LockTakenError) as error:
-            logger.warning("The access token can't be shared (%s)", type(error).__name__)
+        except LockTakenError:
+            logger.warning("Another process has been renewing the access token for too long")
             return self._ask_now()
 
     def _ask_now(self) -> AccessToken:

@@ -10,7 +10,6 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner, RetryPoli
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.amazon_ads.errors import Rejected, Throttled
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
-from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.amazon_ads.reports import (
     Report,
     ad_product_filter,
@@ -41,9 +40,8 @@ def sandbox() -> Iterator[SandboxHandle]:
 @pytest.fixture
 def client(sandbox: SandboxHandle) -> Iterator[AdsApiClient]:
     """Yield a session with it that never tries twice."""
-    endpoints, limits = Endpoints.sandbox(sandbox.url), RateLimits(0, sandbox.state.clock.now)
-    retry = RetryPolicy(attempts=1)
-    with AdsApiClient(SANDBOX_CREDENTIAL, endpoints, limits=limits, retry=retry) as made:
+    endpoints, retry = Endpoints.sandbox(sandbox.url), RetryPolicy(attempts=1)
+    with AdsApiClient(SANDBOX_CREDENTIAL, endpoints, retry=retry) as made:
         yield made
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
-from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
+from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimiter
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sandbox.server import SandboxHandle
@@ -76,10 +76,11 @@ def anew(
 def process(engine: Engine, sandbox: SandboxHandle, settings: Settings) -> Iterator[World]:
     """Open the world with the tools of a new process, on the sandbox's clock."""
     clock, endpoints = sandbox.state.clock, Endpoints.sandbox(sandbox.url)
+    limiter = RateLimiter(engine, 0, clock.now)
     with ExitStack() as opened:
         clients = {
             name: opened.enter_context(
-                AdsApiClient(one, endpoints, retry=IMPATIENT, limits=RateLimits(0, clock.now))
+                AdsApiClient(one, endpoints, retry=IMPATIENT, limiter=limiter)
             )
             for name, one in settings.credentials.items()
         }

@@ -10,20 +10,23 @@ import httpx
 import psycopg
 import pytest
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from bidbeacon_pipelines.amazon_ads.accounts import list_profiles
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
-from bidbeacon_pipelines.amazon_ads.errors import AuthError, RateLimited, Throttled
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, AdsRequest, Owner
+from bidbeacon_pipelines.amazon_ads.errors import AuthError, RateLimited, Rejected, Throttled
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import (
     RESERVED_AHEAD,
     CallClass,
     LimitScope,
-    PostgresRateLimits,
+    RateLimiter,
 )
+from bidbeacon_pipelines.amazon_ads.reports import create_report
 from bidbeacon_pipelines.amazon_ads.tokens import TokenAnswer, TokenAuth
+from bidbeacon_pipelines.amazon_ads.wire import read_json
 from bidbeacon_pipelines.database.engine import make_engine
-from tests.support.reading import column, tuples, value
+from tests.support.reading import tuples, value
 from tests.support.waiting import wait_until
 from tests.unit.amazon_ads.fakes import FakeAmazon, throttled, token_answer
 
@@ -37,34 +40,19 @@ OTHER = LimitScope("client", "NA", CallClass.CREATE, "other")
 OK = httpx.Response(200, json=[])
 
 
-class Connector:
-    """Opens connections, unless the database is to be away; counts how often it was asked to."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self.is_away = True
-        self.asked = 0
-
-    def __call__(self) -> psycopg.Connection:
-        """Open a connection."""
-        self.asked += 1
-        if self.is_away:
-            raise psycopg.OperationalError("connection refused")
-        return psycopg.connect(self._url)
-
-
 @pytest.fixture
-def away(database_url: str) -> Iterator[tuple[Connector, Engine]]:
-    """Yield an engine on a database that is away until its connector is told otherwise."""
-    connector = Connector(database_url)
-    made = create_engine("postgresql+psycopg://", creator=connector)
-    yield connector, made
-    made.dispose()
+def unreachable() -> Engine:
+    """Return an engine on a database that is away."""
+
+    def refuse() -> psycopg.Connection:
+        raise psycopg.OperationalError("connection refused")
+
+    return create_engine("postgresql+psycopg://", creator=refuse)
 
 
-def limits(engine: Engine, now: datetime = NOON, pace: float = 0.01) -> PostgresRateLimits:
+def limits(engine: Engine, now: datetime = NOON, pace: float = 0.01) -> RateLimiter:
     """Return rate limits at an instant that stands still."""
-    return PostgresRateLimits(engine, pace, lambda: now)
+    return RateLimiter(engine, pace, lambda: now)
 
 
 @contextmanager
@@ -167,31 +155,70 @@ def test_pause_of_a_wrong_clock_is_not_believed(engine: Engine) -> None:
 
 def test_the_databases_clock_counts(engine: Engine) -> None:
     """Whatever the clock of this machine says."""
-    made = PostgresRateLimits(engine, 0.01)
+    made = RateLimiter(engine, 0.01)
     assert 0 == made.reserve(ONE)
     assert 0 <= made.reserve(ONE) <= 0.01
 
 
-def test_client_goes_on_while_the_database_is_away(
-    away: tuple[Connector, Engine], engine: Engine, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Limits and token are its own then, and no call fails for want of the log."""
-    connector, unreachable = away
+def test_pause_holds_back_its_account_alone(engine: Engine) -> None:
+    """What Amazon asks for one account's calls of a kind concerns no other, and the caller is told how long it lasts."""
     amazon = FakeAmazon()
-    amazon.plays(throttled("40"), OK, OK)
-    client = amazon.connect(engine=unreachable, limits=limits(unreachable), attempts=1)
-    profile = Owner("NA", "one", profile_id="1")
+    amazon.plays(throttled("40"), httpx.Response(200, json={"portfolios": [{"portfolioId": 1}]}))
+    client = amazon.connect(engine=engine, patience=5)
+    one, other = Owner("NA", "one"), Owner("NA", "other")
+    with pytest.raises(Throttled):
+        list_portfolios(client, one)
+    with pytest.raises(RateLimited) as caught:
+        list_portfolios(client, one)
+    assert 40 == caught.value.retry_after
+    assert [{"portfolioId": 1}] == list_portfolios(client, other)
+    assert 2 == len(amazon.calls)
+
+
+@pytest.mark.parametrize("name", ["query_accounts", "list_profiles"])
+def test_every_call_is_limited(engine: Engine, name: str) -> None:
+    """Calls of one kind start 0.05 s apart in a region, tokens among themselves."""
+    amazon = FakeAmazon()
+    amazon.plays(*[OK] * 3)
+    client = amazon.connect(limiter=RateLimiter(engine, now=amazon.clock.now))
+    request = AdsRequest(name=name, operation=name, owner=Owner("NA"), path="/x")
+    for _ in range(3):
+        client.call(request, read_json)
+    assert [0.05, 0.05] == pytest.approx(amazon.clock.slept)
+
+
+def test_creates_start_a_second_apart(engine: Engine) -> None:
+    """Refused ones as well, and one that is sent again with a fresh token."""
+    amazon = FakeAmazon()
+    refused = httpx.Response(400, json={"code": "400000"})
+    amazon.plays(refused, httpx.Response(401), refused)
+    client = amazon.connect(limiter=RateLimiter(engine, now=amazon.clock.now))
+    for _ in range(2):
+        with pytest.raises(Rejected):
+            create_report(client, "EU", "one", fields=["x.y"], start=NOON.date(), end=NOON.date())
+    assert 3 == len(amazon.calls)
+    assert 2.0 == pytest.approx(sum(amazon.clock.slept))
+
+
+def test_nothing_is_sent_while_the_database_is_away(unreachable: Engine) -> None:
+    """Without the rate limits of all processes."""
+    amazon = FakeAmazon()
+    with pytest.raises(OperationalError):
+        list_profiles(amazon.connect(engine=unreachable), "NA")
+    assert ([], []) == (amazon.calls, amazon.token_calls)
+
+
+def test_no_call_fails_for_want_of_the_log(
+    engine: Engine, unreachable: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A database that is away when a call is over loses the row, and says so."""
+    amazon = FakeAmazon()
+    amazon.plays(OK)
+    limiter = RateLimiter(engine, 0, amazon.clock.now)
+    client = amazon.connect(engine=unreachable, limiter=limiter, shares_token=False)
     with caplog.at_level(logging.WARNING):
-        with pytest.raises(Throttled):
-            list_portfolios(client, profile)
-        with pytest.raises(RateLimited):
-            list_portfolios(amazon.connect(engine=unreachable, limits=client._limits), profile)
         list_profiles(client, "NA")
-    for said in ("Rate limits apply within", "token can't be shared", "missing in api_calls"):
-        assert said in caplog.text
-    connector.is_away = False
-    list_profiles(client, "NA")
-    assert ["list_profiles"] == column(engine, "SELECT call FROM api_calls")
+    assert "missing in api_calls" in caplog.text
 
 
 def test_processes_share_a_token(engine: Engine) -> None:

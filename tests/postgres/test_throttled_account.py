@@ -9,7 +9,6 @@ import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS
-from bidbeacon_pipelines.amazon_ads.rate_limits import PostgresRateLimits
 from bidbeacon_pipelines.entities.sync import ExportNotReadyError, sync_entities
 from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_sandbox.rules import Operation
@@ -27,17 +26,10 @@ pytestmark = pytest.mark.parametrize("sandbox", [SLOW_EXPORTS], indirect=True)
 
 @pytest.fixture
 def throttled_world(world: World) -> Iterator[World]:
-    """Yield a world whose client waits as those of jobs do, on the sandbox's clock, and whose limits all processes share."""
+    """Yield a world whose client waits as those of jobs do, on the sandbox's clock, and logs its calls."""
     settings = world.context.settings.model_copy(update={"first_reports_in_flight": 9})
-    limits = PostgresRateLimits(world.engine, 0, world.context.clock)
-    with open_context(
-        world.engine,
-        world.sandbox,
-        settings,
-        engine=world.engine,
-        limits=limits,
-        retry=SHORT_WAITS,
-    ) as context:
+    shared: dict[str, Any] = {"engine": world.engine, "retry": SHORT_WAITS}
+    with open_context(world.engine, world.sandbox, settings, **shared) as context:
         yield replace(world, context=context)
 
 

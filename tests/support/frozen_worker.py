@@ -16,7 +16,6 @@ from sqlalchemy import Engine, event
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
-from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
 from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.job_context import JobContext
@@ -88,12 +87,8 @@ def main() -> None:
     engine = make_engine(given["database_url"])
     prepare(engine, given["place"])
     now = datetime.fromisoformat(given["now"])
-    endpoints, rate_limits = (
-        Endpoints.sandbox(given["sandbox_url"]),
-        RateLimits(0),
-    )
     with (
-        AdsApiClient(SANDBOX_CREDENTIAL, endpoints, limits=rate_limits) as client,
+        AdsApiClient(SANDBOX_CREDENTIAL, Endpoints.sandbox(given["sandbox_url"])) as client,
         with_job_session("frozen-load", store=SessionStore(engine)) as session,
     ):
         context = JobContext(

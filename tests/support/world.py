@@ -18,7 +18,7 @@ from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
-from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
+from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimiter
 from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.entities.sync import sync_entities
@@ -371,8 +371,8 @@ def open_context(
         with advancing:  # clients sleep in several threads
             clock.advance(max(0.0, seconds))
 
-    limits = RateLimits(0, clock.now)
-    options: dict[str, Any] = {"limits": limits, "now": clock.now, "sleep": sleep} | client
+    limiter = RateLimiter(engine, 0, clock.now)
+    options: dict[str, Any] = {"limiter": limiter, "now": clock.now, "sleep": sleep} | client
     endpoints = Endpoints.sandbox(sandbox.url)
     with AdsApiClient(SANDBOX_CREDENTIAL, endpoints, **options) as opened:
         yield JobContext(engine, lambda _: opened, settings, clock.now, sleep)

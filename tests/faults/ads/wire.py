@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
+from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimiter
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.windows.rules import due_at
@@ -28,13 +28,13 @@ class Wire(httpx.BaseTransport):
         self.creates: list[SentCreate] = []
         self._world = world
         self._network = httpx.HTTPTransport(verify=False)
-        self._rate_limits = RateLimits(now=world.context.clock)
+        self._limiter = RateLimiter(world.engine, now=world.context.clock)
 
     def open_context(self) -> AbstractContextManager[JobContext]:
         """Return the tools of one run: each run of the product has a client and a token of its own, and shares the rate limits."""
-        world, limits = self._world, self._rate_limits
+        world, limiter = self._world, self._limiter
         settings = world.context.settings
-        return open_context(world.engine, world.sandbox, settings, transport=self, limits=limits)
+        return open_context(world.engine, world.sandbox, settings, transport=self, limiter=limiter)
 
     def end(self) -> None:
         """End the connections; `close` is what each client calls."""

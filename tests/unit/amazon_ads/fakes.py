@@ -14,7 +14,7 @@ from tenacity import wait_exponential
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.endpoints import AMAZON
-from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimits
+from bidbeacon_pipelines.amazon_ads.rate_limits import RateLimiter
 from bidbeacon_pipelines.credentials import Credential
 
 CREDENTIAL = Credential(
@@ -77,17 +77,19 @@ class FakeAmazon:
         self,
         *,
         engine: Engine | None = None,
-        limits: RateLimits | None = None,
+        limiter: RateLimiter | None = None,
         attempts: int = 5,
         patience: float = 60.0,
         shares_token: bool = True,
     ) -> AdsApiClient:
-        """Open a session whose backoff is 1 s, 2 s, 4 s …, and whose limits are pauses alone."""
+        """Open a session whose backoff is 1 s, 2 s, 4 s …, and whose rate limits, with an engine, are pauses alone."""
+        if engine is not None and limiter is None:
+            limiter = RateLimiter(engine, 0, self.clock.now)
         return AdsApiClient(
             CREDENTIAL,
             AMAZON,
             engine=engine,
-            limits=limits or RateLimits(0, self.clock.now),
+            limiter=limiter,
             retry=RetryPolicy(attempts, patience, wait_exponential(multiplier=1, max=20)),
             transport=httpx.MockTransport(self.handle),
             shares_token=shares_token,

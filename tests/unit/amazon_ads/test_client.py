@@ -8,16 +8,14 @@ import pytest
 
 from bidbeacon_pipelines.amazon_ads import errors
 from bidbeacon_pipelines.amazon_ads.accounts import list_profiles
-from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, AdsRequest, Owner, connect
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner, connect
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
-from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass, RateLimits
 from bidbeacon_pipelines.amazon_ads.reports import Report, create_report
-from bidbeacon_pipelines.amazon_ads.wire import read_json
 from bidbeacon_pipelines.settings import Settings
 from tests.unit.amazon_ads.fakes import HTML, FakeAmazon, throttled
 
 OK = httpx.Response(200, json=[])
-ONE, OTHER = Owner("NA", "one"), Owner("NA", "other")
+ONE = Owner("NA", "one")
 
 
 def create(client: AdsApiClient) -> Report:
@@ -77,51 +75,6 @@ def test_patience_is_that_of_all_calls_together(amazon: FakeAmazon) -> None:
     list_profiles(client, "NA")
     with pytest.raises(errors.Throttled):
         list_profiles(client, "EU")
-
-
-def test_pause_holds_back_its_account_alone(amazon: FakeAmazon) -> None:
-    """What Amazon asks for one account's calls of a kind concerns no other."""
-    amazon.plays(throttled("40"), httpx.Response(200, json={"portfolios": [{"portfolioId": 1}]}))
-    client = amazon.connect(patience=5)
-    with pytest.raises(errors.Throttled):
-        list_portfolios(client, ONE)
-    with pytest.raises(errors.RateLimited) as caught:
-        list_portfolios(client, ONE)
-    assert 40 == caught.value.retry_after
-    assert [{"portfolioId": 1}] == list_portfolios(client, OTHER)
-    assert 2 == len(amazon.calls)
-
-
-@pytest.mark.parametrize("name", ["query_accounts", "list_profiles"])
-def test_every_call_is_limited(amazon: FakeAmazon, name: str) -> None:
-    """Calls of one kind start 0.05 s apart in a region, tokens among themselves."""
-    amazon.plays(*[OK] * 3)
-    client = amazon.connect(limits=RateLimits(now=amazon.clock.now))
-    request = AdsRequest(name=name, operation=name, owner=Owner("NA"), path="/x")
-    for _ in range(3):
-        client.call(request, read_json)
-    assert [0.05, 0.05] == pytest.approx(amazon.clock.slept)
-
-
-def test_creates_start_a_second_apart(amazon: FakeAmazon) -> None:
-    """Refused ones as well, and one that is sent again with a fresh token."""
-    refused = httpx.Response(400, json={"code": "400000"})
-    amazon.plays(refused, httpx.Response(401), refused)
-    client = amazon.connect(limits=RateLimits(now=amazon.clock.now))
-    for _ in range(2):
-        with pytest.raises(errors.Rejected):
-            create(client)
-    assert 3 == len(amazon.calls)
-    assert 2.0 == pytest.approx(sum(amazon.clock.slept))
-
-
-def test_pause_set_by_a_wrong_clock_is_not_believed(amazon: FakeAmazon) -> None:
-    """No honest pause is longer than an hour."""
-    client = amazon.connect(patience=5)
-    client.pause(ONE, CallClass.OTHER, 10**6)
-    amazon.clock.instant = amazon.clock.instant.replace(year=2024)
-    amazon.plays(httpx.Response(200, json={"portfolios": []}))
-    assert [] == list_portfolios(client, ONE)
 
 
 @pytest.mark.parametrize(

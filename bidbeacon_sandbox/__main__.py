@@ -6,9 +6,8 @@ from pydantic import Field, ValidationError
 from pydantic_settings import CliApp, SettingsError
 
 from bidbeacon_sandbox.rulebook import RuleError, describe_invalid
-from bidbeacon_sandbox.server import serve
+from bidbeacon_sandbox.server import SandboxError, serve
 from bidbeacon_sandbox.settings import SandboxConfig
-from bidbeacon_sandbox.store import SandboxError
 
 USAGE, FAILED = 2, 1
 

@@ -1,47 +1,31 @@
-"""The sandbox's clock: it runs at a rate, and can be set, moved on and kept over a restart."""
+"""The sandbox's clock: it can be set, moved on and stopped."""
 
-import json
 import time
 from datetime import UTC, datetime, timedelta
 
-from bidbeacon_sandbox.store import Store
-
 
 class SandboxClock:
-    """An aware UTC clock that starts at `start` (now, if absent) and runs `rate` seconds a real second.
+    """An aware UTC clock that starts at `start` (now, if absent); a frozen one stands still until it is moved on."""
 
-    One that was changed goes on after a restart as if it had run meanwhile.
-    """
-
-    def __init__(self, start: datetime | None, rate: float, store: Store) -> None:
-        self._base = start or datetime.now(UTC)
-        self._since = time.monotonic()
-        self.rate = rate
-        """Sandbox seconds a real second; 0 is a frozen clock."""
-        self._store = store
-        for kept in map(json.loads, store.read("clock")):
-            away = datetime.now(UTC) - datetime.fromisoformat(kept["real"])
-            self.rate = kept["rate"]
-            self._base = datetime.fromisoformat(kept["now"]) + away * self.rate
+    def __init__(self, start: datetime | None, *, is_frozen: bool) -> None:
+        self.is_frozen = is_frozen
+        self.set(start or datetime.now(UTC))
 
     def now(self) -> datetime:
         """Return the sandbox's present instant, UTC."""
-        elapsed = (time.monotonic() - self._since) * self.rate
+        elapsed = 0.0 if self.is_frozen else time.monotonic() - self._since
         return (self._base + timedelta(seconds=elapsed)).astimezone(UTC)
 
     def set(self, instant: datetime) -> None:
-        """Jump to an instant (aware); the rate stays."""
+        """Jump to an instant (aware)."""
         self._base, self._since = instant, time.monotonic()
-        real = datetime.now(UTC).isoformat()
-        kept = {"now": instant.isoformat(), "real": real, "rate": self.rate}
-        self._store.put("clock", "", json.dumps(kept))
 
     def advance(self, seconds: float) -> None:
-        """Jump forward (or back) by a number of seconds; the rate stays."""
+        """Jump forward (or back) by a number of seconds."""
         self.set(self.now() + timedelta(seconds=seconds))
 
-    def accelerate(self, rate: float) -> None:
-        """Run `rate` sandbox seconds a real second from here on; 0 stops the clock."""
+    def freeze(self, *, is_frozen: bool) -> None:
+        """Stop the clock, or let it run on from where it stands."""
         now = self.now()
-        self.rate = rate
+        self.is_frozen = is_frozen
         self.set(now)

@@ -13,19 +13,18 @@ from starlette.responses import Response
 from bidbeacon_sandbox.call import json_response
 from bidbeacon_sandbox.entities import AdProduct
 from bidbeacon_sandbox.rulebook import RuleError, check_names, read_rules
-from bidbeacon_sandbox.settings import FASTEST, FIRST_START, LAST_START
+from bidbeacon_sandbox.settings import FIRST_START, LAST_START
 from bidbeacon_sandbox.state import SandboxState
 from bidbeacon_sandbox.truth import Grain, day_truth
 
 
 class ClockChange(BaseModel):
-    """A change of the clock; `set` comes first, then `advance_seconds`, then the rate (0 freezes it)."""
+    """A change of the clock: it jumps by `advance_seconds`; then it is frozen, or runs again."""
 
     model_config = ConfigDict(extra="forbid")
 
-    set: AwareDatetime | None = Field(None, ge=FIRST_START, lt=LAST_START)
     advance_seconds: float = Field(0, ge=-1e9, le=1e9)
-    rate: float | None = Field(None, ge=0, le=FASTEST)
+    frozen: bool | None = None
 
 
 Day = Annotated[date, Field(ge=FIRST_START.date(), lt=LAST_START.date())]
@@ -98,15 +97,12 @@ async def clear_rules(sandbox: SandboxState, _: Request) -> Response:
 
 
 async def change_clock(sandbox: SandboxState, request: Request) -> Response:
-    """Set, advance, accelerate or freeze the clock; `POST /sandbox/clock`."""
+    """Advance, freeze or release the clock; `POST /sandbox/clock`."""
     change = ClockChange.model_validate_json(await request.body())
-    if change.set is not None:
-        sandbox.clock.set(change.set)
     sandbox.clock.advance(change.advance_seconds)
-    if change.rate is not None:
-        sandbox.clock.accelerate(change.rate)
-    now = sandbox.clock.now().isoformat()
-    return json_response({"now": now, "rate": sandbox.clock.rate})
+    if change.frozen is not None:
+        sandbox.clock.freeze(is_frozen=change.frozen)
+    return json_response({"now": sandbox.clock.now().isoformat()})
 
 
 async def show_truth(sandbox: SandboxState, request: Request) -> Response:

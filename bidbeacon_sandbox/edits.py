@@ -1,18 +1,17 @@
-"""Edits of JSON that rules make to answers and to rows of files: fields renamed, lost, added or written otherwise."""
+"""Edits of JSON that rules make to answers and to rows of files: fields lost, added or written otherwise."""
 
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
-Writing = Literal["null", "null_if_zero", "number", "text", "list", "clock"]
+Writing = Literal["null", "null_if_zero", "number", "text", "list"]
 _WRITERS: dict[Writing, Callable[[Any], Any]] = {
     "null": lambda _: None,
     "null_if_zero": lambda value: value or None,
     "number": lambda value: int(value) if value else value,
     "text": lambda value: value if value is None else str(value),
     "list": lambda value: [value],
-    "clock": lambda value: f"{value} o'clock",
 }
 _Value = TypeVar("_Value")
 
@@ -20,7 +19,6 @@ _Value = TypeVar("_Value")
 class Edits(BaseModel):
     """Edits of fields by their names, wherever they stand; a name may end with `*`."""
 
-    rename: dict[str, str] = {}
     drop: tuple[str, ...] = ()
     add: dict[str, Any] = Field({}, description="Fields that each object has besides.")
     words: dict[str, dict[str, str]] = Field({}, description="Other words for values, by field.")
@@ -30,7 +28,7 @@ class Edits(BaseModel):
     @property
     def edits_anything(self) -> bool:
         """Whether it has an edit."""
-        return any((self.rename, self.drop, self.add, self.words, self.write))
+        return any((self.drop, self.add, self.words, self.write))
 
     def concerns(self, item: dict[str, Any]) -> bool:
         """Return whether an object has the values that it is limited to."""
@@ -46,11 +44,9 @@ class Edits(BaseModel):
         is_map = in_field == "errors"  # an account's, whose keys are countries
         if is_map or not self.concerns(known):
             return known
-        changed: dict[str, Any] = {}
-        for key, item in known.items():
-            if not _find(key, dict.fromkeys(self.drop, True)):
-                changed[self.rename.get(key, key)] = self._written(key, item)
-        return changed | self.add
+        dropped = dict.fromkeys(self.drop, True)
+        kept = {key: item for key, item in known.items() if not _find(key, dropped)}
+        return {key: self._written(key, item) for key, item in kept.items()} | self.add
 
     def _written(self, key: str, value: Any) -> Any:
         words, writing = _find(key, self.words), _find(key, self.write)

@@ -1,6 +1,7 @@
 """Exports of an account's country: their filters, their life from PROCESSING to COMPLETED or FAILED, and their entities."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
@@ -22,7 +23,6 @@ from bidbeacon_sandbox.row_changes import old_brands, with_rules
 from bidbeacon_sandbox.rows import to_json
 from bidbeacon_sandbox.rules import ExportEnds, Limits, OldBrands, Rows
 from bidbeacon_sandbox.seeded import seed_number
-from bidbeacon_sandbox.store import Store
 
 TargetLevel = Literal["AD_GROUP", "CAMPAIGN"]
 ExportStatus = Literal["PROCESSING", "COMPLETED", "FAILED"]
@@ -65,6 +65,7 @@ def media_type(kind: ExportKind) -> str:
     return f"application/vnd.{kind.lower()}export.v1+json"
 
 
+@dataclass(frozen=True, kw_only=True)
 class Export(Job):
     """One export."""
 
@@ -87,8 +88,8 @@ class Export(Job):
 class Exports(Jobs[Export]):
     """All exports of a sandbox."""
 
-    def __init__(self, world: World, store: Store) -> None:
-        super().__init__(Export, store)
+    def __init__(self, world: World) -> None:
+        super().__init__()
         self._world = world
 
     def create(

@@ -1,31 +1,29 @@
-"""What takes Amazon a while: reports and exports that were accepted, kept over a restart."""
+"""What takes Amazon a while: reports and exports that were accepted."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
-
-from bidbeacon_sandbox.rules import AnyRule, Limits
-from bidbeacon_sandbox.store import SandboxError, Store
+from bidbeacon_sandbox.rules import Limits
 
 _Rule = TypeVar("_Rule", bound=Limits)
 
 
-class Job(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Job:
     """A report or an export, with the rules that struck its creation; it never changes.
 
     A report is about all countries of its account. `ready_at` is when it completes or fails; None:
     never.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     id: str
     account_id: str
     country: str | None = None
-    created_at: AwareDatetime
-    ready_at: AwareDatetime | None
-    rules: tuple[AnyRule, ...] = ()
+    created_at: datetime
+    ready_at: datetime | None
+    rules: tuple[Limits, ...] = ()
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -48,27 +46,17 @@ _Job = TypeVar("_Job", bound=Job)
 class Jobs(Generic[_Job]):
     """All reports, or all exports, of a sandbox, oldest first."""
 
-    def __init__(self, model: type[_Job], store: Store) -> None:
-        self._kind = model.__name__
-        self._store = store
-        try:
-            kept = [model.model_validate_json(text) for text in store.read(self._kind)]
-        except ValidationError as error:
-            raise SandboxError(
-                "The state folder is of another version of the sandbox: remove it, and start again."
-            ) from error
-        self._jobs = {job.id: job for job in kept}
+    def __init__(self) -> None:
+        self._jobs: dict[str, _Job] = {}
 
     def keep(self, job: _Job) -> _Job:
         """Add a job that was accepted."""
         self._jobs[job.id] = job
-        self._store.put(self._kind, job.id, job.model_dump_json())
         return job
 
     def delete(self, job: _Job) -> None:
-        """Forget a job, also after a restart."""
+        """Forget a job."""
         del self._jobs[job.id]
-        self._store.remove(self._kind, job.id)
 
     def find(self, job_id: str) -> _Job | None:
         """Return the job with this id; None where there is none."""

@@ -1,6 +1,7 @@
 """The reports that were asked for: their life from PENDING to their end, and their rows."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 from uuid import UUID
@@ -29,12 +30,12 @@ from bidbeacon_sandbox.rules import (
     Rows,
 )
 from bidbeacon_sandbox.seeded import seed_number, unit_interval
-from bidbeacon_sandbox.store import Store
 from bidbeacon_sandbox.traffic import age_of
 
 _PENDING_SHARE = 0.3
 
 
+@dataclass(frozen=True, kw_only=True)
 class Report(Job):
     """One report; without an end it stays PENDING for ever."""
 
@@ -85,10 +86,10 @@ class Report(Job):
 class Reports(Jobs[Report]):
     """All reports of a sandbox."""
 
-    def __init__(self, world: World, store: Store) -> None:
-        super().__init__(Report, store)
+    def __init__(self, world: World) -> None:
+        super().__init__()
         self._world = world
-        self._created = len(self)
+        self._created = 0
         self.polled: dict[str, datetime] = {}
         """When each report was last asked for."""
 

@@ -1,10 +1,9 @@
-"""The rules in force: how they are read, when one strikes, and how they are kept over a restart.
+"""The rules in force: how they are read, and when one strikes.
 
 A rule strikes by counting and by the seed, never by chance: the same calls in the same order fail
 the same way.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from bidbeacon_sandbox.rules import (
     usual_calls,
 )
 from bidbeacon_sandbox.seeded import unit_interval
-from bidbeacon_sandbox.store import Store
 
 _Rule = TypeVar("_Rule", bound=Limits)
 _READER: TypeAdapter[Any] = TypeAdapter(AnyRule)
@@ -53,7 +51,6 @@ class _Armed:
     number: int
     rule: Any
     since: datetime
-    is_kept: bool
     on: bool = True
     matched: int = 0
     struck: int = 0
@@ -65,56 +62,45 @@ class Rulebook:
     Args:
         seed: Decides which calls a probability strikes.
         now: The sandbox's clock.
-        rules: In force from each start on.
-        store: Where rules that are added later are kept for the next start.
+        rules: In force from the start on.
     """
 
-    def __init__(
-        self, seed: int, now: Callable[[], datetime], rules: Iterable[Any], store: Store
-    ) -> None:
+    def __init__(self, seed: int, now: Callable[[], datetime], rules: Iterable[Any]) -> None:
         self._seed = seed
         self._now = now
-        self._store = store
         self._armed: list[_Armed] = []
         self._added = 0
-        for rule in rules:
-            self._arm(rule, is_kept=False)
-        for kept in store.read("rules"):
-            for one in json.loads(kept):
-                self._arm(read_rules(one["rule"])[0], is_kept=True).on = one["on"]
+        self.add(*rules)
 
     def add(self, *rules: Any) -> None:
         """Put rules in force, after those that already are."""
         for rule in rules:
-            self._arm(rule, is_kept=True)
-        self._keep()
+            self._added += 1
+            self._armed.append(_Armed(self._added, rule, self._now()))
 
     def clear(self) -> None:
         """Take every rule out of force."""
         self._armed = []
-        self._keep()
 
     def remove(self, number: int) -> None:
         """Take one rule out of force."""
         self._armed = [armed for armed in self._armed if armed.number != number]
-        self._keep()
 
     def switch(self, number: int, *, on: bool) -> None:
         """Switch one rule on or off; its counts and its time begin again."""
         for armed in self._armed:
             if armed.number == number:
                 armed.on, armed.since, armed.matched, armed.struck = on, self._now(), 0, 0
-        self._keep()
 
     def overview(self) -> list[dict[str, Any]]:
-        """Return each rule as JSON data, with its number, whether it is on, and how often it matched and struck."""
+        """Return each rule as the JSON that makes it, with its number, whether it is on, and how often it matched and struck."""
         return [
             {
                 "number": armed.number,
                 "on": armed.on and not self._is_over(armed),
                 "matched": armed.matched,
                 "struck": armed.struck,
-                "rule": _as_json(armed.rule),
+                "rule": armed.rule.model_dump(mode="json", exclude_defaults=True),
             }
             for armed in self._armed
         ]
@@ -144,23 +130,6 @@ class Rulebook:
         if times is not None and armed.struck >= times:
             return True
         return seconds is not None and self._now() >= armed.since + timedelta(seconds=seconds)
-
-    def _arm(self, rule: Any, *, is_kept: bool) -> _Armed:
-        self._added += 1
-        armed = _Armed(self._added, rule, self._now(), is_kept)
-        self._armed.append(armed)
-        return armed
-
-    def _keep(self) -> None:
-        kept = [
-            {"rule": _as_json(armed.rule), "on": armed.on} for armed in self._armed if armed.is_kept
-        ]
-        self._store.put("rules", "", json.dumps(kept))
-
-
-def _as_json(rule: Limits) -> dict[str, Any]:
-    """Return a rule as the JSON that makes it, without what is as by default."""
-    return rule.model_dump(mode="json", exclude_defaults=True)
 
 
 def _concerns(rule: Limits, subject: Subject) -> bool:

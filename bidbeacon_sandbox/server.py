@@ -25,7 +25,6 @@ from bidbeacon_sandbox.downloads import download
 from bidbeacon_sandbox.rules import Operation
 from bidbeacon_sandbox.settings import SandboxConfig
 from bidbeacon_sandbox.state import SandboxState
-from bidbeacon_sandbox.store import SandboxError
 
 _OF_REGIONS: tuple[tuple[str, str, Operation, Handler], ...] = (
     ("POST", "auth/o2/token", "token", account_api.issue_token),
@@ -53,12 +52,15 @@ _OWN: tuple[tuple[str, str, Page], ...] = (
 """The sandbox's own calls, which need no token."""
 
 
+class SandboxError(Exception):
+    """The sandbox can't be started as asked; the message says why."""
+
+
 def create_app(config: SandboxConfig) -> Starlette:
     """Make the app of a sandbox; its state is `app.state.sandbox`.
 
     Raises:
         RuleError: a rule names no account or client that there is.
-        SandboxError: the state folder can't be used.
     """
     routes = [
         Route(f"/{region.lower()}/{path}", endpoint(operation, handler), methods=[method])
@@ -82,7 +84,7 @@ def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> N
 
     Raises:
         RuleError: a rule names no account or client that there is.
-        SandboxError: the address can't be listened on, or the state folder can't be used.
+        SandboxError: the address can't be listened on.
         SystemExit: after SIGTERM.
     """
     # uvicorn raises the signal again when it has shut down; without this the process would end as
@@ -127,7 +129,7 @@ def _announcement(sandbox: SandboxState, url: str) -> str:
         f"Sandbox of the Amazon Ads API: {url} (seed {config.seed}, ads accounts: {config.accounts})",
         f"  regions      {url}/na, {url}/eu, {url}/fe; tokens at …/auth/o2/token",
         *(f"  credential   {', '.join(one)}" for one in credentials),
-        f"  clock        {sandbox.clock.now():%Y-%m-%d %H:%M:%S} UTC, {sandbox.clock.rate:g} seconds a second",
+        f"  clock        {sandbox.clock.now():%Y-%m-%d %H:%M:%S} UTC{', frozen' if sandbox.clock.is_frozen else ''}",
         f"  rules        {len(sandbox.rules.overview())}",
         f"  its page     {url}/sandbox",
         "Ctrl-C stops it.",

@@ -1,8 +1,7 @@
 """The settings of a sandbox."""
 
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AwareDatetime,
@@ -19,7 +18,6 @@ from bidbeacon_sandbox.rulebook import read_rules
 from bidbeacon_sandbox.rules import Seconds
 
 FIRST_START, LAST_START = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
-FASTEST: Final = 1e7
 
 
 class Credential(BaseModel):
@@ -93,11 +91,8 @@ class SandboxConfig(BaseSettings):
         lt=LAST_START,
         description="Where the sandbox's clock starts; absent: now.",
     )
-    clock_rate: float = Field(
-        1.0, ge=0, le=FASTEST, description="Sandbox seconds a real second; 0 is a frozen clock."
-    )
-    state_dir: Path | None = Field(
-        None, description="Where reports, exports, rules and the clock are kept over a restart."
+    clock_frozen: bool = Field(
+        False, description="The clock stands still until it is moved on by POST /sandbox/clock."
     )
 
     @model_validator(mode="after")

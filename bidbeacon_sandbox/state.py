@@ -9,7 +9,6 @@ from bidbeacon_sandbox.ledger import Ledger
 from bidbeacon_sandbox.reports import Reports
 from bidbeacon_sandbox.rulebook import Rulebook, check_names
 from bidbeacon_sandbox.settings import SandboxConfig
-from bidbeacon_sandbox.store import Store
 
 
 class SandboxState:
@@ -17,7 +16,6 @@ class SandboxState:
 
     Raises:
         RuleError: a rule names no account or client that there is.
-        SandboxError: the state folder can't be used.
     """
 
     def __init__(self, config: SandboxConfig) -> None:
@@ -25,11 +23,10 @@ class SandboxState:
         self.world = World(config)
         self.clients = [one.client_id for one in config.credentials]
         check_names(config.rules, self.world.accounts.accounts, self.clients)
-        store = Store(config.state_dir)
-        self.clock = SandboxClock(config.clock_start, config.clock_rate, store)
-        self.rules = Rulebook(config.seed, self.clock.now, config.rules, store)
-        self.reports = Reports(self.world, store)
-        self.exports = Exports(self.world, store)
+        self.clock = SandboxClock(config.clock_start, is_frozen=config.clock_frozen)
+        self.rules = Rulebook(config.seed, self.clock.now, config.rules)
+        self.reports = Reports(self.world)
+        self.exports = Exports(self.world)
         self.ledger = Ledger()
         self.tokens = Tokens(config.token_seconds)
         self.urls = SignedUrls()

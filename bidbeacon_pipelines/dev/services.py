@@ -86,9 +86,8 @@ def list_services(settings: Settings, code_server_port: int) -> list[Service]:
     command: tuple[str, ...]
 
     host, port = settings.bind_host, settings.sandbox_port
-    state = ("--state-dir", str(settings.home / "sandbox"))
     in_flight = ("--max-reports-in-flight", str(SANDBOX_REPORTS_IN_FLIGHT))
-    command = (*SANDBOX, "--host", host, "--port", str(port), *state, *in_flight)
+    command = (*SANDBOX, "--host", host, "--port", str(port), *in_flight)
     sandbox = Service("sandbox", command, ours, host, port, web_problem, needs_database=False)
 
     host, port = settings.stream_host, settings.stream_port

@@ -248,9 +248,9 @@ class World:
     def frozen_amazon(self) -> Iterator[None]:
         """Let Amazon's time stand still, so that no report becomes ready, and catch up afterwards."""
         began = time.monotonic()
-        self._change_clock(rate=0)
+        self._change_clock(frozen=True)
         yield
-        self._change_clock(advance_seconds=time.monotonic() - began, rate=1)
+        self._change_clock(advance_seconds=time.monotonic() - began, frozen=False)
 
     def _change_clock(self, **change: float) -> None:
         url = f"{self.cluster.sandbox_url}/sandbox/clock"

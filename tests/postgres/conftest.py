@@ -40,7 +40,7 @@ def sandbox(request: pytest.FixtureRequest, sandbox_server: KeptServer) -> Itera
         "report_seconds": 60,
         "export_seconds": 0,
         "clock_start": NOON,
-        "clock_rate": 0,
+        "clock_frozen": True,
     }
     config = SandboxConfig(**usual | getattr(request, "param", {}))
     with sandbox_server.play(config) as handle:

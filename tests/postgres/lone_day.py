@@ -24,7 +24,6 @@ from bidbeacon_sandbox.files import Files
 from bidbeacon_sandbox.reports import Reports
 from bidbeacon_sandbox.rules import Limits
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
-from bidbeacon_sandbox.store import Store
 from tests.support.jobs import due_ads_accounts, make_windows
 from tests.support.kept_tables import keep_tables, put_back
 from tests.support.one_dataset import only_daily_targets
@@ -158,6 +157,7 @@ _WRITTEN = (
     "findings",
     "alert_receivers",
     "access_tokens",
+    "rate_limits",
     "api_calls",
 )
 _NEXT_INSTANT = """
@@ -172,7 +172,7 @@ _NEXT_INSTANT = """
 def open_lone_world(database_url: str, home: Path) -> Iterator[World]:
     """Yield a world whose accounts and entities are known, with one day that is due."""
     config = SandboxConfig(
-        rows_per_day=40, report_seconds=60, export_seconds=0, clock_start=NOON, clock_rate=0
+        rows_per_day=40, report_seconds=60, export_seconds=0, clock_start=NOON, clock_frozen=True
     )
     engine = make_engine(database_url)
     with (
@@ -231,7 +231,7 @@ def _reset(sandbox: SandboxHandle) -> None:
     state, start = sandbox.state, _start_of(sandbox)
     state.rules.clear()
     state.urls.first.clear()
-    state.reports = Reports(state.world, Store())
+    state.reports = Reports(state.world)
     for export in state.exports:
         if export.created_at > start:
             state.exports.delete(export)

@@ -52,7 +52,7 @@ NAMES = """
 @pytest.fixture
 def sandbox() -> Iterator[SandboxHandle]:
     """Yield a sandbox that makes reports at once, with a clock that stands still until the probe waits."""
-    stands_still = {"clock_start": NOON, "clock_rate": 0}
+    stands_still = {"clock_start": NOON, "clock_frozen": True}
     with running_sandbox(INSTANT.model_copy(update=stands_still)) as handle:
         yield handle
 
@@ -164,11 +164,16 @@ DEVIATIONS: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
         "refused in one report",
     ),
     ("hourly_targets SP", "rows"): (
-        {"kind": "rows", "dataset": "target_hourly", "rename": {"metric.clicks": "metric.taps"}},
+        {
+            "kind": "rows",
+            "dataset": "target_hourly",
+            "drop": ["metric.clicks"],
+            "add": {"metric.taps": 1},
+        },
         "metric.taps: unknown",
     ),
     ("hourly_products SP", "rows"): (
-        {"kind": "rows", "dataset": "ad_hourly", "write": {"metric.impressions": "clock"}},
+        {"kind": "rows", "dataset": "ad_hourly", "write": {"metric.impressions": "list"}},
         "metric.impressions: expected a whole number",
     ),
     ("daily_targets SP", "filter"): (
@@ -180,7 +185,12 @@ DEVIATIONS: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
         "no report has rows of CA",
     ),
     ("profiles", "answer"): (
-        {"kind": "answer", "call": "list_profiles", "rename": {"timezone": "timeZone"}},
+        {
+            "kind": "answer",
+            "call": "list_profiles",
+            "drop": ["timezone"],
+            "add": {"timeZone": "America/Los_Angeles"},
+        },
         "[].timeZone: unknown",
     ),
     ("ads", "rows"): ({"kind": "rows", "of": "ads", "drop": ["adType"]}, "adType: missing"),

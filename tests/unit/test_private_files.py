@@ -11,7 +11,6 @@ import pytest
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.errors import NotWritten
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
-from bidbeacon_sandbox.store import Store
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)
@@ -70,11 +69,3 @@ def test_a_folder_that_vanishes_while_it_is_used_is_this_hosts_fault(tmp_path: P
     ):
         shutil.rmtree(tmp_path / "downloads")
         (folder / "part-0.json.gz").open("rb")
-
-
-def test_the_sandboxs_state_is_private(tmp_path: Path, umask: int) -> None:
-    """Its folder and the file in it."""
-    folder = tmp_path / "sandbox"
-    Store(folder).put("reports", "1", "{}")
-    assert ["{}"] == Store(folder).read("reports")
-    assert [0o700, 0o600] == [mode_of(folder), mode_of(folder / "state.db")]

@@ -81,7 +81,7 @@ def config(
         poll_min_seconds=30,
         part_rows=1_000,
         clock_start=START,
-        clock_rate=0,
+        clock_frozen=True,
         rules=rules,
     )
 

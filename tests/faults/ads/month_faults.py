@@ -7,7 +7,6 @@ from typing import Any
 
 from bidbeacon_sandbox.rulebook import Rulebook, Subject
 from bidbeacon_sandbox.rules import Limits, Operation
-from bidbeacon_sandbox.store import Store
 from tests.support.rules import IDS, NEW_FIELD, OTHER_SPELLINGS, rule
 
 HOURS = 3600.0
@@ -132,7 +131,7 @@ class SeasonalRules(Rulebook):
     def __init__(
         self, seed: int, rules: Sequence[Limits], seasons: Seasons, now: Callable[[], datetime]
     ) -> None:
-        super().__init__(seed, now, (*rules, *(one for one, _ in seasons.values())), Store())
+        super().__init__(seed, now, (*rules, *(one for one, _ in seasons.values())))
         self.log: list[Struck] = []
         self._seasons = seasons
 

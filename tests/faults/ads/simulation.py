@@ -227,7 +227,7 @@ def open_japan(
         rows_per_day=20,
         report_seconds=report_seconds,
         clock_start=start,
-        clock_rate=0,
+        clock_frozen=True,
     )
     with (
         running_sandbox(config) as sandbox,

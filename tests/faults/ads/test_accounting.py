@@ -10,7 +10,6 @@ from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.catalog import World
 from bidbeacon_sandbox.report_request import ReportRequest
 from bidbeacon_sandbox.reports import Reports
-from bidbeacon_sandbox.store import Store
 from tests.faults.ads import accounting
 from tests.faults.ads.accounting import SentCreate
 from tests.faults.ads.month_faults import Struck
@@ -43,7 +42,7 @@ def create(minutes: float = 0, **changes: Any) -> SentCreate:
 def reports() -> Reports:
     """Return the reports of a sandbox, each of which takes an hour."""
     world = World(SandboxConfig(report_seconds=3600, accounts=1, rows_per_day=10))
-    return Reports(world, Store())
+    return Reports(world)
 
 
 def test_create_beyond_the_gate_is_found() -> None:

@@ -18,7 +18,7 @@ OLDEST = date(2024, 10, 15)
 """The first of the 15 months of daily reports."""
 CONFIG = SandboxConfig(
     clock_start=NOON,
-    clock_rate=0,
+    clock_frozen=True,
     rows_per_day=20,
     report_seconds=0,
     export_seconds=0,

@@ -193,7 +193,7 @@ def start(_http: httpx.Client) -> Iterator[Callable[..., Caller]]:
     with ExitStack() as stack:
 
         def start_one(**config: Any) -> Caller:
-            clock = {"clock_start": NOON, "clock_rate": 0, "token_seconds": 10**8}
+            clock = {"clock_start": NOON, "clock_frozen": True, "token_seconds": 10**8}
             small = {"report_seconds": REPORT_SECONDS, "rows_per_day": 40}
             settings = SandboxConfig.model_validate(clock | small | config)
             return Caller(stack.enter_context(running_sandbox(settings)), _http)

@@ -1,4 +1,4 @@
-"""The sandbox as a program: its command and options, credentials, clock, page, and what survives a restart."""
+"""The sandbox as a program: its command and options, credentials, clock, and page."""
 
 import json
 import os
@@ -7,16 +7,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_sandbox.jobs import Job, Jobs
-from bidbeacon_sandbox.rulebook import read_rules
-from bidbeacon_sandbox.store import SandboxError, Store
+from tests.support.waiting import wait_until
 
 COMMAND = (sys.executable, "-m", "bidbeacon_sandbox")
 TWO_CLIENTS: list[dict[str, Any]] = [
@@ -32,10 +30,10 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=False)
 
 
-def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
+def test_the_command_serves_until_it_is_stopped() -> None:
     """It says its address and credentials, answers there, and ends with 0 on SIGTERM."""
     rule = json.dumps([{"rule": "slow"}])
-    options = ("--port", "0", "--accounts", "1", "--rules", rule, "--state-dir", str(tmp_path))
+    options = ("--port", "0", "--accounts", "1", "--rules", rule, "--clock-frozen")
     environment = os.environ | {"SANDBOX_SEED": "7"}
     with subprocess.Popen(
         [*COMMAND, *options], stdout=subprocess.PIPE, text=True, env=environment, cwd=PROJECT_ROOT
@@ -54,13 +52,13 @@ def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence", "code"),
     [
-        (("--clock-rate", "inf"), "clock_rate: ", 2),
+        (("--clock-start", "now"), "clock_start: ", 2),
         (("--accounts", "0"), "accounts: ", 2),
         (("--nonsense", "1"), "unrecognized arguments", 2),
         (("--rules", '[{"rule": "slwo"}]'), "The nearest is slow;", 2),
         (("--rules", '[{"rule": "slow", "account": "x"}]'), "There is no ads account 'x'", 2),
         (("--credentials", '[{"accounts": [9]}]'), "expected accounts from 0 to 3; got 9", 2),
-        (("--state-dir", "/dev/null"), "expected a folder that can be written", 1),
+        (("--host", "192.0.2.1"), "can't listen on 192.0.2.1:0", 1),
     ],
     ids=str,
 )
@@ -111,62 +109,29 @@ def test_several_clients_and_credentials(start: Callable[..., Any]) -> None:
     assert [200, 400] == [answer.status_code for answer in asked]
 
 
-def test_state_survives_a_restart(start: Callable[..., Any], tmp_path: Path) -> None:
-    """Reports and exports in flight, deleted reports, rules and the clock; access tokens don't."""
-    first = start(state_dir=tmp_path)
-    kept, deleted = first.create_id(), first.create_id()
-    first.post("/na/adsApi/v1/delete/reports", {"reportIds": [deleted]})
-    first.breaks("rows", drop=["metric.sales"])
-    with_rule = first.create_id()
-    export = first.export("ads", "POST", "/ads/export").json()["exportId"]
-    first.state.clock.advance(3600)
-    before = first.rows_of(first.report(kept))
-    second = start(state_dir=tmp_path)
-    assert first.state.clock.now() == second.state.clock.now()
-    [armed] = second.state.rules.overview()
-    assert {"rule": "rows", "drop": ["metric.sales"]} == armed["rule"]
-    old_token = {"Authorization": f"Bearer {first.token}"}
-    assert 401 == second.post("/na/adsAccounts/list", **old_token).status_code
-    assert "COMPLETED" == second.export("ads", "GET", f"/exports/{export}").json()["status"]
-    assert second.retrieve(deleted).json()["error"]
-    assert before == second.rows_of(second.report(kept))
-    assert all("metric.sales" not in row for row in second.rows_of(second.report(with_rule)))
-
-
-def test_rules_of_the_start_are_in_force_at_each_start(start: Any, tmp_path: Path) -> None:
-    """Those that were added later are kept, also that they are switched off; those that were removed are not."""
-    given = {"rules": [{"rule": "slow", "seconds": 0.0}], "state_dir": tmp_path}
-    first = start(**given).state.rules
-    first.add(*read_rules([{"rule": "cut"}, {"rule": "duplicate"}, {"rule": "urls", "same": True}]))
-    for number in (1, 2):
-        first.remove(number)
-    first.switch(3, on=False)
-    kept = [(one["rule"]["rule"], one["on"]) for one in start(**given).state.rules.overview()]
-    assert [("slow", True), ("duplicate", False), ("urls", True)] == kept
-
-
-def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
-    """With what to do."""
-    Store(tmp_path).put("Job", "1", "{}")
-    with pytest.raises(SandboxError, match="remove it, and start again"):
-        Jobs(Job, Store(tmp_path))
-
-
 @pytest.mark.parametrize(
     ("change", "seconds"),
     [
         ({"advance_seconds": 60}, 60),
-        ({"set": "2026-01-15T13:00:00Z"}, 3600),
-        ({"set": "2026-01-15T13:00:00Z", "advance_seconds": 1, "rate": 0}, 3601),
+        ({"advance_seconds": -1, "frozen": True}, -1),
     ],
 )
 def test_the_clock_is_played(caller: Any, change: dict[str, Any], seconds: int) -> None:
-    """It is set, moved on and frozen; a wrong change is a 400."""
+    """It is moved on and frozen; a wrong change is a 400."""
     before = caller.state.clock.now()
     assert caller.http.post(f"{caller.url}/sandbox/clock", json=change).is_success
     assert seconds == (caller.state.clock.now() - before).total_seconds()
-    wrong = caller.http.post(f"{caller.url}/sandbox/clock", json={"sett": 1})
+    wrong = caller.http.post(f"{caller.url}/sandbox/clock", json={"advance": 1})
     assert 400 == wrong.status_code
+
+
+def test_a_clock_that_is_released_runs_on_from_where_it_stood(caller: Any) -> None:
+    """A frozen one stands still."""
+    began = caller.state.clock.now()
+    assert caller.state.clock.now() == began
+    assert caller.http.post(f"{caller.url}/sandbox/clock", json={"frozen": False}).is_success
+    wait_until(lambda: caller.state.clock.now() > began)
+    assert caller.state.clock.now() - began < timedelta(minutes=1)
 
 
 def test_tokens_and_urls_expire(start: Callable[..., Any]) -> None:

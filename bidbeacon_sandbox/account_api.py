@@ -9,7 +9,8 @@ from urllib.parse import parse_qs
 from starlette.responses import Response
 
 from bidbeacon_sandbox.accounts import Account, AccountCountry
-from bidbeacon_sandbox.call import Call, Refusal, json_response, refuse
+from bidbeacon_sandbox.answers import Refusal, json_response, refuse
+from bidbeacon_sandbox.call import Call
 from bidbeacon_sandbox.list_filters import AccountQuery, read_body
 from bidbeacon_sandbox.rules import Token
 from bidbeacon_sandbox.settings import Credential

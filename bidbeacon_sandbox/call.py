@@ -7,81 +7,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
-from xml.sax.saxutils import escape
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bidbeacon_sandbox import ledger
 from bidbeacon_sandbox.accounts import REGIONS, Account
-from bidbeacon_sandbox.credentials import Issued
-from bidbeacon_sandbox.error_bodies import error_body
+from bidbeacon_sandbox.answers import BODIES, Refusal, answer_error, error_body, refusal_of, refuse
 from bidbeacon_sandbox.fields import RequestError
 from bidbeacon_sandbox.rows import to_json
 from bidbeacon_sandbox.rulebook import Subject
 from bidbeacon_sandbox.rules import Answer, Cut, File, Limits, Operation, Refuse, Slow, Token, Urls
-from bidbeacon_sandbox.state import SandboxState
+from bidbeacon_sandbox.state import AnsweredCall, Issued, SandboxState
 
 _Rule = TypeVar("_Rule", bound=Limits)
-JSON = "application/json"
-
-
-class Refusal(Exception):  # noqa: N818 - an answer, and no failure of ours
-    """A call ends here with this answer; `details` are code and text of one that has the body of its call's errors."""
-
-    def __init__(self, response: Response, details: dict[str, Any] | None = None) -> None:
-        super().__init__(f"refused with status {response.status_code}")
-        self.response, self.details = response, details
-
-
-def json_response(
-    body: Any, status: int = 200, headers: dict[str, str] | None = None, media: str = JSON
-) -> Response:
-    """Answer with JSON, ids as the integers they are and text in its own alphabet."""
-    return Response(to_json(body), status, headers, media_type=media)
-
-
-def iso(instant: datetime) -> str:
-    """Write an instant (UTC) as answers have it."""
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def refuse(status: int, details: dict[str, Any], headers: dict[str, str] | None = None) -> Refusal:
-    """Make a refusal with code and text, whose body then has the shape that the call's errors have."""
-    return Refusal(json_response(details, status, headers), details)
-
-
-def refuse_xml(status: int, code: str, message: str) -> Refusal:
-    """Make a refusal as the file store gives it: XML."""
-    text = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
-    )
-    return Refusal(Response(text, status, media_type="application/xml"))
-
-
-def throttled(headers: dict[str, str] | None = None) -> Refusal:
-    """Make the gateway's 429, with whatever Retry-After the headers hold."""
-    return refuse(429, _BODIES[429], headers)
-
-
-_BODIES: dict[int, dict[str, Any]] = {
-    401: {"code": "UNAUTHORIZED", "details": "Access token is not valid"},
-    403: {"code": "403", "details": "Profile has no rights for this resource"},
-    429: {"message": "Too Many Requests"},
-}
-_SERVER_ERROR = {"code": "INTERNAL_ERROR", "details": "An internal error has occurred"}
-
-
-def _refusal_of(rule: Answer) -> Refusal:
-    status = rule.status or 503
-    if rule.html:
-        text = f"<html><head><title>{status}</title></head><body><h1>{status} Service Unavailable</h1></body></html>"
-        return Refusal(Response(text, status, rule.headers(), media_type="text/html"))
-    return refuse(status, _BODIES.get(status, _SERVER_ERROR), rule.headers())
-
-
 URLS_LIVE = timedelta(hours=1)
 CLIENT_HEADERS = ("amazon-advertising-api-clientid", "amazon-ads-clientid")
 SCOPE_HEADER = "amazon-advertising-api-scope"
@@ -165,10 +104,10 @@ class Call:
             await asyncio.sleep(slow.seconds)
         self.is_cut = self.strike(Cut) is not None
         if answer := self.strike(Answer, lambda rule: rule.ends_the_call):
-            raise _refusal_of(answer)
+            raise refusal_of(answer)
         if self.strike(Token, lambda rule: rule.what == "dies"):
             self.sandbox.tokens.expire(self._bearer[1], self.now)
-            raise refuse(401, _BODIES[401])
+            raise refuse(401, BODIES[401])
         if self.strike(Refuse, lambda rule: rule.reason == "wrong_region"):
             if self.subject.operation.endswith("_report"):
                 text = "The account is not in this region"
@@ -252,7 +191,7 @@ class Call:
         response.headers["x-sandbox-bent-by"] = ", ".join(sorted(self.bent_by))
         subject, path = self.subject, self.request.url.path
         record = (self.now, subject.operation, path, subject.account, response.status_code)
-        self.sandbox.ledger.append(ledger.Call(*record))
+        self.sandbox.ledger.append(AnsweredCall(*record))
         return response
 
 
@@ -281,12 +220,6 @@ def _broken_off(whole: Response) -> ASGIApp:
         await whole(scope, receive, send_half)
 
     return answer
-
-
-def answer_error(error: RequestError) -> Response:
-    """Answer that the one thing asked for failed, inside a 207."""
-    one = {"code": error.code, "message": error.message}
-    return json_response({"error": [{"index": 0, "errors": [one]}], "success": []}, 207)
 
 
 def _refused_request(call: Call, error: RequestError) -> Refusal:

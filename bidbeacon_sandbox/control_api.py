@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bidbeacon_sandbox.call import json_response
+from bidbeacon_sandbox.answers import json_response
 from bidbeacon_sandbox.entities import AdProduct
 from bidbeacon_sandbox.rulebook import RuleError, check_names, read_rules
 from bidbeacon_sandbox.settings import FIRST_START, LAST_START

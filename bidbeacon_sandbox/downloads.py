@@ -6,7 +6,8 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from bidbeacon_sandbox.call import Call, refuse_xml
+from bidbeacon_sandbox.answers import refuse_xml
+from bidbeacon_sandbox.call import Call
 from bidbeacon_sandbox.jobs import Jobs
 from bidbeacon_sandbox.rules import File, Parts
 

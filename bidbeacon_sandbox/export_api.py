@@ -6,7 +6,8 @@ from starlette.responses import Response
 
 from bidbeacon_sandbox.account_api import read_page
 from bidbeacon_sandbox.accounts import Account, AccountCountry
-from bidbeacon_sandbox.call import SCOPE_HEADER, Call, iso, json_response, refuse, throttled
+from bidbeacon_sandbox.answers import iso, json_response, refuse, throttled
+from bidbeacon_sandbox.call import SCOPE_HEADER, Call
 from bidbeacon_sandbox.entities import EXPORT_KINDS, ExportKind
 from bidbeacon_sandbox.exports import KEPT, Export, ExportFilter, media_type
 from bidbeacon_sandbox.list_filters import PortfolioQuery, read_body

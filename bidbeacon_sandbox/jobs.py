@@ -1,13 +1,23 @@
-"""What takes Amazon a while: reports and exports that were accepted."""
+"""What takes Amazon a while: reports and exports that were accepted, and their files with their signed urls."""
 
-from collections.abc import Iterator
+import asyncio
+import gzip
+import io
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, islice
+from math import ceil
+from secrets import token_hex
 from typing import Generic, TypeVar
 
 from bidbeacon_sandbox.rules import Limits
 
 _Rule = TypeVar("_Rule", bound=Limits)
+_CACHE_BYTES = 1 << 27
+"""Files beyond this size are dropped, and made again when they are asked for."""
+_BATCH = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,3 +81,81 @@ class Jobs(Generic[_Job]):
 
     def __iter__(self) -> Iterator[_Job]:
         return iter(list(self._jobs.values()))
+
+
+class Files:
+    """Gzipped parts of reports and exports in memory, made when they are first asked for; those asked for longest ago go first."""
+
+    def __init__(self, part_rows: int) -> None:
+        self._part_rows = part_rows
+        self._kept: OrderedDict[str, list[bytes]] = OrderedDict()
+        self._turn = asyncio.Lock()
+
+    async def parts(self, jobs: Jobs[_Job], job: _Job) -> list[bytes]:
+        """Return the parts of a job, making them in a thread where they aren't there, one job at a time.
+
+        However long that takes: whether a report is ready depends on nothing but the sandbox's clock.
+        """
+        if job.id not in self._kept:
+            async with self._turn:
+                if job.id not in self._kept:
+                    self._kept[job.id] = await asyncio.to_thread(self._write, jobs, job)
+        parts = self._kept[job.id]
+        self._kept.move_to_end(job.id)
+        while len(self._kept) > 1 and self._size() > _CACHE_BYTES:
+            self._kept.popitem(last=False)
+        return parts
+
+    def _write(self, jobs: Jobs[_Job], job: _Job) -> list[bytes]:
+        """Write as many parts as a job is to have, the last ones empty where rows are few, or as many as its rows need."""
+        texts, count = jobs.rows(job), job.part_count
+        if count is None:
+            parts = [write_part(islice(texts, self._part_rows))]
+            while first := list(islice(texts, 1)):
+                parts.append(write_part(chain(first, islice(texts, self._part_rows - 1))))
+            return parts
+        known = list(texts)
+        size = ceil(len(known) / count)
+        return [write_part(known[size * part : size * (part + 1)]) for part in range(count)]
+
+    def _size(self) -> int:
+        return sum(len(part) for parts in self._kept.values() for part in parts)
+
+
+def write_part(texts: Iterable[str]) -> bytes:
+    """Write JSON texts as one gzipped array; the same texts make the same bytes."""
+    whole = io.BytesIO()
+    with gzip.GzipFile("", "wb", 1, whole, mtime=0) as file:
+        file.write(b"[")
+        separator = b""
+        for batch in _batches(texts):
+            file.write(separator + ",".join(batch).encode())
+            separator = b",\n"
+        file.write(b"]")
+    return whole.getvalue()
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    iterator = iter(texts)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch
+
+
+class SignedUrls:
+    """The download urls that were given out, without their host; a restarted sandbox knows none of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, datetime] = {}
+        self.first: dict[str, tuple[str, datetime]] = {}
+        """The first signed URL of each path."""
+
+    def sign(self, path: str, expires_at: datetime) -> tuple[str, datetime]:
+        """Return a url for a path, and the instant (UTC) from which it is refused."""
+        url = f"{path}?X-Amz-Signature={token_hex(32)}"
+        self._known[url] = expires_at
+        self.first.setdefault(path, (url, expires_at))
+        return url, expires_at
+
+    def find_expiry(self, url: str) -> datetime | None:
+        """Return when a url expires (UTC); None where it was never given out."""
+        return self._known.get(url)

@@ -15,7 +15,7 @@ from pydantic import (
     ValidationError,
 )
 
-from bidbeacon_sandbox.call import refuse
+from bidbeacon_sandbox.answers import refuse
 from bidbeacon_sandbox.entities import Entity
 
 _Body = TypeVar("_Body", bound=BaseModel)

@@ -6,15 +6,8 @@ from typing import Any
 from starlette.responses import Response
 
 from bidbeacon_sandbox.accounts import Account
-from bidbeacon_sandbox.call import (
-    Call,
-    Refusal,
-    answer_error,
-    iso,
-    json_response,
-    refuse,
-    throttled,
-)
+from bidbeacon_sandbox.answers import Refusal, answer_error, iso, json_response, refuse, throttled
+from bidbeacon_sandbox.call import Call
 from bidbeacon_sandbox.fields import RequestError
 from bidbeacon_sandbox.report_request import (
     ReportRequest,

@@ -9,13 +9,13 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from bidbeacon_sandbox.accounts import MARKETS
-from bidbeacon_sandbox.datasets import datasets_of
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_sandbox.fields import (
     KNOWN_FIELDS,
     RequestError,
     check_fields,
     companionless,
+    datasets_of,
     excluded,
     unknown_field,
 )

@@ -9,10 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bidbeacon_sandbox.accounts import MARKETS, Region
-from bidbeacon_sandbox.datasets import DATASETS, NEW_NAMES
 from bidbeacon_sandbox.edits import Edits
 from bidbeacon_sandbox.entities import AdProduct, ExportKind
-from bidbeacon_sandbox.fields import KNOWN_FIELDS
+from bidbeacon_sandbox.fields import DATASETS, KNOWN_FIELDS, NEW_NAMES
 
 _Lists = Literal["list_accounts", "list_profiles", "query_accounts"]
 _OfReports = Literal["create_report", "retrieve_report", "delete_report"]

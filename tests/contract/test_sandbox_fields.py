@@ -2,8 +2,7 @@
 
 from itertools import combinations
 
-from bidbeacon_sandbox.datasets import NEW_NAMES
-from bidbeacon_sandbox.fields import KNOWN_FIELDS, RequestError, check_fields
+from bidbeacon_sandbox.fields import KNOWN_FIELDS, NEW_NAMES, RequestError, check_fields
 from tests.contract.catalogue import Catalogue, needs_documents
 
 pytestmark = needs_documents

@@ -20,7 +20,7 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sandbox import SandboxConfig
-from bidbeacon_sandbox.files import Files
+from bidbeacon_sandbox.jobs import Files
 from bidbeacon_sandbox.reports import Reports
 from bidbeacon_sandbox.rules import Limits
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox

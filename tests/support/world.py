@@ -36,9 +36,9 @@ from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sandbox.accounts import Account as SandboxAccount
 from bidbeacon_sandbox.entities import AD_PRODUCTS, EXPORT_KINDS, AdProduct, Catalog
-from bidbeacon_sandbox.ledger import Call
 from bidbeacon_sandbox.rules import Operation
 from bidbeacon_sandbox.server import SandboxHandle
+from bidbeacon_sandbox.state import AnsweredCall
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from tests.support.one_dataset import shorten_history
@@ -289,7 +289,7 @@ class World:
         [session] = self.sessions_of(job_name)
         return session
 
-    def accepted(self, operation: Operation = "create_report") -> list[Call]:
+    def accepted(self, operation: Operation = "create_report") -> list[AnsweredCall]:
         """Return the calls of an operation that the sandbox answered well."""
         return [
             call for call in self.sandbox.state.ledger.calls(operation) if call.status in ACCEPTED

@@ -18,8 +18,8 @@ from typing import Any
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import Dimension, Metric
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_sandbox.datasets import NEW_NAMES
 from bidbeacon_sandbox.entities import Catalog, report_target
+from bidbeacon_sandbox.fields import NEW_NAMES
 from bidbeacon_sandbox.report_request import COUNTRY_FIELDS, ReportRequest
 from bidbeacon_sandbox.traffic import OTHER_PLACEMENTS
 from bidbeacon_sandbox.truth import UNRESOLVABLE

@@ -11,8 +11,8 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.windows.rules import due_at, local_date, oldest_served
-from bidbeacon_sandbox.datasets import datasets_of
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
+from bidbeacon_sandbox.fields import datasets_of
 from bidbeacon_sandbox.report_request import first_day_of
 from bidbeacon_sandbox.reports import Report
 from bidbeacon_sandbox.rulebook import read_rules

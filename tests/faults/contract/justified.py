@@ -12,8 +12,7 @@ from schemathesis import Case
 from schemathesis.core import NotSet
 
 from bidbeacon_sandbox.accounts import MARKETS
-from bidbeacon_sandbox.datasets import DATASETS, NEW_NAMES
-from bidbeacon_sandbox.fields import ALL_METRICS, KNOWN_FIELDS, TIME_FIELDS
+from bidbeacon_sandbox.fields import ALL_METRICS, DATASETS, KNOWN_FIELDS, NEW_NAMES, TIME_FIELDS
 from bidbeacon_sandbox.report_request import LONGEST_DAYS
 from tests.contract.catalogue import Catalogue
 from tests.faults.contract.described_call import DescribedCall

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from bidbeacon_sandbox import SandboxConfig
-from bidbeacon_sandbox.datasets import DATASETS
+from bidbeacon_sandbox.fields import DATASETS
 from bidbeacon_sandbox.state import SandboxState
 from tests.contract.catalogue import Catalogue
 from tests.unit.sandbox.conftest import Caller

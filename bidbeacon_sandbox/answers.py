@@ -1,0 +1,117 @@
+"""Answers to calls: JSON, and refusals, whose bodies have a shape of their own in each part of the API, as Amazon's documents describe it."""
+
+from datetime import datetime
+from typing import Any
+from xml.sax.saxutils import escape
+
+from starlette.responses import Response
+
+from bidbeacon_sandbox.fields import RequestError
+from bidbeacon_sandbox.rows import to_json
+from bidbeacon_sandbox.rules import Answer, Operation
+
+JSON = "application/json"
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, and no failure of ours
+    """A call ends here with this answer; `details` are code and text of one that has the body of its call's errors."""
+
+    def __init__(self, response: Response, details: dict[str, Any] | None = None) -> None:
+        super().__init__(f"refused with status {response.status_code}")
+        self.response, self.details = response, details
+
+
+def json_response(
+    body: Any, status: int = 200, headers: dict[str, str] | None = None, media: str = JSON
+) -> Response:
+    """Answer with JSON, ids as the integers they are and text in its own alphabet."""
+    return Response(to_json(body), status, headers, media_type=media)
+
+
+def iso(instant: datetime) -> str:
+    """Write an instant (UTC) as answers have it."""
+    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def refuse(status: int, details: dict[str, Any], headers: dict[str, str] | None = None) -> Refusal:
+    """Make a refusal with code and text, whose body then has the shape that the call's errors have."""
+    return Refusal(json_response(details, status, headers), details)
+
+
+def refuse_xml(status: int, code: str, message: str) -> Refusal:
+    """Make a refusal as the file store gives it: XML."""
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+    )
+    return Refusal(Response(text, status, media_type="application/xml"))
+
+
+def throttled(headers: dict[str, str] | None = None) -> Refusal:
+    """Make the gateway's 429, with whatever Retry-After the headers hold."""
+    return refuse(429, BODIES[429], headers)
+
+
+BODIES: dict[int, dict[str, Any]] = {
+    401: {"code": "UNAUTHORIZED", "details": "Access token is not valid"},
+    403: {"code": "403", "details": "Profile has no rights for this resource"},
+    429: {"message": "Too Many Requests"},
+}
+_SERVER_ERROR = {"code": "INTERNAL_ERROR", "details": "An internal error has occurred"}
+
+
+def refusal_of(rule: Answer) -> Refusal:
+    """Make the refusal that a rule asks for."""
+    status = rule.status or 503
+    if rule.html:
+        text = f"<html><head><title>{status}</title></head><body><h1>{status} Service Unavailable</h1></body></html>"
+        return Refusal(Response(text, status, rule.headers(), media_type="text/html"))
+    return refuse(status, BODIES.get(status, _SERVER_ERROR), rule.headers())
+
+
+def answer_error(error: RequestError) -> Response:
+    """Answer that the one thing asked for failed, inside a 207."""
+    one = {"code": error.code, "message": error.message}
+    return json_response({"error": [{"index": 0, "errors": [one]}], "success": []}, 207)
+
+
+_REPORTS_WORDS = {
+    401: "UNAUTHORIZED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    413: "CONTENT_TOO_LARGE",
+    429: "TOO_MANY_REQUESTS",
+}
+_PORTFOLIO_WORDS = {
+    401: "UNAUTHORIZED",
+    403: "ACCESS_DENIED",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    429: "THROTTLED",
+}
+
+
+def error_body(operation: Operation, status: int, details: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of a refusal with a code and a text, in the shape that its call has.
+
+    A number as code (400005) stands at the beginning of the text, and the code is the status's word.
+    Tokens, profiles and files, whose errors no document describes, have the body that is given.
+    """
+    texts = (str(details[key]) for key in ("message", "details", "detail") if key in details)
+    code, text = str(details.get("code", "")), next(texts, "")
+    match operation:
+        case "create_report" | "retrieve_report" | "delete_report" | "query_accounts":
+            word = _REPORTS_WORDS.get(status, "BAD_REQUEST")
+            return {"code": word, "message": _numbered(code, text)}
+        case "list_portfolios":
+            return {"code": _PORTFOLIO_WORDS.get(status, "INVALID_ARGUMENT"), "message": text}
+        case "create_export" | "get_export":
+            return {"message": text}
+        case "list_accounts":
+            word = _REPORTS_WORDS.get(status, "BAD_REQUEST")
+            return {"errors": [{"errorCode": word, "errorId": status, "errorMessage": text}]}
+    return details
+
+
+def _numbered(code: str, text: str) -> str:
+    is_number = code.isdecimal() and len(code) > len("400")
+    return f"{code}: {text}" if is_number and not text.startswith(code) else text

@@ -1,15 +1,13 @@
 """The countries Amazon Ads sells in, and the sandbox's ads accounts: their countries and profile ids."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from random import Random
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from bidbeacon_sandbox.seeded import WORLD, seed_number
-
-if TYPE_CHECKING:
-    from bidbeacon_sandbox.settings import SandboxConfig
 
 Region = Literal["NA", "EU", "FE"]
 AccountStatus = Literal["CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED"]
@@ -106,22 +104,31 @@ class AccountBook:
         return self._by_profile.get(profile_id or "")
 
 
-def make_accounts(config: "SandboxConfig") -> AccountBook:
-    """Make the accounts: in the countries set, or four known ones (US and CA, DE and GB, JP, a disabled one), then in any.
+def make_accounts(
+    seed: int,
+    count: int,
+    countries: Sequence[Sequence[str]] = (),
+    *,
+    rows_per_day: int | None = None,
+    long_ids: bool = False,
+) -> AccountBook:
+    """Make accounts: in the countries given, or four known ones (US and CA, DE and GB, JP, a disabled one), then in any.
 
-    The countries of one account are in one region.
+    The countries of one account are in one region. The settings of the sandbox describe the arguments.
     """
     made, names = [], WORLD["accounts"]
-    for index in range(config.accounts):
-        rng = Random(seed_number(config.seed, "account", index))  # noqa: S311 - data, not secrets
-        codes = (config.countries or _KNOWN)[index : index + 1] or [_draw_countries(rng)]
+    for index in range(count):
+        rng = Random(seed_number(seed, "account", index))  # noqa: S311 - data, not secrets
+        codes = (countries or _KNOWN)[index : index + 1] or [_draw_countries(rng)]
         name = names[index % len(names)]
         account = Account(
             account_id=f"amzn1.ads-account.g.{''.join(rng.choices(_LETTERS, k=25))}",
             name=name if index < len(names) else f"{name} {index}",
-            status=_status(index, has_known=not config.countries),
+            status=_status(index, has_known=not countries),
             region=MARKETS[codes[0][0]].region,
-            countries=tuple(_make_country(rng, code, config) for code in codes[0]),
+            countries=tuple(
+                _make_country(rng, code, rows_per_day, long_ids=long_ids) for code in codes[0]
+            ),
             refused_country="MX" if index == 0 else None,
             kind="vendor" if index % 5 == 2 else "seller",  # noqa: PLR2004 - the one in Japan, and every fifth
         )
@@ -141,9 +148,11 @@ def _draw_countries(rng: Random) -> list[str]:
     return sorted(rng.sample(codes, rng.randint(1, 3)))
 
 
-def _make_country(rng: Random, code: str, config: "SandboxConfig") -> AccountCountry:
-    lowest, highest = (2**53, 2**63) if config.long_ids else (10**14, 10**15)
+def _make_country(
+    rng: Random, code: str, rows_per_day: int | None, *, long_ids: bool
+) -> AccountCountry:
+    lowest, highest = (2**53, 2**63) if long_ids else (10**14, 10**15)
     profile_id = rng.randrange(lowest, highest)
     entity_id = "ENTITY" + "".join(rng.choices(_LETTERS.upper(), k=12))
     drawn = rng.randint(200, 2_000)
-    return AccountCountry(MARKETS[code], profile_id, entity_id, config.rows_per_day or drawn)
+    return AccountCountry(MARKETS[code], profile_id, entity_id, rows_per_day or drawn)

@@ -36,7 +36,13 @@ class World:
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
-        self.accounts = make_accounts(config)
+        self.accounts = make_accounts(
+            config.seed,
+            config.accounts,
+            config.countries,
+            rows_per_day=config.rows_per_day,
+            long_ids=config.long_ids,
+        )
         self._catalog = lru_cache(maxsize=256)(self._make)
 
     def catalog(

@@ -114,9 +114,10 @@ class LoneDay:
 
     @contextmanager
     def mended(self) -> Iterator["LoneDay"]:
-        """Take the faults away, enable the account as a person would, and yield the day to another client, as a later run has it."""
+        """Take faults and pauses away, enable the account as a person would, and yield the day to another client, as a later run has it."""
         self.world.sandbox.state.rules.clear()
         _drop_stuck_reports(self.world.sandbox)
+        self.world.execute("DELETE FROM rate_limits")
         with self.world.engine.begin() as connection:
             set_resumed(connection, self.world.account().account_key)
         with _open_context(self.world) as context:

@@ -23,10 +23,8 @@ from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.probe.amazon import Amazon
-from bidbeacon_pipelines.probe.findings import Finding
-from bidbeacon_pipelines.probe.listener import Listener
-from bidbeacon_pipelines.probe.probe import Probe
-from bidbeacon_pipelines.probe.recording import write_recording
+from bidbeacon_pipelines.probe.answers import Listener
+from bidbeacon_pipelines.probe.probe import Finding, Probe, write_recording
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_sessions import with_job_session

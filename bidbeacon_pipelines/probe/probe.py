@@ -1,9 +1,12 @@
-"""The probe of one ads account: what is asked in which order, and what is found."""
+"""The probe of one ads account: what is asked in which order, what is found, and its recording."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from enum import StrEnum
+from pathlib import Path
 from typing import Final, get_args
 
 from bidbeacon_pipelines.accounts.tables import AdsAccount
@@ -18,22 +21,135 @@ from bidbeacon_pipelines.amazon_ads.reports import Report
 from bidbeacon_pipelines.datasets.contract import FIELD, GROUPING, HISTORY, PERIOD, Contract
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.probe.amazon import REFUSED_TOGETHER, Amazon, GaveUpError
-from bidbeacon_pipelines.probe.answers import CALLS
-from bidbeacon_pipelines.probe.files import FileFacts, find_oldest_day, read_listed, read_report
-from bidbeacon_pipelines.probe.findings import (
-    ISSUE,
-    Finding,
-    Override,
-    Verdict,
-    judged,
-    refusal_of,
-    refused,
+from bidbeacon_pipelines.probe.answers import (
+    CALLS,
+    FileFacts,
+    Listener,
+    as_json,
+    field_name,
+    find_oldest_day,
+    read_listed,
+    read_report,
 )
-from bidbeacon_pipelines.probe.limits import LONGEST_PUBLISHED, find_history, find_longest
-from bidbeacon_pipelines.probe.listener import Listener
 from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.rules import oldest_served
+
+_MOST_SHOWN: Final = 5
+ISSUE: Final = "Attach the recording to an issue"
+
+
+class Verdict(StrEnum):
+    """The result of one check."""
+
+    EXPECTED = "as expected"
+    APPLIED = "applied"
+    DIFFERS = "differs"
+    UNCHECKED = "could not be checked"
+
+
+@dataclass(frozen=True)
+class Override:
+    """A row for the table of overrides, with which the product works as Amazon does; of one ads account or its region."""
+
+    dataset: str
+    what: str
+    value: str
+    of_account: bool = False
+
+    def command(self, region: str) -> str:
+        """Return the command that stores it."""
+        of = " --account NAME" if self.of_account else ""
+        return f"bidbeacon contract set {region} {self.dataset} {self.what} {self.value}{of}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what was checked, what came of it, and what to do.
+
+    Attributes:
+        found: Without ids, names and amounts, so that it may be recorded.
+        amazon: Amazon's own words, for the terminal only.
+        override: What `--apply` stores.
+    """
+
+    subject: str
+    check: str
+    verdict: Verdict
+    found: str = ""
+    to_do: str = ""
+    amazon: str = ""
+    override: Override | None = None
+
+
+def judged(
+    subject: str, check: str, differences: Iterable[str], *, found: str = "", to_do: str = ISSUE
+) -> Finding:
+    """Return that something differs if there are differences, else that all is as expected."""
+    every = list(differences)
+    if not every:
+        return Finding(subject, check, Verdict.EXPECTED, found)
+    more = [f"{len(every) - _MOST_SHOWN} more"] if len(every) > _MOST_SHOWN else []
+    text = "; ".join([*every[:_MOST_SHOWN], *more])
+    return Finding(subject, check, Verdict.DIFFERS, text, f"{to_do}.")
+
+
+def refused(subject: str, check: str, error: AdsApiError, *, to_do: str = "") -> Finding:
+    """Return that Amazon refuses something, with its code; its words are not for the recording."""
+    verdict = Verdict.DIFFERS if to_do else Verdict.UNCHECKED
+    return Finding(subject, check, verdict, refusal_of(error), to_do, amazon=error.reason)
+
+
+def refusal_of(error: AdsApiError) -> str:
+    """Return what went wrong in a few words that name nobody."""
+    code = "no code" if error.code is None else f"code {_code(error.code)}"
+    if error.status is None:
+        return f"no answer ({error.cause_code})"
+    return f"refused ({error.status}, {code})"
+
+
+def _code(code: str) -> str:
+    return code if code.isdecimal() and len(code) <= len("400006") else field_name(code)
+
+
+PUBLISHED: Final = (456, 459, 95, 96, 65, 66, 60, 61)
+"""Histories that public sources name, in days, each with one that is too long: 15 months, and those of the older API."""
+LONGEST_PUBLISHED: Final = 730
+"""The longest history that a public source names, in days: 24 months."""
+
+
+def find_history(is_given: Callable[[int], bool], *, given: int, refused: int) -> int:
+    """Return how many days ago the oldest day is that Amazon gives.
+
+    Args:
+        is_given: Asks for a day that was so many days ago.
+        given: One that is given.
+        refused: One that is refused.
+    """
+    while refused - given > 1:
+        between = (days for days in PUBLISHED if given < days < refused)
+        days = next(between, (given + refused) // 2)
+        if is_given(days):
+            given = days
+        else:
+            refused = days
+    return given
+
+
+def find_longest(is_given: Callable[[int], bool], *, refused: int) -> int | None:
+    """Return the most days that one report may span, by halving; None if not even one day is given.
+
+    Args:
+        is_given: Asks for a report of so many days.
+        refused: A number of days that is refused.
+    """
+    days = refused
+    while days > 1:
+        days = (days + 1) // 2
+        if is_given(days):
+            return days
+    return None
+
 
 KINDS: Final[tuple[ExportKind, ...]] = get_args(ExportKind)
 _PORTFOLIOS: Final = "portfolios"
@@ -337,3 +453,43 @@ def _apart(report: DatasetReport) -> list[DatasetReport]:
 
 def _subject(report: DatasetReport) -> str:
     return f"{report.dataset.name} {report.name}"
+
+
+FORMAT: Final = "bidbeacon-probe-2"
+
+
+def write_recording(path: Path, probe: Probe) -> None:
+    """Write what a probe saw into a file that is there.
+
+    Raises:
+        OSError: The file can't be written.
+    """
+    recording = {
+        "format": FORMAT,
+        "region": probe.ads_account.region,
+        "day": str(probe.day),
+        "answers": [
+            {
+                "call": answers.call,
+                "status": answers.status,
+                "count": answers.count,
+                "slowest_seconds": round(answers.slowest, 1),
+                "shape": as_json(answers.shape),
+            }
+            for answers in probe.listener.answers.values()
+        ],
+        "files": {
+            subject: {"rows": facts.rows, "shape": as_json(facts.shape)}
+            for subject, facts in probe.files.items()
+        },
+        "findings": [
+            {
+                "subject": finding.subject,
+                "check": finding.check,
+                "verdict": finding.verdict,
+                "found": finding.found,
+            }
+            for finding in probe.findings
+        ],
+    }
+    path.write_text(json.dumps(recording, indent=1) + "\n")

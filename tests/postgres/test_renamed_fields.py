@@ -13,7 +13,7 @@ from bidbeacon_pipelines.datasets.registry import (
     DAILY_TARGETS,
     DatasetReport,
 )
-from bidbeacon_pipelines.probe.files import FileFacts, read_report
+from bidbeacon_pipelines.probe.answers import FileFacts, read_report
 from tests.postgres.load_world import AS_OF, DAY, LoadWorld, report_row
 from tests.postgres.test_quarantine_replay import replay
 from tests.support.reading import call, tuples

@@ -23,7 +23,7 @@ from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.amazon_ads.exports import create_export, get_export
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.reports import create_report, retrieve_report
-from bidbeacon_pipelines.probe.listener import Listener
+from bidbeacon_pipelines.probe.answers import Listener
 from bidbeacon_sessions.masking import remember_secret
 from tests.unit.amazon_ads.fakes import FakeAmazon, token_answer
 from tests.unit.amazon_ads.test_accounts import ACME, UK_PROFILE, US_PROFILE

@@ -6,9 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.probe.answers import CALLS, find_call, find_differences
-from bidbeacon_pipelines.probe.limits import find_history, find_longest
-from bidbeacon_pipelines.probe.shapes import Shape, add_to, as_json
+from bidbeacon_pipelines.probe.answers import (
+    CALLS,
+    Shape,
+    add_to,
+    as_json,
+    find_call,
+    find_differences,
+)
+from bidbeacon_pipelines.probe.probe import find_history, find_longest
 
 ACCOUNT: dict[str, Any] = {
     "adsAccountId": "amzn1.ads-account.g.1",

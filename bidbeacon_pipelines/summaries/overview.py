@@ -8,8 +8,8 @@ from decimal import Decimal
 import pandas as pd
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.summaries.frames import read_frame
 from bidbeacon_pipelines.views import ACCOUNT_DAYS_VIEW
+from bidbeacon_pipelines.views.frames import read_frame
 
 DAYS = 30
 _WIDTH, _HEIGHT, _MARGIN = 600, 60, 6

@@ -20,7 +20,7 @@ from bidbeacon_pipelines.accounts.queries import UnknownAccountError
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
-from bidbeacon_pipelines.summaries.frames import read_frame
+from bidbeacon_pipelines.views.frames import read_frame
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.analysis_answers import Answers, group, total
 from tests.postgres.analysis_reports import SB, SD, Reports, load_reports

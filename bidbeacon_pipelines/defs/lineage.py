@@ -3,11 +3,17 @@
 An arrow from A to B means that rows of B depend on rows of A, not only that both are of one account.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
-from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
+from bidbeacon_pipelines.datasets.registry import (
+    DAILY_CAMPAIGNS,
+    DATASETS,
+    HOURLY_CAMPAIGNS,
+    Dataset,
+)
 from bidbeacon_pipelines.defs.asset_metadata import (
     OWNER,
     column_schema,
@@ -16,7 +22,7 @@ from bidbeacon_pipelines.defs.asset_metadata import (
 )
 from bidbeacon_pipelines.entities.tables import Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.views import REPORT_VIEWS, ReportView, list_joined_entities
+from bidbeacon_pipelines.views import ACCOUNT_DAYS_VIEW, REPORT_VIEWS, list_joined_entities
 
 ENTITY_TABLES = {
     entity.__tablename__: entity.__table__ for entity in (Campaign, AdGroup, Ad, Target, Portfolio)
@@ -42,11 +48,6 @@ def table_metadata(table: Any) -> dict[str, Any]:
     }
 
 
-def view_metadata(view: ReportView) -> dict[str, Any]:
-    """Return the place and columns of an asset that is a view."""
-    return {**place_metadata(view.full_name), "dagster/column_schema": view_schema(view)}
-
-
 def entities_behind(dataset: Dataset) -> list[str]:
     """Return the assets of the entities that a dataset's rows depend on.
 
@@ -56,24 +57,33 @@ def entities_behind(dataset: Dataset) -> list[str]:
     return ["campaigns", "targets"] if dataset.names_targets else ["campaigns"]
 
 
-def _view_spec(view: ReportView) -> dg.AssetSpec:
-    """Return the asset of a view."""
-    dataset = DATASETS.get(view.name)
-    # Its own table comes first; the accounts, which all views read, are left out.
-    tables = [dataset.asset_name, *list_joined_entities(dataset)] if dataset else [view.name]
+def _view_spec(name: str, tables: Sequence[str], grain: str) -> dg.AssetSpec:
+    """Return the asset of a view that depends on the assets of tables, its own first."""
+    view = _VIEWS[name]
     return dg.AssetSpec(
-        ["reports", view.name],
+        ["reports", name],
         group_name="analysis",
         kinds={"postgres", "view"},
-        tags={"grain": dataset.grain if dataset else view.name.removesuffix("s")},
+        tags={"grain": grain},
         owners=[OWNER],
         description=(
             f"{view.description} For analysts; a view, so it is always as fresh as its table, and nothing is run for it: how fresh that is, and what "
             f"was done last, is shown by `{tables[0]}`."
         ),
         deps=tables,
-        metadata=view_metadata(view),
+        metadata={**place_metadata(view.full_name), "dagster/column_schema": view_schema(view)},
     )
 
 
-VIEWS = [_view_spec(view) for view in REPORT_VIEWS if view.name in {*DATASETS, *ENTITY_TABLES}]
+_VIEWS = {view.name: view for view in REPORT_VIEWS}
+_OF_ACCOUNT_DAYS = [DAILY_CAMPAIGNS.asset_name, HOURLY_CAMPAIGNS.asset_name]
+
+# Every view reads the accounts, so they are left out.
+VIEWS = [
+    *(
+        _view_spec(one.name, [one.asset_name, *list_joined_entities(one)], one.grain)
+        for one in DATASETS.values()
+    ),
+    *(_view_spec(name, [name], name.removesuffix("s")) for name in ENTITY_TABLES),
+    _view_spec(ACCOUNT_DAYS_VIEW.name, _OF_ACCOUNT_DAYS, "day"),
+]

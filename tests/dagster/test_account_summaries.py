@@ -1,12 +1,9 @@
-"""Account days: exact, never older than the rows they are of, and shown by the asset."""
+"""Account days: exact, and never older than the rows they are of."""
 
-import base64
 import subprocess
 import sys
 from decimal import Decimal
 from typing import Any
-
-from dagster import AssetKey, TableMetadataValue
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import read_now
@@ -15,7 +12,7 @@ from bidbeacon_pipelines.datasets.registry import HOURLY_CAMPAIGNS as HOURLY
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from bidbeacon_pipelines.summaries.account_page import read_account
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
-from tests.dagster.runs import materialize_days, run_job
+from tests.dagster.runs import materialize_days
 from tests.support.reading import call
 from tests.support.world import World
 
@@ -62,29 +59,7 @@ def test_a_day_adds_up_to_the_truth_as_soon_as_it_is_loaded(stocked: World) -> N
     assert recent(stocked, account)["spend"] == "0.000000"
 
 
-def test_the_asset_shows_the_last_days(stocked: World) -> None:
-    """A table by day and currency with exact sums, and a line of spend for each currency."""
-    day = stocked.day(3)
-    spent = {}
-    for country in ("US", "JP"):
-        account = stocked.account(country)
-        materialize_days(stocked, account, day, dataset=DAILY)
-        spent[account.currency_code] = f"{stocked.true_sums(account, day).spend:,.2f}"
-    assert run_job(stocked, "summarize_accounts").success
-    asset = AssetKey("account_daily_summary")
-    [record] = stocked.instance.fetch_materializations(asset, limit=20).records
-    assert record.asset_materialization is not None
-    shown = record.asset_materialization.metadata
-    assert isinstance(shown["days"], TableMetadataValue)
-    rows = [one.data for one in shown["days"].records]
-    days = [(one["day"], one["currency"], one["accounts"]) for one in rows]
-    assert [(str(day), "JPY", 1), (str(day), "USD", 1)] == days
-    assert spent == {one["currency"]: one["spend"] for one in rows}
-    drawing = base64.b64decode(str(shown["spend"].value).partition("base64,")[2]).decode()
-    assert ["JPY", "USD"] == [code for code in ("JPY", "USD", "EUR") if code in drawing]
-
-
-def test_no_other_run_imports_pandas() -> None:
-    """Every run loads the code location; importing pandas, which one job needs, would take half a second of each."""
+def test_no_run_imports_pandas() -> None:
+    """Every run loads the code location; importing pandas, which only `read_frame` needs, would take half a second of each."""
     code = "import sys, bidbeacon_pipelines.definitions; sys.exit('pandas' in sys.modules)"
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=PROJECT_ROOT, check=True)

@@ -152,7 +152,7 @@ def test_a_day_that_is_not_over_fails(page: Page, dev: Dev) -> None:
         ("accounts", "public.advertiser_accounts"),
         ("portfolios", "public.portfolios"),
         (TARGETS, f"public.{TARGETS}"),
-        ("account_daily_summary", "reports.account_daily_summaries"),
+        ("account_daily_summaries", "reports.account_daily_summaries"),
         ("daily_targets", "reports.daily_targets"),
     ],
 )

@@ -35,22 +35,22 @@ DATASETS = _names("""
     hourly_target_performance
 """)
 ASSETS = [
-    *("account_daily_summary", "accounts", "ad_groups", "ads", "campaigns"),
+    *("accounts", "ad_groups", "ads", "campaigns"),
     *DATASETS,
     *("portfolios", "targets"),
 ]
 VIEWS = _names("""
-    ad_groups ads campaigns daily_campaigns daily_placements daily_products daily_purchased_products
+    account_daily_summaries ad_groups ads campaigns daily_campaigns daily_placements daily_products daily_purchased_products
     daily_search_terms daily_targets hourly_campaigns hourly_products hourly_targets portfolios targets
 """)
 EXTERNAL_ASSETS = ["amazon_ads", *(f"reports/{view}" for view in VIEWS)]
 CHECKS = ["quarantine_is_small", "rows_reconcile_with_daily_totals", "window_is_fresh"]
 JOBS = _names("""
-    check_datasets delete_old_records load_datasets load_windows poll_reports record_again refresh_account summarize_accounts
+    check_datasets delete_old_records load_datasets load_windows poll_reports record_again refresh_account
     sync_accounts sync_entities
 """)
 SCHEDULES = _names("""
-    check_datasets_hourly delete_old_records_daily summarize_accounts_daily sync_accounts_hourly
+    check_datasets_hourly delete_old_records_daily sync_accounts_hourly
 """)
 SENSORS = _names("close_crashed_sessions poll_reports_in_flight refresh_due_accounts")
 MILESTONES = _names("windows-queued report-requested report-processed window-skipped report-failed")
@@ -112,7 +112,7 @@ def test_promises() -> None:
 
 
 def test_asset_names() -> None:
-    """Accounts, entities, one asset a dataset, and one that sums them up; what lies before and behind is external."""
+    """Accounts, entities, and one asset a dataset; what lies before and behind is external."""
     graph = defs.resolve_asset_graph()
     found: dict[bool, list[str]] = {True: [], False: []}
     for key in graph.get_all_asset_keys():
@@ -162,7 +162,6 @@ def test_all_jobs_run_in_one_process() -> None:
         (DATASETS, {"poll_reports_in_flight", "refresh_due_accounts"}),
         (["accounts"], {"refresh_due_accounts", "sync_accounts_hourly"}),
         (["campaigns", "targets"], {"refresh_due_accounts"}),
-        (["account_daily_summary"], {"summarize_accounts_daily"}),
     ],
 )
 def test_page_of_an_asset_lists_what_refreshes_it(assets: list[str], automation: set[str]) -> None:

@@ -22,6 +22,8 @@ def _without_nul(value: str) -> str:
     return value
 
 
+Text = Annotated[str, AfterValidator(_without_nul)]
+"""Any text that PostgreSQL can store."""
 Value = Annotated[str, Field(min_length=1, max_length=LONGEST_VALUE), AfterValidator(_without_nul)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_parse_instant)]
 
@@ -29,7 +31,7 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_parse_instant)]
 def expectation_of(problem: Mapping[str, Any]) -> str:
     """Return what was expected of an invalid value, for people."""
     told: str = problem["msg"].removeprefix("Value error, ")
-    return re.sub("^Input should (be|have)", "expected", told)
+    return re.sub(r"^\w+ should (be|have)", "expected", told)
 
 
 class SessionFilter(BaseModel):

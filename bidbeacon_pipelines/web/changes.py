@@ -6,10 +6,9 @@ without a token.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import date
 from typing import Any
 
-import msgspec
+from pydantic import Field
 from sqlalchemy import Connection
 from sqlalchemy.exc import ProgrammingError
 from starlette.concurrency import run_in_threadpool
@@ -41,15 +40,16 @@ from bidbeacon_pipelines.requests.wanted import (
     want_sync,
 )
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.web.parameters import AccountAsked
+from bidbeacon_pipelines.web.parameters import AccountAsked, Day
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.clock import read_day
+from bidbeacon_sessions.filters import Text, Value
 from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.server import Access
 from bidbeacon_sessions.server.answers import (
     Parameters,
     RefusedError,
     problem,
+    read_body,
     read_query,
 )
 
@@ -58,39 +58,60 @@ MOST_WINDOWS = 100
 LONGEST_USER = 80
 LONGEST_NOTE = 500
 _INSUFFICIENT_PRIVILEGE = "42501"
-_EXAMPLE = 'Send a JSON object such as {"account": "Acme Merch · US"}.'
-
+_CORRECT = "Correct it, and send the request again."
 _NAMES = "Take a name from /api/accounts."
 _ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
     UnknownAccountError: (404, _NAMES),
     UnknownDatasetError: (404, _NAMES),
     FindingIsOverError: (404, "Home shows what is wrong now."),
-    AmbiguousAccountError: (400, _EXAMPLE),
-    BadAliasError: (400, _EXAMPLE),
-    BadCadenceError: (400, _EXAMPLE),
+    AmbiguousAccountError: (400, _CORRECT),
+    BadAliasError: (400, _CORRECT),
+    BadCadenceError: (400, _CORRECT),
 }
 
-Fields = Mapping[str, Any]
-Change = Callable[[Fields, str], dict[str, Any]]
+
+class _CadenceAsked(AccountAsked):
+    every: Value | None = None
+    cron: Value | None = None
+
+
+class _AliasAsked(AccountAsked):
+    alias: Text | None = None
+
+
+class _DaysAsked(AccountAsked):
+    dataset: Value
+    windows: list[Day] = Field(min_length=1, max_length=MOST_WINDOWS)
+
+
+class _FindingAsked(Parameters):
+    finding: Value
+
+
+class _AcknowledgementAsked(_FindingAsked):
+    note: Text = Field("", max_length=LONGEST_NOTE)
+
+
+Change = Callable[[Any, str], dict[str, Any]]
+"""Makes a change that a body asks for, by the name of who asks; returns the answer."""
 
 
 def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
     """Return the routes that change accounts and ask for runs in a store's database."""
     desk = _Desk(store, settings)
-    account, finding = frozenset({"account"}), frozenset({"finding"})
-    changes: dict[str, tuple[Change, frozenset[str]]] = {
-        "/api/account/pause": (desk.pause, account),
-        "/api/account/resume": (desk.resume, account),
-        "/api/account/cadence": (desk.set_cadence, account | {"every", "cron"}),
-        "/api/account/alias": (desk.rename, account | {"alias"}),
-        "/api/account/sync-entities": (desk.sync_entities, account),
-        "/api/account/load-windows": (desk.load_windows, account | {"dataset", "windows"}),
-        "/api/account/accept-report": (desk.accept_report, account | {"dataset", "windows"}),
-        "/api/account/keep-rows": (desk.keep_rows, account | {"dataset", "windows"}),
-        "/api/findings/act": (desk.act, finding),
-        "/api/findings/keep": (desk.keep, finding),
-        "/api/findings/acknowledge": (desk.acknowledge, finding | {"note"}),
-        "/api/findings/unacknowledge": (desk.unacknowledge, finding),
+    changes: dict[str, tuple[Change, type[Parameters]]] = {
+        "/api/account/pause": (desk.pause, AccountAsked),
+        "/api/account/resume": (desk.resume, AccountAsked),
+        "/api/account/cadence": (desk.set_cadence, _CadenceAsked),
+        "/api/account/alias": (desk.rename, _AliasAsked),
+        "/api/account/sync-entities": (desk.sync_entities, AccountAsked),
+        "/api/account/load-windows": (desk.load_windows, _DaysAsked),
+        "/api/account/accept-report": (desk.accept_report, _DaysAsked),
+        "/api/account/keep-rows": (desk.keep_rows, _DaysAsked),
+        "/api/findings/act": (desk.act, _FindingAsked),
+        "/api/findings/keep": (desk.keep, _FindingAsked),
+        "/api/findings/acknowledge": (desk.acknowledge, _AcknowledgementAsked),
+        "/api/findings/unacknowledge": (desk.unacknowledge, _FindingAsked),
     }
     return [
         *(
@@ -119,20 +140,17 @@ def user_of(request: Request, settings: Settings) -> str:
 
 
 def _endpoint(
-    settings: Settings, change: Change, known: frozenset[str]
+    settings: Settings, change: Change, kind: type[Parameters]
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Return what answers one kind of change, whose body has some of the known fields."""
+    """Return what answers one kind of change, with a body of this kind."""
 
     async def answer(request: Request) -> Response:
         try:
             _check_sender(request)
-            fields = await _read_fields(request, known)
-            return JSONResponse(await run_in_threadpool(change, fields, user_of(request, settings)))
+            asked = read_body(kind, await _read_bytes(request))
+            return JSONResponse(await run_in_threadpool(change, asked, user_of(request, settings)))
         except tuple(_ANSWERS) as error:
-            status, what_to_do = next(
-                _ANSWERS[kind] for kind in type(error).mro() if kind in _ANSWERS
-            )
-            return problem(status, str(error), what_to_do)
+            return _refused(error)
         except CannotAskError as error:
             return problem(409, str(error), error.what_to_do)
         except ProgrammingError as error:
@@ -147,6 +165,11 @@ def _endpoint(
     return answer
 
 
+def _refused(error: Exception) -> Response:
+    status, what_to_do = next(_ANSWERS[kind] for kind in type(error).mro() if kind in _ANSWERS)
+    return problem(status, str(error), what_to_do)
+
+
 def _check_sender(request: Request) -> None:
     """Refuse what another site's page may have sent."""
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
@@ -158,51 +181,20 @@ def _check_sender(request: Request) -> None:
         != "application/json"
     ):
         raise RefusedError(
-            415, "Expected the content type application/json.", f"Send it as a header. {_EXAMPLE}"
+            415,
+            "Expected the content type application/json.",
+            "Send a JSON object, and this header.",
         )
 
 
-async def _read_fields(request: Request, known: frozenset[str]) -> Fields:
+async def _read_bytes(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_BYTES:
-            raise RefusedError(413, "This request is too large.", _EXAMPLE)
-    try:
-        fields = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise RefusedError(400, "Expected a JSON object.", _EXAMPLE) from None
-    if unknown := sorted(set(fields) - known):
-        raise RefusedError(
-            400, f"Unknown field {unknown[0][:50]!r}.", f"Use some of: {', '.join(sorted(known))}."
-        )
-    return fields
-
-
-def _text(fields: Fields, name: str) -> str:
-    found = _optional_text(fields, name)
-    if not found:
-        raise RefusedError(400, f"The field {name} is missing.", _EXAMPLE)
-    return found
-
-
-def _optional_text(fields: Fields, name: str) -> str | None:
-    value = fields.get(name)
-    if value is not None and (not isinstance(value, str) or "\0" in value):
-        raise RefusedError(400, f"Expected {name} to be text.", _EXAMPLE)
-    return value
-
-
-def _windows(fields: Fields) -> list[date]:
-    given = fields.get("windows")
-    if not isinstance(given, list) or not 0 < len(given) <= MOST_WINDOWS:
-        raise RefusedError(
-            400, f"Expected windows to be a list of 1 to {MOST_WINDOWS} days.", _EXAMPLE
-        )
-    try:
-        return [read_day(str(day)) for day in given]
-    except ValueError:
-        raise RefusedError(400, "Expected windows to be days like 2026-11-23.", _EXAMPLE) from None
+            most = f"Send a JSON object of at most {MOST_BYTES:,} bytes."
+            raise RefusedError(413, "This request is too large.", most)
+    return body
 
 
 class _Desk:
@@ -212,82 +204,73 @@ class _Desk:
         self._store = store
         self._settings = settings
 
-    def pause(self, fields: Fields, by: str) -> dict[str, Any]:
-        account = self._account(fields)
+    def pause(self, asked: AccountAsked, by: str) -> dict[str, Any]:
+        account = self._account(asked)
         self._changes(by).pause(account)
         return _named(account)
 
-    def resume(self, fields: Fields, by: str) -> dict[str, Any]:
-        account = self._account(fields)
+    def resume(self, asked: AccountAsked, by: str) -> dict[str, Any]:
+        account = self._account(asked)
         self._changes(by).resume(account)
         return _named(account)
 
-    def set_cadence(self, fields: Fields, by: str) -> dict[str, Any]:
-        every, cron = _optional_text(fields, "every"), _optional_text(fields, "cron")
-        cadence = choose_cadence(
-            every=every, cron=cron, as_soon_as_due=every is None and cron is None
-        )
+    def set_cadence(self, asked: _CadenceAsked, by: str) -> dict[str, Any]:
+        is_default = asked.every is None and asked.cron is None
+        cadence = choose_cadence(every=asked.every, cron=asked.cron, as_soon_as_due=is_default)
         with self._store.begin() as connection:
-            ads_account = get_named_ads_account(connection, _text(fields, "account"))
+            ads_account = get_named_ads_account(connection, asked.account)
         if cadence is not None:
             self._changes(by).set_cadence(ads_account, cadence)
         named = {"account": ads_account.ads_account_key, "account_label": ads_account.label}
         return named | {"cadence": str(cadence)}
 
-    def rename(self, fields: Fields, by: str) -> dict[str, Any]:
-        account, alias = self._account(fields), _optional_text(fields, "alias")
+    def rename(self, asked: _AliasAsked, by: str) -> dict[str, Any]:
         with self._store.begin() as connection:
-            ads_account = get_ads_account(connection, account.account_key)
-        self._changes(by).rename(ads_account, alias or None)
-        return _named(self._account({"account": account.account_key}))
+            key = _find(connection, asked).account_key
+            ads_account = get_ads_account(connection, key)
+        self._changes(by).rename(ads_account, asked.alias or None)
+        return _named(self._account(AccountAsked(account=key)))
 
-    def sync_entities(self, fields: Fields, by: str) -> dict[str, Any]:
+    def sync_entities(self, asked: AccountAsked, by: str) -> dict[str, Any]:
         with self._store.begin() as connection:
-            account = _find(connection, fields)
-            return want_sync(connection, account, by=by)
+            return want_sync(connection, _find(connection, asked), by=by)
 
-    def load_windows(self, fields: Fields, by: str) -> dict[str, Any]:
-        dataset, windows = get_dataset(_text(fields, "dataset")), _windows(fields)
+    def load_windows(self, asked: _DaysAsked, by: str) -> dict[str, Any]:
+        dataset = get_dataset(asked.dataset)
         with self._store.begin() as connection:
-            account = _find(connection, fields)
+            account = _find(connection, asked)
             now = read_now(connection, self._settings)
-            return want_load(connection, account, dataset, windows, by=by, now=now)
+            return want_load(connection, account, dataset, asked.windows, by=by, now=now)
 
-    def accept_report(self, fields: Fields, by: str) -> dict[str, Any]:
-        return self._decide(fields, by, accepts=True)
+    def accept_report(self, asked: _DaysAsked, by: str) -> dict[str, Any]:
+        return self._decide(asked, by, accepts=True)
 
-    def keep_rows(self, fields: Fields, by: str) -> dict[str, Any]:
-        return self._decide(fields, by, accepts=False)
+    def keep_rows(self, asked: _DaysAsked, by: str) -> dict[str, Any]:
+        return self._decide(asked, by, accepts=False)
 
-    def _decide(self, fields: Fields, by: str, *, accepts: bool) -> dict[str, Any]:
-        account, dataset = self._account(fields), get_dataset(_text(fields, "dataset"))
-        asked = (account, dataset, _windows(fields))
-        decided = decide_days(self._store, self._settings, *asked, accepts=accepts, by=by)
+    def _decide(self, asked: _DaysAsked, by: str, *, accepts: bool) -> dict[str, Any]:
+        account, dataset = self._account(asked), get_dataset(asked.dataset)
+        of = (self._store, self._settings, account, dataset, asked.windows)
+        decided = decide_days(*of, accepts=accepts, by=by)
         return _named(account) | {"dataset": dataset.name, "windows": list(map(str, decided))}
 
-    def act(self, fields: Fields, by: str) -> dict[str, Any]:
-        return act(self._store, self._settings, _text(fields, "finding"), by=by)
+    def act(self, asked: _FindingAsked, by: str) -> dict[str, Any]:
+        return act(self._store, self._settings, asked.finding, by=by)
 
-    def keep(self, fields: Fields, by: str) -> dict[str, Any]:
-        return act(self._store, self._settings, _text(fields, "finding"), by=by, keeps=True)
+    def keep(self, asked: _FindingAsked, by: str) -> dict[str, Any]:
+        return act(self._store, self._settings, asked.finding, by=by, keeps=True)
 
-    def acknowledge(self, fields: Fields, by: str) -> dict[str, Any]:
-        key, note = _text(fields, "finding"), _optional_text(fields, "note") or ""
-        if len(note) > LONGEST_NOTE:
-            raise RefusedError(
-                400, f"Expected a note of at most {LONGEST_NOTE} characters.", _EXAMPLE
-            )
+    def acknowledge(self, asked: _AcknowledgementAsked, by: str) -> dict[str, Any]:
+        note = mask_text(asked.note)
         with self._store.begin() as connection:
             now = read_now(connection, self._settings)
-            note = mask_text(note)
-            found = acknowledge(connection, self._settings, now, key, by=by, note=note)
-        return finding_json(found)
+            of = (connection, self._settings, now, asked.finding)
+            return finding_json(acknowledge(*of, by=by, note=note))
 
-    def unacknowledge(self, fields: Fields, _: str) -> dict[str, Any]:
+    def unacknowledge(self, asked: _FindingAsked, _: str) -> dict[str, Any]:
         with self._store.begin() as connection:
             now = read_now(connection, self._settings)
-            key = _text(fields, "finding")
-            return finding_json(unacknowledge(connection, self._settings, now, key))
+            return finding_json(unacknowledge(connection, self._settings, now, asked.finding))
 
     def answer_whether_allowed(self, request: Request) -> Response:
         """Answer whether this client may change something, and if not, why and what helps."""
@@ -298,23 +281,23 @@ class _Desk:
 
     def answer_wanted(self, request: Request) -> Response:
         """Answer with what people want of an account, as the page follows it."""
-        fields = read_query(AccountAsked, request.query_params).model_dump()
+        asked = read_query(AccountAsked, request.query_params)
         with self._store.snapshot() as connection:
             try:
-                return JSONResponse(list_wanted_json(connection, _find(connection, fields)))
-            except UnknownAccountError as error:
-                return problem(404, str(error), "Take a name from /api/accounts.")
+                return JSONResponse(list_wanted_json(connection, _find(connection, asked)))
+            except (UnknownAccountError, AmbiguousAccountError) as error:
+                return _refused(error)
 
-    def _account(self, fields: Fields) -> Account:
+    def _account(self, asked: AccountAsked) -> Account:
         with self._store.begin() as connection:
-            return _find(connection, fields)
+            return _find(connection, asked)
 
     def _changes(self, by: str) -> AccountChanges:
         return AccountChanges(self._store, self._settings, by=by)
 
 
-def _find(connection: Connection, fields: Fields) -> Account:
-    return get_named_account(connection, _text(fields, "account"))
+def _find(connection: Connection, asked: AccountAsked) -> Account:
+    return get_named_account(connection, asked.account)
 
 
 def _named(account: Account) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Query parameters that several routes share."""
+"""Parameters of requests, and fields of their bodies, that several routes share."""
 
 from datetime import date
 from typing import Annotated

@@ -65,16 +65,35 @@ def read_query(kind: type[Parsed], query: QueryParams, *, ignored: str = "") -> 
     try:
         return kind.model_validate(given)
     except ValidationError as error:
-        [wrong, *_] = error.errors()
-    name = str(wrong["loc"][0])
-    known = f"The parameters are: {', '.join(kind.model_fields) or 'none'}."
+        raise _refusal(kind, error, "parameter") from None
+
+
+def read_body(kind: type[Parsed], body: bytes) -> Parsed:
+    """Return the fields of a request's body, a JSON object.
+
+    Raises:
+        RefusedError: it is no JSON object, or a field is unknown, missing or invalid.
+    """
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        raise _refusal(kind, error, "field") from None
+
+
+def _refusal(kind: type[BaseModel], error: ValidationError, noun: str) -> RefusedError:
+    """Return what is wrong first with the parameters or fields of a request."""
+    [wrong, *_] = error.errors()
+    known = f"The {noun}s are: {', '.join(kind.model_fields) or 'none'}."
+    if not wrong["loc"]:
+        return RefusedError(400, "Expected a JSON object.", known)
+    name, given = str(wrong["loc"][0]), str(wrong["input"])
     if wrong["type"] == "extra_forbidden":
-        raise RefusedError(400, f"Unknown parameter {name[:_LONGEST_SHOWN]!r}.", known)
+        return RefusedError(400, f"Unknown {noun} {name[:_LONGEST_SHOWN]!r}.", known)
     if wrong["type"] == "missing":
-        raise RefusedError(400, f"The parameter {name} is missing.", known)
-    raise RefusedError(
+        return RefusedError(400, f"The {noun} {name} is missing.", known)
+    return RefusedError(
         400,
-        f"{name}: {expectation_of(wrong)}, got: {given[name][:_LONGEST_SHOWN]!r}.",
+        f"{name}: {expectation_of(wrong)}, got: {given[:_LONGEST_SHOWN]!r}.",
         "Times are written like 2026-07-25T14:00:00Z."
         if name in {"since", "before"}
         else "Correct it, or leave it out.",

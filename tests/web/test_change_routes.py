@@ -212,17 +212,18 @@ def test_nothing_is_asked_for_a_paused_account(product: httpx.Client) -> None:
 WRONG: Sequence[tuple[str, Any, int, str]] = [
     ("pause", {"account": "nobody"}, 404, "No account 'nobody'"),
     ("pause", {}, 400, "The field account is missing."),
-    ("pause", {"account": 7}, 400, "Expected account to be text."),
-    ("pause", {"account": "a\x00b"}, 400, "Expected account to be text."),
+    ("pause", {"account": 7}, 400, "account: expected a valid string, got: '7'."),
+    ("pause", {"account": "a\x00b"}, 400, "account: expected text without NUL, got:"),
+    ("pause", {"account": ""}, 400, "account: expected at least 1 character, got: ''."),
     ("pause", {"account": KEY, "force": True}, 400, "Unknown field 'force'."),
     ("pause", [KEY], 400, "Expected a JSON object."),
     ("cadence", {"account": KEY, "every": "soon"}, 400, "expected a duration"),
     ("cadence", {"account": KEY, "every": "6h", "cron": "0 6 * * *"}, 400, "expected one of"),
     ("alias", {"account": KEY, "alias": "x" * 81}, 400, "Expected an alias"),
     ("load-windows", LOAD | {"dataset": "weather"}, 404, "weather"),
-    ("load-windows", LOAD | {"windows": []}, 400, "Expected windows to be a list of 1 to 100"),
-    ("load-windows", LOAD | {"windows": ["x"]}, 400, "Expected windows to be days"),
-    ("load-windows", LOAD | {"windows": ["2026-11-22"] * 101}, 400, "a list of 1 to 100 days"),
+    ("load-windows", LOAD | {"windows": []}, 400, "windows: expected at least 1 item"),
+    ("load-windows", LOAD | {"windows": ["x"]}, 400, "windows: expected a day like 2026-11-23"),
+    ("load-windows", LOAD | {"windows": ["2026-11-22"] * 101}, 400, "expected at most 100 items"),
 ]
 """What is asked for, and how it is refused."""
 

@@ -1,7 +1,4 @@
-"""Output of commands: consoles that stored text can't control, JSON, lists, errors, and output that is closed or not in UTF-8.
-
-It imports nothing of ours before there is something to report, so that a misspelt command is refused at once.
-"""
+"""Output of commands: consoles that stored text can't control, JSON, lists, errors, and output that is closed or not in UTF-8."""
 
 import errno
 import json
@@ -19,6 +16,9 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from bidbeacon_sessions.errors import mask_error
+from bidbeacon_sessions.masking import mask_text
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Row = Mapping[Any, Any]
@@ -146,9 +146,6 @@ def report(error: BaseException) -> int:
     Raises:
         BaseException: there is nothing to say: Ctrl-C outside of a session, or nobody reads the output.
     """
-    from bidbeacon_sessions.errors import mask_error  # takes a while, as the rest of the package
-    from bidbeacon_sessions.masking import mask_text
-
     line = _line_of(error)
     if line is not None:
         errors.print(mask_text(line), style="bold red", soft_wrap=True)

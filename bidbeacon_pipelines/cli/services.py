@@ -1,7 +1,4 @@
-"""The commands on the database, and those that run a service until they are stopped.
-
-Each imports no more than it needs when it is run: a service does so for weeks.
-"""
+"""The commands on the database, and those that run a service until they are stopped."""
 
 import os
 import shutil
@@ -17,7 +14,11 @@ from bidbeacon_pipelines.cli.output import console
 from bidbeacon_pipelines.database.address import find_database, open_database, psql_args
 from bidbeacon_pipelines.database.engine import make_engine, shared_engine
 from bidbeacon_pipelines.database.mode import check_mode, store_mode
+from bidbeacon_pipelines.database.presence import announce
 from bidbeacon_pipelines.database.schema import upgrade
+from bidbeacon_pipelines.dev.dev import run_dev
+from bidbeacon_pipelines.dev.postgres import find_binaries
+from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.settings_files import read_settings
 from bidbeacon_sessions import SessionStore
@@ -28,15 +29,11 @@ from bidbeacon_sessions.settings import get_session_settings
 
 def dev() -> None:
     """Run everything on this machine: database, sandbox (without Amazon credentials), Dagster, Event Stream."""
-    from bidbeacon_pipelines.dev.dev import run_dev
-
     raise typer.Exit(run_dev(read_settings(Settings, running=False), console))
 
 
 def db_start() -> None:
     """Run the embedded database alone, with its tables upgraded, until Ctrl-C."""
-    from bidbeacon_pipelines.dev.dev import run_dev
-
     settings = read_settings(Settings, running=False)
     if settings.database_url is not None:
         raise UsageError("BIDBEACON_DATABASE_URL is set: unset it to start the embedded database.")
@@ -49,8 +46,7 @@ def stream(
     ] = None,
 ) -> None:
     """Run the Event Stream: the page, its list, and the live endpoints (SSE and WebSocket); it also watches for problems, and sends alerts."""
-    from bidbeacon_pipelines.database.presence import announce
-    from bidbeacon_pipelines.problems.alerts import AlertWatch
+    # The server would take other commands a third of a second.
     from bidbeacon_pipelines.web import pipelines_extension
     from bidbeacon_sessions.server.serve import serve
 
@@ -85,7 +81,7 @@ def db_upgrade() -> None:
     The first time, it stores whether the database is for the sandbox or for the real Amazon. It
     changes nothing where the tables are newer than this program and still fit it.
     """
-    from bidbeacon_pipelines.dagster_storage import upgrade_dagster  # takes a second
+    from bidbeacon_pipelines.dagster_storage import upgrade_dagster  # Dagster takes a second
 
     settings = get_settings()
     url = find_database(settings)
@@ -107,8 +103,6 @@ def db_url() -> None:
 
 def db_shell() -> None:
     """Open psql on the database; try `select * from job_sessions order by started_at desc limit 5`."""
-    from bidbeacon_pipelines.dev.postgres import find_binaries
-
     shown, secret = psql_args(parse_database_url(find_database(get_settings())))
     psql = shutil.which("psql") or str(find_binaries() / "psql")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is psql's: it ends a query, not the shell

@@ -1,8 +1,10 @@
 """What the command line understands, without a database."""
 
+import os
 import subprocess
 import sys
 from datetime import date
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -10,15 +12,6 @@ from typer.testing import CliRunner
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.cli.options import parse_days, parse_windows
 from bidbeacon_sessions.errors import UsageError
-
-LOADED = """
-import sys
-from typer.testing import CliRunner
-from bidbeacon_pipelines.cli import app
-
-print(CliRunner().invoke(app, sys.argv[1:]).exit_code)
-print(*(name for name in sys.modules if name.startswith("bidbeacon_pipelines.cli.")))
-"""
 
 
 @pytest.mark.parametrize(
@@ -64,10 +57,12 @@ def test_a_misspelt_command_is_refused_with_the_nearest() -> None:
         assert f"Did you mean '{nearest}'?" in " ".join(result.output.replace("│", " ").split())
 
 
-@pytest.mark.parametrize("arguments", [["acounts"], ["accounts", "puase"]])
-def test_a_misspelt_command_imports_no_other(arguments: list[str]) -> None:
-    """So it is refused at once."""
-    program = subprocess.run(
-        [sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, check=True
+def test_a_shell_completes_commands() -> None:
+    """Of a group too, by the installed program."""
+    asked = {"_BIDBEACON_COMPLETE": "complete_bash", "COMP_CWORD": "2"}
+    environment = os.environ | asked | {"COMP_WORDS": "bidbeacon accounts re"}
+    program = Path(sys.executable).with_name("bidbeacon")
+    completed = subprocess.run(
+        [program], env=environment, capture_output=True, text=True, check=True
     )
-    assert ["2", "bidbeacon_pipelines.cli.output"] == program.stdout.splitlines()
+    assert ["resume", "rename"] == completed.stdout.split()

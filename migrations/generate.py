@@ -42,9 +42,9 @@ from bidbeacon_pipelines.loading.restatements import (
     WINDOW_RESTATEMENTS_VIEW,
     performance_rows_view,
 )
+from bidbeacon_pipelines.states.window_states import WINDOW_STATES_FUNCTION
 from bidbeacon_pipelines.tables import PipelinesBase
 from bidbeacon_pipelines.views import SCHEMA, create_statements, make_views, read_views
-from bidbeacon_pipelines.windows.states import WINDOW_STATES_FUNCTION
 from bidbeacon_sessions.tables import (
     JOB_SESSION_ACCOUNTS_VIEW,
     JOB_SESSIONS_VIEW,

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.datasets.fields import SHORT_NAMES
 from bidbeacon_pipelines.datasets.registry import Dataset, Reconciles, get_dataset
 from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.states import list_late_accounts
+from bidbeacon_pipelines.states.window_states import list_late_accounts
 from bidbeacon_sessions import SessionRecorder
 
 WINDOW_IS_FRESH = "window_is_fresh"

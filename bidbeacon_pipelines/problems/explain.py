@@ -30,9 +30,9 @@ from bidbeacon_pipelines.requests.gate_queries import find_gate
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, MAX_PENDING, RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.states.window_states import STOPPED, WindowState
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.rules import due_at, local_date, missed_offsets, oldest_of
-from bidbeacon_pipelines.windows.states import STOPPED, WindowState
 from bidbeacon_sessions.presentation import action_json, load_labels, session_url
 from bidbeacon_sessions.sentences import without_stop
 

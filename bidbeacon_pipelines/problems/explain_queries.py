@@ -9,7 +9,7 @@ from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES
 from bidbeacon_pipelines.requests.queries import get_request
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.windows.states import state_values
+from bidbeacon_pipelines.states.window_states import state_values
 from bidbeacon_sessions.tables import MARK
 
 _STATES = text("""

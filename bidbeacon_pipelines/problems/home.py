@@ -16,7 +16,7 @@ from bidbeacon_pipelines.problems.findings import Finding, counted
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests.gate_queries import list_gates
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.states import count_json
+from bidbeacon_pipelines.states.window_states import count_json
 from bidbeacon_sessions import SessionStore
 
 MOST_FINDINGS: Final = 20

@@ -28,7 +28,7 @@ from bidbeacon_pipelines.problems.history_findings import UNPROVEN
 from bidbeacon_pipelines.problems.row_findings import UNDECIDED
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.states import WindowState, state_values, windows_in
+from bidbeacon_pipelines.states.window_states import WindowState, state_values, windows_in
 
 _WORDS: Final = {
     WindowState.FAILED: "failed",
@@ -70,7 +70,7 @@ _WHAT = {
 
 
 def find_windows(unsettled: Sequence[RowMapping]) -> Iterator[Finding]:
-    """Yield why windows are not as they should be (see `windows.totals.WindowSummary.unsettled`).
+    """Yield why windows are not as they should be (see `states.totals.WindowSummary.unsettled`).
 
     Those that `find_undecided` and `find_unproven` add up are left out.
     """

@@ -16,8 +16,8 @@ from bidbeacon_pipelines.problems import (
 )
 from bidbeacon_pipelines.problems.findings import Finding, merge
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.states import WindowState
-from bidbeacon_pipelines.windows.totals import summarize_windows
+from bidbeacon_pipelines.states.totals import summarize_windows
+from bidbeacon_pipelines.states.window_states import WindowState
 
 _FINDERS: Final[Sequence[Callable[[Connection, Settings, datetime], Iterable[Finding]]]] = (
     system_findings.find_failed_sessions,

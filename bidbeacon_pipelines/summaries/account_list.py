@@ -14,7 +14,7 @@ from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
 from bidbeacon_pipelines.accounts.rules import stop_word
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.states import STOPPED, WindowState, state_values, windows_in
+from bidbeacon_pipelines.states.window_states import STOPPED, WindowState, state_values, windows_in
 from bidbeacon_sessions.presentation import instant
 
 DAYS: Final = 14

@@ -7,6 +7,7 @@ from bidbeacon_pipelines.datasets.derived import RATIOS
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, SPONSORED_BRANDS, SPONSORED_PRODUCTS
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_CAMPAIGNS
 from bidbeacon_pipelines.entities.left_out_queries import LEFT_OUT_CAMPAIGNS, ran_on
+from bidbeacon_pipelines.states.window_states import WINDOW_STATES_FUNCTION, WindowState
 from bidbeacon_pipelines.views.view import (
     ACCOUNT_COLUMNS,
     AGE,
@@ -22,7 +23,6 @@ from bidbeacon_pipelines.views.view import (
     ratio_column,
     with_age,
 )
-from bidbeacon_pipelines.windows.states import WINDOW_STATES_FUNCTION, WindowState
 
 METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 _COLUMNS = ", ".join(METRICS)

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.datasets.derived import (
     Ratio,
 )
 from bidbeacon_pipelines.datasets.fields import DIMENSION_TAGS, RATIO_TAGS
-from bidbeacon_pipelines.windows.states import is_final_by
+from bidbeacon_pipelines.states.window_states import is_final_by
 
 SCHEMA = "reports"
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]

@@ -7,8 +7,8 @@ from starlette.routing import BaseRoute, Route
 
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.states.coverage import WindowCoverage
 from bidbeacon_pipelines.web.parameters import Day
-from bidbeacon_pipelines.windows.coverage import WindowCoverage
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.filters import Value

@@ -13,7 +13,7 @@ from sqlalchemy import func, insert
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.actions import ReportFailed, WindowsQueued
 from bidbeacon_pipelines.entities.tables import Campaign
-from bidbeacon_pipelines.windows.states import WindowState
+from bidbeacon_pipelines.states.window_states import WindowState
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.browser.conftest import assert_readable

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
-from bidbeacon_pipelines.windows.coverage import WindowCoverage
+from bidbeacon_pipelines.states.coverage import WindowCoverage
 from bidbeacon_sessions import SessionStore
 from tests.support.rows import add_account, add_windows, as_loaded, change_accounts
 

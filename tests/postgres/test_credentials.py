@@ -10,7 +10,7 @@ from bidbeacon_pipelines.accounts.queries import set_needs_attention, set_resume
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, NotAuthorized
 from bidbeacon_pipelines.requests.backfill import AccountSkippedError
-from bidbeacon_pipelines.windows.states import WindowState
+from bidbeacon_pipelines.states.window_states import WindowState
 from tests.postgres.explaining import explained
 from tests.support.jobs import due_ads_accounts, due_syncs, load_by_hand
 from tests.support.world import World

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine, text
 
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, products_of
+from bidbeacon_pipelines.states.window_states import WindowState
 from bidbeacon_pipelines.views import REPORT_VIEWS
-from bidbeacon_pipelines.windows.states import WindowState
 from tests.support.report_rows import store_rows
 from tests.support.rows import add_account, add_windows
 

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.datasets.registry import DATASETS, HOURLY_CAMPAIGNS, ge
 from bidbeacon_pipelines.problems.entity_findings import find_left_out
 from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_pipelines.windows.coverage import WindowCoverage
+from bidbeacon_pipelines.states.coverage import WindowCoverage
 from tests.postgres.explaining import explained_json
 from tests.support.jobs import make_windows
 from tests.support.reading import call, tuples, value

@@ -23,8 +23,8 @@ from bidbeacon_pipelines.database.schema import MIGRATIONS, list_revisions, upgr
 from bidbeacon_pipelines.datasets import dataset_tables  # noqa: F401 - registers its tables
 from bidbeacon_pipelines.entities.queries import IS_DELIVERABLE_FUNCTION
 from bidbeacon_pipelines.loading.restatements import PERFORMANCE_ROWS_VIEW, WINDOW_RESTATEMENTS_VIEW
+from bidbeacon_pipelines.states.window_states import WINDOW_STATES_FUNCTION
 from bidbeacon_pipelines.tables import PipelinesBase
-from bidbeacon_pipelines.windows.states import WINDOW_STATES_FUNCTION
 from bidbeacon_sessions.tables import (
     JOB_SESSION_ACCOUNTS_VIEW,
     JOB_SESSIONS_VIEW,

@@ -22,6 +22,14 @@ from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests import gate_queries, queries
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.states.totals import summarize_windows
+from bidbeacon_pipelines.states.window_states import (
+    STOPPED,
+    WindowState,
+    list_late_accounts,
+    state_values,
+    windows_in,
+)
 from bidbeacon_pipelines.windows import due
 from bidbeacon_pipelines.windows.queries import (
     attach_windows,
@@ -30,14 +38,6 @@ from bidbeacon_pipelines.windows.queries import (
     list_windows_of_request,
     release_windows,
 )
-from bidbeacon_pipelines.windows.states import (
-    STOPPED,
-    WindowState,
-    list_late_accounts,
-    state_values,
-    windows_in,
-)
-from bidbeacon_pipelines.windows.totals import summarize_windows
 from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
 from tests.support.rows import add_account
 

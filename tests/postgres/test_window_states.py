@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, func, text
 
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
-from bidbeacon_pipelines.windows.states import STOPPED, WindowState, state_values, windows_in
+from bidbeacon_pipelines.states.totals import summarize_windows
+from bidbeacon_pipelines.states.window_states import STOPPED, WindowState, state_values, windows_in
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_pipelines.windows.totals import summarize_windows
 from bidbeacon_sessions import SessionStore
 from tests.support.rows import (
     Table,

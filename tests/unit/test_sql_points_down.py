@@ -12,7 +12,6 @@ UP = {
     ("loading.quarantine_queries", "report_requests"),
     ("windows.queries", "report_requests"),
     ("windows.queries", "restatements"),
-    ("windows.states", "report_requests"),
     ("windows.tables", "report_requests"),
 }
 """Modules with the tables of higher rooms that they name; docs/why.md has the reasons."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
-from bidbeacon_pipelines.windows.states import WindowState, state_values, windows_in
+from bidbeacon_pipelines.states.window_states import WindowState, state_values, windows_in
 
 _ACTIVE = f"""
     SELECT a.account_id, a.country_code, a.account_key, {ACCOUNT_LABEL} AS label

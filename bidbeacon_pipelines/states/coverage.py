@@ -14,8 +14,8 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, SPONSORED_BRANDS, products_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.entities.left_out_queries import LEFT_OUT_CAMPAIGNS
+from bidbeacon_pipelines.states.window_states import WindowState, state_values
 from bidbeacon_pipelines.windows.rules import local_date
-from bidbeacon_pipelines.windows.states import WindowState, state_values
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.presentation import instant

@@ -13,15 +13,11 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from bidbeacon_sessions.errors import UsageError
-
-if TYPE_CHECKING:
-    from bidbeacon_pipelines.accounts.tables import AdsAccount
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _SHORTEST_PREFIX = 8
@@ -172,16 +168,18 @@ class Cadence:
 AS_SOON_AS_DUE = Cadence()
 
 
-def next_refresh(ads_account: "AdsAccount", now: datetime) -> datetime | None:
+def next_refresh(
+    cadence: Cadence, time_zone: str, next_look_at: datetime | None, now: datetime
+) -> datetime | None:
     """Return when the next refresh of an ads account may begin, once everything due is planned; None for as soon as data is due.
 
     A refresh that began before its time, by hand, changes nothing.
     """
-    start = ads_account.next_look_at or now
+    start = next_look_at or now
     # A wrong clock may have set a later one.
-    if now < start <= now + (ads_account.refresh_every or LONGEST_CRON):
+    if now < start <= now + (cadence.every or LONGEST_CRON):
         return start
-    return ads_account.cadence.next_start(ads_account.time_zone, last=start, now=now)
+    return cadence.next_start(time_zone, last=start, now=now)
 
 
 def parse_every(value: str) -> timedelta:

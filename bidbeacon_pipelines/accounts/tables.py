@@ -1,6 +1,6 @@
-"""The tables of ads accounts and accounts."""
+"""The tables of ads accounts and accounts, and of what was set or learned of Amazon for them."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -290,3 +290,25 @@ class RegistryOverride(PipelinesBase):
             postgresql_nulls_not_distinct=True,
         ),
     )
+
+
+class ProvenHistory(PipelinesBase):
+    """One row is the greatest age, in days, at which rows of an ad product came in a dataset's report.
+
+    It holds for a client in a region. The age is counted on the account's calendar, up to the instant that the report was requested
+    at. `account_key` and `window_date` are the day that proved it, and `proven_at` is when that was
+    loaded.
+    """
+
+    __tablename__ = "proven_histories"
+
+    client_id: Mapped[str] = mapped_column(primary_key=True)
+    region: Mapped[str] = mapped_column(primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    ad_product: Mapped[str] = mapped_column(primary_key=True)
+    age_days: Mapped[int]
+    account_key: Mapped[str]
+    window_date: Mapped[date]
+    proven_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (CheckConstraint("age_days >= 0", name="age_counted"),)

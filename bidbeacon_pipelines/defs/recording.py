@@ -22,12 +22,12 @@ from bidbeacon_pipelines.database.locks import (
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.defs.checks import evaluate_checks
 from bidbeacon_pipelines.defs.resources import Context, RunningJob, log_day
-from bidbeacon_pipelines.windows.queries import (
+from bidbeacon_pipelines.loading.recording_queries import (
     LoadedDay,
     list_loaded_days,
     list_unrecorded_days,
 )
-from bidbeacon_pipelines.windows.queries import record_days as store_recorded
+from bidbeacon_pipelines.loading.recording_queries import record_days as store_recorded
 from bidbeacon_sessions.dagster import session_link
 
 _BATCH = 100

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, insert, text
 
@@ -20,12 +21,13 @@ from bidbeacon_pipelines.windows.tables import ReportWindow
 
 @dataclass(frozen=True)
 class ReportScope:
-    """The report of one request that is loaded: its period, and the instant that its data is as of."""
+    """The report of one request that is loaded, by a session: its period, and the instant that its data is as of."""
 
     report: DatasetReport
     request_id: int
     data_as_of: datetime
     period: tuple[date, date]
+    session_id: UUID | None = None
 
     @property
     def dataset(self) -> Dataset:
@@ -80,16 +82,27 @@ def insert_load(
     connection: Connection, scope: ReportScope, account: Account, counts: Mapping[str, int]
 ) -> None:
     """Store the row counts of a loaded report, for an account; the table checks that they add up."""
-    load = {"request_id": scope.request_id, "dataset": scope.dataset.name}
-    connection.execute(insert(ReportLoad).values(**load, **account.identity, **counts))
+    start, end = scope.period
+    statement = insert(ReportLoad).values(
+        request_id=scope.request_id,
+        dataset=scope.dataset.name,
+        report=scope.report.name,
+        start_date=start,
+        end_date=end,
+        data_as_of=scope.data_as_of,
+        session_id=scope.session_id,
+        **account.identity,
+        **counts,
+    )
+    connection.execute(statement)
 
 
 # A row stays while a window that it may be of holds its report, or was last requested with it: a
 # report that is not accepted releases only rows of earlier ones that were not accepted either, and
 # none of reports of another grouping.
 _RELEASE = text("""
-    DELETE FROM quarantined_rows q USING report_requests r
-     WHERE r.id = q.request_id
+    DELETE FROM quarantined_rows q USING report_loads r
+     WHERE (r.request_id, r.account_id, r.country_code) = (q.request_id, q.account_id, q.country_code)
        AND q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset
        AND (q.window_date = ANY(:days) OR q.window_date IS NULL)
        AND (r.report = :report OR q.window_date = ANY(:loaded)

@@ -20,12 +20,12 @@ from bidbeacon_pipelines.loading.staging import WindowTally, listed, staged_colu
 from bidbeacon_pipelines.loading.tables import QuarantinedRow
 from bidbeacon_sessions.writes import json_text
 
-_HOLDS = "w.loaded_by_request = r.id"
+_HOLDS = "w.loaded_by_request = r.request_id"
 # Rows of a refused report, whose good rows are not in the window either, are not to be replayed: a
 # new report brings them all.
 _IS_LOADED = f"""EXISTS (
-    SELECT FROM report_windows w JOIN report_requests r ON r.id = q.request_id
-     WHERE w.account_id = q.account_id AND w.country_code = q.country_code AND w.dataset = q.dataset
+    SELECT FROM report_windows w JOIN report_loads r USING (account_id, country_code)
+     WHERE r.request_id = q.request_id AND w.account_id = q.account_id AND w.country_code = q.country_code AND w.dataset = q.dataset
        AND w.window_date BETWEEN r.start_date AND r.end_date AND (q.window_date IS NULL OR w.window_date = q.window_date)
        AND {_HOLDS})"""
 _LIST = text(f"""
@@ -83,12 +83,13 @@ def find_loaded_reports(
     rows = connection.execute(
         text(f"""
             SELECT w.report, array_agg(w.window_date ORDER BY w.window_date) AS days,
-                   coalesce(r.sent_at, r.created_at) AS data_as_of, r.start_date, r.end_date
-              FROM report_requests r
-              JOIN report_windows w ON w.account_id = :account_id AND w.country_code = :country_code
-                   AND w.dataset = :dataset AND w.window_date BETWEEN r.start_date AND r.end_date
-                   AND {_HOLDS}
-             WHERE r.id = :request_id GROUP BY r.id, w.report ORDER BY w.report"""),
+                   r.data_as_of, r.start_date, r.end_date
+              FROM report_loads r
+              JOIN report_windows w USING (account_id, country_code, dataset)
+             WHERE r.request_id = :request_id AND account_id = :account_id
+               AND country_code = :country_code AND dataset = :dataset
+               AND w.window_date BETWEEN r.start_date AND r.end_date AND {_HOLDS}
+             GROUP BY r.data_as_of, r.start_date, r.end_date, w.report ORDER BY w.report"""),
         account.identity | {"dataset": dataset.name, "request_id": request_id},
     )
     found = []

@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ARRAY, CheckConstraint, Date, Identity, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -15,6 +16,8 @@ from bidbeacon_pipelines.database.base import amazon_id as _id
 class ReportLoad(PipelinesBase):
     """One row is the load of a report into the windows of one account, with its row counts.
 
+    `report` names the ad products of the report, `start_date` and `end_date` are its first and last
+    day, `data_as_of` is when it was asked for, and `session_id` is the session that loaded it.
     `rows_withheld` are valid rows of windows that did not take them, `rows_not_waited_for` those of
     other countries, days and ad products.
     """
@@ -25,6 +28,11 @@ class ReportLoad(PipelinesBase):
     account_id: Mapped[str] = _id(primary_key=True)
     country_code: Mapped[str] = mapped_column(primary_key=True)
     dataset: Mapped[str]
+    report: Mapped[str]
+    start_date: Mapped[date]
+    end_date: Mapped[date]
+    data_as_of: Mapped[datetime]
+    session_id: Mapped[UUID | None]
     loaded_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     rows_read: Mapped[int]
     rows_loaded: Mapped[int]

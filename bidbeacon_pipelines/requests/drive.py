@@ -59,11 +59,8 @@ from bidbeacon_pipelines.requests.rules import (
     next_step,
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.windows.queries import (
-    attach_windows,
-    is_needed,
-    list_windows_of_request,
-)
+from bidbeacon_pipelines.requests.window_queries import attach_windows, is_needed
+from bidbeacon_pipelines.windows.queries import list_windows_of_request
 from bidbeacon_pipelines.windows.rules import missed_offsets
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import Action, SessionClosedError, SessionRecorder

@@ -60,7 +60,7 @@ class EndingRequest(LockedRequest):
             if step.needs_attention:
                 self._put_back(connection, self._windows)
             else:
-                self._fail_windows(connection, step.cause)
+                self._fail_windows(connection, after, step.cause)
             self._replan_released(connection)
             if step.failure.kind is FailureKind.TOO_OLD:
                 self._end_refused(connection, step.cause)
@@ -115,14 +115,19 @@ class EndingRequest(LockedRequest):
             update_request(connection, request, after, self._session.session_id)
             for part in parts:
                 request_part(connection, self._session, request, part, now, by_hand=by_hand)
-            self._release_to_split(connection, step, parts, now)
+            self._release_to_split(connection, after, step.cause, parts, now)
             split = ReportSplit(**self._facts, cause=step.cause, reports=len(parts))
             self._session.add_in(connection, split)
             self._replan_released(connection)
         self._request = after
 
     def _release_to_split(
-        self, connection: Connection, step: GiveUp, parts: Sequence[Days], now: datetime
+        self,
+        connection: Connection,
+        after: ReportRequest,
+        cause: Cause,
+        parts: Sequence[Days],
+        now: datetime,
     ) -> None:
         """Release all windows: those of days that are requested again stay due and wanted, the others have failed."""
         again: list[ReportWindow] = []
@@ -131,22 +136,23 @@ class EndingRequest(LockedRequest):
             fail = self._fail(self._countries[key])
             for window in windows:
                 if awaits_decision(window) or not needs_report(window, now):
-                    again.append(fail(window, step.cause))
+                    again.append(fail(window, cause))
                 elif any(first <= window.window_date <= last for first, last in parts):
                     due = min(window.next_refresh_at or now, now)
-                    again.append(failed(window, step.cause, due))
+                    again.append(failed(window, cause, due))
                 else:
-                    given_up.append(fail(window, step.cause))
-        release_windows(connection, self._request.id, again, keep_wanted=True)
-        release_windows(connection, self._request.id, given_up)
+                    given_up.append(fail(window, cause))
+        since = after.first_failed_at
+        release_windows(connection, after.id, again, failing_since=since, keep_wanted=True)
+        release_windows(connection, after.id, given_up, failing_since=since)
 
-    def _fail_windows(self, connection: Connection, cause: Cause) -> None:
+    def _fail_windows(self, connection: Connection, after: ReportRequest, cause: Cause) -> None:
         """End the wait of all windows, whose report gave no data."""
         ended = []
         for key, windows in self._windows.items():
             fail = self._fail(self._countries[key])
             ended += [fail(window, cause) for window in windows]
-        release_windows(connection, self._request.id, ended)
+        release_windows(connection, after.id, ended, failing_since=after.first_failed_at)
 
     def _end_refused(self, connection: Connection, why: Cause) -> None:
         """End the days that Amazon has refused as too old for long enough; older ones may be due then."""

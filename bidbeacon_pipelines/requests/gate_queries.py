@@ -8,9 +8,11 @@ from sqlalchemy import ColumnElement, Connection, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
+from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.requests.gate_rules import SHORTEST_PACE
 from bidbeacon_pipelines.requests.queries import IS_CREATABLE, IS_DUE
 from bidbeacon_pipelines.requests.tables import ReportGate
+from bidbeacon_pipelines.windows.due import DUE_SINCE
 
 # A request whose outcome is unknown counts until it may be created again: Amazon may have accepted
 # it.
@@ -105,12 +107,14 @@ def _states(
     return [GateState(row.pop("in_flight"), row.pop("planned"), ReportGate(**row)) for row in rows]
 
 
-_LATE_WINDOWS = text("""
+_LATE_WINDOWS = text(f"""
     SELECT count(*) FROM report_requests r
-      JOIN ads_accounts o USING (account_id)
-      JOIN window_states(:overdue_before, interval '0') w ON w.request_id = r.id
+      JOIN report_windows w ON w.request_id = r.id
+      JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
+      JOIN ads_accounts o ON o.account_id = w.account_id
      WHERE o.client_id = :client_id AND o.region = :region AND r.status IN ('planned', 'sent')
-       AND w.state = 'requested' AND w.next_refresh_at IS NOT NULL AND w.due_since <= :overdue_before""")
+       AND {IS_ACTIVE} AND o.needs_attention IS NULL
+       AND w.next_refresh_at IS NOT NULL AND {DUE_SINCE} <= :overdue_before""")
 
 
 def count_late_windows(

@@ -154,6 +154,7 @@ class LoadableRequest(EndingRequest):
             self._request.id,
             self._request.sent_at or self._request.created_at,
             (self._request.start_date, self._request.end_date),
+            self._session.session_id,
         )
 
     @property

@@ -152,7 +152,9 @@ def plan_due(
                 account=key, dataset=dataset, windows=[], reason=reason, detail=detail
             )
             session.add_in(connection, skipped)
-        if not waiting and (at := next_refresh(ads_account, now)) != ads_account.next_look_at:
+        cadence, next_look_at = ads_account.cadence, ads_account.next_look_at
+        at = next_refresh(cadence, ads_account.time_zone, next_look_at, now)
+        if not waiting and at != next_look_at:
             set_next_look(connection, ads_account, at)
         change_ads_account(connection, account_id, planned_at=now)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.windows.due import due_by
+from bidbeacon_pipelines.windows.due import DUE_SINCE, due_by
 
 
 class WindowState(StrEnum):
@@ -75,10 +75,6 @@ _STATE = f"""
             WHEN w.last_loaded_at IS NULL THEN 'missing'
             ELSE 'fresh' END"""
 
-# Windows of a new account fall due when it is first seen, those of one with a cadence of its own at
-# its next round.
-_DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
-
 _CAUSE = """
        CASE s.state
             WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_strip_nulls(jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
@@ -131,7 +127,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id
   LEFT JOIN report_requests r ON r.id = w.request_id
- CROSS JOIN LATERAL (SELECT {_DUE_SINCE} AS due_since) d
+ CROSS JOIN LATERAL (SELECT {DUE_SINCE} AS due_since) d
  CROSS JOIN LATERAL (SELECT{_STATE} AS state) s
 $$
 """

@@ -27,6 +27,8 @@ def _is_from_future(at: str) -> str:
     return f"(w.next_refresh_at IS NULL AND w.data_as_of > {at} + interval '1 hour')"
 
 
+DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
+"""When window `w` fell due: of a new account when that was first seen, of one with a cadence of its own at its next round."""
 _NOW = "CAST(:now AS timestamptz)"
 IS_DUE = due_by(_NOW)
 _PLANNED_AT = past("o.planned_at")

@@ -1,18 +1,14 @@
 """SQL on report windows. Dates are the account's own calendar days."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, RowMapping, and_, select, text
+from sqlalchemy import Connection, RowMapping, and_, select, text
 
-from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.rows import read_rows
-from bidbeacon_pipelines.windows.due import IS_DUE
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.writes import json_text
 
@@ -293,68 +289,17 @@ def decide_windows(
     return sorted(set(decided.scalars()))
 
 
-_NEEDS = f"((w.wanted_by IS NOT NULL OR {IS_DUE}) AND w.expires_at > :now)"
-# Days between due ones come along. A day is over where the account's own calendar shows a later
-# one: in other countries it may go on for hours.
-_IS_BRIDGED = """(NOT r.by_hand AND w.wanted_by IS NULL AND (w.next_refresh_at <= :now) IS NOT TRUE AND w.expires_at > :now
-            AND w.status <> 'not_served'
-            AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date))"""
-_ATTACH = text(f"""
-    UPDATE report_windows w
-       SET request_id = r.id, last_request_id = r.id, status = 'requested', last_requested_at = now()
-      FROM report_requests r, advertiser_accounts a
-     WHERE r.id = :request_id AND a.account_id = r.account_id AND {IS_ACTIVE}
-       AND w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = r.dataset AND w.report = r.report
-       AND w.window_date BETWEEN r.start_date AND r.end_date AND w.request_id IS NULL
-       AND ({_NEEDS} OR {_IS_BRIDGED})""")
-
-
-def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:
-    """Make the windows of all countries in a request's period wait for it; return how many.
-
-    These are the windows of its report that are due or requested manually. Windows between them are included if the day is over in their country and the request is not a backfill.
-    Windows in another report are left to it.
-    """
-    return connection.execute(_ATTACH, {"request_id": request_id, "now": now}).rowcount
-
-
-def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool:
-    """Return whether a request's period has windows of its report that are in no other request, and due or requested manually.
-
-    A part of a refused report is also needed for windows that no report has brought since: it shows
-    whether Amazon serves them.
-    """
-    found = connection.execute(
-        text(f"""
-            SELECT EXISTS (
-                SELECT FROM report_requests r
-                  LEFT JOIN report_requests refused ON refused.id = r.narrows
-                  JOIN advertiser_accounts a ON a.account_id = r.account_id
-                  JOIN report_windows w ON w.account_id = a.account_id AND w.country_code = a.country_code
-                   AND w.dataset = r.dataset AND w.report = r.report
-                 WHERE r.id = :request_id AND {IS_ACTIVE} AND w.window_date BETWEEN r.start_date AND r.end_date
-                   AND w.request_id IS NULL
-                   AND ({_NEEDS} OR r.narrows IS NOT NULL AND {_IS_BRIDGED} AND (w.data_as_of < refused.sent_at) IS NOT FALSE))"""),
-        {"request_id": request_id, "now": now},
-    )
-    return bool(found.scalar_one())
-
-
-# A failure for the same cause as the one before, or as an earlier attempt's, began with that one.
+# A failure for the same cause as the one before began with that one.
 _RELEASE = text("""
     UPDATE report_windows w
        SET request_id = NULL, status = n.status, next_refresh_at = n.next_refresh_at, data_as_of = n.data_as_of, cause = n.cause,
-           cause_since = CASE WHEN n.cause IS NOT NULL THEN least(
-               CASE WHEN w.cause - 'detail' = n.cause - 'detail' THEN w.cause_since END,
-               CASE WHEN r.cause - 'detail' = n.cause - 'detail' THEN r.first_failed_at END,
-               now()) END,
+           cause_since = CASE WHEN w.cause - 'detail' = n.cause - 'detail' THEN w.cause_since
+                              WHEN n.cause IS NOT NULL THEN least(CAST(:failing_since AS timestamptz), now()) END,
            suspicious_digest = n.suspicious_digest, suspicious_rows = n.suspicious_rows, suspicious_spend = n.suspicious_spend,
            suspicious_count = n.suspicious_count, decision = n.decision, decided_by = n.decided_by, decided_at = n.decided_at,
            wanted_by = CASE WHEN :keep_wanted THEN w.wanted_by END, wanted_at = CASE WHEN :keep_wanted THEN w.wanted_at END
-      FROM report_requests r,
-           jsonb_populate_recordset(CAST(NULL AS report_windows), CAST(:windows AS jsonb)) n
-     WHERE r.id = :request_id AND w.request_id = r.id
-       AND w.country_code = n.country_code AND w.window_date = n.window_date""")
+      FROM jsonb_populate_recordset(CAST(NULL AS report_windows), CAST(:windows AS jsonb)) n
+     WHERE w.request_id = :request_id AND w.country_code = n.country_code AND w.window_date = n.window_date""")
 
 
 def release_windows(
@@ -362,125 +307,21 @@ def release_windows(
     request_id: int,
     windows: Iterable[ReportWindow],
     *,
+    failing_since: datetime | None = None,
     keep_wanted: bool = False,
 ) -> None:
-    """Detach windows from a request, each as its request left it; with `keep_wanted`, manually requested ones still are."""
-    rows = json_text([window.as_dict() for window in windows])
-    values = {"request_id": request_id, "windows": rows, "keep_wanted": keep_wanted}
+    """Detach windows from a request, each as its request left it.
+
+    Args:
+        connection: the transaction in which the request ends.
+        request_id: the request.
+        windows: those that waited for it.
+        failing_since: when the first of its attempts failed, if the request has failed.
+        keep_wanted: whether manually requested windows still are.
+    """
+    values = {"request_id": request_id, "failing_since": failing_since, "keep_wanted": keep_wanted}
+    values["windows"] = json_text([window.as_dict() for window in windows])
     connection.execute(_RELEASE, values)
-
-
-@dataclass(frozen=True)
-class LoadedDay:
-    """A day of a dataset of an account with loads: what its windows hold, with the metadata of its materialization.
-
-    Windows that are not served hold nothing.
-
-    Attributes:
-        is_complete: Whether each of its windows is loaded, expired or not served.
-        new_loads: By report, the last load that Dagster does not have yet.
-        load_count: The loads of all its windows.
-        data_as_of: When the oldest report that it holds was asked for.
-        last_loaded_at: When the last one was loaded, by the session `session_id`.
-    """
-
-    account_id: str
-    country_code: str
-    account_key: str
-    currency_code: str
-    dataset: str
-    window_date: date
-    is_complete: bool
-    new_loads: dict[str, int]
-    load_count: int
-    row_count: int
-    quarantined_count: int
-    unresolved_count: int
-    spend: Decimal
-    sales: Decimal
-    last_loaded_at: datetime
-    data_as_of: datetime
-    session_id: UUID | None
-    restated_count: int
-
-
-_OF_DAY = """account_id = d.account_id AND {0}.country_code = d.country_code AND {0}.dataset = d.dataset
-             AND {0}.window_date = d.window_date"""
-_LOADED_DAYS = f"""
-    SELECT d.account_id, d.country_code, a.account_key, a.currency_code, d.dataset, d.window_date, t.*,
-           (SELECT s.session_id FROM session_references s
-             WHERE s.account_key = a.account_key AND s.dataset = d.dataset AND s.window_key = CAST(d.window_date AS text)
-               AND s.effect = 'loaded' ORDER BY s.id DESC LIMIT 1) AS session_id,
-           (SELECT count(*) FROM restatements s WHERE s.{_OF_DAY.format("s")} AND s.request_id = ANY(t.requests)) AS restated_count
-      FROM days d JOIN advertiser_accounts a USING (account_id, country_code)
-     CROSS JOIN LATERAL (
-           SELECT bool_and({IS_COMPLETE.format("w")}) AS is_complete,
-                  coalesce(jsonb_object_agg(w.report, w.load_count) FILTER (WHERE w.load_count > w.recorded_load_count), '{{}}') AS new_loads,
-                  CAST(sum(w.load_count) FILTER (WHERE w.not_served_since IS NULL) AS integer)
-                      AS load_count,
-                  CAST(sum(w.row_count) AS bigint) AS row_count,
-                  CAST(sum(w.quarantined_count) AS bigint) AS quarantined_count,
-                  CAST(sum(w.unresolved_count) AS bigint) AS unresolved_count, sum(w.spend) AS spend, sum(w.sales) AS sales,
-                  max(w.last_loaded_at) AS last_loaded_at,
-                  min(w.data_as_of) FILTER (WHERE w.not_served_since IS NULL) AS data_as_of,
-                  array_agg(w.loaded_by_request) AS requests
-             FROM report_windows w WHERE w.{_OF_DAY.format("w")}) t
-     WHERE t.load_count > 0
-     ORDER BY a.account_key, d.dataset, d.window_date DESC"""
-_UNRECORDED = text(f"""
-    WITH unrecorded AS (
-        SELECT w.account_id, w.country_code, w.dataset, w.window_date
-          FROM report_windows w WHERE w.recorded_load_count < w.load_count
-         ORDER BY w.account_id, w.country_code, w.dataset, w.window_date DESC LIMIT :limit FOR UPDATE SKIP LOCKED),
-    days AS (SELECT DISTINCT * FROM unrecorded) {_LOADED_DAYS}""")
-_OF_DAYS = text(f"""
-    WITH days AS (SELECT :account_id AS account_id, :country_code AS country_code, :dataset AS dataset, day AS window_date
-                    FROM unnest(CAST(:days AS date[])) AS day) {_LOADED_DAYS}""")
-
-
-def list_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> list[LoadedDay]:
-    """Return the days with loads that Dagster does not have yet, newest first, their windows locked until the transaction ends.
-
-    Windows locked by another transaction are skipped: they are being recorded or loaded. At most
-    `limit` windows are locked.
-    """
-    return _loaded_days(connection.execute(_UNRECORDED, {"limit": limit}))
-
-
-def list_loaded_days(
-    connection: Connection, account: Account, dataset: str, days: Sequence[date]
-) -> list[LoadedDay]:
-    """Return those of some days of which any window was loaded, newest first."""
-    values = account.identity | {"dataset": dataset, "days": list(days)}
-    return _loaded_days(connection.execute(_OF_DAYS, values))
-
-
-def _loaded_days(found: CursorResult[Any]) -> list[LoadedDay]:
-    names = LoadedDay.__dataclass_fields__
-    return [LoadedDay(**{name: row[name] for name in names}) for row in found.mappings()]
-
-
-_RECORD = text("""
-    UPDATE report_windows w SET recorded_load_count = greatest(w.recorded_load_count, r.loads), recorded_run_id = :run_id
-      FROM unnest(CAST(:accounts AS text[]), CAST(:countries AS text[]), CAST(:datasets AS text[]), CAST(:days AS date[]),
-                  CAST(:reports AS text[]), CAST(:loads AS integer[])) AS r(account_id, country_code, dataset, day, report, loads)
-     WHERE w.account_id = r.account_id AND w.country_code = r.country_code AND w.dataset = r.dataset AND w.window_date = r.day
-       AND w.report = r.report""")
-
-
-def record_days(connection: Connection, days: Sequence[LoadedDay], run_id: str) -> None:
-    """Store that Dagster has the new loads of these days, in events of a run."""
-    loads = [(day, report, number) for day in days for report, number in day.new_loads.items()]
-    values = {
-        "run_id": run_id,
-        "accounts": [day.account_id for day, _, _ in loads],
-        "countries": [day.country_code for day, _, _ in loads],
-        "datasets": [day.dataset for day, _, _ in loads],
-        "days": [day.window_date for day, _, _ in loads],
-        "reports": [report for _, report, _ in loads],
-        "loads": [number for _, _, number in loads],
-    }
-    connection.execute(_RECORD, values)
 
 
 _UNLOADED = text("""

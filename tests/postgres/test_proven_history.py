@@ -10,13 +10,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from bidbeacon_pipelines.accounts.credential_queries import set_owner
 from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, upsert_ads_account
-from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.accounts.tables import Account, ProvenHistory
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.loading.load import LoadResult
+from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days
 from bidbeacon_pipelines.windows.history_queries import judge_account
-from bidbeacon_pipelines.windows.queries import list_unrecorded_days
 from bidbeacon_pipelines.windows.rules import failed, next_refresh_at, put_back
-from bidbeacon_pipelines.windows.tables import ProvenHistory, ReportWindow
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.load_world import DATASET, LoadWorld, Raw, report_row, run
 from tests.postgres.test_quarantine_replay import odd, replay
 from tests.support.ad_products import SB, SD, SP, SPELLED

@@ -15,12 +15,14 @@ from bidbeacon_pipelines.loading.quarantine_queries import (
     list_quarantined_reports,
     list_quarantined_rows,
 )
+from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days
 from bidbeacon_pipelines.problems import report_findings
 from bidbeacon_pipelines.problems.checks import list_quarantined
 from bidbeacon_pipelines.problems.history_findings import find_unproven
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests import gate_queries, queries
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
+from bidbeacon_pipelines.requests.window_queries import attach_windows, is_needed
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.totals import summarize_windows
 from bidbeacon_pipelines.states.window_states import (
@@ -31,13 +33,7 @@ from bidbeacon_pipelines.states.window_states import (
     windows_in,
 )
 from bidbeacon_pipelines.windows import due
-from bidbeacon_pipelines.windows.queries import (
-    attach_windows,
-    is_needed,
-    list_unrecorded_days,
-    list_windows_of_request,
-    release_windows,
-)
+from bidbeacon_pipelines.windows.queries import list_windows_of_request, release_windows
 from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
 from tests.support.rows import add_account
 

@@ -11,10 +11,10 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load import LoadResult
+from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days
 from bidbeacon_pipelines.loading.restatements import list_window_loads
 from bidbeacon_pipelines.requests.backfill import Progress, WindowNotLoadedError
 from bidbeacon_pipelines.windows.history_queries import judge_account
-from bidbeacon_pipelines.windows.queries import list_unrecorded_days
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.load_world import (
     AS_OF,

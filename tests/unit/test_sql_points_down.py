@@ -1,21 +1,19 @@
-"""SQL text names tables of its own room and of rooms below, as imports do."""
+"""SQL text names tables, views and functions of its own room and of rooms below, as imports do; and it does not read the log."""
 
 import re
 import tomllib
+from collections.abc import Iterator
+from pathlib import Path
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 PIPELINES = PROJECT_ROOT / "bidbeacon_pipelines"
-UP = {
-    ("accounts.queries", "proven_histories"),
-    ("loading.load_queries", "report_requests"),
-    ("loading.quarantine_queries", "report_requests"),
-    ("windows.queries", "report_requests"),
-    ("windows.queries", "restatements"),
-    ("windows.tables", "report_requests"),
-}
-"""Modules with the tables of higher rooms that they name; docs/why.md has the reasons."""
-_NAMED = re.compile(r'\b(?:FROM|JOIN|UPDATE|INTO|USING)\s+(\w+)|ForeignKey\("(\w+)\.')
+UP = {("windows.tables", "report_requests")}
+"""Modules with what they name of higher rooms: a window refers to the request that it waits for."""
+_MADE = re.compile(
+    r'__tablename__ = "(\w+)"|CREATE (?:OR REPLACE )?(?:FUNCTION|VIEW) (\w+)(?!\.)\b'
+)
+_NAMED = re.compile(r'\b(?:FROM|JOIN|UPDATE|INTO|USING)\s+(\w+)|ForeignKey\("(\w+)\.|\b(\w+)\(:')
 
 
 def rooms() -> list[str]:
@@ -29,18 +27,20 @@ def rooms() -> list[str]:
     return [room for layer in layers for room in re.findall(r"\w+", layer)]
 
 
-def test_sql_names_no_table_of_a_higher_room() -> None:
-    """Also in foreign keys; the exceptions are exactly those that have a reason."""
-    order, up = rooms(), set()
-    tables = {
-        table: order.index(path.parent.name)
-        for path in PIPELINES.glob("*/tables.py")
-        for table in re.findall(r'__tablename__ = "(\w+)"', path.read_text(encoding="utf-8"))
-    }
+def found_in_rooms(pattern: re.Pattern[str]) -> Iterator[tuple[Path, str]]:
+    """Yield what a pattern finds in the modules of rooms, each with its module."""
     for path in PIPELINES.glob("*/*.py"):
-        module = f"{path.parent.name}.{path.stem}"
-        for names in _NAMED.findall(path.read_text(encoding="utf-8")):
-            table = "".join(names)
-            if tables.get(table, len(order)) < order.index(path.parent.name):
-                up.add((module, table))
+        for names in pattern.findall(path.read_text(encoding="utf-8")):
+            yield path, "".join(names)
+
+
+def test_sql_names_nothing_of_a_higher_room() -> None:
+    """Also in foreign keys; the exceptions are exactly those that have a reason."""
+    order = rooms()
+    made = {name: order.index(path.parent.name) for path, name in found_in_rooms(_MADE)}
+    up = {
+        (f"{path.parent.name}.{path.stem}", name)
+        for path, name in found_in_rooms(_NAMED)
+        if made.get(name, len(order)) < order.index(path.parent.name)
+    }
     assert up == UP

@@ -1,0 +1,126 @@
+"""SQL on days with loads, as Dagster records them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, CursorResult, text
+
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.windows.queries import IS_COMPLETE
+
+
+@dataclass(frozen=True)
+class LoadedDay:
+    """A day of a dataset of an account with loads: what its windows hold, with the metadata of its materialization.
+
+    Windows that are not served hold nothing.
+
+    Attributes:
+        is_complete: Whether each of its windows is loaded, expired or not served.
+        new_loads: By report, the last load that Dagster does not have yet.
+        load_count: The loads of all its windows.
+        data_as_of: When the oldest report that it holds was asked for.
+        last_loaded_at: When the last one was loaded, by the session `session_id`.
+    """
+
+    account_id: str
+    country_code: str
+    account_key: str
+    currency_code: str
+    dataset: str
+    window_date: date
+    is_complete: bool
+    new_loads: dict[str, int]
+    load_count: int
+    row_count: int
+    quarantined_count: int
+    unresolved_count: int
+    spend: Decimal
+    sales: Decimal
+    last_loaded_at: datetime
+    data_as_of: datetime
+    session_id: UUID | None
+    restated_count: int
+
+
+_OF_DAY = """account_id = d.account_id AND {0}.country_code = d.country_code AND {0}.dataset = d.dataset
+             AND {0}.window_date = d.window_date"""
+_LOADED_DAYS = f"""
+    SELECT d.account_id, d.country_code, a.account_key, a.currency_code, d.dataset, d.window_date, t.*,
+           (SELECT l.session_id FROM report_loads l
+             WHERE l.request_id = ANY(t.requests) AND l.account_id = d.account_id AND l.country_code = d.country_code
+             ORDER BY l.loaded_at DESC LIMIT 1) AS session_id,
+           (SELECT count(*) FROM restatements s WHERE s.{_OF_DAY.format("s")} AND s.request_id = ANY(t.requests)) AS restated_count
+      FROM days d JOIN advertiser_accounts a USING (account_id, country_code)
+     CROSS JOIN LATERAL (
+           SELECT bool_and({IS_COMPLETE.format("w")}) AS is_complete,
+                  coalesce(jsonb_object_agg(w.report, w.load_count) FILTER (WHERE w.load_count > w.recorded_load_count), '{{}}') AS new_loads,
+                  CAST(sum(w.load_count) FILTER (WHERE w.not_served_since IS NULL) AS integer)
+                      AS load_count,
+                  CAST(sum(w.row_count) AS bigint) AS row_count,
+                  CAST(sum(w.quarantined_count) AS bigint) AS quarantined_count,
+                  CAST(sum(w.unresolved_count) AS bigint) AS unresolved_count, sum(w.spend) AS spend, sum(w.sales) AS sales,
+                  max(w.last_loaded_at) AS last_loaded_at,
+                  min(w.data_as_of) FILTER (WHERE w.not_served_since IS NULL) AS data_as_of,
+                  array_agg(w.loaded_by_request) AS requests
+             FROM report_windows w WHERE w.{_OF_DAY.format("w")}) t
+     WHERE t.load_count > 0
+     ORDER BY a.account_key, d.dataset, d.window_date DESC"""
+_UNRECORDED = text(f"""
+    WITH unrecorded AS (
+        SELECT w.account_id, w.country_code, w.dataset, w.window_date
+          FROM report_windows w WHERE w.recorded_load_count < w.load_count
+         ORDER BY w.account_id, w.country_code, w.dataset, w.window_date DESC LIMIT :limit FOR UPDATE SKIP LOCKED),
+    days AS (SELECT DISTINCT * FROM unrecorded) {_LOADED_DAYS}""")
+_OF_DAYS = text(f"""
+    WITH days AS (SELECT :account_id AS account_id, :country_code AS country_code, :dataset AS dataset, day AS window_date
+                    FROM unnest(CAST(:days AS date[])) AS day) {_LOADED_DAYS}""")
+
+
+def list_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> list[LoadedDay]:
+    """Return the days with loads that Dagster does not have yet, newest first, their windows locked until the transaction ends.
+
+    Windows locked by another transaction are skipped: they are being recorded or loaded. At most
+    `limit` windows are locked.
+    """
+    return _loaded_days(connection.execute(_UNRECORDED, {"limit": limit}))
+
+
+def list_loaded_days(
+    connection: Connection, account: Account, dataset: str, days: Sequence[date]
+) -> list[LoadedDay]:
+    """Return those of some days of which any window was loaded, newest first."""
+    values = account.identity | {"dataset": dataset, "days": list(days)}
+    return _loaded_days(connection.execute(_OF_DAYS, values))
+
+
+def _loaded_days(found: CursorResult[Any]) -> list[LoadedDay]:
+    names = LoadedDay.__dataclass_fields__
+    return [LoadedDay(**{name: row[name] for name in names}) for row in found.mappings()]
+
+
+_RECORD = text("""
+    UPDATE report_windows w SET recorded_load_count = greatest(w.recorded_load_count, r.loads), recorded_run_id = :run_id
+      FROM unnest(CAST(:accounts AS text[]), CAST(:countries AS text[]), CAST(:datasets AS text[]), CAST(:days AS date[]),
+                  CAST(:reports AS text[]), CAST(:loads AS integer[])) AS r(account_id, country_code, dataset, day, report, loads)
+     WHERE w.account_id = r.account_id AND w.country_code = r.country_code AND w.dataset = r.dataset AND w.window_date = r.day
+       AND w.report = r.report""")
+
+
+def record_days(connection: Connection, days: Sequence[LoadedDay], run_id: str) -> None:
+    """Store that Dagster has the new loads of these days, in events of a run."""
+    loads = [(day, report, number) for day in days for report, number in day.new_loads.items()]
+    values = {
+        "run_id": run_id,
+        "accounts": [day.account_id for day, _, _ in loads],
+        "countries": [day.country_code for day, _, _ in loads],
+        "datasets": [day.dataset for day, _, _ in loads],
+        "days": [day.window_date for day, _, _ in loads],
+        "reports": [report for _, report, _ in loads],
+        "loads": [number for _, _, number in loads],
+    }
+    connection.execute(_RECORD, values)

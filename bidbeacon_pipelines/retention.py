@@ -94,6 +94,12 @@ def rules_of(settings: Settings) -> list[Rule]:
             ROWS_A_PIECE,
             partial(_delete_rows, "row_removals", "acknowledged_at"),
         ),
+        Rule(
+            "loads_by_hand",
+            timedelta(days=settings.session_days),
+            ROWS_A_PIECE,
+            partial(_delete_rows, "loads_by_hand", "asked_at"),
+        ),
         Rule("processes", _PROCESSES_SILENT_FOR, ROWS_A_PIECE, delete_silent_processes),
         Rule(
             "unwritable_folders",

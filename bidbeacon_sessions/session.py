@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import tenacity
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bidbeacon_sessions import errors, settings, writes
@@ -106,11 +106,13 @@ class SessionRecorder:
     Attributes:
         session_id: the session's id, also in `job_sessions.id`.
         store: where it is kept.
+        on_recorded: called with each action once it is on disk.
     """
 
     def __init__(self, store: SessionStore, session: writes.NewSession, clock: Clock) -> None:
         self.session_id = session.id
         self.store = store
+        self.on_recorded: Callable[[Action], object] = lambda _: None
         self._session = session
         self._clock = clock
         self._last_ord = 0
@@ -134,6 +136,7 @@ class SessionRecorder:
         """
         if prepared := self._place(action):
             self._retrying(self._append, prepared)
+            self.on_recorded(action)
 
     def add_in(self, connection: Connection, action: Action) -> None:
         """Append an action inside the caller's transaction: it is there exactly when the caller's data is.
@@ -147,6 +150,7 @@ class SessionRecorder:
             raise errors.SessionClosedError(
                 str(self.session_id), writes.find_status(connection, self.session_id)
             )
+        event.listen(connection, "commit", lambda _: self.on_recorded(action), once=True)
 
     def open(self) -> None:
         """Store the session's header and lease, and close older attempts of the same step."""

@@ -1,11 +1,12 @@
 """SQL on credentials: whose ads accounts are, which others list them, and how each credential is."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select, text
+from sqlalchemy import Connection, RowMapping, delete, insert, select, text
 
 from bidbeacon_pipelines.accounts.queries import GOES_ON, accounts_of, carry_histories, stop
-from bidbeacon_pipelines.accounts.tables import AdsAccount
+from bidbeacon_pipelines.accounts.tables import AdsAccount, CredentialListing
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.database.rows import read_rows
 
@@ -54,6 +55,12 @@ def set_listed_by(
     ]
     if values:
         connection.execute(_SET_LISTED_BY, values)
+
+
+def replace_listings(connection: Connection, listings: Sequence[Mapping[str, Any]]) -> None:
+    """Store what Amazon answered for each credential, and each region that it refused, in place of its answers to the last sync."""
+    connection.execute(delete(CredentialListing))
+    connection.execute(insert(CredentialListing), list(listings))
 
 
 _CREDENTIALS = text("""

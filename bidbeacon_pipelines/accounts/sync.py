@@ -3,11 +3,17 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from bidbeacon_pipelines.accounts.credential_queries import list_owners, set_listed_by, set_owner
+from bidbeacon_pipelines.accounts.credential_queries import (
+    list_owners,
+    replace_listings,
+    set_listed_by,
+    set_owner,
+)
 from bidbeacon_pipelines.accounts.pause import note_credentials_accepted, note_credentials_refused
 from bidbeacon_pipelines.accounts.queries import (
     get_ads_account_by_id,
@@ -24,6 +30,7 @@ from bidbeacon_pipelines.actions import (
 )
 from bidbeacon_pipelines.amazon_ads.accounts import Account, AccountListing, list_accounts
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, CredentialRefused
+from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.credentials import DEFAULT, shown_name
 from bidbeacon_pipelines.database.errors import first_line
 from bidbeacon_pipelines.job_context import JobContext
@@ -43,7 +50,7 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
         AdsApiError: Amazon lists no accounts, of any credential; why not those of the first one. The
             accounts of a refused credential are marked.
     """
-    listings = _list(context, session)
+    listings, refused = _list(context, session)
     with context.engine.begin() as connection:
         sync = _Sync(connection, session, context)
         listed_by = _listed_by(listings)
@@ -55,20 +62,25 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
             sync.store(credential, own, listing)
             note_credentials_accepted(connection, session, credential)
         set_listed_by(connection, listed_by, unsure)
+        replace_listings(connection, _answers(context, session, listings, refused))
         name_subjects(connection, list_subjects(connection))
         session.add_in(connection, sync.summary())
     return sync.stored
 
 
-def _list(context: JobContext, session: SessionRecorder) -> dict[str, AccountListing]:
-    """Return what Amazon lists for each credential; without those for which it does not answer."""
-    listings: dict[str, AccountListing] = {}
-    errors: list[AdsApiError] = []
+_Listings = dict[str, AccountListing]
+_Refused = dict[str, AdsApiError]
+
+
+def _list(context: JobContext, session: SessionRecorder) -> tuple[_Listings, _Refused]:
+    """Return what Amazon lists for each credential, and the errors of those for which it does not answer."""
+    listings: _Listings = {}
+    refused: _Refused = {}
     for credential in context.settings.credentials or (DEFAULT,):
         try:
             listings[credential] = list_accounts(context.client_for(credential))
         except AdsApiError as error:
-            errors.append(error)
+            refused[credential] = error
             name = shown_name(credential)
             failed = AccountSyncFailed(credential_name=name, cause=error.failure_cause)
             with context.engine.begin() as connection:
@@ -76,8 +88,28 @@ def _list(context: JobContext, session: SessionRecorder) -> dict[str, AccountLis
                 if isinstance(error, CredentialRefused):
                     note_credentials_refused(connection, session, credential, error)
     if not listings:
-        raise errors[0]
-    return listings
+        raise next(iter(refused.values()))
+    return listings, refused
+
+
+def _answers(
+    context: JobContext, session: SessionRecorder, listings: _Listings, refused: _Refused
+) -> list[dict[str, Any]]:
+    """Return the rows of `credential_listings` of this sync."""
+    answers: list[tuple[str, str | None, Cause | None]] = [
+        *((credential, None, None) for credential in listings),
+        *((credential, None, error.failure_cause) for credential, error in refused.items()),
+        *(
+            (credential, region, error.failure_cause)
+            for credential, listing in listings.items()
+            for region, error in listing.errors.items()
+        ),
+    ]
+    sync = {"session_id": session.session_id, "listed_at": context.now()}
+    return [
+        {"credential": credential, "region": region, "cause": why, **sync}
+        for credential, region, why in answers
+    ]
 
 
 def _listed_by(listings: dict[str, AccountListing]) -> dict[str, list[str]]:

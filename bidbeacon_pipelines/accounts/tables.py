@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
@@ -249,6 +250,36 @@ class Account(PipelinesBase):
         """Why no reports are requested for this account, in words with what helps, or None."""
         stopped = self.stop_cause
         return None if stopped is None else explain(stopped).text
+
+
+class CredentialListing(PipelinesBase):
+    """One row is what Amazon answered for a credential when accounts were synced last.
+
+    `cause` is why it did not list the credential's accounts, or those of `region`; null where it
+    did. `session_id` is the session of that sync.
+    """
+
+    __tablename__ = "credential_listings"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    credential: Mapped[str]
+    region: Mapped[str | None]
+    cause: Mapped[dict[str, Any] | None]
+    session_id: Mapped[UUID]
+    listed_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
+        CheckConstraint("jsonb_typeof(cause) = 'object'", name="cause_is_an_object"),
+        CheckConstraint("region IS NULL OR cause IS NOT NULL", name="region_has_cause"),
+        Index(
+            "uq_credential_listings",
+            "credential",
+            "region",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
 
 
 class RegistryOverride(PipelinesBase):

@@ -28,6 +28,7 @@ from bidbeacon_pipelines.actions.entities import (
     PortfoliosNotListed,
 )
 from bidbeacon_pipelines.actions.reports import (
+    UNLOADED,
     CreatesPaused,
     LoadRequested,
     LoadsRecorded,
@@ -64,6 +65,7 @@ from bidbeacon_sessions.causes import explain_causes_with
 explain_causes_with(explain_as_json)
 
 __all__ = [
+    "UNLOADED",
     "AccountAssigned",
     "AccountNeedsAttention",
     "AccountPaused",

@@ -6,7 +6,7 @@
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import Field
 
@@ -188,6 +188,7 @@ class WindowSkipped(_WindowsAction):
 
     sentence = "Skipped[ {windows:count:window} of] {dataset:badge}: {reason}[ {windows:windows}][ ({detail})][ ({cause:cause})]"
     effect = "skipped"
+    not_asked: ClassVar[str] = "not-asked"
 
     reason: SkipReason
     detail: str | None = None
@@ -195,7 +196,7 @@ class WindowSkipped(_WindowsAction):
 
     def references(self) -> list[Reference]:
         """Return one reference a window, or one of the dataset where no windows are named."""
-        effect = "not-asked" if self.reason in _NOT_ASKED else self.effect
+        effect = self.not_asked if self.reason in _NOT_ASKED else self.effect
         windows = [
             Reference(self.account, effect, self.dataset, day.isoformat()) for day in self.windows
         ]
@@ -487,3 +488,17 @@ class LoadsRecorded(Action):
     sentence = "Recorded {loads:count:materialization} in Dagster"
 
     loads: int
+
+
+UNLOADED: Final = frozenset(
+    {
+        WindowsExpired.effect,
+        WindowsNotServed.effect,
+        WindowSkipped.not_asked,
+        WaitGivenUp.effect,
+        ReportSuspicious.effect,
+        WindowsUnconfirmed.effect,
+        ReportFailed.effect,
+    }
+)
+"""The effects on windows that a session handled and did not load."""

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import find_subject, get_accounts
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.actions import UNLOADED, ReportProcessed
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.datasets.registry import get_dataset
@@ -20,8 +23,7 @@ from bidbeacon_pipelines.defs.partitions import FIRST_DAY, partition_key
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.problems.explain import Question, explain_day
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.windows.queries import list_unloaded_windows
-from bidbeacon_sessions import SessionRecorder, SessionStore
+from bidbeacon_sessions import Action, SessionRecorder, SessionStore
 from bidbeacon_sessions.dagster import (
     JobSessionsResource,
     session_link,
@@ -32,6 +34,7 @@ from bidbeacon_sessions.errors import ExpectedError
 logger = logging.getLogger(__name__)
 
 Context = dg.OpExecutionContext | dg.AssetExecutionContext
+_MOST_OBSERVED = 500
 
 
 @dataclass(frozen=True)
@@ -82,38 +85,56 @@ class BidBeaconSessions(JobSessionsResource):
                 metadata links to the session; expected errors come without a traceback.
         """
         settings, session_id = get_settings(), None
+        unloaded: Unloaded = {}
         with open_job_context(settings, open_database(settings)) as tools:
             subject = find_subject(tools.engine, account=account, ads_account=ads_account)
             try:
                 with self.session(context, job_name, input=input, account=subject) as session:
                     session_id = session.session_id
+                    session.on_recorded = partial(_note_unloaded, unloaded)
                     yield RunningJob(tools, session)
             except Exception as error:
                 if session_id is None:
                     raise
-                _observe_unloaded_windows(context, tools, session_id)
+                _observe(context, tools, unloaded, session_id)
                 message, link = str(error) or type(error).__name__, session_link(session_id)
                 # An expected error says what happened and what to do: its traceback would be in the way.
                 cause = None if isinstance(error, (ExpectedError, dg.Failure)) else error
                 raise dg.Failure(message, link, allow_retries=False) from cause
-            _observe_unloaded_windows(context, tools, session_id)
+            _observe(context, tools, unloaded, session_id)
             if isinstance(context, dg.OpExecutionContext):
                 context.add_output_metadata(session_metadata(tools.sessions, session_id))
 
 
-def _observe_unloaded_windows(context: Context, tools: JobContext, session_id: UUID) -> None:
-    """Record an observation, with the reason, for each window that an ended session handled and did not load.
+Unloaded = dict[tuple[str, str, date], str]
+"""Days of datasets of accounts that a session handled and did not load, with its last effect on each."""
+
+
+def _note_unloaded(unloaded: Unloaded, action: Action) -> None:
+    """Note which days an action that was recorded left without a load."""
+    for one in action.references():
+        if one.dataset is None or one.window is None:
+            continue
+        day = one.account, one.dataset, date.fromisoformat(one.window)
+        if one.effect in UNLOADED:
+            unloaded[day] = one.effect
+        elif one.effect == ReportProcessed.effect:
+            unloaded.pop(day, None)
+
+
+def _observe(context: Context, tools: JobContext, unloaded: Unloaded, session_id: UUID) -> None:
+    """Record an observation, with the reason, for each of the newest 500 days that an ended session did not load.
 
     Never fails: an error is logged, and the run continues without further observations.
     """
+    newest = sorted(unloaded, key=itemgetter(2), reverse=True)[:_MOST_OBSERVED]
     try:
         with tools.engine.begin() as connection:
-            windows = list_unloaded_windows(connection, session_id)
-            accounts = get_accounts(connection, {window["account_key"] for window in windows})
-            for window in windows:
-                day = (accounts[window["account_key"]], window["dataset"], window["window_date"])
-                facts = {**session_link(session_id), "outcome": window["outcome"]}
-                log_day(context, tools, connection, dg.AssetObservation, day, facts)
+            accounts = get_accounts(connection, {key for key, _, _ in newest})
+            for key, dataset, day in newest:
+                facts = {**session_link(session_id), "outcome": unloaded[key, dataset, day]}
+                of = accounts[key], dataset, day
+                log_day(context, tools, connection, dg.AssetObservation, of, facts)
     except Exception:
         logger.exception(
             "Session %s: the windows that it did not load could not be recorded in Dagster",

@@ -317,7 +317,7 @@ class _AccountLoad:
         place = self._connection, self._scope, self.account
         tallies = {day: self._tallies[day] for day in result.loaded}
         bad_rows = {day: bad.total() for day, bad in self._bad.items() if day is not None}
-        note_loads(*place, tallies, bad_rows)
+        note_loads(*place, tallies, bad_rows, result.silent)
         quarantine_rows(*place, list(self._verdicts), result.loaded)
         insert_load(*place, result.counts)
         accepted = [window for window in self._windows if window.window_date in tallies]

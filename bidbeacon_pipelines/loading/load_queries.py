@@ -193,7 +193,7 @@ _NOTE_LOAD = text("""
        SET last_loaded_at = now(), load_count = load_count + 1, loaded_by_request = :request_id,
            first_data_as_of = least(first_data_as_of, :data_as_of),
            row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
-           product_totals = CAST(:products AS jsonb), quarantined_count = :bad
+           product_totals = CAST(:products AS jsonb), quarantined_count = :bad, is_silent = :is_silent
      WHERE request_id = :request_id AND country_code = :country_code AND window_date = :day""")
 
 
@@ -203,11 +203,14 @@ def note_loads(
     account: Account,
     tallies: Mapping[date, WindowTally],
     bad_rows: Mapping[date, int],
+    silent: Collection[date],
 ) -> None:
-    """Store what the windows hold that took a report; by day, with how many of their rows were invalid."""
+    """Store what the windows hold that took a report, with how many of their rows were invalid, by day, and which are silent."""
     values = scope.values | account.identity
     loads = [
-        values | tally.values | {"day": day, "bad": bad_rows.get(day, 0)}
+        values
+        | tally.values
+        | {"day": day, "bad": bad_rows.get(day, 0), "is_silent": day in silent}
         for day, tally in tallies.items()
     ]
     if loads:

@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, RowMapping, text
+from sqlalchemy.dialects.postgresql import insert
 
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, list_accounts
 from bidbeacon_pipelines.actions import DatasetChecked
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES
 from bidbeacon_pipelines.datasets.registry import Dataset, Reconciles, get_dataset
 from bidbeacon_pipelines.problems.findings import counted
+from bidbeacon_pipelines.problems.tables import DatasetCheck
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.window_states import list_late_accounts
 from bidbeacon_sessions import SessionRecorder
@@ -58,13 +60,17 @@ class CheckResult:
 def check_dataset(
     engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime, settings: Settings
 ) -> list[CheckResult]:
-    """Make all checks of a dataset, and record which failed."""
+    """Make all checks of a dataset; store how many totals differ, and record which checks failed."""
     results = judge_dataset(engine, dataset, now, settings)
     failed = [result for result in results if not result.passed]
     found = " ".join(result.sentence for result in failed)
     differing = sum(int(result.figures.get("differing", 0)) for result in results)
     counts = {"checks": len(results), "failed": len(failed), "differing": differing}
-    session.add(DatasetChecked(dataset=dataset.name, found=found, **counts))
+    check = {"checked_at": now, "session_id": session.session_id, "differing": differing}
+    with engine.begin() as connection:
+        statement = insert(DatasetCheck).values(dataset=dataset.name, **check)
+        connection.execute(statement.on_conflict_do_update(index_elements=["dataset"], set_=check))
+        session.add_in(connection, DatasetChecked(dataset=dataset.name, found=found, **counts))
     return results
 
 

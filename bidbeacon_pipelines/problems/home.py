@@ -92,7 +92,7 @@ def _read_limits(connection: Connection, now: datetime) -> dict[str, Any]:
     }
 
 
-_WERE_SYNCED = text("SELECT EXISTS (SELECT FROM session_actions WHERE type = 'accounts-synced')")
+_WERE_LISTED = text("SELECT EXISTS (SELECT FROM credential_listings)")
 
 
 def _read_start(connection: Connection, home: Mapping[str, Any]) -> dict[str, str] | None:
@@ -107,9 +107,9 @@ def _read_start(connection: Connection, home: Mapping[str, Any]) -> dict[str, st
     )
     first = f"The first data comes with the first report, {takes} after it was requested."
     if not accounts["accounts"]:
-        were_synced = connection.execute(_WERE_SYNCED).scalar_one()
+        were_listed = connection.execute(_WERE_LISTED).scalar_one()
         now = "Accounts are read from Amazon as soon as Dagster runs, then campaigns are synced."
-        return None if were_synced else {"now": now, "first_data": first}
+        return None if were_listed else {"now": now, "first_data": first}
     if not accounts["refreshed"]:
         return None
     windows = sum(one["windows"] for one in datasets)

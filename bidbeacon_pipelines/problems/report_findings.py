@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, ADS_ACCOUNT_LABEL, IS_ACTIVE
 from bidbeacon_pipelines.causes import Severity, explain
-from bidbeacon_pipelines.credentials import DEFAULT
+from bidbeacon_pipelines.credentials import DEFAULT, shown_name
 from bidbeacon_pipelines.problems.checks import list_quarantined
 from bidbeacon_pipelines.problems.findings import (
     NAMES_SHOWN,
@@ -221,17 +221,15 @@ def find_stopped(connection: Connection, settings: Settings, now: datetime) -> I
 
 
 _UNLISTED = text("""
-    SELECT payload ->> 'region' AS region, payload ->> 'credential_name' AS credential_name, payload -> 'cause' AS cause, session_id, at + interval '1 hour' AS next_at
-      FROM session_actions
-     WHERE type IN ('region-not-listed', 'account-sync-failed')
-       AND session_id = (SELECT session_id FROM session_actions WHERE type = 'accounts-synced' ORDER BY at DESC LIMIT 1)
-     ORDER BY region, credential_name""")
+    SELECT credential, region, cause, session_id, listed_at + interval '1 hour' AS next_at
+      FROM credential_listings WHERE cause IS NOT NULL ORDER BY region, credential""")
 
 
 def find_unlisted(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
     """Yield the credentials, or regions of one, whose accounts the last sync could not list."""
     for row in connection.execute(_UNLISTED).mappings():
-        link, name, why = f"/sessions/{row['session_id']}", row["credential_name"], row["cause"]
+        link, why = f"/sessions/{row['session_id']}", row["cause"]
+        name = shown_name(row["credential"])
         if row["region"] is None:
             whose = "" if name is None else f" of credential {name}"
             effect = Effect(f"accounts{whose} not listed", link)
@@ -264,11 +262,13 @@ def find_listed_twice(
 
 
 _SILENT = text(f"""
-    SELECT count(DISTINCT payload ->> 'account') AS accounts, min(at) AS since, CAST(sum(jsonb_array_length(payload -> 'windows')) AS bigint) AS windows,
-           array_agg(DISTINCT payload ->> 'dataset') AS datasets, (array_agg(DISTINCT {ACCOUNT_LABEL}))[1:3] AS names
-      FROM session_actions n
-      JOIN advertiser_accounts a ON a.account_key = n.payload ->> 'account' JOIN ads_accounts o USING (account_id)
-     WHERE n.type = 'silence-accepted' AND n.at >= :since HAVING count(*) > 0""")
+    SELECT count(DISTINCT a.id) AS accounts, min(w.data_as_of) AS since, count(*) AS windows,
+           array_agg(DISTINCT w.dataset) AS datasets,
+           (array_agg(DISTINCT {ACCOUNT_LABEL}))[1:3] AS names
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+      JOIN ads_accounts o USING (account_id)
+     WHERE w.is_silent AND w.data_as_of >= :since AND w.not_served_since IS NULL
+    HAVING count(*) > 0""")
 
 
 def find_silent(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
@@ -293,15 +293,14 @@ def find_quarantine(connection: Connection, settings: Settings, now: datetime) -
             yield found({"code": "quarantine-too-large"}, effect, accounts=1, **facts)
 
 
-_CHECKED = text("""
-    SELECT DISTINCT ON (payload ->> 'dataset') session_id, payload FROM session_actions
-     WHERE type = 'dataset-checked' AND at >= :since ORDER BY payload ->> 'dataset', at DESC""")
+_DIFFERING = text("""
+    SELECT dataset, differing, session_id FROM dataset_checks
+     WHERE differing > 0 AND checked_at >= :since ORDER BY dataset""")
 
 
 def find_differing(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
     """Yield the datasets of which the last check found totals that differ from another dataset's."""
-    for row in connection.execute(_CHECKED, {"since": now - RECENTLY}).mappings():
-        checked, link = row["payload"], f"/sessions/{row['session_id']}"
-        if number := checked.get("differing", 0):
-            effect = Effect(f"{counted(number, 'total')} by day and ad product", link, number)
-            yield found({"code": "totals-differ", "dataset": checked["dataset"]}, effect)
+    for row in connection.execute(_DIFFERING, {"since": now - RECENTLY}).mappings():
+        number, link = row["differing"], f"/sessions/{row['session_id']}"
+        effect = Effect(f"{counted(number, 'total')} by day and ad product", link, number)
+        yield found({"code": "totals-differ", "dataset": row["dataset"]}, effect)

@@ -99,13 +99,15 @@ _IS_RECOVERED = """
 # session, or a person has kept its rows.
 _IS_LOADED_SINCE = """
     coalesce((SELECT bool_and(EXISTS (
-                  SELECT FROM session_references t
-                   WHERE t.account_key = r.account_key AND t.dataset = r.dataset AND t.window_key = r.window_key
-                     AND t.effect IN ('loaded', 'kept') AND t.id > r.id))
-                FROM session_references r WHERE r.session_id = h.id AND r.effect = 'asked-for'), false)"""
+                  SELECT FROM report_windows w
+                   WHERE w.account_id = b.account_id AND w.country_code = b.country_code
+                     AND w.dataset = b.dataset AND w.window_date = day
+                     AND (w.last_loaded_at > b.asked_at
+                          OR w.decision = 'keep' AND w.decided_at > b.asked_at)))
+                FROM loads_by_hand b CROSS JOIN unnest(b.days) day WHERE b.session_id = h.id), false)"""
 # The session of a load by hand that we refuse says so to the person who asked for it.
 _IS_REFUSED = """
-    (EXISTS (SELECT FROM session_references r WHERE r.session_id = h.id AND r.effect = 'asked-for')
+    (EXISTS (SELECT FROM loads_by_hand b WHERE b.session_id = h.id)
      AND coalesce(h.error #> '{cause,causes}', jsonb_build_array((h.error -> 'cause') - 'detail'))
          <@ '[{"code": "account-paused"}, {"code": "account-disabled"}, {"code": "account-refused"}, {"code": "day-not-served"}, {"code": "day-not-over"}]')"""
 # Accounts are synced hourly. Entities follow within five minutes, as soon as Amazon allows exports.

@@ -1,7 +1,8 @@
-"""The tables of findings and of alerts about them."""
+"""The tables of findings, of alerts about them, and of checks of datasets."""
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import CheckConstraint, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -47,3 +48,16 @@ class AlertReceiver(PipelinesBase):
     error: Mapped[str | None]
 
     __table_args__ = (CheckConstraint("receiver >= 1", name="receiver_counted"),)
+
+
+class DatasetCheck(PipelinesBase):
+    """One row is the last check of a dataset: by which session, and how many totals differ from another dataset's."""
+
+    __tablename__ = "dataset_checks"
+
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    checked_at: Mapped[datetime]
+    session_id: Mapped[UUID]
+    differing: Mapped[int]
+
+    __table_args__ = (CheckConstraint("differing >= 0", name="differing_counted"),)

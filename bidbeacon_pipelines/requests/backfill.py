@@ -25,6 +25,7 @@ from bidbeacon_pipelines.requests.plan import (
 from bidbeacon_pipelines.requests.queries import (
     LockLostError,
     get_request,
+    insert_load_by_hand,
     list_requests_to_step,
 )
 from bidbeacon_pipelines.requests.rules import RequestStatus
@@ -148,7 +149,9 @@ def drive_windows(
     wanted_at = [w.wanted_at for w in windows if w.wanted_by == by and w.wanted_at is not None]
     facts = {"account": account.account_key, "dataset": dataset.name, "by": by}
     at = min(wanted_at, default=None)
-    session.add(LoadRequested(**facts, windows=list(days), wanted_at=at))
+    with context.engine.begin() as connection:
+        insert_load_by_hand(connection, session.session_id, account, dataset.name, days)
+        session.add_in(connection, LoadRequested(**facts, windows=list(days), wanted_at=at))
     try:
         return _Load(context, session, account, dataset, by, on_progress, context.now()).run(days)
     finally:

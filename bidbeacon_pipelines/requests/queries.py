@@ -14,13 +14,13 @@ from sqlalchemy import Connection, RowMapping, Select, insert, select, text, upd
 from sqlalchemy.orm import aliased
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
-from bidbeacon_pipelines.accounts.tables import AdsAccount
+from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.database.clock import is_due
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.unwritable_folders import IS_PAUSED_HERE, place_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, DatasetReport
 from bidbeacon_pipelines.requests.planning_rules import PlannedRequest
-from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, ReportRequest
+from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, LoadByHand, ReportRequest
 from bidbeacon_pipelines.windows.due import IS_DUE as IS_WINDOW_DUE
 from bidbeacon_pipelines.windows.rules import EndedReport
 from bidbeacon_sessions.leases import end_dead_connections
@@ -156,6 +156,14 @@ def insert_request(connection: Connection, **columns: Any) -> int:
     """Store a request as planned, given columns of its row; return its id."""
     new = insert(ReportRequest).values(columns).returning(ReportRequest.id)
     return int(connection.execute(new).scalar_one())
+
+
+def insert_load_by_hand(
+    connection: Connection, session_id: UUID, account: Account, dataset: str, days: Sequence[date]
+) -> None:
+    """Store that a session was asked to load these days now."""
+    asked = {"session_id": session_id, "dataset": dataset, "days": list(days)}
+    connection.execute(insert(LoadByHand).values(**asked, **account.identity))
 
 
 def insert_plans(

@@ -1,13 +1,13 @@
-"""The tables of report requests, and of the gate that creates them."""
+"""The tables of report requests, of the gate that creates them, and of loads by hand."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Double, ForeignKey, Identity, Index, Text, text
+from sqlalchemy import ARRAY, CheckConstraint, Date, Double, ForeignKey, Identity, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bidbeacon_pipelines.database.base import PipelinesBase
+from bidbeacon_pipelines.database.base import PipelinesBase, account_reference, amazon_id
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import DatasetReport, get_dataset
 
@@ -119,3 +119,19 @@ class ReportGate(PipelinesBase):
         CheckConstraint("in_flight_limit >= 1", name="limit_lets_one_in"),
         CheckConstraint("pace > '0' AND refusals >= 0", name="pace_positive"),
     )
+
+
+class LoadByHand(PipelinesBase):
+    """One row is the days of a dataset of an account that a session was asked to load."""
+
+    __tablename__ = "loads_by_hand"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    session_id: Mapped[UUID]
+    account_id: Mapped[str] = amazon_id()
+    country_code: Mapped[str]
+    dataset: Mapped[str]
+    days: Mapped[list[date]] = mapped_column(ARRAY(Date))
+    asked_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (account_reference(), Index("ix_loads_by_hand_session", "session_id"))

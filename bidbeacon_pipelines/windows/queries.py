@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
-from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, and_, select, text
+from sqlalchemy import Connection, and_, select, text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.rows import read_rows
@@ -319,24 +318,6 @@ def release_windows(
         failing_since: when the first of its attempts failed, if the request has failed.
         keep_wanted: whether manually requested windows still are.
     """
-    values = {"request_id": request_id, "failing_since": failing_since, "keep_wanted": keep_wanted}
-    values["windows"] = json_text([window.as_dict() for window in windows])
-    connection.execute(_RELEASE, values)
-
-
-_UNLOADED = text("""
-    SELECT account_key, dataset, CAST(window_key AS date) AS window_date, effect AS outcome FROM (
-        SELECT DISTINCT ON (account_key, dataset, window_key) account_key, dataset, window_key, effect
-          FROM session_references
-         WHERE session_id = :session AND window_key IS NOT NULL
-           AND effect IN ('loaded', 'suspicious', 'unconfirmed', 'failed', 'expired', 'not-served', 'wait-given-up', 'not-asked')
-         ORDER BY account_key, dataset, window_key, ord DESC) ends
-     WHERE effect <> 'loaded' ORDER BY window_key DESC, account_key, dataset LIMIT 500""")
-
-
-def list_unloaded_windows(connection: Connection, session_id: UUID) -> list[RowMapping]:
-    """Return the first 500 windows that a session handled and did not load, the newest days first: account_key, dataset, window_date, outcome.
-
-    The last outcome counts: a window that was suspicious and then loaded is not included.
-    """
-    return list(connection.execute(_UNLOADED, {"session": session_id}).mappings())
+    rows = json_text([window.as_dict() for window in windows])
+    values = {"request_id": request_id, "windows": rows, "keep_wanted": keep_wanted}
+    connection.execute(_RELEASE, values | {"failing_since": failing_since})

@@ -5,13 +5,14 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.actions import UNLOADED
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
 from bidbeacon_pipelines.states.coverage import WindowCoverage
-from bidbeacon_pipelines.windows.queries import list_unloaded_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.explaining import explained, explained_json, findings
 from tests.support.jobs import load_by_hand
+from tests.support.reading import tuples
 from tests.support.rows import change_accounts, change_windows
 from tests.support.world import DATASET, World
 
@@ -135,10 +136,9 @@ def test_a_day_is_loaded_without_what_is_not_served(world: World, account: Accou
 
 def unloaded(world: World) -> list[tuple[date, str]]:
     """Return the days that the last session handled and did not load, with what became of them."""
-    [session] = world.query("SELECT session_id FROM session_actions ORDER BY at DESC LIMIT 1")
-    with world.engine.begin() as connection:
-        rows = list_unloaded_windows(connection, session["session_id"])
-    return [(row["window_date"], row["outcome"]) for row in rows]
+    recorded = """SELECT CAST(window_key AS date), effect FROM session_references
+                   WHERE session_id = (SELECT session_id FROM session_actions ORDER BY at DESC LIMIT 1)"""
+    return [(day, effect) for day, effect in tuples(world.engine, recorded) if effect in UNLOADED]
 
 
 def sentence(world: World, account: Account) -> str:

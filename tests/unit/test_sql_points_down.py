@@ -10,10 +10,16 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 PIPELINES = PROJECT_ROOT / "bidbeacon_pipelines"
 UP = {("windows.tables", "report_requests")}
 """Modules with what they name of higher rooms: a window refers to the request that it waits for."""
+LOG = {
+    "problems.explain_queries": "explaining a day tells what happened to it",
+    "requests.wanted_queries": "until a column says who drives what is wanted",
+}
+"""Modules that read the log. Nothing else does: what happened decides nothing, rows of the rooms do."""
 _MADE = re.compile(
     r'__tablename__ = "(\w+)"|CREATE (?:OR REPLACE )?(?:FUNCTION|VIEW) (\w+)(?!\.)\b'
 )
 _NAMED = re.compile(r'\b(?:FROM|JOIN|UPDATE|INTO|USING)\s+(\w+)|ForeignKey\("(\w+)\.|\b(\w+)\(:')
+_LOG_NAMED = re.compile(r"\b(?:FROM|JOIN)\s+session_(?:actions|references)\b")
 
 
 def rooms() -> list[str]:
@@ -44,3 +50,13 @@ def test_sql_names_nothing_of_a_higher_room() -> None:
         if made.get(name, len(order)) < order.index(path.parent.name)
     }
     assert up == UP
+
+
+def test_sql_reads_the_log_to_explain_only() -> None:
+    """So an action may be renamed, and sessions deleted, without any decision becoming another."""
+    readers = {
+        ".".join(path.relative_to(PIPELINES).with_suffix("").parts)
+        for path in PIPELINES.rglob("*.py")
+        if _LOG_NAMED.search(path.read_text(encoding="utf-8"))
+    }
+    assert readers == LOG.keys()

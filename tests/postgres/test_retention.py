@@ -164,8 +164,8 @@ def test_restatements_of_windows_that_are_long_over_are_deleted(
 
 KEPT_FOR_A_TIME = (
     *("api_calls", "rate_limits", "amazon_access", "sessions", "restatements", "run_events"),
-    *("printed_lines", "hourly_months", "findings", "row_removals", "processes"),
-    *("unwritable_folders", "registry_overrides"),
+    *("printed_lines", "hourly_months", "findings", "row_removals", "loads_by_hand"),
+    *("processes", "unwritable_folders", "registry_overrides"),
 )
 
 

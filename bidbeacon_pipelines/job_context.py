@@ -18,6 +18,7 @@ from bidbeacon_pipelines.amazon_ads.client import (
     connect,
 )
 from bidbeacon_pipelines.amazon_ads.errors import NotWritten
+from bidbeacon_pipelines.clock_repair import repair_clock
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.database.unwritable_folders import (
@@ -118,6 +119,8 @@ def open_job_context(
     are written to its log.
     """
     engine = shared_engine(database_url)
+    with engine.begin() as connection:
+        repair_clock(connection, settings)
     with ExitStack() as opened:
 
         @cache

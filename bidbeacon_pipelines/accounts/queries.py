@@ -173,8 +173,7 @@ def count_export_refusal(connection: Connection, account: Account, at: datetime)
 EXPORTS_MAY_START = """NOT EXISTS (
     SELECT FROM rate_limits l
      WHERE (l.client_id, l.region, l.call_class, l.account_id) = (o.client_id, o.region, 'exports', a.account_id)
-       AND l.next_start_at > clock_timestamp() + interval '2 seconds'
-       AND l.next_start_at <= clock_timestamp() + interval '1 hour')"""
+       AND l.next_start_at > clock_timestamp() + interval '2 seconds')"""
 """Amazon does not throttle exports of the account `a` of the ads account `o`."""
 
 
@@ -199,13 +198,13 @@ _CARRY_HISTORIES = text("""
            (client_id, region, dataset, ad_product, age_days, account_key, window_date, proven_at)
     SELECT :client_id, h.region, h.dataset, h.ad_product, h.age_days, h.account_key, h.window_date, h.proven_at
       FROM ads_accounts o JOIN proven_histories h ON h.client_id = o.client_id AND h.region = o.region
-     WHERE o.account_id = :account_id AND o.client_id <> :client_id AND h.proven_at <= now() + interval '1 hour'
+     WHERE o.account_id = :account_id AND o.client_id <> :client_id
        AND (CAST(:of AS text) IS NULL OR o.credential = :of)
      ORDER BY h.dataset, h.ad_product
         ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE
        SET age_days = excluded.age_days, account_key = excluded.account_key,
            window_date = excluded.window_date, proven_at = excluded.proven_at
-     WHERE kept.age_days < excluded.age_days OR kept.proven_at > now() + interval '1 hour'""")
+     WHERE kept.age_days < excluded.age_days""")
 
 
 def carry_histories(

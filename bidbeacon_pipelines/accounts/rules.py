@@ -26,8 +26,6 @@ _LONGEST_SLUG = 20
 SHORTEST = timedelta(minutes=5)
 LONGEST = timedelta(days=31)
 """Beyond it, hourly windows (14 days) and the offsets of daily ones would be missed for certain."""
-LONGEST_CRON = timedelta(days=366)
-"""Between two times of a cron, as far as a next refresh that is further ahead counts as set by a wrong clock."""
 
 _ISO = re.compile(
     r"P(?:(?P<w>\d+)W)?(?:(?P<d>\d+)D)?(?:T(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?)?", re.IGNORECASE
@@ -155,7 +153,7 @@ class Cadence:
             time_zone: The account's, which its cron counts in.
             last: When the last round began, or was to begin: what `every` counts from, so that a
                 late start delays no other. None where there was none: then `every` begins now, and
-                a cron at its next time. One further ahead than `every` counts as now.
+                a cron at its next time.
             now: The present instant.
         """
         if self.every is not None:
@@ -176,8 +174,7 @@ def next_refresh(
     A refresh that began before its time, by hand, changes nothing.
     """
     start = next_look_at or now
-    # A wrong clock may have set a later one.
-    if now < start <= now + (cadence.every or LONGEST_CRON):
+    if start > now:
         return start
     return cadence.next_start(time_zone, last=start, now=now)
 

@@ -14,8 +14,7 @@ from bidbeacon_pipelines.settings import Region
 from bidbeacon_sessions.clock import Clock
 
 LONGEST_PAUSE: Final = timedelta(hours=1)
-"""A start that is planned for later was written by a clock that has been set back since, and a
-longer `Retry-After` is asked about again after that time."""
+"""After it, Amazon is asked again even where its `Retry-After` is longer."""
 RESERVED_AHEAD: Final = 1.0
 """Seconds: a start that is reserved far ahead would keep its whole region waiting."""
 
@@ -75,13 +74,13 @@ class RateLimiter:
 
 
 # The region's row holds when its next call may start; an account's row, until when it is paused.
-# What is planned for later than the longest pause counts as now. Calls that ask at the same moment
+# Calls that ask at the same moment
 # read the same rows and then take their starts one after the other: the first within a second are
 # reserved, and the others have more than a second to wait.
 _CLOCK = """WITH clock AS (
         SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS at, CAST(:length AS interval) AS length)"""
 _AT, _LENGTH = "(SELECT at FROM clock)", "(SELECT length FROM clock)"
-_PLANNED = f"CASE WHEN l.next_start_at <= {_AT} + interval '1 hour' THEN greatest(l.next_start_at, {_AT}) ELSE {_AT} END"
+_PLANNED = f"greatest(l.next_start_at, {_AT})"
 _RESERVE = text(f"""
     {_CLOCK}, held AS (
         SELECT coalesce(max({_PLANNED}), {_AT}) AS until FROM rate_limits l

@@ -2,9 +2,6 @@
 
 Decisions that cannot be taken back (expiring windows, deleting old records) must not depend on the
 host that happens to make them. With the sandbox, simulations can move this time by a stored offset.
-
-The database's clock may have been wrong as well when it stored an instant. So an instant that is
-further ahead than it can be counts as now: nothing waits for it, and nothing has to be repaired.
 """
 
 from datetime import datetime, timedelta
@@ -16,28 +13,12 @@ from sqlalchemy import Connection, Engine, text
 from bidbeacon_pipelines.settings import Settings
 
 CLOCKS_DIFFER_BY: Final = timedelta(minutes=1)
-"""Correct host clocks differ by less. A later instant was stored by a wrong clock and is ignored."""
+"""Correct clocks differ by less."""
 _READ_AGAIN_AFTER: Final = 60.0
 
 _NOW = text("SELECT clock_timestamp()")
 _SIMULATED_NOW = text("""
     SELECT clock_timestamp() + coalesce((SELECT ahead_by FROM simulated_time), interval '0')""")
-
-
-def is_due(column: str, longest_pause: str, *, by: str = ":now") -> str:
-    """Return the SQL condition that an instant has come, or is further ahead than it can be.
-
-    Args:
-        column: The instant.
-        longest_pause: SQL for the longest interval from now to an instant that is right.
-        by: It has come if it is not after this; `:now` is given in any case.
-    """
-    return f"({column} <= {by} OR {column} > CAST(:now AS timestamptz) + {longest_pause})"
-
-
-def past(column: str) -> str:
-    """Return the SQL for an instant that has passed: `-infinity` if it is null, or in the future."""
-    return f"CASE WHEN {column} <= CAST(:now AS timestamptz) + interval '1 hour' THEN {column} ELSE '-infinity' END"
 
 
 class RealTimeOnlyError(RuntimeError):

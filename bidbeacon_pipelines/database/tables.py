@@ -28,6 +28,7 @@ class Installation(PipelinesBase):
     Processes of the other mode refuse the database; while `mode` is null, both may use it.
     `oldest_program` is the revision that a program has to know at least. `restatements_from` is the
     first account-local day whose restatements are all kept; null while none were deleted.
+    `latest_at` is the latest instant that was read of the database's clock; see `clock_repair`.
     """
 
     __tablename__ = "installation"
@@ -36,6 +37,7 @@ class Installation(PipelinesBase):
     mode: Mapped[str | None]
     oldest_program: Mapped[str]
     restatements_from: Mapped[date | None]
+    latest_at: Mapped[datetime | None]
 
     __table_args__ = (
         CheckConstraint("only_row", name="only_row"),

@@ -7,14 +7,11 @@ from typing import Final
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.database.clock import is_due
-
 RETRY_AFTER: Final = timedelta(minutes=5)
 _SHOWN_FOR: Final = timedelta(hours=1)
 """A host that has not tried again for so long has nothing to load, or is gone."""
 _MINE = "u.host = :host AND u.folder = :folder"
-_IS_TIME_TO_RETRY = is_due("u.retry_at", "interval '1 hour'")
-_IS_PAUSED = f"NOT {_IS_TIME_TO_RETRY}"
+_IS_PAUSED = "u.retry_at > :now"
 IS_PAUSED_HERE = f"EXISTS (SELECT FROM unwritable_folders u WHERE {_MINE} AND {_IS_PAUSED})"
 """SQL condition that the loads of this host pause at `:now`; its other parameters are those of `place_of`."""
 _NOTE = text("""

@@ -10,6 +10,7 @@ from bidbeacon_pipelines.accounts.queries import (
     list_accounts,
     list_accounts_failed_twice,
 )
+from bidbeacon_pipelines.clock_repair import repair_clock
 from bidbeacon_pipelines.database.clock import CLOCKS_DIFFER_BY, read_now, read_real_now
 from bidbeacon_pipelines.database.unwritable_folders import find_unwritable
 from bidbeacon_pipelines.datasets.registry import DATASETS
@@ -88,6 +89,7 @@ def refresh_due_accounts(
     if reason is not None:
         yield dg.SkipReason(reason)
         return
+    _repair_clock()
     requests = [*_wanted_runs(context.instance), *_due_runs(context.instance)]
     if requests:
         yield from requests
@@ -111,12 +113,18 @@ def poll_reports_in_flight(
 
     A failed poll does not pause the sensor: the error concerns one request, which rests on its own.
     """
+    _repair_clock()
     answer = _why_unreachable(get_settings()) or _polls_to_start(context.instance)
     if isinstance(answer, str):
         yield dg.SkipReason(answer)
         return
     for _ in range(answer):
         yield dg.RunRequest(job_name=poll_reports.name)
+
+
+def _repair_clock() -> None:
+    with session_store().begin() as connection:
+        repair_clock(connection, get_settings())
 
 
 close_crashed_sessions = build_session_closer(session_store)

@@ -28,14 +28,10 @@ _MOST_DOUBLINGS = 10
 
 
 def time_to_next_create(gate: "ReportGate", in_flight: int, now: datetime) -> timedelta | None:
-    """Return the time until a report may be created, with this many in flight; None if the limit is reached.
-
-    A gate that is closed for longer than Amazon ever asks for was closed by a wrong clock.
-    """
+    """Return the time until a report may be created, with this many in flight; None if the limit is reached."""
     if in_flight >= int(gate.in_flight_limit):
         return None
-    pause = gate.next_create_at - now
-    return pause if timedelta(0) < pause <= LONGEST_WISH else timedelta(0)
+    return max(gate.next_create_at - now, timedelta(0))
 
 
 def entered(gate: "ReportGate", now: datetime) -> "ReportGate":

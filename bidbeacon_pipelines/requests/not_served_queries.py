@@ -37,9 +37,8 @@ def is_younger_day_refused(connection: Connection, request: ReportRequest) -> bo
     return bool(connection.execute(_IS_YOUNGER_REFUSED, request.as_dict()).scalar_one())
 
 
-# An instant that a wrong clock has stored counts as now.
 _NOTE_ALONE = text(f"""
-    UPDATE report_windows w SET refused_alone_at = least(coalesce(w.refused_alone_at, {_NOW}), {_NOW})
+    UPDATE report_windows w SET refused_alone_at = coalesce(w.refused_alone_at, {_NOW})
      WHERE {_OF_REQUEST} AND w.not_served_since IS NULL""")
 # Other windows of these days are recorded again: Dagster has to learn that the days are complete.
 _END = f"""

@@ -15,7 +15,6 @@ from sqlalchemy.orm import aliased
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
-from bidbeacon_pipelines.database.clock import is_due
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.unwritable_folders import IS_PAUSED_HERE, place_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, DatasetReport
@@ -39,8 +38,8 @@ class LockLostError(RuntimeError):
 _R, _O = aliased(ReportRequest, name="r"), aliased(AdsAccount, name="o")
 _OPEN = f"r.{OPEN_REQUEST}"
 _NOT_RESTING = "AND o.needs_attention_for IS DISTINCT FROM 'credentials'"
-IS_DUE = is_due("r.next_step_at", "interval '2 days'")
-"""Whether the next step of request `r` is due: no pause of a request is as long as two days."""
+IS_DUE = "r.next_step_at <= :now"
+"""Whether the next step of request `r` is due."""
 _READY = f"(r.next_step_at IS NULL OR {IS_DUE})"
 _TO_CREATE = f"r.status IN ('planned', 'sent') AND {_READY}"
 _UNLOCKED = """(r.locked_by IS NULL OR NOT EXISTS (

@@ -361,7 +361,6 @@ def _after_result(
 def _reported(
     row: "ReportRequest", report: Reported, now: datetime, polling: Polling
 ) -> "ReportRequest":
-    # A sent_at in the future comes from a wrong clock: the report would never count as late.
     made_at = report.made_at if report.is_adopted else None
     sent_at = min(at for at in (row.sent_at, made_at, now) if at is not None)
     known = row.with_changes(
@@ -429,8 +428,7 @@ def _failed(failure: Failure | None, next_step_at: datetime | None) -> dict[str,
 
 
 def _is_ahead(at: datetime | None, now: datetime) -> bool:
-    """Return whether an instant is still to come; one beyond the longest pause was stored by a wrong clock."""
-    return at is not None and now < at <= now + MAX_PENDING
+    return at is not None and at > now
 
 
 def _latest(ours: datetime, wished: datetime | None, now: datetime) -> datetime:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.windows.due import DUE_SINCE, due_by
+from bidbeacon_pipelines.windows.due import DUE_SINCE
 
 
 class WindowState(StrEnum):
@@ -56,7 +56,7 @@ STOPPED: Final = (WindowState.PAUSED, WindowState.DISABLED, WindowState.NEEDS_AT
 
 # Nothing is sent, polled or loaded for a stopped account, also where a window waits for a request. A
 # loaded window that has expired keeps its data, whatever became of its last refresh.
-_STATE = f"""
+_STATE = """
        CASE WHEN a.paused THEN 'paused'
             WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
             WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
@@ -71,7 +71,7 @@ _STATE = f"""
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
             WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= window_states.at - window_states.late_after THEN 'late'
-            WHEN w.wanted_by IS NOT NULL OR {due_by("window_states.at")} THEN 'due'
+            WHEN w.wanted_by IS NOT NULL OR w.next_refresh_at <= window_states.at THEN 'due'
             WHEN w.last_loaded_at IS NULL THEN 'missing'
             ELSE 'fresh' END"""
 
@@ -150,9 +150,6 @@ _CONDITIONS: Final[Mapping[WindowState, tuple[str, ...]]] = {
     WindowState.DUE: (
         "request_id IS NULL AND next_refresh_at <= :at",
         "request_id IS NULL AND wanted_by IS NOT NULL AND (next_refresh_at <= :at) IS NOT TRUE",
-        "request_id IS NULL AND wanted_by IS NULL AND next_refresh_at > :at + interval '32 days'",
-        """request_id IS NULL AND wanted_by IS NULL AND next_refresh_at IS NULL
-           AND data_as_of > :at + interval '1 hour'""",
     ),
 }
 """Conditions that windows of a state fulfil, each with an index that has few rows. The windows of a state are those that fulfil one."""

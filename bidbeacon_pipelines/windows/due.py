@@ -6,66 +6,36 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from bidbeacon_pipelines.accounts.queries import EXPORTS_MAY_START, IS_ACTIVE
-from bidbeacon_pipelines.database.clock import is_due, past
-
-
-def due_by(at: str) -> str:
-    """Return the SQL condition that window `w` is due at an instant: also if its next refresh is further ahead than it can be, or its last data is from the future.
-
-    Offsets are at most 30 days apart, and a failed window is asked for again within a day. Windows
-    of days to come, which a wrong clock made, are not asked for before their day is over.
-    """
-    return f"(w.next_refresh_at <= {at} OR {_is_too_far(at)} OR {_is_from_future(at)})"
-
-
-def _is_too_far(at: str) -> str:
-    return f"""(w.next_refresh_at > {at} + interval '32 days'
-            AND w.window_date < CAST({at} AT TIME ZONE 'UTC' AS date))"""
-
-
-def _is_from_future(at: str) -> str:
-    return f"(w.next_refresh_at IS NULL AND w.data_as_of > {at} + interval '1 hour')"
-
 
 DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
 """When window `w` fell due: of a new account when that was first seen, of one with a cadence of its own at its next round."""
-_NOW = "CAST(:now AS timestamptz)"
-IS_DUE = due_by(_NOW)
-_PLANNED_AT = past("o.planned_at")
-_LONGEST_PAUSE = "coalesce(o.refresh_every, interval '366 days')"
+IS_DUE = "w.next_refresh_at <= :now"
+"""SQL condition that window `w` is due at `:now`."""
 
 # Each part has an index that gives just its rows. A due window that was there when the ads account
 # was last planned is in its plan, or waits for the next one to fall due.
 _WITH_DUE_WORK = text(f"""
     SELECT o.ads_account_key
       FROM ads_accounts o
-     WHERE o.needs_attention IS NULL AND (o.next_look_at IS NULL OR {is_due("o.next_look_at", _LONGEST_PAUSE)})
+     WHERE o.needs_attention IS NULL AND (o.next_look_at IS NULL OR o.next_look_at <= :now)
        AND NOT EXISTS (SELECT FROM advertiser_accounts a
                         WHERE a.account_id = o.account_id AND {IS_ACTIVE} AND a.entities_synced_at IS NULL
-                          AND {past("a.first_seen_at")} >= CAST(:now AS timestamptz) - interval '15 minutes')
+                          AND a.first_seen_at >= CAST(:now AS timestamptz) - interval '15 minutes')
        AND o.account_id IN (
            SELECT a.account_id FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
             CROSS JOIN LATERAL (SELECT CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date) AS date) today
              LEFT JOIN (SELECT account_id, country_code, count(DISTINCT dataset) AS datasets,
-                               min(through_date) AS first_date, max(through_date) AS last_date
+                               min(through_date) AS through_date
                           FROM dataset_windows WHERE dataset = ANY(:datasets) GROUP BY account_id, country_code) made
                     USING (account_id, country_code)
             WHERE {IS_ACTIVE}
               AND (coalesce(made.datasets, 0) < cardinality(CAST(:datasets AS text[]))
-                   OR made.first_date < today.date OR made.last_date > today.date + 1
+                   OR made.through_date < today.date
                    OR EXISTS (SELECT FROM report_windows w
                                WHERE w.account_id = a.account_id AND w.country_code = a.country_code
                                  AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
-                                 AND w.next_refresh_at > {_PLANNED_AT} AND w.next_refresh_at <= :now
-                                 AND w.expires_at > :now)
-                   OR {_PLANNED_AT} < CAST(:now AS timestamptz) - interval '1 hour'
-                      AND (EXISTS (SELECT FROM report_windows w
-                                    WHERE w.account_id = a.account_id AND w.country_code = a.country_code
-                                      AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
-                                      AND w.next_refresh_at > {_PLANNED_AT} AND {_is_too_far(_NOW)})
-                           OR (a.account_id, a.country_code) IN (
-                               SELECT w.account_id, w.country_code FROM report_windows w
-                                WHERE w.dataset = ANY(:datasets) AND w.request_id IS NULL AND {_is_from_future(_NOW)}))))
+                                 AND w.next_refresh_at > coalesce(o.planned_at, '-infinity')
+                                 AND w.next_refresh_at <= :now AND w.expires_at > :now)))
      ORDER BY o.last_look_at NULLS FIRST, o.ads_account_key""")
 
 
@@ -113,7 +83,7 @@ def list_keys_without_entities(
 
     Args:
         connection: where to look.
-        now: the present instant; what was synced or refused later counts as long ago.
+        now: the present instant.
         synced_before: those whose last sync is older, or that never had one.
         missed_before: those whose last sync is older, and that have since loaded rows with unknown
             targets; also those whose exports Amazon has refused too often in a row, the last time
@@ -122,9 +92,9 @@ def list_keys_without_entities(
     rows = connection.execute(
         text(f"""SELECT account_key FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
                  WHERE {IS_ACTIVE} AND o.needs_attention IS NULL AND profile_id IS NOT NULL
-                   AND (export_refusals < {MOST_EXPORT_REFUSALS} OR {is_due("export_refused_at", "interval '1 hour'", by=":missed")})
+                   AND (export_refusals < {MOST_EXPORT_REFUSALS} OR export_refused_at <= :missed)
                    AND a.entities_wanted_by IS NULL AND {EXPORTS_MAY_START}
-                   AND (entities_synced_at IS NULL OR {is_due("entities_synced_at", "interval '1 hour'", by=":synced")}
+                   AND (entities_synced_at IS NULL OR entities_synced_at <= :synced
                         OR entities_synced_at < :missed AND EXISTS (
                            SELECT FROM report_windows w
                             WHERE w.account_id = a.account_id AND w.country_code = a.country_code

@@ -36,9 +36,7 @@ _LAST_REFRESH = f"""CAST(w.window_date + CASE WHEN w.dataset IN ({_HOURLY})
     AT TIME ZONE a.time_zone"""
 # Amazon counts in the calendar of one country, which may be a day ahead of or behind the account's.
 _SERVED_AGE = f"greatest(h.age_days - 1, {_UNDOUBTED_AGE})"
-# What a clock that ran ahead has proven does not count.
-_OF_WINDOW = """h.client_id = o.client_id AND h.region = o.region AND h.dataset = w.dataset
-       AND h.proven_at <= now() + interval '1 hour'"""
+_OF_WINDOW = "h.client_id = o.client_id AND h.region = o.region AND h.dataset = w.dataset"
 _WINDOWS = """report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
           JOIN ads_accounts o USING (account_id)"""
 _LOADED = """w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report
@@ -69,7 +67,7 @@ _RAISE = text("""
         ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE
        SET age_days = excluded.age_days, account_key = excluded.account_key,
            window_date = excluded.window_date, proven_at = excluded.proven_at
-     WHERE h.age_days < excluded.age_days OR h.proven_at > now() + interval '1 hour'""")
+     WHERE h.age_days < excluded.age_days""")
 
 # An ad product that is named without totals comes from a window that was refused, and was never
 # loaded: only a report can tell more of it. A locked window is in a load, which judges it itself,

@@ -63,7 +63,6 @@ def keep_windows(
 ) -> None:
     """Create the windows up to today, and end those that Amazon no longer serves: once per local day, or `again`.
 
-    Windows of days to come, which a wrong clock made, stay: they are due when their day is over.
     Tomorrow is accepted, since the clocks of two hosts may differ around midnight. Windows of
     reports that the ads account has no campaigns for, or that another grouping has replaced, are
     deleted; the windows of the new grouping know what these did.
@@ -162,8 +161,8 @@ def _renew(
 ) -> list[date]:
     """Store when windows expire and are due, where that has changed; return the days of those that had expired and have not any more.
 
-    It changes where another history was set or forgotten, and where a wrong clock has ended
-    windows.
+    It changes where another history was set or forgotten, and where the database's clock was ahead
+    and has ended windows.
     """
     windows, reopened = list_windows(connection, account, dataset.name), set[date]()
     for report in reports:

@@ -187,11 +187,6 @@ class ReportWindow(PipelinesBase):
             postgresql_where=text("next_refresh_at IS NOT NULL AND request_id IS NULL"),
         ),
         Index(
-            "ix_report_windows_final",
-            "data_as_of",
-            postgresql_where=text("next_refresh_at IS NULL AND data_as_of IS NOT NULL"),
-        ),
-        Index(
             "ix_report_windows_asked",
             "account_id",
             "country_code",

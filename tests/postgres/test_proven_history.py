@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from bidbeacon_pipelines.accounts.credential_queries import set_owner
 from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, upsert_ads_account
 from bidbeacon_pipelines.accounts.tables import Account, ProvenHistory
+from bidbeacon_pipelines.clock_repair import repair_instants
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days
@@ -260,10 +261,11 @@ def test_window_in_use_is_judged_after_the_next_sync(synced: LoadWorld) -> None:
 
 
 def test_age_that_a_clock_ahead_has_proven_does_not_count(synced: LoadWorld) -> None:
-    """It is replaced by the next one that is proven by the right time."""
+    """After the repair it is replaced by the next one that is proven by the right time."""
     load(synced, [40], rows(40))
     synced.execute("""
         UPDATE proven_histories SET age_days = 500, proven_at = now() + interval '1 year'""")
+    assert call(synced.engine, repair_instants, datetime.now(UTC))
     load(synced, [41, 45], rows(41))
     assert {45: [SP]} == not_served(synced)
     assert 41 == value(synced.engine, "SELECT age_days FROM proven_histories")

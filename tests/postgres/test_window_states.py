@@ -23,7 +23,7 @@ from tests.support.rows import (
 
 NOW = datetime(2026, 7, 25, 12, tzinfo=UTC)
 SOON, HOUR_AGO, LONG_AGO = (NOW + timedelta(hours=n) for n in (5, -1, -13))
-FAR, TOMORROW = NOW + timedelta(days=90), NOW + timedelta(days=1)
+FAR = NOW + timedelta(days=90)
 TOLERANCE = timedelta(hours=12)
 DAY, ACCOUNT = date(2026, 7, 1), "amzn1.ads-account.g.one"
 RARE = [state for state in WindowState if state not in {WindowState.FRESH, *STOPPED}]
@@ -47,8 +47,6 @@ CASES: dict[str, tuple[dict[str, Any], WindowState]] = {
     "not due yet": ({"next_refresh_at": SOON}, WindowState.MISSING),
     "loaded and due": (LOADED | {"next_refresh_at": HOUR_AGO}, WindowState.DUE),
     "wanted": (LOADED | WANTED | {"next_refresh_at": SOON}, WindowState.DUE),
-    "due by a wrong clock": (LOADED | {"next_refresh_at": FAR}, WindowState.DUE),
-    "data of a wrong clock": (LOADED | {"data_as_of": TOMORROW}, WindowState.DUE),
     "overdue": ({"next_refresh_at": LONG_AGO}, WindowState.LATE),
     "overdue before it was seen": (
         {"next_refresh_at": LONG_AGO, "first_seen_at": HOUR_AGO},

@@ -1,12 +1,14 @@
-"""Instants that a wrong clock stored in the future keep nothing from being asked for."""
+"""Instants that were stored while the database's clock was ahead are repaired, and keep nothing from being requested."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.clock_repair import repair_clock, repair_instants
 from bidbeacon_pipelines.requests.queries import list_days_to_plan
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.support.jobs import due_ads_accounts, due_syncs, make_windows
@@ -39,6 +41,12 @@ def settled(world: World) -> World:
     return world
 
 
+def repair(world: World) -> None:
+    """Repair what is stored, by the world's clock."""
+    assert call(world.engine, repair_instants, world.context.now())
+    assert not call(world.engine, repair_instants, world.context.now())
+
+
 def make_windows_ahead(world: World, days: int) -> None:
     """Create and end the US account's windows, with a clock that is ahead."""
     now = world.context.now() + timedelta(days=days)
@@ -59,6 +67,7 @@ def due_days(world: World) -> list[date]:
 def test_window_of_the_future_is_due(settled: World, wrong: str) -> None:
     """It is asked for at once and loaded; afterwards its instants are right."""
     change_windows(settled.engine, ReportWindow.window_date == DAY, **{wrong: FUTURE})
+    repair(settled)
     assert due_ads_accounts(settled) == [settled.account().ads_account_key]
     assert due_days(settled) == [DAY]
     settled.plan(settled.account())
@@ -74,17 +83,9 @@ def test_window_of_the_future_is_due(settled: World, wrong: str) -> None:
 def test_plan_of_the_future_hides_no_due_window(settled: World) -> None:
     """What fell due is found though it seems to be planned already."""
     change_ads_accounts(settled.engine, planned_at=FUTURE)
+    repair(settled)
     a_minute_ago = settled.context.now() - timedelta(minutes=1)
     change_windows(settled.engine, ReportWindow.window_date == DAY, next_refresh_at=a_minute_ago)
-    assert due_ads_accounts(settled) == [settled.account().ads_account_key]
-
-
-def test_misdated_window_that_is_planned_starts_no_refresh(settled: World) -> None:
-    """A window stays misdated until its report is sent; meanwhile it is looked at once an hour."""
-    change_windows(settled.engine, ReportWindow.load_count > 0, data_as_of=FUTURE)
-    change_ads_accounts(settled.engine, planned_at=settled.context.now())
-    assert due_ads_accounts(settled) == []
-    settled.advance(minutes=61)
     assert due_ads_accounts(settled) == [settled.account().ads_account_key]
 
 
@@ -92,6 +93,7 @@ def test_misdated_window_that_is_planned_starts_no_refresh(settled: World) -> No
 def test_windows_of_days_to_come_are_not_asked_for(settled: World, days: int) -> None:
     """Made by a clock that was ahead, they wait for their day; the windows of the days from now on are made as ever."""
     make_windows_ahead(settled, days)
+    repair(settled)
     assert due_ads_accounts(settled) == [settled.account().ads_account_key]
     make_windows(settled, settled.account())
     assert due_ads_accounts(settled) == []
@@ -108,6 +110,7 @@ def test_windows_that_a_wrong_clock_expired_are_missing_again(world: World) -> N
     make_windows(world, world.account())
     before = tuples(world.engine, stored)
     make_windows_ahead(world, 5 * 365)
+    repair(world)
     ended = tuples(world.engine, stored)[: len(before)]
     assert {"expired"} == {status for *_, status in ended}
     make_windows(world, world.account())
@@ -122,6 +125,7 @@ def test_refresh_planned_for_the_future_may_begin(settled: World, cadence: dict[
     """The cadence goes on from now."""
     now, looks = settled.context.now(), {"next_look_at": FUTURE, "last_look_at": FUTURE}
     change_ads_accounts(settled.engine, **cadence, **looks, planned_at=None)
+    repair(settled)
     change_windows(settled.engine, ReportWindow.window_date == DAY, next_refresh_at=now)
     assert due_ads_accounts(settled) == [settled.account().ads_account_key]
     settled.plan(settled.account())
@@ -133,6 +137,7 @@ def test_refresh_planned_for_the_future_may_begin(settled: World, cadence: dict[
 def test_entities_synced_in_the_future_are_synced(world: World) -> None:
     """As if that were long ago."""
     change_accounts(world.engine, entities_synced_at=FUTURE)
+    repair(world)
     assert world.account().account_key in due_syncs(world)
 
 
@@ -143,7 +148,24 @@ def test_request_of_the_future_goes_on(world: World, status: str) -> None:
     times = dict.fromkeys(("created_at", "sent_at", "next_step_at"), FUTURE)
     lost = {"report_id": None} if status == "sent" else {}
     change_requests(world.engine, status=status, **times, **lost)
+    repair(world)
     for _ in range(4):
         world.advance(minutes=5)
         world.refresh(world.account())
     assert world.request(request_id).status == "loaded"
+
+
+def test_a_clock_that_was_set_back_is_noticed(world: World) -> None:
+    """For two minutes all that is stored is repaired: other processes count on from a wrong reading for a while."""
+    settings = world.context.settings
+    assert not call(world.engine, repair_clock, settings)
+    change_accounts(world.engine, entities_synced_at=FUTURE)
+    assert not call(world.engine, repair_clock, settings)
+    for minutes, is_behind in ((60 * 24, True), (0, True), (-2, False)):
+        with world.engine.begin() as connection:
+            moved = text(
+                "UPDATE installation SET latest_at = latest_at + make_interval(mins => :minutes)"
+            )
+            connection.execute(moved, {"minutes": minutes})
+        assert call(world.engine, repair_clock, settings) is is_behind
+    assert {None} == {account.entities_synced_at for account in world.accounts()}

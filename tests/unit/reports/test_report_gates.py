@@ -84,12 +84,6 @@ def test_amazons_wish_is_heeded_where_it_is_longer(wish: timedelta, expected: ti
     assert NOW + expected == gates.refused(NEW, NOW, jitter=0, not_before=NOW + wish).next_create_at
 
 
-def test_a_gate_that_a_wrong_clock_has_closed_is_open() -> None:
-    """Nothing closes it for longer than a day."""
-    assert may_create(NEW.with_changes(next_create_at=NOW + gates.LONGEST_WISH + SECOND), 0, NOW)
-    assert not may_create(NEW.with_changes(next_create_at=NOW + gates.LONGEST_WISH), 0, NOW)
-
-
 def test_ten_accepted_creates_at_the_limit_make_room_for_one_more() -> None:
     """Only creates that fill the last place raise the limit: others say nothing about it."""
     gate = NEW

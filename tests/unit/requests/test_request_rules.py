@@ -203,24 +203,6 @@ def test_report_pending_for_a_day_is_requested_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "step"),
-    [
-        (PLANNED, rules.Create()),
-        (SENT, rules.Create()),
-        (IN_FLIGHT, rules.Poll()),
-        (COMPLETED, rules.Load()),
-    ],
-    ids=lambda value: getattr(value, "status", ""),
-)
-def test_instant_of_a_wrong_clock_stops_nothing(row: ReportRequest, step: rules.Step) -> None:
-    """No pause is longer than a day, so an instant beyond counts as now; a poll corrects `sent_at`."""
-    ahead = NOW + timedelta(days=30)
-    row = row.with_changes(next_step_at=ahead, sent_at=ahead)
-    assert step == rules.next_step(row, NOW)
-    assert NOW == after(row, rules.Reported("rpt-1", "PENDING")).sent_at
-
-
-@pytest.mark.parametrize(
     ("pause", "expected"),
     [
         (rules.Polling().pause, [3, 1, 1.5, 2.25, 3.375, 5.0625]),

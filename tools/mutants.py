@@ -61,7 +61,6 @@ SUBJECTS = (
             "bidbeacon_pipelines/datasets/digests.py",
             "bidbeacon_pipelines/loading/acceptance.py",
             "bidbeacon_pipelines/loading/rows.py",
-            "bidbeacon_pipelines/requests/narrowing.py",
             "bidbeacon_pipelines/requests/refusals.py",
         ),
         tests=("tests/unit",),

@@ -26,7 +26,7 @@ from bidbeacon_pipelines.problems.explain_queries import (
 from bidbeacon_pipelines.problems.findings import ORDER, listed
 from bidbeacon_pipelines.problems.history_findings import UNPROVEN
 from bidbeacon_pipelines.problems.report_findings import SEVERITIES
-from bidbeacon_pipelines.requests.gate_queries import find_gate
+from bidbeacon_pipelines.requests.gate import find_gate
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, MAX_PENDING, RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings

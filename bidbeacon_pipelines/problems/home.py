@@ -14,7 +14,7 @@ from bidbeacon_pipelines.problems.alert_rules import Known
 from bidbeacon_pipelines.problems.alerts import list_open
 from bidbeacon_pipelines.problems.findings import Finding, counted
 from bidbeacon_pipelines.problems.survey import survey
-from bidbeacon_pipelines.requests.gate_queries import list_gates
+from bidbeacon_pipelines.requests.gate import list_gates
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.window_states import count_json
 from bidbeacon_sessions import SessionStore

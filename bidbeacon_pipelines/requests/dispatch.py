@@ -10,8 +10,7 @@ from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch_rules import Candidate, days_old, next_to_create
 from bidbeacon_pipelines.requests.drive import drive_request
-from bidbeacon_pipelines.requests.gate import pause_before_create
-from bidbeacon_pipelines.requests.gate_queries import list_gates_with_work
+from bidbeacon_pipelines.requests.gate import list_gates_with_work, pause_before_create
 from bidbeacon_pipelines.requests.queries import LockLostError, list_candidates
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 

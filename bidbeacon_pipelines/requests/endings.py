@@ -12,17 +12,17 @@ from bidbeacon_pipelines.actions import ReportFailed, ReportSplit, WindowsNotSer
 from bidbeacon_pipelines.causes import Cause, cause, with_detail
 from bidbeacon_pipelines.requests.learning import request_part
 from bidbeacon_pipelines.requests.locked import LockedRequest
-from bidbeacon_pipelines.requests.narrowing import (
-    Days,
-    halves,
-    is_too_large,
-    should_be_apart,
-)
 from bidbeacon_pipelines.requests.not_served_queries import (
     end_refused_windows,
     is_younger_day_refused,
 )
 from bidbeacon_pipelines.requests.queries import lock_planning, update_request
+from bidbeacon_pipelines.requests.refusals import (
+    Days,
+    halves,
+    is_too_large,
+    should_be_apart,
+)
 from bidbeacon_pipelines.requests.rules import FailureKind, GiveUp
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract

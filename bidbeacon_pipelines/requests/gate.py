@@ -1,28 +1,153 @@
-"""The gate through which all processes create reports, in the database: whether a report may be created, and what a result changes."""
+"""The gate through which all processes create reports, one a client id and region: whether a report may be created, and what a result changes.
+
+`gate_rules` decides; here is its SQL.
+"""
 
 import random
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 
+from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.actions import CreatesPaused
-from bidbeacon_pipelines.requests.gate_queries import (
-    count_late_windows,
-    find_gate,
-    lock_gate,
-    store_gate,
-)
 from bidbeacon_pipelines.requests.gate_rules import (
+    SHORTEST_PACE,
     accepted,
     answered,
     entered,
     refused,
     time_to_next_create,
 )
+from bidbeacon_pipelines.requests.queries import IS_CREATABLE, IS_DUE
 from bidbeacon_pipelines.requests.rules import NoAnswer, Reported, Result
 from bidbeacon_pipelines.requests.tables import ReportGate
+from bidbeacon_pipelines.windows.due import DUE_SINCE
 from bidbeacon_sessions import SessionRecorder
+
+# A request whose outcome is unknown counts until it may be created again: Amazon may have accepted
+# it.
+_IN_FLIGHT = f"""(
+    SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
+     WHERE o.client_id = g.client_id AND o.region = g.region
+       AND (r.status = 'in_flight' OR (r.status = 'sent' AND NOT {IS_DUE})))"""
+_PLANNED = """(
+    SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
+     WHERE o.client_id = g.client_id AND o.region = g.region AND r.status = 'planned' AND o.needs_attention IS NULL)"""
+
+
+@dataclass(frozen=True)
+class GateState:
+    """A gate with the reports that Amazon is making, or may be making, and those that are planned."""
+
+    in_flight: int
+    planned: int
+    gate: ReportGate
+
+    def closed_until(self, now: datetime) -> datetime | None:
+        """Return until when a refused create keeps the gate closed; None where it is open."""
+        at = self.gate.next_create_at
+        return at if self.gate.refusals and at > now else None
+
+    def facts(self, now: datetime) -> dict[str, Any]:
+        """Return the gate as data, the same on all pages and for `bidbeacon doctor --json`."""
+        return {
+            "client_id": self.gate.client_id,
+            "region": self.gate.region,
+            "in_flight": self.in_flight,
+            "places": int(self.gate.in_flight_limit),
+            "planned": self.planned,
+            "pace_seconds": self.gate.pace.total_seconds(),
+            "closed_until": self.closed_until(now),
+            "refused": self.gate.refused_count,
+            "last_refused_at": self.gate.last_refused_at,
+            "closed_seconds": self.gate.closed_for.total_seconds(),
+        }
+
+
+_G = aliased(ReportGate, name="g")
+_STATES = select(_G, text(f"{_IN_FLIGHT} AS in_flight"), text(f"{_PLANNED} AS planned"))
+
+
+def lock_gate(
+    connection: Connection, client_id: str, region: str, *, now: datetime, first_limit: float
+) -> GateState:
+    """Return a gate, locked until the transaction ends; insert it if there is none.
+
+    Of a new one, `first_limit` is how many reports may be in flight.
+    """
+    new = insert(ReportGate).values(
+        client_id=client_id,
+        region=region,
+        in_flight_limit=first_limit,
+        pace=SHORTEST_PACE,
+        next_create_at=now,
+        refusals=0,
+    )
+    connection.execute(new.on_conflict_do_nothing())
+    mine = (_G.client_id == client_id, _G.region == region)
+    connection.execute(select(_G.region).where(*mine).with_for_update())
+    return _states(connection, now, *mine)[0]
+
+
+def store_gate(connection: Connection, before: ReportGate, after: ReportGate) -> None:
+    """Store the changes of a locked gate."""
+    mine = (ReportGate.client_id == before.client_id, ReportGate.region == before.region)
+    changes = {"refusals": after.refusals} | after.changes_from(before)
+    connection.execute(update(ReportGate).where(*mine).values(changes))
+
+
+def find_gate(
+    connection: Connection, client_id: str, region: str, *, now: datetime
+) -> GateState | None:
+    """Return one gate; None before the first report is created through it."""
+    found = _states(connection, now, _G.client_id == client_id, _G.region == region)
+    return found[0] if found else None
+
+
+def list_gates(connection: Connection, *, now: datetime) -> list[GateState]:
+    """Return all gates that reports were created through."""
+    return _states(connection, now)
+
+
+def _states(
+    connection: Connection, now: datetime, *conditions: ColumnElement[bool]
+) -> list[GateState]:
+    found = _STATES.where(*conditions).order_by(_G.client_id, _G.region)
+    rows = [dict(row) for row in connection.execute(found, {"now": now}).mappings()]
+    return [GateState(row.pop("in_flight"), row.pop("planned"), ReportGate(**row)) for row in rows]
+
+
+_LATE_WINDOWS = text(f"""
+    SELECT count(*) FROM report_requests r
+      JOIN report_windows w ON w.request_id = r.id
+      JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
+      JOIN ads_accounts o ON o.account_id = w.account_id
+     WHERE o.client_id = :client_id AND o.region = :region AND r.status IN ('planned', 'sent')
+       AND {IS_ACTIVE} AND o.needs_attention IS NULL
+       AND w.next_refresh_at IS NOT NULL AND {DUE_SINCE} <= :overdue_before""")
+
+
+def count_late_windows(
+    connection: Connection, client_id: str, region: str, *, overdue_before: datetime
+) -> int:
+    """Return how many windows that fell due before an instant wait at a gate for their report to be created."""
+    values = {"client_id": client_id, "region": region, "overdue_before": overdue_before}
+    return int(connection.execute(_LATE_WINDOWS, values).scalar_one())
+
+
+def list_gates_with_work(connection: Connection, *, now: datetime) -> list[tuple[str, str]]:
+    """Return client id and region of each gate at which requests wait whose report may be created now, as far as they are concerned."""
+    rows = connection.execute(
+        text(f"""SELECT DISTINCT o.client_id, o.region FROM report_requests r JOIN ads_accounts o USING (account_id)
+                  WHERE {IS_CREATABLE} ORDER BY 1, 2"""),
+        {"now": now},
+    )
+    return [(row.client_id, row.region) for row in rows]
 
 
 def pause_before_create(

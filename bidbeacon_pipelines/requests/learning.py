@@ -6,8 +6,8 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.datasets.contract import LEARNED, PERIOD
-from bidbeacon_pipelines.requests.narrowing import Days
 from bidbeacon_pipelines.requests.queries import get_request, insert_request
+from bidbeacon_pipelines.requests.refusals import Days
 from bidbeacon_pipelines.requests.rules import FailureKind
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import change_contract, read_contract

@@ -11,7 +11,7 @@ from sqlalchemy import and_, text
 from bidbeacon_pipelines.accounts.queries import change_ads_account, set_needs_attention
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.requests.drive import drive_request
-from bidbeacon_pipelines.requests.gate_queries import lock_gate
+from bidbeacon_pipelines.requests.gate import lock_gate
 from bidbeacon_pipelines.requests.queries import lock_planning
 from bidbeacon_pipelines.requests.window_queries import attach_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow

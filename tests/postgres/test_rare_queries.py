@@ -20,7 +20,7 @@ from bidbeacon_pipelines.problems import report_findings
 from bidbeacon_pipelines.problems.checks import list_quarantined
 from bidbeacon_pipelines.problems.history_findings import find_unproven
 from bidbeacon_pipelines.problems.survey import survey
-from bidbeacon_pipelines.requests import gate_queries, queries
+from bidbeacon_pipelines.requests import gate, queries
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.requests.window_queries import attach_windows, is_needed
 from bidbeacon_pipelines.settings import Settings
@@ -153,10 +153,8 @@ QUERIES: Final[Mapping[str, Callable[[Connection], object]]] = {
         c, UUID(int=1), due_at=NOW, downloads=SETTINGS.scratch_folder
     ),
     "candidates": lambda c: queries.list_candidates(c, *GATE, now=NOW, tolerance=LATE_AFTER),
-    "gates with work": lambda c: gate_queries.list_gates_with_work(c, now=NOW),
-    "late windows of a gate": lambda c: gate_queries.count_late_windows(
-        c, *GATE, overdue_before=NOW
-    ),
+    "gates with work": lambda c: gate.list_gates_with_work(c, now=NOW),
+    "late windows of a gate": lambda c: gate.count_late_windows(c, *GATE, overdue_before=NOW),
     "windows of a request": lambda c: list_windows_of_request(c, 20_000),
     "attached windows": lambda c: attach_windows(c, -1, now=NOW),
     "whether a request is needed": lambda c: is_needed(c, -1, now=NOW),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.datasets import registry
 from bidbeacon_pipelines.datasets.contract import Contract, check_override, make_contract
-from bidbeacon_pipelines.requests.narrowing import (
+from bidbeacon_pipelines.requests.refusals import (
     halves,
     is_too_large,
     should_be_apart,

@@ -1,8 +1,18 @@
 """Creates the report of a request at Amazon, or adopts it if Amazon is already making it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
-from bidbeacon_pipelines.accounts.tables import AdsAccount
+from sqlalchemy import Connection
+
+from bidbeacon_pipelines.accounts.queries import change_ads_account
+from bidbeacon_pipelines.actions import (
+    ReportAdopted,
+    ReportRequested,
+    SkipReason,
+    WindowSkipped,
+    WindowsQueued,
+)
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     AuthError,
@@ -17,78 +27,187 @@ from bidbeacon_pipelines.amazon_ads.reports import (
 )
 from bidbeacon_pipelines.datasets.contract import FIELD, LEARNED
 from bidbeacon_pipelines.datasets.registry import Dataset, find_other_spelling, spelled
-from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.refusals import weighed
-from bidbeacon_pipelines.requests.results import no_answer, of_failed_create, of_report
-from bidbeacon_pipelines.requests.rules import Failure, NoAnswer, Result
+from bidbeacon_pipelines.requests.gate import enter_gate, note_result
+from bidbeacon_pipelines.requests.locked import (
+    LockedRequest,
+    note_answered,
+    note_refused,
+    retried,
+)
+from bidbeacon_pipelines.requests.queries import (
+    delete_plans,
+    get_locked_request,
+    pass_over,
+    update_request,
+)
+from bidbeacon_pipelines.requests.refusals import doubted, weighed
+from bidbeacon_pipelines.requests.results import (
+    failure_from,
+    no_answer,
+    of_failed_create,
+    of_report,
+)
+from bidbeacon_pipelines.requests.rules import (
+    Create,
+    Failure,
+    NoAnswer,
+    Reported,
+    Result,
+    failure_of,
+)
 from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.requests.window_queries import attach_windows, is_needed
 from bidbeacon_pipelines.windows.contracts import change_contract, read_contract
-from bidbeacon_sessions import SessionRecorder
+from bidbeacon_pipelines.windows.queries import list_windows_of_request
+from bidbeacon_pipelines.windows.rules import missed_offsets
+from bidbeacon_sessions import Action
 
 
-def request_report(
-    context: JobContext,
-    session: SessionRecorder,
-    account: AdsAccount,
-    request: ReportRequest,
-    *,
-    before: Failure | None,
-) -> Result:
-    """Create a request's report, or adopt the same one if Amazon is already making it.
+def create(request: LockedRequest) -> bool:
+    """Store that a report is being created, then create it, or adopt the same one if Amazon is already making it.
 
-    Args:
-        context: the tools.
-        session: where learned names of fields are recorded.
-        account: whose report.
-        request: what is asked for.
-        before: why the previous attempt failed.
-
-    Raises:
-        AuthError: Amazon refuses the account, or our credentials; no report was created.
+    A process that dies in between has counted the attempt. Return False without a create if the
+    gate is closed or the plan has become unnecessary.
     """
+    before = failure_of(request.row)
+    if not _begin_attempt(request):
+        return False
+    result = _request_report(request, before)
+    after = request.after(result)
+    action = _action_of(request, result, after)
+    with request.storing(after) as connection:
+        if action is not None:
+            request.session.add_in(connection, action)
+        late_after, now = request.context.settings.late_after, request.context.now()
+        place = connection, request.session, request.ads_account
+        note_result(*place, result, now, late_after=late_after)
+    return True
+
+
+def _begin_attempt(request: LockedRequest) -> bool:
+    """Enter the gate, attach the windows and count the attempt, in one transaction; return False if the report is not to be created now."""
+    context, session_id = request.context, request.session.session_id
+    with context.engine.begin() as connection:
+        row = get_locked_request(connection, request.row.id, session_id)
+        if row is None:
+            return False
+        request.row, now = row, context.now()
+        is_plan = row.attempts == 0 and not request.windows
+        if is_plan and _is_needless(connection, row, now):
+            delete_plans(connection, [row.id])
+            return False
+        first_limit = context.settings.first_reports_in_flight
+        if not enter_gate(connection, request.ads_account, now, first_limit=first_limit):
+            return False
+        if not request.windows:
+            _attach_windows(request, connection, now)
+        after = request.after(Create())
+        update_request(connection, row, after, session_id)
+        pass_over(connection, row)
+    request.row = after
+    return True
+
+
+def _is_needless(connection: Connection, plan: ReportRequest, now: datetime) -> bool:
+    """Return whether nothing needs a plan any more, or it spans more days than one report may by now. Its account is planned again then."""
+    known = read_contract(connection, plan.account_id)
+    asked = known.report(plan.asked.dataset, plan.asked.ad_products)
+    if plan.days <= asked.longest_period_days and is_needed(connection, plan.id, now=now):
+        return False
+    change_ads_account(connection, plan.account_id, planned_at=None)
+    return True
+
+
+def _attach_windows(request: LockedRequest, connection: Connection, now: datetime) -> None:
+    """Attach windows to the report, and record which refreshes it makes unnecessary."""
+    session, dataset = request.session, request.dataset
+    attach_windows(connection, request.row.id, now=now)
+    request.windows = list_windows_of_request(connection, request.row.id)
+    session.add_in(connection, WindowsQueued(**request.facts, by_hand=request.row.by_hand))
+    for key, windows in request.windows.items():
+        zone, missed, offsets = request.countries[key].time_zone, [], set[int]()
+        for window in windows:
+            day, as_of = window.window_date, window.data_as_of
+            skipped = missed_offsets(dataset, day, zone, as_of, now).skipped
+            if as_of is not None and skipped:
+                missed.append(day)
+                offsets.update(skipped)
+        if missed:
+            detail = "T+" + ", T+".join(map(str, sorted(offsets)))
+            skip = {"account": key, "dataset": dataset.name, "windows": missed, "detail": detail}
+            session.add_in(connection, WindowSkipped(**skip, reason=SkipReason.OFFSET_MISSED))
+
+
+def _request_report(request: LockedRequest, before: Failure | None) -> Result:
+    """Create the report, or adopt the same one; return the result, given why the attempt before failed."""
+    now = request.context.now
     try:
-        report = _create(context, session, account, request)
+        result: Result = of_report(_create_report(request))
     except DuplicateReport as error:
-        return _adopt(context, account, request, error)
-    except AuthError:
-        raise
+        result = _adopt(request, error)
+    except AuthError as error:
+        return note_refused(request, error, doubted(failure_from(error, now())))
     except AdsApiError as error:
-        result = of_failed_create(error, context.now())
-        if not isinstance(result, Failure):
-            return result
-        return weighed(result, before, is_part=request.narrows is not None)
-    return of_report(report)
+        result = of_failed_create(error, now())
+        if isinstance(result, Failure):
+            result = weighed(result, before, is_part=request.row.narrows is not None)
+    if isinstance(result, Reported):
+        note_answered(request)
+    return result
 
 
-def _create(
-    context: JobContext, session: SessionRecorder, account: AdsAccount, request: ReportRequest
-) -> Report:
+def _action_of(request: LockedRequest, result: Result, after: ReportRequest) -> Action | None:
+    """Return the action that says what came of a create; None where the following step or another action does."""
+    if not isinstance(result, Reported):
+        return retried(request, result, after, request.row.attempts)
+    facts = request.facts | {"report_id": result.report_id}
+    if result.is_adopted:
+        return ReportAdopted(**facts)
+    return ReportRequested(**facts, attempt=after.attempts, bridged=_count_bridged(request))
+
+
+def _count_bridged(request: LockedRequest) -> int:
+    """Return the number of bridged days, which are due in no country."""
+    if request.row.by_hand:
+        return 0
+    now, windows = request.context.now(), [window for _, window in request.waiting]
+    due = {w.window_date for w in windows if w.next_refresh_at and w.next_refresh_at <= now}
+    return len({w.window_date for w in windows} - due)
+
+
+def _create_report(request: LockedRequest) -> Report:
     """Create the report, and store the names of fields that worked."""
-    dataset, fields = request.asked.dataset, request.asked.fields
-    known = _read_spellings(context, request)
+    row, region = request.row, request.ads_account.region
+    dataset = request.dataset
 
     def create(spelled_fields: Sequence[str]) -> Report:
         return create_report(
-            context.client_for(account.credential),
-            account.region,
-            request.account_id,
+            request.client,
+            region,
+            row.account_id,
             fields=spelled_fields,
-            row_filter=ad_product_filter(request.asked.ad_products),
-            start=request.start_date,
-            end=request.end_date,
+            row_filter=ad_product_filter(row.asked.ad_products),
+            start=row.start_date,
+            end=row.end_date,
         )
 
-    report, learned = create_by_any_name(dataset, fields, known, create)
+    known = _read_spellings(request)
+    report, learned = create_by_any_name(dataset, row.asked.fields, known, create)
     if learned:
-        _learn_names(context, session, account.region, dataset.name, learned)
+        with request.context.engine.begin() as connection:
+            for field, name in sorted(learned.items()):
+                value = None if name == field else name
+                change = region, dataset.name, f"{FIELD}:{field}", value
+                at = request.context.now()
+                change_contract(connection, request.session, *change, by=LEARNED, at=at)
     return report
 
 
-def _read_spellings(context: JobContext, request: ReportRequest) -> dict[str, str]:
+def _read_spellings(request: LockedRequest) -> dict[str, str]:
     """Return Amazon's names of the fields of a request, by ours, as far as they are overridden."""
-    with context.engine.begin() as connection:
-        contract = read_contract(connection, request.account_id)
-    return contract.spellings(request.asked.dataset)
+    with request.context.engine.begin() as connection:
+        contract = read_contract(connection, request.row.account_id)
+    return contract.spellings(request.dataset)
 
 
 def create_by_any_name(
@@ -124,33 +243,16 @@ def create_by_any_name(
             learned |= new
 
 
-def _learn_names(
-    context: JobContext,
-    session: SessionRecorder,
-    region: str,
-    dataset: str,
-    names: Mapping[str, str],
-) -> None:
-    """Store the names under which a region has accepted fields."""
-    with context.engine.begin() as connection:
-        for field, name in sorted(names.items()):
-            change = (region, dataset, f"{FIELD}:{field}", None if name == field else name)
-            change_contract(connection, session, *change, by=LEARNED, at=context.now())
-
-
-def _adopt(
-    context: JobContext, account: AdsAccount, request: ReportRequest, duplicate: DuplicateReport
-) -> Result:
+def _adopt(request: LockedRequest, duplicate: DuplicateReport) -> Result:
     """Adopt the report that Amazon is already making, if it is the requested one."""
+    row, region = request.row, request.ads_account.region
     try:
-        client = context.client_for(account.credential)
         report = retrieve_report(
-            client, account.region, duplicate.report_id, account_id=account.account_id
+            request.client, region, duplicate.report_id, account_id=row.account_id
         )
     except AdsApiError as error:
-        return no_answer(error, context.now())
-    is_ours = request.account_id in report.account_ids
-    if is_ours and _is_same(report, request, _read_spellings(context, request)):
+        return no_answer(error, request.context.now())
+    if row.account_id in report.account_ids and _is_same(report, row, _read_spellings(request)):
         return of_report(report, adopted=True)
     return NoAnswer(duplicate.failure_cause)
 

@@ -4,13 +4,17 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.tables import AdsAccount
+from bidbeacon_pipelines.accounts.queries import change_ads_account
+from bidbeacon_pipelines.actions import WindowsReopened
 from bidbeacon_pipelines.datasets.contract import LEARNED, PERIOD
+from bidbeacon_pipelines.requests.locked import LockedRequest
+from bidbeacon_pipelines.requests.not_served_queries import reopen_windows
 from bidbeacon_pipelines.requests.queries import get_request, insert_request
 from bidbeacon_pipelines.requests.refusals import Days
 from bidbeacon_pipelines.requests.rules import FailureKind
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import change_contract, read_contract
+from bidbeacon_pipelines.windows.rules import is_unproven
 from bidbeacon_sessions import SessionRecorder
 
 
@@ -39,37 +43,39 @@ def request_part(
     )
 
 
-def learn_from_part(
-    connection: Connection,
-    session: SessionRecorder,
-    ads_account: AdsAccount,
-    given: ReportRequest,
-    now: datetime,
-) -> None:
+def learn_from_part(request: LockedRequest, connection: Connection, now: datetime) -> None:
     """Learn from a report that came for a part of the days of a refused one, and request the part that waited for it.
 
     Where the refused one was too large, the ads account's longest period is learned.
     """
+    given, session, dataset = request.row, request.session, request.dataset
     if given.narrows is None:
         return
-    refused, dataset = get_request(connection, given.narrows), given.asked.dataset
+    refused = get_request(connection, given.narrows)
     if refused.failure_kind != FailureKind.TOO_OLD:
         half = (refused.days + 1) // 2
         contract = read_contract(connection, given.account_id)
         if half < contract.report(dataset, given.asked.ad_products).longest_period_days:
+            ads_account = request.ads_account
+            change = ads_account.region, dataset.name, f"{PERIOD}:{given.report}", str(half)
             change_contract(
-                connection,
-                session,
-                ads_account.region,
-                dataset.name,
-                f"{PERIOD}:{given.report}",
-                str(half),
-                ads_account=ads_account,
-                by=LEARNED,
-                at=now,
+                connection, session, *change, ads_account=ads_account, by=LEARNED, at=now
             )
     while refused.start_date == given.start_date and refused.narrows is not None:
         refused = get_request(connection, refused.narrows)
     rest = refused.start_date, given.start_date - timedelta(days=1)
     if refused.failure_kind == FailureKind.TOO_OLD and refused.start_date < given.start_date:
         request_part(connection, session, refused, rest, now)
+
+
+def reopen_ended(request: LockedRequest, connection: Connection, now: datetime) -> None:
+    """Have days requested that wait for one that Amazon had refused as too old, if that has come."""
+    waiting = [window for _, window in request.waiting]
+    ended = [one for one in waiting if one.refused_alone_at or one.not_served_since]
+    refused = [one for one in ended if not is_unproven(one)]
+    if not refused:
+        return
+    change_ads_account(connection, request.row.account_id, planned_at=None)
+    for key, days in reopen_windows(connection, request.row, refused, now).items():
+        facts = {"account": key, "dataset": request.dataset.name, "windows": days}
+        request.session.add_in(connection, WindowsReopened(**facts))

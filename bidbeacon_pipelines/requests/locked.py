@@ -1,74 +1,151 @@
-"""One locked request with everything it concerns: its ads account, countries, and the windows that wait for it."""
+"""One locked request with everything it concerns: its ads account, countries, the windows that wait for it, and its report."""
 
-from datetime import timedelta
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, list_countries
-from bidbeacon_pipelines.datasets.registry import DatasetReport
+from bidbeacon_pipelines.accounts.pause import note_refusal
+from bidbeacon_pipelines.accounts.queries import (
+    change_ads_account,
+    get_ads_account_by_id,
+    list_countries,
+)
+from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
+from bidbeacon_pipelines.actions import RequestRetried
+from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
+from bidbeacon_pipelines.amazon_ads.errors import AuthError, CredentialRefused
+from bidbeacon_pipelines.amazon_ads.reports import Report, retrieve_report
+from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.queries import list_ended_reports, update_request
-from bidbeacon_pipelines.requests.rules import Polling, Result, Step, apply
+from bidbeacon_pipelines.requests.queries import update_request
+from bidbeacon_pipelines.requests.results import failure_from
+from bidbeacon_pipelines.requests.rules import NoAnswer, NotMade, Polling, Result, Step, apply
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.queries import list_windows_of_request
-from bidbeacon_pipelines.windows.rules import RETRIED_FOR
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import Action, SessionRecorder
 
 
+@dataclass
 class LockedRequest:
-    """One locked request, with the windows of all countries that wait for it."""
+    """A request that a session has locked, and what its steps need.
 
-    def __init__(
-        self, context: JobContext, session: SessionRecorder, request: ReportRequest
-    ) -> None:
-        self._context = context
-        self._session = session
-        self._request = request
-        self._dataset = request.asked.dataset
-        self._polling = Polling(
-            context.settings.first_poll_after(self._dataset.usual_latency),
-            context.settings.poll_every,
-        )
+    Attributes:
+        row: The request as it is stored.
+        countries: All accounts of its ads account, by key.
+        windows: Those that wait for it, by the key of their account, each by date.
+        report: What Amazon said of its report last.
+        was_refused: Whether Amazon has refused the ads account since the request was locked.
+    """
+
+    context: JobContext
+    session: SessionRecorder
+    row: ReportRequest
+    ads_account: AdsAccount
+    countries: Mapping[str, Account]
+    windows: dict[str, list[ReportWindow]]
+    report: Report | None = None
+    was_refused: bool = False
+
+    @classmethod
+    def read(cls, context: JobContext, session: SessionRecorder, row: ReportRequest) -> Self:
+        """Return a request that the session has locked, with what is stored of the rest."""
         with context.engine.begin() as connection:
-            self._ads_account = get_ads_account_by_id(connection, request.account_id)
-            countries = list_countries(connection, request.account_id)
-            self._windows = list_windows_of_request(connection, request.id)
-            self._ended = list_ended_reports(
-                connection,
-                request.account_id,
-                request.dataset,
-                request.report,
-                since=context.now() - RETRIED_FOR - timedelta(days=1),
-            )
-        self._countries = {account.account_key: account for account in countries}
-
-    def _known(self, connection: Connection) -> DatasetReport:
-        """Return what is requested, with what is known of it by now."""
-        contract = read_contract(connection, self._request.account_id)
-        return contract.report(self._dataset, self._request.asked.ad_products)
-
-    def _after(self, change: Step | Result) -> ReportRequest:
-        """Return the request after a step was begun or decided, or after its result."""
-        return apply(self._request, change, self._context.now(), self._polling)
-
-    def _store(self, after: ReportRequest, action: Action | None = None) -> None:
-        """Store the request as it is now, with its action, in one transaction."""
-        with self._context.engine.begin() as connection:
-            update_request(connection, self._request, after, self._session.session_id)
-            if action is not None:
-                self._session.add_in(connection, action)
-        self._request = after
+            ads_account = get_ads_account_by_id(connection, row.account_id)
+            countries = list_countries(connection, row.account_id)
+            windows = list_windows_of_request(connection, row.id)
+        by_key = {account.account_key: account for account in countries}
+        return cls(context, session, row, ads_account, by_key, windows)
 
     @property
-    def _facts(self) -> dict[str, Any]:
-        days = {key: [w.window_date for w in windows] for key, windows in self._windows.items()}
+    def dataset(self) -> Dataset:
+        """What its report fills."""
+        return self.row.asked.dataset
+
+    @property
+    def client(self) -> AdsApiClient:
+        """The client with its ads account's credential."""
+        return self.context.client_for(self.ads_account.credential)
+
+    @property
+    def waiting(self) -> list[tuple[Account, ReportWindow]]:
+        """Each window that waits for it, with its account."""
+        return [(self.countries[key], one) for key, own in self.windows.items() for one in own]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What each of its actions says: the account and its days, or the ads account with those of each country."""
+        days = {key: [one.window_date for one in own] for key, own in self.windows.items()}
         is_one = len(days) == 1
         return {
-            "account": next(iter(days)) if is_one else self._ads_account.ads_account_key,
+            "account": next(iter(days)) if is_one else self.ads_account.ads_account_key,
             "accounts": {} if is_one else days,
-            "dataset": self._dataset.name,
-            "windows": sorted({day for alike in days.values() for day in alike}),
-            "request_id": self._request.id,
+            "dataset": self.dataset.name,
+            "windows": sorted({day for own in days.values() for day in own}),
+            "request_id": self.row.id,
         }
+
+    def after(self, change: Step | Result) -> ReportRequest:
+        """Return its row after a step was begun or decided, or after its result."""
+        settings = self.context.settings
+        first_poll_after = settings.first_poll_after(self.dataset.usual_latency)
+        polling = Polling(first_poll_after, settings.poll_every)
+        return apply(self.row, change, self.context.now(), polling)
+
+    @contextmanager
+    def storing(self, after: ReportRequest) -> Iterator[Connection]:
+        """Store its row, in one transaction with what the block does."""
+        with self.context.engine.begin() as connection:
+            update_request(connection, self.row, after, self.session.session_id)
+            yield connection
+        self.row = after
+
+    def store(self, after: ReportRequest, action: Action | None = None) -> None:
+        """Store its row, with the action that says so."""
+        with self.storing(after) as connection:
+            if action is not None:
+                self.session.add_in(connection, action)
+
+
+def retrieve(request: LockedRequest) -> Report:
+    """Return what Amazon says of a request's report now."""
+    account, report_id = request.ads_account, request.row.report_id or ""
+    request.report = retrieve_report(
+        request.client, account.region, report_id, account_id=account.account_id
+    )
+    note_answered(request)
+    return request.report
+
+
+def note_answered(request: LockedRequest) -> None:
+    """Reset the count of refusals of the ads account, since Amazon answers for it."""
+    if request.was_refused or request.ads_account.refusals:
+        with request.context.engine.begin() as connection:
+            change_ads_account(connection, request.row.account_id, refusals=0)
+
+
+def note_refused(request: LockedRequest, error: AuthError, unconfirmed: Result) -> Result:
+    """Count a refusal of the ads account, or stop all of its credential's if that is refused; return what it means for the request.
+
+    After a refused credential, a request rests until it is renewed.
+    """
+    request.was_refused = True
+    with request.context.engine.begin() as connection:
+        stops = note_refusal(connection, request.session, request.ads_account, error)
+    now = request.context.now()
+    if isinstance(error, CredentialRefused):
+        return NotMade(now)
+    return failure_from(error, now) if stops else unconfirmed
+
+
+def retried(
+    request: LockedRequest, result: Result, after: ReportRequest, attempt: int
+) -> Action | None:
+    """Return the action with the cause why a step is taken again; None where another one says it."""
+    if not isinstance(result, NoAnswer | NotMade) or result.cause is None:
+        return None
+    at = after.next_step_at or request.context.now()
+    return RequestRetried(**request.facts, attempt=attempt, cause=result.cause, retry_at=at)

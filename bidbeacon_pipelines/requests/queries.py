@@ -21,7 +21,7 @@ from bidbeacon_pipelines.datasets.registry import DATASETS, DatasetReport
 from bidbeacon_pipelines.requests.planning_rules import PlannedRequest
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, LoadByHand, ReportRequest
 from bidbeacon_pipelines.windows.due import IS_DUE as IS_WINDOW_DUE
-from bidbeacon_pipelines.windows.rules import EndedReport
+from bidbeacon_pipelines.windows.rules import RETRIED_FOR
 from bidbeacon_sessions.leases import end_dead_connections
 
 
@@ -238,22 +238,14 @@ def count_windows_left(connection: Connection, account_id: str, *, now: datetime
     return int(connection.execute(_LEFT, values).scalar_one())
 
 
-def list_ended_reports(
-    connection: Connection,
-    account_id: str,
-    dataset: str,
-    report: str,
-    *,
-    since: datetime,
-) -> list[EndedReport]:
-    """Return the requests of a report of an ads account that were sent since an instant and have ended."""
-    rows = connection.execute(
-        text("""SELECT start_date, end_date, finished_at FROM report_requests
-                 WHERE account_id = :id AND dataset = :dataset AND report = :report
-                   AND sent_at >= :since AND finished_at IS NOT NULL"""),
-        {"id": account_id, "dataset": dataset, "report": report, "since": since},
-    )
-    return [EndedReport(*row) for row in rows]
+def list_ended_requests(
+    connection: Connection, request: ReportRequest, now: datetime
+) -> list[ReportRequest]:
+    """Return the requests of a request's report that have ended, and were sent since the first attempt of a last refresh that may still be repeated."""
+    mine = (_R.account_id == request.account_id, _R.dataset == request.dataset)
+    sent = _R.sent_at >= now - RETRIED_FOR - timedelta(days=1)
+    ended = select(_R).where(*mine, _R.report == request.report, sent)
+    return _rows(connection, ended.where(_R.finished_at.is_not(None)))
 
 
 def get_request(connection: Connection, request_id: int) -> ReportRequest:

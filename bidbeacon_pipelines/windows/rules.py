@@ -148,7 +148,7 @@ def again_after_failure(
     failed_at: datetime,
     *,
     has_data: bool,
-    failing_since: datetime | None = None,
+    ended_at: Iterable[datetime] = (),
 ) -> datetime | None:
     """Return the instant at which a window is due again whose report failed or was refused; None where its data is final.
 
@@ -161,7 +161,7 @@ def again_after_failure(
         time_zone: The account's.
         failed_at: When it failed.
         has_data: Whether it was ever loaded.
-        failing_since: When its last refresh failed for the first time; None for now.
+        ended_at: When other reports of its day ended, those of the last days at least.
     """
     at = next_refresh_at(dataset, window_date, time_zone, failed_at)
     tomorrow = failed_at + timedelta(days=1)
@@ -169,7 +169,9 @@ def again_after_failure(
         return min(at or tomorrow, tomorrow)
     if at is not None:
         return at
-    return tomorrow if tomorrow - (failing_since or failed_at) <= RETRIED_FOR else None
+    last = due_at(window_date, max(dataset.refresh_offsets), time_zone)
+    failing_since = min((ended for ended in ended_at if ended >= last), default=failed_at)
+    return tomorrow if tomorrow - failing_since <= RETRIED_FOR else None
 
 
 def loaded(
@@ -238,37 +240,6 @@ def put_back(window: "ReportWindow", at: datetime | None) -> "ReportWindow":
         return window.with_changes(status=status)
     cause = None if window.suspicious_digest is None else window.cause
     return window.with_changes(status=status, next_refresh_at=at, cause=cause)
-
-
-@dataclass(frozen=True)
-class EndedReport:
-    """A report that was loaded or given up: its days, and when it ended."""
-
-    start: date
-    end: date
-    ended_at: datetime
-
-
-def failing_since(
-    dataset: Dataset, window_date: date, time_zone: str, reports: Iterable[EndedReport]
-) -> datetime | None:
-    """Return when the last refresh of a window that fails now failed first; None where it did not fail before.
-
-    Args:
-        dataset: Whose offsets count.
-        window_date: The window.
-        time_zone: The account's.
-        reports: The reports of the last days that may have covered it.
-    """
-    last = due_at(window_date, max(dataset.refresh_offsets), time_zone)
-    return min(
-        (
-            one.ended_at
-            for one in reports
-            if one.start <= window_date <= one.end and one.ended_at >= last
-        ),
-        default=None,
-    )
 
 
 def missed_offsets(

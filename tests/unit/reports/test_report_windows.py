@@ -1,5 +1,6 @@
 """Which windows exist and when they fall due, in the account's own calendar."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -240,23 +241,22 @@ def test_last_refresh_that_fails_is_tried_for_a_week(days: float, expected: floa
     first = rules.due_at(WINDOW, 60, DE) + timedelta(days=40)
     now = first + timedelta(days=days)
     again_at = partial(rules.again_after_failure, DAILY_TARGETS, WINDOW, DE, now)
-    again = [again_at(has_data=has_data, failing_since=first) for has_data in (True, False)]
+    again = [again_at(has_data=has_data, ended_at=[first]) for has_data in (True, False)]
     kept = None if expected is None else first + timedelta(days=expected)
     assert [kept, now + timedelta(days=1)] == again
 
 
-def test_refresh_fails_since_its_first_report_after_it_was_due() -> None:
-    """Reports of an earlier refresh, or of other days, say nothing about the last one."""
+@pytest.mark.parametrize(("hours", "is_tried"), [((-1,), True), ((9,), True), ((9, 5), False)])
+def test_refresh_fails_since_its_first_report_after_it_was_due(
+    hours: Sequence[int], *, is_tried: bool
+) -> None:
+    """Reports of an earlier refresh say nothing about the last one."""
     last = rules.due_at(WINDOW, 60, DE)
-    day, hour = timedelta(days=1), timedelta(hours=1)
-    reports = [
-        rules.EndedReport(WINDOW, WINDOW, last - hour),
-        rules.EndedReport(WINDOW + day, WINDOW + 9 * day, last + hour),
-        rules.EndedReport(WINDOW - day, WINDOW, last + 9 * hour),
-        rules.EndedReport(WINDOW, WINDOW + day, last + 5 * hour),
-    ]
-    assert last + 5 * hour == rules.failing_since(DAILY_TARGETS, WINDOW, DE, reports)
-    assert rules.failing_since(DAILY_TARGETS, WINDOW, DE, reports[:2]) is None
+    ended_at = [last + timedelta(hours=number) for number in hours]
+    now = last + timedelta(days=6, hours=6)
+    facts = DAILY_TARGETS, WINDOW, DE, now
+    again = rules.again_after_failure(*facts, has_data=True, ended_at=ended_at)
+    assert (now + timedelta(days=1) if is_tried else None) == again
 
 
 @BOTH

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from benchmarks.scarcity_bound import most_on_time
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.requests.dispatch_rules import Candidate, days_old, next_to_create
+from bidbeacon_pipelines.requests.dispatch_rules import Candidate, next_to_create
 from bidbeacon_pipelines.requests.planning_rules import PlannedRequest
 from tests.support.simulation import ACCOUNTS, START, SimulatedDataset
 
@@ -121,7 +121,7 @@ class Month:
             request_id=number,
             account_id=str(account),
             dataset=dataset,
-            age=days_old(request.end, now),
+            end_date=request.end,
             on_time=len(self._datasets[queue].first_refreshes(request, now - TOLERANCE)),
             passed_over=self._passed_over[queue, request.end],
             account_requested_at=max(self._asked[account, name] for name in COUNTED),

@@ -218,14 +218,8 @@ def create_by_any_name(
 ) -> tuple[Report, dict[str, str]]:
     """Create a report; if Amazon doesn't know a field, try its other name at once.
 
-    Args:
-        dataset: what is asked for.
-        fields: our names of its fields.
-        known: Amazon's names of fields, as far as they are known to differ.
-        create: creates the report with fields of these names.
-
-    Returns:
-        The report, and the names that worked and were not known, by ours.
+    `fields` are our names. `known` has Amazon's names by ours, as far as they are known to differ.
+    Return the report, and by our names those that worked and were not known.
 
     Raises:
         UnknownField: Amazon knows none of a field's names.

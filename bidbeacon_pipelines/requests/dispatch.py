@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.dispatch_rules import Candidate, days_old, next_to_create
+from bidbeacon_pipelines.requests.dispatch_rules import next_to_create
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.gate import list_gates_with_work, pause_before_create
 from bidbeacon_pipelines.requests.queries import LockLostError, list_candidates
@@ -27,13 +27,8 @@ def create_reports(
 ) -> None:
     """Create planned reports at every gate until each is full or closed, or nothing is planned.
 
-    Safe to run beside others.
-
-    Args:
-        context: the tools.
-        session: records the actions.
-        gate: only at the gate of this client id and region.
-        waits: whether to wait for the pace between two.
+    Safe to run beside others. With `gate`, only at that of this client id and region; with `waits`,
+    wait for the pace between two creates.
 
     Raises:
         LockLostError: another session took over; this one stops.
@@ -45,9 +40,13 @@ def create_reports(
     if gate is None:
         with context.engine.begin() as connection:
             gates = list_gates_with_work(connection, now=context.now())
-    for client_id, region in gates:
-        longest_pause = LONGEST_PAUSE if waits else timedelta(0)
-        _create_at(context, session, (client_id, region), longest_pause, failures)
+    longest_pause = LONGEST_PAUSE if waits else timedelta(0)
+    for one in gates:
+        tried: set[int] = set()
+        while (request_id := _next_request(context, one, longest_pause, tried)) is not None:
+            tried.add(request_id)
+            with kept_in(failures):
+                drive_request(context, session, request_id)
     raise_together(failures)
 
 
@@ -76,40 +75,20 @@ def can_create_reports(connection: Connection, now: datetime) -> bool:
     return any(pause_before_create(connection, *gate, now) == timedelta(0) for gate in gates)
 
 
-def _create_at(
-    context: JobContext,
-    session: SessionRecorder,
-    gate: tuple[str, str],
-    longest_pause: timedelta,
-    failures: list[Exception],
-) -> None:
-    tried: set[int] = set()
-    while (request_id := _next_request(context, gate, longest_pause, tried)) is not None:
-        tried.add(request_id)
-        with kept_in(failures):
-            drive_request(context, session, request_id)
-
-
 def _next_request(
     context: JobContext, gate: tuple[str, str], longest_pause: timedelta, tried: set[int]
 ) -> int | None:
     """Return the planned request to create next, after the pace between two; None where the gate is full or closed, or the worker is being stopped."""
     if context.is_stopping():
         return None
+    now, late_after = context.now(), context.settings.late_after
     with context.engine.begin() as connection:
-        pause = pause_before_create(connection, *gate, context.now())
+        pause = pause_before_create(connection, *gate, now)
         if pause is None or pause > longest_pause:
             return None
-        tolerance = context.settings.late_after
-        rows = list_candidates(connection, *gate, now=context.now(), tolerance=tolerance)
-    candidates = [_candidate(row, context.now()) for row in rows if row["request_id"] not in tried]
-    known = [candidate for candidate in candidates if candidate.dataset in DATASETS]
-    chosen = next_to_create(known, DATASETS, now=context.now())
+        planned = list_candidates(connection, *gate, now=now, tolerance=late_after)
+    known = [one for one in planned if one.dataset in DATASETS and one.request_id not in tried]
+    chosen = next_to_create(known, DATASETS, now=now)
     if chosen is not None and pause:
         context.sleep(pause.total_seconds())
     return None if chosen is None else chosen.request_id
-
-
-def _candidate(row: RowMapping, now: datetime) -> Candidate:
-    facts = {name: value for name, value in row.items() if name != "end_date"}
-    return Candidate(age=days_old(row["end_date"], now), **facts)

@@ -29,11 +29,7 @@ class Candidate:
     """A planned report.
 
     Attributes:
-        request_id: Its request.
-        account_id: Its ads account.
-        dataset: Its dataset's name.
-        report: The name of what is requested of the dataset.
-        age: Days from its newest day to today; 1 for yesterday.
+        end_date: Its newest day.
         by_hand: Whether somebody waits for it.
         on_time: How many windows, in all countries, it would load for the first time and on time if
             it were created now.
@@ -45,7 +41,7 @@ class Candidate:
     request_id: int
     account_id: str
     dataset: str
-    age: int
+    end_date: date
     report: str = ""
     by_hand: bool = False
     on_time: int = 0
@@ -57,13 +53,7 @@ class Candidate:
 def next_to_create(
     candidates: Sequence[Candidate], datasets: Mapping[str, Dataset], *, now: datetime
 ) -> Candidate | None:
-    """Return the planned report to create next; None where there are none.
-
-    Args:
-        candidates: All that are planned for one client id and region.
-        datasets: The registry entries of their datasets.
-        now: The instant, UTC.
-    """
+    """Return which of all reports planned for one client id and region to create next; None where there are none."""
     if not candidates:
         return None
     first = min(
@@ -87,13 +77,14 @@ def days_old(end: date, now: datetime) -> int:
 
 def _urgency(candidate: Candidate, dataset: Dataset, now: datetime) -> tuple[object, ...]:
     """Return the key to compare candidates by; the lowest goes first."""
-    refresh = bisect_right(dataset.refresh_offsets, candidate.age)
+    age = days_old(candidate.end_date, now)
+    refresh = bisect_right(dataset.refresh_offsets, age)
     return (
         not candidate.by_hand,
         refresh,
         -_worth(candidate, now),
         candidate.account_requested_at or _NEVER,
-        candidate.age,
+        age,
         candidate.request_id,
     )
 

@@ -65,30 +65,25 @@ def drive_locked(
     """
     rests_until: datetime | None = None
     try:
-        return _take_steps(LockedRequest.read(context, session, request), loads=loads)
+        locked = LockedRequest.read(context, session, request)
+        _release_disabled(locked)
+        while (step := _next_step(locked, loads=loads)) is not None:
+            if not _take(locked, step):
+                break
     except (LockLostError, SessionClosedError):
         raise
     except Exception:
         rests_until = context.now() + REST_AFTER_ERROR
         raise
+    else:
+        return locked.row.status
     finally:
         with context.engine.begin() as connection:
             unlock_request(connection, request.id, session.session_id, not_before=rests_until)
 
 
-def _take_steps(request: LockedRequest, *, loads: bool) -> str:
-    """Take one step after the other until there is none, or it can't be taken now; return the status then."""
-    _release_disabled(request)
-    while (step := _next_step(request)) is not None:
-        if isinstance(step, Load) and not (loads and request.context.find_pause() is None):
-            break
-        if not _take(request, step):
-            break
-    return request.row.status
-
-
-def _next_step(request: LockedRequest) -> Step | None:
-    """Return the next step; request nothing for an ads account that needs attention, or whose countries are all paused or disabled."""
+def _next_step(request: LockedRequest, *, loads: bool) -> Step | None:
+    """Return the step to take now, if any; request nothing for an ads account that needs attention, or whose countries are all paused or disabled."""
     row, needs_attention = request.row, request.ads_account.needs_attention
     if row.finished_at is not None:
         return None
@@ -96,7 +91,9 @@ def _next_step(request: LockedRequest) -> Step | None:
         stopped = _stop_cause(request, next(iter(request.windows)))
         return GiveUp(Failure(FailureKind.ACCOUNT_DISABLED, stopped))
     if needs_attention is None:
-        return next_step(row, request.context.now())
+        step = next_step(row, request.context.now())
+        is_paused = isinstance(step, Load) and not (loads and request.context.find_pause() is None)
+        return None if is_paused else step
     if request.ads_account.needs_attention_for == "credentials" or not request.windows:
         return None
     return GiveUp(Failure(FailureKind.NOT_AUTHORIZED, needs_attention))
@@ -141,8 +138,8 @@ def _take(request: LockedRequest, step: Step) -> bool:
             request.report, row = None, request.row
             again = {"attempt": row.attempts, "cause": failure.cause, "retry_at": at}
             request.store(request.after(step), RequestRetried(**request.facts, **again))
-        case GiveUp():
-            give_up(request, step)
+        case GiveUp(failure=failure):
+            give_up(request, failure)
     return True
 
 

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.requests.not_served_queries import (
 )
 from bidbeacon_pipelines.requests.queries import list_ended_requests, lock_planning
 from bidbeacon_pipelines.requests.refusals import Days, halves, is_too_large, should_be_apart
-from bidbeacon_pipelines.requests.rules import FailureKind, GiveUp
+from bidbeacon_pipelines.requests.rules import NEEDS_ATTENTION, Failure, FailureKind, GiveUp
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.due import replan_released
@@ -35,33 +35,30 @@ from bidbeacon_pipelines.windows.rules import (
 from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
-def give_up(request: LockedRequest, step: GiveUp) -> None:
+def give_up(request: LockedRequest, failure: Failure) -> None:
     """End a request: its windows have failed with the cause, and are due again at their next offset.
 
     Those of days that are requested again in shorter reports are due at once. Those of a stopped
     account have not failed: `window_states` says that it is stopped.
     """
-    step = _with_advice(request, step)
-    parts = _days_to_narrow_to(request, step)
-    row, session, is_too_old = (
-        request.row,
-        request.session,
-        step.failure.kind is FailureKind.TOO_OLD,
-    )
-    after = request.after(step)
+    failure = _with_advice(request, failure)
+    parts = _days_to_narrow_to(request, failure)
+    row, session = request.row, request.session
+    is_too_old = failure.kind is FailureKind.TOO_OLD
+    after = request.after(GiveUp(failure))
     with request.storing(after) as connection:
         for part in parts:
             by_hand = row.by_hand and not is_too_old
             request_part(connection, session, row, part, request.context.now(), by_hand=by_hand)
-        if step.needs_attention:
+        if failure.kind in NEEDS_ATTENTION:
             release_stopped(request, connection, [window for _, window in request.waiting])
         else:
             since = after.first_failed_at
-            _release_failed(request, connection, step.cause, parts, failing_since=since)
+            _release_failed(request, connection, failure.cause, parts, failing_since=since)
         plan_released(connection, row)
         if is_too_old and not parts:
-            _end_refused(request, connection, step.cause)
-        facts = request.facts | {"cause": step.cause}
+            _end_refused(request, connection, failure.cause)
+        facts = request.facts | {"cause": failure.cause}
         if parts:
             session.add_in(connection, ReportSplit(**facts, reports=len(parts)))
         else:
@@ -103,15 +100,8 @@ def without_report(
 
     One that was only bridged needs no report, and stays as it was; so does one that a person has to
     decide about. Final data stays final, and what was loaded and is not served stays so.
-
-    Args:
-        window: As it was.
-        why: The cause.
-        dataset: Its dataset.
-        time_zone: Its account's.
-        now: When its report failed.
-        ended: The reports of the last days, which it may have been in.
-        is_requested_again: Whether it is due at once, since a shorter report is requested.
+    `ended` are the reports of the last days, which it may have been in. One that is requested again
+    in a shorter report is due at once.
     """
     if awaits_decision(window) or not needs_report(window, now):
         return put_back(window, window.next_refresh_at)
@@ -129,21 +119,21 @@ def without_report(
     return failed(window, why, at)
 
 
-def _with_advice(request: LockedRequest, step: GiveUp) -> GiveUp:
-    """Return the step with the command that requests the ad products apart, where that may help."""
-    row, dataset, failure = request.row, request.dataset, step.failure
+def _with_advice(request: LockedRequest, failure: Failure) -> Failure:
+    """Return a failure with the command that requests the ad products apart, where that may help."""
+    row, dataset = request.row, request.dataset
     if not should_be_apart(failure, row.asked.ad_products, days=row.days):
-        return step
+        return failure
     with request.context.engine.begin() as connection:
         reports = read_contract(connection, row.account_id).all_reports(dataset)
     names = (report.name for report in reports)
     grouping = ",".join(n.replace("+", ",") if n == row.report else n for n in names)
     change = f"{request.ads_account.region} {dataset.name} grouping {grouping}"
     command = f"bidbeacon contract set {change}"
-    return GiveUp(replace(failure, cause=with_detail(step.cause, command=command)))
+    return replace(failure, cause=with_detail(failure.cause, command=command))
 
 
-def _days_to_narrow_to(request: LockedRequest, step: GiveUp) -> list[Days]:
+def _days_to_narrow_to(request: LockedRequest, failure: Failure) -> list[Days]:
     """Return the first and last days to request again in shorter reports.
 
     Of those that Amazon calls too old these are the younger half: the older one waits for it.
@@ -158,9 +148,9 @@ def _days_to_narrow_to(request: LockedRequest, step: GiveUp) -> list[Days]:
     for first, last in halves(row.start_date, row.end_date):
         if days := [day for day in needed if first <= day <= last]:
             parts.append((days[0], days[-1]))
-    if is_too_large(step.failure, days=row.days, longest_days=longest):
+    if is_too_large(failure, days=row.days, longest_days=longest):
         return parts
-    return parts[:1] if step.failure.kind is FailureKind.TOO_OLD and not waits else []
+    return parts[:1] if failure.kind is FailureKind.TOO_OLD and not waits else []
 
 
 def _release_failed(

@@ -74,7 +74,7 @@ _STATES = select(_G, text(f"{_IN_FLIGHT} AS in_flight"), text(f"{_PLANNED} AS pl
 
 
 def lock_gate(
-    connection: Connection, client_id: str, region: str, *, now: datetime, first_limit: float
+    connection: Connection, client_id: str, region: str, *, now: datetime, first_limit: float = 1
 ) -> GateState:
     """Return a gate, locked until the transaction ends; insert it if there is none.
 
@@ -94,11 +94,10 @@ def lock_gate(
     return _states(connection, now, *mine)[0]
 
 
-def store_gate(connection: Connection, before: ReportGate, after: ReportGate) -> None:
-    """Store the changes of a locked gate."""
-    mine = (ReportGate.client_id == before.client_id, ReportGate.region == before.region)
-    changes = {"refusals": after.refusals} | after.changes_from(before)
-    connection.execute(update(ReportGate).where(*mine).values(changes))
+def store_gate(connection: Connection, gate: ReportGate) -> None:
+    """Store a locked gate."""
+    mine = (ReportGate.client_id == gate.client_id, ReportGate.region == gate.region)
+    connection.execute(update(ReportGate).where(*mine).values(gate.as_dict()))
 
 
 def find_gate(
@@ -169,7 +168,7 @@ def enter_gate(
     state = lock_gate(connection, *key, now=now, first_limit=first_limit)
     if time_to_next_create(state.gate, state.in_flight, now) != timedelta(0):
         return False
-    store_gate(connection, state.gate, entered(state.gate, now))
+    store_gate(connection, entered(state.gate, now))
     return True
 
 
@@ -183,27 +182,27 @@ def note_result(
     late_after: timedelta,
 ) -> None:
     """Adapt the gate's limits to the result of a create; a window is late `late_after` it fell due."""
-    state = lock_gate(connection, account.client_id, account.region, now=now, first_limit=1)
+    state = lock_gate(connection, account.client_id, account.region, now=now)
     match result:
         case Reported():
-            store_gate(connection, state.gate, accepted(state.gate, state.in_flight, now))
+            after = accepted(state.gate, state.in_flight, now)
         case NoAnswer(is_throttled=True, not_before=not_before):
             jitter = random.random()  # noqa: S311 - spreads load, protects nothing
-            closed = refused(state.gate, now, jitter=jitter, not_before=not_before)
-            store_gate(connection, state.gate, closed)
-            session.add_in(connection, _paused(connection, closed, late_after))
+            after = refused(state.gate, now, jitter=jitter, not_before=not_before)
+            session.add_in(connection, _paused(connection, after, late_after))
         case _:
-            store_gate(connection, state.gate, answered(state.gate, now))
+            after = answered(state.gate, now)
+    store_gate(connection, after)
 
 
 def hold_gate(
     connection: Connection, account: AdsAccount, now: datetime, *, until: datetime
 ) -> None:
     """Keep the gate closed until an instant if a report that belongs to no request takes its last place."""
-    state = lock_gate(connection, account.client_id, account.region, now=now, first_limit=1)
+    state = lock_gate(connection, account.client_id, account.region, now=now)
     if state.in_flight + 1 >= int(state.gate.in_flight_limit):
         later = max(until, state.gate.next_create_at)
-        store_gate(connection, state.gate, state.gate.with_changes(next_create_at=later))
+        store_gate(connection, state.gate.with_changes(next_create_at=later))
 
 
 def _paused(connection: Connection, gate: ReportGate, late_after: timedelta) -> CreatesPaused:

@@ -127,11 +127,7 @@ def reopen_windows(
     If a day that had ended has come, these are all others; else those that are younger than a day
     that has come, since it can't have been their age that Amazon refused.
 
-    Args:
-        connection: the load's transaction.
-        request: the request that was loaded.
-        refused: its windows that Amazon had refused, as they were before.
-        now: the instant.
+    `refused` are the windows of the loaded request that Amazon had refused, as they were before.
     """
     values = request.as_dict() | {
         "now": now,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, Select, insert, select, text, update
+from sqlalchemy import Connection, Select, insert, select, text, update
 from sqlalchemy.orm import aliased
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
@@ -18,6 +18,7 @@ from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.unwritable_folders import IS_PAUSED_HERE, place_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, DatasetReport
+from bidbeacon_pipelines.requests.dispatch_rules import Candidate
 from bidbeacon_pipelines.requests.planning_rules import PlannedRequest
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, LoadByHand, ReportRequest
 from bidbeacon_pipelines.windows.due import IS_DUE as IS_WINDOW_DUE
@@ -293,13 +294,8 @@ def lock_next_request(
 ) -> ReportRequest | None:
     """Lock the request at Amazon that has been due for longest; None where there is none, or other sessions are at work on their ads accounts.
 
-    Args:
-        connection: where to look.
-        session_id: whose lock it is.
-        due_at: the instant.
-        downloads: this host's folder for them; while it can't be written, loads are left out.
-        account_id: only this ads account's.
-        stepped: requests that are left out.
+    Loads are left out while this host's folder for downloads can't be written, and so are requests
+    that were `stepped` already.
     """
     values = {"by": session_id, "now": due_at, "account_id": account_id, "stepped": list(stepped)}
     return _lock(connection, _NEXT, values | place_of(downloads))
@@ -369,13 +365,8 @@ def list_requests_to_step(
     """Return the requests at Amazon whose next step is due, longest waiting first; none of an ads account that a live session is at work on.
 
     Those of ads accounts that wait for credentials rest: nothing can be asked for them, and their
-    reports are still being made. What is still to be created is the dispatcher's.
-
-    Args:
-        connection: where to look.
-        due_at: the instant.
-        downloads: this host's folder for them; while it can't be written, loads are left out.
-        gate: only those of ads accounts with this client id and region.
+    reports are still being made. What is still to be created is the dispatcher's. Loads are left out
+    while this host's folder for downloads can't be written.
     """
     due = select(_R).join(_O, _O.account_id == _R.account_id).where(text(_DUE))
     if gate is not None:
@@ -421,23 +412,15 @@ _CANDIDATES = text(f"""
 
 def list_candidates(
     connection: Connection, client_id: str, region: str, *, now: datetime, tolerance: timedelta
-) -> list[RowMapping]:
+) -> list[Candidate]:
     """Return the requests whose report may be created now, apart from the gate.
 
     Plans of an ads account that needs attention are left alone; requests that were sent before are
-    given up.
-
-    Columns: request_id, account_id, dataset, report, end_date, by_hand, passed_over, account_requested_at,
-        report_requested_at, and on_time: how many windows it would load for the first time no
-        later than `tolerance` after they fell due.
+    given up. A window is on time up to `tolerance` after it fell due.
     """
-    values = {
-        "client_id": client_id,
-        "region": region,
-        "now": now,
-        "on_time_since": now - tolerance,
-    }
-    return list(connection.execute(_CANDIDATES, values).mappings())
+    values = {"client_id": client_id, "region": region, "now": now}
+    rows = connection.execute(_CANDIDATES, values | {"on_time_since": now - tolerance})
+    return [Candidate(**row) for row in rows.mappings()]
 
 
 def pass_over(connection: Connection, request: ReportRequest) -> None:
@@ -450,10 +433,5 @@ def pass_over(connection: Connection, request: ReportRequest) -> None:
                   WHERE r.id IN (SELECT r.id FROM report_requests r
                                   WHERE r.account_id = :account_id AND r.dataset = :dataset AND r.report = :report AND r.id <> :id AND {_UNSENT}
                                     FOR UPDATE SKIP LOCKED)"""),
-        {
-            "account_id": request.account_id,
-            "dataset": request.dataset,
-            "report": request.report,
-            "id": request.id,
-        },
+        request.as_dict(),
     )

@@ -1,8 +1,7 @@
 """Brings an account up to date: its windows and plans, reports at its gate, and what of it is ready; never waits for Amazon."""
 
 import logging
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries
 from bidbeacon_pipelines.accounts.tables import AdsAccount
@@ -10,9 +9,8 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports, kept_in, raise_together
 from bidbeacon_pipelines.requests.drive import drive_locked
 from bidbeacon_pipelines.requests.plan import plan_account
-from bidbeacon_pipelines.requests.queries import LockLostError, lock_next_request
-from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_sessions import SessionClosedError, SessionRecorder
+from bidbeacon_pipelines.requests.queries import lock_next_request
+from bidbeacon_sessions import SessionRecorder
 
 logger = logging.getLogger(__name__)
 
@@ -24,25 +22,9 @@ def refresh_account(
     *,
     on_step: Callable[[], object] | None = None,
 ) -> None:
-    """Plan what is due for an ads account, run the dispatcher of its gate, poll and load what of it is ready.
-
-    The dispatcher creates the most urgent reports first, so it may create other accounts' reports.
-    What goes wrong with one of them is logged only: it fails the shared run, which tries it again.
-    `on_step` is called after each poll or load.
-    """
-
-    def create(context: JobContext, session: SessionRecorder, *, waits: bool) -> None:
-        gate = (ads_account.client_id, ads_account.region)
-        try:
-            create_reports(context, session, gate=gate, waits=waits)
-        except (LockLostError, SessionClosedError):
-            raise
-        except Exception:
-            logger.exception("A report could not be created at the gate of %s", ads_account.label)
-
+    """Plan what is due for an ads account, run the dispatcher of its gate, poll and load what of it is ready."""
     begin_refresh(context, session, ads_account)
-    account_id = ads_account.account_id
-    step_requests(context, session, account_id=account_id, create=create, on_step=on_step)
+    step_requests(context, session, of=ads_account, on_step=on_step)
 
 
 def begin_refresh(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
@@ -57,8 +39,7 @@ def step_requests(
     context: JobContext,
     session: SessionRecorder,
     *,
-    account_id: str | None = None,
-    create: Callable[..., object] = create_reports,
+    of: AdsAccount | None = None,
     on_step: Callable[[], object] | None = None,
 ) -> int:
     """Take the next steps of all reports at Amazon that are due for one now; return how many there were.
@@ -74,8 +55,9 @@ def step_requests(
     Args:
         context: the tools.
         session: records the actions.
-        account_id: only those of this ads account.
-        create: creates planned reports, as `create_reports` does.
+        of: only reports of this ads account, and creates at its gate. The most urgent go first, so
+            these may be other accounts' reports. What goes wrong with one of them is logged only:
+            it fails the shared run, which tries it again.
         on_step: called after each step.
 
     Raises:
@@ -84,39 +66,41 @@ def step_requests(
             or stepped before.
     """
     due_at, stepped = context.now(), list[int]()
-    failures: list[Exception] = []
-    with kept_in(failures):
-        create(context, session, waits=True)
-    while (request := _take_next(context, session, account_id, due_at, stepped)) is not None:
+    failures, not_created = list[Exception](), list[Exception]()
+    account_id = None if of is None else of.account_id
+    gate = None if of is None else (of.client_id, of.region)
+
+    def create(*, waits: bool) -> None:
+        with kept_in(not_created):
+            create_reports(context, session, gate=gate, waits=waits)
+
+    create(waits=True)
+    while not context.is_stopping():
+        with context.engine.begin() as connection:
+            request = lock_next_request(
+                connection,
+                session.session_id,
+                due_at=due_at,
+                downloads=context.downloads,
+                account_id=account_id,
+                stepped=stepped,
+            )
+        if request is None:
+            break
         stepped.append(request.id)
         with kept_in(failures):
             drive_locked(context, session, request)
         if on_step is not None:
             on_step()
-        with kept_in(failures):
-            create(context, session, waits=False)
+        create(waits=False)
     if stepped:
-        with kept_in(failures):
-            create(context, session, waits=True)
+        create(waits=True)
+    if of is None:
+        failures = [*not_created, *failures]
+    else:
+        for error in not_created:
+            logger.error(
+                "A report could not be created at the gate of %s", of.label, exc_info=error
+            )
     raise_together(failures)
     return len(stepped)
-
-
-def _take_next(
-    context: JobContext,
-    session: SessionRecorder,
-    account_id: str | None,
-    due_at: datetime,
-    stepped: Sequence[int],
-) -> ReportRequest | None:
-    if context.is_stopping():
-        return None
-    with context.engine.begin() as connection:
-        return lock_next_request(
-            connection,
-            session.session_id,
-            due_at=due_at,
-            downloads=context.downloads,
-            account_id=account_id,
-            stepped=stepped,
-        )

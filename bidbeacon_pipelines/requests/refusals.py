@@ -30,12 +30,9 @@ def doubted(failure: Failure) -> Failure:
 
 
 def weighed(failure: Failure, before: Failure | None, *, is_part: bool) -> Failure:
-    """Return a failure to create a report, marked as to be confirmed if it is implausible.
+    """Return a failure to create a report, marked as to be confirmed if it is implausible and the attempt before failed otherwise.
 
-    Args:
-        failure: The failure.
-        before: What the attempt before it failed with, if it did.
-        is_part: Whether the report is a part of one that was refused.
+    With `is_part`, the report is a part of one that was refused.
     """
     again = before is not None and before.kind == _DOUBTED.get(failure.kind)
     if again or not _is_doubtful(failure, is_part=is_part):

@@ -113,12 +113,9 @@ def of_failed_poll(error: AdsApiError, now: datetime) -> Result:
 
 
 def of_failed_load(error: Exception, now: datetime, again_at: datetime) -> Result:
-    """Return what one of the `LOAD_ERRORS` means: request the report again, retrieve it again, or load it again later.
+    """Return what one of the `LOAD_ERRORS` means, but for refused rights: request the report again, retrieve it again, or load it again later.
 
-    Args:
-        error: What the load failed with, but for refused rights.
-        now: The instant.
-        again_at: When it is loaded again after a 429 without a `Retry-After`.
+    After a 429 without a `Retry-After` it is loaded again at `again_at`.
     """
     match error:
         case Throttled() | NotWritten():

@@ -147,16 +147,6 @@ class GiveUp:
 
     failure: Failure
 
-    @property
-    def cause(self) -> Cause:
-        """Why."""
-        return self.failure.cause
-
-    @property
-    def needs_attention(self) -> bool:
-        """Whether nothing is requested for the account until a person acts."""
-        return self.failure.kind in NEEDS_ATTENTION
-
 
 Step = Create | Poll | Load | Retry | GiveUp
 
@@ -250,12 +240,6 @@ def apply(
 
     The caller stores each row before it goes on, and that of a `Create` or `Load` before it acts, so
     a process that dies in between has counted the attempt.
-
-    Args:
-        row: The request.
-        change: The step, or its result.
-        now: The instant.
-        polling: When its report is polled.
     """
     if isinstance(change, Create | Poll | Load | Retry | GiveUp):
         after = _after_step(row, change, now)

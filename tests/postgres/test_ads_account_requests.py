@@ -142,7 +142,7 @@ def test_a_plan_counts_the_windows_that_it_would_load_on_time(
             found = list_candidates(
                 connection, gate.client_id, gate.region, now=now, tolerance=now - since
             )
-        return sorted(row["on_time"] for row in found if row["dataset"] == DATASET.name)
+        return sorted(one.on_time for one in found if one.dataset == DATASET.name)
 
     for since, expected in ((time(22, 59), 2), (time(23, 30), 1)):
         assert [0, expected] == on_time(datetime.combine(date(2026, 1, 14), since, UTC))

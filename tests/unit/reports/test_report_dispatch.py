@@ -27,7 +27,10 @@ def planned(
 ) -> Candidate:
     """Return a planned report, of yesterday unless said otherwise; its dataset had its last report twelve hours ago."""
     asked: dict[str, Any] = dict.fromkeys(ASKED_FOR, LAST_NIGHT) | more
-    return Candidate(request_id=request_id, account_id=account, dataset=dataset, age=age, **asked)
+    end_date = NOW.date() - timedelta(days=age)
+    return Candidate(
+        request_id=request_id, account_id=account, dataset=dataset, end_date=end_date, **asked
+    )
 
 
 def order(*candidates: Candidate) -> list[int]:

@@ -142,31 +142,23 @@ def test_fifth_attempt_is_the_last(row: ReportRequest, code: str) -> None:
     """The request ends with what went wrong last."""
     step = rules.next_step(row, NOW + timedelta(hours=3))
     assert isinstance(step, rules.GiveUp)
-    assert (code, False) == (step.cause["code"], step.needs_attention)
-    assert explain(step.cause).advice.startswith("Given up after 5 attempts.")
+    why, needs_attention = step.failure.cause, step.failure.kind in rules.NEEDS_ATTENTION
+    assert (code, False) == (why["code"], needs_attention)
+    assert explain(why).advice.startswith("Given up after 5 attempts.")
     ended = after(row, step)
-    assert ("failed", NOW, step.cause) == (ended.status, ended.finished_at, ended.cause)
+    assert ("failed", NOW, why) == (ended.status, ended.finished_at, ended.cause)
     assert rules.next_step(ended, NOW) is None
 
 
-@pytest.mark.parametrize(
-    ("kind", "needs_attention"),
-    [
-        (rules.FailureKind.TOO_OLD, False),
-        (rules.FailureKind.TOO_LARGE, False),
-        (rules.FailureKind.REJECTED, False),
-        (rules.FailureKind.ACCOUNT_DISABLED, True),
-        (rules.FailureKind.NOT_AUTHORIZED, True),
-    ],
-)
+@pytest.mark.parametrize("kind", sorted(rules.TERMINAL_FAILURES))
 @pytest.mark.parametrize("before", [SENT, IN_FLIGHT, COMPLETED], ids=lambda row: row.status)
 def test_refusal_that_would_come_again_ends_the_request(
-    before: ReportRequest, kind: rules.FailureKind, *, needs_attention: bool
+    before: ReportRequest, kind: rules.FailureKind
 ) -> None:
-    """At once, with its cause; without rights nothing is requested until a person acts."""
+    """At once, with its cause."""
     step = rules.next_step(after(before, rules.Failure(kind, INK)), NOW)
     assert isinstance(step, rules.GiveUp)
-    assert (kind, INK, needs_attention) == (step.failure.kind, step.cause, step.needs_attention)
+    assert (kind, INK) == (step.failure.kind, step.failure.cause)
     assert INK == after(before, step).cause
 
 

@@ -42,13 +42,6 @@ LOAD_ERRORS = (
     psycopg.IntegrityError,
 )
 """Errors of a load that are no fault of ours; `of_failed_load` says what follows."""
-_FAILED = {
-    ReportStatus.FAILED: FailureKind.REPORT_FAILED,
-    ReportStatus.CANCELLED: FailureKind.REPORT_CANCELLED,
-    ReportStatus.EXPIRED: FailureKind.REPORT_EXPIRED,
-}
-
-
 _KINDS: dict[type[AdsApiError], FailureKind] = {
     TooOld: FailureKind.TOO_OLD,
     TooLarge: FailureKind.TOO_LARGE,
@@ -65,22 +58,23 @@ def not_before(error: AdsApiError, now: datetime) -> datetime | None:
 
 def of_report(report: Report, *, adopted: bool = False) -> Reported | Failure:
     """Return what Amazon says of a report; a status that is not known counts as being made."""
-    if report.status not in _FAILED:
-        is_complete = report.status is ReportStatus.COMPLETED
+    is_complete = report.status is ReportStatus.COMPLETED
+    if is_complete or not report.is_terminal:
         status = (report.raw_status, is_complete)
         return Reported(report.report_id, *status, adopted, report.created_at)
     why = ": ".join(filter(None, [report.failure_code, report.failure_reason]))
     detail = {"reason": why or "no reason given", "amazon_code": report.failure_code}
     if TOO_LARGE.search(why):
         return Failure(FailureKind.TOO_LARGE, cause("report-too-large", detail=detail))
-    ended = cause("report-failed", status=str(report.status), detail=detail)
-    return Failure(_FAILED[report.status], ended)
+    has_failed = report.status is ReportStatus.FAILED
+    kind = FailureKind.REPORT_FAILED if has_failed else FailureKind.NO_REPORT
+    return Failure(kind, cause("report-failed", status=str(report.status), detail=detail))
 
 
 def failure_from(error: AdsApiError, now: datetime) -> Failure:
     """Return an error as a failure of the kind that its class means."""
     kinds = (kind for of, kind in _KINDS.items() if isinstance(error, of))
-    kind = next(kinds, FailureKind.NOT_SENT)
+    kind = next(kinds, FailureKind.NO_REPORT)
     return Failure(kind, error.failure_cause, not_before(error, now))
 
 
@@ -105,7 +99,7 @@ def of_failed_poll(error: AdsApiError, now: datetime) -> Result:
     """Return what an error of a poll means, but for refused rights."""
     match error:
         case NotFound():
-            return Failure(FailureKind.NOT_FOUND, error.failure_cause)
+            return Failure(FailureKind.NO_REPORT, error.failure_cause)
         case RateLimited():
             return NotMade(not_before(error, now) or now, error.failure_cause)
         case _:
@@ -123,9 +117,7 @@ def of_failed_load(error: Exception, now: datetime, again_at: datetime) -> Resul
         case ReportChanged(report=report) if report.status is not ReportStatus.COMPLETED:
             return of_report(report)
         case UrlExpired() | NotFound():  # a file that isn't there is another error
-            is_expired = isinstance(error, UrlExpired)
-            kind = FailureKind.REPORT_EXPIRED if is_expired else FailureKind.NOT_FOUND
-            return Failure(kind, error.failure_cause)
+            return Failure(FailureKind.NO_REPORT, error.failure_cause)
         case AdsApiError():
             return no_answer(error, now)
         case BrokenPartError():

@@ -54,20 +54,16 @@ class RequestStatus(StrEnum):
 
 
 class FailureKind(StrEnum):
-    """What went wrong with a report, as far as it decides what happens next.
+    """What went wrong with a report, as far as it decides what happens next; the cause says more.
 
-    A report that is too large is requested in several. The kinds that end in "once" are refusals that
-    are not believed yet: see `refusals`.
+    Where there is no report, or none that can be loaded, it is requested again, and so it is where
+    Amazon failed to make it. One that is too large is requested in several. The kinds that end in
+    "once" are refusals that are not believed yet: see `refusals`.
     """
 
+    NO_REPORT = "no_report"
     REPORT_FAILED = "report_failed"
-    REPORT_CANCELLED = "report_cancelled"
-    REPORT_EXPIRED = "report_expired"
-    NOT_FOUND = "not_found"
-    NOT_SENT = "not_sent"
     OUTCOME_UNKNOWN = "outcome_unknown"
-    STUCK = "stuck"
-    UNREADABLE = "unreadable"
     TOO_OLD = "too_old"
     TOO_LARGE = "too_large"
     REJECTED = "rejected"
@@ -271,7 +267,7 @@ def _creation(row: "ReportRequest", now: datetime) -> Step | None:
         return None
     if row.attempts < MAX_ATTEMPTS:
         return Create()
-    unanswered = Failure(FailureKind.STUCK, cause("report-unanswered"))
+    unanswered = Failure(FailureKind.NO_REPORT, cause("report-unanswered"))
     return _after_attempts(row, failure_of(row) or unanswered)
 
 
@@ -283,13 +279,13 @@ def _found_wrong(row: "ReportRequest", now: datetime) -> Failure | None:
     if row.status == RequestStatus.COMPLETED:
         if row.loads < MAX_LOADS:
             return None
-        return Failure(FailureKind.UNREADABLE, cause("report-not-loaded", loads=row.loads))
+        return Failure(FailureKind.NO_REPORT, cause("report-not-loaded", loads=row.loads))
     deadline = (row.sent_at or row.created_at) + MAX_PENDING
     if now < deadline or row.next_step_at is None or row.next_step_at <= deadline:
         return None
     hours = MAX_PENDING // timedelta(hours=1)
     late = cause("report-stuck", status=row.amazon_status or "without a status", hours=hours)
-    return Failure(FailureKind.STUCK, late)
+    return Failure(FailureKind.NO_REPORT, late)
 
 
 def _retry_or_end(row: "ReportRequest", failure: Failure, now: datetime) -> Step:
@@ -365,7 +361,7 @@ def _unanswered(
         case RequestStatus.IN_FLIGHT:
             return _polled(row, answer.not_before, now, polling)
         case RequestStatus.COMPLETED if row.loads >= MAX_LOADS:
-            failure = Failure(FailureKind.UNREADABLE, answer.cause)
+            failure = Failure(FailureKind.NO_REPORT, answer.cause)
             return row.with_changes(**_failed(failure, None))
         case RequestStatus.COMPLETED:
             again_at = now + polling.pause(row.loads or 1)

@@ -48,5 +48,5 @@ def test_a_doubted_refusal_is_asked_again_with_its_cause_kept() -> None:
 
 def test_other_failures_stay_what_they_are() -> None:
     """What isn't a refusal has rules of its own."""
-    lost = Failure(FailureKind.NOT_FOUND, cause("not-found"))
+    lost = Failure(FailureKind.NO_REPORT, cause("not-found"))
     assert lost == weighed(lost, None, is_part=False) == doubted(lost)

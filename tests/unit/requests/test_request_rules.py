@@ -104,10 +104,10 @@ BROKEN = rules.Failure(rules.FailureKind.REPORT_FAILED, INK)
     ("row", "kind", "why"),
     [
         (after(IN_FLIGHT, BROKEN), "report_failed", INK),
-        (after(SENT, rules.Failure(rules.FailureKind.NOT_SENT, GONE)), "not_sent", GONE),
+        (after(SENT, rules.Failure(rules.FailureKind.NO_REPORT, GONE)), "no_report", GONE),
         (after(SENT, rules.Failure(rules.FailureKind.REJECTED_ONCE, INK)), "rejected_once", INK),
-        (COMPLETED.with_changes(loads=3), "unreadable", cause("report-not-loaded", loads=3)),
-        (after(COMPLETED.with_changes(loads=3), rules.NoAnswer(GONE)), "unreadable", GONE),
+        (COMPLETED.with_changes(loads=3), "no_report", cause("report-not-loaded", loads=3)),
+        (after(COMPLETED.with_changes(loads=3), rules.NoAnswer(GONE)), "no_report", GONE),
     ],
 )
 def test_failed_report_is_requested_again(row: ReportRequest, kind: str, why: Cause) -> None:
@@ -124,7 +124,7 @@ def test_failed_report_is_requested_again(row: ReportRequest, kind: str, why: Ca
 
 def test_retry_after_of_a_refusal_is_heeded() -> None:
     """Where Amazon names a time with its refusal, it isn't asked before."""
-    refusal = rules.Failure(rules.FailureKind.NOT_SENT, GONE, not_before=NOW + minutes(90))
+    refusal = rules.Failure(rules.FailureKind.NO_REPORT, GONE, not_before=NOW + minutes(90))
     step = rules.next_step(after(SENT, refusal), NOW)
     assert isinstance(step, rules.Retry)
     assert NOW + minutes(90) == step.at

@@ -10,7 +10,6 @@ from itertools import cycle
 from pathlib import Path
 from statistics import median
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, func, select
 
@@ -247,7 +246,6 @@ def _statements(connection: Connection, account_id: str) -> Mapping[str, Callabl
         "start_date": TODAY,
         "end_date": TODAY,
         "by_hand": False,
-        "requested_by": uuid4(),
         "created_at": NOW,
     }
     soon, late = NOW + timedelta(hours=6), timedelta(hours=12)

@@ -314,7 +314,7 @@ class _Load:
         with context.engine.begin() as connection:
             self._check_active(get_account(connection, account.account_key), days)
         uncovered = _days(window for window in pending if window.request_id is None)
-        planned = plan_backfill(context, session, account, dataset, uncovered) if uncovered else []
+        planned = plan_backfill(context, account, dataset, uncovered) if uncovered else []
         requests = {window.request_id for window in pending if window.request_id is not None}
         for request_id in sorted(requests | set(planned)):
             drive_request(context, session, request_id)

@@ -37,7 +37,6 @@ from bidbeacon_pipelines.requests.locked import (
 from bidbeacon_pipelines.requests.queries import (
     delete_plans,
     get_locked_request,
-    pass_over,
     update_request,
 )
 from bidbeacon_pipelines.requests.refusals import doubted, weighed
@@ -103,7 +102,6 @@ def _begin_attempt(request: LockedRequest) -> bool:
             _attach_windows(request, connection, now)
         after = request.after(Create())
         update_request(connection, row, after, session_id)
-        pass_over(connection, row)
     request.row = after
     return True
 

@@ -49,7 +49,7 @@ def give_up(request: LockedRequest, failure: Failure) -> None:
     with request.storing(after) as connection:
         for part in parts:
             by_hand = row.by_hand and not is_too_old
-            request_part(connection, session, row, part, request.context.now(), by_hand=by_hand)
+            request_part(connection, row, part, request.context.now(), by_hand=by_hand)
         if failure.kind in NEEDS_ATTENTION:
             release_stopped(request, connection, [window for _, window in request.waiting])
         else:

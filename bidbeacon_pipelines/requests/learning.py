@@ -15,12 +15,10 @@ from bidbeacon_pipelines.requests.rules import FailureKind
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import change_contract, read_contract
 from bidbeacon_pipelines.windows.rules import is_unproven
-from bidbeacon_sessions import SessionRecorder
 
 
 def request_part(
     connection: Connection,
-    session: SessionRecorder,
     refused: ReportRequest,
     days: Days,
     now: datetime,
@@ -37,7 +35,6 @@ def request_part(
         start_date=start,
         end_date=end,
         by_hand=by_hand,
-        requested_by=session.session_id,
         created_at=now,
         narrows=refused.id,
     )
@@ -48,7 +45,7 @@ def learn_from_part(request: LockedRequest, connection: Connection, now: datetim
 
     Where the refused one was too large, the ads account's longest period is learned.
     """
-    given, session, dataset = request.row, request.session, request.dataset
+    given, dataset = request.row, request.dataset
     if given.narrows is None:
         return
     refused = get_request(connection, given.narrows)
@@ -59,13 +56,13 @@ def learn_from_part(request: LockedRequest, connection: Connection, now: datetim
             ads_account = request.ads_account
             change = ads_account.region, dataset.name, f"{PERIOD}:{given.report}", str(half)
             change_contract(
-                connection, session, *change, ads_account=ads_account, by=LEARNED, at=now
+                connection, request.session, *change, ads_account=ads_account, by=LEARNED, at=now
             )
     while refused.start_date == given.start_date and refused.narrows is not None:
         refused = get_request(connection, refused.narrows)
     rest = refused.start_date, given.start_date - timedelta(days=1)
     if refused.failure_kind == FailureKind.TOO_OLD and refused.start_date < given.start_date:
-        request_part(connection, session, refused, rest, now)
+        request_part(connection, refused, rest, now)
 
 
 def reopen_ended(request: LockedRequest, connection: Connection, now: datetime) -> None:

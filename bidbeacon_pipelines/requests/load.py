@@ -107,8 +107,7 @@ def _load_parts(request: LockedRequest, report: Report, parts: Sequence[Path]) -
         for action in actions_of_load(results, facts):
             session.add_in(connection, action)
         plan_released(connection, row)
-        rows = sum(result.rows for result in results.values())
-        after = request.after(Loaded(facts.part_count, facts.size_bytes, rows))
+        after = request.after(Loaded())
         update_request(connection, row, after, session.session_id)
         learn_from_part(request, connection, started)
         reopen_ended(request, connection, started)

@@ -142,7 +142,6 @@ def plan_due(
                 draft.report,
                 draft.stored,
                 draft.planned,
-                session_id=session.session_id,
                 at=now,
             )
             if draft.planned:
@@ -212,7 +211,6 @@ def _is_planned(plans: Sequence[ReportRequest], report: DatasetReport, day: date
 
 def plan_backfill(
     context: JobContext,
-    session: SessionRecorder,
     account: Account,
     dataset: Dataset,
     days: Sequence[date],
@@ -243,8 +241,7 @@ def plan_backfill(
             )
         ]
         planned.sort(key=lambda one: one[1].end, reverse=True)
-        by, now = session.session_id, context.now()
-        added = insert_plans(connection, account.account_id, planned, session_id=by, at=now)
+        added = insert_plans(connection, account.account_id, planned, at=context.now())
     serving = [
         plan.id for plan in fixed if any(plan.start_date <= day <= plan.end_date for day in days)
     ]

@@ -171,7 +171,6 @@ def insert_plans(
     account_id: str,
     planned: Sequence[tuple[DatasetReport, PlannedRequest]],
     *,
-    session_id: UUID,
     at: datetime,
 ) -> list[int]:
     """Store requests of an ads account's reports as planned; return their ids, in the same order."""
@@ -184,7 +183,6 @@ def insert_plans(
             start_date=one.start,
             end_date=one.end,
             by_hand=one.by_hand,
-            requested_by=session_id,
             created_at=at,
         )
         for report, one in planned
@@ -203,7 +201,6 @@ def replace_plans(
     stored: Sequence[ReportRequest],
     planned: Sequence[PlannedRequest],
     *,
-    session_id: UUID,
     at: datetime,
 ) -> None:
     """Have requests of a report that were never sent cover other days: change them, add those that lack, delete the rest."""
@@ -211,7 +208,7 @@ def replace_plans(
         values = {"id": one.id, "start": new.start, "end": new.end, "by_hand": new.by_hand}
         connection.execute(_CHANGE, values)
     added = [(report, one) for one in planned[len(stored) :]]
-    insert_plans(connection, account_id, added, session_id=session_id, at=at)
+    insert_plans(connection, account_id, added, at=at)
     if needless := stored[len(planned) :]:
         delete_plans(connection, [one.id for one in needless])
 
@@ -388,11 +385,13 @@ def update_request(
         raise LockLostError(before.id)
 
 
+_SAME_REPORT = "s.account_id = r.account_id AND s.dataset = r.dataset AND s.report = r.report"
 _CANDIDATES = text(f"""
     WITH planned AS (
-        SELECT r.id, r.account_id, r.dataset, r.report, r.start_date, r.end_date, r.by_hand, r.passed_over,
-               (SELECT max(s.sent_at) FROM report_requests s
-                 WHERE s.account_id = r.account_id AND s.dataset = r.dataset AND s.report = r.report) AS report_requested_at
+        SELECT r.id, r.account_id, r.dataset, r.report, r.start_date, r.end_date, r.by_hand,
+               (SELECT count(*) FROM report_requests s
+                 WHERE {_SAME_REPORT} AND s.sent_at > r.created_at AND s.id <> r.id) AS passed_over,
+               (SELECT max(s.sent_at) FROM report_requests s WHERE {_SAME_REPORT}) AS report_requested_at
           FROM report_requests r JOIN ads_accounts o USING (account_id)
          WHERE o.client_id = :client_id AND o.region = :region AND {IS_CREATABLE}),
     on_time AS (
@@ -421,17 +420,3 @@ def list_candidates(
     values = {"client_id": client_id, "region": region, "now": now}
     rows = connection.execute(_CANDIDATES, values | {"on_time_since": now - tolerance})
     return [Candidate(**row) for row in rows.mappings()]
-
-
-def pass_over(connection: Connection, request: ReportRequest) -> None:
-    """Increment `passed_over` of the other planned requests of the same ads account, dataset and report.
-
-    One that another process is about to create is left alone: both would wait for each other.
-    """
-    connection.execute(
-        text(f"""UPDATE report_requests r SET passed_over = passed_over + 1
-                  WHERE r.id IN (SELECT r.id FROM report_requests r
-                                  WHERE r.account_id = :account_id AND r.dataset = :dataset AND r.report = :report AND r.id <> :id AND {_UNSENT}
-                                    FOR UPDATE SKIP LOCKED)"""),
-        request.as_dict(),
-    )

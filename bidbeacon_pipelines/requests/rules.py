@@ -194,11 +194,7 @@ class NotMade:
 
 @dataclass(frozen=True)
 class Loaded:
-    """All windows of the report have ended: loaded, suspicious or refused; the counts are the report's."""
-
-    part_count: int | None = None
-    byte_count: int | None = None
-    row_count: int | None = None
+    """All windows of the report have ended: loaded, suspicious or refused."""
 
 
 Result = Reported | Failure | NoAnswer | NotMade | Loaded
@@ -335,7 +331,7 @@ def _after_result(
             return row.with_changes(**_failed(result, at and _latest(now, at, now)))
         case Loaded():
             ended = {"status": RequestStatus.LOADED.value, "finished_at": now}
-            return row.with_changes(**ended, **vars(result), **_failed(None, None))
+            return row.with_changes(**ended, **_failed(None, None))
 
 
 def _reported(

@@ -21,8 +21,7 @@ class ReportRequest(PipelinesBase):
     It is planned before it is created: until its first attempt no window waits for it, and the next
     planning may change or delete it. It is stored before it is sent, and Amazon's id before it is
     polled. `late_at` is when Amazon takes far longer than usual. `locked_by` names the session that has locked it; the lock lasts as long as that
-    session's lease. `passed_over` counts the requests of its ads account, dataset and report that
-    were sent since it was planned. `report` names the ad products whose rows are asked for:
+    session's lease. `report` names the ad products whose rows are asked for:
     `SP+SB+SD`. `narrows` is the refused request of which it asks for a part of the days: what it
     then brings shows what Amazon serves. `first_failed_at` is when an attempt failed first.
     """
@@ -39,7 +38,6 @@ class ReportRequest(PipelinesBase):
     end_date: Mapped[date]
     status: Mapped[str] = mapped_column(server_default="planned")
     by_hand: Mapped[bool] = mapped_column(server_default=text("false"))
-    passed_over: Mapped[int] = mapped_column(server_default="0")
     report_id: Mapped[str | None]
     amazon_status: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(server_default="0")
@@ -53,11 +51,7 @@ class ReportRequest(PipelinesBase):
     failure_kind: Mapped[str | None]
     cause: Mapped[dict[str, Any] | None]
     first_failed_at: Mapped[datetime | None]
-    part_count: Mapped[int | None]
-    byte_count: Mapped[int | None]
-    row_count: Mapped[int | None]
     locked_by: Mapped[UUID | None]
-    requested_by: Mapped[UUID | None]
     narrows: Mapped[int | None] = mapped_column(ForeignKey("report_requests.id"))
 
     @property

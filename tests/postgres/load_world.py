@@ -147,7 +147,7 @@ class LoadWorld:
         name, first, last = report.dataset.name, min(days), max(days)
         times = dict.fromkeys(days, WindowTimes(AS_OF, EXPIRES_AT))
         create_windows(connection, self.account, name, report.name, times)
-        of = {"end_date": last, "created_at": as_of, "by_hand": True, "requested_by": uuid4()}
+        of = {"end_date": last, "created_at": as_of, "by_hand": True}
         request_id = add_request(
             connection, self.account.account_id, first, name, report.name, **of
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -17,6 +18,7 @@ from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.support.jobs import due_ads_accounts
 from tests.support.one_dataset import only_datasets
 from tests.support.rows import (
+    add_request,
     change_ads_accounts,
     change_requests,
     change_windows,
@@ -147,6 +149,23 @@ def test_a_plan_counts_the_windows_that_it_would_load_on_time(
     for since, expected in ((time(22, 59), 2), (time(23, 30), 1)):
         assert [0, expected] == on_time(datetime.combine(date(2026, 1, 14), since, UTC))
     assert [0, 0] == on_time(datetime(2026, 1, 15, 0, 1, tzinfo=UTC))
+
+
+def test_a_plan_counts_the_reports_of_its_kind_that_were_sent_since(
+    world: World, germany: Account
+) -> None:
+    """Not those that were sent before it was planned, nor those of another dataset."""
+    now, hour, account_id = world.context.now(), timedelta(hours=1), germany.account_id
+    planned = add_request(world.engine, account_id, TODAY, created_at=now)
+    ended: dict[str, Any] = {"status": "loaded", "finished_at": now}
+    for name, hours in (("daily_targets", (-1, 1, 2)), ("daily_products", (1,))):
+        for number in hours:
+            add_request(world.engine, account_id, DAY, name, sent_at=now + number * hour, **ended)
+    with world.engine.begin() as connection:
+        gate = get_ads_account(connection, germany.account_key)
+        place = connection, gate.client_id, gate.region
+        found = list_candidates(*place, now=now, tolerance=hour)
+    assert {planned: 2} == {one.request_id: one.passed_over for one in found}
 
 
 def test_a_gate_has_no_work_while_its_ads_accounts_need_a_person(

@@ -1,4 +1,4 @@
-"""Planning beside processes that send and end reports: no window is left out of all plans, and no creator waits for another."""
+"""Planning beside processes that send and end reports: no window is left out of all plans."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -6,12 +6,10 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import and_, text
+from sqlalchemy import and_
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account, set_needs_attention
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.requests.drive import drive_request
-from bidbeacon_pipelines.requests.gate import lock_gate
 from bidbeacon_pipelines.requests.queries import lock_planning
 from bidbeacon_pipelines.requests.window_queries import attach_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -62,15 +60,9 @@ def meanwhile(work: Callable[[], object]) -> Iterator[None]:
         working.result(120)
 
 
-def wait_until_someone_waits(world: World, waiting: int = 1) -> None:
-    """Wait until so many connections wait for locks of others."""
-    wait_until(lambda: len(world.query(WAITING)) >= waiting, "they wait for locks", 120)
-
-
-def drive(world: World, request_id: int) -> str | None:
-    """Send a report, in a session of its own; return the status of its request."""
-    with world.session() as session:
-        return drive_request(world.context, session, request_id)
+def wait_until_someone_waits(world: World) -> None:
+    """Wait until a connection waits for a lock of another."""
+    wait_until(lambda: bool(world.query(WAITING)), "it waits for a lock", 120)
 
 
 def test_a_refresh_that_falls_due_while_its_window_is_in_a_report_is_planned(
@@ -128,32 +120,3 @@ def test_a_plan_that_is_being_sent_is_not_changed(world: World) -> None:
             wait_until_someone_waits(world)
             creating.commit()
     assert [(later, later)] == tuples(world.engine, PLANNED)
-
-
-def test_a_creator_never_waits_for_another(world: World) -> None:
-    """While one is about to send a report, another sends its own of the same dataset, and doesn't count the first as passed over."""
-    account = world.account("DE")
-    only_due(world, account, DAY, DAY - timedelta(days=200))
-    world.plan(account)
-    mine, other = column(world.engine, NEWEST_FIRST)
-    with world.engine.begin() as creating:
-        lock = text("SELECT FROM report_requests WHERE id = :id FOR UPDATE")
-        creating.execute(lock, {"id": other})
-        assert "in_flight" == drive(world, mine)
-    assert 0 == world.request(other).passed_over
-
-
-def test_two_creators_of_one_dataset_get_through(world: World) -> None:
-    """Both hold their own report and want to count the other's: the gate lets one after the other in, and neither fails."""
-    account = world.account("DE")
-    only_due(world, account, DAY, DAY - timedelta(days=200))
-    world.plan(account)
-    mine, other = column(world.engine, NEWEST_FIRST)
-    [client_id] = column(world.engine, "SELECT DISTINCT client_id FROM ads_accounts")
-    with world.engine.begin() as gate:
-        lock_gate(gate, client_id, account.region, now=world.context.now(), first_limit=2)
-        with meanwhile(lambda: drive(world, mine)), meanwhile(lambda: drive(world, other)):
-            wait_until_someone_waits(world, 2)
-            gate.commit()
-    sent = "SELECT DISTINCT status FROM report_requests WHERE attempts = 1"
-    assert ["in_flight"] == column(world.engine, sent)

@@ -198,7 +198,7 @@ class World:
         with self.engine.begin() as connection:
             now = self.context.now()
             want_windows(connection, account, dataset.name, days, "maria", now=now)
-        return plan_backfill(self.context, session, account, dataset, days)
+        return plan_backfill(self.context, account, dataset, days)
 
     def load(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:
         """Ask for days, wait until the dataset's reports are there, and load them; return the id of the first request."""

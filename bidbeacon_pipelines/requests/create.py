@@ -189,7 +189,7 @@ def _create_report(request: LockedRequest) -> Report:
             end=row.end_date,
         )
 
-    known = _read_spellings(request)
+    known = request.contract.spellings(dataset)
     report, learned = create_by_any_name(dataset, row.asked.fields, known, create)
     if learned:
         with request.context.engine.begin() as connection:
@@ -199,13 +199,6 @@ def _create_report(request: LockedRequest) -> Report:
                 at = request.context.now()
                 change_contract(connection, request.session, *change, by=LEARNED, at=at)
     return report
-
-
-def _read_spellings(request: LockedRequest) -> dict[str, str]:
-    """Return Amazon's names of the fields of a request, by ours, as far as they are overridden."""
-    with request.context.engine.begin() as connection:
-        contract = read_contract(connection, request.row.account_id)
-    return contract.spellings(request.dataset)
 
 
 def create_by_any_name(
@@ -244,7 +237,8 @@ def _adopt(request: LockedRequest, duplicate: DuplicateReport) -> Result:
         )
     except AdsApiError as error:
         return no_answer(error, request.context.now())
-    if row.account_id in report.account_ids and _is_same(report, row, _read_spellings(request)):
+    spellings = request.contract.spellings(request.dataset)
+    if row.account_id in report.account_ids and _is_same(report, row, spellings):
         return of_report(report, adopted=True)
     return NoAnswer(duplicate.failure_cause)
 

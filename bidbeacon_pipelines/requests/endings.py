@@ -124,9 +124,7 @@ def _with_advice(request: LockedRequest, failure: Failure) -> Failure:
     row, dataset = request.row, request.dataset
     if not should_be_apart(failure, row.asked.ad_products, days=row.days):
         return failure
-    with request.context.engine.begin() as connection:
-        reports = read_contract(connection, row.account_id).all_reports(dataset)
-    names = (report.name for report in reports)
+    names = (report.name for report in request.contract.all_reports(dataset))
     grouping = ",".join(n.replace("+", ",") if n == row.report else n for n in names)
     change = f"{request.ads_account.region} {dataset.name} grouping {grouping}"
     command = f"bidbeacon contract set {change}"
@@ -139,9 +137,8 @@ def _days_to_narrow_to(request: LockedRequest, failure: Failure) -> list[Days]:
     Of those that Amazon calls too old these are the younger half: the older one waits for it.
     """
     row, now = request.row, request.context.now()
+    longest = request.contract.report(request.dataset, row.asked.ad_products).longest_period_days
     with request.context.engine.begin() as connection:
-        known = read_contract(connection, row.account_id)
-        longest = known.report(request.dataset, row.asked.ad_products).longest_period_days
         waits = is_younger_day_refused(connection, row)
     needed = sorted(one.window_date for _, one in request.waiting if needs_report(one, now))
     parts = []

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, insert, select, text, update
+from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.orm import aliased
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.database.locks import lock_until_commit
+from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_pipelines.database.unwritable_folders import IS_PAUSED_HERE, place_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, DatasetReport
 from bidbeacon_pipelines.requests.dispatch_rules import Candidate
@@ -149,7 +150,7 @@ def list_plans(connection: Connection, account_id: str) -> list[ReportRequest]:
     plan any more.
     """
     plans = select(_R).where(_R.account_id == account_id, text(_UNSENT))
-    return _rows(connection, plans.order_by(_R.end_date.desc(), _R.id).with_for_update())
+    return read_rows(connection, plans.order_by(_R.end_date.desc(), _R.id).with_for_update())
 
 
 def insert_request(connection: Connection, **columns: Any) -> int:
@@ -243,20 +244,13 @@ def list_ended_requests(
     mine = (_R.account_id == request.account_id, _R.dataset == request.dataset)
     sent = _R.sent_at >= now - RETRIED_FOR - timedelta(days=1)
     ended = select(_R).where(*mine, _R.report == request.report, sent)
-    return _rows(connection, ended.where(_R.finished_at.is_not(None)))
+    return read_rows(connection, ended.where(_R.finished_at.is_not(None)))
 
 
 def get_request(connection: Connection, request_id: int) -> ReportRequest:
     """Return a request by its id."""
-    [found] = _rows(connection, select(_R).where(_R.id == request_id))
+    [found] = read_rows(connection, select(_R).where(_R.id == request_id))
     return found
-
-
-def _rows(
-    connection: Connection, statement: Select[ReportRequest], **values: Any
-) -> list[ReportRequest]:
-    """Return the requests that a statement selects, each an unattached copy of its row."""
-    return [ReportRequest(**row) for row in connection.execute(statement, values).mappings()]
 
 
 _LOCKABLE = f"SELECT r.id FROM report_requests r WHERE r.id = :id AND {_OPEN} AND (r.locked_by = :by OR {_UNLOCKED})"
@@ -323,7 +317,7 @@ def get_locked_request(
     Raises:
         LockLostError: another session has locked it.
     """
-    found = _rows(connection, select(_R).where(_R.id == request_id).with_for_update())
+    found = read_rows(connection, select(_R).where(_R.id == request_id).with_for_update())
     if not found:
         return None
     if found[0].locked_by != session_id:
@@ -368,7 +362,8 @@ def list_requests_to_step(
     due = select(_R).join(_O, _O.account_id == _R.account_id).where(text(_DUE))
     if gate is not None:
         due = due.where(_O.client_id == gate[0], _O.region == gate[1])
-    return _rows(connection, due.order_by(text(_ORDER)), now=due_at, **place_of(downloads))
+    due = due.order_by(text(_ORDER)).params(now=due_at, **place_of(downloads))
+    return read_rows(connection, due)
 
 
 def update_request(

@@ -1,7 +1,8 @@
 """Brings an account up to date: its windows and plans, reports at its gate, and what of it is ready; never waits for Amazon."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries
 from bidbeacon_pipelines.accounts.tables import AdsAccount
@@ -9,8 +10,9 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import create_reports, kept_in, raise_together
 from bidbeacon_pipelines.requests.drive import drive_locked
 from bidbeacon_pipelines.requests.plan import plan_account
-from bidbeacon_pipelines.requests.queries import lock_next_request
-from bidbeacon_sessions import SessionRecorder
+from bidbeacon_pipelines.requests.queries import LockLostError, lock_next_request
+from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +24,25 @@ def refresh_account(
     *,
     on_step: Callable[[], object] | None = None,
 ) -> None:
-    """Plan what is due for an ads account, run the dispatcher of its gate, poll and load what of it is ready."""
+    """Plan what is due for an ads account, run the dispatcher of its gate, poll and load what of it is ready.
+
+    The dispatcher creates the most urgent reports first, so it may create other accounts' reports.
+    What goes wrong with one of them is logged only: it fails the shared run, which tries it again.
+    `on_step` is called after each poll or load.
+    """
+
+    def create(context: JobContext, session: SessionRecorder, *, waits: bool) -> None:
+        gate = (ads_account.client_id, ads_account.region)
+        try:
+            create_reports(context, session, gate=gate, waits=waits)
+        except (LockLostError, SessionClosedError):
+            raise
+        except Exception:
+            logger.exception("A report could not be created at the gate of %s", ads_account.label)
+
     begin_refresh(context, session, ads_account)
-    step_requests(context, session, of=ads_account, on_step=on_step)
+    account_id = ads_account.account_id
+    step_requests(context, session, account_id=account_id, create=create, on_step=on_step)
 
 
 def begin_refresh(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
@@ -39,7 +57,8 @@ def step_requests(
     context: JobContext,
     session: SessionRecorder,
     *,
-    of: AdsAccount | None = None,
+    account_id: str | None = None,
+    create: Callable[..., object] = create_reports,
     on_step: Callable[[], object] | None = None,
 ) -> int:
     """Take the next steps of all reports at Amazon that are due for one now; return how many there were.
@@ -55,9 +74,8 @@ def step_requests(
     Args:
         context: the tools.
         session: records the actions.
-        of: only reports of this ads account, and creates at its gate. The most urgent go first, so
-            these may be other accounts' reports. What goes wrong with one of them is logged only:
-            it fails the shared run, which tries it again.
+        account_id: only those of this ads account.
+        create: creates planned reports, as `create_reports` does.
         on_step: called after each step.
 
     Raises:
@@ -66,41 +84,39 @@ def step_requests(
             or stepped before.
     """
     due_at, stepped = context.now(), list[int]()
-    failures, not_created = list[Exception](), list[Exception]()
-    account_id = None if of is None else of.account_id
-    gate = None if of is None else (of.client_id, of.region)
-
-    def create(*, waits: bool) -> None:
-        with kept_in(not_created):
-            create_reports(context, session, gate=gate, waits=waits)
-
-    create(waits=True)
-    while not context.is_stopping():
-        with context.engine.begin() as connection:
-            request = lock_next_request(
-                connection,
-                session.session_id,
-                due_at=due_at,
-                downloads=context.downloads,
-                account_id=account_id,
-                stepped=stepped,
-            )
-        if request is None:
-            break
+    failures: list[Exception] = []
+    with kept_in(failures):
+        create(context, session, waits=True)
+    while (request := _take_next(context, session, account_id, due_at, stepped)) is not None:
         stepped.append(request.id)
         with kept_in(failures):
             drive_locked(context, session, request)
         if on_step is not None:
             on_step()
-        create(waits=False)
+        with kept_in(failures):
+            create(context, session, waits=False)
     if stepped:
-        create(waits=True)
-    if of is None:
-        failures = [*not_created, *failures]
-    else:
-        for error in not_created:
-            logger.error(
-                "A report could not be created at the gate of %s", of.label, exc_info=error
-            )
+        with kept_in(failures):
+            create(context, session, waits=True)
     raise_together(failures)
     return len(stepped)
+
+
+def _take_next(
+    context: JobContext,
+    session: SessionRecorder,
+    account_id: str | None,
+    due_at: datetime,
+    stepped: Sequence[int],
+) -> ReportRequest | None:
+    if context.is_stopping():
+        return None
+    with context.engine.begin() as connection:
+        return lock_next_request(
+            connection,
+            session.session_id,
+            due_at=due_at,
+            downloads=context.downloads,
+            account_id=account_id,
+            stepped=stepped,
+        )

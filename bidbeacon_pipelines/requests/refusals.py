@@ -17,27 +17,20 @@ Days = tuple[date, date]
 _REFUSED_FIELDS = frozenset({"field-refused", "fields-refused-together"})
 """The report names fields that Amazon doesn't know, that exclude each other or lack a companion: that stays true."""
 
-_DOUBTED = {
-    FailureKind.REJECTED: FailureKind.REJECTED_ONCE,
-    FailureKind.TOO_OLD: FailureKind.TOO_OLD_ONCE,
-    FailureKind.NOT_AUTHORIZED: FailureKind.NOT_AUTHORIZED_ONCE,
-}
-
 
 def doubted(failure: Failure) -> Failure:
-    """Return the failure marked as to be confirmed: the report is requested again, later."""
-    return replace(failure, kind=_DOUBTED.get(failure.kind, failure.kind))
+    """Return a refusal as one that is to be confirmed: the report is requested again, later."""
+    return replace(failure, kind=FailureKind.NO_REPORT)
 
 
 def weighed(failure: Failure, before: Failure | None, *, is_part: bool) -> Failure:
-    """Return a failure to create a report, marked as to be confirmed if it is implausible and the attempt before failed otherwise.
+    """Return a failure to create a report; an implausible one is to be confirmed, unless the attempt before failed for the same cause.
 
     With `is_part`, the report is a part of one that was refused.
     """
-    again = before is not None and before.kind == _DOUBTED.get(failure.kind)
-    if again or not _is_doubtful(failure, is_part=is_part):
-        return failure
-    return doubted(failure)
+    is_same = before is not None and before.cause["code"] == failure.cause["code"]
+    is_believed = is_same or not _is_doubtful(failure, is_part=is_part)
+    return failure if is_believed else doubted(failure)
 
 
 def _is_doubtful(failure: Failure, *, is_part: bool) -> bool:
@@ -46,14 +39,12 @@ def _is_doubtful(failure: Failure, *, is_part: bool) -> bool:
     return failure.kind is FailureKind.TOO_OLD and not is_part
 
 
-def is_too_large(failure: Failure | None, *, days: int, longest_days: int) -> bool:
+def is_too_large(failure: Failure, *, days: int, longest_days: int) -> bool:
     """Return whether a report of so many days failed because it was too large.
 
     A report of the longest period that failed in every attempt counts as too large: Amazon doesn't
     always say so.
     """
-    if failure is None:
-        return False
     fails_always = failure.kind is FailureKind.REPORT_FAILED and days >= longest_days
     return failure.kind is FailureKind.TOO_LARGE or fails_always
 
@@ -66,9 +57,9 @@ def halves(start: date, end: date) -> list[Days]:
     return [(middle, end), (start, middle - timedelta(days=1))]
 
 
-def should_be_apart(failure: Failure | None, ad_products: Sequence[str], *, days: int) -> bool:
+def should_be_apart(failure: Failure, ad_products: Sequence[str], *, days: int) -> bool:
     """Return whether the ad products of a refused report may come in reports of their own."""
-    if failure is None or len(ad_products) == 1:
+    if len(ad_products) == 1:
         return False
     is_refused = failure.cause["code"] == "fields-refused-together"
     return is_refused or (failure.kind is FailureKind.TOO_LARGE and days == 1)

@@ -57,8 +57,8 @@ class FailureKind(StrEnum):
     """What went wrong with a report, as far as it decides what happens next; the cause says more.
 
     Where there is no report, or none that can be loaded, it is requested again, and so it is where
-    Amazon failed to make it. One that is too large is requested in several. The kinds that end in
-    "once" are refusals that are not believed yet: see `refusals`.
+    Amazon failed to make it. One that is too large is requested in several. What is believed of
+    refusals: see `refusals`.
     """
 
     NO_REPORT = "no_report"
@@ -69,9 +69,6 @@ class FailureKind(StrEnum):
     REJECTED = "rejected"
     ACCOUNT_DISABLED = "account_disabled"
     NOT_AUTHORIZED = "not_authorized"
-    TOO_OLD_ONCE = "too_old_once"
-    REJECTED_ONCE = "rejected_once"
-    NOT_AUTHORIZED_ONCE = "not_authorized_once"
 
 
 NEEDS_ATTENTION = frozenset({FailureKind.ACCOUNT_DISABLED, FailureKind.NOT_AUTHORIZED})

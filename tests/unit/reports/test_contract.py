@@ -116,7 +116,6 @@ def test_failures_that_a_shorter_report_or_another_grouping_may_help() -> None:
     failed = Failure(FailureKind.REPORT_FAILED, cause("report-failed", status="FAILED"))
     assert is_too_large(large, days=2, longest_days=9)
     assert [True, False] == [is_too_large(failed, days=n, longest_days=9) for n in (9, 8)]
-    assert not is_too_large(None, days=9, longest_days=9)
     union = Failure(FailureKind.REJECTED, cause("fields-refused-together"))
     assert should_be_apart(union, [SP, SB], days=9)
     assert [True, False] == [should_be_apart(large, [SP, SB], days=n) for n in (1, 2)]

@@ -18,17 +18,17 @@ def kind_of(
 
 
 def test_an_odd_rejection_is_believed_when_it_comes_twice_in_a_row() -> None:
-    """The first one is to be confirmed; another kind of doubt in between confirms nothing."""
+    """The first one is to be confirmed; another refusal in between confirms nothing."""
     once = weighed(REJECTED, None, is_part=False)
-    assert FailureKind.REJECTED_ONCE == once.kind
+    assert FailureKind.NO_REPORT == once.kind
     assert FailureKind.REJECTED == kind_of(REJECTED, once)
-    assert FailureKind.REJECTED_ONCE == kind_of(REJECTED, weighed(TOO_OLD, None, is_part=False))
+    assert FailureKind.NO_REPORT == kind_of(REJECTED, weighed(TOO_OLD, None, is_part=False))
 
 
 def test_too_old_is_confirmed_but_of_a_part_of_a_refused_report() -> None:
     """The part is what confirms it."""
     assert FailureKind.TOO_OLD == kind_of(TOO_OLD, is_part=True)
-    assert FailureKind.TOO_OLD_ONCE == kind_of(TOO_OLD)
+    assert FailureKind.NO_REPORT == kind_of(TOO_OLD)
     assert FailureKind.TOO_OLD == kind_of(TOO_OLD, weighed(TOO_OLD, None, is_part=False))
 
 

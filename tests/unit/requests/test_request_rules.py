@@ -105,7 +105,6 @@ BROKEN = rules.Failure(rules.FailureKind.REPORT_FAILED, INK)
     [
         (after(IN_FLIGHT, BROKEN), "report_failed", INK),
         (after(SENT, rules.Failure(rules.FailureKind.NO_REPORT, GONE)), "no_report", GONE),
-        (after(SENT, rules.Failure(rules.FailureKind.REJECTED_ONCE, INK)), "rejected_once", INK),
         (COMPLETED.with_changes(loads=3), "no_report", cause("report-not-loaded", loads=3)),
         (after(COMPLETED.with_changes(loads=3), rules.NoAnswer(GONE)), "no_report", GONE),
     ],

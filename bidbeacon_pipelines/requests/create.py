@@ -175,10 +175,9 @@ def _count_bridged(request: LockedRequest) -> int:
 
 def _create_report(request: LockedRequest) -> Report:
     """Create the report, and store the names of fields that worked."""
-    row, region = request.row, request.ads_account.region
-    dataset = request.dataset
+    row, dataset, region = request.row, request.dataset, request.ads_account.region
 
-    def create(spelled_fields: Sequence[str]) -> Report:
+    def create_as(spelled_fields: Sequence[str]) -> Report:
         return create_report(
             request.client,
             region,
@@ -190,7 +189,7 @@ def _create_report(request: LockedRequest) -> Report:
         )
 
     known = request.contract.spellings(dataset)
-    report, learned = create_by_any_name(dataset, row.asked.fields, known, create)
+    report, learned = create_by_any_name(dataset, row.asked.fields, known, create_as)
     if learned:
         with request.context.engine.begin() as connection:
             for field, name in sorted(learned.items()):

@@ -36,7 +36,7 @@ from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.problems.findings import counted
-from bidbeacon_pipelines.requests.backfill import Progress, drive_windows
+from bidbeacon_pipelines.requests.load_days import Progress, load_days
 from bidbeacon_pipelines.requests.queries import count_windows_left
 from bidbeacon_pipelines.requests.refresh import refresh_account
 from bidbeacon_pipelines.requests.wanted import check_active, check_loadable
@@ -105,7 +105,7 @@ def load(
                     f"{progress.done} of {progress.total} loaded, waiting for {progress.waiting_for} since {waited}"
                 )
 
-            drive_windows(context, session, found, chosen, days, by=COMMAND_LINE, on_progress=show)
+            load_days(context, session, found, chosen, days, by=COMMAND_LINE, on_progress=show)
 
 
 def accounts_sync(as_json: Json = False) -> None:

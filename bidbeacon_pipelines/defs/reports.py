@@ -22,7 +22,7 @@ from bidbeacon_pipelines.defs.partitions import (
 )
 from bidbeacon_pipelines.defs.recording import record_days, record_loads
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, Context, RunningJob
-from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError, drive_windows
+from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError, load_days
 from bidbeacon_pipelines.requests.refresh import refresh_account, step_requests
 from bidbeacon_pipelines.settings import get_settings
 
@@ -90,7 +90,7 @@ def _load(
     """Load days of an account now; record those that were loaded, also where others failed, and check the dataset."""
     account, loaded = read_account(job.context.engine, account_key), list[date]()
     try:
-        windows = drive_windows(job.context, job.session, account, dataset, days, by=by)
+        windows = load_days(job.context, job.session, account, dataset, days, by=by)
         loaded = sorted({window.window_date for window in windows})
     except WindowNotLoadedError as error:
         loaded = list(error.loaded)

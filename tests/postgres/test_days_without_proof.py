@@ -7,7 +7,7 @@ import pytest
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import UNLOADED
 from bidbeacon_pipelines.causes import Severity
-from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
+from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
 from bidbeacon_pipelines.states.coverage import WindowCoverage
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.explaining import explained, explained_json, findings

@@ -12,7 +12,7 @@ import pytest
 
 from bidbeacon_pipelines.amazon_ads.errors import NotWritten
 from bidbeacon_pipelines.problems.findings import Finding
-from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
+from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
 from tests.postgres.explaining import findings
 from tests.support.jobs import load_by_hand
 from tests.support.world import World

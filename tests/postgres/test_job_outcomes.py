@@ -6,7 +6,7 @@ import pytest
 
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.problems.findings import Finding
-from bidbeacon_pipelines.requests.backfill import (
+from bidbeacon_pipelines.requests.load_days import (
     AccountSkippedError,
     WindowNotLoadedError,
 )

@@ -7,7 +7,7 @@ import pytest
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
-from bidbeacon_pipelines.requests.backfill import (
+from bidbeacon_pipelines.requests.load_days import (
     AccountSkippedError,
     Progress,
     WindowNotLoadedError,

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days
 from bidbeacon_pipelines.loading.restatements import list_window_loads
-from bidbeacon_pipelines.requests.backfill import Progress, WindowNotLoadedError
+from bidbeacon_pipelines.requests.load_days import Progress, WindowNotLoadedError
 from bidbeacon_pipelines.windows.history_queries import judge_account
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.load_world import (

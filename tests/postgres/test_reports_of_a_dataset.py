@@ -12,7 +12,7 @@ from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DAILY_TARGETS, DATASETS
 from bidbeacon_pipelines.defs.recording import day_metadata
 from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days, record_days
-from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
+from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
 from bidbeacon_pipelines.states.coverage import WindowCoverage
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.explaining import explained_json

@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
-from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
+from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
 from bidbeacon_pipelines.windows.rules import oldest_served, window_dates
 from tests.support.jobs import load_by_hand, make_windows, set_contract
 from tests.support.reading import tuples, value

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
-from bidbeacon_pipelines.requests.backfill import Progress, drive_windows
+from bidbeacon_pipelines.requests.load_days import Progress, load_days
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.due import (
     list_ads_accounts_with_due_work,
@@ -33,7 +33,7 @@ def load_by_hand(
 
     with world.session("load-windows") as session:
         asked = (world.context, session, account, dataset, days)
-        return drive_windows(*asked, by="maria", on_progress=wait)
+        return load_days(*asked, by="maria", on_progress=wait)
 
 
 def make_windows(world: World, account: Account, *datasets: Dataset, again: bool = False) -> None:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from bidbeacon_pipelines.causes import Cause, cause
-from bidbeacon_pipelines.requests.backfill import WindowNotLoadedError
+from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
 
 DAY = date(2026, 11, 16)
 INK = cause("report-failed", status="FAILED", detail={"reason": "Out of ink."})

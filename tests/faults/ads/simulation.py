@@ -28,8 +28,8 @@ from bidbeacon_pipelines.defs.schedules import (
 )
 from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.backfill import drive_windows
 from bidbeacon_pipelines.requests.dispatch import can_create_reports
+from bidbeacon_pipelines.requests.load_days import load_days
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.requests.refresh import begin_refresh, step_requests
 from bidbeacon_pipelines.windows.due import (
@@ -150,7 +150,7 @@ class Simulation:
                 context, sleep=lambda seconds: context.sleep(max(seconds, LOOK_BY_HAND_EVERY))
             )
             account = read_account(context.engine, key)
-            drive_windows(patient, session, account, get_dataset(dataset), days, by="maria")
+            load_days(patient, session, account, get_dataset(dataset), days, by="maria")
 
         self.run("load-windows", key, load)
 

@@ -111,7 +111,7 @@ class Progress:
     waited: timedelta
 
 
-def drive_windows(
+def load_days(
     context: JobContext,
     session: SessionRecorder,
     account: Account,
@@ -172,7 +172,7 @@ class _Load:
     started: datetime
 
     def run(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Load the days; see `drive_windows`."""
+        """Load the days; see `load_days`."""
         self._check_active(self.account, days)
         keep_windows(self.context, self.session, self.account, self.dataset, again=True)
         today = local_date(self.started, self.account.time_zone)

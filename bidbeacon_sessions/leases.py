@@ -27,6 +27,12 @@ _BEAT = text("""
      WHERE session_id = :session_id""")
 
 
+def is_unclaimed(claimed_by: str) -> str:
+    """Return the SQL condition that no living session has claimed a row: the column with its claim is null, or that session's lease has ended."""
+    return f"""({claimed_by} IS NULL OR NOT EXISTS (
+        SELECT FROM session_leases l WHERE l.session_id = {claimed_by} AND l.expires_at > clock_timestamp()))"""
+
+
 # A server that was away could hear nobody: after its start, everyone has a moment to say that he
 # lives.
 _LEASE_ENDED = """(coalesce(l.expires_at, h.started_at) < clock_timestamp()

@@ -181,6 +181,9 @@ class Account(PipelinesBase):
     entities_wanted_at: Mapped[datetime | None] = mapped_column(
         comment="When that sync was asked for."
     )
+    entities_claimed_by: Mapped[UUID | None] = mapped_column(
+        comment="The session that runs that sync, for as long as its lease lives."
+    )
     export_refusals: Mapped[int] = mapped_column(
         SmallInteger,
         server_default=text("0"),
@@ -208,6 +211,10 @@ class Account(PipelinesBase):
         CheckConstraint(
             "(entities_wanted_by IS NULL) = (entities_wanted_at IS NULL)",
             name="entities_wanted_since",
+        ),
+        CheckConstraint(
+            "entities_claimed_by IS NULL OR entities_wanted_by IS NOT NULL",
+            name="entities_claimed_while_wanted",
         ),
         CheckConstraint("paused OR paused_by IS NULL", name="paused_while_paused"),
     )

@@ -17,7 +17,7 @@ class EntitySyncRequested(_EntityAction):
     by: str
 
     def references(self) -> list[Reference]:
-        """The account; a living session that refers to it so is at work on it."""
+        """The account."""
         return [Reference(self.account, "sync-asked-for")]
 
 

@@ -3,11 +3,16 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from psycopg import sql
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, RowMapping, insert, select, text
 
-from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
+from bidbeacon_pipelines.accounts.queries import (
+    ACCOUNT_LABEL,
+    EXPORTS_MAY_START,
+    IS_ACTIVE,
+)
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.database.rows import read_rows
@@ -20,6 +25,7 @@ from bidbeacon_pipelines.entities.tables import (
     Portfolio,
     Target,
 )
+from bidbeacon_sessions.leases import is_unclaimed
 from bidbeacon_sessions.writes import json_text
 
 _TABLES: Mapping[str, Any] = {
@@ -282,7 +288,52 @@ def want_entities(connection: Connection, account: Account, by: str) -> None:
     )
 
 
-def find_who_wants_entities(connection: Connection, account: Account) -> str | None:
-    """Return who wants an account's entities now, or None."""
-    who = select(Account.entities_wanted_by).filter_by(**account.identity)
-    return connection.execute(who).scalar()
+def claim_entities(connection: Connection, account: Account, session_id: UUID) -> str | None:
+    """Claim the sync of an account's entities that somebody wants for a session; return who wants it.
+
+    Return None where nobody does, or another living session has claimed it.
+    """
+    claimed = connection.execute(
+        text(f"""UPDATE advertiser_accounts a SET entities_claimed_by = :session_id
+                  WHERE account_id = :account_id AND country_code = :country_code
+                    AND entities_wanted_by IS NOT NULL AND {is_unclaimed("a.entities_claimed_by")}
+              RETURNING entities_wanted_by"""),
+        account.identity | {"session_id": session_id},
+    )
+    return claimed.scalar()
+
+
+def end_claim_of_entities(
+    connection: Connection, account: Account, session_id: UUID, *, stays_wanted: bool
+) -> None:
+    """End a session's claim of an account's entities; nobody wants them any more, unless they stay wanted."""
+    connection.execute(
+        text("""UPDATE advertiser_accounts
+                   SET entities_claimed_by = NULL,
+                       entities_wanted_by = CASE WHEN :stays_wanted THEN entities_wanted_by END,
+                       entities_wanted_at = CASE WHEN :stays_wanted THEN entities_wanted_at END
+                 WHERE account_id = :account_id AND country_code = :country_code
+                   AND entities_claimed_by = :session_id"""),
+        account.identity | {"session_id": session_id, "stays_wanted": stays_wanted},
+    )
+
+
+_WANTED = text(f"""
+    SELECT a.account_key, {ACCOUNT_LABEL} AS account_label, a.entities_wanted_by AS wanted_by,
+           a.entities_wanted_at AS wanted_at, l.session_id,
+           {IS_ACTIVE} AND o.needs_attention IS NULL AND {EXPORTS_MAY_START} AS may_start
+      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
+      LEFT JOIN session_leases l
+        ON l.session_id = a.entities_claimed_by AND l.expires_at > clock_timestamp()
+     WHERE a.entities_wanted_by IS NOT NULL AND (CAST(:key AS text) IS NULL OR a.account_key = :key)
+     ORDER BY wanted_at, account_key""")
+
+
+def list_wanted_syncs(connection: Connection, account: Account | None = None) -> list[RowMapping]:
+    """Return the syncs of entities that people want now, of all accounts or of one, the oldest first.
+
+    Columns: account_key, account_label, wanted_by, wanted_at, session_id (the living session that
+        has claimed it, or None) and may_start (whether Amazon may be asked for it now).
+    """
+    values = {"key": None if account is None else account.account_key}
+    return list(connection.execute(_WANTED, values).mappings())

@@ -55,10 +55,11 @@ from bidbeacon_pipelines.causes import Cause, cause, explain
 from bidbeacon_pipelines.database.locks import LockTakenError
 from bidbeacon_pipelines.entities.left_out_queries import mark_reported_campaigns
 from bidbeacon_pipelines.entities.queries import (
+    claim_entities,
+    end_claim_of_entities,
     end_export,
     find_ad_products,
     find_export_in_flight,
-    find_who_wants_entities,
     insert_export,
     list_kinds_done,
     lock_export,
@@ -189,23 +190,22 @@ class _Sync:
 
     @contextmanager
     def _as_wanted(self) -> Iterator[None]:
-        """Record who wants the entities; afterwards nobody does, unless the sync was put off."""
-        key = self.account.account_key
+        """Claim the sync if somebody wants it; afterwards nobody does, unless it was put off."""
+        account, session_id = self.account, self.session.session_id
         with self._begin() as connection:
-            by = find_who_wants_entities(connection, self.account)
+            by = claim_entities(connection, account, session_id)
             if by is not None:
-                self.session.add_in(connection, EntitySyncRequested(account=key, by=by))
-        is_over = True
+                asked = EntitySyncRequested(account=account.account_key, by=by)
+                self.session.add_in(connection, asked)
+        stays_wanted = False
         try:
             yield
         except Exception as error:
-            is_over = not is_put_off(error)
+            stays_wanted = is_put_off(error)
             raise
         finally:
-            if is_over:
-                nobody = {"entities_wanted_by": None, "entities_wanted_at": None}
-                with self._begin() as connection:
-                    change_account(connection, self.account, **nobody)
+            with self._begin() as connection:
+                end_claim_of_entities(connection, account, session_id, stays_wanted=stays_wanted)
 
     def _begin(self) -> AbstractContextManager[Connection]:
         return self.context.engine.begin()

@@ -29,13 +29,14 @@ from bidbeacon_pipelines.requests.queries import (
     list_requests_to_step,
 )
 from bidbeacon_pipelines.requests.rules import RequestStatus
-from bidbeacon_pipelines.requests.wanted_queries import stop_wanting
-from bidbeacon_pipelines.windows.contracts import read_contract
-from bidbeacon_pipelines.windows.make import keep_windows
-from bidbeacon_pipelines.windows.queries import (
-    list_windows,
+from bidbeacon_pipelines.requests.wanted_queries import (
+    claim_windows,
+    stop_wanting,
     want_windows,
 )
+from bidbeacon_pipelines.windows.contracts import read_contract
+from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.queries import list_windows
 from bidbeacon_pipelines.windows.rules import is_unproven, local_date, oldest_of
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
@@ -121,16 +122,17 @@ def load_days(
     by: str,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> list[ReportWindow]:
-    """Load windows now, whether or not they are due: adopt reports in flight, request the rest, wait, load.
+    """Load days now, whether or not they are due: mark them as wanted, and wait until nobody wants them any more.
 
     One day that fails, or is not over in the account's time zone, does not keep the others from
-    being loaded. While it works the windows are wanted and this session drives
-    them; if its process is killed they stay wanted, and Dagster's sensor starts another run.
+    being loaded. The session claims the days that no other living session has claimed, and sees to
+    them; for the others it only waits. If its process is killed they stay wanted, and another
+    session claims them.
 
     Args:
         context: the tools.
         session: records the actions.
-        account: whose windows.
+        account: whose days.
         dataset: of which dataset.
         days: account-local days.
         by: the user who requested it, which is recorded.
@@ -144,24 +146,17 @@ def load_days(
         WindowNotLoadedError: a day isn't served or isn't over, its report failed or was suspicious,
             or Amazon took longer than the setting allows.
     """
-    with context.engine.begin() as connection:
-        windows = list_windows(connection, account, dataset.name, days)
-    wanted_at = [w.wanted_at for w in windows if w.wanted_by == by and w.wanted_at is not None]
-    facts = {"account": account.account_key, "dataset": dataset.name, "by": by}
-    at = min(wanted_at, default=None)
-    with context.engine.begin() as connection:
-        insert_load_by_hand(connection, session.session_id, account, dataset.name, days)
-        session.add_in(connection, LoadRequested(**facts, windows=list(days), wanted_at=at))
+    load = _Load(context, session, account, dataset, by, on_progress, context.now())
     try:
-        return _Load(context, session, account, dataset, by, on_progress, context.now()).run(days)
+        return load.run(days)
     finally:
         with context.engine.begin() as connection:
-            stop_wanting(connection, account, dataset.name, days, session.session_id)
+            stop_wanting(connection, account, dataset.name, session.session_id)
 
 
 @dataclass(frozen=True)
 class _Load:
-    """A load of windows of one dataset of one account, in one session, that started at an instant."""
+    """A load of days of one dataset of one account, in one session, that started at an instant."""
 
     context: JobContext
     session: SessionRecorder
@@ -173,6 +168,7 @@ class _Load:
 
     def run(self, days: Sequence[date]) -> list[ReportWindow]:
         """Load the days; see `load_days`."""
+        self._begin(days)
         self._check_active(self.account, days)
         keep_windows(self.context, self.session, self.account, self.dataset, again=True)
         today = local_date(self.started, self.account.time_zone)
@@ -182,11 +178,9 @@ class _Load:
         left_out = self._leave_out(days, oldest, today)
         days = [day for day in days if day not in left_out]
         before = self._windows(days)
-        with self.context.engine.begin() as connection:
-            name, now = self.dataset.name, self.started
-            want_windows(connection, self.account, name, days, self.by, now=now)
+        self._want(days)
         self._record_adopted(before)
-        self._give_up(self._wait(days))
+        self._give_up(self._wait(days, before))
         windows = self._windows(days)
         why = {
             SkipReason.NOT_SERVED: cause("day-not-served", detail={"oldest": str(oldest)}),
@@ -202,6 +196,23 @@ class _Load:
             loaded = _days(one for one in windows if one.window_date not in failed)
             raise WindowNotLoadedError(self.dataset.name, failed, loaded)
         return windows
+
+    def _begin(self, days: Sequence[date]) -> None:
+        """Record who requested the days, and claim those that were wanted before: the load's end is the end of that, too."""
+        name = self.dataset.name
+        with self.context.engine.begin() as connection:
+            windows = list_windows(connection, self.account, name, days)
+            wanted = [w.wanted_at for w in windows if w.wanted_by == self.by and w.wanted_at]
+            facts = {"account": self.account.account_key, "dataset": name, "windows": list(days)}
+            asked = LoadRequested(**facts, by=self.by, wanted_at=min(wanted, default=None))
+            claim_windows(connection, self.account, name, days, self.session.session_id)
+            insert_load_by_hand(connection, self.session.session_id, self.account, name, days)
+            self.session.add_in(connection, asked)
+
+    def _want(self, days: Sequence[date]) -> None:
+        with self.context.engine.begin() as connection:
+            now, name = self.started, self.dataset.name
+            want_windows(connection, self.account, name, days, self.by, now=now)
 
     def _causes(
         self, windows: Sequence[ReportWindow], before: Sequence[ReportWindow], otherwise: Cause
@@ -268,20 +279,20 @@ class _Load:
                 )
                 self.session.add_in(connection, adopted)
 
-    def _wait(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Take steps until no window is wanted, or time is up; return those that still are."""
+    def _wait(self, days: Sequence[date], before: Sequence[ReportWindow]) -> list[ReportWindow]:
+        """Take steps until nobody wants the days any more, or time is up; return the windows that still are wanted."""
         settings, has_recorded_waiting = self.context.settings, False
         deadline = self.started + timedelta(minutes=settings.by_hand_wait_minutes)
-        pending = self._pending(days)
+        pending = self._pending(days, before)
         while pending and self.context.now() <= deadline:
             self._advance(pending, records_waiting=not has_recorded_waiting)
             has_recorded_waiting = True
-            if pending := self._pending(days):
+            if pending := self._pending(days, before):
                 total, waited = len(self._windows(days)), self.context.now() - self.started
                 done = total - len(pending)
                 self.on_progress(Progress(done, total, self._waiting_for(pending), waited))
                 self.context.sleep(min(_LONGEST_PAUSE, settings.poll_every).total_seconds() / 2)
-                pending = self._pending(days)
+                pending = self._pending(days, before)
         return pending
 
     def _waiting_for(self, pending: Sequence[ReportWindow]) -> str:
@@ -303,22 +314,42 @@ class _Load:
         fault = self.context.find_pause()
         return cause("still-at-amazon") if fault is None else fault.failure_cause
 
-    def _pending(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Return the windows that were not loaded, and did not fail or get a suspicious report."""
+    def _pending(self, days: Sequence[date], before: Sequence[ReportWindow]) -> list[ReportWindow]:
+        """Return the windows that somebody wants, after claiming those that no living session has claimed.
+
+        A day that another session gave up, as on Ctrl-C, is wanted by this one.
+        """
+        were = {(one.report, one.window_date): one for one in before}
+        given_up = [
+            one.window_date
+            for one in self._windows(days)
+            if one.wanted_by is None
+            and (was := were.get((one.report, one.window_date))) is not None
+            and not _has_ended(was, one)
+        ]
+        if given_up:
+            self._want(given_up)
+        with self.context.engine.begin() as connection:
+            of = (self.account, self.dataset.name)
+            claim_windows(connection, *of, days, self.session.session_id)
         return [window for window in self._windows(days) if window.wanted_by is not None]
 
     def _advance(self, pending: Sequence[ReportWindow], *, records_waiting: bool) -> None:
-        """Plan reports for windows that none serves, and take the next steps of the requests that serve them."""
+        """Plan reports for claimed windows that none serves, and take the next steps of the requests that serve them."""
         context, session, account, dataset = self.context, self.session, self.account, self.dataset
-        days = _days(pending)
         with context.engine.begin() as connection:
-            self._check_active(get_account(connection, account.account_key), days)
-        uncovered = _days(window for window in pending if window.request_id is None)
+            self._check_active(get_account(connection, account.account_key), _days(pending))
+        mine = [window for window in pending if window.claimed_by == session.session_id]
+        uncovered = _days(window for window in mine if window.request_id is None)
         planned = plan_backfill(context, account, dataset, uncovered) if uncovered else []
-        requests = {window.request_id for window in pending if window.request_id is not None}
+        requests = {window.request_id for window in mine if window.request_id is not None}
         for request_id in sorted(requests | set(planned)):
             drive_request(context, session, request_id)
-        waiting = _days(one for one in self._pending(days) if one.request_id is None)
+        waiting = _days(
+            one
+            for one in self._windows(_days(mine))
+            if one.wanted_by is not None and one.request_id is None
+        )
         if waiting:
             if records_waiting:
                 key, reason = account.account_key, SkipReason.WAITS_FOR_AMAZON
@@ -331,6 +362,12 @@ class _Load:
         for why, days in _days_by_cause(causes):
             facts = {"account": self.account.account_key, "dataset": self.dataset.name}
             self.session.add(WaitGivenUp(**facts, windows=days, cause=why))
+
+
+def _has_ended(before: ReportWindow, now: ReportWindow) -> bool:
+    """Return whether a request of a window has ended between two looks at it."""
+    had_other = before.last_request_id != now.last_request_id
+    return now.request_id is None and (before.request_id is not None or had_other)
 
 
 def _why_left_out(day: date, oldest: date, today: date) -> SkipReason | None:

@@ -1,17 +1,17 @@
 """Asks for windows to be loaded, or entities to be synced, now: a Dagster sensor starts the runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
-from bidbeacon_pipelines.entities.queries import want_entities
-from bidbeacon_pipelines.requests.wanted_queries import list_wanted
+from bidbeacon_pipelines.entities.queries import list_wanted_syncs, want_entities
+from bidbeacon_pipelines.requests.wanted_queries import list_wanted_days, want_windows
 from bidbeacon_pipelines.windows.contracts import read_contract
-from bidbeacon_pipelines.windows.queries import want_windows
 from bidbeacon_pipelines.windows.rules import local_date, oldest_of
 from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.presentation import instant
@@ -124,17 +124,32 @@ def want_sync(connection: Connection, account: Account, *, by: str) -> dict[str,
     return next(one for one in list_wanted_json(connection, account) if one["dataset"] is None)
 
 
+def list_wanted(connection: Connection, account: Account | None = None) -> list[Mapping[str, Any]]:
+    """Return what people want now, of all accounts or of one, the oldest first.
+
+    Each has account_key, account_label, dataset (None for entities), windows (its days, ascending),
+    wanted_by, wanted_at, session_id (the living session that has claimed it, or None) and may_start
+    (whether a run for it can do something now).
+    """
+    days, syncs = list_wanted_days(connection, account), list_wanted_syncs(connection, account)
+    wanted = [
+        *({**row, "may_start": True} for row in days),
+        *({**row, "dataset": None, "windows": []} for row in syncs),
+    ]
+    return sorted(wanted, key=itemgetter("wanted_at"))
+
+
 def list_wanted_json(connection: Connection, account: Account) -> list[dict[str, Any]]:
-    """Return what people want of an account, as the page follows it; `session` is the one that drives it."""
+    """Return what people want of an account, as the page follows it; `session` is the one that has claimed it."""
     return [
         {
-            "account": row["account_key"],
-            "account_label": row["account_label"],
-            "dataset": row["dataset"],
-            "windows": list(map(str, row["windows"])),
-            "by": row["wanted_by"],
-            "at": instant(row["wanted_at"]),
-            "session": None if row["session_id"] is None else str(row["session_id"]),
+            "account": one["account_key"],
+            "account_label": one["account_label"],
+            "dataset": one["dataset"],
+            "windows": list(map(str, one["windows"])),
+            "by": one["wanted_by"],
+            "at": instant(one["wanted_at"]),
+            "session": None if one["session_id"] is None else str(one["session_id"]),
         }
-        for row in list_wanted(connection, account)
+        for one in list_wanted(connection, account)
     ]

@@ -1,58 +1,76 @@
-"""SQL on what people want now: windows to load, and syncs of entities."""
+"""SQL on windows that somebody wants now, and on which session has claimed them.
+
+A claim lasts as long as its session's lease.
+"""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, EXPORTS_MAY_START, IS_ACTIVE
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.windows.queries import OF_DATASET
+from bidbeacon_sessions.leases import is_unclaimed
 
-# A session drives what it has recorded as asked for, for as long as its lease lives.
-_DRIVER = """SELECT t.session_id FROM session_references t JOIN session_leases l USING (session_id)
-              WHERE t.account_key = a.account_key AND l.expires_at > clock_timestamp()"""
-_OF_WINDOW = "t.dataset = w.dataset AND t.window_key = CAST(w.window_date AS text) AND t.effect = 'asked-for'"
-_OF_ENTITIES = "t.dataset IS NULL AND t.effect = 'sync-asked-for'"
 _WANTED = text(f"""
-    SELECT a.account_key, {ACCOUNT_LABEL} AS account_label, w.dataset, array_agg(DISTINCT w.window_date ORDER BY w.window_date) AS windows,
-           w.wanted_by, w.wanted_at, d.session_id, true AS may_start
-      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code) JOIN ads_accounts o USING (account_id)
-      LEFT JOIN LATERAL ({_DRIVER} AND {_OF_WINDOW} LIMIT 1) d ON true
+    SELECT a.account_key, {ACCOUNT_LABEL} AS account_label, w.dataset,
+           array_agg(DISTINCT w.window_date ORDER BY w.window_date) AS windows,
+           w.wanted_by, w.wanted_at, l.session_id
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+      JOIN ads_accounts o USING (account_id)
+      LEFT JOIN session_leases l ON l.session_id = w.claimed_by AND l.expires_at > clock_timestamp()
      WHERE w.wanted_by IS NOT NULL AND (CAST(:key AS text) IS NULL OR a.account_key = :key)
-     GROUP BY a.account_key, o.alias, o.name, o.ads_account_key, a.country_code, w.dataset, w.wanted_by, w.wanted_at, d.session_id
-     UNION ALL
-    SELECT a.account_key, {ACCOUNT_LABEL}, NULL, '{{}}', a.entities_wanted_by, a.entities_wanted_at, d.session_id,
-           {IS_ACTIVE} AND o.needs_attention IS NULL AND {EXPORTS_MAY_START}
-      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
-      LEFT JOIN LATERAL ({_DRIVER} AND {_OF_ENTITIES} LIMIT 1) d ON true
-     WHERE a.entities_wanted_by IS NOT NULL AND (CAST(:key AS text) IS NULL OR a.account_key = :key)
-     ORDER BY wanted_at, windows DESC, account_key, dataset""")
+     GROUP BY a.account_key, o.alias, o.name, o.ads_account_key, a.country_code, w.dataset,
+              w.wanted_by, w.wanted_at, l.session_id
+     ORDER BY w.wanted_at, windows DESC, a.account_key, w.dataset""")
 
 
-def list_wanted(connection: Connection, account: Account | None = None) -> list[RowMapping]:
-    """Return what people want, of all accounts or of one, the oldest first.
+def list_wanted_days(connection: Connection, account: Account | None = None) -> list[RowMapping]:
+    """Return the days that people want now, of all accounts or of one, the oldest wish first.
 
-    Columns: account_key, account_label, dataset (None for entities), windows (its days, ascending),
-        wanted_by, wanted_at, session_id (the living session that drives it, or None) and may_start
-        (whether Amazon may be asked for it now).
+    Columns: account_key, account_label, dataset, windows (its days, ascending), wanted_by,
+        wanted_at and session_id (the living session that has claimed them, or None).
     """
     values = {"key": None if account is None else account.account_key}
     return list(connection.execute(_WANTED, values).mappings())
 
 
-_STOP = text(f"""
-    UPDATE report_windows w SET wanted_by = NULL, wanted_at = NULL
-      FROM advertiser_accounts a
-     WHERE a.account_id = :account_id AND a.country_code = :country_code
-       AND w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = :dataset
-       AND w.window_date = ANY(:days) AND w.wanted_by IS NOT NULL
-       AND NOT EXISTS ({_DRIVER} AND {_OF_WINDOW} AND t.session_id <> :session_id)""")
+def want_windows(
+    connection: Connection,
+    account: Account,
+    dataset: str,
+    days: Sequence[date],
+    by: str,
+    *,
+    now: datetime,
+) -> None:
+    """Mark the windows of these days that Amazon serves as wanted by somebody now, so that they go first; who wanted one before stays."""
+    connection.execute(
+        text(f"""UPDATE report_windows
+                    SET wanted_by = coalesce(wanted_by, :by), wanted_at = coalesce(wanted_at, now())
+                  WHERE {OF_DATASET} AND window_date = ANY(:days) AND expires_at > :now"""),
+        account.identity | {"dataset": dataset, "days": list(days), "by": by, "now": now},
+    )
 
 
-def stop_wanting(
+def claim_windows(
     connection: Connection, account: Account, dataset: str, days: Sequence[date], session_id: UUID
 ) -> None:
-    """Mark the windows that a session drove as not wanted any more, except those that another living session drives."""
-    values = {"dataset": dataset, "days": list(days), "session_id": session_id}
-    connection.execute(_STOP, account.identity | values)
+    """Claim the wanted windows of these days for a session, except those that another living session has claimed."""
+    connection.execute(
+        text(f"""UPDATE report_windows w SET claimed_by = :session_id
+                  WHERE {OF_DATASET} AND window_date = ANY(:days) AND wanted_by IS NOT NULL
+                    AND {is_unclaimed("w.claimed_by")}"""),
+        account.identity | {"dataset": dataset, "days": list(days), "session_id": session_id},
+    )
+
+
+def stop_wanting(connection: Connection, account: Account, dataset: str, session_id: UUID) -> None:
+    """Mark the windows that a session has claimed as not wanted any more."""
+    connection.execute(
+        text(f"""UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL, claimed_by = NULL
+                  WHERE {OF_DATASET} AND wanted_by IS NOT NULL AND claimed_by = :session_id"""),
+        account.identity | {"dataset": dataset, "session_id": session_id},
+    )

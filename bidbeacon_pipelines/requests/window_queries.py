@@ -26,7 +26,7 @@ _ATTACH = text(f"""
 def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:
     """Make the windows of all countries in a request's period wait for it; return how many.
 
-    These are the windows of its report that are due or requested manually. Windows between them are included if the day is over in their country and the request is not a backfill.
+    These are the windows of its report that are due or requested manually. Windows between them are included if the day is over in their country and the request is not by hand.
     Windows in another report are left to it.
     """
     return connection.execute(_ATTACH, {"request_id": request_id, "now": now}).rowcount

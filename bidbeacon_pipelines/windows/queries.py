@@ -224,24 +224,6 @@ def list_windows_of_request(
     return found
 
 
-def want_windows(
-    connection: Connection,
-    account: Account,
-    dataset: str,
-    days: Sequence[date],
-    by: str,
-    *,
-    now: datetime,
-) -> None:
-    """Mark the windows of these days that Amazon serves as wanted by somebody now, so that they go first; who wanted one before stays."""
-    connection.execute(
-        text(f"""UPDATE report_windows
-                    SET wanted_by = coalesce(wanted_by, :by), wanted_at = coalesce(wanted_at, now())
-                  WHERE {OF_DATASET} AND window_date = ANY(:days) AND expires_at > :now"""),
-        account.identity | {"dataset": dataset, "days": list(days), "by": by, "now": now},
-    )
-
-
 AWAITS_DECISION = """(w.suspicious_digest IS NOT NULL AND w.next_refresh_at IS NULL AND w.request_id IS NULL
             AND w.expires_at > :now)"""
 """The condition that a person has to decide about the last report of window `w`, whose data is final."""
@@ -255,7 +237,8 @@ _KEEP = text(f"""
     UPDATE report_windows w
        SET decision = 'keep', decided_by = :by, decided_at = now(), cause = NULL, cause_since = NULL,
            suspicious_digest = NULL, suspicious_rows = NULL, suspicious_spend = NULL, suspicious_count = 0,
-           wanted_by = CASE WHEN decision IS NULL THEN wanted_by END, wanted_at = CASE WHEN decision IS NULL THEN wanted_at END
+           wanted_by = CASE WHEN decision IS NULL THEN wanted_by END, wanted_at = CASE WHEN decision IS NULL THEN wanted_at END,
+           claimed_by = CASE WHEN decision IS NULL THEN claimed_by END
      WHERE {_UNDECIDED} RETURNING window_date""")
 
 
@@ -296,7 +279,8 @@ _RELEASE = text("""
                               WHEN n.cause IS NOT NULL THEN least(CAST(:failing_since AS timestamptz), now()) END,
            suspicious_digest = n.suspicious_digest, suspicious_rows = n.suspicious_rows, suspicious_spend = n.suspicious_spend,
            suspicious_count = n.suspicious_count, decision = n.decision, decided_by = n.decided_by, decided_at = n.decided_at,
-           wanted_by = CASE WHEN :keep_wanted THEN w.wanted_by END, wanted_at = CASE WHEN :keep_wanted THEN w.wanted_at END
+           wanted_by = CASE WHEN :keep_wanted THEN w.wanted_by END, wanted_at = CASE WHEN :keep_wanted THEN w.wanted_at END,
+           claimed_by = CASE WHEN :keep_wanted THEN w.claimed_by END
       FROM jsonb_populate_recordset(CAST(NULL AS report_windows), CAST(:windows AS jsonb)) n
      WHERE w.request_id = :request_id AND w.country_code = n.country_code AND w.window_date = n.window_date""")
 

@@ -1,19 +1,20 @@
 """The page of an account: what it shows, and what its buttons do."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from sqlalchemy import RowMapping, text
+from sqlalchemy import text
 
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.queries import get_account, list_subjects
-from bidbeacon_pipelines.actions import LoadRequested, WindowsQueued
+from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.causes import cause
-from bidbeacon_pipelines.requests.wanted_queries import list_wanted
+from bidbeacon_pipelines.requests.wanted import list_wanted
+from bidbeacon_pipelines.requests.wanted_queries import claim_windows
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
@@ -21,6 +22,7 @@ from bidbeacon_sessions.server import Access
 from bidbeacon_sessions.writes import name_subjects
 from tests.browser.conftest import TOKEN, assert_for_everyone, open_tab, serve_page
 from tests.browser.test_home_page import fail_windows, fill_windows
+from tests.support.reading import call
 from tests.support.rows import (
     change_accounts,
     change_ads_accounts,
@@ -224,7 +226,7 @@ def read_cadences(store: SessionStore) -> list[timedelta | None]:
         return list(connection.execute(text("SELECT refresh_every FROM ads_accounts")).scalars())
 
 
-def read_wanted(store: SessionStore) -> list[RowMapping]:
+def read_wanted(store: SessionStore) -> list[Mapping[str, Any]]:
     """Return what is wanted: days of a dataset, or entities."""
     with store.begin() as connection:
         return list_wanted(connection)
@@ -295,9 +297,9 @@ def test_a_cell_loads_again_changes_the_cadence_and_syncs_entities(
         load["windows"],
         load["wanted_by"],
     )
-    facts = {"account": KEY, "dataset": "daily_targets", "windows": load["windows"]}
     with with_job_session("load-windows", store=filled) as session:
-        session.add(LoadRequested(**facts, by="page"))
+        days = call(filled.engine, get_account, KEY), "daily_targets", load["windows"]
+        call(filled.engine, claim_windows, *days, session.session_id)
         expect(said.locator("a")).to_have_attribute("href", f"/sessions/{session.session_id}")
     choose_cadence(page, "every 12 hours")
     expect(said).to_contain_text("is refreshed every 12 hours")

@@ -16,7 +16,6 @@ from dagster import (
 from sqlalchemy import func, text
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.actions import LoadRequested
 from bidbeacon_pipelines.database.unwritable_folders import note_unwritable
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs import schedules
@@ -28,8 +27,8 @@ from bidbeacon_pipelines.defs.schedules import (
     refresh_due_accounts,
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.requests.wanted import want_load, want_sync
-from bidbeacon_pipelines.requests.wanted_queries import list_wanted
+from bidbeacon_pipelines.requests.wanted import list_wanted, want_load, want_sync
+from bidbeacon_pipelines.requests.wanted_queries import claim_windows
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import Subject, with_job_session
@@ -340,9 +339,9 @@ def test_a_wanted_day_is_left_to_a_run_that_starts_and_to_a_living_session(wante
     run = put_run(wanted, str(asked.job_name), DagsterRunStatus.STARTING, **given)
     assert [] == by_hand(wanted)
     wanted.instance.report_run_failed(run)
-    day = {"account": wanted.account().account_key, "windows": [wanted.day()]}
+    days = wanted.account(), DATASET.name, [wanted.day()]
     with with_job_session("load-windows", store=wanted.sessions) as session:
-        session.add(LoadRequested(**day, dataset=DATASET.name, by="command line"))
+        call(wanted.engine, claim_windows, *days, session.session_id)
         assert [] == by_hand(wanted)
         wanted.execute("UPDATE session_leases SET expires_at = now()")
         assert [asked.tags] == [run.tags for run in by_hand(wanted)]

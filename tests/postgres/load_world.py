@@ -18,13 +18,13 @@ from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, get_da
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.requests.wanted_queries import want_windows
 from bidbeacon_pipelines.requests.window_queries import attach_windows
 from bidbeacon_pipelines.windows.queries import (
     WindowTimes,
     create_windows,
     list_windows,
     list_windows_of_request,
-    want_windows,
 )
 from bidbeacon_pipelines.windows.rules import failed
 from bidbeacon_pipelines.windows.tables import ReportWindow

@@ -14,8 +14,8 @@ from sqlalchemy import Engine, func, select
 
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.actions import LoadRequested
-from bidbeacon_pipelines.requests.wanted_queries import list_wanted
+from bidbeacon_pipelines.requests.wanted import list_wanted
+from bidbeacon_pipelines.requests.wanted_queries import claim_windows
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.web.changes import LONGEST_USER, MOST_BYTES
@@ -25,6 +25,7 @@ from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.server import Access, StreamServer
 from bidbeacon_sessions.tables import SessionHeader
 from tests.stream.reading import serve_stream
+from tests.support.reading import call
 from tests.support.rows import (
     add_account,
     add_windows,
@@ -165,8 +166,9 @@ def test_a_load_is_asked_for_once_and_followed_to_its_session(
     assert [first] == wanted(product)
     assert ("maria", DAYS, None) == (first["by"], first["windows"], first["session"])
     with with_job_session("load-windows", store=stored) as session:
-        facts = {"account": KEY, "dataset": "daily_targets", "windows": DAYS}
-        session.add(LoadRequested(**facts, by="maria"))
+        account = call(stored.engine, get_account, KEY)
+        days = [date.fromisoformat(day) for day in DAYS]
+        call(stored.engine, claim_windows, account, "daily_targets", days, session.session_id)
         assert [str(session.session_id)] == [one["session"] for one in wanted(product)]
     assert [None] == [one["session"] for one in wanted(product)]
 

@@ -204,7 +204,7 @@ class WindowSkipped(_WindowsAction):
 
 
 class WaitGivenUp(_WindowsAction):
-    """A backfill waited as long as allowed; its windows are not loaded yet."""
+    """A load by hand waited as long as allowed; its windows are not loaded yet."""
 
     sentence = "Stopped waiting for {windows:count:window} of {dataset:badge}: {cause:cause} {windows:windows}"
     tone = "warning"
@@ -228,15 +228,14 @@ class ReportRequested(_ReportAction):
 
 
 class ReportAdopted(_ReportAction):
-    """A report in flight also covers these windows: one of ours, or one that Amazon reports as a duplicate."""
+    """Amazon is already making the report that was requested, and says so."""
 
-    sentence = "Adopted report {report_id:badge} in flight[ since {since:time}] for {windows:count:window}[ in {accounts:count:account}] {windows:windows}"
+    sentence = "Adopted report {report_id:badge} in flight for {windows:count:window}[ in {accounts:count:account}] {windows:windows}"
     tone = "progress"
     effect = "adopted"
 
     request_id: int
     report_id: str
-    since: datetime | None = None
 
 
 class ReportPending(_ReportAction):

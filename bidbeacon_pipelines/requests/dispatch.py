@@ -1,11 +1,13 @@
 """Creates planned reports, the most urgent first, as far as the gate of each client id and region allows."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch_rules import next_to_create
@@ -13,6 +15,8 @@ from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.gate import list_gates_with_work, pause_before_create
 from bidbeacon_pipelines.requests.queries import LockLostError, list_candidates
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
+
+logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE = timedelta(seconds=5)
 """A pace that is slower than this is kept by the next run, not waited for."""
@@ -59,6 +63,17 @@ def kept_in(failures: list[Exception]) -> Iterator[None]:
         raise
     except Exception as error:  # noqa: BLE001 - the caller raises it when the others are done
         failures.append(error)
+
+
+@contextmanager
+def logging_errors(ads_account: AdsAccount) -> Iterator[None]:
+    """Log an error of any request at the gate of an ads account instead of raising it: it fails the shared run, which tries it again."""
+    failures: list[Exception] = []
+    with kept_in(failures):
+        yield
+    for failure in failures:
+        what = "Reports could not be created or polled at the gate of %s"
+        logger.error(what, ads_account.label, exc_info=failure)
 
 
 def raise_together(failures: Sequence[Exception]) -> None:

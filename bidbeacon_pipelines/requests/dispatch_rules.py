@@ -2,8 +2,9 @@
 
 Pure.
 
-Manually requested reports go first, then first refreshes of a day, then younger refreshes, then
-older ones. Among equals the report that is worth most goes first: one point for each first refresh
+Manually requested reports go first, those of the newest days before others, so that a day is
+completed in all its reports before an older one. Then come first refreshes of a day, then younger
+refreshes, then older ones. Among equals the report that is worth most goes first: one point for each first refresh
 that it makes on time, two for each day since it was last requested. No planned report waits for more
 than ten others of the same kind: of its ads account, dataset and ad products.
 """
@@ -78,9 +79,11 @@ def days_old(end: date, now: datetime) -> int:
 def _urgency(candidate: Candidate, dataset: Dataset, now: datetime) -> tuple[object, ...]:
     """Return the key to compare candidates by; the lowest goes first."""
     age = days_old(candidate.end_date, now)
+    if candidate.by_hand:
+        return (False, age, candidate.request_id)
     refresh = bisect_right(dataset.refresh_offsets, age)
     return (
-        not candidate.by_hand,
+        True,
         refresh,
         -_worth(candidate, now),
         candidate.account_requested_at or _NEVER,

@@ -1,34 +1,21 @@
-"""Loads requested windows, whether or not they are due, and waits for Amazon for a bounded time."""
+"""Loads the days that a person wants now, whether or not they are due, and waits for Amazon for a bounded time."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from bidbeacon_pipelines.accounts.queries import get_account
-from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
-from bidbeacon_pipelines.actions import (
-    LoadRequested,
-    ReportAdopted,
-    SkipReason,
-    WaitGivenUp,
-)
+from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.actions import LoadRequested, SkipReason, WaitGivenUp
 from bidbeacon_pipelines.causes import Cause, cause, explain, key_of, without_detail
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.job_context import JobContext
+from bidbeacon_pipelines.requests.dispatch import create_reports, logging_errors
 from bidbeacon_pipelines.requests.drive import drive_request
-from bidbeacon_pipelines.requests.plan import (
-    plan_backfill,
-    skip_stopped,
-    skip_windows,
-)
-from bidbeacon_pipelines.requests.queries import (
-    LockLostError,
-    get_request,
-    insert_load_by_hand,
-    list_requests_to_step,
-)
-from bidbeacon_pipelines.requests.rules import RequestStatus
+from bidbeacon_pipelines.requests.plan import plan_wanted, skip_stopped, skip_windows
+from bidbeacon_pipelines.requests.queries import get_request, insert_load_by_hand
+from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_pipelines.requests.wanted_queries import (
     claim_windows,
     stop_wanting,
@@ -39,11 +26,9 @@ from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import list_windows
 from bidbeacon_pipelines.windows.rules import is_unproven, local_date, oldest_of
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_sessions import SessionClosedError, SessionRecorder
+from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.errors import ExpectedError
 from bidbeacon_sessions.sentences import without_stop
-
-logger = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = timedelta(seconds=5)
 _MOST_REASONS, _MOST_DAYS = 5, 3
@@ -179,7 +164,6 @@ class _Load:
         days = [day for day in days if day not in left_out]
         before = self._windows(days)
         self._want(days)
-        self._record_adopted(before)
         self._give_up(self._wait(days, before))
         windows = self._windows(days)
         why = {
@@ -198,21 +182,21 @@ class _Load:
         return windows
 
     def _begin(self, days: Sequence[date]) -> None:
-        """Record who requested the days, and claim those that were wanted before: the load's end is the end of that, too."""
-        name = self.dataset.name
+        """Record who requested the days, and claim those that were wanted before: whatever becomes of this load ends that, too."""
+        of = (self.account, self.dataset.name, days)
+        facts = {"account": self.account.account_key, "dataset": self.dataset.name}
         with self.context.engine.begin() as connection:
-            windows = list_windows(connection, self.account, name, days)
+            windows = list_windows(connection, *of)
             wanted = [w.wanted_at for w in windows if w.wanted_by == self.by and w.wanted_at]
-            facts = {"account": self.account.account_key, "dataset": name, "windows": list(days)}
-            asked = LoadRequested(**facts, by=self.by, wanted_at=min(wanted, default=None))
-            claim_windows(connection, self.account, name, days, self.session.session_id)
-            insert_load_by_hand(connection, self.session.session_id, self.account, name, days)
-            self.session.add_in(connection, asked)
+            asked = {"by": self.by, "wanted_at": min(wanted, default=None)}
+            insert_load_by_hand(connection, self.session.session_id, *of)
+            self.session.add_in(connection, LoadRequested(**facts, windows=list(days), **asked))
+            claim_windows(connection, *of, self.session.session_id)
 
     def _want(self, days: Sequence[date]) -> None:
+        of = (self.account, self.dataset.name, days)
         with self.context.engine.begin() as connection:
-            now, name = self.started, self.dataset.name
-            want_windows(connection, self.account, name, days, self.by, now=now)
+            want_windows(connection, *of, self.by, now=self.started)
 
     def _causes(
         self, windows: Sequence[ReportWindow], before: Sequence[ReportWindow], otherwise: Cause
@@ -260,33 +244,14 @@ class _Load:
             windows = list_windows(connection, self.account, self.dataset.name, days)
         return [window for window in windows if window.expires_at > self.started]
 
-    def _record_adopted(self, windows: Sequence[ReportWindow]) -> None:
-        """Record which of the windows reports in flight already cover."""
-        by_request: dict[int, list[date]] = {}
-        for window in windows:
-            if window.request_id is not None:
-                by_request.setdefault(window.request_id, []).append(window.window_date)
-        for request_id, days in by_request.items():
-            with self.context.engine.begin() as connection:
-                request = get_request(connection, request_id)
-                adopted = ReportAdopted(
-                    account=self.account.account_key,
-                    dataset=self.dataset.name,
-                    windows=days,
-                    request_id=request_id,
-                    report_id=request.report_id or f"request {request_id}",
-                    since=request.sent_at,
-                )
-                self.session.add_in(connection, adopted)
-
     def _wait(self, days: Sequence[date], before: Sequence[ReportWindow]) -> list[ReportWindow]:
         """Take steps until nobody wants the days any more, or time is up; return the windows that still are wanted."""
-        settings, has_recorded_waiting = self.context.settings, False
+        settings, is_first = self.context.settings, True
         deadline = self.started + timedelta(minutes=settings.by_hand_wait_minutes)
         pending = self._pending(days, before)
         while pending and self.context.now() <= deadline:
-            self._advance(pending, records_waiting=not has_recorded_waiting)
-            has_recorded_waiting = True
+            self._step(pending, records_waiting=is_first)
+            is_first = False
             if pending := self._pending(days, before):
                 total, waited = len(self._windows(days)), self.context.now() - self.started
                 done = total - len(pending)
@@ -315,46 +280,54 @@ class _Load:
         return cause("still-at-amazon") if fault is None else fault.failure_cause
 
     def _pending(self, days: Sequence[date], before: Sequence[ReportWindow]) -> list[ReportWindow]:
-        """Return the windows that somebody wants, after claiming those that no living session has claimed.
+        """Return the windows that are wanted, after claiming those that no living session has claimed.
 
-        A day that another session gave up, as on Ctrl-C, is wanted by this one.
+        A day that another session has given up, as on Ctrl-C, is wanted by this one from now on.
         """
         were = {(one.report, one.window_date): one for one in before}
-        given_up = [
-            one.window_date
+        left = _days(
+            one
             for one in self._windows(days)
             if one.wanted_by is None
-            and (was := were.get((one.report, one.window_date))) is not None
-            and not _has_ended(was, one)
-        ]
-        if given_up:
-            self._want(given_up)
+            and not _has_ended(were.get((one.report, one.window_date)), one)
+        )
+        if left:
+            self._want(left)
+        of = (self.account, self.dataset.name, days)
         with self.context.engine.begin() as connection:
-            of = (self.account, self.dataset.name)
-            claim_windows(connection, *of, days, self.session.session_id)
+            claim_windows(connection, *of, self.session.session_id)
         return [window for window in self._windows(days) if window.wanted_by is not None]
 
-    def _advance(self, pending: Sequence[ReportWindow], *, records_waiting: bool) -> None:
-        """Plan reports for claimed windows that none serves, and take the next steps of the requests that serve them."""
-        context, session, account, dataset = self.context, self.session, self.account, self.dataset
+    def _step(self, pending: Sequence[ReportWindow], *, records_waiting: bool) -> None:
+        """Take the next steps of the requests that serve claimed windows; plan and create those that they lack.
+
+        While Amazon makes as many reports as it allows, poll all of the gate, and leave their
+        loading to the shared run: they may be large.
+        """
+        context, session, account = self.context, self.session, self.account
         with context.engine.begin() as connection:
             self._check_active(get_account(connection, account.account_key), _days(pending))
         mine = [window for window in pending if window.claimed_by == session.session_id]
-        uncovered = _days(window for window in mine if window.request_id is None)
-        planned = plan_backfill(context, account, dataset, uncovered) if uncovered else []
-        requests = {window.request_id for window in mine if window.request_id is not None}
-        for request_id in sorted(requests | set(planned)):
+        for request_id in sorted({one.request_id for one in mine if one.request_id is not None}):
             drive_request(context, session, request_id)
-        waiting = _days(
-            one
-            for one in self._windows(_days(mine))
-            if one.wanted_by is not None and one.request_id is None
-        )
-        if waiting:
+        if not self._lacking(mine):
+            return
+        gate = (account.ads_account.client_id, account.ads_account.region)
+        plan_wanted(context, account.account_id)
+        with logging_errors(account.ads_account):
+            create_reports(context, session, gate=gate)
+        if lacking := self._lacking(mine):
             if records_waiting:
-                key, reason = account.account_key, SkipReason.WAITS_FOR_AMAZON
-                session.add(skip_windows(key, dataset, waiting, reason))
-            _make_room(context, session, account.ads_account)
+                reason = SkipReason.WAITS_FOR_AMAZON
+                session.add(skip_windows(account.account_key, self.dataset, lacking, reason))
+            create = partial(create_reports, gate=gate)
+            with logging_errors(account.ads_account):
+                step_requests(context, session, gate=gate, loads=False, create=create)
+
+    def _lacking(self, windows: Sequence[ReportWindow]) -> list[date]:
+        """Return the days of windows that are still wanted, and for which no report was requested yet."""
+        now = self._windows(_days(windows))
+        return _days(one for one in now if one.wanted_by is not None and one.request_id is None)
 
     def _give_up(self, pending: Sequence[ReportWindow]) -> None:
         """Record that the time is over and the remaining windows are no longer waited for."""
@@ -364,8 +337,10 @@ class _Load:
             self.session.add(WaitGivenUp(**facts, windows=days, cause=why))
 
 
-def _has_ended(before: ReportWindow, now: ReportWindow) -> bool:
-    """Return whether a request of a window has ended between two looks at it."""
+def _has_ended(before: ReportWindow | None, now: ReportWindow) -> bool:
+    """Return whether a request of a window has ended since; that of a new grouping counts so."""
+    if before is None:
+        return True
     had_other = before.last_request_id != now.last_request_id
     return now.request_id is None and (before.request_id is not None or had_other)
 
@@ -374,31 +349,6 @@ def _why_left_out(day: date, oldest: date, today: date) -> SkipReason | None:
     if day >= today:
         return SkipReason.NOT_OVER
     return None if day >= oldest else SkipReason.NOT_SERVED
-
-
-def _make_room(context: JobContext, session: SessionRecorder, account: AdsAccount) -> None:
-    """Poll the reports of an account's gate for a few seconds, until one is done, which frees a slot.
-
-    Leave the loading of that report to the shared run, since it may be large.
-    """
-    started, gate = context.now(), (account.client_id, account.region)
-    with context.engine.begin() as connection:
-        requests = list_requests_to_step(
-            connection, due_at=started, downloads=context.downloads, gate=gate
-        )
-    for request in requests:
-        if request.status == RequestStatus.COMPLETED:
-            continue
-        try:
-            status = drive_request(context, session, request.id, loads=False)
-        except (LockLostError, SessionClosedError):
-            raise
-        except Exception:
-            logger.exception("Request %s failed while another one waited for a slot", request.id)
-            continue
-        is_done = status in {RequestStatus.COMPLETED, RequestStatus.FAILED}
-        if is_done or context.now() - started > _LONGEST_PAUSE:
-            return
 
 
 def _days(windows: Iterable[ReportWindow]) -> list[date]:

@@ -1,9 +1,9 @@
-"""Plans the due windows of an ads account: makes its windows, and covers what is due with requests."""
+"""Plans the reports of an ads account: makes its windows, and covers what is wanted and what is due with requests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -21,7 +21,6 @@ from bidbeacon_pipelines.requests.planning_rules import (
 )
 from bidbeacon_pipelines.requests.queries import (
     DayToPlan,
-    insert_plans,
     list_days_to_plan,
     list_next_due,
     list_plans,
@@ -31,7 +30,6 @@ from bidbeacon_pipelines.requests.queries import (
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.make import make_windows
-from bidbeacon_pipelines.windows.queries import list_windows
 from bidbeacon_sessions import SessionRecorder
 
 
@@ -63,6 +61,7 @@ class _Draft:
         report: What is requested.
         days: Days that are due or wanted and in no request that stays as it is.
         stored: What was planned before and not sent.
+        stored_by_hand: The same for days that somebody wanted.
         next_due: When its next window falls due in another country, within the time that is worth
             waiting for.
     """
@@ -70,50 +69,67 @@ class _Draft:
     report: DatasetReport
     days: Sequence[DayToPlan]
     stored: Sequence[ReportRequest]
+    stored_by_hand: Sequence[ReportRequest]
     next_due: datetime | None
 
-    @property
-    def due(self) -> list[datetime]:
-        """When each due day fell due."""
-        return [day.due_since for day in self.days if day.due_since is not None]
-
-    @property
-    def wanted(self) -> list[date]:
-        """Days requested manually whose run has died."""
-        return [day.window_date for day in self.days if day.is_wanted]
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether it is to be planned otherwise than before."""
-        before = [PlannedRequest(one.start_date, one.end_date, one.by_hand) for one in self.stored]
-        return self.planned != before
+    @cached_property
+    def by_hand(self) -> list[PlannedRequest]:
+        """The requests of the days that somebody wants."""
+        wanted = [day.window_date for day in self.days if day.is_wanted]
+        longest_days = self.report.longest_period_days
+        return plan_requests(wanted, longest_days=longest_days, by_hand=True)
 
     @cached_property
-    def planned(self) -> list[PlannedRequest]:
-        """The requests that cover what is due and wanted."""
+    def due(self) -> list[DayToPlan]:
+        """The days that are due, and in none of these requests."""
+        return [
+            day
+            for day in self.days
+            if not day.is_wanted and not any(one.has(day.window_date) for one in self.by_hand)
+        ]
+
+    @cached_property
+    def scheduled(self) -> list[PlannedRequest]:
+        """The requests of the days that are due."""
         return plan_requests(
-            [day.window_date for day in self.days if day.due_since is not None],
+            [day.window_date for day in self.due],
             longest_days=self.report.longest_period_days,
-            wanted=self.wanted,
-            alone=[day.window_date for day in self.days if day.is_alone],
+            alone=[day.window_date for day in self.due if day.is_alone],
         )
+
+    @cached_property
+    def first_due(self) -> datetime | None:
+        """When the first of the due days fell due."""
+        return min((day.due_since for day in self.due if day.due_since), default=None)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Its figures for the action `ReportsPlanned`, by field."""
+        """The figures of its scheduled requests for the action `ReportsPlanned`, by field."""
         return {
             "dataset": self.report.dataset.name,
-            "reports": len(self.planned),
-            "windows": sum(day.windows for day in self.days),
-            "start": min(request.start for request in self.planned),
-            "end": self.planned[0].end,
+            "reports": len(self.scheduled),
+            "windows": sum(day.windows for day in self.due),
+            "start": min(request.start for request in self.scheduled),
+            "end": self.scheduled[0].end,
         }
 
     def waits(self, now: datetime, patience: timedelta) -> bool:
-        """Return whether it waits for other countries; a planned report no longer waits."""
-        if self.stored or self.wanted or not self.due:
+        """Return whether its due days wait for other countries; a planned report no longer waits."""
+        if self.stored or self.first_due is None:
             return False
-        return should_wait_for_countries(min(self.due), self.next_due, now, patience)
+        return should_wait_for_countries(self.first_due, self.next_due, now, patience)
+
+
+def plan_wanted(context: JobContext, account_id: str) -> None:
+    """Cover the days of an ads account that somebody wants with requests of their own, and store them as planned.
+
+    The dispatcher creates them first. What is only due stays as it is.
+    """
+    now = context.now()
+    with context.engine.begin() as connection:
+        for draft in _lock_drafts(connection, account_id, now, now):
+            change = (draft.report, draft.stored_by_hand, draft.by_hand)
+            replace_plans(connection, account_id, *change, at=now)
 
 
 def plan_due(
@@ -122,29 +138,24 @@ def plan_due(
     ads_account: AdsAccount,
     accounts: Sequence[Account],
 ) -> None:
-    """Cover the due windows of all countries of an ads account with requests, and store them as planned.
+    """Cover what is wanted and due in all countries of an ads account with requests, and store them as planned.
 
-    Planning of one ads account is serialized, and unsent plans are replaced, so no day is in two
-    plans. Once everything due is planned, its next refresh is scheduled. `accounts` are its active
-    ones; several wait for each other.
+    Wanted days have requests of their own. Planning of one ads account is serialized, and unsent
+    plans are replaced, so no day is in two plans of a kind. Once everything due is planned, its
+    next refresh is scheduled. `accounts` are its active ones; several wait for each other.
     """
     now, patience = context.now(), timedelta(hours=context.settings.wait_for_countries_hours)
     until = now + patience if len(accounts) > 1 else now
     account_id, key = ads_account.account_id, ads_account.ads_account_key
     with context.engine.begin() as connection:
+        replace = partial(replace_plans, connection, account_id, at=now)
         drafts = _lock_drafts(connection, account_id, now, until)
         waiting = [draft for draft in drafts if draft.waits(now, patience)]
-        changed = [draft for draft in drafts if draft not in waiting and draft.is_changed]
-        for draft in changed:
-            replace_plans(
-                connection,
-                account_id,
-                draft.report,
-                draft.stored,
-                draft.planned,
-                at=now,
-            )
-            if draft.planned:
+        for draft in drafts:
+            replace(draft.report, draft.stored_by_hand, draft.by_hand)
+            if draft.waits(now, patience):
+                continue
+            if replace(draft.report, draft.stored, draft.scheduled) and draft.scheduled:
                 session.add_in(connection, ReportsPlanned(account=key, **draft.facts))
         for dataset, reason, detail in _skips(drafts, waiting, patience):
             skipped = WindowSkipped(
@@ -168,7 +179,7 @@ def _lock_drafts(
     plans = list_plans(connection, account_id)  # first, since sending one includes its windows
     days = list_days_to_plan(connection, account_id, now=now)
     next_due = list_next_due(connection, account_id, after=now, until=until)
-    fixed = [plan for plan in plans if plan.is_fixed]
+    parts = [plan for plan in plans if plan.narrows is not None]
     drafts = []
     for dataset in DATASETS.values():
         for report in contract.reports(dataset):
@@ -177,10 +188,11 @@ def _lock_drafts(
             open_days = [
                 day
                 for day in days.get(names, [])
-                if not _is_planned(fixed, report, day.window_date)
+                if not _is_planned(parts, report, day.window_date)
             ]
-            stored = [plan for plan in own if not plan.is_fixed]
-            drafts.append(_Draft(report, open_days, stored, next_due.get(names)))
+            stored = [plan for plan in own if plan.narrows is None and not plan.by_hand]
+            by_hand = [plan for plan in own if plan.narrows is None and plan.by_hand]
+            drafts.append(_Draft(report, open_days, stored, by_hand, next_due.get(names)))
     return drafts
 
 
@@ -190,13 +202,14 @@ def _skips(
     """Return the datasets of which a planning skips windows, each with the reason and its detail: those that wait, or all where nothing is due."""
     first_due: dict[str, datetime] = {}
     for draft in waiting:
-        first_due.setdefault(draft.report.dataset.name, min(draft.due))
+        if draft.first_due is not None:
+            first_due.setdefault(draft.report.dataset.name, draft.first_due)
     skips: list[tuple[str, SkipReason, str | None]] = []
     for dataset, since in first_due.items():
         at = since + patience
         until = f"until {at.day} {at:%b %H:%M} UTC at the latest"
         skips.append((dataset, SkipReason.WAITS_FOR_COUNTRIES, until))
-    if not any(draft.days or draft.stored for draft in drafts):
+    if not any(draft.days or draft.stored or draft.stored_by_hand for draft in drafts):
         skips += [(dataset, SkipReason.ALREADY_FRESH, None) for dataset in DATASETS]
     return skips
 
@@ -207,45 +220,6 @@ def _is_planned(plans: Sequence[ReportRequest], report: DatasetReport, day: date
         (plan.dataset, plan.report) == names and plan.start_date <= day <= plan.end_date
         for plan in plans
     )
-
-
-def plan_backfill(
-    context: JobContext,
-    account: Account,
-    dataset: Dataset,
-    days: Sequence[date],
-) -> list[int]:
-    """Plan requests for wanted days that none covers yet; return those that serve them.
-
-    Requests are ordered newest day first across all reports of the dataset, so that each day is
-    completed before an older one. Due windows of other countries on these days are included.
-    """
-    with context.engine.begin() as connection:
-        lock_planning(connection, account.account_id)
-        plans = list_plans(connection, account.account_id)
-        fixed = [plan for plan in plans if plan.is_fixed and plan.dataset == dataset.name]
-        windows = list_windows(connection, account, dataset.name, days)
-        wanted = [w for w in windows if w.wanted_by is not None and w.request_id is None]
-        planned = [
-            (report, request)
-            for report in read_contract(connection, account.account_id).reports(dataset)
-            for request in plan_requests(
-                (),
-                longest_days=report.longest_period_days,
-                wanted=[
-                    window.window_date
-                    for window in wanted
-                    if window.report == report.name
-                    and not _is_planned(fixed, report, window.window_date)
-                ],
-            )
-        ]
-        planned.sort(key=lambda one: one[1].end, reverse=True)
-        added = insert_plans(connection, account.account_id, planned, at=context.now())
-    serving = [
-        plan.id for plan in fixed if any(plan.start_date <= day <= plan.end_date for day in days)
-    ]
-    return [*serving, *added]
 
 
 def skip_stopped(

@@ -25,34 +25,30 @@ class PlannedRequest:
     end: date
     by_hand: bool = False
 
+    def has(self, day: date) -> bool:
+        """Return whether a day is in its range."""
+        return self.start <= day <= self.end
+
 
 def plan_requests(
-    due: Collection[date],
+    days: Collection[date],
     *,
     longest_days: int,
-    wanted: Collection[date] = (),
     alone: Collection[date] = (),
+    by_hand: bool = False,
 ) -> list[PlannedRequest]:
-    """Cover due and wanted days with as few requests as possible, newest first.
+    """Cover days with as few requests as possible, newest first.
 
     Args:
-        due: The days that are due in at least one country and in no report yet.
+        days: Those that are due in at least one country, or wanted, and in no report yet.
         longest_days: Most days that one report may span, both ends counted.
-        wanted: Manually requested days; they need not be due.
-        alone: Those of the due days that each take a request of their own.
+        alone: Those of the days that each take a request of their own.
+        by_hand: Whether somebody waits for them.
     """
-    targets = sorted({*due, *wanted} - {*alone}, reverse=True)
-    by_hand = set(wanted)
-    covering = [
-        PlannedRequest(
-            start=group[-1],
-            end=group[0],
-            by_hand=not by_hand.isdisjoint(group),
-        )
-        for group in _cover(targets, longest_days)
-    ]
-    single = [PlannedRequest(start=day, end=day) for day in alone]
-    return sorted(covering + single, key=lambda one: one.end, reverse=True)
+    covered = sorted({*days} - {*alone}, reverse=True)
+    groups = [*_cover(covered, longest_days), *([day] for day in alone)]
+    planned = [PlannedRequest(group[-1], group[0], by_hand) for group in groups]
+    return sorted(planned, key=lambda one: one.end, reverse=True)
 
 
 def should_wait_for_countries(

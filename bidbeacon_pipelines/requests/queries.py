@@ -203,8 +203,13 @@ def replace_plans(
     planned: Sequence[PlannedRequest],
     *,
     at: datetime,
-) -> None:
-    """Have requests of a report that were never sent cover other days: change them, add those that lack, delete the rest."""
+) -> bool:
+    """Have requests of a report that were never sent cover other days: change them, add those that lack, delete the rest.
+
+    Return False if they cover just these already.
+    """
+    if planned == [PlannedRequest(one.start_date, one.end_date, one.by_hand) for one in stored]:
+        return False
     for one, new in zip(stored, planned, strict=False):
         values = {"id": one.id, "start": new.start, "end": new.end, "by_hand": new.by_hand}
         connection.execute(_CHANGE, values)
@@ -212,6 +217,7 @@ def replace_plans(
     insert_plans(connection, account_id, added, at=at)
     if needless := stored[len(planned) :]:
         delete_plans(connection, [one.id for one in needless])
+    return True
 
 
 def delete_plans(connection: Connection, request_ids: Sequence[int]) -> None:
@@ -265,7 +271,8 @@ _ORDER = "r.next_step_at NULLS FIRST, r.id"
 _NEXT = f"""
     SELECT r.id FROM report_requests r JOIN ads_accounts o USING (account_id)
      WHERE {_DUE} AND (CAST(:account_id AS text) IS NULL OR r.account_id = :account_id)
-       AND r.id <> ALL(CAST(:stepped AS bigint[]))
+       AND (CAST(:client_id AS text) IS NULL OR (o.client_id, o.region) = (:client_id, :region))
+       AND (:loads OR r.status <> 'completed') AND r.id <> ALL(CAST(:stepped AS bigint[]))
      ORDER BY {_ORDER} LIMIT 1"""
 
 
@@ -281,14 +288,25 @@ def lock_next_request(
     due_at: datetime,
     downloads: Path,
     account_id: str | None = None,
+    gate: tuple[str, str] | None = None,
+    loads: bool = True,
     stepped: Sequence[int] = (),
 ) -> ReportRequest | None:
     """Lock the request at Amazon that has been due for longest; None where there is none, or other sessions are at work on their ads accounts.
 
-    Loads are left out while this host's folder for downloads can't be written, and so are requests
-    that were `stepped` already.
+    Args:
+        connection: where to look.
+        session_id: whose lock it is.
+        due_at: the instant.
+        downloads: this host's folder for them; while it can't be written, loads are left out.
+        account_id: only this ads account's.
+        gate: only those of ads accounts with this client id and region.
+        loads: whether those that are complete are included.
+        stepped: requests that are left out.
     """
+    client_id, region = gate or (None, None)
     values = {"by": session_id, "now": due_at, "account_id": account_id, "stepped": list(stepped)}
+    values |= {"client_id": client_id, "region": region, "loads": loads}
     return _lock(connection, _NEXT, values | place_of(downloads))
 
 
@@ -351,19 +369,20 @@ def list_requests_to_step(
     *,
     due_at: datetime,
     downloads: Path,
-    gate: tuple[str, str] | None = None,
 ) -> list[ReportRequest]:
     """Return the requests at Amazon whose next step is due, longest waiting first; none of an ads account that a live session is at work on.
 
     Those of ads accounts that wait for credentials rest: nothing can be asked for them, and their
-    reports are still being made. What is still to be created is the dispatcher's. Loads are left out
-    while this host's folder for downloads can't be written.
+    reports are still being made. What is still to be created is the dispatcher's.
+
+    Args:
+        connection: where to look.
+        due_at: the instant.
+        downloads: this host's folder for them; while it can't be written, loads are left out.
     """
     due = select(_R).join(_O, _O.account_id == _R.account_id).where(text(_DUE))
-    if gate is not None:
-        due = due.where(_O.client_id == gate[0], _O.region == gate[1])
-    due = due.order_by(text(_ORDER)).params(now=due_at, **place_of(downloads))
-    return read_rows(connection, due)
+    ordered = due.order_by(text(_ORDER)).params(now=due_at, **place_of(downloads))
+    return read_rows(connection, ordered)
 
 
 def update_request(
@@ -383,7 +402,12 @@ def update_request(
 _SAME_REPORT = "s.account_id = r.account_id AND s.dataset = r.dataset AND s.report = r.report"
 _CANDIDATES = text(f"""
     WITH planned AS (
-        SELECT r.id, r.account_id, r.dataset, r.report, r.start_date, r.end_date, r.by_hand,
+        SELECT r.id, r.account_id, r.dataset, r.report, r.start_date, r.end_date,
+               r.by_hand OR r.narrows IS NOT NULL AND EXISTS (
+                   SELECT FROM report_windows w
+                    WHERE w.account_id = r.account_id AND w.dataset = r.dataset AND w.report = r.report
+                      AND w.window_date BETWEEN r.start_date AND r.end_date
+                      AND w.wanted_by IS NOT NULL AND w.request_id IS NULL) AS by_hand,
                (SELECT count(*) FROM report_requests s
                  WHERE {_SAME_REPORT} AND s.sent_at > r.created_at AND s.id <> r.id) AS passed_over,
                (SELECT max(s.sent_at) FROM report_requests s WHERE {_SAME_REPORT}) AS report_requested_at
@@ -410,7 +434,8 @@ def list_candidates(
     """Return the requests whose report may be created now, apart from the gate.
 
     Plans of an ads account that needs attention are left alone; requests that were sent before are
-    given up. A window is on time up to `tolerance` after it fell due.
+    given up. A part of a refused report with wanted days counts as by hand. A window is on time up
+    to `tolerance` after it fell due.
     """
     values = {"client_id": client_id, "region": region, "now": now}
     rows = connection.execute(_CANDIDATES, values | {"on_time_since": now - tolerance})

@@ -1,20 +1,22 @@
 """Brings an account up to date: its windows and plans, reports at its gate, and what of it is ready; never waits for Amazon."""
 
-import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from functools import partial
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.dispatch import create_reports, kept_in, raise_together
+from bidbeacon_pipelines.requests.dispatch import (
+    create_reports,
+    kept_in,
+    logging_errors,
+    raise_together,
+)
 from bidbeacon_pipelines.requests.drive import drive_locked
 from bidbeacon_pipelines.requests.plan import plan_account
-from bidbeacon_pipelines.requests.queries import LockLostError, lock_next_request
+from bidbeacon_pipelines.requests.queries import lock_next_request
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_sessions import SessionClosedError, SessionRecorder
-
-logger = logging.getLogger(__name__)
+from bidbeacon_sessions import SessionRecorder
 
 
 def refresh_account(
@@ -32,13 +34,9 @@ def refresh_account(
     """
 
     def create(context: JobContext, session: SessionRecorder, *, waits: bool) -> None:
-        gate = (ads_account.client_id, ads_account.region)
-        try:
+        with logging_errors(ads_account):
+            gate = (ads_account.client_id, ads_account.region)
             create_reports(context, session, gate=gate, waits=waits)
-        except (LockLostError, SessionClosedError):
-            raise
-        except Exception:
-            logger.exception("A report could not be created at the gate of %s", ads_account.label)
 
     begin_refresh(context, session, ads_account)
     account_id = ads_account.account_id
@@ -58,6 +56,8 @@ def step_requests(
     session: SessionRecorder,
     *,
     account_id: str | None = None,
+    gate: tuple[str, str] | None = None,
+    loads: bool = True,
     create: Callable[..., object] = create_reports,
     on_step: Callable[[], object] | None = None,
 ) -> int:
@@ -75,6 +75,8 @@ def step_requests(
         context: the tools.
         session: records the actions.
         account_id: only those of this ads account.
+        gate: only those of ads accounts with this client id and region.
+        loads: whether complete reports are loaded; else they are left to others.
         create: creates planned reports, as `create_reports` does.
         on_step: called after each step.
 
@@ -83,14 +85,23 @@ def step_requests(
         Exception: the error of one request, or a group of errors; the other requests were created
             or stepped before.
     """
-    due_at, stepped = context.now(), list[int]()
+    take = partial(
+        lock_next_request,
+        session_id=session.session_id,
+        due_at=context.now(),
+        downloads=context.downloads,
+        account_id=account_id,
+        gate=gate,
+        loads=loads,
+    )
+    stepped: list[int] = []
     failures: list[Exception] = []
     with kept_in(failures):
         create(context, session, waits=True)
-    while (request := _take_next(context, session, account_id, due_at, stepped)) is not None:
+    while (request := _take_next(context, take, stepped)) is not None:
         stepped.append(request.id)
         with kept_in(failures):
-            drive_locked(context, session, request)
+            drive_locked(context, session, request, loads=loads)
         if on_step is not None:
             on_step()
         with kept_in(failures):
@@ -103,20 +114,9 @@ def step_requests(
 
 
 def _take_next(
-    context: JobContext,
-    session: SessionRecorder,
-    account_id: str | None,
-    due_at: datetime,
-    stepped: Sequence[int],
+    context: JobContext, take: Callable[..., ReportRequest | None], stepped: Sequence[int]
 ) -> ReportRequest | None:
     if context.is_stopping():
         return None
     with context.engine.begin() as connection:
-        return lock_next_request(
-            connection,
-            session.session_id,
-            due_at=due_at,
-            downloads=context.downloads,
-            account_id=account_id,
-            stepped=stepped,
-        )
+        return take(connection, stepped=stepped)

@@ -64,11 +64,6 @@ class ReportRequest(PipelinesBase):
         """How many days it covers."""
         return (self.end_date - self.start_date).days + 1
 
-    @property
-    def is_fixed(self) -> bool:
-        """Whether planning leaves it as it is: somebody waits for it, or it asks for a part of a refused one."""
-        return self.by_hand or self.narrows is not None
-
     __table_args__ = (
         CheckConstraint("start_date <= end_date", name="range_in_order"),
         CheckConstraint(f"status IN {REQUEST_STATUSES}", name="status_known"),

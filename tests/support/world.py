@@ -24,7 +24,7 @@ from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.drive import drive_request
-from bidbeacon_pipelines.requests.plan import plan_backfill
+from bidbeacon_pipelines.requests.plan import plan_wanted
 from bidbeacon_pipelines.requests.queries import get_request
 from bidbeacon_pipelines.requests.refresh import begin_refresh, step_requests
 from bidbeacon_pipelines.requests.rules import RequestStatus
@@ -199,7 +199,11 @@ class World:
         with self.engine.begin() as connection:
             now = self.context.now()
             want_windows(connection, account, dataset.name, days, "maria", now=now)
-        return plan_backfill(self.context, account, dataset, days)
+        plan_wanted(self.context, account.account_id)
+        planned = """SELECT id FROM report_requests
+                      WHERE status = 'planned' AND by_hand AND account_id = :account_id
+                        AND dataset = :dataset ORDER BY end_date DESC, id"""
+        return column(self.engine, planned, account_id=account.account_id, dataset=dataset.name)
 
     def load(self, account: Account, *days: date, dataset: Dataset = DATASET) -> int:
         """Ask for days, wait until the dataset's reports are there, and load them; return the id of the first request."""

@@ -53,6 +53,15 @@ def test_by_hand_then_first_refreshes_then_younger_ones_then_older_ones() -> Non
     )
 
 
+def test_newest_days_by_hand_go_first() -> None:
+    """Whatever dataset they are of, so that a day is complete before an older one."""
+    assert [2, 3, 1] == order(
+        planned(1, age=300, by_hand=True, report_requested_at=None),
+        planned(2, age=4, by_hand=True),
+        planned(3, dataset=HOURLY, age=4, by_hand=True),
+    )
+
+
 def test_datasets_take_turns() -> None:
     """The dataset of an ads account that had no report for the longest time goes first, one that never had one before all."""
     assert [3, 2, 1] == order(

@@ -43,7 +43,7 @@ def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:
         output_required=False,
         description=(
             f"{dataset.title}, from Amazon's reports: one partition is one account and one day of its own calendar. "
-            "Materializing loads the day again (adopts a report in flight or requests one, waits, loads); loading twice is the same as "
+            "Materializing loads the day again (by a report in flight that has it, or one of its own); loading twice is the same as "
             "once. Where a day is not over in the account's time zone, the others are loaded, and the run fails. By themselves, `refresh_due_accounts` and `poll_reports_in_flight` keep it fresh. "
             f"What happened, live: [Event Stream]({get_settings().stream_public_url})."
         ),

@@ -181,11 +181,11 @@ def _due_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
 
 
 def _wanted_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
-    """Yield a run for all that somebody wants now and no living session or started run drives.
+    """Yield a run for all that somebody wants now, unless a living session has claimed it or a run was started for it.
 
     A killed run leaves it wanted, so the next tick after its end starts another one.
     """
-    # Runs are read first: of one that ends meanwhile, nothing is wanted any more.
+    # Runs are read first: what one that ends meanwhile was for is not wanted any more.
     jobs = (load_windows.name, sync_entities.name)
     runs = [run for name in jobs for run in list_runs_under_way(instance, name)]
     started = {run.tags.get(WANTED_TAG) for run in runs}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
+from operator import itemgetter
 
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
@@ -32,6 +33,8 @@ from bidbeacon_sessions.sentences import without_stop
 
 _LONGEST_PAUSE = timedelta(seconds=5)
 _MOST_REASONS, _MOST_DAYS = 5, 3
+_Before = Mapping[tuple[str, date], ReportWindow]
+"""The windows as they were when a load began, by report and day."""
 
 
 class AccountSkippedError(ExpectedError):
@@ -162,8 +165,7 @@ class _Load:
         oldest = oldest_of(contract.reports(self.dataset), today)
         left_out = self._leave_out(days, oldest, today)
         days = [day for day in days if day not in left_out]
-        before = self._windows(days)
-        self._want(days)
+        before = {(one.report, one.window_date): one for one in self._windows(days)}
         self._give_up(self._wait(days, before))
         windows = self._windows(days)
         why = {
@@ -193,23 +195,16 @@ class _Load:
             self.session.add_in(connection, LoadRequested(**facts, windows=list(days), **asked))
             claim_windows(connection, *of, self.session.session_id)
 
-    def _want(self, days: Sequence[date]) -> None:
-        of = (self.account, self.dataset.name, days)
-        with self.context.engine.begin() as connection:
-            want_windows(connection, *of, self.by, now=self.started)
-
     def _causes(
-        self, windows: Sequence[ReportWindow], before: Sequence[ReportWindow], otherwise: Cause
+        self, windows: Sequence[ReportWindow], before: _Before, otherwise: Cause
     ) -> Iterator[tuple[date, Cause]]:
         """Yield the day of each window that is not loaded or not served, with the cause.
 
         It is not loaded where it has no more loads than it had before.
         A window of a new grouping had as many as any of its day.
         """
-        loads = {(one.report, one.window_date): one.load_count for one in before}
-        most = {
-            one.window_date: one.load_count for one in sorted(before, key=lambda w: w.load_count)
-        }
+        loads = {key: one.load_count for key, one in before.items()}
+        most = {day: count for (_, day), count in sorted(loads.items(), key=itemgetter(1))}
         for window in windows:
             day = window.window_date
             was_loaded = window.load_count > loads.get((window.report, day), most.get(day, 0))
@@ -244,7 +239,7 @@ class _Load:
             windows = list_windows(connection, self.account, self.dataset.name, days)
         return [window for window in windows if window.expires_at > self.started]
 
-    def _wait(self, days: Sequence[date], before: Sequence[ReportWindow]) -> list[ReportWindow]:
+    def _wait(self, days: Sequence[date], before: _Before) -> list[ReportWindow]:
         """Take steps until nobody wants the days any more, or time is up; return the windows that still are wanted."""
         settings, is_first = self.context.settings, True
         deadline = self.started + timedelta(minutes=settings.by_hand_wait_minutes)
@@ -279,30 +274,29 @@ class _Load:
         fault = self.context.find_pause()
         return cause("still-at-amazon") if fault is None else fault.failure_cause
 
-    def _pending(self, days: Sequence[date], before: Sequence[ReportWindow]) -> list[ReportWindow]:
+    def _pending(self, days: Sequence[date], before: _Before) -> list[ReportWindow]:
         """Return the windows that are wanted, after claiming those that no living session has claimed.
 
-        A day that another session has given up, as on Ctrl-C, is wanted by this one from now on.
+        Days are wanted until a request of them has ended, so also those that another session has
+        given up, as on Ctrl-C.
         """
-        were = {(one.report, one.window_date): one for one in before}
-        left = _days(
-            one
-            for one in self._windows(days)
-            if one.wanted_by is None
-            and not _has_ended(were.get((one.report, one.window_date)), one)
-        )
-        if left:
-            self._want(left)
-        of = (self.account, self.dataset.name, days)
+        windows, of = self._windows(days), (self.account, self.dataset.name)
+        ended = {
+            one.window_date
+            for one in windows
+            if _has_ended(before.get((one.report, one.window_date)), one)
+        }
+        left = {one.window_date for one in windows if one.wanted_by is None} - ended
         with self.context.engine.begin() as connection:
-            claim_windows(connection, *of, self.session.session_id)
+            want_windows(connection, *of, sorted(left), self.by, now=self.started)
+            claim_windows(connection, *of, days, self.session.session_id)
         return [window for window in self._windows(days) if window.wanted_by is not None]
 
     def _step(self, pending: Sequence[ReportWindow], *, records_waiting: bool) -> None:
         """Take the next steps of the requests that serve claimed windows; plan and create those that they lack.
 
-        While Amazon makes as many reports as it allows, poll all of the gate, and leave their
-        loading to the shared run: they may be large.
+        While Amazon makes as many reports as it allows, poll those of the gate until it makes room,
+        and leave their loading to the shared run: they may be large.
         """
         context, session, account = self.context, self.session, self.account
         with context.engine.begin() as connection:
@@ -320,9 +314,15 @@ class _Load:
             if records_waiting:
                 reason = SkipReason.WAITS_FOR_AMAZON
                 session.add(skip_windows(account.account_key, self.dataset, lacking, reason))
-            create = partial(create_reports, gate=gate)
             with logging_errors(account.ads_account):
-                step_requests(context, session, gate=gate, loads=False, create=create)
+                step_requests(
+                    context,
+                    session,
+                    gate=gate,
+                    loads=False,
+                    create=partial(create_reports, gate=gate),
+                    until=lambda: not self._lacking(mine),
+                )
 
     def _lacking(self, windows: Sequence[ReportWindow]) -> list[date]:
         """Return the days of windows that are still wanted, and for which no report was requested yet."""

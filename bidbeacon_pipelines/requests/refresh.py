@@ -60,6 +60,7 @@ def step_requests(
     loads: bool = True,
     create: Callable[..., object] = create_reports,
     on_step: Callable[[], object] | None = None,
+    until: Callable[[], bool] = lambda: False,
 ) -> int:
     """Take the next steps of all reports at Amazon that are due for one now; return how many there were.
 
@@ -79,6 +80,7 @@ def step_requests(
         loads: whether complete reports are loaded; else they are left to others.
         create: creates planned reports, as `create_reports` does.
         on_step: called after each step.
+        until: returns whether the others can wait for the next run.
 
     Raises:
         LockLostError: another session took over; this one stops.
@@ -98,7 +100,7 @@ def step_requests(
     failures: list[Exception] = []
     with kept_in(failures):
         create(context, session, waits=True)
-    while (request := _take_next(context, take, stepped)) is not None:
+    while not until() and (request := _take_next(context, take, stepped)) is not None:
         stepped.append(request.id)
         with kept_in(failures):
             drive_locked(context, session, request, loads=loads)

@@ -48,9 +48,9 @@ def want_windows(
 ) -> None:
     """Mark the windows of these days that Amazon serves as wanted by somebody now, so that they go first; who wanted one before stays."""
     connection.execute(
-        text(f"""UPDATE report_windows
-                    SET wanted_by = coalesce(wanted_by, :by), wanted_at = coalesce(wanted_at, now())
-                  WHERE {OF_DATASET} AND window_date = ANY(:days) AND expires_at > :now"""),
+        text(f"""UPDATE report_windows SET wanted_by = :by, wanted_at = now()
+                  WHERE {OF_DATASET} AND window_date = ANY(:days) AND expires_at > :now
+                    AND wanted_by IS NULL"""),
         account.identity | {"dataset": dataset, "days": list(days), "by": by, "now": now},
     )
 

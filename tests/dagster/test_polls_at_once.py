@@ -38,7 +38,7 @@ def have_reports_due(world: World, accounts: Sequence[Account], days: Sequence[d
     with world.session("ask") as session:
         for account in accounts:
             keep_windows(world.context, session, account, DATASET)
-            world.plan_by_hand(session, account, days)
+            world.plan_by_hand(account, days)
     assert run_job(world, "poll_reports").success
     wait_until(lambda: len(world.query(DUE)) == len(accounts), "all reports are due")
 

@@ -186,8 +186,7 @@ def test_a_report_that_a_poll_refuses_is_an_observation_of_each_of_its_days(stoc
     materialize_days(stocked, account, stocked.day(30))
     stocked.break_with("rows", change="negative_metric", share=0.9)
     days = [stocked.day(ago) for ago in (4, 3)]
-    with stocked.session("asked") as session:
-        [request_id] = stocked.plan_by_hand(session, account, days)
+    [request_id] = stocked.plan_by_hand(account, days)
         drive_request(stocked.context, session, request_id)
 
     def have_all_ended() -> bool:

@@ -127,8 +127,7 @@ def test_load_plans_nothing_that_is_only_due(world: World) -> None:
     planned = """SELECT start_date, end_date, by_hand FROM report_requests
                   WHERE dataset = 'daily_targets' AND finished_at IS NULL"""
     assert [] == tuples(world.engine, planned)
-    with world.session() as session:
-        world.plan_by_hand(session, account, [DAY])
+    world.plan_by_hand(account, [DAY])
     world.plan(account)
     spans = tuples(world.engine, planned)
     assert [(DAY, DAY, True)] == [one for one in spans if one[2]]

@@ -181,7 +181,7 @@ class World:
     def _ask(self, account: Account, days: Sequence[date], dataset: Dataset) -> list[int]:
         with self.session() as session:
             keep_windows(self.context, session, account, dataset)
-            planned = self.plan_by_hand(session, account, days, dataset)
+            planned = self.plan_by_hand(account, days, dataset)
             for request_id in planned:
                 if drive_request(self.context, session, request_id) == RequestStatus.PLANNED:
                     self.advance(seconds=1)  # the gate's pace, after one that was just created
@@ -189,11 +189,7 @@ class World:
         return planned
 
     def plan_by_hand(
-        self,
-        session: SessionRecorder,
-        account: Account,
-        days: Sequence[date],
-        dataset: Dataset = DATASET,
+        self, account: Account, days: Sequence[date], dataset: Dataset = DATASET
     ) -> list[int]:
         """Want days by hand, and plan their requests; return their ids."""
         with self.engine.begin() as connection:

@@ -113,7 +113,7 @@ docs: $(STAMP) ## Make docs/actions.md, docs/causes.md and docs/data-dictionary.
 	$(BIN)/python -m bidbeacon_pipelines.data_dictionary > docs/data-dictionary.md
 
 migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE="Add portfolios"; SQUASH=1 replaces them all by one
-	@exec $(BIN)/python -m migrations.generate $(if $(SQUASH),--squash,"$(TITLE)")
+	@exec $(BIN)/python -m tools.migration $(if $(SQUASH),--squash,"$(TITLE)")
 
 lock: $(STAMP) ## Resolve pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --extra cluster --group dev --group deploy pyproject.toml \

@@ -29,9 +29,7 @@ from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.errors import first_line
 from bidbeacon_sessions.errors import UsageError
 
-_PACKAGED = Path(__file__).resolve().parents[1] / "migrations"
-MIGRATIONS = _PACKAGED if _PACKAGED.is_dir() else _PACKAGED.parents[1] / "migrations"
-"""In a wheel they are in the package, in a checkout beside it."""
+MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 LOCK_TIMEOUT: Final = "3s"
 PATIENCE_SECONDS: Final = 600.0
 _LONGEST_PAUSE: Final = 15

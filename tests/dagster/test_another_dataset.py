@@ -18,7 +18,6 @@ from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.problems.checks import CHECKS
 from bidbeacon_pipelines.views import read_views
-from migrations.generate import write_next
 from tests.dagster.another_dataset import DAILY_MATCHED_TARGETS as ANOTHER
 from tests.dagster.runs import materialize_days, run_job
 from tests.dagster.test_sensors import asked_for
@@ -26,6 +25,7 @@ from tests.support.commands import run_command
 from tests.support.reading import tuples
 from tests.support.truth import DayRows
 from tests.support.world import World
+from tools.migration import write_next
 
 REPORTS = [report for dataset in DATASETS.values() for report in dataset.reports]
 

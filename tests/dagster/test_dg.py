@@ -9,7 +9,7 @@ import pytest
 
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
-PARTS = ("bidbeacon_pipelines", "bidbeacon_sessions", "migrations")
+PARTS = ("bidbeacon_pipelines", "bidbeacon_sessions")
 FILES = ("dagster.yaml", "pyproject.toml", "workspace.yaml")
 
 

@@ -30,8 +30,8 @@ from bidbeacon_sessions.tables import (
     JOB_SESSIONS_VIEW,
     SessionsBase,
 )
-from migrations.catalog import Catalog, describe_differences, read_catalog
-from migrations.generate import NotGeneratedError, write_next
+from tools.catalog import Catalog, describe_differences, read_catalog
+from tools.migration import NotGeneratedError, write_next
 
 HEAD = list_revisions()[-1]
 VIEWS = {

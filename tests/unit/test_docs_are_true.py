@@ -26,7 +26,7 @@ DOCS = sorted([*PROJECT_ROOT.glob("*.md"), *(PROJECT_ROOT / "docs").glob("*.md")
 OF_TESTS = {"BIDBEACON_TEST_CLUSTER_URL"}
 FOLDERS = (
     *("bidbeacon_pipelines/", "bidbeacon_sandbox/", "bidbeacon_sessions/"),
-    *("docs/", "migrations/", "tests/", "benchmarks/", ".ci/"),
+    *("docs/", "tests/", "benchmarks/", ".ci/"),
 )
 PRINTED = {
     "actions.md": actions_page.make_page,

@@ -9,10 +9,11 @@ from sqlalchemy import text
 _RAISE = text("UPDATE public.installation SET oldest_program = :revision")
 
 
-def raise_oldest_program(*, ctx: MigrationContext, step: MigrationInfo, **_: Any) -> None:
+def raise_oldest_program(ctx: MigrationContext, step: MigrationInfo, *_: Any, **__: Any) -> None:
     """Store which programs may work on the tables, where a migration says so."""
-    oldest = getattr(step.up_revision.module, "oldest_program", None)
-    if oldest is not None and ctx.connection is not None:
+    module = getattr(step.up_revision, "module", None)
+    oldest = getattr(module, "oldest_program", None)
+    if oldest and ctx.connection:
         ctx.connection.execute(_RAISE, {"revision": oldest})
 
 

@@ -1,8 +1,8 @@
 """Write a migration from the difference between the tables' classes and the migrations that exist.
 
-    python -m migrations.generate "Add a table of portfolios"
+    python -m tools.migration "Add a table of portfolios"
         writes the next migration
-    python -m migrations.generate --squash
+    python -m tools.migration --squash
         writes all tables anew in `0001_tables.py`, and removes all other migrations; only while
         nobody has installed them
 
@@ -42,6 +42,7 @@ from bidbeacon_pipelines.loading.restatements import (
     WINDOW_RESTATEMENTS_VIEW,
     performance_rows_view,
 )
+from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.states.window_states import WINDOW_STATES_FUNCTION
 from bidbeacon_pipelines.tables import PipelinesBase
 from bidbeacon_pipelines.views import SCHEMA, create_statements, make_views, read_views
@@ -51,7 +52,7 @@ from bidbeacon_sessions.tables import (
     ServerType,
     SessionsBase,
 )
-from migrations.catalog import Catalog, describe_differences, read_catalog
+from tools.catalog import Catalog, describe_differences, read_catalog
 from tools.temporary_postgres import temporary_postgres
 
 VERSIONS = MIGRATIONS / "versions"
@@ -93,7 +94,7 @@ def main() -> None:
         raise SystemExit(str(error)) from None
     for command in (["check", "--fix-only", "--quiet"], ["format", "--quiet"]):
         subprocess.run([sys.executable, "-m", "ruff", *command, str(path)], check=True)
-    print(path.relative_to(MIGRATIONS.parent))  # noqa: T201 - its only output
+    print(path.relative_to(PROJECT_ROOT))
 
 
 def write_next(
@@ -197,7 +198,7 @@ def _check_conditions(tables: MetaData) -> dict[tuple[str, str], str]:
     """Return the conditions of all checks as the classes write them, by table and name."""
     names = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
     return {
-        (table.name, names.format_constraint(check)): str(check.sqltext)
+        (table.name, str(names.format_constraint(check))): str(check.sqltext)
         for table in tables.tables.values()
         for part in (table, *table.columns)
         for check in part.constraints
@@ -305,10 +306,8 @@ def _ops(url: str, *parts: MetaData) -> str:
                 "include_name": _is_no_partition,
             },
         )
-        script = produce_migrations(context, wanted)
-        code = render_python_code(
-            script.upgrade_ops, render_item=_own_type, migration_context=context
-        )
+        [ops] = produce_migrations(context, wanted).upgrade_ops_list
+        code = render_python_code(ops, render_item=_own_type, migration_context=context)
     lines = (line for line in code.splitlines() if not line.lstrip().startswith("#"))
     return "\n".join(lines).replace("%%", "%")  # Alembic doubles it once more than it halves it
 

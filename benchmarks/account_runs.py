@@ -24,11 +24,11 @@ from benchmarks.processes import running
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.dagster_storage import upgrade_dagster
-from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.defs.partitions import ACCOUNTS, PARTITION_TAG
 from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import open_job_context
+from bidbeacon_pipelines.migrations.upgrade import upgrade
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.server import running_sandbox

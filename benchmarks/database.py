@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event, text
 
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.database.schema import upgrade
+from bidbeacon_pipelines.migrations.upgrade import upgrade
 from tools.temporary_postgres import temporary_postgres
 
 

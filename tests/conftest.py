@@ -23,7 +23,7 @@ from psycopg import sql
 from sqlalchemy import Engine, make_url
 
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.database.schema import upgrade
+from bidbeacon_pipelines.migrations.upgrade import upgrade
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.settings import get_session_settings

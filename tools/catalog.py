@@ -1,19 +1,21 @@
-"""The tables as PostgreSQL's catalogs describe them, with all that Alembic does not compare."""
+"""The schema as PostgreSQL's catalogs describe it, with all that Alembic does not compare."""
 
 from collections.abc import Mapping
 
 from sqlalchemy import Connection, text
 
 Catalog = Mapping[tuple[str, str, str], str]
-"""Definitions by kind of object, table and name."""
+"""Definitions by kind of object, table or view, and name."""
 
+# The columns of a view have an order, which its definition has; those of a table may have any.
 _CATALOG = text("""
     WITH tables AS (
-        SELECT oid, relname, relkind, reloptions FROM pg_class
-         WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::regnamespace
-           AND relname <> 'alembic_version')
+        SELECT oid, CAST(CAST(oid AS regclass) AS text) AS relname, relkind, reloptions FROM pg_class
+         WHERE relkind IN ('r', 'p', 'v') AND NOT relispartition AND relname <> 'alembic_version'
+           AND relnamespace IN (to_regnamespace('public'), to_regnamespace('reports')))
     SELECT 'table' AS kind, relname AS "table", relname AS name,
-           concat_ws(' ', pg_get_partkeydef(oid), reloptions, obj_description(oid, 'pg_class'))
+           concat_ws(' ', pg_get_partkeydef(oid), reloptions, obj_description(oid, 'pg_class'),
+                     CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) END)
       FROM tables
      UNION ALL
     SELECT 'column', relname, attname,
@@ -30,11 +32,14 @@ _CATALOG = text("""
       FROM tables t JOIN pg_constraint c ON conrelid = t.oid AND contype <> 'n'
      UNION ALL
     SELECT 'index', relname, indexrelid::regclass::text, pg_get_indexdef(indexrelid)
-      FROM tables t JOIN pg_index ON indrelid = t.oid""")
+      FROM tables t JOIN pg_index ON indrelid = t.oid
+     UNION ALL
+    SELECT 'function', '', CAST(CAST(oid AS regprocedure) AS text), pg_get_functiondef(oid)
+      FROM pg_proc WHERE pronamespace = to_regnamespace('public')""")
 
 
 def read_catalog(connection: Connection) -> Catalog:
-    """Return the definitions of tables, columns, checks, other constraints and indexes, without partitions."""
+    """Return the definitions of tables, views and their columns, checks, other constraints, indexes and functions, without partitions."""
     rows = connection.execute(_CATALOG)
     return {(kind, table, name): definition for kind, table, name, definition in rows}
 

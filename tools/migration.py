@@ -3,13 +3,16 @@
     python -m tools.migration "Add a table of portfolios"
         writes the next migration
     python -m tools.migration --squash
-        writes all tables anew in `0001_tables.py`, and removes all other migrations; only while
-        nobody has installed them
+        removes all migrations but the first, whose schema is then today's; only while nobody has
+        installed them
 
-It compares on an embedded server of its own. The views of schema `reports` and CHECK constraints are
-dropped and created anew where they changed; other views, data and moves of data are written by hand.
-It applies the migration to its own server, and deletes the file where that does not make the tables
-what the classes say. A file that can't be applied is kept, to be completed by hand.
+`tests/postgres/schema.sql` has the schema of the first migration. With all migrations it becomes, on
+an embedded server, what installations have, which is compared with the classes. CHECK constraints
+are dropped and created anew where they changed; data and moves of data are written by hand. The new
+migration is applied there, and its file deleted where that does not make the tables what the
+classes say. A file that can't be applied is kept, to be completed by hand.
+
+The first line of `schema.sql` has the newest version of functions and views, with their digest.
 """
 
 import argparse
@@ -19,60 +22,36 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from psycopg import sql
-from sqlalchemy import CheckConstraint, Connection, MetaData, make_url, text
+from sqlalchemy import CheckConstraint, Connection, MetaData, make_url
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.errors import first_line
-from bidbeacon_pipelines.database.schema import MIGRATIONS, SchemaError, list_revisions, upgrade
-from bidbeacon_pipelines.datasets import dataset_tables  # noqa: F401 - it registers its tables
-from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, DATASETS, Dataset
-from bidbeacon_pipelines.entities.queries import IS_DELIVERABLE_FUNCTION
-from bidbeacon_pipelines.loading.restatements import (
-    PERFORMANCE_ROWS_VIEW,
-    WINDOW_RESTATEMENTS_VIEW,
-    performance_rows_view,
+from bidbeacon_pipelines.database.schema import (
+    MIGRATIONS,
+    VIEWS_VERSION,
+    SchemaError,
+    list_revisions,
 )
+from bidbeacon_pipelines.migrations.create import list_statements, list_views, run
+from bidbeacon_pipelines.migrations.upgrade import migrate, upgrade
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_pipelines.states.window_states import WINDOW_STATES_FUNCTION
 from bidbeacon_pipelines.tables import PipelinesBase
-from bidbeacon_pipelines.views import SCHEMA, create_statements, make_views, read_views
-from bidbeacon_sessions.tables import (
-    JOB_SESSION_ACCOUNTS_VIEW,
-    JOB_SESSIONS_VIEW,
-    ServerType,
-    SessionsBase,
-)
+from bidbeacon_sessions.tables import SessionsBase
 from tools.catalog import Catalog, describe_differences, read_catalog
 from tools.temporary_postgres import temporary_postgres
 
-VERSIONS = MIGRATIONS / "versions"
-
-_IMPORTS = """
-import sqlalchemy as sa
-from alembic import op
-from sqlalchemy.dialects import postgresql
-"""
-_TYPES = """
-
-class ServerType(UserDefinedType[str]):
-    cache_ok = True
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def get_col_spec(self, **_: Any) -> str:
-        return self.name
-"""
+FIRST: Final = "0001"
+FIRST_SCHEMA: Final = PROJECT_ROOT / "tests" / "postgres" / "schema.sql"
 
 
 class NotGeneratedError(Exception):
@@ -80,18 +59,25 @@ class NotGeneratedError(Exception):
 
 
 def main() -> None:
-    """Write the file that the command line asks for."""
+    """Write the files that the command line asks for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("title", nargs="?", default="Change tables")
     parser.add_argument("--squash", action="store_true")
     options = parser.parse_args()
+    if options.squash:
+        _squash()
+        return
     try:
         with tempfile.TemporaryDirectory() as folder, temporary_postgres(Path(folder)) as url:
-            path = _squash(url) if options.squash else write_next(url, options.title)
+            has_new_views = note_views()
+            path = write_next(url, options.title)
     except NotGeneratedError as error:
         raise SystemExit(str(error)) from None
+    if has_new_views and path.read_text().endswith("    pass\n"):
+        path.unlink()
+        return
     for command in (["check", "--fix-only", "--quiet"], ["format", "--quiet"]):
         subprocess.run([sys.executable, "-m", "ruff", *command, str(path)], check=True)
     print(path.relative_to(PROJECT_ROOT))
@@ -103,7 +89,7 @@ def write_next(
     """Write the migration that brings a database of the newest version to the classes, and apply it; return its file.
 
     Args:
-        url: A database of its own.
+        url: An empty database.
         title: What it does.
         tables: The pipelines' tables.
         folder: Where the migrations are.
@@ -111,29 +97,25 @@ def write_next(
     Raises:
         NotGeneratedError: applied, it would not make the tables what the classes say.
     """
-    upgrade(url, folder=folder)
+    with _connect(url) as connection:
+        run(connection, FIRST_SCHEMA.read_text())
+    with _connect(url) as connection:
+        migrate(connection, folder)
     last = list_revisions(folder)[-1]
     revision = f"{int(last) + 1:04}"
     slug = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
     path = folder / "versions" / f"{revision}_{slug}.py"
-    with _connect(url) as ours, _connect_to_wanted(url, tables) as wanted:
-        dropped, created = _view_changes(ours, wanted)
-        ours_catalog, wanted_catalog = read_catalog(ours), read_catalog(wanted)
-    less, more = _check_changes(ours_catalog, wanted_catalog, tables)
-    ops = _ops(url, SessionsBase.metadata, tables)
-    body = "\n".join([*dropped, *less, ops, *more, *created])
-    views = ""
-    if re.search(
-        r"create_table\(\s*['\"]\w+_performance['\"]", body
-    ):  # the view has a part for each dataset
-        views = f'\nPERFORMANCE_ROWS_VIEW = """{performance_rows_view(_all_datasets())}"""\n'
-        body += "\n    op.execute(PERFORMANCE_ROWS_VIEW)"
-    head = (
-        f'"""{title}.\n\nRevision ID: {revision}\n"""\n{_IMPORTS}\nrevision = "{revision}"\n'
-        f'down_revision = "{last}"\n{_oldest_program(revision, body)}\n'
+    wanted = _read_wanted(url, tables)
+    with _connect(url) as connection:
+        less, more = _check_changes(read_catalog(connection), wanted, tables)
+        body = "\n".join([*less, _ops(connection, tables), *more])
+    path.write_text(
+        f'"""{title}.\n\nRevision ID: {revision}\n"""\n\n'
+        "import sqlalchemy as sa\nfrom alembic import op\nfrom sqlalchemy.dialects import postgresql\n\n"
+        f'revision = "{revision}"\ndown_revision = "{last}"\n{_oldest_program(revision, body)}\n'
+        f"\n\ndef upgrade() -> None:\n{body}\n"
     )
-    path.write_text(f"{head}{views}\n\ndef upgrade() -> None:\n{body}\n")
-    _try(url, path, wanted_catalog)
+    _try(url, path, wanted)
     return path
 
 
@@ -148,7 +130,7 @@ def _try(url: str, path: Path, wanted: Catalog) -> None:
     except (DBAPIError, SchemaError) as error:
         raise NotGeneratedError(
             f"{path} was written, but can't be applied as it is ({first_line(error)}): "
-            "write by hand what is missing, for instance views of a changed column"
+            "complete it by hand; for instance drop the views of a changed column, which the upgrade makes again"
         ) from None
     with _connect(url) as connection:
         differences = describe_differences(read_catalog(connection), wanted)
@@ -206,25 +188,6 @@ def _check_conditions(tables: MetaData) -> dict[tuple[str, str], str]:
     }
 
 
-def _view_changes(ours: Connection, wanted: Connection) -> tuple[list[str], list[str]]:
-    """Return the calls that drop changed and superfluous views of schema `reports`, and those that create changed and new ones."""
-    stored, new = read_views(ours), read_views(wanted)
-    changed = {name for name in stored | new if stored.get(name) != new.get(name)}
-    dropped = [f"DROP VIEW {SCHEMA}.{name}" for name in sorted(changed & stored.keys())]
-    views = [view for view in make_views(_all_datasets()) if view.name in changed]
-    created = chain.from_iterable(view.statements for view in views)
-    return [_execute(one) for one in dropped], [_execute(one) for one in created]
-
-
-def _all_datasets() -> list[Dataset]:
-    """Return every dataset that has a table, those among them that were registered later."""
-    return list({one.name: one for one in (*ALL_DATASETS, *DATASETS.values())}.values())
-
-
-def _execute(statement: str) -> str:
-    return f'    op.execute("""{statement}""")'
-
-
 @contextmanager
 def _connect(url: str) -> Iterator[Connection]:
     engine = make_engine(url, pool_size=1)
@@ -235,79 +198,30 @@ def _connect(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-@contextmanager
-def _connect_to_wanted(url: str, tables: MetaData) -> Iterator[Connection]:
-    """Yield a connection to a database beside this one, in which the classes have made tables and views."""
+def _read_wanted(url: str, tables: MetaData) -> Catalog:
+    """Return the catalog of a database that is made from the classes, beside this one."""
     wanted = make_url(url).set(database=f"{make_url(url).database}_wanted")
-    statements = (
-        IS_DELIVERABLE_FUNCTION,
-        performance_rows_view(_all_datasets()),
-        WINDOW_RESTATEMENTS_VIEW,
-        *create_statements(make_views(_all_datasets())),
-    )
     with psycopg.connect(url, autocommit=True) as administration:
         name = sql.Identifier(wanted.database or "")
         administration.execute(sql.SQL("CREATE DATABASE {}").format(name))
         try:
             with _connect(wanted.render_as_string(hide_password=False)) as connection:
-                SessionsBase.metadata.create_all(connection)
-                tables.create_all(connection)
-                for statement in statements:
-                    connection.execute(text(statement))
-                yield connection
+                run(connection, *list_statements(FIRST, FIRST, tables=tables))
+                return read_catalog(connection)
         finally:
             administration.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
-def _squash(url: str) -> Path:
-    """Write the one migration that makes all tables and views in an empty database, in place of all that there are."""
-    report_views = "\n".join(f'    """{sql}""",' for sql in create_statements())
-    views = {
-        "JOB_SESSIONS_VIEW": JOB_SESSIONS_VIEW,
-        "JOB_SESSION_ACCOUNTS_VIEW": JOB_SESSION_ACCOUNTS_VIEW,
-        "PERFORMANCE_ROWS_VIEW": PERFORMANCE_ROWS_VIEW,
-        "WINDOW_RESTATEMENTS_VIEW": WINDOW_RESTATEMENTS_VIEW,
-        "WINDOW_STATES_FUNCTION": WINDOW_STATES_FUNCTION,
-        "IS_DELIVERABLE_FUNCTION": IS_DELIVERABLE_FUNCTION,
-    }
-    created = "".join(f"    op.execute({name})\n" for name in views)
-    path = VERSIONS / "0001_tables.py"
-    written = (
-        '"""All tables and views of the sessions and the pipelines.\n\nRevision ID: 0001\n"""\n'
-        f"\nfrom typing import Any\n{_IMPORTS}from sqlalchemy.types import UserDefinedType\n"
-        '\nrevision = "0001"\ndown_revision = None\n\n'
-        + "\n".join(f'{name} = """{sql}"""' for name, sql in views.items())
-        + f"\nREPORT_VIEWS = (\n{report_views}\n)\n{_TYPES}\n\ndef upgrade() -> None:\n    _create_session_tables()\n    _create_pipeline_tables()\n"
-        '    op.execute("INSERT INTO session_change_cursor DEFAULT VALUES")\n'
-        "    op.execute(\"INSERT INTO installation (oldest_program) VALUES ('0001')\")\n"
-        + created
-        + "    for statement in REPORT_VIEWS:\n        op.execute(statement)\n"
-        + f"\n\ndef _create_session_tables() -> None:\n{_ops(url, SessionsBase.metadata)}\n"
-        + f"\n\ndef _create_pipeline_tables() -> None:\n{_ops(url, PipelinesBase.metadata)}\n"
-    )
-    for file in VERSIONS.glob("[0-9]*.py"):
-        file.unlink()
-    path.write_text(written)
-    return path
-
-
-def _ops(url: str, *parts: MetaData) -> str:
-    """Return the statements that bring a database to what the metadata says."""
+def _ops(connection: Connection, tables: MetaData) -> str:
+    """Return the statements that bring the tables of a database to what the classes say."""
     wanted = MetaData(naming_convention=SessionsBase.metadata.naming_convention)
-    for part in parts:
+    for part in (SessionsBase.metadata, tables):
         for table in part.tables.values():
             table.to_metadata(wanted)
-    with _connect(url) as connection:
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                "render_item": _own_type,
-                "user_module_prefix": None,
-                "include_name": _is_no_partition,
-            },
-        )
-        [ops] = produce_migrations(context, wanted).upgrade_ops_list
-        code = render_python_code(ops, render_item=_own_type, migration_context=context)
+    options = {"user_module_prefix": None, "include_name": _is_no_partition}
+    context = MigrationContext.configure(connection, opts=options)
+    [ops] = produce_migrations(context, wanted).upgrade_ops_list
+    code = render_python_code(ops, migration_context=context)
     lines = (line for line in code.splitlines() if not line.lstrip().startswith("#"))
     return "\n".join(lines).replace("%%", "%")  # Alembic doubles it once more than it halves it
 
@@ -317,9 +231,37 @@ def _is_no_partition(name: str | None, kind: str, _: Any) -> bool:
     return kind != "table" or re.search(r"_\d{4}_\d\d$", name or "") is None
 
 
-def _own_type(kind: str, item: Any, _: Any) -> Any:
-    """Return how a type of ours is written in a migration, which imports nothing of ours; False for all others."""
-    return repr(item) if kind == "type" and isinstance(item, ServerType) else False
+def note_views() -> bool:
+    """Note the digest of functions and views that have a new version; return whether they have.
+
+    Raises:
+        NotGeneratedError: they have changed, and have the version that they had.
+    """
+    known, _, schema = FIRST_SCHEMA.read_text().partition("\n")
+    if known == describe_views():
+        return False
+    if f" {VIEWS_VERSION}," in known:
+        raise NotGeneratedError(
+            "Functions or views have changed: raise VIEWS_VERSION in bidbeacon_pipelines/database/schema.py, "
+            "or databases keep the old ones; then call this again."
+        )
+    FIRST_SCHEMA.write_text(f"{describe_views()}\n{schema}")
+    return True
+
+
+def describe_views() -> str:
+    """Return the version and digest of functions and views, as a line of SQL."""
+    digest = sha256("".join(list_views().values()).encode()).hexdigest()
+    return f"-- Functions and views: version {VIEWS_VERSION}, {digest[:16]}"
+
+
+def _squash() -> None:
+    """Let the history begin with today's schema."""
+    for path in MIGRATIONS.glob("versions/[0-9]*.py"):
+        if not path.name.startswith(FIRST):
+            path.unlink()
+    statements = ";\n\n".join(list_statements(FIRST, FIRST))
+    FIRST_SCHEMA.write_text(f"{describe_views()}\n\n{statements};\n")
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from bidbeacon_pipelines.database.address import find_database, open_database, p
 from bidbeacon_pipelines.database.engine import make_engine, shared_engine
 from bidbeacon_pipelines.database.mode import check_mode, store_mode
 from bidbeacon_pipelines.database.presence import announce
-from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.dev.dev import run_dev
 from bidbeacon_pipelines.dev.postgres import find_binaries
+from bidbeacon_pipelines.migrations.upgrade import upgrade
 from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.settings_files import read_settings

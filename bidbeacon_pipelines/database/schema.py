@@ -1,11 +1,8 @@
-"""The version of the database's tables, upgraded by Alembic, and which programs may work on it.
+"""The version of the database's schema, and which programs may work on it.
 
 A program works on tables of its own newest migration, and on newer ones whose migrations left
 everything in place that it uses: `installation.oldest_program` says so. A migration that removes
-something raises it.
-
-A migration that waits for a table's lock blocks every later reader, so each waits for three seconds
-at most, then retries.
+something raises it. `bidbeacon_pipelines.migrations` changes the schema, one process at a time.
 """
 
 import re
@@ -13,9 +10,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 from tenacity import (
     RetryCallState,
@@ -30,6 +27,8 @@ from bidbeacon_pipelines.database.errors import first_line
 from bidbeacon_sessions.errors import UsageError
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
+VIEWS_VERSION: Final = 1
+"""The version of all functions and views. Raise it by one when you change any: an upgrade replaces older ones only."""
 LOCK_TIMEOUT: Final = "3s"
 PATIENCE_SECONDS: Final = 600.0
 _LONGEST_PAUSE: Final = 15
@@ -38,11 +37,8 @@ _RETRY_SECONDS: Final = 0.2
 # Any constant number will do: two processes that start at once must not migrate at once.
 _MIGRATION_LOCK = 7_203_114_001
 _LOCK_NOT_AVAILABLE = "55P03"
-_IN_OUR_WAY = {
-    "42P07",
-    "42710",
-    "42703",
-}  # a relation or an object of the name exists, a column does not
+# A relation, an object or a function of the name exists, a column does not.
+_IN_OUR_WAY = {"42P07", "42710", "42723", "42703"}
 
 Report = Callable[[str], None]
 
@@ -56,18 +52,31 @@ def list_revisions(folder: Path = MIGRATIONS) -> list[str]:
     return sorted(path.name.partition("_")[0] for path in (folder / "versions").glob("[0-9]*.py"))
 
 
-def read_revision(connection: Connection) -> str | None:
-    """Return up to which migration the tables are; None where there are none."""
-    return _find(connection, "alembic_version", "version_num")
+class SchemaVersion(NamedTuple):
+    """The version of a database's schema.
+
+    Attributes:
+        revision: The newest migration of its tables; None where there are none.
+        oldest_program: The migration that a program has to know at least; None where nothing says so.
+        views: The version of its functions and views.
+    """
+
+    revision: str | None
+    oldest_program: str | None = None
+    views: int = VIEWS_VERSION
 
 
-def read_oldest_program(connection: Connection) -> str | None:
-    """Return the revision that a program has to know to work on the tables; None where they don't say."""
-    return _find(connection, "installation", "oldest_program")
+def read_version(connection: Connection) -> SchemaVersion:
+    """Return the version of the database's schema."""
+    return SchemaVersion(
+        _find(connection, "alembic_version", "version_num"),
+        _find(connection, "installation", "oldest_program"),
+        int(_find(connection, "installation", "views_version") or 0),
+    )
 
 
 def _find(connection: Connection, table: str, column: str) -> str | None:
-    """Return what a table of one row says; None where there is no such table or column."""
+    """Return a value of a table of one row; None where there is no such table or column."""
     if connection.execute(text(f"SELECT to_regclass('public.{table}')")).scalar() is None:
         return None
     statement = text(f"SELECT to_jsonb(t) ->> '{column}' FROM public.{table} t")
@@ -75,82 +84,48 @@ def _find(connection: Connection, table: str, column: str) -> str | None:
     return found
 
 
-def schema_problem(
-    revision: str | None, known: Sequence[str] = (), *, oldest_program: str | None = None
-) -> str | None:
-    """Return why a program can't work on tables of a revision, and what to do; None where it can.
+def schema_problem(version: SchemaVersion, known: Sequence[str] = ()) -> str | None:
+    """Return why a program can't work on a schema, and what to do; None where it can.
 
     Args:
-        revision: Up to which migration the tables are.
+        version: The schema's.
         known: The program's migrations, by default this one's.
-        oldest_program: The revision that a program has to know at least.
     """
     known = known or list_revisions()
-    if revision == known[-1] or (_is_newer(revision, known) and oldest_program in known):
-        return None
+    revision, newest = version.revision, known[-1]
+    is_newer = re.fullmatch(r"\d{4}", revision or "") is not None and revision not in known
+    if revision == newest or (is_newer and version.oldest_program in known):
+        if version.views >= VIEWS_VERSION:
+            return None
+        return (
+            f"The database's views are of version {version.views}, and this program needs {VIEWS_VERSION}: "
+            "run `bidbeacon db upgrade` as the role that owns them."
+        )
     if revision is None:
         return "The database has no tables yet: run `bidbeacon db upgrade`."
     if revision in known:
         return (
-            f"The database's tables are at {revision}, and this program needs {known[-1]}: "
+            f"The database's tables are at {revision}, and this program needs {newest}: "
             "run `bidbeacon db upgrade` as the role that owns them."
         )
-    if _is_newer(revision, known):
-        return f"The database's tables are at {revision}, newer than this program, which knows {known[-1]}: upgrade the program."
+    if is_newer:
+        return f"The database's tables are at {revision}, newer than this program, which knows {newest}: upgrade the program."
     return (
         f"The database belongs to another program, whose migrations are at {revision!r}: "
         "set BIDBEACON_DATABASE_URL to a database of its own."
     )
 
 
-def _is_newer(revision: str | None, known: Sequence[str]) -> bool:
-    return re.fullmatch(r"\d{4}", revision or "") is not None and revision not in known
-
-
 def check_schema(engine: Engine) -> None:
-    """Compare the tables' version with this program's.
+    """Compare the schema's version with this program's.
 
     Raises:
-        SchemaError: this program can't work on them.
+        SchemaError: This program can't work on it.
     """
     with engine.connect() as connection:
-        problem = schema_problem(
-            read_revision(connection), oldest_program=read_oldest_program(connection)
-        )
+        problem = schema_problem(read_version(connection))
     if problem is not None:
         raise SchemaError(problem)
-
-
-def upgrade(
-    database_url: str,
-    revision: str | None = None,
-    *,
-    report: Report = lambda _: None,
-    patience: float = PATIENCE_SECONDS,
-    folder: Path = MIGRATIONS,
-) -> bool:
-    """Apply every migration that the database does not have yet; safe to call from several processes at once.
-
-    Return False, and change nothing, where the tables are newer than this program, which may work
-    on them.
-
-    Args:
-        database_url: The database.
-        revision: Where to stop; absent: at the newest.
-        report: Called with a line where it has to wait.
-        patience: For how many seconds it tries to get locks that others hold.
-        folder: Where the migrations are.
-
-    Raises:
-        SchemaError: the tables are too new for this program, another program's, or in use for too
-            long.
-    """
-    with schema_lock(database_url, report) as connection:
-        is_newer = _check_before_upgrade(connection, list_revisions(folder))
-        connection.commit()
-        if not is_newer:
-            patiently(lambda: _apply(connection, folder, revision or "head"), report, patience)
-        return not is_newer
 
 
 @contextmanager
@@ -218,47 +193,6 @@ def patiently(
                 "set BIDBEACON_DATABASE_URL to a database of its own."
             ) from None
         raise
-
-
-def _apply(connection: Connection, folder: Path, revision: str) -> None:
-    # Importing it takes a quarter of a second, which only upgrades need to spend.
-    from alembic import command
-    from alembic.config import Config
-
-    connection.rollback()  # of an attempt that failed
-    config = Config()
-    config.set_main_option("script_location", str(folder))
-    config.attributes["connection"] = connection
-    event.listen(connection, "begin", _limit_waiting)
-    try:
-        command.upgrade(config, revision)
-        connection.commit()
-    finally:
-        event.remove(connection, "begin", _limit_waiting)
-
-
-def _limit_waiting(connection: Connection) -> None:
-    """Limit how long a migration's transaction waits for a lock.
-
-    Outside of transactions it has no effect, on purpose: an index that is built concurrently waits
-    for old transactions, and nobody waits for it.
-    """
-    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
-
-
-def _check_before_upgrade(connection: Connection, known: Sequence[str]) -> bool:
-    """Return whether the tables are newer than a program that may work on them.
-
-    Raises:
-        SchemaError: the tables are too new, or another program's.
-    """
-    revision = read_revision(connection)
-    if revision is None or revision in known:
-        return False
-    problem = schema_problem(revision, known, oldest_program=read_oldest_program(connection))
-    if problem is not None:
-        raise SchemaError(problem)
-    return True
 
 
 def _sqlstate(error: BaseException) -> Any:

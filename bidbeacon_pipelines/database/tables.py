@@ -26,9 +26,10 @@ class Installation(PipelinesBase):
     """One row: whose data this database holds, and which programs may use it; see `database.mode` and `database.schema`.
 
     Processes of the other mode refuse the database; while `mode` is null, both may use it.
-    `oldest_program` is the revision that a program has to know at least. `restatements_from` is the
-    first account-local day whose restatements are all kept; null while none were deleted.
-    `latest_at` is the latest instant that was read of the database's clock; see `clock_repair`.
+    `oldest_program` is the revision that a program has to know at least, `views_version` the version
+    of functions and views; see `migrations`. `restatements_from` is the first account-local day
+    whose restatements are all kept; null while none were deleted. `latest_at` is the latest instant
+    that was read of the database's clock; see `clock_repair`.
     """
 
     __tablename__ = "installation"
@@ -36,6 +37,7 @@ class Installation(PipelinesBase):
     only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     mode: Mapped[str | None]
     oldest_program: Mapped[str]
+    views_version: Mapped[int]
     restatements_from: Mapped[date | None]
     latest_at: Mapped[datetime | None]
 

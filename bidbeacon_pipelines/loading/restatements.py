@@ -6,7 +6,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset
 
 _METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 
@@ -22,13 +22,11 @@ def _rows_of(dataset: Dataset) -> str:
 
 
 def performance_rows_view(datasets: Iterable[Dataset]) -> str:
-    """Return the statement that makes the view `performance_rows`, with the rows of these datasets."""
-    return f"\nCREATE OR REPLACE VIEW performance_rows AS\n{_UNION.join(map(_rows_of, datasets))}\n"
+    """Return the statement that makes the view `performance_rows`: rows of all datasets, with the metrics that nearly all have."""
+    return f"\nCREATE VIEW performance_rows AS\n{_UNION.join(map(_rows_of, datasets))}\n"
 
 
 _UNION = "\n UNION ALL "
-PERFORMANCE_ROWS_VIEW = performance_rows_view(ALL_DATASETS)
-"""The rows of all datasets, with the metrics that nearly all of them have."""
 
 # Totals are computed backwards from the current ones, by subtracting what later loads changed.
 # Every change names the report that it replaced, which is the newest one that confirmed the totals
@@ -40,7 +38,7 @@ _OF_PRODUCT = """s.account_id = w.account_id AND s.country_code = w.country_code
           AND s.dataset = w.dataset AND s.window_date = w.window_date
           AND s.dimensions ->> 'ad_product' = p.ad_product"""
 WINDOW_RESTATEMENTS_VIEW = f"""
-CREATE OR REPLACE VIEW window_restatements AS
+CREATE VIEW window_restatements AS
 SELECT w.account_id,
        w.country_code,
        a.account_key,

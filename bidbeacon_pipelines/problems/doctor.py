@@ -20,8 +20,7 @@ from bidbeacon_pipelines.database.errors import first_line
 from bidbeacon_pipelines.database.processes import list_processes
 from bidbeacon_pipelines.database.schema import (
     list_revisions,
-    read_oldest_program,
-    read_revision,
+    read_version,
     schema_problem,
 )
 from bidbeacon_pipelines.problems.alert_rules import Known
@@ -82,11 +81,11 @@ def _check_database(engine: Engine) -> Check:
     try:
         with engine.begin() as connection:
             version = str(connection.execute(text("SHOW server_version")).scalar_one())
-            revision, oldest = read_revision(connection), read_oldest_program(connection)
+            schema = read_version(connection)
     except SQLAlchemyError as error:
         return _away(first_line(error))
     version = version.partition(" ")[0]
-    problem = schema_problem(revision, oldest_program=oldest)
+    problem, revision = schema_problem(schema), schema.revision
     tables = f"tables are at {revision}" if revision else "and has no tables"
     facts = {"version": version, "revision": revision, "newest_revision": list_revisions()[-1]}
     severity = Severity.FINE if problem is None else Severity.ERROR

@@ -1,11 +1,6 @@
 """The views of schema `reports`, which analysts read: datasets, account days, which days are loaded, restatements, entities."""
 
-from bidbeacon_pipelines.views.catalog import (
-    REPORT_VIEWS,
-    create_statements,
-    make_views,
-    read_views,
-)
+from bidbeacon_pipelines.views.catalog import REPORT_VIEWS, make_views
 from bidbeacon_pipelines.views.datasets import COMMON_COLUMNS, list_joined_entities
 from bidbeacon_pipelines.views.days import (
     ACCOUNT_DAYS,
@@ -27,9 +22,7 @@ __all__ = [
     "SCHEMA",
     "ReportView",
     "ViewColumn",
-    "create_statements",
     "list_joined_entities",
     "make_views",
     "name_type",
-    "read_views",
 ]

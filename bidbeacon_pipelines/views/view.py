@@ -73,18 +73,20 @@ class ReportView:
         return f"{SCHEMA}.{self.name}"
 
     @property
-    def statements(self) -> list[str]:
+    def sql(self) -> str:
         """The statements that create it and comment on it and its columns."""
         selected = ",\n       ".join(column.selected for column in self.columns)
-        comments = [
+        comments = (
             f"COMMENT ON COLUMN {self.full_name}.{column.name} IS {_literal(column.description)}"
             for column in self.columns
-        ]
-        return [
-            f"CREATE VIEW {self.full_name} AS\nSELECT {selected}\n  FROM {self.source}",
-            f"COMMENT ON VIEW {self.full_name} IS {_literal(self.description)}",
-            *comments,
-        ]
+        )
+        return ";\n".join(
+            (
+                f"CREATE VIEW {self.full_name} AS\nSELECT {selected}\n  FROM {self.source}",
+                f"COMMENT ON VIEW {self.full_name} IS {_literal(self.description)}",
+                *comments,
+            )
+        )
 
 
 def _literal(text: str) -> str:

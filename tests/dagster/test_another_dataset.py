@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, MetaData, inspect, text
+from sqlalchemy import Engine, MetaData
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.database.schema import MIGRATIONS, upgrade
+from bidbeacon_pipelines.database.schema import MIGRATIONS
 from bidbeacon_pipelines.datasets import registry as datasets
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of, make_dataset_table
-from bidbeacon_pipelines.datasets.registry import DATASETS
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, DATASETS
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
+from bidbeacon_pipelines.migrations.create import list_views, run
 from bidbeacon_pipelines.problems.checks import CHECKS
-from bidbeacon_pipelines.views import read_views
 from tests.dagster.another_dataset import DAILY_MATCHED_TARGETS as ANOTHER
 from tests.dagster.runs import materialize_days, run_job
 from tests.dagster.test_sensors import asked_for
@@ -25,6 +25,7 @@ from tests.support.commands import run_command
 from tests.support.reading import tuples
 from tests.support.truth import DayRows
 from tests.support.world import World
+from tools.catalog import read_catalog
 from tools.migration import write_next
 
 REPORTS = [report for dataset in DATASETS.values() for report in dataset.reports]
@@ -54,27 +55,22 @@ def day_rows_of(world: World, account: Account) -> DayRows:
     return DayRows(world.engine, world.sandbox.state, account, ANOTHER, world.day())
 
 
-def test_its_migration_is_generated(
-    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`make migration` writes the table, its checks, the analysts' view with its comments, and the view that all datasets are in."""
-    monkeypatch.setitem(datasets._REGISTRY, ANOTHER.name, ANOTHER)
+def test_its_migration_is_generated(empty_url: str, tmp_path: Path) -> None:
+    """`make migration` writes its table with all checks; the analysts' view of it, and the view that all datasets are in, follow."""
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     write_next(empty_url, "Add matched targets", tables=tables_with_another(), folder=folder)
-    upgrade(empty_url, folder=folder)
+    views = list_views([*ALL_DATASETS, ANOTHER])
     engine = make_engine(empty_url, pool_size=1)
-    found = inspect(engine)
-    assert columns_of(ANOTHER)[-1].name in {
-        column["name"] for column in found.get_columns(ANOTHER.table)
-    }
     with engine.begin() as connection:
-        view = connection.execute(text("SELECT pg_get_viewdef('performance_rows')")).scalar_one()
-        analysts = read_views(connection)[ANOTHER.name]
+        run(connection, "DROP VIEW performance_rows CASCADE", views["VIEW performance_rows"])
+        run(connection, views[f"VIEW reports.{ANOTHER.name}"])
+        found = read_catalog(connection)
     engine.dispose()
-    assert ANOTHER.table in view
-    described = {name: description for name, _, description in analysts["columns"]}
-    assert "What the target was matched with." == described["matched_target"]
+    assert ("column", ANOTHER.table, columns_of(ANOTHER)[-1].name) in found
+    assert ANOTHER.table in found["table", "performance_rows", "performance_rows"]
+    described = found["column", f"reports.{ANOTHER.name}", "matched_target"]
+    assert "What the target was matched with." in described
 
 
 @pytest.mark.usefixtures("registered")

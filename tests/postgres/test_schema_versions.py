@@ -22,17 +22,23 @@ from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.database.schema import (
     MIGRATIONS,
+    VIEWS_VERSION,
     SchemaError,
+    SchemaVersion,
     check_schema,
     list_revisions,
     schema_problem,
-    upgrade,
 )
 from bidbeacon_pipelines.defs.resources import session_store
+from bidbeacon_pipelines.migrations.upgrade import upgrade
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from tests.support.waiting import wait_until
 
 OLDER = "The database's tables are at 0001, and this program needs 0002: run `bidbeacon db upgrade` as the role that owns them."
+OLDER_VIEWS = (
+    f"The database's views are of version {VIEWS_VERSION - 1}, and this program needs {VIEWS_VERSION}: "
+    "run `bidbeacon db upgrade` as the role that owns them."
+)
 NEWER = "The database's tables are at 9999, newer than this program, which knows {newest}: upgrade the program."
 FOREIGN = (
     "The database belongs to another program, whose migrations are at 'ae1027a6acf': set BIDBEACON_DATABASE_URL to a database "
@@ -106,8 +112,14 @@ def test_a_command_refuses_tables_of_another_version(
 
 def test_older_tables_are_to_be_upgraded() -> None:
     """A program with more migrations than the database says what to run."""
-    assert OLDER == schema_problem("0001", ["0001", "0002"])
-    assert schema_problem("0002", ["0001", "0002"]) is None
+    assert OLDER == schema_problem(SchemaVersion("0001"), ["0001", "0002"])
+    assert schema_problem(SchemaVersion("0002"), ["0001", "0002"]) is None
+
+
+def test_older_views_are_to_be_upgraded() -> None:
+    """A program needs functions and views of its own version, or newer ones."""
+    assert OLDER_VIEWS == schema_problem(SchemaVersion("0001", views=VIEWS_VERSION - 1), ["0001"])
+    assert schema_problem(SchemaVersion("0001", views=VIEWS_VERSION + 1), ["0001"]) is None
 
 
 @pytest.mark.parametrize(
@@ -117,7 +129,7 @@ def test_newer_tables_say_which_programs_they_fit(
     oldest_program: str | None, said: str | None
 ) -> None:
     """A program of 0002 works on newer tables unless they need one that knows 0003."""
-    problem = schema_problem("9999", ["0001", "0002"], oldest_program=oldest_program)
+    problem = schema_problem(SchemaVersion("9999", oldest_program), ["0001", "0002"])
     assert problem == (said and said.format(newest="0002"))
 
 

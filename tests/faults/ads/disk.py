@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.database.schema import upgrade
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
+from bidbeacon_pipelines.migrations.upgrade import upgrade
 from tests.faults.ads.simulation import Simulation, open_japan
 from tests.support.world import World
 from tools.temporary_postgres import temporary_postgres

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bidbeacon_pipelines.database.schema import upgrade
+from bidbeacon_pipelines.migrations.upgrade import upgrade
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.errors import DatabaseAwayError
 from bidbeacon_sessions.session import RETRY_SECONDS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from bidbeacon_pipelines.database.schema import upgrade
+from bidbeacon_pipelines.migrations.upgrade import upgrade
 from tools.temporary_postgres import TemporaryPostgres
 
 

@@ -1,0 +1,140 @@
+"""Functions and views are replaced, in one transaction, where a database has an older version of them.
+
+PostgreSQL replaces a view to which columns are only appended. Where other columns change, the view
+is dropped and created anew, and gets the grants of the one before.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from psycopg.errors import (
+    DependentObjectsStillExist,
+    InvalidFunctionDefinition,
+    InvalidTableDefinition,
+)
+from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import DBAPIError
+
+from bidbeacon_pipelines.database.schema import VIEWS_VERSION, SchemaError
+from bidbeacon_pipelines.migrations.create import list_views, run
+
+_NOT_REPLACEABLE: Final = (InvalidTableDefinition, InvalidFunctionDefinition)
+"""What PostgreSQL raises where other columns of a view change, or any that a function returns."""
+Grants = Sequence[Row[Any]]
+"""Who may do what with a function, a view or a column of it."""
+
+# Names are compared, not looked up, which would take rights on the schema.
+_GRANTS = text("""
+    WITH granted AS (
+        SELECT oid, relnamespace AS schema, relname AS object, '' AS kind, NULL AS column_name,
+               relowner AS owner, coalesce(relacl, acldefault('r', relowner)) AS acl
+          FROM pg_class
+         UNION ALL
+        SELECT c.oid, relnamespace, relname, '', attname, relowner, attacl
+          FROM pg_class c JOIN pg_attribute ON attrelid = c.oid
+         UNION ALL
+        SELECT oid, pronamespace, proname, 'FUNCTION ', NULL,
+               proowner, coalesce(proacl, acldefault('f', proowner))
+          FROM pg_proc)
+    SELECT g.oid, name, column_name, grantee = owner AS is_owner, is_grantable,
+           coalesce(quote_ident(rolname), 'PUBLIC') AS grantee,
+           concat(privilege_type, ' (' || quote_ident(column_name) || ')', ' ON ', kind, name) AS privilege
+      FROM granted g JOIN pg_namespace s ON s.oid = schema
+     CROSS JOIN concat_ws('.', nullif(nspname, 'public'), object) AS name
+     CROSS JOIN aclexplode(acl)
+      LEFT JOIN pg_roles r ON r.oid = grantee
+     WHERE name = ANY(:names)""")
+
+
+def read_grants(connection: Connection) -> Grants:
+    """Return the grants on all functions and views."""
+    names = [view.split()[1] for view in list_views()]
+    return connection.execute(_GRANTS, {"names": names}).all()
+
+
+def replace_views(connection: Connection, before: Grants) -> None:
+    """Replace functions and views where they are older than this program's.
+
+    Args:
+        connection: A connection in a transaction.
+        before: The grants before the tables were changed.
+
+    Raises:
+        SchemaError: One can't be replaced, since something that is not ours uses it.
+    """
+    stored = connection.execute(text("SELECT views_version FROM public.installation")).scalar_one()
+    if stored >= VIEWS_VERSION:
+        return
+    for name, sql in list_views().items():
+        _replace(connection, name, sql)
+    _grant_again(connection, before)
+    run(connection, f"UPDATE public.installation SET views_version = {VIEWS_VERSION}")
+
+
+def _replace(connection: Connection, name: str, sql: str) -> None:
+    try:
+        with connection.begin_nested():
+            run(connection, sql.replace("CREATE ", "CREATE OR REPLACE ", 1))
+    except DBAPIError as error:
+        if not isinstance(error.orig, _NOT_REPLACEABLE):
+            raise
+        _drop(connection, name)
+        run(connection, sql)
+
+
+_USERS = text("""
+    WITH RECURSIVE users (class, object) AS (
+        SELECT CAST('pg_class' AS regclass), CAST(to_regclass(:name) AS oid)
+         UNION
+        SELECT CAST('pg_proc' AS regclass), CAST(to_regproc(:name) AS oid)
+         UNION
+        SELECT CAST('pg_class' AS regclass), ev_class
+          FROM users JOIN pg_depend ON refclassid = class AND refobjid = object
+          JOIN pg_rewrite r ON classid = CAST('pg_rewrite' AS regclass) AND r.oid = objid)
+    SELECT concat('VIEW ', CAST(object AS regclass)) FROM users""")
+"""The views that use a function or view, itself among them."""
+
+
+def _drop(connection: Connection, name: str) -> None:
+    """Drop a function or view of ours, and those that use it.
+
+    Raises:
+        SchemaError: Something that is not ours uses one of them.
+    """
+    users = connection.execute(_USERS, {"name": name.split()[1]}).scalars().all()
+    try:
+        for view in reversed(list_views()):
+            if view in {name, *users}:
+                run(connection, f"DROP {view}")
+    except DBAPIError as error:
+        if not isinstance(error.orig, DependentObjectsStillExist):
+            raise
+        found = str(error.orig.diag.message_detail).replace("\n", ", ")
+        raise SchemaError(
+            f"{name} has to be created anew, but {found}: drop what uses it, "
+            "run `bidbeacon db upgrade` again, and create it anew."
+        ) from None
+
+
+_HAS_COLUMN = text("""
+    SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(:view) AND attname = :column)""")
+
+
+def _grant_again(connection: Connection, before: Grants) -> None:
+    """Give functions and views that were created anew the grants of those before, and no others."""
+    now = read_grants(connection)
+    objects = {(grant.name, grant.oid) for grant in now}
+    anew = {grant.name for grant in before if (grant.name, grant.oid) not in objects}
+    for grant in now:
+        if grant.name in anew and not grant.is_owner:
+            run(connection, f"REVOKE {grant.privilege} FROM {grant.grantee}")
+    for grant in before:
+        if grant.name in anew and _has_column(connection, grant):
+            option = " WITH GRANT OPTION" if grant.is_grantable else ""
+            run(connection, f"GRANT {grant.privilege} TO {grant.grantee}{option}")
+
+
+def _has_column(connection: Connection, grant: Row[Any]) -> bool:
+    """Return whether the column that a grant is about still exists; True where it is about a whole view."""
+    values = {"view": grant.name, "column": grant.column_name}
+    return grant.column_name is None or connection.execute(_HAS_COLUMN, values).scalar_one()

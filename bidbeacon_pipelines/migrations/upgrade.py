@@ -1,0 +1,108 @@
+"""Brings a database's schema to this program's version: made from the classes where there is none, else by migrations.
+
+A migration that waits for a table's lock blocks every later reader, so each waits for three seconds
+at most, then retries.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, event, text
+
+from bidbeacon_pipelines.database.schema import (
+    LOCK_TIMEOUT,
+    MIGRATIONS,
+    PATIENCE_SECONDS,
+    Report,
+    SchemaError,
+    list_revisions,
+    patiently,
+    read_version,
+    schema_lock,
+    schema_problem,
+)
+from bidbeacon_pipelines.migrations.create import list_statements, run
+from bidbeacon_pipelines.migrations.replace import Grants, read_grants, replace_views
+
+
+def upgrade(
+    database_url: str,
+    revision: str | None = None,
+    *,
+    report: Report = lambda _: None,
+    patience: float = PATIENCE_SECONDS,
+    folder: Path = MIGRATIONS,
+) -> bool:
+    """Make the schema, or apply every migration that the database does not have yet; several processes may call it at once.
+
+    Return False, and change nothing, where the tables are newer than this program, which may work
+    on them.
+
+    Args:
+        database_url: The database.
+        revision: Where to stop; absent: at the newest.
+        report: Called with a line where it has to wait.
+        patience: For how many seconds it tries to get locks that others hold.
+        folder: Where the migrations are.
+
+    Raises:
+        SchemaError: The tables are too new for this program, another program's, or in use for too
+            long, or something that is not ours uses a view that has to be created anew.
+    """
+    with schema_lock(database_url, report) as connection:
+        version, known = read_version(connection), list_revisions(folder)
+        granted = read_grants(connection)
+        connection.commit()
+        if version.revision is None or version.revision in known:
+            patiently(
+                lambda: _apply(connection, folder, revision or "head", granted), report, patience
+            )
+            return True
+    problem = schema_problem(version, known)
+    if problem is not None:
+        raise SchemaError(problem)
+    return False
+
+
+def _apply(connection: Connection, folder: Path, revision: str, granted: Grants) -> None:
+    connection.rollback()  # of an attempt that failed
+    event.listen(connection, "begin", _limit_waiting)
+    try:
+        if read_version(connection).revision is None:
+            run(connection, *list_statements(list_revisions()[-1], _find_oldest_program()))
+        connection.commit()
+        migrate(connection, folder, revision)
+        replace_views(connection, granted)
+        connection.commit()
+    finally:
+        event.remove(connection, "begin", _limit_waiting)
+
+
+def migrate(connection: Connection, folder: Path, revision: str = "head") -> None:
+    """Apply the migrations of a folder, each in a transaction of its own, and leave functions and views as they are."""
+    # Importing it takes a quarter of a second, which only upgrades need to spend.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+    connection.commit()
+
+
+def _limit_waiting(connection: Connection) -> None:
+    """Limit how long a migration's transaction waits for a lock.
+
+    Outside of transactions it has no effect, on purpose: an index that is built concurrently waits
+    for old transactions, and nobody waits for it.
+    """
+    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+
+
+def _find_oldest_program() -> str:
+    """Return the migration that a program has to know at least to work on tables made from the classes."""
+    from alembic.script import ScriptDirectory
+
+    newest_first = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
+    named = (getattr(script.module, "oldest_program", None) for script in newest_first)
+    return str(next(filter(None, named)))

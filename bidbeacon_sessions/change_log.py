@@ -150,7 +150,7 @@ def step(connection: Connection) -> int | None:
     taken = connection.execute(_TAKE).mappings().first()
     if taken is None:
         return None
-    where = _PLACE_BY_CLUSTER if taken["may_ask"] else _PLACE_BY_TABLES
+    where = _PLACE_BY_CLUSTER if taken["may_ask"] else _PLACE_BY_DATABASE
     place, is_from_the_future = connection.execute(where, {"stored": taken["stored"]}).one()
     if place != taken["system_identifier"] or is_from_the_future:
         _start_epoch(connection, place)
@@ -159,23 +159,29 @@ def step(connection: Connection) -> int | None:
     return int(connection.execute(_PUBLISH, values).scalar_one()) - int(taken["position"])
 
 
+_FORGET_PLACE = text("UPDATE session_change_cursor SET system_identifier = NULL")
+
+
+def begin_epoch(connection: Connection) -> None:
+    """Begin the log anew in the caller's READ COMMITTED transaction: all readers must load again.
+
+    Call it when the database was restored from a backup, which a step can't know in every case. It
+    waits for a step that another process takes.
+    """
+    connection.execute(_FORGET_PLACE)
+    step(connection)
+
+
 # Which log this is: the cluster, its timeline (another one after a promotion or a recovery to a
-# point in time), the database, and what a restore into the same database makes anew: the cursor's
-# file and the indexes. pg_restore makes indexes after it has loaded all rows, so an epoch that
-# begins in the middle of a restore is followed by another one. The text is hashed to fit the
-# column. And whether the stored snapshot is from the future: asked once the cursor is locked, since
-# an older statement may not see the newest one.
+# point in time) and the database, hashed to fit the column. And whether the stored snapshot is from
+# the future: asked once the cursor is locked, since an older statement may not see the newest one.
 _PLACE = """
-    SELECT hashtextextended(concat_ws('/', ({cluster}), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), oid,
-                                      pg_relation_filenode('session_change_cursor'),
-                                      CAST(to_regclass('ix_session_headers_changed_xid') AS oid),
-                                      CAST(to_regclass('ix_session_actions_changed_xid') AS oid)), 0),
+    SELECT hashtextextended(concat_ws('/', ({cluster}), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), oid), 0),
            pg_snapshot_xmax(CAST(:stored AS pg_snapshot)) > pg_snapshot_xmax(pg_current_snapshot())
       FROM pg_database WHERE datname = current_database()"""
 _PLACE_BY_CLUSTER = text(_PLACE.format(cluster="SELECT system_identifier FROM pg_control_system()"))
-# Managed servers may refuse the cluster's identity. What a restore makes anew nearly always differs
-# there as well.
-_PLACE_BY_TABLES = text(_PLACE.format(cluster="NULL"))
+# Managed servers may refuse the cluster's identity.
+_PLACE_BY_DATABASE = text(_PLACE.format(cluster="NULL"))
 
 
 # 3 is the oldest transaction id there is: visible to every snapshot, so never published again.

@@ -22,6 +22,7 @@ from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.settings_files import read_settings
 from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.change_log import begin_epoch
 from bidbeacon_sessions.connections import parse_database_url
 from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.settings import get_session_settings
@@ -75,11 +76,18 @@ def login() -> None:
     sys.stdout.write(settings.login_url(token.get_secret_value()) + "\n")
 
 
-def db_upgrade() -> None:
+def db_upgrade(
+    *,
+    restored: Annotated[
+        bool,
+        typer.Option("--restored", help="Begin a new epoch of the stream: readers load again."),
+    ] = False,
+) -> None:
     """Upgrade our tables and Dagster's; all other commands only check their version.
 
     The first time, it stores whether the database is for the sandbox or for the real Amazon. It
-    changes nothing where the tables are newer than this program and still fit it.
+    changes nothing where the tables are newer than this program and still fit it. Use --restored
+    after the database was restored from a backup.
     """
     from bidbeacon_pipelines.dagster_storage import upgrade_dagster  # Dagster takes a second
 
@@ -87,13 +95,17 @@ def db_upgrade() -> None:
     url = find_database(settings)
     with shared_engine(url).connect() as connection:
         check_mode(connection, settings.mode)
-    if not upgrade(url, report=console.print):
+    if upgrade(url, report=console.print):
+        upgrade_dagster(url, report=console.print)
+        with shared_engine(url).begin() as connection:
+            store_mode(connection, settings.mode)
+        console.print("The database is up to date.")
+    else:
         console.print("The tables are newer than this program, which can use them: nothing to do.")
-        return
-    upgrade_dagster(url, report=console.print)
-    with shared_engine(url).begin() as connection:
-        store_mode(connection, settings.mode)
-    console.print("The database is up to date.")
+    if restored:
+        with shared_engine(url).begin() as connection:
+            begin_epoch(connection)
+        console.print("A new epoch of the stream has begun: its readers load again.")
 
 
 def db_url() -> None:

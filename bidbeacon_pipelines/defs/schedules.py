@@ -29,7 +29,7 @@ from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days
 from bidbeacon_pipelines.requests.dispatch import can_create_reports
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
-from bidbeacon_pipelines.requests.wanted import list_wanted
+from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.windows.due import (
     list_ads_accounts_with_due_work,

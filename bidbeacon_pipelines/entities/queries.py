@@ -6,13 +6,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from psycopg import sql
-from sqlalchemy import Connection, RowMapping, insert, select, text
+from sqlalchemy import Connection, insert, select, text
 
-from bidbeacon_pipelines.accounts.queries import (
-    ACCOUNT_LABEL,
-    EXPORTS_MAY_START,
-    IS_ACTIVE,
-)
+from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.database.rows import read_rows
@@ -316,24 +312,3 @@ def end_claim_of_entities(
                    AND entities_claimed_by = :session_id"""),
         account.identity | {"session_id": session_id, "stays_wanted": stays_wanted},
     )
-
-
-_WANTED = text(f"""
-    SELECT a.account_key, {ACCOUNT_LABEL} AS account_label, a.entities_wanted_by AS wanted_by,
-           a.entities_wanted_at AS wanted_at, l.session_id,
-           {IS_ACTIVE} AND o.needs_attention IS NULL AND {EXPORTS_MAY_START} AS may_start
-      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
-      LEFT JOIN session_leases l
-        ON l.session_id = a.entities_claimed_by AND l.expires_at > clock_timestamp()
-     WHERE a.entities_wanted_by IS NOT NULL AND (CAST(:key AS text) IS NULL OR a.account_key = :key)
-     ORDER BY wanted_at, account_key""")
-
-
-def list_wanted_syncs(connection: Connection, account: Account | None = None) -> list[RowMapping]:
-    """Return the syncs of entities that people want now, of all accounts or of one, the oldest first.
-
-    Columns: account_key, account_label, wanted_by, wanted_at, session_id (the living session that
-        has claimed it, or None) and may_start (whether Amazon may be asked for it now).
-    """
-    values = {"key": None if account is None else account.account_key}
-    return list(connection.execute(_WANTED, values).mappings())

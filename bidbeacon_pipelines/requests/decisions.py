@@ -13,12 +13,6 @@ from bidbeacon_pipelines.windows.queries import decide_windows, list_undecided
 from bidbeacon_sessions import SessionStore, with_job_session
 
 
-class NothingToDecideError(CannotAskError):
-    """No report of the days waits for a decision."""
-
-    what_to_do = "Home shows the days that wait for one."
-
-
 def decide_days(
     store: SessionStore,
     settings: Settings,
@@ -34,8 +28,8 @@ def decide_days(
     Days about which nothing is to be decided are left out.
 
     Raises:
-        AccountStoppedError: no reports are requested for the account, so none can be accepted.
-        NothingToDecideError: nothing is to be decided about any of the days.
+        CannotAskError: nothing is to be decided about any of the days, or the account is stopped, so
+            that no report can be accepted.
     """
     if accepts:
         check_active(account)
@@ -43,8 +37,9 @@ def decide_days(
     with store.begin() as connection:
         now = read_now(connection, settings)
         if not list_undecided(connection, *asked, now=now):
-            raise NothingToDecideError(
-                f"No report of these days of {dataset.name} of {account.label} waits for a decision."
+            raise CannotAskError(
+                f"No report of these days of {dataset.name} of {account.label} waits for a decision.",
+                "Home shows the days that wait for one.",
             )
     with (
         with_job_session(

@@ -17,6 +17,7 @@ from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.plan import plan_wanted, skip_stopped, skip_windows
 from bidbeacon_pipelines.requests.queries import get_request, insert_load_by_hand
 from bidbeacon_pipelines.requests.refresh import step_requests
+from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.requests.wanted_queries import (
     claim_windows,
     stop_wanting,
@@ -35,15 +36,6 @@ _LONGEST_PAUSE = timedelta(seconds=5)
 _MOST_REASONS, _MOST_DAYS = 5, 3
 _Before = Mapping[tuple[str, date], ReportWindow]
 """The windows as they were when a load began, by report and day."""
-
-
-class AccountSkippedError(ExpectedError):
-    """No reports are requested for this account."""
-
-    def __init__(self, account: Account) -> None:
-        self.account_key = account.account_key
-        self.failure_cause = account.stop_cause
-        super().__init__(f"{account.label} is skipped: {account.stop_reason}")
 
 
 class WindowNotLoadedError(ExpectedError):
@@ -130,7 +122,7 @@ def load_days(
         The loaded windows as they are stored then.
 
     Raises:
-        AccountSkippedError: the account is paused, disabled or needs attention.
+        AccountStoppedError: the account is paused, disabled or needs attention.
         WindowNotLoadedError: a day isn't served or isn't over, its report failed or was suspicious,
             or Amazon took longer than the setting allows.
     """
@@ -159,22 +151,12 @@ class _Load:
         self._begin(days)
         self._check_active(self.account, days)
         keep_windows(self.context, self.session, self.account, self.dataset, again=True)
-        today = local_date(self.started, self.account.time_zone)
-        with self.context.engine.begin() as connection:
-            contract = read_contract(connection, self.account.account_id)
-        oldest = oldest_of(contract.reports(self.dataset), today)
-        left_out = self._leave_out(days, oldest, today)
-        days = [day for day in days if day not in left_out]
+        failed = self._leave_out(days)
+        days = [day for day in days if day not in failed]
         before = {(one.report, one.window_date): one for one in self._windows(days)}
         self._give_up(self._wait(days, before))
         windows = self._windows(days)
-        why = {
-            SkipReason.NOT_SERVED: cause("day-not-served", detail={"oldest": str(oldest)}),
-            SkipReason.NOT_OVER: cause("day-not-over", detail={"zone": self.account.time_zone}),
-        }
-        failed = {day: why[reason] for day, reason in left_out.items()}
-        served = _days(windows)
-        failed |= dict.fromkeys((day for day in days if day not in served), cause("day-not-served"))
+        failed |= dict.fromkeys({*days} - {*_days(windows)}, cause("day-not-served"))
         with self.context.engine.begin() as connection:
             stopped = get_account(connection, self.account.account_key).stop_cause
         failed |= dict(self._causes(windows, before, stopped or cause("other")))
@@ -218,20 +200,32 @@ class _Load:
                 yield day, window.cause or otherwise
 
     def _check_active(self, account: Account, days: Sequence[date]) -> None:
-        """Stop if the account is paused, disabled or needs attention."""
+        """Record and raise that the account is stopped, if it is."""
         if account.stop_reason is not None:
             self.session.add(skip_stopped(account.account_key, self.dataset, days, account))
-            raise AccountSkippedError(account)
+            raise AccountStoppedError(account)
 
-    def _leave_out(self, days: Sequence[date], oldest: date, today: date) -> dict[date, SkipReason]:
-        """Record which of the days are not over, or not served any more; return the reason of each."""
-        left_out = {d: reason for d in days if (reason := _why_left_out(d, oldest, today))}
-        for reason in dict.fromkeys(left_out.values()):
-            alike = [day for day in left_out if left_out[day] is reason]
-            detail = self.account.time_zone if reason is SkipReason.NOT_OVER else None
-            key = self.account.account_key
-            self.session.add(skip_windows(key, self.dataset, alike, reason, detail=detail))
+    def _leave_out(self, days: Sequence[date]) -> dict[date, Cause]:
+        """Record which of the days are not over, or not served any more; return the cause of each."""
+        zone, left_out = self.account.time_zone, dict[date, Cause]()
+        with self.context.engine.begin() as connection:
+            reports = read_contract(connection, self.account.account_id).reports(self.dataset)
+        today = local_date(self.started, zone)
+        oldest = oldest_of(reports, today)
+        not_served = cause("day-not-served", detail={"oldest": str(oldest)})
+        not_over = cause("day-not-over", detail={"zone": zone})
+        for alike, why, reason, detail in (
+            ([day for day in days if day < oldest], not_served, SkipReason.NOT_SERVED, None),
+            ([day for day in days if day >= today], not_over, SkipReason.NOT_OVER, zone),
+        ):
+            if alike:
+                self._skip(alike, reason, detail)
+                left_out |= dict.fromkeys(alike, why)
         return left_out
+
+    def _skip(self, days: Sequence[date], reason: SkipReason, detail: str | None = None) -> None:
+        of = (self.account.account_key, self.dataset.name)
+        self.session.add(skip_windows(*of, days, reason, detail=detail))
 
     def _windows(self, days: Sequence[date]) -> list[ReportWindow]:
         """Return the windows of these days that Amazon served when the load started."""
@@ -312,8 +306,7 @@ class _Load:
             create_reports(context, session, gate=gate)
         if lacking := self._lacking(mine):
             if records_waiting:
-                reason = SkipReason.WAITS_FOR_AMAZON
-                session.add(skip_windows(account.account_key, self.dataset, lacking, reason))
+                self._skip(lacking, SkipReason.WAITS_FOR_AMAZON)
             with logging_errors(account.ads_account):
                 step_requests(
                     context,
@@ -343,12 +336,6 @@ def _has_ended(before: ReportWindow | None, now: ReportWindow) -> bool:
         return True
     had_other = before.last_request_id != now.last_request_id
     return now.request_id is None and (before.request_id is not None or had_other)
-
-
-def _why_left_out(day: date, oldest: date, today: date) -> SkipReason | None:
-    if day >= today:
-        return SkipReason.NOT_OVER
-    return None if day >= oldest else SkipReason.NOT_SERVED
 
 
 def _days(windows: Iterable[ReportWindow]) -> list[date]:

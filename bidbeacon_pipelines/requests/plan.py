@@ -1,12 +1,12 @@
 """Plans the reports of an ads account: makes its windows, and covers what is wanted and what is due with requests."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account, set_next_look
 from bidbeacon_pipelines.accounts.rules import next_refresh
@@ -20,7 +20,6 @@ from bidbeacon_pipelines.requests.planning_rules import (
     should_wait_for_countries,
 )
 from bidbeacon_pipelines.requests.queries import (
-    DayToPlan,
     list_days_to_plan,
     list_next_due,
     list_plans,
@@ -67,7 +66,7 @@ class _Draft:
     """
 
     report: DatasetReport
-    days: Sequence[DayToPlan]
+    days: Sequence[Row[Any]]
     stored: Sequence[ReportRequest]
     stored_by_hand: Sequence[ReportRequest]
     next_due: datetime | None
@@ -80,7 +79,7 @@ class _Draft:
         return plan_requests(wanted, longest_days=longest_days, by_hand=True)
 
     @cached_property
-    def due(self) -> list[DayToPlan]:
+    def due(self) -> list[Row[Any]]:
         """The days that are due, and in none of these requests."""
         return [
             day
@@ -129,7 +128,10 @@ def plan_wanted(context: JobContext, account_id: str) -> None:
     with context.engine.begin() as connection:
         for draft in _lock_drafts(connection, account_id, now, now):
             change = (draft.report, draft.stored_by_hand, draft.by_hand)
-            replace_plans(connection, account_id, *change, at=now)
+            if not replace_plans(connection, account_id, *change, at=now):
+                continue
+            if draft.stored_by_hand:  # a due day may be in none of them any more
+                change_ads_account(connection, account_id, planned_at=None)
 
 
 def plan_due(
@@ -157,10 +159,7 @@ def plan_due(
                 continue
             if replace(draft.report, draft.stored, draft.scheduled) and draft.scheduled:
                 session.add_in(connection, ReportsPlanned(account=key, **draft.facts))
-        for dataset, reason, detail in _skips(drafts, waiting, patience):
-            skipped = WindowSkipped(
-                account=key, dataset=dataset, windows=[], reason=reason, detail=detail
-            )
+        for skipped in _skips(key, drafts, waiting, patience):
             session.add_in(connection, skipped)
         cadence, next_look_at = ads_account.cadence, ads_account.next_look_at
         at = next_refresh(cadence, ads_account.time_zone, next_look_at, now)
@@ -179,47 +178,37 @@ def _lock_drafts(
     plans = list_plans(connection, account_id)  # first, since sending one includes its windows
     days = list_days_to_plan(connection, account_id, now=now)
     next_due = list_next_due(connection, account_id, after=now, until=until)
-    parts = [plan for plan in plans if plan.narrows is not None]
     drafts = []
-    for dataset in DATASETS.values():
-        for report in contract.reports(dataset):
-            names = dataset.name, report.name
-            own = [plan for plan in plans if (plan.dataset, plan.report) == names]
-            open_days = [
-                day
-                for day in days.get(names, [])
-                if not _is_planned(parts, report, day.window_date)
-            ]
-            stored = [plan for plan in own if plan.narrows is None and not plan.by_hand]
-            by_hand = [plan for plan in own if plan.narrows is None and plan.by_hand]
-            drafts.append(_Draft(report, open_days, stored, by_hand, next_due.get(names)))
+    for report in (one for dataset in DATASETS.values() for one in contract.reports(dataset)):
+        names = (report.dataset.name, report.name)
+        own = [plan for plan in plans if (plan.dataset, plan.report) == names]
+        parts = [plan for plan in own if plan.narrows is not None]
+        open_days = [
+            day
+            for day in days.get(names, [])
+            if not any(part.start_date <= day.window_date <= part.end_date for part in parts)
+        ]
+        stored = [plan for plan in own if plan.narrows is None and not plan.by_hand]
+        by_hand = [plan for plan in own if plan.narrows is None and plan.by_hand]
+        drafts.append(_Draft(report, open_days, stored, by_hand, next_due.get(names)))
     return drafts
 
 
 def _skips(
-    drafts: Sequence[_Draft], waiting: Sequence[_Draft], patience: timedelta
-) -> list[tuple[str, SkipReason, str | None]]:
-    """Return the datasets of which a planning skips windows, each with the reason and its detail: those that wait, or all where nothing is due."""
+    key: str, drafts: Sequence[_Draft], waiting: Sequence[_Draft], patience: timedelta
+) -> Iterator[WindowSkipped]:
+    """Yield the actions of the datasets of which a planning skips windows: those that wait, or all where nothing is due."""
     first_due: dict[str, datetime] = {}
     for draft in waiting:
         if draft.first_due is not None:
             first_due.setdefault(draft.report.dataset.name, draft.first_due)
-    skips: list[tuple[str, SkipReason, str | None]] = []
     for dataset, since in first_due.items():
         at = since + patience
         until = f"until {at.day} {at:%b %H:%M} UTC at the latest"
-        skips.append((dataset, SkipReason.WAITS_FOR_COUNTRIES, until))
+        yield skip_windows(key, dataset, [], SkipReason.WAITS_FOR_COUNTRIES, detail=until)
     if not any(draft.days or draft.stored or draft.stored_by_hand for draft in drafts):
-        skips += [(dataset, SkipReason.ALREADY_FRESH, None) for dataset in DATASETS]
-    return skips
-
-
-def _is_planned(plans: Sequence[ReportRequest], report: DatasetReport, day: date) -> bool:
-    names = report.dataset.name, report.name
-    return any(
-        (plan.dataset, plan.report) == names and plan.start_date <= day <= plan.end_date
-        for plan in plans
-    )
+        for dataset in DATASETS:
+            yield skip_windows(key, dataset, [], SkipReason.ALREADY_FRESH)
 
 
 def skip_stopped(
@@ -228,12 +217,12 @@ def skip_stopped(
     """Return the action with the reason why windows are not requested: the account is paused, disabled or needs attention."""
     needs_attention = account.needs_attention
     reason = SkipReason.ACCOUNT_NEEDS_ATTENTION if needs_attention else SkipReason.ACCOUNT_STOPPED
-    return skip_windows(key, dataset, days, reason, cause=needs_attention or account.stop_cause)
+    why = needs_attention or account.stop_cause
+    return skip_windows(key, dataset.name, days, reason, cause=why)
 
 
 def skip_windows(
-    key: str, dataset: Dataset, days: Sequence[date], reason: SkipReason, **why: Any
+    key: str, dataset: str, days: Sequence[date], reason: SkipReason, **why: Any
 ) -> WindowSkipped:
     """Return the action with the reason why windows are skipped; `why` has its detail or cause."""
-    facts: dict[str, Any] = {"account": key, "dataset": dataset.name, "windows": list(days)}
-    return WindowSkipped(**facts, reason=reason, **why)
+    return WindowSkipped(account=key, dataset=dataset, windows=list(days), reason=reason, **why)

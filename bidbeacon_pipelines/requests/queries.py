@@ -7,10 +7,10 @@ dies.
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, Row, insert, select, text, update
 from sqlalchemy.orm import aliased
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
@@ -60,28 +60,6 @@ def lock_planning(connection: Connection, account_id: str) -> None:
     lock_until_commit(connection, f"plan {account_id}")
 
 
-class DayToPlan(NamedTuple):
-    """A day of a report of an ads account that is in no request yet, and due or requested manually in at least one country.
-
-    Attributes:
-        dataset: The dataset's name.
-        report: The report's name.
-        window_date: The day.
-        due_since: When the first of its windows fell due; None where it is only wanted.
-        is_wanted: Whether it was requested manually.
-        windows: How many countries it is due or wanted in.
-        is_alone: Whether Amazon refused it alone as too old: it is requested alone again.
-    """
-
-    dataset: str
-    report: str
-    window_date: date
-    due_since: datetime | None
-    is_wanted: bool
-    windows: int
-    is_alone: bool
-
-
 # A day that was refused as too old waits while a younger one is refused, which is requested alone.
 _WAITS = """(w.last_loaded_at IS NULL AND w.wanted_by IS NULL
              AND w.cause ->> 'code' = 'report-too-old' AND EXISTS (
@@ -94,8 +72,8 @@ _WAITS = """(w.last_loaded_at IS NULL AND w.wanted_by IS NULL
 # Each part has an index that gives just its rows: of 24 months of all datasets of a steady account
 # these are a few dozen.
 _DAYS_TO_PLAN = text(f"""
-    SELECT dataset, report, window_date, min(due_since), bool_or(is_wanted), count(*),
-           bool_or(is_alone) AND NOT bool_or(is_wanted)
+    SELECT dataset, report, window_date, min(due_since) AS due_since, bool_or(is_wanted) AS is_wanted,
+           count(*) AS windows, bool_or(is_alone) AND NOT bool_or(is_wanted) AS is_alone
       FROM (SELECT w.dataset, w.report, w.window_date, least(w.next_refresh_at, :now) AS due_since, w.wanted_by IS NOT NULL AS is_wanted,
                    w.refused_alone_at IS NOT NULL AS is_alone
               FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
@@ -111,15 +89,18 @@ _DAYS_TO_PLAN = text(f"""
 
 def list_days_to_plan(
     connection: Connection, account_id: str, *, now: datetime
-) -> dict[tuple[str, str], list[DayToPlan]]:
-    """Return, by dataset and report, the days of an ads account that are in no request yet, and due or requested manually in at least one country.
+) -> dict[tuple[str, str], list[Row[Any]]]:
+    """Return, by dataset and report, the days of an ads account that are in no request yet, and due or wanted in at least one country.
 
     Expired ones are left out, and those that wait for a younger one that is refused as too old.
+
+    Columns: dataset, report, window_date; due_since, when the first of its windows fell due, or
+        None; is_wanted; windows, in how many countries it is due or wanted; is_alone, whether
+        Amazon refused it alone as too old, so that it is requested alone again.
     """
-    rows = connection.execute(_DAYS_TO_PLAN, {"account_id": account_id, "now": now})
-    found: dict[tuple[str, str], list[DayToPlan]] = {}
-    for row in rows:
-        found.setdefault((row.dataset, row.report), []).append(DayToPlan._make(row))
+    found: dict[tuple[str, str], list[Row[Any]]] = {}
+    for row in connection.execute(_DAYS_TO_PLAN, {"account_id": account_id, "now": now}):
+        found.setdefault((row.dataset, row.report), []).append(row)
     return found
 
 

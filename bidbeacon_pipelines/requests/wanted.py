@@ -1,16 +1,15 @@
 """Asks for windows to be loaded, or entities to be synced, now: a Dagster sensor starts the runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
-from bidbeacon_pipelines.entities.queries import list_wanted_syncs, want_entities
-from bidbeacon_pipelines.requests.wanted_queries import list_wanted_days, want_windows
+from bidbeacon_pipelines.entities.queries import want_entities
+from bidbeacon_pipelines.requests.wanted_queries import list_wanted, want_windows
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.rules import local_date, oldest_of
 from bidbeacon_sessions.errors import UsageError
@@ -25,34 +24,28 @@ class CannotAskError(UsageError):
         what_to_do: What helps.
     """
 
-    what_to_do = "Ask for days that are over and that Amazon still serves."
+    def __init__(self, message: str, what_to_do: str) -> None:
+        self.what_to_do = what_to_do
+        super().__init__(message)
 
 
 class AccountStoppedError(CannotAskError):
-    """An account is paused, disabled or needs attention."""
+    """No reports are requested for this account: it is paused, disabled by Amazon, or needs attention."""
 
-    what_to_do = "Resume the account first."
-
-
-class DaysNotLoadableError(CannotAskError):
-    """None of the requested days can be loaded."""
-
-
-class NoWindowsError(CannotAskError):
-    """A dataset of an account has no windows of the requested days that Amazon serves."""
-
-    what_to_do = "Ask again in a few minutes, or for younger days."
+    def __init__(self, account: Account) -> None:
+        self.failure_cause = account.stop_cause
+        stopped = f"No reports are requested for {account.label}: {account.stop_reason}"
+        super().__init__(join_sentences(stopped), "Resume the account first.")
 
 
 def check_active(account: Account) -> None:
     """Raise if no reports are requested for an account.
 
     Raises:
-        AccountStoppedError: it is paused, disabled by Amazon, or needs attention.
+        AccountStoppedError: it is paused, disabled or needs attention.
     """
-    if (why := account.stop_reason) is not None:
-        stopped = f"No reports are requested for {account.label}: {why}"
-        raise AccountStoppedError(join_sentences(stopped))
+    if account.stop_reason is not None:
+        raise AccountStoppedError(account)
 
 
 def check_loadable(
@@ -61,8 +54,7 @@ def check_loadable(
     """Return the days that are over in the account's time zone and that Amazon still serves in one of a dataset's reports.
 
     Raises:
-        AccountStoppedError: the account is paused, disabled or needs attention.
-        DaysNotLoadableError: none of the days can be loaded.
+        CannotAskError: the account is stopped, or none of the days can be loaded.
     """
     check_active(account)
     dataset, today = reports[0].dataset, local_date(now, account.time_zone)
@@ -71,9 +63,10 @@ def check_loadable(
     if loadable := [day for day in days if oldest <= day <= newest]:
         return loadable
     given = f"{min(days)}" if len(days) == 1 else f"{len(days):,} days, {min(days)} to {max(days)}"
-    raise DaysNotLoadableError(
+    raise CannotAskError(
         f"Expected days of {dataset.name} from {oldest} to {newest}, which Amazon serves and which "
-        f"are over in the account's time zone ({account.time_zone}), got: {given}."
+        f"are over in the account's time zone ({account.time_zone}), got: {given}.",
+        "Ask for days that are over and that Amazon still serves.",
     )
 
 
@@ -91,65 +84,45 @@ def want_load(
     Days that can't be loaded are left out.
 
     Raises:
-        AccountStoppedError: no reports are requested for the account.
-        DaysNotLoadableError: none of the days can be loaded.
-        NoWindowsError: the days have no windows yet, or an overridden history leaves them out.
+        CannotAskError: the account is stopped, none of the days can be loaded, they have no windows
+            yet, or an overridden history leaves them out.
     """
     reports = read_contract(connection, account.account_id).reports(dataset)
     loadable = check_loadable(account, reports, days, now)
     want_windows(connection, account, dataset.name, loadable, by, now=now)
     asked = set(map(str, loadable))
-    wanted: list[dict[str, Any]] = [
-        one
-        for one in list_wanted_json(connection, account)
-        if one["dataset"] == dataset.name and not asked.isdisjoint(one["windows"])
-    ]
-    if not wanted:
-        none = (
-            f"{account.label} has no windows of these days of {dataset.name}: its first refresh makes "
-            "them, if Amazon serves them (`bidbeacon contract list` shows other histories)."
-        )
-        raise NoWindowsError(none)
-    return wanted[-1]
+    for one in reversed(list_wanted_json(connection, account)):
+        if one["dataset"] == dataset.name and not asked.isdisjoint(one["windows"]):
+            return one
+    none = (
+        f"{account.label} has no windows of these days of {dataset.name}: its first refresh makes "
+        "them, if Amazon serves them (`bidbeacon contract list` shows other histories)."
+    )
+    raise CannotAskError(none, "Ask again in a few minutes, or for younger days.")
 
 
 def want_sync(connection: Connection, account: Account, *, by: str) -> dict[str, Any]:
     """Ask for an account's entities to be synced now; return what is wanted (see `list_wanted_json`).
 
     Raises:
-        AccountStoppedError: the account is paused, disabled or needs attention.
+        CannotAskError: the account is stopped.
     """
     check_active(account)
     want_entities(connection, account, by)
     return next(one for one in list_wanted_json(connection, account) if one["dataset"] is None)
 
 
-def list_wanted(connection: Connection, account: Account | None = None) -> list[Mapping[str, Any]]:
-    """Return what people want now, of all accounts or of one, the oldest first.
-
-    Each has account_key, account_label, dataset (None for entities), windows (its days, ascending),
-    wanted_by, wanted_at, session_id (the living session that has claimed it, or None) and may_start
-    (whether a run for it can do something now).
-    """
-    days, syncs = list_wanted_days(connection, account), list_wanted_syncs(connection, account)
-    wanted = [
-        *({**row, "may_start": True} for row in days),
-        *({**row, "dataset": None, "windows": []} for row in syncs),
-    ]
-    return sorted(wanted, key=itemgetter("wanted_at"))
-
-
 def list_wanted_json(connection: Connection, account: Account) -> list[dict[str, Any]]:
     """Return what people want of an account, as the page follows it; `session` is the one that has claimed it."""
     return [
         {
-            "account": one["account_key"],
-            "account_label": one["account_label"],
-            "dataset": one["dataset"],
-            "windows": list(map(str, one["windows"])),
-            "by": one["wanted_by"],
-            "at": instant(one["wanted_at"]),
-            "session": None if one["session_id"] is None else str(one["session_id"]),
+            "account": row["account_key"],
+            "account_label": row["account_label"],
+            "dataset": row["dataset"],
+            "windows": list(map(str, row["windows"])),
+            "by": row["wanted_by"],
+            "at": instant(row["wanted_at"]),
+            "session": None if row["session_id"] is None else str(row["session_id"]),
         }
-        for one in list_wanted(connection, account)
+        for row in list_wanted(connection, account)
     ]

@@ -1,6 +1,6 @@
-"""SQL on windows that somebody wants now, and on which session has claimed them.
+"""SQL on what people want now, windows to load and syncs of entities, and on the claims of windows.
 
-A claim lasts as long as its session's lease.
+A claim names a session, and lasts as long as its lease.
 """
 
 from collections.abc import Sequence
@@ -9,29 +9,34 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, EXPORTS_MAY_START, IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.windows.queries import OF_DATASET
 from bidbeacon_sessions.leases import is_unclaimed
 
+_CLAIMED = "LEFT JOIN session_leases l ON l.expires_at > clock_timestamp() AND l.session_id"
 _WANTED = text(f"""
-    SELECT a.account_key, {ACCOUNT_LABEL} AS account_label, w.dataset,
-           array_agg(DISTINCT w.window_date ORDER BY w.window_date) AS windows,
-           w.wanted_by, w.wanted_at, l.session_id
-      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-      JOIN ads_accounts o USING (account_id)
-      LEFT JOIN session_leases l ON l.session_id = w.claimed_by AND l.expires_at > clock_timestamp()
+    SELECT a.account_key, {ACCOUNT_LABEL} AS account_label, w.dataset, array_agg(DISTINCT w.window_date ORDER BY w.window_date) AS windows,
+           w.wanted_by, w.wanted_at, l.session_id, true AS may_start
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code) JOIN ads_accounts o USING (account_id)
+      {_CLAIMED} = w.claimed_by
      WHERE w.wanted_by IS NOT NULL AND (CAST(:key AS text) IS NULL OR a.account_key = :key)
-     GROUP BY a.account_key, o.alias, o.name, o.ads_account_key, a.country_code, w.dataset,
-              w.wanted_by, w.wanted_at, l.session_id
-     ORDER BY w.wanted_at, windows DESC, a.account_key, w.dataset""")
+     GROUP BY a.account_key, o.alias, o.name, o.ads_account_key, a.country_code, w.dataset, w.wanted_by, w.wanted_at, l.session_id
+     UNION ALL
+    SELECT a.account_key, {ACCOUNT_LABEL}, NULL, '{{}}', a.entities_wanted_by, a.entities_wanted_at, l.session_id,
+           {IS_ACTIVE} AND o.needs_attention IS NULL AND {EXPORTS_MAY_START}
+      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
+      {_CLAIMED} = a.entities_claimed_by
+     WHERE a.entities_wanted_by IS NOT NULL AND (CAST(:key AS text) IS NULL OR a.account_key = :key)
+     ORDER BY wanted_at, windows DESC, account_key, dataset""")
 
 
-def list_wanted_days(connection: Connection, account: Account | None = None) -> list[RowMapping]:
-    """Return the days that people want now, of all accounts or of one, the oldest wish first.
+def list_wanted(connection: Connection, account: Account | None = None) -> list[RowMapping]:
+    """Return what people want, of all accounts or of one, the oldest first.
 
-    Columns: account_key, account_label, dataset, windows (its days, ascending), wanted_by,
-        wanted_at and session_id (the living session that has claimed them, or None).
+    Columns: account_key, account_label, dataset (None for entities), windows (its days, ascending),
+        wanted_by, wanted_at, session_id (the living session that has claimed it, or None) and
+        may_start (whether Amazon may be asked for it now).
     """
     values = {"key": None if account is None else account.account_key}
     return list(connection.execute(_WANTED, values).mappings())

@@ -125,7 +125,7 @@ def test_a_run_that_can_load_nothing_fails_with_its_sessions_error(stocked: Worl
     change_accounts(stocked.engine, paused=True)
     disabled = materialize_days(stocked, account, stocked.day(), raise_on_error=False)
     errors = [session["error"] for session in stocked.sessions_of("load-windows")]
-    assert ["NoPartitionError", "AccountSkippedError"] == [error["type"] for error in errors]
+    assert ["NoPartitionError", "AccountStoppedError"] == [error["type"] for error in errors]
     descriptions = [failure_of(run).description for run in (without, disabled)]
     assert descriptions == [error["message"] for error in errors]
     assert f"bidbeacon accounts resume {account.account_key}" in errors[1]["message"]
@@ -187,6 +187,7 @@ def test_a_report_that_a_poll_refuses_is_an_observation_of_each_of_its_days(stoc
     stocked.break_with("rows", change="negative_metric", share=0.9)
     days = [stocked.day(ago) for ago in (4, 3)]
     [request_id] = stocked.plan_by_hand(account, days)
+    with stocked.session("asked") as session:
         drive_request(stocked.context, session, request_id)
 
     def have_all_ended() -> bool:

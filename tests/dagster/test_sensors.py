@@ -27,8 +27,8 @@ from bidbeacon_pipelines.defs.schedules import (
     refresh_due_accounts,
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.requests.wanted import list_wanted, want_load, want_sync
-from bidbeacon_pipelines.requests.wanted_queries import claim_windows
+from bidbeacon_pipelines.requests.wanted import want_load, want_sync
+from bidbeacon_pipelines.requests.wanted_queries import claim_windows, list_wanted
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_sessions import Subject, with_job_session

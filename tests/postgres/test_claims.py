@@ -11,8 +11,12 @@ from bidbeacon_pipelines.entities.queries import (
     want_entities,
 )
 from bidbeacon_pipelines.requests.load_days import Progress, WindowNotLoadedError
-from bidbeacon_pipelines.requests.wanted import list_wanted
-from bidbeacon_pipelines.requests.wanted_queries import claim_windows, stop_wanting, want_windows
+from bidbeacon_pipelines.requests.wanted_queries import (
+    claim_windows,
+    list_wanted,
+    stop_wanting,
+    want_windows,
+)
 from bidbeacon_sessions import SessionRecorder
 from tests.support.jobs import load_by_hand, make_windows
 from tests.support.reading import call, tuples

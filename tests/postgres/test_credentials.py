@@ -9,7 +9,7 @@ import pytest
 from bidbeacon_pipelines.accounts.queries import set_needs_attention, set_resumed
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, NotAuthorized
-from bidbeacon_pipelines.requests.load_days import AccountSkippedError
+from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.states.window_states import WindowState
 from tests.postgres.explaining import explained
 from tests.support.jobs import due_ads_accounts, due_syncs, load_by_hand
@@ -60,7 +60,7 @@ def marks(world: World) -> list[str | None]:
 def test_a_load_by_hand_ends_when_credentials_are_refused(refused: World) -> None:
     """It doesn't wait for hours: the person is told at once why nothing comes."""
     before = refused.context.now()
-    with pytest.raises(AccountSkippedError, match="revoked"):
+    with pytest.raises(AccountStoppedError, match="revoked"):
         load_by_hand(refused, refused.account(), DAY, minutes=0)
     assert timedelta(seconds=10) > refused.context.now() - before
 

@@ -7,9 +7,9 @@ import pytest
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.requests.load_days import (
-    AccountSkippedError,
     WindowNotLoadedError,
 )
+from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from tests.postgres.explaining import findings
 from tests.support.jobs import load_by_hand
 from tests.support.one_dataset import only_daily_targets
@@ -94,6 +94,6 @@ def test_a_load_by_hand_that_is_refused_is_no_problem(world: World) -> None:
     with pytest.raises(WindowNotLoadedError, match="no longer serves this day"):
         load_by_hand(world, world.account(), TODAY - timedelta(days=800))
     world.pause(world.account())
-    with pytest.raises(AccountSkippedError):
+    with pytest.raises(AccountStoppedError):
         load_by_hand(world, world.account(), DAY)
     assert [] == failed_loads(world)

@@ -8,11 +8,11 @@ from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
 from bidbeacon_pipelines.requests.load_days import (
-    AccountSkippedError,
     Progress,
     WindowNotLoadedError,
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.clock import utc_now
 from tests.support.jobs import load_by_hand
@@ -224,11 +224,11 @@ def test_an_account_that_turns_out_to_need_a_person_is_asked_for_no_more(world: 
     """With the token revoked the first report finds it out, and no other is tried: all rest as they were planned."""
     world.context.client_for("default")._auth._token = None
     world.break_with("token", what="revoked")
-    with pytest.raises(AccountSkippedError, match="refused our refresh token"):
+    with pytest.raises(AccountStoppedError, match="refused our refresh token"):
         load_by_hand(world, world.account(), DAY, OTHER, THIRD)
     requests = tuples(world.engine, "SELECT status, attempts FROM report_requests")
     assert [("planned", 0)] * 3 == requests
     attached = "SELECT count(DISTINCT request_id) FROM report_windows"
     assert [1] == column(world.engine, attached)
-    with pytest.raises(AccountSkippedError, match="refused our refresh token"):
+    with pytest.raises(AccountStoppedError, match="refused our refresh token"):
         load_by_hand(world, world.account(), DAY)

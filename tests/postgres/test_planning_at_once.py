@@ -120,3 +120,16 @@ def test_a_plan_that_is_being_sent_is_not_changed(world: World) -> None:
             wait_until_someone_waits(world)
             creating.commit()
     assert [(later, later)] == tuples(world.engine, PLANNED)
+
+
+def test_due_day_whose_load_was_given_up_is_planned_again(world: World) -> None:
+    """It was planned by hand only; the plan of a later load takes that place."""
+    account, other = world.account("DE"), DAY - timedelta(days=200)
+    only_due(world, account, DAY)
+    world.plan_by_hand(account, [DAY])
+    world.plan(account)
+    assert [(DAY, DAY)] == tuples(world.engine, PLANNED)
+    change_windows(world.engine, wanted_by=None, wanted_at=None)
+    world.plan_by_hand(account, [other])
+    assert [(other, other)] == tuples(world.engine, PLANNED)
+    assert is_due(world, account)

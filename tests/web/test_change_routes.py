@@ -14,8 +14,7 @@ from sqlalchemy import Engine, func, select
 
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.requests.wanted import list_wanted
-from bidbeacon_pipelines.requests.wanted_queries import claim_windows
+from bidbeacon_pipelines.requests.wanted_queries import claim_windows, list_wanted
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.web.changes import LONGEST_USER, MOST_BYTES

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.amazon_ads.tables import ApiCall
 from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
-from bidbeacon_pipelines.requests.wanted import list_wanted
+from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.windows.queries import set_windows_through

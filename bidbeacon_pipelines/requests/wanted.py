@@ -91,6 +91,7 @@ def want_load(
     loadable = check_loadable(account, reports, days, now)
     want_windows(connection, account, dataset.name, loadable, by, now=now)
     asked = set(map(str, loadable))
+    one: dict[str, Any]
     for one in reversed(list_wanted_json(connection, account)):
         if one["dataset"] == dataset.name and not asked.isdisjoint(one["windows"]):
             return one

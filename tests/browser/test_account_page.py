@@ -1,13 +1,13 @@
 """The page of an account: what it shows, and what its buttons do."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.queries import get_account, list_subjects
@@ -225,7 +225,7 @@ def read_cadences(store: SessionStore) -> list[timedelta | None]:
         return list(connection.execute(text("SELECT refresh_every FROM ads_accounts")).scalars())
 
 
-def read_wanted(store: SessionStore) -> list[Mapping[str, Any]]:
+def read_wanted(store: SessionStore) -> list[RowMapping]:
     """Return what is wanted: days of a dataset, or entities."""
     with store.begin() as connection:
         return list_wanted(connection)

@@ -1,4 +1,4 @@
--- Functions and views: version 1, 1729d10ef1e59325
+-- Functions and views: version 1, a8d72ac58af1569b
 
 CREATE TABLE session_change_cursor (
 	id BOOLEAN DEFAULT true NOT NULL, 
@@ -205,6 +205,21 @@ CREATE TABLE api_calls (
 CREATE INDEX ix_api_calls_account ON api_calls (account_id, called_at);
 
 CREATE INDEX ix_api_calls_called_at ON api_calls (called_at);
+
+CREATE TABLE credential_listings (
+	id BIGINT GENERATED ALWAYS AS IDENTITY, 
+	credential TEXT NOT NULL, 
+	region TEXT, 
+	cause JSONB, 
+	session_id UUID NOT NULL, 
+	listed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	CONSTRAINT pk_credential_listings PRIMARY KEY (id), 
+	CONSTRAINT ck_credential_listings_region_known CHECK (region IN ('NA', 'EU', 'FE')), 
+	CONSTRAINT ck_credential_listings_cause_is_an_object CHECK (jsonb_typeof(cause) = 'object'), 
+	CONSTRAINT ck_credential_listings_region_has_cause CHECK (region IS NULL OR cause IS NOT NULL)
+);
+
+CREATE UNIQUE INDEX uq_credential_listings ON credential_listings (credential, region) NULLS NOT DISTINCT;
 
 CREATE TABLE daily_campaign_performance (
 	account INTEGER NOT NULL, 
@@ -650,6 +665,15 @@ COMMENT ON COLUMN daily_target_performance.units_halo IS 'Units of other product
 
 COMMENT ON COLUMN daily_target_performance.request_id IS 'report_requests.id that wrote the row.';
 
+CREATE TABLE dataset_checks (
+	dataset TEXT NOT NULL, 
+	checked_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	session_id UUID NOT NULL, 
+	differing BIGINT NOT NULL, 
+	CONSTRAINT pk_dataset_checks PRIMARY KEY (dataset), 
+	CONSTRAINT ck_dataset_checks_differing_counted CHECK (differing >= 0)
+);
+
 CREATE TABLE findings (
 	key TEXT NOT NULL, 
 	finding JSONB NOT NULL, 
@@ -851,6 +875,7 @@ CREATE TABLE installation (
 	oldest_program TEXT NOT NULL, 
 	views_version BIGINT NOT NULL, 
 	restatements_from DATE, 
+	latest_at TIMESTAMP WITH TIME ZONE, 
 	CONSTRAINT pk_installation PRIMARY KEY (only_row), 
 	CONSTRAINT ck_installation_only_row CHECK (only_row), 
 	CONSTRAINT ck_installation_mode_known CHECK (mode IN ('sandbox', 'real'))
@@ -945,6 +970,7 @@ CREATE TABLE advertiser_accounts (
 	entities_synced_at TIMESTAMP WITH TIME ZONE, 
 	entities_wanted_by TEXT, 
 	entities_wanted_at TIMESTAMP WITH TIME ZONE, 
+	entities_claimed_by UUID, 
 	export_refusals SMALLINT DEFAULT 0 NOT NULL, 
 	export_refused_at TIMESTAMP WITH TIME ZONE, 
 	CONSTRAINT pk_advertiser_accounts PRIMARY KEY (account_id, country_code), 
@@ -954,6 +980,7 @@ CREATE TABLE advertiser_accounts (
 	CONSTRAINT ck_advertiser_accounts_key_is_plain CHECK (account_key ~ '^[A-Za-z0-9._-]+$'), 
 	CONSTRAINT ck_advertiser_accounts_paused_by_somebody CHECK ((paused_by IS NULL) = (paused_at IS NULL)), 
 	CONSTRAINT ck_advertiser_accounts_entities_wanted_since CHECK ((entities_wanted_by IS NULL) = (entities_wanted_at IS NULL)), 
+	CONSTRAINT ck_advertiser_accounts_entities_claimed_while_wanted CHECK (entities_claimed_by IS NULL OR entities_wanted_by IS NOT NULL), 
 	CONSTRAINT ck_advertiser_accounts_paused_while_paused CHECK (paused OR paused_by IS NULL), 
 	CONSTRAINT fk_advertiser_accounts_account_id FOREIGN KEY(account_id) REFERENCES ads_accounts (account_id), 
 	CONSTRAINT uq_advertiser_accounts_id UNIQUE (id), 
@@ -1002,6 +1029,8 @@ COMMENT ON COLUMN advertiser_accounts.entities_wanted_by IS 'Who asked for a syn
 
 COMMENT ON COLUMN advertiser_accounts.entities_wanted_at IS 'When that sync was asked for.';
 
+COMMENT ON COLUMN advertiser_accounts.entities_claimed_by IS 'The session that runs that sync, for as long as its lease lives.';
+
 COMMENT ON COLUMN advertiser_accounts.export_refusals IS 'How often in a row Amazon has refused an export (401 or 403).';
 
 COMMENT ON COLUMN advertiser_accounts.export_refused_at IS 'When Amazon refused an export last.';
@@ -1034,7 +1063,6 @@ CREATE TABLE report_requests (
 	end_date DATE NOT NULL, 
 	status TEXT DEFAULT 'planned' NOT NULL, 
 	by_hand BOOLEAN DEFAULT false NOT NULL, 
-	passed_over BIGINT DEFAULT '0' NOT NULL, 
 	report_id TEXT, 
 	amazon_status TEXT, 
 	attempts BIGINT DEFAULT '0' NOT NULL, 
@@ -1048,11 +1076,7 @@ CREATE TABLE report_requests (
 	failure_kind TEXT, 
 	cause JSONB, 
 	first_failed_at TIMESTAMP WITH TIME ZONE, 
-	part_count BIGINT, 
-	byte_count BIGINT, 
-	row_count BIGINT, 
 	locked_by UUID, 
-	requested_by UUID, 
 	narrows BIGINT, 
 	CONSTRAINT pk_report_requests PRIMARY KEY (id), 
 	CONSTRAINT ck_report_requests_range_in_order CHECK (start_date <= end_date), 
@@ -1349,6 +1373,20 @@ CREATE TABLE entity_problems (
 
 CREATE INDEX ix_entity_problems_account ON entity_problems (account_id, country_code, kind);
 
+CREATE TABLE loads_by_hand (
+	id BIGINT GENERATED ALWAYS AS IDENTITY, 
+	session_id UUID NOT NULL, 
+	account_id TEXT COLLATE "C" NOT NULL, 
+	country_code TEXT NOT NULL, 
+	dataset TEXT NOT NULL, 
+	days DATE[] NOT NULL, 
+	asked_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_loads_by_hand PRIMARY KEY (id), 
+	CONSTRAINT fk_loads_by_hand_account_id_country_code FOREIGN KEY(account_id, country_code) REFERENCES advertiser_accounts (account_id, country_code)
+);
+
+CREATE INDEX ix_loads_by_hand_session ON loads_by_hand (session_id);
+
 CREATE TABLE portfolios (
 	account_id TEXT COLLATE "C" NOT NULL, 
 	country_code TEXT NOT NULL, 
@@ -1423,6 +1461,11 @@ CREATE TABLE report_loads (
 	account_id TEXT COLLATE "C" NOT NULL, 
 	country_code TEXT NOT NULL, 
 	dataset TEXT NOT NULL, 
+	report TEXT NOT NULL, 
+	start_date DATE NOT NULL, 
+	end_date DATE NOT NULL, 
+	data_as_of TIMESTAMP WITH TIME ZONE NOT NULL, 
+	session_id UUID, 
 	loaded_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
 	rows_read BIGINT NOT NULL, 
 	rows_loaded BIGINT NOT NULL, 
@@ -1455,6 +1498,7 @@ CREATE TABLE report_windows (
 	recorded_run_id UUID, 
 	loaded_by_request BIGINT, 
 	row_count BIGINT, 
+	is_silent BOOLEAN DEFAULT false NOT NULL, 
 	quarantined_count BIGINT, 
 	unresolved_count BIGINT, 
 	spend NUMERIC(38, 6), 
@@ -1472,6 +1516,7 @@ CREATE TABLE report_windows (
 	last_request_id BIGINT, 
 	wanted_by TEXT, 
 	wanted_at TIMESTAMP WITH TIME ZONE, 
+	claimed_by UUID, 
 	refused_alone_at TIMESTAMP WITH TIME ZONE, 
 	not_served_since TIMESTAMP WITH TIME ZONE, 
 	not_served TEXT[] DEFAULT '{}' NOT NULL, 
@@ -1485,6 +1530,7 @@ CREATE TABLE report_windows (
 	CONSTRAINT ck_report_windows_not_served_has_since CHECK (status <> 'not_served' OR not_served_since IS NOT NULL), 
 	CONSTRAINT ck_report_windows_not_served_once_loaded_is_over CHECK (status <> 'not_served' OR last_loaded_at IS NULL OR next_refresh_at IS NULL), 
 	CONSTRAINT ck_report_windows_wanted_since CHECK ((wanted_by IS NULL) = (wanted_at IS NULL)), 
+	CONSTRAINT ck_report_windows_claimed_while_wanted CHECK (claimed_by IS NULL OR wanted_by IS NOT NULL), 
 	CONSTRAINT ck_report_windows_cause_is_an_object CHECK (jsonb_typeof(cause) = 'object'), 
 	CONSTRAINT ck_report_windows_decision_known CHECK (decision IN ('accept', 'keep')), 
 	CONSTRAINT ck_report_windows_decided_by_somebody CHECK (num_nulls(decision, decided_by, decided_at) IN (0, 3)), 
@@ -1495,8 +1541,6 @@ CREATE TABLE report_windows (
 CREATE INDEX ix_report_windows_asked ON report_windows (account_id, country_code) WHERE request_id IS NOT NULL OR wanted_by IS NOT NULL;
 
 CREATE INDEX ix_report_windows_due ON report_windows (account_id, country_code, next_refresh_at) WHERE next_refresh_at IS NOT NULL AND request_id IS NULL;
-
-CREATE INDEX ix_report_windows_final ON report_windows (data_as_of) WHERE next_refresh_at IS NULL AND data_as_of IS NOT NULL;
 
 CREATE INDEX ix_report_windows_missing ON report_windows (account_id, country_code, dataset) WHERE status = 'missing';
 
@@ -1509,6 +1553,8 @@ CREATE INDEX ix_report_windows_quarantined ON report_windows (account_id, countr
 CREATE INDEX ix_report_windows_refused_alone ON report_windows (account_id, country_code, dataset, report) WHERE refused_alone_at IS NOT NULL;
 
 CREATE INDEX ix_report_windows_request ON report_windows (request_id) WHERE request_id IS NOT NULL;
+
+CREATE INDEX ix_report_windows_silent ON report_windows (data_as_of) WHERE is_silent;
 
 CREATE INDEX ix_report_windows_unrecorded ON report_windows (account_id, country_code, dataset, window_date DESC) WHERE recorded_load_count < load_count;
 
@@ -1794,8 +1840,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
             WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= window_states.at - window_states.late_after THEN 'late'
-            WHEN w.wanted_by IS NOT NULL OR (w.next_refresh_at <= window_states.at OR (w.next_refresh_at > window_states.at + interval '32 days'
-            AND w.window_date < CAST(window_states.at AT TIME ZONE 'UTC' AS date)) OR (w.next_refresh_at IS NULL AND w.data_as_of > window_states.at + interval '1 hour')) THEN 'due'
+            WHEN w.wanted_by IS NOT NULL OR w.next_refresh_at <= window_states.at THEN 'due'
             WHEN w.last_loaded_at IS NULL THEN 'missing'
             ELSE 'fresh' END AS state) s
 $$
@@ -3138,8 +3183,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
             WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= now() - interval '12 hours' THEN 'late'
-            WHEN w.wanted_by IS NOT NULL OR (w.next_refresh_at <= now() OR (w.next_refresh_at > now() + interval '32 days'
-            AND w.window_date < CAST(now() AT TIME ZONE 'UTC' AS date)) OR (w.next_refresh_at IS NULL AND w.data_as_of > now() + interval '1 hour')) THEN 'due'
+            WHEN w.wanted_by IS NOT NULL OR w.next_refresh_at <= now() THEN 'due'
             WHEN w.last_loaded_at IS NULL THEN 'missing'
             ELSE 'fresh' END AS state) s
 ) t(account_id, country_code, account_key, dataset, report, window_date, state, cause, since, next_at, as_of, is_final)
@@ -3248,8 +3292,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
             WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= now() - interval '12 hours' THEN 'late'
-            WHEN w.wanted_by IS NOT NULL OR (w.next_refresh_at <= now() OR (w.next_refresh_at > now() + interval '32 days'
-            AND w.window_date < CAST(now() AT TIME ZONE 'UTC' AS date)) OR (w.next_refresh_at IS NULL AND w.data_as_of > now() + interval '1 hour')) THEN 'due'
+            WHEN w.wanted_by IS NOT NULL OR w.next_refresh_at <= now() THEN 'due'
             WHEN w.last_loaded_at IS NULL THEN 'missing'
             ELSE 'fresh' END AS state) s
 ) t(account_id, country_code, account_key, dataset, report, window_date, state, cause, since, next_at, as_of, is_final)

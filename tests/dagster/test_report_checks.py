@@ -24,6 +24,7 @@ from bidbeacon_pipelines.problems.checks import (
 )
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.dagster.runs import ASSET_KEY, materialize_days, recorded_partitions, run_job
+from tests.postgres.explaining import findings
 from tests.support.dagster_runs import links_to
 from tests.support.reading import value
 from tests.support.rows import change_accounts, change_ads_accounts, change_windows
@@ -76,8 +77,10 @@ def test_a_failing_check_shows_its_cases(stocked: World) -> None:
     [case] = cases.records
     assert account.account_key in case.data.values()
     assert len(serialize_value(differing)) < 8_000
+    assert [1] == [one.count for one in findings(stocked, "totals-differ")]
     change_windows(stocked.engine, ~is_daily, is_loaded, not_served=["SPONSORED_PRODUCTS"])
     assert check(stocked, HOURLY.name)[ROWS_RECONCILE].passed
+    assert [] == findings(stocked, "totals-differ")
 
 
 def test_checks_run_on_their_own_find_late_windows_and_quarantined_rows(stocked: World) -> None:

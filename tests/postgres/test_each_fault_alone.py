@@ -17,6 +17,7 @@ from tests.postgres.lone_day import LoneDay, fresh_day, open_lone_world
 from tests.postgres.lone_fault_cases import REPORT_CASES
 from tests.postgres.lone_fault_consequences import Case, RowsAre
 from tests.postgres.lone_sync_cases import ACCOUNT_CASES, ENTITY_CASES, SyncCase
+from tests.support.reading import tuples
 from tests.support.world import DATASET, World
 
 ACTIONS = "SELECT count(*) FROM session_actions"
@@ -140,6 +141,8 @@ def test_a_lone_fault_of_an_account_sync_has_exactly_its_consequences(
     assert (["NA"] if case.unlisted else []) == [action["region"] for action in unlisted]
     for action in unlisted:
         assert_says(case.unlisted, action["cause"])
+    stored = "SELECT region, cause FROM credential_listings WHERE region IS NOT NULL"
+    assert [(one["region"], one["cause"]) for one in unlisted] == tuples(lone.world.engine, stored)
     assert before == stored_accounts(lone.world)
     with lone.mended() as mended:
         mended.world.sync_accounts()

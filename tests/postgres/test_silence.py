@@ -7,7 +7,7 @@ import pytest
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.entities.sync import ExportFailedError
-from tests.postgres.explaining import explained
+from tests.postgres.explaining import explained, findings
 from tests.support.checking import assert_has
 from tests.support.world import World
 
@@ -66,7 +66,10 @@ def test_silence_is_accepted_with_a_warning_when_it_comes_twice(
     world.load(account, DAY)
     assert_has(world.window(account, DAY), status="loaded", row_count=0, load_count=1)
     assert [[str(DAY)]] == [action["windows"] for action in world.actions("silence-accepted")]
+    [found] = findings(world, "country-silent")
+    assert "1 window without rows in daily_targets" == found.effects[0].text
     world.advance(days=2)
+    assert [] == findings(world, "country-silent")
     world.load(account, DAY)
     assert 2 == world.window(account, DAY).load_count
     assert 1 == len(world.actions("windows-unconfirmed"))

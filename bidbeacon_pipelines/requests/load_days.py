@@ -1,6 +1,6 @@
 """Loads the days that a person wants now, whether or not they are due, and waits for Amazon for a bounded time."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.requests.wanted_queries import (
     claim_windows,
-    stop_wanting,
+    give_up_claims,
     want_windows,
 )
 from bidbeacon_pipelines.windows.contracts import read_contract
@@ -34,8 +34,6 @@ from bidbeacon_sessions.sentences import without_stop
 
 _LONGEST_PAUSE = timedelta(seconds=5)
 _MOST_REASONS, _MOST_DAYS = 5, 3
-_Before = Mapping[tuple[str, date], ReportWindow]
-"""The windows as they were when a load began, by report and day."""
 
 
 class WindowNotLoadedError(ExpectedError):
@@ -106,8 +104,8 @@ def load_days(
 
     One day that fails, or is not over in the account's time zone, does not keep the others from
     being loaded. The session claims the days that no other living session has claimed, and sees to
-    them; for the others it only waits. If its process is killed they stay wanted, and another
-    session claims them.
+    them; for the others it only waits. What it gives up is not wanted any more, unless another load
+    waits for it. If its process is killed they stay wanted, and another session claims them.
 
     Args:
         context: the tools.
@@ -126,12 +124,21 @@ def load_days(
         WindowNotLoadedError: a day isn't served or isn't over, its report failed or was suspicious,
             or Amazon took longer than the setting allows.
     """
-    load = _Load(context, session, account, dataset, by, on_progress, context.now())
+    load = _Load(context, session, account, dataset, by, context.now())
     try:
-        return load.run(days)
+        failed = load.begin(days)
+        days = [day for day in days if day not in failed]
+        before = load.windows(days)
+        load.wait(days, on_progress)
+        windows = load.windows(days)
+        failed |= load.causes(days, before, windows)
     finally:
         with context.engine.begin() as connection:
-            stop_wanting(connection, account, dataset.name, session.session_id)
+            give_up_claims(connection, account, dataset.name, session.session_id)
+    if failed:
+        loaded = _days(one for one in windows if one.window_date not in failed)
+        raise WindowNotLoadedError(dataset.name, failed, loaded)
+    return windows
 
 
 @dataclass(frozen=True)
@@ -143,61 +150,30 @@ class _Load:
     account: Account
     dataset: Dataset
     by: str
-    on_progress: Callable[[Progress], None]
     started: datetime
 
-    def run(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Load the days; see `load_days`."""
-        self._begin(days)
+    def begin(self, days: Sequence[date]) -> dict[date, Cause]:
+        """Record who requested the days, and mark those as wanted that can be loaded; return the causes of the others.
+
+        Days that were wanted before are claimed first: whatever becomes of this load ends that, too.
+        """
+        facts = {"account": self.account.account_key, "dataset": self.dataset.name}
+        mine = (one for one in self.windows(days) if one.wanted_by == self.by)
+        at = min((one.wanted_at for one in mine if one.wanted_at), default=None)
+        asked = LoadRequested(**facts, windows=list(days), by=self.by, wanted_at=at)
+        of = (self.account, self.dataset.name, days)
+        with self.context.engine.begin() as connection:
+            insert_load_by_hand(connection, self.session.session_id, *of)
+            self.session.add_in(connection, asked)
+        self._claim(days)
         self._check_active(self.account, days)
         keep_windows(self.context, self.session, self.account, self.dataset, again=True)
-        failed = self._leave_out(days)
-        days = [day for day in days if day not in failed]
-        before = {(one.report, one.window_date): one for one in self._windows(days)}
-        self._give_up(self._wait(days, before))
-        windows = self._windows(days)
-        failed |= dict.fromkeys({*days} - {*_days(windows)}, cause("day-not-served"))
+        left_out = self._leave_out(days)
+        left = [day for day in days if day not in left_out]
+        of = (self.account, self.dataset.name, left)
         with self.context.engine.begin() as connection:
-            stopped = get_account(connection, self.account.account_key).stop_cause
-        failed |= dict(self._causes(windows, before, stopped or cause("other")))
-        if failed:
-            loaded = _days(one for one in windows if one.window_date not in failed)
-            raise WindowNotLoadedError(self.dataset.name, failed, loaded)
-        return windows
-
-    def _begin(self, days: Sequence[date]) -> None:
-        """Record who requested the days, and claim those that were wanted before: whatever becomes of this load ends that, too."""
-        of = (self.account, self.dataset.name, days)
-        facts = {"account": self.account.account_key, "dataset": self.dataset.name}
-        with self.context.engine.begin() as connection:
-            windows = list_windows(connection, *of)
-            wanted = [w.wanted_at for w in windows if w.wanted_by == self.by and w.wanted_at]
-            asked = {"by": self.by, "wanted_at": min(wanted, default=None)}
-            insert_load_by_hand(connection, self.session.session_id, *of)
-            self.session.add_in(connection, LoadRequested(**facts, windows=list(days), **asked))
-            claim_windows(connection, *of, self.session.session_id)
-
-    def _causes(
-        self, windows: Sequence[ReportWindow], before: _Before, otherwise: Cause
-    ) -> Iterator[tuple[date, Cause]]:
-        """Yield the day of each window that is not loaded or not served, with the cause.
-
-        It is not loaded where it has no more loads than it had before.
-        A window of a new grouping had as many as any of its day.
-        """
-        loads = {key: one.load_count for key, one in before.items()}
-        most = {day: count for (_, day), count in sorted(loads.items(), key=itemgetter(1))}
-        for window in windows:
-            day = window.window_date
-            was_loaded = window.load_count > loads.get((window.report, day), most.get(day, 0))
-            if was_loaded and window.status != "not_served":
-                continue
-            if window.wanted_by is not None:
-                yield day, self._why_pending(window)
-            elif is_unproven(window) and not was_loaded:
-                yield day, self._why_ended(window) or otherwise
-            else:
-                yield day, window.cause or otherwise
+            want_windows(connection, *of, self.by, now=self.started)
+        return left_out
 
     def _check_active(self, account: Account, days: Sequence[date]) -> None:
         """Record and raise that the account is stopped, if it is."""
@@ -227,27 +203,66 @@ class _Load:
         of = (self.account.account_key, self.dataset.name)
         self.session.add(skip_windows(*of, days, reason, detail=detail))
 
-    def _windows(self, days: Sequence[date]) -> list[ReportWindow]:
+    def windows(self, days: Sequence[date]) -> list[ReportWindow]:
         """Return the windows of these days that Amazon served when the load started."""
         with self.context.engine.begin() as connection:
             windows = list_windows(connection, self.account, self.dataset.name, days)
         return [window for window in windows if window.expires_at > self.started]
 
-    def _wait(self, days: Sequence[date], before: _Before) -> list[ReportWindow]:
-        """Take steps until nobody wants the days any more, or time is up; return the windows that still are wanted."""
+    def _claim(self, days: Sequence[date]) -> list[ReportWindow]:
+        """Claim the wanted windows that no living session has claimed; return all that are wanted."""
+        of = (self.account, self.dataset.name, days)
+        with self.context.engine.begin() as connection:
+            claim_windows(connection, *of, self.session.session_id, by=self.by)
+        return [window for window in self.windows(days) if window.wanted_by is not None]
+
+    def wait(self, days: Sequence[date], on_progress: Callable[[Progress], None]) -> None:
+        """Take steps until nobody wants the days any more; if time is up before, record what was waited for."""
         settings, is_first = self.context.settings, True
         deadline = self.started + timedelta(minutes=settings.by_hand_wait_minutes)
-        pending = self._pending(days, before)
+        pending = self._claim(days)
         while pending and self.context.now() <= deadline:
             self._step(pending, records_waiting=is_first)
             is_first = False
-            if pending := self._pending(days, before):
-                total, waited = len(self._windows(days)), self.context.now() - self.started
+            if pending := self._claim(days):
+                total, waited = len(self.windows(days)), self.context.now() - self.started
                 done = total - len(pending)
-                self.on_progress(Progress(done, total, self._waiting_for(pending), waited))
+                on_progress(Progress(done, total, self._waiting_for(pending), waited))
                 self.context.sleep(min(_LONGEST_PAUSE, settings.poll_every).total_seconds() / 2)
-                pending = self._pending(days, before)
-        return pending
+                pending = self._claim(days)
+        causes = {window.window_date: self._why_pending(window) for window in pending}
+        for why, alike in _days_by_cause(causes):
+            facts = {"account": self.account.account_key, "dataset": self.dataset.name}
+            self.session.add(WaitGivenUp(**facts, windows=alike, cause=why))
+
+    def causes(
+        self, days: Sequence[date], before: Sequence[ReportWindow], now: Sequence[ReportWindow]
+    ) -> dict[date, Cause]:
+        """Return the cause for each day that is not loaded, or not served.
+
+        It is not loaded where a window of it has no more loads than it had before. A window of a
+        new grouping had as many as any of its day.
+        """
+        with self.context.engine.begin() as connection:
+            stopped = get_account(connection, self.account.account_key).stop_cause
+        loads = {(one.report, one.window_date): one.load_count for one in before}
+        most = {day: count for (_, day), count in sorted(loads.items(), key=itemgetter(1))}
+        causes = dict.fromkeys({*days} - {*_days(now)}, cause("day-not-served"))
+        for window in now:
+            day = window.window_date
+            was_loaded = window.load_count > loads.get((window.report, day), most.get(day, 0))
+            if not was_loaded or window.status == "not_served":
+                why = self._why_not_loaded(window, was_loaded=was_loaded)
+                causes[day] = why or stopped or cause("other")
+        return causes
+
+    def _why_not_loaded(self, window: ReportWindow, *, was_loaded: bool) -> Cause | None:
+        if window.wanted_by is not None:
+            return self._why_pending(window)
+        if was_loaded or not is_unproven(window) or window.last_request_id is None:
+            return window.cause
+        with self.context.engine.begin() as connection:  # the window keeps an older cause
+            return get_request(connection, window.last_request_id).cause
 
     def _waiting_for(self, pending: Sequence[ReportWindow]) -> str:
         if all(window.request_id is None for window in pending):
@@ -255,36 +270,11 @@ class _Load:
         fault = self.context.find_pause()
         return "Amazon" if fault is None else f"{fault.folder}, which {fault.host} can't write to"
 
-    def _why_ended(self, window: ReportWindow) -> Cause | None:
-        """Return why the last request of a window ended; the window keeps an older cause."""
-        if window.last_request_id is None:
-            return None
-        with self.context.engine.begin() as connection:
-            return get_request(connection, window.last_request_id).cause
-
     def _why_pending(self, window: ReportWindow) -> Cause:
         if window.request_id is None:
             return cause("no-slot-yet")
         fault = self.context.find_pause()
         return cause("still-at-amazon") if fault is None else fault.failure_cause
-
-    def _pending(self, days: Sequence[date], before: _Before) -> list[ReportWindow]:
-        """Return the windows that are wanted, after claiming those that no living session has claimed.
-
-        Days are wanted until a request of them has ended, so also those that another session has
-        given up, as on Ctrl-C.
-        """
-        windows, of = self._windows(days), (self.account, self.dataset.name)
-        ended = {
-            one.window_date
-            for one in windows
-            if _has_ended(before.get((one.report, one.window_date)), one)
-        }
-        left = {one.window_date for one in windows if one.wanted_by is None} - ended
-        with self.context.engine.begin() as connection:
-            want_windows(connection, *of, sorted(left), self.by, now=self.started)
-            claim_windows(connection, *of, days, self.session.session_id)
-        return [window for window in self._windows(days) if window.wanted_by is not None]
 
     def _step(self, pending: Sequence[ReportWindow], *, records_waiting: bool) -> None:
         """Take the next steps of the requests that serve claimed windows; plan and create those that they lack.
@@ -319,23 +309,8 @@ class _Load:
 
     def _lacking(self, windows: Sequence[ReportWindow]) -> list[date]:
         """Return the days of windows that are still wanted, and for which no report was requested yet."""
-        now = self._windows(_days(windows))
+        now = self.windows(_days(windows))
         return _days(one for one in now if one.wanted_by is not None and one.request_id is None)
-
-    def _give_up(self, pending: Sequence[ReportWindow]) -> None:
-        """Record that the time is over and the remaining windows are no longer waited for."""
-        causes = {window.window_date: self._why_pending(window) for window in pending}
-        for why, days in _days_by_cause(causes):
-            facts = {"account": self.account.account_key, "dataset": self.dataset.name}
-            self.session.add(WaitGivenUp(**facts, windows=days, cause=why))
-
-
-def _has_ended(before: ReportWindow | None, now: ReportWindow) -> bool:
-    """Return whether a request of a window has ended since; that of a new grouping counts so."""
-    if before is None:
-        return True
-    had_other = before.last_request_id != now.last_request_id
-    return now.request_id is None and (before.request_id is not None or had_other)
 
 
 def _days(windows: Iterable[ReportWindow]) -> list[date]:

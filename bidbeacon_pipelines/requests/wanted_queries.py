@@ -61,21 +61,36 @@ def want_windows(
 
 
 def claim_windows(
-    connection: Connection, account: Account, dataset: str, days: Sequence[date], session_id: UUID
+    connection: Connection,
+    account: Account,
+    dataset: str,
+    days: Sequence[date],
+    session_id: UUID,
+    *,
+    by: str,
 ) -> None:
-    """Claim the wanted windows of these days for a session, except those that another living session has claimed."""
+    """Claim the wanted windows of these days for a session, unless another living session has claimed them.
+
+    Those that another session has given up are wanted again.
+    """
     connection.execute(
-        text(f"""UPDATE report_windows w SET claimed_by = :session_id
-                  WHERE {OF_DATASET} AND window_date = ANY(:days) AND wanted_by IS NOT NULL
-                    AND {is_unclaimed("w.claimed_by")}"""),
-        account.identity | {"dataset": dataset, "days": list(days), "session_id": session_id},
+        text(f"""UPDATE report_windows w
+                    SET wanted_by = coalesce(wanted_by, :by), wanted_at = coalesce(wanted_at, now()),
+                        claimed_by = :session_id
+                  WHERE {OF_DATASET} AND window_date = ANY(:days)
+                    AND CASE WHEN wanted_by IS NULL THEN claimed_by IS NOT NULL
+                             ELSE {is_unclaimed("w.claimed_by")} END"""),
+        account.identity
+        | {"dataset": dataset, "days": list(days), "session_id": session_id, "by": by},
     )
 
 
-def stop_wanting(connection: Connection, account: Account, dataset: str, session_id: UUID) -> None:
-    """Mark the windows that a session has claimed as not wanted any more."""
+def give_up_claims(
+    connection: Connection, account: Account, dataset: str, session_id: UUID
+) -> None:
+    """Mark the windows that a session has claimed as not wanted any more; a session that waits for them claims them."""
     connection.execute(
-        text(f"""UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL, claimed_by = NULL
+        text(f"""UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL
                   WHERE {OF_DATASET} AND wanted_by IS NOT NULL AND claimed_by = :session_id"""),
         account.identity | {"dataset": dataset, "session_id": session_id},
     )

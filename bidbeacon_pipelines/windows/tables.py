@@ -43,8 +43,8 @@ class ReportWindow(PipelinesBase):
     acceptance is cleared once a report is taken. `product_totals` has the rows, spend and sales of each ad product, in
     the account's currency. `loaded_by_request` is the request of its data. `wanted_by` is who
     asked for it to be loaded now, whether or not it is due, and `wanted_at` when; `claimed_by` is
-    the session that loads it, for as long as its lease lives. All three are empty once its request
-    has ended, or that session, unless it was killed. `cause` is why the last report failed,
+    the session that loads it, for as long as its lease lives, or, of a window that is not wanted any
+    more, the one that gave it up. All three are empty once its request has ended. `cause` is why the last report failed,
     was refused or is suspicious, also while another one is requested, and `cause_since` when that
     happened first. `cause_key` is the same for equal causes. `refused_alone_at` is when Amazon
     first refused the day as too old in a report of this day alone. `not_served_since` is when the
@@ -117,7 +117,6 @@ class ReportWindow(PipelinesBase):
             name="not_served_once_loaded_is_over",
         ),
         CheckConstraint("(wanted_by IS NULL) = (wanted_at IS NULL)", name="wanted_since"),
-        CheckConstraint("claimed_by IS NULL OR wanted_by IS NOT NULL", name="claimed_while_wanted"),
         CheckConstraint("jsonb_typeof(cause) = 'object'", name="cause_is_an_object"),
         CheckConstraint("decision IN ('accept', 'keep')", name="decision_known"),
         CheckConstraint(

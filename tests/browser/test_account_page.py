@@ -298,7 +298,7 @@ def test_a_cell_loads_again_changes_the_cadence_and_syncs_entities(
     )
     with with_job_session("load-windows", store=filled) as session:
         days = call(filled.engine, get_account, KEY), "daily_targets", load["windows"]
-        call(filled.engine, claim_windows, *days, session.session_id)
+        call(filled.engine, claim_windows, *days, session.session_id, by="maria")
         expect(said.locator("a")).to_have_attribute("href", f"/sessions/{session.session_id}")
     choose_cadence(page, "every 12 hours")
     expect(said).to_contain_text("is refreshed every 12 hours")

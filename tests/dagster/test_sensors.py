@@ -341,7 +341,7 @@ def test_a_wanted_day_is_left_to_a_run_that_starts_and_to_a_living_session(wante
     wanted.instance.report_run_failed(run)
     days = wanted.account(), DATASET.name, [wanted.day()]
     with with_job_session("load-windows", store=wanted.sessions) as session:
-        call(wanted.engine, claim_windows, *days, session.session_id)
+        call(wanted.engine, claim_windows, *days, session.session_id, by="maria")
         assert [] == by_hand(wanted)
         wanted.execute("UPDATE session_leases SET expires_at = now()")
         assert [asked.tags] == [run.tags for run in by_hand(wanted)]

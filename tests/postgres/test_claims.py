@@ -13,8 +13,8 @@ from bidbeacon_pipelines.entities.queries import (
 from bidbeacon_pipelines.requests.load_days import Progress, WindowNotLoadedError
 from bidbeacon_pipelines.requests.wanted_queries import (
     claim_windows,
+    give_up_claims,
     list_wanted,
-    stop_wanting,
     want_windows,
 )
 from bidbeacon_sessions import SessionRecorder
@@ -35,7 +35,7 @@ def claim(world: World, session: SessionRecorder, *days: date) -> None:
     make_windows(world, account)
     now, of = world.context.now(), (account, DATASET.name, days)
     call(world.engine, want_windows, *of, "anna", now=now)
-    call(world.engine, claim_windows, *of, session.session_id)
+    call(world.engine, claim_windows, *of, session.session_id, by="anna")
 
 
 def end_lease(world: World, session: SessionRecorder) -> None:
@@ -45,7 +45,7 @@ def end_lease(world: World, session: SessionRecorder) -> None:
 
 def give_up(world: World, session: SessionRecorder) -> None:
     """End the work of a session, as on Ctrl-C."""
-    call(world.engine, stop_wanting, world.account(), DATASET.name, session.session_id)
+    call(world.engine, give_up_claims, world.account(), DATASET.name, session.session_id)
 
 
 @pytest.mark.parametrize("end", [end_lease, give_up])

@@ -167,7 +167,15 @@ def test_a_load_is_asked_for_once_and_followed_to_its_session(
     with with_job_session("load-windows", store=stored) as session:
         account = call(stored.engine, get_account, KEY)
         days = [date.fromisoformat(day) for day in DAYS]
-        call(stored.engine, claim_windows, account, "daily_targets", days, session.session_id)
+        call(
+            stored.engine,
+            claim_windows,
+            account,
+            "daily_targets",
+            days,
+            session.session_id,
+            by="maria",
+        )
         assert [str(session.session_id)] == [one["session"] for one in wanted(product)]
     assert [None] == [one["session"] for one in wanted(product)]
 

@@ -1,7 +1,6 @@
 """The commands on what is wrong: check the whole system, list findings and alerts, acknowledge, send a test message."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -16,8 +15,8 @@ from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
 from bidbeacon_pipelines.problems import alerts
 from bidbeacon_pipelines.problems.alert_rules import Known, Message
-from bidbeacon_pipelines.problems.doctor import Check, check_of, examine
-from bidbeacon_pipelines.problems.findings import counted
+from bidbeacon_pipelines.problems.doctor import as_checked, examine
+from bidbeacon_pipelines.problems.findings import Finding, counted
 from bidbeacon_pipelines.problems.home import finding_json
 from bidbeacon_pipelines.problems.receivers import NotSentError, list_receivers
 from bidbeacon_pipelines.problems.survey import survey
@@ -46,7 +45,7 @@ def doctor(as_json: Json = False) -> None:
     broken = sum(check.severity == "error" for check in checks)
     odd = sum(check.severity == "warning" for check in checks)
     if as_json:
-        print_json({"ok": not broken, "checks": [asdict(check) for check in checks]})
+        print_json({"ok": not broken, "checks": list(map(_check_json, checks))})
     else:
         warnings = f", {counted(odd, 'warning')}" if odd else ""
         said = f"{broken} broken{warnings}." if broken or odd else "All is well."
@@ -54,13 +53,24 @@ def doctor(as_json: Json = False) -> None:
     raise typer.Exit(1 if broken else 0)
 
 
-def _print_check(check: Check, *more: str) -> None:
-    """Print a check: what was found, details, what to do, and the address of its page."""
-    head = Text.assemble((check.name, "bold"), ": ", check.found)
-    to_do = f"→ {check.to_do}" if check.to_do else None
-    path = check.facts.get("link")
-    link = None if path is None else f"{get_settings().stream_public_url}{path}"
-    print_entry(check.severity, head, [*check.details, *more, to_do], link)
+def _check_json(check: Finding) -> dict[str, Any]:
+    return {
+        "name": check.code,
+        "severity": check.severity,
+        "found": check.headline,
+        "to_do": check.advice,
+        "details": [effect.text for effect in check.effects],
+        "facts": check.facts,
+    }
+
+
+def _print_check(check: Finding, *more: str) -> None:
+    """Print what was found, details, what to do, and the address of its page."""
+    head = Text.assemble((check.code, "bold"), ": ", check.headline)
+    details = [effect.text for effect in check.effects]
+    to_do = f"→ {check.advice}" if check.advice else None
+    link = f"{get_settings().stream_public_url}{check.link}" if check.link else None
+    print_entry(check.severity, head, [*details, *more, to_do], link)
 
 
 def alerts_list(as_json: Json = False) -> None:
@@ -80,7 +90,9 @@ def alerts_list(as_json: Json = False) -> None:
             f"{alert['receiver']}: “{alert['event']}” sent {_minute(alert['at'])}"
             for alert in shown["alerts"]
         ]
-        _print_check(check_of(one), f"{one.finding.key}, since {_minute(one.since)}{again}", *sent)
+        _print_check(
+            as_checked(one), f"{one.finding.key}, since {_minute(one.since)}{again}", *sent
+        )
     nobody = "" if labels else " No alerts are sent: BIDBEACON_ALERT_URLS is not set."
     said = f"{len(known)} open.{nobody}" if known else f"Nothing is wrong.{nobody}"
     console.print(said, style="bold")

@@ -39,7 +39,7 @@ from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.loading.quarantine_queries import list_quarantined_rows
 from bidbeacon_pipelines.loading.restatements import find_first_kept_day, list_window_loads
-from bidbeacon_pipelines.problems.explain import Question, explain_day, explanation_json
+from bidbeacon_pipelines.problems.explain import Question, explain_day
 from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.requests.decisions import decide_days
 from bidbeacon_pipelines.settings import get_settings
@@ -65,8 +65,7 @@ def explain(
     with open_store().snapshot() as connection:
         now = read_now(connection, settings)
         asked = Question(look_up_account(account, country), of_dataset, window, now)
-        explained = explain_day(connection, settings, asked)
-        explanation = explanation_json(connection, asked, explained, report)
+        explanation = explain_day(connection, settings, asked, report)
     if as_json:
         print_json(explanation)
     else:
@@ -74,7 +73,7 @@ def explain(
 
 
 def print_explanation(explanation: Row) -> None:
-    """Print an explanation (as `problems.explain.explanation_json`): its verdict, and the actions on the window, newest first, below the addresses of their sessions."""
+    """Print an explanation (as `problems.explain.explain_day` returns it): its verdict, and the actions on the window, newest first, below the addresses of their sessions."""
     verdict, session = explanation["verdict"], explanation["verdict"]["session"]
     label, window = (explanation["account_label"], "blue"), (explanation["window"], "magenta")
     console.print(Text.assemble(label, f" {explanation['dataset']} ", window))

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import dagster as dg
 
+from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, get_dataset
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, Context, RunningJob
@@ -14,10 +14,10 @@ from bidbeacon_pipelines.problems.checks import (
     CHECKS,
     RECONCILED,
     ROWS_RECONCILE,
-    CheckResult,
     check_dataset,
     judge_dataset,
 )
+from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.dagster import session_link
 
@@ -50,7 +50,7 @@ def build_report_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
             found = check_dataset(engine, session, dataset, now, get_settings())
         wanted = {key.name for key in op_context.selected_asset_check_keys}
         for result in found:
-            if result.check in wanted:
+            if result.code in wanted:
                 yield _describe(dataset, result, now, session.session_id)
 
     return report_checks
@@ -111,18 +111,18 @@ def _checked_at(result: dg.AssetCheckEvaluation) -> float:
 
 
 def _describe(
-    dataset: Dataset, result: CheckResult, now: datetime, session_id: UUID
+    dataset: Dataset, result: Finding, now: datetime, session_id: UUID
 ) -> dg.AssetCheckResult:
     """Return a result as Dagster shows it: figures, failing cases, when it was found, and the session."""
-    metadata: dict[str, Any] = {**result.figures}
-    if result.cases:
-        cases = [dg.TableRecord(dict(case)) for case in result.cases]
+    metadata = dict(result.facts)
+    cases = [dg.TableRecord(dict(case)) for case in metadata.pop("cases")]
+    if cases:
         metadata["cases"] = dg.MetadataValue.table(cases)
     metadata["checked_at"] = dg.MetadataValue.timestamp(now)
     return dg.AssetCheckResult(
-        passed=result.passed,
+        passed=result.severity is Severity.FINE,
         asset_key=dg.AssetKey(dataset.asset_name),
-        check_name=result.check,
+        check_name=result.code,
         severity=dg.AssetCheckSeverity.WARN,
         description=result.sentence,
         metadata=metadata | session_link(session_id),

@@ -4,7 +4,6 @@ All counts and sums are in `report_windows`, so no row of a report is read.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -13,9 +12,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, list_accounts
 from bidbeacon_pipelines.actions import DatasetChecked
+from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES
 from bidbeacon_pipelines.datasets.registry import Dataset, Reconciles, get_dataset
-from bidbeacon_pipelines.problems.findings import counted
+from bidbeacon_pipelines.problems.findings import Finding, counted
 from bidbeacon_pipelines.problems.tables import DatasetCheck
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.window_states import list_late_accounts
@@ -42,29 +42,14 @@ RECONCILED: Final[Mapping[Reconciles, str]] = {
 _MOST_CASES = 20
 
 
-@dataclass(frozen=True)
-class CheckResult:
-    """The result of a check: what was found and counted, and the failing cases, worst first, at most 20, all with the same keys."""
-
-    check: str
-    sentence: str
-    figures: Mapping[str, int | float]
-    cases: Sequence[Mapping[str, str]] = ()
-
-    @property
-    def passed(self) -> bool:
-        """Whether no case fails."""
-        return not self.cases
-
-
 def check_dataset(
     engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime, settings: Settings
-) -> list[CheckResult]:
+) -> list[Finding]:
     """Make all checks of a dataset; store how many totals differ, and record which checks failed."""
     results = judge_dataset(engine, dataset, now, settings)
-    failed = [result for result in results if not result.passed]
+    failed = [result for result in results if result.severity is not Severity.FINE]
     found = " ".join(result.sentence for result in failed)
-    differing = sum(int(result.figures.get("differing", 0)) for result in results)
+    differing = sum(int(result.facts.get("differing", 0)) for result in results)
     counts = {"checks": len(results), "failed": len(failed), "differing": differing}
     check = {"checked_at": now, "session_id": session.session_id, "differing": differing}
     with engine.begin() as connection:
@@ -76,7 +61,7 @@ def check_dataset(
 
 def judge_dataset(
     engine: Engine, dataset: Dataset, now: datetime, settings: Settings
-) -> list[CheckResult]:
+) -> list[Finding]:
     """Return the result of each check of a dataset."""
     with engine.begin() as connection:
         return [
@@ -86,9 +71,28 @@ def judge_dataset(
         ]
 
 
+def _result(
+    check: str,
+    sentence: str,
+    figures: Mapping[str, int | float],
+    cases: Sequence[Mapping[str, str]] = (),
+) -> Finding:
+    """Return the result of a check, fine where no case fails.
+
+    Args:
+        check: Its name.
+        sentence: What was found.
+        figures: What was counted.
+        cases: The failing cases, worst first, at most 20, all with the same keys.
+    """
+    severity = Severity.WARNING if cases else Severity.FINE
+    facts = {**figures, "cases": cases}
+    return Finding(key=check, code=check, severity=severity, sentence=sentence, facts=facts)
+
+
 def judge_freshness(
     connection: Connection, dataset: Dataset, now: datetime, late_after: timedelta
-) -> CheckResult:
+) -> Finding:
     """Return whether an account has late windows."""
     late = list_late_accounts(connection, dataset.name, now, late_after)
     refreshed = sum(account.stop_reason is None for account in list_accounts(connection))
@@ -108,7 +112,7 @@ def judge_freshness(
         }
         for row in late[:_MOST_CASES]
     ]
-    return CheckResult(WINDOW_IS_FRESH, sentence, figures, cases)
+    return _result(WINDOW_IS_FRESH, sentence, figures, cases)
 
 
 # An ad product is compared where a window of each dataset has loaded it, and either has rows of it.
@@ -155,14 +159,14 @@ _DIFFERENCES = text(f"""{_COMPARED}
      ORDER BY off_by DESC, account_key, window_date, ad_product LIMIT :most""")
 
 
-def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) -> CheckResult:
+def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) -> Finding:
     """Return whether a day's totals by ad product agree with those of the other dataset.
 
     Those of a dataset from another pipeline may differ by `closeness`, a share.
     """
     if dataset.reconciles_with is None:
         sentence = "Amazon does not promise that these rows add up to those of another report."
-        return CheckResult(ROWS_RECONCILE, sentence, {"compared": 0})
+        return _result(ROWS_RECONCILE, sentence, {"compared": 0})
     other = get_dataset(dataset.reconciles_with)
     values = {
         "dataset": dataset.name,
@@ -175,7 +179,7 @@ def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) 
     figures["largest_difference"] = round(float(figures["largest_difference"]), 6)
     found = connection.execute(_DIFFERENCES, values | {"most": _MOST_CASES}).mappings()
     sentence = _compared(figures, other.title.lower())
-    return CheckResult(ROWS_RECONCILE, sentence, figures, [_difference(row) for row in found])
+    return _result(ROWS_RECONCILE, sentence, figures, [_difference(row) for row in found])
 
 
 def _compared(figures: Mapping[str, Any], other: str) -> str:
@@ -234,7 +238,7 @@ def list_quarantined(connection: Connection, dataset: str | None = None) -> list
     return list(connection.execute(_QUARANTINED, {"dataset": dataset}).mappings())
 
 
-def judge_quarantine(connection: Connection, dataset: Dataset) -> CheckResult:
+def judge_quarantine(connection: Connection, dataset: Dataset) -> Finding:
     """Return whether too many rows of an account are quarantined."""
     accounts = list_quarantined(connection, dataset.name)
     over = [account for account in accounts if account["is_too_large"]]
@@ -252,4 +256,4 @@ def judge_quarantine(connection: Connection, dataset: Dataset) -> CheckResult:
         for account in over[:_MOST_CASES]
     ]
     figures = {"quarantined": rows, "accounts_over": len(over)}
-    return CheckResult(QUARANTINE_IS_SMALL, sentence, figures, cases)
+    return _result(QUARANTINE_IS_SMALL, sentence, figures, cases)

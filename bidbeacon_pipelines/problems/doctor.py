@@ -1,7 +1,7 @@
 """Checks everything that has to work: the database, Amazon's answers, and all findings; changes nothing."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from bidbeacon_pipelines.database.schema import (
 )
 from bidbeacon_pipelines.problems.alert_rules import Known
 from bidbeacon_pipelines.problems.alerts import list_open
+from bidbeacon_pipelines.problems.findings import Effect, Finding
 from bidbeacon_pipelines.problems.home import finding_json
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Region, Settings
@@ -35,20 +36,10 @@ _NO_ACCOUNT = "none is known: run `bidbeacon accounts sync` to read them from Am
 _START_ALL = "`make dev` or `bidbeacon dev` starts everything."
 
 
-@dataclass(frozen=True)
-class Check:
-    """Something that was looked at: what was found, and what to do about it; `facts` is the same as data."""
-
-    name: str
-    severity: Severity
-    found: str
-    to_do: str = ""
-    details: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") -> Iterator[Check]:
-    """Yield all checks: database, Amazon, each finding, the processes of all hosts, and how many accounts there are.
+def examine(
+    settings: Settings, engine: Engine | None, why_no_engine: str = ""
+) -> Iterator[Finding]:
+    """Yield what is found of everything: database, Amazon, each finding, the processes of all hosts, and how many accounts there are.
 
     Args:
         settings: What is set.
@@ -66,18 +57,39 @@ def examine(settings: Settings, engine: Engine | None, why_no_engine: str = "") 
         with usable.begin() as connection:
             now = read_now(connection, settings)
             findings = survey(connection, settings, now).findings
-            yield from map(check_of, list_open(connection, findings, now))
+            yield from map(as_checked, list_open(connection, findings, now))
             yield _list_processes(connection)
             yield _count_accounts(connection)
     except SQLAlchemyError as error:
         yield _away(first_line(error))
 
 
-def _away(reason: str) -> Check:
-    return Check("database", Severity.ERROR, reason)
+def _check(
+    name: str,
+    severity: Severity,
+    sentence: str,
+    advice: str = "",
+    details: Iterable[str] = (),
+    facts: Mapping[str, Any] | None = None,
+) -> Finding:
+    """Return what was found of something that is looked at here only."""
+    return Finding(
+        key=name,
+        code=name,
+        severity=severity,
+        sentence=sentence,
+        advice=advice,
+        effects=tuple(Effect(one, "") for one in details),
+        link="",
+        facts=facts or {},
+    )
 
 
-def _check_database(engine: Engine) -> Check:
+def _away(reason: str) -> Finding:
+    return _check("database", Severity.ERROR, reason)
+
+
+def _check_database(engine: Engine) -> Finding:
     try:
         with engine.begin() as connection:
             version = str(connection.execute(text("SHOW server_version")).scalar_one())
@@ -90,10 +102,10 @@ def _check_database(engine: Engine) -> Check:
     facts = {"version": version, "revision": revision, "newest_revision": list_revisions()[-1]}
     severity = Severity.FINE if problem is None else Severity.ERROR
     sentence = f"PostgreSQL {version} answers, {tables}"
-    return Check("database", severity, sentence, problem or "", facts=facts)
+    return _check("database", severity, sentence, problem or "", facts=facts)
 
 
-def _check_amazon(settings: Settings, engine: Engine | None, credential: str) -> Check:
+def _check_amazon(settings: Settings, engine: Engine | None, credential: str) -> Finding:
     """Check that Amazon, or the sandbox, accepts a credential and answers in each region."""
     address = settings.sandbox_url if settings.uses_sandbox else "Amazon"
     name = "sandbox" if settings.uses_sandbox else "Amazon"
@@ -102,22 +114,22 @@ def _check_amazon(settings: Settings, engine: Engine | None, credential: str) ->
     try:
         problems = _call_amazon(settings, engine, credential)
     except CredentialRefused as error:
-        return Check(name, Severity.ERROR, str(error))
+        return _check(name, Severity.ERROR, str(error))
     return judge_regions(name, address, problems)
 
 
-def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]) -> Check:
+def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]) -> Finding:
     """Return whether all regions answer; `problems` says for each what went wrong."""
     away = {region: problem for region, problem in problems.items() if problem}
     facts = {"address": address, "regions": {one: one not in away for one in problems}}
     if not away:
         sentence = f"{address} accepts our token and answers for {' '.join(problems)}"
-        return Check(name, Severity.FINE, sentence, facts=facts)
+        return _check(name, Severity.FINE, sentence, facts=facts)
     severity = Severity.WARNING if len(away) < len(problems) else Severity.ERROR
     sentence = f"{address} does not answer for {' '.join(away)}"
     to_do = _START_ALL if name.startswith("sandbox") else "Their accounts wait. Check the network."
-    details = tuple(f"{region}: {problem}" for region, problem in away.items())
-    return Check(name, severity, sentence, to_do, details, facts)
+    details = [f"{region}: {problem}" for region, problem in away.items()]
+    return _check(name, severity, sentence, to_do, details, facts)
 
 
 def _call_amazon(
@@ -140,17 +152,16 @@ def _call_amazon(
     return problems
 
 
-def check_of(known: Known) -> Check:
-    """Return a finding as a check, fine where it is acknowledged."""
-    finding, given = known.finding, known.acknowledged
-    details = [effect.text for effect in finding.effects]
-    details += [f"Acknowledged by {given.by}. {given.note}".strip()] if given else []
-    severity = Severity.FINE if given else finding.severity
-    said, facts = (finding.code, severity, finding.headline, finding.advice), finding_json(known)
-    return Check(*said, tuple(details), facts)
+def as_checked(known: Known) -> Finding:
+    """Return a stored finding with its facts, fine where it is acknowledged."""
+    finding, given = replace(known.finding, facts=finding_json(known)), known.acknowledged
+    if given is None:
+        return finding
+    by = Effect(f"Acknowledged by {given.by}. {given.note}".strip(), "")
+    return replace(finding, severity=Severity.FINE, effects=(*finding.effects, by))
 
 
-def _list_processes(connection: Connection) -> Check:
+def _list_processes(connection: Connection) -> Finding:
     """List the long-lived processes of the last day; findings judge them."""
     seen = [dict(one) for one in list_processes(connection, within=timedelta(days=1))]
     lines = []
@@ -158,10 +169,10 @@ def _list_processes(connection: Connection) -> Check:
         ago = format_duration(one["silent_for"].total_seconds())
         lines.append(f"{one['kind']} on {one['host']}, {one['version']}, seen {ago} ago")
     found, facts = f"{len(seen)} seen within a day", {"processes": seen}
-    return Check("processes", Severity.FINE, found, details=tuple(lines), facts=facts)
+    return _check("processes", Severity.FINE, found, details=lines, facts=facts)
 
 
-def _count_accounts(connection: Connection) -> Check:
+def _count_accounts(connection: Connection) -> Finding:
     stops = [account.stop_reason for account in list_accounts(connection)]
     known = f"{len(stops):,} known, {stops.count(None):,} refreshed"
-    return Check("accounts", Severity.FINE, known if stops else _NO_ACCOUNT)
+    return _check("accounts", Severity.FINE, known if stops else _NO_ACCOUNT)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection, RowMapping
@@ -23,7 +23,7 @@ from bidbeacon_pipelines.problems.explain_queries import (
     list_states,
     list_unproven,
 )
-from bidbeacon_pipelines.problems.findings import ORDER, listed
+from bidbeacon_pipelines.problems.findings import ORDER, Finding, listed
 from bidbeacon_pipelines.problems.history_findings import UNPROVEN
 from bidbeacon_pipelines.problems.report_findings import SEVERITIES
 from bidbeacon_pipelines.requests.gate import find_gate
@@ -33,6 +33,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.window_states import STOPPED, WindowState
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.rules import due_at, local_date, missed_offsets, oldest_of
+from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.presentation import action_json, load_labels, session_url
 from bidbeacon_sessions.sentences import without_stop
 
@@ -56,112 +57,205 @@ class Question:
     now: datetime
 
 
-@dataclass(frozen=True)
-class Told:
-    """One sentence on the state and its cause, and one on the next step, with its instant if that is known."""
+class UnknownReportError(UsageError):
+    """A day has no window of a report with this name."""
 
-    what: str
-    then: str = ""
-    at: datetime | None = None
+    def __init__(self, given: str, known: Sequence[str]) -> None:
+        self.given = given
+        self.known = known
+        super().__init__(f"Expected a report of the day ({', '.join(known)}), got: {given!r}.")
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """Why a window is as it is, or why a day has none: then `window` is None, and `state` is `NO_WINDOW`.
+def explain_day(
+    connection: Connection, settings: Settings, asked: Question, report: str | None = None
+) -> dict[str, Any]:
+    """Return why the windows of a day are as they are, as JSON data; `docs/explain.md` describes the fields.
 
-    Attributes:
-        state: Of the window.
-        severity: How serious it is.
-        told: The sentences.
-        window: Its row of `window_states`.
-        cause: Its cause, for people.
-        request: The request that it waits for, or that is planned over it.
-        worker: The living session that is working on that request.
-        not_served: The short names of the ad products that are not served for lack of proof.
+    `verdict` is on the window of `report`, or else on the worst. All is of one moment in a
+    transaction that is REPEATABLE READ.
+
+    Raises:
+        UnknownReportError: the day has no such report.
     """
+    windows = {one.row["report"]: one for one in _read_windows(connection, settings, asked)}
+    reports = list(windows) or _list_reports(connection, asked)
+    if report is not None and report not in reports:
+        raise UnknownReportError(report, reports)
+    verdicts = {
+        name: _verdict_json(one.verdict(), one.list_not_served()) for name, one in windows.items()
+    }
+    name = report if report in windows else next(iter(windows), None)
+    chosen = None if name is None else windows[name]
+    account, request = asked.account, chosen and chosen.request
+    rows = list_references(connection, account.account_key, asked.dataset.name, asked.day)
+    labels = load_labels(connection, rows)
+    names = ("account_key", "label", "time_zone", "paused", "amazon_status", "needs_attention")
+    # That which works on it, or was the last to refer to it.
+    worker = chosen and chosen.worker
+    proof = worker or next((row["session_id"] for row in reversed(rows)), None)
+    session = {"id": proof, "url": session_url(str(proof))}
+    verdict = verdicts[name] if name else _verdict_json(_explain_missing(connection, asked))
+    answer = {
+        "account": account.account_key,
+        "account_label": account.label,
+        "dataset": asked.dataset.name,
+        "window": asked.day,
+        "report": name,
+        "at": asked.now,
+        "verdict": verdict | {"session": proof and session},
+        "reports": verdicts,
+        "facts": {
+            "account": {name: getattr(account, name) for name in names},
+            "window": chosen and dict(chosen.row),
+            "request": request and request.as_dict(),
+        },
+        "left_out": _list_left_out(connection, asked),
+        "timeline": [_timeline_json(row, labels) for row in rows],
+    }
+    plain: dict[str, Any] = msgspec.to_builtins(answer)
+    return plain
 
-    state: str
-    severity: Severity
-    told: Told
-    window: RowMapping | None = None
-    cause: Explained | None = None
-    request: ReportRequest | None = None
-    worker: UUID | None = None
-    not_served: tuple[str, ...] = ()
 
-    @property
-    def sentence(self) -> str:
-        """Return the state, its cause and the next step, in at most two sentences."""
-        return f"{self.told.what} {self.told.then}".rstrip()
+def judge_day(connection: Connection, settings: Settings, asked: Question) -> Finding:
+    """Return why the worst window of a day is as it is, or why the day has none."""
+    windows = _read_windows(connection, settings, asked)
+    return windows[0].verdict() if windows else _explain_missing(connection, asked)
 
 
-def explain_day(connection: Connection, settings: Settings, asked: Question) -> list[Explanation]:
-    """Return why the window of each report of a day is as it is, the worst first; at least one explanation.
-
-    All is of one moment in a transaction that is REPEATABLE READ.
-    """
+def _read_windows(connection: Connection, settings: Settings, asked: Question) -> list["_Window"]:
+    """Return the windows of a day, one for each report of the dataset, the worst first."""
     key, dataset, late_after = asked.account.account_key, asked.dataset.name, settings.late_after
     rows = list_states(connection, key, dataset, asked.day, asked.now, late_after)
     patience = timedelta(hours=settings.wait_for_countries_hours)
-    explained = [_Window(connection, asked, row, patience).explain() for row in rows]
-    states = list(WindowState)
-    explained.sort(key=lambda one: states.index(WindowState(one.state)), reverse=True)
-    return explained or [_explain_missing(connection, asked)]
+    windows = [_Window(connection, asked, row, patience) for row in rows]
+    return sorted(windows, key=lambda one: list(WindowState).index(one.state), reverse=True)
 
 
-def _explain_missing(connection: Connection, asked: Question) -> Explanation:
+def _list_reports(connection: Connection, asked: Question) -> list[str]:
+    """Return the names of the reports that a day without windows will have."""
+    contract = read_contract(connection, asked.account.account_id)
+    return [one.name for one in contract.reports(asked.dataset)]
+
+
+def _verdict(
+    state: str,
+    severity: Severity,
+    cause: Explained | None,
+    what: str,
+    then: str = "",
+    at: datetime | None = None,
+) -> Finding:
+    """Return how a window is as a finding: its key is the state, and its code is empty without a cause.
+
+    Args:
+        state: Of the window.
+        severity: How serious it is.
+        cause: Why it is so, for people.
+        what: A sentence on the state and its cause.
+        then: A sentence on the next step.
+        at: The instant of the next step, if that is known.
+    """
+    code = "" if cause is None else cause.code
+    advice = "" if cause is None or severity is Severity.FINE else cause.advice
+    sentence = f"{what} {then}".rstrip()
+    return Finding(
+        key=state, code=code, severity=severity, sentence=sentence, advice=advice, next_at=at
+    )
+
+
+def _verdict_json(verdict: Finding, not_served: Sequence[str] = ()) -> dict[str, Any]:
+    return {
+        "state": verdict.key,
+        "cause": verdict.code or None,
+        "severity": verdict.severity,
+        "sentence": verdict.sentence,
+        "advice": verdict.advice,
+        "next_at": verdict.next_at,
+        "not_served": not_served,
+    }
+
+
+def _list_left_out(connection: Connection, asked: Question) -> list[str]:
+    """Return the names of the campaigns that Amazon leaves out of the day's reports."""
+    if SPONSORED_BRANDS not in asked.dataset.ad_products:
+        return []
+    return list_left_out_on(connection, asked.account, asked.day)
+
+
+def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    names = ("effect", "job_name", "session_status", "session_mark")
+    told = action_json(row, labels) | {name: row[name] for name in names}
+    return told | {"url": session_url(str(row["session_id"]))}
+
+
+def _explain_missing(connection: Connection, asked: Question) -> Finding:
     """Return why a day has no window."""
     account, dataset, day = asked.account, asked.dataset, asked.day
-    today, severity, stopped = local_date(asked.now, account.time_zone), Severity.FINE, None
+    today = local_date(asked.now, account.time_zone)
     oldest = oldest_of(read_contract(connection, account.account_id).reports(dataset), today)
+    told = partial(_verdict, NO_WINDOW, Severity.FINE, None)
     if day > today:
         first = due_at(day, dataset.refresh_offsets[0], account.time_zone)
         what = f"{day} has not started in the account's time zone ({account.time_zone})."
-        told = Told(what, f"Its first report is requested at {_when(first)}.", first)
-    elif day < oldest:
-        told = Told(f"Amazon serves {dataset.name} only back to {oldest}.", "The day stays empty.")
-    elif account.stop_cause is not None:
-        stopped, severity = explain(account.stop_cause), Severity.WARNING
-        told = Told(f"It is not requested: {stopped.sentence}")
-    else:
-        then = "The account's next refresh creates and requests it."
-        told = Told("Its window does not exist yet.", then, asked.now)
-        severity = Severity.WAITING
-    return Explanation(NO_WINDOW, severity, told, cause=stopped)
+        return told(what, f"Its first report is requested at {_when(first)}.", first)
+    if day < oldest:
+        return told(f"Amazon serves {dataset.name} only back to {oldest}.", "The day stays empty.")
+    if account.stop_cause is not None:
+        stopped = explain(account.stop_cause)
+        what = f"It is not requested: {stopped.sentence}"
+        return _verdict(NO_WINDOW, Severity.WARNING, stopped, what)
+    what, then = (
+        "Its window does not exist yet.",
+        "The account's next refresh creates and requests it.",
+    )
+    return _verdict(NO_WINDOW, Severity.WAITING, None, what, then, asked.now)
 
 
 class _Window:
-    """A window with what its sentences need."""
+    """A window of a report of a day, with what its sentences need.
+
+    Attributes:
+        row: Its row of `window_states`.
+        state: Its state.
+        request: The request that it waits for, or that is planned over it.
+        worker: The living session that is working on that request.
+    """
 
     def __init__(
         self, connection: Connection, asked: Question, row: RowMapping, patience: timedelta
     ) -> None:
         self._connection = connection
         self._asked = asked
-        self._row = row
+        self.row = row
         self._patience = patience
         self._now = asked.now
-        self._state = WindowState(row["state"])
-        self._request, self._worker = find_request(connection, row)
+        self.state = WindowState(row["state"])
+        self.request, self.worker = find_request(connection, row)
         self._unproven = list_unproven(connection, row)
         unproven = {one["ad_product"] for one in self._unproven}
         self._refused = [name for name in row["not_served"] if name not in unproven]
-        is_partly = self._state is WindowState.FRESH and row["cause"] is None and self._unproven
+        is_partly = self.state is WindowState.FRESH and row["cause"] is None and self._unproven
         cause = {"code": UNPROVEN} if is_partly else row["cause"]
         self._cause = None if cause is None else explain(cause)
 
-    def explain(self) -> Explanation:
-        """Return the explanation."""
-        severity = SEVERITIES.get(self._state, Severity.WARNING)
+    def verdict(self) -> Finding:
+        """Return its state, the cause and the next step, in at most two sentences."""
+        return _SENTENCES[self.state](self)
+
+    def list_not_served(self) -> list[str]:
+        """Return the short names of the ad products that are not served."""
+        return [short for name, short in SHORT_NAMES.items() if name in self.row["not_served"]]
+
+    def _told(self, what: str, then: str = "", at: datetime | None = None) -> Finding:
+        return _verdict(self.state, self._severity, self._cause, what, then, at)
+
+    @property
+    def _severity(self) -> Severity:
+        severity = SEVERITIES.get(self.state, Severity.WARNING)
         is_explained = self._unproven or severity is Severity.WAITING
         if self._refused or (self._cause is not None and is_explained):
-            severity = max(severity, Severity.WARNING, key=ORDER.index)
-        told = _SENTENCES[self._state](self)
-        about = (self._row, self._cause, self._request, self._worker)
-        not_served = tuple(
-            short for name, short in SHORT_NAMES.items() if name in self._row["not_served"]
-        )
-        return Explanation(self._state, severity, told, *about, not_served)
+            return max(severity, Severity.WARNING, key=ORDER.index)
+        return severity
 
     @property
     def _reason(self) -> str:
@@ -169,57 +263,57 @@ class _Window:
 
     @property
     def _rows(self) -> str:
-        row = self._row
+        row = self.row
         return f"{row['row_count'] or 0:,} rows as of {_when(row['as_of'] or self._now)}"
 
     def _refresh(self, at: datetime) -> str:
         """Name the refresh that falls due at an instant: `The refresh T+3`, where it is one of the dataset's offsets."""
         dataset, zone = self._asked.dataset, self._asked.account.time_zone
         until = max(at, self._now)
-        found = missed_offsets(dataset, self._asked.day, zone, self._row["as_of"], until)
+        found = missed_offsets(dataset, self._asked.day, zone, self.row["as_of"], until)
         return "A refresh" if found.serves is None else f"The refresh T+{found.serves}"
 
-    def fresh(self) -> Told:
-        has, at = f"It has {self._rows}{self._but_not_served}", self._row["next_at"]
-        if not self._row["is_final"] and at is not None:
-            return Told(f"{has}.", f"{self._refresh(at)} follows at {_when(at)}.", at)
-        if self._row["cause"] is None:
-            return Told(f"{has}.", "No further refresh is scheduled.")
+    def fresh(self) -> Finding:
+        has, at = f"It has {self._rows}{self._but_not_served}", self.row["next_at"]
+        if not self.row["is_final"] and at is not None:
+            return self._told(f"{has}.", f"{self._refresh(at)} follows at {_when(at)}.", at)
+        if self.row["cause"] is None:
+            return self._told(f"{has}.", "No further refresh is scheduled.")
         what = f"{has}, and its last refresh failed: {self._reason}."
-        return Told(what, "It is not tried again by itself.")
+        return self._told(what, "It is not tried again by itself.")
 
-    def missing(self) -> Told:
-        at = self._row["next_at"]
+    def missing(self) -> Finding:
+        at = self.row["next_at"]
         if at is None:
-            return Told("It has no data.", "No refresh is scheduled.")
+            return self._told("It has no data.", "No refresh is scheduled.")
         then = f"{self._refresh(at)} is the first, at {_when(at)}."
-        return Told("It has no data yet, as expected.", then, at)
+        return self._told("It has no data yet, as expected.", then, at)
 
-    def stopped(self) -> Told:
+    def stopped(self) -> Finding:
         # `since` of a disabled account's window is its last request.
-        since = None if self._state is WindowState.DISABLED else self._row["since"]
+        since = None if self.state is WindowState.DISABLED else self.row["since"]
         of = "" if since is None else f" since {_when(since)}"
         what = f"It is not requested{of}: {self._reason}."
-        return Told(what, "" if self._row["as_of"] is None else f"It keeps its {self._rows}.")
+        return self._told(what, "" if self.row["as_of"] is None else f"It keeps its {self._rows}.")
 
-    def expired(self) -> Told:
-        since = _when(self._row["expires_at"])
-        return Told(f"It was never loaded, and Amazon has not served it since {since}.")
+    def expired(self) -> Finding:
+        since = _when(self.row["expires_at"])
+        return self._told(f"It was never loaded, and Amazon has not served it since {since}.")
 
-    def not_served(self) -> Told:
-        what = f"It is not served since {_when(self._row['since'])}: {self._reason}."
-        own_at, at = self._row["next_at"], find_next_asked(self._connection, self._row)
-        if self._row["wanted_by"] is not None or (own_at is not None and own_at <= self._now):
+    def not_served(self) -> Finding:
+        what = f"It is not served since {_when(self.row['since'])}: {self._reason}."
+        own_at, at = self.row["next_at"], find_next_asked(self._connection, self.row)
+        if self.row["wanted_by"] is not None or (own_at is not None and own_at <= self._now):
             return self._waiting(what)
         if self._unproven:
-            is_over = self._row["expires_at"] <= self._now
+            is_over = self.row["expires_at"] <= self._now
             again = "not requested again" if is_over else "requested again only by hand"
-            return Told(what, f"It was {self._proof}; it is {again}.")
+            return self._told(what, f"It was {self._proof}; it is {again}.")
         if own_at is not None:
-            return Told(what, f"It is requested again at {_when(own_at)}.", own_at)
+            return self._told(what, f"It is requested again at {_when(own_at)}.", own_at)
         if at is None:
-            return Told(what, "It is not requested again by itself.")
-        return Told(
+            return self._told(what, "It is not requested again by itself.")
+        return self._told(
             what, f"A younger day is requested again at {_when(at)}: if it comes, so is this.", at
         )
 
@@ -245,48 +339,52 @@ class _Window:
         oldest = ", ".join(_proven(days, products) for days, products in alike.items())
         return f"{self._unproven[0]['age_days']} days old when it was requested, and {oldest}"
 
-    def failed(self) -> Told:
-        what, at = f"{_HEADS[self._state]}: {self._reason}.", self._row["next_at"]
-        if at is None and self._row["wanted_by"] is None:
-            return Told(what, "It is not requested again by itself.")
-        if at is not None and at > self._now and self._row["wanted_by"] is None:
-            return Told(what, f"It is requested again at {_when(at)}.", at)
+    def failed(self) -> Finding:
+        what, at = f"{_HEADS[self.state]}: {self._reason}.", self.row["next_at"]
+        if at is None and self.row["wanted_by"] is None:
+            return self._told(what, "It is not requested again by itself.")
+        if at is not None and at > self._now and self.row["wanted_by"] is None:
+            return self._told(what, f"It is requested again at {_when(at)}.", at)
         return self._waiting(what)
 
-    def due(self) -> Told:
-        since, by = self._row["next_refresh_at"], self._row["wanted_by"]
+    def due(self) -> Finding:
+        since, by = self.row["next_refresh_at"], self.row["wanted_by"]
         if since is None or since > self._now:
             return self._waiting(f"{by} has requested it." if by else "It is due.")
-        which = "Its first report" if self._row["as_of"] is None else self._refresh(since)
-        due = "overdue" if self._state is WindowState.LATE else "due"
+        which = "Its first report" if self.row["as_of"] is None else self._refresh(since)
+        due = "overdue" if self.state is WindowState.LATE else "due"
         return self._waiting(f"{which} is {due} since {_when(since)}.")
 
-    def _waiting(self, what: str) -> Told:
+    def _waiting(self, what: str) -> Finding:
         """Return what a due window waits for."""
-        if self._request is not None:
-            then = f"A report for {_days(self._request)} is planned, and {self._created()}."
-            return Told(what, then)
-        if self._row["wanted_by"] is not None:
-            return Told(what, "The next run, within a minute, requests it.", self._now)
+        if self.request is not None:
+            then = f"A report for {_days(self.request)} is planned, and {self._created()}."
+            return self._told(what, then)
+        if self.row["wanted_by"] is not None:
+            return self._told(what, "The next run, within a minute, requests it.", self._now)
         if younger := self._find_younger_refused():
             day, at = younger["window_date"], younger["next_refresh_at"]
-            return Told(what, f"It is requested if {day} comes, which Amazon refuses as well.", at)
+            return self._told(
+                what, f"It is requested if {day} comes, which Amazon refuses as well.", at
+            )
         for why, at in self._obstacles().items():
             if at is not None and at > self._now:
-                return Told(what, why.format(_when(at)), at)
-        return Told(what, "The next refresh, within a minute, plans a report for it.", self._now)
+                return self._told(what, why.format(_when(at)), at)
+        return self._told(
+            what, "The next refresh, within a minute, plans a report for it.", self._now
+        )
 
     def _find_younger_refused(self) -> RowMapping | None:
         """Return the younger day that a day waits for which was refused as too old, if there is one."""
-        is_refused = (self._row["cause"] or {}).get("code") == "report-too-old"
-        if not is_refused or self._row["last_loaded_at"] is not None:
+        is_refused = (self.row["cause"] or {}).get("code") == "report-too-old"
+        if not is_refused or self.row["last_loaded_at"] is not None:
             return None
-        return find_younger_refused(self._connection, self._row)
+        return find_younger_refused(self._connection, self.row)
 
     def _obstacles(self) -> dict[str, datetime | None]:
         """Return what keeps a due window from being planned, each until an instant."""
         account = self._asked.account
-        first_due = find_first_due(self._connection, self._row, self._now)
+        first_due = find_first_due(self._connection, self.row, self._now)
         countries_by = None if first_due is None else first_due + self._patience
         is_new = account.entities_synced_at is None
         entities_by = account.first_seen_at + FIRST_ENTITIES_WITHIN if is_new else None
@@ -296,10 +394,10 @@ class _Window:
             "The account's entities are synced first, until {} at the latest.": entities_by,
         }
 
-    def requested(self) -> Told:
-        request = self._request
+    def requested(self) -> Finding:
+        request = self.request
         if request is None:
-            return Told("It is being requested.", at=self._now)
+            return self._told("It is being requested.", at=self._now)
         attempt = f"{request.attempts} of {MAX_ATTEMPTS}"
         sent_at = request.sent_at or request.created_at
         match request.status:
@@ -316,36 +414,36 @@ class _Window:
                 then = f"Amazon may create it; it {self._created(again=True)}."
             case _:
                 return self._in_flight(request, sent_at)
-        return Told(what, then, self._step_at)
+        return self._told(what, then, self._step_at)
 
-    def _in_flight(self, request: ReportRequest, sent_at: datetime) -> Told:
+    def _in_flight(self, request: ReportRequest, sent_at: datetime) -> Finding:
         status, late, end = request.amazon_status or "no status yet", "", ""
-        if self._state is WindowState.LATE_AT_AMAZON:
+        if self.state is WindowState.LATE_AT_AMAZON:
             late = ", far longer than usual"
             end = f"; it is requested again at {_when(sent_at + MAX_PENDING)}"
         which = f"report {request.report_id} for {_days(request)} since {_when(sent_at)}"
         what = f"Amazon has been creating {which}{late} ({status})."
-        return Told(what, f"The next poll is {self._polled()}{end}.", self._step_at)
+        return self._told(what, f"The next poll is {self._polled()}{end}.", self._step_at)
 
-    def loading(self) -> Told:
-        request = self._request
-        if request is None or (request.loads > 0 and self._worker is not None):
-            return Told("Its report is complete, and is being loaded.", at=self._now)
+    def loading(self) -> Finding:
+        request = self.request
+        if request is None or (request.loads > 0 and self.worker is not None):
+            return self._told("Its report is complete, and is being loaded.", at=self._now)
         what, then = f"Report {request.report_id} is complete at Amazon.", "It is loaded"
         if request.loads > 0:
             which = f"Attempt {request.loads} of {MAX_LOADS} to load report {request.report_id}"
             what, then = f"{which} failed.", "It is tried again"
-        return Told(what, f"{then} {self._polled()}.", self._step_at)
+        return self._told(what, f"{then} {self._polled()}.", self._step_at)
 
     @property
     def _step_at(self) -> datetime:
         """When the next step of the request is taken."""
-        at = None if self._request is None else self._request.next_step_at
+        at = None if self.request is None else self.request.next_step_at
         return max(at or self._now, self._now)
 
     def _polled(self) -> str:
         """Return when the shared polling, which runs at most once a minute, takes the next step."""
-        if self._worker is not None:
+        if self.worker is not None:
             return "right now"
         is_later = self._step_at > self._now
         return f"at {_when(self._step_at)}" if is_later else "within two minutes"
@@ -353,7 +451,7 @@ class _Window:
     def _created(self, *, again: bool = False) -> str:
         """Return when a planned report is requested: after its own pause, and as the gate allows."""
         verb = "is requested again" if again else "is requested"
-        if self._worker is not None:
+        if self.worker is not None:
             return f"{verb} right now"
         if self._step_at > self._now:
             return f"{verb} at {_when(self._step_at)}"
@@ -373,7 +471,7 @@ class _Window:
         return "in order, with loads by hand and newer days first"
 
 
-_SENTENCES: Final[Mapping[WindowState, Callable[[_Window], Told]]] = {
+_SENTENCES: Final[Mapping[WindowState, Callable[[_Window], Finding]]] = {
     WindowState.FRESH: _Window.fresh,
     WindowState.MISSING: _Window.missing,
     WindowState.DUE: _Window.due,
@@ -401,68 +499,3 @@ def _days(request: ReportRequest) -> str:
     if request.days == 1:
         return str(request.start_date)
     return f"{request.days} days, {request.start_date} to {request.end_date}"
-
-
-def explanation_json(
-    connection: Connection,
-    asked: Question,
-    explained: Sequence[Explanation],
-    report: str | None = None,
-) -> dict[str, Any]:
-    """Return the explanations of a day as JSON data, the same for the command line and for `GET /api/explain`.
-
-    `verdict` is on the window of `report`, or else on the worst; `docs/explain.md` describes the fields.
-    """
-    by_report = {one.window["report"]: one for one in explained if one.window is not None}
-    chosen = by_report.get(report or "", explained[0])
-    account, request = asked.account, chosen.request
-    rows = list_references(connection, account.account_key, asked.dataset.name, asked.day)
-    labels = load_labels(connection, rows)
-    names = ("account_key", "label", "time_zone", "paused", "amazon_status", "needs_attention")
-    # That which works on it, or was the last to refer to it.
-    proof = chosen.worker or next((row["session_id"] for row in reversed(rows)), None)
-    session = {"id": proof, "url": session_url(str(proof))}
-    answer = {
-        "account": account.account_key,
-        "account_label": account.label,
-        "dataset": asked.dataset.name,
-        "window": asked.day,
-        "report": None if chosen.window is None else chosen.window["report"],
-        "at": asked.now,
-        "verdict": _verdict_json(chosen) | {"session": proof and session},
-        "reports": {name: _verdict_json(one) for name, one in by_report.items()},
-        "facts": {
-            "account": {name: getattr(account, name) for name in names},
-            "window": None if chosen.window is None else dict(chosen.window),
-            "request": None if request is None else request.as_dict(),
-        },
-        "left_out": _list_left_out(connection, asked),
-        "timeline": [_timeline_json(row, labels) for row in rows],
-    }
-    plain: dict[str, Any] = msgspec.to_builtins(answer)
-    return plain
-
-
-def _list_left_out(connection: Connection, asked: Question) -> list[str]:
-    """Return the names of the campaigns that Amazon leaves out of the day's reports."""
-    if SPONSORED_BRANDS not in asked.dataset.ad_products:
-        return []
-    return list_left_out_on(connection, asked.account, asked.day)
-
-
-def _verdict_json(one: Explanation) -> dict[str, Any]:
-    return {
-        "state": one.state,
-        "cause": one.cause and one.cause.code,
-        "severity": one.severity,
-        "sentence": one.sentence,
-        "advice": one.cause.advice if one.cause and one.severity is not Severity.FINE else "",
-        "next_at": one.told.at,
-        "not_served": list(one.not_served),
-    }
-
-
-def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    names = ("effect", "job_name", "session_status", "session_mark")
-    told = action_json(row, labels) | {name: row[name] for name in names}
-    return told | {"url": session_url(str(row["session_id"]))}

@@ -1,7 +1,7 @@
-"""A finding: one cause of something wrong, with all that it has done. Pure."""
+"""A finding: what is wrong, or fine, for one cause, with all that it has done. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -36,7 +36,7 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One cause that something is wrong for.
+    """What is wrong for one cause, or what was found of something that was looked at.
 
     Attributes:
         key: The code, with a digest of the cause's parameters where it has some. Stable while the
@@ -56,6 +56,7 @@ class Finding:
         because: The keys of findings that it is a consequence of, where one of them is there.
         tell_after: How long it must last before an alert is sent.
         settles_after: How long it must be gone before it counts as ended.
+        facts: What was looked at, as data; empty where it is the cause alone.
     """
 
     key: str
@@ -74,6 +75,7 @@ class Finding:
     because: tuple[str, ...] = ()
     tell_after: timedelta = timedelta(0)
     settles_after: timedelta = timedelta(0)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def count(self) -> int:

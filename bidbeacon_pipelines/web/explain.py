@@ -10,7 +10,7 @@ from starlette.routing import Route
 from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, get_named_account
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
 from bidbeacon_pipelines.datasets.registry import Dataset, UnknownDatasetError, get_dataset
-from bidbeacon_pipelines.problems.explain import Question, explain_day, explanation_json
+from bidbeacon_pipelines.problems.explain import Question, UnknownReportError, explain_day
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web.parameters import AccountAsked, Day
 from bidbeacon_sessions import SessionStore
@@ -48,8 +48,10 @@ def explain_route(store: SessionStore, settings: Settings, *, clock: Clock) -> R
             except AmbiguousAccountError as error:
                 return problem(400, str(error), _EXAMPLE)
             asked = Question(account, dataset, wanted.window, clock())
-            explained = explain_day(connection, settings, asked)
-            answer = explanation_json(connection, asked, explained, wanted.report)
+            try:
+                answer = explain_day(connection, settings, asked, wanted.report)
+            except UnknownReportError as error:
+                return problem(404, str(error), "Leave it out to explain the worst window.")
         url = partition_url(settings, account.account_key, dataset, wanted.window)
         return JSONResponse(answer | {"partition_url": url})
 

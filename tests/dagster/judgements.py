@@ -50,7 +50,7 @@ def read_judgements(account: str, window: str) -> dict[str, Any]:
         "account": [one["states"] for one in read("/api/account", account=account)["datasets"]],
         "explain": read("/api/explain", **asked)["verdict"],
         "doctor": {
-            one.name: one.severity for one in examine(settings, engine) if one.name != "calls"
+            one.code: one.severity for one in examine(settings, engine) if one.code != "calls"
         },
     }
 

@@ -80,7 +80,7 @@ def test_final_days_keep_their_rows_whatever_comes_later(world: World, account: 
         assert rows == stored(world, account)
     told = explained(world, account, DAYS[0])
     is_final = told.window and told.window["is_final"]
-    assert ("suspicious", True, None) == (told.state, is_final, told.told.at)
+    assert ("suspicious", True, None) == (told.state, is_final, told.next_at)
     asked = world.reports_made()
     world.advance(days=2)
     make_windows(world, account, again=True)

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Reconciles
 from bidbeacon_pipelines.loading.load import LoadResult
-from bidbeacon_pipelines.problems.checks import CheckResult, judge_totals
+from bidbeacon_pipelines.problems.checks import judge_totals
+from bidbeacon_pipelines.problems.findings import Finding
 from tests.postgres.load_world import DAY, LoadWorld, Raw
 from tests.support.ad_products import SB, SD, SP, SPELLED
 from tests.support.reading import call, tuples
@@ -61,15 +63,15 @@ def totals(shelf: LoadWorld, name: str) -> dict[str, tuple[int, Decimal]]:
     }
 
 
-def compare(shelf: LoadWorld, name: str, reconciles: Reconciles = "equal") -> CheckResult:
+def compare(shelf: LoadWorld, name: str, reconciles: Reconciles = "equal") -> Finding:
     """Compare a dataset with the one that it should agree with."""
     dataset = replace(DATASETS[name], reconciles=reconciles)
     return call(shelf.engine, judge_totals, dataset, closeness=0.05)
 
 
-def counts(verdict: CheckResult) -> tuple[float, ...]:
+def counts(verdict: Finding) -> tuple[float, ...]:
     """Return how many totals were compared, can't be compared yet, and differ."""
-    return tuple(verdict.figures[name] for name in ("compared", "not_comparable_yet", "differing"))
+    return tuple(verdict.facts[name] for name in ("compared", "not_comparable_yet", "differing"))
 
 
 def test_a_load_leaves_totals_of_the_ad_products_that_it_was_asked_for(shelf: LoadWorld) -> None:
@@ -95,8 +97,8 @@ def test_datasets_are_compared_by_ad_product(shelf: LoadWorld) -> None:
     assert (2, 0, 0) == counts(compare(shelf, "daily_placements"))
     load(shelf, "daily_placements", placement(SP, "5"), placement(SB, "6.999999"))
     verdict = compare(shelf, "daily_placements")
-    assert (False, (2, 0, 1)) == (verdict.passed, counts(verdict))
-    [case] = verdict.cases
+    assert (Severity.WARNING, (2, 0, 1)) == (verdict.severity, counts(verdict))
+    [case] = verdict.facts["cases"]
     assert ("SB", "6.999999", "7.000000", "0.00%") == tuple(
         case[name] for name in ("ad", "spend", "spend there", "off by")
     )
@@ -143,4 +145,5 @@ def test_only_what_amazon_promises_is_claimed(
     """Equal within ten minutes, within 2 % later; hours within a threshold; search terms as far below as they like."""
     load(shelf, "daily_campaigns", row(SP, "100"))
     load(shelf, "daily_placements", placement(SP, spend), age=minutes / 24 / 60)
-    assert passed is compare(shelf, "daily_placements", reconciles).passed
+    result = compare(shelf, "daily_placements", reconciles)
+    assert passed is (result.severity is Severity.FINE)

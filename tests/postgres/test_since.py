@@ -34,8 +34,7 @@ def since_of_window(world: World, account: Account) -> datetime | None:
     """Return since when the window is as it is, as `explain` and the account's page read it."""
     window = explained(world, account, DAY).window
     assert window is not None
-    found: datetime | None = window["since"]
-    return found
+    return None if window["since"] is None else datetime.fromisoformat(window["since"])
 
 
 def test_since_is_the_end_of_the_first_attempt_that_failed(world: World) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import partial
 from operator import itemgetter
 
 from bidbeacon_pipelines.accounts.queries import get_account
@@ -301,9 +300,8 @@ class _Load:
                 step_requests(
                     context,
                     session,
-                    gate=gate,
+                    at=account.ads_account,
                     loads=False,
-                    create=partial(create_reports, gate=gate),
                     until=lambda: not self._lacking(mine),
                 )
 

@@ -148,29 +148,6 @@ def insert_load_by_hand(
     connection.execute(insert(LoadByHand).values(**asked, **account.identity))
 
 
-def insert_plans(
-    connection: Connection,
-    account_id: str,
-    planned: Sequence[tuple[DatasetReport, PlannedRequest]],
-    *,
-    at: datetime,
-) -> list[int]:
-    """Store requests of an ads account's reports as planned; return their ids, in the same order."""
-    return [
-        insert_request(
-            connection,
-            account_id=account_id,
-            dataset=report.dataset.name,
-            report=report.name,
-            start_date=one.start,
-            end_date=one.end,
-            by_hand=one.by_hand,
-            created_at=at,
-        )
-        for report, one in planned
-    ]
-
-
 _CHANGE = text(f"""
     UPDATE report_requests r SET start_date = :start, end_date = :end, by_hand = :by_hand
      WHERE r.id = :id AND {_UNSENT}""")
@@ -194,8 +171,17 @@ def replace_plans(
     for one, new in zip(stored, planned, strict=False):
         values = {"id": one.id, "start": new.start, "end": new.end, "by_hand": new.by_hand}
         connection.execute(_CHANGE, values)
-    added = [(report, one) for one in planned[len(stored) :]]
-    insert_plans(connection, account_id, added, at=at)
+    for new in planned[len(stored) :]:
+        insert_request(
+            connection,
+            account_id=account_id,
+            dataset=report.dataset.name,
+            report=report.name,
+            start_date=new.start,
+            end_date=new.end,
+            by_hand=new.by_hand,
+            created_at=at,
+        )
     if needless := stored[len(planned) :]:
         delete_plans(connection, [one.id for one in needless])
     return True

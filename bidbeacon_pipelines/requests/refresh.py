@@ -1,7 +1,6 @@
 """Brings an account up to date: its windows and plans, reports at its gate, and what of it is ready; never waits for Amazon."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries
 from bidbeacon_pipelines.accounts.tables import AdsAccount
@@ -15,7 +14,6 @@ from bidbeacon_pipelines.requests.dispatch import (
 from bidbeacon_pipelines.requests.drive import drive_locked
 from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.requests.queries import lock_next_request
-from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_sessions import SessionRecorder
 
 
@@ -29,18 +27,11 @@ def refresh_account(
     """Plan what is due for an ads account, run the dispatcher of its gate, poll and load what of it is ready.
 
     The dispatcher creates the most urgent reports first, so it may create other accounts' reports.
-    What goes wrong with one of them is logged only: it fails the shared run, which tries it again.
     `on_step` is called after each poll or load.
     """
-
-    def create(context: JobContext, session: SessionRecorder, *, waits: bool) -> None:
-        with logging_errors(ads_account):
-            gate = (ads_account.client_id, ads_account.region)
-            create_reports(context, session, gate=gate, waits=waits)
-
     begin_refresh(context, session, ads_account)
     account_id = ads_account.account_id
-    step_requests(context, session, account_id=account_id, create=create, on_step=on_step)
+    step_requests(context, session, at=ads_account, account_id=account_id, on_step=on_step)
 
 
 def begin_refresh(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
@@ -55,10 +46,9 @@ def step_requests(
     context: JobContext,
     session: SessionRecorder,
     *,
+    at: AdsAccount | None = None,
     account_id: str | None = None,
-    gate: tuple[str, str] | None = None,
     loads: bool = True,
-    create: Callable[..., object] = create_reports,
     on_step: Callable[[], object] | None = None,
     until: Callable[[], bool] = lambda: False,
 ) -> int:
@@ -75,10 +65,10 @@ def step_requests(
     Args:
         context: the tools.
         session: records the actions.
-        account_id: only those of this ads account.
-        gate: only those of ads accounts with this client id and region.
+        at: only at the gate of this ads account. What goes wrong with a create there is logged
+            only: it fails the shared run, which tries it again.
+        account_id: steps only those of this ads account.
         loads: whether complete reports are loaded; else they are left to others.
-        create: creates planned reports, as `create_reports` does.
         on_step: called after each step.
         until: returns whether the others can wait for the next run.
 
@@ -87,38 +77,36 @@ def step_requests(
         Exception: the error of one request, or a group of errors; the other requests were created
             or stepped before.
     """
-    take = partial(
-        lock_next_request,
-        session_id=session.session_id,
-        due_at=context.now(),
-        downloads=context.downloads,
-        account_id=account_id,
-        gate=gate,
-        loads=loads,
-    )
+    due_at, gate = context.now(), None if at is None else (at.client_id, at.region)
     stepped: list[int] = []
     failures: list[Exception] = []
-    with kept_in(failures):
-        create(context, session, waits=True)
-    while not until() and (request := _take_next(context, take, stepped)) is not None:
+
+    def create(*, waits: bool) -> None:
+        with kept_in(failures) if at is None else logging_errors(at):
+            create_reports(context, session, gate=gate, waits=waits)
+
+    create(waits=True)
+    while not until() and not context.is_stopping():
+        with context.engine.begin() as connection:
+            request = lock_next_request(
+                connection,
+                session.session_id,
+                due_at=due_at,
+                downloads=context.downloads,
+                account_id=account_id,
+                gate=gate,
+                loads=loads,
+                stepped=stepped,
+            )
+        if request is None:
+            break
         stepped.append(request.id)
         with kept_in(failures):
             drive_locked(context, session, request, loads=loads)
         if on_step is not None:
             on_step()
-        with kept_in(failures):
-            create(context, session, waits=False)
+        create(waits=False)
     if stepped:
-        with kept_in(failures):
-            create(context, session, waits=True)
+        create(waits=True)
     raise_together(failures)
     return len(stepped)
-
-
-def _take_next(
-    context: JobContext, take: Callable[..., ReportRequest | None], stepped: Sequence[int]
-) -> ReportRequest | None:
-    if context.is_stopping():
-        return None
-    with context.engine.begin() as connection:
-        return take(connection, stepped=stepped)

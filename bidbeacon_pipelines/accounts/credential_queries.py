@@ -1,7 +1,8 @@
 """SQL on credentials: whose ads accounts are, which others list them, and how each credential is."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, text
 
@@ -57,10 +58,20 @@ def set_listed_by(
         connection.execute(_SET_LISTED_BY, values)
 
 
-def replace_listings(connection: Connection, listings: Sequence[Mapping[str, Any]]) -> None:
-    """Store what Amazon answered for each credential, and each region that it refused, in place of its answers to the last sync."""
+def replace_listings(
+    connection: Connection,
+    answers: Iterable[tuple[str, str | None, Cause | None]],
+    session_id: UUID,
+    at: datetime,
+) -> None:
+    """Store Amazon's answers to a sync in place of those to the last one: credential, region, and why it listed no accounts."""
     connection.execute(delete(CredentialListing))
-    connection.execute(insert(CredentialListing), list(listings))
+    sync = {"session_id": session_id, "listed_at": at}
+    rows = [
+        {"credential": credential, "region": region, "cause": why, **sync}
+        for credential, region, why in answers
+    ]
+    connection.execute(insert(CredentialListing), rows)
 
 
 _CREDENTIALS = text("""

@@ -1,9 +1,8 @@
 """Syncs the accounts that Amazon lists for our credentials. They are added and updated, never deleted."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -62,7 +61,8 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
             sync.store(credential, own, listing)
             note_credentials_accepted(connection, session, credential)
         set_listed_by(connection, listed_by, unsure)
-        replace_listings(connection, _answers(context, session, listings, refused))
+        answers = _answers(listings, refused)
+        replace_listings(connection, answers, session.session_id, context.now())
         name_subjects(connection, list_subjects(connection))
         session.add_in(connection, sync.summary())
     return sync.stored
@@ -93,23 +93,15 @@ def _list(context: JobContext, session: SessionRecorder) -> tuple[_Listings, _Re
 
 
 def _answers(
-    context: JobContext, session: SessionRecorder, listings: _Listings, refused: _Refused
-) -> list[dict[str, Any]]:
-    """Return the rows of `credential_listings` of this sync."""
-    answers: list[tuple[str, str | None, Cause | None]] = [
-        *((credential, None, None) for credential in listings),
-        *((credential, None, error.failure_cause) for credential, error in refused.items()),
-        *(
-            (credential, region, error.failure_cause)
-            for credential, listing in listings.items()
-            for region, error in listing.errors.items()
-        ),
-    ]
-    sync = {"session_id": session.session_id, "listed_at": context.now()}
-    return [
-        {"credential": credential, "region": region, "cause": why, **sync}
-        for credential, region, why in answers
-    ]
+    listings: _Listings, refused: _Refused
+) -> Iterator[tuple[str, str | None, Cause | None]]:
+    """Yield what Amazon answered: credential, region, and why the accounts of these were not listed."""
+    for credential, error in refused.items():
+        yield credential, None, error.failure_cause
+    for credential, listing in listings.items():
+        yield credential, None, None
+        for region, error in listing.errors.items():
+            yield credential, region, error.failure_cause
 
 
 def _listed_by(listings: dict[str, AccountListing]) -> dict[str, list[str]]:

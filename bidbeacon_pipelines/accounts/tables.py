@@ -279,13 +279,6 @@ class CredentialListing(PipelinesBase):
         CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
         CheckConstraint("jsonb_typeof(cause) = 'object'", name="cause_is_an_object"),
         CheckConstraint("region IS NULL OR cause IS NOT NULL", name="region_has_cause"),
-        Index(
-            "uq_credential_listings",
-            "credential",
-            "region",
-            unique=True,
-            postgresql_nulls_not_distinct=True,
-        ),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from bidbeacon_pipelines.accounts.queries import get_accounts
@@ -23,7 +23,6 @@ from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.defs.checks import evaluate_checks
 from bidbeacon_pipelines.defs.resources import Context, RunningJob, log_day
 from bidbeacon_pipelines.loading.recording_queries import (
-    LoadedDay,
     list_loaded_days,
     list_unrecorded_days,
 )
@@ -59,7 +58,7 @@ def record_loads(context: Context, job: RunningJob, *, waits: bool = False) -> N
 
 
 @_wait_longer
-def _record_batch(context: Context, job: RunningJob, *, waits: bool) -> Sequence[LoadedDay]:
+def _record_batch(context: Context, job: RunningJob, *, waits: bool) -> Sequence[Row[Any]]:
     with job.context.engine.begin() as connection:
         if waits:
             lock_until_commit(connection, _LOCK)
@@ -93,7 +92,7 @@ def record_days(
 
 
 def _record(
-    context: Context, connection: Connection, job: RunningJob, days: Sequence[LoadedDay]
+    context: Context, connection: Connection, job: RunningJob, days: Sequence[Row[Any]]
 ) -> None:
     """Log the events, then store that Dagster has them: a run that is killed in between records them twice, never not at all."""
     accounts = get_accounts(connection, {day.account_key for day in days})
@@ -104,7 +103,7 @@ def _record(
     store_recorded(connection, days, context.run.run_id)
 
 
-def day_metadata(day: LoadedDay) -> dict[str, Any]:
+def day_metadata(day: Row[Any]) -> dict[str, Any]:
     """Return the figures of one loaded day, as numbers, so that Dagster plots them.
 
     Amounts are rounded to cents, as in sentences; those that the dataset does not have are left out.

@@ -1,51 +1,13 @@
 """SQL on days with loads, as Dagster records them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import date
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, text
+from sqlalchemy import Connection, Row, text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.windows.queries import IS_COMPLETE
-
-
-@dataclass(frozen=True)
-class LoadedDay:
-    """A day of a dataset of an account with loads: what its windows hold, with the metadata of its materialization.
-
-    Windows that are not served hold nothing.
-
-    Attributes:
-        is_complete: Whether each of its windows is loaded, expired or not served.
-        new_loads: By report, the last load that Dagster does not have yet.
-        load_count: The loads of all its windows.
-        data_as_of: When the oldest report that it holds was asked for.
-        last_loaded_at: When the last one was loaded, by the session `session_id`.
-    """
-
-    account_id: str
-    country_code: str
-    account_key: str
-    currency_code: str
-    dataset: str
-    window_date: date
-    is_complete: bool
-    new_loads: dict[str, int]
-    load_count: int
-    row_count: int
-    quarantined_count: int
-    unresolved_count: int
-    spend: Decimal
-    sales: Decimal
-    last_loaded_at: datetime
-    data_as_of: datetime
-    session_id: UUID | None
-    restated_count: int
-
 
 _OF_DAY = """account_id = d.account_id AND {0}.country_code = d.country_code AND {0}.dataset = d.dataset
              AND {0}.window_date = d.window_date"""
@@ -81,26 +43,28 @@ _OF_DAYS = text(f"""
                     FROM unnest(CAST(:days AS date[])) AS day) {_LOADED_DAYS}""")
 
 
-def list_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> list[LoadedDay]:
+def list_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> Sequence[Row[Any]]:
     """Return the days with loads that Dagster does not have yet, newest first, their windows locked until the transaction ends.
 
     Windows locked by another transaction are skipped: they are being recorded or loaded. At most
     `limit` windows are locked.
+
+    Columns: account_id, country_code, account_key, currency_code, dataset, window_date, is_complete
+        (whether each window is loaded, expired or not served), new_loads (by report, the last load
+        that Dagster does not have yet), restated_count, last_loaded_at, session_id (the session of
+        that load), data_as_of (when the oldest report that it holds was asked for), and the sums
+        load_count, row_count, quarantined_count, unresolved_count, spend and sales. Windows that
+        are not served hold nothing.
     """
-    return _loaded_days(connection.execute(_UNRECORDED, {"limit": limit}))
+    return connection.execute(_UNRECORDED, {"limit": limit}).all()
 
 
 def list_loaded_days(
     connection: Connection, account: Account, dataset: str, days: Sequence[date]
-) -> list[LoadedDay]:
-    """Return those of some days of which any window was loaded, newest first."""
+) -> Sequence[Row[Any]]:
+    """Return those of some days of which any window was loaded, newest first, with the columns of `list_unrecorded_days`."""
     values = account.identity | {"dataset": dataset, "days": list(days)}
-    return _loaded_days(connection.execute(_OF_DAYS, values))
-
-
-def _loaded_days(found: CursorResult[Any]) -> list[LoadedDay]:
-    names = LoadedDay.__dataclass_fields__
-    return [LoadedDay(**{name: row[name] for name in names}) for row in found.mappings()]
+    return connection.execute(_OF_DAYS, values).all()
 
 
 _RECORD = text("""
@@ -111,7 +75,7 @@ _RECORD = text("""
        AND w.report = r.report""")
 
 
-def record_days(connection: Connection, days: Sequence[LoadedDay], run_id: str) -> None:
+def record_days(connection: Connection, days: Sequence[Row[Any]], run_id: str) -> None:
     """Store that Dagster has the new loads of these days, in events of a run."""
     loads = [(day, report, number) for day in days for report, number in day.new_loads.items()]
     values = {

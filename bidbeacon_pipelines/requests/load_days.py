@@ -125,9 +125,9 @@ def load_days(
     """
     load = _Load(context, session, account, dataset, by, context.now())
     try:
-        failed = load.begin(days)
-        days = [day for day in days if day not in failed]
         before = load.windows(days)
+        failed = load.begin(days, before)
+        days = [day for day in days if day not in failed]
         load.wait(days, on_progress)
         windows = load.windows(days)
         failed |= load.causes(days, before, windows)
@@ -151,14 +151,14 @@ class _Load:
     by: str
     started: datetime
 
-    def begin(self, days: Sequence[date]) -> dict[date, Cause]:
+    def begin(self, days: Sequence[date], before: Sequence[ReportWindow]) -> dict[date, Cause]:
         """Record who requested the days, and mark those as wanted that can be loaded; return the causes of the others.
 
         Days that were wanted before are claimed first: whatever becomes of this load ends that, too.
         """
         facts = {"account": self.account.account_key, "dataset": self.dataset.name}
-        mine = (one for one in self.windows(days) if one.wanted_by == self.by)
-        at = min((one.wanted_at for one in mine if one.wanted_at), default=None)
+        mine = (one.wanted_at for one in before if one.wanted_by == self.by and one.wanted_at)
+        at = min(mine, default=None)
         asked = LoadRequested(**facts, windows=list(days), by=self.by, wanted_at=at)
         of = (self.account, self.dataset.name, days)
         with self.context.engine.begin() as connection:

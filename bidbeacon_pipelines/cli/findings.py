@@ -21,7 +21,7 @@ from bidbeacon_pipelines.problems.home import finding_json
 from bidbeacon_pipelines.problems.receivers import NotSentError, list_receivers
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_sessions.errors import ExpectedError
+from bidbeacon_sessions.errors import ExpectedError, UsageError
 
 _Key = Annotated[
     str, typer.Argument(help="The finding's key, as `bidbeacon alerts list` prints it.")
@@ -115,7 +115,7 @@ def alerts_acknowledge(
     note: Annotated[str, typer.Option(help="Why, for those who read it later.")] = "",
     by: Annotated[str, typer.Option(help="Who does so.")] = "command line",
 ) -> None:
-    """Acknowledge a finding: no alert comes until it gets worse, is twice as large, or ends."""
+    """Acknowledge a finding: no alert comes until it gets worse, is twice as large, or ends; exits with 2 for unknown keys."""
     _change(alerts.acknowledge, key, by=by, note=note)
     console.print(f"{key} is acknowledged until it changes.")
 
@@ -129,7 +129,11 @@ def alerts_unacknowledge(key: _Key) -> None:
 def _change(change: Callable[..., Known], key: str, **facts: str) -> None:
     settings = get_settings()
     with open_store().begin() as connection:
-        change(connection, settings, read_now(connection, settings), key, **facts)
+        try:
+            change(connection, settings, read_now(connection, settings), key, **facts)
+        except alerts.FindingIsOverError as error:
+            keys = ", ".join(error.keys) or "nothing is wrong now"
+            raise UsageError(f"Expected the key of a finding ({keys}), got: {key!r}.") from None
 
 
 def alerts_test() -> None:

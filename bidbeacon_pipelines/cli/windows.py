@@ -60,7 +60,7 @@ def explain(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain the state of a report window, what happens next and when, and list its actions; exits with 2 for unknown names."""
+    """Explain the state of a report window, what happens next and when, and list its actions; exits with 2 for unknown names and reports."""
     settings, of_dataset = get_settings(), get_dataset(dataset)
     with open_store().snapshot() as connection:
         now = read_now(connection, settings)

@@ -47,7 +47,11 @@ logger = logging.getLogger(__name__)
 
 
 class FindingIsOverError(ExpectedError):
-    """There is no such finding any more."""
+    """There is no such finding any more; `keys` are of those that are there."""
+
+    def __init__(self, message: str = "This finding is over.", *, keys: Sequence[str] = ()) -> None:
+        self.keys = keys
+        super().__init__(message)
 
 
 def look(connection: Connection, settings: Settings, now: datetime) -> None:
@@ -73,7 +77,7 @@ def find_finding(connection: Connection, settings: Settings, now: datetime, key:
     findings = survey(connection, settings, now).findings
     for one in list_open(connection, [one for one in findings if one.key == key], now):
         return one
-    raise FindingIsOverError("This finding is over.")
+    raise FindingIsOverError(keys=[one.key for one in findings])
 
 
 def acknowledge(

@@ -63,7 +63,7 @@ class UnknownReportError(UsageError):
     def __init__(self, given: str, known: Sequence[str]) -> None:
         self.given = given
         self.known = known
-        super().__init__(f"Expected a report of the day ({', '.join(known)}), got: {given!r}.")
+        super().__init__(f"report: expected one of {', '.join(known)}, got: {given!r}.")
 
 
 def explain_day(

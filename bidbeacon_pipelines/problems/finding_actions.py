@@ -50,7 +50,7 @@ def act(
     if undecided:
         return _decide(store, settings, undecided, accepts=not keeps, by=by)
     if not accounts:
-        raise FindingIsOverError("This finding is over.")
+        raise FindingIsOverError
     changes = AccountChanges(store, settings, by=by)
     for account in accounts:
         changes.resume(account)

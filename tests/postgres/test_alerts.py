@@ -471,4 +471,5 @@ def test_the_commands_acknowledge_and_take_that_back(place: Place, alerts: Comma
     assert "Acknowledged by Bob" in alerts("list")
     alerts("unacknowledge", key)
     assert "Acknowledged" not in alerts("list")
-    assert "This finding is over." in alerts("acknowledge", "no-such-key", code=1)
+    refused = "".join(alerts("acknowledge", "no-such-key", code=2).split())
+    assert f"Expectedthekeyofafinding({key}),got:'no-such-key'." in refused

@@ -40,7 +40,7 @@ NEEDED: Mapping[Path_, Path_] = {
 }
 """What a command needs beside the option."""
 ENDS: Mapping[Path_, int] = {
-    ("alerts", "acknowledge"): FAILED,  # there is no such finding
+    ("alerts", "acknowledge"): USAGE,  # there is no such finding
     ("contract", "forget"): USAGE,  # nothing is overridden
     ("entities", "sync"): FAILED,  # nobody answers in Amazon's place
     ("probe",): FAILED,  # the same
@@ -69,6 +69,7 @@ GOOD: Mapping[str, st.SearchStrategy[str]] = {
     "--day": DAYS,
     "--every": st.integers(1, 48).map("{}h".format),
     "--limit": st.integers(1, 1_000).map(str),
+    "--report": st.just("SP+SB+SD"),
     "--window": DAYS,
     "account:": st.just(KEY),
     "since:": DAYS | st.integers(1, 99).map("{}h".format),

@@ -102,6 +102,12 @@ WRONG: Sequence[tuple[str, dict[str, str], int, str]] = [
     (EXPLAIN, QUESTION | {"window": "9999-12-31"}, 400, "window: expected a day"),
     (EXPLAIN, QUESTION | {"windows": "2026-11-23"}, 400, "Unknown parameter 'windows'."),
     (EXPLAIN, QUESTION | {"account": "US.two"}, 404, "No account 'US.two'"),
+    (
+        EXPLAIN,
+        QUESTION | {"report": "SP+TV"},
+        404,
+        "report: expected one of SP+SB+SD, got: 'SP+TV'.",
+    ),
     (ACCOUNT, {}, 400, "The parameter account is missing."),
     (ACCOUNT, {"account": "nobody"}, 404, "No account 'nobody'"),
     (ACCOUNT, {"account": "US.one", "days": "3"}, 400, "Unknown parameter 'days'."),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection, RowMapping
@@ -45,6 +46,7 @@ _HEADS: Final[Mapping[WindowState, str]] = {
     WindowState.SUSPICIOUS: "Its last report is suspicious",
     WindowState.UNCONFIRMED: "Its report is not confirmed",
 }
+_OF_ACCOUNT = ("account_key", "label", "time_zone", "paused", "amazon_status", "needs_attention")
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,6 @@ def explain_day(
     account, request = asked.account, chosen and chosen.request
     rows = list_references(connection, account.account_key, asked.dataset.name, asked.day)
     labels = load_labels(connection, rows)
-    names = ("account_key", "label", "time_zone", "paused", "amazon_status", "needs_attention")
-    # That which works on it, or was the last to refer to it.
-    worker = chosen and chosen.worker
-    proof = worker or next((row["session_id"] for row in reversed(rows)), None)
-    session = {"id": proof, "url": session_url(str(proof))}
     verdict = verdicts[name] if name else _verdict_json(_explain_missing(connection, asked))
     answer = {
         "account": account.account_key,
@@ -102,10 +99,10 @@ def explain_day(
         "window": asked.day,
         "report": name,
         "at": asked.now,
-        "verdict": verdict | {"session": proof and session},
+        "verdict": verdict | {"session": _session_json(chosen and chosen.worker, rows)},
         "reports": verdicts,
         "facts": {
-            "account": {name: getattr(account, name) for name in names},
+            "account": {name: getattr(account, name) for name in _OF_ACCOUNT},
             "window": chosen and dict(chosen.row),
             "request": request and request.as_dict(),
         },
@@ -114,6 +111,12 @@ def explain_day(
     }
     plain: dict[str, Any] = msgspec.to_builtins(answer)
     return plain
+
+
+def _session_json(worker: UUID | None, rows: Sequence[RowMapping]) -> dict[str, Any] | None:
+    """Return the session that works on a window, or else was the last to refer to it, if there is one."""
+    id_ = worker or next((row["session_id"] for row in reversed(rows)), None)
+    return None if id_ is None else {"id": id_, "url": session_url(str(id_))}
 
 
 def judge_day(connection: Connection, settings: Settings, asked: Question) -> Finding:
@@ -204,10 +207,8 @@ def _explain_missing(connection: Connection, asked: Question) -> Finding:
         stopped = explain(account.stop_cause)
         what = f"It is not requested: {stopped.sentence}"
         return _verdict(NO_WINDOW, Severity.WARNING, stopped, what)
-    what, then = (
-        "Its window does not exist yet.",
-        "The account's next refresh creates and requests it.",
-    )
+    then = "The account's next refresh creates and requests it."
+    what = "Its window does not exist yet."
     return _verdict(NO_WINDOW, Severity.WAITING, None, what, then, asked.now)
 
 

@@ -4,7 +4,7 @@ Each command is a function of one of the modules here.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
@@ -49,7 +49,7 @@ app = typer.Typer(
 )
 
 
-def _add_group(name: str, description: str, *functions: Callable[..., None]) -> None:
+def _add_group(name: str, description: str, functions: Sequence[Callable[..., None]]) -> None:
     """Add a group of commands: `accounts list` is the function `accounts_list`."""
     group = typer.Typer(help=description, no_args_is_help=True)
     for function in functions:
@@ -57,79 +57,60 @@ def _add_group(name: str, description: str, *functions: Callable[..., None]) -> 
     app.add_typer(group, name=name)
 
 
-app.command()(services.dev)
-app.command()(services.stream)
-app.command()(services.login)
-app.command()(findings.doctor)
-app.command()(loading.refresh)
-app.command()(loading.load)
-app.command()(windows.explain)
-app.command()(windows.restatements)
-app.command()(probe.probe)
+for command in (services.dev, services.stream, services.login, findings.doctor, probe.probe):
+    app.command()(command)
+for command in (loading.refresh, loading.load, windows.explain, windows.restatements):
+    app.command()(command)
 _add_group(
     "accounts",
     "Advertiser accounts: an Amazon ads account in one country each.",
-    accounts.accounts_list,
-    accounts.accounts_pause,
-    accounts.accounts_resume,
-    accounts.accounts_rename,
-    accounts.accounts_cadence,
-    loading.accounts_sync,
+    [
+        *(accounts.accounts_list, accounts.accounts_pause, accounts.accounts_resume),
+        *(accounts.accounts_rename, accounts.accounts_cadence, loading.accounts_sync),
+    ],
 )
 _add_group(
     "alerts",
     "List what is wrong now and the alerts about it, acknowledge it, send a test message.",
-    findings.alerts_list,
-    findings.alerts_acknowledge,
-    findings.alerts_unacknowledge,
-    findings.alerts_test,
+    [
+        *(findings.alerts_list, findings.alerts_acknowledge),
+        *(findings.alerts_unacknowledge, findings.alerts_test),
+    ],
 )
 _add_group(
     "contract",
     "What Amazon serves differently from the registry: learned, or set by a person.",
-    contract.contract_list,
-    contract.contract_set,
-    contract.contract_forget,
+    [contract.contract_list, contract.contract_set, contract.contract_forget],
 )
 _add_group(
     "credentials",
     "Named refresh tokens of our clients, and the ads accounts of each.",
-    credentials.credentials_list,
-    credentials.credentials_check,
-    credentials.credentials_assign,
+    [credentials.credentials_list, credentials.credentials_check, credentials.credentials_assign],
 )
 _add_group(
     "db",
     "The database: the embedded one, or that of BIDBEACON_DATABASE_URL.",
-    services.db_start,
-    services.db_upgrade,
-    services.db_url,
-    services.db_shell,
+    [services.db_start, services.db_upgrade, services.db_url, services.db_shell],
 )
 _add_group(
     "entities",
     "Campaigns, ad groups, ads, targets and portfolios, as last received from Amazon.",
-    accounts.entities_list,
-    loading.entities_sync,
+    [accounts.entities_list, loading.entities_sync],
 )
 _add_group(
     "quarantine",
     "Invalid rows of reports: as received, with the reason.",
-    windows.quarantine_list,
-    loading.quarantine_replay,
+    [windows.quarantine_list, loading.quarantine_replay],
 )
 _add_group(
     "sessions",
     "Job sessions: each job's input and actions.",
-    sessions.sessions_list,
-    sessions.sessions_show,
-    sessions.sessions_tail,
+    [sessions.sessions_list, sessions.sessions_show, sessions.sessions_tail],
 )
 _add_group(
     "windows",
     "Final days of which a later report has far fewer rows: accept it, or keep ours.",
-    windows.windows_accept,
-    windows.windows_keep,
+    [windows.windows_accept, windows.windows_keep],
 )
 
 

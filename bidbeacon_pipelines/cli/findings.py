@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.text import Text
 
@@ -45,23 +46,12 @@ def doctor(as_json: Json = False) -> None:
     broken = sum(check.severity == "error" for check in checks)
     odd = sum(check.severity == "warning" for check in checks)
     if as_json:
-        print_json({"ok": not broken, "checks": list(map(_check_json, checks))})
+        print_json({"ok": not broken, "checks": msgspec.to_builtins(checks)})
     else:
         warnings = f", {counted(odd, 'warning')}" if odd else ""
         said = f"{broken} broken{warnings}." if broken or odd else "All is well."
         console.print(said, style="bold red" if broken else "yellow" if odd else "green")
     raise typer.Exit(1 if broken else 0)
-
-
-def _check_json(check: Finding) -> dict[str, Any]:
-    return {
-        "name": check.code,
-        "severity": check.severity,
-        "found": check.headline,
-        "to_do": check.advice,
-        "details": [effect.text for effect in check.effects],
-        "facts": check.facts,
-    }
 
 
 def _print_check(check: Finding, *more: str) -> None:

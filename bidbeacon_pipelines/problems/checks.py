@@ -72,19 +72,9 @@ def judge_dataset(
 
 
 def _result(
-    check: str,
-    sentence: str,
-    figures: Mapping[str, int | float],
-    cases: Sequence[Mapping[str, str]] = (),
+    check: str, sentence: str, figures: Mapping[str, Any], cases: Sequence[Mapping[str, str]] = ()
 ) -> Finding:
-    """Return the result of a check, fine where no case fails.
-
-    Args:
-        check: Its name.
-        sentence: What was found.
-        figures: What was counted.
-        cases: The failing cases, worst first, at most 20, all with the same keys.
-    """
+    """Return the result of a check; it fails with the given cases, worst first, all with the same keys."""
     severity = Severity.WARNING if cases else Severity.FINE
     facts = {**figures, "cases": cases}
     return Finding(key=check, code=check, severity=severity, sentence=sentence, facts=facts)

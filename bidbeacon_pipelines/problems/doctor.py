@@ -1,6 +1,6 @@
 """Checks everything that has to work: the database, Amazon's answers, and all findings; changes nothing."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -26,7 +26,6 @@ from bidbeacon_pipelines.database.schema import (
 from bidbeacon_pipelines.problems.alert_rules import Known
 from bidbeacon_pipelines.problems.alerts import list_open
 from bidbeacon_pipelines.problems.findings import Effect, Finding
-from bidbeacon_pipelines.problems.home import finding_json
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_sessions.sentences import format_duration
@@ -64,25 +63,9 @@ def examine(
         yield _away(first_line(error))
 
 
-def _check(
-    name: str,
-    severity: Severity,
-    sentence: str,
-    advice: str = "",
-    details: Iterable[str] = (),
-    facts: Mapping[str, Any] | None = None,
-) -> Finding:
+def _check(name: str, severity: Severity, sentence: str, **facts: Any) -> Finding:
     """Return what was found of something that is looked at here only."""
-    return Finding(
-        key=name,
-        code=name,
-        severity=severity,
-        sentence=sentence,
-        advice=advice,
-        effects=tuple(Effect(one, "") for one in details),
-        link="",
-        facts=facts or {},
-    )
+    return Finding(key=name, code=name, severity=severity, sentence=sentence, link="", **facts)
 
 
 def _away(reason: str) -> Finding:
@@ -102,7 +85,7 @@ def _check_database(engine: Engine) -> Finding:
     facts = {"version": version, "revision": revision, "newest_revision": list_revisions()[-1]}
     severity = Severity.FINE if problem is None else Severity.ERROR
     sentence = f"PostgreSQL {version} answers, {tables}"
-    return _check("database", severity, sentence, problem or "", facts=facts)
+    return _check("database", severity, sentence, advice=problem or "", facts=facts)
 
 
 def _check_amazon(settings: Settings, engine: Engine | None, credential: str) -> Finding:
@@ -127,9 +110,9 @@ def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]
         return _check(name, Severity.FINE, sentence, facts=facts)
     severity = Severity.WARNING if len(away) < len(problems) else Severity.ERROR
     sentence = f"{address} does not answer for {' '.join(away)}"
-    to_do = _START_ALL if name.startswith("sandbox") else "Their accounts wait. Check the network."
-    details = [f"{region}: {problem}" for region, problem in away.items()]
-    return _check(name, severity, sentence, to_do, details, facts)
+    advice = _START_ALL if name.startswith("sandbox") else "Their accounts wait. Check the network."
+    effects = tuple(Effect(f"{region}: {problem}", "") for region, problem in away.items())
+    return _check(name, severity, sentence, advice=advice, effects=effects, facts=facts)
 
 
 def _call_amazon(
@@ -153,8 +136,8 @@ def _call_amazon(
 
 
 def as_checked(known: Known) -> Finding:
-    """Return a stored finding with its facts, fine where it is acknowledged."""
-    finding, given = replace(known.finding, facts=finding_json(known)), known.acknowledged
+    """Return a stored finding as it is now, fine where it is acknowledged."""
+    finding, given = known.finding, known.acknowledged
     if given is None:
         return finding
     by = Effect(f"Acknowledged by {given.by}. {given.note}".strip(), "")
@@ -164,12 +147,13 @@ def as_checked(known: Known) -> Finding:
 def _list_processes(connection: Connection) -> Finding:
     """List the long-lived processes of the last day; findings judge them."""
     seen = [dict(one) for one in list_processes(connection, within=timedelta(days=1))]
-    lines = []
+    effects = []
     for one in seen:
         ago = format_duration(one["silent_for"].total_seconds())
-        lines.append(f"{one['kind']} on {one['host']}, {one['version']}, seen {ago} ago")
+        line = f"{one['kind']} on {one['host']}, {one['version']}, seen {ago} ago"
+        effects.append(Effect(line, ""))
     found, facts = f"{len(seen)} seen within a day", {"processes": seen}
-    return _check("processes", Severity.FINE, found, details=lines, facts=facts)
+    return _check("processes", Severity.FINE, found, effects=tuple(effects), facts=facts)
 
 
 def _count_accounts(connection: Connection) -> Finding:

@@ -60,12 +60,7 @@ class Question:
 
 
 class UnknownReportError(UsageError):
-    """A day has no window of a report with this name."""
-
-    def __init__(self, given: str, known: Sequence[str]) -> None:
-        self.given = given
-        self.known = known
-        super().__init__(f"report: expected one of {', '.join(known)}, got: {given!r}.")
+    """A day has no report with this name; the message lists those that it has."""
 
 
 def explain_day(
@@ -82,7 +77,8 @@ def explain_day(
     windows = {one.row["report"]: one for one in _read_windows(connection, settings, asked)}
     reports = list(windows) or _list_reports(connection, asked)
     if report is not None and report not in reports:
-        raise UnknownReportError(report, reports)
+        expected = f"report: expected one of {', '.join(reports)}"
+        raise UnknownReportError(f"{expected}, got: {report!r}.")
     verdicts = {
         name: _verdict_json(one.verdict(), one.list_not_served()) for name, one in windows.items()
     }
@@ -148,15 +144,9 @@ def _verdict(
     then: str = "",
     at: datetime | None = None,
 ) -> Finding:
-    """Return how a window is as a finding: its key is the state, and its code is empty without a cause.
+    """Return how a window is and, with a second sentence, what happens next and when, as a finding.
 
-    Args:
-        state: Of the window.
-        severity: How serious it is.
-        cause: Why it is so, for people.
-        what: A sentence on the state and its cause.
-        then: A sentence on the next step.
-        at: The instant of the next step, if that is known.
+    Its key is the window's state; without a cause its code is empty.
     """
     code = "" if cause is None else cause.code
     advice = "" if cause is None or severity is Severity.FINE else cause.advice

@@ -6,6 +6,7 @@ without a token.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import Field
@@ -106,10 +107,10 @@ def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
         "/api/account/alias": (desk.rename, _AliasAsked),
         "/api/account/sync-entities": (desk.sync_entities, AccountAsked),
         "/api/account/load-windows": (desk.load_windows, _DaysAsked),
-        "/api/account/accept-report": (desk.accept_report, _DaysAsked),
-        "/api/account/keep-rows": (desk.keep_rows, _DaysAsked),
+        "/api/account/accept-report": (partial(desk.decide, accepts=True), _DaysAsked),
+        "/api/account/keep-rows": (partial(desk.decide, accepts=False), _DaysAsked),
         "/api/findings/act": (desk.act, _FindingAsked),
-        "/api/findings/keep": (desk.keep, _FindingAsked),
+        "/api/findings/keep": (partial(desk.act, keeps=True), _FindingAsked),
         "/api/findings/acknowledge": (desk.acknowledge, _AcknowledgementAsked),
         "/api/findings/unacknowledge": (desk.unacknowledge, _FindingAsked),
     }
@@ -242,23 +243,14 @@ class _Desk:
             now = read_now(connection, self._settings)
             return want_load(connection, account, dataset, asked.windows, by=by, now=now)
 
-    def accept_report(self, asked: _DaysAsked, by: str) -> dict[str, Any]:
-        return self._decide(asked, by, accepts=True)
-
-    def keep_rows(self, asked: _DaysAsked, by: str) -> dict[str, Any]:
-        return self._decide(asked, by, accepts=False)
-
-    def _decide(self, asked: _DaysAsked, by: str, *, accepts: bool) -> dict[str, Any]:
+    def decide(self, asked: _DaysAsked, by: str, *, accepts: bool) -> dict[str, Any]:
         account, dataset = self._account(asked), get_dataset(asked.dataset)
         of = (self._store, self._settings, account, dataset, asked.windows)
         decided = decide_days(*of, accepts=accepts, by=by)
         return _named(account) | {"dataset": dataset.name, "windows": list(map(str, decided))}
 
-    def act(self, asked: _FindingAsked, by: str) -> dict[str, Any]:
-        return act(self._store, self._settings, asked.finding, by=by)
-
-    def keep(self, asked: _FindingAsked, by: str) -> dict[str, Any]:
-        return act(self._store, self._settings, asked.finding, by=by, keeps=True)
+    def act(self, asked: _FindingAsked, by: str, *, keeps: bool = False) -> dict[str, Any]:
+        return act(self._store, self._settings, asked.finding, by=by, keeps=keeps)
 
     def acknowledge(self, asked: _AcknowledgementAsked, by: str) -> dict[str, Any]:
         note = mask_text(asked.note)

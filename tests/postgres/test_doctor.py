@@ -217,9 +217,9 @@ def environment(
 
 
 def checks(*, code: int = 0) -> Mapping[str, Mapping[str, Any]]:
-    """Return the checks of `doctor --json` by name."""
+    """Return the findings of `doctor --json` by code."""
     return {
-        one["name"]: one
+        one["code"]: one
         for one in json.loads(run_command("doctor", "--json", code=code).stdout)["checks"]
     }
 
@@ -245,8 +245,8 @@ def test_doctor_lists_the_processes_of_all_hosts(
         note_process(connection, "daemon", "a", 1, "0.2.0 (0014)", is_start=True)
     execute(engine, "UPDATE processes SET seen_at = now() - interval '2 hours'")
     found = checks()["processes"]
-    assert ("fine", "2 seen within a day") == (found["severity"], found["found"])
-    assert "daemon on a, 0.2.0 (0014), seen 2 h 00 min ago" == found["details"][0]
+    assert ("fine", "2 seen within a day") == (found["severity"], found["sentence"])
+    assert "daemon on a, 0.2.0 (0014), seen 2 h 00 min ago" == found["effects"][0]["text"]
     facts = [(one["kind"], one["host"], one["version"]) for one in found["facts"]["processes"]]
     assert [("daemon", "a", "0.2.0 (0014)"), ("worker", "b", "0.2.0 (0014)")] == facts
 
@@ -268,7 +268,7 @@ def test_doctor_lists_the_findings_of_home(environment: SimpleNamespace, engine:
 def test_doctor_ends_with_1_where_credentials_are_refused(environment: SimpleNamespace) -> None:
     """One call finds it out, and no region is asked."""
     environment.rules.add(rule("token", what="revoked"))
-    assert "Authorise BidBeacon again" in checks(code=1)["sandbox"]["found"]
+    assert "Authorise BidBeacon again" in checks(code=1)["sandbox"]["sentence"]
 
 
 def test_doctor_does_not_wait_for_a_region_that_throttles(environment: SimpleNamespace) -> None:
@@ -276,7 +276,7 @@ def test_doctor_does_not_wait_for_a_region_that_throttles(environment: SimpleNam
     environment.rules.add(rule("answer", "list_profiles", status=429, retry_after=1))
     found = checks(code=1)["sandbox"]
     assert found["severity"] == "error"
-    assert "Too Many Requests" in found["details"][0]
+    assert "Too Many Requests" in found["effects"][0]["text"]
 
 
 def test_doctor_goes_on_without_a_database(environment: SimpleNamespace) -> None:

@@ -3,7 +3,6 @@
 import signal
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +23,8 @@ from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.probe.amazon import Amazon
 from bidbeacon_pipelines.probe.answers import Listener
-from bidbeacon_pipelines.probe.probe import Finding, Probe, write_recording
+from bidbeacon_pipelines.probe.findings import Finding
+from bidbeacon_pipelines.probe.probe import Probe
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_sessions import with_job_session
@@ -64,12 +64,9 @@ def probe(
     settings, listener = get_settings(), Listener()
     datasets = [get_dataset(name) for name in dataset or DATASETS]
     retry = RetryPolicy(patience=3600)
-    with (
-        open_job_context(settings, open_database(settings), retry=retry) as context,
-        ExitStack() as listening,
-    ):
+    with open_job_context(settings, open_database(settings), retry=retry) as context:
         for credential in settings.credentials or (DEFAULT,):
-            listening.enter_context(listener.listening(context.client_for(credential)))
+            listener.listen(context.client_for(credential))
         ads_account = _find_account(context, account)
         with context.engine.begin() as connection:
             contract = read_contract(connection, ads_account.account_id)
@@ -146,7 +143,7 @@ def _run(context: JobContext, run: Probe, file: Path, *, apply: bool) -> None:
     except KeyboardInterrupt:
         run.is_interrupted = True
     finally:
-        write_recording(file, run)
+        run.write_recording(file)
 
 
 def _say(sentence: str) -> None:

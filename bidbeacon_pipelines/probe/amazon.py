@@ -1,6 +1,6 @@
 """Requests of a probe: reports of one ads account, one at a time and through the gate, and exports."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -26,6 +26,7 @@ from bidbeacon_pipelines.requests import gate
 from bidbeacon_pipelines.requests.create import create_by_any_name
 from bidbeacon_pipelines.requests.results import of_failed_create, of_report
 from bidbeacon_pipelines.requests.rules import Failure, FailureKind, NoAnswer, Result
+from bidbeacon_pipelines.values.decode import iter_values
 from bidbeacon_sessions import SessionRecorder
 
 T = TypeVar("T")
@@ -137,14 +138,14 @@ class Amazon:
             )
 
     @contextmanager
-    def export_file(self, kind: exports.ExportKind) -> Iterator[Path]:
-        """Export the entities of a kind in one country, and delete the file at the end of the block.
+    def exported(self, kind: exports.ExportKind) -> Iterator[Iterable[Any]]:
+        """Export the entities of a kind in one country; their file is deleted at the end of the block.
 
         Raises:
             GaveUpError: the export failed.
         """
-        client, account = self.client, self.countries[0]
-        owner = Owner(self.ads_account.region, profile_id=account.profile_id)
+        self.say(f"Exporting {kind}")
+        client, owner = self.client, self._profile
         started = exports.create_export(client, owner, kind)
 
         def poll() -> exports.Export | None:
@@ -157,12 +158,16 @@ class Amazon:
         with download_folder(self.context.downloads, "probe") as folder:
             path = folder / "export.json.gz"
             download(client, export.url, path, owner)
-            yield path
+            yield iter_values(path)
 
     def portfolios(self) -> list[Any]:
         """List the portfolios of the country whose entities are exported."""
-        profile_id = self.countries[0].profile_id
-        return list_portfolios(self.client, Owner(self.ads_account.region, profile_id=profile_id))
+        self.say("Listing portfolios")
+        return list_portfolios(self.client, self._profile)
+
+    @property
+    def _profile(self) -> Owner:
+        return Owner(self.ads_account.region, profile_id=self.countries[0].profile_id)
 
     def _create_through_gate(
         self, report: DatasetReport, fields: Sequence[str], start: date, end: date

@@ -2,11 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -16,7 +14,6 @@ import httpx
 from pydantic import (
     AfterValidator,
     Field,
-    SecretStr,
     TypeAdapter,
     ValidationError,
 )
@@ -28,7 +25,7 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES, normalise_country
 from bidbeacon_pipelines.amazon_ads.failures import find_json
 from bidbeacon_pipelines.amazon_ads.texts import as_text
-from bidbeacon_pipelines.amazon_ads.wire import STRICT, Instant, WireModel
+from bidbeacon_pipelines.amazon_ads.wire import STRICT, WireModel
 from bidbeacon_pipelines.datasets.fields import DATE_FIELD, product_name
 from bidbeacon_pipelines.datasets.registry import DatasetReport
 from bidbeacon_pipelines.entities.read import FIELDS, EntityProblems, read_entities
@@ -39,206 +36,147 @@ from bidbeacon_pipelines.loading.rows import (
     RowCheck,
     WaitingAccount,
 )
+from bidbeacon_pipelines.probe.findings import Shape, add_to, field_name
 from bidbeacon_pipelines.values.decode import iter_values
 from bidbeacon_pipelines.values.field_types import find_date
-from bidbeacon_sessions.masking import mask_text
 
-Shape = dict[str, set[str]]
-"""By the place of each value (`adsAccounts.[].status`), the kinds of values that were there."""
-
-_KINDS: Final[Mapping[type, str]] = {
-    type(None): "null",
-    bool: "true or false",
-    str: "text",
-    int: "whole number",
-    Decimal: "number with a point",
-    dict: "empty object",
-    list: "empty list",
-}
-_FIELD: Final = re.compile(r"(?!.*\d{4})[A-Za-z_][\w.-]{0,60}", re.ASCII)
-_DEEPEST: Final = 12
-
-
-def field_name(key: str) -> str:
-    """Return a key that names a field; hide one that may be a value, such as an id or a secret."""
-    return key if _FIELD.fullmatch(key) and mask_text(key) == key else "…"
-
-
-def add_to(shape: Shape, value: Any) -> None:
-    """Add the places and kinds of a value to a shape."""
-    for place, kind in _leaves(value, "", 0):
-        shape.setdefault(place, set()).add(kind)
-
-
-def as_json(shape: Shape) -> dict[str, str]:
-    """Return a shape as data for JSON."""
-    return {place: " | ".join(sorted(kinds)) for place, kinds in sorted(shape.items())}
-
-
-def _leaves(value: Any, place: str, depth: int) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict) and value and depth < _DEEPEST:
-        for key, inner in value.items():
-            yield from _leaves(inner, f"{place}.{field_name(key)}".lstrip("."), depth + 1)
-    elif isinstance(value, list) and value and depth < _DEEPEST:
-        for inner in value:
-            yield from _leaves(inner, f"{place}.[]".lstrip("."), depth + 1)
-    else:
-        yield place or "the answer", _kind_of(value)
-
-
-def _kind_of(value: Any) -> str:
-    if isinstance(value, str) and value.isdecimal():
-        return "digits as text"
-    if isinstance(value, str) and not value:
-        return "empty text"
-    return _KINDS.get(type(value), type(value).__name__)
-
-
-_WORD: Final = "word"
-_SHOWN: Final = frozenset({_WORD, "literal_error"})
+_SHOWN: Final = frozenset({"word", "literal_error"})
 """Types of faults whose value comes from a vocabulary, so that it may be shown and recorded."""
 _LONGEST_SHOWN: Final = 40
 _time_zones = cache(available_timezones)
 
 
-def _as_country(code: str) -> str:
-    if normalise_country(code) not in COUNTRIES:
-        raise PydanticCustomError(_WORD, "expected a country of the contract")
-    return code
+def _word(expected: str, is_known: Callable[[str], bool]) -> AfterValidator:
+    def check(word: str) -> str:
+        if not is_known(word):
+            raise PydanticCustomError("word", "expected {expected}", {"expected": expected})
+        return word
+
+    return AfterValidator(check)
 
 
-def _as_time_zone(name: str) -> str:
-    if name not in _time_zones():
-        raise PydanticCustomError(_WORD, "expected a time zone of the IANA")
-    return name
-
-
-Country = Annotated[str, AfterValidator(_as_country)]
-TimeZone = Annotated[str, AfterValidator(_as_time_zone)]
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
-AccountType = Literal["seller", "vendor", "agency"]
-ReportStatus = Literal[
-    "PENDING", "PROCESSING", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "EXPIRED"
+_Country = Annotated[
+    str, _word("a country of the contract", lambda code: normalise_country(code) in COUNTRIES)
 ]
+_TimeZone = Annotated[str, _word("a time zone of the IANA", lambda name: name in _time_zones())]
+
+# The client's models, with what Amazon documents of fields that they are lenient about.
 
 
-class _Token(tokens.TokenAnswer, extra="forbid"):
+class _Token(tokens.TokenAnswer):
     token_type: Literal["bearer"]
-    refresh_token: SecretStr | None = None
 
 
-class _AlternateId(accounts.AlternateId, extra="forbid"):
-    country_code: Country
+class _AlternateId(accounts.AlternateId):
+    country_code: _Country
 
 
-class _AdsAccount(accounts.AdsAccount, extra="forbid"):
+class _AdsAccount(accounts.AdsAccount):
     account_name: str
     status: Literal["CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED"]
-    country_codes: tuple[Country, ...]
+    country_codes: tuple[_Country, ...]
     alternate_ids: tuple[_AlternateId, ...]
 
 
-class _AccountsPage(accounts.Page, extra="forbid"):
+class _AccountsPage(accounts.Page):
     ads_accounts: tuple[_AdsAccount, ...]
 
 
-class _AccountInfo(WireModel, extra="forbid"):
+class _AccountInfo(WireModel):
     id: str
     name: str
-    type: AccountType
+    type: Literal["seller", "vendor", "agency"]
     marketplace_string_id: str | None
-    sub_type: str | None = None
-    valid_payment_method: bool | None = None
 
 
-class _Profile(accounts.Profile, extra="forbid"):
+class _Profile(accounts.Profile):
     country_code: str
-    currency_code: Currency
-    timezone: TimeZone
+    currency_code: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    timezone: _TimeZone
     account_info: _AccountInfo
-    daily_budget: Any = None
 
 
-class _ReportPart(reports.ReportPart, extra="forbid"):
-    url_expiration_date_time: Instant = None
-
-
-class _ReportQuery(WireModel, extra="forbid"):
+class _ReportQuery(WireModel):
     fields: tuple[str, ...]
     filter: dict[str, Any] | None = None
 
 
-class _Report(reports.Report, extra="forbid"):
-    raw_status: ReportStatus = Field(validation_alias="status")
-    parts: tuple[_ReportPart, ...] = Field((), validation_alias="completedReportParts")
+class _Report(reports.Report):
+    raw_status: Literal[
+        "PENDING", "PROCESSING", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "EXPIRED"
+    ] = Field(validation_alias="status")
     query: _ReportQuery
     format: Literal["GZIP_JSON"]
-    last_updated_date_time: Instant = None
-    completed_date_time: Instant = None
-    url: SecretStr | None = None
-    currency_of_view: Any = None
-    format_options: Any = None
-    locale: Any = None
-    time_zone_mode: Any = None
 
 
-class _ReportSuccess(WireModel, extra="forbid"):
+class _ReportSuccess(WireModel):
     index: int
     report: _Report
 
 
-class _ReportAnswer(WireModel, extra="forbid"):
+class _ReportAnswer(WireModel):
     success: Annotated[tuple[_ReportSuccess, ...], Field(min_length=1, max_length=1)]
-    error: Any = None
 
 
-class _ExportError(WireModel, extra="forbid"):
+class _ExportError(WireModel):
     error_code: Literal["INTERNAL_ERROR", "TIMED_OUT"]
     message: str
 
 
-class _Export(exports.Export, extra="forbid"):
+class _Export(exports.Export):
     raw_status: Literal["PROCESSING", "IN_PROGRESS", "COMPLETED", "FAILED"] = Field(
         validation_alias="status"
     )
     error: _ExportError | None = None
-    created_at: Instant = None
-    generated_at: Instant = None
-    url_expires_at: Instant = None
 
 
-@dataclass(frozen=True)
-class Call:
-    """A call that the product makes: how its path ends, and what it answers."""
-
-    name: str
-    path: str
-    answer: TypeAdapter[Any]
-
-
-CALLS: Final = (
-    Call("token", "/auth/o2/token", TypeAdapter(_Token)),
-    Call("accounts", "/adsAccounts/list", TypeAdapter(_AccountsPage)),
-    Call("profiles", "/v2/profiles", TypeAdapter(tuple[_Profile, ...])),
-    Call("create report", "/create/reports", TypeAdapter(_ReportAnswer)),
-    Call("retrieve report", "/retrieve/reports", TypeAdapter(_ReportAnswer)),
-    Call("create export", r"/(campaigns|adGroups|ads|targets)/export", TypeAdapter(_Export)),
-    Call("get export", r"/exports/[^/]+", TypeAdapter(_Export)),
+_UNREAD: Final = frozenset(
+    (
+        *("refresh_token", "dailyBudget", "subType", "validPaymentMethod"),
+        *(
+            "error",
+            "errorId",
+            "url",
+            "urlExpirationDateTime",
+            "lastUpdatedDateTime",
+            "completedDateTime",
+        ),
+        *("currencyOfView", "formatOptions", "locale", "timeZoneMode"),
+        *("createdAt", "generatedAt", "urlExpiresAt"),
+    )
 )
+"""Fields that Amazon documents, and that the client does not read: they may be of any kind."""
 
 
-def find_call(path: str) -> Call | None:
-    """Return the call that a path belongs to; None for a download."""
-    return next((call for call in CALLS if re.search(f"{call.path}$", path)), None)
+CALLS: Final[dict[str, tuple[str, TypeAdapter[Any]]]] = {
+    "token": ("/auth/o2/token", TypeAdapter(_Token)),
+    "accounts": ("/adsAccounts/list", TypeAdapter(_AccountsPage)),
+    "profiles": ("/v2/profiles", TypeAdapter(tuple[_Profile, ...])),
+    "create report": ("/create/reports", TypeAdapter(_ReportAnswer)),
+    "retrieve report": ("/retrieve/reports", TypeAdapter(_ReportAnswer)),
+    "create export": ("/(campaigns|adGroups|ads|targets)/export", TypeAdapter(_Export)),
+    "get export": ("/exports/[^/]+", TypeAdapter(_Export)),
+}
+"""The calls that the product makes: how their paths end, and what they answer."""
 
 
-def find_differences(call: Call, body: Any) -> list[str]:
+def find_call(path: str) -> str | None:
+    """Return the name of the call that a path belongs to; None for a download."""
+    return next((name for name, (end, _) in CALLS.items() if re.search(f"{end}$", path)), None)
+
+
+def find_differences(call: str, body: Any) -> list[str]:
     """Return what of an answer differs from the contract, without any value that may be a customer's."""
     try:
-        call.answer.validate_python(body, context=STRICT)
+        CALLS[call][1].validate_python(body, context=STRICT, extra="forbid")
     except ValidationError as error:
-        return list(dict.fromkeys(map(_sentence, error.errors(include_url=False))))
+        faults = error.errors(include_url=False)
+        return list(dict.fromkeys(_sentence(one) for one in faults if not _is_unread(one)))
     return []
+
+
+def _is_unread(fault: ErrorDetails) -> bool:
+    return fault["type"] == "extra_forbidden" and fault["loc"][-1] in _UNREAD
 
 
 def _sentence(fault: ErrorDetails) -> str:
@@ -274,15 +212,9 @@ class Listener:
     def __init__(self) -> None:
         self.answers: dict[tuple[str, int, bool], Answers] = {}
 
-    @contextmanager
-    def listening(self, client: AdsApiClient) -> Iterator[None]:
-        """Listen to the calls that a client makes inside the block."""
-        hooks = client.http.event_hooks
-        client.http.event_hooks = {"request": [], "response": [self._note]}
-        try:
-            yield
-        finally:
-            client.http.event_hooks = hooks
+    def listen(self, client: AdsApiClient) -> None:
+        """Listen to the calls that a client makes from now on."""
+        client.http.event_hooks["response"].append(self._note)
 
     def _note(self, response: httpx.Response) -> None:
         call = find_call(response.request.url.path)
@@ -292,7 +224,7 @@ class Listener:
         body = find_json(response)
         is_refused = isinstance(body, dict) and bool(body.get("error")) and "success" in body
         is_success = response.is_success and not is_refused
-        key = (call.name, response.status_code, is_success)
+        key = (call, response.status_code, is_success)
         answers = self.answers.setdefault(key, Answers(*key))
         answers.count += 1
         answers.slowest = max(answers.slowest, response.elapsed.total_seconds())
@@ -301,9 +233,7 @@ class Listener:
             answers.differences |= dict.fromkeys(find_differences(call, body))
 
 
-_LIFE: Final = frozenset(
-    ("adProduct", "state", "deliveryStatus", "creationDateTime", "lastUpdatedDateTime")
-)
+_LIFE: Final = {"adProduct", "state", "deliveryStatus", "creationDateTime", "lastUpdatedDateTime"}
 _ALWAYS: Final[Mapping[str, Collection[str]]] = {
     "campaigns": _LIFE | {"campaignId", "name", "startDate", "budgetCaps"},
     "adGroups": _LIFE | {"adGroupId", "campaignId", "name"},
@@ -312,19 +242,11 @@ _ALWAYS: Final[Mapping[str, Collection[str]]] = {
     "portfolios": {"portfolioId", "name", "state", "inBudget", "budget"},
 }
 """The fields that every entity of a kind has."""
-_KNOWN: Final = {
-    kind: {"tags", *(wanted.path[0] for wanted in FIELDS[kind].values())} for kind in _ALWAYS
-}
 
 
 @dataclass
 class FileFacts:
-    """Counts of the rows of files: all, those that the product sets aside, and their faults.
-
-    Attributes:
-        countries: Those that have rows, good or bad.
-        products: Ad products that were not asked for, with their rows.
-    """
+    """The rows of files: how many, how many the product sets aside, their faults and countries, and those of ad products not asked for."""
 
     rows: int = 0
     set_aside: int = 0
@@ -367,9 +289,8 @@ class FileFacts:
         """Add the fields that a reader refuses, without their values."""
         for fault in cause.get("detail", {}).get("faults", ()):
             expected = fault.get("expected")
-            self.faults[
-                f"{fault['field']}: {f'expected {expected}' if expected else 'missing'}"
-            ] += 1
+            found = f"expected {expected}" if expected else "missing"
+            self.faults[f"{fault['field']}: {found}"] += 1
 
 
 def read_report(
@@ -381,25 +302,19 @@ def read_report(
     *,
     spellings: Mapping[str, str],
 ) -> None:
-    """Read a file of a report of one day, as a load does.
-
-    Args:
-        facts: The counts, which are added to.
-        path: The file.
-        report: What it is.
-        accounts: The accounts of the ads account.
-        day: The day.
-        spellings: Amazon's names of fields that are overridden, by ours.
+    """Read a file of a report of one day, as a load does; `spellings` are Amazon's names of fields by ours.
 
     Raises:
         BrokenPartError: it is no gzipped JSON array, or cut short.
     """
+    days = frozenset([day])
+    waiting = [
+        WaitingAccount(number, account.country_code, account.time_zone, days)
+        for number, account in enumerate(accounts)
+    ]
     check = RowCheck(
         report.dataset,
-        [
-            WaitingAccount(number, account.country_code, account.time_zone, frozenset([day]))
-            for number, account in enumerate(accounts)
-        ],
+        waiting,
         ad_products=report.ad_products,
         period=(day, day),
         has_one_country=len(accounts) == 1,
@@ -409,10 +324,7 @@ def read_report(
     for row in facts.objects(iter_values(path)):
         facts.add_keys(row, (), known)
         checked = check(row)
-        if isinstance(checked, bytes):
-            number: int | None = int(checked.partition(b"\t")[0])
-        else:
-            number = checked.account
+        number = int(checked.partition(b"\t")[0]) if isinstance(checked, bytes) else checked.account
         if number is not None:
             facts.countries.add(accounts[number].country_code)
         if isinstance(checked, BadRow):
@@ -435,8 +347,9 @@ def find_oldest_day(paths: Iterable[Path], start: date, end: date) -> date | Non
 
 def read_listed(facts: FileFacts, entities: Iterable[Any], kind: str) -> None:
     """Read entities of a kind, as a sync does."""
+    known = {"tags", *(wanted.path[0] for wanted in FIELDS[kind].values())}
     for row in facts.objects(entities):
-        facts.add_keys(row, _ALWAYS[kind], _KNOWN[kind])
+        facts.add_keys(row, _ALWAYS[kind], known)
         problems = EntityProblems()
         list(read_entities(kind, [row], problems))
         facts.set_aside += problems.set_aside

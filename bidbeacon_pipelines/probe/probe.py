@@ -3,11 +3,10 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.amazon_ads.errors import (
@@ -25,140 +24,37 @@ from bidbeacon_pipelines.probe.answers import (
     CALLS,
     FileFacts,
     Listener,
-    as_json,
-    field_name,
     find_oldest_day,
     read_listed,
     read_report,
 )
-from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
+from bidbeacon_pipelines.probe.findings import (
+    ISSUE,
+    Finding,
+    Override,
+    Verdict,
+    as_json,
+    judged,
+    refusal_of,
+    refused,
+    unchecked,
+)
+from bidbeacon_pipelines.values.decode import BrokenPartError
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.rules import oldest_served
 
-_MOST_SHOWN: Final = 5
-ISSUE: Final = "Attach the recording to an issue"
-
-
-class Verdict(StrEnum):
-    """The result of one check."""
-
-    EXPECTED = "as expected"
-    APPLIED = "applied"
-    DIFFERS = "differs"
-    UNCHECKED = "could not be checked"
-
-
-@dataclass(frozen=True)
-class Override:
-    """A row for the table of overrides, with which the product works as Amazon does; of one ads account or its region."""
-
-    dataset: str
-    what: str
-    value: str
-    of_account: bool = False
-
-    def command(self, region: str) -> str:
-        """Return the command that stores it."""
-        of = " --account NAME" if self.of_account else ""
-        return f"bidbeacon contract set {region} {self.dataset} {self.what} {self.value}{of}"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check: what was checked, what came of it, and what to do.
-
-    Attributes:
-        found: Without ids, names and amounts, so that it may be recorded.
-        amazon: Amazon's own words, for the terminal only.
-        override: What `--apply` stores.
-    """
-
-    subject: str
-    check: str
-    verdict: Verdict
-    found: str = ""
-    to_do: str = ""
-    amazon: str = ""
-    override: Override | None = None
-
-
-def judged(
-    subject: str, check: str, differences: Iterable[str], *, found: str = "", to_do: str = ISSUE
-) -> Finding:
-    """Return that something differs if there are differences, else that all is as expected."""
-    every = list(differences)
-    if not every:
-        return Finding(subject, check, Verdict.EXPECTED, found)
-    more = [f"{len(every) - _MOST_SHOWN} more"] if len(every) > _MOST_SHOWN else []
-    text = "; ".join([*every[:_MOST_SHOWN], *more])
-    return Finding(subject, check, Verdict.DIFFERS, text, f"{to_do}.")
-
-
-def refused(subject: str, check: str, error: AdsApiError, *, to_do: str = "") -> Finding:
-    """Return that Amazon refuses something, with its code; its words are not for the recording."""
-    verdict = Verdict.DIFFERS if to_do else Verdict.UNCHECKED
-    return Finding(subject, check, verdict, refusal_of(error), to_do, amazon=error.reason)
-
-
-def refusal_of(error: AdsApiError) -> str:
-    """Return what went wrong in a few words that name nobody."""
-    code = "no code" if error.code is None else f"code {_code(error.code)}"
-    if error.status is None:
-        return f"no answer ({error.cause_code})"
-    return f"refused ({error.status}, {code})"
-
-
-def _code(code: str) -> str:
-    return code if code.isdecimal() and len(code) <= len("400006") else field_name(code)
-
-
+FORMAT: Final = "bidbeacon-probe-2"
 PUBLISHED: Final = (456, 459, 95, 96, 65, 66, 60, 61)
 """Histories that public sources name, in days, each with one that is too long: 15 months, and those of the older API."""
 LONGEST_PUBLISHED: Final = 730
 """The longest history that a public source names, in days: 24 months."""
-
-
-def find_history(is_given: Callable[[int], bool], *, given: int, refused: int) -> int:
-    """Return how many days ago the oldest day is that Amazon gives.
-
-    Args:
-        is_given: Asks for a day that was so many days ago.
-        given: One that is given.
-        refused: One that is refused.
-    """
-    while refused - given > 1:
-        between = (days for days in PUBLISHED if given < days < refused)
-        days = next(between, (given + refused) // 2)
-        if is_given(days):
-            given = days
-        else:
-            refused = days
-    return given
-
-
-def find_longest(is_given: Callable[[int], bool], *, refused: int) -> int | None:
-    """Return the most days that one report may span, by halving; None if not even one day is given.
-
-    Args:
-        is_given: Asks for a report of so many days.
-        refused: A number of days that is refused.
-    """
-    days = refused
-    while days > 1:
-        days = (days + 1) // 2
-        if is_given(days):
-            return days
-    return None
-
-
+_GRANT: Final = "Grant the authorizing user the rights to view campaigns and to edit reports, or choose another --account."
 KINDS: Final[tuple[ExportKind, ...]] = get_args(ExportKind)
 _PORTFOLIOS: Final = "portfolios"
 _UNKNOWN_FIELD: Final = "metric.unheardOf"
 _NOT_ASKED: Final = "not asked"
 _REQUEST: Final = "request"
 _ACCEPTED: Final = "accepted"
-_GRANT: Final = "Grant the authorizing user the rights to view campaigns and to edit reports, or choose another --account."
-_LONGER: Final = "longer history"
 _LIMITS: Final = {HISTORY: "days back", PERIOD: "days in one report"}
 
 
@@ -192,13 +88,13 @@ class Probe:
 
     @property
     def findings(self) -> list[Finding]:
-        """Return the findings so far, with a finding for each check that was not reached."""
+        """The findings so far, with a finding for each check that was not reached."""
         found = [*self._of_answers(), *self._found]
         reached = {finding.subject for finding in found}
         reason = "interrupted" if self.is_interrupted else _NOT_ASKED
         planned = [*KINDS, _PORTFOLIOS, *map(_subject, self.reports), "countries", "unknown field"]
         return found + [
-            Finding(subject, "everything", Verdict.UNCHECKED, reason)
+            unchecked(subject, "everything", reason)
             for subject in planned
             if subject not in reached
         ]
@@ -207,8 +103,10 @@ class Probe:
         """Ask everything."""
         self.amazon = amazon
         for kind in KINDS:
-            self._check_export(kind)
-        self._check_portfolios()
+            with self._step(kind, "rows"), amazon.exported(kind) as entities:
+                self._check_entities(kind, entities)
+        with self._step(_PORTFOLIOS, "rows"):
+            self._check_entities(_PORTFOLIOS, amazon.portfolios())
         for dataset in self.datasets:
             self._check_dataset(dataset)
         if not self._is_refused:
@@ -236,6 +134,32 @@ class Probe:
             for one in self._found
         ]
 
+    def write_recording(self, path: Path) -> None:
+        """Write what was seen and found into a file that is there: no ids, names and amounts.
+
+        Raises:
+            OSError: The file can't be written.
+        """
+        answers = [
+            {
+                "call": one.call,
+                "status": one.status,
+                "count": one.count,
+                "slowest_seconds": round(one.slowest, 1),
+                "shape": as_json(one.shape),
+            }
+            for one in self.listener.answers.values()
+        ]
+        files = {
+            subject: {"rows": facts.rows, "shape": as_json(facts.shape)}
+            for subject, facts in self.files.items()
+        }
+        recorded = ("subject", "check", "verdict", "found")
+        findings = [{name: asdict(one)[name] for name in recorded} for one in self.findings]
+        of = {"format": FORMAT, "region": self.ads_account.region, "day": str(self.day)}
+        recording = of | {"answers": answers, "files": files, "findings": findings}
+        path.write_text(json.dumps(recording, indent=1) + "\n")
+
     @contextmanager
     def _step(self, subject: str, check: str) -> Iterator[None]:
         """Take a step; what goes wrong is its finding, and the probe goes on."""
@@ -246,24 +170,15 @@ class Probe:
             self._is_refused |= is_refused and check == _REQUEST
             to_do = _GRANT if is_refused else f"{ISSUE}." if isinstance(error, Rejected) else ""
             self._found.append(refused(subject, check, error, to_do=to_do))
-        except (GaveUpError, BrokenPartError) as error:
-            reason = str(error) if isinstance(error, GaveUpError) else "the file is broken"
-            self._found.append(Finding(subject, check, Verdict.UNCHECKED, reason))
+        except GaveUpError as error:
+            self._found.append(unchecked(subject, check, str(error)))
+        except BrokenPartError:
+            self._found.append(unchecked(subject, check, "the file is broken"))
 
-    def _check_export(self, kind: ExportKind) -> None:
-        with self._step(kind, "rows"):
-            self.amazon.say(f"Exporting {kind}")
-            with self.amazon.export_file(kind) as path:
-                facts = self.files[kind] = FileFacts()
-                read_listed(facts, iter_values(path), kind)
-            self._judge_rows(kind, facts)
-
-    def _check_portfolios(self) -> None:
-        with self._step(_PORTFOLIOS, "rows"):
-            self.amazon.say("Listing portfolios")
-            facts = self.files[_PORTFOLIOS] = FileFacts()
-            read_listed(facts, self.amazon.portfolios(), _PORTFOLIOS)
-            self._judge_rows(_PORTFOLIOS, facts)
+    def _check_entities(self, kind: str, entities: Iterable[Any]) -> None:
+        self.files[kind] = FileFacts()
+        read_listed(self.files[kind], entities, kind)
+        self._judge_rows(kind)
 
     def _check_dataset(self, dataset: Dataset) -> None:
         """Check the reports of a dataset; where Amazon refuses several ad products in one, each alone."""
@@ -300,7 +215,7 @@ class Probe:
                 if error.cause_code != REFUSED_TOGETHER or len(report.ad_products) == 1:
                     raise
                 return False
-            self._found.append(Finding(subject, _REQUEST, Verdict.EXPECTED, _ACCEPTED))
+            self._found.append(judged(subject, _REQUEST, [], found=_ACCEPTED))
             with self._step(subject, "rows"):
                 self._check_rows(report, self.amazon.finish(created))
             with self._step(subject, "limits"):
@@ -308,18 +223,17 @@ class Probe:
         return True
 
     def _check_rows(self, report: DatasetReport, finished: Report) -> None:
-        subject = _subject(report)
+        subject, countries = _subject(report), self.amazon.countries
         spellings = self.amazon.contract.spellings(report.dataset)
         with self.amazon.report_files(finished) as paths:
             facts = self.files[subject] = FileFacts()
             for path in paths:
-                read_report(
-                    facts, path, report, self.amazon.countries, self.day, spellings=spellings
-                )
-        self._judge_rows(subject, facts)
+                read_report(facts, path, report, countries, self.day, spellings=spellings)
+        self._judge_rows(subject)
         others = [f"{count} rows of {product}" for product, count in facts.products.items()]
-        to_do = "Such rows are counted and not loaded"
-        self._found.append(judged(subject, "filter", others, to_do=to_do))
+        self._found.append(
+            judged(subject, "filter", others, to_do="Such rows are counted and not loaded")
+        )
 
     def _check_limits(self, report: DatasetReport) -> None:
         """Ask for the longest report from the oldest day on; where it is refused, find out why.
@@ -352,47 +266,17 @@ class Probe:
             given = find_longest(lambda days: is_given(history, days), refused=longest)
         may_be_longer = history == expected and not report.dataset.is_hourly
         if may_be_longer and given and expected + 1 < LONGEST_PUBLISHED:
-            with self._step(_subject(report), _LONGER):
+            with self._step(_subject(report), "longer history"):
                 is_given(LONGEST_PUBLISHED, given)
         self._judge_history(report, max(rows, default=0), history, expected)
         self._judge_limit(report, PERIOD, given or 0, asked)
-
-    def _judge_history(self, report: DatasetReport, rows: int, given: int, expected: int) -> None:
-        """Judge how many days back Amazon gives a report, which is believed only where rows came.
-
-        Args:
-            report: The report.
-            rows: The days from the oldest row to today.
-            given: The days that Amazon does not refuse.
-            expected: The days of the contract, of which one is left as safety.
-        """
-        days = rows if rows > expected + 1 else given
-        if rows >= days:
-            self._judge_limit(report, HISTORY, days, expected)
-            return
-        found = f"no rows come from {expected} days back"
-        if rows:
-            found = f"rows come from {rows} days back only, expected {expected}"
-        if given < expected:
-            found += f"; more than {given} days back is refused"
-        self._found.append(Finding(_subject(report), HISTORY, Verdict.UNCHECKED, found))
-
-    def _judge_limit(self, report: DatasetReport, what: str, days: int, expected: int) -> None:
-        found = f"{days} {_LIMITS[what]}"
-        is_expected = days == expected if what == HISTORY else days >= expected
-        if is_expected:
-            self._found.append(Finding(_subject(report), what, Verdict.EXPECTED, found))
-            return
-        name, value = f"{what}:{report.name}", str(max(days, 1))
-        override = Override(report.dataset.name, name, value, of_account=what == PERIOD)
-        self._differs(_subject(report), what, f"{found}, expected {expected}", override)
 
     def _check_countries(self) -> None:
         seen = {country for facts in self.files.values() for country in facts.countries}
         expected = {account.country_code for account in self.amazon.countries}
         if not seen:
             found = "no report has rows: choose a busier account by --account, or a --day"
-            self._found.append(Finding("countries", "rows", Verdict.UNCHECKED, found))
+            self._found.append(unchecked("countries", "rows", found))
             return
         missing = [f"no report has rows of {code}" for code in sorted(expected - seen)]
         to_do = (
@@ -418,33 +302,83 @@ class Probe:
             to_do = "The product can't learn other names of fields: set them by `bidbeacon contract set`"
             self._found.append(judged("unknown field", "refusal", differences, to_do=to_do))
 
-    def _judge_rows(self, subject: str, facts: FileFacts) -> None:
+    def _judge_history(self, report: DatasetReport, rows: int, given: int, expected: int) -> None:
+        """Judge how many days back Amazon gives a report, which is believed only where rows came.
+
+        All are days from then to today: of the oldest row, of the oldest day that Amazon does not
+        refuse, and of the contract's, of which one is left as safety.
+        """
+        days = rows if rows > expected + 1 else given
+        if rows >= days:
+            self._judge_limit(report, HISTORY, days, expected)
+            return
+        found = f"no rows come from {expected} days back"
+        if rows:
+            found = f"rows come from {rows} days back only, expected {expected}"
+        if given < expected:
+            found += f"; more than {given} days back is refused"
+        self._found.append(unchecked(_subject(report), HISTORY, found))
+
+    def _judge_limit(self, report: DatasetReport, what: str, days: int, expected: int) -> None:
+        found = f"{days} {_LIMITS[what]}"
+        if days == expected or (what == PERIOD and days > expected):
+            self._found.append(judged(_subject(report), what, [], found=found))
+            return
+        name, value = f"{what}:{report.name}", str(max(days, 1))
+        override = Override(report.dataset.name, name, value, of_account=what == PERIOD)
+        self._differs(_subject(report), what, f"{found}, expected {expected}", override)
+
+    def _judge_rows(self, subject: str) -> None:
+        facts = self.files[subject]
         if not facts.rows:
-            finding = Finding(subject, "rows", Verdict.UNCHECKED, "there are no rows")
-        else:
-            to_do, found = f"{facts.consequence}. {ISSUE}", f"{facts.rows} rows"
-            finding = judged(subject, "rows", facts.differences, found=found, to_do=to_do)
-        self._found.append(finding)
+            self._found.append(unchecked(subject, "rows", "there are no rows"))
+            return
+        to_do, found = f"{facts.consequence}. {ISSUE}", f"{facts.rows} rows"
+        self._found.append(judged(subject, "rows", facts.differences, found=found, to_do=to_do))
 
     def _differs(self, subject: str, check: str, found: str, override: Override) -> None:
         """Add a difference that the product can work with."""
-        command = override.command(self.ads_account.region)
-        to_do = f"Run it again with --apply, or: {command}"
+        to_do = f"Run it again with --apply, or: {override.command(self.ads_account.region)}"
         finding = Finding(subject, check, Verdict.DIFFERS, found, to_do, override=override)
         self._found.append(finding)
 
     def _of_answers(self) -> Iterator[Finding]:
         """Yield a finding for each kind of call: how its answers differ from the contract."""
         for call in CALLS:
-            answers = [one for one in self.listener.answers.values() if one.call == call.name]
+            answers = [one for one in self.listener.answers.values() if one.call == call]
             good = [one for one in answers if one.is_success]
             if good:
                 differences = dict.fromkeys(text for one in good for text in one.differences)
                 to_do = f"New fields are ignored. {ISSUE} if any is missing or different"
-                yield judged(call.name, "answer", differences, to_do=to_do)
+                yield judged(call, "answer", differences, to_do=to_do)
             else:
                 reason = f"HTTP {answers[-1].status}" if answers else _NOT_ASKED
-                yield Finding(call.name, "answer", Verdict.UNCHECKED, reason)
+                yield unchecked(call, "answer", reason)
+
+
+def find_history(is_given: Callable[[int], bool], *, given: int, refused: int) -> int:
+    """Return how many days ago the oldest day is that Amazon gives, between one that is given and one that is refused.
+
+    A refusal alone shows nothing: a limit is what is refused, and given for a day less.
+    """
+    while refused - given > 1:
+        between = (days for days in PUBLISHED if given < days < refused)
+        days = next(between, (given + refused) // 2)
+        if is_given(days):
+            given = days
+        else:
+            refused = days
+    return given
+
+
+def find_longest(is_given: Callable[[int], bool], *, refused: int) -> int | None:
+    """Return the most days that one report may span, by halving a number that is refused; None if not even one day is given."""
+    days = refused
+    while days > 1:
+        days = (days + 1) // 2
+        if is_given(days):
+            return days
+    return None
 
 
 def _apart(report: DatasetReport) -> list[DatasetReport]:
@@ -453,43 +387,3 @@ def _apart(report: DatasetReport) -> list[DatasetReport]:
 
 def _subject(report: DatasetReport) -> str:
     return f"{report.dataset.name} {report.name}"
-
-
-FORMAT: Final = "bidbeacon-probe-2"
-
-
-def write_recording(path: Path, probe: Probe) -> None:
-    """Write what a probe saw into a file that is there.
-
-    Raises:
-        OSError: The file can't be written.
-    """
-    recording = {
-        "format": FORMAT,
-        "region": probe.ads_account.region,
-        "day": str(probe.day),
-        "answers": [
-            {
-                "call": answers.call,
-                "status": answers.status,
-                "count": answers.count,
-                "slowest_seconds": round(answers.slowest, 1),
-                "shape": as_json(answers.shape),
-            }
-            for answers in probe.listener.answers.values()
-        ],
-        "files": {
-            subject: {"rows": facts.rows, "shape": as_json(facts.shape)}
-            for subject, facts in probe.files.items()
-        },
-        "findings": [
-            {
-                "subject": finding.subject,
-                "check": finding.check,
-                "verdict": finding.verdict,
-                "found": finding.found,
-            }
-            for finding in probe.findings
-        ],
-    }
-    path.write_text(json.dumps(recording, indent=1) + "\n")

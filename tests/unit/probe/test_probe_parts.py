@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.probe.answers import (
-    CALLS,
-    Shape,
-    add_to,
-    as_json,
-    find_call,
-    find_differences,
-)
+from bidbeacon_pipelines.probe.answers import find_call, find_differences
+from bidbeacon_pipelines.probe.findings import Shape, add_to, as_json
 from bidbeacon_pipelines.probe.probe import find_history, find_longest
 
 ACCOUNT: dict[str, Any] = {
@@ -38,8 +32,7 @@ EXPORT = {"exportId": "e", "status": "PROCESSING", "createdAt": "2026-01-15T12:0
 
 def differences(name: str, body: Any) -> list[str]:
     """Return the differences of a call's answer."""
-    [call] = [call for call in CALLS if call.name == name]
-    return find_differences(call, body)
+    return find_differences(name, body)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +73,7 @@ def test_difference_is_named_without_the_value(name: str, body: Any, found: str)
 def test_calls_are_known_by_their_paths_and_downloads_are_none() -> None:
     """On Amazon's hosts and below the sandbox's regions."""
     paths = ("/adsApi/v1/create/reports", "/eu/exports/e-1", "/downloads/reports/r/0.json.gz")
-    found = [call and call.name for call in map(find_call, paths)]
-    assert ["create report", "get export", None] == found
+    assert ["create report", "get export", None] == [*map(find_call, paths)]
 
 
 def test_shape_has_places_and_kinds_and_no_value() -> None:

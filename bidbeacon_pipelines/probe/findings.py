@@ -1,0 +1,139 @@
+"""The output of a probe: the shapes of what came, without any value, and a verdict for each check with the overrides that follow."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
+from bidbeacon_sessions.masking import mask_text
+
+ISSUE: Final = "Attach the recording to an issue"
+_MOST_SHOWN: Final = 5
+Shape = dict[str, set[str]]
+"""By the place of each value (`adsAccounts.[].status`), the kinds of values that were there."""
+
+_KINDS: Final = {
+    type(None): "null",
+    bool: "true or false",
+    str: "text",
+    int: "whole number",
+    Decimal: "number with a point",
+    dict: "empty object",
+    list: "empty list",
+}
+_FIELD: Final = re.compile(r"(?!.*\d{4})[A-Za-z_][\w.-]{0,60}", re.ASCII)
+_DEEPEST: Final = 12
+
+
+def field_name(key: str) -> str:
+    """Return a key that names a field; hide one that may be a value, such as an id or a secret."""
+    return key if _FIELD.fullmatch(key) and mask_text(key) == key else "…"
+
+
+def add_to(shape: Shape, value: Any) -> None:
+    """Add the places and kinds of a value to a shape."""
+    for place, kind in _leaves(value, "", 0):
+        shape.setdefault(place, set()).add(kind)
+
+
+def as_json(shape: Shape) -> dict[str, str]:
+    """Return a shape as data for JSON."""
+    return {place: " | ".join(sorted(kinds)) for place, kinds in sorted(shape.items())}
+
+
+def _leaves(value: Any, place: str, depth: int) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict) and value and depth < _DEEPEST:
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{place}.{field_name(key)}".lstrip("."), depth + 1)
+    elif isinstance(value, list) and value and depth < _DEEPEST:
+        for inner in value:
+            yield from _leaves(inner, f"{place}.[]".lstrip("."), depth + 1)
+    else:
+        yield place or "the answer", _kind_of(value)
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, str) and value.isdecimal():
+        return "digits as text"
+    if isinstance(value, str) and not value:
+        return "empty text"
+    return _KINDS.get(type(value), type(value).__name__)
+
+
+class Verdict(StrEnum):
+    """The result of one check."""
+
+    EXPECTED = "as expected"
+    APPLIED = "applied"
+    DIFFERS = "differs"
+    UNCHECKED = "could not be checked"
+
+
+@dataclass(frozen=True)
+class Override:
+    """A row for the table of overrides, with which the product works as Amazon does; of one ads account or its region."""
+
+    dataset: str
+    what: str
+    value: str
+    of_account: bool = False
+
+    def command(self, region: str) -> str:
+        """Return the command that stores it."""
+        of = " --account NAME" if self.of_account else ""
+        return f"bidbeacon contract set {region} {self.dataset} {self.what} {self.value}{of}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what was checked, what came of it, and what to do.
+
+    Attributes:
+        found: Without ids, names and amounts, so that it may be recorded.
+        amazon: Amazon's own words, for the terminal only.
+        override: What `--apply` stores.
+    """
+
+    subject: str
+    check: str
+    verdict: Verdict
+    found: str = ""
+    to_do: str = ""
+    amazon: str = ""
+    override: Override | None = None
+
+
+def judged(
+    subject: str, check: str, differences: Iterable[str], *, found: str = "", to_do: str = ISSUE
+) -> Finding:
+    """Return that something differs if there are differences, else that all is as expected."""
+    every = list(differences)
+    if not every:
+        return Finding(subject, check, Verdict.EXPECTED, found)
+    more = [f"{len(every) - _MOST_SHOWN} more"] if len(every) > _MOST_SHOWN else []
+    text = "; ".join([*every[:_MOST_SHOWN], *more])
+    return Finding(subject, check, Verdict.DIFFERS, text, f"{to_do}.")
+
+
+def unchecked(subject: str, check: str, reason: str) -> Finding:
+    """Return that something could not be checked."""
+    return Finding(subject, check, Verdict.UNCHECKED, reason)
+
+
+def refused(subject: str, check: str, error: AdsApiError, *, to_do: str = "") -> Finding:
+    """Return that Amazon refuses something, with its code; its words are not for the recording."""
+    verdict = Verdict.DIFFERS if to_do else Verdict.UNCHECKED
+    return Finding(subject, check, verdict, refusal_of(error), to_do, amazon=error.reason)
+
+
+def refusal_of(error: AdsApiError) -> str:
+    """Return what went wrong in a few words that name nobody."""
+    if error.status is None:
+        return f"no answer ({error.cause_code})"
+    code = error.code or ""
+    is_number = code.isdecimal() and len(code) <= len("400006")
+    shown = f"code {code if is_number else field_name(code)}" if code else "no code"
+    return f"refused ({error.status}, {shown})"

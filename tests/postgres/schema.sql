@@ -219,8 +219,6 @@ CREATE TABLE credential_listings (
 	CONSTRAINT ck_credential_listings_region_has_cause CHECK (region IS NULL OR cause IS NOT NULL)
 );
 
-CREATE UNIQUE INDEX uq_credential_listings ON credential_listings (credential, region) NULLS NOT DISTINCT;
-
 CREATE TABLE daily_campaign_performance (
 	account INTEGER NOT NULL, 
 	window_date DATE NOT NULL, 
@@ -1530,7 +1528,6 @@ CREATE TABLE report_windows (
 	CONSTRAINT ck_report_windows_not_served_has_since CHECK (status <> 'not_served' OR not_served_since IS NOT NULL), 
 	CONSTRAINT ck_report_windows_not_served_once_loaded_is_over CHECK (status <> 'not_served' OR last_loaded_at IS NULL OR next_refresh_at IS NULL), 
 	CONSTRAINT ck_report_windows_wanted_since CHECK ((wanted_by IS NULL) = (wanted_at IS NULL)), 
-	CONSTRAINT ck_report_windows_claimed_while_wanted CHECK (claimed_by IS NULL OR wanted_by IS NOT NULL), 
 	CONSTRAINT ck_report_windows_cause_is_an_object CHECK (jsonb_typeof(cause) = 'object'), 
 	CONSTRAINT ck_report_windows_decision_known CHECK (decision IN ('accept', 'keep')), 
 	CONSTRAINT ck_report_windows_decided_by_somebody CHECK (num_nulls(decision, decided_by, decided_at) IN (0, 3)), 

@@ -57,9 +57,11 @@ def _add_group(name: str, description: str, functions: Sequence[Callable[..., No
     app.add_typer(group, name=name)
 
 
-for command in (services.dev, services.stream, services.login, findings.doctor, probe.probe):
-    app.command()(command)
-for command in (loading.refresh, loading.load, windows.explain, windows.restatements):
+_ALONE: Sequence[Callable[..., None]] = (
+    *(services.dev, services.stream, services.login, findings.doctor, probe.probe),
+    *(loading.refresh, loading.load, windows.explain, windows.restatements),
+)
+for command in _ALONE:
     app.command()(command)
 _add_group(
     "accounts",

@@ -87,6 +87,7 @@ def explain_day(
     account, request = asked.account, chosen and chosen.request
     rows = list_references(connection, account.account_key, asked.dataset.name, asked.day)
     labels = load_labels(connection, rows)
+    session = _session_json(None if chosen is None else chosen.worker, rows)
     verdict = verdicts[name] if name else _verdict_json(_explain_missing(connection, asked))
     answer = {
         "account": account.account_key,
@@ -95,7 +96,7 @@ def explain_day(
         "window": asked.day,
         "report": name,
         "at": asked.now,
-        "verdict": verdict | {"session": _session_json(chosen and chosen.worker, rows)},
+        "verdict": verdict | {"session": session},
         "reports": verdicts,
         "facts": {
             "account": {name: getattr(account, name) for name in _OF_ACCOUNT},

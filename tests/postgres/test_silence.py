@@ -67,7 +67,7 @@ def test_silence_is_accepted_with_a_warning_when_it_comes_twice(
     assert_has(world.window(account, DAY), status="loaded", row_count=0, load_count=1)
     assert [[str(DAY)]] == [action["windows"] for action in world.actions("silence-accepted")]
     [found] = findings(world, "country-silent")
-    assert "1 window without rows in daily_targets" == found.effects[0].text
+    assert "1 window without rows, in daily_targets" == found.effects[0].text
     world.advance(days=2)
     assert [] == findings(world, "country-silent")
     world.load(account, DAY)

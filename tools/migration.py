@@ -24,14 +24,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import psycopg
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
-from psycopg import sql
-from sqlalchemy import CheckConstraint, Connection, MetaData, make_url
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Connection, MetaData
 from sqlalchemy.exc import DBAPIError
 
 from bidbeacon_pipelines.database.engine import make_engine
@@ -98,6 +95,10 @@ def write_next(
         NotGeneratedError: applied, it would not make the tables what the classes say.
     """
     with _connect(url) as connection:
+        with connection.begin_nested() as made:
+            run(connection, *list_statements(FIRST, FIRST, tables=tables))
+            wanted = read_catalog(connection)
+            made.rollback()
         run(connection, FIRST_SCHEMA.read_text())
     with _connect(url) as connection:
         migrate(connection, folder)
@@ -105,9 +106,8 @@ def write_next(
     revision = f"{int(last) + 1:04}"
     slug = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
     path = folder / "versions" / f"{revision}_{slug}.py"
-    wanted = _read_wanted(url, tables)
     with _connect(url) as connection:
-        less, more = _check_changes(read_catalog(connection), wanted, tables)
+        less, more = _check_changes(read_catalog(connection), wanted)
         body = "\n".join([*less, _ops(connection, tables), *more])
     path.write_text(
         f'"""{title}.\n\nRevision ID: {revision}\n"""\n\n'
@@ -144,48 +144,35 @@ def _try(url: str, path: Path, wanted: Catalog) -> None:
 
 def _oldest_program(revision: str, body: str) -> str:
     """Return the line that says which programs may use the tables after a migration; a person checks it."""
-    changes = "drop_table|drop_column|alter_column|rename_table|create_check_constraint"
-    if re.search(rf"op\.({changes})\(", body):
+    changes = "drop_table|drop_column|alter_column|rename_table"
+    if re.search(rf"op\.({changes})\(|ADD CONSTRAINT", body):
         return f'oldest_program = "{revision}"  # the newest migration that a program has to know'
     return "oldest_program = None  # as before: programs that do not know this migration go on"
 
 
-def _check_changes(
-    stored: Catalog, wanted: Catalog, tables: MetaData
-) -> tuple[list[str], list[str]]:
+def _check_changes(stored: Catalog, wanted: Catalog) -> tuple[list[str], list[str]]:
     """Return the calls that drop changed and superfluous checks of tables that stay, and those that create changed and new ones.
 
     They are dropped first, since a column takes its checks with it.
     """
     changed = sorted(
-        (table, name)
-        for kind, table, name in stored.keys() | wanted.keys()
-        if kind == "check"
-        and ("table", table, table) in stored.keys() & wanted.keys()
-        and stored.get((kind, table, name)) != wanted.get((kind, table, name))
+        key
+        for key in stored.keys() | wanted.keys()
+        if key[0] == "check"
+        and ("table", key[1], key[1]) in stored.keys() & wanted.keys()
+        and stored.get(key) != wanted.get(key)
     )
-    conditions = _check_conditions(SessionsBase.metadata) | _check_conditions(tables)
-    return [
-        f"    op.drop_constraint(op.f({name!r}), {table!r}, type_='check')"
-        for table, name in changed
-        if ("check", table, name) in stored
-    ], [
-        f"    op.create_check_constraint(op.f({name!r}), {table!r}, {conditions[table, name]!r})"
-        for table, name in changed
-        if ("check", table, name) in wanted
-    ]
+    less = (f"ALTER TABLE {key[1]} DROP CONSTRAINT {key[2]}" for key in changed if key in stored)
+    more = (
+        f"ALTER TABLE {key[1]} ADD CONSTRAINT {key[2]} {wanted[key]}"
+        for key in changed
+        if key in wanted
+    )
+    return [_execute(one) for one in less], [_execute(one) for one in more]
 
 
-def _check_conditions(tables: MetaData) -> dict[tuple[str, str], str]:
-    """Return the conditions of all checks as the classes write them, by table and name."""
-    names = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
-    return {
-        (table.name, str(names.format_constraint(check))): str(check.sqltext)
-        for table in tables.tables.values()
-        for part in (table, *table.columns)
-        for check in part.constraints
-        if isinstance(check, CheckConstraint)
-    }
+def _execute(statement: str) -> str:
+    return f"    op.execute({statement!r})"
 
 
 @contextmanager
@@ -198,37 +185,17 @@ def _connect(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _read_wanted(url: str, tables: MetaData) -> Catalog:
-    """Return the catalog of a database that is made from the classes, beside this one."""
-    wanted = make_url(url).set(database=f"{make_url(url).database}_wanted")
-    with psycopg.connect(url, autocommit=True) as administration:
-        name = sql.Identifier(wanted.database or "")
-        administration.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        try:
-            with _connect(wanted.render_as_string(hide_password=False)) as connection:
-                run(connection, *list_statements(FIRST, FIRST, tables=tables))
-                return read_catalog(connection)
-        finally:
-            administration.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-
-
 def _ops(connection: Connection, tables: MetaData) -> str:
     """Return the statements that bring the tables of a database to what the classes say."""
     wanted = MetaData(naming_convention=SessionsBase.metadata.naming_convention)
     for part in (SessionsBase.metadata, tables):
         for table in part.tables.values():
             table.to_metadata(wanted)
-    options = {"user_module_prefix": None, "include_name": _is_no_partition}
-    context = MigrationContext.configure(connection, opts=options)
+    context = MigrationContext.configure(connection)
     [ops] = produce_migrations(context, wanted).upgrade_ops_list
     code = render_python_code(ops, migration_context=context)
     lines = (line for line in code.splitlines() if not line.lstrip().startswith("#"))
     return "\n".join(lines).replace("%%", "%")  # Alembic doubles it once more than it halves it
-
-
-def _is_no_partition(name: str | None, kind: str, _: Any) -> bool:
-    """Leave out the months of hourly tables, which no class has."""
-    return kind != "table" or re.search(r"_\d{4}_\d\d$", name or "") is None
 
 
 def note_views() -> bool:

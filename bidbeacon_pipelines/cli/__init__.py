@@ -57,12 +57,12 @@ def _add_group(name: str, description: str, functions: Sequence[Callable[..., No
     app.add_typer(group, name=name)
 
 
-_ALONE: Sequence[Callable[..., None]] = (
+_UNGROUPED: Sequence[Callable[..., None]] = [
     *(services.dev, services.stream, services.login, findings.doctor, probe.probe),
     *(loading.refresh, loading.load, windows.explain, windows.restatements),
-)
-for command in _ALONE:
-    app.command()(command)
+]
+for _function in _UNGROUPED:
+    app.command()(_function)
 _add_group(
     "accounts",
     "Advertiser accounts: an Amazon ads account in one country each.",

@@ -87,7 +87,6 @@ def explain_day(
     account, request = asked.account, chosen and chosen.request
     rows = list_references(connection, account.account_key, asked.dataset.name, asked.day)
     labels = load_labels(connection, rows)
-    session = _session_json(None if chosen is None else chosen.worker, rows)
     verdict = verdicts[name] if name else _verdict_json(_explain_missing(connection, asked))
     answer = {
         "account": account.account_key,
@@ -96,7 +95,7 @@ def explain_day(
         "window": asked.day,
         "report": name,
         "at": asked.now,
-        "verdict": verdict | {"session": session},
+        "verdict": verdict | {"session": _session_json(chosen.worker if chosen else None, rows)},
         "reports": verdicts,
         "facts": {
             "account": {name: getattr(account, name) for name in _OF_ACCOUNT},

@@ -40,10 +40,14 @@ def load(request: LockedRequest) -> None:
     later = context.now() + context.settings.poll_every
     try:
         report = request.report or retrieve(request)
-        if report.status is ReportStatus.COMPLETED:
-            _download_and_load(request, report)
-        else:
+        if report.status is not ReportStatus.COMPLETED:
             request.store(request.after(of_report(report)))
+            return
+        owner = Owner(request.ads_account.region, request.row.account_id)
+        with context.download_folder(f"request-{request.row.id}") as folder:
+            again = partial(retrieve, request)
+            parts = download_report(request.client, report, folder, owner, retrieve=again)
+            _load_parts(request, report, parts)
     except LockTakenError as error:  # that another job works on these rows is no failed attempt
         facts = {key: request.facts[key] for key in ("account", "dataset", "windows")}
         reason = SkipReason.WORKED_ON_ELSEWHERE
@@ -63,20 +67,11 @@ def _store_failed(request: LockedRequest, result: Result) -> None:
     request.store(after, action)
 
 
-def _download_and_load(request: LockedRequest, report: Report) -> None:
-    """Download all parts of a completed report, and load them in their order."""
-    owner = Owner(request.ads_account.region, request.row.account_id)
-    with request.context.download_folder(f"request-{request.row.id}") as folder:
-        again = partial(retrieve, request)
-        parts = download_report(request.client, report, folder, owner, retrieve=again)
-        if request.windows:
-            _load_parts(request, report, parts)
-        else:  # nothing waits for it any more
-            request.store(request.after(Loaded()))
-
-
 def _load_parts(request: LockedRequest, report: Report, parts: Sequence[Path]) -> None:
     """Load the windows of all countries, and record what was loaded, in one transaction that only the session with the lock can commit."""
+    if not request.windows:  # nothing waits for it any more
+        request.store(request.after(Loaded()))
+        return
     context, session, row, dataset = request.context, request.session, request.row, request.dataset
     started = context.now()
     ensure_partitions(context.engine, dataset, row.start_date, row.end_date)

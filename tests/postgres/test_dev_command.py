@@ -45,7 +45,7 @@ def test_everything_runs_until_one_service_ends(terminal: Terminal) -> None:
     token = login.partition("token=")[2]
     assert not any(token in path.read_text() for path in (terminal.home / "logs").iterdir())
     modes = {path.name: path.stat().st_mode & 0o777 for path in terminal.home.iterdir()}
-    private = {"logs": 0o700, "dagster": 0o700, "sandbox": 0o700, "env": 0o600, "dev.lock": 0o600}
+    private = {"logs": 0o700, "dagster": 0o700, "env": 0o600, "dev.lock": 0o600}
     assert private | {"postgres": 0o711} == modes
     assert (terminal.home / "dagster/dagster.yaml").samefile(PROJECT_ROOT / "dagster.yaml")
     logs = (terminal.home / "logs").iterdir()

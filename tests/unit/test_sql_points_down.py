@@ -12,7 +12,6 @@ UP = {("windows.tables", "report_requests")}
 """Modules with what they name of higher rooms: a window refers to the request that it waits for."""
 LOG = {
     "problems.explain_queries": "explaining a day tells what happened to it",
-    "requests.wanted_queries": "until a column says who drives what is wanted",
 }
 """Modules that read the log. Nothing else does: what happened decides nothing, rows of the rooms do."""
 _MADE = re.compile(

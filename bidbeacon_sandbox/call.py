@@ -184,22 +184,13 @@ class Call:
         """Return an answer with an id, as the rules that edit answers leave it, and write the call down."""
         response.headers["x-amz-rid"] = uuid4().hex.upper()
         for rule in self.strikes(Answer, lambda one: not one.ends_the_call):
-            if not rule.request_id:
-                del response.headers["x-amz-rid"]
             if response.media_type and response.media_type.endswith("json"):
-                _edit(response, rule)
+                _write(response, rule.edited(json.loads(bytes(response.body))))
         response.headers["x-sandbox-bent-by"] = ", ".join(sorted(self.bent_by))
         subject, path = self.subject, self.request.url.path
         record = (self.now, subject.operation, path, subject.account, response.status_code)
         self.sandbox.ledger.append(AnsweredCall(*record))
         return response
-
-
-def _edit(response: Response, rule: Answer) -> None:
-    body = rule.edited(json.loads(bytes(response.body)))
-    if rule.bare_list and "adsAccounts" in body:
-        body = [{"adsAccount": account} for account in body["adsAccounts"]]
-    _write(response, body)
 
 
 def _write(response: Response, body: Any) -> None:

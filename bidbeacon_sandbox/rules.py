@@ -126,8 +126,6 @@ class Answer(_Throttling, Edits):
     rule: Literal["answer"]
     status: int | None = Field(None, ge=200, le=599)
     html: bool = False  # The body is HTML, as a gateway's.
-    bare_list: bool = False  # `/adsAccounts/list` answers the bare array.
-    request_id: bool = True  # False: there is no `x-amz-rid`.
 
     @property
     def bends_answers(self) -> bool:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -28,11 +29,12 @@ def create_reports(
     *,
     gate: tuple[str, str] | None = None,
     waits: bool = True,
+    by_hand: bool = False,
 ) -> None:
     """Create planned reports at every gate until each is full or closed, or nothing is planned.
 
     Safe to run beside others. With `gate`, only at that of this client id and region; with `waits`,
-    wait for the pace between two creates.
+    wait for the pace between two creates; with `by_hand`, create only those that somebody wants.
 
     Raises:
         LockLostError: another session took over; this one stops.
@@ -47,7 +49,8 @@ def create_reports(
     longest_pause = LONGEST_PAUSE if waits else timedelta(0)
     for one in gates:
         tried: set[int] = set()
-        while (request_id := _next_request(context, one, longest_pause, tried)) is not None:
+        next_request = partial(_next_request, context, one, longest_pause, by_hand=by_hand)
+        while (request_id := next_request(tried)) is not None:
             tried.add(request_id)
             with kept_in(failures):
                 drive_request(context, session, request_id)
@@ -91,7 +94,12 @@ def can_create_reports(connection: Connection, now: datetime) -> bool:
 
 
 def _next_request(
-    context: JobContext, gate: tuple[str, str], longest_pause: timedelta, tried: set[int]
+    context: JobContext,
+    gate: tuple[str, str],
+    longest_pause: timedelta,
+    tried: set[int],
+    *,
+    by_hand: bool,
 ) -> int | None:
     """Return the planned request to create next, after the pace between two; None where the gate is full or closed, or the worker is being stopped."""
     if context.is_stopping():
@@ -102,7 +110,11 @@ def _next_request(
         if pause is None or pause > longest_pause:
             return None
         planned = list_candidates(connection, *gate, now=now, tolerance=late_after)
-    known = [one for one in planned if one.dataset in DATASETS and one.request_id not in tried]
+    known = [
+        one
+        for one in planned
+        if one.dataset in DATASETS and one.request_id not in tried and one.by_hand >= by_hand
+    ]
     chosen = next_to_create(known, DATASETS, now=now)
     if chosen is not None and pause:
         context.sleep(pause.total_seconds())

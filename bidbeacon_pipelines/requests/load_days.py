@@ -292,7 +292,7 @@ class _Load:
         gate = (account.ads_account.client_id, account.ads_account.region)
         plan_wanted(context, account.account_id)
         with logging_errors(account.ads_account):
-            create_reports(context, session, gate=gate)
+            create_reports(context, session, gate=gate, by_hand=True)
         if lacking := self._lacking(mine):
             if records_waiting:
                 self._skip(lacking, SkipReason.WAITS_FOR_AMAZON)
@@ -301,7 +301,7 @@ class _Load:
                     context,
                     session,
                     at=account.ads_account,
-                    loads=False,
+                    by_hand=True,
                     until=lambda: not self._lacking(mine),
                 )
 

@@ -48,7 +48,7 @@ def step_requests(
     *,
     at: AdsAccount | None = None,
     account_id: str | None = None,
-    loads: bool = True,
+    by_hand: bool = False,
     on_step: Callable[[], object] | None = None,
     until: Callable[[], bool] = lambda: False,
 ) -> int:
@@ -68,7 +68,8 @@ def step_requests(
         at: only at the gate of this ads account. What goes wrong with a create there is logged
             only: it fails the shared run, which tries it again.
         account_id: steps only those of this ads account.
-        loads: whether complete reports are loaded; else they are left to others.
+        by_hand: for a load by hand: only reports that somebody wants are created, and complete ones
+            are left to others, since they may be large.
         on_step: called after each step.
         until: returns whether the others can wait for the next run.
 
@@ -83,7 +84,7 @@ def step_requests(
 
     def create(*, waits: bool) -> None:
         with kept_in(failures) if at is None else logging_errors(at):
-            create_reports(context, session, gate=gate, waits=waits)
+            create_reports(context, session, gate=gate, waits=waits, by_hand=by_hand)
 
     create(waits=True)
     while not until() and not context.is_stopping():
@@ -95,14 +96,14 @@ def step_requests(
                 downloads=context.downloads,
                 account_id=account_id,
                 gate=gate,
-                loads=loads,
+                loads=not by_hand,
                 stepped=stepped,
             )
         if request is None:
             break
         stepped.append(request.id)
         with kept_in(failures):
-            drive_locked(context, session, request, loads=loads)
+            drive_locked(context, session, request, loads=not by_hand)
         if on_step is not None:
             on_step()
         create(waits=False)

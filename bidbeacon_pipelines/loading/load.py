@@ -135,6 +135,12 @@ class LoadResult:
         others = self.rows_read - sum(own.values())
         return {"rows_read": self.rows_read, **own, "rows_not_waited_for": others}
 
+    @property
+    def silent_days(self) -> list[date]:
+        """The silent days that Amazon serves."""
+        ended = {row["window_date"] for row in self.not_served if row["is_whole"]}
+        return [day for day in self.silent if day not in ended]
+
     def take(self, day: date, tally: WindowTally, verdict: Verdict) -> None:
         """Add a window to what the load did."""
         if isinstance(verdict, Accept):
@@ -186,6 +192,9 @@ def load_report(
     results = {load.account.account_key: load.finish(merged) for load in loads}
     for row in judge_history(connection, scope, [item.account for item in waiting]):
         results[row["account_key"]].not_served.append(row)
+    for load in loads:
+        result = results[load.account.account_key]
+        insert_load(connection, scope, load.account, result.counts, result.silent_days)
     return results
 
 
@@ -303,7 +312,7 @@ class _AccountLoad:
         )
 
     def finish(self, merged: Mapping[int, MergeCounts]) -> LoadResult:
-        """End the windows, quarantine invalid rows, and store the row counts."""
+        """End the windows, and quarantine invalid rows."""
         account = self.account.id
         result = LoadResult(
             quarantined=sum(bad.total() for bad in (*self._bad.values(), self._without_country)),
@@ -317,9 +326,8 @@ class _AccountLoad:
         place = self._connection, self._scope, self.account
         tallies = {day: self._tallies[day] for day in result.loaded}
         bad_rows = {day: bad.total() for day, bad in self._bad.items() if day is not None}
-        note_loads(*place, tallies, bad_rows, result.silent)
+        note_loads(*place, tallies, bad_rows)
         quarantine_rows(*place, list(self._verdicts), result.loaded)
-        insert_load(*place, result.counts)
         accepted = [window for window in self._windows if window.window_date in tallies]
         lost = [(one, loss) for one in accepted for loss in tallies[one.window_date].lost]
         insert_removals(*place, [(window, loss.ad_product) for window, loss in lost])

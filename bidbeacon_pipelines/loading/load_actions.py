@@ -116,8 +116,7 @@ def _remarks(results: Mapping[str, LoadResult], facts: LoadFacts) -> Iterator[Ac
             names = ", ".join(f"{name} ({rows:,})" for name, rows in sorted(products.items()))
             rows = sum(products.values())
             yield OtherProductsReported(**_of(facts, account), rows=rows, ad_products=names)
-        ended = {row["window_date"] for row in result.not_served if row["is_whole"]}
-        if silent := [day for day in result.silent if day not in ended]:
+        if silent := result.silent_days:
             yield SilenceAccepted(**_of(facts, account), windows=silent)
 
 

@@ -79,9 +79,13 @@ def make_check(
 
 
 def insert_load(
-    connection: Connection, scope: ReportScope, account: Account, counts: Mapping[str, int]
+    connection: Connection,
+    scope: ReportScope,
+    account: Account,
+    counts: Mapping[str, int],
+    silent: Sequence[date],
 ) -> None:
-    """Store the row counts of a loaded report, for an account; the table checks that they add up."""
+    """Store the row counts and the silent days of a loaded report, for an account; the table checks that the counts add up."""
     start, end = scope.period
     statement = insert(ReportLoad).values(
         request_id=scope.request_id,
@@ -91,6 +95,7 @@ def insert_load(
         end_date=end,
         data_as_of=scope.data_as_of,
         session_id=scope.session_id,
+        silent_days=silent,
         **account.identity,
         **counts,
     )
@@ -193,7 +198,7 @@ _NOTE_LOAD = text("""
        SET last_loaded_at = now(), load_count = load_count + 1, loaded_by_request = :request_id,
            first_data_as_of = least(first_data_as_of, :data_as_of),
            row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
-           product_totals = CAST(:products AS jsonb), quarantined_count = :bad, is_silent = :is_silent
+           product_totals = CAST(:products AS jsonb), quarantined_count = :bad
      WHERE request_id = :request_id AND country_code = :country_code AND window_date = :day""")
 
 
@@ -203,14 +208,11 @@ def note_loads(
     account: Account,
     tallies: Mapping[date, WindowTally],
     bad_rows: Mapping[date, int],
-    silent: Collection[date],
 ) -> None:
-    """Store what the windows hold that took a report, with how many of their rows were invalid, by day, and which are silent."""
+    """Store what the windows hold that took a report; by day, with how many of their rows were invalid."""
     values = scope.values | account.identity
     loads = [
-        values
-        | tally.values
-        | {"day": day, "bad": bad_rows.get(day, 0), "is_silent": day in silent}
+        values | tally.values | {"day": day, "bad": bad_rows.get(day, 0)}
         for day, tally in tallies.items()
     ]
     if loads:

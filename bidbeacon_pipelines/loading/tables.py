@@ -18,6 +18,7 @@ class ReportLoad(PipelinesBase):
 
     `report` names the ad products of the report, `start_date` and `end_date` are its first and last
     day, `data_as_of` is when it was asked for, and `session_id` is the session that loaded it.
+    `silent_days` were accepted without rows, though the country has deliverable campaigns.
     `rows_withheld` are valid rows of windows that did not take them, `rows_not_waited_for` those of
     other countries, days and ad products.
     """
@@ -40,6 +41,7 @@ class ReportLoad(PipelinesBase):
     rows_quarantined: Mapped[int]
     rows_withheld: Mapped[int]
     rows_not_waited_for: Mapped[int]
+    silent_days: Mapped[list[date]] = mapped_column(ARRAY(Date), server_default=text("'{}'"))
 
     __table_args__ = (
         _account(),
@@ -51,6 +53,7 @@ class ReportLoad(PipelinesBase):
             "least(rows_loaded, rows_summed, rows_quarantined, rows_withheld, rows_not_waited_for) >= 0",
             name="counts_not_negative",
         ),
+        Index("ix_report_loads_silent", "data_as_of", postgresql_where=text("silent_days <> '{}'")),
     )
 
 

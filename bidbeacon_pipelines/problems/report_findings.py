@@ -262,13 +262,12 @@ def find_listed_twice(
 
 
 _SILENT = text(f"""
-    SELECT count(DISTINCT a.id) AS accounts, min(w.data_as_of) AS since, count(*) AS windows,
-           array_agg(DISTINCT w.dataset) AS datasets,
+    SELECT count(DISTINCT a.id) AS accounts, min(l.data_as_of) AS since,
+           sum(cardinality(l.silent_days)) AS windows, array_agg(DISTINCT l.dataset) AS datasets,
            (array_agg(DISTINCT {ACCOUNT_LABEL}))[1:3] AS names
-      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+      FROM report_loads l JOIN advertiser_accounts a USING (account_id, country_code)
       JOIN ads_accounts o USING (account_id)
-     WHERE w.is_silent AND w.data_as_of >= :since AND w.not_served_since IS NULL
-    HAVING count(*) > 0""")
+     WHERE l.silent_days <> '{{}}' AND l.data_as_of >= :since HAVING count(*) > 0""")
 
 
 def find_silent(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:

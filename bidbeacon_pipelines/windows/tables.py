@@ -50,8 +50,6 @@ class ReportWindow(PipelinesBase):
     first refused the day as too old in a report of this day alone. `not_served_since` is when the
     day ended as not served: it was refused so, or was loaded without rows and is too old for that
     to be a measured zero. Both are empty once the day is loaded with what Amazon serves.
-    `is_silent` is whether its data was accepted without rows though the country has deliverable
-    campaigns, since a second report had none either.
     `not_served` names the ad products without rows of which Amazon does not prove that it serves so
     old a day; where these are all that the day is about, its status is `not_served`. How old the
     day was counts from `first_data_as_of`, the `data_as_of` of the first report that was loaded.
@@ -77,7 +75,6 @@ class ReportWindow(PipelinesBase):
     recorded_run_id: Mapped[UUID | None]
     loaded_by_request: Mapped[int | None]
     row_count: Mapped[int | None]
-    is_silent: Mapped[bool] = mapped_column(server_default=text("false"))
     quarantined_count: Mapped[int | None]
     unresolved_count: Mapped[int | None]
     spend: Mapped[Decimal | None] = mapped_column(TOTAL)
@@ -211,7 +208,6 @@ class ReportWindow(PipelinesBase):
             text("window_date DESC"),
             postgresql_where=text("recorded_load_count < load_count"),
         ),
-        Index("ix_report_windows_silent", "data_as_of", postgresql_where=text("is_silent")),
         Index(
             "ix_report_windows_refused_alone",
             "account_id",

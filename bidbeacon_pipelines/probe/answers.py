@@ -115,7 +115,7 @@ class _ReportSuccess(WireModel):
 
 
 class _ReportAnswer(WireModel):
-    success: Annotated[tuple[_ReportSuccess, ...], Field(min_length=1, max_length=1)]
+    success: tuple[_ReportSuccess]
 
 
 class _ExportError(WireModel):

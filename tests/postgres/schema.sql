@@ -1471,11 +1471,14 @@ CREATE TABLE report_loads (
 	rows_quarantined BIGINT NOT NULL, 
 	rows_withheld BIGINT NOT NULL, 
 	rows_not_waited_for BIGINT NOT NULL, 
+	silent_days DATE[] DEFAULT '{}' NOT NULL, 
 	CONSTRAINT pk_report_loads PRIMARY KEY (request_id, account_id, country_code), 
 	CONSTRAINT fk_report_loads_account_id_country_code FOREIGN KEY(account_id, country_code) REFERENCES advertiser_accounts (account_id, country_code), 
 	CONSTRAINT ck_report_loads_every_row_is_counted CHECK (rows_read = rows_loaded + rows_summed + rows_quarantined + rows_withheld + rows_not_waited_for), 
 	CONSTRAINT ck_report_loads_counts_not_negative CHECK (least(rows_loaded, rows_summed, rows_quarantined, rows_withheld, rows_not_waited_for) >= 0)
 );
+
+CREATE INDEX ix_report_loads_silent ON report_loads (data_as_of) WHERE silent_days <> '{}';
 
 CREATE TABLE report_windows (
 	account_id TEXT COLLATE "C" NOT NULL, 
@@ -1496,7 +1499,6 @@ CREATE TABLE report_windows (
 	recorded_run_id UUID, 
 	loaded_by_request BIGINT, 
 	row_count BIGINT, 
-	is_silent BOOLEAN DEFAULT false NOT NULL, 
 	quarantined_count BIGINT, 
 	unresolved_count BIGINT, 
 	spend NUMERIC(38, 6), 
@@ -1550,8 +1552,6 @@ CREATE INDEX ix_report_windows_quarantined ON report_windows (account_id, countr
 CREATE INDEX ix_report_windows_refused_alone ON report_windows (account_id, country_code, dataset, report) WHERE refused_alone_at IS NOT NULL;
 
 CREATE INDEX ix_report_windows_request ON report_windows (request_id) WHERE request_id IS NOT NULL;
-
-CREATE INDEX ix_report_windows_silent ON report_windows (data_as_of) WHERE is_silent;
 
 CREATE INDEX ix_report_windows_unrecorded ON report_windows (account_id, country_code, dataset, window_date DESC) WHERE recorded_load_count < load_count;
 

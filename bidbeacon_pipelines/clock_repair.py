@@ -1,90 +1,131 @@
 """Repairs stored instants after the database's clock was set back.
 
-The database's clock may be ahead for a while: the embedded server has its host's clock. What was
-stored then would be waited for until that time comes. So `installation` keeps the latest instant
-that was read, and where the clock is behind it, one repair runs over all tables. Queries and rules
-take stored instants as they are.
+The database's clock may be ahead for a while: the embedded server has its host's clock. Rows that
+were stored then would be waited for until that time comes. So `installation` keeps the latest
+instant that was read, and where the clock is behind it, one repair runs over all tables. Queries
+and rules take stored instants as they are.
 """
 
 import logging
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.database.clock import CLOCKS_DIFFER_BY, read_now
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_sessions.settings import get_session_settings
 
 logger = logging.getLogger(__name__)
 
 _REPEATED_FOR: Final = timedelta(minutes=2)
-"""Other processes count on from a reading of the clock for up to a minute, and may still store a wrong instant."""
-_READ = text("SELECT clock_timestamp(), latest_at FROM installation FOR UPDATE")
+"""Other processes use a reading of the clock for up to a minute, and may still store a wrong instant."""
+_READ = text("""
+    SELECT clock_timestamp(), latest_at, pg_try_advisory_xact_lock(hashtextextended('bidbeacon clock', 0))
+      FROM installation""")
 _NOTE = text("UPDATE installation SET latest_at = :latest_at")
 
-# Each pause is the longest that is ever stored; an instant further ahead counts as now.
+# Each pause is the longest that is ever stored: an instant that is further ahead is set to now.
+# Requests come first: a load that holds its request's row stores the instants of its windows before
+# these are repaired, and one that begins later reads them right.
 _REPAIRS: Final = tuple(
     text(f"UPDATE {statement}")
     for statement in (
-        """report_windows SET next_refresh_at = :now
-            WHERE next_refresh_at > CAST(:now AS timestamptz) + interval '32 days'
-              AND window_date <= CAST(:now AS timestamptz)""",
-        # What was loaded by a clock that was ahead may have been judged final: it is loaded again.
-        """report_windows
-              SET next_refresh_at = :now, data_as_of = :now,
-                  first_data_as_of = least(first_data_as_of, :now)
-            WHERE data_as_of > :now""",
-        "report_windows SET refused_alone_at = :now WHERE refused_alone_at > :now",
-        "report_windows SET wanted_at = :now WHERE wanted_at > :now",
-        """dataset_windows SET through_date = CAST(:now AS timestamptz) - interval '2 days'
-            WHERE through_date > CAST(:now AS timestamptz) + interval '2 days'""",
         """report_requests SET next_step_at = :now
             WHERE next_step_at > CAST(:now AS timestamptz) + interval '2 days'""",
         "report_requests SET created_at = :now WHERE created_at > :now",
         """report_requests SET sent_at = :now, late_at = late_at - (sent_at - :now)
             WHERE sent_at > :now""",
+        """report_windows SET next_refresh_at = :now
+            WHERE next_refresh_at > CAST(:now AS timestamptz) + interval '32 days'
+              AND window_date <= CAST(:now AS timestamptz)""",
+        # Data that was loaded by a clock that was ahead may have been judged final.
+        """report_windows
+              SET next_refresh_at = CASE WHEN status <> 'not_served' THEN CAST(:now AS timestamptz) END,
+                  data_as_of = :now, first_data_as_of = least(first_data_as_of, :now)
+            WHERE data_as_of > CAST(:now AS timestamptz) + interval '1 hour'""",
+        "report_windows SET refused_alone_at = :now WHERE refused_alone_at > :now",
+        "report_windows SET cause_since = :now WHERE cause_since > :now",
+        "report_windows SET wanted_at = :now WHERE wanted_at > :now",
+        """dataset_windows SET through_date = CAST(:now AS timestamptz) - interval '2 days'
+            WHERE through_date > CAST(:now AS timestamptz) + interval '2 days'""",
         """report_gates SET next_create_at = :now
             WHERE next_create_at > CAST(:now AS timestamptz) + interval '1 day'""",
         """rate_limits SET next_start_at = :now
             WHERE next_start_at > CAST(:now AS timestamptz) + interval '1 hour'""",
         """ads_accounts SET next_look_at = :now
-            WHERE next_look_at > CAST(:now AS timestamptz) + coalesce(refresh_every, interval '366 days')""",
+            WHERE next_look_at
+                  > CAST(:now AS timestamptz) + coalesce(refresh_every, interval '366 days')""",
         "ads_accounts SET last_look_at = :now WHERE last_look_at > :now",
         "ads_accounts SET planned_at = NULL WHERE planned_at > :now",
         "advertiser_accounts SET first_seen_at = :now WHERE first_seen_at > :now",
-        "advertiser_accounts SET entities_synced_at = NULL WHERE entities_synced_at > :now",
+        "advertiser_accounts SET entities_wanted_at = :now WHERE entities_wanted_at > :now",
         "advertiser_accounts SET export_refused_at = :now WHERE export_refused_at > :now",
+        # They are synced again at once.
+        """advertiser_accounts
+              SET entities_synced_at = CAST(:now AS timestamptz) - interval '1 day'
+            WHERE entities_synced_at > CAST(:now AS timestamptz) + interval '1 hour'""",
         "entity_exports SET created_at = :now WHERE created_at > :now",
-        # What was proven under a wrong clock has a wrong age: a later load proves it again.
-        "proven_histories SET age_days = 0, proven_at = :now WHERE proven_at > :now",
-        "unwritable_folders SET retry_at = :now WHERE retry_at > CAST(:now AS timestamptz) + interval '1 hour'",
+        """proven_histories
+              SET age_days = greatest(0, least(age_days, CAST(:now AS date) - window_date)),
+                  proven_at = :now
+            WHERE proven_at > CAST(:now AS timestamptz) + interval '1 hour'""",
+        """unwritable_folders SET retry_at = :now
+            WHERE retry_at > CAST(:now AS timestamptz) + interval '1 hour'""",
+        """findings
+              SET began_at = least(began_at, :now),
+                  gone_at = CASE WHEN gone_at > :now THEN :now ELSE gone_at END
+            WHERE began_at > :now OR gone_at > :now""",
+        """findings
+              SET told = (SELECT jsonb_object_agg(key, jsonb_set(value, '{at}', to_jsonb(
+                              least(CAST(value ->> 'at' AS timestamptz), :now))))
+                            FROM jsonb_each(told))
+            WHERE EXISTS (SELECT FROM jsonb_each(told)
+                           WHERE CAST(value ->> 'at' AS timestamptz) > :now)""",
         """alert_receivers SET next_attempt_at = :now
             WHERE next_attempt_at > CAST(:now AS timestamptz) + interval '1 hour'""",
-        "processes SET seen_at = clock_timestamp() WHERE seen_at > clock_timestamp()",
-        """session_leases SET expires_at = clock_timestamp()
-            WHERE expires_at > clock_timestamp() + interval '1 hour'""",
+        "processes SET seen_at = :real_now WHERE seen_at > :real_now",
+        """session_leases
+              SET expires_at = CAST(:real_now AS timestamptz) + make_interval(secs => :lease),
+                  heartbeat_at = least(heartbeat_at, :real_now)
+            WHERE heartbeat_at > :real_now""",
     )
 )
 
 
-def repair_clock(connection: Connection, settings: Settings) -> bool:
-    """Repair stored instants if the database's clock is behind the latest instant that was read; return whether it is.
+def repair_clock(engine: Engine, settings: Settings) -> bool:
+    """Repair stored instants if the database's clock is behind the latest instant that was read; return whether this was done.
 
-    The repair runs again for two minutes, for what other processes store meanwhile.
+    One process at a time does so. The repair runs again for two minutes, for instants that other
+    processes store meanwhile.
     """
-    now, latest = connection.execute(_READ).one()
-    if latest is None or now > latest:
-        connection.execute(_NOTE, {"latest_at": now})
-        return False
-    if now >= latest - CLOCKS_DIFFER_BY:
-        return False
-    until = now + CLOCKS_DIFFER_BY + _REPEATED_FOR
-    connection.execute(_NOTE, {"latest_at": min(latest, until)})
-    repaired = repair_instants(connection, read_now(connection, settings))
+    with engine.begin() as connection:
+        now, latest, is_alone = connection.execute(_READ).one()
+        if latest is None or now > latest:
+            connection.execute(_NOTE, {"latest_at": now})
+            return False
+        if now >= latest - CLOCKS_DIFFER_BY or not is_alone:
+            return False
+        repaired = repair_instants(engine, read_now(connection, settings), now)
+        until = now + CLOCKS_DIFFER_BY + _REPEATED_FOR
+        connection.execute(_NOTE, {"latest_at": min(latest, until)})
     logger.warning("The database's clock was set back: %s rows were repaired.", f"{repaired:,}")
     return True
 
 
-def repair_instants(connection: Connection, now: datetime) -> int:
-    """Pull back each stored instant that is further ahead than it can be; return how many rows had one."""
-    return sum(connection.execute(repair, {"now": now}).rowcount for repair in _REPAIRS)
+def repair_instants(engine: Engine, now: datetime, real_now: datetime) -> int:
+    """Pull back each stored instant that is further ahead than it can be; return how many rows had one.
+
+    Each table is repaired in a transaction of its own, so that none is locked for long.
+
+    Args:
+        engine: The database.
+        now: The present instant; with the sandbox, moved by the stored offset.
+        real_now: The present instant without that offset.
+    """
+    values = {"now": now, "real_now": real_now, "lease": get_session_settings().lease_seconds}
+    repaired = 0
+    for repair in _REPAIRS:
+        with engine.begin() as connection:
+            repaired += connection.execute(repair, values).rowcount
+    return repaired

@@ -119,8 +119,7 @@ def open_job_context(
     are written to its log.
     """
     engine = shared_engine(database_url)
-    with engine.begin() as connection:
-        repair_clock(connection, settings)
+    repair_clock(engine, settings)
     with ExitStack() as opened:
 
         @cache

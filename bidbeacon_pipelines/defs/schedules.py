@@ -89,7 +89,7 @@ def refresh_due_accounts(
     if reason is not None:
         yield dg.SkipReason(reason)
         return
-    _repair_clock()
+    repair_clock(session_store().engine, get_settings())
     requests = [*_wanted_runs(context.instance), *_due_runs(context.instance)]
     if requests:
         yield from requests
@@ -113,18 +113,13 @@ def poll_reports_in_flight(
 
     A failed poll does not pause the sensor: the error concerns one request, which rests on its own.
     """
-    _repair_clock()
+    repair_clock(session_store().engine, get_settings())
     answer = _why_unreachable(get_settings()) or _polls_to_start(context.instance)
     if isinstance(answer, str):
         yield dg.SkipReason(answer)
         return
     for _ in range(answer):
         yield dg.RunRequest(job_name=poll_reports.name)
-
-
-def _repair_clock() -> None:
-    with session_store().begin() as connection:
-        repair_clock(connection, get_settings())
 
 
 close_crashed_sessions = build_session_closer(session_store)

@@ -107,7 +107,7 @@ def without_report(
         return put_back(window, window.next_refresh_at)
     if is_requested_again:
         return failed(window, why, min(window.next_refresh_at or now, now))
-    if is_final(dataset, window, time_zone, now):
+    if is_final(dataset, window, time_zone):
         return failed(window, why, None)
     day, has_data = window.window_date, window.data_as_of is not None
     ended_at = [

@@ -75,9 +75,9 @@ def _load_parts(request: LockedRequest, report: Report, parts: Sequence[Path]) -
     context, session, row, dataset = request.context, request.session, request.row, request.dataset
     started = context.now()
     ensure_partitions(context.engine, dataset, row.start_date, row.end_date)
-    as_of, period = row.sent_at or row.created_at, (row.start_date, row.end_date)
     with context.engine.begin() as connection:
-        keep_lock(connection, row.id, session.session_id)
+        request.row = row = keep_lock(connection, row.id, session.session_id)
+        as_of, period = row.sent_at or row.created_at, (row.start_date, row.end_date)
         for key in sorted(request.windows):  # in one order, to avoid deadlocks between reports
             lock_rows(connection, request.countries[key])
         ended = list_ended_requests(connection, row, context.now())
@@ -117,6 +117,6 @@ def _rules(request: LockedRequest, account: Account, ended: Sequence[ReportReque
         bad_row_share=request.context.settings.bad_row_share,
         suspicious_again_at=lambda count: now + suspicious_pause(count),
         next_refresh_at=lambda day: next_refresh_at(dataset, day, zone, as_of),
-        is_final=lambda window: is_final(dataset, window, zone, now),
+        is_final=lambda window: is_final(dataset, window, zone),
         refused=lambda window, why: without_report(window, why, dataset, zone, now, ended),
     )

@@ -310,14 +310,16 @@ def get_locked_request(
     return found[0]
 
 
-def keep_lock(connection: Connection, request_id: int, session_id: UUID) -> None:
-    """Keep the lock until this transaction ends.
+def keep_lock(connection: Connection, request_id: int, session_id: UUID) -> ReportRequest:
+    """Keep the lock until this transaction ends; return the request as it is stored.
 
     Raises:
         LockLostError: another session has locked it already.
     """
-    if get_locked_request(connection, request_id, session_id) is None:
+    request = get_locked_request(connection, request_id, session_id)
+    if request is None:
         raise LockLostError(request_id)
+    return request
 
 
 def unlock_request(

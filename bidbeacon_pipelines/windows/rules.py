@@ -204,10 +204,10 @@ def is_unproven(window: "ReportWindow") -> bool:
     return window.not_served_since is not None and window.data_as_of is not None
 
 
-def is_final(dataset: Dataset, window: "ReportWindow", time_zone: str, now: datetime) -> bool:
-    """Return whether a window's data is final: its last refresh is in it, or nothing was due any more. Data from the future is not."""
+def is_final(dataset: Dataset, window: "ReportWindow", time_zone: str) -> bool:
+    """Return whether a window's data is final: its last refresh is in it, or nothing was due any more."""
     as_of, day = window.data_as_of, window.window_date
-    if as_of is None or as_of > now:
+    if as_of is None:
         return False
     is_over = window.next_refresh_at is None
     return is_over or next_refresh_at(dataset, day, time_zone, as_of) is None

@@ -1,7 +1,7 @@
 """Days without rows that are older than any that Amazon is known to serve: no zeros, unless there was no campaign."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -261,11 +261,13 @@ def test_window_in_use_is_judged_after_the_next_sync(synced: LoadWorld) -> None:
 
 
 def test_age_that_a_clock_ahead_has_proven_does_not_count(synced: LoadWorld) -> None:
-    """After the repair it is replaced by the next one that is proven by the right time."""
+    """The repair counts it anew from the day that proved it."""
     load(synced, [40], rows(40))
     synced.execute("""
         UPDATE proven_histories SET age_days = 500, proven_at = now() + interval '1 year'""")
-    assert call(synced.engine, repair_instants, datetime.now(UTC))
+    noon = datetime.combine(TODAY, time(12), UTC)
+    assert repair_instants(synced.engine, noon, noon)
+    assert 40 == value(synced.engine, "SELECT age_days FROM proven_histories")
     load(synced, [41, 45], rows(41))
     assert {45: [SP]} == not_served(synced)
     assert 41 == value(synced.engine, "SELECT age_days FROM proven_histories")

@@ -1,5 +1,7 @@
 """Instants that were stored while the database's clock was ahead are repaired, and keep nothing from being requested."""
 
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,10 +11,12 @@ from sqlalchemy import text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.clock_repair import repair_clock, repair_instants
+from bidbeacon_pipelines.job_context import open_job_context
 from bidbeacon_pipelines.requests.queries import list_days_to_plan
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_sessions.settings import get_session_settings
 from tests.support.jobs import due_ads_accounts, due_syncs, make_windows
-from tests.support.reading import call, tuples
+from tests.support.reading import call, column, tuples
 from tests.support.rows import (
     as_loaded,
     change_accounts,
@@ -42,9 +46,10 @@ def settled(world: World) -> World:
 
 
 def repair(world: World) -> None:
-    """Repair what is stored, by the world's clock."""
-    assert call(world.engine, repair_instants, world.context.now())
-    assert not call(world.engine, repair_instants, world.context.now())
+    """Repair what is stored, by the world's clock; a second time there is nothing to repair."""
+    now = world.context.now()
+    assert repair_instants(world.engine, now, now)
+    assert not repair_instants(world.engine, now, now)
 
 
 def make_windows_ahead(world: World, days: int) -> None:
@@ -155,17 +160,120 @@ def test_request_of_the_future_goes_on(world: World, status: str) -> None:
     assert world.request(request_id).status == "loaded"
 
 
+INSTANTS = (
+    ("report_requests", "next_step_at", timedelta(days=2)),
+    ("report_requests", "created_at", timedelta(0)),
+    ("report_windows", "refused_alone_at", timedelta(0)),
+    ("report_windows", "cause_since", timedelta(0)),
+    ("advertiser_accounts", "first_seen_at", timedelta(0)),
+    ("advertiser_accounts", "export_refused_at", timedelta(0)),
+    ("ads_accounts", "last_look_at", timedelta(0)),
+    ("report_gates", "next_create_at", timedelta(days=1)),
+    ("rate_limits", "next_start_at", timedelta(hours=1)),
+    ("unwritable_folders", "retry_at", timedelta(hours=1)),
+    ("alert_receivers", "next_attempt_at", timedelta(hours=1)),
+    ("findings", "began_at", timedelta(0)),
+    ("processes", "seen_at", timedelta(0)),
+)
+"""Columns with the longest that an instant in them is rightly ahead."""
+CHANGE: Mapping[str, Callable[..., object]] = {
+    "report_requests": change_requests,
+    "report_windows": change_windows,
+    "advertiser_accounts": change_accounts,
+    "ads_accounts": change_ads_accounts,
+}
+ROWS = """
+    INSERT INTO rate_limits VALUES ('client', 'NA', 'create', '', now());
+    INSERT INTO unwritable_folders VALUES ('host', '/', 'full', now(), now());
+    INSERT INTO alert_receivers (receiver, next_attempt_at) VALUES (1, now());
+    INSERT INTO findings (key, finding, began_at) VALUES ('key', '{}', now());
+    INSERT INTO processes (kind, host, pid, version, started_at, seen_at)
+    VALUES ('worker', 'host', 1, '1', now(), now())"""
+
+
+@pytest.mark.parametrize(("table", "column_name", "longest"), INSTANTS)
+def test_an_instant_beyond_the_longest_pause_is_set_to_now(
+    settled: World, table: str, column_name: str, longest: timedelta
+) -> None:
+    """One that is as far ahead as it may be stays."""
+    now = settled.context.now()
+    with settled.engine.begin() as connection:
+        connection.execute(text(ROWS))
+    repair_instants(settled.engine, now, now)
+    for ahead, expected in (
+        (now + longest, now + longest),
+        (now + longest + timedelta(seconds=1), now),
+    ):
+        if table in CHANGE:
+            CHANGE[table](settled.engine, **{column_name: ahead})
+        else:
+            with settled.engine.begin() as connection:
+                change = f"UPDATE {table} SET {column_name} = :ahead"
+                connection.execute(text(change), {"ahead": ahead})
+        repair_instants(settled.engine, now, now)
+        assert {expected} == set(column(settled.engine, f"SELECT {column_name} FROM {table}"))
+
+
+def test_alerts_of_the_future_are_reminded_of_a_day_from_now(settled: World) -> None:
+    """Each receiver's last alert is set to now; a finding that ended in the future has ended now."""
+    now = settled.context.now()
+    told = {"1": {"event": "began", "at": FUTURE.isoformat()}}
+    with settled.engine.begin() as connection:
+        insert = """INSERT INTO findings (key, finding, began_at, gone_at, told)
+                    VALUES ('key', '{}', :future, :future, CAST(:told AS jsonb))"""
+        connection.execute(text(insert), {"future": FUTURE, "told": json.dumps(told)})
+    repair(settled)
+    stored = """SELECT began_at, gone_at, told #>> '{1,event}', CAST(told #>> '{1,at}' AS timestamptz)
+                  FROM findings"""
+    assert [(now, now, "began", now)] == tuples(settled.engine, stored)
+
+
+def test_day_that_is_not_served_stays_over(settled: World) -> None:
+    """A window that was loaded and is not served has no next refresh, whatever its data's instant was."""
+    over = {"status": "not_served", "not_served_since": settled.context.now()}
+    change_windows(settled.engine, ReportWindow.window_date == DAY, data_as_of=FUTURE, **over)
+    repair(settled)
+    window = settled.window(settled.account(), DAY)
+    assert (None, settled.context.now()) == (window.next_refresh_at, window.data_as_of)
+
+
+def test_session_of_the_future_has_a_lease_from_now(settled: World) -> None:
+    """So it lives on if its process does, and is found dead otherwise."""
+    now = settled.context.now()
+    with settled.session():
+        with settled.engine.begin() as connection:
+            leases = "UPDATE session_leases SET heartbeat_at = :future, expires_at = :future"
+            connection.execute(text(leases), {"future": FUTURE})
+        assert repair_instants(settled.engine, now, now)
+        [(beat, end)] = tuples(
+            settled.engine, "SELECT heartbeat_at, expires_at FROM session_leases"
+        )
+    assert (now, timedelta(seconds=get_session_settings().lease_seconds)) == (beat, end - now)
+
+
 def test_a_clock_that_was_set_back_is_noticed(world: World) -> None:
-    """For two minutes all that is stored is repaired: other processes count on from a wrong reading for a while."""
+    """For two minutes stored instants are repaired: other processes use a wrong reading for a while."""
     settings = world.context.settings
-    assert not call(world.engine, repair_clock, settings)
+    assert not repair_clock(world.engine, settings)
     change_accounts(world.engine, entities_synced_at=FUTURE)
-    assert not call(world.engine, repair_clock, settings)
+    assert not repair_clock(world.engine, settings)
     for minutes, is_behind in ((60 * 24, True), (0, True), (-2, False)):
-        with world.engine.begin() as connection:
-            moved = text(
-                "UPDATE installation SET latest_at = latest_at + make_interval(mins => :minutes)"
-            )
-            connection.execute(moved, {"minutes": minutes})
-        assert call(world.engine, repair_clock, settings) is is_behind
-    assert {None} == {account.entities_synced_at for account in world.accounts()}
+        move_latest(world, minutes)
+        assert repair_clock(world.engine, settings) is is_behind
+    assert FUTURE not in {account.entities_synced_at for account in world.accounts()}
+
+
+def move_latest(world: World, minutes: int) -> None:
+    """Have the clock read so much later before."""
+    moved = """UPDATE installation SET latest_at =
+               coalesce(latest_at, clock_timestamp()) + make_interval(mins => :minutes)"""
+    with world.engine.begin() as connection:
+        connection.execute(text(moved), {"minutes": minutes})
+
+
+def test_each_job_notices_the_clock(world: World, database_url: str) -> None:
+    """Also where Dagster is off."""
+    change_accounts(world.engine, entities_synced_at=FUTURE)
+    move_latest(world, 60 * 24)
+    with open_job_context(world.context.settings, database_url):
+        assert FUTURE not in {account.entities_synced_at for account in world.accounts()}

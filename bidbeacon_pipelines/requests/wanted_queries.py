@@ -51,9 +51,12 @@ def want_windows(
     *,
     now: datetime,
 ) -> None:
-    """Mark the windows of these days that Amazon serves as wanted by somebody now, so that they go first; who wanted one before stays."""
+    """Mark the windows of these days that Amazon serves as wanted by somebody now, so that they go first.
+
+    Those that are wanted already keep their person and their claim.
+    """
     connection.execute(
-        text(f"""UPDATE report_windows SET wanted_by = :by, wanted_at = now()
+        text(f"""UPDATE report_windows SET wanted_by = :by, wanted_at = now(), claimed_by = NULL
                   WHERE {OF_DATASET} AND window_date = ANY(:days) AND expires_at > :now
                     AND wanted_by IS NULL"""),
         account.identity | {"dataset": dataset, "days": list(days), "by": by, "now": now},

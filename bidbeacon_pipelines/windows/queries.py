@@ -231,7 +231,8 @@ _UNDECIDED = f"{OF_DATASET} AND window_date = ANY(:days) AND {AWAITS_DECISION}"
 _ACCEPT = text(f"""
     UPDATE report_windows w
        SET decision = 'accept', decided_by = :by, decided_at = now(),
-           wanted_by = coalesce(wanted_by, :by), wanted_at = coalesce(wanted_at, now())
+           wanted_by = coalesce(wanted_by, :by), wanted_at = coalesce(wanted_at, now()),
+           claimed_by = CASE WHEN wanted_by IS NOT NULL THEN claimed_by END
      WHERE {_UNDECIDED} RETURNING window_date""")
 _KEEP = text(f"""
     UPDATE report_windows w

@@ -87,6 +87,18 @@ def test_end_of_a_load_clears_its_own_claims_only(world: World) -> None:
         assert [(DAY, first.session_id)] == tuples(world.engine, WANTED)
 
 
+def test_day_that_is_wanted_again_is_free_at_once(world: World) -> None:
+    """Also while the session that gave it up still lives: that one has claimed it no more."""
+    with world.session("load-windows") as first:
+        claim(world, first, DAY)
+        give_up(world, first)
+        of = (world.account(), DATASET.name, [DAY])
+        call(world.engine, want_windows, *of, "maria", now=world.context.now())
+        assert [(DAY, None)] == tuples(world.engine, WANTED)
+        give_up(world, first)
+        assert [(DAY, None)] == tuples(world.engine, WANTED)
+
+
 def test_sync_of_entities_is_claimed_by_one_session(world: World) -> None:
     """Its end leaves them wanted if they were put off, and frees them."""
     account = world.account()

@@ -152,7 +152,7 @@ class _Load:
     started: datetime
 
     def begin(self, days: Sequence[date], before: Sequence[ReportWindow]) -> dict[date, Cause]:
-        """Record who requested the days, and mark those as wanted that can be loaded; return the causes of the others.
+        """Record who requested the days, and mark those as wanted and claimed that can be loaded; return the causes of the others.
 
         Days that were wanted before are claimed first: whatever becomes of this load ends that, too.
         """
@@ -172,6 +172,7 @@ class _Load:
         of = (self.account, self.dataset.name, left)
         with self.context.engine.begin() as connection:
             want_windows(connection, *of, self.by, now=self.started)
+            claim_windows(connection, *of, self.session.session_id, by=self.by)
         return left_out
 
     def _check_active(self, account: Account, days: Sequence[date]) -> None:

@@ -149,12 +149,22 @@ def test_fifth_attempt_is_the_last(row: ReportRequest, code: str) -> None:
     assert rules.next_step(ended, NOW) is None
 
 
-@pytest.mark.parametrize("kind", sorted(rules.TERMINAL_FAILURES))
+@pytest.mark.parametrize(
+    ("kind", "needs_attention"),
+    [
+        (rules.FailureKind.TOO_OLD, False),
+        (rules.FailureKind.TOO_LARGE, False),
+        (rules.FailureKind.REJECTED, False),
+        (rules.FailureKind.ACCOUNT_DISABLED, True),
+        (rules.FailureKind.NOT_AUTHORIZED, True),
+    ],
+)
 @pytest.mark.parametrize("before", [SENT, IN_FLIGHT, COMPLETED], ids=lambda row: row.status)
 def test_refusal_that_would_come_again_ends_the_request(
-    before: ReportRequest, kind: rules.FailureKind
+    before: ReportRequest, kind: rules.FailureKind, *, needs_attention: bool
 ) -> None:
-    """At once, with its cause."""
+    """At once, with its cause; some need a person."""
+    assert needs_attention == (kind in rules.NEEDS_ATTENTION)
     step = rules.next_step(after(before, rules.Failure(kind, INK)), NOW)
     assert isinstance(step, rules.GiveUp)
     assert (kind, INK) == (step.failure.kind, step.failure.cause)

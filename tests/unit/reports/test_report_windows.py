@@ -10,8 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, HOURLY_TARGETS, Dataset
+from bidbeacon_pipelines.requests.endings import without_report
+from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows import rules
+from bidbeacon_pipelines.windows.tables import ReportWindow
 
 HOURLY = HOURLY_TARGETS
 BOTH = pytest.mark.parametrize("dataset", [DAILY_TARGETS, HOURLY], ids=lambda dataset: dataset.name)
@@ -257,6 +261,22 @@ def test_refresh_fails_since_its_first_report_after_it_was_due(
     facts = DAILY_TARGETS, WINDOW, DE, now
     again = rules.again_after_failure(*facts, has_data=True, ended_at=ended_at)
     assert (now + timedelta(days=1) if is_tried else None) == again
+
+
+@pytest.mark.parametrize(("first_day", "is_tried"), [(0, False), (1, True)])
+def test_only_reports_of_its_day_say_since_when_a_refresh_fails(
+    first_day: int, *, is_tried: bool
+) -> None:
+    """A report of later days that ended a week ago is not counted."""
+    last = rules.due_at(WINDOW, 60, DE)
+    ended, now = last + timedelta(hours=1), last + timedelta(days=7)
+    start, end = WINDOW + timedelta(days=first_day), WINDOW + timedelta(days=9)
+    window = ReportWindow(
+        window_date=WINDOW, data_as_of=last - timedelta(days=9), next_refresh_at=last
+    )
+    request = ReportRequest(start_date=start, end_date=end, finished_at=ended)
+    failed = without_report(window, cause("other"), DAILY_TARGETS, DE, now, [request])
+    assert (now + timedelta(days=1) if is_tried else None) == failed.next_refresh_at
 
 
 @BOTH

@@ -106,7 +106,8 @@ class SessionRecorder:
     Attributes:
         session_id: the session's id, also in `job_sessions.id`.
         store: where it is kept.
-        on_recorded: called with each action once it is on disk.
+        on_recorded: called with each action that is stored: one of `add` once it is on disk, one of
+            `add_in` when its transaction is about to commit.
     """
 
     def __init__(self, store: SessionStore, session: writes.NewSession, clock: Clock) -> None:
@@ -146,7 +147,9 @@ class SessionRecorder:
                 be rolled back.
         """
         prepared = self._place(action)
-        if prepared and not writes.insert_action(connection, self.session_id, prepared):
+        if prepared is None:
+            return
+        if not writes.insert_action(connection, self.session_id, prepared):
             raise errors.SessionClosedError(
                 str(self.session_id), writes.find_status(connection, self.session_id)
             )

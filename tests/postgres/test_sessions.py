@@ -135,6 +135,29 @@ def test_input_and_action_are_cut_at_their_bounds(session_store: SessionStore) -
     assert ({"windows": 4_000}, 1_000) == (row.actions[0]["cut"], len(row.actions[0]["windows"]))
 
 
+def test_actions_that_are_stored_are_told(
+    session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In both ways of appending, and none of a transaction that is rolled back, or over the bound."""
+    monkeypatch.setattr(settings, "MAX_ACTIONS", 3)
+    told: list[Action] = []
+    first, second, third = (LOADED.model_copy(update={"rows": rows}) for rows in range(3))
+    with with_job_session("x", store=session_store) as session:
+        session.on_recorded = told.append
+        session.add(first)
+        with session_store.begin() as connection:
+            session.add_in(connection, second)
+            assert [first] == told
+        with session_store.begin() as connection:
+            session.add_in(connection, third)
+            connection.rollback()
+        for _ in range(2):
+            with session_store.begin() as connection:
+                session.add_in(connection, LOADED)
+            session.add(LOADED)
+    assert [first, second, LOADED] == told
+
+
 def test_actions_over_the_bound_are_left_out(
     session_store: SessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

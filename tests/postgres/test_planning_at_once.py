@@ -1,4 +1,4 @@
-"""Planning beside processes that send and end reports: no window is left out of all plans."""
+"""Planning beside processes that send and end reports: no window is left out of all plans, and no creator fails beside another."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +10,8 @@ from sqlalchemy import and_
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account, set_needs_attention
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.requests.drive import drive_request
+from bidbeacon_pipelines.requests.gate import lock_gate
 from bidbeacon_pipelines.requests.queries import lock_planning
 from bidbeacon_pipelines.requests.window_queries import attach_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -60,9 +62,15 @@ def meanwhile(work: Callable[[], object]) -> Iterator[None]:
         working.result(120)
 
 
-def wait_until_someone_waits(world: World) -> None:
-    """Wait until a connection waits for a lock of another."""
-    wait_until(lambda: bool(world.query(WAITING)), "it waits for a lock", 120)
+def wait_until_someone_waits(world: World, waiting: int = 1) -> None:
+    """Wait until so many connections wait for locks of others."""
+    wait_until(lambda: len(world.query(WAITING)) >= waiting, "they wait for locks", 120)
+
+
+def drive(world: World, request_id: int) -> str | None:
+    """Create a report, in a session of its own; return the status of its request."""
+    with world.session() as session:
+        return drive_request(world.context, session, request_id)
 
 
 def test_a_refresh_that_falls_due_while_its_window_is_in_a_report_is_planned(
@@ -120,6 +128,22 @@ def test_a_plan_that_is_being_sent_is_not_changed(world: World) -> None:
             wait_until_someone_waits(world)
             creating.commit()
     assert [(later, later)] == tuples(world.engine, PLANNED)
+
+
+def test_two_creators_of_one_dataset_get_through(world: World) -> None:
+    """Each holds its own report: the gate lets one after the other in, and neither fails."""
+    account = world.account("DE")
+    only_due(world, account, DAY, DAY - timedelta(days=200))
+    world.plan(account)
+    mine, other = column(world.engine, NEWEST_FIRST)
+    [client_id] = column(world.engine, "SELECT DISTINCT client_id FROM ads_accounts")
+    with world.engine.begin() as gate:
+        lock_gate(gate, client_id, account.region, now=world.context.now(), first_limit=2)
+        with meanwhile(lambda: drive(world, mine)), meanwhile(lambda: drive(world, other)):
+            wait_until_someone_waits(world, 2)
+            gate.commit()
+    sent = "SELECT DISTINCT status FROM report_requests WHERE attempts = 1"
+    assert ["in_flight"] == column(world.engine, sent)
 
 
 def test_due_day_whose_load_was_given_up_is_planned_again(world: World) -> None:

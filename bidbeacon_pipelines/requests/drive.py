@@ -42,13 +42,11 @@ from bidbeacon_sessions import SessionClosedError, SessionRecorder
 REST_AFTER_ERROR = timedelta(minutes=5)
 
 
-def drive_request(
-    context: JobContext, session: SessionRecorder, request_id: int, *, loads: bool = True
-) -> str | None:
+def drive_request(context: JobContext, session: SessionRecorder, request_id: int) -> str | None:
     """Lock a request and drive it as `drive_locked` does; return None if it had ended, or another session is working on it."""
     with context.engine.begin() as connection:
         request = lock_request(connection, request_id, session.session_id)
-    return None if request is None else drive_locked(context, session, request, loads=loads)
+    return None if request is None else drive_locked(context, session, request)
 
 
 def drive_locked(

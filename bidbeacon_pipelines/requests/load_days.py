@@ -11,11 +11,16 @@ from bidbeacon_pipelines.actions import LoadRequested, SkipReason, WaitGivenUp
 from bidbeacon_pipelines.causes import Cause, cause, explain, key_of, without_detail
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.dispatch import create_reports, logging_errors
+from bidbeacon_pipelines.requests.dispatch import logging_errors
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.plan import plan_wanted, skip_stopped, skip_windows
-from bidbeacon_pipelines.requests.queries import get_request, insert_load_by_hand
+from bidbeacon_pipelines.requests.queries import (
+    get_request,
+    insert_load_by_hand,
+    list_planned_by_hand,
+)
 from bidbeacon_pipelines.requests.refresh import step_requests
+from bidbeacon_pipelines.requests.rules import RequestStatus
 from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.requests.wanted_queries import (
     claim_windows,
@@ -279,8 +284,9 @@ class _Load:
     def _step(self, pending: Sequence[ReportWindow], *, records_waiting: bool) -> None:
         """Take the next steps of the requests that serve claimed windows; plan and create those that they lack.
 
-        While Amazon makes as many reports as it allows, poll those of the gate until it makes room,
-        and leave their loading to the shared run: they may be large.
+        An unexpected error of one of these ends the load. While Amazon makes as many reports as it
+        allows, poll those of the gate until it makes room, and leave their loading to the shared
+        run: they may be large. Errors of those are logged only.
         """
         context, session, account = self.context, self.session, self.account
         with context.engine.begin() as connection:
@@ -288,23 +294,31 @@ class _Load:
         mine = [window for window in pending if window.claimed_by == session.session_id]
         for request_id in sorted({one.request_id for one in mine if one.request_id is not None}):
             drive_request(context, session, request_id)
-        if not self._lacking(mine):
+        if not (lacking := self._lacking(mine)):
             return
-        gate = (account.ads_account.client_id, account.ads_account.region)
         plan_wanted(context, account.account_id)
-        with logging_errors(account.ads_account):
-            create_reports(context, session, gate=gate, by_hand=True)
-        if lacking := self._lacking(mine):
-            if records_waiting:
-                self._skip(lacking, SkipReason.WAITS_FOR_AMAZON)
-            with logging_errors(account.ads_account):
-                step_requests(
-                    context,
-                    session,
-                    at=account.ads_account,
-                    by_hand=True,
-                    until=lambda: not self._lacking(mine),
-                )
+        of = (account.account_id, self.dataset.name, lacking)
+        with context.engine.begin() as connection:
+            planned = list_planned_by_hand(connection, *of)
+        for request_id in planned:
+            if drive_request(context, session, request_id) == RequestStatus.PLANNED:
+                break  # no place is free, or the gate's pace is not over
+        if self._lacking(mine):
+            self._make_room(mine)
+        if records_waiting and (lacking := self._lacking(mine)):
+            self._skip(lacking, SkipReason.WAITS_FOR_AMAZON)
+
+    def _make_room(self, windows: Sequence[ReportWindow]) -> None:
+        """Create what is wanted at the gate, and poll its reports until those of these windows are requested, but for a few seconds only."""
+        over_at = self.context.now() + _LONGEST_PAUSE
+        with logging_errors(self.account.ads_account):
+            step_requests(
+                self.context,
+                self.session,
+                at=self.account.ads_account,
+                by_hand=True,
+                until=lambda: self.context.now() > over_at or not self._lacking(windows),
+            )
 
     def _lacking(self, windows: Sequence[ReportWindow]) -> list[date]:
         """Return the days of windows that are still wanted, and for which no report was requested yet."""

@@ -1,16 +1,16 @@
 """Days loaded by hand: requested or already in a report, waited for, loaded, or told why not."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
-from bidbeacon_pipelines.requests.load_days import (
-    Progress,
-    WindowNotLoadedError,
-)
+from bidbeacon_pipelines.requests import create, refresh
+from bidbeacon_pipelines.requests.drive import drive_locked
+from bidbeacon_pipelines.requests.load_days import Progress, WindowNotLoadedError
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.settings import Settings
@@ -166,6 +166,49 @@ def test_who_waits_for_a_place_does_not_fail_with_another_request(world: World) 
     change_requests(world.engine, ReportRequest.id == broken, dataset="of_a_newer_release")
     [window] = load_by_hand(world, world.account("US"), DAY)
     assert window.status == "loaded"
+
+
+def test_load_polls_reports_of_others_for_some_seconds_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it looks after its own, and at the time."""
+    world.break_with("report_ends", status="PENDING")
+    for day in (DAY, OTHER):
+        world.ask(world.account("CA"), day)
+    world.advance(minutes=2)
+    polled: list[int] = []
+
+    def poll_slowly(*given: Any, loads: bool) -> str:
+        world.advance(seconds=6)
+        polled.append(given[-1].id)
+        return drive_locked(*given, loads=loads)
+
+    monkeypatch.setattr(refresh, "drive_locked", poll_slowly)
+    rounds: list[int] = []
+    with pytest.raises(WindowNotLoadedError):
+        load_by_hand(
+            world,
+            world.account("US"),
+            DAY,
+            minutes=50,
+            on_progress=lambda _: rounds.append(len(polled)),
+        )
+    assert [1, 2] == rounds
+
+
+def test_unexpected_error_of_its_own_request_ends_the_load(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once: the person reads the error, instead of waiting for a report."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("Out of ink")
+
+    monkeypatch.setattr(create, "create_report", fail)
+    waits: list[Progress] = []
+    with pytest.raises(RuntimeError, match="Out of ink"):
+        load_by_hand(world, world.account(), DAY, on_progress=waits.append)
+    assert [] == waits
 
 
 def test_who_waits_too_long_is_told_that_amazon_is_not_done(world: World) -> None:

@@ -24,7 +24,7 @@ from bidbeacon_pipelines.requests.planning_rules import PlannedRequest
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, LoadByHand, ReportRequest
 from bidbeacon_pipelines.windows.due import IS_DUE as IS_WINDOW_DUE
 from bidbeacon_pipelines.windows.rules import RETRIED_FOR
-from bidbeacon_sessions.leases import end_dead_connections
+from bidbeacon_sessions.leases import end_dead_connections, is_unclaimed
 
 
 class LockLostError(RuntimeError):
@@ -44,8 +44,7 @@ IS_DUE = "r.next_step_at <= :now"
 """Whether the next step of request `r` is due."""
 _READY = f"(r.next_step_at IS NULL OR {IS_DUE})"
 _TO_CREATE = f"r.status IN ('planned', 'sent') AND {_READY}"
-_UNLOCKED = """(r.locked_by IS NULL OR NOT EXISTS (
-    SELECT FROM session_leases l WHERE l.session_id = r.locked_by AND l.expires_at > clock_timestamp()))"""
+_UNLOCKED = is_unclaimed("r.locked_by")
 IS_CREATABLE = f"""{_TO_CREATE} AND {_UNLOCKED} {_NOT_RESTING}
            AND (o.needs_attention_for IS NULL OR r.attempts > 0 OR r.sent_at IS NOT NULL)"""
 """The dispatcher may create the report of request `r` of ads account `o` at `:now`, as far as the two are concerned."""

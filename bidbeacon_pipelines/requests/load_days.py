@@ -108,8 +108,8 @@ def load_days(
 
     One day that fails, or is not over in the account's time zone, does not keep the others from
     being loaded. The session claims the days that no other living session has claimed, and sees to
-    them; for the others it only waits. What it gives up is not wanted any more, unless another load
-    waits for it. If its process is killed they stay wanted, and another session claims them.
+    them; for the others it only waits. Days that it gives up are not wanted any more, unless another load
+    waits for them. If its process is killed they stay wanted, and another session claims them.
 
     Args:
         context: the tools.

@@ -86,7 +86,7 @@ class LockedRequest:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What each of its actions says: the account and its days, or the ads account with those of each country."""
+        """The fields that all of its actions share: the account and its days, or the ads account with the days of each country."""
         days = {key: [one.window_date for one in own] for key, own in self.windows.items()}
         is_one = len(days) == 1
         return {

@@ -122,7 +122,7 @@ class _Draft:
 def plan_wanted(context: JobContext, account_id: str) -> None:
     """Cover the days of an ads account that somebody wants with requests of their own, and store them as planned.
 
-    The dispatcher creates them first. What is only due stays as it is.
+    The dispatcher creates them first. Plans of days that are only due stay as they are.
     """
     now = context.now()
     with context.engine.begin() as connection:

@@ -65,8 +65,8 @@ def step_requests(
     Args:
         context: the tools.
         session: records the actions.
-        at: only at the gate of this ads account. What goes wrong with a create there is logged
-            only: it fails the shared run, which tries it again.
+        at: only at the gate of this ads account. Errors of creates there are logged only: they
+            fail the shared run, which tries again.
         account_id: steps only those of this ads account.
         by_hand: for a load by hand: only reports that somebody wants are created, and complete ones
             are left to others, since they may be large.

@@ -56,9 +56,9 @@ class RequestStatus(StrEnum):
 class FailureKind(StrEnum):
     """What went wrong with a report, as far as it decides what happens next; the cause says more.
 
-    Where there is no report, or none that can be loaded, it is requested again, and so it is where
-    Amazon failed to make it. One that is too large is requested in several. What is believed of
-    refusals: see `refusals`.
+    A report is requested again if there is none, if it can't be loaded, or if Amazon failed to make
+    it. A report that is too large is requested in several. `refusals` has the rules for refusals
+    that are not believed at once.
     """
 
     NO_REPORT = "no_report"

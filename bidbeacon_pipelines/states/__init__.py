@@ -1,1 +1,1 @@
-"""What windows are at an instant: the SQL function `window_states`, with what counts and shows states."""
+"""The states of windows at an instant: the SQL function `window_states`, and the queries that count and show states."""

@@ -11,9 +11,9 @@ PIPELINES = PROJECT_ROOT / "bidbeacon_pipelines"
 UP = {("windows.tables", "report_requests")}
 """Modules with what they name of higher rooms: a window refers to the request that it waits for."""
 LOG = {
-    "problems.explain_queries": "explaining a day tells what happened to it",
+    "problems.explain_queries": "explains from its actions why a day is as it is",
 }
-"""Modules that read the log. Nothing else does: what happened decides nothing, rows of the rooms do."""
+"""Modules that may read the log, each with the reason. All decisions are made from rows of the rooms."""
 _MADE = re.compile(
     r'__tablename__ = "(\w+)"|CREATE (?:OR REPLACE )?(?:FUNCTION|VIEW) (\w+)(?!\.)\b'
 )

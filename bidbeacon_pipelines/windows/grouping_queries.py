@@ -101,14 +101,15 @@ _REPLACE = text(f"""
           FROM old JOIN unserved u USING (window_date)
          WHERE u.not_served @> CAST(:needed AS text[]) GROUP BY window_date),
     wanted AS (
-        SELECT window_date, min(wanted_at) AS at, (array_agg(wanted_by ORDER BY wanted_at))[1] AS by
-          FROM old WHERE wanted_at IS NOT NULL GROUP BY window_date)
+        SELECT window_date, min(wanted_at) AS at, (array_agg(wanted_by ORDER BY wanted_at))[1] AS by,
+               (array_agg(claimed_by ORDER BY wanted_at))[1] AS claimed_by
+          FROM old WHERE wanted_at IS NOT NULL OR claimed_by IS NOT NULL GROUP BY window_date)
     INSERT INTO report_windows (
            account_id, country_code, dataset, report, window_date, status, next_refresh_at, expires_at,
            data_as_of, first_data_as_of, last_loaded_at, last_requested_at, last_request_id,
            loaded_by_request, load_count, recorded_load_count, recorded_run_id, product_totals, row_count, spend, sales,
-           quarantined_count, unresolved_count, wanted_by, wanted_at, refused_alone_at, not_served_since,
-           not_served, cause, cause_since, decision, decided_by, decided_at)
+           quarantined_count, unresolved_count, wanted_by, wanted_at, claimed_by, refused_alone_at,
+           not_served_since, not_served, cause, cause_since, decision, decided_by, decided_at)
     SELECT :account_id, :country_code, :dataset, :report, day,
            CASE WHEN k.load_count > 0 THEN 'loaded' WHEN n.expires_at <= :now THEN 'expired'
                 WHEN e.not_served_since IS NOT NULL THEN 'not_served' ELSE 'missing' END,
@@ -118,7 +119,7 @@ _REPLACE = text(f"""
            k.last_request_id, k.loaded_by_request,
            coalesce(k.load_count, 0), coalesce(k.recorded_load_count, 0), k.recorded_run_id,
            coalesce(k.product_totals, '{{}}'), k.row_count, k.spend, k.sales,
-           k.quarantined_count, k.unresolved_count, wanted.by, wanted.at,
+           k.quarantined_count, k.unresolved_count, wanted.by, wanted.at, wanted.claimed_by,
            e.refused_alone_at, coalesce(k.not_served_since, e.not_served_since),
            coalesce(k.not_served, '{{}}'),
            CASE WHEN k.is_final THEN k.cause ELSE e.cause END, CASE WHEN k.is_final THEN k.cause_since END,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import RowMapping, func
@@ -242,12 +243,12 @@ def test_parts_of_a_split_window_are_as_it_was(
 def test_failed_report_is_asked_for_at_once_in_its_new_grouping(
     shelf: LoadWorld, regroup: Regroup, context: JobContext
 ) -> None:
-    """The cause of the failure is dropped; the day stays wanted by the same person."""
+    """The cause of the failure is dropped; the day stays wanted by the same person, and claimed by the same session."""
     load(shelf, *ALL)
     now = context.now()
     due_at = now + timedelta(days=9)
     later = {"status": "failed", "cause": {"code": "other"}, "next_refresh_at": due_at}
-    wanted = {"wanted_by": "maria", "wanted_at": AS_OF}
+    wanted = {"wanted_by": "maria", "wanted_at": AS_OF, "claimed_by": uuid4()}
     change_windows(shelf.engine, ReportWindow.window_date == DAY, **later, **wanted)
     regroup(APART)
     for window in parts(shelf):

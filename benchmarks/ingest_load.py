@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from sqlalchemy import Engine
 
@@ -58,7 +59,7 @@ def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> list[L
             lock_rows(connection, one.account)
         created_at = get_request(connection, request_id).created_at
         report, period = DatasetReport(DATASET, ("SPONSORED_PRODUCTS",)), (DAYS[0], DAYS[-1])
-        scope = ReportScope(report, request_id, created_at, period)
+        scope = ReportScope(report, request_id, created_at, period, uuid4())
         results = list(load_report(connection, scope, waiting, parts).values())
         ended = {"status": "loaded", "finished_at": created_at}
         change_requests(connection, ReportRequest.id == request_id, **ended)

@@ -27,7 +27,7 @@ class ReportScope:
     request_id: int
     data_as_of: datetime
     period: tuple[date, date]
-    session_id: UUID | None = None
+    session_id: UUID
 
     @property
     def dataset(self) -> Dataset:

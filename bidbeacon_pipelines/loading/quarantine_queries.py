@@ -83,20 +83,21 @@ def find_loaded_reports(
     rows = connection.execute(
         text(f"""
             SELECT w.report, array_agg(w.window_date ORDER BY w.window_date) AS days,
-                   r.data_as_of, r.start_date, r.end_date
+                   r.data_as_of, r.start_date, r.end_date, r.session_id
               FROM report_loads r
               JOIN report_windows w USING (account_id, country_code, dataset)
              WHERE r.request_id = :request_id AND account_id = :account_id
                AND country_code = :country_code AND dataset = :dataset
                AND w.window_date BETWEEN r.start_date AND r.end_date AND {_HOLDS}
-             GROUP BY r.data_as_of, r.start_date, r.end_date, w.report ORDER BY w.report"""),
+             GROUP BY r.data_as_of, r.start_date, r.end_date, r.session_id, w.report ORDER BY w.report"""),
         account.identity | {"dataset": dataset.name, "request_id": request_id},
     )
     found = []
     for row in rows:
         report = DatasetReport(dataset, products_of(row.report))
         period = row.start_date, row.end_date
-        found.append((ReportScope(report, request_id, row.data_as_of, period), row.days))
+        scope = ReportScope(report, request_id, row.data_as_of, period, row.session_id)
+        found.append((scope, row.days))
     return found
 
 

@@ -33,7 +33,7 @@ class ReportLoad(PipelinesBase):
     start_date: Mapped[date]
     end_date: Mapped[date]
     data_as_of: Mapped[datetime]
-    session_id: Mapped[UUID | None]
+    session_id: Mapped[UUID]
     loaded_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     rows_read: Mapped[int]
     rows_loaded: Mapped[int]

@@ -153,7 +153,7 @@ class LoadWorld:
         )
         want_windows(connection, self.account, name, days, "maria", now=as_of)
         attach_windows(connection, request_id, now=as_of)
-        return ReportScope(report, request_id, as_of, (first, last))
+        return ReportScope(report, request_id, as_of, (first, last), uuid4())
 
     def load_scope(
         self,

@@ -1463,7 +1463,7 @@ CREATE TABLE report_loads (
 	start_date DATE NOT NULL, 
 	end_date DATE NOT NULL, 
 	data_as_of TIMESTAMP WITH TIME ZONE NOT NULL, 
-	session_id UUID, 
+	session_id UUID NOT NULL, 
 	loaded_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
 	rows_read BIGINT NOT NULL, 
 	rows_loaded BIGINT NOT NULL, 

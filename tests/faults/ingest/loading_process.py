@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 from bidbeacon_pipelines.accounts.queries import list_accounts, lock_rows
 from bidbeacon_pipelines.database.engine import make_engine
@@ -21,7 +22,7 @@ def load(shelf: LoadWorld, request_id: int, part: Path) -> LoadResult:
     with shelf.engine.begin() as connection:
         lock_rows(connection, shelf.account)
         as_of = get_request(connection, request_id).created_at
-        scope = ReportScope(REPORT, request_id, as_of, (DAYS[0], DAYS[-1]))
+        scope = ReportScope(REPORT, request_id, as_of, (DAYS[0], DAYS[-1]), uuid4())
         return shelf.load_scope(connection, scope, [part])
 
 

@@ -32,6 +32,7 @@ def test_planned_report_is_created_before_completed_ones_are_loaded(world: World
     for request_id in ask_for_three(world):
         with world.session() as session:
             locked = call(world.engine, lock_request, request_id, session.session_id)
+            assert locked is not None
             assert "completed" == drive_locked(world.context, session, locked, loads=False)
     assert ["create_report", "download", "download"] == order_of_calls(world)
 

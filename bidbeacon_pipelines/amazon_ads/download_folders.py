@@ -9,14 +9,15 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event, Thread
 from typing import Any, Final
 
 from bidbeacon_pipelines.amazon_ads.errors import NotWritten
 from bidbeacon_pipelines.private_files import make_private_folder
 
 _LEFT_AFTER: Final = timedelta(hours=1)
-"""A folder that nothing was written to for so long was left by a process that was killed: a transfer
-takes at most half an hour, and a load reads its files within minutes."""
+"""A folder that was not touched for so long was left by a process that was killed."""
+_TOUCHED_EVERY: Final = timedelta(minutes=1)
 _TRIAL_BYTES: Final = 2**16
 
 
@@ -30,9 +31,12 @@ def download_folder(downloads: Path, name: str) -> Iterator[Path]:
     try:
         make_private_folder(downloads)
         _remove_leftovers(downloads)
-        with TemporaryDirectory(
-            prefix=f"{name}-", dir=downloads, ignore_cleanup_errors=True
-        ) as folder:
+        with (
+            TemporaryDirectory(
+                prefix=f"{name}-", dir=downloads, ignore_cleanup_errors=True
+            ) as folder,
+            _touching(folder),
+        ):
             yield Path(folder)
     except OSError as error:
         free = usage_of_disk(downloads).free / 2**20
@@ -57,6 +61,25 @@ def usage_of_disk(folder: Path) -> Any:
     """Return the total, used and free bytes of the disk that a folder is on, or will be on."""
     there = next(one for one in (folder, *folder.parents) if os.access(one, os.F_OK))
     return shutil.disk_usage(there)
+
+
+@contextmanager
+def _touching(folder: str) -> Iterator[None]:
+    """Touch a folder regularly inside the block, since reading its files does not show that it is in use."""
+    is_over = Event()
+
+    def touch() -> None:
+        while not is_over.wait(_TOUCHED_EVERY.total_seconds()):
+            with suppress(OSError):  # it has vanished, which its user finds out
+                os.utime(folder)
+
+    thread = Thread(target=touch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _remove_leftovers(downloads: Path) -> None:

@@ -4,13 +4,16 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from bidbeacon_pipelines.amazon_ads import download_folders
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.errors import NotWritten
 from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)
@@ -59,6 +62,20 @@ def test_what_a_killed_process_left_is_removed_after_an_hour(
         os.utime(path, (time.time() - 60 * minutes,) * 2)
     with download_folder(tmp_path, "request-2") as own:
         assert ({folder, own} if stays else {own}) == {*tmp_path.iterdir()}
+
+
+def test_a_folder_in_use_is_kept_however_long_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load that reads its files for hours keeps them."""
+    monkeypatch.setattr(download_folders, "_TOUCHED_EVERY", timedelta(seconds=0.01))
+    with download_folder(tmp_path, "request-1") as loading:
+        (loading / "part-0.json.gz").write_bytes(b"rows")
+        for path in (loading / "part-0.json.gz", loading):
+            os.utime(path, (0, 0))
+        wait_until(lambda: loading.stat().st_mtime > 0)
+        with download_folder(tmp_path, "request-2"):
+            assert b"rows" == (loading / "part-0.json.gz").read_bytes()
 
 
 def test_a_folder_that_vanishes_while_it_is_used_is_this_hosts_fault(tmp_path: Path) -> None:

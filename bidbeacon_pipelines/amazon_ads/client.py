@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, TypeVar
 import httpx
 from pydantic import BaseModel
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 from tenacity.wait import wait_base
 
@@ -29,6 +30,7 @@ from bidbeacon_pipelines.amazon_ads.texts import as_text
 from bidbeacon_pipelines.amazon_ads.tokens import TokenAnswer, TokenAuth, read_token
 from bidbeacon_pipelines.amazon_ads.wire import read_as, read_json
 from bidbeacon_pipelines.credentials import Credential, shown_name
+from bidbeacon_pipelines.database.errors import first_line
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_sessions.clock import Clock, utc_now
 
@@ -217,8 +219,15 @@ class AdsApiClient:
                 error.add_facts(status=call.status, request_id=call.request_id)
                 error.add_facts(credential_name=shown_name(self._credential.name))
                 if error.retry_after and call.status is not None:
-                    self.pause(owner, request.call_class, error.retry_after)
+                    self._heed(owner, request.call_class, error.retry_after)
                 raise
+
+    def _heed(self, owner: Owner, call_class: CallClass, seconds: float) -> None:
+        """Pause as Amazon asks; if the pause can't be stored, log that, so that Amazon's answer is not lost."""
+        try:
+            self.pause(owner, call_class, seconds)
+        except SQLAlchemyError as error:
+            logger.warning("A pause that Amazon asks for is not stored: %s", first_line(error))
 
     def exchange(self, request: httpx.Request, call: ApiCall, **options: Any) -> httpx.Response:
         """Send a request and note its answer; a failed connection raises `Unavailable`."""

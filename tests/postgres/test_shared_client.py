@@ -173,6 +173,21 @@ def test_pause_holds_back_its_account_alone(engine: Engine) -> None:
     assert 2 == len(amazon.calls)
 
 
+def test_a_pause_that_cannot_be_stored_hides_no_answer(engine: Engine) -> None:
+    """The caller gets Amazon's answer, also where the database fails between the call and the pause."""
+
+    def throttle_and_break(_: httpx.Request) -> httpx.Response:
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE rate_limits RENAME TO other"))
+        return throttled("40")
+
+    amazon = FakeAmazon()
+    amazon.plays(throttle_and_break)
+    with pytest.raises(Throttled) as caught:
+        list_portfolios(amazon.connect(engine=engine, patience=5), Owner("NA", "one"))
+    assert 40 == caught.value.retry_after
+
+
 @pytest.mark.parametrize("name", ["query_accounts", "list_profiles"])
 def test_every_call_is_limited(engine: Engine, name: str) -> None:
     """Calls of one kind start 0.05 s apart in a region, tokens among themselves."""

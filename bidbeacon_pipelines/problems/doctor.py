@@ -98,6 +98,8 @@ def _check_amazon(settings: Settings, engine: Engine | None, credential: str) ->
         problems = _call_amazon(settings, engine, credential)
     except CredentialRefused as error:
         return _check(name, Severity.ERROR, str(error))
+    except SQLAlchemyError:  # the role may not write rate limits, or the database has gone away
+        return _check_amazon(settings, None, credential)
     return judge_regions(name, address, problems)
 
 

@@ -1,8 +1,10 @@
 """The tables of the installation itself: mode, processes, unwritable folders, the sandbox's time."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import CheckConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bidbeacon_pipelines.database.base import PipelinesBase
@@ -27,7 +29,8 @@ class Installation(PipelinesBase):
 
     Processes of the other mode refuse the database; while `mode` is null, both may use it.
     `oldest_program` is the revision that a program has to know at least, `views_version` the version
-    of functions and views; see `migrations`. `restatements_from` is the first account-local day
+    of functions and views, `grants` who had rights on them when an upgrade began that has not ended;
+    see `migrations`. `restatements_from` is the first account-local day
     whose restatements are all kept; null while none were deleted. `latest_at` is the latest instant
     that was read of the database's clock; see `clock_repair`.
     """
@@ -38,6 +41,7 @@ class Installation(PipelinesBase):
     mode: Mapped[str | None]
     oldest_program: Mapped[str]
     views_version: Mapped[int]
+    grants: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
     restatements_from: Mapped[date | None]
     latest_at: Mapped[datetime | None]
 

@@ -1,10 +1,11 @@
 """Functions and views are replaced, in one transaction, where a database has an older version of them.
 
 PostgreSQL replaces a view to which columns are only appended. Where other columns change, the view
-is dropped and created anew, and gets the grants of the one before.
+is dropped and created anew, and gets the grants of the one before. They are stored before the first
+migration, which may drop a view, until the views are replaced, so that an upgrade may end in between.
 """
 
-from collections.abc import Sequence
+import json
 from typing import Any, Final
 
 from psycopg.errors import (
@@ -12,7 +13,7 @@ from psycopg.errors import (
     InvalidFunctionDefinition,
     InvalidTableDefinition,
 )
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from bidbeacon_pipelines.database.schema import VIEWS_VERSION, SchemaError
@@ -20,7 +21,7 @@ from bidbeacon_pipelines.migrations.create import list_views, run
 
 _NOT_REPLACEABLE: Final = (InvalidTableDefinition, InvalidFunctionDefinition)
 """What PostgreSQL raises where other columns of a view change, or any that a function returns."""
-Grants = Sequence[Row[Any]]
+Grant = dict[str, Any]
 """Who may do what with a function, a view or a column of it."""
 
 # Names are compared, not looked up, which would take rights on the schema.
@@ -46,29 +47,49 @@ _GRANTS = text("""
      WHERE name = ANY(:names)""")
 
 
-def read_grants(connection: Connection) -> Grants:
+def _read_grants(connection: Connection) -> list[Grant]:
     """Return the grants on all functions and views."""
     names = [view.split()[1] for view in list_views()]
-    return connection.execute(_GRANTS, {"names": names}).all()
+    return [dict(row) for row in connection.execute(_GRANTS, {"names": names}).mappings()]
 
 
-def replace_views(connection: Connection, before: Grants) -> None:
-    """Replace functions and views where they are older than this program's.
+_READ = text("SELECT views_version, grants FROM public.installation")
+_NOTE = text("UPDATE public.installation SET grants = CAST(:grants AS jsonb)")
+
+
+def note_grants(connection: Connection) -> None:
+    """Store the grants on functions and views that are older than this program's.
+
+    Grants on views that an unfinished upgrade dropped are kept.
+    """
+    version, noted = connection.execute(_READ).one()
+    if version >= VIEWS_VERSION:
+        return
+    now = _read_grants(connection)
+    existing = {grant["name"] for grant in now}
+    dropped = [grant for grant in noted or () if grant["name"] not in existing]
+    connection.execute(_NOTE, {"grants": json.dumps([*now, *dropped])})
+
+
+def replace_views(connection: Connection) -> None:
+    """Replace functions and views where they are older than this program's; they keep the grants that are noted.
 
     Args:
         connection: A connection in a transaction.
-        before: The grants before the tables were changed.
 
     Raises:
         SchemaError: One can't be replaced, since something that is not ours uses it.
     """
-    stored = connection.execute(text("SELECT views_version FROM public.installation")).scalar_one()
-    if stored >= VIEWS_VERSION:
+    version, noted = connection.execute(_READ).one()
+    if version >= VIEWS_VERSION:
         return
     for name, sql in list_views().items():
         _replace(connection, name, sql)
-    _grant_again(connection, before)
-    run(connection, f"UPDATE public.installation SET views_version = {VIEWS_VERSION}")
+    _grant_again(connection, noted)
+    run(
+        connection,
+        f"UPDATE public.installation SET views_version = {VIEWS_VERSION}, grants = NULL",
+    )
 
 
 def _replace(connection: Connection, name: str, sql: str) -> None:
@@ -116,25 +137,22 @@ def _drop(connection: Connection, name: str) -> None:
         ) from None
 
 
-_HAS_COLUMN = text("""
-    SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(:view) AND attname = :column)""")
+_IS_POSSIBLE = text("""
+    SELECT (:grantee = 'PUBLIC' OR to_regrole(:grantee) IS NOT NULL)
+       AND (CAST(:column_name AS text) IS NULL OR EXISTS (
+            SELECT FROM pg_attribute WHERE attrelid = to_regclass(:name) AND attname = :column_name))""")
+"""Whether the role and the column of a grant still exist."""
 
 
-def _grant_again(connection: Connection, before: Grants) -> None:
+def _grant_again(connection: Connection, before: list[Grant]) -> None:
     """Give functions and views that were created anew the grants of those before, and no others."""
-    now = read_grants(connection)
-    objects = {(grant.name, grant.oid) for grant in now}
-    anew = {grant.name for grant in before if (grant.name, grant.oid) not in objects}
+    now = _read_grants(connection)
+    objects = {(grant["name"], grant["oid"]) for grant in now}
+    anew = {grant["name"] for grant in before if (grant["name"], grant["oid"]) not in objects}
     for grant in now:
-        if grant.name in anew and not grant.is_owner:
-            run(connection, f"REVOKE {grant.privilege} FROM {grant.grantee}")
+        if grant["name"] in anew and not grant["is_owner"]:
+            run(connection, f"REVOKE {grant['privilege']} FROM {grant['grantee']}")
     for grant in before:
-        if grant.name in anew and _has_column(connection, grant):
-            option = " WITH GRANT OPTION" if grant.is_grantable else ""
-            run(connection, f"GRANT {grant.privilege} TO {grant.grantee}{option}")
-
-
-def _has_column(connection: Connection, grant: Row[Any]) -> bool:
-    """Return whether the column that a grant is about still exists; True where it is about a whole view."""
-    values = {"view": grant.name, "column": grant.column_name}
-    return grant.column_name is None or connection.execute(_HAS_COLUMN, values).scalar_one()
+        if grant["name"] in anew and connection.execute(_IS_POSSIBLE, grant).scalar_one():
+            option = " WITH GRANT OPTION" if grant["is_grantable"] else ""
+            run(connection, f"GRANT {grant['privilege']} TO {grant['grantee']}{option}")

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.database.schema import (
     schema_problem,
 )
 from bidbeacon_pipelines.migrations.create import list_statements, run
-from bidbeacon_pipelines.migrations.replace import Grants, read_grants, replace_views
+from bidbeacon_pipelines.migrations.replace import note_grants, replace_views
 
 
 def upgrade(
@@ -50,12 +50,9 @@ def upgrade(
     """
     with schema_lock(database_url, report) as connection:
         version, known = read_version(connection), list_revisions(folder)
-        granted = read_grants(connection)
         connection.commit()
         if version.revision is None or version.revision in known:
-            patiently(
-                lambda: _apply(connection, folder, revision or "head", granted), report, patience
-            )
+            patiently(lambda: _apply(connection, folder, revision or "head"), report, patience)
             return True
     problem = schema_problem(version, known)
     if problem is not None:
@@ -63,15 +60,16 @@ def upgrade(
     return False
 
 
-def _apply(connection: Connection, folder: Path, revision: str, granted: Grants) -> None:
+def _apply(connection: Connection, folder: Path, revision: str) -> None:
     connection.rollback()  # of an attempt that failed
     event.listen(connection, "begin", _limit_waiting)
     try:
         if read_version(connection).revision is None:
             run(connection, *list_statements(list_revisions()[-1], _find_oldest_program()))
+        note_grants(connection)
         connection.commit()
         migrate(connection, folder, revision)
-        replace_views(connection, granted)
+        replace_views(connection)
         connection.commit()
     finally:
         event.remove(connection, "begin", _limit_waiting)

@@ -872,6 +872,7 @@ CREATE TABLE installation (
 	mode TEXT, 
 	oldest_program TEXT NOT NULL, 
 	views_version BIGINT NOT NULL, 
+	grants JSONB, 
 	restatements_from DATE, 
 	latest_at TIMESTAMP WITH TIME ZONE, 
 	CONSTRAINT pk_installation PRIMARY KEY (only_row), 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from bidbeacon_pipelines.database.schema import (
     MIGRATIONS,
@@ -29,7 +30,7 @@ down_revision = "{before}"
 
 
 def upgrade():
-    op.execute("DROP VIEW reports.ads")
+    op.execute("{statement}")
 """
 
 
@@ -141,20 +142,61 @@ def test_what_is_created_anew_has_the_grants_of_before(
     assert before == grants(engine)
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the migrations, and one that drops a view."""
+    copy = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    add_migration(copy, "DROP VIEW reports.ads")
+    return copy
+
+
+def add_migration(folder: Path, statement: str) -> Path:
+    """Write a migration that runs a statement; return its file."""
+    before = list_revisions(folder)[-1]
+    revision = f"{int(before) + 1:04}"
+    path = folder / "versions" / f"{revision}_next.py"
+    path.write_text(MIGRATION.format(revision=revision, before=before, statement=statement))
+    return path
+
+
 def test_a_view_that_a_migration_drops_keeps_its_grants(
-    engine: Engine, database_url: str, analyst: str, tmp_path: Path
+    engine: Engine, database_url: str, analyst: str, folder: Path
 ) -> None:
     """As it has to where it changes the type of a column that the view has."""
-    folder, before = tmp_path / "migrations", list_revisions()[-1]
-    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    revision = f"{int(before) + 1:04}"
-    written = MIGRATION.format(revision=revision, before=before)
-    (folder / "versions" / f"{revision}_drop.py").write_text(written)
     wanted = make_older(engine, f"GRANT SELECT ON reports.ads TO {analyst}")
     granted = grants(engine)
     upgrade(database_url, folder=folder)
     assert [] == differences(engine, wanted)
     assert granted == grants(engine)
+
+
+def test_an_upgrade_that_is_run_again_knows_the_grants(
+    engine: Engine, database_url: str, analyst: str, folder: Path
+) -> None:
+    """The first one ends after a migration that drops a view; rights given and taken since count, and roles may be gone."""
+    gone = f"{analyst}_gone"
+    make_older(
+        engine,
+        f"CREATE ROLE {gone}",
+        f"GRANT SELECT ON reports.ads TO {gone}",
+        "DROP VIEW reports.targets",
+        OLD_COLUMNS.replace("ads", "targets"),
+        f"GRANT SELECT ON reports.ads TO {analyst}",
+    )
+    failing = add_migration(folder, "SELECT 1 / 0")
+    with pytest.raises(DBAPIError, match="division by zero"):
+        upgrade(database_url, folder=folder)
+    failing.unlink()
+    make_older(engine, f"DROP ROLE {gone}", f"GRANT UPDATE ON reports.targets TO {analyst}")
+    upgrade(database_url, folder=folder)
+    rights = tuples(
+        engine,
+        f"""SELECT table_name, privilege_type FROM information_schema.table_privileges
+             WHERE grantee = '{analyst}' ORDER BY 1""",
+    )
+    assert [("ads", "SELECT"), ("targets", "UPDATE")] == rights
+    assert [(None,)] == tuples(engine, "SELECT grants FROM installation")
 
 
 def test_a_view_that_others_use_is_refused_by_name(engine: Engine, database_url: str) -> None:

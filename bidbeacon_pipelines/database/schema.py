@@ -36,7 +36,8 @@ _RETRY_SECONDS: Final = 0.2
 
 # Any constant number will do: two processes that start at once must not migrate at once.
 _MIGRATION_LOCK = 7_203_114_001
-_LOCK_NOT_AVAILABLE = "55P03"
+_IN_USE = {"55P03", "40P01"}  # a lock is not available, or there was a deadlock
+_DEPENDENTS_EXIST = "2BP01"
 # A relation, an object or a function of the name exists, a column does not.
 _IN_OUR_WAY = {"42P07", "42710", "42723", "42703"}
 
@@ -161,11 +162,11 @@ def _take_lock(connection: Connection, report: Report) -> None:
 def patiently(
     change: Callable[[], None], report: Report, patience: float = PATIENCE_SECONDS
 ) -> None:
-    """Change the schema; retry after a pause whenever a lock is not available.
+    """Change the schema; retry after a pause whenever a lock is not available or a deadlock ended it.
 
     Raises:
-        SchemaError: the locks were not available within `patience` seconds, or other tables have
-            our names.
+        SchemaError: the locks were not available within `patience` seconds, something that is not
+            ours uses what is dropped, or other tables have our names.
     """
 
     def report_pause(state: RetryCallState) -> None:
@@ -173,7 +174,7 @@ def patiently(
         report(f"Other transactions are using the tables: trying again in {pause:.0f} s.")
 
     retrying = Retrying(
-        retry=retry_if_exception(lambda error: _sqlstate(error) == _LOCK_NOT_AVAILABLE),
+        retry=retry_if_exception(lambda error: _sqlstate(error) in _IN_USE),
         wait=wait_exponential(multiplier=1, max=_LONGEST_PAUSE),
         stop=stop_after_delay(patience),
         before_sleep=report_pause,
@@ -182,15 +183,22 @@ def patiently(
     try:
         retrying(change)
     except DBAPIError as error:
-        if _sqlstate(error) == _LOCK_NOT_AVAILABLE:
+        if _sqlstate(error) in _IN_USE:
             raise SchemaError(
                 f"Other transactions used the tables for {patience:.0f} s: end them (pg_stat_activity lists them, the "
                 "oldest xact_start first), then run `bidbeacon db upgrade` again. What was done is kept."
             ) from None
+        if _sqlstate(error) == _DEPENDENTS_EXIST:
+            origin: Any = error.orig
+            users = origin.diag.message_detail.replace("\n", ", ")
+            raise SchemaError(
+                f"The upgrade drops something that others use ({users}): drop what uses it, "
+                "run `bidbeacon db upgrade` again, and create it anew."
+            ) from None
         if _sqlstate(error) in _IN_OUR_WAY:
             raise SchemaError(
-                f"The database has something of our names that is not ours ({first_line(error)}): "
-                "set BIDBEACON_DATABASE_URL to a database of its own."
+                "The database has something of our names that is not ours, or was made by an unreleased version "
+                f"({first_line(error)}): set BIDBEACON_DATABASE_URL to a new database."
             ) from None
         raise
 

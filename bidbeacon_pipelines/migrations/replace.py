@@ -8,15 +8,11 @@ migration, which may drop a view, until the views are replaced, so that an upgra
 import json
 from typing import Any, Final
 
-from psycopg.errors import (
-    DependentObjectsStillExist,
-    InvalidFunctionDefinition,
-    InvalidTableDefinition,
-)
+from psycopg.errors import InvalidFunctionDefinition, InvalidTableDefinition
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from bidbeacon_pipelines.database.schema import VIEWS_VERSION, SchemaError
+from bidbeacon_pipelines.database.schema import VIEWS_VERSION
 from bidbeacon_pipelines.migrations.create import list_views, run
 
 _NOT_REPLACEABLE: Final = (InvalidTableDefinition, InvalidFunctionDefinition)
@@ -76,9 +72,6 @@ def replace_views(connection: Connection) -> None:
 
     Args:
         connection: A connection in a transaction.
-
-    Raises:
-        SchemaError: One can't be replaced, since something that is not ours uses it.
     """
     version, noted = connection.execute(_READ).one()
     if version >= VIEWS_VERSION:
@@ -117,24 +110,11 @@ _USERS = text("""
 
 
 def _drop(connection: Connection, name: str) -> None:
-    """Drop a function or view of ours, and those that use it.
-
-    Raises:
-        SchemaError: Something that is not ours uses one of them.
-    """
+    """Drop a function or view of ours, and those of ours that use it."""
     users = connection.execute(_USERS, {"name": name.split()[1]}).scalars().all()
-    try:
-        for view in reversed(list_views()):
-            if view in {name, *users}:
-                run(connection, f"DROP {view}")
-    except DBAPIError as error:
-        if not isinstance(error.orig, DependentObjectsStillExist):
-            raise
-        found = str(error.orig.diag.message_detail).replace("\n", ", ")
-        raise SchemaError(
-            f"{name} has to be created anew, but {found}: drop what uses it, "
-            "run `bidbeacon db upgrade` again, and create it anew."
-        ) from None
+    for view in reversed(list_views()):
+        if view in {name, *users}:
+            run(connection, f"DROP {view}")
 
 
 _IS_POSSIBLE = text("""

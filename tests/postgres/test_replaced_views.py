@@ -199,7 +199,10 @@ def test_an_upgrade_that_is_run_again_knows_the_grants(
     assert [(None,)] == tuples(engine, "SELECT grants FROM installation")
 
 
-def test_a_view_that_others_use_is_refused_by_name(engine: Engine, database_url: str) -> None:
+@pytest.mark.parametrize("by_migration", [False, True])
+def test_a_view_that_others_use_is_refused_by_name(
+    engine: Engine, database_url: str, folder: Path, *, by_migration: bool
+) -> None:
     """Nothing is changed then, and the error says what to do."""
     make_older(
         engine,
@@ -210,9 +213,9 @@ def test_a_view_that_others_use_is_refused_by_name(engine: Engine, database_url:
     with engine.connect() as connection:
         before = read_catalog(connection)
     with pytest.raises(SchemaError) as refused:
-        upgrade(database_url)
+        upgrade(database_url, folder=folder if by_migration else MIGRATIONS)
     assert str(refused.value) == (
-        "VIEW reports.ads has to be created anew, but view mine depends on view reports.ads: "
+        "The upgrade drops something that others use (view mine depends on view reports.ads): "
         "drop what uses it, run `bidbeacon db upgrade` again, and create it anew."
     )
     with engine.connect() as connection:

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from dagster import DagsterInstance
 from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner, Result
 
 from bidbeacon_pipelines.cli import app
@@ -27,6 +28,7 @@ from bidbeacon_pipelines.database.schema import (
     SchemaVersion,
     check_schema,
     list_revisions,
+    patiently,
     schema_problem,
 )
 from bidbeacon_pipelines.defs.resources import session_store
@@ -161,8 +163,8 @@ def test_upgrade_makes_ours_and_dagsters(empty_url: str) -> None:
         (
             "CREATE TABLE campaigns (id int)",
             (
-                'The database has something of our names that is not ours (relation "campaigns" already exists): '
-                "set BIDBEACON_DATABASE_URL to a database of its own."
+                "The database has something of our names that is not ours, or was made by an unreleased version "
+                '(relation "campaigns" already exists): set BIDBEACON_DATABASE_URL to a new database.'
             ),
         ),
     ],
@@ -177,6 +179,14 @@ def test_upgrade_leaves_another_programs_database_alone(
     result = command(empty_url, "db", "upgrade")
     assert (2, said + "\n") == (result.exit_code, result.stderr)
     assert before == public_tables(empty_url)
+
+
+def test_a_database_of_an_unreleased_version_is_refused(database_url: str) -> None:
+    """Its first migration is called like ours, and its tables lack columns."""
+    run(database_url, "ALTER TABLE installation DROP views_version")
+    result = command(database_url, "db", "upgrade")
+    assert 2 == result.exit_code
+    assert 'an unreleased version (column "views_version" does not exist)' in result.stderr
 
 
 def test_an_older_program_works_on_until_something_is_removed(
@@ -369,6 +379,19 @@ def test_an_upgrade_that_never_gets_its_lock_ends_with_what_to_do(
     assert isinstance(error, SchemaError)
     assert str(error).startswith("Other transactions used the tables for 1 s: end them")
     assert NOTE == version(database_url)
+
+
+def test_a_change_that_a_deadlock_ended_is_tried_again() -> None:
+    """As one is that does not get its lock."""
+    lines: list[str] = []
+    deadlocks = [OperationalError("DROP VIEW", None, psycopg.errors.DeadlockDetected())]
+
+    def change() -> None:
+        if deadlocks:
+            raise deadlocks.pop()
+
+    patiently(change, lines.append)
+    assert ["Other transactions are using the tables: trying again in 1 s."] == lines
 
 
 @contextlib.contextmanager

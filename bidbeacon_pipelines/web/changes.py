@@ -90,7 +90,7 @@ class _FindingAsked(Parameters):
 
 
 class _AcknowledgementAsked(_FindingAsked):
-    note: Text = Field("", max_length=LONGEST_NOTE)
+    note: Text | None = Field(None, max_length=LONGEST_NOTE)
 
 
 Change = Callable[[Any, str], dict[str, Any]]
@@ -253,7 +253,7 @@ class _Desk:
         return act(self._store, self._settings, asked.finding, by=by, keeps=keeps)
 
     def acknowledge(self, asked: _AcknowledgementAsked, by: str) -> dict[str, Any]:
-        note = mask_text(asked.note)
+        note = mask_text(asked.note or "")
         with self._store.begin() as connection:
             now = read_now(connection, self._settings)
             of = (connection, self._settings, now, asked.finding)

@@ -27,6 +27,7 @@ from tests.stream.reading import serve_stream
 from tests.support.reading import call
 from tests.support.rows import (
     add_account,
+    add_session,
     add_windows,
     as_loaded,
     change_windows,
@@ -422,3 +423,18 @@ def test_final_days_are_decided_about(
         assert asked_for == [one["by"] for one in wanted(product)]
     answer = product.post("/api/account/keep-rows", json=LOAD)
     assert (409, "Home shows") == (answer.status_code, answer.json()["what_to_do"][:10])
+
+
+def test_a_finding_is_acknowledged_with_or_without_a_note(
+    product: httpx.Client, engine: Engine
+) -> None:
+    """A note that is null is none."""
+    ago = func.now() - timedelta(hours=3)
+    ended: dict[str, Any] = {"status": "succeeded", "outcome": "ok", "finished_at": ago}
+    add_session(engine, "poll-reports", started_at=ago, **ended)
+    path, asked = "/api/findings/acknowledge", {"finding": "nothing-happens"}
+    answers = [
+        product.post(path, json=asked | note) for note in ({}, {"note": None}, {"note": "x"})
+    ]
+    assert [200] * 3 == [answer.status_code for answer in answers]
+    assert ["", "", "x"] == [answer.json()["acknowledged"]["note"] for answer in answers]

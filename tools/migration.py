@@ -68,13 +68,15 @@ def main() -> None:
         return
     try:
         with tempfile.TemporaryDirectory() as folder, temporary_postgres(Path(folder)) as url:
-            has_new_views = note_views()
+            has_new_views = are_views_new()
             path = write_next(url, options.title)
     except NotGeneratedError as error:
         raise SystemExit(str(error)) from None
-    if has_new_views and path.read_text().endswith("    pass\n"):
-        path.unlink()
-        return
+    if has_new_views:
+        note_views()
+        if path.read_text().endswith("    pass\n"):
+            path.unlink()
+            return
     for command in (["check", "--fix-only", "--quiet"], ["format", "--quiet"]):
         subprocess.run([sys.executable, "-m", "ruff", *command, str(path)], check=True)
     print(path.relative_to(PROJECT_ROOT))
@@ -198,13 +200,13 @@ def _ops(connection: Connection, tables: MetaData) -> str:
     return "\n".join(lines).replace("%%", "%")  # Alembic doubles it once more than it halves it
 
 
-def note_views() -> bool:
-    """Note the digest of functions and views that have a new version; return whether they have.
+def are_views_new() -> bool:
+    """Return whether functions and views have a new version.
 
     Raises:
         NotGeneratedError: they have changed, and have the version that they had.
     """
-    known, _, schema = FIRST_SCHEMA.read_text().partition("\n")
+    known, _, _ = FIRST_SCHEMA.read_text().partition("\n")
     if known == describe_views():
         return False
     if f" {VIEWS_VERSION}," in known:
@@ -212,8 +214,13 @@ def note_views() -> bool:
             "Functions or views have changed: raise VIEWS_VERSION in bidbeacon_pipelines/database/schema.py, "
             "or databases keep the old ones; then call this again."
         )
-    FIRST_SCHEMA.write_text(f"{describe_views()}\n{schema}")
     return True
+
+
+def note_views() -> None:
+    """Write version and digest of functions and views into the first line of the first schema."""
+    _, _, schema = FIRST_SCHEMA.read_text().partition("\n")
+    FIRST_SCHEMA.write_text(f"{describe_views()}\n{schema}")
 
 
 def describe_views() -> str:

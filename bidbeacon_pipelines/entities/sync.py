@@ -38,6 +38,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     AuthError,
     CredentialRefused,
+    NotFound,
     NotWritten,
     Throttled,
     UrlExpired,
@@ -287,7 +288,15 @@ class _Sync:
             self.session.add(ExportRequested(**facts, export_id=theirs.export_id, adopted=True))
             return theirs
 
-    def _finish(self, kind: ExportKind, asked: EntityExport, wait_until: datetime) -> int:
+    def _finish(
+        self,
+        kind: ExportKind,
+        asked: EntityExport,
+        wait_until: datetime,
+        *,
+        may_repeat: bool = True,
+    ) -> int:
+        """Store an export; request it anew, once, where Amazon does not know it or its file any more."""
         try:
             return self._store(kind, self._wait(kind, asked, wait_until), asked)
         except (AuthError, ExportNotReadyError, NotWritten, Throttled) as error:
@@ -298,6 +307,8 @@ class _Sync:
             raise
         except (ExportFailedError, AdsApiError, BrokenPartError) as error:
             self._fail(kind, asked, error.failure_cause)
+            if may_repeat and isinstance(error, NotFound):
+                return self._finish(kind, self._request(kind), wait_until, may_repeat=False)
             raise
 
     def _fail(self, kind: ExportKind, asked: EntityExport, why: Cause) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from bidbeacon_pipelines.accounts.queries import list_accounts, set_paused
 from bidbeacon_pipelines.amazon_ads.client import Owner
-from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized
+from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized, NotFound
 from bidbeacon_pipelines.amazon_ads.exports import create_export
 from bidbeacon_pipelines.causes import invalid_fields
 from bidbeacon_pipelines.entities.queries import count_entities, insert_export
@@ -296,6 +296,25 @@ def test_exports_in_flight_are_taken_over_by_the_next_run(
     assert adopted == set(told)
     loaded = column(world.engine, "SELECT kind FROM entity_exports WHERE status = 'loaded'")
     assert sorted(EXPORTED) == sorted(loaded)
+
+
+def test_exports_that_amazon_lost_are_requested_anew_by_the_same_run(world: World) -> None:
+    """As after a restart of the sandbox: four are taken over, unknown and replaced."""
+    account, network = world.account(), Network("/exports/", interrupt)
+    with pytest.raises(KeyboardInterrupt), world.in_new_process(transport=network) as started:
+        started.sync_entities(account)
+    world.execute("UPDATE entity_exports SET export_id = 'lost-' || kind")
+    assert KINDS == set(world.sync_entities(account))
+    assert 8 == len(world.accepted("create_export"))
+    assert ["not-found"] * 4 == [one["cause"]["code"] for one in world.actions("export-failed")]
+
+
+def test_an_export_that_amazon_never_knows_fails_its_sync(world: World) -> None:
+    """It is requested anew once."""
+    world.break_with("answer", "get_export", status=404)
+    with pytest.raises(NotFound):
+        world.sync_entities(world.account())
+    assert 5 == len(world.accepted("create_export"))
 
 
 def test_what_a_failed_sync_has_loaded_is_not_exported_again(world: World) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, text
 from bidbeacon_pipelines.accounts.queries import GOES_ON, accounts_of, carry_histories, stop
 from bidbeacon_pipelines.accounts.tables import AdsAccount, CredentialListing
 from bidbeacon_pipelines.causes import Cause
+from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.rows import read_rows
 
 
@@ -65,6 +66,7 @@ def replace_listings(
     at: datetime,
 ) -> None:
     """Store Amazon's answers to a sync in place of those to the last one: credential, region, and why it listed no accounts."""
+    lock_until_commit(connection, "credential listings")
     connection.execute(delete(CredentialListing))
     sync = {"session_id": session_id, "listed_at": at}
     rows = [

@@ -1,11 +1,15 @@
 """What happens to accounts when Amazon refuses our credentials, or one account, and how they get out of it."""
 
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import Engine
 
+from bidbeacon_pipelines.accounts.credential_queries import replace_listings
 from bidbeacon_pipelines.accounts.queries import set_needs_attention, set_resumed
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, NotAuthorized
@@ -13,6 +17,8 @@ from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.states.window_states import WindowState
 from tests.postgres.explaining import explained
 from tests.support.jobs import due_ads_accounts, due_syncs, load_by_hand
+from tests.support.reading import value
+from tests.support.waiting import wait_until
 from tests.support.world import World
 
 DAY = date(2026, 1, 12)
@@ -216,3 +222,21 @@ def test_a_report_in_flight_outlives_refused_credentials(world: World) -> None:
         later.step()
     request = world.request(request_id)
     assert ("loaded", 1) == (request.status, request.attempts)
+
+
+def test_answers_of_two_syncs_at_once_are_stored_once(engine: Engine) -> None:
+    """The second one waits for the first, and replaces what it stored."""
+    now = datetime.now(UTC)
+
+    def store() -> None:
+        with engine.begin() as connection:
+            replace_listings(connection, [("default", None, None)], uuid4(), now)
+
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:
+            replace_listings(connection, [("default", None, None)], uuid4(), now)
+            second = pool.submit(store)
+            waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+            wait_until(lambda: second.done() or value(engine, waits))
+        second.result(30)
+    assert 1 == value(engine, "SELECT count(*) FROM credential_listings")

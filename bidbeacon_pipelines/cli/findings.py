@@ -8,6 +8,7 @@ import msgspec
 import typer
 from rich.text import Text
 
+from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.cli.options import open_store
 from bidbeacon_pipelines.cli.output import Json, console, print_entry, print_json
 from bidbeacon_pipelines.database.address import find_database
@@ -34,24 +35,29 @@ def doctor(as_json: Json = False) -> None:
 
     Exits with 1 if something is broken.
     """
-    settings, checks = get_settings(), []
+    settings = get_settings()
+    found: list[Finding | Known] = []
     try:
         examined = examine(settings, shared_engine(find_database(settings)))
     except DatabaseUnavailableError as error:
         examined = examine(settings, None, str(error))
-    for check in examined:
-        checks.append(check)
+    for one in examined:
+        found.append(one)
         if not as_json:
-            _print_check(check)
-    broken = sum(check.severity == "error" for check in checks)
-    odd = sum(check.severity == "warning" for check in checks)
+            _print_check(as_checked(one))
+    severities = [as_checked(one).severity for one in found]
+    broken, odd = severities.count(Severity.ERROR), severities.count(Severity.WARNING)
     if as_json:
-        print_json({"ok": not broken, "checks": msgspec.to_builtins(checks)})
+        print_json({"ok": not broken, "checks": list(map(_check_json, found))})
     else:
         warnings = f", {counted(odd, 'warning')}" if odd else ""
         said = f"{broken} broken{warnings}." if broken or odd else "All is well."
         console.print(said, style="bold red" if broken else "yellow" if odd else "green")
     raise typer.Exit(1 if broken else 0)
+
+
+def _check_json(found: Finding | Known) -> Any:
+    return finding_json(found) if isinstance(found, Known) else msgspec.to_builtins(found)
 
 
 def _print_check(check: Finding, *more: str) -> None:

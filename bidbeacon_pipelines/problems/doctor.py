@@ -37,8 +37,8 @@ _START_ALL = "`make dev` or `bidbeacon dev` starts everything."
 
 def examine(
     settings: Settings, engine: Engine | None, why_no_engine: str = ""
-) -> Iterator[Finding]:
-    """Yield what is found of everything: database, Amazon, each finding, the processes of all hosts, and how many accounts there are.
+) -> Iterator[Finding | Known]:
+    """Yield what is found of everything: database, Amazon, each stored finding, the processes of all hosts, and how many accounts there are.
 
     Args:
         settings: What is set.
@@ -56,7 +56,7 @@ def examine(
         with usable.begin() as connection:
             now = read_now(connection, settings)
             findings = survey(connection, settings, now).findings
-            yield from map(as_checked, list_open(connection, findings, now))
+            yield from list_open(connection, findings, now)
             yield _list_processes(connection)
             yield _count_accounts(connection)
     except SQLAlchemyError as error:
@@ -64,7 +64,7 @@ def examine(
 
 
 def _check(name: str, severity: Severity, sentence: str, **facts: Any) -> Finding:
-    """Return what was found of something that is looked at here only."""
+    """Return the result of a check that only `doctor` makes."""
     return Finding(key=name, code=name, severity=severity, sentence=sentence, link="", **facts)
 
 
@@ -137,9 +137,11 @@ def _call_amazon(
     return problems
 
 
-def as_checked(known: Known) -> Finding:
-    """Return a stored finding as it is now, fine where it is acknowledged."""
-    finding, given = known.finding, known.acknowledged
+def as_checked(found: Finding | Known) -> Finding:
+    """Return what was found as it counts: a stored finding is fine where it is acknowledged."""
+    if isinstance(found, Finding):
+        return found
+    finding, given = found.finding, found.acknowledged
     if given is None:
         return finding
     by = Effect(f"Acknowledged by {given.by}. {given.note}".strip(), "")

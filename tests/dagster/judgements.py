@@ -10,7 +10,7 @@ import httpx
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.problems.alerts import AlertWatch
-from bidbeacon_pipelines.problems.doctor import examine
+from bidbeacon_pipelines.problems.doctor import as_checked, examine
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore
@@ -50,7 +50,9 @@ def read_judgements(account: str, window: str) -> dict[str, Any]:
         "account": [one["states"] for one in read("/api/account", account=account)["datasets"]],
         "explain": read("/api/explain", **asked)["verdict"],
         "doctor": {
-            one.code: one.severity for one in examine(settings, engine) if one.code != "calls"
+            one.code: one.severity
+            for one in map(as_checked, examine(settings, engine))
+            if one.code != "calls"
         },
     }
 

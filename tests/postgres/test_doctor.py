@@ -261,8 +261,13 @@ def test_doctor_lists_the_findings_of_home(environment: SimpleNamespace, engine:
     assert "→ Check that Dagster is running" in result.stdout
     assert "  http://127.0.0.1:3030/sessions\n" in result.stdout
     assert "1 broken." == result.stdout.splitlines()[-1]
-    run_command("alerts", "acknowledge", "nothing-happens")
-    run_command("doctor")
+    run_command("alerts", "acknowledge", "nothing-happens", "--by", "Bob")
+    found = checks()["nothing-happens"]
+    assert ("error", "Bob", None) == (
+        found["severity"],
+        found["acknowledged"]["by"],
+        found["button"],
+    )
 
 
 def test_doctor_ends_with_1_where_credentials_are_refused(environment: SimpleNamespace) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.problems.doctor import examine
+from bidbeacon_pipelines.problems.doctor import as_checked, examine
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject
@@ -109,7 +109,7 @@ def test_the_role_keeps_the_log(
 def test_doctor_works_as_the_role(role_url: str) -> None:
     """It asks Amazon without the rate limits, which the role may not write."""
     engine = make_engine(role_url, pool_size=1)
-    found = [*examine(Settings(sandbox_url="http://127.0.0.1:1"), engine)]
+    found = [*map(as_checked, examine(Settings(sandbox_url="http://127.0.0.1:1"), engine))]
     engine.dispose()
     assert ["database", "sandbox", "processes", "accounts"] == [one.code for one in found]
     assert "does not answer for NA EU FE" in found[1].sentence

@@ -112,7 +112,7 @@ docs: $(STAMP) ## Make docs/actions.md, docs/causes.md and docs/data-dictionary.
 	$(BIN)/python -m bidbeacon_pipelines.causes_page > docs/causes.md
 	$(BIN)/python -m bidbeacon_pipelines.data_dictionary > docs/data-dictionary.md
 
-migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE="Add portfolios"; SQUASH=1 removes all of them, while nobody has installed them
+migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE="Add portfolios"; SQUASH=1 removes all but the first, while nobody has installed them
 	@exec $(BIN)/python -m tools.migration $(if $(SQUASH),--squash,"$(TITLE)")
 
 lock: $(STAMP) ## Resolve pyproject.toml anew into requirements.lock

@@ -74,9 +74,8 @@ class RateLimiter:
 
 
 # The region's row holds when its next call may start; an account's row, until when it is paused.
-# Calls that ask at the same moment
-# read the same rows and then take their starts one after the other: the first within a second are
-# reserved, and the others have more than a second to wait.
+# Calls that ask at the same moment read the same rows and then take their starts one after the
+# other: the first within a second are reserved, and the others have more than a second to wait.
 _CLOCK = """WITH clock AS (
         SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS at, CAST(:length AS interval) AS length)"""
 _AT, _LENGTH = "(SELECT at FROM clock)", "(SELECT length FROM clock)"

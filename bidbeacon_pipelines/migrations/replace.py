@@ -16,9 +16,9 @@ from bidbeacon_pipelines.database.schema import VIEWS_VERSION
 from bidbeacon_pipelines.migrations.create import list_views, run
 
 _NOT_REPLACEABLE: Final = (InvalidTableDefinition, InvalidFunctionDefinition)
-"""What PostgreSQL raises where other columns of a view change, or any that a function returns."""
+"""The errors of a `CREATE OR REPLACE` that would change columns of a view or the result of a function."""
 Grant = dict[str, Any]
-"""Who may do what with a function, a view or a column of it."""
+"""A privilege of a role on a function, a view or a column of a view."""
 
 # Names are compared, not looked up, which would take rights on the schema.
 _GRANTS = text("""

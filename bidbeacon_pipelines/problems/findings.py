@@ -36,7 +36,7 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What is wrong for one cause, or what was found of something that was looked at.
+    """A problem with its cause, or the result of a check.
 
     Attributes:
         key: The code, with a digest of the cause's parameters where it has some. Stable while the

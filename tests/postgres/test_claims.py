@@ -1,4 +1,4 @@
-"""Who loads what is wanted: the session that has claimed it, for as long as its lease lives."""
+"""Wanted days and syncs are claimed by one session, as long as its lease lives."""
 
 from collections.abc import Callable
 from datetime import date, timedelta

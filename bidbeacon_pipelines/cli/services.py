@@ -15,8 +15,6 @@ from bidbeacon_pipelines.database.address import find_database, open_database, p
 from bidbeacon_pipelines.database.engine import make_engine, shared_engine
 from bidbeacon_pipelines.database.mode import check_mode, store_mode
 from bidbeacon_pipelines.database.presence import announce
-from bidbeacon_pipelines.dev.dev import run_dev
-from bidbeacon_pipelines.dev.postgres import find_binaries
 from bidbeacon_pipelines.migrations.upgrade import upgrade
 from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.settings import Settings, get_settings
@@ -30,11 +28,16 @@ from bidbeacon_sessions.settings import get_session_settings
 
 def dev() -> None:
     """Run everything on this machine: database, sandbox (without Amazon credentials), Dagster, Event Stream."""
+    # The image of deploy/ has no `dev`: nothing but its commands needs it.
+    from bidbeacon_pipelines.dev.dev import run_dev
+
     raise typer.Exit(run_dev(read_settings(Settings, running=False), console))
 
 
 def db_start() -> None:
     """Run the embedded database alone, with its tables upgraded, until Ctrl-C."""
+    from bidbeacon_pipelines.dev.dev import run_dev
+
     settings = read_settings(Settings, running=False)
     if settings.database_url is not None:
         raise UsageError("BIDBEACON_DATABASE_URL is set: unset it to start the embedded database.")
@@ -115,6 +118,8 @@ def db_url() -> None:
 
 def db_shell() -> None:
     """Open psql on the database; try `select * from job_sessions order by started_at desc limit 5`."""
+    from bidbeacon_pipelines.dev.postgres import find_binaries
+
     shown, secret = psql_args(parse_database_url(find_database(get_settings())))
     psql = shutil.which("psql") or str(find_binaries() / "psql")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is psql's: it ends a query, not the shell

@@ -1,4 +1,4 @@
-"""What takes Amazon a while: reports and exports that were accepted, and their files with their signed urls."""
+"""Accepted reports and exports, and their files with signed URLs."""
 
 import asyncio
 import gzip

@@ -125,7 +125,7 @@ _IS_POSSIBLE = text("""
 
 
 def _grant_again(connection: Connection, before: list[Grant]) -> None:
-    """Give functions and views that were created anew the grants of those before, and no others."""
+    """Restore exactly the former grants on functions and views that were created anew."""
     now = _read_grants(connection)
     objects = {(grant["name"], grant["oid"]) for grant in now}
     anew = {grant["name"] for grant in before if (grant["name"], grant["oid"]) not in objects}

@@ -1,4 +1,4 @@
-"""What Amazon answers, compared with what the product relies on: the answers of calls and the rows of files."""
+"""Compares answers of calls and rows of files with what the product relies on."""
 
 import re
 from collections import Counter

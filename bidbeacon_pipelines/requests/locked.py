@@ -65,12 +65,12 @@ class LockedRequest:
 
     @property
     def dataset(self) -> Dataset:
-        """What its report fills."""
+        """The dataset that its report fills."""
         return self.row.asked.dataset
 
     @cached_property
     def contract(self) -> Contract:
-        """What Amazon serves its ads account."""
+        """The contract: what Amazon is known to serve its ads account."""
         with self.context.engine.begin() as connection:
             return read_contract(connection, self.row.account_id)
 

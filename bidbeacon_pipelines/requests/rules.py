@@ -54,7 +54,7 @@ class RequestStatus(StrEnum):
 
 
 class FailureKind(StrEnum):
-    """What went wrong with a report, as far as it decides what happens next; the cause says more.
+    """Kinds of failure of a report that lead to different next steps; the cause says more.
 
     A report is requested again if there is none, if it can't be loaded, or if Amazon failed to make
     it. A report that is too large is requested in several. `refusals` has the rules for refusals

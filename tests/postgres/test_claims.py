@@ -78,7 +78,7 @@ def test_load_that_another_session_completes_is_done(world: World) -> None:
 
 
 def test_end_of_a_load_clears_its_own_claims_only(world: World) -> None:
-    """What another living session has claimed stays wanted."""
+    """Days that another living session has claimed stay wanted."""
     world.break_with("report_ends", status="PENDING")
     with world.session("load-windows") as first:
         claim(world, first, DAY)

@@ -79,7 +79,7 @@ def test_changed_views_have_a_new_version() -> None:
 
 
 def test_unchanged_tables_need_no_migration(empty_url: str, folder: Path) -> None:
-    """What is generated then does nothing, and is to be completed by hand, for instance with a move of data."""
+    """The generated migration does nothing; a person completes it, for instance with a move of data."""
     path = write_next(empty_url, "Move data", folder=folder)
     assert path.read_text().endswith("def upgrade() -> None:\n    pass\n")
 

@@ -159,7 +159,7 @@ def test_the_databases_clock_counts(engine: Engine) -> None:
 
 
 def test_pause_holds_back_its_account_alone(engine: Engine) -> None:
-    """What Amazon asks for one account's calls of a kind concerns no other, and the caller is told how long it lasts."""
+    """A pause of one account's calls of a kind holds up no other account, and the caller gets its length."""
     amazon = FakeAmazon()
     amazon.plays(throttled("40"), httpx.Response(200, json={"portfolios": [{"portfolioId": 1}]}))
     client = amazon.connect(engine=engine, patience=5)

@@ -51,21 +51,21 @@ def main() -> int:
 
 
 def run(name: str, suite: Suite) -> tuple[dict[str, Any], list[Result]]:
-    """Time the yardstick, then run a suite; return what is kept of it, and its results."""
-    began, yardstick = time.perf_counter(), measure_yardstick()
+    """Run a suite, and time the yardstick before and after it; return what is kept of it, and its results."""
+    began, before, figures = time.perf_counter(), measure_yardstick(), []
+    for figure in suite():
+        CONSOLE.print(f"{name}: {figure.name}: {figure.value:g} {figure.unit}")
+        figures.append(figure)
+    yardstick = before.mean(measure_yardstick())
     CONSOLE.print(
         f"{name}: this machine takes {yardstick.cpu:.2f} × the CPU time and "
         f"{yardstick.elapsed:.2f} × the time of the machine of the bounds, "
         f"and syncs to disk in {yardstick.sync_ms:.2f} ms"
     )
-    results = []
-    for figure in suite():
-        result = judge(figure, yardstick)
-        CONSOLE.print(f"{name}: {result.name}: {result.value:g} {result.unit}")
-        results.append(result)
+    results = [judge(figure, yardstick) for figure in figures]
     seconds = round(time.perf_counter() - began)
-    figures = [asdict(result) for result in results]
-    return {"yardstick": asdict(yardstick), "seconds": seconds, "figures": figures}, results
+    kept = {"yardstick": asdict(yardstick), "seconds": seconds}
+    return kept | {"figures": [asdict(result) for result in results]}, results
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Installation(PipelinesBase):
     mode: Mapped[str | None]
     oldest_program: Mapped[str]
     views_version: Mapped[int]
-    grants: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
+    grants: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     restatements_from: Mapped[date | None]
     latest_at: Mapped[datetime | None]
 

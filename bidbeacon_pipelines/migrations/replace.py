@@ -1,14 +1,18 @@
 """Functions and views are replaced, in one transaction, where a database has an older version of them.
 
-PostgreSQL replaces a view to which columns are only appended. Where other columns change, the view
-is dropped and created anew, and gets the grants of the one before. They are stored before the first
-migration, which may drop a view, until the views are replaced, so that an upgrade may end in between.
+PostgreSQL replaces a view to which columns are only appended, and a function that returns the same. Others are dropped and created anew, and get the grants of before. These are stored before
+the first migration, which may drop a view, until the views are replaced, so that an upgrade may end
+in between.
 """
 
-import json
-from typing import Any, Final
+from typing import Final
 
-from psycopg.errors import InvalidFunctionDefinition, InvalidTableDefinition
+from psycopg.errors import (
+    InvalidFunctionDefinition,
+    InvalidTableDefinition,
+    UndefinedColumn,
+    UndefinedObject,
+)
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -16,55 +20,46 @@ from bidbeacon_pipelines.database.schema import VIEWS_VERSION
 from bidbeacon_pipelines.migrations.create import list_views, run
 
 _NOT_REPLACEABLE: Final = (InvalidTableDefinition, InvalidFunctionDefinition)
-"""The errors of a `CREATE OR REPLACE` that would change columns of a view or the result of a function."""
-Grant = dict[str, Any]
-"""A privilege of a role on a function, a view or a column of a view."""
+"""The errors where columns of a view or the result of a function would change."""
+_NOT_GRANTABLE: Final = (UndefinedObject, UndefinedColumn)
+"""The errors where the role or the column of a grant is gone."""
 
-# Names are compared, not looked up, which would take rights on the schema.
-_GRANTS = text("""
-    WITH granted AS (
-        SELECT oid, relnamespace AS schema, relname AS object, '' AS kind, NULL AS column_name,
-               relowner AS owner, coalesce(relacl, acldefault('r', relowner)) AS acl
-          FROM pg_class
+_GRANTS = """
+    SELECT name, CAST(oid AS bigint) AS oid,
+           format('REVOKE ALL ON %s FROM %s', object,
+                  concat_ws(', ', 'PUBLIC', string_agg(DISTINCT role, ', ') FILTER (WHERE grantee <> owner))) AS revoke,
+           array_agg(format('GRANT %s%s ON %s TO %s%s', privilege_type, columns, object, role,
+                            CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END)) AS grants
+      FROM unnest(CAST(:views AS text[])) AS view
+     CROSS JOIN split_part(view, ' ', 2) AS name
+     CROSS JOIN replace(view, 'VIEW ', '') AS object
+     CROSS JOIN LATERAL (
+        SELECT oid, relowner, '', coalesce(relacl, acldefault('r', relowner))
+          FROM pg_class WHERE oid = to_regclass(name)
          UNION ALL
-        SELECT c.oid, relnamespace, relname, '', attname, relowner, attacl
-          FROM pg_class c JOIN pg_attribute ON attrelid = c.oid
+        SELECT oid, relowner, format(' (%I)', attname), attacl
+          FROM pg_class JOIN pg_attribute ON attrelid = oid WHERE oid = to_regclass(name)
          UNION ALL
-        SELECT oid, pronamespace, proname, 'FUNCTION ', NULL,
-               proowner, coalesce(proacl, acldefault('f', proowner))
-          FROM pg_proc)
-    SELECT g.oid, name, column_name, grantee = owner AS is_owner, is_grantable,
-           coalesce(quote_ident(rolname), 'PUBLIC') AS grantee,
-           concat(privilege_type, ' (' || quote_ident(column_name) || ')', ' ON ', kind, name) AS privilege
-      FROM granted g JOIN pg_namespace s ON s.oid = schema
-     CROSS JOIN concat_ws('.', nullif(nspname, 'public'), object) AS name
+        SELECT oid, proowner, '', coalesce(proacl, acldefault('f', proowner))
+          FROM pg_proc WHERE oid = to_regproc(name)) AS acls (oid, owner, columns, acl)
      CROSS JOIN aclexplode(acl)
-      LEFT JOIN pg_roles r ON r.oid = grantee
-     WHERE name = ANY(:names)""")
-
-
-def _read_grants(connection: Connection) -> list[Grant]:
-    """Return the grants on all functions and views."""
-    names = [view.split()[1] for view in list_views()]
-    return [dict(row) for row in connection.execute(_GRANTS, {"names": names}).mappings()]
-
-
-_READ = text("SELECT views_version, grants FROM public.installation")
-_NOTE = text("UPDATE public.installation SET grants = CAST(:grants AS jsonb)")
+     CROSS JOIN coalesce(nullif(CAST(CAST(grantee AS regrole) AS text), '-'), 'PUBLIC') AS role
+     GROUP BY name, object, oid"""
+_READ_GRANTS = text(_GRANTS)
+_NOTE_GRANTS = text(f"""
+    UPDATE public.installation
+       SET grants = coalesce(grants, '{{}}') || (
+           SELECT coalesce(jsonb_object_agg(name, jsonb_build_object('oid', oid, 'grants', grants)), '{{}}')
+             FROM ({_GRANTS}) AS g)
+     WHERE views_version < :version""")
 
 
 def note_grants(connection: Connection) -> None:
-    """Store the grants on functions and views that are older than this program's.
+    """Store the statements that grant what is granted on functions and views, if they are older than this program's.
 
     Grants on views that an unfinished upgrade dropped are kept.
     """
-    version, noted = connection.execute(_READ).one()
-    if version >= VIEWS_VERSION:
-        return
-    now = _read_grants(connection)
-    existing = {grant["name"] for grant in now}
-    dropped = [grant for grant in noted or () if grant["name"] not in existing]
-    connection.execute(_NOTE, {"grants": json.dumps([*now, *dropped])})
+    connection.execute(_NOTE_GRANTS, {"views": list(list_views()), "version": VIEWS_VERSION})
 
 
 def replace_views(connection: Connection) -> None:
@@ -73,27 +68,40 @@ def replace_views(connection: Connection) -> None:
     Args:
         connection: A connection in a transaction.
     """
-    version, noted = connection.execute(_READ).one()
+    read = text("SELECT views_version, grants FROM public.installation")
+    version, noted = connection.execute(read).one()
     if version >= VIEWS_VERSION:
         return
-    for name, sql in list_views().items():
-        _replace(connection, name, sql)
-    _grant_again(connection, noted)
+    for view, sql in list_views().items():
+        _replace(connection, view, sql)
+    for name, oid, revoke, _ in connection.execute(_READ_GRANTS, {"views": list(list_views())}):
+        if name in noted and noted[name]["oid"] != oid:
+            run(connection, revoke)  # the default privileges of the schema
+            for grant in noted[name]["grants"]:
+                _try_to_run(connection, grant, _NOT_GRANTABLE)
     run(
         connection,
         f"UPDATE public.installation SET views_version = {VIEWS_VERSION}, grants = NULL",
     )
 
 
-def _replace(connection: Connection, name: str, sql: str) -> None:
+def _replace(connection: Connection, view: str, sql: str) -> None:
+    replacing = sql.replace("CREATE ", "CREATE OR REPLACE ", 1)
+    if not _try_to_run(connection, replacing, _NOT_REPLACEABLE):
+        _drop(connection, view)
+        run(connection, sql)
+
+
+def _try_to_run(connection: Connection, sql: str, refusals: tuple[type[Exception], ...]) -> bool:
+    """Run SQL; return False, with nothing done, where PostgreSQL refuses it with one of these errors."""
     try:
         with connection.begin_nested():
-            run(connection, sql.replace("CREATE ", "CREATE OR REPLACE ", 1))
+            run(connection, sql)
     except DBAPIError as error:
-        if not isinstance(error.orig, _NOT_REPLACEABLE):
+        if not isinstance(error.orig, refusals):
             raise
-        _drop(connection, name)
-        run(connection, sql)
+        return False
+    return True
 
 
 _USERS = text("""
@@ -109,30 +117,9 @@ _USERS = text("""
 """The views that use a function or view, itself among them."""
 
 
-def _drop(connection: Connection, name: str) -> None:
+def _drop(connection: Connection, view: str) -> None:
     """Drop a function or view of ours, and those of ours that use it."""
-    users = connection.execute(_USERS, {"name": name.split()[1]}).scalars().all()
-    for view in reversed(list_views()):
-        if view in {name, *users}:
-            run(connection, f"DROP {view}")
-
-
-_IS_POSSIBLE = text("""
-    SELECT (:grantee = 'PUBLIC' OR to_regrole(:grantee) IS NOT NULL)
-       AND (CAST(:column_name AS text) IS NULL OR EXISTS (
-            SELECT FROM pg_attribute WHERE attrelid = to_regclass(:name) AND attname = :column_name))""")
-"""Whether the role and the column of a grant still exist."""
-
-
-def _grant_again(connection: Connection, before: list[Grant]) -> None:
-    """Restore exactly the former grants on functions and views that were created anew."""
-    now = _read_grants(connection)
-    objects = {(grant["name"], grant["oid"]) for grant in now}
-    anew = {grant["name"] for grant in before if (grant["name"], grant["oid"]) not in objects}
-    for grant in now:
-        if grant["name"] in anew and not grant["is_owner"]:
-            run(connection, f"REVOKE {grant['privilege']} FROM {grant['grantee']}")
-    for grant in before:
-        if grant["name"] in anew and connection.execute(_IS_POSSIBLE, grant).scalar_one():
-            option = " WITH GRANT OPTION" if grant["is_grantable"] else ""
-            run(connection, f"GRANT {grant['privilege']} TO {grant['grantee']}{option}")
+    users = connection.execute(_USERS, {"name": view.split()[1]}).scalars().all()
+    for other in reversed(list_views()):
+        if other in {view, *users}:
+            run(connection, f"DROP {other}")

@@ -1,6 +1,7 @@
 """Functions and views are replaced, in one transaction, where a database has an older version of them.
 
-PostgreSQL replaces a view to which columns are only appended, and a function that returns the same. Others are dropped and created anew, and get the grants of before. These are stored before
+PostgreSQL replaces a view to which columns are only appended, and a function that takes and returns
+the same. Others are dropped and created anew, and get the grants of before. These are stored before
 the first migration, which may drop a view, until the views are replaced, so that an upgrade may end
 in between.
 """
@@ -8,6 +9,7 @@ in between.
 from typing import Final
 
 from psycopg.errors import (
+    AmbiguousFunction,
     InvalidFunctionDefinition,
     InvalidTableDefinition,
     UndefinedColumn,
@@ -19,8 +21,8 @@ from sqlalchemy.exc import DBAPIError
 from bidbeacon_pipelines.database.schema import VIEWS_VERSION
 from bidbeacon_pipelines.migrations.create import list_views, run
 
-_NOT_REPLACEABLE: Final = (InvalidTableDefinition, InvalidFunctionDefinition)
-"""The errors where columns of a view or the result of a function would change."""
+_NOT_REPLACEABLE: Final = (InvalidTableDefinition, InvalidFunctionDefinition, AmbiguousFunction)
+"""The errors where columns of a view, or arguments or the result of a function, would change."""
 _NOT_GRANTABLE: Final = (UndefinedObject, UndefinedColumn)
 """The errors where the role or the column of a grant is gone."""
 
@@ -86,7 +88,10 @@ def replace_views(connection: Connection) -> None:
 
 
 def _replace(connection: Connection, view: str, sql: str) -> None:
+    kind, name = view.split()
     replacing = sql.replace("CREATE ", "CREATE OR REPLACE ", 1)
+    if kind == "FUNCTION":  # with other arguments it would be a second one of its name
+        replacing += f"; SELECT CAST('{name}' AS regproc)"
     if not _try_to_run(connection, replacing, _NOT_REPLACEABLE):
         _drop(connection, view)
         run(connection, sql)

@@ -21,6 +21,7 @@ from tests.support.reading import tuples
 from tools.catalog import Catalog, describe_differences, read_catalog
 
 OLD_COLUMNS = "CREATE VIEW reports.ads AS SELECT 1 AS old, a.account_key FROM advertiser_accounts a"
+OTHER_ARGUMENTS = "CREATE FUNCTION window_states(at timestamptz) RETURNS TABLE (old int) LANGUAGE sql AS 'SELECT 1'"
 FEWER_COLUMNS = "CREATE VIEW reports.ads AS SELECT a.account_key FROM advertiser_accounts a"
 MIGRATION = """
 from alembic import op
@@ -108,13 +109,19 @@ def test_appended_columns_leave_views_of_others_alone(engine: Engine, database_u
             "DROP FUNCTION window_states",
             "CREATE FUNCTION window_states(at timestamptz, late_after interval) RETURNS TABLE (old int) LANGUAGE sql AS 'SELECT 1'",
         ),
+        (
+            "DROP FUNCTION window_states",
+            OTHER_ARGUMENTS,
+            "DROP VIEW reports.ads",
+            "CREATE VIEW reports.ads AS SELECT old FROM window_states(now())",
+        ),
     ],
-    ids=["a view", "a view that others of ours use", "a function"],
+    ids=["a view", "a view that others of ours use", "a function", "arguments of a function"],
 )
 def test_what_cannot_be_replaced_is_created_anew(
     engine: Engine, database_url: str, changes: tuple[str, ...]
 ) -> None:
-    """A view with other columns, and a function that returns others."""
+    """A view with other columns, and a function that takes or returns others."""
     wanted = make_older(engine, *changes)
     upgrade(database_url)
     assert [] == differences(engine, wanted)
@@ -134,6 +141,8 @@ def test_what_is_created_anew_has_the_grants_of_before(
         f"ALTER DEFAULT PRIVILEGES IN SCHEMA reports GRANT SELECT ON TABLES TO {analyst}",
         f"GRANT UPDATE ON reports.ads TO {analyst} WITH GRANT OPTION",
         f"GRANT SELECT (account_key) ON reports.targets TO {analyst}",
+        "DROP FUNCTION window_states",
+        OTHER_ARGUMENTS,
         "REVOKE EXECUTE ON FUNCTION window_states FROM PUBLIC",
     )
     before = grants(engine)

@@ -63,8 +63,8 @@ class SchemaVersion(NamedTuple):
     """
 
     revision: str | None
-    oldest_program: str | None = None
-    views: int = VIEWS_VERSION
+    oldest_program: str | None
+    views: int
 
 
 def read_version(connection: Connection) -> SchemaVersion:

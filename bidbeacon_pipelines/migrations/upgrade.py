@@ -26,7 +26,6 @@ from bidbeacon_pipelines.migrations.replace import note_grants, replace_views
 
 def upgrade(
     database_url: str,
-    revision: str | None = None,
     *,
     report: Report = lambda _: None,
     patience: float = PATIENCE_SECONDS,
@@ -39,7 +38,6 @@ def upgrade(
 
     Args:
         database_url: The database.
-        revision: Where to stop; absent: at the newest.
         report: Called with a line where it has to wait.
         patience: For how many seconds it tries to get locks that others hold.
         folder: Where the migrations are.
@@ -49,10 +47,11 @@ def upgrade(
             long, or something that is not ours uses a view that has to be created anew.
     """
     with schema_lock(database_url, report) as connection:
+        event.listen(connection, "begin", _limit_waiting)
         version, known = read_version(connection), list_revisions(folder)
         connection.commit()
         if version.revision is None or version.revision in known:
-            patiently(lambda: _apply(connection, folder, revision or "head"), report, patience)
+            patiently(lambda: _apply(connection, folder), report, patience)
             return True
     problem = schema_problem(version, known)
     if problem is not None:
@@ -60,22 +59,18 @@ def upgrade(
     return False
 
 
-def _apply(connection: Connection, folder: Path, revision: str) -> None:
+def _apply(connection: Connection, folder: Path) -> None:
     connection.rollback()  # of an attempt that failed
-    event.listen(connection, "begin", _limit_waiting)
-    try:
-        if read_version(connection).revision is None:
-            run(connection, *list_statements(list_revisions()[-1], _find_oldest_program()))
-        note_grants(connection)
-        connection.commit()
-        migrate(connection, folder, revision)
-        replace_views(connection)
-        connection.commit()
-    finally:
-        event.remove(connection, "begin", _limit_waiting)
+    if read_version(connection).revision is None:
+        run(connection, *list_statements(list_revisions()[-1], _find_oldest_program()))
+    note_grants(connection)
+    connection.commit()
+    migrate(connection, folder)
+    replace_views(connection)
+    connection.commit()
 
 
-def migrate(connection: Connection, folder: Path, revision: str = "head") -> None:
+def migrate(connection: Connection, folder: Path) -> None:
     """Apply the migrations of a folder, each in a transaction of its own, and leave functions and views as they are."""
     # Importing it takes a quarter of a second, which only upgrades need to spend.
     from alembic import command
@@ -84,7 +79,7 @@ def migrate(connection: Connection, folder: Path, revision: str = "head") -> Non
     config = Config()
     config.set_main_option("script_location", str(folder))
     config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    command.upgrade(config, "head")
     connection.commit()
 
 

@@ -114,14 +114,16 @@ def test_a_command_refuses_tables_of_another_version(
 
 def test_older_tables_are_to_be_upgraded() -> None:
     """A program with more migrations than the database says what to run."""
-    assert OLDER == schema_problem(SchemaVersion("0001"), ["0001", "0002"])
-    assert schema_problem(SchemaVersion("0002"), ["0001", "0002"]) is None
+    known = ["0001", "0002"]
+    assert OLDER == schema_problem(SchemaVersion("0001", "0001", VIEWS_VERSION), known)
+    assert schema_problem(SchemaVersion("0002", "0001", VIEWS_VERSION), known) is None
 
 
 def test_older_views_are_to_be_upgraded() -> None:
     """A program needs functions and views of its own version, or newer ones."""
-    assert OLDER_VIEWS == schema_problem(SchemaVersion("0001", views=VIEWS_VERSION - 1), ["0001"])
-    assert schema_problem(SchemaVersion("0001", views=VIEWS_VERSION + 1), ["0001"]) is None
+    older, newer = (SchemaVersion("0001", "0001", VIEWS_VERSION + step) for step in (-1, 1))
+    assert OLDER_VIEWS == schema_problem(older, ["0001"])
+    assert schema_problem(newer, ["0001"]) is None
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,8 @@ def test_newer_tables_say_which_programs_they_fit(
     oldest_program: str | None, said: str | None
 ) -> None:
     """A program of 0002 works on newer tables unless they need one that knows 0003."""
-    problem = schema_problem(SchemaVersion("9999", oldest_program), ["0001", "0002"])
+    version = SchemaVersion("9999", oldest_program, VIEWS_VERSION)
+    problem = schema_problem(version, ["0001", "0002"])
     assert problem == (said and said.format(newest="0002"))
 
 
@@ -190,16 +193,16 @@ def test_a_database_of_an_unreleased_version_is_refused(database_url: str) -> No
 
 
 def test_an_older_program_works_on_until_something_is_removed(
-    database_url: str, later: Path
+    database_url: str, later: dict[str, Path]
 ) -> None:
     """Its commands accept tables that were only added to, and its upgrade leaves them alone; it refuses them after a removal."""
-    upgrade(database_url, INDEX, folder=later)
+    upgrade(database_url, folder=later[INDEX])
     assert 0 == command(database_url, "accounts", "list").exit_code
     result = command(database_url, "db", "upgrade")
     said = "The tables are newer than this program, which can use them: nothing to do.\n"
     assert (0, said) == (result.exit_code, result.stdout)
     assert INDEX == version(database_url)
-    upgrade(database_url, REMOVAL, folder=later)
+    upgrade(database_url, folder=later[REMOVAL])
     with pytest.raises(SchemaError, match="upgrade the program"):
         check_schema(shared_engine(database_url))
     said = NEWER.format(newest=list_revisions()[-1]).replace("9999", REMOVAL)
@@ -288,18 +291,20 @@ LATER = {
 
 
 @pytest.fixture(scope="session")
-def later(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with our migrations and four after them: two that lock a table, one that builds an index, one that removes a column."""
-    folder = tmp_path_factory.mktemp("later") / "migrations"
-    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+def later(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return a folder for each of four migrations after ours, which ends with it: two lock a table, one builds an index, one removes a column."""
+    folder, folders = MIGRATIONS, dict[str, Path]()
     for place, (name, body) in enumerate(LATER.items(), start=1):
         revision = after_ours(place)
+        copy = tmp_path_factory.mktemp("later") / revision
+        folder = shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
         oldest = repr(revision) if name == "removal" else None
         head = HEAD_OF_A_MIGRATION.format(
             revision=revision, before=after_ours(place - 1), oldest=oldest
         )
         (folder / "versions" / f"{revision}_{name}.py").write_text(f"{head}{body}\n")
-    return folder
+        folders[revision] = folder
+    return folders
 
 
 def after_ours(place: int) -> str:
@@ -311,14 +316,14 @@ NOTE, OTHER_NOTE, INDEX, REMOVAL = map(after_ours, (1, 2, 3, 4))
 
 
 class Upgrading(threading.Thread):
-    """Brings a database up to a version, beside the test."""
+    """Brings a database up to the version of a folder, beside the test."""
 
-    def __init__(self, url: str, folder: Path, revision: str, *, patience: float = 60) -> None:
+    def __init__(self, url: str, folder: Path, *, patience: float = 60) -> None:
         super().__init__(daemon=True)
         self.lines: list[str] = []
         self._error: Exception | None = None
         self._upgrade = partial(
-            upgrade, url, revision, report=self.lines.append, patience=patience, folder=folder
+            upgrade, url, report=self.lines.append, patience=patience, folder=folder
         )
         self.start()
 
@@ -356,10 +361,12 @@ WAITS_FOR_TRANSACTIONS = """
     pg_stat_progress_create_index WHERE datname = current_database() AND phase LIKE 'waiting for%'"""
 
 
-def test_readers_do_not_queue_behind_a_migration_that_waits(database_url: str, later: Path) -> None:
+def test_readers_do_not_queue_behind_a_migration_that_waits(
+    database_url: str, later: dict[str, Path]
+) -> None:
     """Beside an open read transaction, another reader has its answer after the migration's lock timeout, and not at the end of both."""
     with transaction(database_url, READ):
-        upgrading = Upgrading(database_url, later, OTHER_NOTE)
+        upgrading = Upgrading(database_url, later[OTHER_NOTE])
         wait_for(database_url, WAITS_FOR_A_TABLE)
         with psycopg.connect(database_url, options="-c statement_timeout=20s") as reader:
             assert (0,) == reader.execute(READ.encode()).fetchone()
@@ -371,11 +378,11 @@ def test_readers_do_not_queue_behind_a_migration_that_waits(database_url: str, l
 
 
 def test_an_upgrade_that_never_gets_its_lock_ends_with_what_to_do(
-    database_url: str, later: Path
+    database_url: str, later: dict[str, Path]
 ) -> None:
     """The migrations before stay done, and the database is of their version."""
     with transaction(database_url, READ):
-        error = Upgrading(database_url, later, OTHER_NOTE, patience=1).wait()
+        error = Upgrading(database_url, later[OTHER_NOTE], patience=1).wait()
     assert isinstance(error, SchemaError)
     assert str(error).startswith("Other transactions used the tables for 1 s: end them")
     assert NOTE == version(database_url)
@@ -395,16 +402,18 @@ def test_a_change_that_a_deadlock_ended_is_tried_again() -> None:
 
 
 @contextlib.contextmanager
-def build_of_an_index(url: str, later: Path) -> Iterator[tuple[Upgrading, psycopg.Connection]]:
+def build_of_an_index(
+    url: str, later: dict[str, Path]
+) -> Iterator[tuple[Upgrading, psycopg.Connection]]:
     """Have an index be built, which waits for a transaction as long as the block lasts."""
-    upgrade(url, OTHER_NOTE, folder=later)
+    upgrade(url, folder=later[OTHER_NOTE])
     with transaction(url, A_SESSION) as writer:
-        upgrading = Upgrading(url, later, INDEX)
+        upgrading = Upgrading(url, later[INDEX])
         wait_for(url, WAITS_FOR_TRANSACTIONS)
         yield upgrading, writer
 
 
-def test_an_index_is_built_beside_writers(database_url: str, later: Path) -> None:
+def test_an_index_is_built_beside_writers(database_url: str, later: dict[str, Path]) -> None:
     """While the build waits for an open write to end, others write as before."""
     with build_of_an_index(database_url, later) as (upgrading, _):
         with psycopg.connect(database_url, options="-c lock_timeout=1s") as writer:
@@ -417,22 +426,24 @@ def test_an_index_is_built_beside_writers(database_url: str, later: Path) -> Non
 INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
 
 
-def test_an_index_whose_build_was_interrupted_is_built_anew(database_url: str, later: Path) -> None:
+def test_an_index_whose_build_was_interrupted_is_built_anew(
+    database_url: str, later: dict[str, Path]
+) -> None:
     """What is left is invalid: it costs every write, and answers nothing."""
     with build_of_an_index(database_url, later) as (upgrading, _):
         run(database_url, f"SELECT pg_terminate_backend(pid) FROM {WAITS_FOR_TRANSACTIONS}")
         assert upgrading.wait() is not None
     assert 1 == len(run(database_url, INVALID))
-    upgrade(database_url, INDEX, folder=later)
+    upgrade(database_url, folder=later[INDEX])
     assert [] == run(database_url, INVALID)
 
 
 def test_a_second_upgrade_waits_without_holding_up_the_first(
-    database_url: str, later: Path
+    database_url: str, later: dict[str, Path]
 ) -> None:
     """It asks for its turn again and again; a statement that waited would keep an index of the first from being built."""
     with build_of_an_index(database_url, later) as (first, writer):
-        second = Upgrading(database_url, later, INDEX)
+        second = Upgrading(database_url, later[INDEX])
         wait_until(lambda: bool(second.lines))
         writer.rollback()
         assert [None, None] == [upgrading.wait() for upgrading in (first, second)]

@@ -17,6 +17,7 @@ from bidbeacon_pipelines.datasets.dataset_tables import columns_of, make_dataset
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, DATASETS
 from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
 from bidbeacon_pipelines.migrations.create import list_views, run
+from bidbeacon_pipelines.migrations.upgrade import upgrade
 from bidbeacon_pipelines.problems.checks import CHECKS
 from tests.dagster.another_dataset import DAILY_MATCHED_TARGETS as ANOTHER
 from tests.dagster.runs import materialize_days, run_job
@@ -60,6 +61,7 @@ def test_its_migration_is_generated(empty_url: str, tmp_path: Path) -> None:
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     write_next(empty_url, "Add matched targets", tables=tables_with_another(), folder=folder)
+    upgrade(empty_url, folder=folder)
     views = list_views([*ALL_DATASETS, ANOTHER])
     engine = make_engine(empty_url, pool_size=1)
     with engine.begin() as connection:

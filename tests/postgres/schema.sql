@@ -1,5 +1,3 @@
--- Functions and views: version 1, a8d72ac58af1569b
-
 CREATE TABLE session_change_cursor (
 	id BOOLEAN DEFAULT true NOT NULL, 
 	epoch UUID DEFAULT gen_random_uuid() NOT NULL, 

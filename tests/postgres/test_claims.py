@@ -26,6 +26,17 @@ TODAY = date(2026, 1, 15)
 DAY, OTHER = (TODAY - timedelta(days=n) for n in (3, 200))
 WANTED = """
     SELECT window_date, claimed_by FROM report_windows WHERE wanted_by IS NOT NULL ORDER BY 1"""
+REFUSE_UNCLAIMED = """
+    CREATE FUNCTION refuse_unclaimed() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF EXISTS (SELECT FROM report_windows WHERE wanted_by IS NOT NULL AND claimed_by IS NULL) THEN
+            RAISE 'a wanted day has no claim';
+        END IF;
+        RETURN NULL;
+    END $$;
+    CREATE CONSTRAINT TRIGGER refuse_unclaimed AFTER UPDATE ON report_windows
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_unclaimed()"""
+"""Refuses the commit of a transaction that leaves a day wanted and unclaimed."""
 END_LEASE = "UPDATE session_leases SET expires_at = now() WHERE session_id = :id"
 
 
@@ -64,6 +75,13 @@ def test_second_load_waits_until_the_first_has_ended(
 
         [window] = load_by_hand(world, world.account(), DAY, on_progress=look)
     assert ([0, 0, 0, 1], 1) == (created[:4], window.load_count)
+
+
+def test_day_is_wanted_and_claimed_at_once(world: World) -> None:
+    """A load that is interrupted leaves no day that is wanted and unclaimed, and no other run starts for it."""
+    world.execute(REFUSE_UNCLAIMED)
+    [window] = load_by_hand(world, world.account(), DAY)
+    assert 1 == window.load_count
 
 
 def test_load_that_another_session_completes_is_done(world: World) -> None:

@@ -12,9 +12,16 @@ from bidbeacon_pipelines.problems.finding_actions import act
 from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.requests.decisions import decide_days
 from bidbeacon_pipelines.requests.wanted import CannotAskError
+from bidbeacon_pipelines.requests.wanted_queries import (
+    claim_windows,
+    give_up_claims,
+    list_wanted,
+    want_windows,
+)
 from tests.postgres.explaining import explained, findings
 from tests.support.commands import run_command
 from tests.support.jobs import make_windows
+from tests.support.reading import call
 from tests.support.world import DATASET, Row, World
 
 TODAY = date(2026, 1, 15)
@@ -156,6 +163,21 @@ def test_an_acceptance_waits_until_a_report_is_taken(
     assert [one.key for one in before] == [one.key for one in lost(world)]
     window = world.window(account, DAYS[0])
     assert ("accept", why, None) == (window.decision, window.cause, window.next_refresh_at)
+
+
+def test_accepted_days_are_free_of_a_claim_that_was_given_up(
+    world: World, account: Account
+) -> None:
+    """Also while the session that gave them up still lives, so that another one loads them."""
+    load_again(world, account)
+    of = (account, DATASET.name)
+    with world.session("load-windows") as session:
+        call(world.engine, want_windows, *of, DAYS, "anna", now=world.context.now())
+        call(world.engine, claim_windows, *of, DAYS, session.session_id, by="anna")
+        call(world.engine, give_up_claims, *of, session.session_id)
+        decide(world, account, accepts=True)
+        [wanted] = call(world.engine, list_wanted)
+    assert ("maria", DAYS, None) == (wanted["wanted_by"], wanted["windows"], wanted["session_id"])
 
 
 def test_whoever_keeps_ours_is_asked_again_by_the_next_load(world: World, account: Account) -> None:

@@ -57,27 +57,39 @@ def test_attempt_is_counted_before_it_is_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "waits", "then"),
+    ("row", "changes", "waits", "then"),
     [
-        (SENT, minutes(10), rules.Create()),
-        (after(SENT, rules.NoAnswer(GONE), at=NOW + minutes(1.5)), minutes(11.5), rules.Create()),
-        (after(SENT, rules.NoAnswer(BUSY, NOW + minutes(45))), minutes(45), rules.Create()),
-        (after(SENT, rules.NoAnswer(BUSY, NOW + 9 * A_DAY)), rules.MAX_PENDING, rules.Create()),
-        (after(SENT, rules.NotMade(NOW + minutes(10), BUSY)), minutes(10), rules.Create()),
-        (after(SENT, rules.NotMade(NOW)), timedelta(seconds=1), rules.Create()),
-        (IN_FLIGHT, minutes(3), rules.Poll()),
-        (after(IN_FLIGHT, rules.Reported("rpt-1", "PENDING")), minutes(1), rules.Poll()),
-        (after(IN_FLIGHT, rules.NoAnswer(GONE)), minutes(1), rules.Poll()),
-        (after(IN_FLIGHT, rules.NoAnswer(BUSY, NOW + minutes(7))), minutes(7), rules.Poll()),
-        (after(IN_FLIGHT, rules.NotMade(NOW + minutes(7))), minutes(7), rules.Poll()),
-        (after(COMPLETED, rules.Load(), rules.NoAnswer(GONE)), minutes(1), rules.Load()),
-        (after(COMPLETED, rules.Load(), rules.NotMade(NOW + minutes(2))), minutes(2), rules.Load()),
+        (SENT, [], minutes(10), rules.Create()),
+        (SENT, [rules.NoAnswer(BUSY, NOW + minutes(45))], minutes(45), rules.Create()),
+        (SENT, [rules.NoAnswer(BUSY, NOW + 9 * A_DAY)], rules.MAX_PENDING, rules.Create()),
+        (SENT, [rules.NotMade(NOW + minutes(10), BUSY)], minutes(10), rules.Create()),
+        (SENT, [rules.NotMade(NOW)], timedelta(seconds=1), rules.Create()),
+        (IN_FLIGHT, [], minutes(3), rules.Poll()),
+        (IN_FLIGHT, [rules.Reported("rpt-1", "PENDING")], minutes(1), rules.Poll()),
+        (IN_FLIGHT, [rules.NoAnswer(GONE)], minutes(1), rules.Poll()),
+        (IN_FLIGHT, [rules.NoAnswer(BUSY, NOW + minutes(7))], minutes(7), rules.Poll()),
+        (IN_FLIGHT, [rules.NotMade(NOW + minutes(7))], minutes(7), rules.Poll()),
+        (COMPLETED, [rules.Load(), rules.NoAnswer(GONE)], minutes(1), rules.Load()),
+        (COMPLETED, [rules.Load(), rules.NotMade(NOW + minutes(2))], minutes(2), rules.Load()),
     ],
 )
-def test_request_waits_for_its_time(row: ReportRequest, waits: timedelta, then: rules.Step) -> None:
+def test_request_waits_for_its_time(
+    row: ReportRequest,
+    changes: list[rules.Step | rules.Result],
+    waits: timedelta,
+    then: rules.Step,
+) -> None:
     """Nothing is done before a pause is over, or Amazon's `Retry-After` of at most a day."""
+    row = after(row, *changes)
     assert rules.next_step(row, NOW + waits - timedelta(microseconds=1)) is None
     assert then == rules.next_step(row, NOW + waits)
+
+
+def test_unknown_outcome_is_waited_for_from_the_missing_answer_on() -> None:
+    """The attempt may have been queued since it was stored."""
+    unanswered = NOW + minutes(1.5)
+    row = after(SENT, rules.NoAnswer(GONE), at=unanswered)
+    assert unanswered + minutes(10) == row.next_step_at
 
 
 @pytest.mark.parametrize("before", [SENT, IN_FLIGHT], ids=lambda row: row.status)

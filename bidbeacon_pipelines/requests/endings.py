@@ -11,18 +11,18 @@ from bidbeacon_pipelines.accounts.queries import change_ads_account
 from bidbeacon_pipelines.actions import ReportFailed, ReportSplit, WindowsNotServed
 from bidbeacon_pipelines.causes import Cause, cause, with_detail
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.requests.learning import request_part
+from bidbeacon_pipelines.requests.learning import request_part, requested_days
 from bidbeacon_pipelines.requests.locked import LockedRequest
-from bidbeacon_pipelines.requests.not_served_queries import (
-    end_refused_windows,
-    is_younger_day_refused,
-)
 from bidbeacon_pipelines.requests.queries import list_ended_requests, lock_planning
 from bidbeacon_pipelines.requests.refusals import Days, halves, is_too_large, should_be_apart
 from bidbeacon_pipelines.requests.rules import NEEDS_ATTENTION, Failure, FailureKind, GiveUp
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.due import replan_released
+from bidbeacon_pipelines.windows.not_served_queries import (
+    end_refused_windows,
+    is_younger_day_refused,
+)
 from bidbeacon_pipelines.windows.queries import forget_windows_through, release_windows
 from bidbeacon_pipelines.windows.rules import (
     again_after_failure,
@@ -139,7 +139,7 @@ def _days_to_narrow_to(request: LockedRequest, failure: Failure) -> list[Days]:
     row, now = request.row, request.context.now()
     longest = request.contract.report(request.dataset, row.asked.ad_products).longest_period_days
     with request.context.engine.begin() as connection:
-        waits = is_younger_day_refused(connection, row)
+        waits = is_younger_day_refused(connection, requested_days(row))
     needed = sorted(one.window_date for _, one in request.waiting if needs_report(one, now))
     parts = []
     for first, last in halves(row.start_date, row.end_date):
@@ -176,7 +176,8 @@ def _release_failed(
 def _end_refused(request: LockedRequest, connection: Connection, why: Cause) -> None:
     """End the days that Amazon has refused as too old for long enough; older ones may be due then."""
     ended_for = cause("not-served", detail=why.get("detail"))
-    ended = end_refused_windows(connection, request.row, ended_for, request.context.now())
+    refused, now = requested_days(request.row), request.context.now()
+    ended = end_refused_windows(connection, refused, ended_for, now)
     for key, days in ended.items():
         facts = {"account": key, "dataset": request.dataset.name, "windows": days}
         request.session.add_in(connection, WindowsNotServed(**facts, cause=ended_for))

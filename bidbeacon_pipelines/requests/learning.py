@@ -8,12 +8,12 @@ from bidbeacon_pipelines.accounts.queries import change_ads_account
 from bidbeacon_pipelines.actions import WindowsReopened
 from bidbeacon_pipelines.datasets.contract import LEARNED, PERIOD
 from bidbeacon_pipelines.requests.locked import LockedRequest
-from bidbeacon_pipelines.requests.not_served_queries import reopen_windows
 from bidbeacon_pipelines.requests.queries import get_request, insert_request
 from bidbeacon_pipelines.requests.refusals import Days
 from bidbeacon_pipelines.requests.rules import FailureKind
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import change_contract, read_contract
+from bidbeacon_pipelines.windows.not_served_queries import RequestedDays, reopen_windows
 from bidbeacon_pipelines.windows.rules import is_unproven
 
 
@@ -38,6 +38,12 @@ def request_part(
         created_at=now,
         narrows=refused.id,
     )
+
+
+def requested_days(row: ReportRequest) -> RequestedDays:
+    """Return the days that a request asked Amazon for."""
+    of = (row.account_id, row.dataset, row.report)
+    return RequestedDays(*of, row.start_date, row.end_date, row.id)
 
 
 def learn_from_part(request: LockedRequest, connection: Connection, now: datetime) -> None:
@@ -73,6 +79,7 @@ def reopen_ended(request: LockedRequest, connection: Connection, now: datetime) 
     if not refused:
         return
     change_ads_account(connection, request.row.account_id, planned_at=None)
-    for key, days in reopen_windows(connection, request.row, refused, now).items():
+    reopened = reopen_windows(connection, requested_days(request.row), refused, now)
+    for key, days in reopened.items():
         facts = {"account": key, "dataset": request.dataset.name, "windows": days}
         request.session.add_in(connection, WindowsReopened(**facts))

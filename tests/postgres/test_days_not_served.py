@@ -10,7 +10,7 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
-from bidbeacon_pipelines.requests.not_served_queries import ASKED_AGAIN_AFTER
+from bidbeacon_pipelines.windows.not_served_queries import ASKED_AGAIN_AFTER
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.explaining import explained, findings
 from tests.support.jobs import load_by_hand, make_windows, set_contract

@@ -1,22 +1,35 @@
 """SQL on days that Amazon refuses as too old: which of them end as not served, and which are due again."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
 from bidbeacon_pipelines.causes import Cause
-from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.writes import json_text
 
 ASKED_AGAIN_AFTER: Final = timedelta(days=28)
 """A day that ended since it was refused alone is requested again after so long."""
 
+
+@dataclass(frozen=True)
+class RequestedDays:
+    """The days of one report of an ads account that a request asked Amazon for, in all countries."""
+
+    account_id: str
+    dataset: str
+    report: str
+    start_date: date
+    end_date: date
+    request_id: int
+
+
 _OF_REPORT = "w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report"
 _OF_REQUEST = f"""{_OF_REPORT} AND w.window_date BETWEEN :start_date AND :end_date
-       AND w.last_request_id = :id AND w.request_id IS NULL AND w.last_loaded_at IS NULL"""
+       AND w.last_request_id = :request_id AND w.request_id IS NULL AND w.last_loaded_at IS NULL"""
 _NOW = "CAST(:now AS timestamptz)"
 
 # A day that was loaded and is not served does not show what Amazon serves.
@@ -32,9 +45,9 @@ _IS_YOUNGER_REFUSED = text(f"""
       FROM report_windows w WHERE {_OF_REPORT} AND w.window_date = CAST(:end_date AS date) + 1""")
 
 
-def is_younger_day_refused(connection: Connection, request: ReportRequest) -> bool:
-    """Return whether the day after a request was never loaded, and is refused as too old or in a report."""
-    return bool(connection.execute(_IS_YOUNGER_REFUSED, request.as_dict()).scalar_one())
+def is_younger_day_refused(connection: Connection, requested: RequestedDays) -> bool:
+    """Return whether the day after the requested ones was never loaded, and is refused as too old or in a report."""
+    return bool(connection.execute(_IS_YOUNGER_REFUSED, asdict(requested)).scalar_one())
 
 
 _NOTE_ALONE = text(f"""
@@ -77,19 +90,19 @@ _END_OLDER = text(
 
 
 def end_refused_windows(
-    connection: Connection, request: ReportRequest, ended_for: Cause, now: datetime
+    connection: Connection, requested: RequestedDays, ended_for: Cause, now: datetime
 ) -> dict[str, list[date]]:
     """End windows of a report that was refused as too old, and return their days by account key.
 
     A day ends that was refused alone on two calendar days (UTC) while a younger one was loaded, and
     with it all older ones, if none of them was ever loaded. What had ended before ends again.
     """
-    values = request.as_dict() | {
+    values = asdict(requested) | {
         "now": now,
         "again_at": now + ASKED_AGAIN_AFTER,
         "ended_for": json_text(ended_for),
     }
-    if request.days == 1:
+    if requested.start_date == requested.end_date:
         connection.execute(_NOTE_ALONE, values)
     refused = connection.execute(_END_REFUSED, values).all()
     older = connection.execute(_END_OLDER, values | {"again_at": None}).all()
@@ -103,7 +116,7 @@ _CAME = text(f"""
           FROM unnest(CAST(:countries AS text[]), CAST(:days AS date[]), CAST(:ended AS boolean[]))
                AS r(country_code, window_date, had_ended)
          WHERE {_OF_REPORT} AND w.country_code = r.country_code AND w.window_date = r.window_date
-           AND w.loaded_by_request = :id
+           AND w.loaded_by_request = :request_id
      RETURNING w.window_date, r.had_ended, w.status)
     SELECT coalesce(bool_or(had_ended), false) AS had_ended, min(window_date) AS oldest
       FROM cleared WHERE status = 'loaded'""")
@@ -120,7 +133,7 @@ _REOPEN = text(f"""
 
 
 def reopen_windows(
-    connection: Connection, request: ReportRequest, refused: Sequence[ReportWindow], now: datetime
+    connection: Connection, requested: RequestedDays, refused: Sequence[ReportWindow], now: datetime
 ) -> dict[str, list[date]]:
     """Make windows due again that had ended, where a day of a request has come that Amazon had refused; return their days by account key.
 
@@ -129,7 +142,7 @@ def reopen_windows(
 
     `refused` are the windows of the loaded request that Amazon had refused, as they were before.
     """
-    values = request.as_dict() | {
+    values = asdict(requested) | {
         "now": now,
         "countries": [window.country_code for window in refused],
         "days": [window.window_date for window in refused],

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.status import Status
 
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
+from bidbeacon_pipelines.accounts.errors import check_active
 from bidbeacon_pipelines.accounts.queries import read_account
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS, RetryPolicy
@@ -39,7 +40,7 @@ from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.requests.load_days import Progress, load_days
 from bidbeacon_pipelines.requests.queries import count_windows_left
 from bidbeacon_pipelines.requests.refresh import refresh_account
-from bidbeacon_pipelines.requests.wanted import check_active, check_loadable
+from bidbeacon_pipelines.requests.wanted import check_loadable
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from operator import itemgetter
 
+from bidbeacon_pipelines.accounts.errors import AccountStoppedError
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import LoadRequested, SkipReason, WaitGivenUp
@@ -21,7 +22,6 @@ from bidbeacon_pipelines.requests.queries import (
 )
 from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_pipelines.requests.rules import RequestStatus
-from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.requests.wanted_queries import (
     claim_windows,
     give_up_claims,

@@ -6,46 +6,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from bidbeacon_pipelines.accounts.errors import CannotAskError, check_active
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.entities.queries import want_entities
 from bidbeacon_pipelines.requests.wanted_queries import list_wanted, want_windows
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.rules import local_date, oldest_of
-from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.presentation import instant
-from bidbeacon_sessions.sentences import join_sentences
-
-
-class CannotAskError(UsageError):
-    """Nothing is asked of Amazon for a person, since a run would do nothing.
-
-    Attributes:
-        what_to_do: What helps.
-    """
-
-    def __init__(self, message: str, what_to_do: str) -> None:
-        self.what_to_do = what_to_do
-        super().__init__(message)
-
-
-class AccountStoppedError(CannotAskError):
-    """No reports are requested for this account: it is paused, disabled by Amazon, or needs attention."""
-
-    def __init__(self, account: Account) -> None:
-        self.failure_cause = account.stop_cause
-        stopped = f"No reports are requested for {account.label}: {account.stop_reason}"
-        super().__init__(join_sentences(stopped), "Resume the account first.")
-
-
-def check_active(account: Account) -> None:
-    """Raise if no reports are requested for an account.
-
-    Raises:
-        AccountStoppedError: it is paused, disabled or needs attention.
-    """
-    if account.stop_reason is not None:
-        raise AccountStoppedError(account)
 
 
 def check_loadable(

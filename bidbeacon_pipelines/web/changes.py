@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from bidbeacon_pipelines.accounts.cadence import choose_cadence
 from bidbeacon_pipelines.accounts.changes import PAGE, AccountChanges
+from bidbeacon_pipelines.accounts.errors import CannotAskError
 from bidbeacon_pipelines.accounts.names import (
     AmbiguousAccountError,
     BadAliasError,
@@ -33,15 +34,10 @@ from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_datas
 from bidbeacon_pipelines.problems.alerts import FindingIsOverError, acknowledge, unacknowledge
 from bidbeacon_pipelines.problems.finding_actions import act
 from bidbeacon_pipelines.problems.home import finding_json
-from bidbeacon_pipelines.requests.decisions import decide_days
-from bidbeacon_pipelines.requests.wanted import (
-    CannotAskError,
-    list_wanted_json,
-    want_load,
-    want_sync,
-)
+from bidbeacon_pipelines.requests.wanted import list_wanted_json, want_load, want_sync
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web.parameters import AccountAsked, Day
+from bidbeacon_pipelines.windows.decisions import decide_days
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.filters import Text, Value
 from bidbeacon_sessions.masking import mask_text

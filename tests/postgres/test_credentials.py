@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.accounts.credential_queries import replace_listings
+from bidbeacon_pipelines.accounts.errors import AccountStoppedError
 from bidbeacon_pipelines.accounts.queries import set_needs_attention, set_resumed
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, NotAuthorized
-from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.states.window_states import WindowState
 from tests.postgres.explaining import explained
 from tests.support.jobs import due_ads_accounts, due_syncs, load_by_hand

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.accounts.errors import AccountStoppedError
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
@@ -12,7 +13,6 @@ from bidbeacon_pipelines.requests import create, refresh
 from bidbeacon_pipelines.requests.drive import drive_locked
 from bidbeacon_pipelines.requests.load_days import Progress, WindowNotLoadedError
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.clock import utc_now
 from tests.support.jobs import load_by_hand

@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from bidbeacon_pipelines.accounts.errors import AccountStoppedError
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.entities.sync import ExportFailedError
 from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
-from bidbeacon_pipelines.requests.wanted import AccountStoppedError
 from bidbeacon_pipelines.values.decode import BrokenPartError
 from bidbeacon_pipelines.windows.queries import decide_windows
 from bidbeacon_sandbox import SandboxConfig

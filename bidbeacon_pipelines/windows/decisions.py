@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import date
 
+from bidbeacon_pipelines.accounts.errors import CannotAskError, check_active
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import ReportAccepted, RowsKept
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.requests.wanted import CannotAskError, check_active
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.queries import decide_windows, list_undecided
 from bidbeacon_sessions import SessionStore, with_job_session

@@ -26,16 +26,14 @@ from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch_rules import WAITS_FOR_AT_MOST
 from bidbeacon_pipelines.requests.plan import plan_due
-from bidbeacon_pipelines.requests.queries import (
-    insert_request,
-    list_candidates,
-    list_days_to_plan,
-    list_next_due,
-    list_plans,
-)
+from bidbeacon_pipelines.requests.queries import insert_request, list_candidates, list_plans
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
-from bidbeacon_pipelines.windows.due import list_ads_accounts_with_due_work
+from bidbeacon_pipelines.windows.due import (
+    list_ads_accounts_with_due_work,
+    list_days_to_plan,
+    list_next_due,
+)
 from bidbeacon_pipelines.windows.rules import window_dates
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session

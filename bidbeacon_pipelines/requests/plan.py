@@ -19,15 +19,10 @@ from bidbeacon_pipelines.requests.planning_rules import (
     plan_requests,
     should_wait_for_countries,
 )
-from bidbeacon_pipelines.requests.queries import (
-    list_days_to_plan,
-    list_next_due,
-    list_plans,
-    lock_planning,
-    replace_plans,
-)
+from bidbeacon_pipelines.requests.queries import list_plans, lock_planning, replace_plans
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contracts import read_contract
+from bidbeacon_pipelines.windows.due import list_days_to_plan, list_next_due
 from bidbeacon_pipelines.windows.make import make_windows
 from bidbeacon_sessions import SessionRecorder
 

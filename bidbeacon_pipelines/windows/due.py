@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from bidbeacon_pipelines.accounts.queries import EXPORTS_MAY_START, IS_ACTIVE
 
@@ -54,6 +55,66 @@ def list_ads_accounts_with_due_work(
     """
     values = {"now": now, "datasets": list(datasets)}
     return list(connection.execute(_WITH_DUE_WORK, values).scalars())
+
+
+# A day that was refused as too old waits while a younger one is refused, which is requested alone.
+_WAITS = """(w.last_loaded_at IS NULL AND w.wanted_by IS NULL
+             AND w.cause ->> 'code' = 'report-too-old' AND EXISTS (
+                 SELECT FROM report_windows y
+                  WHERE y.account_id = w.account_id AND y.country_code = w.country_code
+                    AND y.dataset = w.dataset AND y.report = w.report
+                    AND y.window_date > w.window_date AND y.refused_alone_at IS NOT NULL
+                    AND y.status <> 'not_served'
+                    AND (y.request_id IS NOT NULL OR y.cause ->> 'code' = 'report-too-old')))"""
+# Each part has an index that gives just its rows: of 24 months of all datasets of a steady account
+# these are a few dozen.
+_DAYS_TO_PLAN = text(f"""
+    SELECT dataset, report, window_date, min(due_since) AS due_since, bool_or(is_wanted) AS is_wanted,
+           count(*) AS windows, bool_or(is_alone) AND NOT bool_or(is_wanted) AS is_alone
+      FROM (SELECT w.dataset, w.report, w.window_date, least(w.next_refresh_at, :now) AS due_since, w.wanted_by IS NOT NULL AS is_wanted,
+                   w.refused_alone_at IS NOT NULL AS is_alone
+              FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+             WHERE w.account_id = :account_id AND {IS_ACTIVE} AND {IS_DUE} AND w.request_id IS NULL AND w.expires_at > :now
+               AND NOT {_WAITS}
+            UNION ALL
+            SELECT w.dataset, w.report, w.window_date, NULL, true, false
+              FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+             WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.wanted_by IS NOT NULL AND w.request_id IS NULL
+               AND {IS_DUE} IS NOT TRUE AND w.expires_at > :now) days
+     GROUP BY dataset, report, window_date""")
+
+
+def list_days_to_plan(
+    connection: Connection, account_id: str, *, now: datetime
+) -> dict[tuple[str, str], list[Row[Any]]]:
+    """Return, by dataset and report, the days of an ads account that are in no request yet, and due or wanted in at least one country.
+
+    Expired ones are left out, and those that wait for a younger one that is refused as too old.
+
+    Columns: dataset, report, window_date; due_since, when the first of its windows fell due, or
+        None; is_wanted; windows, in how many countries it is due or wanted; is_alone, whether
+        Amazon refused it alone as too old, so that it is requested alone again.
+    """
+    found: dict[tuple[str, str], list[Row[Any]]] = {}
+    for row in connection.execute(_DAYS_TO_PLAN, {"account_id": account_id, "now": now}):
+        found.setdefault((row.dataset, row.report), []).append(row)
+    return found
+
+
+_NEXT_DUE = text(f"""
+    SELECT w.dataset, w.report, min(w.next_refresh_at)
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.request_id IS NULL
+       AND w.next_refresh_at > :after AND w.next_refresh_at <= :until
+     GROUP BY w.dataset, w.report""")
+
+
+def list_next_due(
+    connection: Connection, account_id: str, *, after: datetime, until: datetime
+) -> dict[tuple[str, str], datetime]:
+    """Return, by dataset and report, when the next window of an ads account falls due between two instants, in any country."""
+    rows = connection.execute(_NEXT_DUE, {"account_id": account_id, "after": after, "until": until})
+    return {(dataset, report): due for dataset, report, due in rows}
 
 
 def replan_released(connection: Connection, account_id: str, request_id: int) -> None:

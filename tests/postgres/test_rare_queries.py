@@ -140,8 +140,8 @@ QUERIES: Final[Mapping[str, Callable[[Connection], object]]] = {
         c, now=NOW, synced_before=NOW - timedelta(days=1), missed_before=NOW - timedelta(hours=6)
     ),
     "released windows": lambda c: due.replan_released(c, f"{FIRST}0", 20_000),
-    "days to plan": lambda c: queries.list_days_to_plan(c, f"{FIRST}0", now=NOW),
-    "what falls due next": lambda c: queries.list_next_due(
+    "days to plan": lambda c: due.list_days_to_plan(c, f"{FIRST}0", now=NOW),
+    "what falls due next": lambda c: due.list_next_due(
         c, f"{FIRST}0", after=NOW, until=NOW + timedelta(hours=1)
     ),
     "windows left": lambda c: queries.count_windows_left(c, f"{FIRST}0", now=NOW),

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.clock_repair import repair_clock, repair_instants
 from bidbeacon_pipelines.job_context import open_job_context
-from bidbeacon_pipelines.requests.queries import list_days_to_plan
+from bidbeacon_pipelines.windows.due import list_days_to_plan
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.settings import get_session_settings
 from tests.support.jobs import due_ads_accounts, due_syncs, make_windows

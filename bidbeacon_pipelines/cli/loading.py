@@ -40,9 +40,9 @@ from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.requests.load_days import Progress, load_days
 from bidbeacon_pipelines.requests.queries import count_windows_left
 from bidbeacon_pipelines.requests.refresh import refresh_account
-from bidbeacon_pipelines.requests.wanted import check_loadable
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.contracts import read_contract
+from bidbeacon_pipelines.windows.wanted import check_loadable
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import head, step
 from bidbeacon_sessions.errors import ExpectedError, UsageError

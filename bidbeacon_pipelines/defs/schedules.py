@@ -29,12 +29,12 @@ from bidbeacon_pipelines.defs.resources import session_store
 from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days
 from bidbeacon_pipelines.requests.dispatch import can_create_reports
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
-from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_pipelines.windows.due import (
     list_ads_accounts_with_due_work,
     list_keys_without_entities,
 )
+from bidbeacon_pipelines.windows.wanted_queries import list_wanted
 from bidbeacon_sessions.dagster import label_tag
 from bidbeacon_sessions.queries import find_labels
 from bidbeacon_sessions.reaper import build_session_closer

@@ -22,16 +22,16 @@ from bidbeacon_pipelines.requests.queries import (
 )
 from bidbeacon_pipelines.requests.refresh import step_requests
 from bidbeacon_pipelines.requests.rules import RequestStatus
-from bidbeacon_pipelines.requests.wanted_queries import (
-    claim_windows,
-    give_up_claims,
-    want_windows,
-)
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import list_windows
 from bidbeacon_pipelines.windows.rules import is_unproven, local_date, oldest_of
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_pipelines.windows.wanted_queries import (
+    claim_windows,
+    give_up_claims,
+    want_windows,
+)
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.errors import ExpectedError
 from bidbeacon_sessions.sentences import without_stop

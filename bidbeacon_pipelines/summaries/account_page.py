@@ -11,11 +11,11 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.entities.queries import count_entities
-from bidbeacon_pipelines.requests.wanted import list_wanted_json
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.window_states import count_json, count_states
 from bidbeacon_pipelines.summaries.queries import sum_up_days, sum_up_periods
 from bidbeacon_pipelines.windows.rules import local_date
+from bidbeacon_pipelines.windows.wanted import list_wanted_json
 
 PERIOD: Final = timedelta(days=30)
 _SUMS = ("days", "spend", "sales", "orders", "acos")

@@ -34,10 +34,10 @@ from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_datas
 from bidbeacon_pipelines.problems.alerts import FindingIsOverError, acknowledge, unacknowledge
 from bidbeacon_pipelines.problems.finding_actions import act
 from bidbeacon_pipelines.problems.home import finding_json
-from bidbeacon_pipelines.requests.wanted import list_wanted_json, want_load, want_sync
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web.parameters import AccountAsked, Day
 from bidbeacon_pipelines.windows.decisions import decide_days
+from bidbeacon_pipelines.windows.wanted import list_wanted_json, want_load, want_sync
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.filters import Text, Value
 from bidbeacon_sessions.masking import mask_text

@@ -13,9 +13,9 @@ from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.queries import get_account, list_subjects
 from bidbeacon_pipelines.actions import WindowsQueued
 from bidbeacon_pipelines.causes import cause
-from bidbeacon_pipelines.requests.wanted_queries import claim_windows, list_wanted
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_pipelines.windows.wanted_queries import claim_windows, list_wanted
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server import Access
 from bidbeacon_sessions.writes import name_subjects

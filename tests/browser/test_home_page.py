@@ -9,9 +9,9 @@ from sqlalchemy import Connection, case, func, select, text
 
 from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.windows.queries import set_windows_through
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_pipelines.windows.wanted_queries import list_wanted
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.server import Access
 from tests.browser.conftest import assert_for_everyone, open_tab, serve_page

@@ -18,7 +18,6 @@ from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, get_da
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.requests.wanted_queries import want_windows
 from bidbeacon_pipelines.requests.window_queries import attach_windows
 from bidbeacon_pipelines.windows.queries import (
     WindowTimes,
@@ -28,6 +27,7 @@ from bidbeacon_pipelines.windows.queries import (
 )
 from bidbeacon_pipelines.windows.rules import failed
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_pipelines.windows.wanted_queries import want_windows
 from tests.support.report_rows import to_json, with_target_ids
 from tests.support.rows import add_account, add_entities, add_request, change_requests
 from tests.support.world import execute, query

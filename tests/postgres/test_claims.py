@@ -11,7 +11,7 @@ from bidbeacon_pipelines.entities.queries import (
     want_entities,
 )
 from bidbeacon_pipelines.requests.load_days import Progress, WindowNotLoadedError
-from bidbeacon_pipelines.requests.wanted_queries import (
+from bidbeacon_pipelines.windows.wanted_queries import (
     claim_windows,
     give_up_claims,
     list_wanted,

@@ -10,9 +10,9 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.problems.explain import NO_WINDOW, Question, judge_day
 from bidbeacon_pipelines.requests.queries import lock_request
-from bidbeacon_pipelines.requests.wanted_queries import want_windows
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_pipelines.windows.wanted_queries import want_windows
 from bidbeacon_sessions import SessionStore
 from tests.postgres.explaining import explained, explained_json
 from tests.postgres.test_window_states import (

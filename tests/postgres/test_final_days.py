@@ -11,13 +11,13 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems import alerts
 from bidbeacon_pipelines.problems.finding_actions import act
 from bidbeacon_pipelines.problems.findings import Finding
-from bidbeacon_pipelines.requests.wanted_queries import (
+from bidbeacon_pipelines.windows.decisions import decide_days
+from bidbeacon_pipelines.windows.wanted_queries import (
     claim_windows,
     give_up_claims,
     list_wanted,
     want_windows,
 )
-from bidbeacon_pipelines.windows.decisions import decide_days
 from tests.postgres.explaining import explained, findings
 from tests.support.commands import run_command
 from tests.support.jobs import make_windows

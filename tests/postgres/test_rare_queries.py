@@ -21,7 +21,6 @@ from bidbeacon_pipelines.problems.checks import list_quarantined
 from bidbeacon_pipelines.problems.history_findings import find_unproven
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests import gate, queries
-from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.requests.window_queries import attach_windows, is_needed
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.totals import summarize_windows
@@ -34,6 +33,7 @@ from bidbeacon_pipelines.states.window_states import (
 )
 from bidbeacon_pipelines.windows import due
 from bidbeacon_pipelines.windows.queries import list_windows_of_request, release_windows
+from bidbeacon_pipelines.windows.wanted_queries import list_wanted
 from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
 from tests.support.rows import add_account
 

@@ -29,12 +29,12 @@ from bidbeacon_pipelines.requests.queries import get_request
 from bidbeacon_pipelines.requests.refresh import begin_refresh, step_requests
 from bidbeacon_pipelines.requests.rules import RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.requests.wanted_queries import want_windows
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import list_windows
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_pipelines.windows.wanted_queries import want_windows
 from bidbeacon_sandbox.accounts import Account as SandboxAccount
 from bidbeacon_sandbox.entities import AD_PRODUCTS, EXPORT_KINDS, AdProduct, Catalog
 from bidbeacon_sandbox.rules import Operation

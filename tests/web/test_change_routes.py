@@ -14,11 +14,11 @@ from sqlalchemy import Engine, func, select
 
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.requests.wanted_queries import claim_windows, list_wanted
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.web.changes import LONGEST_USER, MOST_BYTES
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_pipelines.windows.wanted_queries import claim_windows, list_wanted
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.server import Access, StreamServer

@@ -16,11 +16,11 @@ from bidbeacon_pipelines.amazon_ads.tables import ApiCall
 from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
-from bidbeacon_pipelines.requests.wanted_queries import list_wanted
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.windows.queries import set_windows_through
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_pipelines.windows.wanted_queries import list_wanted
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.server import Access
 from tests.stream.reading import serve_stream

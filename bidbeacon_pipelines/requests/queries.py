@@ -87,10 +87,9 @@ def list_planned_by_hand(
     return list(connection.execute(_PLANNED_BY_HAND, values).scalars())
 
 
-def insert_request(connection: Connection, **columns: Any) -> int:
-    """Store a request as planned, given columns of its row; return its id."""
-    new = insert(ReportRequest).values(columns).returning(ReportRequest.id)
-    return int(connection.execute(new).scalar_one())
+def insert_request(connection: Connection, **columns: Any) -> None:
+    """Store a request as planned, given columns of its row."""
+    connection.execute(insert(ReportRequest).values(columns))
 
 
 def insert_load_by_hand(
@@ -99,11 +98,6 @@ def insert_load_by_hand(
     """Store that a session was asked to load these days now."""
     asked = {"session_id": session_id, "dataset": dataset, "days": list(days)}
     connection.execute(insert(LoadByHand).values(**asked, **account.identity))
-
-
-_CHANGE = text(f"""
-    UPDATE report_requests r SET start_date = :start, end_date = :end, by_hand = :by_hand
-     WHERE r.id = :id AND {_UNSENT}""")
 
 
 def replace_plans(
@@ -115,28 +109,22 @@ def replace_plans(
     *,
     at: datetime,
 ) -> bool:
-    """Have requests of a report that were never sent cover other days: change them, add those that lack, delete the rest.
+    """Have the plans of a report, which this transaction has locked, cover other days: change them, add those that lack, delete the rest.
 
     Return False if they cover just these already.
     """
     if planned == [PlannedRequest(one.start_date, one.end_date, one.by_hand) for one in stored]:
         return False
-    for one, new in zip(stored, planned, strict=False):
-        values = {"id": one.id, "start": new.start, "end": new.end, "by_hand": new.by_hand}
-        connection.execute(_CHANGE, values)
-    for new in planned[len(stored) :]:
-        insert_request(
-            connection,
-            account_id=account_id,
-            dataset=report.dataset.name,
-            report=report.name,
-            start_date=new.start,
-            end_date=new.end,
-            by_hand=new.by_hand,
-            created_at=at,
-        )
-    if needless := stored[len(planned) :]:
-        delete_plans(connection, [one.id for one in needless])
+    days = [
+        {"start_date": one.start, "end_date": one.end, "by_hand": one.by_hand} for one in planned
+    ]
+    for one, values in zip(stored, days, strict=False):
+        mine = ReportRequest.id == one.id
+        connection.execute(update(ReportRequest).where(mine).values(values))
+    of = {"account_id": account_id, "dataset": report.dataset.name, "report": report.name}
+    for values in days[len(stored) :]:
+        insert_request(connection, **of, **values, created_at=at)
+    delete_plans(connection, [one.id for one in stored[len(planned) :]])
     return True
 
 

@@ -59,15 +59,18 @@ def want_load(
     loadable = check_loadable(account, reports, days, now)
     want_windows(connection, account, dataset.name, loadable, by, now=now)
     asked = set(map(str, loadable))
-    one: dict[str, Any]
-    for one in reversed(list_wanted_json(connection, account)):
-        if one["dataset"] == dataset.name and not asked.isdisjoint(one["windows"]):
-            return one
-    none = (
-        f"{account.label} has no windows of these days of {dataset.name}: its first refresh makes "
-        "them, if Amazon serves them (`bidbeacon contract list` shows other histories)."
-    )
-    raise CannotAskError(none, "Ask again in a few minutes, or for younger days.")
+    wanted = [
+        one
+        for one in list_wanted_json(connection, account)
+        if one["dataset"] == dataset.name and not asked.isdisjoint(one["windows"])
+    ]
+    if not wanted:
+        raise CannotAskError(
+            f"{account.label} has no windows of these days of {dataset.name}: its first refresh makes "
+            "them, if Amazon serves them (`bidbeacon contract list` shows other histories).",
+            "Ask again in a few minutes, or for younger days.",
+        )
+    return wanted[-1]
 
 
 def want_sync(connection: Connection, account: Account, *, by: str) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.dispatch_rules import WAITS_FOR_AT_MOST
 from bidbeacon_pipelines.requests.plan import plan_due
+from bidbeacon_pipelines.requests.planning_rules import WAITS_FOR_AT_MOST
 from bidbeacon_pipelines.requests.queries import insert_request, list_candidates, list_plans
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings

@@ -9,8 +9,11 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from benchmarks.scarcity_bound import most_on_time
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.requests.dispatch_rules import Candidate, next_to_create
-from bidbeacon_pipelines.requests.planning_rules import PlannedRequest
+from bidbeacon_pipelines.requests.planning_rules import (
+    Candidate,
+    PlannedRequest,
+    next_to_create,
+)
 from tests.support.simulation import ACCOUNTS, START, SimulatedDataset
 
 ADS_ACCOUNTS, EMPTY = 30, 5

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.dispatch_rules import next_to_create
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.gate import list_gates_with_work, pause_before_create
+from bidbeacon_pipelines.requests.planning_rules import next_to_create
 from bidbeacon_pipelines.requests.queries import LockLostError, list_candidates
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 

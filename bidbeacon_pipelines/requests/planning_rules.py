@@ -1,14 +1,33 @@
-"""Which reports to request: covers the due days of one report of an ads account with as few requests as possible. Pure.
+"""Which reports to request, and which planned one is created next. Pure.
 
-A request has all countries of its ads account, so a day takes one request, however many countries
-are due. The cover is greedy from the newest due day: each request reaches back as far as the
-longest period allows, over days that aren't due. That is the least number of requests (an interval
-cover of points).
+The due days of one report of an ads account are covered with as few requests as possible. A request
+has all countries of its ads account, so a day takes one request, however many countries are due.
+The cover is greedy from the newest due day: each request reaches back as far as the longest period
+allows, over days that aren't due. That is the least number of requests (an interval cover of
+points).
+
+Where there is room for one, manually requested reports are created first, those of the newest days
+before others, so that a day is completed in all its reports before an older one. Then come first
+refreshes of a day, then younger refreshes, then older ones. Among equals the report that is worth
+most goes first: one point for each first refresh that it makes on time, two for each day since it
+was last requested. No planned report waits for more than ten others of the same kind: of its ads
+account, dataset and ad products.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from math import inf
+
+from bidbeacon_pipelines.datasets.registry import Dataset
+
+WAITS_FOR_AT_MOST = 10
+"""Reports of the same kind that may be created before one that is planned."""
+WORTH_OF_A_DAY = 2
+"""First refreshes on time that weigh as much as one day without a report. A higher number shortens the longest pause, and makes fewer first
+refreshes on time: `python -m benchmarks.scarcity` shows what it costs."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -77,3 +96,83 @@ def _cover(targets: Sequence[date], longest_days: int) -> Iterator[list[date]]:
         group.append(day)
     if group:
         yield group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A planned report.
+
+    Attributes:
+        end_date: Its newest day.
+        by_hand: Whether somebody waits for it.
+        on_time: How many windows, in all countries, it would load for the first time and on time if
+            it were created now.
+        passed_over: Reports of its kind created since it was planned.
+        report_requested_at: When a report of its kind was last created; None where none ever was.
+        account_requested_at: The same of all kinds of the ads account that have a planned report.
+    """
+
+    request_id: int
+    account_id: str
+    dataset: str
+    end_date: date
+    report: str = ""
+    by_hand: bool = False
+    on_time: int = 0
+    passed_over: int = 0
+    report_requested_at: datetime | None = None
+    account_requested_at: datetime | None = None
+
+
+def next_to_create(
+    candidates: Sequence[Candidate], datasets: Mapping[str, Dataset], *, now: datetime
+) -> Candidate | None:
+    """Return which of all reports planned for one client id and region to create next; None where there are none."""
+    if not candidates:
+        return None
+    first = min(
+        candidates, key=lambda candidate: _urgency(candidate, datasets[candidate.dataset], now)
+    )
+    if first.by_hand:
+        return first
+    siblings = [candidate for candidate in candidates if _queue(candidate) == _queue(first)]
+    siblings.sort(key=lambda candidate: -candidate.passed_over)
+    is_urgent = any(
+        candidate.passed_over + place >= WAITS_FOR_AT_MOST
+        for place, candidate in enumerate(siblings)
+    )
+    return siblings[0] if is_urgent else first
+
+
+def days_old(end: date, now: datetime) -> int:
+    """Return the age that counts for a report whose newest day is `end`: 1 where that day has just ended somewhere."""
+    return max((now.astimezone(UTC).date() - end).days, 1)
+
+
+def _urgency(candidate: Candidate, dataset: Dataset, now: datetime) -> tuple[object, ...]:
+    """Return the key to compare candidates by; the lowest goes first."""
+    age = days_old(candidate.end_date, now)
+    if candidate.by_hand:
+        return (False, age, candidate.request_id)
+    refresh = bisect_right(dataset.refresh_offsets, age)
+    return (
+        True,
+        refresh,
+        -_worth(candidate, now),
+        candidate.account_requested_at or _NEVER,
+        age,
+        candidate.request_id,
+    )
+
+
+def _worth(candidate: Candidate, now: datetime) -> float:
+    """Return how much it is worth to create a report now; infinite for one whose kind was never requested."""
+    if candidate.report_requested_at is None:
+        return inf
+    return candidate.on_time + WORTH_OF_A_DAY * (
+        (now - candidate.report_requested_at) / timedelta(days=1)
+    )
+
+
+def _queue(candidate: Candidate) -> tuple[str, str, str]:
+    return candidate.account_id, candidate.dataset, candidate.report

@@ -19,8 +19,7 @@ from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_pipelines.database.unwritable_folders import IS_PAUSED_HERE, place_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, DatasetReport
-from bidbeacon_pipelines.requests.dispatch_rules import Candidate
-from bidbeacon_pipelines.requests.planning_rules import PlannedRequest
+from bidbeacon_pipelines.requests.planning_rules import Candidate, PlannedRequest
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, LoadByHand, ReportRequest
 from bidbeacon_pipelines.windows.rules import RETRIED_FOR
 from bidbeacon_sessions.leases import end_dead_connections, is_unclaimed

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.requests.dispatch_rules import (
+from bidbeacon_pipelines.requests.planning_rules import (
     WAITS_FOR_AT_MOST,
     Candidate,
     days_old,

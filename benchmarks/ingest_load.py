@@ -52,7 +52,7 @@ def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> list[L
     """Load a report as the job does: rows, windows and the request's end in one transaction; return the result of each country."""
     with engine.begin() as connection:
         waiting = [
-            Waiting(get_account(connection, key), windows, _RULES)
+            Waiting(get_account(connection, key), windows)
             for key, windows in list_windows_of_request(connection, request_id).items()
         ]
         for one in waiting:
@@ -60,7 +60,7 @@ def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> list[L
         created_at = get_request(connection, request_id).created_at
         report, period = DatasetReport(DATASET, ("SPONSORED_PRODUCTS",)), (DAYS[0], DAYS[-1])
         scope = ReportScope(report, request_id, created_at, period, uuid4())
-        results = list(load_report(connection, scope, waiting, parts).values())
+        results = list(load_report(connection, scope, waiting, parts, _RULES).values())
         ended = {"status": "loaded", "finished_at": created_at}
         change_requests(connection, ReportRequest.id == request_id, **ended)
     loaded = {len(result.loaded) for result in results}
@@ -69,11 +69,9 @@ def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> list[L
 
 
 _RULES = LoadRules(
+    now=NOW,
     bad_row_share=0.02,
-    suspicious_again_at=lambda _: NOW,
-    next_refresh_at=lambda _: NOW,
-    is_final=lambda _: False,
-    refused=lambda window, cause: failed(window, cause, NOW),
+    refused=lambda _, window, cause: failed(window, cause, NOW),
 )
 
 

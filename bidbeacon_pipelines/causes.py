@@ -10,13 +10,14 @@ it is missing, since a cause may be explained without its detail; `[…|…]` ha
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from bidbeacon_sessions.sentences import join_sentences, without_stop
 
+T = TypeVar("T")
 Cause = dict[str, Any]
 Action = Literal["load", "resume", "accept", "acknowledge"]
 """The action of the button beside a cause."""
@@ -592,6 +593,14 @@ def without_detail(cause: Cause) -> Cause:
 def key_of(cause: Cause) -> str:
     """Return the same text for equal causes."""
     return json.dumps(without_detail(cause), sort_keys=True)
+
+
+def group_by_cause(items: Iterable[tuple[Cause, T]]) -> list[tuple[Cause, list[T]]]:
+    """Return each cause, with the detail of its first item, and the items that have it."""
+    groups: dict[str, tuple[Cause, list[T]]] = {}
+    for why, item in items:
+        groups.setdefault(key_of(why), (why, []))[1].append(item)
+    return list(groups.values())
 
 
 def explain(cause: Mapping[str, Any] | None) -> Explained:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ from bidbeacon_pipelines.datasets.fields import product_name
 
 LOST_ROWS_DIVISOR = 10
 """A report with fewer than one row in ten of what was there is suspicious."""
+FIRST_SUSPICIOUS_PAUSE = timedelta(minutes=15)
+LONGEST_SUSPICIOUS_PAUSE = timedelta(hours=24)
 
 
 BadRows = Counter[str]
@@ -226,3 +229,9 @@ def decide_load(
     return Suspicious(
         old_rows, new_rows, tuple(product for product in lost if product.old_rows != old_rows)
     )
+
+
+def suspicious_pause(suspicious_before: int) -> timedelta:
+    """Return the pause before a window is requested again, after this many earlier suspicious reports."""
+    grown: timedelta = FIRST_SUSPICIOUS_PAUSE * 4 ** min(suspicious_before, 10)
+    return min(grown, LONGEST_SUSPICIOUS_PAUSE)

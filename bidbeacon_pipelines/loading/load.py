@@ -28,6 +28,7 @@ from bidbeacon_pipelines.loading.acceptance import (
     Verdict,
     decide_load,
     is_too_bad,
+    suspicious_pause,
 )
 from bidbeacon_pipelines.loading.load_queries import (
     ReportScope,
@@ -54,8 +55,10 @@ from bidbeacon_pipelines.windows.rules import (
     NOT_SUSPICIOUS,
     UNDECIDED,
     awaits_decision,
+    is_final,
     loaded,
     local_date,
+    next_refresh_at,
     put_back,
 )
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -63,31 +66,25 @@ from bidbeacon_pipelines.windows.tables import ReportWindow
 
 @dataclass(frozen=True)
 class LoadRules:
-    """Settings of a load.
+    """How a load judges windows.
 
     Attributes:
+        now: The instant of the load, UTC.
         bad_row_share: Share of invalid rows above which a window is refused, 0 to 1.
-        suspicious_again_at: Returns when a window is requested again, UTC, given how many
-            suspicious reports it had before.
-        next_refresh_at: Returns when a window is due next, with data as of this report.
-        is_final: Returns whether the data of a window was final before this report.
-        refused: Returns a window that this report was refused for, given the cause.
+        refused: Returns a window of an account that this report was refused for, given the cause.
     """
 
+    now: datetime
     bad_row_share: float
-    suspicious_again_at: Callable[[int], datetime]
-    next_refresh_at: Callable[[date], datetime | None]
-    is_final: Callable[[ReportWindow], bool]
-    refused: Callable[[ReportWindow, Cause], ReportWindow]
+    refused: Callable[[Account, ReportWindow, Cause], ReportWindow]
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """An account with the windows that wait for a report, and how they leave its load."""
+    """An account with the windows that wait for a report."""
 
     account: Account
     windows: Sequence[ReportWindow]
-    rules: LoadRules
 
     @property
     def days(self) -> list[date]:
@@ -163,7 +160,11 @@ class LoadResult:
 
 
 def load_report(
-    connection: Connection, scope: ReportScope, waiting: Sequence[Waiting], parts: Sequence[Path]
+    connection: Connection,
+    scope: ReportScope,
+    waiting: Sequence[Waiting],
+    parts: Sequence[Path],
+    rules: LoadRules,
 ) -> dict[str, LoadResult]:
     """Load every part of a report into the windows that wait for it; return what was done, by the account's key.
 
@@ -173,6 +174,7 @@ def load_report(
         scope: the report.
         waiting: the windows that wait for the request, by account.
         parts: the downloaded files, in order.
+        rules: how windows are judged.
 
     Raises:
         BrokenPartError: a part can't be read to its end; roll back.
@@ -181,7 +183,7 @@ def load_report(
     counter = stage_report(connection, scope.dataset, check, parts)
     windows = [(item.account, day) for item in waiting for day in item.days]
     tallies = tally_windows(connection, scope.dataset, scope.values | window_values(windows))
-    loads = [_AccountLoad(connection, scope, item, counter, tallies) for item in waiting]
+    loads = [_AccountLoad(connection, scope, item, rules, counter, tallies) for item in waiting]
     for load in loads:
         load.judge()
     accepted = [(load.account, day) for load in loads for day in load.accepted]
@@ -206,6 +208,7 @@ class _AccountLoad:
         connection: Connection,
         scope: ReportScope,
         waiting: Waiting,
+        rules: LoadRules,
         counter: RowCounter,
         tallies: Mapping[tuple[int, date], WindowTally],
     ) -> None:
@@ -213,7 +216,7 @@ class _AccountLoad:
         self._connection = connection
         self._scope = scope
         self._windows = waiting.windows
-        self._rules = waiting.rules
+        self._rules = rules
         self._counter = counter
         self._tallies = {day: tallies[waiting.account.id, day] for day in waiting.days}
         self._bad = counter.bad_rows(waiting.account.id)
@@ -229,13 +232,14 @@ class _AccountLoad:
     def judge(self) -> None:
         """Decide about all windows."""
         limit, silent = self._rules.bad_row_share, self._silent_days()
+        dataset, zone = self._scope.dataset, self.account.time_zone
         refused = self._refused_report(limit)
         for window in self._windows:
             day, tally = window.window_date, self._tallies[window.window_date]
             if tally.lost or day in silent:  # only these are compared with an earlier report
                 self._digests[day] = self._digest(day, tally)
-            is_final = bool(tally.lost) and (
-                self._rules.is_final(window) or self._is_past_history(day, tally)
+            is_kept = bool(tally.lost) and (
+                is_final(dataset, window, zone) or self._is_past_history(day, tally)
             )
             verdict = refused or decide_load(
                 tally.total("old_rows"),
@@ -247,10 +251,10 @@ class _AccountLoad:
                 lost=tally.lost,
                 digest=self._digests.get(day, ""),
                 should_have_rows=day in silent,
-                is_final=is_final,
+                is_final=is_kept,
                 is_accepted=window.decision == "accept",
             )
-            is_doubted = is_final and isinstance(verdict, Suspicious)
+            is_doubted = is_kept and isinstance(verdict, Suspicious)
             self._verdicts[day] = self._doubted(window, tally) if is_doubted else verdict
 
     def _is_past_history(self, day: date, tally: WindowTally) -> bool:
@@ -336,14 +340,16 @@ class _AccountLoad:
 
     def _ended(self, window: ReportWindow) -> ReportWindow:
         """Return a window as it leaves the load."""
-        day, rules = window.window_date, self._rules
+        day, as_of, rules = window.window_date, self._scope.data_as_of, self._rules
         match verdict := self._verdicts[day]:
             case Accept():
-                return loaded(window, self._scope.data_as_of, rules.next_refresh_at(day))
+                of = self._scope.dataset, day, self.account.time_zone
+                return loaded(window, as_of, next_refresh_at(*of, as_of))
             case Suspicious(cause=cause) | Doubted(cause=cause) | Unconfirmed(cause=cause):
-                again_at, new = rules.suspicious_again_at, self._tallies[day].totals
-                is_doubted = isinstance(verdict, Doubted)
-                kept = put_back(window, None if is_doubted else again_at(window.suspicious_count))
+                again_at, new = None, self._tallies[day].totals
+                if not isinstance(verdict, Doubted):
+                    again_at = rules.now + suspicious_pause(window.suspicious_count)
+                kept = put_back(window, again_at)
                 is_silent = isinstance(verdict, Unconfirmed)
                 return kept.with_changes(
                     status="unconfirmed" if is_silent else kept.status,
@@ -356,4 +362,4 @@ class _AccountLoad:
                 )
             case Refuse(cause=cause):
                 kept = window if awaits_decision(window) else window.with_changes(**NOT_SUSPICIOUS)
-                return rules.refused(kept, cause)
+                return rules.refused(self.account, kept, cause)

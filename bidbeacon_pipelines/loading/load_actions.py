@@ -1,6 +1,6 @@
 """The actions that a load records: one for each account that was loaded, and one for each cause of suspicious or refused windows."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
@@ -15,29 +15,24 @@ from bidbeacon_pipelines.actions import (
     WindowsNotServed,
     WindowsUnconfirmed,
 )
-from bidbeacon_pipelines.causes import cause, key_of
+from bidbeacon_pipelines.causes import cause, group_by_cause
 from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.loading.load import LoadResult
+from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_sessions import Action
 
 
 @dataclass(frozen=True)
 class LoadFacts:
-    """Facts about a load beside its results.
+    """Facts about a load beside its results: `account` is the ads account's key, `currencies` are by the accounts' keys."""
 
-    `account` is the ads account's key, `currencies` are by the accounts' keys; `columns` are those
-    of the dataset.
-    """
-
+    scope: ReportScope
     account: str
-    dataset: str
-    request_id: int
     report_id: str
     currencies: Mapping[str, str]
     part_count: int
     size_bytes: int
     seconds: float
-    columns: Sequence[str]
 
 
 def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list[Action]:
@@ -67,6 +62,7 @@ def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list
 
 
 def _processed(account: str, result: LoadResult, facts: LoadFacts) -> dict[str, Any]:
+    columns = facts.scope.dataset.columns
     return {
         **_of(facts, account),
         "windows": result.loaded,
@@ -79,8 +75,8 @@ def _processed(account: str, result: LoadResult, facts: LoadFacts) -> dict[str, 
         "foreign": result.foreign,
         "part_count": facts.part_count,
         "size_bytes": facts.size_bytes,
-        "spend": result.spend if "spend" in facts.columns else None,
-        "sales": result.sales if "sales" in facts.columns else None,
+        "spend": result.spend if "spend" in columns else None,
+        "sales": result.sales if "sales" in columns else None,
         "currency": facts.currencies[account],
         "load_seconds": facts.seconds,
     }
@@ -90,17 +86,12 @@ def _by_cause(
     verdicts: Mapping[str, Mapping[date, Any]], facts: LoadFacts
 ) -> Iterator[dict[str, Any]]:
     """Yield the payload of an action for each cause that windows share, whatever its detail."""
-    groups: dict[str, dict[str, dict[date, Any]]] = {}
-    for account, by_day in verdicts.items():
-        for day, verdict in by_day.items():
-            group = groups.setdefault(key_of(verdict.cause), {})
-            group.setdefault(account, {})[day] = verdict
-    for group in groups.values():
-        total = reduce(
-            lambda first, second: first.plus(second),
-            [v for own in group.values() for v in own.values()],
-        )
-        accounts = {account: list(own) for account, own in group.items()}
+    found = [(account, day, one) for account, own in verdicts.items() for day, one in own.items()]
+    for _, alike in group_by_cause((one.cause, (account, day, one)) for account, day, one in found):
+        total = reduce(lambda first, second: first.plus(second), [one for *_, one in alike])
+        accounts: dict[str, list[date]] = {}
+        for account, day, _ in alike:
+            accounts.setdefault(account, []).append(day)
         is_one = len(accounts) == 1
         yield {
             **_of(facts, next(iter(accounts)) if is_one else facts.account),
@@ -130,7 +121,7 @@ def _not_served(results: Mapping[str, LoadResult], facts: LoadFacts) -> Iterator
     for (account, names, is_whole), days in alike.items():
         yield WindowsNotServed(
             account=account,
-            dataset=facts.dataset,
+            dataset=facts.scope.dataset.name,
             windows=days,
             ad_products=names,
             is_partly=not is_whole,
@@ -141,7 +132,7 @@ def _not_served(results: Mapping[str, LoadResult], facts: LoadFacts) -> Iterator
 def _of(facts: LoadFacts, account: str) -> dict[str, Any]:
     return {
         "account": account,
-        "dataset": facts.dataset,
-        "request_id": facts.request_id,
+        "dataset": facts.scope.dataset.name,
+        "request_id": facts.scope.request_id,
         "report_id": facts.report_id,
     }

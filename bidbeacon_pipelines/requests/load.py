@@ -11,6 +11,7 @@ from bidbeacon_pipelines.amazon_ads.client import Owner
 from bidbeacon_pipelines.amazon_ads.downloads import download_report
 from bidbeacon_pipelines.amazon_ads.errors import AuthError
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
+from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.database.locks import LockTakenError
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.loading.load import LoadRules, Waiting, load_report
@@ -21,16 +22,8 @@ from bidbeacon_pipelines.requests.learning import learn_from_part, reopen_ended
 from bidbeacon_pipelines.requests.locked import LockedRequest, note_refused, retried, retrieve
 from bidbeacon_pipelines.requests.queries import keep_lock, list_ended_requests, update_request
 from bidbeacon_pipelines.requests.results import LOAD_ERRORS, of_failed_load, of_report
-from bidbeacon_pipelines.requests.rules import (
-    Load,
-    Loaded,
-    NoAnswer,
-    NotMade,
-    Result,
-    suspicious_pause,
-)
-from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.windows.rules import is_final, next_refresh_at
+from bidbeacon_pipelines.requests.rules import Load, Loaded, NoAnswer, NotMade, Result
+from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
 def load(request: LockedRequest) -> None:
@@ -77,27 +70,26 @@ def _load_parts(request: LockedRequest, report: Report, parts: Sequence[Path]) -
     ensure_partitions(context.engine, dataset, row.start_date, row.end_date)
     with context.engine.begin() as connection:
         request.row = row = keep_lock(connection, row.id, session.session_id)
-        as_of, period = row.sent_at or row.created_at, (row.start_date, row.end_date)
         for key in sorted(request.windows):  # in one order, to avoid deadlocks between reports
             lock_rows(connection, request.countries[key])
-        ended = list_ended_requests(connection, row, context.now())
-        waiting = [
-            Waiting(account, windows, _rules(request, account, ended))
-            for key, windows in request.windows.items()
-            if (account := request.countries[key])
-        ]
+        ended = list_ended_requests(connection, row, started)
+
+        def refused(account: Account, window: ReportWindow, why: Cause) -> ReportWindow:
+            return without_report(window, why, dataset, account.time_zone, started, ended)
+
+        as_of, period = row.sent_at or row.created_at, (row.start_date, row.end_date)
         scope = ReportScope(row.asked, row.id, as_of, period, session.session_id)
-        results = load_report(connection, scope, waiting, parts)
+        rules = LoadRules(started, context.settings.bad_row_share, refused)
+        waiting = [Waiting(request.countries[key], own) for key, own in request.windows.items()]
+        results = load_report(connection, scope, waiting, parts, rules)
         facts = LoadFacts(
+            scope,
             account=request.ads_account.ads_account_key,
-            dataset=dataset.name,
-            request_id=row.id,
             report_id=report.report_id,
             currencies={key: request.countries[key].currency_code for key in results},
             part_count=len(parts),
             size_bytes=sum(part.stat().st_size for part in parts),
             seconds=(context.now() - started).total_seconds(),
-            columns=dataset.columns,
         )
         for action in actions_of_load(results, facts):
             session.add_in(connection, action)
@@ -108,15 +100,3 @@ def _load_parts(request: LockedRequest, report: Report, parts: Sequence[Path]) -
         reopen_ended(request, connection, started)
     request.windows.clear()
     request.row = after
-
-
-def _rules(request: LockedRequest, account: Account, ended: Sequence[ReportRequest]) -> LoadRules:
-    dataset, zone, now = request.dataset, account.time_zone, request.context.now()
-    as_of = request.row.sent_at or request.row.created_at
-    return LoadRules(
-        bad_row_share=request.context.settings.bad_row_share,
-        suspicious_again_at=lambda count: now + suspicious_pause(count),
-        next_refresh_at=lambda day: next_refresh_at(dataset, day, zone, as_of),
-        is_final=lambda window: is_final(dataset, window, zone),
-        refused=lambda window, why: without_report(window, why, dataset, zone, now, ended),
-    )

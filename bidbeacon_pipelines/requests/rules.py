@@ -35,8 +35,6 @@ FIRST_GRACE = timedelta(minutes=10)
 """Pause after a create with an unknown outcome."""
 LONGEST_PAUSE = timedelta(hours=2)
 """Where pauses between attempts stop growing."""
-FIRST_SUSPICIOUS_PAUSE = timedelta(minutes=15)
-LONGEST_SUSPICIOUS_PAUSE = timedelta(hours=24)
 _SHORTEST_PAUSE = timedelta(seconds=1)
 _GROWTH_STEPS = 20
 """Bounds the exponent: longer pauses than this gives are cut anyway."""
@@ -247,12 +245,6 @@ def retry_pause(attempts: int) -> timedelta:
 def grace(attempts: int) -> timedelta:
     """Return how long the attempt with this number is left alone where its outcome is unknown."""
     return min(_doubled(FIRST_GRACE, attempts), LONGEST_PAUSE)
-
-
-def suspicious_pause(suspicious_before: int) -> timedelta:
-    """Return the pause before a window is requested again, after this many earlier suspicious reports."""
-    grown = _doubled(FIRST_SUSPICIOUS_PAUSE, 2 * suspicious_before + 1)
-    return min(grown, LONGEST_SUSPICIOUS_PAUSE)
 
 
 def _creation(row: "ReportRequest", now: datetime) -> Step | None:

@@ -36,7 +36,8 @@ DATASET = get_dataset("daily_targets")
 DAY = date(2026, 1, 10)
 AS_OF = datetime(2026, 1, 12, tzinfo=UTC)
 ASKED_AGAIN_AT = AS_OF + timedelta(minutes=15)
-NEXT_AT = AS_OF + timedelta(days=2)
+NEXT_AT = datetime(2026, 1, 13, 8, tzinfo=UTC)
+"""Midnight in Los Angeles, three days after the day."""
 EXPIRES_AT = AS_OF + timedelta(days=700)
 CAMPAIGN, GROUP = "1001", "2001"
 KEYWORD, PRODUCT, NEGATIVE = "4001", "4002", "3999"
@@ -164,16 +165,13 @@ class LoadWorld:
     ) -> LoadResult:
         """Load the files of a report that was asked for."""
         rules = LoadRules(
+            now=AS_OF,
             bad_row_share=bad_row_share,
-            suspicious_again_at=lambda _: ASKED_AGAIN_AT,
-            next_refresh_at=lambda _: NEXT_AT,
-            is_final=lambda window: window.next_refresh_at is None,
-            refused=lambda window, cause: failed(window, cause, NEXT_AT),
+            refused=lambda _, window, cause: failed(window, cause, NEXT_AT),
         )
         windows = list_windows_of_request(connection, scope.request_id)[self.account.account_key]
-        [result] = load_report(
-            connection, scope, [Waiting(self.account, windows, rules)], parts
-        ).values()
+        waiting = [Waiting(self.account, windows)]
+        [result] = load_report(connection, scope, waiting, parts, rules).values()
         change_requests(
             connection,
             ReportRequest.id == scope.request_id,

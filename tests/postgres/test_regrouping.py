@@ -456,7 +456,7 @@ def test_joined_window_names_what_is_not_served(past_history: LoadWorld, regroup
     regroup(TOGETHER)
     assert {"SP+SB+SD": ("loaded", [SB], True)} == of_old(past_history)
     joined = past_history.window(OLD)
-    assert (None, NEXT_AT) == (joined.cause, joined.next_refresh_at)
+    assert (None, old["SP"].next_refresh_at) == (joined.cause, joined.next_refresh_at)
     regroup(APART)
     assert before == of_old(past_history)
     assert old["SB"].cause == windows(past_history, OLD)["SB"].cause

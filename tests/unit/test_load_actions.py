@@ -1,27 +1,32 @@
 """What a load records: an action for each account's rows, and one for each cause that windows were left for."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportProcessed, ReportSuspicious
-from bidbeacon_pipelines.datasets.registry import get_dataset
+from bidbeacon_pipelines.datasets.registry import DatasetReport, get_dataset
 from bidbeacon_pipelines.loading.acceptance import BadRows, LostProduct, Refuse, Suspicious
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
+from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_sessions import Action
 from bidbeacon_sessions.actions import render_action
 from bidbeacon_sessions.sentences import plain_text
 
 FIRST = date(2026, 3, 1)
+AS_OF = datetime(2026, 3, 3, tzinfo=UTC)
 MISSING, NEGATIVE = "metric.clicks: missing", "metric.clicks: negative"
 
 
 def recorded(results: Mapping[str, LoadResult], dataset: str = "daily_targets") -> list[Action]:
     """Return what the load of a report of two countries records."""
-    currencies, columns = {"US.1": "USD", "DE.1": "EUR"}, get_dataset(dataset).columns
-    facts = LoadFacts("acme.1kc1bk21", dataset, 7, "rpt-1", currencies, 1, 9, 0.5, columns)
+    report = DatasetReport(get_dataset(dataset), ("SPONSORED_PRODUCTS",))
+    scope = ReportScope(report, 7, AS_OF, (FIRST, FIRST), uuid4())
+    currencies = {"US.1": "USD", "DE.1": "EUR"}
+    facts = LoadFacts(scope, "acme.1kc1bk21", "rpt-1", currencies, 1, 9, 0.5)
     return actions_of_load(results, facts)
 
 

@@ -1,5 +1,7 @@
 """The guards between a report and the data it would replace."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from bidbeacon_pipelines.loading.acceptance import (
     Verdict,
     decide_load,
     is_too_bad,
+    suspicious_pause,
 )
 
 
@@ -135,3 +138,9 @@ def test_data_is_never_wiped_by_one_report(old: int, new: int, bad: int) -> None
 
     assert not isinstance(verdict, Accept) or old == 0
     assert isinstance(_decided(old, new, bad), Refuse) == (bad * 100 > 2 * (new + bad))
+
+
+def test_pause_after_suspicious_reports_grows_up_to_a_day() -> None:
+    """Each is four times as long as the one before."""
+    pauses = [suspicious_pause(count) / timedelta(minutes=1) for count in (*range(6), 500)]
+    assert [15, 60, 240, 960, 1440, 1440, 1440] == pauses

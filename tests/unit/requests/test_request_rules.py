@@ -222,7 +222,6 @@ def test_report_pending_for_a_day_is_requested_again() -> None:
         (lambda polls: rules.Polling(every=minutes(30)).pause(polls + 1), [30, 30, 30, 30, 30, 30]),
         (lambda attempts: rules.retry_pause(attempts + 1), [5, 10, 20, 40, 80, 120]),
         (lambda attempts: rules.grace(attempts + 1), [10, 20, 40, 80, 120, 120]),
-        (rules.suspicious_pause, [15, 60, 240, 960, 1440, 1440]),
     ],
 )
 def test_pauses_grow_up_to_a_limit(pause: Any, expected: list[float]) -> None:

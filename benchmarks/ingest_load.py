@@ -31,7 +31,7 @@ from tests.support.rows import change_requests
 DATASET = HOURLY_TARGETS
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _MEMORY = Path("/proc/self/status")
-_OF_A_JOB = "bidbeacon_pipelines.requests.refresh"
+_OF_A_JOB = "bidbeacon_pipelines.requests.dispatch"
 """The module that `bidbeacon load` imports to load a report."""
 
 

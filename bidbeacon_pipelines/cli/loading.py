@@ -37,9 +37,10 @@ from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.problems.findings import counted
-from bidbeacon_pipelines.requests.load_days import Progress, load_days
+from bidbeacon_pipelines.requests.dispatch import step_requests
+from bidbeacon_pipelines.requests.load_days import load_days
+from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.requests.queries import count_windows_left
-from bidbeacon_pipelines.requests.refresh import refresh_account
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.wanted import check_loadable
@@ -47,7 +48,6 @@ from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_
 from bidbeacon_sessions.change_log import head, step
 from bidbeacon_sessions.errors import ExpectedError, UsageError
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.sentences import format_duration
 
 _END_SECONDS: Final = 10.0
 """For how long the end of a session is waited for, where the database is away."""
@@ -65,7 +65,8 @@ def refresh(account: AccountOption, country: CountryOption = None, as_json: Json
         check_active(found)
         work = recorded(context.sessions, "refresh-account", found.ref, as_json=as_json)
         with work as (session, _):
-            refresh_account(context, session, found.ads_account)
+            plan_account(context, session, found.ads_account)
+            step_requests(context, session, found.ads_account)
             with context.engine.begin() as connection:
                 left = count_windows_left(connection, found.account_id, now=context.now())
     if left:
@@ -99,14 +100,10 @@ def load(
         given = {"dataset": dataset, "windows": [str(day) for day in days]}
         work = recorded(context.sessions, "load-windows", found.ref, given, as_json=as_json)
         with work as (session, status):
-
-            def show(progress: Progress) -> None:
-                waited = format_duration(progress.waited.total_seconds())
-                status.update(
-                    f"{progress.done} of {progress.total} loaded, waiting for {progress.waiting_for} since {waited}"
-                )
-
-            load_days(context, session, found, chosen, days, by=COMMAND_LINE, on_progress=show)
+            on_progress = status.update
+            load_days(
+                context, session, found, chosen, days, by=COMMAND_LINE, on_progress=on_progress
+            )
 
 
 def accounts_sync(as_json: Json = False) -> None:

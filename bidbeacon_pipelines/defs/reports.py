@@ -22,8 +22,9 @@ from bidbeacon_pipelines.defs.partitions import (
 )
 from bidbeacon_pipelines.defs.recording import record_days, record_loads
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, Context, RunningJob
+from bidbeacon_pipelines.requests.dispatch import step_requests
 from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError, load_days
-from bidbeacon_pipelines.requests.refresh import refresh_account, step_requests
+from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.settings import get_settings
 
 
@@ -143,7 +144,8 @@ def refresh_account_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSe
         if key is None:
             raise NoPartitionError
         ads_account = read_ads_account(job.context.engine, key)
-        refresh_account(
+        plan_account(job.context, job.session, ads_account)
+        step_requests(
             job.context, job.session, ads_account, on_step=lambda: record_loads(context, job)
         )
 

@@ -28,12 +28,7 @@ from bidbeacon_pipelines.amazon_ads.reports import (
 from bidbeacon_pipelines.datasets.contract import FIELD, LEARNED
 from bidbeacon_pipelines.datasets.registry import Dataset, find_other_spelling, spelled
 from bidbeacon_pipelines.requests.gate import enter_gate, note_result
-from bidbeacon_pipelines.requests.locked import (
-    LockedRequest,
-    note_answered,
-    note_refused,
-    retried,
-)
+from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.queries import (
     delete_plans,
     get_locked_request,
@@ -68,18 +63,28 @@ def create(request: LockedRequest) -> bool:
     A process that dies in between has counted the attempt. Return False without a create if the
     gate is closed or the plan has become unnecessary.
     """
-    before = failure_of(request.row)
+    before, now = failure_of(request.row), request.context.now
     if not _begin_attempt(request):
         return False
-    result = _request_report(request, before)
+    try:
+        result: Result = of_report(_create_report(request))
+    except DuplicateReport as error:
+        result = _adopt(request, error)
+    except AuthError as error:
+        result = request.note_refused(error, doubted(failure_from(error, now())))
+    except AdsApiError as error:
+        result = of_failed_create(error, now())
+        if isinstance(result, Failure):
+            result = weighed(result, before, is_part=request.row.narrows is not None)
+    if isinstance(result, Reported):
+        request.note_answered()
     after = request.after(result)
     action = _action_of(request, result, after)
     with request.storing(after) as connection:
         if action is not None:
             request.session.add_in(connection, action)
-        late_after, now = request.context.settings.late_after, request.context.now()
         place = connection, request.session, request.ads_account
-        note_result(*place, result, now, late_after=late_after)
+        note_result(*place, result, now(), late_after=request.context.settings.late_after)
     return True
 
 
@@ -136,28 +141,10 @@ def _attach_windows(request: LockedRequest, connection: Connection, now: datetim
             session.add_in(connection, WindowSkipped(**skip, reason=SkipReason.OFFSET_MISSED))
 
 
-def _request_report(request: LockedRequest, before: Failure | None) -> Result:
-    """Create the report, or adopt the same one; return the result, given why the attempt before failed."""
-    now = request.context.now
-    try:
-        result: Result = of_report(_create_report(request))
-    except DuplicateReport as error:
-        result = _adopt(request, error)
-    except AuthError as error:
-        return note_refused(request, error, doubted(failure_from(error, now())))
-    except AdsApiError as error:
-        result = of_failed_create(error, now())
-        if isinstance(result, Failure):
-            result = weighed(result, before, is_part=request.row.narrows is not None)
-    if isinstance(result, Reported):
-        note_answered(request)
-    return result
-
-
 def _action_of(request: LockedRequest, result: Result, after: ReportRequest) -> Action | None:
     """Return the action that says what came of a create; None where the following step or another action does."""
     if not isinstance(result, Reported):
-        return retried(request, result, after, request.row.attempts)
+        return request.retried(result, after, request.row.attempts)
     facts = request.facts | {"report_id": result.report_id}
     if result.is_adopted:
         return ReportAdopted(**facts)

@@ -4,29 +4,54 @@ Each row is stored before its step is taken, under the request's lock. A process
 point: the next one reads the row and continues.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
+from bidbeacon_pipelines.accounts.queries import lock_rows
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import ReportPending, RequestRetried, SkipReason, WindowSkipped
+from bidbeacon_pipelines.amazon_ads.client import Owner
+from bidbeacon_pipelines.amazon_ads.downloads import download_report
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, AuthError
+from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.causes import Cause, cause
+from bidbeacon_pipelines.database.locks import LockTakenError
+from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.job_context import JobContext
+from bidbeacon_pipelines.loading.load import LoadRules, Waiting, load_report
+from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
+from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.create import create
-from bidbeacon_pipelines.requests.endings import give_up, plan_released, release_stopped
-from bidbeacon_pipelines.requests.load import load
-from bidbeacon_pipelines.requests.locked import LockedRequest, note_refused, retrieve
+from bidbeacon_pipelines.requests.endings import (
+    give_up,
+    plan_released,
+    release_stopped,
+    without_report,
+)
+from bidbeacon_pipelines.requests.learning import learn_from_part, reopen_ended
+from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.queries import (
     LockLostError,
     keep_lock,
+    list_ended_requests,
     lock_request,
     unlock_request,
 )
-from bidbeacon_pipelines.requests.results import no_answer, of_failed_poll, of_report
+from bidbeacon_pipelines.requests.results import (
+    LOAD_ERRORS,
+    no_answer,
+    of_failed_load,
+    of_failed_poll,
+    of_report,
+)
 from bidbeacon_pipelines.requests.rules import (
     Create,
     Failure,
     FailureKind,
     GiveUp,
     Load,
+    Loaded,
     NoAnswer,
     NotMade,
     Poll,
@@ -37,47 +62,61 @@ from bidbeacon_pipelines.requests.rules import (
     next_step,
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
 REST_AFTER_ERROR = timedelta(minutes=5)
 
 
-def drive_request(context: JobContext, session: SessionRecorder, request_id: int) -> str | None:
-    """Lock a request and drive it as `drive_locked` does; return None if it had ended, or another session is working on it."""
-    with context.engine.begin() as connection:
-        request = lock_request(connection, request_id, session.session_id)
-    return None if request is None else drive_locked(context, session, request)
+def drive_request(
+    context: JobContext, session: SessionRecorder, request_id: int, *, loads: bool = True
+) -> str | None:
+    """Lock a request, take every step of it that can be taken now, and unlock it; return its status then.
 
-
-def drive_locked(
-    context: JobContext, session: SessionRecorder, request: ReportRequest, *, loads: bool = True
-) -> str:
-    """Take every step of a locked request that can be taken now, and unlock it; return its status then.
-
-    Without `loads`, and while this host can't write downloads, leave a completed report to another
-    run. After an unexpected error, a request rests for a while, so that it doesn't fail every poll
-    of the others.
+    Return None if it had ended, or another session is working on it. Without `loads`, and while
+    this host can't write downloads, leave a completed report to another run. After an unexpected
+    error, a request rests for a while, so that it doesn't fail every poll of the others.
 
     Raises:
         LockLostError: another session took over meanwhile; nothing half-done stays.
     """
+    with context.engine.begin() as connection:
+        row = lock_request(connection, request_id, session.session_id)
+    if row is None:
+        return None
     rests_until: datetime | None = None
     try:
-        locked = LockedRequest.read(context, session, request)
-        _release_disabled(locked)
-        while (step := _next_step(locked, loads=loads)) is not None:
-            if not _take(locked, step):
-                break
+        request = LockedRequest.read(context, session, row)
+        _release_disabled(request)
+        _take_steps(request, loads=loads)
     except (LockLostError, SessionClosedError):
         raise
     except Exception:
         rests_until = context.now() + REST_AFTER_ERROR
         raise
     else:
-        return locked.row.status
+        return request.row.status
     finally:
         with context.engine.begin() as connection:
-            unlock_request(connection, request.id, session.session_id, not_before=rests_until)
+            unlock_request(connection, request_id, session.session_id, not_before=rests_until)
+
+
+def _take_steps(request: LockedRequest, *, loads: bool) -> None:
+    while (step := _next_step(request, loads=loads)) is not None:
+        match step:
+            case Create():
+                if not create(request):
+                    return
+            case Poll():
+                _poll(request)
+            case Load():
+                _load(request)
+            case Retry(at=at, failure=failure):
+                request.report, row = None, request.row
+                again = {"attempt": row.attempts, "cause": failure.cause, "retry_at": at}
+                request.store(request.after(step), RequestRetried(**request.facts, **again))
+            case GiveUp(failure=failure):
+                give_up(request, failure)
 
 
 def _next_step(request: LockedRequest, *, loads: bool) -> Step | None:
@@ -123,31 +162,13 @@ def _release_disabled(request: LockedRequest) -> None:
         plan_released(connection, request.row)
 
 
-def _take(request: LockedRequest, step: Step) -> bool:
-    """Take a step; return False where it can't be taken now."""
-    match step:
-        case Create():
-            return create(request)
-        case Poll():
-            _poll(request)
-        case Load():
-            load(request)
-        case Retry(at=at, failure=failure):
-            request.report, row = None, request.row
-            again = {"attempt": row.attempts, "cause": failure.cause, "retry_at": at}
-            request.store(request.after(step), RequestRetried(**request.facts, **again))
-        case GiveUp(failure=failure):
-            give_up(request, failure)
-    return True
-
-
 def _poll(request: LockedRequest) -> None:
     """Poll the report; the following step records what ended it."""
     now = request.context.now()
     try:
-        result: Result = of_report(retrieve(request))
+        result: Result = of_report(request.retrieve())
     except AuthError as error:
-        result = note_refused(request, error, no_answer(error, now))
+        result = request.note_refused(error, no_answer(error, now))
     except AdsApiError as error:
         result = of_failed_poll(error, now)
     after = request.after(result)
@@ -169,3 +190,75 @@ def _pending(request: LockedRequest, after: ReportRequest, said: Cause | None) -
         next_poll_at=after.next_step_at or now,
         cause=said,
     )
+
+
+def _load(request: LockedRequest) -> None:
+    """Store the attempt, then download the report and load it."""
+    request.store(request.after(Load()))
+    context = request.context
+    later = context.now() + context.settings.poll_every
+    try:
+        report = request.report or request.retrieve()
+        if report.status is not ReportStatus.COMPLETED:
+            request.store(request.after(of_report(report)))
+            return
+        owner = Owner(request.ads_account.region, request.row.account_id)
+        with context.download_folder(f"request-{request.row.id}") as folder:
+            again = request.retrieve
+            parts = download_report(request.client, report, folder, owner, retrieve=again)
+            _load_parts(request, report, parts)
+    except LockTakenError as error:  # that another job works on these rows is no failed attempt
+        facts = {key: request.facts[key] for key in ("account", "dataset", "windows")}
+        reason = SkipReason.WORKED_ON_ELSEWHERE
+        skipped = WindowSkipped(**facts, reason=reason, detail=str(error))
+        request.store(request.after(NotMade(later)), skipped)
+    except AuthError as error:
+        _store_failed(request, request.note_refused(error, NoAnswer(error.failure_cause)))
+    except LOAD_ERRORS as error:
+        _store_failed(request, of_failed_load(error, context.now(), later))
+
+
+def _store_failed(request: LockedRequest, result: Result) -> None:
+    request.report = None  # the next attempt retrieves it again, at least for fresh urls
+    after = request.after(result)
+    is_retried = after.failure_kind is None  # otherwise the following step records the failure
+    action = request.retried(result, after, request.row.loads) if is_retried else None
+    request.store(after, action)
+
+
+def _load_parts(request: LockedRequest, report: Report, parts: Sequence[Path]) -> None:
+    """Load the windows of all countries, and record what was loaded, in one transaction that only the session with the lock can commit."""
+    if not request.windows:  # nothing waits for it any more
+        request.store(request.after(Loaded()))
+        return
+    context, session, row, dataset = request.context, request.session, request.row, request.dataset
+    started = context.now()
+    ensure_partitions(context.engine, dataset, row.start_date, row.end_date)
+    with request.storing(request.after(Loaded())) as connection:
+        for key in sorted(request.windows):  # in one order, to avoid deadlocks between reports
+            lock_rows(connection, request.countries[key])
+        ended = list_ended_requests(connection, row, started)
+
+        def refused(account: Account, window: ReportWindow, why: Cause) -> ReportWindow:
+            return without_report(window, why, dataset, account.time_zone, started, ended)
+
+        as_of, period = row.sent_at or row.created_at, (row.start_date, row.end_date)
+        scope = ReportScope(row.asked, row.id, as_of, period, session.session_id)
+        rules = LoadRules(started, context.settings.bad_row_share, refused)
+        waiting = [Waiting(request.countries[key], own) for key, own in request.windows.items()]
+        results = load_report(connection, scope, waiting, parts, rules)
+        facts = LoadFacts(
+            scope,
+            account=request.ads_account.ads_account_key,
+            report_id=report.report_id,
+            currencies={key: request.countries[key].currency_code for key in results},
+            part_count=len(parts),
+            size_bytes=sum(part.stat().st_size for part in parts),
+            seconds=(context.now() - started).total_seconds(),
+        )
+        for action in actions_of_load(results, facts):
+            session.add_in(connection, action)
+        plan_released(connection, row)
+        learn_from_part(request, connection, started)
+        reopen_ended(request, connection, started)
+    request.windows.clear()

@@ -118,43 +118,37 @@ class LockedRequest:
             if action is not None:
                 self.session.add_in(connection, action)
 
+    def retrieve(self) -> Report:
+        """Return what Amazon says of its report now."""
+        account, report_id = self.ads_account, self.row.report_id or ""
+        self.report = retrieve_report(
+            self.client, account.region, report_id, account_id=account.account_id
+        )
+        self.note_answered()
+        return self.report
 
-def retrieve(request: LockedRequest) -> Report:
-    """Return what Amazon says of a request's report now."""
-    account, report_id = request.ads_account, request.row.report_id or ""
-    request.report = retrieve_report(
-        request.client, account.region, report_id, account_id=account.account_id
-    )
-    note_answered(request)
-    return request.report
+    def note_answered(self) -> None:
+        """Reset the count of refusals of the ads account, since Amazon answers for it."""
+        if self.was_refused or self.ads_account.refusals:
+            with self.context.engine.begin() as connection:
+                change_ads_account(connection, self.row.account_id, refusals=0)
 
+    def note_refused(self, error: AuthError, unconfirmed: Result) -> Result:
+        """Count a refusal of the ads account, or stop all of its credential's if that is refused; return what it means for the request.
 
-def note_answered(request: LockedRequest) -> None:
-    """Reset the count of refusals of the ads account, since Amazon answers for it."""
-    if request.was_refused or request.ads_account.refusals:
-        with request.context.engine.begin() as connection:
-            change_ads_account(connection, request.row.account_id, refusals=0)
+        After a refused credential, a request rests until it is renewed.
+        """
+        self.was_refused = True
+        with self.context.engine.begin() as connection:
+            stops = note_refusal(connection, self.session, self.ads_account, error)
+        now = self.context.now()
+        if isinstance(error, CredentialRefused):
+            return NotMade(now)
+        return failure_from(error, now) if stops else unconfirmed
 
-
-def note_refused(request: LockedRequest, error: AuthError, unconfirmed: Result) -> Result:
-    """Count a refusal of the ads account, or stop all of its credential's if that is refused; return what it means for the request.
-
-    After a refused credential, a request rests until it is renewed.
-    """
-    request.was_refused = True
-    with request.context.engine.begin() as connection:
-        stops = note_refusal(connection, request.session, request.ads_account, error)
-    now = request.context.now()
-    if isinstance(error, CredentialRefused):
-        return NotMade(now)
-    return failure_from(error, now) if stops else unconfirmed
-
-
-def retried(
-    request: LockedRequest, result: Result, after: ReportRequest, attempt: int
-) -> Action | None:
-    """Return the action with the cause why a step is taken again; None where another one says it."""
-    if not isinstance(result, NoAnswer | NotMade) or result.cause is None:
-        return None
-    at = after.next_step_at or request.context.now()
-    return RequestRetried(**request.facts, attempt=attempt, cause=result.cause, retry_at=at)
+    def retried(self, result: Result, after: ReportRequest, attempt: int) -> Action | None:
+        """Return the action with the cause why a step is taken again; None where another one says it."""
+        if not isinstance(result, NoAnswer | NotMade) or result.cause is None:
+            return None
+        at = after.next_step_at or self.context.now()
+        return RequestRetried(**self.facts, attempt=attempt, cause=result.cause, retry_at=at)

@@ -8,7 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from bidbeacon_pipelines.accounts.queries import change_ads_account, set_next_look
+from bidbeacon_pipelines.accounts.queries import (
+    change_ads_account,
+    list_countries,
+    set_next_look,
+)
 from bidbeacon_pipelines.accounts.rules import next_refresh
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
@@ -27,24 +31,23 @@ from bidbeacon_pipelines.windows.make import make_windows
 from bidbeacon_sessions import SessionRecorder
 
 
-def plan_account(
-    context: JobContext,
-    session: SessionRecorder,
-    ads_account: AdsAccount,
-    countries: Sequence[Account],
-) -> None:
+def plan_account(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
     """Create the windows of an ads account up to today, and plan the due ones of all of its countries.
 
     Makes no calls to Amazon: the dispatcher creates planned reports. Safe to run at any time and
-    concurrently. `countries` are all of the ads account's, stopped ones too.
+    concurrently.
     """
+    with context.engine.begin() as connection:
+        # Noted first, so that one whose planning fails is not always the next.
+        change_ads_account(connection, ads_account.account_id, last_look_at=context.now())
+        countries = list_countries(connection, ads_account.account_id)
     active = [account for account in countries if account.stop_reason is None]
-    if not active:
-        for dataset in DATASETS.values() if countries else ():
+    if active:
+        make_windows(context, session, active)
+        plan_due(context, session, ads_account, active)
+    elif countries:
+        for dataset in DATASETS.values():
             session.add(skip_stopped(ads_account.ads_account_key, dataset, [], countries[0]))
-        return
-    make_windows(context, session, active)
-    plan_due(context, session, ads_account, active)
 
 
 @dataclass(frozen=True)
@@ -200,10 +203,12 @@ def _skips(
     for dataset, since in first_due.items():
         at = since + patience
         until = f"until {at.day} {at:%b %H:%M} UTC at the latest"
-        yield skip_windows(key, dataset, [], SkipReason.WAITS_FOR_COUNTRIES, detail=until)
+        why = {"reason": SkipReason.WAITS_FOR_COUNTRIES, "detail": until}
+        yield WindowSkipped(account=key, dataset=dataset, windows=[], **why)
     if not any(draft.days or draft.stored or draft.stored_by_hand for draft in drafts):
         for dataset in DATASETS:
-            yield skip_windows(key, dataset, [], SkipReason.ALREADY_FRESH)
+            reason = SkipReason.ALREADY_FRESH
+            yield WindowSkipped(account=key, dataset=dataset, windows=[], reason=reason)
 
 
 def skip_stopped(
@@ -211,13 +216,12 @@ def skip_stopped(
 ) -> WindowSkipped:
     """Return the action with the reason why windows are not requested: the account is paused, disabled or needs attention."""
     needs_attention = account.needs_attention
-    reason = SkipReason.ACCOUNT_NEEDS_ATTENTION if needs_attention else SkipReason.ACCOUNT_STOPPED
-    why = needs_attention or account.stop_cause
-    return skip_windows(key, dataset.name, days, reason, cause=why)
-
-
-def skip_windows(
-    key: str, dataset: str, days: Sequence[date], reason: SkipReason, **why: Any
-) -> WindowSkipped:
-    """Return the action with the reason why windows are skipped; `why` has its detail or cause."""
-    return WindowSkipped(account=key, dataset=dataset, windows=list(days), reason=reason, **why)
+    return WindowSkipped(
+        account=key,
+        dataset=dataset.name,
+        windows=list(days),
+        reason=SkipReason.ACCOUNT_NEEDS_ATTENTION
+        if needs_attention
+        else SkipReason.ACCOUNT_STOPPED,
+        cause=needs_attention or account.stop_cause,
+    )

@@ -71,21 +71,6 @@ def list_plans(connection: Connection, account_id: str) -> list[ReportRequest]:
     return read_rows(connection, plans.order_by(_R.end_date.desc(), _R.id).with_for_update())
 
 
-_PLANNED_BY_HAND = text("""
-    SELECT r.id FROM report_requests r
-     WHERE r.account_id = :account_id AND r.dataset = :dataset AND r.by_hand AND r.status = 'planned'
-       AND EXISTS (SELECT FROM unnest(CAST(:days AS date[])) day WHERE day BETWEEN r.start_date AND r.end_date)
-     ORDER BY r.end_date DESC, r.id""")
-
-
-def list_planned_by_hand(
-    connection: Connection, account_id: str, dataset: str, days: Sequence[date]
-) -> list[int]:
-    """Return the ids of the planned requests by hand that cover some of these days of a dataset, newest days first."""
-    values = {"account_id": account_id, "dataset": dataset, "days": list(days)}
-    return list(connection.execute(_PLANNED_BY_HAND, values).scalars())
-
-
 def insert_request(connection: Connection, **columns: Any) -> None:
     """Store a request as planned, given columns of its row."""
     connection.execute(insert(ReportRequest).values(columns))

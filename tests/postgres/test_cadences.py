@@ -111,7 +111,7 @@ def test_cadence_that_is_changed_during_a_refresh_sets_the_next_one(world: World
     set_by_person(world, Cadence(cron="0 6 * * *"))
     at = stored(world, "next_look_at")
     with world.session() as session:
-        plan_account(world.context, session, before, [world.account("US")])
+        plan_account(world.context, session, before)
     assert at == stored(world, "next_look_at")
 
 

@@ -10,7 +10,7 @@ from bidbeacon_pipelines.entities.queries import (
     end_claim_of_entities,
     want_entities,
 )
-from bidbeacon_pipelines.requests.load_days import Progress, WindowNotLoadedError
+from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
 from bidbeacon_pipelines.windows.wanted_queries import (
     claim_windows,
     give_up_claims,
@@ -68,7 +68,7 @@ def test_second_load_waits_until_the_first_has_ended(
     with world.session("load-windows") as first:
         claim(world, first, DAY)
 
-        def look(_: Progress) -> None:
+        def look(_: str) -> None:
             created.append(world.reports_made())
             if len(created) == 3:
                 end(world, first)

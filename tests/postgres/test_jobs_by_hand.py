@@ -9,9 +9,9 @@ from bidbeacon_pipelines.accounts.errors import AccountStoppedError
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
-from bidbeacon_pipelines.requests import create, refresh
-from bidbeacon_pipelines.requests.drive import drive_locked
-from bidbeacon_pipelines.requests.load_days import Progress, WindowNotLoadedError
+from bidbeacon_pipelines.requests import create, dispatch
+from bidbeacon_pipelines.requests.drive import drive_request
+from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.clock import utc_now
@@ -26,10 +26,10 @@ DAY, OTHER, THIRD = (TODAY - timedelta(days=n) for n in (3, 200, 400))
 
 def test_a_window_is_asked_for_waited_for_and_loaded(world: World) -> None:
     """One report, and the window as it is stored comes back; nobody wants it any more."""
-    told: list[Progress] = []
+    told: list[str] = []
     [window] = load_by_hand(world, world.account(), DAY, on_progress=told.append)
     assert (window.status, window.wanted_by, len(world.accepted())) == ("loaded", None, 1)
-    assert told[0] == Progress(0, 1, "Amazon", timedelta(0))
+    assert told[0] == "0 of 1 loaded, waiting for Amazon since 0.0 s"
 
 
 def test_a_fresh_window_gets_a_new_report(world: World) -> None:
@@ -55,7 +55,7 @@ def test_a_report_that_is_ready_is_loaded_at_once_and_no_wait_is_recorded(
     account = world.account()
     world.ask(account, DAY)
     world.advance(minutes=10)
-    told: list[Progress] = []
+    told: list[str] = []
     [window] = load_by_hand(world, account, DAY, on_progress=told.append)
     assert (window.load_count, told, world.actions("window-skipped")) == (1, [], [])
 
@@ -65,9 +65,9 @@ def test_a_window_that_another_session_loads_meanwhile_is_done(world: World) -> 
     account = world.account()
     world.ask(account, DAY)
 
-    told: list[Progress] = []
+    told: list[str] = []
 
-    def poll(progress: Progress) -> None:
+    def poll(progress: str) -> None:
         told.append(progress)
         world.advance(minutes=2)
         world.step()
@@ -101,7 +101,7 @@ def test_a_suspicious_report_is_told_and_asking_again_confirms_it(world: World) 
 
 def test_more_reports_than_amazon_makes_at_a_time_wait_and_say_so_once(world: World) -> None:
     """Days in three periods need three reports: two at a time, all are loaded, and the wait is told once."""
-    told: list[Progress] = []
+    told: list[str] = []
     windows = load_by_hand(world, world.account(), DAY, OTHER, THIRD, on_progress=told.append)
     assert {"loaded"} == {window.status for window in windows}
     assert len(world.accepted()) == 3
@@ -178,12 +178,13 @@ def test_load_polls_reports_of_others_for_some_seconds_at_a_time(
     world.advance(minutes=2)
     polled: list[int] = []
 
-    def poll_slowly(*given: Any, loads: bool) -> str:
-        world.advance(seconds=6)
-        polled.append(given[-1].id)
-        return drive_locked(*given, loads=loads)
+    def poll_slowly(*given: Any, loads: bool = True) -> str | None:
+        if not loads:
+            world.advance(seconds=6)
+            polled.append(given[-1])
+        return drive_request(*given, loads=loads)
 
-    monkeypatch.setattr(refresh, "drive_locked", poll_slowly)
+    monkeypatch.setattr(dispatch, "drive_request", poll_slowly)
     rounds: list[int] = []
     with pytest.raises(WindowNotLoadedError):
         load_by_hand(
@@ -205,7 +206,7 @@ def test_unexpected_error_of_its_own_request_ends_the_load(
         raise RuntimeError("Out of ink")
 
     monkeypatch.setattr(create, "create_report", fail)
-    waits: list[Progress] = []
+    waits: list[str] = []
     with pytest.raises(RuntimeError, match="Out of ink"):
         load_by_hand(world, world.account(), DAY, on_progress=waits.append)
     assert [] == waits
@@ -257,7 +258,7 @@ def test_loaded_day_past_a_shorter_history_is_refused_at_once(world: World) -> N
     account = world.account()
     load_by_hand(world, account, OTHER)
     world.shorten_history(100)
-    waits: list[Progress] = []
+    waits: list[str] = []
     with pytest.raises(WindowNotLoadedError, match="no longer serves this day"):
         load_by_hand(world, account, OTHER, on_progress=waits.append)
     assert ([], 1) == (waits, world.window(account, OTHER).load_count)

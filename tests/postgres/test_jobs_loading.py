@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.requests.refresh import step_requests
+from bidbeacon_pipelines.requests.dispatch import step_requests
 from tests.support.reading import tuples
 from tests.support.world import World
 

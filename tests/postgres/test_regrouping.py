@@ -14,7 +14,7 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days
 from bidbeacon_pipelines.loading.restatements import list_window_loads
-from bidbeacon_pipelines.requests.load_days import Progress, WindowNotLoadedError
+from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
 from bidbeacon_pipelines.windows.history_queries import judge_account
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.load_world import (
@@ -408,7 +408,7 @@ def test_load_by_hand_that_failed_is_not_taken_for_loaded(world: World) -> None:
     world.break_with("refuse", "create_report", times=1, code="400013", message="No", as_207=True)
     changes = iter([set_apart])
 
-    def change_once(_: Progress) -> None:
+    def change_once(_: str) -> None:
         for change in changes:
             change(world, account)
 

@@ -11,8 +11,8 @@ from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
 from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.requests.dispatch import create_reports
-from bidbeacon_pipelines.requests.refresh import begin_refresh, step_requests
+from bidbeacon_pipelines.requests.dispatch import create_reports, step_requests
+from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.support.reading import tuples
 from tests.support.threads import at_once
@@ -41,8 +41,10 @@ def run(world: World, database_url: str) -> None:
             context = replace(world.context, engine=engine, client_for=lambda _: client)
             step_requests(context, session)
             ads_account = read_ads_account(engine, world.account("JP").ads_account_key)
-            begin_refresh(context, session, ads_account)
-            create_reports(context, session)
+            plan_account(context, session, ads_account)
+            failures: list[Exception] = []
+            create_reports(context, session, failures)
+            assert [] == failures
     finally:
         store.dispose()
 

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
-from bidbeacon_pipelines.requests.load_days import Progress, load_days
+from bidbeacon_pipelines.requests.load_days import load_days
 from bidbeacon_pipelines.windows.contracts import change_contract
 from bidbeacon_pipelines.windows.due import (
     list_ads_accounts_with_due_work,
@@ -23,11 +23,11 @@ def load_by_hand(
     *days: date,
     dataset: Dataset = DATASET,
     minutes: float = 2,
-    on_progress: Callable[[Progress], object] = lambda _: None,
+    on_progress: Callable[[str], object] = lambda _: None,
 ) -> list[ReportWindow]:
     """Load days as a person does who waits for them; so many minutes pass at each wait."""
 
-    def wait(progress: Progress) -> None:
+    def wait(progress: str) -> None:
         on_progress(progress)
         world.advance(minutes=minutes)
 

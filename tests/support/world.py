@@ -23,10 +23,10 @@ from bidbeacon_pipelines.credentials import SANDBOX_CREDENTIAL
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext
+from bidbeacon_pipelines.requests.dispatch import step_requests
 from bidbeacon_pipelines.requests.drive import drive_request
-from bidbeacon_pipelines.requests.plan import plan_wanted
+from bidbeacon_pipelines.requests.plan import plan_account, plan_wanted
 from bidbeacon_pipelines.requests.queries import get_request
-from bidbeacon_pipelines.requests.refresh import begin_refresh, step_requests
 from bidbeacon_pipelines.requests.rules import RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
@@ -167,7 +167,7 @@ class World:
         """Run the scheduled refresh of an ads account once, given its key or an account of it: it plans only."""
         key = account if isinstance(account, str) else account.account_key
         with self.session("refresh-account") as session:
-            begin_refresh(self.context, session, read_ads_account(self.engine, key))
+            plan_account(self.context, session, read_ads_account(self.engine, key))
 
     def step(self) -> int:
         """Run the shared polling once: create, poll, load."""

@@ -28,10 +28,10 @@ from bidbeacon_pipelines.defs.schedules import (
 )
 from bidbeacon_pipelines.entities.sync import sync_entities
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.dispatch import can_create_reports
+from bidbeacon_pipelines.requests.dispatch import can_create_reports, step_requests
 from bidbeacon_pipelines.requests.load_days import load_days
+from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
-from bidbeacon_pipelines.requests.refresh import begin_refresh, step_requests
 from bidbeacon_pipelines.windows.due import (
     list_ads_accounts_with_due_work,
     list_keys_without_entities,
@@ -165,7 +165,7 @@ class Simulation:
         self.run(
             "refresh-account",
             key,
-            lambda b, s: begin_refresh(b, s, read_ads_account(b.engine, key)),
+            lambda b, s: plan_account(b, s, read_ads_account(b.engine, key)),
         )
 
     def run(self, job: str, account: str, work: Work) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -52,69 +52,26 @@ def plan_account(context: JobContext, session: SessionRecorder, ads_account: Ads
 
 @dataclass(frozen=True)
 class _Draft:
-    """What planning knows of one report of an ads account.
+    """The plan of one report of an ads account.
 
     Attributes:
         report: What is requested.
-        days: Days that are due or wanted and in no request that stays as it is.
+        by_hand: The requests of the days that somebody wants.
+        due: The days that are due, and in none of these requests.
+        scheduled: The requests of the due days.
         stored: What was planned before and not sent.
         stored_by_hand: The same for days that somebody wanted.
-        next_due: When its next window falls due in another country, within the time that is worth
-            waiting for.
+        waits_until: Until when the due days wait at the latest for those of other countries; None
+            where they don't. A planned report no longer waits.
     """
 
     report: DatasetReport
-    days: Sequence[Row[Any]]
+    by_hand: Sequence[PlannedRequest]
+    due: Sequence[Row[Any]]
+    scheduled: Sequence[PlannedRequest]
     stored: Sequence[ReportRequest]
     stored_by_hand: Sequence[ReportRequest]
-    next_due: datetime | None
-
-    @cached_property
-    def by_hand(self) -> list[PlannedRequest]:
-        """The requests of the days that somebody wants."""
-        wanted = [day.window_date for day in self.days if day.is_wanted]
-        longest_days = self.report.longest_period_days
-        return plan_requests(wanted, longest_days=longest_days, by_hand=True)
-
-    @cached_property
-    def due(self) -> list[Row[Any]]:
-        """The days that are due, and in none of these requests."""
-        return [
-            day
-            for day in self.days
-            if not day.is_wanted and not any(one.has(day.window_date) for one in self.by_hand)
-        ]
-
-    @cached_property
-    def scheduled(self) -> list[PlannedRequest]:
-        """The requests of the days that are due."""
-        return plan_requests(
-            [day.window_date for day in self.due],
-            longest_days=self.report.longest_period_days,
-            alone=[day.window_date for day in self.due if day.is_alone],
-        )
-
-    @cached_property
-    def first_due(self) -> datetime | None:
-        """When the first of the due days fell due."""
-        return min((day.due_since for day in self.due if day.due_since), default=None)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The figures of its scheduled requests for the action `ReportsPlanned`, by field."""
-        return {
-            "dataset": self.report.dataset.name,
-            "reports": len(self.scheduled),
-            "windows": sum(day.windows for day in self.due),
-            "start": min(request.start for request in self.scheduled),
-            "end": self.scheduled[0].end,
-        }
-
-    def waits(self, now: datetime, patience: timedelta) -> bool:
-        """Return whether its due days wait for other countries; a planned report no longer waits."""
-        if self.stored or self.first_due is None:
-            return False
-        return should_wait_for_countries(self.first_due, self.next_due, now, patience)
+    waits_until: datetime | None
 
 
 def plan_wanted(context: JobContext, account_id: str) -> None:
@@ -124,7 +81,7 @@ def plan_wanted(context: JobContext, account_id: str) -> None:
     """
     now = context.now()
     with context.engine.begin() as connection:
-        for draft in _lock_drafts(connection, account_id, now, now):
+        for draft in _lock_drafts(connection, account_id, now, timedelta(0)):
             change = (draft.report, draft.stored_by_hand, draft.by_hand)
             if not replace_plans(connection, account_id, *change, at=now):
                 continue
@@ -144,68 +101,101 @@ def plan_due(
     plans are replaced, so no day is in two plans of a kind. Once everything due is planned, its
     next refresh is scheduled. `accounts` are its active ones; several wait for each other.
     """
-    now, patience = context.now(), timedelta(hours=context.settings.wait_for_countries_hours)
-    until = now + patience if len(accounts) > 1 else now
+    now, hours = context.now(), context.settings.wait_for_countries_hours
+    patience = timedelta(hours=hours if len(accounts) > 1 else 0)
     account_id, key = ads_account.account_id, ads_account.ads_account_key
     with context.engine.begin() as connection:
-        replace = partial(replace_plans, connection, account_id, at=now)
-        drafts = _lock_drafts(connection, account_id, now, until)
-        waiting = [draft for draft in drafts if draft.waits(now, patience)]
+        store = partial(replace_plans, connection, account_id, at=now)
+        drafts = _lock_drafts(connection, account_id, now, patience)
         for draft in drafts:
-            replace(draft.report, draft.stored_by_hand, draft.by_hand)
-            if draft.waits(now, patience):
+            report, planned = draft.report, draft.scheduled
+            store(report, draft.stored_by_hand, draft.by_hand)
+            if draft.waits_until is not None:
                 continue
-            if replace(draft.report, draft.stored, draft.scheduled) and draft.scheduled:
-                session.add_in(connection, ReportsPlanned(account=key, **draft.facts))
-        for skipped in _skips(key, drafts, waiting, patience):
+            if store(report, draft.stored, planned) and planned:
+                action = ReportsPlanned(
+                    account=key,
+                    dataset=report.dataset.name,
+                    reports=len(planned),
+                    windows=sum(day.windows for day in draft.due),
+                    start=min(request.start for request in planned),
+                    end=planned[0].end,
+                )
+                session.add_in(connection, action)
+        for skipped in _skips(key, drafts):
             session.add_in(connection, skipped)
         cadence, next_look_at = ads_account.cadence, ads_account.next_look_at
         at = next_refresh(cadence, ads_account.time_zone, next_look_at, now)
-        if not waiting and at != next_look_at:
+        waits = any(draft.waits_until is not None for draft in drafts)
+        if not waits and at != next_look_at:
             set_next_look(connection, ads_account, at)
         change_ads_account(connection, account_id, planned_at=now)
 
 
 def _lock_drafts(
-    connection: Connection, account_id: str, now: datetime, until: datetime
+    connection: Connection, account_id: str, now: datetime, patience: timedelta
 ) -> list[_Draft]:
-    """Lock planning for an ads account, and return what is known of each of its reports; other countries are waited for until an instant."""
+    """Lock planning for an ads account, and return the plan of each of its reports; a due window waits for other countries for so long."""
     # If the contract changes while we wait for the lock, its windows are made and planned again.
     contract = read_contract(connection, account_id)
     lock_planning(connection, account_id)
     plans = list_plans(connection, account_id)  # first, since sending one includes its windows
     days = list_days_to_plan(connection, account_id, now=now)
-    next_due = list_next_due(connection, account_id, after=now, until=until)
+    next_due = list_next_due(connection, account_id, after=now, until=now + patience)
     drafts = []
     for report in (one for dataset in DATASETS.values() for one in contract.reports(dataset)):
         names = (report.dataset.name, report.name)
-        own = [plan for plan in plans if (plan.dataset, plan.report) == names]
-        parts = [plan for plan in own if plan.narrows is not None]
-        open_days = [
-            day
-            for day in days.get(names, [])
-            if not any(part.start_date <= day.window_date <= part.end_date for part in parts)
-        ]
-        stored = [plan for plan in own if plan.narrows is None and not plan.by_hand]
-        by_hand = [plan for plan in own if plan.narrows is None and plan.by_hand]
-        drafts.append(_Draft(report, open_days, stored, by_hand, next_due.get(names)))
+        stored = [plan for plan in plans if (plan.dataset, plan.report) == names]
+        when = (next_due.get(names), now, patience)
+        drafts.append(_draft(report, days.get(names, []), stored, *when))
     return drafts
 
 
-def _skips(
-    key: str, drafts: Sequence[_Draft], waiting: Sequence[_Draft], patience: timedelta
-) -> Iterator[WindowSkipped]:
+def _draft(
+    report: DatasetReport,
+    days: Sequence[Row[Any]],
+    stored: Sequence[ReportRequest],
+    next_due: datetime | None,
+    now: datetime,
+    patience: timedelta,
+) -> _Draft:
+    """Cover the days of a report that are due or wanted; leave out those in a part of a refused request, which stays as it is."""
+    longest_days = report.longest_period_days
+    parts = [PlannedRequest(one.start_date, one.end_date) for one in stored if one.narrows]
+    plans = [one for one in stored if not one.narrows]
+    days = [day for day in days if not any(part.has(day.window_date) for part in parts)]
+    wanted = [day.window_date for day in days if day.is_wanted]
+    by_hand = plan_requests(wanted, longest_days=longest_days, by_hand=True)
+    due = [
+        day
+        for day in days
+        if not day.is_wanted and not any(one.has(day.window_date) for one in by_hand)
+    ]
+    scheduled = plan_requests(
+        [day.window_date for day in due],
+        longest_days=longest_days,
+        alone=[day.window_date for day in due if day.is_alone],
+    )
+    stored_by_hand = [one for one in plans if one.by_hand]
+    stored_due = [one for one in plans if not one.by_hand]
+    first_due, waits_until = min((day.due_since for day in due), default=None), None
+    when = (next_due, now, patience)
+    if first_due and not stored_due and should_wait_for_countries(first_due, *when):
+        waits_until = first_due + patience
+    return _Draft(report, by_hand, due, scheduled, stored_due, stored_by_hand, waits_until)
+
+
+def _skips(key: str, drafts: Sequence[_Draft]) -> Iterator[WindowSkipped]:
     """Yield the actions of the datasets of which a planning skips windows: those that wait, or all where nothing is due."""
-    first_due: dict[str, datetime] = {}
-    for draft in waiting:
-        if draft.first_due is not None:
-            first_due.setdefault(draft.report.dataset.name, draft.first_due)
-    for dataset, since in first_due.items():
-        at = since + patience
+    waiting: dict[str, datetime] = {}
+    for draft in drafts:
+        if draft.waits_until is not None:
+            waiting.setdefault(draft.report.dataset.name, draft.waits_until)
+    for dataset, at in waiting.items():
         until = f"until {at.day} {at:%b %H:%M} UTC at the latest"
         why = {"reason": SkipReason.WAITS_FOR_COUNTRIES, "detail": until}
         yield WindowSkipped(account=key, dataset=dataset, windows=[], **why)
-    if not any(draft.days or draft.stored or draft.stored_by_hand for draft in drafts):
+    if not any(one.by_hand or one.due or one.stored or one.stored_by_hand for one in drafts):
         for dataset in DATASETS:
             reason = SkipReason.ALREADY_FRESH
             yield WindowSkipped(account=key, dataset=dataset, windows=[], reason=reason)

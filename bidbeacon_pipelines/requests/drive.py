@@ -61,7 +61,6 @@ from bidbeacon_pipelines.requests.rules import (
     Step,
     next_step,
 )
-from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
@@ -174,14 +173,10 @@ def _poll(request: LockedRequest) -> None:
     after = request.after(result)
     said = result.cause if isinstance(result, NoAnswer | NotMade) else None
     is_silent = isinstance(result, NotMade) and said is None
-    is_pending = after.status == RequestStatus.IN_FLIGHT and after.failure_kind is None
-    action = _pending(request, after, said) if is_pending and not is_silent else None
-    request.store(after, action)
-
-
-def _pending(request: LockedRequest, after: ReportRequest, said: Cause | None) -> ReportPending:
-    now = request.context.now()
-    return ReportPending(
+    if after.status != RequestStatus.IN_FLIGHT or after.failure_kind is not None or is_silent:
+        request.store(after)
+        return
+    pending = ReportPending(
         **request.facts,
         report_id=after.report_id or "",
         amazon_status=after.amazon_status or "no status yet",
@@ -190,6 +185,7 @@ def _pending(request: LockedRequest, after: ReportRequest, said: Cause | None) -
         next_poll_at=after.next_step_at or now,
         cause=said,
     )
+    request.store(after, pending)
 
 
 def _load(request: LockedRequest) -> None:

@@ -75,7 +75,7 @@ test-faults: $(STAMP) contract ## Kill, cut and break things on purpose: SUITE=a
 test-ui: $(STAMP) chromium ## Click through Dagster's own pages on a running `bidbeacon dev`: SCREENSHOTS=folder keeps a picture of each step
 	@exec $(BIN)/python -m pytest tests/dagster_ui -m dagster_ui
 
-test-clock: $(STAMP) $(TOOLS) contract ## Run tests at changes of clocks and calendars, and around the day: AT=2026-03-29T00:57 for one instant, TESTS=tests/unit for some tests
+test-clock: $(STAMP) $(TOOLS) contract ## Run tests at changes of clocks and calendars, and around the day: AT=2027-03-28T00:57 for one instant, TESTS=tests/unit for some tests
 	@exec $(BIN)/python -m tests.at_other_times $(if $(AT),--at $(AT)) $(TESTS)
 
 test-newest: $(STAMP) contract ## Run the tests of Dagster with its newest release that pyproject.toml allows, in .venv/newest: TESTS=tests/dagster for others

@@ -185,13 +185,13 @@ def test_buttons_pause_resume_load_and_rename(page: Page, filled: SessionStore) 
     expect(page.locator("#schedule")).to_contain_text("by page")
     page.get_by_role("button", name="Resume", exact=True).click()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
-    page.get_by_label("First day").fill("2026-07-19")
-    page.get_by_label("Last day").fill("2026-07-20")
+    days = days_until(recent_day(), 2)
+    page.get_by_label("First day").fill(str(days[0]))
+    page.get_by_label("Last day").fill(str(days[1]))
     page.get_by_label("Dataset to load again").select_option("daily_targets")
     page.get_by_role("button", name="Load again", exact=True).click()
     expect(page.locator(".said", has_text="Requested.")).to_be_visible()
     [wanted] = read_wanted(filled)
-    days = [date(2026, 7, 19), date(2026, 7, 20)]
     assert ("daily_targets", days) == (wanted["dataset"], wanted["windows"])
     page.get_by_label("What to call it here").fill("Die Firma")
     page.get_by_role("button", name="Rename", exact=True).click()
@@ -257,16 +257,17 @@ def test_an_account_gets_a_cadence_and_syncs_its_entities(page: Page, filled: Se
 
 def test_a_session_pauses_resumes_and_loads_again(page: Page, filled: SessionStore) -> None:
     """After *Pause* the button says *Resume*, and what was done is said."""
-    page.goto(record_queued(filled, date(2026, 3, 1)))
+    day = recent_day()
+    page.goto(record_queued(filled, day))
     page.get_by_role("button", name="Pause", exact=True).click()
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_focused()
     expect(page.locator(".acts .said")).to_contain_text("is paused")
     page.get_by_role("button", name="Resume", exact=True).click()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_focused()
     expect(page.locator(".acts .said")).to_contain_text("is refreshed again")
-    page.get_by_role("button", name="Load 2026-03-01 of daily_targets again").click()
+    page.get_by_role("button", name=f"Load {day} of daily_targets again").click()
     expect(page.locator(".acts .said")).to_contain_text("Requested.")
-    assert [[date(2026, 3, 1)]] == [one["windows"] for one in read_wanted(filled)]
+    assert [[day]] == [one["windows"] for one in read_wanted(filled)]
 
 
 @pytest.mark.parametrize(("accounts", "buttons"), [([KEY], 1), ([KEY, "CA.acme"], 0)])
@@ -274,7 +275,7 @@ def test_a_session_of_an_ads_account_changes_its_cadence(
     page: Page, filled: SessionStore, accounts: list[str], buttons: int
 ) -> None:
     """Where it is about one country only, that one can be paused and synced too."""
-    page.goto(record_queued(filled, date(2026, 3, 1), key=ADS_ACCOUNT_KEY, accounts=accounts))
+    page.goto(record_queued(filled, recent_day(), key=ADS_ACCOUNT_KEY, accounts=accounts))
     choose_cadence(page, "every 3 hours")
     expect(page.locator(".acts .said")).to_contain_text("Acme Merch is refreshed every 3 hours")
     assert [timedelta(hours=3)] == read_cadences(filled)
@@ -312,7 +313,7 @@ def test_a_session_offers_the_newest_days_that_one_load_takes(
     page: Page, filled: SessionStore
 ) -> None:
     """Of more than that the button says how many; no day is left out in silence."""
-    days = days_until(date(2026, 6, 28), 120)
+    days = days_until(recent_day(), 120)
     page.goto(record_queued(filled, *days))
     page.get_by_role(
         "button", name="Load the newest 100 of 120 days of daily_targets again"

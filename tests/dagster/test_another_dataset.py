@@ -83,7 +83,7 @@ def test_its_asset_loads_amazons_rows(stocked: World) -> None:
     result = materialize_days(stocked, *of_day, dataset=ANOTHER, with_checks=True)
     [told] = result.asset_materializations_for_node(ANOTHER.asset_name)
     stored = day_rows.stored()
-    assert len(stored) >= 10
+    assert stored
     assert len(stored) == told.metadata["dagster/partition_row_count"].value
     assert day_rows.differences(datetime.now(UTC)) == []
     assert [True] * len(CHECKS) == [check.passed for check in result.get_asset_check_evaluations()]

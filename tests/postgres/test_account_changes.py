@@ -1,7 +1,7 @@
 """Who paused, resumed, renamed or slowed down an account: recorded where it was done."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine
@@ -116,7 +116,8 @@ def test_who_paused_an_account_has_an_answer(store: SessionStore) -> None:
     """In the list of accounts, in explain, and in the sessions of the account by type."""
     run_command("accounts", "pause", "Acme")
     assert "paused by command line at 20" in run_command("accounts", "list").stdout
-    explained = run_command("explain", "--account", "Acme", "--window", "2026-07-20")
+    day = datetime.now(UTC).date() - timedelta(days=10)
+    explained = run_command("explain", "--account", "Acme", "--window", str(day))
     assert "The account is paused (by command line)" in " ".join(explained.stdout.split())
     listed = run_command("sessions", "list", "account:acme", "type:account-paused").stdout
     assert "change-account" in listed

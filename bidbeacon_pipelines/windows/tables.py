@@ -140,6 +140,14 @@ class ReportWindow(PipelinesBase):
                 "status IN ('failed', 'unconfirmed', 'not_served') OR suspicious_digest IS NOT NULL"
             ),
         ),
+        # Few are: the windows that a person has to decide about are among them.
+        Index(
+            "ix_report_windows_suspicious",
+            "account_id",
+            "country_code",
+            "dataset",
+            postgresql_where=text("suspicious_digest IS NOT NULL"),
+        ),
         # The finding on them is made from these alone.
         Index(
             "ix_report_windows_not_served",

@@ -1552,6 +1552,8 @@ CREATE INDEX ix_report_windows_refused_alone ON report_windows (account_id, coun
 
 CREATE INDEX ix_report_windows_request ON report_windows (request_id) WHERE request_id IS NOT NULL;
 
+CREATE INDEX ix_report_windows_suspicious ON report_windows (account_id, country_code, dataset) WHERE suspicious_digest IS NOT NULL;
+
 CREATE INDEX ix_report_windows_unrecorded ON report_windows (account_id, country_code, dataset, window_date DESC) WHERE recorded_load_count < load_count;
 
 CREATE INDEX ix_report_windows_unresolved ON report_windows (account_id, country_code, data_as_of) WHERE unresolved_count > 0;

@@ -19,6 +19,7 @@ from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days
 from bidbeacon_pipelines.problems import report_findings
 from bidbeacon_pipelines.problems.checks import list_quarantined
 from bidbeacon_pipelines.problems.history_findings import find_unproven
+from bidbeacon_pipelines.problems.row_findings import find_undecided
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests import gate, queries
 from bidbeacon_pipelines.requests.window_queries import attach_windows, is_needed
@@ -33,9 +34,10 @@ from bidbeacon_pipelines.states.window_states import (
 )
 from bidbeacon_pipelines.windows import due
 from bidbeacon_pipelines.windows.queries import list_windows_of_request, release_windows
+from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_pipelines.windows.wanted_queries import list_wanted
 from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
-from tests.support.rows import add_account
+from tests.support.rows import add_account, change_windows
 
 NOW: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LATE_AFTER: Final = timedelta(hours=12)
@@ -180,3 +182,18 @@ def test_a_query_for_what_is_rare_reads_little(world: Engine, name: str) -> None
             read.append(connection.execute(_BLOCKS).scalar_one() - before)
         connection.rollback()
     assert max(read) <= FEW_BLOCKS, read
+
+
+def test_failed_windows_are_not_read_to_find_those_that_wait_for_a_decision(world: Engine) -> None:
+    """However many have failed: few are suspicious."""
+    half = [f"{FIRST}{number}" for number in range(ACCOUNTS // 2)]
+    with world.connect() as connection:
+        connection.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
+        is_failed = ReportWindow.account_id.in_(half)
+        change_windows(connection, is_failed, status="failed", cause={"code": "other"})
+        connection.execute(text("ANALYZE report_windows"))
+        before = connection.execute(_BLOCKS).scalar_one()
+        assert not list(find_undecided(connection, SETTINGS, NOW))
+        read = connection.execute(_BLOCKS).scalar_one() - before
+        connection.rollback()
+    assert read <= FEW_BLOCKS

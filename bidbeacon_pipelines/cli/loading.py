@@ -1,7 +1,9 @@
 """The commands that work in a session of their own, printed as it happens: most of them ask Amazon."""
 
 import asyncio
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -51,6 +53,8 @@ from bidbeacon_sessions.filters import SessionFilter
 
 _END_SECONDS: Final = 10.0
 """For how long the end of a session is waited for, where the database is away."""
+_SEND_AGAIN_SECONDS: Final = 0.1
+_report_unraisable: Final = sys.unraisablehook
 _SIGNALS: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
 
@@ -227,7 +231,7 @@ class StoppedBySignal(KeyboardInterrupt):
     """A signal asked the command to end; `exit_code` is 128 and its number."""
 
     def __init__(self, number: int) -> None:
-        self.exit_code = 128 + number
+        self.number, self.exit_code = number, 128 + number
         super().__init__(f"Stopped by {_SIGNALS[signal.Signals(number)]}")
 
 
@@ -236,6 +240,7 @@ def _stop_at_signals() -> None:
 
     A second signal ends the process at once. Signals that are ignored, as by `nohup`, stay ignored.
     """
+    sys.unraisablehook = _send_again
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
@@ -244,3 +249,13 @@ def _stop_at_signals() -> None:
 def _stop(number: int, _: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)
     raise StoppedBySignal(number)
+
+
+def _send_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Send a signal again that came while Python freed an object, where what is raised is lost."""
+    if not isinstance(unraisable.exc_value, StoppedBySignal):
+        _report_unraisable(unraisable)
+        return
+    number = unraisable.exc_value.number
+    signal.signal(number, _stop)
+    threading.Timer(_SEND_AGAIN_SECONDS, os.kill, (os.getpid(), number)).start()

@@ -5,12 +5,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from sqlalchemy import func
 
+from bidbeacon_pipelines.cli.loading import StoppedBySignal, recorded
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.dagster.runs import SERVED_DAYS, hold_reports
@@ -143,6 +145,27 @@ def test_a_stopped_load_is_a_cancelled_session(
     assert ("cancelled", f"Stopped by {name}") == (session["status"], session["error"]["message"])
     window = stocked.window(account, day)
     assert ("requested", None) == (window.status, window.wanted_by)
+
+
+def test_a_signal_while_an_object_is_freed_is_not_lost(
+    stocked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python ignores what is raised in a destructor: the signal comes again, and the session is cancelled."""
+
+    class Freed:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)  # restored at the end
+    ignored = list[dict[str, Any]]()
+    command = recorded(
+        stocked.sessions, "replay-quarantine", as_json=True, take_json=ignored.append
+    )
+    with pytest.raises(StoppedBySignal), command:
+        Freed()
+        time.sleep(30)
+    session = stocked.one_session("replay-quarantine")
+    assert ("cancelled", "Stopped by SIGTERM") == (session["status"], session["error"]["message"])
 
 
 def test_a_load_in_a_terminal_says_what_it_waits_for(stocked: World) -> None:

@@ -65,11 +65,13 @@ class TemporaryPostgres(EmbeddedPostgres):
             self._process.communicate()
 
     def end_by(self, number: signal.Signals) -> None:
-        """Send a signal to the server's main process, and wait until it has ended."""
-        server = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
-        server.send_signal(number)
-        # A zombie only waits for its parent.
-        while server.is_running() and server.status() != psutil.STATUS_ZOMBIE:
+        """Send a signal to the server's main process, and wait until all of its processes have ended.
+
+        Those of a killed one live on for a moment, and keep another server from starting.
+        """
+        os.kill(int((self.data / "postmaster.pid").read_text().split()[0]), number)
+        data = str(self.data.resolve())
+        while any(one.info["cwd"] == data for one in psutil.process_iter(["cwd"])):
             time.sleep(0.02)
 
     def remove(self) -> None:

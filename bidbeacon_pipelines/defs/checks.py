@@ -85,6 +85,12 @@ def evaluate_checks(context: Context, job: RunningJob, datasets: Collection[str]
                 description=result.description,
             )
             context.log_event(evaluation)  # type: ignore[arg-type]  # accepted, though its type says otherwise
+            # Dagster keeps one result a run, in the order of their first: another run's may be newer.
+            latest = context.instance.get_latest_asset_check_evaluation_record(
+                evaluation.asset_check_key
+            )
+            if latest is not None and latest.run_id != context.run.run_id:
+                context.instance.report_runless_asset_event(evaluation)
 
 
 def _find_recent_results(

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from dagster import (
     AssetCheckEvaluation,
+    AssetCheckKey,
     AssetKey,
     DagsterEventType,
     ExecuteInProcessResult,
@@ -17,6 +19,7 @@ from sqlalchemy.dialects.postgresql import array
 
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.defs import checks, recording
+from bidbeacon_pipelines.defs.resources import Context
 from bidbeacon_pipelines.problems.checks import (
     QUARANTINE_IS_SMALL,
     ROWS_RECONCILE,
@@ -130,6 +133,32 @@ def test_checks_are_evaluated_after_each_batch_of_recorded_loads(
     assert not renewed.passed
     assert links_to(renewed.metadata, session)
     assert renewed.asset_key == ASSET_KEY
+
+
+def test_checks_stay_evaluated_where_two_runs_record_in_turns(
+    stocked: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster keeps a run's last result in the place of its first, behind one that another run has stored meanwhile."""
+    materialize_days(stocked, stocked.account(), stocked.day(4), stocked.day(3))
+    evaluate, runs = checks.evaluate_checks, list[str]()
+
+    def evaluate_and_be_overtaken(context: Context, *given: Any) -> None:
+        evaluate(context, *given)
+        runs.append(context.run.run_id)
+        if len(runs) == 1:
+            run_job(stocked, "poll_reports")
+            change_windows(stocked.engine, recorded_load_count=0)
+
+    monkeypatch.setattr(recording, "evaluate_checks", evaluate_and_be_overtaken)
+    monkeypatch.setattr(recording, "_BATCH", 1)
+    change_windows(stocked.engine, recorded_load_count=0)
+    run_job(stocked, "poll_reports")
+    first, other, *_, last = runs
+    assert first == last != other
+    check = AssetCheckKey(ASSET_KEY, QUARANTINE_IS_SMALL)
+    newest = stocked.instance.get_latest_asset_check_evaluation_record(check)
+    assert newest is not None
+    assert other != newest.run_id
 
 
 def found_in(result: ExecuteInProcessResult, name: str) -> list[AssetCheckEvaluation]:

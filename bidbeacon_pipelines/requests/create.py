@@ -58,10 +58,10 @@ from bidbeacon_sessions import Action
 
 
 def create(request: LockedRequest) -> bool:
-    """Store that a report is being created, then create it, or adopt the same one if Amazon is already making it.
+    """Create the report of a request, or adopt the same one if Amazon is already making it.
 
-    A process that dies in between has counted the attempt. Return False without a create if the
-    gate is closed or the plan has become unnecessary.
+    The attempt is stored first, so it counts even if the process dies. Return False without a
+    create if the gate is closed or the plan is no longer needed.
     """
     before, now = failure_of(request.row), request.context.now
     if not _begin_attempt(request):
@@ -89,7 +89,7 @@ def create(request: LockedRequest) -> bool:
 
 
 def _begin_attempt(request: LockedRequest) -> bool:
-    """Enter the gate, attach the windows and count the attempt, in one transaction; return False if the report is not to be created now."""
+    """Enter the gate, attach the windows and count the attempt; return False if none is made."""
     context, session_id = request.context, request.session.session_id
     with context.engine.begin() as connection:
         row = get_locked_request(connection, request.row.id, session_id)
@@ -112,10 +112,11 @@ def _begin_attempt(request: LockedRequest) -> bool:
 
 
 def _is_needless(connection: Connection, plan: ReportRequest, now: datetime) -> bool:
-    """Return whether nothing needs a plan any more, or it spans more days than one report may by now. Its account is planned again then."""
+    """Return whether a plan is not needed or too long; if so, have its account planned again."""
     known = read_contract(connection, plan.account_id)
-    asked = known.report(plan.asked.dataset, plan.asked.ad_products)
-    if plan.days <= asked.longest_period_days and is_needed(connection, plan.id, now=now):
+    planned = plan.dataset_report
+    report = known.report(planned.dataset, planned.ad_products)
+    if plan.days <= report.longest_period_days and is_needed(connection, plan.id, now=now):
         return False
     change_ads_account(connection, plan.account_id, planned_at=None)
     return True
@@ -142,7 +143,6 @@ def _attach_windows(request: LockedRequest, connection: Connection, now: datetim
 
 
 def _action_of(request: LockedRequest, result: Result, after: ReportRequest) -> Action | None:
-    """Return the action that says what came of a create; None where the following step or another action does."""
     if not isinstance(result, Reported):
         return request.retried(result, after, request.row.attempts)
     facts = request.facts | {"report_id": result.report_id}
@@ -152,7 +152,7 @@ def _action_of(request: LockedRequest, result: Result, after: ReportRequest) -> 
 
 
 def _count_bridged(request: LockedRequest) -> int:
-    """Return the number of bridged days, which are due in no country."""
+    """Return the number of days of the report that are due in no country."""
     if request.row.by_hand:
         return 0
     now, windows = request.context.now(), [window for _, window in request.waiting]
@@ -161,7 +161,7 @@ def _count_bridged(request: LockedRequest) -> int:
 
 
 def _create_report(request: LockedRequest) -> Report:
-    """Create the report, and store the names of fields that worked."""
+    """Create the report, and store the field names that Amazon accepted."""
     row, dataset, region = request.row, request.dataset, request.ads_account.region
 
     def create_as(spelled_fields: Sequence[str]) -> Report:
@@ -170,13 +170,13 @@ def _create_report(request: LockedRequest) -> Report:
             region,
             row.account_id,
             fields=spelled_fields,
-            row_filter=ad_product_filter(row.asked.ad_products),
+            row_filter=ad_product_filter(row.dataset_report.ad_products),
             start=row.start_date,
             end=row.end_date,
         )
 
-    known = request.contract.spellings(dataset)
-    report, learned = create_by_any_name(dataset, row.asked.fields, known, create_as)
+    known, fields = request.contract.spellings(dataset), row.dataset_report.fields
+    report, learned = create_by_any_name(dataset, fields, known, create_as)
     if learned:
         with request.context.engine.begin() as connection:
             for field, name in sorted(learned.items()):
@@ -193,13 +193,13 @@ def create_by_any_name(
     known: Mapping[str, str],
     create: Callable[[Sequence[str]], Report],
 ) -> tuple[Report, dict[str, str]]:
-    """Create a report; if Amazon doesn't know a field, try its other name at once.
+    """Create a report; if Amazon rejects a field's name, try its other name immediately.
 
-    `fields` are our names. `known` has Amazon's names by ours, as far as they are known to differ.
-    Return the report, and by our names those that worked and were not known.
+    `fields` are our names; `known` maps them to Amazon's where these are known to differ. Return
+    the report, and the names that were accepted and not in `known`, by our names.
 
     Raises:
-        UnknownField: Amazon knows none of a field's names.
+        UnknownField: Amazon rejects all names of a field.
     """
     learned: dict[str, str] = {}
     while True:
@@ -215,7 +215,6 @@ def create_by_any_name(
 
 
 def _adopt(request: LockedRequest, duplicate: DuplicateReport) -> Result:
-    """Adopt the report that Amazon is already making, if it is the requested one."""
     row, region = request.row, request.ads_account.region
     try:
         report = retrieve_report(
@@ -230,16 +229,14 @@ def _adopt(request: LockedRequest, duplicate: DuplicateReport) -> Result:
 
 
 def _is_same(report: Report, request: ReportRequest, spellings: Mapping[str, str]) -> bool:
-    """Whether a report covers the days of a request with its fields, in any spelling, and rows.
-
-    An unfiltered report has our rows too: those of other ad products are set aside when it is
-    loaded.
-    """
+    """Return whether a report has a request's days, its fields in any spelling, and its rows."""
     same_days = {(p.start, p.end) for p in report.periods} == {
         (request.start_date, request.end_date)
     }
-    same_rows = report.row_filter in (None, ad_product_filter(request.asked.ad_products))
-    spelt = *request.asked.dataset.other_names.items(), *spellings.items()
+    requested = request.dataset_report
+    # An unfiltered report has the same rows: the load ignores those of other ad products.
+    same_rows = report.row_filter in (None, ad_product_filter(requested.ad_products))
+    spelt = *requested.dataset.other_names.items(), *spellings.items()
     ours = {other: name for name, other in spelt}
-    same_fields = set(spelled(report.fields, ours)) == set(request.asked.fields)
+    same_fields = set(spelled(report.fields, ours)) == set(requested.fields)
     return same_days and same_rows and same_fields

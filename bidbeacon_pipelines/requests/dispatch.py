@@ -1,4 +1,4 @@
-"""Takes the next steps of report requests: creates planned ones as far as their gates allow, and polls and loads those at Amazon."""
+"""Takes the next steps of report requests: creates, polls and loads their reports."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ from bidbeacon_sessions import SessionClosedError, SessionRecorder
 logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE = timedelta(seconds=5)
-"""No step waits longer inside a run: a slower pace is kept by the next run."""
+"""No step waits longer inside a run; what has to wait longer is left to the next run."""
 
 
 def step_requests(
@@ -36,31 +36,25 @@ def step_requests(
     on_step: Callable[[], object] | None = None,
     until: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Take the next steps of all reports at Amazon that are due for one now; return how many there were.
+    """Take the next step of each request at Amazon that is due; return how many there were.
 
-    Planned reports are created first, and again after each step: a load takes long, and Amazon's
-    places must not stand empty meanwhile. Only the first and last call wait for the pace of creates.
+    Planned reports are created first, and again after each step, so that Amazon's report slots are
+    used during long loads. Only the first and last round of creates waits for their pace.
 
-    Several processes share the work: each takes one request at a time, and passes by the ads
-    accounts that others are at work on. A request is stepped once; one that falls due meanwhile is
-    left to the next run, so that every run ends. None is taken once the run's worker is being
-    stopped.
+    Several processes share the work: each takes one request at a time, and skips ads accounts that
+    others work on. A request is stepped once; if it falls due again, it is left to the next run, so
+    every run ends. It ends early once `until()` is true or its worker is being stopped.
 
-    Args:
-        context: the tools.
-        session: records the actions.
-        ads_account: steps its reports only, and creates at its gate only, but the most urgent of
-            all accounts first. Errors of creates are logged: they fail the shared run, which tries
-            again.
-        by_hand: for a load by hand of the ads account: creates only reports that somebody wants,
-            and polls those of all accounts at its gate. Complete ones are left to others, since
-            they may be large. All errors but those of its own creates are logged.
-        on_step: called after each step.
-        until: returns whether the others can wait for the next run.
+    With an ads account, only its requests are stepped, and reports are created at its gate only,
+    the most urgent of all accounts first. Errors of creates are logged; the shared run retries.
+
+    `by_hand` is for a load by hand of the ads account: only reports that a person wants are
+    created, and the requests of all accounts at its gate are polled, but not loaded, since they may
+    be large. All errors but those of its own creates are logged.
 
     Raises:
         LockLostError: another session took over; this one stops.
-        Exception: the error of one request, or a group of errors; the other requests were created
+        Exception: the error of one request, or a group of errors. The other requests were created
             or stepped before.
     """
     due_at, stepped = context.now(), list[int]()
@@ -106,10 +100,10 @@ def create_reports(
     waits: bool = True,
     by_hand: bool = False,
 ) -> None:
-    """Create planned reports, the most urgent first, at every gate until each is full or closed, or nothing is planned.
+    """Create planned reports, the most urgent first, until every gate is full or closed.
 
-    Safe to run beside others. With `waits`, wait for the pace between two creates. Errors that
-    are not logged are added to `failures`; the rest is as in `step_requests`.
+    Safe to run concurrently. With `waits`, wait for the pace between two creates. Errors that are
+    not logged are added to `failures`; the other arguments are those of `step_requests`.
     """
     if ads_account is None:
         with context.engine.begin() as connection:
@@ -131,7 +125,7 @@ def create_reports(
 
 @contextmanager
 def _keeping_errors(failures: list[Exception] | None, request_id: int) -> Iterator[None]:
-    """Add an error of a request to a list, or log it if there is none, instead of raising it: it does not stop the others."""
+    """Add an error to `failures`, or log it without a list, so that other requests go on."""
     try:
         yield
     except (LockLostError, SessionClosedError):
@@ -144,7 +138,7 @@ def _keeping_errors(failures: list[Exception] | None, request_id: int) -> Iterat
 
 
 def can_create_reports(connection: Connection, now: datetime) -> bool:
-    """Return whether `create_reports` has something to do now."""
+    """Return whether a planned report can be created now."""
     gates = list_gates_with_work(connection, now=now)
     return any(pause_before_create(connection, *gate, now) == timedelta(0) for gate in gates)
 
@@ -157,7 +151,7 @@ def _next_request(
     *,
     by_hand: bool,
 ) -> Candidate | None:
-    """Return the planned request to create next, after the pace between two; None where the gate is full or closed, or the worker is being stopped."""
+    """Wait for the pace of creates and return the next request; None if none can be created."""
     if context.is_stopping():
         return None
     now, late_after = context.now(), context.settings.late_after

@@ -1,4 +1,4 @@
-"""Drives one report request: takes the next step and stores the result, until the request has to wait or has ended.
+"""Drives one report request: takes its steps until it has to wait or has ended.
 
 Each row is stored before its step is taken, under the request's lock. A process may die at any
 point: the next one reads the row and continues.
@@ -70,14 +70,14 @@ REST_AFTER_ERROR = timedelta(minutes=5)
 def drive_request(
     context: JobContext, session: SessionRecorder, request_id: int, *, loads: bool = True
 ) -> str | None:
-    """Lock a request, take every step of it that can be taken now, and unlock it; return its status then.
+    """Lock a request, take all steps that are possible now, unlock it and return its status.
 
-    Return None if it had ended, or another session is working on it. Without `loads`, and while
-    this host can't write downloads, leave a completed report to another run. After an unexpected
-    error, a request rests for a while, so that it doesn't fail every poll of the others.
+    Return None if it had ended, or another session works on it. Without `loads`, and while this
+    host can't write downloads, leave a completed report to another run. After an unexpected error
+    the request rests for five minutes, so that it doesn't fail every run.
 
     Raises:
-        LockLostError: another session took over meanwhile; nothing half-done stays.
+        LockLostError: another session took over; the open transaction is rolled back.
     """
     with context.engine.begin() as connection:
         row = lock_request(connection, request_id, session.session_id)
@@ -119,7 +119,7 @@ def _take_steps(request: LockedRequest, *, loads: bool) -> None:
 
 
 def _next_step(request: LockedRequest, *, loads: bool) -> Step | None:
-    """Return the step to take now, if any; request nothing for an ads account that needs attention, or whose countries are all paused or disabled."""
+    """Return the next step: GiveUp for a stopped ads account, None if it needs credentials."""
     row, needs_attention = request.row, request.ads_account.needs_attention
     if row.finished_at is not None:
         return None
@@ -136,7 +136,7 @@ def _next_step(request: LockedRequest, *, loads: bool) -> Step | None:
 
 
 def _disabled(request: LockedRequest) -> list[str]:
-    """Return the keys of the accounts that wait for a request and are paused or disabled."""
+    """Return the keys of the waiting accounts that are paused or disabled."""
     return [key for key in request.windows if not request.countries[key].is_active]
 
 
@@ -145,7 +145,7 @@ def _stop_cause(request: LockedRequest, account_key: str) -> Cause:
 
 
 def _release_disabled(request: LockedRequest) -> None:
-    """End the wait of countries that were disabled meanwhile, where others still wait."""
+    """Release the windows of paused or disabled countries while other countries still wait."""
     disabled, session = _disabled(request), request.session
     if not disabled or len(disabled) == len(request.windows):
         return
@@ -162,7 +162,7 @@ def _release_disabled(request: LockedRequest) -> None:
 
 
 def _poll(request: LockedRequest) -> None:
-    """Poll the report; the following step records what ended it."""
+    """Poll the report; if that ended it, the next step records the cause."""
     now = request.context.now()
     try:
         result: Result = of_report(request.retrieve())
@@ -171,8 +171,8 @@ def _poll(request: LockedRequest) -> None:
     except AdsApiError as error:
         result = of_failed_poll(error, now)
     after = request.after(result)
-    said = result.cause if isinstance(result, NoAnswer | NotMade) else None
-    is_silent = isinstance(result, NotMade) and said is None
+    why = result.cause if isinstance(result, NoAnswer | NotMade) else None
+    is_silent = isinstance(result, NotMade) and why is None
     if after.status != RequestStatus.IN_FLIGHT or after.failure_kind is not None or is_silent:
         request.store(after)
         return
@@ -183,7 +183,7 @@ def _poll(request: LockedRequest) -> None:
         waited_seconds=(now - (after.sent_at or after.created_at)).total_seconds(),
         looks=after.polls,
         next_poll_at=after.next_step_at or now,
-        cause=said,
+        cause=why,
     )
     request.store(after, pending)
 
@@ -203,7 +203,7 @@ def _load(request: LockedRequest) -> None:
             again = request.retrieve
             parts = download_report(request.client, report, folder, owner, retrieve=again)
             _load_parts(request, report, parts)
-    except LockTakenError as error:  # that another job works on these rows is no failed attempt
+    except LockTakenError as error:  # not a failed attempt: another job has locked the rows
         facts = {key: request.facts[key] for key in ("account", "dataset", "windows")}
         reason = SkipReason.WORKED_ON_ELSEWHERE
         skipped = WindowSkipped(**facts, reason=reason, detail=str(error))
@@ -215,16 +215,16 @@ def _load(request: LockedRequest) -> None:
 
 
 def _store_failed(request: LockedRequest, result: Result) -> None:
-    request.report = None  # the next attempt retrieves it again, at least for fresh urls
+    request.report = None  # the next attempt retrieves it again: its URLs may have expired
     after = request.after(result)
-    is_retried = after.failure_kind is None  # otherwise the following step records the failure
+    is_retried = after.failure_kind is None  # otherwise the next step records the failure
     action = request.retried(result, after, request.row.loads) if is_retried else None
     request.store(after, action)
 
 
 def _load_parts(request: LockedRequest, report: Report, parts: Sequence[Path]) -> None:
-    """Load the windows of all countries, and record what was loaded, in one transaction that only the session with the lock can commit."""
-    if not request.windows:  # nothing waits for it any more
+    """Load and record all windows in one transaction, which needs the session's lock."""
+    if not request.windows:
         request.store(request.after(Loaded()))
         return
     context, session, row, dataset = request.context, request.session, request.row, request.dataset
@@ -239,7 +239,7 @@ def _load_parts(request: LockedRequest, report: Report, parts: Sequence[Path]) -
             return without_report(window, why, dataset, account.time_zone, started, ended)
 
         as_of, period = row.sent_at or row.created_at, (row.start_date, row.end_date)
-        scope = ReportScope(row.asked, row.id, as_of, period, session.session_id)
+        scope = ReportScope(row.dataset_report, row.id, as_of, period, session.session_id)
         rules = LoadRules(started, context.settings.bad_row_share, refused)
         waiting = [Waiting(request.countries[key], own) for key, own in request.windows.items()]
         results = load_report(connection, scope, waiting, parts, rules)

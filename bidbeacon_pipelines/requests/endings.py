@@ -1,4 +1,4 @@
-"""Ends a request without its report: which days are requested again in shorter ones, and when the other windows are due."""
+"""Ends a request without its report: splits it into shorter reports, or fails its windows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -36,10 +36,10 @@ from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
 def give_up(request: LockedRequest, failure: Failure) -> None:
-    """End a request: its windows have failed with the cause, and are due again at their next offset.
+    """End a request: its windows fail with the cause, and are due again at their next offset.
 
-    Those of days that are requested again in shorter reports are due at once. Those of a stopped
-    account have not failed: `window_states` says that it is stopped.
+    Days that are requested again in shorter reports stay due. Windows of a stopped account don't
+    fail: `window_states` shows that the account is stopped.
     """
     failure = _with_advice(request, failure)
     parts = _days_to_narrow_to(request, failure)
@@ -68,19 +68,16 @@ def give_up(request: LockedRequest, failure: Failure) -> None:
 def release_stopped(
     request: LockedRequest, connection: Connection, windows: Iterable[ReportWindow]
 ) -> None:
-    """End the wait of windows of stopped accounts: they are due when these go on, all at once."""
+    """Release windows of stopped accounts; they are due as soon as the account is resumed."""
     now = request.context.now()
     release_windows(connection, request.row.id, [put_back(one, now) for one in windows])
 
 
 def plan_released(connection: Connection, row: ReportRequest) -> None:
-    """Plan windows that were released in this transaction and fell due while they waited for the report.
-
-    Those of a report that is not requested any more are made again in the new grouping.
-    """
+    """Plan released windows that fell due meanwhile; make windows of a former grouping again."""
     lock_planning(connection, row.account_id)
     replan_released(connection, row.account_id, row.id)
-    dataset = row.asked.dataset
+    dataset = row.dataset_report.dataset
     reports = read_contract(connection, row.account_id).reports(dataset)
     if row.report not in {report.name for report in reports}:
         forget_windows_through(connection, account_id=row.account_id, dataset=dataset.name)
@@ -96,12 +93,11 @@ def without_report(
     *,
     is_requested_again: bool = False,
 ) -> ReportWindow:
-    """Return a window as it is after a report that failed, or was refused for it.
+    """Return a window as it is after its report failed, or was refused for it.
 
-    One that was only bridged needs no report, and stays as it was; so does one that a person has to
-    decide about. Final data stays final, and what was loaded and is not served stays so.
-    `ended` are the reports of the last days, which it may have been in. One that is requested again
-    in a shorter report is due at once.
+    It stays as it was if it needed no report or waits for a person's decision. Final data stays
+    final, and a loaded window that is not served stays so. `ended` are the requests of its report
+    that ended in the last days.
     """
     if awaits_decision(window) or not needs_report(window, now):
         return put_back(window, window.next_refresh_at)
@@ -120,9 +116,9 @@ def without_report(
 
 
 def _with_advice(request: LockedRequest, failure: Failure) -> Failure:
-    """Return a failure with the command that requests the ad products apart, where that may help."""
+    """Add the command that requests the ad products in separate reports, if that may help."""
     row, dataset = request.row, request.dataset
-    if not should_be_apart(failure, row.asked.ad_products, days=row.days):
+    if not should_be_apart(failure, row.dataset_report.ad_products, days=row.days):
         return failure
     names = (report.name for report in request.contract.all_reports(dataset))
     grouping = ",".join(n.replace("+", ",") if n == row.report else n for n in names)
@@ -132,12 +128,10 @@ def _with_advice(request: LockedRequest, failure: Failure) -> Failure:
 
 
 def _days_to_narrow_to(request: LockedRequest, failure: Failure) -> list[Days]:
-    """Return the first and last days to request again in shorter reports.
-
-    Of those that Amazon calls too old these are the younger half: the older one waits for it.
-    """
+    """Return the periods to request instead; of days that are too old, first the younger half."""
     row, now = request.row, request.context.now()
-    longest = request.contract.report(request.dataset, row.asked.ad_products).longest_period_days
+    ad_products = row.dataset_report.ad_products
+    longest = request.contract.report(request.dataset, ad_products).longest_period_days
     with request.context.engine.begin() as connection:
         waits = is_younger_day_refused(connection, requested_days(row))
     needed = sorted(one.window_date for _, one in request.waiting if needs_report(one, now))
@@ -158,7 +152,7 @@ def _release_failed(
     *,
     failing_since: datetime | None,
 ) -> None:
-    """Release all windows: those of days that are requested again stay due and wanted, the others have failed."""
+    """Release all windows: days that are requested again stay due and wanted, the others fail."""
     now, dataset = request.context.now(), request.dataset
     reports = list_ended_requests(connection, request.row, now)
     again: list[ReportWindow] = []
@@ -174,7 +168,7 @@ def _release_failed(
 
 
 def _end_refused(request: LockedRequest, connection: Connection, why: Cause) -> None:
-    """End the days that Amazon has refused as too old for long enough; older ones may be due then."""
+    """End the days that Amazon keeps refusing as too old; older days may then be due."""
     ended_for = cause("not-served", detail=why.get("detail"))
     refused, now = requested_days(request.row), request.context.now()
     ended = end_refused_windows(connection, refused, ended_for, now)

@@ -1,6 +1,6 @@
-"""The gate through which all processes create reports, one a client id and region: whether a report may be created, and what a result changes.
+"""The gate that limits how all processes create reports, one per client id and region.
 
-`gate_rules` decides; here is its SQL.
+`gate_rules` decides; this module has the SQL.
 """
 
 import random
@@ -29,32 +29,22 @@ from bidbeacon_pipelines.requests.tables import ReportGate
 from bidbeacon_pipelines.windows.due import DUE_SINCE
 from bidbeacon_sessions import SessionRecorder
 
-# A request whose outcome is unknown counts until it may be created again: Amazon may have accepted
-# it.
-_IN_FLIGHT = f"""(
-    SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
-     WHERE o.client_id = g.client_id AND o.region = g.region
-       AND (r.status = 'in_flight' OR (r.status = 'sent' AND NOT {IS_DUE})))"""
-_PLANNED = """(
-    SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
-     WHERE o.client_id = g.client_id AND o.region = g.region AND r.status = 'planned' AND o.needs_attention IS NULL)"""
-
 
 @dataclass(frozen=True)
 class GateState:
-    """A gate with the reports that Amazon is making, or may be making, and those that are planned."""
+    """A gate with the number of reports that Amazon may be making, and of planned reports."""
 
     in_flight: int
     planned: int
     gate: ReportGate
 
     def closed_until(self, now: datetime) -> datetime | None:
-        """Return until when a refused create keeps the gate closed; None where it is open."""
+        """Return when a gate that a refused create has closed opens again; None if it is open."""
         at = self.gate.next_create_at
         return at if self.gate.refusals and at > now else None
 
     def facts(self, now: datetime) -> dict[str, Any]:
-        """Return the gate as data, the same on all pages and for `bidbeacon doctor --json`."""
+        """Return the gate as data, for pages and `bidbeacon doctor --json`."""
         return {
             "client_id": self.gate.client_id,
             "region": self.gate.region,
@@ -70,16 +60,25 @@ class GateState:
 
 
 _G = aliased(ReportGate, name="g")
-_STATES = select(_G, text(f"{_IN_FLIGHT} AS in_flight"), text(f"{_PLANNED} AS planned"))
+# A request whose outcome is unknown counts until it may be created again: Amazon may have accepted
+# it.
+_STATES = select(
+    _G,
+    text(f"""(
+        SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
+         WHERE o.client_id = g.client_id AND o.region = g.region
+           AND (r.status = 'in_flight' OR (r.status = 'sent' AND NOT {IS_DUE}))) AS in_flight"""),
+    text("""(
+        SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
+         WHERE o.client_id = g.client_id AND o.region = g.region
+           AND r.status = 'planned' AND o.needs_attention IS NULL) AS planned"""),
+)
 
 
 def lock_gate(
     connection: Connection, client_id: str, region: str, *, now: datetime, first_limit: float = 1
 ) -> GateState:
-    """Return a gate, locked until the transaction ends; insert it if there is none.
-
-    Of a new one, `first_limit` is how many reports may be in flight.
-    """
+    """Return a gate, locked until the transaction ends; a new one gets `first_limit`."""
     new = insert(ReportGate).values(
         client_id=client_id,
         region=region,
@@ -103,13 +102,13 @@ def store_gate(connection: Connection, gate: ReportGate) -> None:
 def find_gate(
     connection: Connection, client_id: str, region: str, *, now: datetime
 ) -> GateState | None:
-    """Return one gate; None before the first report is created through it."""
+    """Return one gate, or None before its first report is created."""
     found = _states(connection, now, _G.client_id == client_id, _G.region == region)
     return found[0] if found else None
 
 
 def list_gates(connection: Connection, *, now: datetime) -> list[GateState]:
-    """Return all gates that reports were created through."""
+    """Return all gates."""
     return _states(connection, now)
 
 
@@ -134,16 +133,18 @@ _LATE_WINDOWS = text(f"""
 def count_late_windows(
     connection: Connection, client_id: str, region: str, *, overdue_before: datetime
 ) -> int:
-    """Return how many windows that fell due before an instant wait at a gate for their report to be created."""
+    """Return how many windows that fell due before `overdue_before` wait for a create."""
     values = {"client_id": client_id, "region": region, "overdue_before": overdue_before}
     return int(connection.execute(_LATE_WINDOWS, values).scalar_one())
 
 
 def list_gates_with_work(connection: Connection, *, now: datetime) -> list[tuple[str, str]]:
-    """Return client id and region of each gate at which requests wait whose report may be created now, as far as they are concerned."""
+    """Return client id and region of each gate with requests that are ready to be created."""
     rows = connection.execute(
-        text(f"""SELECT DISTINCT o.client_id, o.region FROM report_requests r JOIN ads_accounts o USING (account_id)
-                  WHERE {IS_CREATABLE} ORDER BY 1, 2"""),
+        text(f"""
+            SELECT DISTINCT o.client_id, o.region
+              FROM report_requests r JOIN ads_accounts o USING (account_id)
+             WHERE {IS_CREATABLE} ORDER BY 1, 2"""),
         {"now": now},
     )
     return [(row.client_id, row.region) for row in rows]
@@ -152,7 +153,7 @@ def list_gates_with_work(connection: Connection, *, now: datetime) -> list[tuple
 def pause_before_create(
     connection: Connection, client_id: str, region: str, now: datetime
 ) -> timedelta | None:
-    """Return the time until a report may be created; None if the limit of reports in flight is reached."""
+    """Return the time until a report may be created; None if the in-flight limit is reached."""
     found = find_gate(connection, client_id, region, now=now)
     return timedelta(0) if found is None else time_to_next_create(found.gate, found.in_flight, now)
 
@@ -160,10 +161,7 @@ def pause_before_create(
 def enter_gate(
     connection: Connection, account: AdsAccount, now: datetime, *, first_limit: int
 ) -> bool:
-    """Return whether a report of an ads account may be created now; then the gate counts it, once the transaction commits.
-
-    Where no report was created through it yet, `first_limit` is how many may be in flight.
-    """
+    """Return whether a report may be created now; if so, count it in this transaction."""
     key = (account.client_id, account.region)
     state = lock_gate(connection, *key, now=now, first_limit=first_limit)
     if time_to_next_create(state.gate, state.in_flight, now) != timedelta(0):
@@ -181,7 +179,7 @@ def note_result(
     *,
     late_after: timedelta,
 ) -> None:
-    """Adapt the gate's limits to the result of a create; a window is late `late_after` it fell due."""
+    """Adapt the gate's limits to the result of a create."""
     state = lock_gate(connection, account.client_id, account.region, now=now)
     match result:
         case Reported():
@@ -198,7 +196,7 @@ def note_result(
 def hold_gate(
     connection: Connection, account: AdsAccount, now: datetime, *, until: datetime
 ) -> None:
-    """Keep the gate closed until an instant if a report that belongs to no request takes its last place."""
+    """Close the gate until an instant if a report without a request takes its last slot."""
     state = lock_gate(connection, account.client_id, account.region, now=now)
     if state.in_flight + 1 >= int(state.gate.in_flight_limit):
         later = max(until, state.gate.next_create_at)

@@ -1,9 +1,9 @@
-"""How many reports may be generating at once, and when the next may be created: one gate per client id and region. Pure.
+"""How many reports may be in flight, and when the next may be created. Pure.
 
-Amazon limits both per client id and region, publishes neither limit and moves them with its load.
-So they are learned: a refused create (HTTP 429) halves the limit on reports in flight, doubles the
-pace and closes the gate for minutes; creates that are accepted raise the limit and speed the pace
-up again, slowly.
+There is one gate per client id and region. Amazon limits both numbers per client id and region,
+publishes neither and changes them with its load. So they are learned: a refused create (HTTP 429)
+halves the limit on reports in flight, doubles the pause between creates and closes the gate for
+minutes; accepted creates slowly raise the limit and shorten the pause again.
 """
 
 from datetime import datetime, timedelta
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 LARGEST_LIMIT = 20.0
 RAISE = 0.1
-"""Added to the limit by a create that was accepted while all places were taken: ten of them make room for one more."""
+"""Added to the limit by a create that was accepted at the limit: ten of them add one report."""
 SHORTEST_PACE = timedelta(seconds=1)
 LONGEST_PACE = timedelta(minutes=5)
 FASTER = 0.8
 FIRST_CLOSURE = (timedelta(minutes=2), timedelta(minutes=5))
 LONGEST_CLOSURE = timedelta(hours=1)
 LONGEST_WISH = timedelta(hours=24)
-"""How long a `Retry-After` of Amazon's is heeded at most."""
+"""The longest `Retry-After` of Amazon's that is respected."""
 PROBE_LASTS = timedelta(minutes=2)
-"""How long no other report is created after a probe whose result is not known yet."""
+"""How long no other report is created while the result of a probe is unknown."""
 _MOST_DOUBLINGS = 10
 
 
 def time_to_next_create(gate: "ReportGate", in_flight: int, now: datetime) -> timedelta | None:
-    """Return the time until a report may be created, with this many in flight; None if the limit is reached."""
+    """Return the time until a report may be created; None if the in-flight limit is reached."""
     if in_flight >= int(gate.in_flight_limit):
         return None
     return max(gate.next_create_at - now, timedelta(0))
@@ -37,15 +37,16 @@ def time_to_next_create(gate: "ReportGate", in_flight: int, now: datetime) -> ti
 def entered(gate: "ReportGate", now: datetime) -> "ReportGate":
     """Return the gate after a create has begun: the next one waits for the pace.
 
-    After a refused create, one create goes alone as a probe; the next one waits for its result.
+    After a refused create, one create is sent alone as a probe; the next one waits for its result.
     """
     return gate.with_changes(next_create_at=now + (PROBE_LASTS if gate.refusals else gate.pace))
 
 
 def accepted(gate: "ReportGate", in_flight: int, now: datetime) -> "ReportGate":
-    """Return the gate after a create was accepted, with this many reports in flight, the new one included.
+    """Return the gate after a create was accepted.
 
-    The pace counts from its answer, since a create may have waited for a token after it began.
+    `in_flight` includes the new report. The pace counts from Amazon's answer, since a create may
+    have waited for a token after it began.
     """
     limit, pace = gate.in_flight_limit, max(gate.pace * FASTER, SHORTEST_PACE)
     return gate.with_changes(
@@ -57,20 +58,17 @@ def accepted(gate: "ReportGate", in_flight: int, now: datetime) -> "ReportGate":
 
 
 def answered(gate: "ReportGate", now: datetime) -> "ReportGate":
-    """Return the gate after a create that came to nothing; the next one waits for the pace as well."""
+    """Return the gate after a create that failed; the next one waits for the pace as well."""
     return gate.with_changes(next_create_at=max(gate.next_create_at, now + gate.pace))
 
 
 def refused(
     gate: "ReportGate", now: datetime, *, jitter: float, not_before: datetime | None = None
 ) -> "ReportGate":
-    """Return the gate after a create was refused with 429: closed for 2 to 5 minutes, each further time twice as long, up to an hour.
+    """Return the gate after a create was refused with 429: closed for 2 to 5 minutes.
 
-    Args:
-        gate: As it was.
-        now: When the answer came.
-        jitter: 0 to 1, so that processes and regions don't all come back at once.
-        not_before: From `Retry-After`, if any.
+    Each further refusal in a row closes it for twice as long, up to an hour. `jitter` (0 to 1)
+    spreads the retries of regions and clients; `not_before` is from `Retry-After`, if any.
     """
     shortest, longest = FIRST_CLOSURE
     first = shortest + (longest - shortest) * jitter

@@ -1,4 +1,4 @@
-"""Requests parts of refused reports, and learns from those that come."""
+"""Requests parts of refused reports, and learns from the parts that arrive."""
 
 from datetime import datetime, timedelta
 
@@ -41,15 +41,15 @@ def request_part(
 
 
 def requested_days(row: ReportRequest) -> RequestedDays:
-    """Return the days that a request asked Amazon for."""
+    """Return the days that a request covers."""
     of = (row.account_id, row.dataset, row.report)
     return RequestedDays(*of, row.start_date, row.end_date, row.id)
 
 
 def learn_from_part(request: LockedRequest, connection: Connection, now: datetime) -> None:
-    """Learn from a report that came for a part of the days of a refused one, and request the part that waited for it.
+    """Learn from a report of a part of a refused one, and request the part that waited for it.
 
-    Where the refused one was too large, the ads account's longest period is learned.
+    If the refused report was too large, the ads account's longest period is learned.
     """
     given, dataset = request.row, request.dataset
     if given.narrows is None:
@@ -58,7 +58,7 @@ def learn_from_part(request: LockedRequest, connection: Connection, now: datetim
     if refused.failure_kind != FailureKind.TOO_OLD:
         half = (refused.days + 1) // 2
         contract = read_contract(connection, given.account_id)
-        if half < contract.report(dataset, given.asked.ad_products).longest_period_days:
+        if half < contract.report(dataset, given.dataset_report.ad_products).longest_period_days:
             ads_account = request.ads_account
             change = ads_account.region, dataset.name, f"{PERIOD}:{given.report}", str(half)
             change_contract(
@@ -72,7 +72,7 @@ def learn_from_part(request: LockedRequest, connection: Connection, now: datetim
 
 
 def reopen_ended(request: LockedRequest, connection: Connection, now: datetime) -> None:
-    """Have days requested that wait for one that Amazon had refused as too old, if that has come."""
+    """Make not-served days due again once a day that Amazon refused as too old is loaded."""
     waiting = [window for _, window in request.waiting]
     ended = [one for one in waiting if one.refused_alone_at or one.not_served_since]
     refused = [one for one in ended if not is_unproven(one)]

@@ -1,4 +1,4 @@
-"""Loads the days that a person wants now, whether or not they are due, and waits for Amazon for a bounded time."""
+"""Loads days by hand, whether or not they are due, and waits for a bounded time."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ class WindowNotLoadedError(ExpectedError):
     """A requested window could not be loaded.
 
     Attributes:
-        causes: The cause for each day that was not loaded. The message gives each once, with its
-            first days.
+        causes: The cause for each day that was not loaded. The message has each distinct cause
+            once, with its first days.
         loaded: The other requested days, which were loaded.
     """
 
@@ -55,7 +55,8 @@ class WindowNotLoadedError(ExpectedError):
         )
         left = sum(len(days) for _, days in groups[_MOST_REASONS:])
         super().__init__(
-            f"{dataset}: {len(causes)} {'window was' if len(causes) == 1 else 'windows were'} not loaded. "
+            f"{dataset}: {len(causes)} "
+            f"{'window was' if len(causes) == 1 else 'windows were'} not loaded. "
             + "; ".join(
                 f"{_list_days(days)}: {without_stop(explain(why).text)}"
                 for why, days in groups[:_MOST_REASONS]
@@ -79,24 +80,15 @@ def load_days(
     by: str,
     on_progress: Callable[[str], object] = lambda _: None,
 ) -> list[ReportWindow]:
-    """Load days now, whether or not they are due: mark them as wanted, and wait until nobody wants them any more.
+    """Load days now, whether or not they are due: mark them as wanted and wait for them.
 
-    One day that fails, or is not over in the account's time zone, does not keep the others from
-    being loaded. The session claims the days that no other living session has claimed, and sees to
-    them; for the others it only waits. Days that it gives up are not wanted any more, unless another load
-    waits for them. If its process is killed they stay wanted, and another session claims them.
+    A day that fails, or is not over in the account's time zone, does not stop the others. The
+    session claims the days that no other living session has claimed, and requests and loads these;
+    for the others it only waits. Days that it gives up are no longer wanted, unless another load
+    waits for them. If its process is killed, they stay wanted and another session claims them.
 
-    Args:
-        context: the tools.
-        session: records the actions.
-        account: whose days.
-        dataset: of which dataset.
-        days: account-local days.
-        by: the user who requested it, which is recorded.
-        on_progress: called each time it begins to wait, with how far it is.
-
-    Returns:
-        The loaded windows as they are stored then.
+    `days` are account-local, and `by` is the user to record. `on_progress` is called before each
+    wait. Return the loaded windows as they are stored now.
 
     Raises:
         AccountStoppedError: the account is paused, disabled or needs attention.
@@ -131,8 +123,6 @@ def load_days(
 
 @dataclass(frozen=True)
 class _Load:
-    """A load of days of one dataset of one account, in one session, that started at an instant."""
-
     context: JobContext
     session: SessionRecorder
     account: Account
@@ -142,27 +132,27 @@ class _Load:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The fields that its actions share."""
         return {"account": self.account.account_key, "dataset": self.dataset.name}
 
     def windows(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Return the windows of these days that Amazon served when the load started."""
+        """Return the windows of days that Amazon served when the load started."""
         with self.context.engine.begin() as connection:
             windows = list_windows(connection, self.account, self.dataset.name, days)
         return [window for window in windows if window.expires_at > self.started]
 
     def begin(self, days: Sequence[date], before: Sequence[ReportWindow]) -> dict[date, Cause]:
-        """Record who requested the days, and mark those as wanted and claimed that can be loaded; return the causes of the others.
+        """Record the request, and mark the loadable days as wanted and claimed.
 
-        Days that were wanted before are claimed first: whatever becomes of this load ends that, too.
+        Return the causes of the others. Days that were wanted before are claimed first, so that
+        they are no longer wanted if the load fails here.
         """
         mine = (one.wanted_at for one in before if one.wanted_by == self.by and one.wanted_at)
         at = min(mine, default=None)
-        asked = LoadRequested(**self.facts, windows=list(days), by=self.by, wanted_at=at)
+        requested = LoadRequested(**self.facts, windows=list(days), by=self.by, wanted_at=at)
         with self.context.engine.begin() as connection:
             of = (self.account, self.dataset.name, days)
             insert_load_by_hand(connection, self.session.session_id, *of)
-            self.session.add_in(connection, asked)
+            self.session.add_in(connection, requested)
             claim_windows(connection, *of, self.session.session_id, by=self.by)
         self._check_active(self.account, days)
         keep_windows(self.context, self.session, self.account, self.dataset, again=True)
@@ -174,13 +164,13 @@ class _Load:
         return left_out
 
     def _check_active(self, account: Account, days: Sequence[date]) -> None:
-        """Record and raise that the account is stopped, if it is."""
+        """Record that the account is stopped and raise, if it is."""
         if account.stop_reason is not None:
             self.session.add(skip_stopped(account.account_key, self.dataset, days, account))
             raise AccountStoppedError(account)
 
     def _leave_out(self, days: Sequence[date]) -> dict[date, Cause]:
-        """Record which of the days are not over, or not served any more; return the cause of each."""
+        """Record the days that are not over or no longer served; return the cause of each."""
         zone, today = self.account.time_zone, local_date(self.started, self.account.time_zone)
         with self.context.engine.begin() as connection:
             reports = read_contract(connection, self.account.account_id).reports(self.dataset)
@@ -200,14 +190,14 @@ class _Load:
         self.session.add(skipped)
 
     def claim(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Claim the wanted windows that no living session has claimed; return all that are wanted."""
+        """Claim wanted windows that no living session has claimed; return all that are wanted."""
         of = (self.account, self.dataset.name, days)
         with self.context.engine.begin() as connection:
             claim_windows(connection, *of, self.session.session_id, by=self.by)
         return [window for window in self.windows(days) if window.wanted_by is not None]
 
     def progress(self, days: Sequence[date], pending: Sequence[ReportWindow]) -> str:
-        """Return how many windows are loaded, and what the others wait for."""
+        """Return the sentence on how many windows are loaded and what the others wait for."""
         total, waited = len(self.windows(days)), self.context.now() - self.started
         waits_for, fault = "Amazon", self.context.find_pause()
         if all(window.request_id is None for window in pending):
@@ -218,11 +208,11 @@ class _Load:
         return f"{total - len(pending)} of {total} loaded, waiting for {waits_for} since {since}"
 
     def step(self, pending: Sequence[ReportWindow], *, records_waiting: bool) -> None:
-        """Take the next steps of the requests that serve claimed windows; plan and create those that they lack.
+        """Step the requests of claimed windows; plan and create the missing ones.
 
         An unexpected error of one of these ends the load. While Amazon makes as many reports as it
-        allows, poll those of the gate until it makes room, but for a few seconds only, and leave
-        their loading to the shared run: they may be large.
+        allows, poll the reports of the gate for a few seconds until one is done. They may be large,
+        so loading them is left to the shared run.
         """
         context, session, account = self.context, self.session, self.account
         with context.engine.begin() as connection:
@@ -243,12 +233,12 @@ class _Load:
             self._skip(lacking, SkipReason.WAITS_FOR_AMAZON)
 
     def _lacking(self, windows: Sequence[ReportWindow]) -> list[date]:
-        """Return the days of windows that are still wanted, and for which no report was requested yet."""
+        """Return the days of windows that are still wanted and not in a request yet."""
         now = self.windows(_days(windows))
         return _days(one for one in now if one.wanted_by is not None and one.request_id is None)
 
     def give_up(self, pending: Sequence[ReportWindow]) -> None:
-        """Record what is waited for in vain, since time is up."""
+        """Record the windows that were not loaded within the time limit."""
         causes = [(self._why_pending(window), window) for window in pending]
         for why, windows in group_by_cause(causes):
             self.session.add(WaitGivenUp(**self.facts, windows=_days(windows), cause=why))
@@ -256,16 +246,13 @@ class _Load:
     def causes(
         self, days: Sequence[date], before: Sequence[ReportWindow], now: Sequence[ReportWindow]
     ) -> dict[date, Cause]:
-        """Return the cause for each day that is not loaded, or not served.
-
-        What was loaded meanwhile is of a request that no window had been loaded by before.
-        """
+        """Return the cause for each day that was not loaded meanwhile, or is not served."""
         with self.context.engine.begin() as connection:
             stopped = get_account(connection, self.account.account_key).stop_cause
-        earlier = {None, *(window.loaded_by_request for window in before)}
+        old_requests = {None, *(window.loaded_by_request for window in before)}
         causes = dict.fromkeys({*days} - {*_days(now)}, cause("day-not-served"))
         for window in now:
-            was_loaded = window.loaded_by_request not in earlier
+            was_loaded = window.loaded_by_request not in old_requests
             if not was_loaded or window.status == "not_served":
                 why = self._why_not_loaded(window, was_loaded=was_loaded)
                 causes[window.window_date] = why or stopped or cause("other")
@@ -287,5 +274,4 @@ class _Load:
 
 
 def _days(windows: Iterable[ReportWindow]) -> list[date]:
-    """Return the days of windows, each once, oldest first."""
     return sorted({window.window_date for window in windows})

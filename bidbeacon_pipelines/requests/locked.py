@@ -1,4 +1,4 @@
-"""One locked request with everything it concerns: its ads account, countries, the windows that wait for it, and its report."""
+"""One locked request with its ads account, countries, waiting windows and report."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,8 +39,8 @@ class LockedRequest:
     Attributes:
         row: The request as it is stored.
         countries: All accounts of its ads account, by key.
-        windows: Those that wait for it, by the key of their account, each by date.
-        report: What Amazon said of its report last.
+        windows: The windows that wait for it, by account key, each list by date.
+        report: Its report as Amazon last described it.
         was_refused: Whether Amazon has refused the ads account since the request was locked.
     """
 
@@ -55,7 +55,7 @@ class LockedRequest:
 
     @classmethod
     def read(cls, context: JobContext, session: SessionRecorder, row: ReportRequest) -> Self:
-        """Return a request that the session has locked, with what is stored of the rest."""
+        """Read the ads account, countries and windows of a request that the session has locked."""
         with context.engine.begin() as connection:
             ads_account = get_ads_account_by_id(connection, row.account_id)
             countries = list_countries(connection, row.account_id)
@@ -66,27 +66,27 @@ class LockedRequest:
     @property
     def dataset(self) -> Dataset:
         """The dataset that its report fills."""
-        return self.row.asked.dataset
+        return self.row.dataset_report.dataset
 
     @cached_property
     def contract(self) -> Contract:
-        """The contract: what Amazon is known to serve its ads account."""
+        """What Amazon is known to serve the ads account."""
         with self.context.engine.begin() as connection:
             return read_contract(connection, self.row.account_id)
 
     @property
     def client(self) -> AdsApiClient:
-        """The client with its ads account's credential."""
+        """The client with the ads account's credential."""
         return self.context.client_for(self.ads_account.credential)
 
     @property
     def waiting(self) -> list[tuple[Account, ReportWindow]]:
-        """Each window that waits for it, with its account."""
+        """The windows that wait for the request, each with its account."""
         return [(self.countries[key], one) for key, own in self.windows.items() for one in own]
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The fields that all of its actions share: the account and its days, or the ads account with the days of each country."""
+        """The fields that all actions share; several countries are named with their days."""
         days = {key: [one.window_date for one in own] for key, own in self.windows.items()}
         is_one = len(days) == 1
         return {
@@ -98,7 +98,7 @@ class LockedRequest:
         }
 
     def after(self, change: Step | Result) -> ReportRequest:
-        """Return its row after a step was begun or decided, or after its result."""
+        """Return the row after a step was begun or decided, or after its result."""
         settings = self.context.settings
         first_poll_after = settings.first_poll_after(self.dataset.usual_latency)
         polling = Polling(first_poll_after, settings.poll_every)
@@ -106,20 +106,20 @@ class LockedRequest:
 
     @contextmanager
     def storing(self, after: ReportRequest) -> Iterator[Connection]:
-        """Store its row, in one transaction with what the block does."""
+        """Store the row, in one transaction with the block."""
         with self.context.engine.begin() as connection:
             update_request(connection, self.row, after, self.session.session_id)
             yield connection
         self.row = after
 
     def store(self, after: ReportRequest, action: Action | None = None) -> None:
-        """Store its row, with the action that says so."""
+        """Store the row, and record the action in the same transaction."""
         with self.storing(after) as connection:
             if action is not None:
                 self.session.add_in(connection, action)
 
     def retrieve(self) -> Report:
-        """Return what Amazon says of its report now."""
+        """Retrieve the report's status from Amazon."""
         account, report_id = self.ads_account, self.row.report_id or ""
         self.report = retrieve_report(
             self.client, account.region, report_id, account_id=account.account_id
@@ -128,15 +128,15 @@ class LockedRequest:
         return self.report
 
     def note_answered(self) -> None:
-        """Reset the count of refusals of the ads account, since Amazon answers for it."""
+        """Reset the ads account's count of refusals, since Amazon accepted a call for it."""
         if self.was_refused or self.ads_account.refusals:
             with self.context.engine.begin() as connection:
                 change_ads_account(connection, self.row.account_id, refusals=0)
 
     def note_refused(self, error: AuthError, unconfirmed: Result) -> Result:
-        """Count a refusal of the ads account, or stop all of its credential's if that is refused; return what it means for the request.
+        """Count a refusal of the ads account; return the result for the request.
 
-        After a refused credential, a request rests until it is renewed.
+        A refused credential stops all its ads accounts; the request rests until it is renewed.
         """
         self.was_refused = True
         with self.context.engine.begin() as connection:
@@ -147,7 +147,7 @@ class LockedRequest:
         return failure_from(error, now) if stops else unconfirmed
 
     def retried(self, result: Result, after: ReportRequest, attempt: int) -> Action | None:
-        """Return the action with the cause why a step is taken again; None where another one says it."""
+        """Return the action that records why a step is repeated; None without a cause."""
         if not isinstance(result, NoAnswer | NotMade) or result.cause is None:
             return None
         at = after.next_step_at or self.context.now()

@@ -1,4 +1,4 @@
-"""Plans the reports of an ads account: makes its windows, and covers what is wanted and what is due with requests."""
+"""Plans the reports of an ads account: makes its windows, and covers wanted and due days."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,13 +32,13 @@ from bidbeacon_sessions import SessionRecorder
 
 
 def plan_account(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
-    """Create the windows of an ads account up to today, and plan the due ones of all of its countries.
+    """Create the windows of an ads account up to today, and plan the due ones.
 
-    Makes no calls to Amazon: the dispatcher creates planned reports. Safe to run at any time and
+    Amazon is not called: the dispatcher creates planned reports. Safe to run at any time and
     concurrently.
     """
     with context.engine.begin() as connection:
-        # Noted first, so that one whose planning fails is not always the next.
+        # Stored first, so that an ads account whose planning fails is not always the next.
         change_ads_account(connection, ads_account.account_id, last_look_at=context.now())
         countries = list_countries(connection, ads_account.account_id)
     active = [account for account in countries if account.stop_reason is None]
@@ -55,14 +55,14 @@ class _Draft:
     """The plan of one report of an ads account.
 
     Attributes:
-        report: What is requested.
-        by_hand: The requests of the days that somebody wants.
+        report: The dataset and ad products to request.
+        by_hand: The requests of wanted days.
         due: The days that are due, and in none of these requests.
         scheduled: The requests of the due days.
-        stored: What was planned before and not sent.
-        stored_by_hand: The same for days that somebody wanted.
-        waits_until: Until when the due days wait at the latest for those of other countries; None
-            where they don't. A planned report no longer waits.
+        stored: The unsent plans of due days.
+        stored_by_hand: The unsent plans of wanted days.
+        waits_until: Until when the due days wait at most for those of other countries; None if they
+            don't wait. Days that are in an unsent plan no longer wait.
     """
 
     report: DatasetReport
@@ -75,7 +75,7 @@ class _Draft:
 
 
 def plan_wanted(context: JobContext, account_id: str) -> None:
-    """Cover the days of an ads account that somebody wants with requests of their own, and store them as planned.
+    """Cover the wanted days of an ads account with requests of their own, and store these.
 
     The dispatcher creates them first. Plans of days that are only due stay as they are.
     """
@@ -95,11 +95,11 @@ def plan_due(
     ads_account: AdsAccount,
     accounts: Sequence[Account],
 ) -> None:
-    """Cover what is wanted and due in all countries of an ads account with requests, and store them as planned.
+    """Cover the wanted and due days of an ads account with requests, and store these.
 
     Wanted days have requests of their own. Planning of one ads account is serialized, and unsent
-    plans are replaced, so no day is in two plans of a kind. Once everything due is planned, its
-    next refresh is scheduled. `accounts` are its active ones; several wait for each other.
+    plans are replaced, so no day is in two plans of a kind. Once all due days are planned, the next
+    refresh is scheduled. `accounts` are the active ones; several wait for each other.
     """
     now, hours = context.now(), context.settings.wait_for_countries_hours
     patience = timedelta(hours=hours if len(accounts) > 1 else 0)
@@ -135,7 +135,7 @@ def plan_due(
 def _lock_drafts(
     connection: Connection, account_id: str, now: datetime, patience: timedelta
 ) -> list[_Draft]:
-    """Lock planning for an ads account, and return the plan of each of its reports; a due window waits for other countries for so long."""
+    """Lock planning of an ads account, and return the plan of each of its reports."""
     # If the contract changes while we wait for the lock, its windows are made and planned again.
     contract = read_contract(connection, account_id)
     lock_planning(connection, account_id)
@@ -159,7 +159,7 @@ def _draft(
     now: datetime,
     patience: timedelta,
 ) -> _Draft:
-    """Cover the days of a report that are due or wanted; leave out those in a part of a refused request, which stays as it is."""
+    """Cover the due and wanted days of a report, except those in parts of a refused request."""
     longest_days = report.longest_period_days
     parts = [PlannedRequest(one.start_date, one.end_date) for one in stored if one.narrows]
     plans = [one for one in stored if not one.narrows]
@@ -186,7 +186,7 @@ def _draft(
 
 
 def _skips(key: str, drafts: Sequence[_Draft]) -> Iterator[WindowSkipped]:
-    """Yield the actions of the datasets of which a planning skips windows: those that wait, or all where nothing is due."""
+    """Yield the actions for datasets that wait for other countries, or for all if none is due."""
     waiting: dict[str, datetime] = {}
     for draft in drafts:
         if draft.waits_until is not None:
@@ -204,7 +204,7 @@ def _skips(key: str, drafts: Sequence[_Draft]) -> Iterator[WindowSkipped]:
 def skip_stopped(
     key: str, dataset: Dataset, days: Sequence[date], account: Account
 ) -> WindowSkipped:
-    """Return the action with the reason why windows are not requested: the account is paused, disabled or needs attention."""
+    """Return the action that records that windows of a stopped account are not requested."""
     needs_attention = account.needs_attention
     return WindowSkipped(
         account=key,

@@ -6,12 +6,11 @@ The cover is greedy from the newest due day: each request reaches back as far as
 allows, over days that aren't due. That is the least number of requests (an interval cover of
 points).
 
-Where there is room for one, manually requested reports are created first, those of the newest days
-before others, so that a day is completed in all its reports before an older one. Then come first
-refreshes of a day, then younger refreshes, then older ones. Among equals the report that is worth
-most goes first: one point for each first refresh that it makes on time, two for each day since it
-was last requested. No planned report waits for more than ten others of the same kind: of its ads
-account, dataset and ad products.
+Reports by hand are created first, those of the newest days before others, so that a day is
+completed in all its reports before an older one. Then come first refreshes of a day, then younger
+refreshes, then older ones. Among equals the report that is worth most goes first: one point for
+each first refresh that it makes on time, two for each day since it was last requested. No planned
+report waits for more than ten others of the same kind: of its ads account, dataset and ad products.
 """
 
 from bisect import bisect_right
@@ -25,8 +24,8 @@ from bidbeacon_pipelines.datasets.registry import Dataset
 WAITS_FOR_AT_MOST = 10
 """Reports of the same kind that may be created before one that is planned."""
 WORTH_OF_A_DAY = 2
-"""First refreshes on time that weigh as much as one day without a report. A higher number shortens the longest pause, and makes fewer first
-refreshes on time: `python -m benchmarks.scarcity` shows what it costs."""
+"""First refreshes on time that are worth as much as one day without a report. A higher number
+shortens the longest pause but delays more first refreshes (`python -m benchmarks.scarcity`)."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -37,7 +36,7 @@ class PlannedRequest:
     Attributes:
         start: First day.
         end: Last day; it is due or wanted.
-        by_hand: Whether somebody waits for it.
+        by_hand: Whether its days are wanted.
     """
 
     start: date
@@ -58,11 +57,8 @@ def plan_requests(
 ) -> list[PlannedRequest]:
     """Cover days with as few requests as possible, newest first.
 
-    Args:
-        days: Those that are due in at least one country, or wanted, and in no report yet.
-        longest_days: Most days that one report may span, both ends counted.
-        alone: Those of the days that each take a request of their own.
-        by_hand: Whether somebody waits for them.
+    A request spans at most `longest_days`, both ends counted; days in `alone` have one of their
+    own.
     """
     covered = sorted({*days} - {*alone}, reverse=True)
     groups = [*_cover(covered, longest_days), *([day] for day in alone)]
@@ -73,21 +69,17 @@ def plan_requests(
 def should_wait_for_countries(
     first_due: datetime, next_due: datetime | None, now: datetime, patience: timedelta
 ) -> bool:
-    """Return whether due windows wait for those of other countries, which fall due while that is worth waiting for.
+    """Return whether due windows wait for those of other countries that fall due soon.
 
-    Args:
-        first_due: When the first of them fell due.
-        next_due: When the next window of the report falls due in any country of the ads account,
-            after now.
-        now: The instant, UTC.
-        patience: How long a due window may wait.
+    The first of them fell due at `first_due` and may wait for `patience`; the report's next window
+    in any country falls due at `next_due`.
     """
     deadline = first_due + patience
     return next_due is not None and now < deadline and next_due <= deadline
 
 
 def _cover(targets: Sequence[date], longest_days: int) -> Iterator[list[date]]:
-    """Split descending targets into the groups that one request each can cover."""
+    """Split descending days into groups that one request each can cover."""
     group: list[date] = []
     for day in targets:
         if group and (group[0] - day).days >= longest_days:
@@ -104,12 +96,12 @@ class Candidate:
 
     Attributes:
         end_date: Its newest day.
-        by_hand: Whether somebody waits for it.
+        by_hand: Whether its days are wanted.
         on_time: How many windows, in all countries, it would load for the first time and on time if
             it were created now.
         passed_over: Reports of its kind created since it was planned.
-        report_requested_at: When a report of its kind was last created; None where none ever was.
-        account_requested_at: The same of all kinds of the ads account that have a planned report.
+        report_requested_at: When a report of its kind was last created; None if none ever was.
+        account_requested_at: The same for all kinds of the ads account that have a planned report.
     """
 
     request_id: int
@@ -127,7 +119,7 @@ class Candidate:
 def next_to_create(
     candidates: Sequence[Candidate], datasets: Mapping[str, Dataset], *, now: datetime
 ) -> Candidate | None:
-    """Return which of all reports planned for one client id and region to create next; None where there are none."""
+    """Return the planned report of a client id and region to create next, if there is any."""
     if not candidates:
         return None
     first = min(
@@ -145,12 +137,12 @@ def next_to_create(
 
 
 def days_old(end: date, now: datetime) -> int:
-    """Return the age that counts for a report whose newest day is `end`: 1 where that day has just ended somewhere."""
+    """Return a report's age in days by its newest day `end`, at least 1."""
     return max((now.astimezone(UTC).date() - end).days, 1)
 
 
 def _urgency(candidate: Candidate, dataset: Dataset, now: datetime) -> tuple[object, ...]:
-    """Return the key to compare candidates by; the lowest goes first."""
+    """Return the sort key of a candidate; the lowest is created first."""
     age = days_old(candidate.end_date, now)
     if candidate.by_hand:
         return (False, age, candidate.request_id)
@@ -166,7 +158,7 @@ def _urgency(candidate: Candidate, dataset: Dataset, now: datetime) -> tuple[obj
 
 
 def _worth(candidate: Candidate, now: datetime) -> float:
-    """Return how much it is worth to create a report now; infinite for one whose kind was never requested."""
+    """Return the worth of a report created now; infinite if its kind was never requested."""
     if candidate.report_requested_at is None:
         return inf
     return candidate.on_time + WORTH_OF_A_DAY * (

@@ -1,7 +1,7 @@
-"""SQL on report requests, and on their locks: which session is working on a request.
+"""SQL on report requests and their locks.
 
-A lock names a session, in `locked_by`. It ends with that session's lease, so also when its process
-dies.
+`locked_by` names the session that works on a request. The lock ends with that session's lease, so
+also when its process dies.
 """
 
 from collections.abc import Sequence
@@ -26,33 +26,33 @@ from bidbeacon_sessions.leases import end_dead_connections, is_unclaimed
 
 
 class LockLostError(RuntimeError):
-    """Another session has locked the request, since this session's lease had expired."""
+    """Another session took over the request, since this session's lease had expired."""
 
     def __init__(self, request_id: int) -> None:
         self.request_id = request_id
         super().__init__(
-            f"Another session took over request {request_id}, since this one's lease had expired. This work is rolled back."
+            f"Another session took over request {request_id}, since this one's lease had expired. "
+            "This work is rolled back."
         )
 
 
 _R, _O = aliased(ReportRequest, name="r"), aliased(AdsAccount, name="o")
-_OPEN = f"r.{OPEN_REQUEST}"
-_NOT_RESTING = "AND o.needs_attention_for IS DISTINCT FROM 'credentials'"
 IS_DUE = "r.next_step_at <= :now"
 """Whether the next step of request `r` is due."""
 _READY = f"(r.next_step_at IS NULL OR {IS_DUE})"
 _TO_CREATE = f"r.status IN ('planned', 'sent') AND {_READY}"
 _UNLOCKED = is_unclaimed("r.locked_by")
-IS_CREATABLE = f"""{_TO_CREATE} AND {_UNLOCKED} {_NOT_RESTING}
+IS_CREATABLE = f"""{_TO_CREATE} AND {_UNLOCKED}
+           AND o.needs_attention_for IS DISTINCT FROM 'credentials'
            AND (o.needs_attention_for IS NULL OR r.attempts > 0 OR r.sent_at IS NOT NULL)"""
-"""The dispatcher may create the report of request `r` of ads account `o` at `:now`, as far as the two are concerned."""
+"""Whether the report of request `r` of ads account `o` may be created at `:now`, gates aside."""
 
 
 def lock_planning(connection: Connection, account_id: str) -> None:
-    """Lock planning for this ads account until the transaction ends, so that no day is planned twice.
+    """Lock planning of an ads account until the transaction ends, so no day is planned twice.
 
     Raises:
-        LockTakenError: another job has been planning for it for too long.
+        LockTakenError: another job has held the lock for too long.
     """
     lock_until_commit(connection, f"plan {account_id}")
 
@@ -62,26 +62,25 @@ _UNSENT = """r.status = 'planned' AND r.attempts = 0
 
 
 def list_plans(connection: Connection, account_id: str) -> list[ReportRequest]:
-    """Return the requests of an ads account that were never sent, newest days first, locked until the transaction ends.
+    """Return the unsent requests of an ads account, newest days first, and lock their rows.
 
-    The next planning may change them. One that is being sent right now is waited for, and is no
-    plan any more.
+    A request that is being sent is waited for, and left out.
     """
     plans = select(_R).where(_R.account_id == account_id, text(_UNSENT))
     return read_rows(connection, plans.order_by(_R.end_date.desc(), _R.id).with_for_update())
 
 
 def insert_request(connection: Connection, **columns: Any) -> None:
-    """Store a request as planned, given columns of its row."""
+    """Store a planned request, given columns of its row."""
     connection.execute(insert(ReportRequest).values(columns))
 
 
 def insert_load_by_hand(
     connection: Connection, session_id: UUID, account: Account, dataset: str, days: Sequence[date]
 ) -> None:
-    """Store that a session was asked to load these days now."""
-    asked = {"session_id": session_id, "dataset": dataset, "days": list(days)}
-    connection.execute(insert(LoadByHand).values(**asked, **account.identity))
+    """Store the days that a session is to load now."""
+    load = {"session_id": session_id, "dataset": dataset, "days": list(days)}
+    connection.execute(insert(LoadByHand).values(**load, **account.identity))
 
 
 def replace_plans(
@@ -93,9 +92,9 @@ def replace_plans(
     *,
     at: datetime,
 ) -> bool:
-    """Have the plans of a report, which this transaction has locked, cover other days: change them, add those that lack, delete the rest.
+    """Replace the locked plans of a report: change them, add missing ones, delete the rest.
 
-    Return False if they cover just these already.
+    Return False if they cover the same days already.
     """
     if planned == [PlannedRequest(one.start_date, one.end_date, one.by_hand) for one in stored]:
         return False
@@ -113,7 +112,7 @@ def replace_plans(
 
 
 def delete_plans(connection: Connection, request_ids: Sequence[int]) -> None:
-    """Delete requests that were never sent and are not needed any more."""
+    """Delete those of the requests that were never sent."""
     connection.execute(
         text(f"DELETE FROM report_requests r WHERE r.id = ANY(:ids) AND {_UNSENT}"),
         {"ids": list(request_ids)},
@@ -121,16 +120,19 @@ def delete_plans(connection: Connection, request_ids: Sequence[int]) -> None:
 
 
 _LEFT = text(f"""
-    SELECT count(*) FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-     WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
-       AND (w.next_refresh_at <= :now OR w.status = 'failed') AND w.expires_at > :now
+    SELECT count(*)
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
+     WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.dataset = ANY(:datasets)
+       AND w.request_id IS NULL AND (w.next_refresh_at <= :now OR w.status = 'failed')
+       AND w.expires_at > :now
        AND NOT EXISTS (SELECT FROM report_requests r
-                        WHERE r.account_id = w.account_id AND r.dataset = w.dataset AND r.report = w.report AND {OPEN_REQUEST}
+                        WHERE r.account_id = w.account_id AND r.dataset = w.dataset
+                          AND r.report = w.report AND {OPEN_REQUEST}
                           AND w.window_date BETWEEN r.start_date AND r.end_date)""")
 
 
 def count_windows_left(connection: Connection, account_id: str, *, now: datetime) -> int:
-    """Return how many windows of an ads account are due or failed, and in no planned or requested report."""
+    """Return how many windows of an ads account are due or failed, and in no open request."""
     values = {"account_id": account_id, "datasets": list(DATASETS), "now": now}
     return int(connection.execute(_LEFT, values).scalar_one())
 
@@ -138,7 +140,7 @@ def count_windows_left(connection: Connection, account_id: str, *, now: datetime
 def list_ended_requests(
     connection: Connection, request: ReportRequest, now: datetime
 ) -> list[ReportRequest]:
-    """Return the requests of a request's report that have ended, and were sent since the first attempt of a last refresh that may still be repeated."""
+    """Return the ended requests of the same report that were sent in the last eight days."""
     mine = (_R.account_id == request.account_id, _R.dataset == request.dataset)
     sent = _R.sent_at >= now - RETRIED_FOR - timedelta(days=1)
     ended = select(_R).where(*mine, _R.report == request.report, sent)
@@ -151,25 +153,32 @@ def get_request(connection: Connection, request_id: int) -> ReportRequest:
     return found
 
 
-_LOCKABLE = f"SELECT r.id FROM report_requests r WHERE r.id = :id AND {_OPEN} AND (r.locked_by = :by OR {_UNLOCKED})"
-# Two loads of one account would wait for each other's rows, so an ads account that a session is at
-# work on has nothing for others.
-_DUE = f"""{_OPEN} AND NOT ({_TO_CREATE}) AND {_UNLOCKED} {_NOT_RESTING}
-    AND NOT (r.status = 'completed' AND {IS_PAUSED_HERE})
-    AND {_READY} AND r.account_id NOT IN (
-        SELECT b.account_id FROM report_requests b JOIN session_leases l ON l.session_id = b.locked_by
-         WHERE b.{OPEN_REQUEST} AND l.expires_at > clock_timestamp())"""
-_ORDER = "r.next_step_at NULLS FIRST, r.id"
+_LOCKABLE = f"""
+    SELECT r.id
+      FROM report_requests r
+     WHERE r.id = :id AND r.{OPEN_REQUEST} AND (r.locked_by = :by OR {_UNLOCKED})"""
+# Two loads of one account would wait for each other's rows, so only one session at a time works on
+# the requests of an ads account.
+_DUE = f"""r.{OPEN_REQUEST} AND NOT ({_TO_CREATE}) AND {_UNLOCKED}
+       AND o.needs_attention_for IS DISTINCT FROM 'credentials'
+       AND NOT (r.status = 'completed' AND {IS_PAUSED_HERE})
+       AND {_READY} AND r.account_id NOT IN (
+           SELECT b.account_id
+             FROM report_requests b JOIN session_leases l ON l.session_id = b.locked_by
+            WHERE b.{OPEN_REQUEST} AND l.expires_at > clock_timestamp())"""
 _NEXT = f"""
-    SELECT r.id FROM report_requests r JOIN ads_accounts o USING (account_id)
-     WHERE {_DUE} AND (CAST(:account_id AS text) IS NULL OR r.account_id = :account_id)
+    SELECT r.id
+      FROM report_requests r JOIN ads_accounts o USING (account_id)
+     WHERE {_DUE}
+       AND (CAST(:account_id AS text) IS NULL OR r.account_id = :account_id)
        AND (CAST(:client_id AS text) IS NULL OR (o.client_id, o.region) = (:client_id, :region))
        AND (:loads OR r.status <> 'completed') AND r.id <> ALL(CAST(:stepped AS bigint[]))
-     ORDER BY {_ORDER} LIMIT 1"""
+     ORDER BY r.next_step_at NULLS FIRST, r.id
+     LIMIT 1"""
 
 
 def lock_request(connection: Connection, request_id: int, session_id: UUID) -> ReportRequest | None:
-    """Lock an open request for a session and return it; None where it has ended, or another session works on it."""
+    """Lock an open request and return it; None if it has ended or another session works on it."""
     return _lock(connection, _LOCKABLE, {"id": request_id, "by": session_id})
 
 
@@ -184,17 +193,11 @@ def lock_next_request(
     loads: bool = True,
     stepped: Sequence[int] = (),
 ) -> ReportRequest | None:
-    """Lock the request at Amazon that has been due for longest; None where there is none, or other sessions are at work on their ads accounts.
+    """Lock the request at Amazon that has been due for longest; return None if there is none.
 
-    Args:
-        connection: where to look.
-        session_id: whose lock it is.
-        due_at: the instant.
-        downloads: this host's folder for them; while it can't be written, loads are left out.
-        account_id: only this ads account's.
-        gate: only those of ads accounts with this client id and region.
-        loads: whether those that are complete are included.
-        stepped: requests that are left out.
+    Left out are ads accounts that another session works on, requests in `stepped`, and those with a
+    complete report if `loads` is false or `downloads`, this host's folder, can't be written.
+    `account_id` and `gate` (client id and region) restrict the requests.
     """
     client_id, region = gate or (None, None)
     values = {"by": session_id, "now": due_at, "account_id": account_id, "stepped": list(stepped)}
@@ -203,18 +206,15 @@ def lock_next_request(
 
 
 def _lock(connection: Connection, lockable: str, values: dict[str, Any]) -> ReportRequest | None:
-    """Lock the request that a query finds, and return it.
-
-    Never wait for a row lock. Where only a dead session's transaction is in the way, end its
-    connection.
-    """
-    lock = text(
-        f"""UPDATE report_requests SET locked_by = :by
-             WHERE id = ({lockable} FOR NO KEY UPDATE OF r SKIP LOCKED) RETURNING id"""
-    )
+    """Lock and return the request that a query finds, without waiting for row locks."""
+    lock = text(f"""
+        UPDATE report_requests
+           SET locked_by = :by
+         WHERE id = ({lockable} FOR NO KEY UPDATE OF r SKIP LOCKED)
+     RETURNING id""")
     locked = connection.execute(lock, values).scalar()
     if locked is None and connection.execute(text(lockable), values).first() is not None:
-        end_dead_connections(connection)
+        end_dead_connections(connection)  # a dead session's transaction may hold the row
         locked = connection.execute(lock, values).scalar()
     return None if locked is None else get_request(connection, locked)
 
@@ -222,7 +222,9 @@ def _lock(connection: Connection, lockable: str, values: dict[str, Any]) -> Repo
 def get_locked_request(
     connection: Connection, request_id: int, session_id: UUID
 ) -> ReportRequest | None:
-    """Return a locked request as it is now, and keep it from changing until this transaction ends; None where it was deleted.
+    """Return a locked request and keep its row locked until this transaction ends.
+
+    Return None if it was deleted.
 
     Raises:
         LockLostError: another session has locked it.
@@ -239,7 +241,7 @@ def keep_lock(connection: Connection, request_id: int, session_id: UUID) -> Repo
     """Keep the lock until this transaction ends; return the request as it is stored.
 
     Raises:
-        LockLostError: another session has locked it already.
+        LockLostError: another session has locked it, or it was deleted.
     """
     request = get_locked_request(connection, request_id, session_id)
     if request is None:
@@ -250,10 +252,12 @@ def keep_lock(connection: Connection, request_id: int, session_id: UUID) -> Repo
 def unlock_request(
     connection: Connection, request_id: int, session_id: UUID, *, not_before: datetime | None = None
 ) -> None:
-    """Release the lock on a request, and put its next step off until an instant, if it is due earlier."""
+    """Release the lock on a request; postpone an earlier next step to `not_before`."""
     connection.execute(
-        text("""UPDATE report_requests SET locked_by = NULL, next_step_at = greatest(next_step_at, :not_before)
-                 WHERE id = :id AND locked_by = :by"""),
+        text("""
+            UPDATE report_requests
+               SET locked_by = NULL, next_step_at = greatest(next_step_at, :not_before)
+             WHERE id = :id AND locked_by = :by"""),
         {"id": request_id, "by": session_id, "not_before": not_before},
     )
 
@@ -264,19 +268,14 @@ def list_requests_to_step(
     due_at: datetime,
     downloads: Path,
 ) -> list[ReportRequest]:
-    """Return the requests at Amazon whose next step is due, longest waiting first; none of an ads account that a live session is at work on.
+    """Return the requests at Amazon whose next step is due, longest waiting first.
 
-    Those of ads accounts that wait for credentials rest: nothing can be asked for them, and their
-    reports are still being made. What is still to be created is the dispatcher's.
-
-    Args:
-        connection: where to look.
-        due_at: the instant.
-        downloads: this host's folder for them; while it can't be written, loads are left out.
+    Left out are ads accounts that a living session works on or that wait for credentials, and loads
+    while `downloads`, this host's folder, can't be written.
     """
     due = select(_R).join(_O, _O.account_id == _R.account_id).where(text(_DUE))
-    ordered = due.order_by(text(_ORDER)).params(now=due_at, **place_of(downloads))
-    return read_rows(connection, ordered)
+    ordered = due.order_by(text("r.next_step_at NULLS FIRST, r.id"))
+    return read_rows(connection, ordered.params(now=due_at, **place_of(downloads)))
 
 
 def update_request(
@@ -285,7 +284,7 @@ def update_request(
     """Store the changes of a request that this session has locked.
 
     Raises:
-        LockLostError: it no longer has.
+        LockLostError: another session has locked it.
     """
     changes = {"locked_by": session_id} | after.changes_from(before)
     mine = (ReportRequest.id == before.id, ReportRequest.locked_by == session_id)
@@ -293,43 +292,51 @@ def update_request(
         raise LockLostError(before.id)
 
 
-_SAME_REPORT = "s.account_id = r.account_id AND s.dataset = r.dataset AND s.report = r.report"
 _CANDIDATES = text(f"""
     WITH planned AS (
         SELECT r.id, r.account_id, r.dataset, r.report, r.start_date, r.end_date,
                r.by_hand OR r.narrows IS NOT NULL AND EXISTS (
                    SELECT FROM report_windows w
-                    WHERE w.account_id = r.account_id AND w.dataset = r.dataset AND w.report = r.report
+                    WHERE w.account_id = r.account_id AND w.dataset = r.dataset
+                      AND w.report = r.report
                       AND w.window_date BETWEEN r.start_date AND r.end_date
                       AND w.wanted_by IS NOT NULL AND w.request_id IS NULL) AS by_hand,
                (SELECT count(*) FROM report_requests s
-                 WHERE {_SAME_REPORT} AND s.sent_at > r.created_at AND s.id <> r.id) AS passed_over,
-               (SELECT max(s.sent_at) FROM report_requests s WHERE {_SAME_REPORT}) AS report_requested_at
+                 WHERE s.account_id = r.account_id AND s.dataset = r.dataset
+                   AND s.report = r.report
+                   AND s.sent_at > r.created_at AND s.id <> r.id) AS passed_over,
+               (SELECT max(s.sent_at) FROM report_requests s
+                 WHERE s.account_id = r.account_id AND s.dataset = r.dataset
+                   AND s.report = r.report) AS report_requested_at
           FROM report_requests r JOIN ads_accounts o USING (account_id)
          WHERE o.client_id = :client_id AND o.region = :region AND {IS_CREATABLE}),
     on_time AS (
         SELECT w.account_id, w.dataset, w.report, w.window_date, count(*) AS windows
           FROM advertiser_accounts a JOIN report_windows w USING (account_id, country_code)
-         WHERE a.account_id IN (SELECT account_id FROM planned) AND {IS_ACTIVE} AND w.request_id IS NULL AND w.data_as_of IS NULL
-           AND w.next_refresh_at > :on_time_since AND w.next_refresh_at <= :now AND w.expires_at > :now
+         WHERE a.account_id IN (SELECT account_id FROM planned) AND {IS_ACTIVE}
+           AND w.request_id IS NULL AND w.data_as_of IS NULL AND w.next_refresh_at > :on_time_since
+           AND w.next_refresh_at <= :now AND w.expires_at > :now
          GROUP BY w.account_id, w.dataset, w.report, w.window_date)
-    SELECT id AS request_id, p.account_id, p.dataset, p.report, end_date, by_hand, passed_over, report_requested_at,
+    SELECT id AS request_id, p.account_id, p.dataset, p.report, end_date, by_hand, passed_over,
+           report_requested_at,
            max(report_requested_at) OVER (PARTITION BY p.account_id) AS account_requested_at,
            CAST(coalesce(sum(t.windows), 0) AS integer) AS on_time
       FROM planned p
-      LEFT JOIN on_time t ON t.account_id = p.account_id AND t.dataset = p.dataset AND t.report = p.report
-                         AND t.window_date BETWEEN p.start_date AND p.end_date
-     GROUP BY id, p.account_id, p.dataset, p.report, end_date, by_hand, passed_over, report_requested_at""")
+      LEFT JOIN on_time t
+             ON t.account_id = p.account_id AND t.dataset = p.dataset AND t.report = p.report
+            AND t.window_date BETWEEN p.start_date AND p.end_date
+     GROUP BY id, p.account_id, p.dataset, p.report, end_date, by_hand, passed_over,
+              report_requested_at""")
 
 
 def list_candidates(
     connection: Connection, client_id: str, region: str, *, now: datetime, tolerance: timedelta
 ) -> list[Candidate]:
-    """Return the requests whose report may be created now, apart from the gate.
+    """Return the requests of a gate whose report may be created now if the gate is open.
 
-    Plans of an ads account that needs attention are left alone; requests that were sent before are
-    given up. A part of a refused report with wanted days counts as by hand. A window is on time up
-    to `tolerance` after it fell due.
+    Plans of an ads account that needs attention are left out; its requests that were sent before
+    are included, to be given up. A part of a refused report with wanted days counts as by hand. A
+    window is on time up to `tolerance` after it fell due.
     """
     values = {"client_id": client_id, "region": region, "now": now}
     rows = connection.execute(_CANDIDATES, values | {"on_time_since": now - tolerance})

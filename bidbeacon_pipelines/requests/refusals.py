@@ -1,8 +1,8 @@
-"""Which refusals of a report are believed at once, and which of its days are requested again. Pure.
+"""Which refusals of a report are final, and which of its days are requested again. Pure.
 
-A faulty gateway may refuse what Amazon would accept, and a believed refusal postpones the data by a
-day. So an implausible one has to be confirmed: the report is requested once more, later. The words
-of a confirmed one may mean something else, so the report is requested again for fewer days.
+A faulty gateway may refuse a report that Amazon would accept, and a final refusal postpones the
+data by a day. So an implausible refusal has to be confirmed by requesting the report again, later.
+Even a confirmed one may have a misleading reason, so the report is requested for fewer days.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ Days = tuple[date, date]
 """The first and last day of a report."""
 
 _REFUSED_FIELDS = frozenset({"field-refused", "fields-refused-together"})
-"""The report names fields that Amazon doesn't know, that exclude each other or lack a companion: that stays true."""
+"""Causes that don't change: fields that Amazon doesn't know or doesn't combine."""
 
 
 def doubted(failure: Failure) -> Failure:
-    """Return a refusal as one that is to be confirmed: the report is requested again, later."""
+    """Return a refusal as one to be confirmed: the report is requested again, later."""
     return replace(failure, kind=FailureKind.NO_REPORT)
 
 
 def weighed(failure: Failure, before: Failure | None, *, is_part: bool) -> Failure:
-    """Return a failure to create a report; an implausible one is to be confirmed, unless the attempt before failed for the same cause.
+    """Return a failure to create a report, as one to be confirmed if it is implausible.
 
-    With `is_part`, the report is a part of one that was refused.
+    It is plausible if the attempt `before` failed for the same cause.
     """
     is_same = before is not None and before.cause["code"] == failure.cause["code"]
     is_believed = is_same or not _is_doubtful(failure, is_part=is_part)
@@ -40,17 +40,17 @@ def _is_doubtful(failure: Failure, *, is_part: bool) -> bool:
 
 
 def is_too_large(failure: Failure, *, days: int, longest_days: int) -> bool:
-    """Return whether a report of so many days failed because it was too large.
+    """Return whether a report of `days` days failed because it was too large.
 
-    A report of the longest period that failed in every attempt counts as too large: Amazon doesn't
-    always say so.
+    A report of the longest period that failed in every attempt counts as too large, since Amazon
+    doesn't always report that.
     """
     fails_always = failure.kind is FailureKind.REPORT_FAILED and days >= longest_days
     return failure.kind is FailureKind.TOO_LARGE or fails_always
 
 
 def halves(start: date, end: date) -> list[Days]:
-    """Return the two halves of a report, the younger one first; none of a single day."""
+    """Return the two halves of a period, the younger one first; nothing for a single day."""
     if start == end:
         return []
     middle = start + timedelta(days=((end - start).days + 1) // 2)
@@ -58,7 +58,7 @@ def halves(start: date, end: date) -> list[Days]:
 
 
 def should_be_apart(failure: Failure, ad_products: Sequence[str], *, days: int) -> bool:
-    """Return whether the ad products of a refused report may come in reports of their own."""
+    """Return whether requesting each ad product in its own report may avoid a refusal."""
     if len(ad_products) == 1:
         return False
     is_refused = failure.cause["code"] == "fields-refused-together"

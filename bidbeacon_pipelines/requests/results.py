@@ -1,4 +1,4 @@
-"""What Amazon's responses and the client's errors mean for a request: the results that `rules.apply` takes."""
+"""Turns Amazon's responses and the client's errors into results for `rules.apply`."""
 
 from datetime import datetime, timedelta
 
@@ -41,23 +41,23 @@ LOAD_ERRORS = (
     psycopg.DataError,
     psycopg.IntegrityError,
 )
-"""Errors of a load that are no fault of ours; `of_failed_load` says what follows."""
+"""Expected errors of a load; see `of_failed_load`."""
 _KINDS: dict[type[AdsApiError], FailureKind] = {
     TooOld: FailureKind.TOO_OLD,
     TooLarge: FailureKind.TOO_LARGE,
     AuthError: FailureKind.NOT_AUTHORIZED,
     Rejected: FailureKind.REJECTED,
 }
-"""The first that fits counts."""
+"""The first matching class decides."""
 
 
 def not_before(error: AdsApiError, now: datetime) -> datetime | None:
-    """Return the instant that Amazon asked us to wait for, if any."""
+    """Return the instant from Amazon's `Retry-After`, if any."""
     return None if error.retry_after is None else now + timedelta(seconds=error.retry_after)
 
 
 def of_report(report: Report, *, adopted: bool = False) -> Reported | Failure:
-    """Return what Amazon says of a report; a status that is not known counts as being made."""
+    """Return a report's status as a result; an unknown status counts as being generated."""
     is_complete = report.status is ReportStatus.COMPLETED
     if is_complete or not report.is_terminal:
         status = (report.raw_status, is_complete)
@@ -72,19 +72,19 @@ def of_report(report: Report, *, adopted: bool = False) -> Reported | Failure:
 
 
 def failure_from(error: AdsApiError, now: datetime) -> Failure:
-    """Return an error as a failure of the kind that its class means."""
+    """Return an error as a failure, whose kind depends on the error's class."""
     kinds = (kind for of, kind in _KINDS.items() if isinstance(error, of))
     kind = next(kinds, FailureKind.NO_REPORT)
     return Failure(kind, error.failure_cause, not_before(error, now))
 
 
 def no_answer(error: AdsApiError, now: datetime) -> NoAnswer:
-    """Return the result of a step after which nothing is known."""
+    """Return the result of a step whose outcome is unknown."""
     return NoAnswer(error.failure_cause, not_before(error, now))
 
 
 def of_failed_create(error: AdsApiError, now: datetime) -> Result:
-    """Return what an error of a create means, but for a duplicate report and refused rights."""
+    """Return the result of a failed create, but for duplicate reports and refused rights."""
     match error:
         case OutcomeUnknown():
             is_throttled = isinstance(error.cause, Throttled)
@@ -96,7 +96,7 @@ def of_failed_create(error: AdsApiError, now: datetime) -> Result:
 
 
 def of_failed_poll(error: AdsApiError, now: datetime) -> Result:
-    """Return what an error of a poll means, but for refused rights."""
+    """Return the result of a failed poll, but for refused rights."""
     match error:
         case NotFound():
             return Failure(FailureKind.NO_REPORT, error.failure_cause)
@@ -107,16 +107,16 @@ def of_failed_poll(error: AdsApiError, now: datetime) -> Result:
 
 
 def of_failed_load(error: Exception, now: datetime, again_at: datetime) -> Result:
-    """Return what one of the `LOAD_ERRORS` means, but for refused rights: request the report again, retrieve it again, or load it again later.
+    """Return the result of a load that failed with one of `LOAD_ERRORS` but refused rights.
 
-    After a 429 without a `Retry-After` it is loaded again at `again_at`.
+    After a 429 without a `Retry-After` the report is loaded again at `again_at`.
     """
     match error:
         case Throttled() | NotWritten():
             return NotMade(not_before(error, now) or again_at, error.failure_cause)
         case ReportChanged(report=report) if report.status is not ReportStatus.COMPLETED:
             return of_report(report)
-        case UrlExpired() | NotFound():  # a file that isn't there is another error
+        case UrlExpired() | NotFound():  # of the report; a missing file is another error
             return Failure(FailureKind.NO_REPORT, error.failure_cause)
         case AdsApiError():
             return no_answer(error, now)

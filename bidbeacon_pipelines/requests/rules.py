@@ -1,8 +1,8 @@
-"""The life of a report request: `next_step` decides what to do with its row, and `apply` returns the row after it.
+"""The life cycle of a report request: `next_step` decides, and `apply` changes its row.
 
-Pure: rows are read and copied, never queried. A step that doesn't end the request moves a bounded
-counter or a deadline, so every request ends; only a step that was not made, and a throttled create
-(429), are not counted.
+Pure: rows are read and copied, never queried. Each step ends the request or moves a bounded counter
+or a deadline, so every request ends. Only a step that was not made, and a throttled create (429),
+are not counted.
 
     planned ──Create──▶ sent ──────▶ in_flight ──Poll…──▶ completed ──Load──▶ loaded
        ▲                 │               │                    │
@@ -22,26 +22,24 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 5
 """How many times a report is requested in all."""
 MAX_LOADS = 3
-"""How many times loading one completed report is begun."""
+"""How many times a completed report is loaded at most."""
 MAX_PENDING = timedelta(hours=24)
-"""How long a report may stay unfinished before it is requested again, and how long a wish of Amazon's is heeded at most."""
+"""How long a report may take before it is requested again; also the longest `Retry-After`."""
 LATE_AFTER_USUAL = 4
-"""A report is late when it takes so many times the usual time of its dataset …"""
+"""A report is late after this many times its dataset's usual time, but not before `LATE_AFTER`."""
 LATE_AFTER = timedelta(minutes=30)
-"""… and longer than this in any case."""
 LONGEST_POLL_PAUSE = timedelta(minutes=15)
 FIRST_RETRY_PAUSE = timedelta(minutes=5)
 FIRST_GRACE = timedelta(minutes=10)
 """Pause after a create with an unknown outcome."""
 LONGEST_PAUSE = timedelta(hours=2)
-"""Where pauses between attempts stop growing."""
+"""The longest pause between attempts."""
 _SHORTEST_PAUSE = timedelta(seconds=1)
-_GROWTH_STEPS = 20
-"""Bounds the exponent: longer pauses than this gives are cut anyway."""
+_GROWTH_STEPS = 20  # bounds the exponent: such pauses are cut anyway
 
 
 class RequestStatus(StrEnum):
-    """Where a request is: `sent` until it is known whether Amazon accepted it, `completed` until its report is loaded."""
+    """A request is `sent` until Amazon's answer is known, and `completed` until it is loaded."""
 
     PLANNED = "planned"
     SENT = "sent"
@@ -52,11 +50,11 @@ class RequestStatus(StrEnum):
 
 
 class FailureKind(StrEnum):
-    """Kinds of failure of a report that lead to different next steps; the cause says more.
+    """Kinds of failure of a report that lead to different next steps.
 
-    A report is requested again if there is none, if it can't be loaded, or if Amazon failed to make
-    it. A report that is too large is requested in several. `refusals` has the rules for refusals
-    that are not believed at once.
+    A report is requested again if there is none, if it can't be loaded, or if Amazon failed to
+    generate it. A report that is too large is split. `refusals` has the rules for refusals that
+    have to be confirmed.
     """
 
     NO_REPORT = "no_report"
@@ -75,22 +73,22 @@ TERMINAL_FAILURES = NEEDS_ATTENTION | {
     FailureKind.TOO_LARGE,
     FailureKind.REJECTED,
 }
-"""Requesting it again would bring the same answer."""
+"""Failures that would be the same if the report was requested again."""
 
 
 @dataclass(frozen=True)
 class Polling:
     """When a report is polled.
 
-    The first poll comes when the dataset's reports usually are ready, the next one `every` later, and
-    each further pause is half as long again.
+    The first poll is when the dataset's reports are usually ready, the second one `every` later.
+    Each further pause is 1.5 times as long, up to 15 minutes.
     """
 
     first_after: timedelta = timedelta(minutes=3)
     every: timedelta = timedelta(seconds=60)
 
     def pause(self, polls: int) -> timedelta:
-        """Return the pause before the next poll, after this many polls of the same report."""
+        """Return the pause before the next poll, after `polls` polls of the same report."""
         if polls == 0:
             return self.first_after
         grown = self.every * 1.5 ** min(polls - 1, _GROWTH_STEPS)
@@ -144,13 +142,13 @@ Step = Create | Poll | Load | Retry | GiveUp
 
 @dataclass(frozen=True)
 class Reported:
-    """Amazon makes a report, or has made it; known after a create or a poll.
+    """The result of a create or poll: Amazon is generating the report, or has completed it.
 
     Attributes:
-        amazon_status: Amazon's word for its status, as it came.
+        amazon_status: Amazon's status, unchanged.
         is_complete: Whether it can be loaded.
-        is_adopted: Whether Amazon was already making it.
-        made_at: When Amazon began to make it, where Amazon says so; UTC.
+        is_adopted: Whether Amazon was already generating it before the create.
+        made_at: When Amazon began to generate it, if known; UTC.
     """
 
     report_id: str
@@ -162,11 +160,11 @@ class Reported:
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """The step was tried, and gave no usable result.
+    """The step was tried without a usable result.
 
-    After a create, Amazon may have accepted it anyway; after a poll, the report may be fine; after a
-    failed download or load, the old data is untouched. A create that Amazon throttled (429) is no
-    failed attempt.
+    After a create, Amazon may have accepted it anyway; after a poll, the report may be fine; after
+    a failed download or load, the old data is untouched. A create that Amazon throttled (429) is
+    not counted as an attempt.
     """
 
     cause: Cause
@@ -176,11 +174,11 @@ class NoAnswer:
 
 @dataclass(frozen=True)
 class NotMade:
-    """The step was certainly not taken, which is no failed attempt.
+    """The step was certainly not taken, and is not counted as an attempt.
 
-    Our own rate limits, or a 429 of the token or of a file, stopped it before; our credentials are
+    Our own rate limits, or a 429 for a token or a file, stopped it before; our credentials are
     refused; another job has locked the account's rows; or this host can't write the file. `cause`
-    is None where an action of the session says it already.
+    is None if another action of the session has recorded it.
     """
 
     not_before: datetime
@@ -196,14 +194,14 @@ Result = Reported | Failure | NoAnswer | NotMade | Loaded
 
 
 def failure_of(row: "ReportRequest") -> Failure | None:
-    """Return what last went wrong with a request; for a planned one, that is why it is requested again."""
+    """Return the last failure of a request; of a planned one, why it is requested again."""
     if row.failure_kind is None:
         return None
     return Failure(FailureKind(row.failure_kind), row.cause or cause("other"), row.next_step_at)
 
 
 def next_step(row: "ReportRequest", now: datetime) -> Step | None:
-    """Return what to do with a request now; None where it has ended or has to wait."""
+    """Return the next step of a request; None if it has ended or has to wait."""
     failure = failure_of(row)
     match row.status:
         case RequestStatus.LOADED | RequestStatus.FAILED:
@@ -223,10 +221,10 @@ def next_step(row: "ReportRequest", now: datetime) -> Step | None:
 def apply(
     row: "ReportRequest", change: Step | Result, now: datetime, polling: Polling | None = None
 ) -> "ReportRequest":
-    """Return the row after a step was begun or decided, or after its result; `next_step` goes on from there.
+    """Return the row after a step was begun or decided, or after its result.
 
-    The caller stores each row before it goes on, and that of a `Create` or `Load` before it acts, so
-    a process that dies in between has counted the attempt.
+    The caller stores each row before it goes on, and that of a `Create` or `Load` before it acts,
+    so that the attempt counts even if the process dies.
     """
     if isinstance(change, Create | Poll | Load | Retry | GiveUp):
         after = _after_step(row, change, now)
@@ -238,12 +236,12 @@ def apply(
 
 
 def retry_pause(attempts: int) -> timedelta:
-    """Return the pause before a report is requested again, after this many failed attempts."""
+    """Return the pause before a report is requested again, after `attempts` failed attempts."""
     return min(_doubled(FIRST_RETRY_PAUSE, attempts), LONGEST_PAUSE)
 
 
 def grace(attempts: int) -> timedelta:
-    """Return how long the attempt with this number is left alone where its outcome is unknown."""
+    """Return the pause before an attempt with an unknown outcome is repeated."""
     return min(_doubled(FIRST_GRACE, attempts), LONGEST_PAUSE)
 
 
@@ -257,10 +255,7 @@ def _creation(row: "ReportRequest", now: datetime) -> Step | None:
 
 
 def _found_wrong(row: "ReportRequest", now: datetime) -> Failure | None:
-    """Return why a report is not waited for any longer.
-
-    A late one is polled once more shortly before it is given up: nobody may have polled it for long.
-    """
+    """Return why a report is no longer waited for; a late one is polled once more before."""
     if row.status == RequestStatus.COMPLETED:
         if row.loads < MAX_LOADS:
             return None
@@ -367,7 +362,7 @@ def _polled(
 
 
 def _not_made(row: "ReportRequest", again_at: datetime) -> "ReportRequest":
-    """Uncount an attempt, or a load, that was not made."""
+    """Return the row without the attempt or load that was not made."""
     changes: dict[str, Any] = {}
     if row.status == RequestStatus.SENT:
         changes = {"status": RequestStatus.PLANNED.value, "attempts": row.attempts - 1}
@@ -378,13 +373,13 @@ def _not_made(row: "ReportRequest", again_at: datetime) -> "ReportRequest":
 
 
 def _sent(row: "ReportRequest", at: datetime) -> dict[str, Any]:
-    """Return the columns for when a report was requested, and from when on it is late."""
-    usual: timedelta = LATE_AFTER_USUAL * row.asked.dataset.usual_latency
+    """Return the columns of the instants at which a report was requested and becomes late."""
+    usual: timedelta = LATE_AFTER_USUAL * row.dataset_report.dataset.usual_latency
     return {"sent_at": at, "late_at": at + max(LATE_AFTER, usual)}
 
 
 def _failed(failure: Failure | None, next_step_at: datetime | None) -> dict[str, Any]:
-    """Return the columns for a failure, or for none, and for the instant of the next step."""
+    """Return the columns of a failure, or of none, and of the next step's instant."""
     return {
         "failure_kind": failure and failure.kind.value,
         "cause": failure and failure.cause,
@@ -396,9 +391,9 @@ def _is_ahead(at: datetime | None, now: datetime) -> bool:
     return at is not None and at > now
 
 
-def _latest(ours: datetime, wished: datetime | None, now: datetime) -> datetime:
-    """Return Amazon's instant if it is later than ours, but at most the longest time a report may take."""
-    return ours if wished is None else max(ours, min(wished, now + MAX_PENDING))
+def _latest(ours: datetime, not_before: datetime | None, now: datetime) -> datetime:
+    """Return the later of two instants; `not_before`, from Amazon, is cut to `MAX_PENDING`."""
+    return ours if not_before is None else max(ours, min(not_before, now + MAX_PENDING))
 
 
 def _doubled(first: timedelta, times: int) -> timedelta:

@@ -16,14 +16,14 @@ OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
 
 
 class ReportRequest(PipelinesBase):
-    """One row is one report requested from Amazon for one ads account, for all days of a range and all of its countries.
+    """One row is one report requested for an ads account: a range of days in all countries.
 
-    It is planned before it is created: until its first attempt no window waits for it, and the next
-    planning may change or delete it. It is stored before it is sent, and Amazon's id before it is
-    polled. `late_at` is when Amazon takes far longer than usual. `locked_by` names the session that has locked it; the lock lasts as long as that
-    session's lease. `report` names the ad products whose rows are asked for:
-    `SP+SB+SD`. `narrows` is the refused request of which it asks for a part of the days: what it
-    then brings shows what Amazon serves. `first_failed_at` is when an attempt failed first.
+    `report` names the ad products whose rows are requested: `SP+SB+SD`. Until the first attempt a
+    request is planned: no window waits for it, and the next planning may change or delete it. It is
+    stored before it is sent, and Amazon's `report_id` before it is polled. From `late_at` on Amazon
+    takes far longer than usual. `locked_by` is the session that has locked the request, for as long
+    as that session's lease. `narrows` is the refused request of which this one requests a part of
+    the days, to learn what Amazon serves. `first_failed_at` is when an attempt failed first.
     """
 
     __tablename__ = "report_requests"
@@ -55,13 +55,13 @@ class ReportRequest(PipelinesBase):
     narrows: Mapped[int | None] = mapped_column(ForeignKey("report_requests.id"))
 
     @property
-    def asked(self) -> DatasetReport:
-        """What is requested."""
+    def dataset_report(self) -> DatasetReport:
+        """The dataset and ad products that are requested."""
         return DatasetReport(get_dataset(self.dataset), products_of(self.report))
 
     @property
     def days(self) -> int:
-        """How many days it covers."""
+        """The number of days that it covers."""
         return (self.end_date - self.start_date).days + 1
 
     __table_args__ = (
@@ -84,11 +84,11 @@ class ReportRequest(PipelinesBase):
 
 
 class ReportGate(PipelinesBase):
-    """One row is the gate of one client id and region, through which all processes create reports; see `requests.gate_rules`.
+    """One row is the gate of one client id and region; see `requests.gate_rules`.
 
-    `in_flight_limit` is how many reports may be in flight (its whole part), `pace` the time between
-    two creates, and no report is created before `next_create_at`. `refusals` counts the creates
-    refused in a row. `refused_count` and `closed_for` are the totals of 429 so far.
+    `in_flight_limit`, rounded down, is how many reports may be in flight, `pace` the pause between
+    two creates, and `next_create_at` the earliest next one. `refusals` counts creates refused (429)
+    in a row, `refused_count` all of them, and `closed_for` is how long these closed the gate.
     """
 
     __tablename__ = "report_gates"
@@ -111,7 +111,7 @@ class ReportGate(PipelinesBase):
 
 
 class LoadByHand(PipelinesBase):
-    """One row is the days of a dataset of an account that a session was asked to load."""
+    """One row is the days of a dataset of an account that a session is to load by hand."""
 
     __tablename__ = "loads_by_hand"
 

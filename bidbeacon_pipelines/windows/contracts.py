@@ -1,4 +1,4 @@
-"""What Amazon serves an ads account, and changing it: the registry, its overrides, and the ad products that there are campaigns of."""
+"""Reads and changes the contract of an ads account: what Amazon is known to serve it."""
 
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from bidbeacon_sessions import SessionRecorder
 
 
 def read_contract(connection: Connection, account_id: str) -> Contract:
-    """Return what Amazon serves an ads account."""
+    """Return the registry with the overrides and ad products of an ads account."""
     overrides = list_overrides_for(connection, account_id)
     products = find_ad_products(connection, account_id)
     return make_contract(overrides, products)
@@ -37,20 +37,11 @@ def change_contract(
     by: str,
     at: datetime,
 ) -> bool:
-    """Override the registry, or with None as `value` no longer; return whether anything was changed.
+    """Set an override of the registry, or delete it if `value` is None; return if it changed.
 
-    A person's override is changed by persons only. The next refresh of each ads account concerned makes its windows again.
-
-    Args:
-        connection: the transaction.
-        session: where it is recorded.
-        region: where it holds.
-        dataset: the dataset's name.
-        what: what is overridden, as in `RegistryOverride`.
-        value: by what.
-        ads_account: where it holds for one only.
-        by: who changes it, or `learned`.
-        at: the instant.
+    Only a person can change a person's override; `by` is that person, or `learned`. `what` is as in
+    `RegistryOverride`. The override is valid in the region, or for one ads account only. The next
+    refresh of each affected ads account makes its windows again.
     """
     account_id = None if ads_account is None else ads_account.account_id
     key = (connection, region, dataset, what)
@@ -69,7 +60,7 @@ def change_contract(
             dataset=dataset,
             account="" if ads_account is None else ads_account.ads_account_key,
             what=what,
-            value=value or "what the registry says",
+            value=value or "the registry's value",
             by=by,
         ),
     )
@@ -77,7 +68,7 @@ def change_contract(
 
 
 def forget_learned(connection: Connection, before: datetime, most: int) -> int:
-    """Delete limits that were learned before an instant, and have the windows concerned made again; return how many."""
+    """Delete limits learned before an instant, at most `most`, and return how many."""
     learned = delete_learned_limits(connection, before, most)
     for row in learned:
         facts = {"region": row["region"], "account_id": row["account_id"]}

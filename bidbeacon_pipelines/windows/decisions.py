@@ -1,4 +1,4 @@
-"""Takes a person's decision about reports that have far fewer rows of final days: accept what Amazon reports, or keep ours."""
+"""Stores a person's decision about a report with far fewer rows than a final day has."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -23,22 +23,23 @@ def decide_days(
     accepts: bool,
     by: str,
 ) -> list[date]:
-    """Accept the next report of final days whatever it says, and ask for it now, or keep the loaded rows; return the days.
+    """Accept the next report of final days, and request it now, or keep the loaded rows.
 
-    Days about which nothing is to be decided are left out.
+    Return the days of these that waited for a decision.
 
     Raises:
-        CannotAskError: nothing is to be decided about any of the days, or the account is stopped, so
-            that no report can be accepted.
+        CannotAskError: none of the days waits for a decision, or the account is stopped, so that no
+            report can be accepted.
     """
     if accepts:
         check_active(account)
-    asked = (account, dataset.name, days)
+    chosen = (account, dataset.name, days)
     with store.begin() as connection:
         now = read_now(connection, settings)
-        if not list_undecided(connection, *asked, now=now):
+        if not list_undecided(connection, *chosen, now=now):
             raise CannotAskError(
-                f"No report of these days of {dataset.name} of {account.label} waits for a decision.",
+                f"No report of these days of {dataset.name} of {account.label} waits for a "
+                "decision.",
                 "Home shows the days that wait for one.",
             )
     with (
@@ -47,7 +48,7 @@ def decide_days(
         ) as session,
         store.begin() as connection,
     ):
-        decided = decide_windows(connection, *asked, accepts=accepts, by=by, now=now)
+        decided = decide_windows(connection, *chosen, accepts=accepts, by=by, now=now)
         action = ReportAccepted if accepts else RowsKept
         facts = {"account": account.account_key, "dataset": dataset.name, "windows": decided}
         session.add_in(connection, action(**facts, by=by))

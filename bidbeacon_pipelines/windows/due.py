@@ -1,4 +1,4 @@
-"""SQL that finds what is due."""
+"""SQL that finds due windows, and accounts with due work."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,25 +9,30 @@ from sqlalchemy import Connection, Row, text
 from bidbeacon_pipelines.accounts.queries import EXPORTS_MAY_START, IS_ACTIVE
 
 DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
-"""When window `w` fell due: of a new account when that was first seen, of one with a cadence of its own at its next round."""
+"""When window `w` fell due; not before its account was first seen or its cadence allows."""
 IS_DUE = "w.next_refresh_at <= :now"
 """SQL condition that window `w` is due at `:now`."""
 
-# Each part has an index that gives just its rows. A due window that was there when the ads account
-# was last planned is in its plan, or waits for the next one to fall due.
+# Each part has an index that gives just its rows. A window that was due when the ads account was
+# last planned is in its plan, or waits for the next one to fall due.
 _WITH_DUE_WORK = text(f"""
     SELECT o.ads_account_key
       FROM ads_accounts o
      WHERE o.needs_attention IS NULL AND (o.next_look_at IS NULL OR o.next_look_at <= :now)
        AND NOT EXISTS (SELECT FROM advertiser_accounts a
-                        WHERE a.account_id = o.account_id AND {IS_ACTIVE} AND a.entities_synced_at IS NULL
+                        WHERE a.account_id = o.account_id AND {IS_ACTIVE}
+                          AND a.entities_synced_at IS NULL
                           AND a.first_seen_at >= CAST(:now AS timestamptz) - interval '15 minutes')
        AND o.account_id IN (
-           SELECT a.account_id FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
-            CROSS JOIN LATERAL (SELECT CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date) AS date) today
+           SELECT a.account_id
+             FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
+            CROSS JOIN LATERAL (
+                  SELECT CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date) AS date
+                  ) today
              LEFT JOIN (SELECT account_id, country_code, count(DISTINCT dataset) AS datasets,
                                min(through_date) AS through_date
-                          FROM dataset_windows WHERE dataset = ANY(:datasets) GROUP BY account_id, country_code) made
+                          FROM dataset_windows WHERE dataset = ANY(:datasets)
+                         GROUP BY account_id, country_code) made
                     USING (account_id, country_code)
             WHERE {IS_ACTIVE}
               AND (coalesce(made.datasets, 0) < cardinality(CAST(:datasets AS text[]))
@@ -43,57 +48,56 @@ _WITH_DUE_WORK = text(f"""
 def list_ads_accounts_with_due_work(
     connection: Connection, *, now: datetime, datasets: Sequence[str]
 ) -> list[str]:
-    """Return the keys of ads accounts that have windows to create, or windows that fell due since they were last planned.
+    """Return the keys of ads accounts with windows to create, or due since the last planning.
 
-    An ads account waits for its own cadence, and until the entities of all of its countries were
-    synced, but for that no longer than 15 minutes. The one refreshed longest ago comes first.
-
-    Args:
-        connection: where to look.
-        now: the instant at which something is due.
-        datasets: the names of those that are kept; windows of others are left alone.
+    An ads account waits for its own cadence, and for up to 15 minutes until the entities of all its
+    countries are synced. The one refreshed longest ago comes first. Only windows of `datasets`
+    count.
     """
     values = {"now": now, "datasets": list(datasets)}
     return list(connection.execute(_WITH_DUE_WORK, values).scalars())
 
 
-# A day that was refused as too old waits while a younger one is refused, which is requested alone.
-_WAITS = """(w.last_loaded_at IS NULL AND w.wanted_by IS NULL
-             AND w.cause ->> 'code' = 'report-too-old' AND EXISTS (
-                 SELECT FROM report_windows y
-                  WHERE y.account_id = w.account_id AND y.country_code = w.country_code
-                    AND y.dataset = w.dataset AND y.report = w.report
-                    AND y.window_date > w.window_date AND y.refused_alone_at IS NOT NULL
-                    AND y.status <> 'not_served'
-                    AND (y.request_id IS NOT NULL OR y.cause ->> 'code' = 'report-too-old')))"""
 # Each part has an index that gives just its rows: of 24 months of all datasets of a steady account
-# these are a few dozen.
+# these are a few dozen. A day that was refused as too old waits while a younger one is refused,
+# which is requested alone.
 _DAYS_TO_PLAN = text(f"""
-    SELECT dataset, report, window_date, min(due_since) AS due_since, bool_or(is_wanted) AS is_wanted,
-           count(*) AS windows, bool_or(is_alone) AND NOT bool_or(is_wanted) AS is_alone
-      FROM (SELECT w.dataset, w.report, w.window_date, least(w.next_refresh_at, :now) AS due_since, w.wanted_by IS NOT NULL AS is_wanted,
+    SELECT dataset, report, window_date, min(due_since) AS due_since,
+           bool_or(is_wanted) AS is_wanted, count(*) AS windows,
+           bool_or(is_alone) AND NOT bool_or(is_wanted) AS is_alone
+      FROM (SELECT w.dataset, w.report, w.window_date,
+                   least(w.next_refresh_at, :now) AS due_since,
+                   w.wanted_by IS NOT NULL AS is_wanted,
                    w.refused_alone_at IS NOT NULL AS is_alone
               FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-             WHERE w.account_id = :account_id AND {IS_ACTIVE} AND {IS_DUE} AND w.request_id IS NULL AND w.expires_at > :now
-               AND NOT {_WAITS}
+             WHERE w.account_id = :account_id AND {IS_ACTIVE} AND {IS_DUE}
+               AND w.request_id IS NULL AND w.expires_at > :now
+               AND NOT (w.last_loaded_at IS NULL AND w.wanted_by IS NULL
+                        AND w.cause ->> 'code' = 'report-too-old' AND EXISTS (
+                            SELECT FROM report_windows y
+                             WHERE y.account_id = w.account_id AND y.country_code = w.country_code
+                               AND y.dataset = w.dataset AND y.report = w.report
+                               AND y.window_date > w.window_date AND y.refused_alone_at IS NOT NULL
+                               AND y.status <> 'not_served'
+                               AND (y.request_id IS NOT NULL
+                                    OR y.cause ->> 'code' = 'report-too-old')))
             UNION ALL
             SELECT w.dataset, w.report, w.window_date, NULL, true, false
               FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-             WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.wanted_by IS NOT NULL AND w.request_id IS NULL
-               AND {IS_DUE} IS NOT TRUE AND w.expires_at > :now) days
+             WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.wanted_by IS NOT NULL
+               AND w.request_id IS NULL AND {IS_DUE} IS NOT TRUE AND w.expires_at > :now) days
      GROUP BY dataset, report, window_date""")
 
 
 def list_days_to_plan(
     connection: Connection, account_id: str, *, now: datetime
 ) -> dict[tuple[str, str], list[Row[Any]]]:
-    """Return, by dataset and report, the days of an ads account that are in no request yet, and due or wanted in at least one country.
+    """Return, by dataset and report, the due or wanted days that are in no request yet.
 
-    Expired ones are left out, and those that wait for a younger one that is refused as too old.
-
-    Columns: dataset, report, window_date; due_since, when the first of its windows fell due, or
-        None; is_wanted; windows, in how many countries it is due or wanted; is_alone, whether
-        Amazon refused it alone as too old, so that it is requested alone again.
+    Expired days are left out, and those that wait for a younger day that is refused as too old.
+    Columns: dataset, report, window_date, due_since (when the first of its windows fell due, or
+    None), is_wanted, windows (in how many countries it is due or wanted) and is_alone (whether
+    Amazon refused it alone as too old, so that it is requested alone again).
     """
     found: dict[tuple[str, str], list[Row[Any]]] = {}
     for row in connection.execute(_DAYS_TO_PLAN, {"account_id": account_id, "now": now}):
@@ -112,55 +116,55 @@ _NEXT_DUE = text(f"""
 def list_next_due(
     connection: Connection, account_id: str, *, after: datetime, until: datetime
 ) -> dict[tuple[str, str], datetime]:
-    """Return, by dataset and report, when the next window of an ads account falls due between two instants, in any country."""
+    """Return, by dataset and report, when the next window falls due between two instants."""
     rows = connection.execute(_NEXT_DUE, {"account_id": account_id, "after": after, "until": until})
     return {(dataset, report): due for dataset, report, due in rows}
 
 
 def replan_released(connection: Connection, account_id: str, request_id: int) -> None:
-    """Plan an ads account again if windows that waited for a request fell due before it was last planned.
+    """Plan an ads account again if windows of a request fell due before the last planning.
 
-    Planning left them out, since they were in a report then. The caller keeps planning locked,
-    which could go over this mark otherwise.
+    Planning left them out, since they were in the request. The caller holds the planning lock, so
+    that no concurrent planning overwrites this.
     """
     connection.execute(
         text("""UPDATE ads_accounts o SET planned_at = NULL
                  WHERE account_id = :account_id
                    AND EXISTS (SELECT FROM report_windows w
-                                WHERE w.account_id = o.account_id AND w.last_request_id = :request_id AND w.request_id IS NULL
+                                WHERE w.account_id = o.account_id
+                                  AND w.last_request_id = :request_id AND w.request_id IS NULL
                                   AND w.next_refresh_at <= o.planned_at)"""),
         {"account_id": account_id, "request_id": request_id},
     )
 
 
 MOST_EXPORT_REFUSALS = 3
-"""So many refusals in a row of an account's exports are believed: then they are asked for rarely."""
+"""After so many refusals in a row, an account's exports are requested less often."""
 
 
 def list_keys_without_entities(
     connection: Connection, *, now: datetime, synced_before: datetime, missed_before: datetime
 ) -> Sequence[str]:
-    """Return the keys of active accounts whose entities are to be synced though nobody asked for it, and whose exports Amazon does not throttle.
+    """Return the keys of active accounts whose entities are due for a sync.
 
-    Args:
-        connection: where to look.
-        now: the present instant.
-        synced_before: those whose last sync is older, or that never had one.
-        missed_before: those whose last sync is older, and that have since loaded rows with unknown
-            targets; also those whose exports Amazon has refused too often in a row, the last time
-            before this.
+    The last sync is missing or before `synced_before`, or it is before `missed_before` and rows
+    with unknown targets were loaded since. Left out are accounts whose sync a person has requested,
+    whose exports Amazon throttles, or, after too many refusals in a row, refused after
+    `missed_before`.
     """
     rows = connection.execute(
-        text(f"""SELECT account_key FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
-                 WHERE {IS_ACTIVE} AND o.needs_attention IS NULL AND profile_id IS NOT NULL
-                   AND (export_refusals < {MOST_EXPORT_REFUSALS} OR export_refused_at <= :missed)
-                   AND a.entities_wanted_by IS NULL AND {EXPORTS_MAY_START}
-                   AND (entities_synced_at IS NULL OR entities_synced_at <= :synced
-                        OR entities_synced_at < :missed AND EXISTS (
-                           SELECT FROM report_windows w
-                            WHERE w.account_id = a.account_id AND w.country_code = a.country_code
-                              AND w.unresolved_count > 0 AND w.data_as_of > a.entities_synced_at))
-                 ORDER BY account_key"""),
+        text(f"""
+            SELECT account_key
+              FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
+             WHERE {IS_ACTIVE} AND o.needs_attention IS NULL AND profile_id IS NOT NULL
+               AND (export_refusals < {MOST_EXPORT_REFUSALS} OR export_refused_at <= :missed)
+               AND a.entities_wanted_by IS NULL AND {EXPORTS_MAY_START}
+               AND (entities_synced_at IS NULL OR entities_synced_at <= :synced
+                    OR entities_synced_at < :missed AND EXISTS (
+                       SELECT FROM report_windows w
+                        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+                          AND w.unresolved_count > 0 AND w.data_as_of > a.entities_synced_at))
+             ORDER BY account_key"""),
         {"now": now, "synced": synced_before, "missed": missed_before},
     )
     return list(rows.scalars())

@@ -1,7 +1,7 @@
-"""SQL that replaces the windows of a dataset after a new grouping of its ad products into reports.
+"""SQL that replaces the windows of a dataset when its ad products are grouped anew.
 
-A day is replaced as a whole. One with a window in a request, or locked by another transaction, is
-left for the next time.
+A day is replaced as a whole. A day with a window that is in a request, or locked by another
+transaction, is left to the next time.
 """
 
 from collections.abc import Collection, Mapping
@@ -27,10 +27,9 @@ _OTHERS = f"{OF_DATASET} AND report <> ALL(:kept)"
 def lock_other_windows(
     connection: Connection, account: Account, dataset: str, kept: Collection[str]
 ) -> tuple[dict[str, list[date]], set[date]]:
-    """Lock the windows of a dataset of an account, but for those of the reports `kept`.
+    """Lock the windows of a dataset of an account, except those of the reports `kept`.
 
-    Return their days by report, and the days of which not all could be locked, since one is in a
-    request or in use.
+    Return their days by report, and the busy days: a window is in a request or locked by others.
     """
     values = account.identity | {"dataset": dataset, "kept": list(kept)}
     windows = f"SELECT report, window_date FROM report_windows WHERE {_OTHERS}"
@@ -43,8 +42,7 @@ def lock_other_windows(
     return days, {day for report, day in found if (report, day) not in locked}
 
 
-# Rows that were counted by window, not by ad product, go to the window with its first ad product.
-_FIRST = "split_part(report, '+', 1) = ANY(string_to_array(CAST(:report AS text), '+'))"
+# Counts per window, not per ad product, go to the window with the old window's first ad product.
 _REPLACE = text(f"""
     WITH old AS (
         SELECT * FROM report_windows
@@ -66,7 +64,8 @@ _REPLACE = text(f"""
          WHERE ad_product = ANY(:ad_products) GROUP BY window_date),
     loads AS (
         SELECT window_date,
-               least(min(next_refresh_at), CASE WHEN bool_or(status = 'failed') THEN :now END) AS due_at,
+               least(min(next_refresh_at), CASE WHEN bool_or(status = 'failed') THEN :now END)
+                   AS due_at,
                min(data_as_of) AS data_as_of, max(first_data_as_of) AS first_data_as_of,
                max(last_loaded_at) AS last_loaded_at,
                max(last_requested_at) AS last_requested_at, max(last_request_id) AS last_request_id,
@@ -82,9 +81,16 @@ _REPLACE = text(f"""
                CASE WHEN bool_and(not_served_since IS NOT NULL) THEN min(not_served_since) END
                    AS not_served_since,
                (array_agg(decision ORDER BY decided_at))[1] AS decision,
-               (array_agg(decided_by ORDER BY decided_at))[1] AS decided_by, min(decided_at) AS decided_at,
-               coalesce(sum(quarantined_count) FILTER (WHERE {_FIRST}), 0) AS quarantined_count,
-               coalesce(sum(unresolved_count) FILTER (WHERE {_FIRST}), 0) AS unresolved_count
+               (array_agg(decided_by ORDER BY decided_at))[1] AS decided_by,
+               min(decided_at) AS decided_at,
+               coalesce(sum(quarantined_count) FILTER (
+                   WHERE split_part(report, '+', 1)
+                         = ANY(string_to_array(CAST(:report AS text), '+'))), 0)
+                   AS quarantined_count,
+               coalesce(sum(unresolved_count) FILTER (
+                   WHERE split_part(report, '+', 1)
+                         = ANY(string_to_array(CAST(:report AS text), '+'))), 0)
+                   AS unresolved_count
           FROM old WHERE load_count > 0 GROUP BY window_date),
     known AS (
         SELECT * FROM totals JOIN loads USING (window_date) LEFT JOIN unserved USING (window_date)
@@ -101,15 +107,17 @@ _REPLACE = text(f"""
           FROM old JOIN unserved u USING (window_date)
          WHERE u.not_served @> CAST(:needed AS text[]) GROUP BY window_date),
     wanted AS (
-        SELECT window_date, min(wanted_at) AS at, (array_agg(wanted_by ORDER BY wanted_at))[1] AS by,
+        SELECT window_date, min(wanted_at) AS at,
+               (array_agg(wanted_by ORDER BY wanted_at))[1] AS by,
                (array_agg(claimed_by ORDER BY wanted_at))[1] AS claimed_by
           FROM old WHERE wanted_at IS NOT NULL OR claimed_by IS NOT NULL GROUP BY window_date)
     INSERT INTO report_windows (
-           account_id, country_code, dataset, report, window_date, status, next_refresh_at, expires_at,
-           data_as_of, first_data_as_of, last_loaded_at, last_requested_at, last_request_id,
-           loaded_by_request, load_count, recorded_load_count, recorded_run_id, product_totals, row_count, spend, sales,
-           quarantined_count, unresolved_count, wanted_by, wanted_at, claimed_by, refused_alone_at,
-           not_served_since, not_served, cause, cause_since, decision, decided_by, decided_at)
+           account_id, country_code, dataset, report, window_date, status, next_refresh_at,
+           expires_at, data_as_of, first_data_as_of, last_loaded_at, last_requested_at,
+           last_request_id, loaded_by_request, load_count, recorded_load_count, recorded_run_id,
+           product_totals, row_count, spend, sales, quarantined_count, unresolved_count,
+           wanted_by, wanted_at, claimed_by, refused_alone_at, not_served_since, not_served,
+           cause, cause_since, decision, decided_by, decided_at)
     SELECT :account_id, :country_code, :dataset, :report, day,
            CASE WHEN k.load_count > 0 THEN 'loaded' WHEN n.expires_at <= :now THEN 'expired'
                 WHEN e.not_served_since IS NOT NULL THEN 'not_served' ELSE 'missing' END,
@@ -122,10 +130,11 @@ _REPLACE = text(f"""
            k.quarantined_count, k.unresolved_count, wanted.by, wanted.at, wanted.claimed_by,
            e.refused_alone_at, coalesce(k.not_served_since, e.not_served_since),
            coalesce(k.not_served, '{{}}'),
-           CASE WHEN k.is_final THEN k.cause ELSE e.cause END, CASE WHEN k.is_final THEN k.cause_since END,
-           CASE WHEN k.is_final THEN k.decision END, CASE WHEN k.is_final THEN k.decided_by END,
-           CASE WHEN k.is_final THEN k.decided_at END
-      FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]), CAST(:expiries AS timestamptz[])) AS n(day, due_at, expires_at)
+           CASE WHEN k.is_final THEN k.cause ELSE e.cause END,
+           CASE WHEN k.is_final THEN k.cause_since END, CASE WHEN k.is_final THEN k.decision END,
+           CASE WHEN k.is_final THEN k.decided_by END, CASE WHEN k.is_final THEN k.decided_at END
+      FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]),
+                  CAST(:expiries AS timestamptz[])) AS n(day, due_at, expires_at)
       LEFT JOIN known k ON k.window_date = n.day
       LEFT JOIN ended e ON e.window_date = n.day AND n.expires_at > :now AND k.load_count IS NULL
       LEFT JOIN wanted ON wanted.window_date = n.day
@@ -144,24 +153,14 @@ def replace_windows(
     needed: Collection[str],
     now: datetime,
 ) -> int:
-    """Create windows of a report with what windows of the reports `old` know of its ad products; return how many.
+    """Create windows of a report from windows of `old` reports with its ad products.
 
-    Their data is as old, and due as early, as that of the oldest window, and the number of loads is
-    the highest. One that failed is due at once: its report is not requested again. A loaded window
-    names the ad products that were not served; the caller judges whether it is served itself. A
-    window that was never loaded is not served where none of its needed ad products was, and missing
-    where one of them was neither loaded nor refused for good.
-
-    Args:
-        connection: the transaction, which has locked the old windows.
-        account: whose windows.
-        dataset: the dataset's name.
-        report: the new report's name.
-        old: the names of all reports before that have any of its ad products.
-        times: by day, when a window without data is due, and when any expires.
-        ad_products: those of the new report.
-        needed: those of them that the windows have to know.
-        now: the instant.
+    Return how many were created. The transaction has locked the old windows. A new window has the
+    earliest `data_as_of` and due time of its old ones, and their highest number of loads. If one of
+    them failed, it is due immediately. A loaded window lists the ad products that were not served;
+    the caller judges whether it is served itself. A window that was never loaded is not served if
+    none of its `needed` ad products was, and missing if one of them was neither loaded nor finally
+    refused. `times` are, by day, when a window without data is due, and when any window expires.
     """
     values: dict[str, Any] = account.identity | {"dataset": dataset, "report": report, "now": now}
     values |= {"ad_products": list(ad_products), "needed": list(needed), "old": list(old)}
@@ -178,24 +177,27 @@ def delete_other_windows(
     busy: Collection[date],
     today: date,
 ) -> None:
-    """Delete the windows of a dataset of an account, but for those of the reports `kept` and of busy days.
+    """Delete the windows of a dataset, except those of the reports `kept` and of busy days.
 
-    Those of busy days are made again when their request ends, or on the next local day.
+    Busy days are made again when their request ends, or on the next local day.
     """
     lists = {"kept": list(kept), "busy": list(busy)}
     values = account.identity | {"dataset": dataset, "today": today} | lists
-    left = """SELECT count(*) FROM report_windows w
-               WHERE (w.account_id, w.country_code, w.dataset, w.report)
-                   = (d.account_id, d.country_code, d.dataset, d.report)"""
     deleted = connection.execute(
-        text(f"""DELETE FROM report_windows WHERE {_OTHERS} AND window_date <> ALL(:busy)
-                 RETURNING window_date, {IS_COMPLETE.format("report_windows")} AS is_complete"""),
+        text(f"""
+            DELETE FROM report_windows WHERE {_OTHERS} AND window_date <> ALL(:busy)
+         RETURNING window_date, {IS_COMPLETE.format("report_windows")} AS is_complete"""),
         values,
     )
     incomplete = {row.window_date for row in deleted if not row.is_complete}
     record_again(connection, account, dataset, sorted(incomplete))
     for statement in (
-        f"UPDATE dataset_windows d SET windows = ({left}), through_date = :today WHERE {_OTHERS}",
+        f"""UPDATE dataset_windows d
+               SET windows = (SELECT count(*) FROM report_windows w
+                               WHERE (w.account_id, w.country_code, w.dataset, w.report)
+                                   = (d.account_id, d.country_code, d.dataset, d.report)),
+                   through_date = :today
+             WHERE {_OTHERS}""",
         f"DELETE FROM dataset_windows WHERE {_OTHERS} AND windows = 0",
     ):
         connection.execute(text(statement), values)

@@ -1,7 +1,7 @@
-"""SQL on how far back Amazon proves to serve ad products, and on days without rows that are older.
+"""SQL on the proven history of ad products, and on older days without rows.
 
-Amazon may answer days that it no longer serves as empty success. So an ad product without rows on a
-day that is older than any with rows is a measured zero only where the account had no campaign of it
+Amazon may return empty reports for days that it no longer serves. So an ad product without rows on
+a day older than any day with rows is a measured zero only if the account had no campaign of it
 then.
 """
 
@@ -23,17 +23,13 @@ from bidbeacon_pipelines.windows.queries import record_again
 from bidbeacon_pipelines.windows.rules import UNDOUBTED_DAYS, UNDOUBTED_DAYS_OF_HOURS
 from bidbeacon_sessions.writes import json_text
 
-_AGE = "(CAST(w.data_as_of AT TIME ZONE a.time_zone AS date) - w.window_date)"
 # A zero that was measured while the day was young stays one when a later report confirms it.
-_FIRST_AGE = """
-    (CAST(coalesce(w.first_data_as_of, w.data_as_of) AT TIME ZONE a.time_zone AS date) - w.window_date)"""
+_FIRST_AGE = """(
+    CAST(coalesce(w.first_data_as_of, w.data_as_of) AT TIME ZONE a.time_zone AS date)
+    - w.window_date)"""
 _HOURLY = ", ".join(f"'{one.name}'" for one in ALL_DATASETS if one.is_hourly)
 _UNDOUBTED_AGE = f"""
     CASE WHEN w.dataset IN ({_HOURLY}) THEN {UNDOUBTED_DAYS_OF_HOURS} ELSE {UNDOUBTED_DAYS} END"""
-# The only refresh that a window may still need of which so old a day was judged.
-_LAST_REFRESH = f"""CAST(w.window_date + CASE WHEN w.dataset IN ({_HOURLY})
-    THEN {max(HOURLY_CAMPAIGNS.refresh_offsets)} ELSE {max(DAILY_CAMPAIGNS.refresh_offsets)} END AS timestamp)
-    AT TIME ZONE a.time_zone"""
 # Amazon counts in the calendar of one country, which may be a day ahead of or behind the account's.
 _SERVED_AGE = f"greatest(h.age_days - 1, {_UNDOUBTED_AGE})"
 _OF_WINDOW = "h.client_id = o.client_id AND h.region = o.region AND h.dataset = w.dataset"
@@ -41,25 +37,22 @@ _WINDOWS = """report_windows w JOIN advertiser_accounts a USING (account_id, cou
           JOIN ads_accounts o USING (account_id)"""
 _LOADED = """w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report
        AND w.window_date BETWEEN :start AND :end AND w.loaded_by_request = :request_id"""
-# An index has the first campaign of an ad product: most days without rows are before it, or there
-# was none. A campaign that reports leave out has no rows of any age.
-_CAMPAIGNS = """campaigns c WHERE c.account_id = w.account_id AND c.country_code = w.country_code
-           AND coalesce(c.ad_product, 'SPONSORED_PRODUCTS') = n.ad_product AND c.is_reported"""
-_HAD_CAMPAIGN = f"""
-    w.window_date >= coalesce(
-        (SELECT min(coalesce(c.start_date, '-infinity')) FROM {_CAMPAIGNS}), 'infinity')
-    AND EXISTS (
-        SELECT FROM {_CAMPAIGNS} AND coalesce(c.start_date, '-infinity') <= w.window_date
-           AND coalesce(c.end_date, 'infinity') >= w.window_date)"""
+_CAMPAIGNS = """campaigns c
+                    WHERE c.account_id = w.account_id AND c.country_code = w.country_code
+                      AND coalesce(c.ad_product, 'SPONSORED_PRODUCTS') = n.ad_product
+                      AND c.is_reported"""
 
 _OLDER = text(f"""
     SELECT DISTINCT ON (p.key) o.client_id, o.region, w.dataset, p.key AS ad_product,
-           {_AGE} AS age_days, a.account_key, w.window_date
+           (CAST(w.data_as_of AT TIME ZONE a.time_zone AS date) - w.window_date) AS age_days,
+           a.account_key, w.window_date
       FROM {_WINDOWS} CROSS JOIN LATERAL jsonb_each(w.product_totals) p
       LEFT JOIN proven_histories h ON {_OF_WINDOW} AND h.ad_product = p.key
      WHERE {_LOADED} AND CAST(p.value ->> 'rows' AS bigint) > 0
-       AND {_AGE} > coalesce(h.age_days, -1)
-     ORDER BY p.key, {_AGE} DESC""")
+       AND (CAST(w.data_as_of AT TIME ZONE a.time_zone AS date) - w.window_date)
+           > coalesce(h.age_days, -1)
+     ORDER BY p.key,
+           (CAST(w.data_as_of AT TIME ZONE a.time_zone AS date) - w.window_date) DESC""")
 _RAISE = text("""
     INSERT INTO proven_histories AS h
            (client_id, region, dataset, ad_product, age_days, account_key, window_date)
@@ -69,34 +62,55 @@ _RAISE = text("""
            window_date = excluded.window_date, proven_at = excluded.proven_at
      WHERE h.age_days < excluded.age_days""")
 
-# An ad product that is named without totals comes from a window that was refused, and was never
-# loaded: only a report can tell more of it. A locked window is in a load, which judges it itself,
-# or is judged after the next sync of entities. A product whose rows are all in quarantine is judged
-# once more after their replay. A day that was judged so is recorded again when it is loaded after all. OFFSET 0 keeps Postgres from looking for campaigns once for each use.
-_JUDGE = """
+
+def _judge_where(condition: str) -> TextClause:
+    """Return the statement that judges windows `w` of accounts `a` and ads accounts `o`."""
+    # An ad product without totals is of a refused window that was never loaded: only a report can
+    # show more. A locked window is judged by its load, or after the next sync of entities, and a
+    # product whose rows are all in quarantine after their replay. `last_refresh_at` is the only
+    # refresh that so old a window may still need. Most days without rows are before the product's
+    # first campaign, which is in an index. Campaigns left out of reports never have rows. Without
+    # OFFSET 0, Postgres would read the campaigns once for each use.
+    return text(f"""
     WITH judged AS (
         SELECT w.account_id, w.country_code, w.dataset, w.report, w.window_date,
-               v.not_served, v.is_whole, {last_refresh} AS last_refresh_at
-          FROM {windows}
+               v.not_served, v.is_whole,
+               CAST(w.window_date + CASE WHEN w.dataset IN ({_HOURLY})
+                                         THEN {max(HOURLY_CAMPAIGNS.refresh_offsets)}
+                                         ELSE {max(DAILY_CAMPAIGNS.refresh_offsets)}
+                                    END AS timestamp)
+                   AT TIME ZONE a.time_zone AS last_refresh_at
+          FROM {_WINDOWS}
          CROSS JOIN LATERAL (
                SELECT coalesce(array_agg(p.ad_product ORDER BY p.ad_product)
                                  FILTER (WHERE p.is_not_served), '{{}}') AS not_served,
                       coalesce(bool_or(p.is_not_served) AND NOT bool_or(p.is_measured), false)
                           AS is_whole
                  FROM (SELECT n.ad_product,
-                              t.rows > 0 OR t.rows = 0 AND {age} <= {served_age} AS is_measured,
+                              t.rows > 0
+                              OR t.rows = 0 AND {_FIRST_AGE} <= {_SERVED_AGE} AS is_measured,
                               t.rows IS NULL
-                              OR t.rows = 0 AND {age} > {served_age}
+                              OR t.rows = 0 AND {_FIRST_AGE} > {_SERVED_AGE}
                                  AND a.entities_synced_at IS NOT NULL
-                                 AND {had_campaign} AS is_not_served
+                                 AND w.window_date >= coalesce(
+                                     (SELECT min(coalesce(c.start_date, '-infinity'))
+                                        FROM {_CAMPAIGNS}), 'infinity')
+                                 AND EXISTS (
+                                     SELECT FROM {_CAMPAIGNS}
+                                       AND coalesce(c.start_date, '-infinity') <= w.window_date
+                                       AND coalesce(c.end_date, 'infinity') >= w.window_date)
+                                 AS is_not_served
                          FROM (SELECT jsonb_object_keys(w.product_totals)
                                 UNION SELECT unnest(w.not_served)) AS n(ad_product)
                         CROSS JOIN LATERAL (
-                              SELECT CAST(w.product_totals -> n.ad_product ->> 'rows' AS bigint)) t(rows)
-                         LEFT JOIN proven_histories h ON {of_window} AND h.ad_product = n.ad_product
+                              SELECT CAST(w.product_totals -> n.ad_product ->> 'rows' AS bigint)
+                              ) t(rows)
+                         LEFT JOIN proven_histories h
+                                ON {_OF_WINDOW} AND h.ad_product = n.ad_product
                        OFFSET 0) p) v
          WHERE {condition} AND w.last_loaded_at IS NOT NULL AND w.request_id IS NULL
-           AND ({age} > {undoubted_age} OR w.not_served <> '{{}}' OR w.not_served_since IS NOT NULL)
+           AND ({_FIRST_AGE} > {_UNDOUBTED_AGE} OR w.not_served <> '{{}}'
+                OR w.not_served_since IS NOT NULL)
            AND (w.not_served <> v.not_served OR (w.not_served_since IS NOT NULL) <> v.is_whole
                 OR (w.status = 'not_served') <> v.is_whole)
            FOR UPDATE OF w SKIP LOCKED)
@@ -118,30 +132,14 @@ _JUDGE = """
       FROM judged j
      WHERE w.account_id = j.account_id AND w.country_code = j.country_code AND w.dataset = j.dataset
        AND w.report = j.report AND w.window_date = j.window_date
- RETURNING w.account_id, w.country_code, w.dataset, w.window_date, j.is_whole"""
-
-
-def _judge_where(condition: str) -> TextClause:
-    """Return the statement that judges windows `w` of accounts `a` and ads accounts `o`."""
-    return text(
-        _JUDGE.format(
-            condition=condition,
-            windows=_WINDOWS,
-            age=_FIRST_AGE,
-            undoubted_age=_UNDOUBTED_AGE,
-            served_age=_SERVED_AGE,
-            of_window=_OF_WINDOW,
-            had_campaign=_HAD_CAMPAIGN,
-            last_refresh=_LAST_REFRESH,
-        )
-    )
+ RETURNING w.account_id, w.country_code, w.dataset, w.window_date, j.is_whole""")
 
 
 _JUDGE_LOADED = _judge_where(_LOADED)
-# Older windows than the proven age stay as they are, and may be many.
-_JUDGE_DOUBTED = _judge_where(f"""o.client_id = :client_id AND o.region = :region AND w.dataset = :dataset
-           AND w.not_served <> '{{}}' AND w.not_served && CAST(:ad_products AS text[])
-           AND {_FIRST_AGE} <= :age_days""")
+# Windows older than the proven age stay as they are, and may be many.
+_JUDGE_DOUBTED = _judge_where(f"""o.client_id = :client_id AND o.region = :region
+           AND w.dataset = :dataset AND w.not_served <> '{{}}'
+           AND w.not_served && CAST(:ad_products AS text[]) AND {_FIRST_AGE} <= :age_days""")
 _JUDGE_ACCOUNT = _judge_where("""w.account_id = :account_id AND w.country_code = :country_code
            AND (CAST(:dataset AS text) IS NULL OR w.dataset = :dataset)""")
 
@@ -162,7 +160,7 @@ _SERVED = text(f"""
 def list_served_ages(
     connection: Connection, account_id: str, dataset: str, ad_products: Sequence[str]
 ) -> dict[str, int]:
-    """Return, by ad product, the greatest age in days of which an ads account is known to be served."""
+    """Return, by ad product, the greatest age in days that Amazon is known to serve."""
     values = {"account_id": account_id, "dataset": dataset, "ad_products": list(ad_products)}
     return {row.ad_product: row.age_days for row in connection.execute(_SERVED, values)}
 
@@ -172,18 +170,13 @@ def judge_loaded_windows(
 ) -> list[RowMapping]:
     """Judge the windows that a report was loaded into; return those that are not served.
 
-    First the greatest age at which its rows came is stored, so that only days older than its oldest
-    row are doubted. Where it is greater than before, windows of all accounts that were doubted for
-    lack of it are judged anew.
+    First the greatest age of its days with rows is stored, so that only older days are doubted. If
+    it is greater than before, the doubted windows of all accounts are judged again. The load's
+    transaction has released the windows. `report` is `account_id`, `dataset`, `report`,
+    `request_id`, `start` and `end`.
 
-    Args:
-        connection: the load's transaction, which has released the windows.
-        accounts: the countries of an ads account that the report was loaded for.
-        report: its `account_id`, `dataset`, `report`, `request_id`, `start` and `end`.
-
-    Returns:
-        account_key, window_date, ad_products (that are not served), and is_whole: whether nothing
-        else of the window is.
+    Return account_key, window_date, ad_products (not served), and is_whole: whether the window has
+    no other ad products.
     """
     proven = connection.execute(_OLDER, report).mappings().all()
     if proven:
@@ -199,7 +192,7 @@ def judge_loaded_windows(
 def judge_account(connection: Connection, account: Account, dataset: str | None = None) -> None:
     """Judge all windows of an account, or of one of its datasets.
 
-    They may be others after a sync of its campaigns, or in a new grouping of ad products.
+    The result may change after a sync of its campaigns, or in a new grouping of ad products.
     """
     judged = _judge(connection, _JUDGE_ACCOUNT, account.identity | {"dataset": dataset})
     _record_days_again(connection, [account], judged)
@@ -209,7 +202,7 @@ _Days = Mapping[tuple[str, str], Sequence[date]]
 
 
 def _judge(connection: Connection, statement: TextClause, values: Mapping[str, Any]) -> _Days:
-    """Judge windows; return the days of those that are not served now, by country and dataset."""
+    """Judge windows; return the days that are not served now, by country and dataset."""
     why = {"cause": json_text(cause("history-not-proven"))}
     days = defaultdict[tuple[str, str], list[date]](list)
     for row in connection.execute(statement, dict(values) | why):
@@ -221,7 +214,6 @@ def _judge(connection: Connection, statement: TextClause, values: Mapping[str, A
 def _record_days_again(
     connection: Connection, accounts: Collection[Account], not_served: _Days
 ) -> None:
-    """Have days recorded again that may be complete now."""
     for account in accounts:
         for (country, dataset), days in not_served.items():
             if country == account.country_code:

@@ -1,4 +1,4 @@
-"""Keeps the windows of a dataset as they should be today: creates and ends them."""
+"""Creates the windows of a dataset up to today, and ends those no longer served."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ from bidbeacon_sessions import SessionRecorder
 def make_windows(
     context: JobContext, session: SessionRecorder, accounts: Sequence[Account]
 ) -> None:
-    """Create the windows of an ads account's countries up to today, where today's don't exist."""
+    """Create the windows of an ads account's countries up to today, if any are missing."""
     with context.engine.begin() as connection:
         through = list_windows_through(connection, accounts[0].account_id)
     for account in accounts:
@@ -61,11 +61,12 @@ def keep_windows(
     *,
     again: bool = False,
 ) -> None:
-    """Create the windows up to today, and end those that Amazon no longer serves: once per local day, or `again`.
+    """Create the windows up to today, and end those that Amazon no longer serves.
 
-    Tomorrow is accepted, since the clocks of two hosts may differ around midnight. Windows of
-    reports that the ads account has no campaigns for, or that another grouping has replaced, are
-    deleted; the windows of the new grouping know what these did.
+    This is done once per local day, or `again`; windows made up to tomorrow also count, since the
+    clocks of two hosts may differ around midnight. Windows of reports that the ads account has no
+    campaigns for, or that another grouping has replaced, are deleted; the new windows take over
+    their state.
     """
     now = context.now()
     today = local_date(now, account.time_zone)
@@ -97,7 +98,7 @@ def keep_windows(
 def _regroup(
     connection: Connection, account: Account, contract: Contract, dataset: Dataset, now: datetime
 ) -> tuple[Counter[str], set[date]]:
-    """Replace the windows of reports that are not requested any more; return how many each report got, and the days that are left for the next time."""
+    """Replace the windows of former reports; return the new ones by report, and the busy days."""
     reports, moved = contract.reports(dataset), Counter[str]()
     kept = [report.name for report in reports]
     old, busy = lock_other_windows(connection, account, dataset.name, kept)
@@ -131,7 +132,7 @@ def _make(
     today: date,
     moved: Mapping[str, int],
 ) -> int:
-    """Create the missing windows of a report, beside those that were moved to it; return how many."""
+    """Create the windows that a report lacks after those moved to it; return how many."""
     name, times = report.dataset.name, _times_of_new(report, days, account.time_zone)
     created = create_windows(connection, account, name, report.name, times)
     count = created + moved.get(report.name, 0)
@@ -159,11 +160,8 @@ def _renew(
     reports: Sequence[DatasetReport],
     now: datetime,
 ) -> list[date]:
-    """Store when windows expire and are due, where that has changed; return the days of those that had expired and have not any more.
-
-    It changes where another history was set or forgotten, and where the database's clock was ahead
-    and has ended windows.
-    """
+    """Store changed times of windows; return the days that had expired and are served again."""
+    # They change with the history, and if the database's clock was ahead and has ended windows.
     windows, reopened = list_windows(connection, account, dataset.name), set[date]()
     for report in reports:
         times = {
@@ -182,7 +180,7 @@ def _renew(
 def _times(
     report: DatasetReport, window: ReportWindow, account: Account, now: datetime
 ) -> WindowTimes | None:
-    """Return when a window is due and expires, if that is not what is stored; one that has ended before it expires is due again."""
+    """Return the times of a window if they change; one that ended too early is due again."""
     dataset, day, zone = report.dataset, window.window_date, account.time_zone
     expires, due = expires_at(dataset, day, zone, report.history_days), window.next_refresh_at
     is_final = window.cause is not None or window.decision is not None

@@ -1,4 +1,4 @@
-"""SQL on days that Amazon refuses as too old: which of them end as not served, and which are due again."""
+"""SQL on days that Amazon refuses as too old: they end as not served, or are due again."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,12 +12,12 @@ from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.writes import json_text
 
 ASKED_AGAIN_AFTER: Final = timedelta(days=28)
-"""A day that ended since it was refused alone is requested again after so long."""
+"""The pause before a day that was refused alone, and ended, is requested again."""
 
 
 @dataclass(frozen=True)
 class RequestedDays:
-    """The days of one report of an ads account that a request asked Amazon for, in all countries."""
+    """The days of one report of an ads account that a request covers, in all countries."""
 
     account_id: str
     dataset: str
@@ -37,41 +37,46 @@ _HAS_COME = "w.last_loaded_at IS NOT NULL AND w.not_served_since IS NULL"
 _OLDEST_LOADED = f"""(
     SELECT min(w.window_date) FROM report_windows w WHERE {_OF_REPORT} AND {_HAS_COME})"""
 
-# One that has ended, though an older one was loaded, did not end for its age.
+# A day that has ended, though an older one was loaded, did not end because of its age.
 _IS_YOUNGER_REFUSED = text(f"""
     SELECT coalesce(bool_and(w.last_loaded_at IS NULL)
                     AND bool_or(w.request_id IS NOT NULL OR w.cause ->> 'code' = 'report-too-old'
-                                OR w.status = 'not_served' AND w.window_date < {_OLDEST_LOADED}), false)
-      FROM report_windows w WHERE {_OF_REPORT} AND w.window_date = CAST(:end_date AS date) + 1""")
+                                OR w.status = 'not_served'
+                                   AND w.window_date < {_OLDEST_LOADED}), false)
+      FROM report_windows w
+     WHERE {_OF_REPORT} AND w.window_date = CAST(:end_date AS date) + 1""")
 
 
 def is_younger_day_refused(connection: Connection, requested: RequestedDays) -> bool:
-    """Return whether the day after the requested ones was never loaded, and is refused as too old or in a report."""
+    """Return whether the next younger day was never loaded, and is too old or in a request."""
     return bool(connection.execute(_IS_YOUNGER_REFUSED, asdict(requested)).scalar_one())
 
 
 _NOTE_ALONE = text(f"""
     UPDATE report_windows w SET refused_alone_at = coalesce(w.refused_alone_at, {_NOW})
      WHERE {_OF_REQUEST} AND w.not_served_since IS NULL""")
-# Other windows of these days are recorded again: Dagster has to learn that the days are complete.
+# Other windows of these days are recorded again in Dagster, since the days may now be complete.
 _END = f"""
     WITH ended AS (
         UPDATE report_windows w
            SET status = 'not_served', not_served_since = coalesce(w.not_served_since, {_NOW}),
                cause = CAST(:ended_for AS jsonb),
-               next_refresh_at = CASE WHEN w.refused_alone_at IS NOT NULL THEN CAST(:again_at AS timestamptz) END
-         WHERE {{condition}} RETURNING w.account_id, w.country_code, w.dataset, w.window_date),
+               next_refresh_at = CASE WHEN w.refused_alone_at IS NOT NULL
+                                      THEN CAST(:again_at AS timestamptz) END
+         WHERE {{condition}}
+     RETURNING w.account_id, w.country_code, w.dataset, w.window_date),
     recorded_again AS (
         UPDATE report_windows w SET recorded_load_count = 0 FROM ended e
          WHERE w.account_id = e.account_id AND w.country_code = e.country_code
            AND w.dataset = e.dataset AND w.window_date = e.window_date AND w.load_count > 0)
     SELECT a.account_key, e.window_date FROM ended e
       JOIN advertiser_accounts a USING (account_id, country_code)"""
-# A younger day that was loaded shows that it is the age which Amazon refuses.
+# A younger day that was loaded shows that Amazon refuses the day because of its age.
 _END_REFUSED = text(
     _END.format(
         condition=f"""{_OF_REQUEST} AND (w.not_served_since IS NOT NULL OR (
-               CAST(w.refused_alone_at AT TIME ZONE 'UTC' AS date) < CAST({_NOW} AT TIME ZONE 'UTC' AS date)
+               CAST(w.refused_alone_at AT TIME ZONE 'UTC' AS date)
+               < CAST({_NOW} AT TIME ZONE 'UTC' AS date)
                AND CAST(:start_date AS date) = :end_date AND :start_date < (
                    SELECT max(w.window_date) FROM report_windows w
                     WHERE {_OF_REPORT} AND {_HAS_COME})))"""
@@ -92,10 +97,10 @@ _END_OLDER = text(
 def end_refused_windows(
     connection: Connection, requested: RequestedDays, ended_for: Cause, now: datetime
 ) -> dict[str, list[date]]:
-    """End windows of a report that was refused as too old, and return their days by account key.
+    """End windows of a report that was refused as too old; return their days by account key.
 
-    A day ends that was refused alone on two calendar days (UTC) while a younger one was loaded, and
-    with it all older ones, if none of them was ever loaded. What had ended before ends again.
+    A day ends if it was refused alone on two calendar days (UTC) while a younger day is loaded. All
+    older days end with it if none of them was ever loaded. Days that had ended before end again.
     """
     values = asdict(requested) | {
         "now": now,
@@ -109,7 +114,7 @@ def end_refused_windows(
     return _by_account([*refused, *older])
 
 
-# One that was loaded without rows may have ended as not served: no report has shown that it is.
+# A day that was loaded without rows may have ended as not served; it proves nothing.
 _CAME = text(f"""
     WITH cleared AS (
         UPDATE report_windows w SET refused_alone_at = NULL
@@ -135,12 +140,11 @@ _REOPEN = text(f"""
 def reopen_windows(
     connection: Connection, requested: RequestedDays, refused: Sequence[ReportWindow], now: datetime
 ) -> dict[str, list[date]]:
-    """Make windows due again that had ended, where a day of a request has come that Amazon had refused; return their days by account key.
+    """Make ended windows due again after a refused day was loaded; return days by account.
 
-    If a day that had ended has come, these are all others; else those that are younger than a day
-    that has come, since it can't have been their age that Amazon refused.
-
-    `refused` are the windows of the loaded request that Amazon had refused, as they were before.
+    If the loaded day had ended, these are all ended windows; else those younger than the loaded
+    day, since Amazon can't have refused them because of their age. `refused` are the windows of the
+    loaded request that Amazon had refused, as they were before.
     """
     values = asdict(requested) | {
         "now": now,

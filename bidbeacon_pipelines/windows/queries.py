@@ -14,12 +14,14 @@ from bidbeacon_sessions.writes import json_text
 OF_DATASET = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
 _OF_REPORT = f"{OF_DATASET} AND report = :report"
 IS_COMPLETE = "({0}.load_count > 0 OR {0}.status = 'expired' OR {0}.not_served_since IS NOT NULL)"
-"""The condition that a window is loaded, or is not waited for; a day is materialized once all of its windows are."""
+"""Whether a window is loaded or has ended; a day is materialized once all its windows are."""
 
 _CREATE = text("""
-    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, next_refresh_at, expires_at)
+    INSERT INTO report_windows (account_id, country_code, dataset, report, window_date,
+                                next_refresh_at, expires_at)
     SELECT :account_id, :country_code, :dataset, :report, day, due_at, expires_at
-      FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]), CAST(:expiries AS timestamptz[])) AS w(day, due_at, expires_at)
+      FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]),
+                  CAST(:expiries AS timestamptz[])) AS w(day, due_at, expires_at)
     ON CONFLICT DO NOTHING""")
 
 
@@ -47,7 +49,7 @@ def _of_report(account: Account, dataset: str, report: str) -> dict[str, Any]:
 
 
 def times_values(times: Mapping[date, WindowTimes]) -> dict[str, Any]:
-    """Return times of windows as bound parameters: `days`, `due` and `expiries`."""
+    """Return times of windows as the parameters `days`, `due` and `expiries`."""
     return {
         "days": list(times),
         "due": [one.next_refresh_at for one in times.values()],
@@ -56,7 +58,7 @@ def times_values(times: Mapping[date, WindowTimes]) -> dict[str, Any]:
 
 
 def list_windows_through(connection: Connection, account_id: str) -> dict[tuple[str, str], date]:
-    """Return, by country and dataset, the account-local day up to which the windows of all its reports exist."""
+    """Return, by country and dataset, the local day up to which all its windows exist."""
     rows = connection.execute(
         text("""SELECT country_code, dataset, min(through_date) AS through_date
                   FROM dataset_windows WHERE account_id = :id GROUP BY country_code, dataset"""),
@@ -66,7 +68,7 @@ def list_windows_through(connection: Connection, account_id: str) -> dict[tuple[
 
 
 def list_reports_through(connection: Connection, account: Account, dataset: str) -> dict[str, date]:
-    """Return, by report, the account-local day up to which the windows of a dataset of an account exist."""
+    """Return, by report, the local day up to which the windows of a dataset exist."""
     rows = connection.execute(
         text(f"SELECT report, through_date FROM dataset_windows WHERE {OF_DATASET}"),
         account.identity | {"dataset": dataset},
@@ -77,12 +79,14 @@ def list_reports_through(connection: Connection, account: Account, dataset: str)
 def set_windows_through(
     connection: Connection, account: Account, dataset: str, report: str, through: date, created: int
 ) -> None:
-    """Store up to which account-local day the windows of a report of an account exist, and that so many more do."""
+    """Store the local day up to which windows of a report exist, and count the created ones."""
     connection.execute(
-        text("""INSERT INTO dataset_windows AS d (account_id, country_code, dataset, report, through_date, windows)
-                VALUES (:account_id, :country_code, :dataset, :report, :through, :created)
-                ON CONFLICT (account_id, country_code, dataset, report)
-                DO UPDATE SET through_date = excluded.through_date, windows = d.windows + excluded.windows"""),
+        text("""
+            INSERT INTO dataset_windows AS d (account_id, country_code, dataset, report,
+                                              through_date, windows)
+            VALUES (:account_id, :country_code, :dataset, :report, :through, :created)
+                ON CONFLICT (account_id, country_code, dataset, report) DO UPDATE
+               SET through_date = excluded.through_date, windows = d.windows + excluded.windows"""),
         _of_report(account, dataset, report) | {"through": through, "created": created},
     )
 
@@ -94,29 +98,25 @@ def forget_windows_through(
     account_id: str | None = None,
     dataset: str | None = None,
 ) -> None:
-    """Have the windows of ads accounts made again by their next refresh, and what is due planned again.
-
-    Args:
-        connection: where to look.
-        region: of all ads accounts of this region.
-        account_id: of this ads account.
-        dataset: of this dataset only.
-    """
+    """Have windows made and planned again, by the next refresh of each ads account."""
     values = {"region": region, "account_id": account_id, "dataset": dataset}
     chosen = """(CAST(:region AS text) IS NULL OR o.region = :region)
                 AND (CAST(:account_id AS text) IS NULL OR o.account_id = :account_id)"""
     connection.execute(
-        text(f"""UPDATE dataset_windows d SET through_date = date '2000-01-01' FROM ads_accounts o
-                  WHERE o.account_id = d.account_id AND {chosen}
-                    AND (CAST(:dataset AS text) IS NULL OR d.dataset = :dataset)"""),
+        text(f"""
+            UPDATE dataset_windows d SET through_date = date '2000-01-01'
+              FROM ads_accounts o
+             WHERE o.account_id = d.account_id AND {chosen}
+               AND (CAST(:dataset AS text) IS NULL OR d.dataset = :dataset)"""),
         values,
     )
     connection.execute(text(f"UPDATE ads_accounts o SET planned_at = NULL WHERE {chosen}"), values)
 
 
 _NEW_TIMES = f"""next_refresh_at = t.due_at, expires_at = t.expires_at
-      FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]), CAST(:expiries AS timestamptz[])) AS t(day, due_at, expires_at)
-     WHERE {_OF_REPORT} AND w.window_date = t.day"""
+              FROM unnest(CAST(:days AS date[]), CAST(:due AS timestamptz[]),
+                          CAST(:expiries AS timestamptz[])) AS t(day, due_at, expires_at)
+             WHERE {_OF_REPORT} AND w.window_date = t.day"""
 
 
 def set_window_times(
@@ -128,14 +128,16 @@ def set_window_times(
     *,
     now: datetime,
 ) -> list[date]:
-    """Store when windows are due and expire; an expired one that is served again is missing. Return the days of these."""
+    """Store when windows are due and expire; return the expired days that are missing again."""
     values = _of_report(account, dataset, report) | times_values(times) | {"now": now}
     connection.execute(
         text(f"UPDATE report_windows w SET {_NEW_TIMES} AND w.status <> 'expired'"), values
     )
     reopened = connection.execute(
-        text(f"""UPDATE report_windows w SET status = 'missing', {_NEW_TIMES}
-                    AND w.status = 'expired' AND t.expires_at > :now RETURNING w.window_date"""),
+        text(f"""
+            UPDATE report_windows w SET status = 'missing', {_NEW_TIMES}
+               AND w.status = 'expired' AND t.expires_at > :now
+         RETURNING w.window_date"""),
         values,
     )
     return sorted(reopened.scalars())
@@ -144,27 +146,31 @@ def set_window_times(
 def expire_windows(
     connection: Connection, account: Account, dataset: str, *, now: datetime
 ) -> list[date]:
-    """End the windows that Amazon serves no longer: never loaded ones become `expired`, loaded ones keep their data and are not refreshed any more.
+    """End the windows that Amazon no longer serves; return the days that were never loaded.
 
-    Return the days of the expired ones.
+    These become `expired`. Loaded windows keep their data and are no longer refreshed.
     """
     values = account.identity | {"dataset": dataset, "now": now}
     connection.execute(
-        text(f"""UPDATE report_windows
-                    SET next_refresh_at = NULL, suspicious_digest = NULL, suspicious_rows = NULL, suspicious_spend = NULL, suspicious_count = 0,
-                        status = CASE WHEN status = 'failed' AND last_loaded_at IS NOT NULL THEN 'loaded' ELSE status END
-                  WHERE {OF_DATASET} AND expires_at <= :now AND request_id IS NULL
-                    AND (next_refresh_at IS NOT NULL OR suspicious_digest IS NOT NULL
-                         OR status = 'failed' AND last_loaded_at IS NOT NULL)"""),
+        text(f"""
+            UPDATE report_windows
+               SET next_refresh_at = NULL, suspicious_digest = NULL, suspicious_rows = NULL,
+                   suspicious_spend = NULL, suspicious_count = 0,
+                   status = CASE WHEN status = 'failed' AND last_loaded_at IS NOT NULL
+                                 THEN 'loaded' ELSE status END
+             WHERE {OF_DATASET} AND expires_at <= :now AND request_id IS NULL
+               AND (next_refresh_at IS NOT NULL OR suspicious_digest IS NOT NULL
+                    OR status = 'failed' AND last_loaded_at IS NOT NULL)"""),
         values,
     )
     expired = connection.execute(
-        text(f"""UPDATE report_windows
-                    SET status = 'expired', refused_alone_at = NULL, not_served_since = NULL,
-                        cause = NULL, cause_since = NULL
-                  WHERE {OF_DATASET} AND expires_at <= :now AND last_loaded_at IS NULL
-                    AND status IN ('missing', 'unconfirmed', 'failed', 'not_served')
-              RETURNING window_date"""),
+        text(f"""
+            UPDATE report_windows
+               SET status = 'expired', refused_alone_at = NULL, not_served_since = NULL,
+                   cause = NULL, cause_since = NULL
+             WHERE {OF_DATASET} AND expires_at <= :now AND last_loaded_at IS NULL
+               AND status IN ('missing', 'unconfirmed', 'failed', 'not_served')
+         RETURNING window_date"""),
         values,
     )
     days = sorted(set(expired.scalars()))
@@ -175,16 +181,18 @@ def expire_windows(
 def record_again(
     connection: Connection, account: Account, dataset: str, days: Sequence[date]
 ) -> None:
-    """Have the loads of days recorded again that are complete: nothing else would tell Dagster so."""
+    """Have the loads of complete days recorded in Dagster again."""
     if days:
         connection.execute(
-            text(f"""UPDATE report_windows w SET recorded_load_count = 0
-                      WHERE {OF_DATASET} AND window_date = ANY(:days) AND load_count > 0
-                        AND not_served_since IS NULL
-                        AND NOT EXISTS (
-                            SELECT FROM report_windows o
-                             WHERE o.account_id = w.account_id AND o.country_code = w.country_code AND o.dataset = w.dataset
-                               AND o.window_date = w.window_date AND NOT {IS_COMPLETE.format("o")})"""),
+            text(f"""
+                UPDATE report_windows w SET recorded_load_count = 0
+                 WHERE {OF_DATASET} AND window_date = ANY(:days) AND load_count > 0
+                   AND not_served_since IS NULL
+                   AND NOT EXISTS (
+                       SELECT FROM report_windows o
+                        WHERE o.account_id = w.account_id AND o.country_code = w.country_code
+                          AND o.dataset = w.dataset AND o.window_date = w.window_date
+                          AND NOT {IS_COMPLETE.format("o")})"""),
             account.identity | {"dataset": dataset, "days": days},
         )
 
@@ -192,7 +200,7 @@ def record_again(
 def list_windows(
     connection: Connection, account: Account, dataset: str, days: Sequence[date] | None = None
 ) -> list[ReportWindow]:
-    """Return the windows of a dataset of an account, or those of the given days, by date and report."""
+    """Return the windows of a dataset, or those of some days, by date and report."""
     chosen = (
         select(ReportWindow)
         .filter_by(**account.identity, dataset=dataset)
@@ -206,7 +214,7 @@ def list_windows(
 def list_windows_of_request(
     connection: Connection, request_id: int
 ) -> dict[str, list[ReportWindow]]:
-    """Return the windows that wait for a request, by the key of their account, each by date."""
+    """Return the windows that wait for a request by account key, each list by date."""
     of = and_(
         Account.account_id == ReportWindow.account_id,
         Account.country_code == ReportWindow.country_code,
@@ -224,9 +232,9 @@ def list_windows_of_request(
     return found
 
 
-AWAITS_DECISION = """(w.suspicious_digest IS NOT NULL AND w.next_refresh_at IS NULL AND w.request_id IS NULL
-            AND w.expires_at > :now)"""
-"""The condition that a person has to decide about the last report of window `w`, whose data is final."""
+AWAITS_DECISION = """(w.suspicious_digest IS NOT NULL AND w.next_refresh_at IS NULL
+            AND w.request_id IS NULL AND w.expires_at > :now)"""
+"""Whether a person has to decide about the last report of window `w`, whose data is final."""
 _UNDECIDED = f"{OF_DATASET} AND window_date = ANY(:days) AND {AWAITS_DECISION}"
 _ACCEPT = text(f"""
     UPDATE report_windows w
@@ -236,9 +244,11 @@ _ACCEPT = text(f"""
      WHERE {_UNDECIDED} RETURNING window_date""")
 _KEEP = text(f"""
     UPDATE report_windows w
-       SET decision = 'keep', decided_by = :by, decided_at = now(), cause = NULL, cause_since = NULL,
-           suspicious_digest = NULL, suspicious_rows = NULL, suspicious_spend = NULL, suspicious_count = 0,
-           wanted_by = CASE WHEN decision IS NULL THEN wanted_by END, wanted_at = CASE WHEN decision IS NULL THEN wanted_at END,
+       SET decision = 'keep', decided_by = :by, decided_at = now(),
+           cause = NULL, cause_since = NULL, suspicious_digest = NULL, suspicious_rows = NULL,
+           suspicious_spend = NULL, suspicious_count = 0,
+           wanted_by = CASE WHEN decision IS NULL THEN wanted_by END,
+           wanted_at = CASE WHEN decision IS NULL THEN wanted_at END,
            claimed_by = CASE WHEN decision IS NULL THEN claimed_by END
      WHERE {_UNDECIDED} RETURNING window_date""")
 
@@ -246,7 +256,7 @@ _KEEP = text(f"""
 def list_undecided(
     connection: Connection, account: Account, dataset: str, days: Sequence[date], *, now: datetime
 ) -> list[date]:
-    """Return those of some days about whose last report a person has to decide."""
+    """Return those of the days whose last report waits for a person's decision."""
     statement = text(f"SELECT DISTINCT window_date FROM report_windows w WHERE {_UNDECIDED}")
     values = account.identity | {"dataset": dataset, "days": list(days), "now": now}
     return sorted(connection.execute(statement, values).scalars())
@@ -264,26 +274,30 @@ def decide_windows(
 ) -> list[date]:
     """Store a person's decision about suspicious reports of final days; return these days.
 
-    Accepted days are wanted, and take their next report whatever it says. Others are as before
-    that report.
+    Accepted days are wanted, and take any next report; others are as before the suspicious one.
     """
     values = account.identity | {"dataset": dataset, "days": list(days), "by": by, "now": now}
     decided = connection.execute(_ACCEPT if accepts else _KEEP, values)
     return sorted(set(decided.scalars()))
 
 
-# A failure for the same cause as the one before began with that one.
+# `cause_since` is the first failure in a row with the same cause.
 _RELEASE = text("""
     UPDATE report_windows w
-       SET request_id = NULL, status = n.status, next_refresh_at = n.next_refresh_at, data_as_of = n.data_as_of, cause = n.cause,
+       SET request_id = NULL, status = n.status, next_refresh_at = n.next_refresh_at,
+           data_as_of = n.data_as_of, cause = n.cause,
            cause_since = CASE WHEN w.cause - 'detail' = n.cause - 'detail' THEN w.cause_since
-                              WHEN n.cause IS NOT NULL THEN least(CAST(:failing_since AS timestamptz), now()) END,
-           suspicious_digest = n.suspicious_digest, suspicious_rows = n.suspicious_rows, suspicious_spend = n.suspicious_spend,
-           suspicious_count = n.suspicious_count, decision = n.decision, decided_by = n.decided_by, decided_at = n.decided_at,
-           wanted_by = CASE WHEN :keep_wanted THEN w.wanted_by END, wanted_at = CASE WHEN :keep_wanted THEN w.wanted_at END,
+                              WHEN n.cause IS NOT NULL
+                              THEN least(CAST(:failing_since AS timestamptz), now()) END,
+           suspicious_digest = n.suspicious_digest, suspicious_rows = n.suspicious_rows,
+           suspicious_spend = n.suspicious_spend, suspicious_count = n.suspicious_count,
+           decision = n.decision, decided_by = n.decided_by, decided_at = n.decided_at,
+           wanted_by = CASE WHEN :keep_wanted THEN w.wanted_by END,
+           wanted_at = CASE WHEN :keep_wanted THEN w.wanted_at END,
            claimed_by = CASE WHEN :keep_wanted THEN w.claimed_by END
       FROM jsonb_populate_recordset(CAST(NULL AS report_windows), CAST(:windows AS jsonb)) n
-     WHERE w.request_id = :request_id AND w.country_code = n.country_code AND w.window_date = n.window_date""")
+     WHERE w.request_id = :request_id AND w.country_code = n.country_code
+       AND w.window_date = n.window_date""")
 
 
 def release_windows(
@@ -294,14 +308,10 @@ def release_windows(
     failing_since: datetime | None = None,
     keep_wanted: bool = False,
 ) -> None:
-    """Detach windows from a request, each as its request left it.
+    """Detach windows from a request, and store each as given.
 
-    Args:
-        connection: the transaction in which the request ends.
-        request_id: the request.
-        windows: those that waited for it.
-        failing_since: when the first of its attempts failed, if the request has failed.
-        keep_wanted: whether manually requested windows still are.
+    `failing_since` is when the first attempt of a failed request failed. Wanted windows are no
+    longer wanted, except with `keep_wanted`.
     """
     rows = json_text([window.as_dict() for window in windows])
     values = {"request_id": request_id, "windows": rows, "keep_wanted": keep_wanted}

@@ -1,10 +1,10 @@
-"""Which windows exist, when each falls due, and which refresh a due window is served by.
+"""Which windows exist, and when each falls due. Pure: nothing here reads a clock.
 
-A window is one account-local calendar day. Days are dates in the account's own calendar; instants
-are aware UTC datetimes. Nothing here reads a clock.
+A window is one calendar day of an account. Days are dates in the account's own calendar; instants
+are aware UTC datetimes.
 
-Rules' source: Amazon's retention and restatement periods (15 months and 120 days a report for daily
-rows, 14 and 14 days for hourly rows; conversions restated up to 60 days).
+Source of the rules: Amazon's retention and restatement periods (15 months and 120 days a report for
+daily rows, 14 and 14 days for hourly rows; conversions restated up to 60 days).
 """
 
 from calendar import monthrange
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from bidbeacon_pipelines.windows.tables import ReportWindow
 
 EDGE_SAFETY = timedelta(days=1)
-"""Left unused at the old end: Amazon counts its history in a calendar that may be a day ahead of the account's."""
+"""Not requested at the old end: Amazon's calendar may be a day ahead of the account's."""
 
 RETRIED_FOR = timedelta(days=7)
-"""A last refresh that fails is tried again once a day for so long."""
+"""How long a failed last refresh is repeated, once a day."""
 
 UNDOUBTED_DAYS: Final = 30
 UNDOUBTED_DAYS_OF_HOURS: Final = 12
-"""Up to this age in days, no history has to be proven: Amazon serves a day, or the hours of one."""
+"""Days, or days with hours, up to this age are served: their history needs no proof."""
 
 UNDECIDED: dict[str, Any] = dict.fromkeys(("decision", "decided_by", "decided_at"))
 """The columns of a window without a decision."""
@@ -45,11 +45,11 @@ NOT_SUSPICIOUS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class MissedOffsets:
-    """What one refresh, made now, stands for.
+    """The refresh offsets of a window that are due.
 
     Attributes:
-        serves: The latest offset that is due and not yet in the data; None where nothing is due.
-        skipped: Earlier due offsets that this refresh makes unnecessary, ascending.
+        serves: The latest one that is not yet in the data; None if nothing is due.
+        skipped: Earlier ones that its refresh makes unnecessary, ascending.
     """
 
     serves: int | None
@@ -70,9 +70,9 @@ def local_date(now: datetime, time_zone: str) -> date:
 def start_of_day(day: date, time_zone: str) -> datetime:
     """Return the first instant of a local day, in UTC.
 
-    Where midnight is skipped (Africa/Cairo in spring) this is the instant of the change, because a
-    skipped wall time is read with the offset before it; where midnight comes twice it is the first
-    one. Holds for every zone since 1975.
+    If midnight is skipped (Africa/Cairo in spring) this is the instant of the change, since a
+    skipped wall time is read with the offset before it. If there are two midnights, it is the
+    first. Valid for every zone since 1975.
     """
     return datetime.combine(day, time.min, _zone(time_zone)).astimezone(UTC)
 
@@ -80,13 +80,8 @@ def start_of_day(day: date, time_zone: str) -> datetime:
 def oldest_served(dataset: Dataset, today: date, history_days: int | None = None) -> date:
     """Return the oldest day that is safely served on the account-local day `today`.
 
-    Months are counted back to the same day of the month, or to its last day where it is shorter.
-
-    Args:
-        dataset: What is served.
-        today: The account's local day.
-        history_days: The number of days that a report of it is served for, in place of the
-            registry's history.
+    Months are counted back to the same day of the month, or to its last day if it is shorter.
+    `history_days` replaces the registry's history.
     """
     days = history_days or dataset.history_days
     if days is not None:
@@ -95,14 +90,14 @@ def oldest_served(dataset: Dataset, today: date, history_days: int | None = None
 
 
 def oldest_of(reports: Iterable[DatasetReport], today: date) -> date:
-    """Return the oldest day that is safely served in one of a dataset's reports on the account-local day `today`."""
+    """Return the oldest day that one of a dataset's reports safely serves on local `today`."""
     return min(oldest_served(one.dataset, today, one.history_days) for one in reports)
 
 
 def expires_at(
     dataset: Dataset, window_date: date, time_zone: str, history_days: int | None = None
 ) -> datetime:
-    """Return the instant from which a window is no longer served: the first for which `oldest_served` is a later day."""
+    """Return the first instant at which `oldest_served` is later than a window."""
     days = history_days or dataset.history_days
     if days is not None:
         return start_of_day(window_date + timedelta(days=days), time_zone)
@@ -110,33 +105,26 @@ def expires_at(
 
 
 def window_dates(reports: Iterable[DatasetReport], today: date) -> list[date]:
-    """List the days that are windows of a dataset's reports on the account-local day `today`, oldest first, today included.
+    """Return the days of a dataset's windows on local `today`, oldest first, today included.
 
-    They are the same for each report, so that a day that one of them no longer serves has its
-    window, which has expired.
+    They are the same for each report; a report that no longer serves a day has an expired window.
     """
     oldest = oldest_of(reports, today)
     return [oldest + timedelta(days=n) for n in range((today - oldest).days + 1)]
 
 
 def due_at(window_date: date, offset_days: int, time_zone: str) -> datetime:
-    """Return the instant at which the refresh of this offset falls due: local midnight of the date plus so many days."""
+    """Return when the refresh of an offset falls due: local midnight `offset_days` later."""
     return start_of_day(window_date + timedelta(days=offset_days), time_zone)
 
 
 def next_refresh_at(
     dataset: Dataset, window_date: date, time_zone: str, data_as_of: datetime | None
 ) -> datetime | None:
-    """Return the instant of the first refresh that the window's data does not yet hold.
+    """Return when the first refresh that is not in the window's data falls due.
 
-    Args:
-        dataset: Whose offsets count.
-        window_date: The window.
-        time_zone: The account's.
-        data_as_of: When Amazon made the report that is loaded; None where none ever was.
-
-    Returns:
-        An instant, in the past for a window that is overdue; None when every offset is in the data.
+    It is in the past for an overdue window, and None if all offsets are in the data. `data_as_of`
+    is when the loaded report was requested, if there is one.
     """
     return next((at for _, at in _open_offsets(dataset, window_date, time_zone, data_as_of)), None)
 
@@ -150,18 +138,11 @@ def again_after_failure(
     has_data: bool,
     ended_at: Iterable[datetime] = (),
 ) -> datetime | None:
-    """Return the instant at which a window is due again whose report failed or was refused; None where its data is final.
+    """Return when a window is due again after its report failed; None if its data is final.
 
-    That is its next offset. A window without any data waits a day at most, since no other refresh
+    That is its next offset. A window without data waits for at most a day, since no other refresh
     would load it. After its last offset, a window with data is tried once a day for a week.
-
-    Args:
-        dataset: Whose offsets count.
-        window_date: The window.
-        time_zone: The account's.
-        failed_at: When it failed.
-        has_data: Whether it was ever loaded.
-        ended_at: When other reports of its day ended, those of the last days at least.
+    `ended_at` are the instants at which other reports of its day ended in at least the last days.
     """
     at = next_refresh_at(dataset, window_date, time_zone, failed_at)
     tomorrow = failed_at + timedelta(days=1)
@@ -177,7 +158,7 @@ def again_after_failure(
 def loaded(
     window: "ReportWindow", data_as_of: datetime, next_refresh_at: datetime | None
 ) -> "ReportWindow":
-    """Return a window that took its report."""
+    """Return a window after its report was loaded."""
     return window.with_changes(
         status="loaded",
         data_as_of=data_as_of,
@@ -188,9 +169,10 @@ def loaded(
 
 
 def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "ReportWindow":
-    """Return a window whose report failed or was refused; with data, and not due again, it is final with that data.
+    """Return a window after its report failed or was refused.
 
-    One that was loaded and is not served stays so.
+    A window with data that is not due again is final with that data. A loaded window that is not
+    served stays so.
     """
     if is_unproven(window):
         return put_back(window, None)
@@ -200,12 +182,12 @@ def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "
 
 
 def is_unproven(window: "ReportWindow") -> bool:
-    """Return whether a window was loaded and is not served: without rows, and too old for a zero."""
+    """Return whether a window was loaded without rows, and is too old for that to be a zero."""
     return window.not_served_since is not None and window.data_as_of is not None
 
 
 def is_final(dataset: Dataset, window: "ReportWindow", time_zone: str) -> bool:
-    """Return whether a window's data is final: its last refresh is in it, or nothing was due any more."""
+    """Return whether a window's data is final: no refresh is due any more."""
     as_of, day = window.data_as_of, window.window_date
     if as_of is None:
         return False
@@ -214,12 +196,12 @@ def is_final(dataset: Dataset, window: "ReportWindow", time_zone: str) -> bool:
 
 
 def awaits_decision(window: "ReportWindow") -> bool:
-    """Return whether a person has to decide about a suspicious report of a window, since its data is final."""
+    """Return whether a person has to decide about a suspicious report of final data."""
     return window.suspicious_digest is not None and window.next_refresh_at is None
 
 
 def needs_report(window: "ReportWindow", now: datetime) -> bool:
-    """Return whether a window is due, requested manually, without data or to be confirmed; others are only bridged by a report."""
+    """Return whether a window needs a report: it is due, wanted, without data or suspicious."""
     is_due = window.next_refresh_at is not None and window.next_refresh_at <= now
     is_suspicious = window.suspicious_digest is not None and not awaits_decision(window)
     is_open = window.data_as_of is None or is_suspicious
@@ -227,9 +209,9 @@ def needs_report(window: "ReportWindow", now: datetime) -> bool:
 
 
 def put_back(window: "ReportWindow", at: datetime | None) -> "ReportWindow":
-    """Return a window that got no data, and has not failed: as before its request.
+    """Return a window as before its request, which neither failed nor brought data.
 
-    It is due at an instant unless a person has to decide about it, or it was loaded and is not
+    It is due at an instant unless it waits for a person's decision, or was loaded and is not
     served.
     """
     status = "missing" if window.data_as_of is None else "loaded"
@@ -245,15 +227,7 @@ def put_back(window: "ReportWindow", at: datetime | None) -> "ReportWindow":
 def missed_offsets(
     dataset: Dataset, window_date: date, time_zone: str, data_as_of: datetime | None, now: datetime
 ) -> MissedOffsets:
-    """Return which offset a refresh serves now, and which earlier ones it makes unnecessary.
-
-    Args:
-        dataset: Whose offsets count.
-        window_date: The window.
-        time_zone: The account's.
-        data_as_of: When Amazon made the report that is loaded; None where none ever was.
-        now: The instant of the refresh.
-    """
+    """Return which offset a refresh serves now, and which earlier ones it makes unnecessary."""
     due = [
         days for days, at in _open_offsets(dataset, window_date, time_zone, data_as_of) if at <= now
     ]
@@ -271,12 +245,11 @@ def _open_offsets(
 
 @cache
 def _zone(name: str) -> ZoneInfo:
-    """Return a time zone; Python itself keeps only the last eight and reads the others from disk each time."""
-    return ZoneInfo(name)
+    return ZoneInfo(name)  # which itself caches only the last eight zones
 
 
 def _months_after(day: date, months: int) -> date:
-    """Return the first day that lies so many months after a day: the next month's first where its month is shorter."""
+    """Return the day some months later; if there is none, the first of the next month."""
     year, month_index = divmod(day.year * 12 + day.month - 1 + months, 12)
     first = date(year, month_index + 1, 1)
     return first + timedelta(days=min(day.day - 1, monthrange(year, month_index + 1)[1]))

@@ -22,37 +22,39 @@ WINDOW_STATUSES = (
     "expired",
     "not_served",
 )
-
-
 CAUSE_KEY = "CAST(md5(CAST(cause - 'detail' AS text)) AS uuid)"
 
 
 class ReportWindow(PipelinesBase):
-    """One row is a window: one calendar day, in the account's time zone, of one report of one account.
+    """One row is a window: one day, in the account's time zone, of one report of one account.
 
-    `report` names the ad products of the report, which fills `dataset`: `SP+SB+SD`. `request_id` is
-    the request in flight for it, `last_request_id` that one or the last before it. `data_as_of` is
-    when the loaded report was asked for: what happened later is not in it. `first_data_as_of` is
-    that instant of the first report that was loaded. `expires_at` is when Amazon stops serving the
-    day. `recorded_load_count` is the last load recorded in Dagster: after
-    a killed run it is behind, and the next run records the rest. `recorded_run_id` is the run of
-    the last materialization: where Dagster's last one is of another run, the load is recorded
-    again. `suspicious_*` describe a suspicious report (empty, or far too small) that waits for a
-    second one to confirm it, or for a person where the window's data is final. `decision` is what
-    that person decided, `accept` (the next report is taken whatever it says) or `keep`; an
-    acceptance is cleared once a report is taken. `product_totals` has the rows, spend and sales of each ad product, in
-    the account's currency. `loaded_by_request` is the request of its data. `wanted_by` is who
-    asked for it to be loaded now, whether or not it is due, and `wanted_at` when; `claimed_by` is
-    the session that loads it, for as long as its lease lives, or, of a window that is not wanted any
-    more, the one that gave it up. All three are empty once its request has ended. `cause` is why the last report failed,
-    was refused or is suspicious, also while another one is requested, and `cause_since` when that
-    happened first. `cause_key` is the same for equal causes. `refused_alone_at` is when Amazon
-    first refused the day as too old in a report of this day alone. `not_served_since` is when the
-    day ended as not served: it was refused so, or was loaded without rows and is too old for that
-    to be a measured zero. Both are empty once the day is loaded with what Amazon serves.
-    `not_served` names the ad products without rows of which Amazon does not prove that it serves so
-    old a day; where these are all that the day is about, its status is `not_served`. How old the
-    day was counts from `first_data_as_of`, the `data_as_of` of the first report that was loaded.
+    `report` names the ad products of the report that fills `dataset`: `SP+SB+SD`. `request_id` is
+    the open request, `last_request_id` that one or the last before it, and `loaded_by_request` the
+    request of the data. `data_as_of` is when the loaded report was requested: later events are not
+    in it. `first_data_as_of` is the same of the first loaded report. `expires_at` is when Amazon
+    stops serving the day. `product_totals` has rows, spend and sales by ad product, in the
+    account's currency.
+
+    `recorded_load_count` is the last load recorded in Dagster: after a killed run it is behind, and
+    the next run records the rest. `recorded_run_id` is the run of the last materialization: if
+    Dagster's last one is of another run, the load is recorded again.
+
+    `suspicious_*` describe a suspicious report (empty, or far too small) that waits for a second
+    one, or for a person if the data is final. `decision` is what that person decided: `accept` any
+    next report (cleared once one is loaded) or `keep` the data. `cause` is why the last report
+    failed, was refused or is suspicious, also while another one is requested, and `cause_since`
+    when that happened first. `cause_key` is the same for equal causes.
+
+    `wanted_by` is the person who requested the day now, whether or not it is due, and `wanted_at`
+    when. `claimed_by` is the session that loads it, while its lease lasts; of a window that is no
+    longer wanted, the session that gave it up. All three are empty once its request has ended.
+
+    `refused_alone_at` is when Amazon first refused the day as too old in a report of this day
+    alone. `not_served_since` is when the day ended as not served: it was refused, or was loaded
+    without rows and is too old for a measured zero. Both are empty once the day is loaded and
+    served. `not_served` names the ad products without rows that Amazon is not proven to serve for
+    so old a day; if the window has no others, its status is `not_served`. The day's age counts from
+    `first_data_as_of`.
     """
 
     __tablename__ = "report_windows"
@@ -119,7 +121,7 @@ class ReportWindow(PipelinesBase):
         CheckConstraint(
             "num_nulls(decision, decided_by, decided_at) IN (0, 3)", name="decided_by_somebody"
         ),
-        # Windows that are not as they should be are counted from these two alone.
+        # Windows with problems are counted from these two alone.
         Index(
             "ix_report_windows_unsettled",
             "account_id",
@@ -140,7 +142,7 @@ class ReportWindow(PipelinesBase):
                 "status IN ('failed', 'unconfirmed', 'not_served') OR suspicious_digest IS NOT NULL"
             ),
         ),
-        # Few are: the windows that a person has to decide about are among them.
+        # These are few, and include the windows that wait for a person's decision.
         Index(
             "ix_report_windows_suspicious",
             "account_id",
@@ -148,7 +150,7 @@ class ReportWindow(PipelinesBase):
             "dataset",
             postgresql_where=text("suspicious_digest IS NOT NULL"),
         ),
-        # The finding on them is made from these alone.
+        # The finding on them reads this index only.
         Index(
             "ix_report_windows_not_served",
             "account_id",
@@ -207,7 +209,7 @@ class ReportWindow(PipelinesBase):
             postgresql_where=text("unresolved_count > 0"),
         ),
         # In the order of the query for them: the server can't know that there are none, and would
-        # look for the first of them along the primary key.
+        # otherwise search for the first of them along the primary key.
         Index(
             "ix_report_windows_unrecorded",
             "account_id",
@@ -229,7 +231,7 @@ class ReportWindow(PipelinesBase):
 
 
 class DatasetWindows(PipelinesBase):
-    """One row says up to which day, in the account's time zone, the windows of one report of an account exist, and how many there are."""
+    """One row is the last local day with windows of one report of an account, and their count."""
 
     __tablename__ = "dataset_windows"
 

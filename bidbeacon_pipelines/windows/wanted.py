@@ -1,4 +1,4 @@
-"""Asks for windows to be loaded, or entities to be synced, now: a Dagster sensor starts the runs."""
+"""Requests loads of windows and syncs of entities by hand: a Dagster sensor starts runs."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -19,7 +19,7 @@ from bidbeacon_sessions.presentation import instant
 def check_loadable(
     account: Account, reports: Sequence[DatasetReport], days: Sequence[date], now: datetime
 ) -> list[date]:
-    """Return the days that are over in the account's time zone and that Amazon still serves in one of a dataset's reports.
+    """Return the days that are over in the account's time zone and that Amazon still serves.
 
     Raises:
         CannotAskError: the account is stopped, or none of the days can be loaded.
@@ -34,7 +34,7 @@ def check_loadable(
     raise CannotAskError(
         f"Expected days of {dataset.name} from {oldest} to {newest}, which Amazon serves and which "
         f"are over in the account's time zone ({account.time_zone}), got: {given}.",
-        "Ask for days that are over and that Amazon still serves.",
+        "Request days that are over and that Amazon still serves.",
     )
 
 
@@ -47,9 +47,9 @@ def want_load(
     by: str,
     now: datetime,
 ) -> dict[str, Any]:
-    """Ask for windows to be loaded now, whether or not they are due; return what is wanted (see `list_wanted_json`).
+    """Request a load of days now, whether or not they are due, and return its JSON.
 
-    Days that can't be loaded are left out.
+    See `list_wanted_json`. Days that can't be loaded are left out.
 
     Raises:
         CannotAskError: the account is stopped, none of the days can be loaded, they have no windows
@@ -58,23 +58,23 @@ def want_load(
     reports = read_contract(connection, account.account_id).reports(dataset)
     loadable = check_loadable(account, reports, days, now)
     want_windows(connection, account, dataset.name, loadable, by, now=now)
-    asked = set(map(str, loadable))
+    requested = set(map(str, loadable))
     wanted = [
         one
         for one in list_wanted_json(connection, account)
-        if one["dataset"] == dataset.name and not asked.isdisjoint(one["windows"])
+        if one["dataset"] == dataset.name and not requested.isdisjoint(one["windows"])
     ]
     if not wanted:
         raise CannotAskError(
-            f"{account.label} has no windows of these days of {dataset.name}: its first refresh makes "
-            "them, if Amazon serves them (`bidbeacon contract list` shows other histories).",
-            "Ask again in a few minutes, or for younger days.",
+            f"{account.label} has no windows of these days of {dataset.name}: its first refresh "
+            "makes them, if Amazon serves them (`bidbeacon contract list` shows other histories).",
+            "Try again in a few minutes, or request younger days.",
         )
     return wanted[-1]
 
 
 def want_sync(connection: Connection, account: Account, *, by: str) -> dict[str, Any]:
-    """Ask for an account's entities to be synced now; return what is wanted (see `list_wanted_json`).
+    """Request a sync of an account's entities now; return its JSON as in `list_wanted_json`.
 
     Raises:
         CannotAskError: the account is stopped.
@@ -85,7 +85,7 @@ def want_sync(connection: Connection, account: Account, *, by: str) -> dict[str,
 
 
 def list_wanted_json(connection: Connection, account: Account) -> list[dict[str, Any]]:
-    """Return what people want of an account, as the page follows it; `session` is the one that has claimed it."""
+    """Return an account's loads and syncs by hand; `session` is the session that claimed one."""
     return [
         {
             "account": row["account_key"],

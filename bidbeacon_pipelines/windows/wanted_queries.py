@@ -1,4 +1,4 @@
-"""SQL on what people want now, windows to load and syncs of entities, and on the claims of windows.
+"""SQL on loads of windows and syncs of entities by hand, and on the claims of windows.
 
 A claim names a session, and lasts as long as its lease.
 """
@@ -14,29 +14,36 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.windows.queries import OF_DATASET
 from bidbeacon_sessions.leases import is_unclaimed
 
-_CLAIMED = "LEFT JOIN session_leases l ON l.expires_at > clock_timestamp() AND l.session_id"
 _WANTED = text(f"""
-    SELECT a.account_key, {ACCOUNT_LABEL} AS account_label, w.dataset, array_agg(DISTINCT w.window_date ORDER BY w.window_date) AS windows,
+    SELECT a.account_key, {ACCOUNT_LABEL} AS account_label, w.dataset,
+           array_agg(DISTINCT w.window_date ORDER BY w.window_date) AS windows,
            w.wanted_by, w.wanted_at, l.session_id, true AS may_start
-      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code) JOIN ads_accounts o USING (account_id)
-      {_CLAIMED} = w.claimed_by
+      FROM report_windows w
+      JOIN advertiser_accounts a USING (account_id, country_code)
+      JOIN ads_accounts o USING (account_id)
+      LEFT JOIN session_leases l
+             ON l.expires_at > clock_timestamp() AND l.session_id = w.claimed_by
      WHERE w.wanted_by IS NOT NULL AND (CAST(:key AS text) IS NULL OR a.account_key = :key)
-     GROUP BY a.account_key, o.alias, o.name, o.ads_account_key, a.country_code, w.dataset, w.wanted_by, w.wanted_at, l.session_id
+     GROUP BY a.account_key, o.alias, o.name, o.ads_account_key, a.country_code, w.dataset,
+              w.wanted_by, w.wanted_at, l.session_id
      UNION ALL
-    SELECT a.account_key, {ACCOUNT_LABEL}, NULL, '{{}}', a.entities_wanted_by, a.entities_wanted_at, l.session_id,
+    SELECT a.account_key, {ACCOUNT_LABEL}, NULL, '{{}}', a.entities_wanted_by,
+           a.entities_wanted_at, l.session_id,
            {IS_ACTIVE} AND o.needs_attention IS NULL AND {EXPORTS_MAY_START}
-      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
-      {_CLAIMED} = a.entities_claimed_by
+      FROM advertiser_accounts a
+      JOIN ads_accounts o USING (account_id)
+      LEFT JOIN session_leases l
+             ON l.expires_at > clock_timestamp() AND l.session_id = a.entities_claimed_by
      WHERE a.entities_wanted_by IS NOT NULL AND (CAST(:key AS text) IS NULL OR a.account_key = :key)
      ORDER BY wanted_at, windows DESC, account_key, dataset""")
 
 
 def list_wanted(connection: Connection, account: Account | None = None) -> list[RowMapping]:
-    """Return what people want, of all accounts or of one, the oldest first.
+    """Return the loads and syncs by hand of all accounts or of one, the oldest first.
 
     Columns: account_key, account_label, dataset (None for entities), windows (its days, ascending),
-        wanted_by, wanted_at, session_id (the living session that has claimed it, or None) and
-        may_start (whether Amazon may be asked for it now).
+    wanted_by, wanted_at, session_id (the living session that has claimed it, or None) and may_start
+    (whether Amazon may be called for it now).
     """
     values = {"key": None if account is None else account.account_key}
     return list(connection.execute(_WANTED, values).mappings())
@@ -51,9 +58,9 @@ def want_windows(
     *,
     now: datetime,
 ) -> None:
-    """Mark the windows of these days that Amazon serves as wanted by somebody now, so that they go first.
+    """Mark the windows of these days that Amazon serves as wanted, so that they go first.
 
-    Those that are wanted already keep their person and their claim.
+    Windows that are wanted already keep their person and their claim.
     """
     connection.execute(
         text(f"""UPDATE report_windows SET wanted_by = :by, wanted_at = now(), claimed_by = NULL
@@ -72,17 +79,18 @@ def claim_windows(
     *,
     by: str,
 ) -> None:
-    """Claim the wanted windows of these days for a session, unless another living session has claimed them.
+    """Claim the wanted windows of these days that no other living session has claimed.
 
-    Those that another session has given up are wanted again.
+    Windows that another session has given up are wanted again.
     """
     connection.execute(
-        text(f"""UPDATE report_windows w
-                    SET wanted_by = coalesce(wanted_by, :by), wanted_at = coalesce(wanted_at, now()),
-                        claimed_by = :session_id
-                  WHERE {OF_DATASET} AND window_date = ANY(:days)
-                    AND CASE WHEN wanted_by IS NULL THEN claimed_by IS NOT NULL
-                             ELSE {is_unclaimed("w.claimed_by")} END"""),
+        text(f"""
+            UPDATE report_windows w
+               SET wanted_by = coalesce(wanted_by, :by), wanted_at = coalesce(wanted_at, now()),
+                   claimed_by = :session_id
+             WHERE {OF_DATASET} AND window_date = ANY(:days)
+               AND CASE WHEN wanted_by IS NULL THEN claimed_by IS NOT NULL
+                        ELSE {is_unclaimed("w.claimed_by")} END"""),
         account.identity
         | {"dataset": dataset, "days": list(days), "session_id": session_id, "by": by},
     )
@@ -91,7 +99,7 @@ def claim_windows(
 def give_up_claims(
     connection: Connection, account: Account, dataset: str, session_id: UUID
 ) -> None:
-    """Mark the windows that a session has claimed as not wanted any more; a session that waits for them claims them."""
+    """Mark windows that a session has claimed as no longer wanted; others may claim them."""
     connection.execute(
         text(f"""UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL
                   WHERE {OF_DATASET} AND wanted_by IS NOT NULL AND claimed_by = :session_id"""),

@@ -47,7 +47,7 @@ def test_overrides_are_set_listed_and_forgotten(engine: Engine) -> None:
     contract("forget", *CHANGED)
     assert "Nothing of the registry is overridden." == contract("list")
     rows = query(engine, "SELECT payload ->> 'value' AS value FROM session_actions ORDER BY at")
-    assert ["60", "30", *["what the registry says"] * 2] == [row["value"] for row in rows]
+    assert ["60", "30", *["the registry's value"] * 2] == [row["value"] for row in rows]
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_names_are_learned_anew_when_they_change_back(world: World) -> None:
     world.load(account, day - timedelta(days=1))
     assert [] == world.query("SELECT FROM registry_overrides")
     told = [(one["value"], one["by"]) for one in world.actions("registry-overridden")]
-    assert ("what the registry says", "learned") == told[-1]
+    assert ("the registry's value", "learned") == told[-1]
 
 
 @pytest.mark.parametrize("known", [{}, {"campaign.country": "US", "campaignCountry.value": "CA"}])

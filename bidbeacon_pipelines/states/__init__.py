@@ -1,1 +1,1 @@
-"""The states of windows at an instant: the SQL function `window_states`, and the queries that count and show states."""
+"""The states of windows: the SQL function `window_states`, and queries on it."""

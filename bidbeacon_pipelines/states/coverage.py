@@ -1,4 +1,4 @@
-"""The state of each account's windows, a letter a day, as data for the coverage page."""
+"""The state of each account's windows, one letter per day, for the coverage page."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,8 +42,8 @@ PARTLY_NOT_SERVED: Final = "g"
 """The letter of a fresh day of which some ad products are not served."""
 _WORST_LAST: Final = "".join(STATE_LETTERS[state] for state in WindowState)
 
-# One string an account: 100 accounts times 731 days are 73,100 windows. Of several reports of a
-# day, the worst state counts.
+# One string per account: 100 accounts times 731 days are 73,100 windows. The worst state of a day's
+# reports counts.
 _LETTERS = text(f"""
     WITH days AS (
         SELECT account_key, window_date,
@@ -51,19 +51,25 @@ _LETTERS = text(f"""
           FROM window_states(:at, :late_after)
          WHERE dataset = :dataset AND window_date BETWEEN :start AND :end
          GROUP BY account_key, window_date)
-    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.paused, a.amazon_status, o.needs_attention,
-           (SELECT string_agg(coalesce(substr(:letters, d.worst, 1), '{NO_WINDOW}'), '' ORDER BY day)
-              FROM generate_series(CAST(:start AS date), CAST(:end AS date), interval '1 day') AS day
-              LEFT JOIN days d ON d.account_key = a.account_key AND d.window_date = CAST(day AS date)) AS cells,
+    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.paused, a.amazon_status,
+           o.needs_attention,
+           (SELECT string_agg(
+                       coalesce(substr(:letters, d.worst, 1), '{NO_WINDOW}'), '' ORDER BY day)
+              FROM generate_series(
+                       CAST(:start AS date), CAST(:end AS date), interval '1 day') AS day
+              LEFT JOIN days d
+                     ON d.account_key = a.account_key AND d.window_date = CAST(day AS date))
+               AS cells,
            (SELECT coalesce(jsonb_agg(
-                       jsonb_build_object('campaign', c.name, 'from', c.first_date, 'to', c.last_date)
+                       jsonb_build_object(
+                           'campaign', c.name, 'from', c.first_date, 'to', c.last_date)
                        ORDER BY c.first_date NULLS FIRST, c.name, c.campaign_id), '[]')
               FROM ({LEFT_OUT_CAMPAIGNS}) c
              WHERE :has_brands AND (c.first_date <= :end) IS NOT FALSE
                AND (c.last_date >= :start) IS NOT FALSE) AS left_out
       FROM advertiser_accounts a JOIN ads_accounts o USING (account_id) ORDER BY a.account_key""")
 
-# What is refused as too old is not served with all ad products of its report.
+# A day that was refused as too old is not served with all ad products of its report.
 _NOT_SERVED = text("""
     SELECT a.account_key, w.window_date, w.report, w.not_served
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
@@ -72,13 +78,7 @@ _NOT_SERVED = text("""
 
 
 class WindowCoverage:
-    """Reads the windows of the store's database for the map.
-
-    Args:
-        store: whose database.
-        late_after: how long after it fell due a window is late.
-        clock: returns the instant that states are true as of.
-    """
+    """Reads the coverage of the store's database; a window is late once due for `late_after`."""
 
     def __init__(
         self,
@@ -92,26 +92,24 @@ class WindowCoverage:
         self._clock = clock
 
     def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
-        """Return the state of each account's windows, one letter per day, and what is left out.
+        """Return the state of each account's windows, one letter per day.
 
-        `dataset` is the first one by default.
-
-        `not_served` names the ad products that are not served, by stretches of days.
+        `dataset` is the first one by default. `not_served` names ad products by runs of days.
 
         Raises:
             UnknownDatasetError: there is no dataset of this name.
         """
-        asked = next(iter(DATASETS.values())) if dataset is None else get_dataset(dataset)
+        chosen = next(iter(DATASETS.values())) if dataset is None else get_dataset(dataset)
         now = self._clock()
         end = to or local_date(now, "Pacific/Kiritimati")
         start = end - timedelta(days=days - 1)
-        values = {"dataset": asked.name, "start": start, "end": end}
-        values["has_brands"] = SPONSORED_BRANDS in asked.ad_products
+        values = {"dataset": chosen.name, "start": start, "end": end}
+        values["has_brands"] = SPONSORED_BRANDS in chosen.ad_products
         with self._store.snapshot() as connection:
             rows = _list_letters(connection, values | state_values(now, self._late_after))
             not_served = _list_not_served(connection, values)
         return {
-            "dataset": asked.name,
+            "dataset": chosen.name,
             "datasets": [{"name": one.name, "title": one.title} for one in DATASETS.values()],
             "from": start.isoformat(),
             "to": end.isoformat(),
@@ -124,7 +122,7 @@ class WindowCoverage:
         }
 
     def list_accounts(self) -> list[dict[str, Any]]:
-        """Return each account's `key`, `label`, `time_zone`, and `stopped`: why no reports are requested for it, or None."""
+        """Return each account's `key`, `label`, `time_zone` and `stopped` (why, or None)."""
         with self._store.snapshot() as connection:
             return [_account_json(account) for account in list_accounts(connection)]
 
@@ -152,7 +150,7 @@ def _list_not_served(
 
 
 def _runs(not_served: Mapping[date, Sequence[str]]) -> Iterator[tuple[Sequence[str], list[date]]]:
-    """Yield ad products with the days in a row, oldest first, on which these are not served."""
+    """Yield ad products with consecutive days, oldest first, on which they are not served."""
     days = enumerate(sorted(not_served.items()))
     in_a_row = groupby(days, key=lambda one: (one[1][1], one[1][0] - timedelta(days=one[0])))
     for (products, _), run in in_a_row:
@@ -186,7 +184,7 @@ def _row_json(
 
 
 def _mark(cells: str, start: date, not_served: Mapping[date, Sequence[str]]) -> Iterator[str]:
-    """Yield the letters of days, of which fresh ones show where ad products are not served."""
+    """Yield the letters of days; fresh days without some ad products have one of their own."""
     fresh = STATE_LETTERS[WindowState.FRESH]
     for place, letter in enumerate(cells):
         is_partly = letter == fresh and start + timedelta(days=place) in not_served

@@ -17,20 +17,20 @@ from bidbeacon_pipelines.windows.due import DUE_SINCE
 
 
 class WindowState(StrEnum):
-    """The state of a window; the order is from fine to worst."""
+    """The state of a window, from best to worst."""
 
     FRESH = "fresh"
     """It has data, and no refresh is due."""
     MISSING = "missing"
-    """It has no data, as it should: its first refresh is not due."""
+    """It has no data yet, and its first refresh is not due."""
     DUE = "due"
-    """It should be requested, and will be."""
+    """Its next report is due or wanted, and not requested yet."""
     REQUESTED = "requested"
-    """It was requested, and Amazon creates its report."""
+    """Its report is requested, and Amazon generates it."""
     LOADING = "loading"
     """Its report is complete and is loaded."""
     NOT_SERVED = "not served"
-    """Amazon refuses it as too old, or reports nothing for it and is not known to serve so old a day."""
+    """Amazon refuses it as too old, or returned no rows and is not proven to serve so old a day."""
     PAUSED = "paused"
     """A person has paused its account."""
     DISABLED = "disabled"
@@ -38,11 +38,11 @@ class WindowState(StrEnum):
     LATE_AT_AMAZON = "late at Amazon"
     """Amazon takes far longer than usual."""
     LATE = "late"
-    """It is due for longer than the tolerance."""
+    """It has been due for longer than the tolerance."""
     SUSPICIOUS = "suspicious"
-    """A report lost nearly all rows, and waits for a second one that says the same, or for a person."""
+    """A report has lost nearly all rows; a second report or a person has to confirm it."""
     UNCONFIRMED = "unconfirmed"
-    """Its report had no rows of a country with deliverable campaigns, and is requested once more."""
+    """Its report had no rows of a country with deliverable campaigns; it is requested again."""
     NEEDS_ATTENTION = "needs attention"
     """Amazon refuses its ads account, or our credentials."""
     FAILED = "failed"
@@ -52,17 +52,18 @@ class WindowState(StrEnum):
 
 
 STOPPED: Final = (WindowState.PAUSED, WindowState.DISABLED, WindowState.NEEDS_ATTENTION)
-"""The states that a whole account's windows are in."""
+"""The states of all windows of a stopped account."""
 
-# Nothing is sent, polled or loaded for a stopped account, also where a window waits for a request. A
-# loaded window that has expired keeps its data, whatever became of its last refresh.
+# Nothing is sent, polled or loaded for a stopped account, even if a window waits for a request. A
+# loaded window that has expired keeps its data, even if its last refresh failed.
 _STATE = """
        CASE WHEN a.paused THEN 'paused'
             WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
             WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
             WHEN w.request_id IS NOT NULL
             THEN CASE WHEN r.status = 'completed' THEN 'loading'
-                      WHEN r.status = 'in_flight' AND r.late_at <= window_states.at THEN 'late at Amazon'
+                      WHEN r.status = 'in_flight' AND r.late_at <= window_states.at \
+THEN 'late at Amazon'
                       ELSE 'requested' END
             WHEN w.last_loaded_at IS NULL AND w.expires_at <= window_states.at THEN 'expired'
             WHEN w.status = 'not_served' THEN 'not served'
@@ -70,14 +71,16 @@ _STATE = """
             WHEN w.status = 'failed' THEN 'failed'
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
-            WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= window_states.at - window_states.late_after THEN 'late'
+            WHEN w.next_refresh_at IS NOT NULL \
+AND d.due_since <= window_states.at - window_states.late_after THEN 'late'
             WHEN w.wanted_by IS NOT NULL OR w.next_refresh_at <= window_states.at THEN 'due'
             WHEN w.last_loaded_at IS NULL THEN 'missing'
             ELSE 'fresh' END"""
 
 _CAUSE = """
        CASE s.state
-            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_strip_nulls(jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
+            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', \
+jsonb_strip_nulls(jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
             WHEN 'disabled' THEN jsonb_build_object('code', 'account-disabled')
             WHEN 'needs attention' THEN o.needs_attention
             WHEN 'expired' THEN jsonb_build_object('code', 'expired')
@@ -94,11 +97,16 @@ def is_final_by(at: str) -> str:
 
 WINDOW_STATES_FUNCTION = f"""
 CREATE FUNCTION window_states(at timestamptz, late_after interval)
-RETURNS TABLE (account_id text, country_code text, account_key text, dataset text, report text, window_date date,
-               state text, cause jsonb, since timestamptz, next_at timestamptz, as_of timestamptz, is_final boolean,
-               status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz, wanted_by text,
-               last_loaded_at timestamptz, last_requested_at timestamptz, expires_at timestamptz, row_count bigint,
-               due_since timestamptz, data_as_of timestamptz, not_served_since timestamptz, not_served text[])
+RETURNS TABLE (account_id text, country_code text, account_key text, dataset text, report text, \
+window_date date,
+               state text, cause jsonb, since timestamptz, next_at timestamptz, \
+as_of timestamptz, is_final boolean,
+               status text, request_id bigint, is_suspicious boolean, \
+next_refresh_at timestamptz, wanted_by text,
+               last_loaded_at timestamptz, last_requested_at timestamptz, \
+expires_at timestamptz, row_count bigint,
+               due_since timestamptz, data_as_of timestamptz, \
+not_served_since timestamptz, not_served text[])
 LANGUAGE sql STABLE AS $$
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,{_CAUSE},
@@ -109,15 +117,18 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN 'expired' THEN w.expires_at
             WHEN 'not served' THEN w.not_served_since
             WHEN 'late' THEN d.due_since
-            WHEN 'due' THEN CASE WHEN d.due_since <= window_states.at THEN d.due_since ELSE w.wanted_at END
+            WHEN 'due' THEN CASE WHEN d.due_since <= window_states.at THEN d.due_since \
+ELSE w.wanted_at END
             WHEN 'fresh' THEN w.last_loaded_at
             WHEN 'failed' THEN w.cause_since
             WHEN 'suspicious' THEN w.cause_since
             WHEN 'unconfirmed' THEN w.cause_since
             ELSE w.last_requested_at END,
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
-            WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
-            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
+            WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, \
+CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
+            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') \
+THEN w.next_refresh_at END,
        CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
        {is_final_by("window_states.at")},
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,
@@ -131,15 +142,16 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
  CROSS JOIN LATERAL (SELECT{_STATE} AS state) s
 $$
 """
-"""Return each window with its state at an instant; see `docs/architecture.md`. Columns after `is_final` are the window's own: conditions on them use its indexes."""
+"""Each window with its state at an instant; see `docs/architecture.md`. Columns after `is_final`
+are the window's own: conditions on them use its indexes."""
 
-_IS_ASKED = "request_id IS NOT NULL"
+_IS_REQUESTED = "request_id IS NOT NULL"
 _IS_NEVER_LOADED = "request_id IS NULL AND last_loaded_at IS NULL"
 _IS_UNSETTLED = "(status IN ('failed', 'unconfirmed', 'not_served') OR is_suspicious)"
 _CONDITIONS: Final[Mapping[WindowState, tuple[str, ...]]] = {
-    WindowState.LOADING: (_IS_ASKED,),
-    WindowState.REQUESTED: (_IS_ASKED,),
-    WindowState.LATE_AT_AMAZON: (_IS_ASKED,),
+    WindowState.LOADING: (_IS_REQUESTED,),
+    WindowState.REQUESTED: (_IS_REQUESTED,),
+    WindowState.LATE_AT_AMAZON: (_IS_REQUESTED,),
     WindowState.NOT_SERVED: (_IS_UNSETTLED,),
     WindowState.FAILED: (_IS_UNSETTLED,),
     WindowState.UNCONFIRMED: (_IS_UNSETTLED,),
@@ -152,16 +164,14 @@ _CONDITIONS: Final[Mapping[WindowState, tuple[str, ...]]] = {
         "request_id IS NULL AND wanted_by IS NOT NULL AND (next_refresh_at <= :at) IS NOT TRUE",
     ),
 }
-"""Conditions that windows of a state fulfil, each with an index that has few rows. The windows of a state are those that fulfil one."""
+"""Conditions with an index of few rows; windows of a state meet one of the state's conditions."""
 
 
 def windows_in(states: Iterable[WindowState], *, columns: str = "*", where: str = "true") -> str:
-    """Return the SQL of a query for the windows in rare states, which reads them by indexes.
+    """Return the SQL of a query that reads windows in rare states by indexes.
 
-    Args:
-        states: any but `fresh` and those of stopped accounts, which are most windows.
-        columns: of `window_states`.
-        where: another condition on these.
+    Rare are all states but `fresh` and those of stopped accounts. `columns` and the condition
+    `where` are of columns of `window_states`.
     """
     by_condition = defaultdict[str, list[WindowState]](list)
     for state in states:
@@ -197,7 +207,7 @@ def count_states(
 
 
 def count_json(dataset: str, states: Mapping[WindowState, int]) -> dict[str, Any]:
-    """Return how many windows of a dataset there are, and how many of them in each state, as pages read it."""
+    """Return the number of a dataset's windows, in all and by state, as pages show it."""
     return {
         "name": dataset,
         "title": get_dataset(dataset).title,
@@ -206,15 +216,17 @@ def count_json(dataset: str, states: Mapping[WindowState, int]) -> dict[str, Any
     }
 
 
+_LATE_STATES = (WindowState.LATE, WindowState.LATE_AT_AMAZON)
 _LATE = text(f"""
-    SELECT account_key, count(*) AS windows, min(window_date) AS oldest, max(window_date) AS newest, min(since) AS since
-      FROM ({windows_in([WindowState.LATE, WindowState.LATE_AT_AMAZON], where="dataset = :dataset")}) late
+    SELECT account_key, count(*) AS windows, min(window_date) AS oldest,
+           max(window_date) AS newest, min(since) AS since
+      FROM ({windows_in(_LATE_STATES, where="dataset = :dataset")}) late
      GROUP BY account_key ORDER BY since, account_key""")
 
 
 def list_late_accounts(
     connection: Connection, dataset: str, at: datetime, late_after: timedelta
 ) -> list[RowMapping]:
-    """Return the accounts with late windows of a dataset, the longest late first: account_key, windows, oldest and newest day, since."""
+    """Return the accounts with late windows of a dataset, the longest late first."""
     values = {"dataset": dataset} | state_values(at, late_after)
     return list(connection.execute(_LATE, values).mappings())

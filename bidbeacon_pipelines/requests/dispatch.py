@@ -24,7 +24,7 @@ from bidbeacon_sessions import SessionClosedError, SessionRecorder
 logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE = timedelta(seconds=5)
-"""No step waits longer inside a run; what has to wait longer is left to the next run."""
+"""No step waits longer inside a run; longer waits are left to the next run."""
 
 
 def step_requests(

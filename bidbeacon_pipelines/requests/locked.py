@@ -34,7 +34,7 @@ from bidbeacon_sessions import Action, SessionRecorder
 
 @dataclass
 class LockedRequest:
-    """A request that a session has locked, and what its steps need.
+    """A request that a session has locked, with the data that its steps need.
 
     Attributes:
         row: The request as it is stored.

@@ -37,7 +37,7 @@ def change_contract(
     by: str,
     at: datetime,
 ) -> bool:
-    """Set an override of the registry, or delete it if `value` is None; return if it changed.
+    """Set or delete (`value` is None) an override of the registry; return whether it changed.
 
     Only a person can change a person's override; `by` is that person, or `learned`. `what` is as in
     `RegistryOverride`. The override is valid in the region, or for one ads account only. The next

@@ -139,7 +139,7 @@ def replan_released(connection: Connection, account_id: str, request_id: int) ->
 
 
 MOST_EXPORT_REFUSALS = 3
-"""After so many refusals in a row, an account's exports are requested less often."""
+"""After this many refusals in a row, an account's exports are requested less often."""
 
 
 def list_keys_without_entities(

@@ -29,7 +29,7 @@ RETRIED_FOR = timedelta(days=7)
 
 UNDOUBTED_DAYS: Final = 30
 UNDOUBTED_DAYS_OF_HOURS: Final = 12
-"""Days, or days with hours, up to this age are served: their history needs no proof."""
+"""Up to this age in days, daily or hourly data is served: its history needs no proof."""
 
 UNDECIDED: dict[str, Any] = dict.fromkeys(("decision", "decided_by", "decided_at"))
 """The columns of a window without a decision."""
@@ -187,7 +187,7 @@ def is_unproven(window: "ReportWindow") -> bool:
 
 
 def is_final(dataset: Dataset, window: "ReportWindow", time_zone: str) -> bool:
-    """Return whether a window's data is final: no refresh is due any more."""
+    """Return whether a window's data is final: it needs no further refresh."""
     as_of, day = window.data_as_of, window.window_date
     if as_of is None:
         return False

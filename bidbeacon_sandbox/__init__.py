@@ -1,6 +1,6 @@
-"""A local server that plays Amazon Ads over real HTTP: seeded data, the same wire, rules for what goes wrong.
+"""A local stand-in for the Amazon Ads API over HTTP, with seeded data and injected faults.
 
-It is the other side of the wire: it imports nothing from the product.
+It imports nothing from the product.
 """
 
 from bidbeacon_sandbox.server import create_app, serve

@@ -1,4 +1,4 @@
-"""`bidbeacon-sandbox`: its options are the fields of `SandboxConfig`; a mistake is one line on stderr."""
+"""The command `bidbeacon-sandbox`, whose options are the fields of `SandboxConfig`."""
 
 import sys
 
@@ -31,7 +31,7 @@ class Command(
 
 
 def main() -> None:
-    """Run the command; the exit code is 2 for an invalid option and 1 where it can't start."""
+    """Run the command; exit with 2 for an invalid option, with 1 if the sandbox can't start."""
     try:
         command = CliApp.run(Command, sys.argv[1:])
         serve(command, command.host, command.port)

@@ -1,4 +1,4 @@
-"""The calls that list who there is: access tokens, ads accounts and profiles of a region."""
+"""The calls for access tokens, and for the ads accounts and profiles of a region."""
 
 import re
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _PROFILE_FILTERS = {
     "profileTypeFilter": ("seller", "vendor", "agency"),
     "validPaymentMethodFilter": ("true", "false"),
 }
-"""The words that each parameter of the list of profiles may be."""
+"""The allowed values of each parameter of the list of profiles."""
 
 
 async def issue_token(call: Call) -> Response:
@@ -36,7 +36,7 @@ async def issue_token(call: Call) -> Response:
     body = parse_qs((await call.request.body()).decode(errors="replace"))
     form = {key: values[0] for key, values in body.items()}
     call.subject = replace(call.subject, client=form.get("client_id"))
-    await call.suffer_rules()
+    await call.apply_rules()
     call.require_media(_FORM)
     credential = _find_credential(call, form)
     return json_response(
@@ -50,7 +50,6 @@ async def issue_token(call: Call) -> Response:
 
 
 def _find_credential(call: Call, form: dict[str, str]) -> Credential:
-    """Return the credential that a form names; refuse what is missing, unknown, or another client's."""
     missing = [key for key in _NEEDED if key not in form]
     if missing:
         text = f"The request is missing a required parameter : {missing[0]}"
@@ -72,7 +71,10 @@ def _find_credential(call: Call, form: dict[str, str]) -> Credential:
         Token, lambda rule: rule.what == "revoked" and rule.refresh_token in {None, token}
     )
     if not found or is_revoked:
-        text = "The request has an invalid grant parameter : refresh_token. User may have revoked or didn't grant the permission."
+        text = (
+            "The request has an invalid grant parameter : refresh_token. "
+            "User may have revoked or didn't grant the permission."
+        )
         raise _refused(400, "invalid_grant", text)
     return found[0]
 
@@ -92,12 +94,12 @@ async def list_accounts(call: Call) -> Response:
 async def list_profiles(call: Call) -> Response:
     """Return the region's profiles that may be edited; `GET /{region}/v2/profiles`.
 
-    With `accessLevel=view` those that may only be viewed come as well.
+    `accessLevel=view` adds those that may only be viewed.
     """
     await call.admit()
-    asked = _read_profile_filters(call)
-    only_view, kind = asked.get("accessLevel") == "view", asked.get("profileTypeFilter")
-    accounts = call.accounts_in_region() if asked.get("validPaymentMethodFilter") != "false" else []
+    query = _read_profile_filters(call)
+    only_view, kind = query.get("accessLevel") == "view", query.get("profileTypeFilter")
+    accounts = call.accounts_in_region() if query.get("validPaymentMethodFilter") != "false" else []
     return json_response(
         [
             _profile(account, country)
@@ -109,36 +111,36 @@ async def list_profiles(call: Call) -> Response:
 
 
 def _read_profile_filters(call: Call) -> dict[str, str]:
-    asked = call.request.query_params.multi_items()
-    for name, value in asked:
+    query = call.request.query_params.multi_items()
+    for name, value in query:
         words = _PROFILE_FILTERS.get(name, (value,))
         if value not in words:
             text = f"{name} must be one of {', '.join(words)}"
             raise refuse(400, {"code": "INVALID_ARGUMENT", "details": text})
-    return dict(asked)
+    return dict(query)
 
 
 async def query_accounts(call: Call) -> Response:
-    """List global ads accounts, or others where the filter asks; `POST /{region}/adsApi/v1/query/advertiserAccounts`."""
+    """Return a page of ads accounts; `POST /{region}/adsApi/v1/query/advertiserAccounts`."""
     await call.admit()
     body = await call.json()
-    asked = read_body(AccountQuery, body)
-    passing = [one for one in call.accounts_in_region() if asked.passes(one.account_id)]
+    query = read_body(AccountQuery, body)
+    passing = [one for one in call.accounts_in_region() if query.passes(one.account_id)]
     page, following = read_page(body, passing)
     return json_response({"advertiserAccounts": list(map(_advertiser_account, page)), **following})
 
 
 def read_page(body: Any, items: Sequence[_Item]) -> tuple[Sequence[_Item], dict[str, str]]:
-    """Return the page that a body asks for, and the token of the next one if there is one; an invalid body is a 400."""
+    """Return the requested page, and the next one's token if any; refuse an invalid body."""
     if not isinstance(body, dict):
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "The body is not a JSON object"})
     size, token = body.get("maxResults", _LONGEST_PAGE), body.get("nextToken", _FIRST_PAGE)
     if size not in range(1, _LONGEST_PAGE + 1) or isinstance(size, bool):
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "maxResults must be 1 to 100"})
-    asked = re.fullmatch(r"from-(\d{1,9})", token) if isinstance(token, str) else None
-    if asked is None:
+    found = re.fullmatch(r"from-(\d{1,9})", token) if isinstance(token, str) else None
+    if found is None:
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "nextToken is not valid"})
-    start = int(asked[1])
+    start = int(found[1])
     end = start + int(size)
     following = {"nextToken": f"from-{end}"} if end < len(items) else {}
     return items[start:end], following

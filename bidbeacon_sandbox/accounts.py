@@ -1,4 +1,4 @@
-"""The countries Amazon Ads sells in, and the sandbox's ads accounts: their countries and profile ids."""
+"""The countries of Amazon Ads, and the sandbox's ads accounts with their profiles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ AccountStatus = Literal["CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED"]
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One country as the API knows it; `country` is the code accounts use (`GB`, where profiles say `UK`)."""
+    """One country of the API; `country` is the code in accounts (`GB`; profiles have `UK`)."""
 
     country: str
     region: Region
@@ -25,7 +25,7 @@ class Market:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The time zone in which the country's accounts count their days."""
+        """The time zone of the country's accounts."""
         return ZoneInfo(self.time_zone)
 
     @property
@@ -39,7 +39,7 @@ REGIONS: tuple[Region, ...] = ("NA", "EU", "FE")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _KNOWN = (("US", "CA"), ("DE", "GB"), ("JP",), ("US",))
 _DISABLED = 3
-"""The countries of the first accounts unless others are set, and the number of the one that is disabled then."""
+"""Default countries of the first accounts, and the number of the disabled one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,11 @@ class Account:
         return tuple(country.country for country in self.countries)
 
     def find_country(self, code: str) -> AccountCountry | None:
-        """Return its presence in a country; None where it isn't there."""
+        """Return its presence in a country, if it has one."""
         return next((country for country in self.countries if country.country == code), None)
 
     def first_day(self, now: datetime) -> date:
-        """Return today's date in that of its countries where the day begins last."""
+        """Return the earliest of its countries' local dates."""
         return min(now.astimezone(country.market.zone).date() for country in self.countries)
 
 
@@ -96,11 +96,11 @@ class AccountBook:
         }
 
     def find(self, account_id: str | None) -> Account | None:
-        """Return the account with this id; None where there is none."""
+        """Return the account with this id, if any."""
         return self._by_id.get(account_id or "")
 
     def find_profile(self, profile_id: str | None) -> tuple[Account, AccountCountry] | None:
-        """Return the account and country of a profile id; None where there is none."""
+        """Return the account and country of a profile id, if any."""
         return self._by_profile.get(profile_id or "")
 
 
@@ -112,9 +112,10 @@ def make_accounts(
     rows_per_day: int | None = None,
     long_ids: bool = False,
 ) -> AccountBook:
-    """Make accounts: in the countries given, or four known ones (US and CA, DE and GB, JP, a disabled one), then in any.
+    """Make accounts, each with countries of one region.
 
-    The countries of one account are in one region. The settings of the sandbox describe the arguments.
+    The first have the given countries, by default US and CA, DE and GB, JP, and US (disabled).
+    `SandboxConfig` describes the arguments.
     """
     made, names = [], WORLD["accounts"]
     for index in range(count):

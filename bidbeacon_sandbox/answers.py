@@ -1,4 +1,4 @@
-"""Answers to calls: JSON, and refusals, whose bodies have a shape of their own in each part of the API, as Amazon's documents describe it."""
+"""Answers to calls, and refusals in the shape that Amazon documents for each call."""
 
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,8 @@ from bidbeacon_sandbox.rules import Answer, Operation
 JSON = "application/json"
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, and no failure of ours
-    """A call ends here with this answer; `details` are code and text of one that has the body of its call's errors."""
+class Refusal(Exception):  # noqa: N818 - an answer, not a failure
+    """Ends a call with an answer; `details` is the code and text for `error_body`, if any."""
 
     def __init__(self, response: Response, details: dict[str, Any] | None = None) -> None:
         super().__init__(f"refused with status {response.status_code}")
@@ -24,22 +24,22 @@ class Refusal(Exception):  # noqa: N818 - an answer, and no failure of ours
 def json_response(
     body: Any, status: int = 200, headers: dict[str, str] | None = None, media: str = JSON
 ) -> Response:
-    """Answer with JSON, ids as the integers they are and text in its own alphabet."""
+    """Return an answer in JSON, with text that is not escaped to ASCII."""
     return Response(to_json(body), status, headers, media_type=media)
 
 
 def iso(instant: datetime) -> str:
-    """Write an instant (UTC) as answers have it."""
+    """Return an instant (UTC) in the format of answers."""
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def refuse(status: int, details: dict[str, Any], headers: dict[str, str] | None = None) -> Refusal:
-    """Make a refusal with code and text, whose body then has the shape that the call's errors have."""
+    """Return a refusal whose body gets the shape of its call's errors."""
     return Refusal(json_response(details, status, headers), details)
 
 
 def refuse_xml(status: int, code: str, message: str) -> Refusal:
-    """Make a refusal as the file store gives it: XML."""
+    """Return a refusal of the file store, which is XML."""
     text = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
@@ -48,7 +48,7 @@ def refuse_xml(status: int, code: str, message: str) -> Refusal:
 
 
 def throttled(headers: dict[str, str] | None = None) -> Refusal:
-    """Make the gateway's 429, with whatever Retry-After the headers hold."""
+    """Return the gateway's 429; `headers` may hold a Retry-After."""
     return refuse(429, BODIES[429], headers)
 
 
@@ -61,16 +61,19 @@ _SERVER_ERROR = {"code": "INTERNAL_ERROR", "details": "An internal error has occ
 
 
 def refusal_of(rule: Answer) -> Refusal:
-    """Make the refusal that a rule asks for."""
+    """Return the refusal that a rule defines."""
     status = rule.status or 503
     if rule.html:
-        text = f"<html><head><title>{status}</title></head><body><h1>{status} Service Unavailable</h1></body></html>"
+        text = (
+            f"<html><head><title>{status}</title></head>"
+            f"<body><h1>{status} Service Unavailable</h1></body></html>"
+        )
         return Refusal(Response(text, status, rule.headers(), media_type="text/html"))
     return refuse(status, BODIES.get(status, _SERVER_ERROR), rule.headers())
 
 
 def answer_error(error: RequestError) -> Response:
-    """Answer that the one thing asked for failed, inside a 207."""
+    """Return a 207 in which the only item failed."""
     one = {"code": error.code, "message": error.message}
     return json_response({"error": [{"index": 0, "errors": [one]}], "success": []}, 207)
 
@@ -91,10 +94,10 @@ _PORTFOLIO_WORDS = {
 
 
 def error_body(operation: Operation, status: int, details: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of a refusal with a code and a text, in the shape that its call has.
+    """Return the body of a refusal in the shape that Amazon documents for its call.
 
-    A number as code (400005) stands at the beginning of the text, and the code is the status's word.
-    Tokens, profiles and files, whose errors no document describes, have the body that is given.
+    Where the code is a word for the status, a numeric one (400005) goes to the start of the text.
+    Tokens, profiles and files have undocumented errors: `details` is returned unchanged.
     """
     texts = (str(details[key]) for key in ("message", "details", "detail") if key in details)
     code, text = str(details.get("code", "")), next(texts, "")

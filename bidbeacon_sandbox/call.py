@@ -1,4 +1,4 @@
-"""One call to the Ads API: its subject, whether it is admitted, the rules that strike it, and how it is refused."""
+"""One call to the Ads API: its subject, access checks, rules and answer."""
 
 import asyncio
 import json
@@ -27,14 +27,14 @@ SCOPE_HEADER = "amazon-advertising-api-scope"
 
 
 class Call:
-    """One call in hand."""
+    """A call that is being answered."""
 
     def __init__(self, request: Request, operation: Operation) -> None:
         self.request = request
         self.sandbox: SandboxState = request.app.state.sandbox
         self.is_cut = False
         self.bent_by: set[str] = set()
-        """The kinds of rules because of which the answer may differ from Amazon's documents."""
+        """The kinds of rules that may make the answer differ from Amazon's documents."""
         first, headers = request.url.path.split("/")[1].upper(), request.headers
         self.subject = Subject(
             operation,
@@ -50,7 +50,7 @@ class Call:
     def concerns(
         self, account: Account | None, country: str | None = None, datasets: tuple[str, ...] = ()
     ) -> None:
-        """Note which account, country and reports the call is about, for the ledger and the rules."""
+        """Set the call's account, country and reports, for the ledger and the rules."""
         if account is not None:
             self.subject = replace(
                 self.subject,
@@ -63,7 +63,7 @@ class Call:
     def strike(
         self, kind: type[_Rule], when: Callable[[_Rule], object] = lambda _: True
     ) -> _Rule | None:
-        """Return the first rule of a kind that strikes this call; None where none does."""
+        """Return the first rule of a kind that strikes this call, if any."""
         rule = next(self.sandbox.rules.struck(kind, self.subject, when), None)
         self.obeys(rule)
         return rule
@@ -77,7 +77,7 @@ class Call:
         return rules
 
     def obeys(self, *rules: Limits | None) -> None:
-        """Note rules that struck this call, or the creation of the report or export that it is about."""
+        """Record rules that struck this call, or the creation of its report or export."""
         self.bent_by.update(
             getattr(rule, "rule", "") for rule in rules if rule and rule.bends_answers
         )
@@ -95,11 +95,11 @@ class Call:
         return account not in [every[number] for number in numbers if number < len(every)]
 
     def accounts_in_region(self) -> list[Account]:
-        """Return those of the call's region."""
+        """Return the listed ads accounts of the call's region."""
         return [account for account in self.accounts() if account.region == self.subject.region]
 
-    async def suffer_rules(self) -> None:
-        """Apply the rules that concern any call; some end it with a refusal."""
+    async def apply_rules(self) -> None:
+        """Apply the rules for any call; raise the refusal of one that ends it."""
         for slow in self.strikes(Slow):
             await asyncio.sleep(slow.seconds)
         self.is_cut = self.strike(Cut) is not None
@@ -115,8 +115,8 @@ class Call:
             raise refuse(404, {"code": "404", "details": "Profile not found in this region"})
 
     async def admit(self) -> None:
-        """Let rules strike, then check token and client id; raise the refusal that ends the call."""
-        await self.suffer_rules()
+        """Apply the rules, then raise a refusal if token or client id is invalid."""
+        await self.apply_rules()
         if self.subject.client is None:
             text = "Amazon-Advertising-API-ClientId is missing"
             raise refuse(401, {"code": "UNAUTHORIZED", "details": text})
@@ -132,7 +132,7 @@ class Call:
             raise refuse(403, {"message": "Forbidden"})
 
     def announced_size(self, size: int) -> int:
-        """Return the size of a file in bytes as the answer says it: the true one, unless a rule has another."""
+        """Return a file's size in bytes for the answer; a rule may falsify it."""
         rule = self.strike(File, lambda rule: rule.size_factor is not None)
         if rule is None or rule.size_factor is None:
             return size
@@ -140,7 +140,7 @@ class Call:
         return wrong if wrong != size else size + 1
 
     def signed(self, paths: Sequence[str]) -> list[tuple[str, datetime]]:
-        """Return the urls of files and until when they live; as first, or expired, where a rule says so."""
+        """Return files' signed URLs and their expiry; a rule may repeat or expire them."""
         urls, base = self.sandbox.urls, str(self.request.base_url).rstrip("/")
         if self.strike(Urls, lambda rule: rule.same) and paths[0] in urls.first:
             signed = [urls.first[path] for path in paths]
@@ -151,7 +151,7 @@ class Call:
         return [(base + url, expires_at) for url, expires_at in signed]
 
     def require_media(self, *media: str) -> None:
-        """Refuse any other content type (415), and none for a body."""
+        """Refuse any other content type, or a body without one (415)."""
         headers = self.request.headers
         given = headers.get("content-type", "").partition(";")[0].strip().lower()
         is_empty = not given and headers.get("content-length", "0") == "0"
@@ -165,7 +165,7 @@ class Call:
             raise refuse(406, {"code": "NOT_ACCEPTABLE", "details": f"Accept must be {media}"})
 
     async def json(self, *, required: bool = False) -> Any:
-        """Return the body as JSON, `{}` for an empty one unless it is required; None where it isn't JSON."""
+        """Return the body's JSON; `{}` if empty and not `required`, None if invalid."""
         try:
             return json.loads(await self.request.body() or (b"" if required else b"{}"))
         except (ValueError, RecursionError):
@@ -181,7 +181,7 @@ class Call:
         return self.sandbox.tokens.find(self._bearer[1])
 
     def finished(self, response: Response) -> Response:
-        """Return an answer with an id, as the rules that edit answers leave it, and write the call down."""
+        """Add a request id to an answer, apply rules that edit it, and record the call."""
         response.headers["x-amz-rid"] = uuid4().hex.upper()
         for rule in self.strikes(Answer, lambda one: not one.ends_the_call):
             if response.media_type and response.media_type.endswith("json"):
@@ -199,7 +199,7 @@ def _write(response: Response, body: Any) -> None:
 
 
 def _broken_off(whole: Response) -> ASGIApp:
-    """Return an answer that breaks off: half of each piece of the body comes, and never the end."""
+    """Return an answer that sends half of each piece of its body, and never its end."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_half(message: Message) -> None:
@@ -221,7 +221,7 @@ def _refused_request(call: Call, error: RequestError) -> Refusal:
 
 
 def _refused(call: Call, refusal: Refusal) -> Response:
-    """Answer with a refusal, in the words of Amazon's documents unless a rule has words of its own."""
+    """Return a refusal's answer as Amazon documents it, unless a rule differs on purpose."""
     response = refusal.response
     if refusal.details is not None and not call.bent_by:
         status = response.status_code
@@ -234,7 +234,7 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 
 def endpoint(operation: Operation, handler: Handler) -> Callable[[Request], Awaitable[ASGIApp]]:
-    """Make a route's endpoint of a handler: it gets the call, and may refuse it."""
+    """Return a route's endpoint for a handler, which gets the call and may refuse it."""
 
     async def answer(request: Request) -> ASGIApp:
         call = Call(request, operation)

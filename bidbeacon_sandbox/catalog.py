@@ -1,4 +1,4 @@
-"""Makes the catalog of an account's country from the seed: a few thousand entities, or a million, in the forms of `world.json`."""
+"""The entities of an account's country, made from the seed and the forms of `world.json`."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -28,11 +28,11 @@ PRODUCT_SHARES: dict[AdProduct, float] = {
     "SPONSORED_BRANDS": 0.24,
     "SPONSORED_DISPLAY": 0.04,
 }
-"""Rows a day of each ad product, beside those of Sponsored Products: the mix of a recorded report."""
+"""Rows a day of each ad product, relative to Sponsored Products, as in a recorded report."""
 
 
 class World:
-    """The accounts of a sandbox and, made when first asked for, the catalogs of each country."""
+    """The accounts of a sandbox, and the catalogs of their countries, made at first use."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
@@ -59,7 +59,7 @@ class World:
 
 
 class _Maker:
-    """Makes the entities of one ad product of an account's country, drawing one after the other."""
+    """Makes the entities of one ad product of an account's country."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class _Maker:
         return ad
 
     def _add_targets(self, campaign: Entity, place: Entity, started: date) -> Iterator[Entity]:
-        """Add an ad group's targets, and yield those that are not negative, none of which says the same as another."""
+        """Add an ad group's targets; yield the positive ones, which differ in report rows."""
         rng, targeting = self._rng, campaign.get("targetingSettings", "")
         forms = WORLD["targets"][targeting]
         if targeting != "AUTO":
@@ -172,11 +172,11 @@ class _Maker:
             self._add_target(place, started, WORLD["targets"]["T00020"][0], negative=True)
         elif targeting != "AUTO" and self._one_in(2):
             keywords = [form for form in forms if form["targetType"] == "KEYWORD"]
-            if keywords:  # says the same as a positive one beside it
+            if keywords:  # the same as a positive one of the ad group
                 self._add_target(place, started, keywords[0], negative=True)
 
     def _filled(self, form: Entity) -> Entity:
-        """Return the form of a target with the text or number of its own that it needs."""
+        """Return the form of a target with its blank text or number filled in."""
         texts = {
             "keyword": seeded.keyword(self._rng),
             "asin": seeded.asin(self._rng),
@@ -189,7 +189,6 @@ class _Maker:
     def _add_target(
         self, place: Entity, started: date, form: Entity, *, negative: bool = False
     ) -> Entity:
-        """Add a target of an ad group or of a whole campaign; negative ones have no bid, others one in two forms."""
         target = {
             "targetId": self._new_id(),
             **place,
@@ -206,7 +205,6 @@ class _Maker:
         return target
 
     def _life(self, started: date) -> Entity:
-        """Draw the state and delivery of an entity; some enabled ones do not deliver or have an unavailable status."""
         state = self._rng.choices(("ENABLED", "PAUSED", "ARCHIVED"), (90, 7, 3))[0]
         statuses = ("DELIVERING", "NOT_DELIVERING", "UNAVAILABLE")
         delivery = self._rng.choices(statuses, (36, 3, 1))[0]
@@ -223,7 +221,7 @@ class _Maker:
         return str(self._last_id)
 
     def _shared_id(self) -> str:
-        """Return the id that the first campaign has in each country of an account: ids are unique in one profile only."""
+        """Return the first campaign's id, equal in all countries: ids are unique per profile."""
         seed, account_id, _, product = self._place
         return str(10**14 + seed_number(seed, account_id, product, "shared") % 10**14)
 
@@ -231,7 +229,6 @@ class _Maker:
         return self._rng.randrange(count) == 0
 
     def _money(self, low: int, high: int) -> float:
-        """Draw an amount between two bounds in cents; whole yen where the currency has no cents."""
         cents = self._rng.randint(low, high)
         return cents / 100 if self._market.has_cents else cents
 
@@ -241,7 +238,6 @@ class _Maker:
 
 
 def _portfolios(seed: int, account_id: str, market: Market) -> list[Entity]:
-    """Make the portfolios of a profile, which campaigns of several ad products share."""
     budgets: tuple[Entity, ...] = (
         {"policy": "NO_CAP"},
         {"policy": "MONTHLY_RECURRING", "amount": 1250, "startDate": "2025-01-01"},
@@ -263,7 +259,7 @@ def _portfolios(seed: int, account_id: str, market: Market) -> list[Entity]:
 
 
 def _brand_asins(ads: list[Entity]) -> list[str]:
-    """Return the products that people buy after seeing the ads: those shown, and three more of the brand."""
+    """Return the products bought after ads: those shown, and three more of the brand."""
     more = (seed_number("more of the brand", ads[0]["adId"], number) % 10**8 for number in range(3))
     shown = dict.fromkeys(asin for ad in ads for asin in asins_of(ad))
     return [*shown, *(f"B1{number:08d}" for number in more)]

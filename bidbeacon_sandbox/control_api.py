@@ -1,4 +1,4 @@
-"""The sandbox's own calls, which need no token: health, rules, clock, and the truth to compare with."""
+"""The sandbox's own calls, which need no token: health, rules, clock, and true rows."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ from bidbeacon_sandbox.truth import Grain, day_truth
 
 
 class ClockChange(BaseModel):
-    """A change of the clock: it jumps by `advance_seconds`; then it is frozen, or runs again."""
+    """A change of the clock: a jump by `advance_seconds`, then a stop or a restart."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,7 +31,7 @@ Day = Annotated[date, Field(ge=FIRST_START.date(), lt=LAST_START.date())]
 
 
 class TruthQuery(BaseModel):
-    """Which day's truth is asked for; `date` is account-local, `at` an instant to look from (absent: now)."""
+    """A query for a day's true rows; `date` is account-local, `at` sets its age (absent: now)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,7 +48,7 @@ Page = Callable[[SandboxState, Request], Awaitable[Response]]
 
 
 def page(answer: Page) -> Callable[[Request], Awaitable[Response]]:
-    """Make a route's endpoint of a page: it gets the sandbox; what can't be understood is a 400 that says why."""
+    """Return a route's endpoint for a page; invalid input is a 400 with the reason."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -80,7 +80,7 @@ async def add_rules(sandbox: SandboxState, request: Request) -> Response:
 
 
 def put_in_force(sandbox: SandboxState, text: str | bytes) -> None:
-    """Add one rule or a list of rules, given as JSON; an invalid one is a `RuleError`."""
+    """Add one rule or a list of rules, given as JSON; raise `RuleError` if invalid."""
     try:
         given = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -106,15 +106,15 @@ async def change_clock(sandbox: SandboxState, request: Request) -> Response:
 
 
 async def show_truth(sandbox: SandboxState, request: Request) -> Response:
-    """Return the true rows of an account's day; `GET /sandbox/truth?account=…&country=…&date=…`."""
-    asked = TruthQuery.model_validate(dict(request.query_params))
-    account = sandbox.world.accounts.find(asked.account)
-    country = account.find_country(asked.country) if account else None
+    """Return a day's true rows; `GET /sandbox/truth?account=…&country=…&date=…`."""
+    query = TruthQuery.model_validate(dict(request.query_params))
+    account = sandbox.world.accounts.find(query.account)
+    country = account.find_country(query.country) if account else None
     if account is None or country is None:
-        return json_response({"errors": [f"No account {asked.account} in {asked.country}"]}, 404)
-    now, world = asked.at or sandbox.clock.now(), sandbox.world
-    catalog = await run_in_threadpool(world.catalog, account, country, asked.product)
+        return json_response({"errors": [f"No account {query.account} in {query.country}"]}, 404)
+    now, world = query.at or sandbox.clock.now(), sandbox.world
+    catalog = await run_in_threadpool(world.catalog, account, country, query.product)
     rows = await run_in_threadpool(
-        day_truth, catalog, asked.date, now, grain=asked.grain, hourly=asked.hourly
+        day_truth, catalog, query.date, now, grain=query.grain, hourly=query.hourly
     )
     return json_response({"at": now.isoformat(), "currency": country.market.currency, "rows": rows})

@@ -1,4 +1,4 @@
-"""The file store: signed urls, no Authorization header, errors as XML."""
+"""The file store: signed URLs, no Authorization header, errors as XML."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ async def download(call: Call) -> Response:
     job = jobs.find(job_id)
     if job:
         call.concerns(sandbox.world.accounts.find(job.account_id), job.country, job.datasets)
-    await call.suffer_rules()
+    await call.apply_rules()
     _check_url(call)
     rules = call.strikes(File, lambda rule: rule.size_factor is None)
     for rule in rules:
@@ -34,7 +34,7 @@ async def download(call: Call) -> Response:
     is_missing = is_report and call.strike(Parts, lambda rule: rule.missing in places)
     if part >= len(files) or is_missing:
         raise refuse_xml(404, "NoSuchKey", "The specified key does not exist.")
-    return _give(files[part], rules)
+    return _send(files[part], rules)
 
 
 def _check_url(call: Call) -> None:
@@ -50,14 +50,14 @@ def _check_url(call: Call) -> None:
 
 
 def _redirected(call: Call, location: str) -> Response:
-    """Send the caller to another host, where by default nobody listens."""
+    """Redirect the caller to another host, by default an unreachable one."""
     url = call.request.url
     origin = location or f"{url.scheme}://127.0.0.2:{url.port or 80}"
     return Response(status_code=302, headers={"location": f"{origin}{url.path}?{url.query}"})
 
 
-def _give(content: bytes, rules: tuple[File, ...]) -> Response:
-    """Return a file; a part of it, or little by little, where rules say so."""
+def _send(content: bytes, rules: tuple[File, ...]) -> Response:
+    """Return the answer with a file, which rules may truncate or slow down."""
     for rule in rules:
         if rule.keep is not None:
             content = content[: int(len(content) * rule.keep)]
@@ -69,7 +69,6 @@ def _give(content: bytes, rules: tuple[File, ...]) -> Response:
 
 
 async def _trickle(content: bytes, bytes_per_second: int) -> AsyncIterator[bytes]:
-    """Return content in pieces, ten a second of real time."""
     size = max(1, bytes_per_second // 10)
     for start in range(0, len(content), size):
         piece = content[start : start + size]

@@ -1,4 +1,4 @@
-"""Edits of JSON that rules make to answers and to rows of files: fields lost, added or written otherwise."""
+"""Edits of JSON by rules, in answers and rows: fields are dropped, added or rewritten."""
 
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
@@ -17,7 +17,7 @@ _Value = TypeVar("_Value")
 
 
 class Edits(BaseModel):
-    """Edits of fields by their names, wherever they stand; a name may end with `*`."""
+    """Edits of fields by their names, at any depth; a name may end with `*`."""
 
     drop: tuple[str, ...] = ()
     add: dict[str, Any] = Field({}, description="Fields that each object has besides.")
@@ -31,7 +31,7 @@ class Edits(BaseModel):
         return any((self.drop, self.add, self.words, self.write))
 
     def concerns(self, item: dict[str, Any]) -> bool:
-        """Return whether an object has the values that it is limited to."""
+        """Return whether an object has the values of `where`."""
         return all(item.get(key) in values for key, values in self.where.items())
 
     def edited(self, body: Any, *, in_field: str = "") -> Any:

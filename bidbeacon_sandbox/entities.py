@@ -1,4 +1,4 @@
-"""Entities of an account in one country, as exports have them, and which of them occur together in a report row."""
+"""Entities of an account in one country, as in exports and in report rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,10 +37,10 @@ Entity = dict[str, Any]
 
 
 class Slot(NamedTuple):
-    """A place for one report row a day: an ad and the target that brought it up.
+    """An ad and the target that shows it, which have at most one report row a day.
 
-    `bid` is the most that a click or, for vCPM, a viewable impression costs, and `price` what a unit
-    of the product does, both in millionths.
+    `bid` is the highest cost of a click or, for vCPM, of a viewable impression, and `price` that
+    of a unit of the product; both are in millionths.
     """
 
     campaign: Entity
@@ -53,7 +53,7 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All entities of one ad product of one account in one country, and the portfolios of the profile.
+    """All entities of one ad product of an account in one country, and its portfolios.
 
     Each slot has a row on `active_share` of the days.
     """
@@ -69,7 +69,7 @@ class Catalog:
     active_share: float = ACTIVE_SHARE
 
     def local_now(self, now: datetime) -> datetime:
-        """Return the account's own wall clock at an instant."""
+        """Return an instant in the account's time zone."""
         return now.astimezone(self.market.zone)
 
 
@@ -125,7 +125,6 @@ def _expression(target: Entity) -> str | None:
 
 
 def _sku(asin: str | None) -> str | None:
-    """Return the seller's own number of a product; some products have none."""
     return None if asin is None or asin.endswith("0") else f"PET-{asin[2:6]}-{asin[6:]}"
 
 
@@ -164,4 +163,4 @@ AD_VALUES: dict[str, Callable[[Slot, Catalog], Any]] = {
     "advertisedProduct.marketplace": _marketplace,
     "advertisedProductMarketplace.value": _marketplace,
 }
-"""The fields of a row that its slot decides."""
+"""The fields of a row that depend only on its slot."""

@@ -1,4 +1,4 @@
-"""The calls about the entities of one profile: exports of each kind, and the list of portfolios."""
+"""The calls for the entities of one profile: exports, and the list of portfolios."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from bidbeacon_sandbox.list_filters import PortfolioQuery, read_body
 from bidbeacon_sandbox.rules import Accepted429, ExportEnds, OldBrands, Rows
 
 _MOST_IN_PROGRESS = 5
-"""Exports of one endpoint."""
+"""Exports of one kind."""
 _PORTFOLIO_MEDIA = "application/vnd.spPortfolio.v3+json"
 
 
@@ -26,20 +26,20 @@ async def create_export(call: Call) -> Response:
     place = await _admit(call)
     call.require_media(media_type(kind))
     call.require_accept(media_type(kind))
-    asked = _read_filter(kind, await call.json(required=True))
+    entity_filter = _read_filter(kind, await call.json(required=True))
     exports, now = call.sandbox.exports, call.now
     if exports.in_progress(kind, now) >= _MOST_IN_PROGRESS:
         raise throttled({"retry-after": "1"})
     changes = call.strikes(Rows, lambda rule: rule.of == kind)
     struck = *call.strikes(ExportEnds), *changes, *call.strikes(OldBrands)
-    export = exports.create(kind, place, asked, now, struck)
+    export = exports.create(kind, place, entity_filter, now, struck)
     if rule := call.strike(Accepted429):
         raise throttled(rule.headers())
     return _answer(export, _head(export, "PROCESSING"), 202)
 
 
 async def get_export(call: Call) -> Response:
-    """Return an export's status, with a fresh url where it is complete; `GET /{region}/exports/{export_id}`."""
+    """Return an export's status and signed URL; `GET /{region}/exports/{export_id}`."""
     account, country = await _admit(call)
     export = call.sandbox.exports.find(call.request.path_params["export_id"])
     place = account.account_id, country.country
@@ -65,15 +65,14 @@ async def list_portfolios(call: Call) -> Response:
     call.require_accept(_PORTFOLIO_MEDIA.lower())
     rows = call.sandbox.world.catalog(account, country).portfolios
     body = await call.json()
-    asked = read_body(PortfolioQuery, body)
-    rows = [one for one in rows if asked.passes(one)]
+    query = read_body(PortfolioQuery, body)
+    rows = [one for one in rows if query.passes(one)]
     page, following = read_page(body, rows)
     answer = {"portfolios": page, "totalResults": len(rows), **following}
     return json_response(answer, media=_PORTFOLIO_MEDIA)
 
 
 async def _admit(call: Call) -> tuple[Account, AccountCountry]:
-    """Admit a call about one profile; refuse an unknown or disabled one, and one of another region."""
     found = call.sandbox.world.accounts.find_profile(call.request.headers.get(SCOPE_HEADER))
     if found:
         call.concerns(found[0], found[1].country)
@@ -90,11 +89,11 @@ async def _admit(call: Call) -> tuple[Account, AccountCountry]:
 
 
 def _read_filter(kind: ExportKind, body: Any) -> ExportFilter:
-    asked = read_body(ExportFilter, body)
-    if asked.is_about_targets and kind != "targets":
+    entity_filter = read_body(ExportFilter, body)
+    if entity_filter.is_about_targets and kind != "targets":
         text = "negativeFilter, targetLevelFilter and targetTypeFilter are for targets"
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": text})
-    return asked
+    return entity_filter
 
 
 async def _completed(call: Call, export: Export) -> Response:

@@ -1,4 +1,4 @@
-"""Exports of an account's country: their filters, their life from PROCESSING to COMPLETED or FAILED, and their entities."""
+"""Exports of an account's country: their filters, status over time, and entities."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ from bidbeacon_sandbox.seeded import seed_number
 TargetLevel = Literal["AD_GROUP", "CAMPAIGN"]
 ExportStatus = Literal["PROCESSING", "COMPLETED", "FAILED"]
 KEPT = timedelta(hours=24)
-"""How long after its creation an export's url is signed anew."""
+"""How long after its completion an export is available."""
 
 
 class ExportFilter(BaseModel):
-    """The body of an export's creation: which entities it has. The last three are about targets."""
+    """The body of an export's creation; the last three filters are for targets."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,7 +51,7 @@ class ExportFilter(BaseModel):
         return not self.model_fields_set <= {"adProductFilter", "stateFilter"}
 
     def passes(self, entity: Entity) -> bool:
-        """Return whether an entity passes; the filters of targets let everything else pass."""
+        """Return whether an entity passes; the filters for targets ignore other entities."""
         return (
             entity["state"] in self.stateFilter
             and entity.get("negative", False) in self.negativeFilter
@@ -61,7 +61,7 @@ class ExportFilter(BaseModel):
 
 
 def media_type(kind: ExportKind) -> str:
-    """Return the media type that a kind's calls must name in Content-Type and Accept."""
+    """Return the media type that a kind's calls must have in Content-Type and Accept."""
     return f"application/vnd.{kind.lower()}export.v1+json"
 
 
@@ -71,11 +71,11 @@ class Export(Job):
 
     ready_at: datetime
     kind: ExportKind
-    asked: ExportFilter
+    filter: ExportFilter
 
     @property
     def failure(self) -> ExportEnds | None:
-        """The rule that makes it fail; None where it has none."""
+        """The rule that makes it fail, if any."""
         return next((one for one in self.rules_of(ExportEnds) if one.status == "FAILED"), None)
 
     def status(self, now: datetime) -> ExportStatus:
@@ -96,7 +96,7 @@ class Exports(Jobs[Export]):
         self,
         kind: ExportKind,
         place: tuple[Account, AccountCountry],
-        asked: ExportFilter,
+        entity_filter: ExportFilter,
         now: datetime,
         rules: tuple[Limits, ...] = (),
     ) -> Export:
@@ -111,7 +111,7 @@ class Exports(Jobs[Export]):
                 kind=kind,
                 account_id=account_id,
                 country=country,
-                asked=asked,
+                filter=entity_filter,
                 created_at=now,
                 ready_at=now + timedelta(seconds=seconds),
                 rules=rules,
@@ -119,7 +119,7 @@ class Exports(Jobs[Export]):
         )
 
     def in_progress(self, kind: ExportKind, now: datetime) -> int:
-        """Count the exports of one endpoint that are in progress, of all accounts."""
+        """Return the number of exports of a kind in progress, of all accounts."""
         return sum(one.kind == kind and one.status(now) == "PROCESSING" for one in self)
 
     def rows(self, job: Export) -> Iterator[str]:
@@ -130,15 +130,15 @@ class Exports(Jobs[Export]):
             return iter(())
         rows = (
             to_json(entity)
-            for product in job.asked.adProductFilter
+            for product in job.filter.adProductFilter
             for entity in _entities(self._world.catalog(account, country, product), job)
-            if job.asked.passes(entity)
+            if job.filter.passes(entity)
         )
         return with_rules(rows, job.rules_of(Rows), job.id)
 
 
 def _entities(catalog: Catalog, job: Export) -> Iterator[Entity]:
-    """Yield the entities of a kind; those of an old campaign belong to the campaign itself."""
+    """Yield the entities of an export; those of an old campaign have no ad group."""
     without = old_brands(catalog, job.rules_of(OldBrands))
     for entity in catalog.entities[job.kind]:
         if job.kind == "campaigns" or entity["campaignId"] not in without:

@@ -1,4 +1,4 @@
-"""The reports of the contract, read from `datasets.json`, and the fields that one can be asked for: companions, and which exclude each other."""
+"""The reports of the contract, from `datasets.json`, and the rules for their fields."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -13,7 +13,7 @@ _SAME_IN_ALL |= {"campaign.country", "campaignCountry.value"}
 
 
 class Dataset(NamedTuple):
-    """One report of the contract; `keys` are the dimensions that tell it from others."""
+    """One report of the contract; `keys` are the dimensions that identify it."""
 
     products: tuple[str, ...]
     keys: frozenset[str]
@@ -34,12 +34,12 @@ NEW_NAMES: dict[str, str] = {
     for old, new in _CONTRACT["fieldVariants"].items()
     if "." in new[0].split()[0] and "[?]" not in new[0]
 }
-"""Newer names of fields; a server knows the older or the newer ones."""
+"""Newer names of fields by the older ones; a server knows one or the other."""
 _KEYS = frozenset[str]().union(*(one.keys for one in DATASETS.values()))
 
 
 def datasets_of(fields: Collection[str], products: Collection[str]) -> tuple[str, ...]:
-    """Return the names of the contract's reports that a query of these fields and ad products is."""
+    """Return the names of the contract's reports that match these fields and ad products."""
     old_names = {new: old for old, new in NEW_NAMES.items()}
     keys = {old_names.get(field, field) for field in fields} & _KEYS
     return tuple(
@@ -62,7 +62,7 @@ def metrics_of(product: str) -> frozenset[str]:
 
 
 class RequestError(Exception):
-    """A v1 report request that can't be met: Amazon's code, and a message."""
+    """A v1 report request is refused; with Amazon's code and a message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -83,7 +83,7 @@ METRICS = (
     ),
     *("metric.newToBrandPurchases", "metric.newToBrandSales", "metric.newToBrandUnitsSold"),
 )
-"""The metrics that each row has a number of its own for; others are derived from these."""
+"""The metrics that rows store; others are derived from these."""
 RATES = ("metric.ctr", "metric.cpc", "metric.roas")
 SHARES = (
     "metric.topOfSearchImpressionShare",
@@ -159,7 +159,7 @@ _PURCHASED = {
     for one in DATASETS.values()
     if "convertedProduct.id" in one.keys
 }
-"""The key of an ad product's purchased products, beside the campaign and the marketplace."""
+"""The key fields of each ad product's purchased products, beside campaign and marketplace."""
 
 
 def is_money(metric: str) -> bool:
@@ -179,7 +179,7 @@ def applies(metric: str, product: AdProduct) -> bool:
 
 
 def has_hours(fields: Collection[str], product: AdProduct) -> bool:
-    """Return whether an ad product has the hours that a report asks for: but Sponsored Products only those of campaigns."""
+    """Return False for hours below campaigns, which only Sponsored Products has."""
     is_finer = not set(_FINER_THAN_CAMPAIGN).isdisjoint(fields)
     return "hour.value" not in fields or product == "SPONSORED_PRODUCTS" or not is_finer
 
@@ -187,10 +187,10 @@ def has_hours(fields: Collection[str], product: AdProduct) -> bool:
 def check_fields(
     fields: tuple[str, ...], products: tuple[AdProduct, ...], *, has_new_names: bool
 ) -> None:
-    """Check a report's fields as Amazon does.
+    """Check a report's fields as Amazon does; raise `RequestError`.
 
     Args:
-        fields: What is asked for.
+        fields: The requested fields.
         products: The ad products that the filter names.
         has_new_names: Whether fields have their newer names, and not the older ones.
     """
@@ -225,7 +225,6 @@ def _check_pairs(fields: tuple[str, ...]) -> None:
 
 
 def _companions(fields: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield each field and one without which it may not be asked for."""
     for field in fields:
         for beginning, companions in _COMPANIONS.items():
             if field.startswith(beginning):
@@ -244,7 +243,6 @@ def _check_product(fields: tuple[str, ...], product: AdProduct) -> None:
 
 
 def _check_purchased(fields: tuple[str, ...], products: tuple[AdProduct, ...]) -> None:
-    """Check the key of purchased products: each ad product has exactly its own."""
     if len(products) != 1:
         raise companionless("convertedProduct.id", "a filter on one ad product")
     key = _PURCHASED[products[0]]
@@ -256,17 +254,17 @@ def _check_purchased(fields: tuple[str, ...], products: tuple[AdProduct, ...]) -
 
 
 def companionless(field: str, companion: str) -> RequestError:
-    """Make the refusal of a field that needs another one."""
+    """Return the refusal of a field that requires another one."""
     text = f"field {field} cannot be used without also including fields: ({companion})"
     return RequestError("400006", f"400006: {text}")
 
 
 def excluded(first: str, *others: str) -> RequestError:
-    """Make the refusal of fields that can't be used together."""
+    """Return the refusal of fields that can't be used together."""
     text = f"field {first} cannot be used along with fields: ({', '.join(others)})"
     return RequestError("400004", f"400004: {text}")
 
 
 def unknown_field(field: str) -> RequestError:
-    """Make the refusal of a field that there isn't."""
+    """Return the refusal of an unknown field."""
     return RequestError("400005", f"400005: unknown field: {field}")

@@ -16,7 +16,7 @@ from bidbeacon_sandbox.rules import Limits
 
 _Rule = TypeVar("_Rule", bound=Limits)
 _CACHE_BYTES = 1 << 27
-"""Files beyond this size are dropped, and made again when they are asked for."""
+"""Files beyond this size are dropped, and made again on demand."""
 _BATCH = 1000
 
 
@@ -24,8 +24,8 @@ _BATCH = 1000
 class Job:
     """A report or an export, with the rules that struck its creation; it never changes.
 
-    A report is about all countries of its account. `ready_at` is when it completes or fails; None:
-    never.
+    A report covers all countries of its account: its `country` is None. `ready_at` is when it
+    completes or fails; None: never.
     """
 
     id: str
@@ -37,12 +37,12 @@ class Job:
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """The contract's reports that it is."""
+        """The contract's reports that it matches."""
         return ()
 
     @property
     def part_count(self) -> int | None:
-        """How many files it has; None: as many as its rows need."""
+        """The number of its files; None: as many as its rows need."""
         return 1
 
     def rules_of(self, kind: type[_Rule]) -> tuple[_Rule, ...]:
@@ -65,15 +65,15 @@ class Jobs(Generic[_Job]):
         return job
 
     def delete(self, job: _Job) -> None:
-        """Forget a job."""
+        """Delete a job."""
         del self._jobs[job.id]
 
     def find(self, job_id: str) -> _Job | None:
-        """Return the job with this id; None where there is none."""
+        """Return the job with this id, if any."""
         return self._jobs.get(job_id)
 
     def rows(self, job: _Job) -> Iterator[str]:
-        """Return what the files of a job hold, as JSON texts."""
+        """Return the rows of a job's files, as JSON texts."""
         raise NotImplementedError
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class Jobs(Generic[_Job]):
 
 
 class Files:
-    """Gzipped parts of reports and exports in memory, made when they are first asked for; those asked for longest ago go first."""
+    """A cache of gzipped parts of reports and exports; evicts the least recently used."""
 
     def __init__(self, part_rows: int) -> None:
         self._part_rows = part_rows
@@ -92,10 +92,7 @@ class Files:
         self._turn = asyncio.Lock()
 
     async def parts(self, jobs: Jobs[_Job], job: _Job) -> list[bytes]:
-        """Return the parts of a job, making them in a thread where they aren't there, one job at a time.
-
-        However long that takes: whether a report is ready depends on nothing but the sandbox's clock.
-        """
+        """Return the parts of a job; missing ones are made in a thread, one job at a time."""
         if job.id not in self._kept:
             async with self._turn:
                 if job.id not in self._kept:
@@ -107,7 +104,7 @@ class Files:
         return parts
 
     def _write(self, jobs: Jobs[_Job], job: _Job) -> list[bytes]:
-        """Write as many parts as a job is to have, the last ones empty where rows are few, or as many as its rows need."""
+        """Return a job's parts; if their number is fixed, the last may be empty."""
         texts, count = jobs.rows(job), job.part_count
         if count is None:
             parts = [write_part(islice(texts, self._part_rows))]
@@ -123,7 +120,7 @@ class Files:
 
 
 def write_part(texts: Iterable[str]) -> bytes:
-    """Write JSON texts as one gzipped array; the same texts make the same bytes."""
+    """Return JSON texts as one gzipped array; the same texts give the same bytes."""
     whole = io.BytesIO()
     with gzip.GzipFile("", "wb", 1, whole, mtime=0) as file:
         file.write(b"[")
@@ -142,20 +139,20 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 class SignedUrls:
-    """The download urls that were given out, without their host; a restarted sandbox knows none of them."""
+    """The issued download URLs, without their host; a restart invalidates all of them."""
 
     def __init__(self) -> None:
         self._known: dict[str, datetime] = {}
         self.first: dict[str, tuple[str, datetime]] = {}
-        """The first signed URL of each path."""
+        """The first URL of each path, with its expiry."""
 
     def sign(self, path: str, expires_at: datetime) -> tuple[str, datetime]:
-        """Return a url for a path, and the instant (UTC) from which it is refused."""
+        """Return a new URL of a path, and its expiry (UTC)."""
         url = f"{path}?X-Amz-Signature={token_hex(32)}"
         self._known[url] = expires_at
         self.first.setdefault(path, (url, expires_at))
         return url, expires_at
 
     def find_expiry(self, url: str) -> datetime | None:
-        """Return when a url expires (UTC); None where it was never given out."""
+        """Return when a URL expires (UTC); None if it was never issued."""
         return self._known.get(url)

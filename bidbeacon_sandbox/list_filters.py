@@ -1,6 +1,6 @@
-"""The bodies of calls that list ads accounts and portfolios: what they filter by.
+"""Filters in the bodies of calls that list ads accounts and portfolios.
 
-An invalid one is a 400, and so is an unknown name: a misspelt filter would let everything pass.
+Unknown names are refused as well, since a misspelt filter would let everything pass.
 """
 
 from typing import Any, Literal, TypeVar
@@ -38,7 +38,7 @@ class _Query(_Part):
 
 
 class AccountQuery(_Query):
-    """A query for ads accounts; without filters it is about all global ones."""
+    """A query for ads accounts, by default all global ones."""
 
     advertiserAccountIdFilter: _AccountIds = _AccountIds.model_construct(include=())  # noqa: N815 - the wire's name
     isGlobalAccountFilter: _IsGlobal = _IsGlobal(include=(True,))  # noqa: N815 - the same
@@ -68,7 +68,7 @@ class _States(_Part):
 
 
 class PortfolioQuery(_Query):
-    """A query for portfolios; without filters it is about all of a profile."""
+    """A query for portfolios, by default all of a profile."""
 
     portfolioIdFilter: _Texts = _Texts()  # noqa: N815 - the wire's name
     nameFilter: _Names = _Names()  # noqa: N815 - the same
@@ -86,7 +86,7 @@ class PortfolioQuery(_Query):
 
 
 def read_body(kind: type[_Body], body: Any) -> _Body:
-    """Return a body as one of a kind; refuse an invalid one."""
+    """Return a body as a model; refuse an invalid one (400)."""
     try:
         return kind.model_validate(body)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The sandbox's page: accounts, reports in flight, the latest calls, and the rules with a switch each."""
+"""The sandbox's page: accounts, reports in flight, latest calls, and rules with switches."""
 
 import json
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ async def show_page(sandbox: SandboxState, _: Request) -> Response:
 
 
 async def change_by_form(sandbox: SandboxState, request: Request) -> Response:
-    """Add, switch or remove a rule as the page's forms ask; `POST /sandbox/change`."""
+    """Add, switch or remove a rule by a form of the page; `POST /sandbox/change`."""
     text = (await request.body()).decode(errors="replace")
     form = {key: values[0] for key, values in parse_qs(text).items()}
     do = form.get("do")
@@ -69,7 +69,8 @@ def _page(
         for one in sandbox.world.accounts.accounts
     )
     parts = (
-        f"<h1>Sandbox of the Amazon Ads API</h1><p>{now:%Y-%m-%d %H:%M:%S} UTC, seed {sandbox.config.seed}",
+        "<h1>Sandbox of the Amazon Ads API</h1>",
+        f"<p>{now:%Y-%m-%d %H:%M:%S} UTC, seed {sandbox.config.seed}",
         _table("Rules", ("on", "rule", "matched", "struck", ""), rules),
         f'<p class="wrong">{escape(wrong)}</p><form method="post" action="/sandbox/change">',
         f'<textarea name="rule" rows="3" aria-label="New rule">{escape(text)}</textarea>',
@@ -84,8 +85,6 @@ def _page(
 
 
 class _Html(str):
-    """Text that is HTML already."""
-
     __slots__ = ()
 
 
@@ -104,7 +103,8 @@ def _rule_cells(armed: dict[str, Any]) -> tuple[object, ...]:
 
 def _button(number: int, do: str, text: str) -> str:
     return (
-        f'<form method="post" action="/sandbox/change"><input type="hidden" name="number" value="{number}">'
+        '<form method="post" action="/sandbox/change">'
+        f'<input type="hidden" name="number" value="{number}">'
         f'<button name="do" value="{do}">{text}</button></form> '
     )
 

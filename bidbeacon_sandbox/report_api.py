@@ -1,4 +1,4 @@
-"""The unified v1 report calls: create, retrieve and delete, and what they answer."""
+"""The unified v1 report calls: create, retrieve and delete."""
 
 from datetime import timedelta
 from typing import Any
@@ -71,7 +71,7 @@ async def create_report(call: Call) -> Response:
 
 
 async def retrieve_report(call: Call) -> Response:
-    """Return a report's status, with fresh urls where it is complete; `POST /{region}/adsApi/v1/retrieve/reports`."""
+    """Return a report's status and signed URLs; `POST /{region}/adsApi/v1/retrieve/reports`."""
     report = await _find_report(call)
     polled, pause = call.sandbox.reports.polled, call.sandbox.config.poll_min_seconds
     if report.id in polled and call.now < polled[report.id] + timedelta(seconds=pause):
@@ -82,7 +82,7 @@ async def retrieve_report(call: Call) -> Response:
 
 
 async def delete_report(call: Call) -> Response:
-    """Forget a report; `POST /{region}/adsApi/v1/delete/reports`."""
+    """Delete a report; `POST /{region}/adsApi/v1/delete/reports`."""
     report = await _find_report(call)
     call.sandbox.reports.delete(report)
     return _answer(_describe(report, report.status(call.now)))
@@ -94,7 +94,6 @@ def _answer(document: dict[str, Any]) -> Response:
 
 
 def _describe(report: Report, status: str) -> dict[str, Any]:
-    """Return a report's description, without its parts."""
     request = report.request
     ended = iso(report.ready_at) if status in _ENDS and report.ready_at else None
     completed = {"completedDateTime": ended} if status == "COMPLETED" else {}
@@ -115,19 +114,18 @@ def _describe(report: Report, status: str) -> dict[str, Any]:
 
 
 def _failure(report: Report, status: str) -> dict[str, str]:
-    """Return code and reason of a report that did not complete; only FAILED has them without being told."""
+    """Return the code and reason of a failure; unless FAILED, only a rule sets them."""
     rule = report.end_rule if status in _ENDS else None
     code, reason = (rule.code, rule.reason) if rule else (None, None)
     if status == "FAILED":
         too_large = rule is not None and rule.longer_than_days > 0
         usual = "The requested report is too large" if too_large else "Report generation failed"
         code, reason = code or "INTERNAL_ERROR", reason or usual
-    told = {"failureCode": code, "failureReason": reason}
-    return {name: text for name, text in told.items() if text}
+    failure = {"failureCode": code, "failureReason": reason}
+    return {name: text for name, text in failure.items() if text}
 
 
 async def _find_report(call: Call) -> Report:
-    """Return the report that a body names; refuse one that there isn't, or that the credential can't see."""
     body = await call.json()
     try:
         report_id = read_report_id(body)
@@ -158,21 +156,19 @@ def _own_account(call: Call, account: Account | None) -> Account:
 
 
 def _refuse_by_rule(call: Call, request: ReportRequest) -> None:
-    """Refuse a call for a reason, or with any code, where a rule says so."""
-
     def strikes(rule: Refuse) -> bool:
         if rule.reason == "too_large":
             return request.days > rule.days
         return rule.reason == "no_rights" or rule.code is not None
 
     if rule := call.strike(Refuse, strikes):
-        told = rule.code or "", rule.message or "Internal error, try again later"
-        error = RequestError(*_REASONS.get(rule.reason, told))
+        own = rule.code or "", rule.message or "Internal error, try again later"
+        error = RequestError(*_REASONS.get(rule.reason, own))
         raise Refusal(answer_error(error)) if rule.as_207 else error
 
 
 def _check_room(call: Call, account: Account, request: ReportRequest) -> None:
-    """Refuse a report while too many are in flight, or while the same one is, where a rule says so."""
+    """Refuse a report while too many or, by a rule, an equal one are in flight."""
     sandbox, now = call.sandbox, call.now
     in_flight = sandbox.reports.in_flight(account, now)
     twin = next((one for one in in_flight if _is_same(one.request, request)), None)

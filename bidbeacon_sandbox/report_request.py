@@ -1,4 +1,4 @@
-"""Parse and check a request for a report as Amazon does: its shape, fields, filter and period."""
+"""Parsing and checks of report requests, as Amazon's: shape, fields, filter and period."""
 
 import calendar
 import re
@@ -33,7 +33,7 @@ HOURLY_DAYS_BACK = 14
 
 
 class Condition(NamedTuple):
-    """One field and the values it may have, or with `not` may not have; `negated` is None where `not` is missing."""
+    """A condition on one field; `negated` is the filter's `not`, None if that is missing."""
 
     field: str
     operator: str
@@ -46,7 +46,7 @@ class Condition(NamedTuple):
 
 
 def read_conditions(row_filter: Any) -> list[Condition]:
-    """Return the conditions of a filter, all of which have to pass, however deep they are nested.
+    """Return the conditions of a filter, nested ones included; a row must pass all of them.
 
     Anything but `{"on": …}` and `{"and": {"filters": […]}}` is refused.
     """
@@ -77,7 +77,6 @@ def _read_condition(field: str, rest: Any) -> Condition:
 
 
 def _check_condition(condition: Condition) -> None:
-    """Check a filter's field and values as Amazon does: ad products are spelled otherwise than in rows."""
     if condition.negated is None:
         raise RequestError("400000", "400000: not is required")
     if condition.field not in _FILTER_FIELDS:
@@ -91,7 +90,7 @@ def _check_condition(condition: Condition) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ReportRequest:
-    """One report that is asked for; both dates are inclusive calendar dates, the filter is as it came."""
+    """A requested report; both dates are inclusive calendar dates, the filter is unparsed."""
 
     account_id: str
     format: str
@@ -112,7 +111,7 @@ class ReportRequest:
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """The contract's reports that it is."""
+        """The contract's reports that it matches."""
         return datasets_of(self.fields, self.products)
 
     @property
@@ -139,7 +138,6 @@ def _are_names(fields: list[Any]) -> bool:
 
 
 def _check_rest(access: Any, options: Any, query: Any) -> None:
-    """Refuse a manager, a currency of no marketplace, and a filter that is null."""
     if "managerAccountId" in access:
         raise RequestError("400000", "400000: managerAccountId is not accepted by the sandbox")
     if options.get("currencyOfView", _CURRENCIES[0]) not in _CURRENCIES:
@@ -150,7 +148,7 @@ def _check_rest(access: Any, options: Any, query: Any) -> None:
 
 
 def _read_day(text: str) -> date:
-    """Return a calendar date; as ISO 8601 has it with dashes, and not in one of its other forms."""
+    """Return a date given as YYYY-MM-DD; refuse the other forms of ISO 8601."""
     if not _DAY.fullmatch(text):
         raise ValueError(text)
     return date.fromisoformat(text)
@@ -182,9 +180,9 @@ def read_create(body: Any) -> ReportRequest:
 
 
 def checked(request: ReportRequest, rules: Sequence[Refuse] = ()) -> ReportRequest:
-    """Check a request's filter and fields, as strict as Amazon is, or as rules have it.
+    """Check a request's filter and fields as Amazon does, or as rules define.
 
-    Where unknown fields are ignored, the request is returned without them.
+    Return the request; if a rule ignores unknown fields, without them.
     """
     for condition in read_conditions(request.filter):
         _check_condition(condition)
@@ -200,7 +198,6 @@ def checked(request: ReportRequest, rules: Sequence[Refuse] = ()) -> ReportReque
 
 
 def _check_rule(rule: Refuse, fields: tuple[str, ...], products: tuple[AdProduct, ...]) -> None:
-    """Refuse fields, or a filter on several ad products, as a rule says."""
     if rule.reason == "mixed_products" and len(products) > 1:
         raise companionless("adProduct.value", "a filter on one ad product")
     if rule.fields and set(rule.fields) <= set(fields):
@@ -222,15 +219,18 @@ def check_period(
     rules: Sequence[Refuse] = (),
     histories: Sequence[History] = (),
 ) -> None:
-    """Refuse a period that ends before it starts, is too long, or begins before the history of each ad product asked for.
+    """Refuse a period that is reversed, too long, or starts before all ad products' history.
 
-    `today` is the account's own date.
+    `today` is the account's local date.
     """
     grain = "hourly" if request.is_hourly else "daily"
     if request.days < 1:
         raise RequestError("400000", "endDate is before startDate")
     if request.days > LONGEST_DAYS[grain]:
-        text = f"Period of {request.days} days is too long: at most {LONGEST_DAYS[grain]} days for {grain} reports"
+        text = (
+            f"Period of {request.days} days is too long: "
+            f"at most {LONGEST_DAYS[grain]} days for {grain} reports"
+        )
         raise RequestError("400000", text)
     products = request.products or AD_PRODUCTS
     first = min(first_day_of(one, today, histories, hourly=request.is_hourly) for one in products)
@@ -244,7 +244,7 @@ def check_period(
 def first_day_of(
     product: AdProduct, today: date, histories: Sequence[History] = (), *, hourly: bool
 ) -> date:
-    """Return the oldest day of an ad product: 14 days back hourly, 15 months back daily, or as rules say."""
+    """Return an ad product's oldest day: 14 days (hourly) or 15 months ago, or by rules."""
     days = [rule.days for rule in histories if rule.covers(product)]
     if hourly:
         days.append(HOURLY_DAYS_BACK)

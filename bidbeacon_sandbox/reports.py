@@ -1,4 +1,4 @@
-"""The reports that were asked for: their life from PENDING to their end, and their rows."""
+"""Requested reports: their status over time, and their rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,25 +37,25 @@ _PENDING_SHARE = 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Job):
-    """One report; without an end it stays PENDING for ever."""
+    """One report; if `ready_at` is None, it stays PENDING for ever."""
 
     client: str
     request: ReportRequest
 
     @property
     def end_rule(self) -> ReportEnds | None:
-        """The rule that makes it end otherwise than COMPLETED; None where it has none."""
+        """The rule that gives it another end than COMPLETED, if any."""
         ends = (rule for rule in self.rules_of(ReportEnds) if rule.status != "COMPLETED")
         return next((one for one in ends if self.request.days > one.longer_than_days), None)
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """The contract's reports that it is."""
+        """The contract's reports that it matches."""
         return self.request.datasets
 
     @property
     def part_count(self) -> int | None:
-        """How many parts it has; None: as many as its rows need. A single url is for one part."""
+        """The number of its parts; None: as many as its rows need."""
         parts = self.rules_of(Parts)
         if any(rule.single_url for rule in parts):
             return 1
@@ -68,7 +68,7 @@ class Report(Job):
         return self.end_rule.status if self.end_rule else "COMPLETED"
 
     def status(self, now: datetime) -> str:
-        """Return its status at an instant, as the API says it: usually PENDING, PROCESSING and then COMPLETED."""
+        """Return its status at an instant: usually PENDING, PROCESSING, then COMPLETED."""
         end, rules = self.end(now), self.rules_of(ReportEnds)
         word = next((rule.word for rule in rules if rule.word), None)
         if end or word:
@@ -91,7 +91,7 @@ class Reports(Jobs[Report]):
         self._world = world
         self._created = 0
         self.polled: dict[str, datetime] = {}
-        """When each report was last asked for."""
+        """When each report was last polled."""
 
     def create(
         self,
@@ -100,7 +100,7 @@ class Reports(Jobs[Report]):
         rules: tuple[Limits, ...] = (),
         client: str = "",
     ) -> Report:
-        """Accept a request; its id depends on the seed, the request, the time and how many came before."""
+        """Accept a request; the id depends on seed, request, time and number of creates."""
         config = self._world.config
         self._created += 1
         report_id = str(UUID(int=seed_number(config.seed, "report", request, now, self._created)))
@@ -161,7 +161,6 @@ def _account_rows(world: World, account: Account, report: Report) -> Iterator[st
 
 
 def _catalogs(world: World, account: Account, report: Report) -> list[Catalog]:
-    """Return the catalogs of all countries and ad products that have rows in a report."""
     countries = account.countries
     if rule := _find_change(report, "no_country"):
         left_out = rule.country or countries[0].country
@@ -181,10 +180,7 @@ def _find_change(report: Report, change: RowChange) -> Rows | None:
 
 
 def _products_with_rows(report: Report) -> tuple[AdProduct, ...]:
-    """Return the ad products that have rows of a report's fields and pass its filter, unless a rule ignores that.
-
-    Sponsored Display has no search terms and placements.
-    """
+    """Return a report's ad products; Sponsored Display has no search terms and placements."""
     request = report.request
     named = AD_PRODUCTS if _find_change(report, "all_products") else request.products
     named = tuple(product for product in named if has_hours(request.fields, product))
@@ -195,7 +191,7 @@ def _products_with_rows(report: Report) -> tuple[AdProduct, ...]:
 
 
 def _passing_campaigns(catalog: Catalog, report: Report) -> frozenset[str] | None:
-    """Return the ids of the campaigns that are in a report; None where all of them are."""
+    """Return the ids of the campaigns that are in a report; None for all."""
     left_out = old_brands(catalog, report.rules_of(OldBrands))
     ignores_filter = _find_change(report, "all_products") is not None
     conditions = [] if ignores_filter else read_conditions(report.request.filter)

@@ -1,4 +1,4 @@
-"""Changes a file's rows as rules say: rows that can't be read, of other regions, of unknown targets, restated, new or gone."""
+"""Changes of a file's rows by rules: invalid, foreign, restated, new and missing rows."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from bidbeacon_sandbox.seeded import seed_number
 
 _Row = dict[str, Any]
 _OF_CATALOGS: frozenset[RowChange] = frozenset(get_args(ChangeOfCatalog))
-"""Changes that are made before there are rows."""
+"""Changes that are made to catalogs instead of rows."""
 _GONE = object()
 _DATE = ("date.value",)
 _NO_DATES = ("2025-02-30", "0000-00-00", "30/12/2025", "")
@@ -29,11 +29,11 @@ _SPOILT: dict[RowChange, tuple[Sequence[str], Sequence[Any]]] = {
     "unreadable_country": (COUNTRY_FIELDS, (False, 0, [], _GONE)),
     "unknown_target": (("target.value",), ("unknown 1", "unknown 2", "unknown 3")),
 }
-"""Changes that give one of some fields one of some values."""
+"""Changes that set one of some fields to one of some values."""
 
 
 def with_rules(rows: Iterator[str], rules: Sequence[Rows], seed: object) -> Iterator[str]:
-    """Pass rows on as the rules of their file leave them; same seed, same changes."""
+    """Return rows with the changes of rules; the same seed gives the same changes."""
     for number, rule in enumerate(rules):
         if rule.edits_anything or not _OF_CATALOGS.issuperset(rule.change):
             rng = Random(seed_number("rows", number, seed))  # noqa: S311 - data, not secrets
@@ -42,15 +42,12 @@ def with_rules(rows: Iterator[str], rules: Sequence[Rows], seed: object) -> Iter
 
 
 def with_more_rows(catalog: Catalog, share: float) -> Catalog:
-    """Return the same catalog with more rows a day, by this share; at most those whose ads and targets rested.
-
-    All other rows stay as they are, since a row's numbers depend on no other row.
-    """
+    """Return a catalog with more rows a day, by a share; its other rows don't change."""
     return replace(catalog, active_share=min(1.0, catalog.active_share * (1 + share)))
 
 
 def old_brands(catalog: Catalog, rules: Sequence[OldBrands]) -> frozenset[str]:
-    """Return the ids of the Sponsored Brands campaigns that are of the old kind."""
+    """Return the ids of the Sponsored Brands campaigns that rules make old ones."""
     country = catalog.market.country
     most = max((rule.campaigns for rule in rules if rule.country in {None, country}), default=0)
     if catalog.product != "SPONSORED_BRANDS":
@@ -61,10 +58,7 @@ def old_brands(catalog: Catalog, rules: Sequence[OldBrands]) -> frozenset[str]:
 
 
 def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
-    """Change the rule's share of rows, evenly spread, so that a small file has some as well.
-
-    A rule with `where` changes no other rows than those with its values.
-    """
+    """Change the rule's share of rows, spread evenly so that even a small file has some."""
     changes = [change for change in rule.change if change not in _OF_CATALOGS]
     credit = rng.random()
     for text in rows:
@@ -87,7 +81,7 @@ def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
 
 
 def _spoilt(row: _Row, change: RowChange, rng: Random) -> _Row:
-    """Return a row with a field spoilt; one without an hour gets an impossible date instead."""
+    """Return a row with an invalid field; one without an hour gets an impossible date."""
     fields, values = _SPOILT[change]
     known = [field for field in fields if field in row]
     if not known and change == "impossible_hour":
@@ -98,7 +92,6 @@ def _spoilt(row: _Row, change: RowChange, rng: Random) -> _Row:
 
 
 def _restated(row: _Row, rng: Random) -> list[_Row]:
-    """Move each metric that has a value by one to nine, up or down, and never below zero."""
     for key in METRICS:
         if row.get(key) is not None:
             change = rng.choice((-1, 1)) * rng.randint(1, 9)
@@ -107,7 +100,7 @@ def _restated(row: _Row, rng: Random) -> list[_Row]:
 
 
 def _foreign(row: _Row, _: Random) -> list[_Row]:
-    """Add a row of a country in another region, with its currency: a report of a global account has such."""
+    """Add a row of a country in another region, as reports of a global account have."""
     fields = [field for field in COUNTRY_FIELDS if field in row]
     in_fe = {row[field] for field in fields} & {"AU", "JP", "SG"}
     country, currency = ("BR", "BRL") if in_fe else ("AU", "AUD")
@@ -115,7 +108,7 @@ def _foreign(row: _Row, _: Random) -> list[_Row]:
 
 
 def _duplicate_key(row: _Row, rng: Random) -> list[_Row]:
-    """Split a row in two of the same key that add up to it."""
+    """Split a row into two with the same key that add up to it."""
     rest = dict(row)
     for metric in METRICS:
         if row.get(metric) is not None:

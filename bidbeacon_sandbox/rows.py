@@ -1,4 +1,4 @@
-"""Report rows as JSON text, with exactly the fields that were asked for and at the grain these make.
+"""Report rows as JSON text, with exactly the requested fields, which define their grain.
 
 Amounts are exact: they are integers until they are written digit by digit. Texts that don't change
 from day to day are made once: a row costs a few microseconds.
@@ -32,12 +32,12 @@ _MILLION = 1_000_000
 
 
 def to_json(value: Any) -> str:
-    """Write a value as compact JSON, text in its own alphabet."""
+    """Return a value as compact JSON, with text that is not escaped to ASCII."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def amount_text(micros: int) -> str:
-    """Write millionths as a decimal number without trailing zeros: 19990000 is `19.99`."""
+    """Return millionths as a decimal number without trailing zeros: 19990000 is `19.99`."""
     whole, rest = divmod(micros, _MILLION)
     return f"{whole}.{rest:06d}".rstrip("0") if rest else str(whole)
 
@@ -55,7 +55,7 @@ def metric_values(catalog: Catalog, lines: Lines) -> Numbers:
 
 
 _DERIVED: dict[str, tuple[str, float]] = WORLD["derived_metrics"]
-"""Metrics that a row has as a share of one of its own."""
+"""Metrics that are a share of another one."""
 _RATES = {
     "metric.ctr": ("metric.clicks", "metric.impressions", _MILLION),
     "metric.cpc": ("metric.totalCost", "metric.clicks", 1),
@@ -64,7 +64,6 @@ _RATES = {
 
 
 def _column(metric: str, sums: Mapping[str, Numbers]) -> list[str]:
-    """Write a metric of rows: one of their own, one that is derived, a rate, or a share of impressions."""
     if metric in sums:
         values = sums[metric]
     elif metric in _DERIVED:
@@ -96,9 +95,9 @@ class RowWriter:
 
     Args:
         catalog: The entities.
-        fields: What was asked for; `target.id`, which no report has, is the true target.
+        fields: The requested fields; `target.id`, which no report has, is the true target.
         campaign_ids: The campaigns that pass the filter; None for all.
-        varies: Whether ids and hours come in several forms, as they do.
+        varies: Whether ids and hours have several forms, as Amazon's have.
     """
 
     def __init__(
@@ -122,10 +121,10 @@ class RowWriter:
         self._of_days = self._hourly or "date.value" in fields
         self._ad_fields = [field for field in AD_VALUES if field in fields]
         self._target_fields = [field for field in (*TARGET_FIELDS, "target.id") if field in fields]
-        asked = {field: split for field, split in SPLIT_FIELDS.items() if field in fields}
+        wanted = {field: split for field, split in SPLIT_FIELDS.items() if field in fields}
         self._splits: dict[Split, list[str]] = {
-            split: [field for field in asked if asked[field] == split]
-            for split in dict.fromkeys(asked.values())
+            split: [field for field in wanted if wanted[field] == split]
+            for split in dict.fromkeys(wanted.values())
         }
         self._metrics = [
             metric for metric in (*METRICS, *sorted(ALL_METRICS - set(METRICS))) if metric in fields
@@ -135,7 +134,7 @@ class RowWriter:
         self._slot_codes = np.array([self._slot_code(slot) for slot in catalog.slots])
 
     def rows(self, days: Iterable[tuple[date, Age]], period: tuple[date, date]) -> Iterator[str]:
-        """Yield the rows of account-local days, each as known at its age, as JSON objects' texts."""
+        """Yield the rows of account-local days as JSON texts, each day as known at its age."""
         for (head, day), group in groupby(days, lambda one: self._head(one[0], period)):
             tables = [self._table(day, age) for day, age in group]
             keys = np.concatenate([keys for keys, _ in tables], axis=1)
@@ -144,7 +143,7 @@ class RowWriter:
                 yield from self._written(head, day, keys, values)
 
     def _head(self, day: date, period: tuple[date, date]) -> tuple[str, date]:
-        """Return the beginning of a row, with what the day is called; and the day, if rows are of days."""
+        """Return the start of a row with its time fields; and the day, if rows have one."""
         whole = f"{period[0].isoformat()} - {period[1].isoformat()}"
         called = {
             field: _PERIODS[field](day) if field in _PERIODS else whole for field in self._time
@@ -152,7 +151,7 @@ class RowWriter:
         return "{" + _fields(called), day if self._of_days else period[0]
 
     def _table(self, day: date, age: Age) -> tuple[Numbers, Numbers]:
-        """Return the lines of a day: the codes of the texts that tell them apart, a row each, and their metrics."""
+        """Return a day's lines as codes of their identifying texts, a row each, and metrics."""
         catalog = self._catalog
         lines = day_lines(catalog, day, age, hourly=self._hourly, splits=list(self._splits))
         lines = lines.take(self._passes[lines.slot])
@@ -165,7 +164,7 @@ class RowWriter:
         return keys, metric_values(catalog, lines)
 
     def _written(self, head: str, day: date, keys: Numbers, values: Numbers) -> Iterator[str]:
-        """Yield rows: lines that differ only in what wasn't asked for are added up."""
+        """Yield rows; lines that differ only in fields that were not requested are added up."""
         different, group = np.unique(keys, axis=1, return_inverse=True)
         order = np.argsort(group.ravel(), kind="stable")
         starts = np.searchsorted(group.ravel()[order], np.arange(different.shape[1]))
@@ -180,7 +179,7 @@ class RowWriter:
             yield head + self._dimensions(number, day, key) + named % tuple(row)
 
     def _dimensions(self, number: int, day: date, key: list[int]) -> str:
-        """Write what a row is about; every second row has its ids as numbers, and hours have three forms."""
+        """Return a row's dimensions; every second row has numeric ids, hours have three forms."""
         slot, *rest = key
         text = self._texts[slot][self._varies and number % 2]
         if self._hourly:
@@ -190,7 +189,7 @@ class RowWriter:
         return text + "".join(self._texts[code][0] for code in rest)
 
     def _code(self, text: str, other: str) -> int:
-        """Return the number of a text in its two forms, which is its place in `_texts`."""
+        """Return the index in `_texts` of a text in its two forms; add new ones."""
         if (text, other) not in self._codes:
             self._codes[text, other] = len(self._texts)
             self._texts.append((text, other))
@@ -214,5 +213,5 @@ class RowWriter:
 
 
 def _fields(named: Mapping[str, Any]) -> str:
-    """Write fields as the beginning or the middle of a JSON object."""
+    """Return fields as the beginning or the middle of a JSON object."""
     return "".join(f"{to_json(field)}:{to_json(value)}," for field, value in named.items())

@@ -1,7 +1,6 @@
 """The rules in force: how they are read, and when one strikes.
 
-A rule strikes by counting and by the seed, never by chance: the same calls in the same order fail
-the same way.
+Strikes depend only on counts and the seed: the same calls in the same order fail the same way.
 """
 
 import re
@@ -31,12 +30,12 @@ _LONGEST_SHOWN = 80
 
 
 class RuleError(ValueError):
-    """A rule is invalid; the message says what was expected and what came."""
+    """A rule is invalid; the message states the expected and the given value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a call is about, as far as known; `datasets` are the reports of `datasets.json` that it asks for."""
+    """The subject of a call, as far as known; `datasets` are reports of `datasets.json`."""
 
     operation: Operation
     client: str | None = None
@@ -62,7 +61,7 @@ class Rulebook:
     Args:
         seed: Decides which calls a probability strikes.
         now: The sandbox's clock.
-        rules: In force from the start on.
+        rules: In force from the start.
     """
 
     def __init__(self, seed: int, now: Callable[[], datetime], rules: Iterable[Any]) -> None:
@@ -87,13 +86,13 @@ class Rulebook:
         self._armed = [armed for armed in self._armed if armed.number != number]
 
     def switch(self, number: int, *, on: bool) -> None:
-        """Switch one rule on or off; its counts and its time begin again."""
+        """Switch one rule on or off; reset its counts and its time."""
         for armed in self._armed:
             if armed.number == number:
                 armed.on, armed.since, armed.matched, armed.struck = on, self._now(), 0, 0
 
     def overview(self) -> list[dict[str, Any]]:
-        """Return each rule as the JSON that makes it, with its number, whether it is on, and how often it matched and struck."""
+        """Return each rule's JSON with its number, state, and counts of matches and strikes."""
         return [
             {
                 "number": armed.number,
@@ -108,7 +107,7 @@ class Rulebook:
     def struck(
         self, kind: type[_Rule], subject: Subject, when: Callable[[_Rule], object]
     ) -> Iterator[_Rule]:
-        """Yield the rules of a kind that strike a call, and count each that is taken."""
+        """Yield the rules of a kind that strike a call; only those consumed are counted."""
         for armed in self._armed:
             rule = armed.rule
             if isinstance(rule, kind) and when(rule) and self._strikes(armed, subject):
@@ -133,7 +132,6 @@ class Rulebook:
 
 
 def _concerns(rule: Limits, subject: Subject) -> bool:
-    """Return whether a call is within a rule's limits."""
     return (
         subject.operation in (usual_calls(rule) if rule.call is None else {rule.call})
         and rule.client in {None, subject.client}
@@ -145,7 +143,7 @@ def _concerns(rule: Limits, subject: Subject) -> bool:
 
 
 def read_rules(given: Any) -> tuple[Any, ...]:
-    """Read one rule or a list of rules from JSON data; an invalid one is a `RuleError`."""
+    """Return one rule or a list of rules from JSON data; raise `RuleError` if invalid."""
     try:
         every = given if isinstance(given, list | tuple) else [given]
         return tuple(map(_READER.validate_python, every))
@@ -156,7 +154,7 @@ def read_rules(given: Any) -> tuple[Any, ...]:
 def check_names(
     rules: Iterable[Limits], accounts: Sequence[Account], clients: Sequence[str]
 ) -> None:
-    """Check that rules name ads accounts and clients that there are; another is a `RuleError`."""
+    """Raise `RuleError` if a rule names an unknown ads account or client."""
     known = {name: one for one in accounts for name in names_of(one.account_id)[:2]}
     words = {one.name.lower(): one for one in accounts} | known
     for rule in rules:
@@ -168,13 +166,13 @@ def check_names(
         near = [words[close[0]]] if close else accounts[:3]
         there = ", ".join(f"{one.account_id} ({one.name})" for one in near)
         raise RuleError(
-            f"There is no ads account {rule.account!r}. Expected an id, or what follows its last dot. "
-            f"{'The nearest is' if close else 'There are:'} {there}."
+            f"There is no ads account {rule.account!r}. Expected an id, or what follows its last "
+            f"dot. {'The nearest is' if close else 'There are:'} {there}."
         )
 
 
 def describe_invalid(error: ValidationError) -> str:
-    """Return a sentence about the first thing that is wrong: where, what was expected, and what came."""
+    """Return a sentence on the first error: its place, the expected and the given value."""
     first = error.errors()[0]
     given, context = first["input"], first.get("ctx", {})
     kind = next((part for part in first["loc"] if part in KINDS), None)

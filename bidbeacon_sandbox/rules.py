@@ -1,4 +1,4 @@
-"""The kinds of rules: what goes wrong, for whom, and how often. Rules are JSON, and they combine."""
+"""The kinds of rules, which inject faults into calls. Rules are JSON, and they combine."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -43,14 +43,14 @@ Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 def names_of(whole: str | None) -> tuple[str, ...]:
-    """Return an account's id and what follows its last dot, or a dataset with and without its ad product."""
+    """Return the names by which a rule may refer to an account id or a dataset."""
     if whole is None:
         return ()
     return whole, whole.rpartition(".")[2], whole.partition("_")[2]
 
 
 def nearest(given: Any, known: Sequence[str]) -> str:
-    """Return a sentence with the known word that is like a given one, or with all of them."""
+    """Return a sentence with the known word nearest to a given one, or with all of them."""
     close = get_close_matches(str(given), known, n=1)
     return f"The nearest is {close[0]}." if close else f"There are: {', '.join(known)}."
 
@@ -72,22 +72,22 @@ FieldName = Annotated[str, _one_of("field", _FIELDS)]
 
 
 class Limits(BaseModel):
-    """What each rule can be limited by; without any it concerns every call of its kind, and lasts."""
+    """Optional limits of a rule; without any it applies to every call, until it is removed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     calls: ClassVar[Calls] = OPERATIONS
     """The calls that it can be limited to."""
 
-    name: str | None = None  # What pages call it; absent: its kind.
+    name: str | None = None  # Its name on pages; absent: its kind.
     client: str | None = None  # A client id.
     region: Region | None = None
     account: str | None = None  # An ads account: its id, or what follows the id's last dot.
-    country: Country | None = None  # A country; a report is about all of its account's.
+    country: Country | None = None  # A report covers all countries of its account.
     dataset: DatasetName | None = None  # A report of `datasets.json`, or without its ad product.
     call: Operation | None = None
     probability: Share = 1.0
-    times: Count | None = None  # Strikes so often; absent: always.
-    for_seconds: Seconds | None = None  # Lasts so long by its clock; absent: until it is removed.
+    times: Count | None = None  # The most strikes; absent: no limit.
+    for_seconds: Seconds | None = None  # By the sandbox's clock; absent: until it is removed.
 
     @property
     def bends_answers(self) -> bool:
@@ -107,7 +107,7 @@ class _Throttling(Limits):
     as_date: bool = False  # Write Retry-After as an HTTP date.
 
     def headers(self) -> dict[str, str]:
-        """Return the Retry-After header; a date is by the real clock, since clients wait in real time."""
+        """Return the Retry-After header; a date is by the real clock, as clients' waits are."""
         if self.retry_after is None:
             return {}
         if not self.as_date:
@@ -117,10 +117,9 @@ class _Throttling(Limits):
 
 
 class Answer(_Throttling, Edits):
-    """Answers with a status, or answers as usual with edited fields.
+    """Answers with a status, or edits fields of the usual answer.
 
-    Without a call, an error of the server strikes every call, and a refusal (4xx) all but tokens and
-    downloads.
+    Without a call, a 5xx strikes every call, and a 4xx all but tokens and downloads.
     """
 
     rule: Literal["answer"]
@@ -134,7 +133,7 @@ class Answer(_Throttling, Edits):
 
     @property
     def ends_the_call(self) -> bool:
-        """Whether it answers instead of the sandbox, rather than editing its answers."""
+        """Whether it replaces the usual answer instead of editing it."""
         return self.status is not None or self.html
 
 
@@ -160,9 +159,9 @@ class Token(Limits):
 
 
 class Refuse(Limits):
-    """Refuses a call about an account for a reason, or with any code; or changes how and what is refused.
+    """Refuses calls about an account by reason or code, or changes which are refused, and how.
 
-    `fields` are refused together (`400004`) or, if it is one, as unknown (`400005`).
+    Several `fields` are refused as a combination (`400004`), a single one as unknown (`400005`).
     """
 
     rule: Literal["refuse"]
@@ -188,10 +187,11 @@ class Refuse(Limits):
 
 
 class History(Limits):
-    """How many days back reports reach, instead of 15 months; of hours at most 14. The shortest rule counts.
+    """Limits the days that reports reach back; the shortest rule counts.
 
-    A report that begins earlier is refused if all of its ad products are among `products`; otherwise
-    it has no rows of theirs for older days. With `empty` it is never refused.
+    The default is 15 months, and the limit of hourly reports is 14 days in any case. A report that
+    begins earlier is refused if all of its ad products are among `products`; otherwise it has no
+    rows of theirs for older days. With `empty` it is never refused.
     """
 
     rule: Literal["history"]
@@ -201,39 +201,36 @@ class History(Limits):
     empty: bool = False
 
     def covers(self, product: AdProduct) -> bool:
-        """Return whether it is about an ad product."""
+        """Return whether it applies to an ad product."""
         return not self.products or product in self.products
 
 
 class ReportEnds(Limits):
-    """How a report ends, when, and what it says until then. PENDING never ends."""
+    """Sets how and when a report ends, and its status until then. PENDING never ends."""
 
     rule: Literal["report_ends"]
     calls = _CREATE_REPORT
     status: ReportEnd = "FAILED"
     code: str | None = None
     reason: str | None = None
-    seconds: Seconds | None = None  # It takes so long, and is PENDING until then.
+    seconds: Seconds | None = None  # The least time to its end; it is PENDING until then.
     word: str | None = Field(None, min_length=1)  # Its status while it is in flight.
-    longer_than_days: int = Field(0, ge=0)  # Spares reports of fewer days.
+    longer_than_days: int = Field(0, ge=0)  # Spares reports of at most so many days.
 
     @property
     def bends_answers(self) -> bool:
-        """Whether it has a word of its own, or an end that no document knows."""
+        """Whether it has a status of its own, or an undocumented end."""
         return self.word is not None or self.status in {"CANCELLED", "EXPIRED"}
 
 
 class Rows(Edits, Limits):
-    """Changes the rows of reports or, with `of`, of exports; or edits their fields.
-
-    Of several changes each row that is struck has one.
-    """
+    """Changes or edits rows of reports or, with `of`, of exports; each row has one change."""
 
     rule: Literal["rows"]
     calls = _CREATES
     of: Literal["reports"] | ExportKind = "reports"
     change: tuple[RowChange, ...] = ()
-    share: Share | None = None  # Of the rows; absent: as the change has it.
+    share: Share | None = None  # Of the rows; absent: the change's default.
 
     @field_validator("change", mode="before")
     @classmethod
@@ -249,7 +246,7 @@ class Rows(Edits, Limits):
 
 
 class Parts(Limits):
-    """How a report's files are cut and listed; `missing` is the number of one that is a 404, -1 the last."""
+    """Sets how a report is split and listed; part `missing` (-1: the last) is a 404."""
 
     rule: Literal["parts"]
     calls = frozenset(("create_report", "download"))
@@ -265,27 +262,27 @@ class Parts(Limits):
 
 
 class Urls(Limits):
-    """Download urls that have expired, or are those given first."""
+    """Makes download URLs expired, or the same in each answer."""
 
     rule: Literal["urls"]
     calls = _SIGNS
     expired: bool = False
-    same: bool = False  # They are not signed anew.
+    same: bool = False
 
 
 class File(Limits):
-    """What is wrong with a downloaded file, or with its announced size."""
+    """Damages or slows down a downloaded file, or falsifies its announced size."""
 
     rule: Literal["file"]
     calls = _SIGNS | {"download"}
     keep: Share | None = None  # It is cut after this share.
-    bytes_per_second: Count | None = None  # It trickles in real time.
-    redirect: str | None = None  # A 302 to this origin; empty: to where nobody listens.
+    bytes_per_second: Count | None = None  # In real time.
+    redirect: str | None = None  # A 302 to this origin; empty: to an unreachable one.
     size_factor: float | None = Field(None, ge=0, le=1000)  # Of the announced; 1: a byte more.
 
 
 class ExportEnds(Limits):
-    """How an export ends, and when."""
+    """Sets how and when an export ends."""
 
     rule: Literal["export_ends"]
     calls = frozenset(("create_export",))
@@ -296,12 +293,12 @@ class ExportEnds(Limits):
 
     @property
     def bends_answers(self) -> bool:
-        """Whether its code is none of the two that are documented."""
+        """Whether its code is undocumented."""
         return self.code not in {"INTERNAL_ERROR", "TIMED_OUT"}
 
 
 class OldBrands(Limits):
-    """The first enabled campaigns of Brands in each country have no ad groups, and no report."""
+    """Strips each country's first enabled Brands campaigns of ad groups and of report rows."""
 
     rule: Literal["old_brands"]
     calls = _CREATES
@@ -309,14 +306,14 @@ class OldBrands(Limits):
 
 
 class Accepted429(_Throttling):
-    """A create answers 429, and was accepted all the same."""
+    """Answers a create with 429 although it was accepted."""
 
     rule: Literal["accepted_429"]
     calls = _CREATES
 
 
 class OneAtATime(_Throttling):
-    """A create is a 429 while a client has so many reports in flight in the region."""
+    """Answers a create with 429 while its client has `most` reports in flight in the region."""
 
     rule: Literal["one_at_a_time"]
     calls = _CREATE_REPORT
@@ -324,7 +321,7 @@ class OneAtATime(_Throttling):
 
 
 class Duplicate(Limits):
-    """The same report as one in flight is refused (425), and the answer names that one."""
+    """Refuses a duplicate of a report in flight (425); the answer contains that one's id."""
 
     rule: Literal["duplicate"]
     calls = _CREATE_REPORT
@@ -336,7 +333,7 @@ class Duplicate(Limits):
 
 
 def usual_calls(rule: Limits) -> Calls:
-    """Return the calls that a rule concerns if it names none."""
+    """Return the calls that a rule strikes if it names none."""
     match rule:
         case Answer(status=int(status), html=False) if status < _SERVER_ERROR:
             return _API
@@ -372,4 +369,4 @@ KINDS: dict[str, type[Limits]] = {
     get_args(kind.model_fields["rule"].annotation)[0]: kind
     for kind in get_args(get_args(AnyRule)[0])
 }
-"""The classes of rules by what `rule` says."""
+"""The classes of rules by the value of `rule`."""

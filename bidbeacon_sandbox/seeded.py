@@ -1,6 +1,6 @@
-"""Everything drawn from the seed: numbers that depend only on their inputs, and names and words out of `world.json`.
+"""Numbers that depend only on seed and inputs, and names drawn from `world.json`.
 
-Same seed, same data. Some names are awkward on purpose: quotes, markup, right-to-left text, emoji.
+Some names are awkward on purpose: quotes, markup, right-to-left text, emoji.
 """
 
 import json
@@ -14,13 +14,13 @@ WORLD: dict[str, Any] = json.loads((files("bidbeacon_sandbox") / "world.json").r
 
 
 def seed_number(*parts: object) -> int:
-    """Return a 128-bit integer that is a pure function of the parts' texts; fit to seed a generator."""
+    """Return a 128-bit integer that depends only on the parts' texts, to seed a generator."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "big")
 
 
 def unit_interval(*parts: object) -> float:
-    """Return a number from 0 to 1 that is a pure function of the parts."""
+    """Return a number from 0 to 1 that depends only on the parts' texts."""
     return seed_number(*parts) / 2**128
 
 
@@ -45,6 +45,6 @@ def asin(rng: Random) -> str:
 
 
 def search_term(text: str, index: int) -> str:
-    """Make the `index`-th search term that a target's text would be matched with."""
+    """Make the `index`-th search term that a target's text matches."""
     tails = WORLD["search_term_tails"]
     return f"{text.lower()}{tails[index % len(tails)]}"

@@ -1,6 +1,6 @@
-"""The sandbox as an ASGI app with its routes, and how to run it: in the foreground or in a thread.
+"""The sandbox's ASGI app, its routes, and how to run it in the foreground or in a thread.
 
-Each region is below its own path, as Amazon has it on its own host.
+Each region has a path of its own, where Amazon has a host.
 """
 
 import signal
@@ -53,14 +53,14 @@ _OWN: tuple[tuple[str, str, Page], ...] = (
 
 
 class SandboxError(Exception):
-    """The sandbox can't be started as asked; the message says why."""
+    """The sandbox can't start; the message states the reason."""
 
 
 def create_app(config: SandboxConfig) -> Starlette:
-    """Make the app of a sandbox; its state is `app.state.sandbox`.
+    """Return the app of a sandbox; its state is `app.state.sandbox`.
 
     Raises:
-        RuleError: a rule names no account or client that there is.
+        RuleError: a rule names an unknown account or client.
     """
     routes = [
         Route(f"/{region.lower()}/{path}", endpoint(operation, handler), methods=[method])
@@ -78,25 +78,24 @@ def create_app(config: SandboxConfig) -> Starlette:
 
 
 def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> None:
-    """Serve until SIGINT or SIGTERM; calls in hand get a few seconds to end, and the exit code is 0.
+    """Serve until SIGINT or SIGTERM, then give running calls a second to finish.
 
-    Port 0 is any free one; the address is printed as soon as it can be called.
+    Port 0 is any free one. The address is printed as soon as calls are accepted.
 
     Raises:
-        RuleError: a rule names no account or client that there is.
+        RuleError: a rule names an unknown account or client.
         SandboxError: the address can't be listened on.
-        SystemExit: after SIGTERM.
+        SystemExit: with code 0, after SIGTERM.
     """
-    # uvicorn raises the signal again when it has shut down; without this the process would end as
-    # if killed.
+    # After shutdown, uvicorn raises the signal again, which by default would kill the process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise SandboxError(
-            f"The sandbox can't listen on {host}:{port}: {error.strerror}. Stop what uses that port, or choose another "
-            "with --port (0: any free one)."
+            f"The sandbox can't listen on {host}:{port}: {error.strerror}. "
+            "Stop what uses that port, or choose another with --port (0: any free one)."
         ) from error
     with listener, suppress(KeyboardInterrupt):
         app = create_app(config)
@@ -119,17 +118,22 @@ def _server(app: Starlette, log_level: str) -> uvicorn.Server:
 
 
 def _announcement(sandbox: SandboxState, url: str) -> str:
-    """Return the lines that tell a person where the sandbox is, how to get in, and what is wrong with it on purpose."""
     config = sandbox.config
     credentials = (
         (one.client_id, one.client_secret.get_secret_value(), one.refresh_token.get_secret_value())
         for one in config.credentials
     )
     lines = (
-        f"Sandbox of the Amazon Ads API: {url} (seed {config.seed}, ads accounts: {config.accounts})",
+        (
+            f"Sandbox of the Amazon Ads API: {url} "
+            f"(seed {config.seed}, ads accounts: {config.accounts})"
+        ),
         f"  regions      {url}/na, {url}/eu, {url}/fe; tokens at …/auth/o2/token",
         *(f"  credential   {', '.join(one)}" for one in credentials),
-        f"  clock        {sandbox.clock.now():%Y-%m-%d %H:%M:%S} UTC{', frozen' if sandbox.clock.is_frozen else ''}",
+        (
+            f"  clock        {sandbox.clock.now():%Y-%m-%d %H:%M:%S} UTC"
+            f"{', frozen' if sandbox.clock.is_frozen else ''}"
+        ),
         f"  rules        {len(sandbox.rules.overview())}",
         f"  its page     {url}/sandbox",
         "Ctrl-C stops it.",
@@ -139,7 +143,7 @@ def _announcement(sandbox: SandboxState, url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SandboxHandle:
-    """A running sandbox: its address, and its state to look into and to change."""
+    """A running sandbox: its address, and its state, which may be changed."""
 
     url: str
     state: SandboxState

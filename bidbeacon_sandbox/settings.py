@@ -23,8 +23,8 @@ FIRST_START, LAST_START = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1,
 class Credential(BaseModel):
     """A client and its refresh token.
 
-    `accounts` are the numbers of the ads accounts it lists, from 0 (absent: all), and `view_only`
-    of those that it may view and not edit: their profiles come with `accessLevel=view` alone.
+    `accounts` are the numbers of the ads accounts that it lists, from 0 (absent: all). Those in
+    `view_only` may not be edited: their profiles are listed with `accessLevel=view` only.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,7 +37,7 @@ class Credential(BaseModel):
 
 
 class SandboxConfig(BaseSettings):
-    """How the sandbox behaves; times are seconds of the sandbox's own clock unless said otherwise."""
+    """Settings of the sandbox; times are seconds of its own clock unless stated otherwise."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="SANDBOX_")
 
@@ -56,7 +56,8 @@ class SandboxConfig(BaseSettings):
     )
     campaigns_begin: dict[int, date] = Field(
         {},
-        description="First day of the campaigns of ads accounts, by number from 0; absent: years ago.",
+        description="First day of the campaigns of ads accounts, by number from 0; "
+        "absent: years ago.",
     )
     long_ids: bool = Field(
         False, description="Ids of entities and profiles of up to 19 digits, beyond 2^53."

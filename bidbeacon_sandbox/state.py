@@ -1,4 +1,4 @@
-"""The state of one sandbox: everything that it holds while it runs."""
+"""The state of a running sandbox."""
 
 import secrets
 import time
@@ -17,7 +17,7 @@ from bidbeacon_sandbox.settings import Credential, SandboxConfig
 
 
 class SandboxClock:
-    """An aware UTC clock that starts at `start` (now, if absent); a frozen one stands still until it is moved on."""
+    """A UTC clock that starts at `start` (absent: now); a frozen one moves only when set."""
 
     def __init__(self, start: datetime | None, *, is_frozen: bool) -> None:
         self.is_frozen = is_frozen
@@ -37,38 +37,38 @@ class SandboxClock:
         self.set(self.now() + timedelta(seconds=seconds))
 
     def freeze(self, *, is_frozen: bool) -> None:
-        """Stop the clock, or let it run on from where it stands."""
+        """Stop the clock, or let it run on from its present instant."""
         now = self.now()
         self.is_frozen = is_frozen
         self.set(now)
 
 
 class Issued(NamedTuple):
-    """Whose an access token is, and when it expires."""
+    """The credential and expiry of an access token."""
 
     credential: Credential
     expires_at: datetime
 
 
 class Tokens:
-    """The access tokens issued since the start; a restarted sandbox knows none of the earlier ones."""
+    """The access tokens issued since the start; a restart invalidates all of them."""
 
     def __init__(self, seconds: int) -> None:
         self.seconds = seconds
         self._issued: dict[str, Issued] = {}
 
     def issue(self, credential: Credential, now: datetime) -> str:
-        """Issue a token that lives `seconds` from now."""
+        """Return a new token, which expires `seconds` from now."""
         token = f"Atza|{secrets.token_urlsafe(48)}"
         self._issued[token] = Issued(credential, now + timedelta(seconds=self.seconds))
         return token
 
     def find(self, token: str) -> Issued | None:
-        """Return whose a token is; None where it was never issued."""
+        """Return a token's credential and expiry; None if it was never issued."""
         return self._issued.get(token)
 
     def expire(self, token: str, now: datetime) -> None:
-        """End a token's life now."""
+        """Let a token expire now."""
         if issued := self.find(token):
             self._issued[token] = issued._replace(expires_at=now)
 
@@ -91,7 +91,7 @@ class Ledger(deque[AnsweredCall]):
         super().__init__(maxlen=100_000)
 
     def calls(self, operation: Operation | None = None) -> list[AnsweredCall]:
-        """Return the calls, of one operation where that is asked for."""
+        """Return the calls, all or those of one operation."""
         return [call for call in list(self) if operation in {None, call.operation}]
 
 
@@ -99,7 +99,7 @@ class SandboxState:
     """The state of one sandbox; rules, clock and ledger may be used from another thread.
 
     Raises:
-        RuleError: a rule names no account or client that there is.
+        RuleError: a rule names an unknown account or client.
     """
 
     def __init__(self, config: SandboxConfig) -> None:

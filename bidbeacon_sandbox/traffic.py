@@ -1,4 +1,4 @@
-"""The numbers of an account's day: a pure function of seed, account, country, ad product, date and the date's age when asked.
+"""The numbers of an account's day, which depend only on the seed, the day and its age.
 
 Each slot of the catalog draws its own numbers a day, so that no row depends on another. Counts are
 integers and amounts millionths of the currency. Whatever a day is split by (hours, placements,
@@ -19,9 +19,9 @@ from bidbeacon_sandbox.seeded import search_term, seed_number
 Split = Literal["search_term", "matched_target", "placement", "purchased_product"]
 """The dimensions that the lines of a day can be split by, besides hours."""
 SETTLED_AGE = 3
-"""Age in days from which impressions and clicks stay."""
+"""Age in days from which impressions and clicks no longer change."""
 PURCHASE_STAGES = ((1, 0.30), (7, 0.70), (14, 0.82), (28, 0.90), (60, 0.97))
-"""Up to an age in days, the share of the final purchases that is known; from 60 days on it is all."""
+"""Shares of the final purchases known below an age in days; from 60 days on, it is all."""
 OTHER_PLACEMENTS = {
     "Top of Search on-Amazon": "TOP_OF_SEARCH",
     "Detail Page on-Amazon": "PRODUCT_PAGE",
@@ -32,21 +32,21 @@ OTHER_PLACEMENTS = {
 PLACEMENTS = (*OTHER_PLACEMENTS, "SITE_AMAZON_BUSINESS")
 MOST_IMPRESSIONS = 2048
 CLICK_RATE, PURCHASE_RATE, VIEW_RATE = 1 / 16, 1 / 4, 1 / 256
-"""The highest rates of clicks to impressions, purchases to clicks, and purchases after a view to impressions."""
+"""Highest rates: clicks and (after views) purchases to impressions, purchases to clicks."""
 WEEKDAYS = (1.0, 0.97, 0.95, 0.98, 1.05, 1.17, 1.14)
 APPEAR_ON_DAY_2, APPEAR_ON_DAY_7, VANISH_ON_DAY_3 = 0.005, 0.004, 0.003
-"""Shares of the rows."""
+"""Shares of the rows that appear late or vanish."""
 DRIFT = (-0.07, 0.055)
 """How far impressions and clicks of a day can be off, for each day until they are settled."""
 RARELY = 1 / 16
-"""The share of rows with a reduced price, with amounts of four or of six decimals, or without a known product."""
+"""Share of rows with a reduced price, four or six decimals, or an unknown product."""
 HOURS_OF_A_DAY = 24
 
 Numbers = npt.NDArray[Any]
 
 
 class Age(NamedTuple):
-    """How old a day is when it is asked for: whole days, and how many of its hours are over (24 but for today)."""
+    """The age of a day: whole days, and how many of its hours are over (24 except today)."""
 
     days: int
     hours: int
@@ -62,7 +62,7 @@ class Lines(NamedTuple):
         bid: What a click or, for vCPM, a viewable impression costs, in millionths.
         price: What a unit is sold for, in millionths.
         chance: Numbers from 0 to 1, five rows, that decide how a line is split.
-        values: The hour or the text of each thing that the day is split by.
+        values: The hour or the text of each dimension that the day is split by.
     """
 
     slot: Numbers
@@ -98,10 +98,10 @@ def age_of(catalog: Catalog, day: date, now: datetime) -> Age:
 def day_lines(
     catalog: Catalog, day: date, age: Age, *, hourly: bool = False, splits: Sequence[Split] = ()
 ) -> Lines:
-    """Return the lines of an account-local day as known at its age, by hour and by each split that is asked for.
+    """Return the lines of an account-local day as known at its age, by hour and by each split.
 
-    Nothing comes for a day that is still to come; today's numbers are those of its hours that are
-    over. Hours miss every 25th click and every 50th impression, as Amazon's two pipelines differ.
+    A future day has none; today has the hours that are over. Hourly lines lack every 25th click
+    and every 50th impression, as Amazon's two pipelines differ.
     """
     lines = _whole_day(catalog, day, age.days)
     if hourly or age.hours < HOURS_OF_A_DAY:
@@ -119,7 +119,7 @@ def day_lines(
 
 
 def _whole_day(catalog: Catalog, day: date, age: int) -> Lines:
-    """Return what each slot did all day; purchases are rounded by chance, so that few of them aren't none."""
+    """Return the lines of all slots; random rounding keeps a few purchases from becoming 0."""
     slots, count = catalog.slots, len(catalog.slots)
     place = catalog.seed, catalog.account_id, catalog.market.country, catalog.product
     rng = np.random.default_rng(seed_number(*place, day.isoformat()))
@@ -162,7 +162,6 @@ def per_view(catalog: Catalog) -> Numbers:
 
 
 def _is_present(outcome: Numbers, age: int) -> Numbers:
-    """Return which rows are there at an age: some appear on day 2 or 7, some vanish on day 3."""
     late, later = APPEAR_ON_DAY_2, APPEAR_ON_DAY_2 + APPEAR_ON_DAY_7
     is_late, is_later = outcome < late, (outcome >= late) & (outcome < later)
     is_gone = (outcome >= later) & (outcome < later + VANISH_ON_DAY_3)
@@ -171,7 +170,7 @@ def _is_present(outcome: Numbers, age: int) -> Numbers:
 
 
 def _click_cost(catalog: Catalog, bids: Numbers, chance: Numbers, decimals: Numbers) -> Numbers:
-    """Return 40 to 100 % of the bids: in whole cents (or yen), one row in eight in four or six decimals."""
+    """Return 40 to 100 % of the bids in cents (or yen), one in eight with more decimals."""
     exact = bids * (40 + _choice(chance, 61)) // 100
     usual = 10_000 if catalog.market.has_cents else 1_000_000
     finest = np.where(decimals < RARELY, 1, np.where(decimals < 2 * RARELY, 100, usual))
@@ -185,7 +184,7 @@ def _choice(chance: Numbers, count: int) -> Numbers:
 
 
 def _divided(lines: Lines, parts: Numbers) -> tuple[Lines, Numbers]:
-    """Cut each line into so many parts, fewer where there are fewer impressions; return the parts with their numbers."""
+    """Split lines into `parts`, at most one per impression; return them with part numbers."""
     parts = np.minimum(parts, np.maximum(1, lines.counts[0]))
     origin = np.repeat(np.arange(parts.size), parts)
     number = np.arange(origin.size) - np.repeat(np.cumsum(parts) - parts, parts)
@@ -195,7 +194,7 @@ def _divided(lines: Lines, parts: Numbers) -> tuple[Lines, Numbers]:
 
 
 def local_hours(day: date, zone: ZoneInfo) -> list[int]:
-    """Return the hours of a day that exist in a time zone, each once: 23 of them where the clock goes forward."""
+    """Return a day's distinct local hours: 23 on the day when the clock goes forward."""
     return [
         hour
         for hour in range(HOURS_OF_A_DAY)
@@ -208,7 +207,6 @@ def _exists(wall: datetime, zone: ZoneInfo) -> bool:
 
 
 def _by_hour(catalog: Catalog, day: date, lines: Lines) -> Lines:
-    """Spread each line over one to six of the day's local hours."""
     hours = np.array(local_hours(day, catalog.market.zone))
     cut, number = _divided(lines, 1 + _choice(lines.chance[0], 6))
     first, step = _choice(cut.chance[1], 24), np.array((1, 5, 7, 11))[_choice(cut.chance[2], 4)]
@@ -239,7 +237,7 @@ def _by_placement(_: Catalog, __: date, lines: Lines) -> Lines:
 
 
 def _by_matched_target(catalog: Catalog, _: date, lines: Lines) -> Lines:
-    """Split by the product pages where an ad was shown; blank for all ad products but Sponsored Display."""
+    """Split by the product pages that showed an ad; blank but for Sponsored Display."""
     if catalog.product != "SPONSORED_DISPLAY":
         return lines.labelled([None] * lines.slot.size)
     cut, number = _divided(lines, 1 + _choice(lines.chance[3], 3))
@@ -248,7 +246,7 @@ def _by_matched_target(catalog: Catalog, _: date, lines: Lines) -> Lines:
 
 
 def _by_purchased_product(catalog: Catalog, _: date, lines: Lines) -> Lines:
-    """Split by what was bought: the product that was shown, and another one of the brand; neither is known of some lines."""
+    """Split by purchased product: the advertised one and another; some lines have none."""
     lines = lines.take(lines.chance[3] >= RARELY)
     purchases, extra, halo = lines.counts[3:6]
     promoted = purchases - halo

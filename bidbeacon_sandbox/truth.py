@@ -1,4 +1,4 @@
-"""The truth of an account's day, to compare tables with: its rows as reports made now would have them, without any rule."""
+"""The true rows of an account's day, without the effects of rules, to compare tables with."""
 
 import json
 from datetime import date, datetime
@@ -60,16 +60,16 @@ NAMES = {
 } | {metric: metric.removeprefix("metric.") for metric in METRICS}
 """The names that fields of reports have in true rows."""
 UNRESOLVABLE = frozenset({None, "THEME"})
-"""Match types of targets that a row doesn't name well enough."""
+"""Match types for which a row does not identify its target."""
 
 
 def day_truth(
     catalog: Catalog, day: date, now: datetime, *, grain: Grain = "target", hourly: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the true rows of an account-local day as JSON data, amounts as exact decimal texts.
+    """Return the true rows of an account-local day as JSON data, amounts as decimal texts.
 
-    `targetId` is the true target; `unresolvable` says that the row doesn't name it well enough. A
-    metric is None where the ad product doesn't have it. What rules change is not in it.
+    `targetId` is the true target; `unresolvable` marks a row that does not identify it. A metric
+    is None where the ad product doesn't have it.
     """
     fields = {*FIELDS[grain], *METRICS, "hour.value" if hourly else "date.value"}
     writer = RowWriter(catalog, fields, varies=False)

@@ -1,5 +1,5 @@
-"""Compare what Amazon answers with what the product relies on; `docs/probe.md` says how it is used.
+"""Comparison of a real account's answers with the product's contract; see `docs/probe.md`.
 
-The product's own client asks and its own readers read the files. It shares limits, gate and
-contract with all other processes, so it needs the database.
+It uses the product's own client and readers. It needs the database, since it shares limits, gate
+and contract with all other processes.
 """

@@ -1,4 +1,4 @@
-"""Requests of a probe: reports of one ads account, one at a time and through the gate, and exports."""
+"""Requests of a probe: exports, and reports one at a time, through the gate."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,25 +31,25 @@ from bidbeacon_sessions import SessionRecorder
 
 T = TypeVar("T")
 LONGEST_WAIT: Final = timedelta(hours=1)
-"""How long a free report slot, a report or an export is waited for."""
+"""The longest wait for a free report slot, a report or an export."""
 _HELD_LONGER: Final = timedelta(seconds=5)
-"""Than to the next poll: a gate that is held by a probe that died opens by itself."""
+"""Added to the pause between polls: the gate of a probe that died opens by itself."""
 REFUSED_TOGETHER: Final = "fields-refused-together"
 
 
 class GaveUpError(Exception):
-    """A step can't come to its end; the message says why, and names nobody."""
+    """A step can't be completed; the message states the reason, without ids and names."""
 
 
 @dataclass
 class Amazon:
-    """Asks for reports and exports of one ads account.
+    """Requests reports and exports of one ads account.
 
     Attributes:
-        countries: The accounts of the ads account; entities are exported of the first.
-        contract: What is known of Amazon already.
-        say: Called with a sentence at each step and each wait.
-        names: Names of fields that worked and were not known, by dataset.
+        countries: The accounts of the ads account; the entities of the first are exported.
+        contract: The contract before the probe.
+        on_progress: Called with a sentence at each step and each wait.
+        names: New names of fields that Amazon accepted, by dataset.
     """
 
     context: JobContext
@@ -57,7 +57,7 @@ class Amazon:
     ads_account: AdsAccount
     countries: Sequence[Account]
     contract: Contract
-    say: Callable[[str], None]
+    on_progress: Callable[[str], None]
     names: dict[str, dict[str, str]] = field(default_factory=dict)
     _has_waited: bool = False
 
@@ -69,7 +69,7 @@ class Amazon:
     def create(
         self, report: DatasetReport, start: date, end: date, *, more: Sequence[str] = ()
     ) -> reports.Report:
-        """Create a report, with `more` fields, under other names of its fields where Amazon doesn't know ours.
+        """Create a report with `more` fields; replace names that Amazon doesn't know.
 
         Raises:
             GaveUpError: no report slot was free for an hour.
@@ -86,13 +86,13 @@ class Amazon:
         return created
 
     def find_ended(self, report: DatasetReport, start: date, end: date) -> reports.Report | None:
-        """Wait for a report of these days; return None where Amazon refuses them, or finds them too many.
+        """Return the finished report of a period; None if Amazon refuses the period.
 
         Raises:
             GaveUpError: it was not ready after an hour, or no report slot was free.
-            AdsApiError: as of `create`, but for a refusal of the days.
+            AdsApiError: as for `create`, except for a refusal of the period.
         """
-        self.say(f"Asking for {report.dataset.name} {report.name}, {start} to {end}")
+        self.on_progress(f"Requesting {report.dataset.name} {report.name}, {start} to {end}")
         try:
             finished = self.finish(self.create(report, start, end))
         except Rejected as error:
@@ -104,7 +104,7 @@ class Amazon:
         return None if is_too_large else finished
 
     def finish(self, report: reports.Report) -> reports.Report:
-        """Wait until a report has ended; between two polls its place at the gate is held."""
+        """Wait until a report has ended, and hold its place at the gate."""
 
         def poll() -> reports.Report | None:
             polled = self._retrieve(report.report_id)
@@ -120,7 +120,7 @@ class Amazon:
 
     @contextmanager
     def report_files(self, report: reports.Report) -> Iterator[list[Path]]:
-        """Download the files of a report, and delete them at the end of the block.
+        """Download the files of a report; delete them at the end of the block.
 
         Raises:
             GaveUpError: it failed.
@@ -139,12 +139,12 @@ class Amazon:
 
     @contextmanager
     def exported(self, kind: exports.ExportKind) -> Iterator[Iterable[Any]]:
-        """Export the entities of a kind in one country; their file is deleted at the end of the block.
+        """Export the entities of a kind in one country; delete the file at the end of the block.
 
         Raises:
             GaveUpError: the export failed.
         """
-        self.say(f"Exporting {kind}")
+        self.on_progress(f"Exporting {kind}")
         client, owner = self.client, self._profile
         started = exports.create_export(client, owner, kind)
 
@@ -162,7 +162,7 @@ class Amazon:
 
     def portfolios(self) -> list[Any]:
         """List the portfolios of the country whose entities are exported."""
-        self.say("Listing portfolios")
+        self.on_progress("Listing portfolios")
         return list_portfolios(self.client, self._profile)
 
     @property
@@ -172,7 +172,6 @@ class Amazon:
     def _create_through_gate(
         self, report: DatasetReport, fields: Sequence[str], start: date, end: date
     ) -> reports.Report:
-        """Create a report; wait, and try again, as long as Amazon throttles."""
         while True:
             self._enter_gate()
             try:
@@ -192,13 +191,13 @@ class Amazon:
                 self._note(result)
                 if not (isinstance(result, NoAnswer) and result.is_throttled):
                     raise
-                self.say("Amazon throttles reports (429)")
+                self.on_progress("Amazon throttles reports (429)")
             else:
                 self._note(of_report(created))
                 return created
 
     def _enter_gate(self) -> None:
-        """Wait until a report may be created, as all processes do; after a wait in vain, not again."""
+        """Wait until a report may be created; after one timeout, wait no more."""
         waited, poll_every = timedelta(0), self.context.settings.poll_every
         while (pause := self._pause_at_gate()) != timedelta(0):
             pause = poll_every if pause is None else pause
@@ -206,12 +205,12 @@ class Amazon:
                 self._has_waited = True
                 raise GaveUpError("no report slot was free for an hour")
             if pause >= poll_every:
-                self.say(f"  waiting {pause.total_seconds():.0f} s for a free report slot")
+                self.on_progress(f"  waiting {pause.total_seconds():.0f} s for a free report slot")
             self.context.sleep(pause.total_seconds())
             waited += pause
 
     def _pause_at_gate(self) -> timedelta | None:
-        """Enter the gate and return zero, or return how long to wait; None while others take all places."""
+        """Enter the gate and return zero, or return the wait; None if all places are taken."""
         now, account = self.context.now(), self.ads_account
         first_limit = self.context.settings.first_reports_in_flight
         with self.context.engine.begin() as connection:
@@ -240,5 +239,5 @@ class Amazon:
                 raise GaveUpError("not ready after an hour")
             self.context.sleep(poll_every.total_seconds())
             waited += poll_every
-            self.say(f"  not ready after {waited.total_seconds():.0f} s")
+            self.on_progress(f"  not ready after {waited.total_seconds():.0f} s")
         return found

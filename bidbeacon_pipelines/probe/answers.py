@@ -1,4 +1,4 @@
-"""Compares answers of calls and rows of files with what the product relies on."""
+"""Comparison of answers to calls and of rows of files with the contract."""
 
 import re
 from collections import Counter
@@ -41,7 +41,7 @@ from bidbeacon_pipelines.values.decode import iter_values
 from bidbeacon_pipelines.values.field_types import find_date
 
 _SHOWN: Final = frozenset({"word", "literal_error"})
-"""Types of faults whose value comes from a vocabulary, so that it may be shown and recorded."""
+"""Types of faults whose value is from a vocabulary, so that it may be shown and recorded."""
 _LONGEST_SHOWN: Final = 40
 _time_zones = cache(available_timezones)
 
@@ -60,7 +60,7 @@ _Country = Annotated[
 ]
 _TimeZone = Annotated[str, _word("a time zone of the IANA", lambda name: name in _time_zones())]
 
-# The client's models, with what Amazon documents of fields that they are lenient about.
+# The client's models, with documented types for the fields that they are lenient about.
 
 
 class _Token(tokens.TokenAnswer):
@@ -145,7 +145,7 @@ _UNREAD: Final = frozenset(
         *("createdAt", "generatedAt", "urlExpiresAt"),
     )
 )
-"""Fields that Amazon documents, and that the client does not read: they may be of any kind."""
+"""Documented fields that the client does not read: they may have any type."""
 
 
 CALLS: Final[dict[str, tuple[str, TypeAdapter[Any]]]] = {
@@ -157,7 +157,7 @@ CALLS: Final[dict[str, tuple[str, TypeAdapter[Any]]]] = {
     "create export": ("/(campaigns|adGroups|ads|targets)/export", TypeAdapter(_Export)),
     "get export": ("/exports/[^/]+", TypeAdapter(_Export)),
 }
-"""The calls that the product makes: how their paths end, and what they answer."""
+"""The calls that the product makes, with the ends of their paths and their answers."""
 
 
 def find_call(path: str) -> str | None:
@@ -166,7 +166,7 @@ def find_call(path: str) -> str | None:
 
 
 def find_differences(call: str, body: Any) -> list[str]:
-    """Return what of an answer differs from the contract, without any value that may be a customer's."""
+    """Return how an answer differs from the contract, without customers' values."""
     try:
         CALLS[call][1].validate_python(body, context=STRICT, extra="forbid")
     except ValidationError as error:
@@ -195,7 +195,7 @@ def _sentence(fault: ErrorDetails) -> str:
 
 @dataclass
 class Answers:
-    """The answers of one status to one call: how many, the slowest in seconds, their shape and differences."""
+    """The answers of one status to one call; `slowest` is in seconds."""
 
     call: str
     status: int
@@ -207,13 +207,13 @@ class Answers:
 
 
 class Listener:
-    """The answers of a client's calls, but for downloads: by call, status and whether it is a success."""
+    """The answers to a client's calls except downloads, by call, status and success."""
 
     def __init__(self) -> None:
         self.answers: dict[tuple[str, int, bool], Answers] = {}
 
     def listen(self, client: AdsApiClient) -> None:
-        """Listen to the calls that a client makes from now on."""
+        """Record the answers to the calls that a client makes from now on."""
         client.http.event_hooks["response"].append(self._note)
 
     def _note(self, response: httpx.Response) -> None:
@@ -246,7 +246,7 @@ _ALWAYS: Final[Mapping[str, Collection[str]]] = {
 
 @dataclass
 class FileFacts:
-    """The rows of files: how many, how many the product sets aside, their faults and countries, and those of ad products not asked for."""
+    """Facts on the rows of files; `products` counts rows of ad products not requested."""
 
     rows: int = 0
     set_aside: int = 0
@@ -262,7 +262,7 @@ class FileFacts:
 
     @property
     def consequence(self) -> str:
-        """Return a sentence with what the product does about such rows."""
+        """A sentence on how the product treats such rows."""
         if self.set_aside:
             return f"BidBeacon would set {self.set_aside} of {self.rows} rows aside"
         return "BidBeacon reads these rows all the same"
@@ -281,12 +281,12 @@ class FileFacts:
     def add_keys(
         self, row: Mapping[str, Any], always: Collection[str], known: Collection[str]
     ) -> None:
-        """Add which keys of a row are missing, and which are unknown."""
+        """Count the missing and the unknown keys of a row."""
         self.faults.update(f"{key}: missing" for key in always if key not in row)
         self.faults.update(f"{field_name(key)}: unknown" for key in row if key not in known)
 
     def add_faults(self, cause: Mapping[str, Any]) -> None:
-        """Add the fields that a reader refuses, without their values."""
+        """Count the fields that a reader refuses, without their values."""
         for fault in cause.get("detail", {}).get("faults", ()):
             expected = fault.get("expected")
             found = f"expected {expected}" if expected else "missing"
@@ -302,7 +302,9 @@ def read_report(
     *,
     spellings: Mapping[str, str],
 ) -> None:
-    """Read a file of a report of one day, as a load does; `spellings` are Amazon's names of fields by ours.
+    """Check the rows of a file of a report of one day as a load does, into `facts`.
+
+    `spellings` are Amazon's names of fields by ours.
 
     Raises:
         BrokenPartError: it is no gzipped JSON array, or cut short.
@@ -335,7 +337,7 @@ def read_report(
 
 
 def find_oldest_day(paths: Iterable[Path], start: date, end: date) -> date | None:
-    """Return the oldest day of a report's period that has rows in its files; None without any.
+    """Return the oldest day of a report's period that has rows in its files, if any.
 
     Raises:
         BrokenPartError: a file is no gzipped JSON array, or cut short.
@@ -346,7 +348,7 @@ def find_oldest_day(paths: Iterable[Path], start: date, end: date) -> date | Non
 
 
 def read_listed(facts: FileFacts, entities: Iterable[Any], kind: str) -> None:
-    """Read entities of a kind, as a sync does."""
+    """Check entities of a kind as a sync does, into `facts`."""
     known = {"tags", *(wanted.path[0] for wanted in FIELDS[kind].values())}
     for row in facts.objects(entities):
         facts.add_keys(row, _ALWAYS[kind], known)

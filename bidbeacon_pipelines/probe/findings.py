@@ -1,4 +1,4 @@
-"""The output of a probe: the shapes of what came, without any value, and a verdict for each check with the overrides that follow."""
+"""The output of a probe: shapes of answers without their values, and findings."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from bidbeacon_sessions.masking import mask_text
 ISSUE: Final = "Attach the recording to an issue"
 _MOST_SHOWN: Final = 5
 Shape = dict[str, set[str]]
-"""By the place of each value (`adsAccounts.[].status`), the kinds of values that were there."""
+"""The kinds of values, by their place (`adsAccounts.[].status`)."""
 
 _KINDS: Final = {
     type(None): "null",
@@ -29,7 +29,7 @@ _DEEPEST: Final = 12
 
 
 def field_name(key: str) -> str:
-    """Return a key that names a field; hide one that may be a value, such as an id or a secret."""
+    """Return a key that names a field; hide one that may be a value, like an id or a secret."""
     return key if _FIELD.fullmatch(key) and mask_text(key) == key else "…"
 
 
@@ -74,7 +74,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Override:
-    """A row for the table of overrides, with which the product works as Amazon does; of one ads account or its region."""
+    """An override of the contract, for one ads account or its region."""
 
     dataset: str
     what: str
@@ -89,12 +89,12 @@ class Override:
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: what was checked, what came of it, and what to do.
+    """The result of one check, and what to do.
 
     Attributes:
         found: Without ids, names and amounts, so that it may be recorded.
         amazon: Amazon's own words, for the terminal only.
-        override: What `--apply` stores.
+        override: Stored by `--apply`.
     """
 
     subject: str
@@ -109,7 +109,7 @@ class Finding:
 def judged(
     subject: str, check: str, differences: Iterable[str], *, found: str = "", to_do: str = ISSUE
 ) -> Finding:
-    """Return that something differs if there are differences, else that all is as expected."""
+    """Return the finding of a check: its differences, or without any, as expected."""
     every = list(differences)
     if not every:
         return Finding(subject, check, Verdict.EXPECTED, found)
@@ -119,18 +119,18 @@ def judged(
 
 
 def unchecked(subject: str, check: str, reason: str) -> Finding:
-    """Return that something could not be checked."""
+    """Return the finding of a check that could not be made."""
     return Finding(subject, check, Verdict.UNCHECKED, reason)
 
 
 def refused(subject: str, check: str, error: AdsApiError, *, to_do: str = "") -> Finding:
-    """Return that Amazon refuses something, with its code; its words are not for the recording."""
+    """Return the finding of a refusal; Amazon's words are kept apart from the recording."""
     verdict = Verdict.DIFFERS if to_do else Verdict.UNCHECKED
     return Finding(subject, check, verdict, refusal_of(error), to_do, amazon=error.reason)
 
 
 def refusal_of(error: AdsApiError) -> str:
-    """Return what went wrong in a few words that name nobody."""
+    """Return a short description of an error, without ids and names."""
     if error.status is None:
         return f"no answer ({error.cause_code})"
     code = error.code or ""

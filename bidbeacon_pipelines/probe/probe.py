@@ -1,4 +1,4 @@
-"""The probe of one ads account: what is asked in which order, what is found, and its recording."""
+"""The probe of one ads account: its requests and checks, its findings, and its recording."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,14 +45,17 @@ from bidbeacon_pipelines.windows.rules import oldest_served
 
 FORMAT: Final = "bidbeacon-probe-2"
 PUBLISHED: Final = (456, 459, 95, 96, 65, 66, 60, 61)
-"""Histories that public sources name, in days, each with one that is too long: 15 months, and those of the older API."""
+"""Published histories in days (15 months, and the older API's), each with one too long."""
 LONGEST_PUBLISHED: Final = 730
-"""The longest history that a public source names, in days: 24 months."""
-_GRANT: Final = "Grant the authorizing user the rights to view campaigns and to edit reports, or choose another --account."
+"""The longest published history in days: 24 months."""
+_GRANT: Final = (
+    "Grant the authorizing user the rights to view campaigns and to edit reports, "
+    "or choose another --account."
+)
 KINDS: Final[tuple[ExportKind, ...]] = get_args(ExportKind)
 _PORTFOLIOS: Final = "portfolios"
 _UNKNOWN_FIELD: Final = "metric.unheardOf"
-_NOT_ASKED: Final = "not asked"
+_NOT_REQUESTED: Final = "not requested"
 _REQUEST: Final = "request"
 _ACCEPTED: Final = "accepted"
 _LIMITS: Final = {HISTORY: "days back", PERIOD: "days in one report"}
@@ -60,13 +63,13 @@ _LIMITS: Final = {HISTORY: "days back", PERIOD: "days in one report"}
 
 @dataclass
 class Probe:
-    """Asks what the product relies on, and compares.
+    """Compares an ads account's answers with what the product relies on.
 
     Attributes:
-        contract: How the product asks for the datasets.
+        contract: How the product requests the datasets.
         day: The day whose rows are read.
         today: The present date, UTC, from which limits count.
-        files: What the rows of each export and report are like.
+        files: Facts on the rows of each export and report.
     """
 
     ads_account: AdsAccount
@@ -83,7 +86,7 @@ class Probe:
 
     @property
     def reports(self) -> list[DatasetReport]:
-        """The reports that the product asks for; each is created twice."""
+        """The reports that the product requests; each is created twice."""
         return [report for dataset in self.datasets for report in self.contract.reports(dataset)]
 
     @property
@@ -91,7 +94,7 @@ class Probe:
         """The findings so far, with a finding for each check that was not reached."""
         found = [*self._of_answers(), *self._found]
         reached = {finding.subject for finding in found}
-        reason = "interrupted" if self.is_interrupted else _NOT_ASKED
+        reason = "interrupted" if self.is_interrupted else _NOT_REQUESTED
         planned = [*KINDS, _PORTFOLIOS, *map(_subject, self.reports), "countries", "unknown field"]
         return found + [
             unchecked(subject, "everything", reason)
@@ -100,7 +103,7 @@ class Probe:
         ]
 
     def run(self, amazon: Amazon) -> None:
-        """Ask everything."""
+        """Make all requests and checks."""
         self.amazon = amazon
         for kind in KINDS:
             with self._step(kind, "rows"), amazon.exported(kind) as entities:
@@ -114,7 +117,7 @@ class Probe:
             self._check_unknown_field()
 
     def apply(self) -> None:
-        """Store what differs, as far as the product can work with it, in the table of overrides."""
+        """Store the overrides of the findings in the contract."""
         context, ads_account = self.amazon.context, self.ads_account
         with context.engine.begin() as connection:
             for override in filter(None, (finding.override for finding in self._found)):
@@ -135,10 +138,10 @@ class Probe:
         ]
 
     def write_recording(self, path: Path) -> None:
-        """Write what was seen and found into a file that is there: no ids, names and amounts.
+        """Write shapes of answers and findings to a file, without ids, names and amounts.
 
         Raises:
-            OSError: The file can't be written.
+            OSError: the file can't be written.
         """
         answers = [
             {
@@ -162,7 +165,7 @@ class Probe:
 
     @contextmanager
     def _step(self, subject: str, check: str) -> Iterator[None]:
-        """Take a step; what goes wrong is its finding, and the probe goes on."""
+        """Turn an error in the block into a finding."""
         try:
             yield
         except AdsApiError as error:
@@ -181,12 +184,12 @@ class Probe:
         self._judge_rows(kind)
 
     def _check_dataset(self, dataset: Dataset) -> None:
-        """Check the reports of a dataset; where Amazon refuses several ad products in one, each alone."""
-        asked, groups = self.contract.reports(dataset), list[str]()
+        """Check the reports of a dataset; split those whose ad products are refused together."""
+        requested, groups = self.contract.reports(dataset), list[str]()
         refused_together: list[DatasetReport] = []
         for report in self.contract.all_reports(dataset):
             parts = [report]
-            if report in asked and not self._is_refused and not self._check_report(report):
+            if report in requested and not self._is_refused and not self._check_report(report):
                 refused_together.append(report)
                 parts = _apart(report)
                 for part in parts:
@@ -205,10 +208,10 @@ class Probe:
             self._differs(dataset.name, "names", f"{ours} is {name}", override)
 
     def _check_report(self, report: DatasetReport) -> bool:
-        """Check a report's rows and limits; return False if Amazon refuses its ad products together."""
+        """Check a report; return False if Amazon refuses its ad products together."""
         subject, day = _subject(report), self.day
         with self._step(subject, _REQUEST):
-            self.amazon.say(f"Asking for {subject}, {day}")
+            self.amazon.on_progress(f"Requesting {subject}, {day}")
             try:
                 created = self.amazon.create(report, day, day)
             except Rejected as error:
@@ -236,9 +239,10 @@ class Probe:
         )
 
     def _check_limits(self, report: DatasetReport) -> None:
-        """Ask for the longest report from the oldest day on; where it is refused, find out why.
+        """Check a report's history and longest period.
 
-        Where it isn't, ask for one of the longest history that a public source names.
+        The longest report from the oldest day on is requested. If it is refused, shorter ones are
+        tried, otherwise one with the longest published history.
         """
         rows = list[int]()
 
@@ -256,11 +260,11 @@ class Probe:
         oldest = oldest_served(report.dataset, self.today, report.history_days)
         history = expected = (self.today - oldest).days
         recent = (self.today - self.day).days
-        asked = longest = min(report.longest_period_days, expected - recent + 1)
+        requested = longest = min(report.longest_period_days, expected - recent + 1)
         given: int | None = longest if is_given(expected, longest) else None
         if given is None and not is_given(expected, 1):
             history = find_history(lambda days: is_given(days, 1), given=recent, refused=expected)
-            asked = longest = min(longest, history - recent + 1)
+            requested = longest = min(longest, history - recent + 1)
             given = longest if is_given(history, longest) else None
         if given is None:
             given = find_longest(lambda days: is_given(history, days), refused=longest)
@@ -269,7 +273,7 @@ class Probe:
             with self._step(_subject(report), "longer history"):
                 is_given(LONGEST_PUBLISHED, given)
         self._judge_history(report, max(rows, default=0), history, expected)
-        self._judge_limit(report, PERIOD, given or 0, asked)
+        self._judge_limit(report, PERIOD, given or 0, requested)
 
     def _check_countries(self) -> None:
         seen = {country for facts in self.files.values() for country in facts.countries}
@@ -286,10 +290,10 @@ class Probe:
         self._found.append(judged("countries", "rows", missing, found=here, to_do=to_do))
 
     def _check_unknown_field(self) -> None:
-        """Ask for a field that there isn't: the product learns new names from how that is refused."""
+        """Check the refusal of an unknown field, from which the product learns new names."""
         report, differences = _apart(self.reports[0])[0], list[str]()
         with self._step("unknown field", "refusal"):
-            self.amazon.say("Asking for a field that Amazon should refuse")
+            self.amazon.on_progress("Requesting a field that Amazon should refuse")
             try:
                 created = self.amazon.create(report, self.day, self.day, more=[_UNKNOWN_FIELD])
                 self.amazon.finish(created)
@@ -299,14 +303,17 @@ class Probe:
                     differences = ["the refusal does not name the field"]
             except Rejected as error:
                 differences = [f"{refusal_of(error)}, expected code 400005"]
-            to_do = "The product can't learn other names of fields: set them by `bidbeacon contract set`"
+            to_do = (
+                "The product can't learn other names of fields: "
+                "set them by `bidbeacon contract set`"
+            )
             self._found.append(judged("unknown field", "refusal", differences, to_do=to_do))
 
     def _judge_history(self, report: DatasetReport, rows: int, given: int, expected: int) -> None:
-        """Judge how many days back Amazon gives a report, which is believed only where rows came.
+        """Judge how many days back Amazon serves a report; only rows prove it.
 
-        All are days from then to today: of the oldest row, of the oldest day that Amazon does not
-        refuse, and of the contract's, of which one is left as safety.
+        All are ages in days: of the oldest row, of the oldest day that Amazon does not refuse, and
+        of the contract's oldest day, which leaves one day as safety.
         """
         days = rows if rows > expected + 1 else given
         if rows >= days:
@@ -337,13 +344,11 @@ class Probe:
         self._found.append(judged(subject, "rows", facts.differences, found=found, to_do=to_do))
 
     def _differs(self, subject: str, check: str, found: str, override: Override) -> None:
-        """Add a difference that the product can work with."""
         to_do = f"Run it again with --apply, or: {override.command(self.ads_account.region)}"
         finding = Finding(subject, check, Verdict.DIFFERS, found, to_do, override=override)
         self._found.append(finding)
 
     def _of_answers(self) -> Iterator[Finding]:
-        """Yield a finding for each kind of call: how its answers differ from the contract."""
         for call in CALLS:
             answers = [one for one in self.listener.answers.values() if one.call == call]
             good = [one for one in answers if one.is_success]
@@ -352,14 +357,14 @@ class Probe:
                 to_do = f"New fields are ignored. {ISSUE} if any is missing or different"
                 yield judged(call, "answer", differences, to_do=to_do)
             else:
-                reason = f"HTTP {answers[-1].status}" if answers else _NOT_ASKED
+                reason = f"HTTP {answers[-1].status}" if answers else _NOT_REQUESTED
                 yield unchecked(call, "answer", reason)
 
 
 def find_history(is_given: Callable[[int], bool], *, given: int, refused: int) -> int:
-    """Return how many days ago the oldest day is that Amazon gives, between one that is given and one that is refused.
+    """Return the most days back that Amazon serves, between a `given` and a `refused` number.
 
-    A refusal alone shows nothing: a limit is what is refused, and given for a day less.
+    A refusal alone proves no limit: it is refused, and given for one day less.
     """
     while refused - given > 1:
         between = (days for days in PUBLISHED if given < days < refused)
@@ -372,7 +377,7 @@ def find_history(is_given: Callable[[int], bool], *, given: int, refused: int) -
 
 
 def find_longest(is_given: Callable[[int], bool], *, refused: int) -> int | None:
-    """Return the most days that one report may span, by halving a number that is refused; None if not even one day is given."""
+    """Return the first accepted period in days, by halving a refused one; None without any."""
     days = refused
     while days > 1:
         days = (days + 1) // 2

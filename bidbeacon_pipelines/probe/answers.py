@@ -11,12 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from zoneinfo import available_timezones
 
 import httpx
-from pydantic import (
-    AfterValidator,
-    Field,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bidbeacon_pipelines.accounts.tables import Account

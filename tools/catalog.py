@@ -1,4 +1,4 @@
-"""The schema as PostgreSQL's catalogs describe it, with all that Alembic does not compare."""
+"""The schema from PostgreSQL's catalogs, with everything that Alembic does not compare."""
 
 from collections.abc import Mapping
 
@@ -7,10 +7,11 @@ from sqlalchemy import Connection, text
 Catalog = Mapping[tuple[str, str, str], str]
 """Definitions by kind of object, table or view, and name."""
 
-# The columns of a view have an order, which its definition has; those of a table may have any.
+# Only views have ordered columns, in their definition; the order of a table's is ignored.
 _CATALOG = text("""
     WITH tables AS (
-        SELECT oid, CAST(CAST(oid AS regclass) AS text) AS relname, relkind, reloptions FROM pg_class
+        SELECT oid, CAST(CAST(oid AS regclass) AS text) AS relname, relkind, reloptions
+          FROM pg_class
          WHERE relkind IN ('r', 'p', 'v') AND NOT relispartition AND relname <> 'alembic_version'
            AND relnamespace IN (to_regnamespace('public'), to_regnamespace('reports')))
     SELECT 'table' AS kind, relname AS "table", relname AS name,
@@ -39,13 +40,13 @@ _CATALOG = text("""
 
 
 def read_catalog(connection: Connection) -> Catalog:
-    """Return the definitions of tables, views and their columns, checks, other constraints, indexes and functions, without partitions."""
+    """Return the definitions of all objects of the schema, without partitions."""
     rows = connection.execute(_CATALOG)
     return {(kind, table, name): definition for kind, table, name, definition in rows}
 
 
 def describe_differences(stored: Catalog, wanted: Catalog) -> list[str]:
-    """Return a line for each object that differs, or that only one of two databases has."""
+    """Return a line for each object that differs or is in only one of two databases."""
     return [
         f"{kind} {name} of {table}: expected {_shown(wanted, key)}, got: {_shown(stored, key)}"
         for key in sorted(stored.keys() | wanted.keys())

@@ -1,15 +1,15 @@
-"""Write a migration from the difference between the tables' classes and the migrations that exist.
+"""Write a migration from the difference between the tables' classes and the migrations.
 
     python -m tools.migration "Add a table of portfolios"
         writes the next migration
     python -m tools.migration --squash
-        removes all migrations but the first, whose schema is then today's; only while nobody has
-        installed them
+        removes all migrations but the first, whose schema is then today's; only before they are
+        installed anywhere
 
-`tests/postgres/schema.sql` has the schema of the first migration. With all migrations it becomes, on
-an embedded server, what installations have, which is compared with the classes. CHECK constraints
-are dropped and created anew where they changed; data and moves of data are written by hand. A test
-applies all migrations, and says what differs from the classes then.
+`tests/postgres/schema.sql` has the schema of the first migration. All migrations are applied to it
+on an embedded server, and the result is compared with the classes. Changed CHECK constraints are
+dropped and created anew; changes of data are written by hand. A test applies all migrations and
+compares the result with the classes.
 """
 
 import argparse
@@ -39,7 +39,7 @@ FIRST_SCHEMA: Final = PROJECT_ROOT / "tests" / "postgres" / "schema.sql"
 
 
 def main() -> None:
-    """Write the files that the command line asks for."""
+    """Write the next migration, or with `--squash` the first schema."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -59,11 +59,11 @@ def main() -> None:
 def write_next(
     url: str, title: str, *, tables: MetaData = PipelinesBase.metadata, folder: Path = MIGRATIONS
 ) -> Path:
-    """Write the migration that brings a database of the newest version to the classes; return its file.
+    """Write the migration from the newest version to the classes; return its file.
 
     Args:
         url: An empty database, which gets the newest version.
-        title: What it does.
+        title: A sentence on the change.
         tables: The pipelines' tables.
         folder: Where the migrations are.
     """
@@ -84,7 +84,8 @@ def write_next(
     path = folder / "versions" / f"{revision}_{slug}.py"
     path.write_text(
         f'"""{title}.\n\nRevision ID: {revision}\n"""\n\n'
-        "import sqlalchemy as sa\nfrom alembic import op\nfrom sqlalchemy.dialects import postgresql\n\n"
+        "import sqlalchemy as sa\nfrom alembic import op\n"
+        "from sqlalchemy.dialects import postgresql\n\n"
         f'revision = "{revision}"\ndown_revision = "{last}"\n{_oldest_program(revision, body)}\n'
         f"\n\ndef upgrade() -> None:\n{body}\n"
     )
@@ -92,7 +93,7 @@ def write_next(
 
 
 def _oldest_program(revision: str, body: str) -> str:
-    """Return the line that says which programs may use the tables after a migration; a person checks it."""
+    """Return the line with the oldest program that can use the migrated tables, for review."""
     changes = "drop_table|drop_column|alter_column|rename_table"
     if re.search(rf"op\.({changes})\(|ADD CONSTRAINT", body):
         return f'oldest_program = "{revision}"  # the newest migration that a program has to know'
@@ -100,9 +101,9 @@ def _oldest_program(revision: str, body: str) -> str:
 
 
 def _check_changes(stored: Catalog, wanted: Catalog) -> tuple[list[str], list[str]]:
-    """Return the calls that drop changed and superfluous checks of tables that stay, and those that create changed and new ones.
+    """Return the calls that drop old checks, and those that create new ones.
 
-    They are dropped first, since a column takes its checks with it.
+    Checks are dropped first, since dropping a column drops its checks.
     """
     changed = sorted(
         key
@@ -125,7 +126,7 @@ def _execute(statement: str) -> str:
 
 
 def _ops(connection: Connection, tables: MetaData) -> str:
-    """Return the statements that bring the tables of a database to what the classes say."""
+    """Return the calls that change the tables of a database to those of the classes."""
     context = MigrationContext.configure(connection)
     both = [SessionsBase.metadata, tables]
     [ops] = produce_migrations(context, both).upgrade_ops_list  # type: ignore[arg-type] # several will do
@@ -135,7 +136,6 @@ def _ops(connection: Connection, tables: MetaData) -> str:
 
 
 def _squash() -> None:
-    """Let the history begin with today's schema."""
     for path in MIGRATIONS.glob("versions/[0-9]*.py"):
         if not path.name.startswith(FIRST):
             path.unlink()

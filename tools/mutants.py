@@ -1,8 +1,8 @@
-"""Change the code in small ways, one at a time, and count the changes that no test notices.
+"""Change the code in small ways, one at a time, and count the changes that fail no test.
 
 `python -m tools.mutants` runs mutmut on a seeded sample of the decisions and of the row checks
 with their unit tests, and on all of the change log with its Postgres tests. It prints a table in
-Markdown, which stands in `docs/code-metrics.md`; the survivors' names go to the standard error.
+Markdown for `docs/code-metrics.md`; the survivors' names go to the standard error.
 """
 
 import argparse
@@ -31,11 +31,11 @@ PYTEST_OPTIONS = (
     "--hypothesis-profile=mutants",
     "--ignore=tests/unit/reports/test_planning_figures.py",
 )
-# What mutmut copies itself, for the tests to run beside the changed code
+# Copied by mutmut itself, so that the tests run on the changed code
 COPIED_BY_MUTMUT = frozenset(
     {"bidbeacon_pipelines", "bidbeacon_sessions", "pyproject.toml", "tests"}
 )
-# Verdicts of mutmut that mean that some test failed, or ran into its timeout, because of the change
+# Verdicts of mutmut on changes that made a test fail or exceed its timeout
 NOTICED = frozenset({"killed", "timeout", "suspicious", "segfault"})
 
 
@@ -101,7 +101,7 @@ def main() -> int:
 
 @contextmanager
 def _copy_of_project(subject: Subject) -> Iterator[Path]:
-    """Yield a copy of what git tracks, whose pyproject.toml tells mutmut what to do."""
+    """Yield a copy of the tracked files, with mutmut's settings in its pyproject.toml."""
     folder = Path(tempfile.mkdtemp(prefix="bidbeacon-mutants-"))
     try:
         tracked = subprocess.run(
@@ -120,7 +120,7 @@ def _copy_of_project(subject: Subject) -> Iterator[Path]:
 
 @contextmanager
 def _test_server(folder: Path) -> Iterator[None]:
-    """Run a server for the tests: mutmut waits for its own children only, so no test may start one."""
+    """Run the server of the tests, which must start none: mutmut waits for its children only."""
     with temporary_postgres(folder / "cluster") as url:
         os.environ["BIDBEACON_TEST_CLUSTER_URL"] = url
         yield
@@ -141,11 +141,8 @@ def _mutmut_settings(subject: Subject, others: Sequence[str]) -> str:
 
 
 def _try_mutants(folder: Path, subject: Subject, sample: int | None) -> dict[str, str]:
-    """Return mutmut's verdict on each mutant that was tried.
-
-    The first call makes all mutants; only then are their names known.
-    """
-    _mutmut(folder, "run", subject.first)
+    """Return mutmut's verdict on each mutant that was tried."""
+    _mutmut(folder, "run", subject.first)  # makes all mutants, so that their names are known
     names = [line.split(": ")[0] for line in _verdict_lines(folder)]
     if subject.is_sampled and sample is not None and sample < len(names):
         names = sorted(random.Random(SEED).sample(sorted(names), sample))
@@ -160,7 +157,7 @@ def _verdict_lines(folder: Path) -> Iterable[str]:
 
 
 def _mutmut(folder: Path, *arguments: str) -> str:
-    """Run mutmut; raise `CalledProcessError` with its output shown where it fails."""
+    """Run mutmut; if it fails, print its output and raise `CalledProcessError`."""
     command = [sys.executable, "-m", "mutmut", *arguments]
     done = subprocess.run(
         command,
@@ -177,7 +174,6 @@ def _mutmut(folder: Path, *arguments: str) -> str:
 
 
 def _rows(subject: Subject, verdicts: dict[str, str]) -> Iterator[str]:
-    """Yield a row for each module and one for all of them."""
     by_module: dict[str, Counter[str]] = {}
     for name, verdict in verdicts.items():
         by_module.setdefault(name.rpartition(".")[0], Counter())[verdict] += 1

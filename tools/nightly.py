@@ -1,9 +1,9 @@
-"""Run everything that is too slow for the gate, step by step, and print one table at the end.
+"""Run all checks that are too slow for the gate, and print a table at the end.
 
 `make nightly` runs the fault suites, the cluster, Dagster's pages, the oldest and newest versions,
 one instant of the clock, branch coverage and a sample of mutants; `make weekly` runs the whole
-clock and all mutants. A step that has passed is not run again on the same tree, so that an
-interrupted night goes on where it was. The output of each step is in a file beside the results.
+clock and all mutants. A step that has passed is not run again on the same tree, so an interrupted
+night can be resumed. The output of each step is in a file beside the results.
 """
 
 import argparse
@@ -48,7 +48,7 @@ WEEKLY = (Step("the whole clock", "test-clock"), Step("all mutants", "mutants", 
 
 @dataclass(frozen=True)
 class Result:
-    """How a step went."""
+    """The result of a step."""
 
     passed: bool
     seconds: int
@@ -94,7 +94,7 @@ class Night:
 
 
 def make_table(steps: Sequence[Step], results: Mapping[str, Result]) -> str:
-    """Return a table in Markdown of how each step went."""
+    """Return a table of the steps' results, in Markdown."""
     lines = ["| step | result | time |", "|---|---|---:|"]
     for step in steps:
         result = results[step.name]

@@ -1,6 +1,6 @@
-"""Print two tables of the code by folder: how long it is, and what no test reaches.
+"""Print two tables of the code by folder: its length, and its parts that no test reaches.
 
-`make coverage` writes the report of coverage.py that the second table is made from. Both stand in
+`make coverage` writes the report of coverage.py that the second table is made from. Both are in
 `docs/code-metrics.md`. Lines are counted as ruff formats them, blank ones and comments included.
 A missed branch is a jump from one line to another that no test takes.
 """
@@ -19,7 +19,7 @@ LONG = 100
 
 
 def main() -> int:
-    """Print the table of lines, and that of branches for a JSON report of coverage.py."""
+    """Print the table of lines and, given a JSON report of coverage.py, that of branches."""
     print_lines()
     if len(sys.argv) > 1:
         print()

@@ -1,4 +1,4 @@
-"""A PostgreSQL of tests and benchmarks: the embedded one, on data of its own that are deleted afterwards."""
+"""The embedded PostgreSQL for tests and benchmarks, on data that is deleted afterwards."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from bidbeacon_pipelines.dev.postgres import EmbeddedPostgres, stop_server
 START_SECONDS = 60
 FAKETIME = ("LD_PRELOAD", "FAKETIME", "FAKETIME_DISABLE_SHM", "FAKETIME_DONT_FAKE_MONOTONIC")
 TIED = '"$@" & read -r _; kill -INT $!; wait $!'
-"""Ends the server when our end of the shell's input is closed, however this process ends."""
+"""Ends the server when this process ends in any way, which closes the shell's input."""
 
 
 class TemporaryPostgres(EmbeddedPostgres):
@@ -30,7 +30,7 @@ class TemporaryPostgres(EmbeddedPostgres):
     def __init__(self, home: Path, *, durable: bool = True) -> None:
         super().__init__(home)
         self._process: subprocess.Popen[bytes] | None = None
-        # Tests open ten thousands of connections, each of which would hash its password 4,096 times.
+        # Each of tens of thousands of connections would hash its password 4,096 times.
         self.initial = (*self.initial, "--set=scram_iterations=1")
         if not durable:
             self.initial = (*self.initial, "--no-sync")

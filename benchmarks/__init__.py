@@ -1,1 +1,1 @@
-"""What is measured: figures with their bounds, by suite."""
+"""Performance measurements: figures with their bounds, by suite."""

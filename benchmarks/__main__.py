@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure all suites or one, print the figures and keep them as JSON; exits 1 where a bound is missed."""
+"""Measure all suites or one; print the figures, store them as JSON, check their bounds."""
 
 import argparse
 import json
@@ -27,7 +27,7 @@ Suite = Callable[[], Iterator[Figure]]
 
 
 def main() -> int:
-    """Run the suites that the command line names."""
+    """Run the suites named on the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     suites: Mapping[str, Callable[..., Iterator[Figure]]]
     suites = {one.__name__: one for one in (ingest, page, planning, sessions, stream)}
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def run(name: str, suite: Suite) -> tuple[dict[str, Any], list[Result]]:
-    """Run a suite, and time the yardstick before and after it; return what is kept of it, and its results."""
+    """Run a suite between two timings of the yardstick; return its record and results."""
     began, before, figures = time.perf_counter(), measure_yardstick(), []
     for figure in suite():
         CONSOLE.print(f"{name}: {figure.name}: {figure.value:g} {figure.unit}")

@@ -1,8 +1,7 @@
-"""What a run of `refresh_account` costs, started as Dagster's daemon starts it: by its default launcher, in a process of its own.
+"""The cost of a run of `refresh_account`, started by Dagster's default launcher.
 
-Dagster's webserver runs beside us. It is asked for runs over GraphQL and has a code server, as under
-`dagster dev`, which starts a worker process for each run. The CPU time of the code server and of its
-workers is what is measured; the webserver's, the database's and the sandbox's are not in it.
+A webserver receives the runs over GraphQL. Its code server starts a worker process for each, as
+under `dagster dev`. Only the CPU time of the code server and its workers is measured.
 """
 
 import os
@@ -50,7 +49,7 @@ telemetry:
   enabled: false
 """
 _PARTITION_MONTHS = "9"
-"""320 accounts with more days would be more partitions than Dagster's UI is made for."""
+"""With more days, 320 accounts would have more partitions than Dagster's UI supports."""
 _MODULE = "bidbeacon_pipelines.definitions"
 _LAUNCH = """
 mutation($params: ExecutionParams!) {
@@ -65,14 +64,14 @@ _JOB = {
 
 @dataclass(frozen=True)
 class RunsCost:
-    """The CPU time of code server and workers for some runs, and the time from the first start to the last end."""
+    """The CPU time of code server and workers for some runs, and the total elapsed time."""
 
     cpu_seconds: float
     seconds: float
 
 
 class AccountRuns:
-    """A Dagster instance with its webserver and code server, and accounts that all have due work."""
+    """A Dagster instance with webserver and code server, and accounts that have due work."""
 
     def __init__(
         self, instance: DagsterInstance, url: str, webserver: psutil.Process, keys: Sequence[str]
@@ -84,7 +83,7 @@ class AccountRuns:
         [self._server] = [each for each in children if "grpc" in each.cmdline()]
 
     def measure(self, keys: Sequence[str], *, at_once: int = 1) -> RunsCost:
-        """Refresh each of these accounts once, so many at the same time, started by threads as Dagster's queue does it."""
+        """Refresh each of some accounts once, `at_once` at a time, as Dagster's queue does."""
         began, cpu = time.perf_counter(), self._cpu_seconds()
         with ThreadPoolExecutor(at_once) as threads:
             list(threads.map(self._run, keys))
@@ -111,14 +110,13 @@ class AccountRuns:
         return run.status is DagsterRunStatus.SUCCESS
 
     def _cpu_seconds(self) -> float:
-        """Return the CPU time of the code server and its workers, once it has noticed that they have ended, which takes some seconds."""
+        """Return the CPU time of the code server and its workers, once all workers have ended."""
         wait_until(lambda: not any(map(_is_worker, self._server.children())), seconds=60, pause=0.1)
         times = self._server.cpu_times()
         return times.user + times.system + times.children_user + times.children_system
 
 
 def _is_worker(process: psutil.Process) -> bool:
-    """Return whether a child of the code server is one that runs, or has run and is still counted; it also has a tracker of resources."""
     try:
         is_over = process.status() == psutil.STATUS_ZOMBIE
         return is_over or "spawn_main" in " ".join(process.cmdline())
@@ -128,7 +126,7 @@ def _is_worker(process: psutil.Process) -> bool:
 
 @contextmanager
 def account_runs(accounts: int) -> Iterator[AccountRuns]:
-    """Yield all that runs need, on a database server and in folders of their own, which are deleted at the end."""
+    """Yield an environment for runs, with a database and folders that are deleted at the end."""
     config = SandboxConfig(accounts=accounts, rows_per_day=200, report_seconds=1, export_seconds=0)
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="bidbeacon-bench-")))
@@ -150,7 +148,6 @@ def account_runs(accounts: int) -> Iterator[AccountRuns]:
 
 @contextmanager
 def _environment(home: Path, database: str, sandbox: str) -> Iterator[None]:
-    """Have settings of these places for the length of a block, and no other settings of ours."""
     others = {name: value for name, value in os.environ.items() if "BIDBEACON_" not in name}
     ours = {
         "DAGSTER_HOME": str(home),
@@ -166,11 +163,7 @@ def _environment(home: Path, database: str, sandbox: str) -> Iterator[None]:
 
 
 def _stock(instance: DagsterInstance, url: str) -> Sequence[str]:
-    """Store the sandbox's accounts, and return the keys of those that can be refreshed: one country of each, its entities synced.
-
-    Countries of one ads account share its reports: the second one's run would also load what the
-    first has asked for.
-    """
+    """Store accounts and entities; return one country of each, as all share its reports."""
     with (
         open_job_context(get_settings(), url) as context,
         with_job_session("stock", store=context.sessions) as session,

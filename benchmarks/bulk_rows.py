@@ -1,4 +1,4 @@
-"""Windows and sessions by hundreds of thousands, which the server makes."""
+"""Windows and sessions by hundreds of thousands, generated in the database."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -12,69 +12,96 @@ SESSIONS, ACTIONS_EACH, ACCOUNTS, DAYS = 100_000, 20, 100, 90
 LONGEST = UUID(int=1)
 """A session with as many actions as one may have."""
 
-# Nine in ten are of one account; every hundredth fails, every thousandth crashed. Looks at reports
-# of all accounts have no account.
+# Nine in ten are of one account; polls of all accounts' reports have none. One in 100 failed, one
+# in 1,000 crashed.
 _HEADERS = text("""
-    INSERT INTO session_headers (id, job_name, run_id, step_key, account_key, status, outcome, started_at, finished_at,
-                                 error, input, labels)
+    INSERT INTO session_headers (id, job_name, run_id, step_key, account_key, status, outcome,
+                                 started_at, finished_at, error, input, labels)
     SELECT lpad(to_hex(n), 32, '0')::uuid,
-           CASE WHEN n % 10 = 0 THEN 'poll-reports' WHEN n % 97 = 0 THEN 'load-windows' WHEN n % 50 = 1 THEN 'sync-entities'
-                ELSE 'refresh-account' END,
+           CASE WHEN n % 10 = 0 THEN 'poll-reports' WHEN n % 97 = 0 THEN 'load-windows'
+                WHEN n % 50 = 1 THEN 'sync-entities' ELSE 'refresh-account' END,
            'run-' || n, 'refresh_account_op',
            CASE WHEN n % 10 > 0 THEN 'US.' || n % :accounts || 'bench' END,
-           CASE WHEN n % 1000 = 7 THEN 'crashed' WHEN n % 100 = 3 THEN 'failed' ELSE 'succeeded' END,
-           CASE WHEN n % 1000 = 7 OR n % 100 = 3 THEN 'problems' WHEN n % 10000 = 9 THEN 'warnings' ELSE 'ok' END,
+           CASE WHEN n % 1000 = 7 THEN 'crashed'
+                WHEN n % 100 = 3 THEN 'failed' ELSE 'succeeded' END,
+           CASE WHEN n % 1000 = 7 OR n % 100 = 3 THEN 'problems'
+                WHEN n % 10000 = 9 THEN 'warnings' ELSE 'ok' END,
            at, at + make_interval(secs => 1 + n % 40),
-           CASE WHEN n % 1000 = 7 OR n % 100 = 3 THEN '{"type": "LookupError", "message": "no such window"}'::jsonb END,
-           jsonb_build_object('account', 'US.' || n % :accounts || 'bench'), '{"dagster_job": "refresh_account"}'
+           CASE WHEN n % 1000 = 7 OR n % 100 = 3
+                THEN '{"type": "LookupError", "message": "no such window"}'::jsonb END,
+           jsonb_build_object('account', 'US.' || n % :accounts || 'bench'),
+           '{"dagster_job": "refresh_account"}'
       FROM generate_series(1, :sessions) n
-     CROSS JOIN LATERAL (SELECT CAST(:now AS timestamptz) - make_interval(secs => (:sessions - n) * :days * 86400.0 / :sessions) AS at) t""")
+     CROSS JOIN LATERAL (SELECT CAST(:now AS timestamptz) - make_interval(
+                                secs => (:sessions - n) * :days * 86400.0 / :sessions) AS at) t""")
 
-# Common types, some that are rare, and one that there are ten of.
+# Common types, some rare ones, and one with ten actions.
 _ACTIONS = text("""
     INSERT INTO session_actions (session_id, ord, type, tone, at, payload)
     SELECT h.id, o,
-           CASE WHEN o = 1 THEN 'windows-queued' WHEN o = 2 THEN 'report-requested' WHEN o = :each AND n % 100 = 3 THEN 'report-failed'
-                WHEN o = :each AND n % 10000 = 9 THEN 'report-suspicious' WHEN o % 7 = 0 THEN 'report-processed' ELSE 'report-pending' END,
-           CASE WHEN o = :each AND n % 100 = 3 THEN 'error' WHEN o = :each AND n % 10000 = 9 THEN 'warning' ELSE 'neutral' END,
+           CASE WHEN o = 1 THEN 'windows-queued' WHEN o = 2 THEN 'report-requested'
+                WHEN o = :each AND n % 100 = 3 THEN 'report-failed'
+                WHEN o = :each AND n % 10000 = 9 THEN 'report-suspicious'
+                WHEN o % 7 = 0 THEN 'report-processed' ELSE 'report-pending' END,
+           CASE WHEN o = :each AND n % 100 = 3 THEN 'error'
+                WHEN o = :each AND n % 10000 = 9 THEN 'warning' ELSE 'neutral' END,
            h.started_at + make_interval(secs => o),
-           jsonb_build_object('account', coalesce(h.account_key, 'US.' || o || 'bench'), 'dataset', 'daily_targets',
-                              'windows', jsonb_build_array(CAST(h.started_at AS date) - 1, CAST(h.started_at AS date) - 2),
-                              'request_id', n)
-           || CASE WHEN o = 1 THEN '{"by_hand": false}'
-                   WHEN o = 2 THEN jsonb_build_object('report_id', md5(CAST(n AS text)), 'attempt', 1, 'bridged', o % 3)
+           jsonb_build_object(
+               'account', coalesce(h.account_key, 'US.' || o || 'bench'),
+               'dataset', 'daily_targets',
+               'windows', jsonb_build_array(CAST(h.started_at AS date) - 1,
+                                            CAST(h.started_at AS date) - 2),
+               'request_id', n)
+           || CASE WHEN o = 1
+                   THEN '{"by_hand": false}'
+                   WHEN o = 2
+                   THEN jsonb_build_object('report_id', md5(CAST(n AS text)),
+                                           'attempt', 1, 'bridged', o % 3)
                    WHEN o = :each AND (n % 100 = 3 OR n % 10000 = 9)
-                   THEN jsonb_build_object('report_id', md5(CAST(n AS text)), 'reason', 'Out of ink')
+                   THEN jsonb_build_object('report_id', md5(CAST(n AS text)),
+                                           'reason', 'Out of ink')
                    WHEN o % 7 = 0
-                   THEN jsonb_build_object('report_id', md5(CAST(n AS text)), 'rows', 1200 + o, 'changed', o, 'part_count', 1,
-                                           'size_bytes', 81234, 'spend', '1234.56', 'sales', '7890.12', 'currency', 'USD', 'load_seconds', 0.25)
-                   ELSE jsonb_build_object('report_id', md5(CAST(n AS text)), 'amazon_status', 'PROCESSING', 'waited_seconds', 61.5 * o,
+                   THEN jsonb_build_object('report_id', md5(CAST(n AS text)), 'rows', 1200 + o,
+                                           'changed', o, 'part_count', 1, 'size_bytes', 81234,
+                                           'spend', '1234.56', 'sales', '7890.12',
+                                           'currency', 'USD', 'load_seconds', 0.25)
+                   ELSE jsonb_build_object('report_id', md5(CAST(n AS text)),
+                                           'amazon_status', 'PROCESSING',
+                                           'waited_seconds', 61.5 * o,
                                            'next_poll_at', h.started_at, 'looks', o) END
       FROM (SELECT *, row_number() OVER (ORDER BY started_at) AS n FROM session_headers) h
      CROSS JOIN generate_series(1, :each) o""")
 _LONG_ONE = text("""
     INSERT INTO session_actions (session_id, ord, type, tone, at, payload)
-    SELECT session_id, o, 'report-pending', 'neutral', at, payload || jsonb_build_object('waited_seconds', 61.5 * o, 'looks', o)
-      FROM session_actions CROSS JOIN generate_series(:each + 1, 5000) o WHERE session_id = :id AND ord = 3""")
+    SELECT session_id, o, 'report-pending', 'neutral', at,
+           payload || jsonb_build_object('waited_seconds', 61.5 * o, 'looks', o)
+      FROM session_actions
+     CROSS JOIN generate_series(:each + 1, 5000) o
+     WHERE session_id = :id AND ord = 3""")
 _REFERENCES = text("""
-    INSERT INTO session_references (session_id, ord, account_key, dataset, window_key, effect, started_at)
-    SELECT a.session_id, a.ord, a.payload ->> 'account', (ARRAY['daily_targets', 'hourly_targets', 'daily_products'])[1 + a.ord % 3],
+    INSERT INTO session_references (session_id, ord, account_key, dataset, window_key, effect,
+                                    started_at)
+    SELECT a.session_id, a.ord, a.payload ->> 'account',
+           (ARRAY['daily_targets', 'hourly_targets', 'daily_products'])[1 + a.ord % 3],
            CAST(CAST(a.at AS date) - d AS text), 'loaded', h.started_at
-      FROM session_actions a JOIN session_headers h ON h.id = a.session_id CROSS JOIN generate_series(1, 5) d WHERE a.ord IN (1, 2, 7, 14, 20, 3)""")
+      FROM session_actions a
+      JOIN session_headers h ON h.id = a.session_id
+     CROSS JOIN generate_series(1, 5) d
+     WHERE a.ord IN (1, 2, 7, 14, 20, 3)""")
 
 
 def fill_sessions(engine: Engine, now: datetime) -> None:
-    """Store the sessions, up to an instant; foreign keys hold by how they are made, and are not checked row by row."""
+    """Store the sessions, up to an instant; skip the per-row foreign key check."""
     values = {"accounts": ACCOUNTS, "sessions": SESSIONS, "days": DAYS, "each": ACTIONS_EACH}
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         words = connection.execute(_WORDS).scalar_one()
-        connection.execute(text("DROP INDEX ix_session_actions_words"))  # made at once, at the end
+        connection.execute(text("DROP INDEX ix_session_actions_words"))  # made anew at the end
         for statement in (_HEADERS, _ACTIONS, _LONG_ONE, _REFERENCES):
             connection.execute(statement, values | {"id": LONGEST, "now": now})
         connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
         connection.execute(text(words))
-        # All of this is history: nothing is left to publish.
+        # Mark all changes as published.
         connection.execute(
             text("UPDATE session_change_cursor SET published_snapshot = pg_current_snapshot()")
         )
@@ -94,16 +121,19 @@ def fill_windows(
         dataset: The dataset's name.
         report: The report's name.
         today: The day after the newest window.
-        days: How many, as SQL.
+        days: The number of days, as SQL.
         columns: Further columns as SQL, in which `a` is the account, `day` the window's day and
-            `age` how many days that is ago.
+            `age` its age in days.
     """
     connection.execute(
         text(f"""
-            INSERT INTO report_windows (account_id, country_code, dataset, report, window_date, {", ".join(columns)})
-            SELECT a.account_id, a.country_code, :dataset, :report, day, {", ".join(columns.values())}
+            INSERT INTO report_windows (account_id, country_code, dataset, report, window_date,
+                                        {", ".join(columns)})
+            SELECT a.account_id, a.country_code, :dataset, :report, day,
+                   {", ".join(columns.values())}
               FROM advertiser_accounts a
-             CROSS JOIN LATERAL (SELECT age, CAST(:today AS date) - age AS day FROM generate_series(1, {days}) age) d
+             CROSS JOIN LATERAL (SELECT age, CAST(:today AS date) - age AS day
+                                   FROM generate_series(1, {days}) age) d
              ORDER BY a.account_id, a.country_code, day
                 ON CONFLICT DO NOTHING"""),
         {"dataset": dataset, "report": report, "today": today},
@@ -111,11 +141,14 @@ def fill_windows(
 
 
 def note_windows(connection: Connection, today: date) -> None:
-    """Store that all windows of all reports exist, so that nothing has to be made."""
+    """Store that all windows of all reports exist, so that none are made."""
     connection.execute(
         text("""
-            INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date, windows)
-            SELECT account_id, country_code, dataset, report, :today, count(*) FROM report_windows GROUP BY 1, 2, 3, 4"""),
+            INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date,
+                                         windows)
+            SELECT account_id, country_code, dataset, report, :today, count(*)
+              FROM report_windows
+             GROUP BY 1, 2, 3, 4"""),
         {"today": today},
     )
 
@@ -124,11 +157,14 @@ def fill_requests(connection: Connection, today: date) -> None:
     """Store a hundred ended requests of each account."""
     connection.execute(
         text("""
-            INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, status, report_id, attempts, polls, loads,
-                                         created_at, sent_at, finished_at)
-            SELECT account_id, 'daily_targets', 'SP+SB+SD', day - 60, day, 'loaded', gen_random_uuid()::text, 1, 2, 1, at, at, at
+            INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, status,
+                                         report_id, attempts, polls, loads, created_at, sent_at,
+                                         finished_at)
+            SELECT account_id, 'daily_targets', 'SP+SB+SD', day - 60, day, 'loaded',
+                   gen_random_uuid()::text, 1, 2, 1, at, at, at
               FROM advertiser_accounts
              CROSS JOIN LATERAL (SELECT day, day + interval '9 hours' AS at
-                                   FROM (SELECT CAST(:today AS date) - n AS day FROM generate_series(1, 100) n) d) r"""),
+                                   FROM (SELECT CAST(:today AS date) - n AS day
+                                           FROM generate_series(1, 100) n) d) r"""),
         {"today": today},
     )

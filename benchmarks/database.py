@@ -16,7 +16,7 @@ from tools.temporary_postgres import temporary_postgres
 
 @contextmanager
 def fresh_database(*, durable: bool = False) -> Iterator[Engine]:
-    """Yield an engine of an empty database; only `durable` syncs each commit to disk, as the server of `bidbeacon dev` does."""
+    """Yield an engine of an empty database; `durable`: sync each commit to disk."""
     with (
         TemporaryDirectory(prefix="bidbeacon-bench-") as folder,
         temporary_postgres(Path(folder), durable=durable) as url,
@@ -41,7 +41,7 @@ def alone(engine: Engine, statement: str) -> None:
 
 
 def explained(connection: Connection, title: str, call: Callable[[], object]) -> str:
-    """Make a call once, so that everything is in memory; return the last statement that it sends with its plan, as Markdown."""
+    """Run a call, then explain the last statement it sent; return that plan as Markdown."""
     sent: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, sql: str, values: Any, *_rest: object) -> None:

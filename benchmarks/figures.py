@@ -1,4 +1,4 @@
-"""Figures with their bounds: how they are timed, judged, shown and kept."""
+"""Figures with their bounds: timing, judging and printing."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ RATE = "appends/s"
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value, with its bound if it has one: at most that, or at least."""
+    """One measured value, with its upper or lower bound, if any."""
 
     name: str
     value: float
@@ -33,9 +33,9 @@ class Result(Figure):
     """A figure that was judged.
 
     Attributes:
-        judged: What is compared with the bound: times and rates of a slower machine as they would
+        judged: The value compared with the bound: times and rates of a slower machine as they would
             be on the machine of the bounds, anything else as measured.
-        passed: Whether it holds; a figure without a bound does.
+        passed: Whether the bound holds; True without a bound.
     """
 
     judged: float = 0
@@ -58,9 +58,9 @@ def without_bound(name: str, value: float, unit: str) -> Figure:
 
 
 def judge(figure: Figure, yardstick: Yardstick) -> Result:
-    """Compare a figure with its bound: on a slower machine a time or a rate as on the machine of the bounds.
+    """Compare a figure with its bound; times and rates are scaled on a slower machine only.
 
-    On a faster one it is compared as measured, since queries and commits gain less from a faster
+    On a faster one they are compared as measured, since queries and commits gain less from a faster
     processor than the yardstick does.
     """
     slower: Mapping[str, float] = {
@@ -89,7 +89,7 @@ def show(results: Sequence[Result]) -> Table:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return what figures depend on, and how many processes want a core now."""
+    """Return facts on the machine that figures depend on, and its present load."""
     return {
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -100,9 +100,9 @@ def describe_machine() -> dict[str, Any]:
 
 
 def sample(calls: Mapping[str, Call], rounds: int) -> dict[str, list[float]]:
-    """Return how many milliseconds each of some calls took in each round, after one that warms up.
+    """Return the milliseconds of each call in each round, after one that warms up.
 
-    They take turns, so that a busy moment of the machine meets all of them alike.
+    The calls take turns, so that a busy moment of the machine affects all of them alike.
     """
     for call in calls.values():
         call()
@@ -114,12 +114,12 @@ def sample(calls: Mapping[str, Call], rounds: int) -> dict[str, list[float]]:
 
 
 def median_milliseconds(call: Call, rounds: int) -> float:
-    """Return the median of some calls."""
+    """Return the median time of a call over several rounds."""
     return statistics.median(sample({"": call}, rounds)[""])
 
 
 def milliseconds(call: Call) -> float:
-    """Return how long a call takes."""
+    """Return the time of a call."""
     began = time.perf_counter()
     call()
     return (time.perf_counter() - began) * 1000

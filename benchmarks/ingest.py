@@ -1,4 +1,4 @@
-"""The suite `ingest`: from gzip bytes on disk to committed rows, against a naive loader and against what the database alone needs.
+"""The suite `ingest`: from gzipped reports to committed rows, against two other loaders.
 
 All load the same reports of hourly targets, one row of 1,000 bad and one of an unknown target, into
 one durable database, in turns: into the product's table as it is, and then with five indexes more.
@@ -21,7 +21,7 @@ ROWS, ROUNDS = 100_000, 5
 COUNTRIES, TARGETS = ("US", "CA", "MX", "BR", "GB", "DE"), 200_000
 MOST_MB, MOST_MB_OF_COUNTRIES, MOST_MICROSECONDS, WAL_UNCHANGED = 150, 200, 9, 20
 OF_THE_FLOOR = {"own table": (3.9, 1.7), "five indexes": (2.3, 0.95)}
-"""The most that a first load and a refresh take, in the floor's times."""
+"""The longest times of a first load and of a refresh, as multiples of the floor's."""
 TIMES_NAIVE = 3, 7
 
 
@@ -48,7 +48,7 @@ def ingest() -> Iterator[Figure]:
 
 
 class Race:
-    """All contenders, whose turns each begin with a checkpoint: each pays for page images as much as it ever would."""
+    """All contenders; each turn begins with a checkpoint, so that all write full page images."""
 
     def __init__(self, place: Place, first: Report, restated: Report) -> None:
         self.ours, self._naive, self._floor = Ours(place), Naive(place), Floor(place)
@@ -56,7 +56,7 @@ class Race:
         self._took: dict[tuple[str, str], list[float]] = defaultdict(list)
 
     def run(self, *, has_indexes: bool) -> None:
-        """Let each load and refresh in each round, another one first each time; the naive one only where indexes are."""
+        """Let each load and refresh in each round, in changing order; naive only with indexes."""
         self._took.clear()
         contenders: list[Contender] = [self.ours, self._floor]
         if has_indexes:
@@ -73,7 +73,7 @@ class Race:
             assert len(set(digests.values())) == 1, f"the contenders' tables differ: {digests}"
 
     def _race(self, one: Contender) -> object:
-        """Have one load and refresh, ours also by what is there already; return a digest of what is in the table."""
+        """Time one's load and refresh (ours also unchanged); return a digest of the table."""
         self._place.empty()
         self._turn(one, "first", one.load, self._first)
         self._place.tidy()
@@ -87,7 +87,6 @@ class Race:
     def _turn(
         self, one: Contender, what: str, load: Callable[[Report], None], report: Report
     ) -> int:
-        """Time a load; return how many bytes of WAL it wrote."""
         one.prepare()
         self._place.checkpoint()
         before = self._place.wal_position()
@@ -97,7 +96,7 @@ class Race:
         return written
 
     def against_the_floor(self, table: str, bounds: Sequence[float]) -> Iterator[Figure]:
-        """Return what our loads took, and the WAL of a refresh that changes nothing."""
+        """Yield the times of our loads, and the WAL of a refresh that changes nothing."""
         for what, bound in zip(("first", "refresh"), bounds, strict=True):
             ours, floor = (median(self._took[name, what]) for name in ("ours", "floor"))
             yield without_bound(f"{table}: {what}, {ROWS:,} rows", ours, "s")
@@ -106,7 +105,7 @@ class Race:
         yield at_most(name, self._wal / ROWS, "bytes a row", WAL_UNCHANGED)
 
     def against_naive(self) -> Iterator[Figure]:
-        """Return how much faster ours is than the naive way."""
+        """Yield how much faster our loads are than naive ones."""
         for what, bound in zip(("first", "refresh"), TIMES_NAIVE, strict=True):
             naive, ours = (median(self._took[name, what]) for name in ("naive", "ours"))
             name = f"five indexes: {what}, against naive"
@@ -114,7 +113,6 @@ class Race:
 
 
 def _of_the_process(ours: Ours, report: Report) -> Iterator[Figure]:
-    """Return CPU and memory of a process that loads one report."""
     costs = [_alone(ours, report) for _ in range(ROUNDS)]
     cpu = median(seconds for _, seconds in costs) / ROWS * 1e6
     yield at_most("CPU of the process", cpu, "CPU µs a row", MOST_MICROSECONDS)
@@ -123,7 +121,7 @@ def _of_the_process(ours: Ours, report: Report) -> Iterator[Figure]:
 
 
 def _alone(ours: Ours, report: Report) -> tuple[float, float]:
-    """Load a report in a process of its own; return its memory in MB and its CPU time in seconds."""
+    """Load a report in its own process; return its memory in MB and CPU time in seconds."""
     ours.place.empty()
     ours.prepare()
     cost = ours.load_alone(report)

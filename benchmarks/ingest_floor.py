@@ -1,8 +1,7 @@
-"""The floor: rows that need no reading, checking or typing any more, copied straight into the table.
+"""The floor: prepared rows that are copied into the table, without any checks.
 
-They are on disk the way PostgreSQL's binary COPY wants them, so that the time is the server's
-alone: day by day and target by target, as in the report, which is in no order of the table's key.
-Nothing checks that the rows belong to an account: our load's lock of the account does.
+They are on disk in the format of PostgreSQL's binary COPY, so that the time is the server's alone,
+and in the report's order, day by day and target by target, not in that of the table's key.
 """
 
 from pathlib import Path
@@ -13,7 +12,6 @@ from sqlalchemy import Connection, text
 from benchmarks.ingest_place import TABLE, Contender
 from benchmarks.ingest_reports import DAYS, Report
 
-_ORDER = "window_date, hashtext(campaign_id || target_value), hashtext(hour_at::text)"
 _CHUNK = 1 << 18
 
 
@@ -23,11 +21,16 @@ class Floor(Contender):
     name = "floor"
 
     def pack(self, report: Report) -> None:
-        """Write the rows of a report in the binary form, from the table that holds them."""
-        rows = f"SELECT * FROM {TABLE} ORDER BY {_ORDER}"
+        """Write the rows of a report in the binary format, from the table that holds them."""
+        statement = f"""
+            COPY (SELECT *
+                    FROM {TABLE}
+                   ORDER BY window_date, hashtext(campaign_id || target_value),
+                         hashtext(hour_at::text))
+              TO STDOUT (FORMAT BINARY)"""
         with (
             self.place.engine.begin() as connection,
-            _cursor(connection).copy(f"COPY ({rows}) TO STDOUT (FORMAT BINARY)") as copy,
+            _cursor(connection).copy(statement) as copy,
             _packed(report).open("wb") as file,
         ):
             file.writelines(copy)
@@ -38,7 +41,7 @@ class Floor(Contender):
             _copy_in(connection, report)
 
     def refresh(self, report: Report) -> None:
-        """Delete the report's windows, and copy it again, in one transaction."""
+        """Replace the rows of the report's windows, in one transaction."""
         with self.place.engine.begin() as connection:
             connection.execute(
                 text(f"DELETE FROM {TABLE} WHERE account = :id AND window_date = ANY(:days)"),

@@ -1,7 +1,7 @@
 """The product's own load, from the gzipped parts on disk to the commit, as a job does it.
 
-`python -m benchmarks.ingest_load URL REQUEST PART…` loads one report and prints what it
-cost. So this module imports what a load needs, and nothing that only a bench does.
+`python -m benchmarks.ingest_load URL REQUEST PART…` loads one report and prints its cost. This
+module imports only what a load needs, since its imports count in the memory.
 """
 
 import json
@@ -37,11 +37,11 @@ _OF_A_JOB = "bidbeacon_pipelines.requests.dispatch"
 
 @dataclass(frozen=True)
 class Cost:
-    """What a load in a process of its own cost.
+    """The cost of a load in a process of its own.
 
     Attributes:
-        cpu_seconds: Of the process, from the parts on disk to the commit, user and system.
-        peak_mb: Most memory that was resident at any time, with everything imported.
+        cpu_seconds: User and system time, from the parts on disk to the commit.
+        peak_mb: The most resident memory, with everything imported.
     """
 
     cpu_seconds: float
@@ -49,7 +49,7 @@ class Cost:
 
 
 def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> list[LoadResult]:
-    """Load a report as the job does: rows, windows and the request's end in one transaction; return the result of each country."""
+    """Load a report as the job does, in one transaction; return the result of each country."""
     with engine.begin() as connection:
         waiting = [
             Waiting(get_account(connection, key), windows)
@@ -76,7 +76,7 @@ _RULES = LoadRules(
 
 
 def _peak_mb() -> float:
-    """Return the most memory this program held; the system's own count for a process also has what it was started from."""
+    """Return the peak memory of this program; `ru_maxrss` would include its parent's."""
     if _MEMORY.exists():
         [line] = [line for line in _MEMORY.read_text().splitlines() if line.startswith("VmHWM")]
         return int(line.split()[1]) * 1024 / 1e6

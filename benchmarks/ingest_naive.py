@@ -1,8 +1,8 @@
-"""The naive way, as a good engineer would write it in an afternoon: json, one pydantic model a row, upserts in batches of 1,000.
+"""A naive loader: json, one pydantic model a row, and upserts in batches of 1,000.
 
-It checks what the product checks, counts unknown targets by a set, keeps bad rows aside, adds up rows of
-one key, and removes what the report no longer has, all in one transaction. It shares no code with
-the product but its tables and digests.
+Like the product, it checks rows, counts unknown targets, quarantines bad rows, adds up rows of one
+key and deletes rows that the report no longer has, all in one transaction. It shares only tables
+and digests with the product.
 """
 
 import gzip
@@ -38,7 +38,6 @@ Amount = Annotated[Decimal, Field(ge=0, lt=10**10, decimal_places=6, allow_inf_n
 
 
 def _as_hour(value: Any) -> Any:
-    """Return the hour of a local timestamp; anything else as it is."""
     return datetime.fromisoformat(value).hour if isinstance(value, str) and "T" in value else value
 
 
@@ -87,7 +86,7 @@ class Naive(Contender):
                 if row.country_code == self.place.account.country_code:
                     self._add(rows, self._columns(row, targets))
             self._upsert(connection, list(rows.values()))
-            self._remove_what_is_gone(connection)
+            self._delete_missing(connection)
             connection.execute(text("DELETE FROM quarantined_rows"))
             connection.execute(insert(_QUARANTINE), bad)
         assert self.unresolved == report.unresolved
@@ -107,18 +106,17 @@ class Naive(Contender):
         self.unresolved += (row.ad_group_id, row.match_type, row.target_value) not in targets
         account, product = self.place.account, "SPONSORED_PRODUCTS"
         zone = ZoneInfo(account.time_zone)
-        told = (row.campaign_id, row.ad_group_id, row.target_value, row.match_type)
+        identity = (row.campaign_id, row.ad_group_id, row.target_value, row.match_type)
         return row.model_dump(exclude={"hour", "country_code"}) | {
             "account": account.id,
             "hour_at": datetime.combine(row.window_date, time(row.hour), zone).astimezone(UTC),
             "ad_product": product,
-            "row_key": bytes.fromhex(_row_key((row.currency_code, product, *told))),
+            "row_key": bytes.fromhex(_row_key((row.currency_code, product, *identity))),
             "target_match": digest_of_row(row.match_type, row.target_value),
             "request_id": self._request_id,
         }
 
     def _add(self, rows: dict[tuple[Any, ...], dict[str, Any]], values: dict[str, Any]) -> None:
-        """Add a row, or add it up with the one of the same key."""
         key = (values["hour_at"], values["row_key"])
         before = rows.setdefault(key, values)
         if before is not values:
@@ -138,11 +136,18 @@ class Naive(Contender):
         for start in range(0, len(rows), BATCH):
             connection.execute(upsert, rows[start : start + BATCH])
 
-    def _remove_what_is_gone(self, connection: Connection) -> None:
-        gone = f"account = {self.place.account.id} AND request_id <> {self._request_id}"
-        days = {"days": list(DAYS)}
+    def _delete_missing(self, connection: Connection) -> None:
         connection.execute(
-            text(f"DELETE FROM {_TABLE.name} WHERE {gone} AND window_date = ANY(:days)"), days
+            text(f"""
+                DELETE FROM {_TABLE.name}
+                 WHERE account = :account
+                   AND request_id <> :request_id
+                   AND window_date = ANY(:days)"""),
+            {
+                "account": self.place.account.id,
+                "request_id": self._request_id,
+                "days": list(DAYS),
+            },
         )
 
     def _quarantined(self, number: int, raw: dict[str, Any], reason: str) -> dict[str, Any]:

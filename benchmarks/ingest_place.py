@@ -1,4 +1,4 @@
-"""Where loads are measured: a durable database with one account and its targets, in which all contenders take turns; and the product as one of them."""
+"""The place of loads: a database with one account, for all contenders; the product is one."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ FIVE_INDEXES = (
     "account, target_match, window_date",
     "hour_at, account",
 )
-"""Indexes that queries by campaign, ad group, text, target or hour would need besides the table's own."""
+"""Indexes for queries by campaign, ad group, text, target or hour, beside the table's own."""
 _WRITTEN = (
     "report_windows",
     "report_requests",
@@ -41,12 +41,14 @@ _WRITTEN = (
 _TABLES = ", ".join((TABLE, *_WRITTEN))
 _DIGEST = f"""
     SELECT count(*), coalesce(sum(hashtextextended(ROW(
-           window_date, extract(epoch FROM hour_at), row_key, ad_product, currency_code, campaign_id, ad_group_id, target_value, match_type,
-           target_match, impressions, clicks, orders, units, sales, spend)::text, 0)::numeric), 0) FROM {TABLE}"""
+           window_date, extract(epoch FROM hour_at), row_key, ad_product, currency_code,
+           campaign_id, ad_group_id, target_value, match_type, target_match, impressions, clicks,
+           orders, units, sales, spend)::text, 0)::numeric), 0)
+      FROM {TABLE}"""
 
 
 class Place:
-    """The database; autovacuum leaves its tables alone, lest it strikes one turn and not another."""
+    """The database; autovacuum is off, since it would slow down some turns only."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -79,29 +81,29 @@ class Place:
             alone(self.engine, f"CREATE INDEX ON {TABLE} ({columns})")
 
     def empty(self) -> None:
-        """Forget all rows, windows and requests."""
+        """Delete all rows, windows and requests."""
         alone(self.engine, f"TRUNCATE {_TABLES}")
 
     def tidy(self) -> None:
-        """Do what autovacuum would do at some moment."""
+        """Vacuum and analyze the tables, in place of autovacuum."""
         alone(self.engine, f"VACUUM (ANALYZE) {_TABLES}")
 
     def checkpoint(self) -> None:
-        """Begin with no dirty pages and a fresh checkpoint, so that every measurement pays for the same page images."""
+        """Checkpoint, so that every measurement writes the same page images."""
         alone(self.engine, "CHECKPOINT")
 
     def check(self, report: Report) -> None:
-        """Refuse a result that isn't the report's truth: rows, spend and sales, to the last digit."""
+        """Assert that number of rows, spend and sales are exactly those of the report."""
         found = self._row(f"SELECT count(*), sum(spend), sum(sales) FROM {TABLE}")
         assert found == report.truth, f"expected rows, spend, sales {report.truth}, got: {found}"
 
     def digest(self) -> tuple[int, Decimal]:
-        """Return the number of rows, and one for all that they say, whatever their order."""
+        """Return the number of rows, and a digest of their values in any order."""
         rows, digest = self._row(_DIGEST)
         return rows, digest
 
     def wal_position(self) -> int:
-        """Return how many bytes of WAL the server has written."""
+        """Return the bytes of WAL that the server has written."""
         return int(self._row("SELECT pg_current_wal_insert_lsn() - '0/0'")[0])
 
     def _row(self, statement: str) -> tuple[Any, ...]:
@@ -117,7 +119,7 @@ class Contender:
     name = ""
 
     def prepare(self) -> None:
-        """Do what is no part of a load."""
+        """Prepare a load, outside of its measurement."""
 
     def load(self, report: Report) -> None:
         """Load a report into the empty table."""
@@ -136,7 +138,7 @@ class Ours(Contender):
     requests = 0
 
     def prepare(self) -> None:
-        """Let the windows wait for one more report, a day after the last."""
+        """Request another report for the windows, a day after the last one."""
         self.requests += 1
         sent_at = NOW + timedelta(days=self.requests)
         times = dict.fromkeys(DAYS, WindowTimes(NOW, NOW + timedelta(days=700)))
@@ -156,7 +158,7 @@ class Ours(Contender):
         assert counts == (report.bad, report.unresolved), f"bad, unresolved: {counts}"
 
     def load_alone(self, report: Report) -> Cost:
-        """Load it in a process of its own, and return what that cost."""
+        """Load it in a process of its own, and return the cost."""
         arguments = url_of(self.place.engine), str(self._request_id), *map(str, report.parts)
         command = [sys.executable, "-W", "ignore", "-m", "benchmarks.ingest_load", *arguments]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE)

@@ -1,8 +1,7 @@
-"""Reports of hourly targets to be loaded: seeded, in the shape and order of the sandbox's, and the truth about each beside it.
+"""Seeded reports of hourly targets, shaped and ordered as the sandbox's, with totals.
 
-A day's rows come target by target, each with one to six hours: in no order that a key of ours has.
-One row of 1,000 can't be understood, in four ways by turns; one of 1,000 names a target that nobody
-knows.
+A day's rows come target by target, each with one to six hours: not in the order of any key of ours.
+One row of 1,000 is invalid, in four ways by turns; one of 1,000 has an unknown target.
 """
 
 import gzip
@@ -18,7 +17,7 @@ from typing import Any
 from bidbeacon_pipelines.datasets.digests import digest_of_target
 
 DAYS = tuple(date(2026, 11, 5) + timedelta(days=number) for number in range(14))
-"""The longest period of an hourly report; the clocks of Los Angeles are eight hours behind UTC on all of them."""
+"""The longest period of an hourly report, without a change of clocks in Los Angeles."""
 BAD_EVERY, BAD_AT, UNRESOLVED_AT, RESTATED_EVERY = 1_000, 500, 250, 50
 _ROWS_A_TARGET_AND_DAY = 2.5
 _MILLION = 1_000_000
@@ -33,13 +32,13 @@ Wire = dict[str, Any]
 
 @dataclass
 class Report:
-    """A report on disk, and what is true of it.
+    """A report on disk, and its true counts and totals.
 
     Attributes:
         parts: Its files, gzipped JSON.
-        targets: The targets that exports have told.
+        targets: The targets known from exports.
         rows: All rows, bad ones too.
-        bad: Those that can't be understood.
+        bad: Invalid rows.
         unresolved: Good ones of unknown targets.
         spend_micros: Sum of the good rows, in millionths.
         sales_micros: The same.
@@ -55,13 +54,13 @@ class Report:
 
     @property
     def truth(self) -> tuple[int, Decimal, Decimal]:
-        """How many rows there are once it is loaded, their spend and their sales."""
+        """The number of good rows, their spend and their sales."""
         spend, sales = (Decimal(one) / _MILLION for one in (self.spend_micros, self.sales_micros))
         return self.rows - self.bad, spend, sales
 
 
 def write_reports(folder: Path, rows: int) -> tuple[Report, Report]:
-    """Write a report, and the one that a later refresh brings: 2 % of its rows restated."""
+    """Write a report, and a later one of the same days with 2 % of its rows restated."""
     rng = Random(rows)
     targets = list(_make_targets(rng, round(rows / len(DAYS) / _ROWS_A_TARGET_AND_DAY) + 20))
     wires = list(_rows(rng, targets, rows))
@@ -72,7 +71,7 @@ def write_reports(folder: Path, rows: int) -> tuple[Report, Report]:
 
 
 def write_wide_report(folder: Path, countries: Sequence[str], count: int) -> Report:
-    """Write a report of several countries in which each of so many targets has one row."""
+    """Write a report of several countries with `count` targets, each with one row."""
     rng = Random(count)
     targets = list(_make_targets(rng, count))
     wires = [
@@ -94,7 +93,7 @@ def _write(path: Path, wires: Sequence[Wire], targets: Sequence[dict[str, Any]])
 
 
 def _sent(report: Report, number: int, wire: Wire) -> Wire:
-    """Return a row as it is sent, and count it: some are spoiled, some name an unknown target."""
+    """Count a row and return it as sent: some are invalid, some have an unknown target."""
     if number % BAD_EVERY == BAD_AT:
         report.bad += 1
         return wire | _FAULTS[number // BAD_EVERY % len(_FAULTS)]
@@ -107,7 +106,6 @@ def _sent(report: Report, number: int, wire: Wire) -> Wire:
 
 
 def _rows(rng: Random, targets: Sequence[dict[str, Any]], count: int) -> Iterator[Wire]:
-    """Yield exactly so many rows, the same number a day."""
     for place, day in enumerate(DAYS):
         wanted = count * (place + 1) // len(DAYS) - count * place // len(DAYS)
         for target in targets:
@@ -146,21 +144,19 @@ def _row(rng: Random, target: dict[str, Any], day: date, hour: int) -> Wire:
 
 
 def _restate(wire: Wire) -> None:
-    """Change a row as a later report does: a click and a purchase more."""
     more = {"clicks": 1, "purchases": 1, "unitsSold": 1, "sales": 24.99, "totalCost": 0.64}
     for name, change in more.items():
         wire[f"metric.{name}"] = round((wire[f"metric.{name}"] or 0) + change, 6)
 
 
 def named(target: dict[str, Any]) -> tuple[str, str]:
-    """Return the value and match type by which reports name a target."""
+    """Return the value and the match type of a target in reports."""
     if target["asin"] is not None:
         return f'asin="{target["asin"]}"', "TARGETING_EXPRESSION"
     return target["keyword"], target["match_type"]
 
 
 def _make_targets(rng: Random, count: int) -> Iterator[dict[str, Any]]:
-    """Yield so many targets as an export tells them: keywords and products, about nine in an ad group."""
     ids: dict[str, str] = {}
     for number in range(count):
         if number % 9 == 0:
@@ -181,6 +177,5 @@ def _make_targets(rng: Random, count: int) -> Iterator[dict[str, Any]]:
 
 
 def _new_id(rng: Random) -> str:
-    """Return an id of 15 to 19 digits, as the sandbox's; two are hardly ever equal."""
     digits = rng.randint(15, 19)
     return str(rng.randrange(10 ** (digits - 1), min(10**digits, 2**63)))

@@ -1,4 +1,4 @@
-"""The suite `page`: what the page asks and shows, on 100,000 sessions with two million actions, and 100 accounts with 456 days; Home on 300 with all of history."""
+"""The suite `page`: the page and its calls, with 100,000 sessions and up to 300 accounts."""
 
 import shutil
 import statistics
@@ -31,10 +31,13 @@ DATASET = "daily_targets"
 RARE = "never-seen-before"
 """A word that one action in two million has."""
 _RARE = text("""
-    UPDATE session_actions SET payload = payload || jsonb_build_object('reason', CAST(:rare AS text))
-     WHERE (session_id, ord) = (SELECT session_id, ord FROM session_actions WHERE type = 'report-failed' ORDER BY at DESC OFFSET 50 LIMIT 1)""")
-# When the first element of this kind has been painted, in milliseconds since the address was asked
-# for.
+    UPDATE session_actions
+       SET payload = payload || jsonb_build_object('reason', CAST(:rare AS text))
+     WHERE (session_id, ord) = (SELECT session_id, ord
+                                  FROM session_actions
+                                 WHERE type = 'report-failed'
+                                 ORDER BY at DESC OFFSET 50 LIMIT 1)""")
+# When the first element of this kind was painted, in milliseconds since navigation began.
 _NOTE_FIRST = """
     new MutationObserver((_, observer) => {
       if (!document.querySelector(SELECTOR)) return;
@@ -42,7 +45,11 @@ _NOTE_FIRST = """
       requestAnimationFrame(() => setTimeout(() => (window.firstAt = performance.now())));
     }).observe(document, { childList: true, subtree: true });"""
 
-_FIRST_AT = "new Promise((done) => { const look = () => (window.firstAt ? done(window.firstAt) : setTimeout(look, 5)); look(); })"
+_FIRST_AT = """
+    new Promise((done) => {
+      const poll = () => (window.firstAt ? done(window.firstAt) : setTimeout(poll, 5));
+      poll();
+    })"""
 
 
 def page() -> Iterator[Figure]:
@@ -56,21 +63,20 @@ def page() -> Iterator[Figure]:
             yield from _views(browser, str(client.base_url))
         world = f"{HOME_ACCOUNTS} accounts, {_fill_for_home(engine) / 1e6:.1f} million windows"
         with _serving(engine) as client, _browser() as browser:
-            counted = _asking(client, "home", {})
-            yield at_most(f"GET /api/home: {world}, 5 % failed, 10 % expired", counted, "ms", 250)
+            took = _call(client, "home", {})
+            yield at_most(f"GET /api/home: {world}, 5 % failed, 10 % expired", took, "ms", 250)
             painted = _first(browser, str(client.base_url), "#findings li")
             yield at_most("Home on screen, all of its sections", painted, "ms", 500)
 
 
 def _kilobytes(package: ModuleType) -> float:
-    """Return how large the pages' files in a package are."""
     folder = Path(package.__file__ or "").parent
     files = [*folder.glob("web/*"), *folder.glob("files/*")]
     return sum(file.stat().st_size for file in files if file.is_file()) / 1000
 
 
 def _fill(engine: Engine) -> None:
-    """Write sessions up to now, and their 100 accounts with windows, one day in 97 of them failed."""
+    """Store sessions up to now, and their 100 accounts with windows, one day in 97 failed."""
     now = datetime.now(UTC)
     with engine.begin() as connection:
         for number in range(ACCOUNTS):
@@ -101,10 +107,7 @@ _LOADED = {
 
 
 def _fill_for_home(engine: Engine) -> int:
-    """Add accounts up to 300, and the windows of all datasets for half as long again as Amazon serves them; return how many windows there are.
-
-    One in twenty failed for one of three causes, one in ten has expired, and some are due.
-    """
+    """Add accounts up to 300, and more windows than Amazon serves; return their number."""
     today = datetime.now(UTC).date()
     expired, failed = "(age % 10 = 3 AND age > 60)", "age % 20 = 5"
     with engine.begin() as connection:
@@ -117,17 +120,26 @@ def _fill_for_home(engine: Engine) -> int:
                 "SP+SB+SD",
                 today,
                 str((today - oldest_served(dataset, today)).days * 31 // 20),
-                expires_at=f"now() + CASE WHEN {expired} THEN interval '-1 day' ELSE interval '2 years' END",
-                status=f"CASE WHEN {expired} THEN 'expired' WHEN {failed} THEN 'failed' ELSE 'loaded' END",
+                expires_at=f"""
+                    now() + CASE WHEN {expired} THEN interval '-1 day'
+                                 ELSE interval '2 years' END""",
+                status=f"""
+                    CASE WHEN {expired} THEN 'expired'
+                         WHEN {failed} THEN 'failed' ELSE 'loaded' END""",
                 next_refresh_at=f"""
                     CASE WHEN {expired} THEN NULL
-                         WHEN age < 8 AND hashtext(a.account_key) % 3 = 0 THEN now() - age * interval '3 hours'
-                         WHEN age < 60 OR {failed} THEN now() + age % 60 * interval '1 hour' + interval '1 minute' END""",
+                         WHEN age < 8 AND hashtext(a.account_key) % 3 = 0
+                         THEN now() - age * interval '3 hours'
+                         WHEN age < 60 OR {failed}
+                         THEN now() + age % 60 * interval '1 hour' + interval '1 minute' END""",
                 cause_since="now() - age * interval '1 hour'",
                 cause=f"""
                     CASE WHEN {failed} AND NOT {expired}
-                         THEN jsonb_build_object('code', 'field-refused', 'field', (ARRAY['clicks', 'cost', 'sales'])[age % 3 + 1],
-                                                 'detail', jsonb_build_object('reason', 'No field', 'days', age)) END""",
+                         THEN jsonb_build_object(
+                              'code', 'field-refused',
+                              'field', (ARRAY['clicks', 'cost', 'sales'])[age % 3 + 1],
+                              'detail', jsonb_build_object('reason', 'No field', 'days', age))
+                     END""",
                 **_LOADED
                 | dict.fromkeys(
                     ("last_loaded_at", "data_as_of"), f"CASE WHEN NOT {expired} THEN now() END"
@@ -158,7 +170,7 @@ def _calls(client: httpx.Client) -> Iterator[Figure]:
     month = (datetime.now(UTC) - timedelta(days=30)).isoformat()
     sessions, histogram, newest = "job-sessions", "job-sessions/histogram", {"limit": "30"}
     coverage = {"days": str(DAYS), "dataset": DATASET}
-    asked: list[tuple[str, str, dict[str, str], float]] = [
+    calls: list[tuple[str, str, dict[str, str], float]] = [
         ("the newest 30 sessions", sessions, newest, 150),
         ("… of an account", sessions, newest | {"account": session["account"]}, 300),
         ("… that failed", sessions, newest | {"status": "failed"}, 200),
@@ -170,12 +182,11 @@ def _calls(client: httpx.Client) -> Iterator[Figure]:
         ("what stands around a session", f"job-sessions/{session['id']}/surroundings", {}, 100),
         ("coverage of 100 accounts and 456 days", "coverage", coverage, 500),
     ]
-    for name, path, query, bound in asked:
-        yield at_most(name, _asking(client, path, query), "ms", bound)
+    for name, path, query, bound in calls:
+        yield at_most(name, _call(client, path, query), "ms", bound)
 
 
-def _asking(client: httpx.Client, path: str, query: Mapping[str, str]) -> float:
-    """Return how many milliseconds an answer takes."""
+def _call(client: httpx.Client, path: str, query: Mapping[str, str]) -> float:
     return median_milliseconds(
         lambda: client.get(f"/api/{path}", params=query).raise_for_status(), ROUNDS
     )
@@ -198,7 +209,7 @@ def _views(browser: Browser, url: str) -> Iterator[Figure]:
 
 
 def _first(browser: Browser, url: str, selector: str) -> float:
-    """Return the median of several visits, each in a tab of its own with an empty cache, after one that warms up."""
+    """Return the median of visits, each with an empty cache, after one that warms up."""
     measured = []
     for _ in range(ROUNDS + 1):
         context = browser.new_context(viewport={"width": 1280, "height": 900})

@@ -1,6 +1,6 @@
-"""The suite `planning`: finding due work among all windows of 1,000 accounts of one country and one of 18, planning one, and what a run costs.
+"""The suite `planning`: finding due work of 1,001 ads accounts, planning one, and runs.
 
-Questions take turns over 25 rounds; each figure is the median of one.
+Calls take turns over 25 rounds; each figure is the median of one call.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +48,7 @@ from tests.support.simulation import ACCOUNTS as COUNTRIES_BY_SIZE
 from tests.support.simulation import ZONES, fill
 
 ACCOUNTS, DAYS, ALL_DAYS = 1000, 480, 731
-"""Accounts of one country; days of history of these, and of the ads account of 18, which has all that Amazon ever serves."""
+"""Accounts of one country; days of history of these, and of the account of 18 countries."""
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 """An instant at which all accounts have the same date."""
 TODAY = NOW.date()
@@ -60,12 +60,13 @@ BEAT_SECONDS, BEAT_ACCOUNTS, RUNS, CORES = 300, 150, 6, 2
 PLANS = PROJECT_ROOT / "docs" / "planning-query-plans.md"
 PLANS_HEAD = f"""# Query plans of planning
 
-Written by `make bench SUITE=planning KEEP=plans`: 1,000 accounts, {len(REPORTS)} reports of {len(DATASETS)} datasets, {ACCOUNTS * len(REPORTS) * DAYS:,} windows, every account due since
+Written by `make bench SUITE=planning KEEP=plans`: 1,000 accounts, {len(REPORTS)} reports of \
+{len(DATASETS)} datasets, {ACCOUNTS * len(REPORTS) * DAYS:,} windows, every account due since
 last midnight, everything in memory. See [planning.md](planning.md) for the figures."""
 
 
 def planning(*, keep_plans: bool = False) -> Iterator[Figure]:
-    """Measure; with `keep_plans`, write the query plans to docs/planning-query-plans.md as well."""
+    """Measure; with `keep_plans`, also write the query plans to docs/."""
     with fresh_database() as engine:
         _add_accounts(engine)
         _fill_with_history(engine)
@@ -87,7 +88,6 @@ def planning(*, keep_plans: bool = False) -> Iterator[Figure]:
 
 
 def _add_accounts(engine: Engine) -> None:
-    """Store accounts that were last planned 20 hours ago."""
     earlier = NOW - timedelta(hours=20)
     seen = {"first_seen_at": NOW - timedelta(days=DAYS), "entities_synced_at": NOW}
     with engine.begin() as connection:
@@ -108,7 +108,6 @@ _EXPIRES_AT = "(day + 731)::timestamp AT TIME ZONE a.time_zone"
 
 
 def _fill_with_history(engine: Engine) -> None:
-    """Store windows that were refreshed at the last midnight: each is due at its next offset, and its data are as of that midnight."""
     midnight = f"DATE '{TODAY}'::timestamp AT TIME ZONE a.time_zone"
     loaded = dict.fromkeys(("last_requested_at", "last_loaded_at", "data_as_of"), midnight)
     counts = {"load_count": "5", "recorded_load_count": "5", "row_count": "700"}
@@ -125,7 +124,8 @@ def _fill_with_history(engine: Engine) -> None:
                 status="'loaded'",
                 next_refresh_at=f"""
                     (SELECT min((day + o)::timestamp AT TIME ZONE a.time_zone)
-                       FROM unnest(ARRAY{list(report.dataset.refresh_offsets)}) o WHERE day + o > DATE '{TODAY}')""",
+                       FROM unnest(ARRAY{list(report.dataset.refresh_offsets)}) o
+                      WHERE day + o > DATE '{TODAY}')""",
                 spend="1234.56",
                 sales="7890.12",
                 **loaded,
@@ -136,7 +136,7 @@ def _fill_with_history(engine: Engine) -> None:
 
 
 def _make_due(engine: Engine, accounts: int) -> None:
-    """Let yesterday's refreshes be due in so many accounts, as if they had last been looked at a day ago."""
+    """Make the refreshes of some accounts due, as if the last ones were a day ago."""
     chosen = select(AdsAccount.account_id).order_by(AdsAccount.account_id).limit(accounts)
     for dataset in DATASETS.values():
         days = [TODAY - timedelta(days=offset) for offset in dataset.refresh_offsets]
@@ -152,7 +152,6 @@ def _make_due(engine: Engine, accounts: int) -> None:
 
 
 def _make_empty(engine: Engine) -> None:
-    """Let every window of every account be missing and due: nothing was ever loaded."""
     alone(engine, "TRUNCATE report_windows, report_requests")
     with engine.begin() as connection:
         change_ads_accounts(connection, planned_at=None)
@@ -170,7 +169,6 @@ def _make_empty(engine: Engine) -> None:
 
 
 def _keep_what_is_served(engine: Engine) -> None:
-    """Leave the ads account of 18 countries the windows that Amazon serves, which are all that it has at its beginning."""
     for dataset in DATASETS.values():
         remove_windows(
             engine,
@@ -182,37 +180,36 @@ def _keep_what_is_served(engine: Engine) -> None:
 
 
 def _tidy(engine: Engine) -> None:
-    """Do what autovacuum does in time."""
     alone(engine, "VACUUM ANALYZE")
 
 
 def _due_work(engine: Engine, state: str, *, expected: int) -> Figure:
-    def ask() -> None:
+    def list_due() -> None:
         with engine.begin() as connection:
             found = list_ads_accounts_with_due_work(connection, now=NOW, datasets=tuple(DATASETS))
         assert len(found) == expected, f"{state}: expected {expected} accounts, got {len(found)}"
 
-    took = sample({state: ask}, ROUNDS)[state]
+    took = sample({state: list_due}, ROUNDS)[state]
     return at_most(f"which accounts have due work: {state}", median(took), "ms", 50)
 
 
-def _planning(engine: Engine, asked: Mapping[str, tuple[int, float]]) -> Iterator[Figure]:
-    """Plan ads accounts anew each time: one of one country after another, or that of 18; with the reports that each takes, and the bound."""
+def _planning(engine: Engine, cases: Mapping[str, tuple[int, float]]) -> Iterator[Figure]:
+    """Time the planning of ads accounts; a case has its number of reports and its bound."""
     settings, waiting = Settings(home=Path("unused")), cycle(range(20))
     context = JobContext(engine, _no_client, settings, lambda: NOW)
 
     def plan(name: str) -> None:
         chosen = _account_id(next(waiting)) if name == "one country" else GLOBAL_ACCOUNT
-        _plan(context, session, chosen, expected=asked[name][0])
+        _plan(context, session, chosen, expected=cases[name][0])
 
     with with_job_session("bench", store=SessionStore(engine)) as session:
-        took = sample({name: partial(plan, name) for name in asked}, ROUNDS)
-    for name, (reports, bound) in asked.items():
+        took = sample({name: partial(plan, name) for name in cases}, ROUNDS)
+    for name, (reports, bound) in cases.items():
         yield at_most(f"planning {reports} reports: {name}", median(took[name]), "ms", bound)
 
 
 def _no_client(_credential: str) -> AdsApiClient:
-    raise AssertionError("planning asks Amazon for nothing")
+    raise AssertionError("planning does not call Amazon")
 
 
 def _plan(context: JobContext, session: SessionRecorder, account_id: str, *, expected: int) -> None:
@@ -236,7 +233,6 @@ def _keep_plans(engine: Engine) -> None:
 
 
 def _statements(connection: Connection, account_id: str) -> Mapping[str, Callable[[], object]]:
-    """Return the statements that find due work, plan an ads account and create its reports."""
     request: dict[str, Any] = {
         "account_id": account_id,
         "dataset": REPORTS[0].dataset.name,
@@ -248,25 +244,25 @@ def _statements(connection: Connection, account_id: str) -> Mapping[str, Callabl
     }
     soon, late = NOW + timedelta(hours=6), timedelta(hours=12)
     return {
-        "Which ads accounts have due work": partial(
+        "Ads accounts with due work": partial(
             list_ads_accounts_with_due_work, connection, now=NOW, datasets=tuple(DATASETS)
         ),
-        "The days that planning an ads account must know of": partial(
+        "Days that planning an ads account reads": partial(
             list_days_to_plan, connection, account_id, now=NOW
         ),
-        "When its next windows fall due": partial(
+        "Next due times of its windows": partial(
             list_next_due, connection, account_id, after=NOW, until=soon
         ),
-        "What is planned for it already": partial(list_plans, connection, account_id),
+        "Its planned requests": partial(list_plans, connection, account_id),
         "Storing a request": partial(insert_request, connection, **request),
-        "What may be created at a gate": partial(
+        "Candidates for creation at a gate": partial(
             list_candidates, connection, "client", "EU", now=NOW, tolerance=late
         ),
     }
 
 
 def _scarcity() -> Iterator[Figure]:
-    """Simulate accounts for which Amazon makes fewer reports than are due; bounds are shares of what is possible."""
+    """Simulate accounts with fewer reports than are due; bounds are shares of the possible."""
     due = reports_due_a_day()
     for share, least in ((1.25, 0.99), (1.0, 0.93), (0.5, 0.85)):
         days = live_month(due * share, days=6)
@@ -284,7 +280,7 @@ def _scarcity() -> Iterator[Figure]:
 
 
 def _runs() -> Iterator[Figure]:
-    """Measure what runs of an account's refresh cost, and how long six take, two at a time; the rest of a beat is extrapolated."""
+    """Measure runs of `refresh_account`, alone and six, two at a time; extrapolate to a beat."""
     with account_runs(RUNS + 6) as runs:  # some of them can't be refreshed
         assert len(runs.keys) >= RUNS + 4, f"expected {RUNS + 4} accounts, got {len(runs.keys)}"
         recorded = seconds_to_record(runs.instance, runs.keys[0], 500)

@@ -1,4 +1,4 @@
-"""Processes of a measurement: children to talk with, and servers."""
+"""Processes of a measurement: children with a pipe, and servers."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -23,13 +23,13 @@ class Child:
         self.process.start()
         theirs.close()
 
-    def say(self, word: object) -> None:
-        """Send it something."""
-        self._pipe.send(word)
+    def send(self, message: object) -> None:
+        """Send it a message."""
+        self._pipe.send(message)
 
-    def hear(self, seconds: float) -> Any:
-        """Return the next thing that it says."""
-        assert self._pipe.poll(seconds), f"expected a word within {seconds} s, got none"
+    def receive(self, seconds: float) -> Any:
+        """Return its next message."""
+        assert self._pipe.poll(seconds), f"expected a message within {seconds} s, got none"
         return self._pipe.recv()
 
     def end(self) -> None:
@@ -42,23 +42,23 @@ class Child:
 def run_at_once(
     processes: int, target: Callable[..., None], *args: object, seconds: float
 ) -> list[Any]:
-    """Run `target(*args, pipe)` in several processes, which say `ready`, wait and begin together; return what each says within some seconds."""
+    """Run `target(*args, pipe)` in processes that begin together; return a result of each."""
     children = [Child(target, *args) for _ in range(processes)]
     for child in children:
-        assert child.hear(240) == "ready"
+        assert child.receive(240) == "ready"
     for child in children:
-        child.say("go")
-    said = [child.hear(seconds) for child in children]
+        child.send("go")
+    results = [child.receive(seconds) for child in children]
     for child in children:
         child.end()
-    return said
+    return results
 
 
 @contextmanager
 def running(
     command: Sequence[str], ready: str, environment: dict[str, str] | None = None
 ) -> Iterator[psutil.Process]:
-    """Run a server until the block ends, with all that it starts; yield it once an address answers."""
+    """Run a server and its children until the block ends; yield it once `ready` answers."""
     with TemporaryFile() as log:
         process = psutil.Popen(command, env=environment, stdout=log, stderr=log)
         try:

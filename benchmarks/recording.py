@@ -1,4 +1,4 @@
-"""How long one run takes to record many loaded windows in Dagster: the scheduled job, on loads that Dagster does not know of, and a backfill."""
+"""The time to record many loaded windows in Dagster, in a scheduled run or a backfill."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -26,11 +26,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def seconds_to_record(instance: DagsterInstance, account_key: str, windows: int) -> float:
-    """Record so many windows in one run of `poll_reports`, as if they had been loaded by a run that was killed before it could say so.
-
-    Returns:
-        The seconds from the beginning of its step to the last materialization.
-    """
+    """Return the seconds that one run of `poll_reports` takes to record loaded windows."""
     from bidbeacon_pipelines.definitions import defs
 
     engine, datasets = shared_engine(open_database(get_settings())), (DAILY_TARGETS, DAILY_PRODUCTS)
@@ -50,12 +46,7 @@ def seconds_to_record(instance: DagsterInstance, account_key: str, windows: int)
 
 
 def seconds_to_record_backfill(instance: DagsterInstance, account_key: str, windows: int) -> float:
-    """Load so many days of an account in one run, as a backfill of a range does.
-
-    Returns:
-        The seconds from the last load to the end of the run: Amazon's part and the loading are
-        before that.
-    """
+    """Return the seconds from the last load of a backfill to the end of its run."""
     days = days_until(_last_day(), windows)
     first, last = (partition_key(account_key, day) for day in (days[0], days[-1]))
     result = materialize(

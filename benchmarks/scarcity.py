@@ -1,4 +1,4 @@
-"""What becomes of a month in which Amazon makes fewer reports than are due, by the product's own planning and order of creation.
+"""Simulation of a month in which Amazon makes fewer reports than are due.
 
 `python -m benchmarks.scarcity` prints the table of docs/planning.md.
 """
@@ -9,15 +9,11 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from benchmarks.scarcity_bound import most_on_time
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.requests.planning_rules import (
-    Candidate,
-    PlannedRequest,
-    next_to_create,
-)
+from bidbeacon_pipelines.requests.planning_rules import Candidate, PlannedRequest, next_to_create
 from tests.support.simulation import ACCOUNTS, START, SimulatedDataset
 
 ADS_ACCOUNTS, EMPTY = 30, 5
-"""A third each of one, five and 18 countries; five of them have nothing at first, and their history to fill."""
+"""A third each of one, five and 18 countries; five start empty, with history to fill."""
 COUNTED = {
     name: DATASETS[name]
     for name in (
@@ -28,12 +24,12 @@ COUNTED = {
         "daily_search_terms",
     )
 }
-"""Five are enough, each as one report a period: with more of the same kinds the shares stay and the count takes longer."""
+"""Five datasets, each as one report a period; more of their kinds would not change shares."""
 DUE_A_DAY = {1: 1, 5: 1, 18: 2}
-"""Reports that a steady day of one dataset takes where nothing is scarce, by the number of countries: docs/planning.md counts them."""
+"""Reports a day of one dataset, by number of countries, without scarcity."""
 DAYS = 30
 SETTLES = timedelta(days=2)
-"""Left out of the count at the beginning: everything is fresh then."""
+"""Not counted at the beginning, when everything is fresh."""
 TOLERANCE = timedelta(hours=12)
 HISTORY = START - timedelta(days=60)
 SHARES = {"twice": 2, "a quarter more": 1.25, "all": 1, "half": 0.5, "a tenth": 0.1}
@@ -42,17 +38,17 @@ Queue = tuple[int, str]
 
 
 class Month:
-    """A month of ads accounts, and what became of it.
+    """A simulated month of ads accounts, and its results.
 
     Attributes:
-        creates_a_day: How many reports Amazon lets be created.
-        first_refreshes: How many first refreshes fell due.
-        on_time: How many of them were made within the tolerance.
+        creates_a_day: The number of reports that Amazon allows.
+        first_refreshes: The number of first refreshes that fell due.
+        on_time: The number of them that were made within the tolerance.
         history: Reports created for the history of ads accounts that were empty.
         longest_pause: The longest time between two reports of a dataset of an ads account, or from
             the last one to the end.
-        most_passed_over: Reports of the same dataset and ads account that were created before
-            another, at most; it may still be waiting.
+        most_passed_over: The most times that a report, perhaps still waiting, was passed over by
+            another one of the same dataset and ads account.
     """
 
     def __init__(self, creates_a_day: float) -> None:
@@ -73,10 +69,10 @@ class Month:
         self._passed_over: dict[tuple[Queue, date], int] = defaultdict(int)
 
     def live(self, days: int) -> None:
-        """Live through so many days in which reports are created, evenly spread."""
+        """Simulate some days in which reports are created, evenly spread."""
         start = now = datetime.combine(START, time(12), UTC)
         counted, end = start + SETTLES, start + timedelta(days=days)
-        self._asked = dict.fromkeys(self._datasets, start)
+        self._last_created = dict.fromkeys(self._datasets, start)
         for (account, _), dataset in self._datasets.items():
             dataset.advance(now)
             if account >= EMPTY:
@@ -84,13 +80,14 @@ class Month:
                     dataset.create(request, now)
         while (now := now + timedelta(days=1) / self.creates_a_day) < end:
             self._create_next(now, counted, end - TOLERANCE)
-        self.longest_pause = max(self.longest_pause, *(end - at for at in self._asked.values()))
+        pauses = (end - at for at in self._last_created.values())
+        self.longest_pause = max(self.longest_pause, *pauses)
         self.first_refreshes = sum(
             dataset.count_first_due(counted, end - TOLERANCE) for dataset in self._datasets.values()
         )
 
     def _create_next(self, now: datetime, since: datetime, until: datetime) -> None:
-        """Create the report that the product would, and count the first refreshes on time of those that fell due in a time."""
+        """Create the report that the product would; count first refreshes on time in a period."""
         planned = list(self._planned(now))
         candidates = [self._candidate(number, *one, now=now) for number, one in enumerate(planned)]
         chosen = next_to_create(candidates, COUNTED, now=now)
@@ -99,7 +96,7 @@ class Month:
         queue, request = planned[chosen.request_id]
         due = self._datasets[queue].first_refreshes(request, max(now - TOLERANCE, since))
         self.on_time += sum(at <= until for at in due)
-        self.longest_pause = max(self.longest_pause, now - self._asked[queue])
+        self.longest_pause = max(self.longest_pause, now - self._last_created[queue])
         self.history += request.end < HISTORY
         for other, sibling in planned:
             if other == queue and sibling != request:
@@ -107,7 +104,7 @@ class Month:
                 times = self._passed_over[queue, sibling.end]
                 self.most_passed_over = max(self.most_passed_over, times)
         self._passed_over.pop((queue, request.end), None)
-        self._asked[queue] = now
+        self._last_created[queue] = now
         self._datasets[queue].create(request, now)
 
     def _planned(self, now: datetime) -> Iterator[tuple[Queue, PlannedRequest]]:
@@ -127,8 +124,8 @@ class Month:
             end_date=request.end,
             on_time=len(self._datasets[queue].first_refreshes(request, now - TOLERANCE)),
             passed_over=self._passed_over[queue, request.end],
-            account_requested_at=max(self._asked[account, name] for name in COUNTED),
-            report_requested_at=self._asked[queue],
+            account_requested_at=max(self._last_created[account, name] for name in COUNTED),
+            report_requested_at=self._last_created[queue],
         )
 
     @property
@@ -138,33 +135,35 @@ class Month:
 
 
 def live_month(creates_a_day: float, *, days: int = DAYS) -> Month:
-    """Return what became of a month, or of so many days of it."""
+    """Return a simulated month, or some days of one."""
     month = Month(creates_a_day)
     month.live(days)
     return month
 
 
 def reports_due_a_day() -> int:
-    """Return how many reports a steady day of all ads accounts takes where nothing is scarce."""
+    """Return the reports of all ads accounts on a day without scarcity."""
     return sum(DUE_A_DAY.values()) * (ADS_ACCOUNTS // len(ACCOUNTS)) * len(COUNTED)
 
 
 def possible(share: float) -> float:
-    """Return the largest share of first refreshes that could be on time where Amazon makes such a share of what is due."""
+    """Return the largest possible share on time if Amazon makes a share of the due reports."""
     return most_on_time(share * sum(DUE_A_DAY.values()) / len(DUE_A_DAY), TOLERANCE)
 
 
 def main() -> None:
     """Print the table of docs/planning.md."""
     print(
-        "| of what is due, Amazon makes | reports a day | first refreshes on time | possible at most | "
-        "longest pause of a dataset | of the history | passed over, at most |\n|---|" + "---:|" * 6
+        "| of what is due, Amazon makes | reports a day | first refreshes on time | "
+        "possible at most | longest pause of a dataset | of the history | passed over, at most |\n"
+        "|---|" + "---:|" * 6
     )
     for name, share in SHARES.items():
         month = live_month(reports_due_a_day() * share)
         print(
-            f"| {name} | {month.creates_a_day:,.0f} | {month.share_on_time:.0%} | {possible(share):.0%} | "
-            f"{month.longest_pause / timedelta(days=1):.1f} days | {month.history} | {month.most_passed_over} |"
+            f"| {name} | {month.creates_a_day:,.0f} | {month.share_on_time:.0%} | "
+            f"{possible(share):.0%} | {month.longest_pause / timedelta(days=1):.1f} days | "
+            f"{month.history} | {month.most_passed_over} |"
         )
 
 

@@ -1,12 +1,11 @@
-"""The largest share of first refreshes that any order of creation could make on time, where Amazon makes fewer reports than are due.
+"""The largest share of first refreshes that any order of creation could make on time.
 
 A steady day is divided into half hours. A dataset of an ads account can have a report in none, one
-or two of them. The bound is that of Lagrangian
-duality: each half hour has a price, and each ads account makes the choice that is worth most to it:
-    its first refreshes on time, less the prices of its reports. At any prices, no order makes more
-    first refreshes on time than these choices are worth plus the prices of all that Amazon makes.
-    The search lowers that bound. It assumes that the future is known, and that no account may
-    demand its turn.
+or two of them. The bound is that of Lagrangian duality: each half hour has a price, and each ads
+account makes the choice that is worth most to it, its first refreshes on time, less the prices of
+its reports. At any prices, no order makes more first refreshes on time than these choices are worth
+plus the prices of all that Amazon makes. The search lowers that bound. It assumes that the future
+is known, and that no account may demand its turn.
 """
 
 from collections.abc import Sequence
@@ -48,7 +47,6 @@ def most_on_time(reports_a_day: float, tolerance: timedelta) -> float:
 
 
 def _worth(countries: Sequence[str], late: int) -> NDArray[np.float64]:
-    """Return how many first refreshes of an ads account each choice makes on time, of those of one day."""
     midnights = [start_of_day(START, time_zone(country)) for country in countries]
     due = [at.hour * 2 + at.minute // 30 for at in midnights]
     return np.array(

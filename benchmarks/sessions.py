@@ -1,4 +1,4 @@
-"""The suite `sessions`: what recording costs a job, and how long reading takes among 100,000 sessions and 2 million actions."""
+"""The suite `sessions`: recording, and reading 100,000 sessions with 2 million actions."""
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping
@@ -26,28 +26,29 @@ from bidbeacon_sessions.settings import MAX_ACTIONS
 PLANS = PROJECT_ROOT / "docs" / "sessions-query-plans.md"
 PLANS_HEAD = """# Query plans of reading sessions
 
-Written by `make bench SUITE=sessions KEEP=plans`: 100,000 sessions, 2 million actions, 3 million references, everything in memory. See
+Written by `make bench SUITE=sessions KEEP=plans`: 100,000 sessions, 2 million actions, 3 million \
+references, everything in memory. See
 [sessions-performance.md](sessions-performance.md) for the figures."""
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 WRITERS, WRITER_SECONDS = 8, 5.0
 EACH, ROUNDS = 10, 40
-"""Appends in a row, and how often."""
+"""Appends in a row, and the number of rows."""
 MOST_MILLISECONDS = 100
 MOST_FOR_TEXT = 250
-"""If fewer sessions have a text than are asked for, each of 100,000 headers is looked through: its input, its error, its names."""
+"""Rare texts are slower: inputs, errors and names of all 100,000 headers are searched."""
 WEEK_AGO = NOW - timedelta(days=7)
 SOME, MIDDLE = UUID(int=SESSIONS - 50), UUID(int=SESSIONS // 2)
 ACCOUNT, DAY, REPORT = "US.7bench", date(2026, 11, 1), md5(b"50000", usedforsecurity=False)
 OTHERS_WORD, QUIET_ACCOUNT = "US.3bench", "US.55bench"
-"""A word of 30,000 actions of 11,000 sessions, and an account none of whose thousand sessions has it."""
+"""A word in 30,000 actions of 11,000 sessions, and an account without it."""
 
 FILTERS: Mapping[str, SessionFilter] = {
     "no filter": SessionFilter(),
     "a job, common": SessionFilter(job="refresh-account"),
     "a job, rare": SessionFilter(job="load-windows"),
-    "a job that never was": SessionFilter(job="nothing"),
+    "an unknown job": SessionFilter(job="nothing"),
     "an account": SessionFilter(account=ACCOUNT),
-    "an account that never was": SessionFilter(account="US.nobody"),
+    "an unknown account": SessionFilter(account="US.unknown"),
     "a status, common": SessionFilter(status="succeeded"),
     "a status, rare": SessionFilter(status="crashed"),
     "a status without sessions": SessionFilter(status="running"),
@@ -57,9 +58,9 @@ FILTERS: Mapping[str, SessionFilter] = {
     "an action's type, common": SessionFilter(type="report-pending"),
     "an action's type, one session in a hundred": SessionFilter(type="report-failed"),
     "an action's type, ten sessions": SessionFilter(type="report-suspicious"),
-    "an action's type that never was": SessionFilter(type="nothing"),
+    "an action's type, unknown": SessionFilter(type="nothing"),
     "a dataset": SessionFilter(dataset="daily_targets"),
-    "a dataset that never was": SessionFilter(dataset="weather"),
+    "an unknown dataset": SessionFilter(dataset="weather"),
     "a window": SessionFilter(window=str(DAY)),
     "a window of a dataset": SessionFilter(window=str(DAY), dataset="daily_targets"),
     "a window of an account": SessionFilter(window=str(DAY), account=ACCOUNT),
@@ -75,8 +76,8 @@ FILTERS: Mapping[str, SessionFilter] = {
     "a text, in every session": SessionFilter(text="processing"),
     "a text, in one session of a hundred": SessionFilter(text="out of ink"),
     "a text, in one session": SessionFilter(text=REPORT.hexdigest()),
-    "a text that never was": SessionFilter(text="nothing"),
-    "a text of common words that never were together": SessionFilter(text="ink usd"),
+    "a text, in no session": SessionFilter(text="nothing"),
+    "a text of common words, in no session": SessionFilter(text="ink usd"),
     "a text that is a job's name": SessionFilter(text="load-windows"),
     "a common text and an account that has it": SessionFilter(text="processing", account=ACCOUNT),
     "a common text and an account without it": SessionFilter(
@@ -99,7 +100,7 @@ EXPLAINED = (
 
 
 def sessions(*, keep_plans: bool = False) -> Iterator[Figure]:
-    """Measure; with `keep_plans`, write the query plans to docs/sessions-query-plans.md as well."""
+    """Measure; with `keep_plans`, also write the query plans to docs/."""
     with fresh_database(durable=True) as engine:
         yield from _writing(SessionStore(engine))
         written = write(url_of(engine), WRITERS, WRITER_SECONDS, actions_each=MAX_ACTIONS)
@@ -112,7 +113,7 @@ def sessions(*, keep_plans: bool = False) -> Iterator[Figure]:
 
 
 def _writing(store: SessionStore) -> Iterator[Figure]:
-    """Append to short sessions and to one that gets as long as one may be, in turns, so that the machine's moods are the same for both."""
+    """Append to short sessions and to one of the greatest length in turns, as load varies."""
     sent: list[str] = []
     event.listen(Engine, "before_cursor_execute", lambda _c, _cur, sql, *_: sent.append(sql))
     with with_job_session("bench", store=store, run_id="run", step_key="step"):
@@ -155,7 +156,7 @@ def _reading(store: SessionStore) -> Iterator[Figure]:
 def _p95(
     name: str, call: Callable[[], object], wanted: SessionFilter = FILTERS["no filter"]
 ) -> Figure:
-    """Measure a call with its answer as JSON, made as the stream's server makes it."""
+    """Measure a call with its answer as JSON, encoded as by the stream's server."""
     took = sample({name: lambda: json_bytes(call())}, rounds=20)[name]
     most = MOST_MILLISECONDS if wanted.text is None else MOST_FOR_TEXT
     return at_most(f"{name}, p95", statistics.quantiles(took, n=20)[-1], "ms", most)

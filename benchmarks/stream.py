@@ -1,4 +1,4 @@
-"""The suite `stream`: how late and how completely crowds of clients hear what is committed, and what writers lose."""
+"""The suite `stream`: delays and losses of crowds of clients, and the cost to writers."""
 
 import json
 import os
@@ -29,7 +29,7 @@ WRITERS, FLAT_OUT, FLAT_OUT_SECONDS, TURNS = 4, 8, 2.0, 7
 
 
 def stream() -> Iterator[Figure]:
-    """Measure on a server of its own that syncs each commit to disk."""
+    """Measure with a database that syncs each commit to disk."""
     with fresh_database(durable=True) as engine:
         bench = Bench(SessionStore(engine), url_of(engine))
         yield from _thousand(bench)
@@ -39,7 +39,7 @@ def stream() -> Iterator[Figure]:
 
 
 class Bench:
-    """A database, on which streams run one after another, and writers and crowds of clients beside them."""
+    """A database for streams, one after another, with writers and crowds of clients."""
 
     def __init__(self, store: SessionStore, url: str) -> None:
         self.store, self.url = store, url
@@ -55,21 +55,21 @@ class Bench:
 
     @contextmanager
     def crowd(self, port: int, clients: int) -> Iterator[list[Report]]:
-        """Have a crowd read while something is done; then append its report to the list."""
+        """Run a crowd of readers inside the block; append its report to the list at the end."""
         child, reports = Child(run_crowd, port, clients), list[Report]()
-        assert child.hear(240) == "ready"
+        assert child.receive(240) == "ready"
         yield reports
-        child.say(self.position())
-        reports.append(child.hear(60))
+        child.send(self.position())
+        reports.append(child.receive(60))
         child.end()
 
     def load(self, port: int, clients: int, rate: float, seconds: float) -> tuple[Seen, Written]:
-        """Write at a pace while a crowd reads, and compare what it saw with what was written."""
+        """Write at a pace while a crowd reads; compare received with written actions."""
         after = self.position()
         with self.crowd(port, clients) as reports:
             written = write(self.url, WRITERS, seconds, actions_each=ACTIONS_EACH, rate=rate)
             ends = after + len(written.acknowledged)
-            wait_until(lambda: self.position() >= ends, "all that was written is published")
+            wait_until(lambda: self.position() >= ends, "all written actions are published")
         return compare(self.store, written.acknowledged, reports[0], after), written
 
     def position(self) -> int:
@@ -79,7 +79,7 @@ class Bench:
 
     @contextmanager
     def coming_back(self, port: int) -> Iterator[list[float]]:
-        """Have readers come back far behind for the length of a block; yield how many seconds each of them was not in step."""
+        """Have readers reconnect far behind inside the block; yield the seconds each lagged."""
         stop, took = threading.Event(), list[float]()
 
         def come_back() -> None:
@@ -93,7 +93,6 @@ class Bench:
         thread.join()
 
     def _seconds_until_in_step(self, port: int) -> float:
-        """Return how long it takes a reader until it has received everything that was read from the log."""
         with self.store.begin() as connection:
             newest = head(connection).cursor
         cursor = replace(newest, position=newest.position - MISSED)
@@ -125,7 +124,6 @@ def _thousand(bench: Bench) -> Iterator[Figure]:
 
 
 def _hundred(bench: Bench) -> Iterator[Figure]:
-    """Alone, and beside readers who come back far behind."""
     name = "100 clients at 100 actions/s"
     with bench.serving() as port:
         alone, _ = bench.load(port, 100, 100, LOAD_SECONDS)
@@ -135,7 +133,7 @@ def _hundred(bench: Bench) -> Iterator[Figure]:
     yield at_least(f"{name}, written", written.rate, "actions/s", 95)
     yield at_most(f"{name}, commit to client, p99", alone.percentile(99), "ms", 100)
     yield from _complete(name, alone)
-    yield at_least("readers who come back 4,000 changes behind, beside them", len(took), "", 3)
+    yield at_least("readers that reconnect 4,000 changes behind, beside them", len(took), "", 3)
     yield at_most("until each of them is in step", max(took, default=LATE_SECONDS), "s", 5)
     added = beside.percentile(99) - alone.percentile(99)
     yield at_most("what they add to the others' p99", added, "ms", 50)
@@ -157,7 +155,7 @@ def _complete(name: str, seen: Seen) -> Iterator[Figure]:
 
 
 def _writers(bench: Bench) -> Iterator[Figure]:
-    """Writers flat out in turns: a machine changes its speed within a minute, so each pair counts by itself."""
+    """Measure writers in pairs of turns, since a machine changes its speed within a minute."""
     alone, read = list[float](), list[float]()
     with bench.serving() as port:
         for _ in range(TURNS):
@@ -166,7 +164,7 @@ def _writers(bench: Bench) -> Iterator[Figure]:
                 read.append(_flat_out(bench))
     lost = median(1 - beside / without for without, beside in zip(alone, read, strict=True))
     name = "writers flat out"
-    yield without_bound(f"{name}, nobody reads", median(alone), "appends/s")
+    yield without_bound(f"{name}, without clients", median(alone), "appends/s")
     yield without_bound(f"{name}, one SSE and one WebSocket client", median(read), "appends/s")
     yield at_most("throughput that they lose, median of pairs", lost * 100, "%", 25)
 

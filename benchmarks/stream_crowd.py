@@ -1,6 +1,6 @@
-"""A crowd of stream clients in one process: real sockets, each of which checks that positions have no gap.
+"""A crowd of stream clients with real sockets in one process, which check for gaps.
 
-A crowd is sent the very same bytes: what was taken apart once is known by its bytes.
+All receive the same bytes, so parsed messages are cached by their bytes.
 """
 
 import re
@@ -28,8 +28,6 @@ _MOST_FAULTS = 3
 
 
 class _Message(NamedTuple):
-    """One message: its event, the position of its cursor, and its range, if it has one."""
-
     event: str
     position: int | None
     begins: int | None
@@ -42,9 +40,9 @@ class Report:
 
     Attributes:
         reached: Whether all clients have reached the last position.
-        faults: Differences between the messages and what was acknowledged.
-        arrivals: For each client the positions it got to, and when, by the monotonic clock, in
-            nanoseconds.
+        faults: Differences between the messages and the acknowledged actions.
+        arrivals: For each client the positions it reached, and their times in nanoseconds of the
+            monotonic clock.
     """
 
     reached: bool = True
@@ -53,8 +51,6 @@ class Report:
 
 
 class _Client:
-    """Reads one stream, as a browser would ask for it."""
-
     def __init__(self, port: int, *, is_sse: bool) -> None:
         self.position: int | None = None
         self.positions, self.instants = array("q"), array("q")
@@ -62,12 +58,12 @@ class _Client:
         self.is_over = False
         self._is_sse, self._in_body, self._rest = is_sse, False, b""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
-        asked = ("stream", port, "") if is_sse else ("ws", port, _UPGRADE)
-        self.socket.sendall(_REQUEST.format(*asked).encode())
+        request = ("stream", port, "") if is_sse else ("ws", port, _UPGRADE)
+        self.socket.sendall(_REQUEST.format(*request).encode())
         self.socket.setblocking(False)
 
     def receive(self, buffer: bytearray) -> None:
-        """Read what is there."""
+        """Read the available bytes."""
         try:
             count = self.socket.recv_into(buffer)
         except ConnectionError:
@@ -80,7 +76,6 @@ class _Client:
         self._rest = data[self._take_in(data) :]
 
     def _take_in(self, data: bytes) -> int:
-        """Take in what is whole; return how much that was."""
         if not self._in_body:
             return self._take_head(data)
         messages, pings, used = _take_apart(data, is_sse=self._is_sse)
@@ -91,7 +86,6 @@ class _Client:
         return used
 
     def _take_head(self, data: bytes) -> int:
-        """Take in the answer's head."""
         used = data.find(b"\r\n\r\n") + 4
         if used < 4:
             return 0
@@ -101,7 +95,7 @@ class _Client:
         return used + self._take_in(data[used:])
 
     def _move(self, message: _Message) -> None:
-        """Move on; whatever does not go on exactly where the last one ended is a fault."""
+        """Advance the position; a message that does not continue exactly there is a fault."""
         event, position, begins, ends = message
         if event == "reset" or position is None:
             self._fault(f"{event} at {self.position}")
@@ -124,10 +118,9 @@ class _Client:
 
 
 def run_crowd(port: int, clients: int, pipe: Connection) -> None:
-    """Connect so many clients, half of them of each kind.
+    """Connect clients, half of them of each kind, and send a report.
 
-    Say `ready` when all know where they are, read until a position is named and all have reached
-    it, and send a report.
+    Send `ready` when all have a position, receive the last position, and read until all reach it.
     """
     crowd = [_Client(port, is_sse=number % 2 == 0) for number in range(clients)]
     selector = selectors.EpollSelector()
@@ -161,7 +154,7 @@ def _read_until(
 
 @lru_cache(maxsize=64)
 def _take_apart(received: bytes, *, is_sse: bool) -> tuple[list[_Message], list[bytes], int]:
-    """Return the messages of what is whole in some bytes, the pings to answer, and how much was whole."""
+    """Return whole messages in some bytes, pings to answer, and the number of bytes used."""
     frames, used = (_chunks if is_sse else _frames)(received)
     pings = [content for kind, content in frames if kind == _PING]
     head, separator = (_SSE, b"\n\n") if is_sse else (_WEBSOCKET, b"\n")
@@ -176,7 +169,6 @@ def _take_apart(received: bytes, *, is_sse: bool) -> tuple[list[_Message], list[
 
 
 def _chunks(buffer: bytes) -> tuple[list[tuple[int, bytes]], int]:
-    """Return the whole HTTP chunks, and how much of the bytes that was."""
     chunks, at = list[tuple[int, bytes]](), 0
     while (line := buffer.find(b"\r\n", at)) >= 0:
         first, last = line + 2, line + 2 + int(buffer[at:line], 16)
@@ -188,7 +180,7 @@ def _chunks(buffer: bytes) -> tuple[list[tuple[int, bytes]], int]:
 
 
 def _frames(buffer: bytes) -> tuple[list[tuple[int, bytes]], int]:
-    """Return the whole WebSocket frames, and how much of the bytes that was; a server does not mask."""
+    """Return the whole (unmasked) WebSocket frames, and the number of bytes used."""
     frames, at = list[tuple[int, bytes]](), 0
     while at + 2 <= len(buffer):
         size, head = buffer[at + 1], 2

@@ -1,4 +1,4 @@
-"""What a crowd saw, held against what was acknowledged: how late, what is missing."""
+"""Comparison of a crowd's messages with acknowledged actions: delays and losses."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,17 +12,20 @@ from benchmarks.writers import Acknowledged
 from bidbeacon_sessions import SessionStore
 
 _POSITIONS = text("""
-    SELECT session_id, ord, min(position) FROM session_changes WHERE position > :after AND ord > 0 GROUP BY session_id, ord""")
+    SELECT session_id, ord, min(position)
+      FROM session_changes
+     WHERE position > :after AND ord > 0
+     GROUP BY session_id, ord""")
 
 
 @dataclass
 class Seen:
-    """A crowd's experience of some seconds.
+    """The messages of a crowd, compared with acknowledged actions.
 
     Attributes:
         milliseconds: Of each acknowledged action and client, from acknowledgement to arrival.
-        lost: How many of these never came.
-        faults: What else was wrong.
+        lost: The number of these that never arrived.
+        faults: Other faults.
     """
 
     milliseconds: NDArray[np.float64]
@@ -35,7 +38,7 @@ class Seen:
 
 
 def compare(store: SessionStore, acknowledged: Acknowledged, report: Report, after: int) -> Seen:
-    """Compare a crowd's report with what was acknowledged, by the log's positions since `after`."""
+    """Compare a crowd's report with acknowledged actions, by positions since `after`."""
     with store.begin() as connection:
         found = connection.execute(_POSITIONS, {"after": after})
         places = {(str(session_id), ord_): position for session_id, ord_, position in found}
@@ -47,7 +50,6 @@ def compare(store: SessionStore, acknowledged: Acknowledged, report: Report, aft
 
 
 def _delays(pairs: Sequence[tuple[int, int]], report: Report) -> Iterator[NDArray[np.float64]]:
-    """Yield for each client how long after each acknowledged action it had it; those that never came are left out."""
     wanted, acknowledged = np.array(pairs).T
     for positions, instants in report.arrivals:
         index = np.searchsorted(np.array(positions), wanted, side="left")

@@ -1,4 +1,4 @@
-"""Processes that record sessions at once, at a pace or flat out, and keep when each commit was acknowledged."""
+"""Processes that record sessions at once, and keep when each commit was acknowledged."""
 
 import time
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from bidbeacon_pipelines.actions import ReportPending
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 
 Acknowledged = dict[tuple[str, int], int]
-"""When the commit of an action (session, ord) was acknowledged, by the monotonic clock that all processes share, in nanoseconds."""
+"""The commit time of each action (session, ord), in ns of the shared monotonic clock."""
 
 
 @dataclass
 class Written:
-    """The appends of writers that were acknowledged, and how long they took."""
+    """The acknowledged appends of writers, and the time they took."""
 
     acknowledged: Acknowledged
     seconds: float
@@ -30,7 +30,7 @@ class Written:
 
 
 def make_action(number: int) -> ReportPending:
-    """Return an action as most are: a poll of a report, one in twenty the first of its report."""
+    """Return an action of the most frequent type; one in twenty is the first of its report."""
     return ReportPending(
         account=f"US.bench{number % 100:03d}",
         dataset="daily_targets",
@@ -47,14 +47,14 @@ def make_action(number: int) -> ReportPending:
 def write(
     url: str, writers: int, seconds: float, *, actions_each: int, rate: float | None = None
 ) -> Written:
-    """Have some processes record; return what was acknowledged.
+    """Record sessions in several processes; return the acknowledged actions.
 
     Args:
         url: The database.
-        writers: How many processes.
-        seconds: For how long.
+        writers: The number of processes.
+        seconds: How long they write.
         actions_each: The length of each session.
-        rate: Actions a second, all in all; by default as many as they can.
+        rate: Actions a second of all processes together; None: as many as possible.
     """
     pace = rate and rate / writers
     written: list[Written] = run_at_once(
@@ -88,7 +88,7 @@ def _write(
 
 
 def _paced(began: float, seconds: float, pace: float | None) -> Iterator[int]:
-    """Yield numbers at an even pace, or as fast as they are taken; a late one is made up for."""
+    """Yield numbers at an even pace, without delay after late ones, or as fast as possible."""
     if pace is None:
         yield from takewhile(lambda _: time.monotonic() < began + seconds, count())
         return

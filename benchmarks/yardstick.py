@@ -1,4 +1,4 @@
-"""How slow this machine is against the one of the bounds."""
+"""The slowness of this machine, relative to the machine of the bounds."""
 
 import os
 import sys
@@ -11,22 +11,22 @@ from tempfile import TemporaryFile
 REFERENCE_SECONDS = 0.6
 """Seconds of CPU that `WORK` takes on the machine of the bounds."""
 WORK = (sys.executable, "-W", "ignore", "-c", "import dagster")
-"""A new interpreter that imports Dagster, as each run and command does: like most of what is measured, it reads much code and memory."""
+"""Import Dagster in a new process: like most measured work, it reads much code and memory."""
 COMMIT_WORK_MS, COMMIT_SYNC_MS = 0.3, 0.15
-"""How long an append takes there without its sync to disk, and how long the sync."""
+"""The times of an append without its sync to disk, and of the sync, on that machine."""
 CORES = 2
 _ROUNDS, _SYNCS = 3, 200
 
 
 @dataclass(frozen=True)
 class Yardstick:
-    """How many times as long a piece of work takes here as on the machine of the bounds.
+    """Times of a piece of work, divided by those on the machine of the bounds.
 
     Attributes:
         cpu: Its CPU time.
         elapsed: Its time by the clock while both cores have work. It is longer than the CPU time if
             other programs use the machine, or if a limit leaves less than two cores.
-        sync_ms: How long a write of a page takes that is synced to disk.
+        sync_ms: The time of a write of a page that is synced to disk.
     """
 
     cpu: float
@@ -34,18 +34,18 @@ class Yardstick:
     sync_ms: float
 
     def commit(self, at_once: int) -> float:
-        """Return how many times as long a commit takes of which so many share a sync."""
+        """Return the relative time of a commit when `at_once` commits share a sync."""
         here = COMMIT_WORK_MS * self.elapsed + self.sync_ms / at_once
         return here / (COMMIT_WORK_MS + COMMIT_SYNC_MS / at_once)
 
     def mean(self, other: "Yardstick") -> "Yardstick":
-        """Return the mean of this one and another, which was measured after the suite."""
+        """Return the mean of two yardsticks."""
         both = zip(astuple(self), astuple(other), strict=True)
         return Yardstick(*(fmean(pair) for pair in both))
 
 
 def measure_yardstick() -> Yardstick:
-    """Time the work, alone and then in two processes at once, and syncs."""
+    """Time the work, alone and then in two processes at once, and time syncs."""
     _time_work()  # from then on its files are in memory
     cpu = median(_time_work()[0] for _ in range(_ROUNDS)) / REFERENCE_SECONDS
     with ThreadPoolExecutor(CORES) as threads:
@@ -55,7 +55,6 @@ def measure_yardstick() -> Yardstick:
 
 
 def _time_work() -> tuple[float, float]:
-    """Return the CPU time of the work, and its time by the clock."""
     began = time.perf_counter()
     process = os.posix_spawn(sys.executable, WORK, os.environ)
     _, status, usage = os.wait4(process, 0)

@@ -1,7 +1,7 @@
-"""The server: sessions as they happen, over HTTP, Server-Sent Events and WebSocket, and the pages that show them.
+"""The server: live sessions over HTTP, Server-Sent Events and WebSocket, and their pages.
 
-`serve` runs it; `create_app` returns the ASGI app, for any ASGI server. It knows no jobs of its
-own: import the action classes first.
+`serve` runs it; `create_app` returns the ASGI app, for any ASGI server. Import the action classes
+first.
 """
 
 from bidbeacon_sessions.server.app import create_app

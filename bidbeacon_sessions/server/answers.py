@@ -1,4 +1,4 @@
-"""Reads the parameters of requests, and answers in JSON; an error says what is wrong, and what to do about it."""
+"""Parse requests, and answer in JSON; an error states what is wrong and what to do."""
 
 import logging
 from http import HTTPStatus
@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
 _LONGEST_SHOWN = 50
-_WHERE_TO_LOOK = "Look at / for the sessions and at /api/job-sessions for the data."
+_ADDRESSES = "The sessions are at /, their data at /api/job-sessions."
 
 
 class RefusedError(HTTPException):
-    """The request is not served, with what to do about it."""
+    """The request is refused, with advice for the client."""
 
     def __init__(self, status: int, error: str, what_to_do: str) -> None:
         self.what_to_do = what_to_do
@@ -32,7 +32,7 @@ class RefusedError(HTTPException):
 
 
 class JsonAnswer(JSONResponse):
-    """Plain data as JSON, written by msgspec: ten times as fast as by the standard library."""
+    """Plain data as JSON, encoded by msgspec: ten times as fast as the standard library."""
 
     def render(self, content: Any) -> bytes:
         """Encode it."""
@@ -45,7 +45,7 @@ def problem(status: int, error: str, what_to_do: str) -> JSONResponse:
 
 
 def wants_page(connection: HTTPConnection) -> bool:
-    """Return whether a browser opens an address, rather than a program that asks for data."""
+    """Return whether a browser requests a page, rather than a program data."""
     return "text/html" in connection.headers.get("accept", "")
 
 
@@ -56,7 +56,7 @@ class Parameters(BaseModel):
 
 
 def read_query(kind: type[Parsed], query: QueryParams, *, ignored: str = "") -> Parsed:
-    """Return the parameters of a request; empty ones count as missing.
+    """Parse the parameters of a request; empty ones count as missing.
 
     Raises:
         RefusedError: one is unknown, missing or invalid.
@@ -69,10 +69,10 @@ def read_query(kind: type[Parsed], query: QueryParams, *, ignored: str = "") -> 
 
 
 def read_body(kind: type[Parsed], body: bytes) -> Parsed:
-    """Return the fields of a request's body, a JSON object.
+    """Parse the fields of a request's body, a JSON object.
 
     Raises:
-        RefusedError: it is no JSON object, or a field is unknown, missing or invalid.
+        RefusedError: it is not a JSON object, or a field is unknown, missing or invalid.
     """
     try:
         return kind.model_validate_json(body)
@@ -81,7 +81,7 @@ def read_body(kind: type[Parsed], body: bytes) -> Parsed:
 
 
 def _refusal(kind: type[BaseModel], error: ValidationError, noun: str) -> RefusedError:
-    """Return what is wrong first with the parameters or fields of a request."""
+    """Return the refusal for the first invalid parameter or field."""
     [wrong, *_] = error.errors()
     known = f"The {noun}s are: {', '.join(kind.model_fields) or 'none'}."
     if not wrong["loc"]:
@@ -101,14 +101,14 @@ def _refusal(kind: type[BaseModel], error: ValidationError, noun: str) -> Refuse
 
 
 async def _on_http_error(connection: HTTPConnection, error: Exception) -> Response:
-    """Answer 404, 405 and the like: as a page to browsers, as JSON to programs."""
+    """Answer errors such as 404 and 405: as a page to browsers, as JSON to programs."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     if isinstance(error, RefusedError):
         return problem(error.status_code, error.detail, error.what_to_do)
     if error.status_code == HTTPStatus.NOT_FOUND and wants_page(connection):
         return HTMLResponse(connection.app.state.pages[NOT_FOUND], 404)
     allowed = sorted((error.headers or {}).get("Allow", "").split(", "))
-    what_to_do = f"Use {' or '.join(allowed)}." if any(allowed) else _WHERE_TO_LOOK
+    what_to_do = f"Use {' or '.join(allowed)}." if any(allowed) else _ADDRESSES
     return problem(error.status_code, f"{error.detail}.", what_to_do)
 
 

@@ -1,6 +1,6 @@
-"""The ASGI app, which runs under any ASGI server: the routes and the short answers.
+"""The ASGI app, for any ASGI server: the routes and the short handlers.
 
-What takes more than a few lines has a module beside this one.
+Longer handlers have modules of their own.
 """
 
 import asyncio
@@ -51,9 +51,9 @@ def create_app(
     """Return the app over one store; its lifespan follows the change log.
 
     Args:
-        store: whose sessions are shown; stays the caller's.
-        access: who may read and change something; by default as the settings say for loopback.
-        extension: what a product adds.
+        store: the sessions to show; owned by the caller.
+        access: the access rules; by default those of the settings for loopback.
+        extension: the additions of a product.
     """
     rules = access or Access.for_host("127.0.0.1")
     added = extension or Extension()
@@ -83,7 +83,6 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 def _routes(extension: Extension, pages: Mapping[str, str]) -> list[BaseRoute]:
-    """Return all routes: the server's own, and those of a product."""
     return [
         *(
             Route(address, HTMLResponse(text), methods=["GET"])
@@ -141,12 +140,12 @@ def _found_or_not(found: dict[str, Any] | None, session_id: UUID) -> Response:
     return problem(
         404,
         f"There is no session {session_id}.",
-        f"Look for it at {STREAM_PAGE}; old sessions are removed.",
+        f"All sessions are at {STREAM_PAGE}; old ones are deleted.",
     )
 
 
 def _values(request: Request) -> Response:
-    """Answer with the values that sessions have, by name of the filter, for completion."""
+    """Answer with the values of each filter, for completion."""
     with _store(request).snapshot() as connection:
         values = list_filter_values(connection)
     return JSONResponse(
@@ -156,7 +155,7 @@ def _values(request: Request) -> Response:
 
 async def _healthz(request: Request) -> Response:
     try:
-        # A silent database is away, long before TCP says so.
+        # A silent database counts as away long before TCP reports it.
         async with asyncio.timeout(HEALTH_SECONDS):
             await run_in_threadpool(_store(request).ping)
     except (SQLAlchemyError, TimeoutError) as error:

@@ -35,7 +35,8 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _HEADERS = {
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'; object-src 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -50,9 +51,9 @@ class Access:
     """The rules of one server.
 
     Args:
-        token: what every request must show; None on loopback only.
+        token: the token that every request needs; None on loopback only.
         public_url: the address at which browsers reach the page.
-        changes_token: with this or `token` a request may change something; without both none may.
+        changes_token: requests that change something need this or `token`; none may without both.
     """
 
     token: str | None = None
@@ -71,13 +72,14 @@ class Access:
         token, changes_token = (each.get_secret_value() if each else None for each in tokens)
         if not token and not is_loopback(host):
             raise SettingsError(
-                f"The stream may listen on {host} only with a token, since other machines can reach it there: "
-                "set BIDBEACON_STREAM_TOKEN to a long random text, or BIDBEACON_STREAM_HOST=127.0.0.1."
+                f"The stream may listen on {host} only with a token, since other machines can "
+                "reach it there: set BIDBEACON_STREAM_TOKEN to a long random text, or "
+                "BIDBEACON_STREAM_HOST=127.0.0.1."
             )
         return cls(token, settings.stream_public_url, changes_token)
 
     def refuse(self, connection: HTTPConnection) -> Response | None:
-        """Return the answer to a request that may not be served, else None."""
+        """Return the answer that refuses a request, or None if it may be served."""
         guard, scope = BrowserGuard(self.public_url), connection.scope
         if self.token is None and not guard.serves(connection.headers):
             return problem(
@@ -99,15 +101,16 @@ class Access:
             return problem(401 if self._tokens else 403, *refusal) if refusal else None
         if self.token is None or self._shows_token(connection):
             return None
-        return _ask_for_token(connection)
+        return _require_token(connection)
 
     def refusal_of_changes(self, connection: HTTPConnection) -> tuple[str, str] | None:
-        """Return why a client may change nothing and what helps, or None if it may."""
+        """Return why a client may not change anything and what helps, or None if it may."""
         if not self._tokens:
-            return (
-                "Changes need an access token, and none is set.",
-                "Set BIDBEACON_STREAM_TOKEN or BIDBEACON_STREAM_CHANGES_TOKEN, start the stream again and log in.",
+            what_to_do = (
+                "Set BIDBEACON_STREAM_TOKEN or BIDBEACON_STREAM_CHANGES_TOKEN, "
+                "start the stream again and log in."
             )
+            return "Changes need an access token, and none is set.", what_to_do
         if self._shows_token(connection):
             return None
         return "Changes need a login.", connection.app.state.login_hint
@@ -129,7 +132,7 @@ class Access:
 
 
 class Gate:
-    """ASGI middleware that applies the rules, and puts the security headers on every answer."""
+    """ASGI middleware that applies the rules, and adds the security headers to every answer."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
@@ -153,7 +156,7 @@ class Gate:
 
 
 async def log_in(request: Request) -> Response:
-    """Serve the login form; for a token, set the cookie and go to the page that was asked for.
+    """Serve the login form; for a token, set the cookie and redirect to the requested page.
 
     The token comes from the form or from the address. The answer redirects, so the token never
     becomes a `Referer`. A wrong token leads to the form again.
@@ -166,11 +169,11 @@ async def log_in(request: Request) -> Response:
         page = request.app.state.pages[LOGIN_PAGE]
         return HTMLResponse(page, 403 if "wrong" in request.query_params else 200)
     access: Access = request.app.state.access
-    given, asked_for = given.strip(), _next_path(request)
+    given, target = given.strip(), _next_path(request)
     if not access.knows_token(given):
         await asyncio.sleep(_WRONG_TOKEN_PAUSE)  # makes guessing slow
-        return RedirectResponse(f"/login?wrong=1&next={quote(asked_for)}", status_code=303)
-    response = RedirectResponse(asked_for, 303, {"Cache-Control": "no-store"})
+        return RedirectResponse(f"/login?wrong=1&next={quote(target)}", status_code=303)
+    response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
     schemes = {request.scope["scheme"], split_address(access.public_url).scheme}
     response.set_cookie(
         _cookie_name(request),
@@ -184,12 +187,12 @@ async def log_in(request: Request) -> Response:
 
 
 def _proof_of(token: str) -> str:
-    """Return the value of the cookie: proof of the token, not the token."""
+    """Return the cookie's value: proof of the token, not the token."""
     return hmac.new(token.encode(), b"bidbeacon stream cookie", hashlib.sha256).hexdigest()
 
 
 def _cookie_name(connection: HTTPConnection) -> str:
-    """Return the name of the cookie: with the port of the page's address, since all ports of a host share their cookies."""
+    """Return the cookie's name, with the port, since all ports of a host share cookies."""
     port = connection.headers.get("host", "").rpartition(":")[2]
     return f"{_COOKIE}_{port}" if port.isdecimal() else _COOKIE
 
@@ -208,11 +211,11 @@ async def _read_form(request: Request) -> str:
     return parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
 
 
-def _ask_for_token(connection: HTTPConnection) -> Response:
+def _require_token(connection: HTTPConnection) -> Response:
     path, query = connection.scope["path"], connection.scope["query_string"].decode("latin-1")
     if wants_page(connection):
-        asked = f"{path}?{query}" if query else path
-        return RedirectResponse(f"/login?next={quote(asked)}", status_code=303)
+        target = f"{path}?{query}" if query else path
+        return RedirectResponse(f"/login?next={quote(target)}", status_code=303)
     return problem(
         401,
         "A token is needed.",
@@ -221,6 +224,6 @@ def _ask_for_token(connection: HTTPConnection) -> Response:
 
 
 def _next_path(request: Request) -> str:
-    """Return where to go after the login: an address of this site, never another site."""
-    asked = request.query_params.get("next", "/")
-    return asked if re.match(r"/(?![/\\])", asked) else "/"
+    """Return the target of the redirect after the login, always on this site."""
+    target = request.query_params.get("next", "/")
+    return target if re.match(r"/(?![/\\])", target) else "/"

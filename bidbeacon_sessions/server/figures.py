@@ -1,4 +1,4 @@
-"""Figures over many sessions: `GET /api/job-sessions/histogram`, and `GET /metrics` as Prometheus text."""
+"""Figures over many sessions: the histogram, and `/metrics` as Prometheus text."""
 
 import math
 from contextlib import suppress
@@ -27,11 +27,13 @@ _WIDTHS = (
     *(hours * _HOUR for hours in (1, 2, 3, 6, 12)),
     *(_DAY, 2 * _DAY, _WEEK, 2 * _WEEK),
 )
-"""Lengths in seconds that people can read off an axis."""
+"""Widths in seconds that are easy to read on an axis."""
 
 
 def divide(since: datetime | None, before: datetime | None) -> Span:
-    """Return a stretch of time (by default the last 24 hours) in intervals that begin at multiples of their width in UTC.
+    """Divide a stretch of time (by default the last 24 hours) into intervals.
+
+    Each begins at a multiple of its width in UTC.
 
     Raises:
         RefusedError: it ends before it begins.
@@ -42,7 +44,8 @@ def divide(since: datetime | None, before: datetime | None) -> Span:
     if seconds <= 0:
         raise RefusedError(
             400,
-            f"Expected since to be earlier than before, got: {since.isoformat()} and {before.isoformat()}.",
+            f"Expected since to be earlier than before, got: {since.isoformat()} and "
+            f"{before.isoformat()}.",
             "Leave one of them out.",
         )
     fitting = (each for each in _WIDTHS if seconds / each <= _MOST_CHOSEN - 1)
@@ -54,7 +57,7 @@ def divide(since: datetime | None, before: datetime | None) -> Span:
 def answer_histogram(request: Request) -> Response:
     """Count the sessions of a filter by interval and mark.
 
-    `counts` is null if that takes too long: the page asks for a shorter stretch then.
+    `counts` is null if that takes too long; then the page suggests a shorter stretch.
     """
     wanted = read_query(SessionFilter, request.query_params)
     span = divide(wanted.since, wanted.before)
@@ -74,9 +77,9 @@ def answer_histogram(request: Request) -> Response:
 
 
 def answer_metrics(request: Request) -> Response:
-    """Answer with lag, clients, sessions by job and status, and the age of the oldest unpublished change.
+    """Answer with lag, clients, sessions by job and status, and the oldest unpublished change.
 
-    Those of the tables are missing while the database is away.
+    Figures of the database are missing while it is away.
     """
     follower: Follower = request.app.state.follower
     store: SessionStore = request.app.state.store

@@ -1,4 +1,4 @@
-"""The pages with their files, and what a product adds to the server.
+"""The pages with their files, and the additions of a product to the server.
 
 Pages are Jinja templates that extend `layout.html`. They are rendered once, when the server starts.
 """
@@ -35,21 +35,17 @@ class Extension:
     """Additions of a product to the server, all in one place.
 
     Args:
-        routes: of its API. They are guarded like all others: a request that changes something
-            needs a token.
-        pages: its pages, by address: the name of a template of `files`, which extends
-            `layout.html`; an address may end in a `{name}`. One at `/` is the first page in place
-            of the stream.
+        routes: of its API. As for all others, a request that changes something needs a token.
+        pages: templates of `files` that extend `layout.html`, by address, which may end in a
+            `{name}`. One at `/` replaces the stream as first page.
         files: the folder of its templates, and of scripts, styles and icons, which are served below
             `/web/`.
         navigation: entries of every page's navigation: the label by the address.
-        links: how the pages link to what only the product knows: an address with `{name}` for each
-            value, by what it leads to.
-            The pages ask for `account` (`{account}`) and `window` (`{account}`, `{dataset}`,
-            `{window}`), and load names of accounts from `accounts`. A module at
-            `session_actions` makes the buttons of a session's page. What is not there is not
-            linked.
-        login_hint: a sentence that says where a person finds the token.
+        links: addresses of the product to which the pages link, with `{name}` for each value:
+            `account` (`{account}`) and `window` (`{account}`, `{dataset}`, `{window}`). Labels of
+            accounts are loaded from `accounts`. A module at `session_actions` makes the buttons of
+            a session's page. Missing ones are not linked.
+        login_hint: a sentence on where to find the token.
     """
 
     routes: Sequence[BaseRoute] = ()
@@ -64,7 +60,7 @@ class PageFiles(StaticFiles):
     """Serves scripts, styles and icons; templates and declarations of types are not served."""
 
     def __init__(self, extension: Extension) -> None:
-        # A system may have another type for these, with which a browser runs no script.
+        # The system may have other types for these, with which browsers run no script.
         mimetypes.add_type("text/javascript", ".js")
         mimetypes.add_type("text/css", ".css")
         super().__init__(
@@ -77,9 +73,9 @@ class PageFiles(StaticFiles):
 
 
 def render_pages(extension: Extension) -> dict[str, str]:
-    """Return the text of each page by its address: the server's own pages, and those of a product.
+    """Return the text of each page by its address: the server's own pages, and a product's.
 
-    The page at `NOT_FOUND` is shown at addresses where there is none.
+    The page at `NOT_FOUND` is shown for unknown addresses.
     """
     files = FileSystemLoader([*([extension.files] if extension.files else []), _OURS])
     templates = Environment(
@@ -105,7 +101,7 @@ def render_pages(extension: Extension) -> dict[str, str]:
 
 
 def find_modules(script: str, read: Callable[[str], str]) -> list[str]:
-    """Return the names of the modules that a script imports, directly or through others; `read` returns the text of one."""
+    """Return the modules that a script imports, also indirectly; `read` returns their text."""
     found: set[str] = set()
     unread = [script]
     while unread:

@@ -1,4 +1,4 @@
-"""Runs the app: one process on uvicorn, with bounds on what a client may send and how many there may be."""
+"""Run the app: one process on uvicorn, with limits on clients and their requests."""
 
 import asyncio
 import errno
@@ -22,9 +22,9 @@ from bidbeacon_sessions.server.pages import Extension
 from bidbeacon_sessions.server.transports import MOST_READERS
 
 HEAD_SECONDS = 5.0
-"""A request whose headers take longer ends, and so does a connection that is idle for so long."""
+"""The timeout for the headers of a request, and for an idle connection."""
 MAX_MESSAGE_BYTES = 64 * 1024
-"""The most that a reader may send over a WebSocket at once."""
+"""The largest WebSocket message that a reader may send."""
 MOST_CONNECTIONS = MOST_READERS + 500
 """Requests on further connections are refused with 503."""
 _GRACE_SECONDS = 1
@@ -35,8 +35,11 @@ _COLLECT_AFTER = 20_000
 class StreamServer(uvicorn.Server):
     """The stream on one address, on uvicorn.
 
-    Takes what `create_app` does; port 0 is any free one, and `access` is by default as the settings
-    say for that address. An address that is taken, or not this machine's, raises a `SessionsError`.
+    Takes the arguments of `create_app`. Port 0 is any free one; `access` is by default that of the
+    settings for the address.
+
+    Raises:
+        SessionsError: the address is in use, or is not this machine's.
     """
 
     def __init__(
@@ -59,14 +62,14 @@ class StreamServer(uvicorn.Server):
         super().run([self._socket, *(sockets or ())])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End open streams first: uvicorn would wait for them."""
+        """End open streams first, as uvicorn would wait for them."""
         self.app.state.follower.close()
-        await asyncio.sleep(_GOODBYE_SECONDS)  # streams say themselves why they end
+        await asyncio.sleep(_GOODBYE_SECONDS)  # streams send their own close code
         await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop at SIGINT and SIGTERM; uvicorn's own raises them again afterwards, so that the process fails."""
+        """Stop at SIGINT and SIGTERM, without uvicorn's second signal that fails the process."""
         loop = asyncio.get_running_loop()
         with suppress(ValueError, RuntimeError, NotImplementedError):  # not in the main thread
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -75,9 +78,9 @@ class StreamServer(uvicorn.Server):
 
 
 def serve(store: SessionStore, *, host: str, port: int, extension: Extension | None = None) -> None:
-    """Serve page and stream until SIGINT or SIGTERM, and print where.
+    """Serve page and stream until SIGINT or SIGTERM, and print the address.
 
-    Takes and raises what `StreamServer` does.
+    Arguments and errors are those of `StreamServer`.
     """
     server = StreamServer(store, host=host, port=port, extension=extension)
     skip_imported_objects()
@@ -89,13 +92,13 @@ def serve(store: SessionStore, *, host: str, port: int, extension: Extension | N
 
 
 def skip_imported_objects() -> None:
-    """Have the collector skip all objects that exist now: looking through the modules' objects held answers up by 50 ms."""
+    """Exclude all current objects from garbage collection, which delayed answers by 50 ms."""
     gc.collect()
     gc.freeze()
 
 
 class _ImpatientHttp(HttpToolsProtocol):
-    """uvicorn's HTTP, with a bound on the time that the line and headers of a request may take."""
+    """uvicorn's HTTP, with a timeout for the line and headers of a request."""
 
     _timer: TimerHandle
 
@@ -117,7 +120,7 @@ class _ImpatientHttp(HttpToolsProtocol):
         super().on_headers_complete()
 
     def handle_websocket_upgrade(self) -> None:
-        """Refuse what is no WebSocket, as by an address of more than 8 kB: uvicorn would leave it unanswered and open."""
+        """Refuse an invalid WebSocket request, which uvicorn leaves unanswered and open."""
         super().handle_websocket_upgrade()
         if not self.transport.get_protocol().handshake_initiated:  # type: ignore[attr-defined]
             self.send_400_response("Invalid WebSocket request")
@@ -141,12 +144,12 @@ def _config(app: object) -> uvicorn.Config:
         server_header=False,
         access_log=False,
         log_config=None,
-        log_level="error",  # a request that is not HTTP is no concern of ours
+        log_level="error",  # requests that are not HTTP are not logged
     )
 
 
 def _is_error(record: logging.LogRecord) -> bool:
-    """Return False for a WebSocket that is refused by a response, and a stream that is cut off, which uvicorn takes for errors."""
+    """Return False for refused WebSockets and cut-off streams, which uvicorn logs as errors."""
     return "without completing" not in record.getMessage()
 
 
@@ -157,5 +160,6 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = "the port is in use" if error.errno == errno.EADDRINUSE else str(error.strerror)
         raise SessionsError(
-            f"The stream can't listen on {host}:{port}: {reason}. Stop what uses that port, or set BIDBEACON_STREAM_PORT."
+            f"The stream can't listen on {host}:{port}: {reason}. "
+            "Stop what uses that port, or set BIDBEACON_STREAM_PORT."
         ) from error

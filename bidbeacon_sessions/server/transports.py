@@ -1,4 +1,4 @@
-"""The two ways a stream reaches a reader, with the same messages: Server-Sent Events and WebSocket."""
+"""The two transports of the stream: Server-Sent Events and WebSocket."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ T = TypeVar("T")
 MOST_READERS = 2_000
 SEND_SECONDS = 10.0
 _GOING_AWAY = 1001
-"""Why a WebSocket is closed (RFC 6455): its client connects again, with its cursor."""
+"""The close code of a WebSocket (RFC 6455); its client reconnects with its cursor."""
 _HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -30,15 +30,15 @@ _HEADERS = (
 )
 _TOO_MANY = ("Too many streams are open.", "Close some pages, or try again in a moment.")
 _READER_LEFT = (OSError, RuntimeError, WebSocketDisconnect)
-"""What sending raises if the connection is closed, or if the reader does not read; RuntimeError comes from uvloop."""
+"""Raised by a send to a closed connection or a stalled reader; uvloop raises RuntimeError."""
 Frames = AsyncGenerator[Frame, None]
 
 
 class EventStream:
-    """The ASGI endpoint of Server-Sent Events: until the reader leaves or does not read, or the stream ends."""
+    """The ASGI endpoint of Server-Sent Events."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one reader."""
+        """Serve one reader until it leaves or does not read, or the stream ends."""
         frames = _frames(scope["app"].state.follower, HTTPConnection(scope), "sse")
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         await send(_body(b": stream\n\n"))
@@ -49,7 +49,7 @@ class EventStream:
 
 
 async def serve_websocket(socket: WebSocket) -> None:
-    """Accept a WebSocket and send the stream; what the reader says is ignored."""
+    """Accept a WebSocket and send the stream; messages of the reader are ignored."""
     frames = _frames(socket.app.state.follower, socket, "websocket")
     await socket.accept()
     await _deliver(frames, lambda frame: _send(frame.websocket, socket.send_text), socket.receive)
@@ -58,7 +58,7 @@ async def serve_websocket(socket: WebSocket) -> None:
 
 
 def _frames(follower: Follower, connection: HTTPConnection, transport: str) -> Frames:
-    """Return what a connection asks for; the last event of a reconnecting browser overrides the cursor in its address.
+    """Return the frames for a connection; `Last-Event-ID` overrides the cursor in its address.
 
     Raises:
         RefusedError: the filter is invalid, or there are too many readers.
@@ -74,7 +74,7 @@ def _frames(follower: Follower, connection: HTTPConnection, transport: str) -> F
 async def _deliver(
     frames: Frames, send_frame: Callable[[Frame], Awaitable[None]], receive: Receive
 ) -> bool:
-    """Send frames until they end (then return True), or until the reader leaves or takes one for too long."""
+    """Send frames until they end (return True), or until the reader leaves or is too slow."""
     sending = asyncio.create_task(_send_all(frames, send_frame))
     leaving = asyncio.create_task(_until_left(receive))
     try:
@@ -101,7 +101,7 @@ async def _until_left(receive: Receive) -> None:
 
 
 async def _send(pieces: Iterable[T], send: Callable[[T], Awaitable[None]]) -> None:
-    """Send pieces, each of which the reader must take in time."""
+    """Send pieces, each with a timeout."""
     for piece in pieces:
         async with asyncio.timeout(SEND_SECONDS):
             await send(piece)

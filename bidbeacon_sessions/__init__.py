@@ -1,7 +1,7 @@
-"""Job sessions: what every job was given and what it did, typed, queryable in SQL and live on a page.
+"""Job sessions: the input and the actions of each job, typed, in SQL and live on a page.
 
-The public surface is this module. The core knows neither Dagster nor advertising;
-`bidbeacon_sessions.dagster` adds the Dagster resource, metadata and sensor on top.
+This module is the public interface. The core depends neither on Dagster nor on advertising;
+`bidbeacon_sessions.dagster` adds the Dagster resource and metadata, `reaper` the sensor.
 """
 
 from bidbeacon_sessions.actions import Action, Reference, Subject

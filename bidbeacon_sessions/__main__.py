@@ -1,7 +1,7 @@
-"""`python -m bidbeacon_sessions MODULE …`: the page and the stream of a project without a server of its own.
+"""`python -m bidbeacon_sessions MODULE …`: serve the page and the stream of a project.
 
-Makes the tables in an empty database. The modules are imported first, since they know how their
-actions read.
+Creates the tables in an empty database. The modules are imported first, since they define the
+actions.
 """
 
 import importlib

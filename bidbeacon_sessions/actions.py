@@ -1,8 +1,8 @@
-"""Actions: the typed milestones of a session. A class is the only place that knows its payload, sentence and references.
+"""Actions: the typed milestones of a session, each with payload, sentence and references.
 
 ```python
 class ReportRequested(Action):
-    \"\"\"A report was asked of Amazon.\"\"\"
+    \"\"\"A report was requested from Amazon.\"\"\"
 
     sentence = "Requested report {report_id:badge} for {windows:count:window} {windows:windows}"
 
@@ -10,7 +10,7 @@ class ReportRequested(Action):
     windows: list[date]
 ```
 
-Payloads are facts and never rewritten. Sentences are made at reading time, so wording may change.
+Payloads are never rewritten. Sentences are rendered when they are read, so wording may change.
 """
 
 import json
@@ -25,7 +25,7 @@ from bidbeacon_sessions.errors import ActionDefinitionError
 from bidbeacon_sessions.sentences import Part, Template, parse_template
 
 CUT_MARK = "cut"
-"""The key under which a payload names the fields that were shortened, with their length before."""
+"""The key under which a payload lists its shortened fields, with their original length."""
 Tone = Literal["neutral", "progress", "success", "warning", "error"]
 
 _RESERVED = frozenset({"type", "at", "ord", "tone", CUT_MARK})
@@ -37,9 +37,8 @@ class Subject:
     """The subject of a session, such as an account.
 
     Args:
-        key: what it is known by; never changes.
-        label: what people call it. The newest label of a key counts, also for sessions that were
-            recorded before.
+        key: its identifier, which never changes.
+        label: its display name. The newest label of a key is also shown for earlier sessions.
     """
 
     key: str
@@ -48,13 +47,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class Reference:
-    """What an action had to do with: one window of one dataset of one account, and the effect it had on it.
+    """One window of one dataset of an account, and the effect of an action on it.
 
     Args:
         account: the account's key, as shown in tags and used as partition key.
-        dataset: the dataset's name, where there is one.
-        window: the window's key (an ISO date), where there is one.
         effect: one word, e.g. `queued`, `requested`, `loaded`.
+        dataset: the dataset's name, if any.
+        window: the window's key (an ISO date), if any.
     """
 
     account: str
@@ -64,11 +63,10 @@ class Reference:
 
 
 class Action(BaseModel):
-    """Base class of all actions; subclassing registers the type, named after the class in kebab-case.
+    """Base class of actions; a subclass registers its type, the class name in kebab-case.
 
-    A class may say what the session had waited for when it records the action: `ends_wait_for` names
-    it, as in "waiting for Amazon", and `own_seconds` the field with the seconds of own work that came
-    after the waiting.
+    `ends_wait_for` names what the session was waiting for before the action, as in "waiting for
+    Amazon"; `own_seconds` names the field with the seconds of own work after the wait.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,20 +81,20 @@ class Action(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Check the class and enter it into the catalogue; a class named `_…` is a base of others and no type itself."""
+        """Check and register the class; a class named `_…` is an abstract base."""
         if cls.__name__.startswith("_"):
             return
         cls.type = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
         cls.template = _checked_template(cls)
-        _refuse_second(cls)
+        _refuse_duplicate(cls)
         _registry[cls.type] = cls
 
     def references(self) -> Iterable[Reference]:
-        """Return what this action had to do with; nothing by default."""
+        """Return the references of this action; none by default."""
         return ()
 
     def own_tone(self) -> Tone:
-        """Return the tone of this action: a warning where the field `warns_with` says something, else that of its class."""
+        """Return `warning` if the field `warns_with` is not empty, else the tone of the class."""
         warns = self.warns_with is not None and getattr(self, self.warns_with)
         return "warning" if warns else self.tone
 
@@ -106,12 +104,12 @@ class Action(BaseModel):
 
 
 def action_classes() -> Mapping[str, type[Action]]:
-    """Return the catalogue: every registered class by type, sorted."""
+    """Return every registered class by type, sorted."""
     return dict(sorted(_registry.items()))
 
 
 def render_action(action_type: str, payload: Mapping[str, Any]) -> list[Part]:
-    """Return the sentence of a stored action as parts; a type or payload that is not known is shown as data, never lost."""
+    """Return the sentence of a stored action as parts; if its class is unknown, the data."""
     if action := _find_action(action_type, payload):
         if CUT_MARK not in payload:
             return action.parts()
@@ -127,8 +125,8 @@ def render_action(action_type: str, payload: Mapping[str, Any]) -> list[Part]:
 def accounts_of(action_type: str, payload: Mapping[str, Any]) -> list[str]:
     """Return the keys of the accounts that a stored action is about, each once.
 
-    They are the keys of an object `accounts`, else the field `account` and those that the sentence
-    shows as accounts, else the accounts that the action refers to.
+    They are the keys of the object `accounts`, else the values of `account` and of the fields that
+    the sentence shows as accounts, else the accounts of the action's references.
     """
     action_class = _registry.get(action_type)
     if action_class is None:
@@ -144,9 +142,9 @@ def accounts_of(action_type: str, payload: Mapping[str, Any]) -> list[str]:
 
 
 def _find_action(action_type: str, payload: Mapping[str, Any]) -> Action | None:
-    """Return the action that was stored, without fields that its class no longer has.
+    """Return a stored action, without fields that its class no longer has.
 
-    None where other code than ours stored it, or it was cut too short.
+    None if its type is not registered, or its payload is invalid, for example shortened.
     """
     action_class = _registry.get(action_type)
     if action_class is None:
@@ -158,12 +156,13 @@ def _find_action(action_type: str, payload: Mapping[str, Any]) -> Action | None:
         return None
 
 
-def _refuse_second(cls: type[Action]) -> None:
-    """Refuse a class whose type another one has, unless it is that one again: its module was loaded anew, or its cell of a notebook run again."""
+def _refuse_duplicate(cls: type[Action]) -> None:
     taken = _registry.get(cls.type)
+    # The same class may come again: from a reloaded module, or a notebook cell that is run again.
     if taken and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
         raise ActionDefinitionError(
-            f"Action type {cls.type!r} of {cls.__module__} is taken by {taken.__module__}: choose another class name."
+            f"Action type {cls.type!r} of {cls.__module__} is taken by {taken.__module__}: "
+            "choose another class name."
         )
 
 

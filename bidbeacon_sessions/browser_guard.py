@@ -1,8 +1,8 @@
-"""Keeps web pages of other sites away from a server on this machine or network: by the headers `Host` and `Origin`.
+"""Protect a server from web pages of other sites, by the headers `Host` and `Origin`.
 
-A browser sends requests to this machine for any page that a person opens: images and forms by
-themselves, WebSockets to any address. If the name of such a page's site is made to point here (DNS
-rebinding), it sends everything. A page cannot forge these two headers; programs send no `Origin`.
+Any page that a person opens can make the browser send requests to this machine: for images, forms
+and WebSockets, and of any kind if the name of the page's site is made to resolve to this machine
+(DNS rebinding). A page cannot forge these two headers; programs send no `Origin`.
 """
 
 import re
@@ -15,12 +15,12 @@ from bidbeacon_sessions.settings import is_loopback
 
 @dataclass(frozen=True)
 class BrowserGuard:
-    """Which hosts are served, and from where requests may come.
+    """The hosts that are served, and the origins from which requests may come.
 
     Attributes:
         public_url: another address at which browsers reach the server, such as that of a proxy.
         only_loopback: whether only names of this machine are served. Otherwise so are IP addresses
-            and names without a dot: nobody on the internet can make them point here.
+            and names without a dot, which no site on the internet can make resolve to this machine.
     """
 
     public_url: str = ""
@@ -48,7 +48,7 @@ def host_of(headers: Mapping[str, str]) -> str:
 
 
 def split_address(address: str) -> SplitResult:
-    """Return the parts of an address, all of them empty if it can't be parsed: `http://[` raises in the standard library."""
+    """Split an address; all parts are empty if it is invalid, such as `http://[`."""
     try:
         return urlsplit(address)
     except ValueError:

@@ -1,25 +1,25 @@
-"""Causes of failures: JSON objects that an application stores with errors and in its actions.
+"""Causes of failures: JSON objects that an application stores in errors and actions.
 
-The library doesn't know what a cause means. The application passes the function that explains one.
+The meaning of a cause is up to the application, which registers a function that explains one.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 Explainer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Returns a cause for people as JSON: `sentence`, and what else the application's pages show, such as `advice`; never raises."""
+"""Returns a cause as pages show it: `sentence`, and more such as `advice`; never raises."""
 
 PROCESS_KILLED: Final = {"code": "process-killed"}
-"""The cause of a session that its process did not end."""
+"""The cause of a session whose process died."""
 
 _explainers: list[Explainer] = []
 
 
 def explain_causes_with(explainer: Explainer) -> None:
-    """Let a function explain the causes of this process's sessions and actions."""
+    """Set the function that explains causes in this process."""
     _explainers[:] = [explainer]
 
 
 def explain_cause(cause: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return a cause for people; None without an explainer."""
+    """Return the explanation of a cause; None without an explainer."""
     return _explainers[0](cause) if _explainers else None

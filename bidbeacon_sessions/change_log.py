@@ -1,8 +1,8 @@
-"""The change log: turns commits into contiguous positions, so that a reader can prove that it missed nothing.
+"""The change log: commits at contiguous positions, so that a reader misses none.
 
-Sequence values and timestamps are taken before a commit, so a cursor made of them skips what
-commits late. Here the cursor is a snapshot of the database: a step publishes what is visible now
-and was not visible in the stored snapshot. Writers take no lock and send no notification for it.
+Sequence values and timestamps are assigned before a commit, so a cursor made of them skips late
+commits. Here the cursor is a snapshot of the database: a step publishes the rows that are visible
+now and were not visible in the stored snapshot. Writers take no lock and send no notification.
 """
 
 import re
@@ -20,7 +20,7 @@ _CURSOR = re.compile(
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place in the log, written `<epoch>.<position>`: its reader knows everything up to and including `position`."""
+    """A place in the log, written `<epoch>.<position>`, after the change at `position`."""
 
     epoch: UUID
     position: int
@@ -30,12 +30,12 @@ class Cursor:
 
 
 NOWHERE = Cursor(UUID(int=0), 0)
-"""A cursor of no log: its reader must load again."""
+"""A cursor of no log: its reader must reload."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """The newest position of the log, and the oldest that is still kept (`position + 1` if none is)."""
+    """The newest position of the log, and the oldest one kept (`position + 1` if none is)."""
 
     epoch: UUID
     position: int
@@ -43,36 +43,38 @@ class Position:
 
     @property
     def cursor(self) -> Cursor:
-        """The cursor of a reader that knows everything."""
+        """The cursor of a reader that has every change."""
         return Cursor(self.epoch, self.position)
 
 
 def parse_cursor(cursor: str) -> Cursor:
-    """Parse a cursor `<epoch>.<position>`; any other text is one of no log."""
+    """Parse a cursor `<epoch>.<position>`; return `NOWHERE` for any other text."""
     match = _CURSOR.fullmatch(cursor)
     return Cursor(UUID(match["epoch"]), int(match["position"])) if match else NOWHERE
 
 
-_POSITION = (
-    "c.epoch, c.position, coalesce((SELECT min(position) FROM session_changes), c.position + 1)"
-)
-_HEAD = text(f"SELECT {_POSITION} FROM session_change_cursor c")
+_HEAD = text("""
+    SELECT c.epoch, c.position,
+           coalesce((SELECT min(position) FROM session_changes), c.position + 1)
+      FROM session_change_cursor c""")
 
 
 def head(connection: Connection) -> Position:
-    """Return the log's position, as the connection's snapshot sees it."""
+    """Return the log's position in the connection's snapshot."""
     return Position(*connection.execute(_HEAD).one())
 
 
-# The epoch stands in the same statement: positions of another epoch are never taken for this one's.
+# One statement reads epoch and positions, so that positions of another epoch are never returned.
 _CHANGES = text("""
-    SELECT position, session_id, ord FROM session_changes
+    SELECT position, session_id, ord
+      FROM session_changes
      WHERE position > :after AND (SELECT epoch FROM session_change_cursor) = :epoch
-     ORDER BY position LIMIT :limit""")
+     ORDER BY position
+     LIMIT :limit""")
 
 
 def read_changes(connection: Connection, after: Cursor, limit: int) -> Sequence[Row[Any]]:
-    """Return the next changes after a cursor, in order of position; none if the cursor is of another epoch.
+    """Return the next changes after a cursor, by position; none if its epoch is another one.
 
     Columns: position, session_id, and the ord of an action, or 0 if the session's header changed.
     """
@@ -80,56 +82,68 @@ def read_changes(connection: Connection, after: Cursor, limit: int) -> Sequence[
     return connection.execute(_CHANGES, values).all()
 
 
-# Visible to this statement and not visible in the stored snapshot. The lower bound lets both
-# indexes on changed_xid help.
+# Rows visible to this statement and not visible in the stored snapshot. The lower bound makes both
+# indexes on changed_xid usable.
 _CHANGED = """
-    SELECT id AS session_id, CAST(0 AS bigint) AS ord, changed_xid, coalesce(finished_at, started_at) AS at FROM session_headers
-     WHERE changed_xid >= pg_snapshot_xmin({stored}) AND NOT pg_visible_in_snapshot(changed_xid, {stored})
+    SELECT id AS session_id, CAST(0 AS bigint) AS ord, changed_xid,
+           coalesce(finished_at, started_at) AS at
+      FROM session_headers
+     WHERE changed_xid >= pg_snapshot_xmin({stored})
+       AND NOT pg_visible_in_snapshot(changed_xid, {stored})
      UNION ALL
-    SELECT session_id, ord, changed_xid, at FROM session_actions
-     WHERE changed_xid >= pg_snapshot_xmin({stored}) AND NOT pg_visible_in_snapshot(changed_xid, {stored})"""
+    SELECT session_id, ord, changed_xid, at
+      FROM session_actions
+     WHERE changed_xid >= pg_snapshot_xmin({stored})
+       AND NOT pg_visible_in_snapshot(changed_xid, {stored})"""
 
-# A stored snapshot from the future means that transaction ids started over. An old one is renewed
-# now and then, so that looking stays cheap after a long transaction has ended.
-_LOOK = text(f"""
+# A stored snapshot from the future means that transaction ids started over. An old snapshot is
+# renewed, so that polls stay cheap after a long transaction has ended.
+_POLL = text(f"""
     SELECT EXISTS (SELECT FROM ({_CHANGED.format(stored="c.published_snapshot")}) changed)
            OR pg_snapshot_xmax(c.published_snapshot) > pg_snapshot_xmax(pg_current_snapshot())
            OR c.system_identifier IS NULL
-           OR c.stepped_at < clock_timestamp() - interval '30 s', {_POSITION}
+           OR c.stepped_at < clock_timestamp() - interval '30 s',
+           c.epoch, c.position,
+           coalesce((SELECT min(position) FROM session_changes), c.position + 1)
       FROM session_change_cursor c""")
 
 
 def look(connection: Connection) -> tuple[bool, Position]:
-    """Return whether a step has something to do, and the log's position; takes no lock and no transaction id."""
-    is_due, *position = connection.execute(_LOOK).one()
+    """Return whether a step is due, and the log's position, without lock or transaction id."""
+    is_due, *position = connection.execute(_POLL).one()
     return is_due, Position(*position)
 
 
 _OLDEST = text(f"""
     SELECT coalesce(extract(epoch FROM clock_timestamp() - min(changed.at)), 0)
-      FROM session_change_cursor c CROSS JOIN LATERAL ({_CHANGED.format(stored="c.published_snapshot")}) changed""")
+      FROM session_change_cursor c
+     CROSS JOIN LATERAL ({_CHANGED.format(stored="c.published_snapshot")}) changed""")
 
 
 def read_unpublished_seconds(connection: Connection) -> float:
-    """Return the age of the oldest committed change that is not published; 0 if there is none."""
+    """Return the age of the oldest committed change that is not published; 0 if none."""
     return float(connection.execute(_OLDEST).scalar_one())
 
 
-# A process that freezes while it holds the cursor is cut off by the server, so that another one can
-# go on. What readers are told must survive a crash, or positions would be given twice; its commit
-# makes all commits before it durable too.
+# The server disconnects a process that freezes while it holds the cursor, so that another one can
+# go on. Published positions must survive a crash, or they would be assigned twice; this commit
+# makes all earlier commits durable too.
 _TAKE = text("""
     SELECT epoch, position, CAST(published_snapshot AS text) AS stored, system_identifier,
-           has_function_privilege('pg_catalog.pg_control_system()', 'execute') AS may_ask,
+           has_function_privilege('pg_catalog.pg_control_system()', 'execute') AS knows_cluster,
            set_config('idle_in_transaction_session_timeout', '5s', true),
-           CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END
-      FROM session_change_cursor FOR UPDATE SKIP LOCKED""")
+           CASE current_setting('synchronous_commit')
+                WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END
+      FROM session_change_cursor
+       FOR UPDATE SKIP LOCKED""")
 
 _PUBLISH = text(f"""
     WITH changed AS ({_CHANGED.format(stored="CAST(:stored AS pg_snapshot)")}),
     published AS (
         INSERT INTO session_changes (position, session_id, ord)
-        SELECT :position + row_number() OVER (ORDER BY changed_xid, session_id, ord), session_id, ord FROM changed
+        SELECT :position + row_number() OVER (ORDER BY changed_xid, session_id, ord),
+               session_id, ord
+          FROM changed
         RETURNING position)
     UPDATE session_change_cursor
        SET position = position + (SELECT count(*) FROM published),
@@ -138,19 +152,16 @@ _PUBLISH = text(f"""
 
 
 def step(connection: Connection) -> int | None:
-    """Publish what was committed since the last step, in the caller's READ COMMITTED transaction.
+    """Publish the changes committed since the last step, and return their number.
 
-    Any process may take a step at any time; one of them gets the cursor, the others return at once.
-    A transaction that commits late is published by a later step, and an interrupted step leaves
-    nothing behind.
-
-    Returns:
-        How many changes were published, or None if another process has the cursor.
+    The caller's transaction must be READ COMMITTED. Any process may take a step at any time; one
+    of them gets the cursor, the others return None immediately. A transaction that commits late is
+    published by a later step, and an interrupted step leaves nothing behind.
     """
     taken = connection.execute(_TAKE).mappings().first()
     if taken is None:
         return None
-    where = _PLACE_BY_CLUSTER if taken["may_ask"] else _PLACE_BY_DATABASE
+    where = _PLACE_BY_CLUSTER if taken["knows_cluster"] else _PLACE_BY_DATABASE
     place, is_from_the_future = connection.execute(where, {"stored": taken["stored"]}).one()
     if place != taken["system_identifier"] or is_from_the_future:
         _start_epoch(connection, place)
@@ -163,30 +174,33 @@ _FORGET_PLACE = text("UPDATE session_change_cursor SET system_identifier = NULL"
 
 
 def begin_epoch(connection: Connection) -> None:
-    """Begin the log anew in the caller's READ COMMITTED transaction: all readers must load again.
+    """Start the log anew in the caller's READ COMMITTED transaction: all readers must reload.
 
-    Call it when the database was restored from a backup, which a step can't know in every case. It
-    waits for a step that another process takes.
+    Call it after the database was restored from a backup, which a step can't always detect. It
+    waits for a step of another process.
     """
     connection.execute(_FORGET_PLACE)
     step(connection)
 
 
-# Which log this is: the cluster, its timeline (another one after a promotion or a recovery to a
-# point in time) and the database, hashed to fit the column. And whether the stored snapshot is from
-# the future: asked once the cursor is locked, since an older statement may not see the newest one.
+# The identity of the log: the cluster, its timeline (which a promotion or a recovery to a point in
+# time changes) and the database, hashed to fit the column. And whether the stored snapshot is from
+# the future: read with the cursor locked, since an earlier statement may not see the newest one.
 _PLACE = """
-    SELECT hashtextextended(concat_ws('/', ({cluster}), substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), oid), 0),
+    SELECT hashtextextended(concat_ws('/', ({cluster}),
+                                      substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), oid), 0),
            pg_snapshot_xmax(CAST(:stored AS pg_snapshot)) > pg_snapshot_xmax(pg_current_snapshot())
-      FROM pg_database WHERE datname = current_database()"""
+      FROM pg_database
+     WHERE datname = current_database()"""
 _PLACE_BY_CLUSTER = text(_PLACE.format(cluster="SELECT system_identifier FROM pg_control_system()"))
-# Managed servers may refuse the cluster's identity.
+# Managed servers may refuse access to the cluster's identity.
 _PLACE_BY_DATABASE = text(_PLACE.format(cluster="NULL"))
 
 
-# 3 is the oldest transaction id there is: visible to every snapshot, so never published again.
+# 3 is the oldest transaction id: visible to every snapshot, so never published again.
 _FORGET_FOREIGN_IDS = """
-    UPDATE {table} SET changed_xid = CAST('3' AS xid8) WHERE changed_xid >= pg_snapshot_xmax(pg_current_snapshot())"""
+    UPDATE {table} SET changed_xid = CAST('3' AS xid8)
+     WHERE changed_xid >= pg_snapshot_xmax(pg_current_snapshot())"""
 _NEW_EPOCH = text("""
     UPDATE session_change_cursor
        SET epoch = gen_random_uuid(), position = 0, published_snapshot = pg_current_snapshot(),
@@ -194,7 +208,6 @@ _NEW_EPOCH = text("""
 
 
 def _start_epoch(connection: Connection, place: int) -> None:
-    """Begin the log anew: readers load what the tables hold now; what comes next is published."""
     for table in ("session_headers", "session_actions"):
         connection.execute(text(_FORGET_FOREIGN_IDS.format(table=table)))
     connection.execute(text("DELETE FROM session_changes"))
@@ -202,9 +215,13 @@ def _start_epoch(connection: Connection, place: int) -> None:
 
 
 _TRIM = text("""
-    DELETE FROM session_changes WHERE position <= (SELECT position - :rows FROM session_change_cursor)""")
+    DELETE FROM session_changes
+     WHERE position <= (SELECT position - :rows FROM session_change_cursor)""")
 
 
 def trim(connection: Connection, *, rows: int) -> int:
-    """Delete all but the newest changes; return how many. Readers that are further behind must reload."""
+    """Delete all but the newest `rows` changes, and return the number of deleted ones.
+
+    Readers that are further behind must reload.
+    """
     return connection.execute(_TRIM, {"rows": rows}).rowcount

@@ -1,15 +1,15 @@
-"""The one place that reads the time, so that tests can set it; and the days and instants that people write."""
+"""The only module that reads the time, so that tests can set it; parses days and instants."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 Clock = Callable[[], datetime]
 _YEARS = range(1970, 3000)
-"""Other years are typing errors, and Python's calendar ends in 9999."""
+"""Other years are typing errors; Python's calendar ends in 9999."""
 
 
 def utc_now() -> datetime:
-    """Return the present instant, aware, in UTC."""
+    """Return the current instant, aware, in UTC."""
     return datetime.now(UTC)
 
 

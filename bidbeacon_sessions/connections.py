@@ -1,4 +1,4 @@
-"""How every process connects to Postgres: the store of sessions, and connections that carry the session they work for.
+"""Connections to Postgres: the store of sessions, and connections named after a session.
 
 The session's id is in `application_name`, so that the connections of a dead session can be ended. A
 process that is frozen, or behind a network that has fallen silent, keeps its transaction and its
@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 
 _DRIVER: Final = "postgresql+psycopg"
 
-# A host that is gone without a word is noticed within half a minute on both sides, not within
-# hours. Work and heartbeat have the same limits, so that neither outlives the other.
+# Both sides notice within half a minute, not within hours, that the other host is gone. Work and
+# heartbeat have the same limits, so that neither outlives the other.
 _CLIENT_LIMITS: Final = {
     "fallback_application_name": "bidbeacon",
     "connect_timeout": 5,
@@ -47,49 +47,48 @@ _SERVER_OPTIONS: Final = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "25000",
-    # Longer than nearly every load, which is the longest that a lock is held, and shorter than a
-    # lease.
+    # Longer than nearly every load (the longest that a lock is held), and shorter than a lease.
     "lock_timeout": "30s",
-    # Nobody thinks for a minute in the middle of a transaction.
+    # No transaction of ours pauses for a minute.
     "idle_in_transaction_session_timeout": "60s",
 }
 
 
 def parse_database_url(database_url: str) -> URL:
-    """Return an address as SQLAlchemy's URL, for psycopg 3.
+    """Parse an address as SQLAlchemy's URL, for psycopg 3.
 
     Args:
         database_url: `postgresql://…`, `postgres://…` or `postgresql+driver://…`.
 
     Raises:
-        SettingsError: it is none of these. The message contains nothing of the address, which may
+        SettingsError: it is none of these. The message contains no part of the address, which may
             hold a password.
     """
     with suppress(ArgumentError, ValueError):
         url = make_url(database_url.strip())
         is_postgres = url.drivername.partition("+")[0] in {"postgres", "postgresql"}
-        # A second @ is one of the password: what follows the first would be taken for the host, and
-        # be shown.
+        # A second @ is part of the password: the text after the first one would be taken for the
+        # host, and be shown.
         if is_postgres and database_url.count("@") <= 1:
             return url.set(drivername=_DRIVER)
     raise SettingsError(
-        "Expected a database address of the form postgresql://user:password@host:port/database, special characters in "
-        "user name and password percent-encoded (/ is %2F, @ is %40)."
+        "Expected a database address of the form postgresql://user:password@host:port/database, "
+        "special characters in user name and password percent-encoded (/ is %2F, @ is %40)."
     )
 
 
 def client_args(url: URL) -> dict[str, Any]:
-    """Return the arguments of a connection that concern its client only, so that PgBouncer accepts them.
+    """Return the client-side arguments of a connection, which PgBouncer accepts too.
 
-    Text is UTF-8 whatever `PGCLIENTENCODING` says, and the server's silence is noticed. Limits that
-    the address names are kept.
+    Text is UTF-8 whatever `PGCLIENTENCODING` is, and a silent server is noticed. Limits in the
+    address are kept.
     """
     limits = {name: value for name, value in _CLIENT_LIMITS.items() if name not in url.query}
     return {**limits, "client_encoding": "utf8"}
 
 
 def connect_args(url: URL) -> dict[str, Any]:
-    """Return what `create_engine(connect_args=…)` needs for every direct connection of ours.
+    """Return the arguments of a direct connection, for `create_engine(connect_args=…)`.
 
     As `client_args`; instants are UTC, tables are those of schema `public`, and silence is noticed
     on both sides. `options` of the address are kept, and ours come last.
@@ -101,7 +100,7 @@ def connect_args(url: URL) -> dict[str, Any]:
 
 
 def make_engine(url: URL, *, options: str = "", **pool: Any) -> Engine:
-    """Return an engine with a small pool of its own; `options` are more of the server's."""
+    """Return an engine with a small pool of its own; `options` are further server options."""
     arguments = connect_args(url)
     return create_engine(
         url,
@@ -117,8 +116,7 @@ class SessionStore:
     """The sessions of one database.
 
     Args:
-        engine: an SQLAlchemy engine on PostgreSQL with the psycopg 3 driver; the store only borrows
-            it.
+        engine: an SQLAlchemy engine on PostgreSQL with the psycopg 3 driver, owned by the caller.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -136,7 +134,7 @@ class SessionStore:
         return self.engine.begin()
 
     def open_connection(self) -> psycopg.Connection[Any]:
-        """Open a driver's connection outside of the pool, on which each statement commits by itself."""
+        """Open a psycopg connection outside of the pool, in autocommit mode."""
         pooled = self.engine.raw_connection()
         driver = cast("psycopg.Connection[Any]", pooled.driver_connection)
         pooled.detach()
@@ -145,13 +143,13 @@ class SessionStore:
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """Open a read-only transaction whose statements all see the same moment of the database."""
+        """Open a read-only transaction with one snapshot for all its statements."""
         with self.engine.connect() as connection:
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             yield connection.execution_options(**options)
 
     def ping(self) -> None:
-        """Have the database answer, whatever it holds."""
+        """Run a statement that needs no table, to check that the database answers."""
         with self.begin() as connection:
             connection.execute(text("SELECT 1"))
 
@@ -169,27 +167,35 @@ _NAME = "SELECT set_config('application_name', %(name)s, false)"
 # has no header. The lock need not survive a crash, so the commit does not wait for the disk.
 _NAME_WHILE_RUNNING = """
     WITH header AS MATERIALIZED (
-        SELECT FROM session_headers WHERE id = %(id)s AND status = 'running' FOR KEY SHARE)
-    SELECT CASE WHEN EXISTS (SELECT FROM header) OR NOT EXISTS (SELECT FROM session_headers WHERE id = %(id)s)
+        SELECT
+          FROM session_headers
+         WHERE id = %(id)s AND status = 'running'
+           FOR KEY SHARE)
+    SELECT CASE WHEN EXISTS (SELECT FROM header)
+                  OR NOT EXISTS (SELECT FROM session_headers WHERE id = %(id)s)
                 THEN set_config('application_name', %(name)s, false) END,
            set_config('synchronous_commit', 'off', true)"""
 _STATUS = "SELECT status FROM session_headers WHERE id = %(id)s"
 
-# A connection is usually gone within milliseconds after it was ended; waiting for that is bounded
-# to a second.
+# A connection is usually gone within milliseconds after it was ended; the wait is bounded to a
+# second.
 _END = text("""
     SELECT a.pid, a.application_name, r.rolname,
            CASE WHEN current_setting('is_superuser') = 'on'
-                  OR NOT r.rolsuper AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
+                  OR NOT r.rolsuper AND (pg_has_role(r.oid, 'USAGE')
+                                         OR pg_has_role('pg_signal_backend', 'USAGE'))
                 THEN pg_terminate_backend(a.pid, 1000) END AS ended
-      FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
-     WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.application_name = ANY(:names)""")
+      FROM pg_stat_activity a
+      JOIN pg_roles r ON r.oid = a.usesysid
+     WHERE a.datname = current_database()
+       AND a.pid <> pg_backend_pid()
+       AND a.application_name = ANY(:names)""")
 
 
 def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
-    """End the connections that work for these sessions, whatever they are doing; return how many there were.
+    """End the connections of these sessions, whatever they are doing; return their number.
 
-    What they had not committed is rolled back. Never ends the connection it is asked on.
+    Their open transactions are rolled back. `connection` itself is never ended.
     """
     if not session_ids:
         return 0
@@ -197,8 +203,8 @@ def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
     for row in found:
         if row.ended is None:
             logger.error(
-                "%s gives no sign of life, and its connection (process %d, role %s) may hold locks that others need. This role "
-                "may not end it: grant it %s or pg_signal_backend.",
+                "%s gives no sign of life, and its connection (process %d, role %s) may hold locks "
+                "that others need. This role may not end it: grant it %s or pg_signal_backend.",
                 row.application_name,
                 row.pid,
                 row.rolname,
@@ -210,12 +216,9 @@ def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
 
 
 def _name_at_checkout(driver: _Driver, entry: ConnectionPoolEntry, _: object) -> None:
-    """Name a connection that leaves the pool after its thread's session, or as it was made.
-
-    It is renamed only where the session is another one than before.
-    """
+    """Name a connection that leaves the pool after its thread's session, or as it was made."""
     session_id = find_session_id()
-    # The server reports each change, so this asks nobody.
+    # The server reports each change, so this sends no query.
     shown = driver.info.parameter_status("application_name") or ""
     own_name: str = entry.info.setdefault(_OWN_NAME, shown)
     wanted = own_name if session_id is None else _name_of(session_id)
@@ -232,7 +235,7 @@ def _name_at_checkout(driver: _Driver, entry: ConnectionPoolEntry, _: object) ->
 
 
 def _rename(driver: _Driver, name: str, session_id: UUID | None) -> None:
-    """Name a connection; refuse that of a session that is closed."""
+    """Name a connection; raise SessionClosedError if its session is closed."""
     values = {"name": name, "id": session_id}
     statement = _NAME if session_id is None else _NAME_WHILE_RUNNING
     named = driver.execute(statement, values, prepare=False).fetchone()

@@ -1,4 +1,4 @@
-"""Which session this thread works for."""
+"""The session that this thread works for."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,14 +6,14 @@ from contextvars import ContextVar
 from uuid import UUID
 
 _current: ContextVar[tuple[UUID, ...]] = ContextVar("sessions", default=())
-"""The session, last, behind those that its work is a part of."""
+"""The session is the last one; its work is part of the sessions before it."""
 
 
 @contextmanager
 def working_for(session_id: UUID) -> Iterator[None]:
     """Work for a session inside the block.
 
-    A thread started there works for it only in a copy of the context.
+    A thread started in the block works for it only in a copy of the context.
     """
     outer = _current.get()
     mine = (*outer, session_id)
@@ -21,8 +21,8 @@ def working_for(session_id: UUID) -> Iterator[None]:
     try:
         yield
     finally:
-        # A generator that was left in the block ends it when it is collected: perhaps in another
-        # context, or after the work around it. Then nothing changes.
+        # A generator abandoned in the block leaves it when it is collected: perhaps in another
+        # context, or after the enclosing block has ended. Then nothing changes.
         if _current.get()[: len(mine)] == mine:
             _current.set(outer)
 

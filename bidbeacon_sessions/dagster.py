@@ -24,7 +24,10 @@ _LONGEST_TAG = 250
 
 
 def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, dg.MetadataValue[Any]]:
-    """Return the metadata of a session: its page, status, outcome, and up to three sentences, failures and then the newest first."""
+    """Return the metadata of a session: page, status, outcome and up to three sentences.
+
+    Failures come first, then the newest. Empty if there is no such session.
+    """
     with store.begin() as connection:
         header = find_session(connection, session_id)
         excerpt = list_excerpts(
@@ -52,7 +55,7 @@ def session_link(session_id: UUID) -> dict[str, dg.MetadataValue[Any]]:
 
 
 def list_sentences(actions: Iterable[Mapping[Any, Any]]) -> dg.MetadataValue[Any]:
-    """Return the sentences of a few stored actions (columns as `queries.list_actions`) as a Markdown list."""
+    """Return the sentences of actions (rows as of `queries.list_actions`) as a Markdown list."""
     return _markdown_list(presentation.action_json(action, {}) for action in actions)
 
 
@@ -67,7 +70,7 @@ def _markdown_list(shown: Iterable[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
 
 
 def escape_markdown(text: str) -> str:
-    """Return text from outside as Markdown that shows it as it is."""
+    """Escape Markdown's special characters in a text from outside."""
     for character in "\\`*_{}[]<>#|":
         text = text.replace(character, f"\\{character}")
     return text
@@ -75,13 +78,16 @@ def escape_markdown(text: str) -> str:
 
 SESSION_TAG = "bidbeacon/session"
 LABEL_TAG = "bidbeacon/account"
-"""What the account of a run is called; its key is in the run's own tags."""
+"""The label of a run's account; the account's key is in the run's own tags."""
 
 _PARTITION_TAGS = ("partition", "asset_partition_range_start", "asset_partition_range_end")
 
 
 class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
-    """Opens sessions for ops and assets, in the database of `BIDBEACON_DATABASE_URL`; override `store` for another one."""
+    """Opens sessions for ops and assets, in the database of `BIDBEACON_DATABASE_URL`.
+
+    Override `store` for another database.
+    """
 
     def store(self) -> SessionStore:
         """Return the store that sessions are written to."""
@@ -96,11 +102,11 @@ class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
         input: dict[str, Any] | None = None,  # noqa: A002 - the column's name
         account: Subject | None = None,
     ) -> Iterator[SessionRecorder]:
-        """Record what happens inside as the session of this attempt of this step.
+        """Record the work inside as the session of this attempt of this step.
 
         Run id, step key, retry number, partition (or range of partitions) and asset are taken from
-        the context, and the run is tagged with the session. An exception that leaves it is masked,
-        since Dagster keeps it in its events.
+        the context, and the run is tagged with the session. An exception that leaves the block is
+        masked, since Dagster keeps it in its events.
         """
         step = context.get_step_execution_context()
         try:
@@ -127,12 +133,11 @@ class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
 
 
 def label_tag(label: str | None) -> dict[str, str]:
-    """Return the tag that says what a run's account is called; none where it has no name."""
+    """Return the tag with the label of a run's account; none without a label."""
     return {LABEL_TAG: mask_text(label)[:_LONGEST_TAG]} if label else {}
 
 
 def _labels(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> dict[str, str]:
-    """Return what a session's page links back to: the Dagster job, the partition or the range of partitions, the asset, the run that this one retries."""
     labels = {"dagster_job": context.run.job_name}
     if isinstance(context, dg.AssetExecutionContext):
         labels["asset"] = ", ".join(

@@ -1,4 +1,4 @@
-"""The errors of job sessions, and `ExpectedError`, the base class of all errors that are no bugs."""
+"""Errors of job sessions, and `ExpectedError`, the base class of errors that are not bugs."""
 
 import traceback
 from typing import ClassVar
@@ -7,43 +7,44 @@ from bidbeacon_sessions.masking import mask_text
 
 
 class ExpectedError(Exception):
-    """An error that is no bug: its message is a sentence for people, and says what to do.
+    """An error that is not a bug; its message is for users and states what to do.
 
     Attributes:
-        exit_code: How a command ends that raises it: 1 where it failed.
+        exit_code: the exit code of a command that ends with it.
     """
 
     exit_code: ClassVar[int] = 1
 
 
 class UsageError(ExpectedError):
-    """A request that can't be carried out: something given is invalid or unknown, or no database can be used."""
+    """Invalid or unknown input, or no usable database."""
 
     exit_code = 2
 
 
 class SessionsError(ExpectedError):
-    """Anything that job sessions raise on purpose."""
+    """Base class of the errors of job sessions."""
 
 
 class ActionDefinitionError(SessionsError):
-    """An action's class is wrong: its type is taken, or its sentence and payload don't fit."""
+    """An action class is invalid: its type is taken, or sentence and payload don't match."""
 
 
 class SessionClosedError(SessionsError):
-    """The session was closed while this process was away, so nothing more may be written into it."""
+    """Another process has closed the session, so nothing more may be written to it."""
 
     def __init__(self, session_id: str, status: str | None) -> None:
         self.session_id = session_id
         self.status = status
         super().__init__(
-            f"Session {session_id} was closed as {status or 'gone'} by another process, probably because this one gave no sign "
-            "of life: end this job, its work is taken up by the next run."
+            f"Session {session_id} was closed as {status or 'gone'} by another process, probably "
+            "because this one gave no sign of life: end this job, its work is taken up by the next "
+            "run."
         )
 
 
 class DatabaseAwayError(SessionsError):
-    """The database was away for longer than a write is tried again."""
+    """The database was away for longer than writes are retried."""
 
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
@@ -51,7 +52,7 @@ class DatabaseAwayError(SessionsError):
 
 
 class SettingsError(SessionsError, UsageError):
-    """Settings are invalid, or their file can't be read; `problems` has a line for each."""
+    """Settings are invalid, or their file can't be read; `problems` has one line each."""
 
     def __init__(self, *problems: str) -> None:
         self.problems = problems
@@ -59,14 +60,14 @@ class SettingsError(SessionsError, UsageError):
 
 
 class MaskedError(SessionsError):
-    """Stands for an error that makes its text from a secret: the same type's name and text, masked."""
+    """Replaces an error whose text contains a secret, by its class name and masked text."""
 
 
 def mask_error(error: BaseException) -> BaseException:
-    """Return an error to raise instead of one that may hold secrets: itself, where nothing is to be masked.
+    """Return the error to raise in place of one that may contain secrets.
 
-    Where only the errors that led to it hold one, it is the same without these. Where its own text
-    does, it is a `MaskedError`.
+    It is the same error, without its causes if they contain a secret; or a `MaskedError` if its
+    own text does.
     """
     if _is_clean(error):
         return error
@@ -78,6 +79,6 @@ def mask_error(error: BaseException) -> BaseException:
 
 
 def _is_clean(error: BaseException) -> bool:
-    """Return whether what a traceback shows of an error beside the source code is free of secrets."""
+    """Return whether the error's traceback, apart from source code, contains no secret."""
     text = "".join(traceback.format_exception(error, limit=0))
     return mask_text(text) == text

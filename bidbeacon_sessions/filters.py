@@ -1,4 +1,4 @@
-"""The filter of sessions: the same for lists, figures, the stream, the page's address and the command line."""
+"""The session filter, shared by lists, figures, stream, page and command line."""
 
 import re
 from collections.abc import Mapping
@@ -29,22 +29,22 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_parse_instant)]
 
 
 def expectation_of(problem: Mapping[str, Any]) -> str:
-    """Return what was expected of an invalid value, for people."""
-    told: str = problem["msg"].removeprefix("Value error, ")
-    return re.sub(r"^\w+ should (be|have)", "expected", told)
+    """Return what pydantic expected instead of an invalid value, for a message to users."""
+    message: str = problem["msg"].removeprefix("Value error, ")
+    return re.sub(r"^\w+ should (be|have)", "expected", message)
 
 
 class SessionFilter(BaseModel):
-    """Which sessions are meant; a field that is None does not restrict.
+    """The criteria of a list of sessions; a field that is None does not restrict.
 
     Attributes:
-        account: a key, a name or a part of one. Together with `dataset` and `window` it means one
-            reference that is of all three; without them it also means the session's own account.
-        outcome: that of the session; together with `account`, what it achieved for that account.
-        type: sessions with an action of this type.
+        account: a key, a name or a part of one. Together with `dataset` and `window` it matches one
+            reference to all three; without them it also matches the session's own account.
+        outcome: the session's outcome; together with `account`, its outcome for that account.
+        type: the type of one of its actions.
         since: started at or after this instant.
         before: started before this instant.
-        text: words that the session or one of its actions contains, each may be a beginning.
+        text: words, or beginnings of words, in the session or in one of its actions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,7 +69,7 @@ class SessionFilter(BaseModel):
 
 
 class SessionPage(SessionFilter):
-    """A page of a list, newest first: at most `limit` sessions that come after `older_than` in it."""
+    """A page of a list, newest first: at most `limit` sessions after `older_than`."""
 
     older_than: UUID | None = None
     limit: int = Field(50, ge=1, le=200)

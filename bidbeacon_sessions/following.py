@@ -1,8 +1,8 @@
-"""`Follower.follow(after, filter)`: the only way to read on, for the WebSocket, for Server-Sent Events and for the terminal.
+"""`Follower.follow(after, filter)`: follow the change log over any transport.
 
-A reader is a cursor. One task per process looks at the log, every 20 ms or so while anybody reads;
-readers wait for its looks. What readers with the same cursor and filter need at one look is read
-and encoded once. A slow reader simply comes later, and is then told of each session as it is now.
+A reader is a cursor. One task per process polls the log, about every 20 ms while there are readers,
+and readers wait for its polls. Readers with the same cursor and filter share one read and one
+encoding per poll. A slow reader is served later, and then gets each session in its present state.
 """
 
 import asyncio
@@ -34,18 +34,18 @@ STALE_SECONDS = 5.0
 SILENT_SECONDS = 5.0
 TRIM_SECONDS = 60.0
 NEAR_CHANGES = 250
-"""Readers that are further behind are read for one after the other, so that the others don't wait for them."""
+"""Readers further behind are served one at a time, so that the others don't wait for them."""
 _THREADS = 4
 
 
 @dataclass(frozen=True)
-class _Look:
-    """One look at the log, and what was read for readers since.
+class _Poll:
+    """One poll of the log, and the reads for readers since.
 
     Attributes:
-        number: how many looks had begun by then.
-        position: where the log stood; None if the database did not answer.
-        is_sync: whether readers are told where the log stands.
+        number: the number of polls that had begun by then.
+        position: the log's position; None if the database did not answer.
+        is_sync: whether readers get a `sync`.
     """
 
     number: int
@@ -57,7 +57,7 @@ class _Look:
 
 
 class Follower:
-    """Follows the change log of one database for all readers of a process, as an async context manager.
+    """Follows the change log for all readers of a process; an async context manager.
 
     Attributes:
         readers: how many readers there are by transport.
@@ -67,18 +67,18 @@ class Follower:
         self.readers: Counter[str] = Counter()
         self._log = LogReader(store.engine)
         self._threads = ThreadPoolExecutor(_THREADS, "follow")
-        self._look = _Look(0, None)
+        self._latest = _Poll(0, None)
         self._position: Position | None = None
         self._begun = self._failures = 0
         self._news = asyncio.Event()
         self._wake = asyncio.Event()
         self._catching_up = asyncio.Lock()
-        self._is_asked = self._is_away = self._is_closed = False
+        self._is_requested = self._is_away = self._is_closed = False
         self._sync_at = self._fresh_at = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._trim())]
+        self._tasks = [asyncio.create_task(self._keep_polling()), asyncio.create_task(self._trim())]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -109,82 +109,85 @@ class Follower:
     async def follow(
         self, after: Cursor | None, wanted: SessionFilter, *, transport: str = ""
     ) -> AsyncGenerator[Frame, None]:
-        """Yield what happens after a cursor (None: from now on) to sessions that match, as it happens.
+        """Yield changes of matching sessions after a cursor (None: from now on), as they happen.
 
-        A `sync` comes when all is told, and then every `SYNC_SECONDS`. It ends when the process stops,
-        and after a `reset`: the log has not everything after the cursor, so its reader must load the
-        list again.
+        A `sync` follows once the reader is up to date, and then every `SYNC_SECONDS`. The generator
+        ends when the process stops, and after a `reset`: the log lacks changes after the cursor, so
+        the reader must reload the list.
         """
         self.readers[transport] += 1
         self._wake.set()
-        told, seen, is_in_step = after, self._begun, False
+        sent, seen, is_in_step = after, self._begun, False
         try:
-            while look := await self._next_look(seen, is_asked=not is_in_step):
-                seen = look.number
-                if look.position is None:
-                    told = after
+            while poll := await self._next_poll(seen, is_requested=not is_in_step):
+                seen = poll.number
+                if poll.position is None:
+                    sent = after
                     yield self._sync(after)
                     continue
-                newest = look.position
+                newest = poll.position
                 after = after or newest.cursor
-                told = told or after
+                sent = sent or after
                 if after != newest.cursor:
-                    frame = await self._read(look, after, newest, wanted, told)
-                    # What others were told at a look meanwhile may be older than this.
-                    seen = self._look.number
+                    frame = await self._read(poll, after, newest, wanted, sent)
+                    # Polls announced meanwhile may be older than this frame.
+                    seen = self._latest.number
                     if frame is None:
                         is_in_step = False
                         await asyncio.sleep(AWAY_SECONDS)
                         continue
                     if frame.messages:
-                        told = frame.upto
+                        sent = frame.upto
                         yield frame
                     if frame.upto is None:
                         return
                     after = frame.upto
                     del frame  # an idle reader would keep it
-                if after == newest.cursor and (look.is_sync or not is_in_step):
-                    told = after
+                if after == newest.cursor and (poll.is_sync or not is_in_step):
+                    sent = after
                     yield self._sync(after)
-                is_in_step = after == newest.cursor and seen == look.number
+                is_in_step = after == newest.cursor and seen == poll.number
         finally:
             self.readers[transport] -= 1
 
-    async def _next_look(self, seen: int, *, is_asked: bool) -> _Look | None:
-        """Wait for the end of a look with a higher number; return None when the process stops."""
+    async def _next_poll(self, seen: int, *, is_requested: bool) -> _Poll | None:
+        """Wait for the end of a poll with a higher number; return None when the process stops."""
         while not self._is_closed:
-            if self._look.number > seen:
-                return self._look
-            self._is_asked = self._is_asked or is_asked
+            if self._latest.number > seen:
+                return self._latest
+            self._is_requested = self._is_requested or is_requested
             await self._news.wait()
         return None
 
     async def _read(
-        self, look: _Look, after: Cursor, newest: Position, wanted: SessionFilter, told: Cursor
+        self, poll: _Poll, after: Cursor, newest: Position, wanted: SessionFilter, sent: Cursor
     ) -> Frame | None:
-        """Return what a reader is told at a look, read once for all readers that need the same; None if the database is away."""
-        key = (after, told, wanted)
-        if key not in look.reads:
-            look.reads[key] = asyncio.create_task(self._read_in_turn(after, newest, wanted, told))
-        return await asyncio.shield(look.reads[key])
+        """Return a reader's next frame, shared by all readers that need the same one.
+
+        None if the database is away.
+        """
+        key = (after, sent, wanted)
+        if key not in poll.reads:
+            poll.reads[key] = asyncio.create_task(self._read_in_turn(after, newest, wanted, sent))
+        return await asyncio.shield(poll.reads[key])
 
     async def _read_in_turn(
-        self, after: Cursor, newest: Position, wanted: SessionFilter, told: Cursor
+        self, after: Cursor, newest: Position, wanted: SessionFilter, sent: Cursor
     ) -> Frame | None:
         is_near = newest.position - after.position <= NEAR_CHANGES
         try:
             async with nullcontext() if is_near else self._catching_up:
-                return await self._in_thread(lambda: self._log.read(after, newest, wanted, told))
+                return await self._in_thread(lambda: self._log.read(after, newest, wanted, sent))
         except (SQLAlchemyError, TimeoutError) as error:
             self._note_away(error)
             return None
 
-    async def _poll(self) -> None:
+    async def _keep_polling(self) -> None:
         while not self._is_closed:
             began = time.monotonic()
-            await asyncio.sleep(await self._look_safely())
+            await asyncio.sleep(await self._poll_safely())
             if self.readers.total():
-                # It takes longer where readers are still being served: then they need a longer pause.
+                # A poll takes longer while readers are being served, who then need a longer pause.
                 await asyncio.sleep(min((time.monotonic() - began) / 3, LONGEST_PAUSE))
             else:
                 with suppress(TimeoutError):
@@ -192,10 +195,10 @@ class Follower:
                         await self._wake.wait()
             self._wake.clear()
 
-    async def _look_safely(self) -> float:
-        """Look at the log; return the pause before the next look."""
+    async def _poll_safely(self) -> float:
+        """Poll the log; return the pause before the next poll."""
         try:
-            await self._look_once()
+            await self._poll_once()
         except (SQLAlchemyError, TimeoutError) as error:
             self._failures += 1
             if self._failures > 1:
@@ -204,25 +207,25 @@ class Follower:
             logger.exception("The change log could not be read")
         else:
             return PAUSE_SECONDS
-        self._is_asked = True
+        self._is_requested = True
         if self._is_sync_due():
-            self._announce(_Look(self._begun, None))
-        # Somebody may have ended an idle connection: the next one is new.
+            self._announce(_Poll(self._begun, None))
+        # The server may have ended an idle connection: the next one is new.
         return 0 if self._failures == 1 else AWAY_SECONDS
 
-    async def _look_once(self) -> None:
+    async def _poll_once(self) -> None:
         self._begun += 1
         number = self._begun
-        is_asked, self._is_asked = self._is_asked, False
+        is_requested, self._is_requested = self._is_requested, False
         self._position, is_published = await self._in_thread(self._log.advance)
         if is_published:
             self._fresh_at = time.monotonic()
         if self._is_away:
             logger.info("The database answers again")
         self._is_away, self._failures = False, 0
-        look = _Look(number, self._position, self._is_sync_due())
-        if look.is_sync or is_asked or look.position != self._look.position:
-            self._announce(look)
+        poll = _Poll(number, self._position, self._is_sync_due())
+        if poll.is_sync or is_requested or poll.position != self._latest.position:
+            self._announce(poll)
 
     def _is_sync_due(self) -> bool:
         if time.monotonic() < self._sync_at:
@@ -230,8 +233,8 @@ class Follower:
         self._sync_at = time.monotonic() + SYNC_SECONDS
         return True
 
-    def _announce(self, look: _Look) -> None:
-        self._look = look
+    def _announce(self, poll: _Poll) -> None:
+        self._latest = poll
         self._news.set()
         self._news = asyncio.Event()
 
@@ -244,7 +247,7 @@ class Follower:
                 logger.warning("The change log could not be trimmed: %s", type(error).__name__)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        """Call in a thread, and give up if it takes too long: its connection is silent, and ends by its own timeouts."""
+        """Call in a thread; on a timeout give up its connection, which ends by its own timeouts."""
         try:
             async with asyncio.timeout(SILENT_SECONDS):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, call)
@@ -253,7 +256,7 @@ class Follower:
             raise
 
     def _sync(self, upto: Cursor | None) -> Frame:
-        """Return a frame that says where the log stands; `upto` is where its reader does."""
+        """Return a frame with the position of the log; `upto` is the reader's."""
         data = {
             "cursor": self._position and str(self._position.cursor),
             "server_time": utc_now().isoformat(),

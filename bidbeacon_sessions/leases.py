@@ -1,4 +1,4 @@
-"""Signs of life: a running session has a heartbeat, which prolongs its lease; others may close a silent one."""
+"""Leases of sessions: heartbeats extend one; after its end the session may be closed."""
 
 import logging
 import threading
@@ -16,32 +16,41 @@ from bidbeacon_sessions.settings import get_session_settings
 logger = logging.getLogger(__name__)
 
 AWAY_BEAT_SECONDS = 0.5
-"""How often a beat is tried while the database is away: it should be heard before anybody looks who is silent."""
+"""The pause between beats while the database is away: shorter than `_GRACE_SECONDS`."""
 _GRACE_SECONDS = 4 * AWAY_BEAT_SECONDS
 
-# A lease lives by the database's clock alone, so that clocks of several machines don't matter. A
-# session that was closed has none.
+# Leases use the database's clock only, so that clocks of several machines don't matter. A closed
+# session has no lease.
 _BEAT = text("""
     UPDATE session_leases
-       SET heartbeat_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => :seconds)
+       SET heartbeat_at = clock_timestamp(),
+           expires_at = clock_timestamp() + make_interval(secs => :seconds)
      WHERE session_id = :session_id""")
 
 
 def is_unclaimed(claimed_by: str) -> str:
-    """Return the SQL condition that no living session has claimed a row: the column with its claim is null, or that session's lease has ended."""
+    """Return the SQL condition that no living session has claimed a row.
+
+    It holds if the column `claimed_by` is null, or the lease of the session in it has ended.
+    """
     return f"""({claimed_by} IS NULL OR NOT EXISTS (
-        SELECT FROM session_leases l WHERE l.session_id = {claimed_by} AND l.expires_at > clock_timestamp()))"""
+        SELECT FROM session_leases l
+         WHERE l.session_id = {claimed_by} AND l.expires_at > clock_timestamp()))"""
 
 
-# A server that was away could hear nobody: after its start, everyone has a moment to say that he
-# lives.
-_LEASE_ENDED = """(coalesce(l.expires_at, h.started_at) < clock_timestamp()
-             AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => :grace))"""
-_DEAD = text(f"""
-    SELECT h.id, h.job_name, h.run_id, h.step_key, h.started_at, l.heartbeat_at, {_LEASE_ENDED} AS lease_ended
-      FROM session_headers h LEFT JOIN session_leases l ON l.session_id = h.id
-     WHERE h.status = 'running' AND coalesce(l.heartbeat_at, h.started_at) < clock_timestamp() - CAST(:silent_for AS interval)
-     ORDER BY h.started_at LIMIT 500""")
+# A server that was away received no beats: after its start, leases end after a grace period only.
+_DEAD = text("""
+    SELECT h.id, h.job_name, h.run_id, h.step_key, h.started_at, l.heartbeat_at,
+           (coalesce(l.expires_at, h.started_at) < clock_timestamp()
+            AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => :grace))
+           AS lease_ended
+      FROM session_headers h
+      LEFT JOIN session_leases l ON l.session_id = h.id
+     WHERE h.status = 'running'
+       AND coalesce(l.heartbeat_at, h.started_at)
+           < clock_timestamp() - CAST(:silent_for AS interval)
+     ORDER BY h.started_at
+     LIMIT 500""")
 
 
 def list_dead_sessions(
@@ -49,41 +58,49 @@ def list_dead_sessions(
 ) -> list[RowMapping]:
     """Return running sessions that have been silent for a time, the oldest 500.
 
-    Columns: id, job_name, run_id, step_key, started_at, heartbeat_at, and lease_ended: only then
-        are they dead for certain.
+    Columns: id, job_name, run_id, step_key, started_at, heartbeat_at, lease_ended. A session is
+    certainly dead only if its lease has ended.
     """
     values = {"silent_for": silent_for, "grace": _GRACE_SECONDS}
     return list(connection.execute(_DEAD, values).mappings())
 
 
 _REAPER = text("""
-    SELECT clock_timestamp() WHERE pg_try_advisory_xact_lock(hashtextextended('bidbeacon reaper', 0))""")
+    SELECT clock_timestamp()
+     WHERE pg_try_advisory_xact_lock(hashtextextended('bidbeacon reaper', 0))""")
 
 
 def begin_reaping(connection: Connection) -> datetime | None:
-    """Return the database's time, and keep other processes from reaping until the transaction ends; None while one does."""
+    """Take the reaper's lock until the transaction ends, and return the database's time.
+
+    None if another process has the lock.
+    """
     now: datetime | None = connection.execute(_REAPER).scalar()
     return now
 
 
 _RUN_SIGNS = text("""
-    SELECT run_id, count(*) FILTER (WHERE status = 'running') AS open_sessions, max(finished_at) AS ended_at
-      FROM session_headers WHERE run_id = ANY(:run_ids) GROUP BY run_id""")
+    SELECT run_id,
+           count(*) FILTER (WHERE status = 'running') AS open_sessions,
+           max(finished_at) AS ended_at
+      FROM session_headers
+     WHERE run_id = ANY(:run_ids)
+     GROUP BY run_id""")
 
 
 def find_run_signs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RowMapping]:
-    """Return what the sessions of runs say of them, by run id; a run without sessions is missing.
+    """Return a summary of each run's sessions, by run id; runs without sessions are missing.
 
-    Columns: open_sessions, how many have not ended; ended_at, when the last one ended, or None.
+    Columns: open_sessions, the number still running; ended_at, the end of the last one, or None.
     """
     found = connection.execute(_RUN_SIGNS, {"run_ids": list(run_ids)}).mappings()
     return {row["run_id"]: row for row in found}
 
 
 def end_dead_connections(connection: Connection) -> int:
-    """End the connections of all sessions whose lease has ended, with the locks they hold; return how many there were.
+    """End the connections of all sessions whose lease has ended; return their number.
 
-    To be called before waiting for a lock that is taken: its holder may be frozen.
+    Call it before waiting for a lock: its holder may be frozen.
     """
     running = list_dead_sessions(connection)
     return end_connections(connection, [row["id"] for row in running if row["lease_ended"]])
@@ -91,10 +108,10 @@ def end_dead_connections(connection: Connection) -> int:
 
 @contextmanager
 def heartbeat(store: SessionStore, session_id: UUID) -> Iterator[None]:
-    """Prolong the lease of a session from a thread, until the block is left.
+    """Extend the lease of a session from a thread, until the block is left.
 
-    A database that is away for a while is waited for; the lease may run out meanwhile, and then the
-    session is closed by others.
+    Continues after the database was away. If the lease ends meanwhile, another process closes the
+    session.
     """
     stop = threading.Event()
     beating = threading.Thread(target=_beat_until, args=(stop, store, session_id), daemon=True)

@@ -1,4 +1,4 @@
-"""Answers about sessions: the list with the cursor that it is true as of, one session, and its surroundings."""
+"""Sessions as JSON answers: the list with its cursor, one session, and its surroundings."""
 
 import json
 from collections import defaultdict
@@ -20,7 +20,7 @@ from bidbeacon_sessions.spans import describe_time
 FIRST_ACTIONS = 2
 LAST_ACTIONS = 10
 MOST_ACTIONS = 1_000
-"""How many actions of one session an answer holds: each costs some 20 µs, during which the stream sends nothing."""
+"""Actions of one session in an answer; the stream pauses some 20 µs for each."""
 MOST_DIFFERENCES = 50
 _LONGEST_VALUE = 200
 _LARGE = frozenset({"error", "input", "labels"})
@@ -29,10 +29,11 @@ _LARGE = frozenset({"error", "input", "labels"})
 def load_sessions(
     store: SessionStore, wanted: SessionFilter, limit: int, older_than: UUID | None = None
 ) -> dict[str, Any]:
-    """Return matching sessions, newest first, each with its first and last actions, and the last that are errors or refer to the accounts asked for.
+    """Return matching sessions, newest first, each with some of its actions.
 
-    `accounts` has the keys of those accounts: one for a key, also one that nothing is known of yet,
-    or many for a part of a name.
+    These are the first ones, the last ones, the last errors, and the last ones that refer to the
+    filter's accounts. `accounts` has the keys of those accounts: one for a key, even an unknown
+    one, or many for a part of a name.
     """
     with store.snapshot() as connection:
         accounts = queries.find_accounts(connection, wanted.account)
@@ -65,7 +66,7 @@ def load_session(
 ) -> dict[str, Any] | None:
     """Return one session with up to `most` actions after an `ord`, or None if there is none.
 
-    If there are more actions, `more_after` is the `ord` of the last one given, and else null.
+    `more_after` is the `ord` of the last action in the answer if there are more, else null.
     """
     with store.snapshot() as connection:
         header = queries.find_session(connection, session_id)
@@ -92,7 +93,10 @@ def _as_of(cursor: str) -> dict[str, Any]:
 
 
 def load_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
-    """Return where its time went, neighbours, references, and the last good session with what differs from it; None where there is no such session."""
+    """Return a session's time, neighbours, references and differences from the last good one.
+
+    None if there is no such session.
+    """
     with store.snapshot() as connection:
         session = queries.find_session(connection, session_id)
         if session is None:
@@ -117,10 +121,10 @@ def _with_counts(connection: Connection, session: RowMapping) -> dict[Any, Any]:
 
 
 def compare(here: Mapping[Any, Any], there: Mapping[Any, Any]) -> list[dict[str, Any]]:
-    """Return how a session differs from a good one in `actions` (counts by type), `input` and `labels`; 50 differences at most.
+    """Return at most 50 differences of a session from a good one.
 
-    Each is `{"what": "action", "name": "report-failed", "here": 3, "there": 0}`; an input or label
-    that is missing is None.
+    Compared are `actions` (counts by type), `input` and `labels`. A difference is `{"what":
+    "action", "name": "report-failed", "here": 3, "there": 0}`; a missing input or label is None.
     """
     differences = [
         *_differences("action", here["actions"], there["actions"], absent=0),
@@ -155,7 +159,6 @@ def _shown(value: Any) -> str:
 
 
 def _brief(header: Mapping[Any, Any] | None) -> dict[str, Any] | None:
-    """Return what a link to a session shows."""
     if header is None:
         return None
     return {name: value for name, value in session_json(header).items() if name not in _LARGE}

@@ -1,4 +1,4 @@
-"""Reads the change log, and writes each change as a message. It blocks: `following.py` calls it in threads."""
+"""Read the change log, and encode changes as messages; blocking, for use in threads."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ EVERYTHING = SessionFilter()
 
 
 class LogReader:
-    """Reads the log of one database, on a few connections of its own, for use by several threads.
+    """Reads the log of one database for several threads, on a few connections of its own.
 
     Args:
         engine: an engine on that database; only its address is used.
@@ -33,11 +33,11 @@ class LogReader:
             pool_timeout=5,
             pool_use_lifo=True,
         )
-        # Without BEGIN and COMMIT around each statement it takes half as many round trips.
+        # Without BEGIN and COMMIT around each statement there are half as many round trips.
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def advance(self) -> tuple[Position, bool]:
-        """Take a step if one is due; return the log's position then, and whether everything committed is published."""
+        """Take a step if due; return the log's position, and whether all commits are published."""
         with self._reading.connect() as connection:
             is_due, position = look(connection)
         if not is_due:
@@ -47,17 +47,17 @@ class LogReader:
         with self._reading.connect() as connection:
             return head(connection), published is not None
 
-    def read(self, after: Cursor, newest: Position, wanted: SessionFilter, told: Cursor) -> Frame:
-        """Return what readers of a filter are told of the next changes, of which it reads up to `MOST_CHANGES`.
+    def read(self, after: Cursor, newest: Position, wanted: SessionFilter, sent: Cursor) -> Frame:
+        """Return the messages about the next changes, at most `MOST_CHANGES`, for a filter.
+
+        The frame is a `reset` without a cursor if `after` is of another epoch or from the future,
+        or the log was trimmed after it. Its readers must reload the list.
 
         Args:
-            after: up to where was read.
-            newest: where the log stands.
+            after: the last position that was read.
+            newest: the log's position.
             wanted: the filter.
-            told: up to where the readers were told: their last message covered all before it.
-
-        If the cursor is of another epoch or from the future, or the log was trimmed in front of it,
-        that is a `reset`: they must load the list again, and the frame has no cursor.
+            sent: the position up to which the readers' last message covers all changes.
         """
         missing = newest.position - after.position
         if after.epoch != newest.epoch or missing < 0:
@@ -71,15 +71,15 @@ class LogReader:
             if not changes or changes[0].position != after.position + 1:
                 return _reset("expired", newest)
             upto = Cursor(after.epoch, changes[-1].position)
-            return Frame(_describe(connection, changes, wanted, told, upto), upto)
+            return Frame(_describe(connection, changes, wanted, sent, upto), upto)
 
     def trim(self) -> int:
-        """Delete what is beyond the log's bound; return how many changes."""
+        """Delete the changes beyond the log's limit; return their number."""
         with self._engine.begin() as connection:
             return trim(connection, rows=get_session_settings().change_log_rows)
 
     def dispose(self) -> None:
-        """Close the connections that nobody uses; those in use are closed afterwards, and later reads reconnect."""
+        """Close idle connections, and those in use after their use; later reads reconnect."""
         self._engine.dispose()
 
 
@@ -92,13 +92,13 @@ def _describe(
     connection: Connection,
     changes: Sequence[Row[Any]],
     wanted: SessionFilter,
-    told: Cursor,
+    sent: Cursor,
     upto: Cursor,
 ) -> list[Message]:
-    """Return a message for each changed session that matches, with its present state and its new actions.
+    """Return a message for each changed session, with its present state and new actions.
 
-    Only the last one moves the reader's cursor: a connection that breaks in between repeats, and
-    never skips. Who loses a session from its filter is told; a silent drop would leave ghosts.
+    A session that stopped matching the filter gets a `gone` message. Only the last message moves
+    the reader's cursor: after a broken connection messages are repeated, never skipped.
     """
     last = {change.session_id: change.position for change in changes}
     ids = sorted(last, key=last.__getitem__)
@@ -108,9 +108,9 @@ def _describe(
     headers = {row["id"]: row for row in list_sessions_by_id(connection, list(kept))}
     places = {(change.session_id, change.ord) for change in changes if change.ord > 0}
     actions = _new_actions(connection, {place for place in places if kept.get(place[0])})
-    covers = f'"from":{told.position + 1},"to":{upto.position}'
+    covers = f'"from":{sent.position + 1},"to":{upto.position}'
     found = [id_ for id_ in ids if id_ in kept]
-    cursors = [*[str(told)] * (len(found) - 1), str(upto)]
+    cursors = [*[str(sent)] * (len(found) - 1), str(upto)]
     messages = []
     for id_, cursor in zip(found, cursors, strict=False):
         if kept[id_] and id_ in headers:

@@ -1,8 +1,8 @@
 """Mask secrets before anything is stored, logged or shown.
 
-A secret is found by its value, where this process knows it; by the name beside it; or by its form.
-`docs/security.md` has a table of what is masked and of what can't be. Every pattern takes time in
-proportion to the text: repetitions are bounded or possessive, or a search goes on behind them.
+A secret is found by its value, if this process knows it; by the name before it; or by its form.
+`docs/security.md` lists what is masked, and what can't be. Every pattern runs in time proportional
+to the text: repetitions are bounded or possessive, or the next search starts after them.
 """
 
 import re
@@ -20,7 +20,7 @@ SHORTEST_KNOWN = 12
 
 _CACHED_LENGTH = 64
 _PLAIN = (bool, int, float, Decimal, date, time, timedelta, UUID)
-"""Values that are no text and can hold no secret, unless their key says so."""
+"""Types that are not text and can't hold a secret, unless their key names one."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SECRET_NAME = re.compile(
@@ -30,15 +30,15 @@ _SECRET_NAME = re.compile(
 _PAGE_MARKERS = frozenset({"next_token", "page_token", "continuation_token"})
 _HARMLESS_ENDS = frozenset(
     """
-    at count created days env error errors expected expired expires expiry field fields file format host id in
-    length limit missing name names path present region required seconds status ttl type until url used valid
-    version
+    at count created days env error errors expected expired expires expiry field fields file format
+    host id in length limit missing name names path present region required seconds status ttl type
+    until url used valid version
     """.split()  # noqa: SIM905 - one word a line would fill a screen
 )
 """Last words of names that are about a secret and don't hold it: `token_type`, `password_file`."""
 
 _HINT = re.compile(r"(?i)[=:|%]|bearer|amzn1\.oa2|atz")
-"""Is in every text with a secret that is not a known value."""
+"""Matches every text with a secret that is not a known value."""
 _FORMS = (
     (re.compile(r"Atz[a-z](?:\||%7[Cc]|\\u007[Cc])[\w\-+/=.|%~]+"), MASK),
     (re.compile(r"(?i)\bamzn1\.oa2-cs\.v1\.[0-9a-f]+"), MASK),
@@ -67,11 +67,10 @@ _known: list[tuple[str, re.Pattern[str]]] = []
 
 
 def remember_secret(name: str, value: str) -> None:
-    """Mask a value from now on wherever it stands, instead of the last one of this name.
+    """Mask a value from now on wherever it occurs; it replaces the last one of this name.
 
-    It is found in any case, URL-encoded, in HTML, in JSON, and in JSON that is quoted in JSON.
-
-    One of fewer than 12 characters is masked only where a name or its form tells that it is secret.
+    It is found in any case, URL-encoded, in HTML, in JSON, and in JSON that is quoted in JSON. A
+    value of fewer than 12 characters is masked only if a name or its form marks it as a secret.
     """
     if _remembered.get(name) == value:
         return
@@ -83,7 +82,7 @@ def remember_secret(name: str, value: str) -> None:
 
 @lru_cache
 def _run_and_pattern(secret: str) -> tuple[str, re.Pattern[str]]:
-    """Return what no encoding changes of a secret, in lower case, and the pattern of all its forms."""
+    """Return a part of a secret that no encoding changes, and the pattern of all its forms."""
     run = max(_RUN.findall(secret.lower()), key=len)
     chars = re.sub(r"\\+", r"\\", secret)  # the pattern of a backslash matches any number of them
     return run, re.compile("".join(map(_forms_of, chars)), re.IGNORECASE)
@@ -107,9 +106,9 @@ def _forms_of(char: str) -> str:
 
 @lru_cache(4_096)
 def names_secret(name: str) -> bool:
-    """Return whether a name says that its value is a secret: `client_secret`, `X-Api-Key`, `PGPASSWORD`.
+    """Return whether a name denotes a secret: `client_secret`, `X-Api-Key`, `PGPASSWORD`.
 
-    Of a name with spaces, which may be a campaign's ("secret santa 2026"), the last word decides.
+    In a name with spaces, which may be a campaign's ("secret santa 2026"), the last word decides.
     """
     words = [word.lower() for word in _WORD.findall(name.rpartition(" ")[2])]
     joined = "_".join(words)
@@ -121,9 +120,9 @@ def names_secret(name: str) -> bool:
 def mask(value: Any) -> Any:
     """Return a copy of a JSON-like value with every secret masked, at any depth.
 
-    Keys that name a secret lose their whole value, pairs such as headers their second item. What
-    JSON has no form for (a URL object, an exception) becomes its text, masked. What is nested too
-    deeply is masked as a whole.
+    The whole value of a key that names a secret is masked, and the second item of a pair such as a
+    header. Values that JSON can't represent (a URL object, an exception) become their text, masked.
+    Values nested too deeply are masked as a whole.
     """
     if isinstance(value, str):
         return mask_text(value)
@@ -140,7 +139,7 @@ def mask(value: Any) -> Any:
 
 
 def mask_text(text: str) -> str:
-    """Return the text with known secrets, values of secret names, and well-known forms of secrets masked."""
+    """Mask known secrets, values of secret names, and well-known forms of secrets in a text."""
     return _mask_short(text) if len(text) <= _CACHED_LENGTH else _mask_text(text)
 
 
@@ -157,7 +156,7 @@ def _mask_text(text: str) -> str:
 
 
 _mask_short = lru_cache(4_096)(_mask_text)
-"""Most texts of actions come again and again: accounts, datasets, days."""
+"""Most texts of actions recur: accounts, datasets, days."""
 
 
 def _text(value: Any) -> str:
@@ -176,7 +175,7 @@ def _mask_items(items: Any) -> list[Any]:
 
 
 def _mask_values_of_names(text: str) -> str:
-    """Mask `token=…`, `"client_secret": "…"`, `Authorization: …`, also in JSON that is quoted in JSON."""
+    """Mask `token=…`, `"client_secret": "…"`, `Authorization: …`, also in quoted JSON."""
     clean: list[str] = []
     copied = 0
     match = _NAME.search(text)
@@ -192,7 +191,7 @@ def _mask_values_of_names(text: str) -> str:
 
 
 def _find_value(text: str, name: re.Match[str]) -> tuple[int, int]:
-    """Return where the value of a secret name begins and ends; an empty range where a sentence goes on."""
+    """Return start and end of a secret name's value; an empty range if a sentence follows."""
     start = name.end()
     if opening := _OPENING.match(text, start):
         closing = re.compile(rf"(?<!\\){re.escape(opening[1])}").search(text, opening.end())
@@ -211,6 +210,6 @@ def _run_at(pattern: re.Pattern[str], text: str, start: int) -> str:
 
 
 def _is_header(name: str, text: str, start: int) -> bool:
-    """Return whether the rest of the line is secret; a product may be called "Cookie: Chocolate"."""
+    """Return whether the rest of the line is secret, unlike "Cookie: Chocolate", a product."""
     word = name.lower().rpartition("-")[2]
     return word == "authorization" or (word == "cookie" and _COOKIE.match(text, start) is not None)

@@ -1,4 +1,4 @@
-"""The messages of the stream, the same over Server-Sent Events, WebSocket and in the terminal."""
+"""The messages of the stream, for Server-Sent Events, WebSocket and the terminal."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -12,7 +12,7 @@ Event = Literal["job-sessions:updated", "job-sessions:gone", "sync", "reset"]
 ResetReason = Literal["epoch", "expired"]
 
 PIECE_CHARACTERS = 64 * 1024
-"""About how much is sent at once. A reader has ten seconds for each piece."""
+"""The approximate size of one send. A reader has ten seconds for each piece."""
 
 json_bytes = msgspec.json.Encoder(enc_hook=str).encode
 """Encode plain data as compact JSON in UTF-8."""
@@ -24,7 +24,11 @@ def to_json(value: Any) -> str:
 
 
 class Message(NamedTuple):
-    """One message: its kind, the cursor to resume from after it (if it moves the reader), and its data as JSON on one line."""
+    """One message of the stream.
+
+    `id` is the cursor to resume from, None if the message does not move it; `data` is JSON on one
+    line.
+    """
 
     event: Event
     id: str | None
@@ -32,9 +36,9 @@ class Message(NamedTuple):
 
 
 class Frame:
-    """Messages that are sent together, in order, and the cursor of a reader that has them all.
+    """Messages that are sent together, in order, and the cursor of a reader after them.
 
-    All readers share a frame, so each form of it is made once, when the first one needs it.
+    Readers share frames, so each form of one is encoded once, when it is first needed.
     """
 
     def __init__(self, messages: Sequence[Message], upto: Cursor | None) -> None:
@@ -48,7 +52,7 @@ class Frame:
 
     @cached_property
     def websocket(self) -> list[str]:
-        """The texts of WebSocket messages, each of which has one or more messages of ours, a line each."""
+        """The texts of WebSocket messages, each with one or more of our messages, one a line."""
         return list(_pieces(map(_as_line, self.messages)))
 
 

@@ -1,10 +1,11 @@
-"""Sessions and actions as the JSON that page, terminal and Dagster render: the same from list, stream and metadata.
+"""Sessions and actions as the JSON that page, terminal and Dagster render.
 
 ```json
-{"id": "…", "job_name": "refresh-account", "status": "running", "outcome": "ok", "mark": "running", "status_text": "running", "recovered_by": null, "account": "US.acme-merch.1kc1bk21", "account_label": "Acme Merch · US",
- "run_id": "…", "run_url": "…", "step_key": "…", "retry_number": 0, "started_at": "…Z",
- "finished_at": null, "duration": 12.3, "error": null, "input": {}, "labels": {}, "revision": 3,
- "action_count": 2, "url": "…"}
+{"id": "…", "job_name": "refresh-account", "status": "running", "outcome": "ok", "mark": "running",
+ "status_text": "running", "recovered_by": null, "account": "US.acme-merch.1kc1bk21",
+ "account_label": "Acme Merch · US", "run_id": "…", "run_url": "…", "step_key": "…",
+ "retry_number": 0, "started_at": "…Z", "finished_at": null, "duration": 12.3, "error": null,
+ "input": {}, "labels": {}, "revision": 3, "action_count": 2, "url": "…"}
 {"session_id": "…", "ord": 1, "type": "report-requested", "at": "…Z", "tone": "progress",
  "accounts": [{"key": "US.acme-merch.1kc1bk21", "label": "Acme Merch · US"}], "parts": [{"kind":
  "text", "text": "Requested "}, {"kind": "badge", "text": "rpt-1", "value": "rpt-1"}], "text": "…",
@@ -34,7 +35,10 @@ _AS_STORED = (
 
 
 def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return one session's header (a row of `queries.find_session`); instants in ISO 8601 UTC, `duration` in seconds."""
+    """Return a session's header (a row of `queries.find_session`) as JSON.
+
+    Instants are ISO 8601 in UTC, `duration` is in seconds.
+    """
     started, finished = header["started_at"], header["finished_at"]
     error, cause = header["error"], (header["error"] or {}).get("cause")
     settings = get_session_settings()
@@ -53,14 +57,14 @@ def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def error_text(error: Mapping[str, Any]) -> str:
-    """Return what went wrong and what helps (of an error as `session_json` has it); without a cause, its class and message."""
+    """Return sentence and advice of a `session_json` error, else its class and message."""
     if explained := error["explained"]:
         return " ".join(filter(None, (explained["sentence"], explained.get("advice"))))
     return f"{error['type']}: {error['message']}"
 
 
 def describe_status(session: Mapping[Any, Any]) -> str:
-    """Return a session's status in words: "succeeded", "deferred", "finished, with problems", "failed, recovered by a later attempt"."""
+    """Return a session's status for people, such as "failed, recovered by a later attempt"."""
     status, outcome, recovered_by = (session[it] for it in ("status", "outcome", "recovered_by"))
     if session["mark"] == "retried":
         return f"{status}, {'recovered by a later attempt' if recovered_by else 'retried'}"
@@ -80,7 +84,7 @@ def load_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> di
 
 
 def action_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """Return one stored action with its sentence, and the accounts that it is about, all with their labels (see `load_labels`)."""
+    """Return a stored action with its sentence and accounts; labels as of `load_labels`."""
     parts = render_action(row["type"], row["payload"])
     accounts = accounts_of(row["type"], row["payload"])
     for part in parts if labels else ():
@@ -100,7 +104,10 @@ def action_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, 
 
 
 def whose(action: Mapping[str, Any], session_account: str | None) -> str:
-    """Return what the accounts of an action (as `action_json`) are called that neither its sentence names nor its session is about; empty where there is none."""
+    """Return the names of an action's accounts that its sentence and session don't show.
+
+    `action` is as of `action_json`. Empty if there are none.
+    """
     known = {part["value"] for part in action["parts"] if part["kind"] == "account"} | {
         session_account
     }

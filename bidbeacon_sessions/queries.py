@@ -1,4 +1,4 @@
-"""Reads sessions: lists, one session, what stands around it, and figures over many.
+"""Read sessions: lists, one session, its neighbours, references and counts.
 
 `writes.py` writes them; the change log and leases have their own modules of SQL.
 """
@@ -31,8 +31,9 @@ _HEADERS = sa.select(
     (H.c.revision + _COUNTED.c.action_count).label("revision"),
     sa.case((_ONLY_SKIPPED, "skipped"), else_=search.MARK_OF).label("mark"),
 ).join_from(H, _COUNTED, sa.true())
-"""Columns: those of `session_headers`, account_label, outcome (so far, for one that runs), action_count, revision, and mark: the
-word for its icon and colour (running, succeeded, warnings, problems, skipped, failed, retried, crashed, cancelled)."""
+"""Columns: those of `session_headers`, account_label, outcome (of a running session: so far),
+action_count, revision, and mark: the word for its icon and colour (running, succeeded, warnings,
+problems, skipped, failed, retried, crashed, cancelled)."""
 
 _ACTIONS = sa.select(*(_A.c.session_id, _A.c.ord, _A.c.type, _A.c.tone, _A.c.at, _A.c.payload))
 
@@ -40,7 +41,10 @@ _ACTIONS = sa.select(*(_A.c.session_id, _A.c.ord, _A.c.type, _A.c.tone, _A.c.at,
 def list_actions(
     connection: sa.Connection, session_id: UUID, *, after: int = 0, limit: int = 10_000
 ) -> Sequence[sa.RowMapping]:
-    """Return a session's actions in order, from `ord` on: session_id, ord, type, tone, at, payload."""
+    """Return a session's actions after an `ord`, in order.
+
+    Columns: session_id, ord, type, tone, at, payload.
+    """
     of_session = _ACTIONS.where(_A.c.session_id == session_id, _A.c.ord > after)
     return connection.execute(of_session.order_by(_A.c.ord).limit(limit)).mappings().all()
 
@@ -58,8 +62,8 @@ def list_actions_at(
     return connection.execute(found.order_by(_A.c.ord)).mappings().all()
 
 
-# A key that sessions have means itself. Anything else is looked for in all names and keys, whatever
-# its case, blanks and punctuation.
+# A key of a session means itself. Any other text is searched in all names and keys, ignoring case,
+# blanks and punctuation.
 _NAMED = sa.text("""
     SELECT :given AS key
      WHERE EXISTS (SELECT FROM session_subjects WHERE key = :given)
@@ -68,23 +72,26 @@ _NAMED = sa.text("""
 _PLAIN = r"trim('-' FROM regexp_replace(lower({}), '\W+', '-', 'g'))"
 _CALLED = sa.text(f"""
     SELECT key FROM session_subjects
-     WHERE CASE WHEN {_PLAIN.format(":given")} = '' THEN position(lower(:given) IN lower(label)) > 0
-                ELSE position({_PLAIN.format(":given")} IN {_PLAIN.format("label || ' ' || key")}) > 0 END
+     WHERE CASE WHEN {_PLAIN.format(":given")} = ''
+                THEN position(lower(:given) IN lower(label)) > 0
+                ELSE position({_PLAIN.format(":given")}
+                              IN {_PLAIN.format("label || ' ' || key")}) > 0 END
      ORDER BY key""")
 
 
 def find_accounts(connection: sa.Connection, given: str | None) -> tuple[str, ...]:
-    """Return the keys of the accounts that a reader means: the one with this key, else all whose name or key contains the text."""
+    """Return the account with this key, else all whose name or key contains the text."""
     for statement in () if given is None else (_NAMED, _CALLED):
         if found := tuple(connection.execute(statement, {"given": given}).scalars()):
             return found
     return ()
 
 
-# What a filter finds differs a hundredfold from one value to the next: a plan is made for each,
-# never kept for all. It reads little.
+# The rows that match a filter differ a hundredfold from one value to the next, so that each
+# statement is planned anew. It reads few rows, so parallel workers would not help.
 _PLAN_EACH = sa.text("""
-    SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('max_parallel_workers_per_gather', '0', true)""")
+    SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
+           set_config('max_parallel_workers_per_gather', '0', true)""")
 
 
 def list_sessions(
@@ -94,7 +101,10 @@ def list_sessions(
     limit: int = 50,
     older_than: UUID | None = None,
 ) -> Sequence[sa.RowMapping]:
-    """Return the headers of matching sessions (see `_HEADERS`), newest first, from the one after `older_than` on."""
+    """Return the headers (see `_HEADERS`) of matching sessions, newest first.
+
+    They start after the session `older_than`; none if it is unknown.
+    """
     place: search.Place | None = None
     if older_than is not None:
         of_last = sa.select(H.c.started_at, H.c.id).where(H.c.id == older_than)
@@ -127,9 +137,9 @@ def _among(ids: Sequence[UUID]) -> sa.ColumnElement[bool]:
 def match_sessions(
     connection: sa.Connection, ids: Sequence[UUID], wanted: SessionFilter
 ) -> dict[UUID, bool]:
-    """Return which of the given sessions match a filter without its status and outcome, and whether they match it wholly.
+    """Return the sessions that match a filter without its status and outcome.
 
-    A session that matches the rest of a filter does so for ever.
+    The values are whether they also match these two. A session never stops matching the others.
     """
     accounts = find_accounts(connection, wanted.account)
     lasting = search.conditions(wanted.without("status", "outcome"), accounts)
@@ -142,14 +152,20 @@ _EXCERPTS = sa.text("""
     SELECT a.session_id, a.ord, a.type, a.tone, a.at, a.payload
       FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
      CROSS JOIN LATERAL (
-           (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id ORDER BY ord LIMIT :first)
+           (SELECT ord FROM session_actions s
+             WHERE s.session_id = wanted.id
+             ORDER BY ord LIMIT :first)
            UNION
-           (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id ORDER BY ord DESC LIMIT :last)
+           (SELECT ord FROM session_actions s
+             WHERE s.session_id = wanted.id
+             ORDER BY ord DESC LIMIT :last)
            UNION
-           (SELECT ord FROM session_actions s WHERE s.session_id = wanted.id AND s.tone = 'error'
+           (SELECT ord FROM session_actions s
+             WHERE s.session_id = wanted.id AND s.tone = 'error'
              ORDER BY ord DESC LIMIT :errors)
            UNION
-           (SELECT DISTINCT ord FROM session_references t WHERE t.session_id = wanted.id AND t.account_key = ANY(:accounts)
+           (SELECT DISTINCT ord FROM session_references t
+             WHERE t.session_id = wanted.id AND t.account_key = ANY(:accounts)
              ORDER BY ord DESC LIMIT :last)) shown
       JOIN session_actions a ON a.session_id = wanted.id AND a.ord = shown.ord
      ORDER BY a.session_id, a.ord""")
@@ -164,13 +180,17 @@ def list_excerpts(
     errors: int = 0,
     accounts: Sequence[str] = (),
 ) -> Sequence[sa.RowMapping]:
-    """Return actions of several sessions, each session's in order: the first and the last ones, the last errors, and the last ones that refer to the accounts."""
+    """Return some actions of several sessions, each session's in order.
+
+    These are the `first` ones, the `last` ones, the last `errors`, and the `last` ones that refer
+    to the accounts.
+    """
     values = {"first": first, "last": last, "errors": errors, "accounts": list(accounts)}
     return connection.execute(_EXCERPTS, values | {"ids": list(ids)}).mappings().all()
 
 
 def find_labels(connection: sa.Connection, keys: Collection[str]) -> dict[str, str]:
-    """Return what people call subjects, by key; those without a label are missing."""
+    """Return the labels of subjects, by key; those without a label are missing."""
     if not keys:
         return {}
     named = sa.select(_S.c.key, _S.c.label).where(_S.c.key.in_(keys))
@@ -180,9 +200,10 @@ def find_labels(connection: sa.Connection, keys: Collection[str]) -> dict[str, s
 def find_near(
     connection: sa.Connection, session: Mapping[Any, Any]
 ) -> dict[str, sa.RowMapping | None]:
-    """Return the headers of the sessions of the same job and account before and after a session: `previous`, `next`, `last_good`.
+    """Return the headers of a session's neighbours: `previous`, `next` and `last_good`.
 
-    `last_good` is the newest one before it that succeeded without problems.
+    They have the same job and account. `last_good` is the newest one before the session that
+    succeeded without problems.
     """
     same = _HEADERS.where(
         H.c.job_name == session["job_name"], H.c.account_key == session["account_key"]
@@ -199,19 +220,27 @@ def find_near(
 MOST_REFERENCES = 1_000
 _REFERENCES = sa.text("""
     SELECT t.account_key, n.label AS account_label, t.dataset, t.effect,
-           array_agg(DISTINCT t.window_key ORDER BY t.window_key) FILTER (WHERE t.window_key IS NOT NULL) AS windows
-      FROM session_references t LEFT JOIN session_subjects n ON n.key = t.account_key WHERE t.session_id = :id
-     GROUP BY t.account_key, n.label, t.dataset, t.effect ORDER BY min(t.ord), t.account_key, t.dataset LIMIT :most""")
+           array_agg(DISTINCT t.window_key ORDER BY t.window_key)
+               FILTER (WHERE t.window_key IS NOT NULL) AS windows
+      FROM session_references t
+      LEFT JOIN session_subjects n ON n.key = t.account_key
+     WHERE t.session_id = :id
+     GROUP BY t.account_key, n.label, t.dataset, t.effect
+     ORDER BY min(t.ord), t.account_key, t.dataset
+     LIMIT :most""")
 
 
 def list_references(connection: sa.Connection, session_id: UUID) -> Sequence[sa.RowMapping]:
-    """Return what a session refers to, in the order in which it first did: account_key, account_label, dataset, effect, windows (or None)."""
+    """Return a session's references, in the order of the first action with each.
+
+    Columns: account_key, account_label, dataset, effect, windows (or None).
+    """
     values = {"id": session_id, "most": MOST_REFERENCES}
     return connection.execute(_REFERENCES, values).mappings().all()
 
 
 def count_actions_by_type(connection: sa.Connection, session_id: UUID) -> dict[str, int]:
-    """Return how many actions of each type a session recorded, in the order of their first one."""
+    """Return the number of a session's actions of each type, in order of the first one."""
     by_type = sa.select(_A.c.type, sa.func.count().label("actions")).group_by(_A.c.type)
     in_order = by_type.where(_A.c.session_id == session_id).order_by(sa.func.min(_A.c.ord))
     return {row.type: row.actions for row in connection.execute(in_order)}

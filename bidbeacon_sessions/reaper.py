@@ -1,4 +1,4 @@
-"""The reaper: a sensor that closes sessions whose process died, and fails the runs that nobody works on any more.
+"""The reaper: a sensor that closes sessions whose process died, and fails lost runs.
 
 It ends only runs of its own code location, and measures time by the database's clock.
 """
@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 Status = dg.DagsterRunStatus
 
 CODE_LOCATION_TAG = "dagster/code_location"
-"""The tag in which Dagster names a launched run's code location; a run that was not launched has none."""
+"""Dagster's tag with the code location of a launched run; runs that were not launched have none."""
 LOST_AFTER = timedelta(minutes=3)
-"""How long a started run may have neither an open session nor an event before it counts as lost."""
+"""A started run without an open session and without an event for so long is lost."""
 
 _REAP_EVERY_SECONDS = 15
 _TERMINATE_SECONDS = 5
@@ -37,15 +37,16 @@ _FINISHED = frozenset({Status.SUCCESS, Status.FAILURE, Status.CANCELED})
 def build_session_closer(store: Callable[[], SessionStore]) -> dg.SensorDefinition:
     """Make the reaper of a code location.
 
-    A run that Dagster still holds for started, though its only session gave no sign of life for the
-    length of a lease, is terminated and reported as failed: it would keep its slot for ever. A
-    started run without an open session is failed after three minutes without an event.
+    A started run whose only session gave no sign of life for the length of a lease is terminated
+    and reported as failed; otherwise it would keep its slot for ever. A started run without an open
+    session is failed after three minutes without an event.
     """
 
     @dg.sensor(
         minimum_interval_seconds=_REAP_EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Closes sessions whose process died or is frozen, and fails runs that nobody works on any more. Starts no run.",
+        description="Closes sessions whose process died or is frozen, and fails runs that no "
+        "process works on any more. Starts no run.",
     )
     def close_crashed_sessions(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         """Close sessions whose process died, and fail runs whose worker is gone."""
@@ -64,9 +65,9 @@ def build_session_closer(store: Callable[[], SessionStore]) -> dg.SensorDefiniti
 def close_dead_sessions(
     store: SessionStore, instance: dg.DagsterInstance, code_location: str | None = None
 ) -> int:
-    """Close every session without a sign of life, and end its run; return how many were closed.
+    """Close every session without a sign of life, and end its run; return their number.
 
-    Sessions of another code location's runs are left alone. Do nothing while another process is
+    Sessions of another code location's runs are skipped. Does nothing while another process is
     reaping.
     """
     missed = timedelta(seconds=get_session_settings().heartbeat_seconds * _BEATS_MISSED)
@@ -91,7 +92,7 @@ def _close_if_dead(
         return False
     if not row["lease_ended"] and status not in _FINISHED:
         return False  # a pause that its lease still covers
-    # The run first: a reaper that dies in between finds the session still open the next time.
+    # End the run first: a reaper that dies in between finds the session still open the next time.
     if run is not None and status in _AT_WORK and not _has_other_session(store, run):
         _end_run(instance, run, f"Its worker gave no sign of life since {row['heartbeat_at']}")
     was_terminated = status in _TERMINATED
@@ -109,7 +110,7 @@ def _close_if_dead(
 
 
 def _has_other_session(store: SessionStore, run: dg.DagsterRun) -> bool:
-    """Return whether a run has more than one open session, so that its worker may live."""
+    """Return whether a run has more than one open session, so that its worker may be alive."""
     with store.begin() as connection:
         return bool(find_run_signs(connection, [run.run_id])[run.run_id]["open_sessions"] > 1)
 
@@ -120,10 +121,11 @@ def fail_lost_runs(
     code_location: str | None = None,
     cursor: str | None = None,
 ) -> tuple[int, str | None]:
-    """Fail started runs whose worker died outside of a session; return how many, and the cursor for the next look.
+    """Fail started runs whose worker died outside of a session.
 
-    The cursor holds, for each run without an open session, its last sign of life and since when
-    there has been no other. Dagster's run monitoring ends runs that don't start or don't stop.
+    Returns their number, and the cursor for the next call: for each run without an open session,
+    its last sign of life and the time at which that was first seen. Dagster's run monitoring ends
+    runs that don't start or don't stop.
     """
     before: dict[str, tuple[str, str]] = json.loads(cursor or "{}")
     seen: dict[str, tuple[str, str]] = {}
@@ -150,7 +152,8 @@ def fail_lost_runs(
 
 
 def _may_be_lost(run: dg.DagsterRun, signs: RowMapping | None, code_location: str | None) -> bool:
-    """Return whether a run is of this code location, and in no session now; one that nobody launched is known by its sessions."""
+    """Return whether a run is of this code location, and has no open session."""
+    # A run that was not launched has no tag, but it is ours if it has had sessions.
     is_ours = run.tags.get(CODE_LOCATION_TAG) == code_location or (
         signs is not None and CODE_LOCATION_TAG not in run.tags
     )
@@ -158,15 +161,16 @@ def _may_be_lost(run: dg.DagsterRun, signs: RowMapping | None, code_location: st
 
 
 def _last_sign(instance: dg.DagsterInstance, run: dg.DagsterRun, signs: RowMapping | None) -> str:
-    """Return what changes with each event of a run, and with the end of each of its sessions."""
+    """Return a text that changes with each event of a run and each end of its sessions."""
     newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
     return f"{newest[0].storage_id if newest else None} {signs and signs['ended_at']}"
 
 
 def _end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, seen: str) -> None:
-    """Terminate a run, and report it as failed whatever the launcher answers; as cancelled where that was asked of it.
+    """Terminate a run; report it as failed, or as cancelled if it was being cancelled.
 
-    A launcher may wait for a host that is gone: it has a few seconds.
+    The result of the launcher is ignored. It has a few seconds, since it may wait for a host that
+    is gone.
     """
     terminating = Thread(target=_terminate, args=(instance, run.run_id), daemon=True)
     terminating.start()

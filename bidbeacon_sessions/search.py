@@ -1,7 +1,7 @@
-"""Builds the statements that find the sessions a filter means; `queries.py` executes them.
+"""Build the statements that find the sessions of a filter; `queries.py` executes them.
 
-A list is found by walking from the newest session on, by an index on the start, until it is full.
-Only a text that the newest sessions don't have is looked up in the index of words.
+A list is read from the newest session on, by an index on the start, until it is full. The index of
+words is used only for a text that too few of the newest sessions contain.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ Condition = sa.ColumnElement[bool] | sa.TextClause
 Keys = Sequence[str] | Sequence[sa.ColumnElement[str]]
 
 WALKED_FOR_TEXT = 500
-"""So many sessions are searched one by one before the index of words is used."""
+"""The number of sessions that are searched one by one before the index of words is used."""
 
 H = tables.SessionHeader.__table__.alias("h")
 OUTCOME_OF: sa.ColumnElement[str] = sa.literal_column(tables.OUTCOME)
-"""The outcome of the session `h`; so far, for one that runs."""
+"""The outcome of the session `h`; of a running one, its outcome so far."""
 MARK_OF: sa.ColumnElement[str] = sa.literal_column(tables.MARK)
 
 _A = tables.SessionAction.__table__.alias("f")
@@ -39,7 +39,7 @@ _ABOUT = sa.union_all(
     ),
     sa.select(_OWN.c.started_at, _OWN.c.id, _OWN.c.account_key, sa.null(), sa.null()),
 ).subquery("about")
-"""What sessions are about: what their actions refer to, and their own accounts."""
+"""The subjects of sessions: the references of their actions, and their own accounts."""
 _FOR_ACCOUNT = sa.table(
     "job_session_accounts", *map(sa.column, ("session_id", "account_key", "outcome"))
 )
@@ -52,9 +52,9 @@ def find_newest(
 
     Args:
         wanted: the filter.
-        accounts: the keys of the accounts that its `account` means.
+        accounts: the keys of the filter's accounts.
         older_than: the last session of the page before.
-        limit: how many.
+        limit: the largest number of sessions.
     """
     if wanted.text is None:
         return _walk(wanted, accounts, older_than, limit)
@@ -78,7 +78,7 @@ def find_newest(
 def conditions(
     wanted: SessionFilter, accounts: Sequence[str], older_than: Place | None = None
 ) -> list[Condition]:
-    """Return the conditions on the session `h`: quick for known sessions, or if nearly all match."""
+    """Return the conditions on the session `h`; fast for known sessions, or if most match."""
     given = [*_of_time(wanted, H, older_than), *_of_header(wanted, accounts)]
     if wanted.text is not None:
         given.append(_has_text(wanted.text))
@@ -88,7 +88,7 @@ def conditions(
 
 
 def conditions_that_pass(wanted: SessionFilter, keys: Keys) -> list[Condition]:
-    """Return those conditions on the session `h` that it may meet now and not later: its status and outcome."""
+    """Return the conditions on the session `h` that may change: its status and outcome."""
     given: list[Condition] = [] if wanted.status is None else [H.c.status == wanted.status]
     if wanted.outcome is None:
         return given
@@ -96,7 +96,7 @@ def conditions_that_pass(wanted: SessionFilter, keys: Keys) -> list[Condition]:
         so_far: Condition = sa.literal_column(tables.OUTCOME_SO_FAR) == wanted.outcome
         has_outcome = sa.or_(H.c.outcome == wanted.outcome, sa.and_(H.c.outcome.is_(None), so_far))
         return [*given, has_outcome]
-    # No account of a session did worse than the session: that is quicker to find out.
+    # No account has a worse outcome than its session, which is faster to check.
     outcomes = tables.SESSION_OUTCOMES
     may_have = H.c.outcome.in_(outcomes[outcomes.index(wanted.outcome) :])
     has_outcome = sa.exists().where(
@@ -108,7 +108,7 @@ def conditions_that_pass(wanted: SessionFilter, keys: Keys) -> list[Condition]:
 
 
 def place_tuple(started_at: datetime, session_id: UUID) -> sa.Tuple:
-    """Return a session's place as SQL that places can be compared with."""
+    """Return a session's place as SQL, to compare other places with."""
     return sa.tuple_(
         sa.literal(started_at, H.c.started_at.type), sa.literal(session_id, H.c.id.type)
     )
@@ -117,7 +117,7 @@ def place_tuple(started_at: datetime, session_id: UUID) -> sa.Tuple:
 def _walk(
     wanted: SessionFilter, accounts: Sequence[str], older_than: Place | None, limit: int
 ) -> sa.Select[Any]:
-    """Return the newest sessions that match, their text left aside."""
+    """Return the statement that finds the newest sessions that match, ignoring the text."""
     if wanted.account is None and wanted.window is None:
         given = conditions(wanted.without("text"), (), older_than)
         found = sa.select(H.c.started_at, H.c.id).where(*given)
@@ -135,7 +135,7 @@ def _walk(
 def _walk_about(
     wanted: SessionFilter, keys: Keys, older_than: Place | None, limit: int
 ) -> sa.Select[Any]:
-    """Walk what sessions are about from the newest session on; each session counts once."""
+    """Walk the subjects from the newest session on; each session counts once."""
     walk: sa.Select[Any] = sa.select(_ABOUT.c.started_at, _ABOUT.c.id).distinct()
     walk = walk.where(*_about(wanted, keys), *_of_time(wanted, _ABOUT, older_than))
     walk = _newest_first(walk, _ABOUT)
@@ -152,7 +152,7 @@ def _newest_first(found: sa.Select[Any], source: sa.FromClause) -> sa.Select[Any
 
 
 def _of_header(wanted: SessionFilter, keys: Keys) -> list[Condition]:
-    """Return the conditions on the session itself, its time and text left aside."""
+    """Return the conditions on the session itself, apart from time and text."""
     given = conditions_that_pass(wanted, keys)
     if wanted.job is not None:
         given.append(H.c.job_name == wanted.job)
@@ -177,7 +177,7 @@ def _of_time(
 
 
 def _about(wanted: SessionFilter, keys: Keys) -> list[Condition]:
-    """Return the conditions on one thing that a session is about."""
+    """Return the conditions on one subject of a session."""
     given: list[Condition] = []
     if wanted.account is not None:
         given.append(_ABOUT.c.account_key.in_(keys))
@@ -188,9 +188,12 @@ def _about(wanted: SessionFilter, keys: Keys) -> list[Condition]:
     return given
 
 
-# All words, in any order, each may be a beginning. A text without words finds no action.
-_WORDS = "plainto_tsquery('simple', :text)"
-_QUERY = f"CAST(regexp_replace(CAST({_WORDS} AS text), '''( &|$)', ''':*\\1', 'g') AS tsquery)"
+# All words must occur, in any order; each may be the beginning of a word. A text without words
+# matches no action.
+_QUERY = (
+    "CAST(regexp_replace(CAST(plainto_tsquery('simple', :text) AS text), '''( &|$)', ''':*\\1', "
+    "'g') AS tsquery)"
+)
 _SHOWN = (
     "h.job_name",
     "h.account_key",
@@ -200,14 +203,17 @@ _SHOWN = (
 )
 _IN_HEADER = " OR ".join(f"position(lower(:text) IN lower({shown})) > 0" for shown in _SHOWN)
 _IN_HEADER += " OR h.run_id = :text OR CAST(h.id AS text) = :text"
-# Making the words of an action costs ten times as much as checking for their letters. The count
-# keeps the server from looking up all actions with the text, and the empty words at the end from
-# asking the index of words once a session.
-_MAY_HAVE = """lower(f.type || ' ' || CAST(f.payload AS text)) LIKE ALL (ARRAY(
-    SELECT '%' || lexeme || '%' FROM unnest(to_tsvector('simple', :text))))"""
+# Parsing the words of an action costs ten times as much as the LIKE before it. `count` keeps the
+# server from finding all actions with the text first, and the empty tsvector from querying the
+# index of words once a session.
 _HAS_TEXT = f"""({_IN_HEADER} OR 0 < (SELECT count(*) FROM (
-    SELECT FROM session_actions f
-     WHERE f.session_id = h.id AND {_MAY_HAVE} AND ({tables.ACTION_WORDS} || CAST('' AS tsvector)) @@ ({_QUERY}) LIMIT 1) one))"""
+    SELECT
+      FROM session_actions f
+     WHERE f.session_id = h.id
+       AND lower(f.type || ' ' || CAST(f.payload AS text)) LIKE ALL (ARRAY(
+           SELECT '%' || lexeme || '%' FROM unnest(to_tsvector('simple', :text))))
+       AND ({tables.ACTION_WORDS} || CAST('' AS tsvector)) @@ ({_QUERY})
+     LIMIT 1) one))"""
 _WITH_TEXT = f"""
     SELECT h.id FROM session_headers h WHERE {_IN_HEADER}
      UNION
@@ -215,11 +221,11 @@ _WITH_TEXT = f"""
 
 
 def _has_text(wanted: str) -> Condition:
-    """Search the session `h` itself."""
+    """Return the condition that the session `h` contains a text."""
     return sa.text(_HAS_TEXT).bindparams(text=wanted)
 
 
 def sessions_with_text(wanted: str) -> sa.CTE:
-    """Return the ids of all sessions with a text, found by the index of words and by looking at each header."""
+    """Return the ids of all sessions with a text, in a header or in the index of words."""
     found = sa.text(_WITH_TEXT).bindparams(text=wanted).columns(sa.column("id", sa.Uuid()))
     return found.cte("with_text").prefix_with("MATERIALIZED")

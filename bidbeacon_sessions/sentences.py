@@ -1,14 +1,14 @@
-"""The template language of sentences: an action's payload as readable parts, plain data for page, terminal and Dagster.
+"""The template language of sentences: renders an action's payload as parts.
 
 `"Requested {report_id:badge} for {windows:count:window} {windows:windows}[ after
 {waited_seconds:duration}]"`
 
 `{field}`, `{field:kind}` or `{field:kind:argument}` shows a field; kinds are listed in `KINDS`.
-`[…]` is left out when any field inside is `None`, empty or 0; an amount of 0 is shown. A full stop
-at the end of a field is left out where the sentence goes on with a mark of its own, so that a
-reason may be a sentence or not.
+`[…]` is omitted if any field inside is `None`, empty or 0, apart from an amount of 0. A full stop
+at the end of a field is omitted before a punctuation mark of the template, so that a reason may end
+with one or not.
 
-A part is a JSON object with `kind` and `text`; `badge`, `window`, `account` and `time` parts carry a
+A part is a JSON object with `kind` and `text`; `badge`, `window`, `account` and `time` parts have a
 `value` too (for `time` an ISO instant).
 """
 
@@ -38,7 +38,7 @@ _BLANK: Part = {"kind": "text", "text": " "}
 class Piece:
     """A run of literal text, or one field with the kind it is shown as.
 
-    Pieces of one `group` stand or fall together: without a value for each field, they are left out.
+    Pieces of a `group` are omitted together if one of their fields is empty.
     """
 
     text: str = ""
@@ -48,7 +48,7 @@ class Piece:
     group: int = 0
 
     def is_empty(self, values: Mapping[str, Any]) -> bool:
-        """Return whether a field says nothing; an amount of 0 does."""
+        """Return whether the field has no value; an amount of 0 is a value."""
         value = values[self.name]
         return value is None if self.kind == "money" else not value
 
@@ -65,12 +65,12 @@ class Template:
         return [piece for piece in self.pieces if piece.name]
 
     def field_names(self) -> set[str]:
-        """Return the names of all payload fields that the sentence uses, also as an argument."""
+        """Return the names of all payload fields in the sentence, including arguments."""
         currencies = {each.argument for each in self.fields if each.kind == "money"}
         return {piece.name for piece in self.fields} | currencies - {""}
 
     def render(self, values: Mapping[str, Any]) -> list[Part]:
-        """Return the parts of the sentence for one payload: Python values, by field name."""
+        """Return the parts of the sentence for a payload: Python values by field name."""
         hidden = {piece.group for piece in self.fields if piece.is_empty(values)} - {0}
         parts: list[Part] = []
         is_after_field = False
@@ -89,7 +89,7 @@ class Template:
 
 
 def _add(parts: list[Part], *more: Part) -> None:
-    """Add parts without the empty ones; a text goes on with one that follows it."""
+    """Add the parts that are not empty; adjacent texts are joined."""
     for part in more:
         if parts and part["kind"] == parts[-1]["kind"] == "text":
             parts[-1] = _text_part(parts[-1]["text"] + part["text"])
@@ -107,12 +107,12 @@ def _text_part(text: str) -> Part:
 
 
 def without_stop(text: str) -> str:
-    """Return a reason without its final full stop."""
+    """Return a text without its final full stop."""
     return text.rstrip().rstrip(".")
 
 
 def join_sentences(*texts: str) -> str:
-    """Return texts, each a sentence or several, as one text: each ends with a mark, and only one; empty ones are left out."""
+    """Join texts of one or more sentences, each with one final mark; empty ones are omitted."""
     stripped = (text.strip() for text in texts)
     return " ".join(_with_stop(text) for text in stripped if text)
 
@@ -138,12 +138,12 @@ def parse_template(source: str) -> Template:
 
 
 def plain_text(parts: Sequence[Part]) -> str:
-    """Return a sentence as text, the way a log line or a Markdown list shows it; many windows as a range of days."""
+    """Return a sentence as text for log lines and lists; many windows become a range of days."""
     return "".join(part["text"] for part in fold_windows(parts))
 
 
 def fold_windows(parts: Sequence[Part]) -> list[Part]:
-    """Return the parts with more than seven windows as one: `2026-07-27 … 2026-11-23`, and whether days in between are missing."""
+    """Replace more than seven windows by one part: `2026-07-27 … 2026-11-23 with gaps`."""
     places = [place for place, part in enumerate(parts) if part["kind"] == "window"]
     if len(places) <= MOST_SINGLE_WINDOWS:
         return list(parts)
@@ -169,7 +169,7 @@ def _pieces(source: str, group: int) -> Iterator[Piece]:
 
 
 def format_duration(seconds: float) -> str:
-    """Return a length of time the way people say it: `0.4 s`, `3 min 12 s`, `2 h 05 min`."""
+    """Format a duration: `0.4 s`, `3 min 12 s`, `2 h 05 min`."""
     if seconds < 10:  # noqa: PLR2004 - below ten seconds the tenth matters
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -226,10 +226,10 @@ KINDS: Mapping[str, Callable[[Any, str, Mapping[str, Any]], str | list[Part]]] =
     "count": _count,
     "duration": lambda value, *_: format_duration(float(value)),
     "money": _money,
-    "flag": lambda *_: "",  # the field only decides whether its segment stands
+    "flag": lambda *_: "",  # the field only decides whether its segment is shown
     "badge": partial(_valued, "badge"),
     "account": partial(_valued, "account"),
     "windows": partial(_valued, "window"),
     "time": _time,
 }
-"""How a field is shown: by its value, the argument after the second colon, and the values of all fields."""
+"""Renders a field by its value, the argument after the second colon, and all fields' values."""

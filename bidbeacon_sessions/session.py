@@ -1,4 +1,4 @@
-"""Recording of sessions. `with_job_session` opens the session around one piece of work and ends it; its recorder appends actions."""
+"""Record sessions: `with_job_session` opens and ends one, its recorder appends actions."""
 
 import logging
 import traceback
@@ -28,21 +28,21 @@ logger = logging.getLogger(__name__)
 ClosedStatus = Literal["succeeded", "failed", "cancelled", "crashed"]
 
 RETRY_SECONDS: Final = 30.0
-"""For how long a write is tried again while the database is away."""
+"""How long a write is retried while the database is away."""
 FINAL_ORD: Final = 1_000_000
-"""Behind every place that a recorder can give: a paused recorder's open transaction never collides with it."""
+"""Higher than any `ord` of a recorder, whose open transaction may hold the next one."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _MAX_ERROR_TEXT = 8_000
 _AWAY = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
-    psycopg.errors.ReadOnlySqlTransaction,  # a standby now: a new connection finds the next server
+    psycopg.errors.ReadOnlySqlTransaction,  # now a standby: a new connection finds the primary
     PoolTimeoutError,
 )
 
 
 class SessionFinalized(Action):
-    """A session whose process gave no sign of life was closed by somebody else."""
+    """A session whose process gave no sign of life was closed by another process."""
 
     sentence = "Closed as {status:badge}: {reason}.[ Last sign of life {last_seen_at:time}.]"
     tone = "warning"
@@ -71,15 +71,15 @@ def finalize_session(
     now: datetime,
     has_successor: bool = False,
 ) -> bool:
-    """Close a session from outside, with an action that says why, and end its connections.
+    """Close a session of another process, with an action for the reason; end its connections.
 
-    A crashed one has problems, or warnings where another attempt took up its work
-    (`has_successor`). Safe to call from several processes at once: one of them closes it, the
-    others get False.
+    The outcome of a crashed session is `problems`, or `warnings` if another attempt took over its
+    work (`has_successor`). Safe to call from several processes at once: one of them closes the
+    session, the others get False.
     """
     session = writes.lock_session(connection, session_id)
     if session is None:
-        # A transaction of its own may hold it: that of a process that is frozen.
+        # A transaction of the session's own frozen process may hold the lock.
         end_connections(connection, [session_id])
         session = writes.lock_session(connection, session_id)
     if session is None:
@@ -106,8 +106,8 @@ class SessionRecorder:
     Attributes:
         session_id: the session's id, also in `job_sessions.id`.
         store: where it is kept.
-        on_recorded: called with each action that is stored: one of `add` once it is on disk, one of
-            `add_in` when its transaction is about to commit.
+        on_recorded: called with each stored action: by `add` once it is on disk, by `add_in` when
+            the transaction is about to commit.
     """
 
     def __init__(self, store: SessionStore, session: writes.NewSession, clock: Clock) -> None:
@@ -129,7 +129,7 @@ class SessionRecorder:
     def add(self, action: Action) -> None:
         """Append an action, and return when it is on disk.
 
-        While the database is away, this is tried again for 30 seconds.
+        While the database is away, this is retried for 30 seconds.
 
         Raises:
             SessionClosedError: another process closed this session meanwhile.
@@ -140,7 +140,7 @@ class SessionRecorder:
             self.on_recorded(action)
 
     def add_in(self, connection: Connection, action: Action) -> None:
-        """Append an action inside the caller's transaction: it is there exactly when the caller's data is.
+        """Append an action inside the caller's transaction, so that both commit or neither.
 
         Raises:
             SessionClosedError: another process closed this session meanwhile; the transaction must
@@ -171,8 +171,8 @@ class SessionRecorder:
     def close(self, status: ClosedStatus, error: dict[str, Any] | None = None) -> None:
         """End the session.
 
-        A database that is away is waited for as in `add`, but not by somebody who interrupts. Where
-        it stays away, the lease runs out, and another process closes the session.
+        Retried as in `add` while the database is away, but not after an interrupt. If it stays
+        away, the lease ends, and another process closes the session.
         """
         if status == "cancelled":
             self._retrying.stop = tenacity.stop_after_attempt(1)
@@ -206,7 +206,7 @@ class SessionRecorder:
             raise errors.SessionClosedError(str(self.session_id), status)
 
     def _reconnect(self, state: tenacity.RetryCallState) -> None:
-        """Give up the connection: the next try makes a new one, to whichever server answers then."""
+        """Close the connection: the next try makes a new one, perhaps to another server."""
         if state.attempt_number == 1:
             logger.warning("Session %s: the database is away, trying again", self.session_id)
         self._disconnect()
@@ -220,7 +220,7 @@ class SessionRecorder:
             self._connection.close()
 
     def _place(self, action: Action) -> writes.NewAction | None:
-        """Return an action at the next place; the first one over the bound is `ActionsOmitted`, and others are None."""
+        """Return an action with the next `ord`: at the limit `ActionsOmitted`, beyond it None."""
         if self._last_ord > settings.MAX_ACTIONS:
             return None
         self._last_ord += 1
@@ -230,7 +230,7 @@ class SessionRecorder:
 
 
 def _prepared(action: Action, ord_: int, at: datetime) -> writes.NewAction:
-    """Return an action as it is stored at a place: without secrets, and within bounds."""
+    """Return an action as it is stored: without secrets, and within the size limit."""
     return writes.NewAction(
         ord=ord_,
         type=action.type,
@@ -242,7 +242,7 @@ def _prepared(action: Action, ord_: int, at: datetime) -> writes.NewAction:
 
 
 def is_away(error: BaseException) -> bool:
-    """Return whether an error says that the database can't be written to just now, rather than that it refuses what is written."""
+    """Return whether an error means that the database is away, not that it refuses the data."""
     cause = getattr(error, "orig", error)  # what the driver raised
     return isinstance(cause, _AWAY) or getattr(error, "connection_invalidated", False)
 
@@ -251,7 +251,7 @@ def is_away(error: BaseException) -> bool:
 def with_job_session(
     job_name: str,
     *,
-    input: dict[str, Any] | None = None,  # noqa: A002 - the column's name, and the word people use
+    input: dict[str, Any] | None = None,  # noqa: A002 - the column's name
     store: SessionStore | None = None,
     run_id: str | None = None,
     step_key: str | None = None,
@@ -260,29 +260,29 @@ def with_job_session(
     labels: dict[str, Any] | None = None,
     clock: Clock = utc_now,
 ) -> Iterator[SessionRecorder]:
-    """Record everything inside as one session.
+    """Record the work inside as one session.
 
     ```python
     with with_job_session("refresh-account", input={"account": "US.38rle97"}) as session:
         session.add(WindowsQueued(…))
     ```
 
-    The session ends as `succeeded`; as `failed` with the error when an exception leaves the block;
-    as `cancelled` when an interrupt does (`KeyboardInterrupt`, Dagster's termination), also where
-    an error hides it: then the interrupt goes on. Other exceptions go on unchanged. A process that
-    dies inside is noticed by its silence and closed as `crashed`. A database that is away is waited
-    for at the beginning, in `add` and at the end, for 30 seconds each.
+    The session ends as `succeeded`; as `failed` with the error if an exception leaves the block; as
+    `cancelled` if an interrupt does (`KeyboardInterrupt`, Dagster's termination), even one hidden
+    by an error: then the interrupt is raised. Other exceptions are raised unchanged. If the process
+    dies inside, another one closes the session as `crashed`. While the database is away, the start,
+    `add` and the end are retried for 30 seconds each.
 
     Args:
-        job_name: what this work is called, kebab-case.
-        input: what the job was given; stored once, secrets masked.
-        store: where sessions are kept; absent: the database of `BIDBEACON_DATABASE_URL`.
+        job_name: the name of the work, kebab-case.
+        input: the job's input; stored once, secrets masked.
+        store: where sessions are kept; by default the database of `BIDBEACON_DATABASE_URL`.
         run_id: the run this is part of; with `step_key` and `retry_number` it names the attempt.
         step_key: the step within the run.
         retry_number: 0 for the first attempt.
-        account: the account it works for, where it is just one.
+        account: the account it works for, if it is just one.
         labels: plain facts shown beside the session (partition, asset).
-        clock: gives the present instant in UTC.
+        clock: returns the current instant in UTC.
 
     Raises:
         DatabaseAwayError: the database is still away after 30 seconds.
@@ -301,7 +301,7 @@ def with_job_session(
     recorder = SessionRecorder(store or default_store(), new, clock)
     with working_for(recorder.session_id):
         recorder.open()
-    # The end is written outside of `working_for`: connections for the session would be refused then.
+    # The end is written outside of `working_for`, as connections of an ended session are refused.
     with (
         heartbeat(recorder.store, recorder.session_id),
         _closing(recorder),
@@ -312,7 +312,7 @@ def with_job_session(
 
 @contextmanager
 def _closing(recorder: SessionRecorder) -> Iterator[None]:
-    """End the session the way the block ends, and let exceptions through."""
+    """End the session the way the block ends; exceptions are raised again."""
     try:
         yield
     except BaseException as error:
@@ -321,7 +321,7 @@ def _closing(recorder: SessionRecorder) -> Iterator[None]:
             recorder.close(
                 "cancelled" if interrupt else "failed", describe_error(interrupt or error)
             )
-        except Exception as own:  # noqa: BLE001 - whatever it is, the job's error is the one to tell
+        except Exception as own:  # noqa: BLE001 - the job's own error is the one to raise
             logger.warning(
                 "Session %s could not be closed: %s", recorder.session_id, mask_text(str(own))
             )
@@ -332,11 +332,10 @@ def _closing(recorder: SessionRecorder) -> Iterator[None]:
 
 
 def _interrupt_behind(error: BaseException) -> BaseException | None:
-    """Return the interrupt that ends the block, if any: the error itself, or what it hides.
+    """Return the interrupt that ends the block, if any: the error itself, or a hidden one.
 
-    A signal that meets a driver in the middle of a statement raises the interrupt, and cleaning up
-    after it then raises the driver's own error. An error that was raised *from* an interrupt is
-    meant.
+    A signal in the middle of a driver's statement raises the interrupt, and the clean-up after it
+    then raises the driver's own error. An error raised *from* an interrupt replaces it on purpose.
     """
     found: BaseException | None = error
     while isinstance(found, Exception):
@@ -346,14 +345,14 @@ def _interrupt_behind(error: BaseException) -> BaseException | None:
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
-    """Return an exception as stored in `job_sessions.error`, secrets masked, then bounded.
+    """Return an exception as stored in `job_sessions.error`: secrets masked, then cut to size.
 
-    Beside type, message and traceback it has the `cause` that the exception's attribute
-    `failure_cause` says, if it has one: a JSON object, for the application to explain.
+    It has type, message and traceback, and the exception's attribute `failure_cause`, if any, as
+    `cause`: a JSON object that the application explains.
     """
     message = mask_text(str(error))
     trace = mask_text("".join(traceback.format_exception(error)))
-    told = {
+    data = {
         "type": type(error).__name__,
         "message": message[:_MAX_ERROR_TEXT],
         "traceback": trace[-_MAX_ERROR_TEXT:],
@@ -362,9 +361,9 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     if cause is None and (
         isinstance(error, errors.ExpectedError) or not isinstance(error, Exception)
     ):
-        # The class of what we expect, or of an interrupt, means nothing to users.
+        # The class of an expected error, or of an interrupt, means nothing to users.
         cause = {"code": "other", "reason": str(error) or "It was interrupted."}
-    return told if cause is None else told | {"cause": writes.within(mask(cause), _MAX_ERROR_TEXT)}
+    return data if cause is None else data | {"cause": writes.within(mask(cause), _MAX_ERROR_TEXT)}
 
 
 @cache

@@ -29,7 +29,7 @@ _DAY: Final = 24 * 3600
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches that host."""
+    """Return whether only this machine can reach a host."""
     if host == "localhost":
         return True
     try:
@@ -92,21 +92,21 @@ class SessionSettings(BaseSettings):
     stream_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
     """The access token; once it is set, every request needs it."""
     stream_changes_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
-    """The access token of requests that change something only."""
+    """The access token that only requests that change something need."""
     dagster_port: Port = 3000
     dagster_public_url: WebAddress = Field(
         default_factory=lambda data: f"http://127.0.0.1:{data.get('dagster_port', 3000)}"
     )
-    """Dagster's UI, as a browser reaches it; absent: on this machine."""
+    """The address of Dagster's UI for browsers; by default on this machine."""
     stream_public_url: WebAddress = Field(
         default_factory=lambda data: f"http://127.0.0.1:{data.get('stream_port', 3030)}"
     )
-    """The Event Stream, as a browser reaches it; absent: on this machine."""
+    """The address of the Event Stream for browsers; by default on this machine."""
 
     lease_seconds: int = Field(45, ge=5, le=_DAY)
-    """A session whose process is silent for so long counts as dead."""
+    """A session without a heartbeat for so long counts as dead."""
     heartbeat_seconds: float = Field(5.0, gt=0, le=_DAY)
-    """How often a running session says that it lives."""
+    """The interval between the heartbeats of a running session."""
     change_log_rows: int = Field(200_000, ge=1_000, le=1_000_000_000)
     """How many changes a reader of the stream may be behind before it must reload."""
 
@@ -117,7 +117,7 @@ class SessionSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _check_names(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Refuse a misspelt name in `.env`; Kubernetes adds names of its own to the environment."""
+        """Refuse misspelt names in `.env` only; Kubernetes adds its own to the environment."""
         for name in values.keys() - cls.model_fields.keys():
             near = get_close_matches(name, cls.model_fields, 1)
             meant = f"BIDBEACON_{near[0].upper()}" if near else "the name of a setting"
@@ -127,7 +127,7 @@ class SessionSettings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _check_text(cls, value: object) -> object:
-        """Refuse an empty value, whose meaning (no token, this folder, the default) would differ by setting, and one that is no text."""
+        """Refuse an empty value, whose meaning would differ by setting, and invalid text."""
         if isinstance(value, str) and not value.strip():
             raise ValueError("expected a value; remove the variable to use the default")
         if isinstance(value, str) and any(
@@ -146,7 +146,7 @@ _readers: list[Callable[[], SessionSettings]] = [lambda: SessionSettings(_env_fi
 
 
 def read_settings_with(reader: Callable[[], SessionSettings]) -> None:
-    """Let an application read the settings of this process; by default they are those of the environment and of `.env`."""
+    """Set the function that reads the settings; by default environment and `.env` are read."""
     _readers[:] = [reader]
 
 
@@ -159,7 +159,7 @@ def get_session_settings() -> SessionSettings:
 
 
 def remember_secrets(settings: BaseSettings) -> None:
-    """Mask from now on each secret among the settings: the password of an address, else all of it."""
+    """Mask the secret settings from now on: the password of an address, else the value."""
     for name, value in settings:
         if isinstance(value, SecretStr):
             for number, part in enumerate(value.get_secret_value().split()):

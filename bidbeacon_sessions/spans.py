@@ -1,7 +1,7 @@
-"""Divides the time of a session into steps: its own work, and what it waited for.
+"""Divide the time of a session into steps of own work and of waiting.
 
-A step is the time between two actions. What the class of the second one says of waiting
-(`Action.ends_wait_for`) tells what it was; any other time is own work.
+A step is the time between two actions. It was a wait if the class of the second action has
+`ends_wait_for`, else own work.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from bidbeacon_sessions.actions import Action, action_classes
 
 MOST_STEPS = 12
 SHORTEST_SECONDS = 0.05
-"""Shorter ones would be shown as 0.0 s."""
+"""Shorter steps would be shown as 0.0 s."""
 
 
 class Step(NamedTuple):
@@ -21,8 +21,8 @@ class Step(NamedTuple):
     Args:
         waits_for: what was waited for; None for own work.
         start: seconds after the session began.
-        seconds: how long it took.
-        ord: the number of the action that ended it; None for the end of the session.
+        seconds: its length.
+        ord: the `ord` of the action that ended it; None for the end of the session.
     """
 
     waits_for: str | None
@@ -43,9 +43,9 @@ def describe_time(
      "more": {"steps": 5, "seconds": 7.1}}
     ```
 
-    `sums` has an entry for own work and each thing that any action class waits for, in an order
-    that is the same for all sessions. `steps` are the longest, in order of time, and `more` the
-    others. Of a session that goes on, its time up to the last action is divided.
+    `sums` has an entry for own work and for each `ends_wait_for` of the action classes, in the same
+    order for all sessions. `steps` are the longest, in order of time, and `more` sums up the
+    others. The time of a running session ends with its last action.
 
     Args:
         session: a header, with `started_at` and `finished_at`.
@@ -72,7 +72,7 @@ def describe_time(
 def divide_time(
     started_at: datetime, finished_at: datetime | None, actions: Iterable[Mapping[Any, Any]]
 ) -> Iterator[Step]:
-    """Yield the steps of a session, which follow each other without a gap; none is empty."""
+    """Yield the steps of a session, without gaps between them; none is empty."""
     classes = action_classes()
     end = 0.0
     for action in actions:
@@ -90,7 +90,7 @@ def divide_time(
 def _waiting(
     action_class: type[Action] | None, payload: Mapping[str, Any], seconds: float
 ) -> tuple[str | None, float]:
-    """Return what the time before an action was waited for, and how many seconds of it were own work."""
+    """Return what was waited for before an action, and the seconds of own work after it."""
     if action_class is None or action_class.ends_wait_for is None:
         return None, seconds
     own = payload.get(action_class.own_seconds or "")

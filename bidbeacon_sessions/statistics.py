@@ -1,4 +1,4 @@
-"""Counts sessions by interval and by status, and lists the values that filters can have."""
+"""Count sessions by interval and by status, and list the values for filters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Span:
 
     @property
     def count(self) -> int:
-        """How many intervals there are."""
+        """The number of intervals."""
         return -(-(self.before - self.since) // self.interval)
 
 
@@ -34,10 +34,11 @@ _BOUND = text("SELECT set_config('statement_timeout', :longest, true)")
 def count_by_interval(
     connection: Connection, wanted: SessionFilter, span: Span
 ) -> Sequence[RowMapping] | None:
-    """Return how many matching sessions began in each interval of a span, by mark: at, mark, sessions.
+    """Return the number of matching sessions that started in each interval, by mark.
 
-    The filter's own `since` and `before` do not count, and sessions that only skipped have the mark
-    `succeeded`. None where counting takes longer than four seconds; the transaction is aborted then.
+    Columns: at, mark, sessions. The filter's own `since` and `before` are ignored, and sessions
+    that only skipped have the mark `succeeded`. None if counting takes longer than four seconds;
+    then the transaction is aborted.
     """
     since = literal(span.since, H.c.started_at.type)
     at = func.date_bin(span.interval, H.c.started_at, since).label("at")
@@ -59,23 +60,38 @@ def count_by_interval(
 
 
 MOST_VALUES = 2_000
-# Each step of the recursion jumps to the next value by the index, however many rows have the same
-# one.
+# Each step of the recursion jumps to the next value by the index, however many rows have it.
 _VALUES = """
     WITH RECURSIVE found AS (
-        (SELECT {column} AS value FROM {table} WHERE {column} IS NOT NULL ORDER BY {column} LIMIT 1)
+        (SELECT {column} AS value
+           FROM {table}
+          WHERE {column} IS NOT NULL
+          ORDER BY {column} LIMIT 1)
         UNION ALL
-        SELECT (SELECT t.{column} FROM {table} t WHERE t.{column} > found.value ORDER BY t.{column} LIMIT 1)
-          FROM found WHERE found.value IS NOT NULL)
+        SELECT (SELECT t.{column}
+                  FROM {table} t
+                 WHERE t.{column} > found.value
+                 ORDER BY t.{column} LIMIT 1)
+          FROM found
+         WHERE found.value IS NOT NULL)
     SELECT value FROM found WHERE value IS NOT NULL LIMIT :most"""
 _DATASETS = """
     WITH RECURSIVE found AS (
-        (SELECT account_key, coalesce(dataset, '') AS value FROM session_references ORDER BY account_key, dataset LIMIT 1)
+        (SELECT account_key, coalesce(dataset, '') AS value
+           FROM session_references
+          ORDER BY account_key, dataset LIMIT 1)
         UNION ALL
-        SELECT n.account_key, n.value FROM found CROSS JOIN LATERAL (
-            SELECT t.account_key, coalesce(t.dataset, '') AS value FROM session_references t
-             WHERE (t.account_key, t.dataset) > (found.account_key, found.value) ORDER BY t.account_key, t.dataset LIMIT 1) n)
-    SELECT DISTINCT value FROM (SELECT value FROM found LIMIT :most) listed WHERE value <> '' ORDER BY value"""
+        SELECT n.account_key, n.value
+          FROM found
+         CROSS JOIN LATERAL (
+            SELECT t.account_key, coalesce(t.dataset, '') AS value
+              FROM session_references t
+             WHERE (t.account_key, t.dataset) > (found.account_key, found.value)
+             ORDER BY t.account_key, t.dataset LIMIT 1) n)
+    SELECT DISTINCT value
+      FROM (SELECT value FROM found LIMIT :most) listed
+     WHERE value <> ''
+     ORDER BY value"""
 _STATEMENTS: Mapping[str, str] = {
     "job": _VALUES.format(column="job_name", table="session_headers"),
     "account": _VALUES.format(column="account_key", table="session_headers"),
@@ -85,7 +101,7 @@ _STATEMENTS: Mapping[str, str] = {
 
 
 def list_filter_values(connection: Connection) -> dict[str, list[str]]:
-    """Return, for `job`, `account`, `type` and `dataset`, the values that sessions have, in order, at most 2,000 each."""
+    """Return the values of `job`, `account`, `type` and `dataset`, sorted, at most 2,000 each."""
     return {
         name: list(connection.execute(text(statement), {"most": MOST_VALUES}).scalars())
         for name, statement in _STATEMENTS.items()
@@ -98,5 +114,5 @@ _BY_STATUS = text(
 
 
 def count_by_status(connection: Connection) -> Sequence[RowMapping]:
-    """Return how many sessions there are: job_name, status, sessions."""
+    """Return the number of sessions: job_name, status, sessions."""
     return connection.execute(_BY_STATUS).mappings().all()

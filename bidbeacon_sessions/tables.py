@@ -1,6 +1,6 @@
-"""The tables of job sessions. Instants are UTC; the view `job_sessions` is what people query.
+"""The tables of job sessions. Instants are UTC; users query the view `job_sessions`.
 
-Rows that the stream delivers carry `changed_xid`, the transaction that last wrote them (see
+Rows that the stream delivers have `changed_xid`, the transaction that last wrote them (see
 `change_log.py`).
 """
 
@@ -16,7 +16,7 @@ from sqlalchemy.types import UserDefinedType
 ACTION_WORDS = (
     "(to_tsvector('simple', type) || jsonb_to_tsvector('simple', payload, '[\"string\"]'))"
 )
-"""The words of an action that free text is looked for in: its type's, and those of its payload's texts."""
+"""The words of an action that free text is searched in: of its type and of its payload's texts."""
 SESSION_STATUSES = ("running", "succeeded", "failed", "cancelled", "crashed")
 SESSION_OUTCOMES = ("ok", "warnings", "problems")
 TONES = ("neutral", "progress", "success", "warning", "error")
@@ -62,11 +62,11 @@ class SessionsBase(DeclarativeBase):
 
 
 class SessionHeader(SessionsBase):
-    """One row is a session: one attempt of one op (or any other piece of work), its input once, and how it ended.
+    """One row is a session: one attempt of an op or other work, its input, and its end.
 
-    The outcome is stored when a session ends. That of a running one follows from its actions: an
+    The outcome is stored when a session ends. That of a running one is derived from its actions: an
     update would lock the header that each action refers to. `recovered_by` is the later attempt
-    that did the step of one that failed or crashed.
+    that completed the step of a failed or crashed one.
     """
 
     __tablename__ = "session_headers"
@@ -124,7 +124,7 @@ class SessionHeader(SessionsBase):
 class SessionAction(SessionsBase):
     """One row is an action: a milestone of a session, with its time and its typed payload.
 
-    Rows are only ever added.
+    Rows are never updated.
     """
 
     __tablename__ = "session_actions"
@@ -156,10 +156,10 @@ class SessionAction(SessionsBase):
 
 
 class SessionReference(SessionsBase):
-    """One row is one thing an action had to do with: a window of a dataset of an account, and the effect on it.
+    """One row is a reference of an action: account, dataset, window, and the effect on it.
 
-    It repeats its session's start, so that the newest sessions that refer to something are found
-    without looking at all of them.
+    It repeats its session's start, so that the newest sessions with a reference are found without
+    reading all of them.
     """
 
     __tablename__ = "session_references"
@@ -193,7 +193,7 @@ class SessionReference(SessionsBase):
 
 
 class SessionSubject(SessionsBase):
-    """One row is something that sessions and their actions refer to by a key, and what people call it now."""
+    """One row is a subject that sessions and actions refer to by key, and its current label."""
 
     __tablename__ = "session_subjects"
 
@@ -202,7 +202,7 @@ class SessionSubject(SessionsBase):
 
 
 class SessionLease(SessionsBase):
-    """One row is the sign of life of a running session; beside the header, so that a beat changes no session."""
+    """One row is the lease of a running session, apart so that a beat changes no header."""
 
     __tablename__ = "session_leases"
 
@@ -233,7 +233,7 @@ class SessionChange(SessionsBase):
 
 
 class SessionChangeCursor(SessionsBase):
-    """The only row says up to which snapshot of the database changes have been published, and in which epoch."""
+    """The only row is the snapshot up to which changes have been published, and the epoch."""
 
     __tablename__ = "session_change_cursor"
 
@@ -251,17 +251,21 @@ class SessionChangeCursor(SessionsBase):
 
 def _worst(tone: str) -> str:
     """Return the SQL of the outcome of actions with these tones."""
-    return f"CASE WHEN bool_or({tone} = 'error') THEN 'problems' WHEN bool_or({tone} = 'warning') THEN 'warnings' ELSE 'ok' END"
+    return (
+        f"CASE WHEN bool_or({tone} = 'error') THEN 'problems' "
+        f"WHEN bool_or({tone} = 'warning') THEN 'warnings' ELSE 'ok' END"
+    )
 
 
 OUTCOME_SO_FAR = f"""(SELECT {_worst("s.tone")} FROM session_actions s
       WHERE s.session_id = h.id AND s.tone IN ('warning', 'error'))"""
-"""The outcome of the session `h` as its actions say."""
+"""The outcome of the session `h` that follows from its actions."""
 OUTCOME = f"coalesce(h.outcome, {OUTCOME_SO_FAR})"
 """The outcome of the session `h`, stored or not."""
 MARK = """CASE WHEN h.status IN ('failed', 'crashed') AND h.outcome <> 'problems' THEN 'retried'
       WHEN h.status = 'succeeded' AND h.outcome <> 'ok' THEN h.outcome ELSE h.status END"""
-"""The word for the icon and colour of the session `h`: its status, the outcome of one that succeeded, or `retried`."""
+"""The word for icon and colour of the session `h`: its status, `warnings` or `problems` of one that
+succeeded, or `retried`."""
 
 JOB_SESSIONS_VIEW = f"""
 CREATE VIEW job_sessions AS
@@ -287,7 +291,8 @@ SELECT h.id,
   FROM session_headers h
   LEFT JOIN LATERAL (
        SELECT jsonb_agg(
-                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'tone', s.tone) || s.payload
+                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'tone', s.tone) \
+|| s.payload
                 ORDER BY s.ord) AS actions,
               count(*) AS action_count
          FROM session_actions s
@@ -300,7 +305,8 @@ SELECT h.id AS session_id,
        k.account_key,
        CASE WHEN k.account_key = h.account_key THEN {OUTCOME}
             ELSE (SELECT {_worst("a.tone")}
-                    FROM session_references t JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
+                    FROM session_references t \
+JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
                    WHERE t.session_id = h.id AND t.account_key = k.account_key) END AS outcome
   FROM session_headers h
  CROSS JOIN LATERAL (
@@ -308,13 +314,14 @@ SELECT h.id AS session_id,
         UNION
        SELECT t.account_key FROM session_references t WHERE t.session_id = h.id) k
 """
-"""What each session achieved for each account: its own, or one that its actions refer to; so far, for one that runs."""
+"""The outcome of each session for each account: its own, or one that its actions refer to. Of a
+running session, the outcome so far."""
 
 
 def create_tables(engine: sa.Engine) -> None:
-    """Make the tables and views in a database without them.
+    """Create the tables and views in a database without them.
 
-    Projects with migrations of their own take them in there.
+    Projects with migrations of their own create them there.
     """
     with engine.begin() as connection:
         SessionsBase.metadata.create_all(connection)

@@ -1,4 +1,4 @@
-"""All SQL that writes sessions: opening one, appending to it, closing it.
+"""Write sessions: open one, append to it, close it.
 
 One statement is one round trip and, outside of a transaction, one commit.
 """
@@ -23,7 +23,7 @@ from bidbeacon_sessions.tables import OUTCOME_SO_FAR
 
 @dataclass(frozen=True)
 class NewSession:
-    """What is known of a session when it starts."""
+    """The facts of a session at its start."""
 
     id: UUID
     job_name: str
@@ -37,7 +37,7 @@ class NewSession:
 
 
 class NewAction(NamedTuple):
-    """An action ready to be stored: masked, within bounds, with the place its recorder gave it."""
+    """An action ready to be stored: masked, within the size limit, with its `ord`."""
 
     ord: int
     type: str
@@ -47,17 +47,19 @@ class NewAction(NamedTuple):
     references: Sequence[Mapping[str, str | None]] = ()
 
 
-# Locks a row only where a label is new: sessions of one subject don't wait for each other.
-_NAME = """INSERT INTO session_subjects (key, label)
-        SELECT n.key, n.label FROM {given} AS n(key, label)
-         WHERE n.label IS NOT NULL AND NOT EXISTS (SELECT FROM session_subjects s WHERE s.key = n.key AND s.label = n.label)
-         ORDER BY n.key
-            ON CONFLICT (key) DO UPDATE SET label = excluded.label"""
-_NAME_SUBJECTS = text(_NAME.format(given="unnest(CAST(:keys AS text[]), CAST(:labels AS text[]))"))
+# Locks a row only if a label is new, so that sessions of one subject don't wait for each other.
+_NAME_SUBJECTS = text("""
+    INSERT INTO session_subjects (key, label)
+    SELECT n.key, n.label
+      FROM unnest(CAST(:keys AS text[]), CAST(:labels AS text[])) AS n(key, label)
+     WHERE n.label IS NOT NULL
+       AND NOT EXISTS (SELECT FROM session_subjects s WHERE s.key = n.key AND s.label = n.label)
+     ORDER BY n.key
+        ON CONFLICT (key) DO UPDATE SET label = excluded.label""")
 
 
 def name_subjects(connection: Connection, subjects: Iterable[Subject]) -> None:
-    """Store what subjects are called from now on: sessions of before are shown with the new label as well."""
+    """Store the labels of subjects, under which earlier sessions are shown too."""
     named = {each.key: each.label for each in subjects}
     values = {
         "keys": list(named),
@@ -66,30 +68,47 @@ def name_subjects(connection: Connection, subjects: Iterable[Subject]) -> None:
     connection.execute(_NAME_SUBJECTS, values)
 
 
-# A second try of the same session, whose first answer was lost on the way, changes nothing.
-_OPEN = text(f"""
+# A retry of this statement, whose first response was lost, changes nothing.
+_OPEN = text("""
     WITH header AS (
         INSERT INTO session_headers (id, job_name, run_id, step_key, retry_number, account_key,
                                      started_at, input, labels)
         SELECT :id, :job_name, CAST(:run_id AS text), CAST(:step_key AS text),
                greatest(CAST(:retry_number AS bigint), (
-                   SELECT max(h.retry_number) + 1 FROM session_headers h
-                    WHERE h.run_id = CAST(:run_id AS text) AND h.step_key = CAST(:step_key AS text) AND h.id <> :id)),
+                   SELECT max(h.retry_number) + 1
+                     FROM session_headers h
+                    WHERE h.run_id = CAST(:run_id AS text)
+                      AND h.step_key = CAST(:step_key AS text)
+                      AND h.id <> :id)),
                :key, :started_at, CAST(:input AS jsonb), CAST(:labels AS jsonb)
         ON CONFLICT (id) DO NOTHING
         RETURNING id),
-    named AS ({_NAME.format(given="(VALUES (CAST(:key AS text), CAST(:label AS text)))")}),
+    named AS (
+        INSERT INTO session_subjects (key, label)
+        SELECT n.key, n.label
+          FROM (VALUES (CAST(:key AS text), CAST(:label AS text))) AS n(key, label)
+         WHERE n.label IS NOT NULL
+           AND NOT EXISTS (SELECT FROM session_subjects s WHERE s.key = n.key AND s.label = n.label)
+         ORDER BY n.key
+            ON CONFLICT (key) DO UPDATE SET label = excluded.label),
     lease AS (
         INSERT INTO session_leases (session_id, holder, heartbeat_at, expires_at)
-        SELECT id, :holder, clock_timestamp(), clock_timestamp() + make_interval(secs => :lease_seconds) FROM header)
-    SELECT h.id FROM session_headers h
-     WHERE h.run_id = CAST(:run_id AS text) AND h.step_key = CAST(:step_key AS text) AND h.status = 'running' AND h.id <> :id""")
+        SELECT id, :holder, clock_timestamp(),
+               clock_timestamp() + make_interval(secs => :lease_seconds)
+          FROM header)
+    SELECT h.id
+      FROM session_headers h
+     WHERE h.run_id = CAST(:run_id AS text)
+       AND h.step_key = CAST(:step_key AS text)
+       AND h.status = 'running'
+       AND h.id <> :id""")
 
 
 def insert_session(connection: Connection, session: NewSession) -> list[UUID]:
-    """Store a session of this process as running, with its first sign of life; return older attempts of the same step that are still open.
+    """Store a running session of this process with its lease.
 
-    Its retry number is counted up where that attempt was recorded already.
+    If its attempt was already recorded, its retry number is increased. Returns older attempts of
+    the same step that are still running.
     """
     account = session.account
     values = session.__dict__ | {
@@ -103,30 +122,35 @@ def insert_session(connection: Connection, session: NewSession) -> list[UUID]:
     return list(connection.execute(_OPEN, values).scalars())
 
 
-# The header is locked as its foreign key locks it anyway, but before it is read: whoever waits here
-# for somebody who closes the session finds it closed. A place that is taken was written by a try
-# whose answer was lost. `IS TRUE` keeps a plan from looking for the session among all that run, or
-# ran until lately, by the index on the status.
+# The header gets the lock that its foreign key takes anyway, but before it is read: a statement
+# that waits here for another process to close the session finds it closed. An existing row with
+# this `ord` was written by a try whose response was lost. `IS TRUE` keeps a plan from searching the
+# session by the index on the status, among all that run or ran recently.
 _APPEND: LiteralString = """
     WITH alive AS MATERIALIZED (
-        SELECT id, started_at FROM session_headers
-         WHERE id = CAST(%(session_id)s AS uuid) AND (status = 'running') IS TRUE FOR KEY SHARE),
+        SELECT id, started_at
+          FROM session_headers
+         WHERE id = CAST(%(session_id)s AS uuid) AND (status = 'running') IS TRUE
+           FOR KEY SHARE),
     stored AS (
         INSERT INTO session_actions (session_id, ord, type, tone, at, payload)
         SELECT id, CAST(%(ord)s AS bigint), CAST(%(type)s AS text), CAST(%(tone)s AS text),
-               CAST(%(at)s AS timestamptz), CAST(%(payload)s AS jsonb) FROM alive
+               CAST(%(at)s AS timestamptz), CAST(%(payload)s AS jsonb)
+          FROM alive
         ON CONFLICT (session_id, ord) DO NOTHING
         RETURNING session_id, ord),
     referred AS (
-        INSERT INTO session_references (session_id, ord, account_key, dataset, window_key, effect, started_at)
+        INSERT INTO session_references (session_id, ord, account_key, dataset, window_key, effect,
+                                        started_at)
         SELECT s.session_id, s.ord, t.account, t.dataset, t."window", t.effect, a.started_at
           FROM stored s, alive a,
-               jsonb_to_recordset(CAST(%(references)s AS jsonb)) AS t(account text, dataset text, effect text, "window" text))
+               jsonb_to_recordset(CAST(%(references)s AS jsonb))
+                   AS t(account text, dataset text, effect text, "window" text))
     SELECT count(*) FROM alive"""
 
 
 def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:
-    """Append an action with its references; return False where the session is not running any more.
+    """Append an action with its references; return False if the session is not running.
 
     Appending it a second time changes nothing.
     """
@@ -134,13 +158,12 @@ def insert_action(connection: Connection, session_id: UUID, action: NewAction) -
 
 
 def append_action(connection: psycopg.Connection[Any], session_id: UUID, action: NewAction) -> bool:
-    """Do the same on a connection that commits by itself, by a statement that the driver prepares at its first use."""
+    """Do the same on a psycopg connection in autocommit mode, by a prepared statement."""
     found = connection.execute(_APPEND, _values_of(session_id, action), prepare=True).fetchone()
     return found is not None and found[0] > 0
 
 
 def _values_of(session_id: UUID, action: NewAction) -> dict[str, str]:
-    """Return a statement's values as text."""
     return {
         "session_id": str(session_id),
         "ord": str(action.ord),
@@ -156,27 +179,32 @@ _CLOSE = text(f"""
     WITH closed AS (
         UPDATE session_headers h
            SET status = :status, finished_at = greatest(:finished_at, started_at),
-               outcome = CASE WHEN :status IN ('failed', 'crashed') AND NOT :has_successor THEN 'problems'
-                              WHEN :status = 'cancelled' THEN coalesce(nullif({OUTCOME_SO_FAR}, 'ok'), 'warnings')
+               outcome = CASE WHEN :status IN ('failed', 'crashed') AND NOT :has_successor
+                              THEN 'problems'
+                              WHEN :status = 'cancelled'
+                              THEN coalesce(nullif({OUTCOME_SO_FAR}, 'ok'), 'warnings')
                               ELSE {OUTCOME_SO_FAR} END,
-               error = CAST(:error AS jsonb), revision = revision + 1, changed_xid = pg_current_xact_id()
+               error = CAST(:error AS jsonb), revision = revision + 1,
+               changed_xid = pg_current_xact_id()
          WHERE id = :id AND status = 'running'
         RETURNING id),
     ended AS (DELETE FROM session_leases WHERE session_id = :id)
     SELECT count(*) FROM closed""")
 
 
-# Failed attempts have no problems any more whose step another one did in the end: sessions of the
-# same step, in the same run or in the one that the label `retry_of` names. What their actions say
-# stays.
+# Once an attempt of a step succeeds, earlier failed ones have only the outcome of their actions:
+# attempts in the same run, or in the run of the label `retry_of`.
 _RECOVER = text(f"""
     WITH RECURSIVE runs(run_id, step_key) AS (
         SELECT run_id, step_key FROM session_headers WHERE id = :id
          UNION
-        SELECT h.labels ->> 'retry_of', r.step_key FROM runs r JOIN session_headers h USING (run_id, step_key)
+        SELECT h.labels ->> 'retry_of', r.step_key
+          FROM runs r
+          JOIN session_headers h USING (run_id, step_key)
          WHERE h.labels ? 'retry_of')
     UPDATE session_headers h
-       SET outcome = {OUTCOME_SO_FAR}, recovered_by = :id, revision = revision + 1, changed_xid = pg_current_xact_id()
+       SET outcome = {OUTCOME_SO_FAR}, recovered_by = :id, revision = revision + 1,
+           changed_xid = pg_current_xact_id()
       FROM runs r
      WHERE h.run_id = r.run_id AND h.step_key = r.step_key AND h.id <> :id
        AND h.status IN ('failed', 'crashed') AND h.recovered_by IS NULL""")
@@ -191,11 +219,11 @@ def close_session(
     error: dict[str, Any] | None = None,
     has_successor: bool = False,
 ) -> bool:
-    """End a running session and its lease, and store its outcome; return False where it had ended already.
+    """End a running session and its lease, with an outcome; return False if it had ended.
 
-    One that failed or crashed has problems, unless a successor took up its work; one that was
-    cancelled has at least warnings, since it did not finish. Earlier attempts of one that succeeded
-    have no problems any more.
+    A failed or crashed one has problems, unless a successor took over its work; a cancelled one has
+    at least warnings, since it did not finish. When one succeeds, its earlier attempts no longer
+    have problems because they failed.
     """
     values = {
         "id": session_id,
@@ -211,32 +239,39 @@ def close_session(
 
 
 _LOCK = text("""
-    SELECT h.id, l.heartbeat_at FROM session_headers h LEFT JOIN session_leases l ON l.session_id = h.id
-     WHERE h.id = :id AND h.status = 'running' FOR UPDATE OF h SKIP LOCKED""")
+    SELECT h.id, l.heartbeat_at
+      FROM session_headers h
+      LEFT JOIN session_leases l ON l.session_id = h.id
+     WHERE h.id = :id AND h.status = 'running'
+       FOR UPDATE OF h SKIP LOCKED""")
 
 
 def lock_session(connection: Connection, session_id: UUID) -> RowMapping | None:
-    """Lock a running session without waiting; return its id and heartbeat_at, or None where it can't be done."""
+    """Lock a running session without waiting; return id and heartbeat_at, or None."""
     return connection.execute(_LOCK, {"id": session_id}).mappings().first()
 
 
 def find_status(connection: Connection, session_id: UUID) -> str | None:
-    """Return a session's status, or None where there is no such session."""
+    """Return a session's status, or None if there is no such session."""
     return connection.execute(
         text("SELECT status FROM session_headers WHERE id = :id"), {"id": session_id}
     ).scalar()
 
 
-# A header takes its actions and references with it; few at once, since one may have five
+# Actions and references are deleted with their header; few at once, since a session may have five
 # thousand actions.
 _DELETE_ENDED = text("""
     WITH old AS (
-        SELECT id FROM session_headers WHERE started_at < :before AND finished_at < :before ORDER BY started_at LIMIT :most)
+        SELECT id
+          FROM session_headers
+         WHERE started_at < :before AND finished_at < :before
+         ORDER BY started_at
+         LIMIT :most)
     DELETE FROM session_headers h USING old WHERE h.id = old.id""")
 
 
 def delete_ended_sessions(connection: Connection, before: datetime, most: int) -> int:
-    """Delete sessions that ended before an instant, with all they tell, oldest first, `most` at most; return how many."""
+    """Delete the `most` oldest sessions that ended before an instant; return how many."""
     return connection.execute(_DELETE_ENDED, {"before": before, "most": most}).rowcount
 
 
@@ -244,7 +279,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def json_text(value: Any) -> str:
-    """Return plain data as JSON text that PostgreSQL's jsonb takes: without NUL and lone surrogates, which are rare."""
+    """Return plain data as JSON text for jsonb: NUL and lone surrogates are replaced."""
     try:
         encoded = _encode(value)
     except UnicodeEncodeError:  # a lone surrogate
@@ -265,9 +300,9 @@ def _storable(value: Any) -> Any:
 
 
 def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
-    """Return a JSON object that is no larger than `max_bytes` as JSON text.
+    """Return a JSON object of at most `max_bytes` as JSON text.
 
-    The largest lists and texts are shortened by halves, and named under `cut` with their length.
+    The largest lists and texts are halved until it fits, and listed under `cut` with their length.
     """
     small = dict(value)
     cut: dict[str, int] = {}

@@ -1,7 +1,6 @@
 """`python -m bidbeacon_sessions MODULE …`: serve the page and the stream of a project.
 
-Creates the tables in an empty database. The modules are imported first, since they define the
-actions.
+Creates the tables in an empty database, and imports the modules, which define the actions.
 """
 
 import importlib

@@ -142,10 +142,7 @@ def accounts_of(action_type: str, payload: Mapping[str, Any]) -> list[str]:
 
 
 def _find_action(action_type: str, payload: Mapping[str, Any]) -> Action | None:
-    """Return a stored action, without fields that its class no longer has.
-
-    None if its type is not registered, or its payload is invalid, for example shortened.
-    """
+    """Return a stored action, without fields unknown to its class; None if it is invalid."""
     action_class = _registry.get(action_type)
     if action_class is None:
         return None

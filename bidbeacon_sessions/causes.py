@@ -1,7 +1,4 @@
-"""Causes of failures: JSON objects that an application stores in errors and actions.
-
-The meaning of a cause is up to the application, which registers a function that explains one.
-"""
+"""Causes of failures: JSON objects that an application stores and explains."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final

@@ -220,8 +220,5 @@ _TRIM = text("""
 
 
 def trim(connection: Connection, *, rows: int) -> int:
-    """Delete all but the newest `rows` changes, and return the number of deleted ones.
-
-    Readers that are further behind must reload.
-    """
+    """Delete all but the newest `rows` changes; readers further behind must reload."""
     return connection.execute(_TRIM, {"rows": rows}).rowcount

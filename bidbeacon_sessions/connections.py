@@ -55,10 +55,7 @@ _SERVER_OPTIONS: Final = {
 
 
 def parse_database_url(database_url: str) -> URL:
-    """Parse an address as SQLAlchemy's URL, for psycopg 3.
-
-    Args:
-        database_url: `postgresql://…`, `postgres://…` or `postgresql+driver://…`.
+    """Parse `postgresql://…`, `postgres://…` or `postgresql+driver://…` for psycopg 3.
 
     Raises:
         SettingsError: it is none of these. The message contains no part of the address, which may
@@ -80,8 +77,7 @@ def parse_database_url(database_url: str) -> URL:
 def client_args(url: URL) -> dict[str, Any]:
     """Return the client-side arguments of a connection, which PgBouncer accepts too.
 
-    Text is UTF-8 whatever `PGCLIENTENCODING` is, and a silent server is noticed. Limits in the
-    address are kept.
+    Text is UTF-8 whatever `PGCLIENTENCODING` is. Limits in the address are kept.
     """
     limits = {name: value for name, value in _CLIENT_LIMITS.items() if name not in url.query}
     return {**limits, "client_encoding": "utf8"}
@@ -113,11 +109,7 @@ def make_engine(url: URL, *, options: str = "", **pool: Any) -> Engine:
 
 
 class SessionStore:
-    """The sessions of one database.
-
-    Args:
-        engine: an SQLAlchemy engine on PostgreSQL with the psycopg 3 driver, owned by the caller.
-    """
+    """The sessions of one database, on an engine with psycopg 3 that the caller owns."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine

@@ -11,10 +11,7 @@ _current: ContextVar[tuple[UUID, ...]] = ContextVar("sessions", default=())
 
 @contextmanager
 def working_for(session_id: UUID) -> Iterator[None]:
-    """Work for a session inside the block.
-
-    A thread started in the block works for it only in a copy of the context.
-    """
+    """Work for a session inside the block; its threads do so only in a copy of the context."""
     outer = _current.get()
     mine = (*outer, session_id)
     _current.set(mine)

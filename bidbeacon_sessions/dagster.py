@@ -24,10 +24,7 @@ _LONGEST_TAG = 250
 
 
 def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, dg.MetadataValue[Any]]:
-    """Return the metadata of a session: page, status, outcome and up to three sentences.
-
-    Failures come first, then the newest. Empty if there is no such session.
-    """
+    """Return a session's page, status, outcome and up to three sentences, failures first."""
     with store.begin() as connection:
         header = find_session(connection, session_id)
         excerpt = list_excerpts(
@@ -84,10 +81,7 @@ _PARTITION_TAGS = ("partition", "asset_partition_range_start", "asset_partition_
 
 
 class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
-    """Opens sessions for ops and assets, in the database of `BIDBEACON_DATABASE_URL`.
-
-    Override `store` for another database.
-    """
+    """Opens sessions in the database of `BIDBEACON_DATABASE_URL`, or of your own `store`."""
 
     def store(self) -> SessionStore:
         """Return the store that sessions are written to."""

@@ -7,11 +7,7 @@ from bidbeacon_sessions.masking import mask_text
 
 
 class ExpectedError(Exception):
-    """An error that is not a bug; its message is for users and states what to do.
-
-    Attributes:
-        exit_code: the exit code of a command that ends with it.
-    """
+    """An error that is not a bug: its message is for users; commands end with `exit_code`."""
 
     exit_code: ClassVar[int] = 1
 
@@ -66,8 +62,7 @@ class MaskedError(SessionsError):
 def mask_error(error: BaseException) -> BaseException:
     """Return the error to raise in place of one that may contain secrets.
 
-    It is the same error, without its causes if they contain a secret; or a `MaskedError` if its
-    own text does.
+    It is without its causes if they contain one, or a `MaskedError` if its own text does.
     """
     if _is_clean(error):
         return error

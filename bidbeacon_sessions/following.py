@@ -40,13 +40,7 @@ _THREADS = 4
 
 @dataclass(frozen=True)
 class _Poll:
-    """One poll of the log, and the reads for readers since.
-
-    Attributes:
-        number: the number of polls that had begun by then.
-        position: the log's position; None if the database did not answer.
-        is_sync: whether readers get a `sync`.
-    """
+    """One poll of the log, numbered when it begins; `position` is None while away."""
 
     number: int
     position: Position | None
@@ -57,11 +51,7 @@ class _Poll:
 
 
 class Follower:
-    """Follows the change log for all readers of a process; an async context manager.
-
-    Attributes:
-        readers: how many readers there are by transport.
-    """
+    """Async context manager that follows the log for all readers, counted in `readers`."""
 
     def __init__(self, store: SessionStore) -> None:
         self.readers: Counter[str] = Counter()
@@ -162,10 +152,7 @@ class Follower:
     async def _read(
         self, poll: _Poll, after: Cursor, newest: Position, wanted: SessionFilter, sent: Cursor
     ) -> Frame | None:
-        """Return a reader's next frame, shared by all readers that need the same one.
-
-        None if the database is away.
-        """
+        """Return a reader's frame, shared by readers with the same key; None while away."""
         key = (after, sent, wanted)
         if key not in poll.reads:
             poll.reads[key] = asyncio.create_task(self._read_in_turn(after, newest, wanted, sent))
@@ -196,7 +183,6 @@ class Follower:
             self._wake.clear()
 
     async def _poll_safely(self) -> float:
-        """Poll the log; return the pause before the next poll."""
         try:
             await self._poll_once()
         except (SQLAlchemyError, TimeoutError) as error:

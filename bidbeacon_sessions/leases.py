@@ -29,10 +29,7 @@ _BEAT = text("""
 
 
 def is_unclaimed(claimed_by: str) -> str:
-    """Return the SQL condition that no living session has claimed a row.
-
-    It holds if the column `claimed_by` is null, or the lease of the session in it has ended.
-    """
+    """Return the SQL condition that the column `claimed_by` names no living session."""
     return f"""({claimed_by} IS NULL OR NOT EXISTS (
         SELECT FROM session_leases l
          WHERE l.session_id = {claimed_by} AND l.expires_at > clock_timestamp()))"""
@@ -71,10 +68,7 @@ _REAPER = text("""
 
 
 def begin_reaping(connection: Connection) -> datetime | None:
-    """Take the reaper's lock until the transaction ends, and return the database's time.
-
-    None if another process has the lock.
-    """
+    """Take the reaper's lock for the transaction; return the database's time, or None."""
     now: datetime | None = connection.execute(_REAPER).scalar()
     return now
 
@@ -98,10 +92,7 @@ def find_run_signs(connection: Connection, run_ids: Sequence[str]) -> dict[str, 
 
 
 def end_dead_connections(connection: Connection) -> int:
-    """End the connections of all sessions whose lease has ended; return their number.
-
-    Call it before waiting for a lock: its holder may be frozen.
-    """
+    """End the connections of dead sessions, which may hold a lock; return their number."""
     running = list_dead_sessions(connection)
     return end_connections(connection, [row["id"] for row in running if row["lease_ended"]])
 
@@ -110,8 +101,7 @@ def end_dead_connections(connection: Connection) -> int:
 def heartbeat(store: SessionStore, session_id: UUID) -> Iterator[None]:
     """Extend the lease of a session from a thread, until the block is left.
 
-    Continues after the database was away. If the lease ends meanwhile, another process closes the
-    session.
+    If the lease ends while the database is away, another process may close the session.
     """
     stop = threading.Event()
     beating = threading.Thread(target=_beat_until, args=(stop, store, session_id), daemon=True)

@@ -31,9 +31,8 @@ def load_sessions(
 ) -> dict[str, Any]:
     """Return matching sessions, newest first, each with some of its actions.
 
-    These are the first ones, the last ones, the last errors, and the last ones that refer to the
-    filter's accounts. `accounts` has the keys of those accounts: one for a key, even an unknown
-    one, or many for a part of a name.
+    These are those of `queries.list_excerpts`. `accounts` has the keys of the filter's accounts:
+    one for a key, even an unknown one, or many for a part of a name.
     """
     with store.snapshot() as connection:
         accounts = queries.find_accounts(connection, wanted.account)
@@ -58,11 +57,7 @@ def load_sessions(
 
 
 def load_session(
-    store: SessionStore,
-    session_id: UUID,
-    *,
-    after: int = 0,
-    most: int = 10_000,
+    store: SessionStore, session_id: UUID, *, after: int = 0, most: int = 10_000
 ) -> dict[str, Any] | None:
     """Return one session with up to `most` actions after an `ord`, or None if there is none.
 
@@ -93,10 +88,7 @@ def _as_of(cursor: str) -> dict[str, Any]:
 
 
 def load_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
-    """Return a session's time, neighbours, references and differences from the last good one.
-
-    None if there is no such session.
-    """
+    """Return a session's time, neighbours, references and last good session, or None."""
     with store.snapshot() as connection:
         session = queries.find_session(connection, session_id)
         if session is None:

@@ -20,11 +20,7 @@ EVERYTHING = SessionFilter()
 
 
 class LogReader:
-    """Reads the log of one database for several threads, on a few connections of its own.
-
-    Args:
-        engine: an engine on that database; only its address is used.
-    """
+    """Reads the log at an engine's address for several threads, on connections of its own."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = make_engine(

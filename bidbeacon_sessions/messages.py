@@ -24,11 +24,7 @@ def to_json(value: Any) -> str:
 
 
 class Message(NamedTuple):
-    """One message of the stream.
-
-    `id` is the cursor to resume from, None if the message does not move it; `data` is JSON on one
-    line.
-    """
+    """One message: event, cursor to resume from (if it moves), and data as JSON on one line."""
 
     event: Event
     id: str | None
@@ -36,10 +32,7 @@ class Message(NamedTuple):
 
 
 class Frame:
-    """Messages that are sent together, in order, and the cursor of a reader after them.
-
-    Readers share frames, so each form of one is encoded once, when it is first needed.
-    """
+    """Messages sent together, and the cursor after them; shared, so each form is encoded once."""
 
     def __init__(self, messages: Sequence[Message], upto: Cursor | None) -> None:
         self.messages = messages

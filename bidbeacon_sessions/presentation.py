@@ -35,10 +35,7 @@ _AS_STORED = (
 
 
 def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a session's header (a row of `queries.find_session`) as JSON.
-
-    Instants are ISO 8601 in UTC, `duration` is in seconds.
-    """
+    """Return a session's header as JSON; instants are ISO 8601 in UTC, `duration` in seconds."""
     started, finished = header["started_at"], header["finished_at"]
     error, cause = header["error"], (header["error"] or {}).get("cause")
     settings = get_session_settings()
@@ -104,10 +101,7 @@ def action_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, 
 
 
 def whose(action: Mapping[str, Any], session_account: str | None) -> str:
-    """Return the names of an action's accounts that its sentence and session don't show.
-
-    `action` is as of `action_json`. Empty if there are none.
-    """
+    """Return the names of an action's accounts that its sentence and session don't show."""
     known = {part["value"] for part in action["parts"] if part["kind"] == "account"} | {
         session_account
     }

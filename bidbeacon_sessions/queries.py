@@ -41,10 +41,7 @@ _ACTIONS = sa.select(*(_A.c.session_id, _A.c.ord, _A.c.type, _A.c.tone, _A.c.at,
 def list_actions(
     connection: sa.Connection, session_id: UUID, *, after: int = 0, limit: int = 10_000
 ) -> Sequence[sa.RowMapping]:
-    """Return a session's actions after an `ord`, in order.
-
-    Columns: session_id, ord, type, tone, at, payload.
-    """
+    """Return a session's actions after an `ord`: session_id, ord, type, tone, at, payload."""
     of_session = _ACTIONS.where(_A.c.session_id == session_id, _A.c.ord > after)
     return connection.execute(of_session.order_by(_A.c.ord).limit(limit)).mappings().all()
 
@@ -101,10 +98,7 @@ def list_sessions(
     limit: int = 50,
     older_than: UUID | None = None,
 ) -> Sequence[sa.RowMapping]:
-    """Return the headers (see `_HEADERS`) of matching sessions, newest first.
-
-    They start after the session `older_than`; none if it is unknown.
-    """
+    """Return the headers (see `_HEADERS`) of matching sessions, newest first."""
     place: search.Place | None = None
     if older_than is not None:
         of_last = sa.select(H.c.started_at, H.c.id).where(H.c.id == older_than)
@@ -200,10 +194,10 @@ def find_labels(connection: sa.Connection, keys: Collection[str]) -> dict[str, s
 def find_near(
     connection: sa.Connection, session: Mapping[Any, Any]
 ) -> dict[str, sa.RowMapping | None]:
-    """Return the headers of a session's neighbours: `previous`, `next` and `last_good`.
+    """Return the headers of a session's neighbours of the same job and account.
 
-    They have the same job and account. `last_good` is the newest one before the session that
-    succeeded without problems.
+    They are `previous`, `next`, and `last_good`: the newest before it that succeeded without
+    problems.
     """
     same = _HEADERS.where(
         H.c.job_name == session["job_name"], H.c.account_key == session["account_key"]

@@ -67,8 +67,7 @@ def close_dead_sessions(
 ) -> int:
     """Close every session without a sign of life, and end its run; return their number.
 
-    Sessions of another code location's runs are skipped. Does nothing while another process is
-    reaping.
+    Skips runs of other code locations. Does nothing while another process is reaping.
     """
     missed = timedelta(seconds=get_session_settings().heartbeat_seconds * _BEATS_MISSED)
     with store.begin() as alone:
@@ -110,7 +109,6 @@ def _close_if_dead(
 
 
 def _has_other_session(store: SessionStore, run: dg.DagsterRun) -> bool:
-    """Return whether a run has more than one open session, so that its worker may be alive."""
     with store.begin() as connection:
         return bool(find_run_signs(connection, [run.run_id])[run.run_id]["open_sessions"] > 1)
 
@@ -152,7 +150,6 @@ def fail_lost_runs(
 
 
 def _may_be_lost(run: dg.DagsterRun, signs: RowMapping | None, code_location: str | None) -> bool:
-    """Return whether a run is of this code location, and has no open session."""
     # A run that was not launched has no tag, but it is ours if it has had sessions.
     is_ours = run.tags.get(CODE_LOCATION_TAG) == code_location or (
         signs is not None and CODE_LOCATION_TAG not in run.tags
@@ -169,8 +166,7 @@ def _last_sign(instance: dg.DagsterInstance, run: dg.DagsterRun, signs: RowMappi
 def _end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, seen: str) -> None:
     """Terminate a run; report it as failed, or as cancelled if it was being cancelled.
 
-    The result of the launcher is ignored. It has a few seconds, since it may wait for a host that
-    is gone.
+    The launcher has a few seconds, since it may wait for a host that is gone.
     """
     terminating = Thread(target=_terminate, args=(instance, run.run_id), daemon=True)
     terminating.start()

@@ -50,11 +50,7 @@ def find_newest(
 ) -> sa.Select[Any]:
     """Return the statement that finds the newest matching sessions: `started_at` and `id`.
 
-    Args:
-        wanted: the filter.
-        accounts: the keys of the filter's accounts.
-        older_than: the last session of the page before.
-        limit: the largest number of sessions.
+    `accounts` are the filter's accounts; `older_than` is the last session of the page before.
     """
     if wanted.text is None:
         return _walk(wanted, accounts, older_than, limit)
@@ -78,7 +74,7 @@ def find_newest(
 def conditions(
     wanted: SessionFilter, accounts: Sequence[str], older_than: Place | None = None
 ) -> list[Condition]:
-    """Return the conditions on the session `h`; fast for known sessions, or if most match."""
+    """Return the conditions on the session `h`; fast for known ones, or if nearly all match."""
     given = [*_of_time(wanted, H, older_than), *_of_header(wanted, accounts)]
     if wanted.text is not None:
         given.append(_has_text(wanted.text))
@@ -177,7 +173,6 @@ def _of_time(
 
 
 def _about(wanted: SessionFilter, keys: Keys) -> list[Condition]:
-    """Return the conditions on one subject of a session."""
     given: list[Condition] = []
     if wanted.account is not None:
         given.append(_ABOUT.c.account_key.in_(keys))
@@ -221,7 +216,6 @@ _WITH_TEXT = f"""
 
 
 def _has_text(wanted: str) -> Condition:
-    """Return the condition that the session `h` contains a text."""
     return sa.text(_HAS_TEXT).bindparams(text=wanted)
 
 

@@ -89,7 +89,6 @@ class Template:
 
 
 def _add(parts: list[Part], *more: Part) -> None:
-    """Add the parts that are not empty; adjacent texts are joined."""
     for part in more:
         if parts and part["kind"] == parts[-1]["kind"] == "text":
             parts[-1] = _text_part(parts[-1]["text"] + part["text"])

@@ -184,11 +184,7 @@ class SessionRecorder:
     def _end(self, status: ClosedStatus, error: dict[str, Any] | None) -> None:
         with self.store.begin() as connection:
             closed = writes.close_session(
-                connection,
-                self.session_id,
-                status=status,
-                finished_at=self._clock(),
-                error=error,
+                connection, self.session_id, status=status, finished_at=self._clock(), error=error
             )
             if not closed and writes.find_status(connection, self.session_id) != status:
                 logger.warning("Session %s had been closed by another process", self.session_id)
@@ -230,7 +226,6 @@ class SessionRecorder:
 
 
 def _prepared(action: Action, ord_: int, at: datetime) -> writes.NewAction:
-    """Return an action as it is stored: without secrets, and within the size limit."""
     return writes.NewAction(
         ord=ord_,
         type=action.type,
@@ -312,7 +307,6 @@ def with_job_session(
 
 @contextmanager
 def _closing(recorder: SessionRecorder) -> Iterator[None]:
-    """End the session the way the block ends; exceptions are raised again."""
     try:
         yield
     except BaseException as error:
@@ -368,11 +362,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
 
 @cache
 def default_store() -> SessionStore:
-    """Return this process's store of the database of `BIDBEACON_DATABASE_URL`.
-
-    Raises:
-        SessionsError: the variable is not set.
-    """
+    """Return the store of `BIDBEACON_DATABASE_URL`; raise SessionsError if that is not set."""
     url = settings.get_session_settings().database_url
     if url is None:
         raise errors.SessionsError(

@@ -1,7 +1,6 @@
 """The tables of job sessions. Instants are UTC; users query the view `job_sessions`.
 
-Rows that the stream delivers have `changed_xid`, the transaction that last wrote them (see
-`change_log.py`).
+Rows that the stream delivers have `changed_xid` (see `change_log.py`).
 """
 
 from datetime import datetime
@@ -122,10 +121,7 @@ class SessionHeader(SessionsBase):
 
 
 class SessionAction(SessionsBase):
-    """One row is an action: a milestone of a session, with its time and its typed payload.
-
-    Rows are never updated.
-    """
+    """One row is an action: a milestone of a session, whose time and payload never change."""
 
     __tablename__ = "session_actions"
 
@@ -158,8 +154,7 @@ class SessionAction(SessionsBase):
 class SessionReference(SessionsBase):
     """One row is a reference of an action: account, dataset, window, and the effect on it.
 
-    It repeats its session's start, so that the newest sessions with a reference are found without
-    reading all of them.
+    It repeats its session's start, so that an index finds the newest sessions with a reference.
     """
 
     __tablename__ = "session_references"
@@ -213,17 +208,11 @@ class SessionLease(SessionsBase):
     heartbeat_at: Mapped[datetime]
     expires_at: Mapped[datetime]
 
-    __table_args__ = (
-        sa.Index(None, "expires_at"),
-        {"postgresql_with": {"fillfactor": 50}},
-    )
+    __table_args__ = (sa.Index(None, "expires_at"), {"postgresql_with": {"fillfactor": 50}})
 
 
 class SessionChange(SessionsBase):
-    """One row is a published change: of a session's header (`ord` 0) or of one of its actions.
-
-    Positions have no gaps.
-    """
+    """One row is a published change of a header (`ord` 0) or an action, without gaps."""
 
     __tablename__ = "session_changes"
 
@@ -250,7 +239,6 @@ class SessionChangeCursor(SessionsBase):
 
 
 def _worst(tone: str) -> str:
-    """Return the SQL of the outcome of actions with these tones."""
     return (
         f"CASE WHEN bool_or({tone} = 'error') THEN 'problems' "
         f"WHEN bool_or({tone} = 'warning') THEN 'warnings' ELSE 'ok' END"
@@ -319,10 +307,7 @@ running session, the outcome so far."""
 
 
 def create_tables(engine: sa.Engine) -> None:
-    """Create the tables and views in a database without them.
-
-    Projects with migrations of their own create them there.
-    """
+    """Create the tables and views, for projects without migrations of their own."""
     with engine.begin() as connection:
         SessionsBase.metadata.create_all(connection)
         connection.execute(sa.text("INSERT INTO session_change_cursor DEFAULT VALUES"))

@@ -150,10 +150,7 @@ _APPEND: LiteralString = """
 
 
 def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:
-    """Append an action with its references; return False if the session is not running.
-
-    Appending it a second time changes nothing.
-    """
+    """Append an action once, with its references; return False if the session has ended."""
     return bool(connection.exec_driver_sql(_APPEND, _values_of(session_id, action)).scalar_one())
 
 

@@ -1,7 +1,6 @@
 """The server: live sessions over HTTP, Server-Sent Events and WebSocket, and their pages.
 
-`serve` runs it; `create_app` returns the ASGI app, for any ASGI server. Import the action classes
-first.
+`serve` runs it; `create_app` returns the ASGI app. Import the action classes first.
 """
 
 from bidbeacon_sessions.server.app import create_app

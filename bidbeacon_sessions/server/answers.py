@@ -56,11 +56,7 @@ class Parameters(BaseModel):
 
 
 def read_query(kind: type[Parsed], query: QueryParams, *, ignored: str = "") -> Parsed:
-    """Parse the parameters of a request; empty ones count as missing.
-
-    Raises:
-        RefusedError: one is unknown, missing or invalid.
-    """
+    """Parse the parameters of a request, ignoring empty ones; raise RefusedError if invalid."""
     given = {name: value for name, value in query.items() if value and name != ignored}
     try:
         return kind.model_validate(given)
@@ -69,11 +65,7 @@ def read_query(kind: type[Parsed], query: QueryParams, *, ignored: str = "") -> 
 
 
 def read_body(kind: type[Parsed], body: bytes) -> Parsed:
-    """Parse the fields of a request's body, a JSON object.
-
-    Raises:
-        RefusedError: it is not a JSON object, or a field is unknown, missing or invalid.
-    """
+    """Parse a request's body, a JSON object; raise RefusedError if it is invalid."""
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
@@ -81,7 +73,6 @@ def read_body(kind: type[Parsed], body: bytes) -> Parsed:
 
 
 def _refusal(kind: type[BaseModel], error: ValidationError, noun: str) -> RefusedError:
-    """Return the refusal for the first invalid parameter or field."""
     [wrong, *_] = error.errors()
     known = f"The {noun}s are: {', '.join(kind.model_fields) or 'none'}."
     if not wrong["loc"]:

@@ -1,7 +1,4 @@
-"""The ASGI app, for any ASGI server: the routes and the short handlers.
-
-Longer handlers have modules of their own.
-"""
+"""The ASGI app, for any ASGI server: the routes and the short handlers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -43,10 +40,7 @@ MOST_THREADS = 500
 
 
 def create_app(
-    store: SessionStore,
-    access: Access | None = None,
-    *,
-    extension: Extension | None = None,
+    store: SessionStore, access: Access | None = None, *, extension: Extension | None = None
 ) -> Starlette:
     """Return the app over one store; its lifespan follows the change log.
 
@@ -145,7 +139,6 @@ def _found_or_not(found: dict[str, Any] | None, session_id: UUID) -> Response:
 
 
 def _values(request: Request) -> Response:
-    """Answer with the values of each filter, for completion."""
     with _store(request).snapshot() as connection:
         values = list_filter_values(connection)
     return JSONResponse(

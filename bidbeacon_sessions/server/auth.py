@@ -198,7 +198,6 @@ def _cookie_name(connection: HTTPConnection) -> str:
 
 
 async def _read_form(request: Request) -> str:
-    """Return the token of the login form."""
     body = b""
     try:
         async with asyncio.timeout(_FORM_SECONDS):

@@ -31,9 +31,7 @@ _WIDTHS = (
 
 
 def divide(since: datetime | None, before: datetime | None) -> Span:
-    """Divide a stretch of time (by default the last 24 hours) into intervals.
-
-    Each begins at a multiple of its width in UTC.
+    """Divide a stretch of time (default: the last 24 hours) at multiples of the width in UTC.
 
     Raises:
         RefusedError: it ends before it begins.
@@ -55,10 +53,7 @@ def divide(since: datetime | None, before: datetime | None) -> Span:
 
 
 def answer_histogram(request: Request) -> Response:
-    """Count the sessions of a filter by interval and mark.
-
-    `counts` is null if that takes too long; then the page suggests a shorter stretch.
-    """
+    """Count a filter's sessions by interval and mark; `counts` is null if it takes too long."""
     wanted = read_query(SessionFilter, request.query_params)
     span = divide(wanted.since, wanted.before)
     store: SessionStore = request.app.state.store
@@ -77,10 +72,7 @@ def answer_histogram(request: Request) -> Response:
 
 
 def answer_metrics(request: Request) -> Response:
-    """Answer with lag, clients, sessions by job and status, and the oldest unpublished change.
-
-    Figures of the database are missing while it is away.
-    """
+    """Answer with lag and clients, and with figures of the tables while the database answers."""
     follower: Follower = request.app.state.follower
     store: SessionStore = request.app.state.store
     registry = CollectorRegistry()

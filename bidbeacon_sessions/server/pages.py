@@ -73,10 +73,7 @@ class PageFiles(StaticFiles):
 
 
 def render_pages(extension: Extension) -> dict[str, str]:
-    """Return the text of each page by its address: the server's own pages, and a product's.
-
-    The page at `NOT_FOUND` is shown for unknown addresses.
-    """
+    """Return the text of all pages by address; `NOT_FOUND` is for unknown addresses."""
     files = FileSystemLoader([*([extension.files] if extension.files else []), _OURS])
     templates = Environment(
         loader=files,

@@ -35,11 +35,8 @@ _COLLECT_AFTER = 20_000
 class StreamServer(uvicorn.Server):
     """The stream on one address, on uvicorn.
 
-    Takes the arguments of `create_app`. Port 0 is any free one; `access` is by default that of the
-    settings for the address.
-
-    Raises:
-        SessionsError: the address is in use, or is not this machine's.
+    Takes the arguments of `create_app`; port 0 is any free one, and `access` by default that of the
+    settings. Raises SessionsError if the address is in use, or is not this machine's.
     """
 
     def __init__(
@@ -78,10 +75,7 @@ class StreamServer(uvicorn.Server):
 
 
 def serve(store: SessionStore, *, host: str, port: int, extension: Extension | None = None) -> None:
-    """Serve page and stream until SIGINT or SIGTERM, and print the address.
-
-    Arguments and errors are those of `StreamServer`.
-    """
+    """Print the address, and run a `StreamServer` until SIGINT or SIGTERM."""
     server = StreamServer(store, host=host, port=port, extension=extension)
     skip_imported_objects()
     gc.set_threshold(_COLLECT_AFTER)

@@ -101,7 +101,6 @@ async def _until_left(receive: Receive) -> None:
 
 
 async def _send(pieces: Iterable[T], send: Callable[[T], Awaitable[None]]) -> None:
-    """Send pieces, each with a timeout."""
     for piece in pieces:
         async with asyncio.timeout(SEND_SECONDS):
             await send(piece)

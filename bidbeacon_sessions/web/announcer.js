@@ -1,4 +1,4 @@
-// What happens, for those who listen instead of looking: politely, bundled, never more than one sentence in five seconds.
+// Announcements for screen readers: polite, bundled, at most one every five seconds.
 
 import { byId } from "./dom.js";
 
@@ -7,20 +7,20 @@ const news = { sessions: 0, failed: 0 };
 let waiting = /** @type {string[]} */ ([]);
 let isQuiet = true;
 
-/** Say a sentence, at once where nothing was said lately; of several that wait, equal ones are said once. */
+/** Announce a sentence, immediately if none was announced lately; equal waiting ones are announced once. */
 export function announce(sentence) {
   if (!waiting.includes(sentence)) waiting.push(sentence);
-  if (isQuiet) say();
+  if (isQuiet) publish();
 }
 
-/** Count something that goes on happening; what waits is summed up: "12 new sessions, 1 failed". */
+/** Count new sessions and failures, which are announced as sums: "12 new sessions, 1 failed". */
 export function announceNews({ sessions = 0, failed = 0 }) {
   news.sessions += sessions;
   news.failed += failed;
-  if (isQuiet) say();
+  if (isQuiet) publish();
 }
 
-function say() {
+function publish() {
   const { sessions, failed } = news;
   const counts = [sessions && `${sessions} new ${sessions === 1 ? "session" : "sessions"}`, failed && `${failed} failed`];
   const sentences = [...waiting, counts.filter(Boolean).join(", ")].filter(Boolean);
@@ -29,5 +29,5 @@ function say() {
   byId("announcer").textContent = sentences.join(". ");
   waiting = [];
   news.sessions = news.failed = 0;
-  setTimeout(say, QUIET_MS);
+  setTimeout(publish, QUIET_MS);
 }

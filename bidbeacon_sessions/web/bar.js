@@ -1,4 +1,4 @@
-// The bar of every page: the zone of times, and single keys with the sheet that lists them, chooses the colours, and turns them off.
+// The bar of every page: the time zone, single keys, and the sheet that lists the keys and has the choice of colours.
 
 import { byId, el } from "./dom.js";
 import { statusIcon, wordOf } from "./icons.js";
@@ -11,7 +11,7 @@ const MARKS = ["running", "succeeded", "skipped", "warnings", "problems", "faile
 const KEYS_OFF = "bidbeacon.keys-off";
 const [sheet, theme, letters] = ["sheet", "theme", "letters"].map(byId);
 
-/** Make the bar work, and times go on counting: `actions` are what keys do, `redraw` shows the page in another zone. */
+/** Bind the bar, and keep times counting: `actions` are functions by key, `redraw` shows the page in another zone. */
 export function bindBar(actions, redraw) {
   bindKeys({ ...actions, "?": showHelp });
   bindZoneChoice(byId("zone"), redraw);
@@ -22,7 +22,7 @@ export function bindBar(actions, redraw) {
   keepCounting();
 }
 
-/** Keys act, but never while somebody types or holds a modifier; letters can be off for people who speak to their machine. */
+/** Bind keys, except in fields and with modifiers; letters can be turned off, for users of speech input. */
 function bindKeys(actions) {
   document.addEventListener("keydown", (event) => {
     if (event.metaKey || event.ctrlKey || event.altKey || event.defaultPrevented) return;

@@ -1,4 +1,4 @@
-// Completion of the filter field, after the combobox pattern: suggestions below, arrows choose, Enter or Tab takes.
+// Completion of the filter field, a combobox: suggestions below, chosen by arrows, taken by Enter or Tab.
 
 import { el } from "./dom.js";
 import { KEYS, quoted } from "./filters.js";
@@ -28,7 +28,7 @@ export class Completion {
     list.addEventListener("pointerdown", (event) => this.onPointer(event));
   }
 
-  /** Ask for the values that sessions have; where that fails, keys alone are suggested. */
+  /** Load the values that sessions have; if that fails, only keys are suggested. */
   async load() {
     if (performance.now() - this.loadedAt < FRESH_MS) return this.suggest();
     this.loadedAt = performance.now();
@@ -40,7 +40,7 @@ export class Completion {
     this.show(this.options.findIndex(({ insert }) => insert === chosen));
   }
 
-  /** Suggest what fits the word, with none of it chosen yet. */
+  /** Suggest keys or values for the word, with none chosen yet. */
   suggest() {
     this.isDismissed = false;
     const word = this.word();
@@ -50,7 +50,7 @@ export class Completion {
     this.show(-1);
   }
 
-  /** The word that the caret stands in or behind. */
+  /** The word at the caret, up to the caret. */
   word() {
     const before = this.input.value.slice(0, this.input.selectionStart ?? this.input.value.length);
     return /(?:[a-z]+:"[^"]*|\S*)$/.exec(before)?.[0] ?? "";
@@ -74,7 +74,7 @@ export class Completion {
     else this.input.removeAttribute("aria-activedescendant");
   }
 
-  /** Until the next key or focus; what comes in meanwhile opens nothing. */
+  /** Close the list until the next key or focus, also for values that arrive later. */
   close() {
     this.isDismissed = true;
     this.options = [];
@@ -100,7 +100,7 @@ export class Completion {
     this.take(this.options[Number(row.dataset.index)]);
   }
 
-  /** Put a suggestion into the place of the begun word. */
+  /** Replace the begun word by a suggestion. */
   take({ insert }) {
     const end = this.input.selectionStart ?? this.input.value.length;
     const start = end - this.word().length;
@@ -109,12 +109,12 @@ export class Completion {
   }
 }
 
-/** What a value is called where that means it alone, else the value itself. */
+/** The label of a value if it is unique, else the value. */
 const nameOf = (value, known, shown) => (known.filter((other) => shown(other).includes(shown(value))).length === 1 ? shown(value) : value);
 
 const keysFor = (word) => KEYS.filter((key) => key !== "text" && key.startsWith(word.toLowerCase())).map((key) => ({ insert: `${key}:`, label: `${key}:`, hint: HINTS[key] }));
 
-/** The last 14 days, the newest first, without a zone: windows are account-local days. */
+/** The last 14 days, newest first, without a zone: windows are account-local days. */
 const lastDays = () => Array.from({ length: 14 }, (_, back) => dayKey(now() - back * 86_400_000));
 
 function optionRow({ label, hint }, index, isActive) {

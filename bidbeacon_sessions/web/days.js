@@ -1,4 +1,4 @@
-// Calendar days as text, 2026-11-24: of windows, which are of no zone but their account's own.
+// Calendar days as text, 2026-11-24: windows are days in their account's own time zone.
 
 const DAY_MS = 86_400_000;
 const ISO_DAY = /^\d{4}-\d{2}-\d{2}$/;

@@ -1,4 +1,4 @@
-// Elements from plain data. Everything from outside goes through text nodes, never through markup.
+// Elements from plain data. Text from outside becomes text nodes, never markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -6,7 +6,7 @@ const SVG = "http://www.w3.org/2000/svg";
 export const byId = (id) => document.getElementById(id);
 
 /**
- * Make an element: attributes by name, `on` for listeners; children are nodes or text, empty ones are left out.
+ * Make an element: attributes by name, `on` for listeners; children are nodes or text, empty ones are omitted.
  * @template {keyof HTMLElementTagNameMap} Name
  * @param {Name} name
  * @param {Record<string, any>} [attributes]
@@ -31,7 +31,7 @@ export function svg(name, attributes, ...children) {
   return element;
 }
 
-/** Give a parent exactly these children, touching only what differs: a child that stays is not moved, so focus and selection stay. */
+/** Set a parent's children; a child that stays is not moved, so that focus and selection stay. */
 export function reconcile(parent, wanted) {
   const staying = new Set(wanted);
   for (const child of [...parent.childNodes]) if (!staying.has(child)) child.remove();
@@ -43,8 +43,8 @@ export function reconcile(parent, wanted) {
 }
 
 /**
- * Change what is below `root`; where that made the element anew that had the focus, the one in its place has it afterwards. Elements are told
- * apart by their `data-key`, or by where they lead and the `data-key` that they stand in; without a successor the focus goes to what is around.
+ * Change the elements below `root`; if the focused one is replaced, the focus moves to its successor. Elements are identified by their `data-key`,
+ * or by their target and the `data-key` around them; without a successor the focus moves to the element around `root`.
  */
 export function keepingFocus(root, change) {
   const held = document.activeElement;
@@ -66,16 +66,16 @@ function keyOf(element) {
   return dataset.key ?? [element.closest("[data-key]")?.dataset.key, tagName, element.getAttribute("href") ?? element.ariaLabel ?? element.title].join(" ");
 }
 
-/** The link that a click is to follow in this tab and that a selector matches, or null. */
+/** The link for a selector that a click follows in this tab, or null. */
 export function linkOf(event, selector) {
   const isPlain = !event.defaultPrevented && event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
   return isPlain ? event.target.closest(selector) : null;
 }
 
-/** A sentence in parts: what stands between two back-ticks of a line is a command to copy. */
+/** A sentence in parts: text between back-ticks is a command to copy. */
 export const withCommands = (sentence) => sentence.split(/`([^`\n]+)`/).map((piece, index) => (index % 2 === 1 ? el("code", {}, piece) : piece));
 
-/** Give an address that is safe to link to, or null: http(s) or a path of this site. */
+/** Return an address that is safe to link to (http(s), or a path of this site), or null. */
 export function safeUrl(value) {
   try {
     const url = new URL(String(value), location.origin);
@@ -85,18 +85,18 @@ export function safeUrl(value) {
   }
 }
 
-/** A link that opens beside this page; plain text where the address is not safe. */
+/** A link that opens in another tab; plain text if the address is not safe. */
 export function outLink(text, address, attributes = {}) {
   const href = safeUrl(address);
   if (href === null) return el("span", {}, text);
   return el("a", { href, target: "_blank", rel: "noopener", ...attributes }, text);
 }
 
-/** Facts as a list of their names and values, without those that have none. */
+/** A list of names and values; rows without a value are omitted. */
 export function factList(rows) {
   const known = rows.filter(([, value]) => value);
   return el("dl", { class: "facts" }, known.map(([name, value]) => el("div", {}, el("dt", {}, el("bdi", {}, name)), el("dd", {}, value))));
 }
 
-/** A link within this site, from an absolute address: the same page whatever name the server has. */
+/** The path of a session's page, independent of the server's host name. */
 export const sessionPath = (id) => `/sessions/${encodeURIComponent(id)}`;

@@ -1,4 +1,4 @@
-// The Event Stream page: the newest sessions, live, and never moving what is being read.
+// The Event Stream page: the newest sessions, live, without moving rows that are being read.
 
 import { announce, announceNews } from "./announcer.js";
 import { bindBar } from "./bar.js";
@@ -16,7 +16,7 @@ import { Stream, fetchJson, fetchSession } from "./stream.js";
 import { now, setServerTime } from "./time.js";
 import { putIntoAddress } from "./zone.js";
 
-const FIRST_PAGE = 10; // what fits on a screen or two
+const FIRST_PAGE = 10; // one or two screens
 const PAGE = 30;
 const NEAR_END_PX = 600;
 const MOST_LIVE = 300;
@@ -26,7 +26,7 @@ const HOLD_BELOW_PX = 48;
 const [skeleton, older, end, newAbove, query, problem] = ["skeleton", "older", "end", "new-above", "query", "query-problem"].map(byId);
 
 const model = new Model();
-const feed = new Feed(byId("feed"), { askForAll: loadAll, accountsOf: () => namedAccounts });
+const feed = new Feed(byId("feed"), { loadAll, accountsOf: () => namedAccounts });
 const overview = new Overview({ navigate: goTo });
 let filter = /** @type {import("./types").Filter} */ ({});
 let namedAccounts = /** @type {string[]} */ ([]);
@@ -51,7 +51,7 @@ function open(nextFilter) {
   showFreshness();
 }
 
-/** A stretch that has ended, or an address that holds no time, is nothing that a stream can follow. */
+/** The filter of the stream; an address with an invalid time is not followed. */
 function streamQuery() {
   try {
     return toQuery(filter);
@@ -63,9 +63,9 @@ function streamQuery() {
 const listOf = (more) => fetchJson(`/api/job-sessions?${new URLSearchParams({ ...toQuery(filter), ...more })}`);
 
 async function load() {
-  const asked = filter;
+  const requested = filter;
   const list = await listOf({ limit: FIRST_PAGE });
-  if (asked !== filter) return list.cursor;
+  if (requested !== filter) return list.cursor;
   if (`${list.accounts}` !== `${namedAccounts}`) feed.cards.clear(); // a card shows the actions of these accounts
   namedAccounts = list.accounts;
   setServerTime(list.server_time);
@@ -91,7 +91,7 @@ function onUpdate(session, actions) {
 }
 
 const completed = new Set();
-/** The list leaves out the middle of longer sessions; where that may be the middle of a run, it is loaded, so that the run is told as one. */
+/** Load the middle of longer sessions, which lists omit, if it may be part of a run of equal actions, so that the run is shown as one. */
 function completeRuns() {
   for (const { session, actions } of model.ordered()) {
     const jump = actions.findIndex((action, index) => index > 0 && action.ord !== actions[index - 1].ord + 1);
@@ -114,7 +114,7 @@ function onState(next) {
   showFreshness();
 }
 
-/** Load every action of a session; where that fails, its fold stays and can be opened again. */
+/** Load every action of a session; if that fails, its fold stays and can be opened again. */
 async function loadAll(id) {
   const found = await fetchSession(id).catch(() => null);
   if (!found || !model.get(id)) return;
@@ -133,7 +133,7 @@ function scheduleDraw() {
   });
 }
 
-/** Bring the page to the model's state. While the page is held, only the waiting rows are counted. */
+/** Show the model's state. While the page is held, only the waiting rows are counted. */
 function draw() {
   waiting = 0;
   isDrawn = true;
@@ -157,14 +157,14 @@ function showEmpty() {
   const { since, before, ...rest } = filter;
   const clear = el("a", { class: "button", href: toAddress({}) }, "Clear the filter");
   if (since || before) {
-    const wider = el("a", { class: "button", href: toAddress(rest) }, "Look at the whole time");
+    const wider = el("a", { class: "button", href: toAddress(rest) }, "Show the whole time");
     showNotice("empty", el("h2", {}, "Nothing in this stretch of time"), el("p", {}, "No session ", el("code", {}, toText(filter)), ". "), el("p", { class: "row" }, wider, Object.keys(rest).length > 0 && clear));
   } else if (Object.keys(rest).length > 0) {
     showNotice("empty", el("h2", {}, "No session matches"), el("p", {}, "Nothing yet for ", el("code", {}, toText(filter)), ". New ones appear here as they happen."), clear);
   } else showNotice("empty", byId("no-sessions").content.cloneNode(true));
 }
 
-/** The instant at which the range ended, where it has: nothing new begins in it. What still runs in it is followed to its end. */
+/** The end of the range if it is past, else null: no session starts in it any more, but running ones are followed to their end. */
 function endOfRange() {
   const ended = filter.before ? toInstant(filter.before) : null;
   return ended !== null && ended <= now() ? ended : null;
@@ -179,7 +179,7 @@ function showFreshness() {
   document.title = `${waiting > 0 ? `(${waiting}) ` : ""}Event Stream · BidBeacon`;
 }
 
-/** Go back to live: everything that waited is shown. */
+/** Go back to live, and show everything that waited. */
 function release() {
   isPaused = false;
   const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -202,9 +202,9 @@ async function loadOlder() {
   isLoadingOlder = true;
   older.textContent = "Loading older …";
   try {
-    const asked = filter;
+    const requested = filter;
     const list = await listOf({ older_than: oldest.id, limit: PAGE });
-    if (asked === filter) {
+    if (requested === filter) {
       model.append(list.sessions, list.sessions.length === PAGE);
       feed.append(model.ordered());
       completeRuns();
@@ -260,7 +260,7 @@ function onScroll() {
 }
 
 byId("filter").addEventListener("submit", submitFilter);
-new Completion(query, byId("suggestions")); // before us: Escape closes its list first
+new Completion(query, byId("suggestions")); // before the next listeners: Escape closes its list first
 query.addEventListener("search", () => query.value === "" && byId("filter").requestSubmit());
 query.addEventListener("keydown", (event) => event.key === "Escape" && query.blur());
 byId("pill").addEventListener("click", togglePause);

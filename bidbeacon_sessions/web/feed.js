@@ -1,4 +1,4 @@
-// The list of sessions under their days: cards that are made once, and stay where they are while others come.
+// The list of sessions by day. Cards are made once, and stay in place while others are added.
 
 import { el, reconcile } from "./dom.js";
 import { SessionCard } from "./session-card.js";
@@ -6,10 +6,10 @@ import { dayKey, dayName } from "./time.js";
 import { zoneName } from "./zone.js";
 
 export class Feed {
-  /** `accountsOf` gives the keys of the accounts that are asked for: of sessions of others their actions are shown. */
-  constructor(root, { askForAll, accountsOf }) {
+  /** `accountsOf` returns the filter's accounts: in sessions of other accounts, only their actions are shown. */
+  constructor(root, { loadAll, accountsOf }) {
     this.root = root;
-    this.askForAll = askForAll;
+    this.loadAll = loadAll;
     this.accountsOf = accountsOf;
     this.cards = /** @type {Map<string, SessionCard>} */ (new Map());
     this.days = /** @type {Map<string, HTMLElement>} */ (new Map());
@@ -24,7 +24,7 @@ export class Feed {
     this.root.setAttribute("aria-busy", "false");
   }
 
-  /** Show older sessions below what is there, and leave what is there untouched. @param {import("./types").Entry[]} entries */
+  /** Add older sessions below the present ones, which are not changed. @param {import("./types").Entry[]} entries */
   append(entries) {
     const nodes = [...this.root.childNodes];
     const oldest = this.root.lastElementChild?.dataset.startedAt;
@@ -32,7 +32,7 @@ export class Feed {
     reconcile(this.root, [...nodes, ...this.lay(older, nodes.findLast((node) => node.matches("h2")) ?? null)]);
   }
 
-  /** The nodes of sessions, with a heading where another day begins than that of the heading above. */
+  /** The nodes of sessions, with a heading before each day but that of the heading above. */
   lay(entries, above) {
     return entries.flatMap((entry) => {
       const heading = this.dayHeading(entry.session.started_at);
@@ -45,7 +45,7 @@ export class Feed {
   card(entry) {
     const known = this.cards.get(entry.session.id);
     if (known) known.update(entry);
-    const card = known ?? new SessionCard(entry, { askForAll: this.askForAll, only: this.accountsOf() });
+    const card = known ?? new SessionCard(entry, { loadAll: this.loadAll, only: this.accountsOf() });
     this.cards.set(entry.session.id, card);
     return card.element;
   }
@@ -58,7 +58,7 @@ export class Feed {
     return heading;
   }
 
-  /** Show times anew: another zone was chosen. */
+  /** Show times in the zone that was chosen. */
   refresh(entries) {
     this.days.clear();
     for (const entry of entries) this.cards.get(entry.session.id)?.refresh(entry);

@@ -14,7 +14,7 @@ const DAY = /^\d{4}-\d{2}-\d{2}$/;
 const LOCAL = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?$/;
 const HOW = "Write a span like 30m, 6h, 7d or 2w, today, yesterday, a day like 2026-11-24, or an instant like 2026-11-24T14:00.";
 
-/** Read the address: only what we know; `q` holds what could be written into the field. @returns {Filter} */
+/** Parse the address: known parameters, and `q`, which may hold a text of the field. @returns {Filter} */
 export function fromAddress(search = location.search) {
   const given = new URLSearchParams(search);
   const typed = given.get("q") ?? "";
@@ -33,7 +33,7 @@ const asText = (value) => (value.split(/\s+/).some((word) => word.includes(":"))
 
 export const toText = (filter) => KEYS.filter((key) => filter[key]).map((key) => (key === "text" ? asText(filter[key]) : `${key}:${quoted(filter[key])}`)).join(" ");
 
-/** Read the field; a problem says what to write instead. @returns {{filter?: Filter, problem?: string}} */
+/** Parse the field; a problem states what to write instead. @returns {{filter?: Filter, problem?: string}} */
 export function parse(text) {
   const filter = /** @type {Filter} */ ({});
   const words = /** @type {string[]} */ ([]);
@@ -46,7 +46,7 @@ export function parse(text) {
 }
 
 function takeKey(filter, key, value, word) {
-  if (!KEYS.includes(key) || key === "text") return `There is no “${key}:”. Write ${KEYS.slice(0, -1).map((k) => `${k}:…`).join(" ")}, or put it in quotes to look for it as text.`;
+  if (!KEYS.includes(key) || key === "text") return `There is no “${key}:”. Write ${KEYS.slice(0, -1).map((k) => `${k}:…`).join(" ")}, or put it in quotes to search for it as text.`;
   if (!value) return `“${word}” needs a value behind the colon.`;
   if (key === "status" && !STATUSES.includes(value)) return `There is no status “${value}”. Statuses: ${STATUSES.join(", ")}.`;
   if (key === "outcome" && !OUTCOMES.includes(value)) return `There is no outcome “${value}”. Outcomes: ${OUTCOMES.join(", ")}.`;
@@ -55,7 +55,7 @@ function takeKey(filter, key, value, word) {
   return null;
 }
 
-/** Give the instant, in milliseconds, that is meant by what stands behind `since:` or `before:`, or null. @param {string} value @returns {number | null} */
+/** Parse a value of `since:` or `before:`: an instant in milliseconds, or null. @param {string} value @returns {number | null} */
 export function toInstant(value) {
   const span = SPAN.exec(value);
   const midnight = (day) => instantOf(`${day}T00:00:00`);
@@ -67,7 +67,7 @@ export function toInstant(value) {
   return /T.*(Z|[+-]\d{2}:\d{2})$/.test(value) ? checked(Date.parse(value)) : null;
 }
 
-/** An instant as people would write it into the field: the wall clock of the zone, or UTC where that has no such minute. */
+/** An instant as text of the field: the wall clock of the zone, or UTC if that is not exact. */
 export function toLocal(instant) {
   const local = `${dayKey(instant)}T${minute(instant)}`;
   return toInstant(local) === instant ? local : new Date(instant).toISOString();
@@ -75,7 +75,7 @@ export function toLocal(instant) {
 
 const checked = (instant) => (Number.isFinite(instant) ? instant : null);
 
-/** The filter as the server takes it: instants with their zone. Throws where an address holds no time. @param {Filter} filter */
+/** The filter for the server: instants with their zone. Throws if a time is invalid. @param {Filter} filter */
 export function toQuery(filter) {
   const query = { ...filter };
   for (const key of ["since", "before"]) {

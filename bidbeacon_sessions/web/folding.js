@@ -1,13 +1,12 @@
-// Runs of the same action as one: the first one's sentence, with a count. Pure; an error never folds.
+// Fold runs of the same action into one: the first one's sentence, with a count. Errors never fold.
 
 const SHORTEST_RUN = 3;
 
-/** Each action as a group of its own. */
 export const eachAlone = (actions) => actions.map((action) => [action]);
 
 /**
- * Group actions, which are in order: each group has one action, or is a run of three and more that follow each other. `isKnown` says
- * whether the action of a number is loaded, or there is none: a run that may go on where nothing is loaded has no count, so it does not fold.
+ * Group actions, which are in order: a group is one action, or a run of three or more consecutive ones. `isKnown` returns whether the action
+ * of a number is loaded, or does not exist: a run that may continue in actions that are not loaded has no count, so it does not fold.
  */
 export function foldRuns(actions, isKnown) {
   const runs = /** @type {import("./types").Action[][]} */ ([]);
@@ -22,5 +21,5 @@ export function foldRuns(actions, isKnown) {
 
 const isOfRun = (before, action) => action.ord === before.ord + 1 && action.tone !== "error" && kindOf(action) === kindOf(before);
 
-/** What the actions of a run share, as in terminals. */
+/** The properties that the actions of a run share, as in the terminal. */
 const kindOf = ({ type, tone, payload: { reason, cause } }) => JSON.stringify([type, tone, reason, cause?.code]);

@@ -1,4 +1,4 @@
-// How many sessions began in each interval, for the present filter; dragging over it, or Shift with the arrows, chooses a stretch.
+// Sessions of the filter by interval of their start; dragging, or Shift with the arrows, chooses a range of time.
 
 import { byId, el, svg } from "./dom.js";
 import { clock, dayKey, instantOf, minute, shortDay } from "./time.js";
@@ -12,7 +12,7 @@ const STEPS = [60, 300, 600, 1800, 3600, 7200, 14_400, 21_600, 43_200, DAY_SECON
 const [plot, chart, brush, says, axis] = ["plot", "bars", "brush", "says", "axis"].map(byId);
 
 export class Histogram {
-  /** `onChoose` hears the chosen stretch as two instants in milliseconds. */
+  /** `onChoose` gets the start and end of the chosen range, in milliseconds. */
   constructor({ onChoose }) {
     this.onChoose = onChoose;
     this.from = this.to = /** @type {any} */ (null);
@@ -42,7 +42,7 @@ export class Histogram {
     axis.replaceChildren(...ticks(data).map(({ share, text }) => tick(share, text)));
     plot.setAttribute("aria-disabled", "false");
     plot.setAttribute("aria-valuemax", String(data.counts.length - 1));
-    this.say(data.counts.length - 1, data.counts.length - 1);
+    this.describe(data.counts.length - 1, data.counts.length - 1);
   }
 
   begin(event) {
@@ -97,14 +97,14 @@ export class Histogram {
     brush.style.left = `${(100 * first) / count}%`;
     brush.style.width = `${(100 * (last + 1 - first)) / count}%`;
     brush.hidden = says.hidden = false;
-    says.textContent = this.say(first, last);
+    says.textContent = this.describe(first, last);
     const middle = (100 * (first + last + 1)) / 2 / count;
     says.style.left = `${middle}%`;
     says.dataset.side = middle < 20 ? "left" : middle > 80 ? "right" : "middle";
   }
 
-  say(first, last) {
-    const text = `${this.span(first, last)}: ${told(this.data.counts.slice(first, last + 1))}`;
+  describe(first, last) {
+    const text = `${this.span(first, last)}: ${summaryOf(this.data.counts.slice(first, last + 1))}`;
     plot.setAttribute("aria-valuenow", String(last));
     plot.setAttribute("aria-valuetext", text);
     return text;
@@ -120,7 +120,7 @@ export class Histogram {
 }
 
 /** "312 sessions, 4 failed" of some intervals. */
-export function told(counts) {
+export function summaryOf(counts) {
   const total = counts.reduce((all, count) => all + sum(count), 0);
   const bad = counts.reduce((all, { failed = 0, crashed = 0 }) => all + failed + crashed, 0);
   const troubled = counts.reduce((all, { problems = 0 }) => all + problems, 0);
@@ -139,7 +139,7 @@ function bar(count, place, most) {
   });
 }
 
-/** The places of the axis that fall on full hours, days or weeks of the zone, six at most, with what stands there. */
+/** The labels of the axis at full hours, days or weeks of the zone, six at most, and their places. */
 function ticks({ start, seconds, counts }) {
   const length = counts.length * seconds;
   const step = STEPS.find((one) => length / one <= MOST_TICKS) ?? STEPS[STEPS.length - 1];

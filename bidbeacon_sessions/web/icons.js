@@ -1,4 +1,4 @@
-// Marks for status and tone: each a shape of its own, so that colour is never the only sign.
+// Icons for status and tone, each with its own shape, so that colour is never the only sign.
 
 import { svg } from "./dom.js";
 
@@ -21,10 +21,10 @@ const TONE = {
   error: ["M3.800 3.800l8.400 8.400M12.200 3.800l-8.400 8.400", "stroke"],
 };
 
-/** The word for a session's icon and colour, which the server finds. @param {import("./types").Session} session */
+/** The word for a session's icon and colour, from the server. @param {import("./types").Session} session */
 export const markOf = ({ mark }) => mark;
 
-/** The words for a mark; what succeeded without trouble needs none in a list. @param {string} mark */
+/** The words for a mark. @param {string} mark */
 export const wordOf = (mark) => ({ skipped: "deferred", warnings: "finished, with warnings", problems: "finished, with problems", retried: "failed, retried" })[mark] ?? mark;
 export const statusIcon = (mark, isDecorative = false) => icon(STATUS[mark] ?? STATUS.cancelled, `status ${mark}`, isDecorative ? null : wordOf(mark));
 export const toneIcon = (tone) => icon(TONE[tone] ?? TONE.neutral, "tone", tone === "neutral" ? null : tone);

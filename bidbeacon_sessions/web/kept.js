@@ -1,6 +1,6 @@
-// What this browser keeps for the pages: a text under a key. Where it keeps nothing, a choice holds for the page that is open.
+// Texts that this browser stores for the pages, by key. If it stores nothing, a choice lasts until the page is closed.
 
-/** Return what is kept under a key, or null. */
+/** Return the text stored under a key, or null. */
 export function kept(key) {
   try {
     return localStorage.getItem(key);
@@ -9,7 +9,7 @@ export function kept(key) {
   }
 }
 
-/** Keep a text, or nothing more with null; return whether the browser did so. */
+/** Store a text, or delete it with null; return whether the browser did so. */
 export function keep(key, text) {
   try {
     if (text === null) localStorage.removeItem(key);

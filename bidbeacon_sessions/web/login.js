@@ -1,2 +1,2 @@
-// The login form posts to its own address, so that `?next=` survives; this only says when the token was wrong.
+// The login form posts to its own address, so that `?next=` survives; this shows that the token was wrong.
 document.getElementById("wrong")?.toggleAttribute("hidden", !new URLSearchParams(location.search).has("wrong"));

@@ -1,4 +1,4 @@
-// What is known of the sessions: merged from the list and the stream, newest revision wins, actions by their number.
+// The loaded sessions, merged from the list and the stream: the newest revision wins, actions by their number.
 
 export class Model {
   constructor() {
@@ -18,7 +18,7 @@ export class Model {
     for (const { actions, ...session } of sessions) this.merge(session, actions);
   }
 
-  /** Take in a session's state and some of its actions; give how many rows are new: the session's own and its actions'. @param {import("./types").Session} session @param {import("./types").Action[]} actions */
+  /** Merge a session's state and some of its actions; return the number of new rows, its own included. @param {import("./types").Session} session @param {import("./types").Action[]} actions */
   merge(session, actions) {
     const known = this.sessions.get(session.id);
     const entry = known ?? { session, byOrd: new Map(), actions: [] };
@@ -35,7 +35,7 @@ export class Model {
   /** @returns {any} */
   get = (id) => this.sessions.get(id);
 
-  /** Whether a session lies before the part of the past that is loaded. */
+  /** Whether a session is older than the loaded ones. */
   isBeforeLoaded(session) {
     const oldest = this.oldest();
     return this.hasOlder && oldest !== null && newestFirst(session, oldest) > 0;
@@ -50,7 +50,7 @@ export class Model {
     return this.ordered().at(-1)?.session ?? null;
   }
 
-  /** Forget the oldest beyond a number; they can be loaded again. */
+  /** Evict the oldest beyond a number; they can be loaded again. */
   trim(most) {
     if (this.sessions.size <= most) return;
     for (const { session } of this.ordered().slice(most)) this.sessions.delete(session.id);
@@ -58,6 +58,6 @@ export class Model {
   }
 }
 
-/** The text of an instant (UTC, to the microsecond) says more than a Date, which knows milliseconds only. */
+/** Compares instants as text (UTC, in microseconds), since a Date has milliseconds only. */
 const placeOf = (session) => `${session.started_at} ${session.id}`;
 const newestFirst = (one, other) => (placeOf(one) < placeOf(other) ? 1 : -1);

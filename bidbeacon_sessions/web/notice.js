@@ -1,4 +1,4 @@
-// Empty and error states: what is the matter, and what to do. An error over data that is there is a bar, and the data stays.
+// Empty and error states: the cause, and what to do. Over data that is shown, an error is a bar, and the data stays.
 
 import { byId, el, keepingFocus, withCommands } from "./dom.js";
 
@@ -7,14 +7,14 @@ const [box, bar] = ["notice", "trouble"].map(byId);
 export const hideNotice = () => hide(box);
 export const hideTrouble = () => hide(bar);
 
-/** Who has just tried again, with success, goes on where the data is. */
+/** Hide an element; a focus in it, as after a successful retry, moves to the data. */
 function hide(element) {
   const hadFocus = element.contains(document.activeElement);
   element.hidden = true;
   if (hadFocus) /** @type {HTMLElement} */ (document.querySelector("main [tabindex='-1']")).focus({ preventScroll: true });
 }
 
-/** Say what is wrong with a connection: in the place of what could not be loaded, or above what `isShown`; nothing more once it is live. */
+/** Show a connection's error in place of data that could not be loaded, or above data that `isShown`; hide it once the connection is live. */
 export function showState({ name, error }, { noun, isShown, retry }, title = `The ${noun} could not be loaded`) {
   if (error && isShown) showTrouble(`The ${noun} can't be renewed.`, error, retry);
   else if (error) {
@@ -24,7 +24,6 @@ export function showState({ name, error }, { noun, isShown, retry }, title = `Th
   } else if (name === "live") hideTrouble();
 }
 
-/** What is there stays; the bar says why it is not renewed. */
 function showTrouble(what, error, retry) {
   const why = el("span", {}, `${what} `, el("bdi", {}, withCommands(causeOf(error))), " ", el("bdi", {}, withCommands(error.whatToDo ?? "")));
   keepingFocus(bar, () => bar.replaceChildren(why, tryAgain(retry)));

@@ -1,8 +1,8 @@
-// Above the list: the statuses and problems to choose from, the stretch of time with its histogram, and how the two change the filter.
+// Above the list: links that filter by status or time, and the histogram.
 
 import { byId, el, keepingFocus } from "./dom.js";
 import { STATUSES, toAddress, toInstant, toLocal, toQuery } from "./filters.js";
-import { Histogram, told } from "./histogram.js";
+import { Histogram, summaryOf } from "./histogram.js";
 import { statusIcon } from "./icons.js";
 import { fetchJson } from "./stream.js";
 import { minute, now, shortDay } from "./time.js";
@@ -22,14 +22,14 @@ export class Overview {
     this.timer = 0;
   }
 
-  /** Show what belongs to another filter. @param {import("./types").Filter} filter */
+  /** Show another filter. @param {import("./types").Filter} filter */
   open(filter) {
     this.filter = filter;
     keepingFocus(statuses, () => statuses.replaceChildren(...statusChips(filter)));
     keepingFocus(spans, () => spans.replaceChildren(...spanChips(filter)));
   }
 
-  /** Something happened: count again, but not at every event. */
+  /** Count again soon, at most once per interval. */
   renew() {
     this.timer ||= setTimeout(() => this.load(), RENEW_MS);
   }
@@ -37,16 +37,16 @@ export class Overview {
   async load() {
     clearTimeout(this.timer);
     this.timer = 0;
-    const asked = this.filter;
+    const requested = this.filter;
     try {
-      const data = await fetchJson(`/api/job-sessions/histogram?${new URLSearchParams(toQuery({ ...asked, since: sinceOf(asked) }))}`);
-      if (asked === this.filter) this.show(data);
+      const data = await fetchJson(`/api/job-sessions/histogram?${new URLSearchParams(toQuery({ ...requested, since: sinceOf(requested) }))}`);
+      if (requested === this.filter) this.show(data);
     } catch {
       this.giveUp();
     }
   }
 
-  /** What is shown is old; where nothing was counted yet, nothing will be for now. The list itself says what is wrong. */
+  /** Mark the counts as old, or as missing. The list shows the error. */
   giveUp() {
     if (this.isCounted) section.classList.add("stale");
     else title.replaceChildren("Not counted");
@@ -62,7 +62,7 @@ export class Overview {
       return;
     }
     this.histogram.show(data);
-    title.replaceChildren(el("b", {}, spanName(this.filter)), ` · ${told(data.counts)}`);
+    title.replaceChildren(el("b", {}, spanName(this.filter)), ` · ${summaryOf(data.counts)}`);
   }
 }
 
@@ -70,7 +70,7 @@ function chip(key, filter, isCurrent, hint, ...words) {
   return el("a", { class: "chip", "data-key": key, href: toAddress(filter), "aria-current": isCurrent && "true", title: hint }, words);
 }
 
-/** One choice: a status, or all that went wrong whatever the status. @param {import("./types").Filter} filter */
+/** Links to all sessions, to those with problems, and to each status. @param {import("./types").Filter} filter */
 function statusChips({ status, outcome, ...rest }) {
   const bad = "Sessions that failed, crashed, or ran to their end with problems. Retries that succeeded don’t count.";
   return [
@@ -90,7 +90,7 @@ function spanChips({ since, before, ...rest }) {
   return isZoomed ? [...chips, chip("whole", rest, false, null, "✕ whole time")] : chips;
 }
 
-/** Without a beginning the last day is counted, up to `before` where that is given. @param {import("./types").Filter} filter */
+/** The start of the histogram; by default a day before `before`, or before now. @param {import("./types").Filter} filter */
 function sinceOf({ since, before }) {
   return since ?? new Date((toInstant(before ?? "") ?? now()) - 86_400_000).toISOString();
 }

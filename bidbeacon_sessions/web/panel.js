@@ -1,9 +1,9 @@
-// A panel in front of the page, below the button that opens it. Esc or a click beside it closes it, and the focus goes back to the button.
+// A panel below the button that opens it. Esc or a click outside closes it, and the focus returns to the button.
 
 const WIDTH = 360; // as in app.css
 const MARGIN = 8;
 
-/** Make a button open a panel, a `<dialog>` of the page; `fill` is called each time before it opens. */
+/** Bind a button to a panel, a `<dialog>` of the page; `fill` is called before it opens. */
 export function bindPanel(button, panel, fill) {
   button.addEventListener("click", () => {
     fill();

@@ -23,7 +23,7 @@ export function renderParts(parts) {
   return nodes;
 }
 
-/** An account as a tag: its label, or its country and the beginning of its id. A link to its page, or one that filters by it; its key is in the tooltip. */
+/** An account as a tag: its label, or its country and the start of its id. It links to the account's page, or filters by it; the key is in the tooltip. */
 export function accountTag(key, /** @type {string | null} */ given = null) {
   const label = given ?? accountLabel(key);
   const country = !label && key[2] === "." ? key.slice(0, 2) : "";
@@ -59,7 +59,7 @@ export function accountTags(accounts) {
   return [el("span", { class: "accounts" }, shown, rest.length > 0 && expander(`+${rest.length}`, `${rest.length} more`, () => rest))];
 }
 
-/** The windows that stand side by side, separated by blanks only, and where the last one is. */
+/** Adjacent windows, separated by blanks only, and the index of the last one. */
 function takeWindows(parts, start) {
   const isWindow = (part) => part?.kind === "window";
   const isBlank = (part) => part?.kind === "text" && part.text.trim() === "";
@@ -69,8 +69,8 @@ function takeWindows(parts, start) {
 }
 
 /**
- * Up to 14 windows as compact days under their month; of more, runs of following days fold into one badge.
- * `linkTo` gives the address that a window leads to, where it leads anywhere. `owner` is what the list belongs to: unfolded runs stay so when the list is made anew.
+ * Up to 14 windows as compact days under their month; of more, runs of consecutive days fold into one badge.
+ * `linkTo` returns the address of a window's link, if any. Runs that were unfolded stay so when a list of the same `owner` is made anew.
  */
 export function windowBadges(values, /** @type {((day: string) => string | null) | null} */ linkTo = null, /** @type {unknown} */ owner = values) {
   if (values.length <= MOST_WINDOWS) return el("span", { class: "windows" }, compactDays(values, linkTo));
@@ -111,7 +111,7 @@ function foldedRun(run, linkTo, remember) {
 
 const longDay = (value) => `${Number(value.slice(8))} ${monthOf(value, dayKey(now()))}`;
 
-/** A button that gives way to what it stands for. @param {number | null} count */
+/** A button that is replaced by the elements of `expand`. @param {number | null} count */
 function expander(label, title, expand, count = null) {
   const button = el("button", { class: "tag window fold", type: "button", title: `Show ${title}` }, label, count && el("b", {}, `${count} days`));
   button.addEventListener("click", () => {
@@ -122,7 +122,7 @@ function expander(label, title, expand, count = null) {
   return button;
 }
 
-/** Split days into runs that follow each other, forwards or backwards. */
+/** Split days into runs of consecutive days, forwards or backwards. */
 function splitIntoRuns(values) {
   const runs = /** @type {string[][]} */ ([]);
   for (const value of values) {

@@ -1,4 +1,4 @@
-// The pill says how fresh the page is: live, paused, or as of when.
+// The pill shows whether the page is live or paused, or the time of its data.
 
 import { announce } from "./announcer.js";
 import { byId } from "./dom.js";
@@ -8,7 +8,7 @@ const [pill, label] = ["pill", "pill-text"].map(byId);
 const { title } = pill;
 
 /**
- * Show a state of the stream; or that the range ended at `until`, an instant; or that the page is held, with how many rows wait.
+ * Show a state of the stream; or that the range ended at the instant `until`; or that the page is held, with the number of waiting rows.
  * @param {import("./types").State} state
  * @param {{isHeld?: boolean, waiting?: number, until?: number | null}} more
  */

@@ -1,4 +1,4 @@
-// From when to when: presets and two fields, in the zone that times are shown in. What is chosen is in the address, as in the filter.
+// The picker of a range of time: presets and two fields, in the zone of the page. The choice becomes part of the filter.
 
 import { byId, el } from "./dom.js";
 import { toAddress, toInstant } from "./filters.js";
@@ -6,7 +6,7 @@ import { bindPanel } from "./panel.js";
 import { dayKey, minute, now } from "./time.js";
 import { zoneName } from "./zone.js";
 
-/** Make the picker work; `current` gives the filter, `navigate` goes to an address. */
+/** Bind the picker; `current` returns the filter, `navigate` goes to an address. */
 export function bindRangePicker({ current, navigate }) {
   const [panel, form, problem] = ["range-panel", "range-form", "range-problem"].map(byId);
   const [from, to] = ["since", "before"].map((name) => form.elements[name]);
@@ -29,13 +29,13 @@ export function bindRangePicker({ current, navigate }) {
   });
 }
 
-/** What a field for a date and time takes; nothing where the filter's own value is no time. */
+/** The value of a field for date and time; empty if the filter's own value is invalid. */
 function wallClock(value) {
   const instant = value ? toInstant(value) : null;
   return instant === null ? "" : `${dayKey(instant)}T${minute(instant)}`;
 }
 
-/** Stretches of whole days, the week beginning on Monday. */
+/** Ranges of whole days; weeks begin on Monday. */
 function presets() {
   const today = new Date(dayKey(now()));
   const day = (date) => date.toISOString().slice(0, 10);

@@ -1,4 +1,4 @@
-// Filters that the reader has named. This browser keeps them; the server knows nothing of them.
+// Filters that a user has named. Only this browser stores them.
 
 import { byId, el } from "./dom.js";
 import { parse, toAddress, toText } from "./filters.js";
@@ -8,7 +8,7 @@ import { bindPanel } from "./panel.js";
 const KEY = "bidbeacon.filters";
 const MOST = 50;
 
-/** Make the list work; `current` gives the filter that would be saved. */
+/** Bind the list; `current` returns the filter that would be saved. */
 export function bindSavedFilters({ current }) {
   const panel = byId("saved-panel");
   bindPanel(byId("saved"), panel, () => draw(byId("saved-list"), toText(current()), () => panel.close()));
@@ -49,7 +49,7 @@ function saveForm(text, save) {
   return el("form", { on: { submit } }, el("label", {}, el("span", {}, "Save ", el("code", {}, text), " as"), name), el("button", { class: "button" }, "Save"));
 }
 
-/** What is kept, in the order of its names; anything else that stands there is nothing of ours. */
+/** The stored filters by name; invalid data is ignored. */
 function read() {
   try {
     const isOurs = (one) => typeof one?.name === "string" && typeof one?.text === "string";

@@ -1,4 +1,4 @@
-// One session in the stream: head, actions on a rail, error, input. Updated in place, so that focus and selection stay.
+// A session in the stream: head, actions, error, input. Updated in place, so that focus and selection stay.
 
 import { el, outLink, sessionPath, withCommands } from "./dom.js";
 import { markOf, statusIcon } from "./icons.js";
@@ -9,9 +9,9 @@ import { Timeline } from "./timeline.js";
 
 export class SessionCard {
   /** @param {import("./types").Entry} entry */
-  constructor(entry, { askForAll, only }) {
+  constructor(entry, { loadAll, only }) {
     const { session } = entry;
-    this.timeline = new Timeline({ folding: true, account: session.account, only, askForAll: () => askForAll(session.id) });
+    this.timeline = new Timeline({ folding: true, account: session.account, only, loadAll: () => loadAll(session.id) });
     this.mark = el("span", { class: "mark" });
     this.word = el("span", {});
     this.length = el("span", { class: "length" });
@@ -33,7 +33,7 @@ export class SessionCard {
     this.update(entry);
   }
 
-  /** Bring the card to the session's state. @param {import("./types").Entry} entry */
+  /** Show the session's present state. @param {import("./types").Entry} entry */
   update({ session, actions }) {
     if (wordsOf(session) !== this.shown) this.showStatus(session);
     this.timeline.show(actions, session.action_count);
@@ -65,10 +65,10 @@ export class SessionCard {
   }
 }
 
-/** What went wrong and what helps, as the server explains the cause; without one, the class and message of the error. */
+/** The server's explanation of the cause, and advice; without a cause, the class and message of the error. */
 export const errorWords = ({ explained, type = "Error", message }) => (explained ? [explained.sentence, explained.advice ?? ""] : [type, message ?? ""]);
 
-/** What became of a session; of a failed attempt, with a link to the later one that did its work, also where its own actions are errors. @param {import("./types").Session} session */
+/** A session's status; for a recovered attempt, with a link to the later one that succeeded. @param {import("./types").Session} session */
 export function statusWord(session) {
   const [state, attempt] = session.recovered_by ? session.status_text.split(", ") : [session.status_text];
   const later = attempt ? el("a", { href: sessionPath(session.recovered_by) }, attempt) : null;
@@ -77,19 +77,19 @@ export function statusWord(session) {
 
 export const wordsOf = (session) => session.status_text;
 
-/** How long it took, or counting while it runs. @param {import("./types").Session} session */
+/** The duration, which counts up while the session runs. @param {import("./types").Session} session */
 export function lengthOf(session) {
   if (session.duration !== null) return el("span", { title: "Duration" }, duration(session.duration));
   return el("span", { "data-since": session.started_at, title: "Running for" }, sinceThen(session.started_at));
 }
 
-/** A link to the run in Dagster, where there is one. */
+/** A link to the run in Dagster, if there is one. */
 export const runLink = ({ run_url: url, run_id: run }) => url && outLink("Run ↗", url, { class: "run-link", title: `Run ${run} in Dagster` });
 
 /** The account, and "attempt 2" for a second try. */
 export const tagsOf = ({ account, account_label: label, retry_number: number }) => [account && accountTag(account, label), number > 0 && el("span", { class: "tag attempt" }, `attempt ${number + 1}`)];
 
-/** A button that shows what the job was given, made when it is first asked for. */
+/** A button that shows the job's input, rendered at the first click. */
 function inputToggle(session, body) {
   if (Object.keys(session.input ?? {}).length === 0) return null;
   const button = el("button", { type: "button", class: "as-link", "aria-expanded": "false" }, "Input");

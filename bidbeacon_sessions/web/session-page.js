@@ -1,4 +1,4 @@
-// One session: its facts, its whole timeline with gaps, its error and input, and what stands around it.
+// The page of one session: facts, the whole timeline with gaps, error, input, and surroundings.
 
 import { announce } from "./announcer.js";
 import { bindBar } from "./bar.js";
@@ -62,8 +62,8 @@ async function loadSurroundings() {
   loadActions(model.get(id).session);
 }
 
-/** What the product lets people do about a session that has ended. */
 let hasActions = false;
+/** Load the product's buttons for a session that has ended. */
 async function loadActions(session) {
   const address = addressOf("session_actions");
   if (hasActions || address === null || session.status === "running") return;
@@ -83,7 +83,7 @@ function draw() {
   root.setAttribute("aria-busy", "false");
 }
 
-/** Everything but the timeline changes with the status only. */
+/** Draw everything but the timeline, which changes with the status only. */
 function drawFacts(session) {
   const state = `${wordsOf(session)} ${session.finished_at}`;
   if (state === shown) return;
@@ -95,7 +95,7 @@ function drawFacts(session) {
   });
 }
 
-/** One for the page's life: what it says of a copy outlives the heading that it stood in. */
+/** Made once, since its text about a copy outlives the heading around it. */
 const copying = el("button", { type: "button", class: "button", "data-key": "copy", on: { click: copy } }, "Copy as JSON");
 const whole = el("section", { class: "whole", "aria-label": "Timeline" });
 const left = el("div", {}, whole);
@@ -138,7 +138,7 @@ function facts(session) {
 
 const timeFact = (iso) => el("span", {}, el("time", { datetime: iso, title: iso }, fullTime(iso).split("\n")[0]), " ", el("small", { "data-ago": iso }, ago(iso)));
 
-/** Dagster's job, asset and partition lead back to Dagster; other labels are shown as they are. @param {Record<string, any>} labels */
+/** Dagster's job, asset and partition link to Dagster; other labels are shown as they are. @param {Record<string, any>} labels */
 function labelFacts({ asset, partition, partitions, dagster_job: job, ...others }) {
   const assetPath = asset && `${dagsterUrl}/assets/${String(asset).split(", ")[0].split("/").map(encodeURIComponent).join("/")}`;
   const ofAsset = (text, query) => text && (asset ? outLink(text, `${assetPath}?view=partitions${query}`) : el("bdi", {}, text));
@@ -186,7 +186,7 @@ async function copy() {
   setTimeout(() => (copying.textContent = "Copy as JSON"), 2000);
 }
 
-// Coming from the stream, going back keeps its filter and place.
+// After a visit from the stream, going back keeps its filter and position.
 byId("back").addEventListener("click", (event) => {
   if (document.referrer.startsWith(`${location.origin}/sessions?`) || document.referrer === `${location.origin}/sessions`) {
     event.preventDefault();

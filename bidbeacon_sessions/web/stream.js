@@ -1,5 +1,5 @@
-// The connection: load, go on from the loaded cursor, reconnect from the last one, load again when told to. A WebSocket, since a browser
-// keeps at most six other connections to a host, in all tabs together. A hidden tab disconnects, and catches up when it is seen again.
+// The connection: load, follow from the loaded cursor, reconnect from the last one, reload after a reset. A WebSocket, since browsers limit
+// other connections to a host to six for all tabs together. A hidden tab disconnects, and catches up when it is visible again.
 
 import { parseJson } from "./json.js";
 
@@ -8,7 +8,7 @@ const HIDDEN_MS = 30_000;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
 
-/** Fetch JSON, or send some; throws an Error with `whatToDo`; without access it goes to the login. @returns {Promise<any>} */
+/** Fetch JSON, or post some; throw an Error with `whatToDo`; without access, go to the login. @returns {Promise<any>} */
 export async function fetchJson(path, /** @type {any} */ sent = null) {
   const post = sent ? { method: "POST", body: JSON.stringify(sent) } : {};
   const response = await fetch(path, { headers: { Accept: "application/json", ...(sent && { "Content-Type": "application/json" }) }, ...post });
@@ -18,7 +18,7 @@ export async function fetchJson(path, /** @type {any} */ sent = null) {
   throw Object.assign(new Error(body.error ?? `The server answered ${response.status}.`), { whatToDo: body.what_to_do, status: response.status });
 }
 
-/** A session with all of its actions, of which an answer holds a thousand; header and cursor are of the first answer. */
+/** Fetch a session with all of its actions, a thousand per request; header and cursor are of the first answer. */
 export async function fetchSession(id) {
   const path = `/api/job-sessions/${id}`;
   const found = await fetchJson(path);
@@ -31,15 +31,15 @@ export async function fetchSession(id) {
 }
 
 /**
- * Follows the sessions that match a `query`. `load` fetches the first state and gives its cursor; it is called again after a reset.
- * `onUpdate` hears a session with new actions, `onGone` the id of a deleted one, and `onState` `{name, asOf, error}`, where the name is
+ * Follows the sessions that match a `query`. `load` fetches the first state and returns its cursor; it is called again after a reset.
+ * `onUpdate` gets a session with new actions, `onGone` the id of a deleted one, and `onState` `{name, asOf, error}`, where the name is
  * live, away, reconnecting or failed.
  */
 export class Stream {
   constructor(options) {
     this.options = options;
     this.cursor = "";
-    this.heardAt = 0;
+    this.receivedAt = 0;
     this.retryMs = FIRST_RETRY_MS;
     this.asOf = /** @type {number | null} */ (null);
     this.socket = /** @type {WebSocket | null} */ (null);
@@ -79,15 +79,15 @@ export class Stream {
     const address = new URL(`/api/job-sessions/ws?${new URLSearchParams({ ...this.options.query, cursor: this.cursor })}`, location.href);
     address.protocol = address.protocol.replace("http", "ws");
     this.socket = new WebSocket(address);
-    this.heardAt = Date.now();
-    this.socket.onopen = () => this.hear();
+    this.receivedAt = Date.now();
+    this.socket.onopen = () => this.noteAlive();
     this.socket.onclose = () => this.reconnect();
     this.socket.onmessage = ({ data }) => {
       for (const line of data.split("\n")) if (line) this.take(parseJson(line));
     };
   }
 
-  /** Close the connection without going on. */
+  /** Close the connection, without a reconnect. */
   drop() {
     if (!this.socket) return;
     this.socket.onopen = this.socket.onclose = this.socket.onmessage = null;
@@ -99,7 +99,7 @@ export class Stream {
     if (!this.socket) return; // a message before this one ended the stream
     if (id) this.cursor = id;
     if (event === "sync") this.isDatabaseAway = data.database === "away";
-    this.hear();
+    this.noteAlive();
     if (event === "job-sessions:updated") this.options.onUpdate(data.session, data.actions);
     else if (event === "job-sessions:gone") this.options.onGone(data.session_id);
     else if (event === "reset") {
@@ -108,7 +108,7 @@ export class Stream {
     }
   }
 
-  /** Nobody looks: after a moment the connection is closed, and the cursor kept. */
+  /** The tab is hidden: after a moment the connection is closed, and the cursor kept. */
   rest() {
     clearTimeout(this.hiding);
     this.hiding = setTimeout(() => {
@@ -117,7 +117,7 @@ export class Stream {
     }, HIDDEN_MS);
   }
 
-  /** Somebody looks again: go on from the cursor, and do at once what was put off. */
+  /** The tab is visible again: reconnect from the cursor, or run the pending retry now. */
   goOn() {
     clearTimeout(this.hiding);
     const rested = this.isResting;
@@ -126,26 +126,26 @@ export class Stream {
     else this.hurry();
   }
 
-  hear() {
-    this.heardAt = Date.now();
+  noteAlive() {
+    this.receivedAt = Date.now();
     this.retryMs = FIRST_RETRY_MS;
     if (!this.isDatabaseAway) this.asOf = Date.now();
-    this.say(this.isDatabaseAway ? "away" : "live");
+    this.report(this.isDatabaseAway ? "away" : "live");
   }
 
   fail(error, again) {
-    this.say(this.asOf === null ? "failed" : "reconnecting", error);
+    this.report(this.asOf === null ? "failed" : "reconnecting", error);
     this.later(again);
   }
 
-  /** The connection broke: go on from the last cursor, later and later. */
+  /** Reconnect from the last cursor, with growing pauses. */
   reconnect() {
     this.drop();
-    this.say("reconnecting");
+    this.report("reconnecting");
     this.later(() => (this.retryMs > 2_000 ? this.probe() : this.connect()));
   }
 
-  /** A browser does not say why a stream was refused, so ask with an ordinary request: it leads to the login where needed. */
+  /** Send an ordinary request before a reconnect: it shows why a stream was refused, which browsers hide, and leads to the login if needed. */
   async probe() {
     try {
       await fetchJson("/api/job-sessions?limit=1");
@@ -162,7 +162,7 @@ export class Stream {
     this.retryMs = Math.min(this.retryMs * 2, LONGEST_RETRY_MS);
   }
 
-  /** Do at once what was put off. */
+  /** Run the pending retry now. */
   hurry() {
     const action = this.pending;
     this.pending = null;
@@ -171,11 +171,11 @@ export class Stream {
   }
 
   watch() {
-    if (this.socket?.readyState === WebSocket.OPEN && Date.now() - this.heardAt > SILENCE_MS) this.reconnect();
+    if (this.socket?.readyState === WebSocket.OPEN && Date.now() - this.receivedAt > SILENCE_MS) this.reconnect();
   }
 
   /** @param {any} error */
-  say(name, error = null) {
+  report(name, error = null) {
     if (!this.isClosed()) this.options.onState({ name, asOf: this.asOf, error });
   }
 }

@@ -1,4 +1,4 @@
-// What stands around a session: the ones before and after, where its time went, what it refers to, the last good one.
+// The surroundings of a session: its neighbours, its time, its references, the last good session.
 
 import { el, keepingFocus, sessionPath } from "./dom.js";
 import { markOf, statusIcon } from "./icons.js";
@@ -13,12 +13,12 @@ export function showNeighbours(root, { previous, next }) {
   keepingFocus(root, () => root.replaceChildren(...[link(previous, "← Before", "j"), link(next, "After →", "k")].filter(Boolean)));
 }
 
-/** The sections beside the timeline; an empty list where there is nothing to tell. @param {import("./types").Entry} entry @param {import("./types").Surroundings} found */
+/** The sections beside the timeline that are not empty. @param {import("./types").Entry} entry @param {import("./types").Surroundings} found */
 export function surroundingSections(entry, found) {
   return [timeSection(found.time, entry), lastGood(entry.session, found.last_good), references(found.references)].filter((section) => section !== null);
 }
 
-/** One line that leads to a session: mark, job, account, when, how long. @param {import("./types").Session} session */
+/** One line with a link to a session: mark, job, account, start, duration. @param {import("./types").Session} session */
 export function brief(session) {
   const { started_at: at } = session;
   const took = session.duration === null ? session.status : duration(session.duration);
@@ -47,7 +47,7 @@ function lastGood(session, good) {
   );
 }
 
-/** Durations that are within a half of each other are the same to a reader. */
+/** A row for the duration, if one is at least half longer than the other. */
 function lengthRow(session, good) {
   if (session.duration === null || good.duration === null) return [];
   const [short, long] = [session.duration, good.duration].sort((a, b) => a - b);

@@ -1,4 +1,4 @@
-// Light or dark: as the system says, or as chosen and kept by the browser. The sheet names the dark colours under one media query.
+// Light or dark: as the system, or as chosen and stored in the browser. The style sheet has the dark colours in one media query.
 
 import { keep, kept } from "./kept.js";
 
@@ -7,7 +7,7 @@ const SYSTEM = "(prefers-color-scheme: dark)";
 const MEDIA = { system: SYSTEM, light: "not all", dark: "all" };
 const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).filter((rule) => rule instanceof CSSMediaRule).filter(({ media }) => media.mediaText === SYSTEM);
 
-/** What is chosen: system, light or dark. */
+/** The choice: system, light or dark. */
 export function themeChoice() {
   const choice = kept(KEY) ?? "system";
   return Object.hasOwn(MEDIA, choice) ? choice : "system";

@@ -1,8 +1,8 @@
-// Times as people read them: in the chosen zone, which the bar names; "ago" by the server's clock.
+// Times for people: in the zone chosen in the bar; "ago" by the server's clock.
 
 import { zone } from "./zone.js";
 
-/** How each kind of time is written. @type {Record<string, [string, Intl.DateTimeFormatOptions]>} */
+/** The format of each kind of time. @type {Record<string, [string, Intl.DateTimeFormatOptions]>} */
 const KINDS = {
   clock: ["en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }],
   minute: ["en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }],
@@ -21,7 +21,7 @@ function format(kind) {
   return made;
 }
 
-/** Take over the server's clock, so that "3 s ago" is right on a machine whose clock is not. */
+/** Follow the server's clock, so that "3 s ago" is right on a machine whose clock is wrong. */
 export function setServerTime(iso) {
   skew = Date.parse(iso) - Date.now();
 }
@@ -32,7 +32,7 @@ export const minute = (instant) => format("minute").format(new Date(instant));
 export const dayKey = (instant) => format("key").format(new Date(instant));
 export const shortDay = (instant) => format("short").format(new Date(instant));
 
-/** A time of today, or with its day where that is another. */
+/** A time of today, or a time with its day. */
 export const moment = (instant) => (dayKey(instant) === dayKey(now()) ? clock(instant) : `${shortDay(instant)}, ${minute(instant)}`);
 
 export function dayName(instant) {
@@ -41,7 +41,7 @@ export function dayName(instant) {
   return days === 0 ? `Today, ${name}` : days === 1 ? `Yesterday, ${name}` : name;
 }
 
-/** The whole instant, with its zone and in UTC, for titles. */
+/** The full instant, with its zone and in UTC, for titles. */
 export const fullTime = (iso) => `${dayKey(iso)} ${clock(iso)} ${zone()}\n${iso}`;
 
 export function ago(iso) {
@@ -52,7 +52,7 @@ export function ago(iso) {
   return `${Math.floor(seconds / 86_400)} d ago`;
 }
 
-/** A length of time: 0.4 s, 3 min 12 s, 2 h 05 min. The same rule as the sentences'. */
+/** A duration: 0.4 s, 3 min 12 s, 2 h 05 min. The same format as in sentences. */
 export function duration(seconds) {
   if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
   const whole = Math.round(seconds);
@@ -62,7 +62,7 @@ export function duration(seconds) {
   return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
 }
 
-/** How long it is since an instant, in whole seconds. */
+/** The time since an instant, in whole seconds. */
 export const sinceThen = (iso) => duration(Math.floor((now() - Date.parse(iso)) / 1000));
 
 /** The instant at which a wall clock of the zone shows `2026-11-24T14:00:00`. */
@@ -73,7 +73,7 @@ export function instantOf(local) {
   return wanted - offset(guess);
 }
 
-/** Keep everything that carries `data-ago` or `data-since` counting. */
+/** Update all elements with `data-ago` or `data-since` every second. */
 export function keepCounting() {
   setInterval(() => {
     if (document.hidden) return;

@@ -1,4 +1,4 @@
-// A session's actions on a rail: rows that are made once, runs of the same action as one, folding in the middle, gaps in time.
+// A session's actions as a list: rows are made once, runs of the same action are one row, the middle is folded, gaps in time are shown.
 
 import { el, keepingFocus, reconcile } from "./dom.js";
 import { eachAlone, foldRuns } from "./folding.js";
@@ -12,19 +12,19 @@ const SHOWN_LAST = 7;
 const GAP_SECONDS = 5;
 
 /**
- * The list of one session's actions. `askForAll` is called when the reader wants those that are not loaded. Where `only` names other
- * accounts than the session's, their actions are shown and the others are folded.
+ * The list of one session's actions. `loadAll` is called when a user expands it and actions are not loaded. If `only` names other accounts
+ * than the session's, their actions are shown and the others are folded.
  */
 export class Timeline {
-  /** @param {{folding: boolean, account: string | null, only?: string[], askForAll?: (() => Promise<void>) | null}} options */
-  constructor({ folding, account, only = [], askForAll = null }) {
+  /** @param {{folding: boolean, account: string | null, only?: string[], loadAll?: (() => Promise<void>) | null}} options */
+  constructor({ folding, account, only = [], loadAll = null }) {
     this.element = el("ol", { class: "rail", tabindex: "-1" });
     this.isExpanded = !folding;
     this.showsGaps = !folding;
     this.account = account;
     /** @type {Set<string> | null} */
     this.only = only.length === 0 || (account !== null && only.includes(account)) ? null : new Set(only);
-    this.askForAll = askForAll;
+    this.loadAll = loadAll;
     this.opened = /** @type {Set<number>} */ (new Set());
     this.rows = /** @type {Map<string, HTMLElement>} */ (new Map());
     this.folds = /** @type {Map<number | string, HTMLElement>} */ (new Map());
@@ -33,7 +33,7 @@ export class Timeline {
     this.total = 0;
   }
 
-  /** Show these actions (in order) of `total`; rows that are there already stay as they are. @param {import("./types").Action[]} actions @param {number} total */
+  /** Show these actions (in order) of `total`; existing rows are not changed. @param {import("./types").Action[]} actions @param {number} total */
   show(actions, total) {
     this.all = actions;
     this.total = total;
@@ -53,7 +53,7 @@ export class Timeline {
     keepingFocus(this.element, () => reconcile(this.element, nodes));
   }
 
-  /** Runs as groups, but for those that the reader has opened. */
+  /** Group runs, except those that a user has opened. */
   groupsOf(actions) {
     const known = new Set(this.all.map(({ ord }) => ord));
     const isKnown = (ord) => known.has(ord) || this.all.length === this.total || ord === 0 || ord > this.total;
@@ -64,19 +64,19 @@ export class Timeline {
     });
   }
 
-  /** What stands below the last action of the account asked for: a fold of those of others. */
+  /** A fold of other accounts' actions below the last action of the filter's. */
   foldAfter(last) {
     const count = this.total - (last?.at(-1).ord ?? 0);
     return count > 0 ? [this.fold(count, "end")] : [];
   }
 
-  /** Make every row anew: another zone was chosen. */
+  /** Make every row anew, in the zone that was chosen. */
   refresh() {
     for (const made of [this.rows, this.folds, this.gaps]) made.clear();
     this.show(this.all, this.total);
   }
 
-  /** What stands between two visible rows: a fold, or the time that passed. */
+  /** The nodes between two visible rows: a fold, or the time between them. */
   between(hidden, before, after, wanted) {
     const missing = this.missingBetween([before, ...hidden, after], wanted);
     const count = hidden.flat().length + missing;
@@ -85,7 +85,7 @@ export class Timeline {
     return this.showsGaps ? this.gap(before?.at(-1), after[0]) : [];
   }
 
-  /** How many actions were not loaded between these, where the numbers jump. */
+  /** The number of actions between these groups that are not loaded. */
   missingBetween(groups, wanted) {
     const jumps = groups.slice(1).map(([first], index) => first.ord - (groups[index]?.at(-1).ord ?? 0) - 1);
     return Math.min(jumps.reduce((sum, jump) => sum + jump, 0), this.total - wanted);
@@ -99,7 +99,7 @@ export class Timeline {
     return made;
   }
 
-  /** Several actions of one kind as the first one's sentence, with a button that shows them one by one. */
+  /** A row for a run: the first action's sentence, with a button that shows all one by one. */
   runRow(actions) {
     const [first] = actions;
     const open = el("button", { type: "button", class: "run", "aria-expanded": "false", title: "Show them one by one" }, `${actions.length} ×`);
@@ -122,7 +122,7 @@ export class Timeline {
   async expand() {
     this.isExpanded = true;
     this.only = null;
-    if (this.all.length < this.total && this.askForAll) await this.askForAll();
+    if (this.all.length < this.total && this.loadAll) await this.loadAll();
     else this.show(this.all, this.total);
   }
 
@@ -155,7 +155,7 @@ function row(action, account, addition, title = null) {
   );
 }
 
-/** The accounts that an action is about, as far as neither its sentence names them nor the session is about them. */
+/** The accounts of an action that neither its sentence nor its session shows. */
 function whose({ accounts, parts }, account) {
   const named = new Set([account, ...parts.filter(({ kind }) => kind === "account").map(({ value }) => value)]);
   const others = [...new Map(accounts.map((one) => [one.key, one])).values()].filter(({ key }) => !named.has(key));

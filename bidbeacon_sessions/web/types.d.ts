@@ -1,4 +1,4 @@
-// The shapes of the server's answers, for the check of the scripts; docs/page.md and docs/stream.md describe them.
+// The types of the server's answers, to check the scripts; see docs/page.md and docs/stream.md.
 
 export type Tone = "neutral" | "progress" | "success" | "warning" | "error";
 
@@ -49,7 +49,7 @@ export interface Session {
   action_count: number;
 }
 
-/** A session with those of its actions that are loaded, in order. */
+/** A session with its loaded actions, in order. */
 export interface Entry {
   session: Session;
   byOrd: Map<number, Action>;
@@ -72,7 +72,7 @@ export interface Step {
   ord: number | null;
 }
 
-/** Where a session's time went. */
+/** The time of a session. */
 export interface Time {
   seconds: number;
   sums: { waits_for: string | null; seconds: number }[];
@@ -88,7 +88,7 @@ export interface Surroundings {
   last_good: { session: Session; differences: any[] } | null;
 }
 
-/** How the connection is, and as of when what is shown is true. */
+/** The state of the connection, and the time of the shown data. */
 export interface State {
   name: string;
   asOf: number | null;

@@ -1,11 +1,11 @@
-// Where a session's time went: sums of own work and of what was waited for, and a bar for each of the longest steps at its place.
+// A session's time: sums of own work and of each kind of wait, and a bar for each of the longest steps.
 
 import { el } from "./dom.js";
 import { duration, sinceThen } from "./time.js";
 
 const SHORTEST = 0.05; // seconds; a shorter time would be shown as 0.0 s
 
-/** The section; null where there is only one step. The sentences of actions say what steps ended with. @param {import("./types").Time} time @param {import("./types").Entry} entry */
+/** The section; null for fewer than two steps. A step is labelled by the action that ended it. @param {import("./types").Time} time @param {import("./types").Entry} entry */
 export function timeSection({ seconds, sums, steps, more }, { session, actions }) {
   if (steps.length < 2) return null;
   const sentences = new Map(actions.map(({ ord, text }) => [ord, text]));

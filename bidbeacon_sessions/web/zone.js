@@ -1,4 +1,4 @@
-// In which zone times are shown: the browser's or UTC. Chosen once, kept, and in the address where it is not the usual one.
+// The zone that times are shown in: the browser's or UTC. The choice is stored in the browser, and UTC is also in the address.
 
 import { keep, kept } from "./kept.js";
 
@@ -8,13 +8,13 @@ let isUtc = (new URLSearchParams(location.search).get("zone") ?? kept(KEY)) === 
 
 export const zone = () => (isUtc ? "UTC" : browserZone);
 
-/** The zone for people to read. */
+/** The name of the zone for people. */
 export const zoneName = () => zone().replaceAll("_", " ");
 
-/** The parameter that an address of ours needs, so that whoever opens it sees the same times. */
+/** The parameter of an address that makes it show the same times to everyone. */
 export const zoneParameters = () => (isUtc ? { zone: "utc" } : {});
 
-/** Make the choice in the page's bar work; `redraw` is called when another zone is chosen. */
+/** Bind the choice in the page's bar; `redraw` is called when another zone is chosen. */
 export function bindZoneChoice(select, redraw) {
   const names = { browser: browserZone === "UTC" ? "Browser · UTC" : shortName(browserZone), utc: "UTC" };
   select.replaceChildren(...Object.entries(names).map(([key, name]) => new Option(name, key, false, (key === "utc") === isUtc)));
@@ -27,10 +27,10 @@ export function bindZoneChoice(select, redraw) {
   putIntoAddress();
 }
 
-/** The city of a zone, "Buenos Aires"; the signs of "Etc/GMT+5" are the other way round than people expect, so that name stays whole. */
+/** The city of a zone, "Buenos Aires"; "Etc/GMT+5" stays whole, since its sign is the opposite of what people expect. */
 const shortName = (name) => (name.startsWith("Etc/") ? name : (name.split("/").at(-1) ?? name).replaceAll("_", " "));
 
-/** Put the choice into the address of the page, where it is not the usual one. */
+/** Add UTC to the page's address if it is chosen. */
 export function putIntoAddress() {
   const url = new URL(location.href);
   url.searchParams.delete("zone");

@@ -202,7 +202,7 @@ def test_empty_says_which_of_the_three_it_is(stream: Page) -> None:
     stream.locator("#query").press("Enter")
     expect(stream.get_by_role("heading", name="Nothing in this stretch of time")).to_be_visible()
     assert_readable(stream)
-    stream.get_by_role("link", name="Look at the whole time").click()
+    stream.get_by_role("link", name="Show the whole time").click()
     expect(stream.locator(".session")).to_have_count(4)
     stream.locator("#query").fill("nothing-like-it")
     stream.locator("#query").press("Enter")

@@ -91,10 +91,11 @@ def _describe(
     sent: Cursor,
     upto: Cursor,
 ) -> list[Message]:
-    """Return a message for each changed session, with its present state and new actions.
+    """Return a message per changed session that matches, with its state and new actions.
 
-    A session that stopped matching the filter gets a `gone` message. Only the last message moves
-    the reader's cursor: after a broken connection messages are repeated, never skipped.
+    A session that matches all but the filter's status or outcome gets a `gone` message. Only the
+    last message moves the reader's cursor: after a broken connection messages are repeated, never
+    skipped.
     """
     last = {change.session_id: change.position for change in changes}
     ids = sorted(last, key=last.__getitem__)

@@ -1,4 +1,4 @@
-"""Record sessions: `with_job_session` opens and ends one, its recorder appends actions."""
+"""Recording of sessions."""
 
 import logging
 import traceback

@@ -1,1 +1,1 @@
-"""What is wrong, and what to do: Home, doctor, alerts, checks, explanations."""
+"""Problems and what to do about them: Home, doctor, alerts, checks, explanations."""

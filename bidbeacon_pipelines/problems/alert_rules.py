@@ -1,4 +1,4 @@
-"""Rules for alerts: one is sent when a finding begins, once a day while it lasts, and when it ends. Pure."""
+"""Rules for alerts: one when a finding begins, daily while it lasts, one at its end. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,16 +10,16 @@ from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.problems.findings import ORDER, Finding
 
 BACK_AFTER = timedelta(hours=4)
-"""The shortest time from an alert that a finding has ended to one that it is there again."""
+"""The shortest time from the alert that a finding ended to one that it began again."""
 REMIND_AFTER = timedelta(hours=24)
 _TICK = timedelta(microseconds=1)
-"""A finding that is seen again at the instant at which it would end has not ended."""
+"""A finding that reappears at the very instant at which it would end has not ended."""
 _MOST_LISTED = 20
 _LONGEST_TITLE = 240
 
 
 class Event(StrEnum):
-    """An event of a finding that an alert tells."""
+    """An event of a finding that alerts report."""
 
     BEGAN = "began"
     STILL = "still"
@@ -31,7 +31,7 @@ _PREFIXES = {Event.BEGAN: "", Event.STILL: "Still: ", Event.ENDED: "Over: "}
 
 @dataclass(frozen=True)
 class LastAlert:
-    """The last alert about a finding that a receiver got."""
+    """The last alert about a finding that was sent to a receiver."""
 
     event: Event
     at: datetime
@@ -39,7 +39,7 @@ class LastAlert:
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """An acknowledgement of a finding: by whom, when and why, and the severity and extent it had then."""
+    """A person's acknowledgement of a finding, with the severity and extent it had then."""
 
     by: str
     at: datetime
@@ -48,7 +48,7 @@ class Acknowledgement:
     count: int
 
     def covers(self, finding: Finding) -> bool:
-        """Return whether it still holds: the finding is neither worse now, nor twice as large."""
+        """Return whether it still holds: the finding is neither more severe nor twice as large."""
         is_worse = ORDER.index(finding.severity) > ORDER.index(self.severity)
         return not is_worse and (finding.count < 2 * self.count or not self.count)
 
@@ -58,11 +58,11 @@ class Known:
     """A finding as stored.
 
     Attributes:
-        finding: As it was last seen.
-        began_at: When it was first seen this time.
-        gone_at: Since when it is not seen any more; None while it is.
-        acknowledged: The acknowledgement; None if there is none or the finding has changed since.
-        told: The last alert about it, by the number of the receiver.
+        finding: As it was last found.
+        began_at: When it was found first, since it last ended.
+        gone_at: Since when it is no longer found; None while it is.
+        acknowledged: None if it is not acknowledged, or has changed since.
+        told: The last alert about it, by the receiver's number.
     """
 
     finding: Finding
@@ -73,17 +73,17 @@ class Known:
 
     @property
     def since(self) -> datetime:
-        """Since when it is there, as far as that is known."""
+        """The start of the problem, as far as that is known."""
         return self.finding.since or self.began_at
 
     def has_ended(self, now: datetime) -> bool:
-        """Return whether it is over: gone for as long as it takes to settle."""
+        """Return whether it has been gone for its whole `settles_after`."""
         return self.gone_at is not None and now - self.gone_at >= self.finding.settles_after
 
 
 @dataclass(frozen=True)
 class Message:
-    """The text of an alert, about something that is wrong (`warning`, `failure`) or over (`success`)."""
+    """The text of an alert, of kind `warning`, `failure` or, for a problem's end, `success`."""
 
     title: str
     body: str
@@ -91,7 +91,7 @@ class Message:
 
 
 def is_quiet(hours: str | None, zone: ZoneInfo, now: datetime) -> bool:
-    """Return whether an instant is in quiet hours (`22:00-07:00`, without the end) in a time zone."""
+    """Return whether an instant is in the quiet hours (`22:00-07:00`, end excluded)."""
     if hours is None:
         return False
     start, end = map(time.fromisoformat, hours.split("-"))
@@ -104,16 +104,16 @@ def is_quiet(hours: str | None, zone: ZoneInfo, now: datetime) -> bool:
 def with_findings(
     known: Mapping[str, Known], findings: Iterable[Finding], now: datetime
 ) -> list[Known]:
-    """Return what is known of each finding after another look."""
+    """Return the stored findings updated by those that a check has found now."""
     present = {one.key: one for one in findings}
-    seen = [_see(one, known.get(key), now) for key, one in present.items()]
+    seen = [_updated(one, known.get(key), now) for key, one in present.items()]
     gone = [
         replace(one, gone_at=one.gone_at or now) for key, one in known.items() if key not in present
     ]
     return seen + gone
 
 
-def _see(finding: Finding, before: Known | None, now: datetime) -> Known:
+def _updated(finding: Finding, before: Known | None, now: datetime) -> Known:
     if before is None or before.has_ended(now - _TICK):
         return Known(finding, began_at=now, told=before.told if before else {})
     given = before.acknowledged
@@ -122,20 +122,20 @@ def _see(finding: Finding, before: Known | None, now: datetime) -> Known:
 
 
 def list_news(known: Iterable[Known], receiver: int, now: datetime) -> list[tuple[Known, Event]]:
-    """Return what a receiver is to be told now: findings, each with its event."""
+    """Return the findings to report to a receiver now, each with its event."""
     return [(one, event) for one in known if (event := find_event(one, receiver, now))]
 
 
 def find_event(known: Known, receiver: int, now: datetime) -> Event | None:
-    """Return what a receiver is to be told of a finding now, if anything."""
-    told = known.told.get(receiver)
-    is_told = told is not None and told.event is not Event.ENDED and told.at >= known.began_at
+    """Return the event of a finding to report to a receiver now, or None."""
+    last = known.told.get(receiver)
+    is_reported = last is not None and last.event is not Event.ENDED and last.at >= known.began_at
     if known.gone_at is not None:
-        return Event.ENDED if is_told and known.has_ended(now) else None
+        return Event.ENDED if is_reported and known.has_ended(now) else None
     if known.acknowledged is not None:
         return None
-    silent_for = REMIND_AFTER if told is None else now - told.at
-    if is_told:
+    silent_for = REMIND_AFTER if last is None else now - last.at
+    if is_reported:
         return Event.STILL if silent_for >= REMIND_AFTER else None
     has_lasted = now - known.began_at >= known.finding.tell_after
     is_ripe = has_lasted and known.finding.severity in (Severity.WARNING, Severity.ERROR)
@@ -143,11 +143,11 @@ def find_event(known: Known, receiver: int, now: datetime) -> Event | None:
 
 
 def write_digest(news: Sequence[tuple[Known, Event]], *, address: str, zone: ZoneInfo) -> Message:
-    """Return the one message about all that a receiver is to be told now.
+    """Return one message about all findings to report; the worst is its title.
 
     Args:
-        news: The findings with what to say of each, at least one.
-        address: The page's, as people reach it.
+        news: At least one finding, each with its event.
+        address: The public address of the page.
         zone: The time zone that instants are shown in.
     """
     kinds = ("failure", "warning", "success")

@@ -1,4 +1,4 @@
-"""SQL on findings that are stored: since when they are there, who has acknowledged them, and which receivers were told."""
+"""SQL on stored findings, their acknowledgements, and the alerts sent about them."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -11,9 +11,10 @@ from bidbeacon_pipelines.problems.alert_rules import Event, Known
 
 _KNOWN = TypeAdapter(Known)
 
-_LIST = text(
-    "SELECT finding, began_at, gone_at, acknowledged, told FROM findings ORDER BY began_at DESC, key"
-)
+_LIST = text("""
+    SELECT finding, began_at, gone_at, acknowledged, told
+      FROM findings
+     ORDER BY began_at DESC, key""")
 
 
 def list_known(connection: Connection) -> dict[str, Known]:
@@ -23,15 +24,17 @@ def list_known(connection: Connection) -> dict[str, Known]:
 
 
 _SAVE = text("""
-    INSERT INTO findings (key, finding, began_at, gone_at, acknowledged) VALUES (:key, :finding, :began_at, :gone_at, :acknowledged)
-    ON CONFLICT (key) DO UPDATE SET finding = excluded.finding, began_at = excluded.began_at, gone_at = excluded.gone_at,
-                                    acknowledged = excluded.acknowledged""").bindparams(
+    INSERT INTO findings (key, finding, began_at, gone_at, acknowledged)
+    VALUES (:key, :finding, :began_at, :gone_at, :acknowledged)
+    ON CONFLICT (key) DO UPDATE
+       SET finding = excluded.finding, began_at = excluded.began_at,
+           gone_at = excluded.gone_at, acknowledged = excluded.acknowledged""").bindparams(
     bindparam("finding", type_=JSONB), bindparam("acknowledged", type_=JSONB(none_as_null=True))
 )
 
 
 def save_known(connection: Connection, known: Iterable[Known]) -> None:
-    """Store findings, but for who was told of them."""
+    """Store findings, without the alerts sent about them."""
     rows = [
         _KNOWN.dump_python(one, mode="json")
         | {"key": one.finding.key, "began_at": one.began_at, "gone_at": one.gone_at}
@@ -46,32 +49,38 @@ _CLAIM = text("""
     VALUES (:receiver, :now, :now + interval '1 minute')
     ON CONFLICT (receiver) DO UPDATE
        SET failing_since = coalesce(r.failing_since, :now),
-           next_attempt_at = :now + least(interval '15 minutes', greatest(interval '1 minute', :now - r.failing_since))
+           next_attempt_at = :now + least(interval '15 minutes', greatest(interval '1 minute',
+                                                                          :now - r.failing_since))
      WHERE r.next_attempt_at <= :now
     RETURNING receiver""")
 
 
 def claim_receiver(connection: Connection, receiver: int, now: datetime) -> bool:
-    """Return whether this process may send to a receiver now.
+    """Reserve a receiver for one attempt; return whether this process may send to it now.
 
-    The next attempt is set before this one is made: after a minute, two, four, and at last every
-    quarter of an hour, until one succeeds. So a process that dies while it sends holds up nobody.
+    The next attempt is scheduled before this one is made, so a process that dies while sending
+    blocks no other. Pauses double from one minute to 15, until an attempt succeeds.
     """
     return connection.execute(_CLAIM, {"receiver": receiver, "now": now}).first() is not None
 
 
 _NOTE_TOLD = text("""
-    UPDATE findings SET told = told || jsonb_build_object(CAST(:receiver AS text), jsonb_build_object('event', CAST(:event AS text), 'at', CAST(:now AS timestamptz)))
+    UPDATE findings
+       SET told = told || jsonb_build_object(
+               CAST(:receiver AS text),
+               jsonb_build_object('event', CAST(:event AS text),
+                                  'at', CAST(:now AS timestamptz)))
      WHERE key = :key""")
 _NOTE_SENT = text("""
-    UPDATE alert_receivers SET next_attempt_at = '-infinity', failing_since = NULL, error = NULL
+    UPDATE alert_receivers
+       SET next_attempt_at = '-infinity', failing_since = NULL, error = NULL
      WHERE receiver = :receiver""")
 
 
 def note_told(
     connection: Connection, receiver: int, events: Mapping[str, Event], now: datetime
 ) -> None:
-    """Store that a receiver was told of findings, given by key."""
+    """Store the events of findings, by key, that were sent to a receiver."""
     facts = {"receiver": str(receiver), "now": now}
     for key, event in events.items():
         connection.execute(_NOTE_TOLD, facts | {"key": key, "event": event})
@@ -79,25 +88,32 @@ def note_told(
 
 
 def note_failed(connection: Connection, receiver: int, error: str) -> None:
-    """Store why a receiver did not take an alert."""
+    """Store why sending an alert to a receiver failed."""
     statement = text("UPDATE alert_receivers SET error = :error WHERE receiver = :receiver")
     connection.execute(statement, {"receiver": receiver, "error": error})
 
 
 _FAILING = text("""
-    SELECT failing_since, error FROM alert_receivers
-     WHERE error IS NOT NULL AND receiver <= :receivers ORDER BY failing_since LIMIT 1""")
+    SELECT failing_since, error
+      FROM alert_receivers
+     WHERE error IS NOT NULL AND receiver <= :receivers
+     ORDER BY failing_since
+     LIMIT 1""")
 
 
 def find_failing_receiver(connection: Connection, receivers: int) -> RowMapping | None:
-    """Return since when that of so many receivers fails that fails longest, and its error; None where none fails."""
+    """Return `failing_since` and `error` of the receiver that has failed longest, or None.
+
+    Only the first `receivers` are considered: as many as are set.
+    """
     return connection.execute(_FAILING, {"receivers": receivers}).mappings().first()
 
 
 _DELETE = text("""
-    DELETE FROM findings WHERE key IN (SELECT key FROM findings WHERE gone_at < :before ORDER BY key LIMIT :most)""")
+    DELETE FROM findings
+     WHERE key IN (SELECT key FROM findings WHERE gone_at < :before ORDER BY key LIMIT :most)""")
 
 
 def delete_findings(connection: Connection, before: datetime, most: int) -> int:
-    """Delete at most so many findings that were gone before an instant; return how many."""
+    """Delete at most `most` findings that were gone before an instant; return how many."""
     return connection.execute(_DELETE, {"before": before, "most": most}).rowcount

@@ -1,4 +1,4 @@
-"""Alerts: look for findings once a minute, remember them, and send each receiver one digest of what it is to be told."""
+"""Alerts: check for findings once a minute, store them, and send each receiver one digest."""
 
 import logging
 import threading
@@ -39,15 +39,15 @@ from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.errors import ExpectedError
 from bidbeacon_sessions.masking import mask_text
 
-LOOK_EVERY: Final = timedelta(minutes=1)
-BLIND_AFTER: Final = timedelta(minutes=5)
-"""How long reading findings may fail before an alert is sent, since no other alert comes meanwhile."""
+CHECK_EVERY: Final = timedelta(minutes=1)
+OUTAGE_AFTER: Final = timedelta(minutes=5)
+"""How long checks may fail before an alert is sent; no other alert comes meanwhile."""
 
 logger = logging.getLogger(__name__)
 
 
 class FindingIsOverError(ExpectedError):
-    """There is no such finding any more; `keys` are of those that are there."""
+    """There is no such finding any more; `keys` has those of the present findings."""
 
     def __init__(self, message: str = "This finding is over.", *, keys: Sequence[str] = ()) -> None:
         self.keys = keys
@@ -55,7 +55,7 @@ class FindingIsOverError(ExpectedError):
 
 
 def look(connection: Connection, settings: Settings, now: datetime) -> None:
-    """Look for findings, and store since when each is there; one process after the other."""
+    """Check for findings and store them; a lock lets one process do this at a time."""
     lock_until_commit(connection, "alerts")
     known = list_known(connection)
     seen = with_findings(known, survey(connection, settings, now).findings, now)
@@ -63,16 +63,16 @@ def look(connection: Connection, settings: Settings, now: datetime) -> None:
 
 
 def list_open(connection: Connection, findings: Sequence[Finding], now: datetime) -> list[Known]:
-    """Return what is stored of findings that are there now, in their order; those that nobody has stored yet begin now."""
+    """Return present findings, in their order, as stored; those not stored yet begin now."""
     known = with_findings(list_known(connection), findings, now)
     return [one for one in known if one.gone_at is None]
 
 
 def find_finding(connection: Connection, settings: Settings, now: datetime, key: str) -> Known:
-    """Return a finding that is there now.
+    """Return the present finding with a key.
 
     Raises:
-        FindingIsOverError: there is none with this key.
+        FindingIsOverError: there is none.
     """
     findings = survey(connection, settings, now).findings
     for one in list_open(connection, [one for one in findings if one.key == key], now):
@@ -83,9 +83,9 @@ def find_finding(connection: Connection, settings: Settings, now: datetime, key:
 def acknowledge(
     connection: Connection, settings: Settings, now: datetime, key: str, *, by: str, note: str = ""
 ) -> Known:
-    """Acknowledge a finding until it changes: gets worse, grows to twice its size, or ends.
+    """Acknowledge a finding until it gets worse, grows to twice its size, or ends.
 
-    One whose action is `acknowledge` ends with it.
+    A finding whose action is `acknowledge` ends at once.
 
     Raises:
         FindingIsOverError: there is none with this key.
@@ -101,7 +101,7 @@ def acknowledge(
 
 
 def unacknowledge(connection: Connection, settings: Settings, now: datetime, key: str) -> Known:
-    """Take an acknowledgement back.
+    """Remove the acknowledgement of a finding.
 
     Raises:
         FindingIsOverError: there is no finding with this key.
@@ -112,13 +112,13 @@ def unacknowledge(connection: Connection, settings: Settings, now: datetime, key
 
 
 class AlertWatch:
-    """Looks for findings once a minute in a thread, and sends alerts; without receivers it only remembers findings.
+    """Check for findings once a minute in a thread, store them, and send alerts.
 
     Several processes may watch one database: only one of them sends each digest.
 
     Args:
         engine: the database; the caller disposes of it.
-        settings: who gets alerts, and when.
+        settings: the receivers of alerts, which may be none, and quiet hours.
         clock: returns the present instant; by default the database's.
         host_clock: used while the database does not answer.
     """
@@ -145,38 +145,38 @@ class AlertWatch:
         threading.Thread(target=self._run, name="alerts", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop after the current look."""
+        """Stop after the current check."""
         self._stopped.set()
 
     def look_once(self) -> None:
-        """Look for findings, and tell each receiver what is new."""
+        """Check for findings, and send each receiver its digest."""
         now = self._clock()
         with self._engine.begin() as connection:
             look(connection, self._settings, now)
         if not is_quiet(self._settings.alert_quiet_hours, self._zone, now):
             for receiver in self._receivers:
-                self._tell(receiver, now)
+                self._notify(receiver, now)
 
     def watch_once(self) -> None:
-        """Look and tell; log a failure, and send an alert if it persists."""
+        """Check and send alerts; log a failure, and send an alert if it persists."""
         outages = []
         try:
             self.look_once()
-        except Exception as error:  # noqa: BLE001 - the next look may succeed, and the thread must go on
+        except Exception as error:  # noqa: BLE001 - the next check may succeed: the thread must go on
             logger.warning("The check for problems failed: %s", mask_text(str(error)))
             outages = [_outage(error)]
-        self._tell_of_outages(outages, self._host_clock())
+        self._notify_of_outages(outages, self._host_clock())
 
     def _run(self) -> None:
         while not self._stopped.is_set():
             self.watch_once()
-            self._stopped.wait(LOOK_EVERY.total_seconds())
+            self._stopped.wait(CHECK_EVERY.total_seconds())
 
-    def _tell(self, receiver: Receiver, now: datetime) -> None:
-        """Send a receiver one digest of what it has not been told yet, if there is something.
+    def _notify(self, receiver: Receiver, now: datetime) -> None:
+        """Send a receiver one digest of its unreported events, if there are any.
 
-        The attempt is committed before it is made, and what was told after it: a process that dies
-        in between leaves a digest that is sent again later.
+        The attempt is committed before it is made, the reported events after it: if the process
+        dies in between, the digest is sent again later.
         """
         number = receiver.number
         with self._engine.begin() as connection:
@@ -191,7 +191,7 @@ class AlertWatch:
             note_told(connection, number, {one.finding.key: event for one, event in news}, now)
 
     def _send(self, receiver: Receiver, news: Sequence[tuple[Known, Event]]) -> str | None:
-        """Send a digest; return why it was not taken, or None."""
+        """Send a digest; return the error if that failed."""
         address = self._settings.stream_public_url
         try:
             receiver.send(write_digest(news, address=address, zone=self._zone))
@@ -199,10 +199,11 @@ class AlertWatch:
             return str(error)
         return None
 
-    def _tell_of_outages(self, findings: Sequence[Finding], now: datetime) -> None:
-        """Send alerts that findings can't be read, or can be read again; the state is in memory.
+    def _notify_of_outages(self, findings: Sequence[Finding], now: datetime) -> None:
+        """Send alerts that findings can't be read, or can be read again.
 
-        Nothing can be stored meanwhile: each watching process tells it, and again after a restart.
+        Nothing can be stored meanwhile, so the state is in memory: each watching process sends
+        them, and sends them again after a restart.
         """
         known = {one.finding.key: one for one in with_findings(self._outages, findings, now)}
         quiet = is_quiet(self._settings.alert_quiet_hours, self._zone, now)
@@ -211,8 +212,8 @@ class AlertWatch:
             if not news or self._send(receiver, news) is not None:
                 continue
             for one, event in news:
-                told = {**one.told, receiver.number: LastAlert(event, now)}
-                known[one.finding.key] = replace(one, told=told)
+                alerts = {**one.told, receiver.number: LastAlert(event, now)}
+                known[one.finding.key] = replace(one, told=alerts)
         self._outages = {key: one for key, one in known.items() if not _is_settled(one)}
 
 
@@ -220,10 +221,10 @@ def _outage(error: Exception) -> Finding:
     is_away = isinstance(error, OperationalError | InterfaceError)
     why = Effect(mask_text(str(error).partition("\n")[0]), "/")
     code = "database-away" if is_away else "look-failed"
-    return found({"code": code}, why, tell_after=BLIND_AFTER)
+    return found({"code": code}, why, tell_after=OUTAGE_AFTER)
 
 
 def _is_settled(known: Known) -> bool:
-    """Return whether an outage is over, and everybody who was told knows."""
-    is_known = all(last.event is Event.ENDED for last in known.told.values())
-    return known.gone_at is not None and is_known
+    """Return whether an outage is over, and its end was reported to each notified receiver."""
+    is_reported = all(last.event is Event.ENDED for last in known.told.values())
+    return known.gone_at is not None and is_reported

@@ -1,6 +1,6 @@
-"""Checks of a dataset over all of its accounts and windows; Dagster shows them as asset checks.
+"""Checks of a dataset over all accounts and windows; Dagster shows them as asset checks.
 
-All counts and sums are in `report_windows`, so no row of a report is read.
+They read counts and sums in `report_windows`, never rows of reports.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,26 +26,38 @@ ROWS_RECONCILE = "rows_reconcile_with_daily_totals"
 QUARANTINE_IS_SMALL = "quarantine_is_small"
 
 CHECKS: Final[Mapping[str, str]] = {
-    WINDOW_IS_FRESH: "No account has a late window: one that is due for longer than BIDBEACON_LATE_AFTER_HOURS, or at Amazon for far longer than usual.",
+    WINDOW_IS_FRESH: (
+        "No account has a late window: one that is due for longer than BIDBEACON_LATE_AFTER_HOURS, "
+        "or at Amazon for far longer than usual."
+    ),
     ROWS_RECONCILE: (
-        "A day's spend and sales of each ad product agree with those of the dataset that it is compared with, as far as Amazon promises it. "
-        "Totals that were not asked for within six hours are not comparable, since Amazon goes on changing numbers."
+        "A day's spend and sales of each ad product agree with those of the dataset that it is "
+        "compared with, as far as Amazon promises it. Totals that were not requested within six "
+        "hours are not comparable, since Amazon goes on changing numbers."
     ),
     QUARANTINE_IS_SMALL: "At most 0.2 % of each account's rows are quarantined.",
 }
 RECONCILED: Final[Mapping[Reconciles, str]] = {
-    "equal": "They are the same: to the last digit where both were asked for within ten minutes, else within 2 %.",
-    "close": "They come from another pipeline and need not add up: the difference stays below BIDBEACON_HOURLY_DIFFERENCE.",
-    "not above": "Only search terms with a click are reported: they are no higher, within 2 % where not asked for within ten minutes.",
+    "equal": (
+        "They are the same: to the last digit if both were requested within ten minutes, "
+        "else within 2 %."
+    ),
+    "close": (
+        "They come from another pipeline and need not add up: the difference stays below "
+        "BIDBEACON_HOURLY_DIFFERENCE."
+    ),
+    "not above": (
+        "Only search terms with a click are reported: they are no higher, within 2 % if not "
+        "requested within ten minutes."
+    ),
 }
-"""The description of each way to reconcile a dataset with another."""
 _MOST_CASES = 20
 
 
 def check_dataset(
     engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime, settings: Settings
 ) -> list[Finding]:
-    """Make all checks of a dataset; store how many totals differ, and record which checks failed."""
+    """Run all checks of a dataset; store the number of differing totals, and record failures."""
     results = judge_dataset(engine, dataset, now, settings)
     failed = [result for result in results if result.severity is not Severity.FINE]
     found = " ".join(result.sentence for result in failed)
@@ -74,7 +86,7 @@ def judge_dataset(
 def _result(
     check: str, sentence: str, figures: Mapping[str, Any], cases: Sequence[Mapping[str, str]] = ()
 ) -> Finding:
-    """Return the result of a check; it fails with the given cases, worst first, all with the same keys."""
+    """Return the result of a check, which fails if there are cases; all have the same keys."""
     severity = Severity.WARNING if cases else Severity.FINE
     facts = {**figures, "cases": cases}
     return Finding(key=check, code=check, severity=severity, sentence=sentence, facts=facts)
@@ -83,14 +95,15 @@ def _result(
 def judge_freshness(
     connection: Connection, dataset: Dataset, now: datetime, late_after: timedelta
 ) -> Finding:
-    """Return whether an account has late windows."""
+    """Return the result of `window_is_fresh`: no account has late windows."""
     late = list_late_accounts(connection, dataset.name, now, late_after)
     refreshed = sum(account.stop_reason is None for account in list_accounts(connection))
     windows = sum(row["windows"] for row in late)
     sentence = "All accounts are fresh."
     if late:
         since = f"{late[0]['since']:%Y-%m-%d %H:%M} UTC"
-        sentence = f"Late: {counted(len(late), 'account')} with {counted(windows, 'window')}, the first since {since}."
+        with_windows = f"{counted(len(late), 'account')} with {counted(windows, 'window')}"
+        sentence = f"Late: {with_windows}, the first since {since}."
     figures = {"accounts_late": len(late), "windows_late": windows}
     figures["accounts_fresh"] = max(refreshed - len(late), 0)
     cases = [
@@ -106,8 +119,8 @@ def judge_freshness(
 
 
 # An ad product is compared where a window of each dataset has loaded it, and either has rows of it.
-# Quarantined rows are missing from a sum for a reason that is known: such a window is compared with
-# nothing. Those without a readable day may be any window's of their report.
+# A window with quarantined rows is not compared, since its sums are known to be too small. A
+# quarantined row without a readable day may belong to any window of its report.
 _COMPARED = """
     WITH undated AS (
         SELECT DISTINCT request_id, country_code FROM quarantined_rows WHERE window_date IS NULL),
@@ -150,9 +163,9 @@ _DIFFERENCES = text(f"""{_COMPARED}
 
 
 def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) -> Finding:
-    """Return whether a day's totals by ad product agree with those of the other dataset.
+    """Return the result of comparing each day's totals by ad product with the other dataset's.
 
-    Those of a dataset from another pipeline may differ by `closeness`, a share.
+    Totals of a dataset from another pipeline may differ by `closeness`, a share.
     """
     if dataset.reconciles_with is None:
         sentence = "Amazon does not promise that these rows add up to those of another report."
@@ -175,12 +188,12 @@ def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) 
 def _compared(figures: Mapping[str, Any], other: str) -> str:
     compared, differing = figures["compared"], figures["differing"]
     totals = f"{counted(compared, 'total')} by day and ad product"
-    said = f"Not comparable yet with {other}."
+    sentence = f"Not comparable yet with {other}."
     if compared:
         which = f"{differing:,} of them differ." if differing else "none differs."
-        said = f"Compared {totals} with {other}: {which}"
+        sentence = f"Compared {totals} with {other}: {which}"
     later = figures["not_comparable_yet"]
-    return f"{said} Not asked for close enough in time: {later:,}." if later else said
+    return f"{sentence} Not requested close enough in time: {later:,}." if later else sentence
 
 
 def _difference(row: RowMapping) -> dict[str, str]:
@@ -193,12 +206,12 @@ def _difference(row: RowMapping) -> dict[str, str]:
         "sales": f"{row['sales']:,f}",
         "sales there": f"{row['other_sales']:,f}",
         "off by": f"{row['off_by']:.2%}",
-        "asked apart": str(timedelta(seconds=round(row["gap"].total_seconds()))),
+        "requested apart": str(timedelta(seconds=round(row["gap"].total_seconds()))),
     }
 
 
-# The rows of an account are summed up only where one of its windows has quarantined ones. The
-# largest share is a tenth of what a load is refused for.
+# Only the windows of accounts with quarantined rows are summed up. The largest share is a tenth of
+# the default of BIDBEACON_BAD_ROW_SHARE, above which a load is refused.
 _QUARANTINED = text(f"""
     SELECT q.dataset, a.account_key, {ACCOUNT_LABEL} AS label, s.*,
            CAST(s.quarantined AS numeric) / (s.quarantined + s.rows) AS share,
@@ -220,16 +233,16 @@ _QUARANTINED = text(f"""
 
 
 def list_quarantined(connection: Connection, dataset: str | None = None) -> list[RowMapping]:
-    """Return the accounts with quarantined rows, of one dataset or of all, the largest share first.
+    """Return the accounts with quarantined rows, of one or all datasets, largest share first.
 
-    Columns: dataset, account_key, label, windows (with any), quarantined, rows (good ones), since,
-        share, is_too_large (whether more than 0.2 % are).
+    Columns: dataset, account_key, label, windows (with such rows), quarantined, rows (good ones),
+        since, share, is_too_large (whether the share exceeds 0.2 %).
     """
     return list(connection.execute(_QUARANTINED, {"dataset": dataset}).mappings())
 
 
 def judge_quarantine(connection: Connection, dataset: Dataset) -> Finding:
-    """Return whether too many rows of an account are quarantined."""
+    """Return the result of `quarantine_is_small`: no account has too many quarantined rows."""
     accounts = list_quarantined(connection, dataset.name)
     over = [account for account in accounts if account["is_too_large"]]
     rows = sum(account["quarantined"] for account in accounts)

@@ -1,4 +1,4 @@
-"""Checks everything that has to work: the database, Amazon's answers, and all findings; changes nothing."""
+"""Checks everything that has to work: database, Amazon's API, and all findings; read-only."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -38,12 +38,12 @@ _START_ALL = "`make dev` or `bidbeacon dev` starts everything."
 def examine(
     settings: Settings, engine: Engine | None, why_no_engine: str = ""
 ) -> Iterator[Finding | Known]:
-    """Yield what is found of everything: database, Amazon, each stored finding, the processes of all hosts, and how many accounts there are.
+    """Yield the results for database, Amazon, each finding, all hosts' processes, accounts.
 
     Args:
-        settings: What is set.
-        engine: Our database; None where there is none.
-        why_no_engine: Why there is none, and what to do.
+        settings: The settings to check.
+        engine: Our database; None if it can't be used.
+        why_no_engine: Why it can't be used, and what to do.
     """
     first = _away(why_no_engine) if engine is None else _check_database(engine)
     yield first
@@ -64,7 +64,7 @@ def examine(
 
 
 def _check(name: str, severity: Severity, sentence: str, **facts: Any) -> Finding:
-    """Return the result of a check that only `doctor` makes."""
+    """Return the result of a check that only `doctor` runs."""
     return Finding(key=name, code=name, severity=severity, sentence=sentence, link="", **facts)
 
 
@@ -104,7 +104,7 @@ def _check_amazon(settings: Settings, engine: Engine | None, credential: str) ->
 
 
 def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]) -> Finding:
-    """Return whether all regions answer; `problems` says for each what went wrong."""
+    """Return the result for all regions; `problems` has the error of each, or None."""
     away = {region: problem for region, problem in problems.items() if problem}
     facts = {"address": address, "regions": {one: one not in away for one in problems}}
     if not away:
@@ -120,10 +120,10 @@ def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]
 def _call_amazon(
     settings: Settings, engine: Engine | None, credential: str
 ) -> dict[Region, str | None]:
-    """Make a cheap call to each region with a token of our own, with at most one retry; return what went wrong.
+    """Make a cheap call to each region, with at most one retry; return each error or None.
 
     Raises:
-        CredentialRefused: no region would answer.
+        CredentialRefused: Amazon refused the credential, which is the same for all regions.
     """
     problems: dict[Region, str | None] = dict.fromkeys(REGIONS)
     with connect(settings, credential, engine=engine, retry=_HASTY, shares_token=False) as client:
@@ -138,7 +138,7 @@ def _call_amazon(
 
 
 def as_checked(found: Finding | Known) -> Finding:
-    """Return what was found as it counts: a stored finding is fine where it is acknowledged."""
+    """Return a result as a finding; an acknowledged one is fine."""
     if isinstance(found, Finding):
         return found
     finding, given = found.finding, found.acknowledged
@@ -149,7 +149,7 @@ def as_checked(found: Finding | Known) -> Finding:
 
 
 def _list_processes(connection: Connection) -> Finding:
-    """List the long-lived processes of the last day; findings judge them."""
+    """List the long-lived processes of the last day; `find_processes` judges them."""
     seen = [dict(one) for one in list_processes(connection, within=timedelta(days=1))]
     effects = []
     for one in seen:

@@ -1,4 +1,4 @@
-"""Findings on campaigns: those that Amazon's reports leave out."""
+"""Findings on campaigns that Amazon's reports leave out."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,11 +12,11 @@ from bidbeacon_pipelines.problems.findings import NAMES_SHOWN, Effect, Finding, 
 from bidbeacon_pipelines.settings import Settings
 
 _MOST_ACCOUNTS: Final = 10
-"""So many accounts have their campaigns named; the others are counted."""
+"""The most accounts whose campaigns are named; the others are counted."""
 
 
 def find_left_out(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return that reports leave out campaigns: by account, with their budgets."""
+    """Return the finding on campaigns that reports leave out, by account, with their budgets."""
     rows = list_left_out_campaigns(connection, now)
     if not rows:
         return []

@@ -1,4 +1,4 @@
-"""Explains the windows of a day: what each is, why, and what happens next, in at most two sentences."""
+"""Explains the windows of a day: state, cause and next step, in at most two sentences."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.left_out_queries import list_left_out_on
 from bidbeacon_pipelines.problems.explain_queries import (
     find_first_due,
-    find_next_asked,
+    find_next_request,
     find_request,
     find_younger_refused,
     list_references,
@@ -40,7 +40,7 @@ from bidbeacon_sessions.sentences import without_stop
 
 NO_WINDOW = "no window"
 FIRST_ENTITIES_WITHIN: Final = timedelta(minutes=15)
-"""How long a new account's first request waits for its first entity sync; the sensor's own rule."""
+"""The longest wait of a new account's first request for its first entity sync."""
 _HEADS: Final[Mapping[WindowState, str]] = {
     WindowState.FAILED: "Its report failed",
     WindowState.SUSPICIOUS: "Its last report is suspicious",
@@ -51,7 +51,7 @@ _OF_ACCOUNT = ("account_key", "label", "time_zone", "paused", "amazon_status", "
 
 @dataclass(frozen=True)
 class Question:
-    """A day of a dataset of an account, and the instant of the question."""
+    """A day of a dataset of an account to explain, at an instant."""
 
     account: Account
     dataset: Dataset
@@ -60,22 +60,22 @@ class Question:
 
 
 class UnknownReportError(UsageError):
-    """A day has no report with this name; the message lists those that it has."""
+    """The day has no report with this name; the message lists those that it has."""
 
 
 def explain_day(
-    connection: Connection, settings: Settings, asked: Question, report: str | None = None
+    connection: Connection, settings: Settings, question: Question, report: str | None = None
 ) -> dict[str, Any]:
-    """Return why the windows of a day are as they are, as JSON data; `docs/explain.md` describes the fields.
+    """Return the explanations of a day's windows as JSON data; see `docs/explain.md`.
 
-    `verdict` is on the window of `report`, or else on the worst. All is of one moment in a
-    transaction that is REPEATABLE READ.
+    `verdict` is on the window of `report`, or else on the worst one. In a REPEATABLE READ
+    transaction everything is of one moment.
 
     Raises:
         UnknownReportError: the day has no such report.
     """
-    windows = {one.row["report"]: one for one in _read_windows(connection, settings, asked)}
-    reports = list(windows) or _list_reports(connection, asked)
+    windows = {one.row["report"]: one for one in _read_windows(connection, settings, question)}
+    reports = list(windows) or _list_reports(connection, question)
     if report is not None and report not in reports:
         expected = f"report: expected one of {', '.join(reports)}"
         raise UnknownReportError(f"{expected}, got: {report!r}.")
@@ -84,17 +84,17 @@ def explain_day(
     }
     name = report if report in windows else next(iter(windows), None)
     chosen = None if name is None else windows[name]
-    account, request = asked.account, chosen and chosen.request
-    rows = list_references(connection, account.account_key, asked.dataset.name, asked.day)
+    account, request = question.account, chosen and chosen.request
+    rows = list_references(connection, account.account_key, question.dataset.name, question.day)
     labels = load_labels(connection, rows)
-    verdict = verdicts[name] if name else _verdict_json(_explain_missing(connection, asked))
+    verdict = verdicts[name] if name else _verdict_json(_explain_missing(connection, question))
     answer = {
         "account": account.account_key,
         "account_label": account.label,
-        "dataset": asked.dataset.name,
-        "window": asked.day,
+        "dataset": question.dataset.name,
+        "window": question.day,
         "report": name,
-        "at": asked.now,
+        "at": question.now,
         "verdict": verdict | {"session": _session_json(chosen.worker if chosen else None, rows)},
         "reports": verdicts,
         "facts": {
@@ -102,7 +102,7 @@ def explain_day(
             "window": chosen and dict(chosen.row),
             "request": request and request.as_dict(),
         },
-        "left_out": _list_left_out(connection, asked),
+        "left_out": _list_left_out(connection, question),
         "timeline": [_timeline_json(row, labels) for row in rows],
     }
     plain: dict[str, Any] = msgspec.to_builtins(answer)
@@ -110,30 +110,33 @@ def explain_day(
 
 
 def _session_json(worker: UUID | None, rows: Sequence[RowMapping]) -> dict[str, Any] | None:
-    """Return the session that works on a window, or else was the last to refer to it, if there is one."""
+    """Return the session that works on a window, else the last one that refers to it."""
     id_ = worker or next((row["session_id"] for row in reversed(rows)), None)
     return None if id_ is None else {"id": id_, "url": session_url(str(id_))}
 
 
-def judge_day(connection: Connection, settings: Settings, asked: Question) -> Finding:
-    """Return why the worst window of a day is as it is, or why the day has none."""
-    windows = _read_windows(connection, settings, asked)
-    return windows[0].verdict() if windows else _explain_missing(connection, asked)
+def judge_day(connection: Connection, settings: Settings, question: Question) -> Finding:
+    """Return the verdict on the worst window of a day, or on the missing window."""
+    windows = _read_windows(connection, settings, question)
+    return windows[0].verdict() if windows else _explain_missing(connection, question)
 
 
-def _read_windows(connection: Connection, settings: Settings, asked: Question) -> list["_Window"]:
-    """Return the windows of a day, one for each report of the dataset, the worst first."""
-    key, dataset, late_after = asked.account.account_key, asked.dataset.name, settings.late_after
-    rows = list_states(connection, key, dataset, asked.day, asked.now, late_after)
+def _read_windows(
+    connection: Connection, settings: Settings, question: Question
+) -> list["_Window"]:
+    """Return the windows of a day, one per report of the dataset, the worst first."""
+    key, dataset = question.account.account_key, question.dataset.name
+    day, now, late_after = question.day, question.now, settings.late_after
+    rows = list_states(connection, key, dataset, day, now, late_after)
     patience = timedelta(hours=settings.wait_for_countries_hours)
-    windows = [_Window(connection, asked, row, patience) for row in rows]
+    windows = [_Window(connection, question, row, patience) for row in rows]
     return sorted(windows, key=lambda one: list(WindowState).index(one.state), reverse=True)
 
 
-def _list_reports(connection: Connection, asked: Question) -> list[str]:
+def _list_reports(connection: Connection, question: Question) -> list[str]:
     """Return the names of the reports that a day without windows will have."""
-    contract = read_contract(connection, asked.account.account_id)
-    return [one.name for one in contract.reports(asked.dataset)]
+    contract = read_contract(connection, question.account.account_id)
+    return [one.name for one in contract.reports(question.dataset)]
 
 
 def _verdict(
@@ -144,9 +147,9 @@ def _verdict(
     then: str = "",
     at: datetime | None = None,
 ) -> Finding:
-    """Return how a window is and, with a second sentence, what happens next and when, as a finding.
+    """Return a finding with a window's state as its key; without a cause its code is empty.
 
-    Its key is the window's state; without a cause its code is empty.
+    Its sentence is `what`, then what happens next.
     """
     code = "" if cause is None else cause.code
     advice = "" if cause is None or severity is Severity.FINE else cause.advice
@@ -168,58 +171,58 @@ def _verdict_json(verdict: Finding, not_served: Sequence[str] = ()) -> dict[str,
     }
 
 
-def _list_left_out(connection: Connection, asked: Question) -> list[str]:
+def _list_left_out(connection: Connection, question: Question) -> list[str]:
     """Return the names of the campaigns that Amazon leaves out of the day's reports."""
-    if SPONSORED_BRANDS not in asked.dataset.ad_products:
+    if SPONSORED_BRANDS not in question.dataset.ad_products:
         return []
-    return list_left_out_on(connection, asked.account, asked.day)
+    return list_left_out_on(connection, question.account, question.day)
 
 
 def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     names = ("effect", "job_name", "session_status", "session_mark")
-    told = action_json(row, labels) | {name: row[name] for name in names}
-    return told | {"url": session_url(str(row["session_id"]))}
+    session = {name: row[name] for name in names} | {"url": session_url(str(row["session_id"]))}
+    return action_json(row, labels) | session
 
 
-def _explain_missing(connection: Connection, asked: Question) -> Finding:
+def _explain_missing(connection: Connection, question: Question) -> Finding:
     """Return why a day has no window."""
-    account, dataset, day = asked.account, asked.dataset, asked.day
-    today = local_date(asked.now, account.time_zone)
+    account, dataset, day = question.account, question.dataset, question.day
+    today = local_date(question.now, account.time_zone)
     oldest = oldest_of(read_contract(connection, account.account_id).reports(dataset), today)
-    told = partial(_verdict, NO_WINDOW, Severity.FINE, None)
+    fine = partial(_verdict, NO_WINDOW, Severity.FINE, None)
     if day > today:
         first = due_at(day, dataset.refresh_offsets[0], account.time_zone)
         what = f"{day} has not started in the account's time zone ({account.time_zone})."
-        return told(what, f"Its first report is requested at {_when(first)}.", first)
+        return fine(what, f"Its first report is requested at {_when(first)}.", first)
     if day < oldest:
-        return told(f"Amazon serves {dataset.name} only back to {oldest}.", "The day stays empty.")
+        return fine(f"Amazon serves {dataset.name} only back to {oldest}.", "The day stays empty.")
     if account.stop_cause is not None:
         stopped = explain(account.stop_cause)
         what = f"It is not requested: {stopped.sentence}"
         return _verdict(NO_WINDOW, Severity.WARNING, stopped, what)
     then = "The account's next refresh creates and requests it."
     what = "Its window does not exist yet."
-    return _verdict(NO_WINDOW, Severity.WAITING, None, what, then, asked.now)
+    return _verdict(NO_WINDOW, Severity.WAITING, None, what, then, question.now)
 
 
 class _Window:
-    """A window of a report of a day, with what its sentences need.
+    """A window of a report of a day, with the data that its sentences need.
 
     Attributes:
         row: Its row of `window_states`.
         state: Its state.
-        request: The request that it waits for, or that is planned over it.
+        request: The request that it waits for, or that is planned for a range including it.
         worker: The living session that is working on that request.
     """
 
     def __init__(
-        self, connection: Connection, asked: Question, row: RowMapping, patience: timedelta
+        self, connection: Connection, question: Question, row: RowMapping, patience: timedelta
     ) -> None:
         self._connection = connection
-        self._asked = asked
+        self._question = question
         self.row = row
         self._patience = patience
-        self._now = asked.now
+        self._now = question.now
         self.state = WindowState(row["state"])
         self.request, self.worker = find_request(connection, row)
         self._unproven = list_unproven(connection, row)
@@ -234,10 +237,10 @@ class _Window:
         return _SENTENCES[self.state](self)
 
     def list_not_served(self) -> list[str]:
-        """Return the short names of the ad products that are not served."""
+        """Return the short names of the ad products that Amazon does not serve."""
         return [short for name, short in SHORT_NAMES.items() if name in self.row["not_served"]]
 
-    def _told(self, what: str, then: str = "", at: datetime | None = None) -> Finding:
+    def _finding(self, what: str, then: str = "", at: datetime | None = None) -> Finding:
         return _verdict(self.state, self._severity, self._cause, what, then, at)
 
     @property
@@ -258,72 +261,73 @@ class _Window:
         return f"{row['row_count'] or 0:,} rows as of {_when(row['as_of'] or self._now)}"
 
     def _refresh(self, at: datetime) -> str:
-        """Name the refresh that falls due at an instant: `The refresh T+3`, where it is one of the dataset's offsets."""
-        dataset, zone = self._asked.dataset, self._asked.account.time_zone
+        """Return "The refresh T+3" if the refresh due at an instant is one of the dataset's."""
+        dataset, zone = self._question.dataset, self._question.account.time_zone
         until = max(at, self._now)
-        found = missed_offsets(dataset, self._asked.day, zone, self.row["as_of"], until)
+        found = missed_offsets(dataset, self._question.day, zone, self.row["as_of"], until)
         return "A refresh" if found.serves is None else f"The refresh T+{found.serves}"
 
     def fresh(self) -> Finding:
         has, at = f"It has {self._rows}{self._but_not_served}", self.row["next_at"]
         if not self.row["is_final"] and at is not None:
-            return self._told(f"{has}.", f"{self._refresh(at)} follows at {_when(at)}.", at)
+            return self._finding(f"{has}.", f"{self._refresh(at)} follows at {_when(at)}.", at)
         if self.row["cause"] is None:
-            return self._told(f"{has}.", "No further refresh is scheduled.")
+            return self._finding(f"{has}.", "No further refresh is scheduled.")
         what = f"{has}, and its last refresh failed: {self._reason}."
-        return self._told(what, "It is not tried again by itself.")
+        return self._finding(what, "It is not tried again by itself.")
 
     def missing(self) -> Finding:
         at = self.row["next_at"]
         if at is None:
-            return self._told("It has no data.", "No refresh is scheduled.")
+            return self._finding("It has no data.", "No refresh is scheduled.")
         then = f"{self._refresh(at)} is the first, at {_when(at)}."
-        return self._told("It has no data yet, as expected.", then, at)
+        return self._finding("It has no data yet, as expected.", then, at)
 
     def stopped(self) -> Finding:
         # `since` of a disabled account's window is its last request.
         since = None if self.state is WindowState.DISABLED else self.row["since"]
         of = "" if since is None else f" since {_when(since)}"
         what = f"It is not requested{of}: {self._reason}."
-        return self._told(what, "" if self.row["as_of"] is None else f"It keeps its {self._rows}.")
+        return self._finding(
+            what, "" if self.row["as_of"] is None else f"It keeps its {self._rows}."
+        )
 
     def expired(self) -> Finding:
         since = _when(self.row["expires_at"])
-        return self._told(f"It was never loaded, and Amazon has not served it since {since}.")
+        return self._finding(f"It was never loaded, and Amazon has not served it since {since}.")
 
     def not_served(self) -> Finding:
         what = f"It is not served since {_when(self.row['since'])}: {self._reason}."
-        own_at, at = self.row["next_at"], find_next_asked(self._connection, self.row)
+        own_at, at = self.row["next_at"], find_next_request(self._connection, self.row)
         if self.row["wanted_by"] is not None or (own_at is not None and own_at <= self._now):
             return self._waiting(what)
         if self._unproven:
             is_over = self.row["expires_at"] <= self._now
             again = "not requested again" if is_over else "requested again only by hand"
-            return self._told(what, f"It was {self._proof}; it is {again}.")
+            return self._finding(what, f"It was {self._proof}; it is {again}.")
         if own_at is not None:
-            return self._told(what, f"It is requested again at {_when(own_at)}.", own_at)
+            return self._finding(what, f"It is requested again at {_when(own_at)}.", own_at)
         if at is None:
-            return self._told(what, "It is not requested again by itself.")
-        return self._told(
-            what, f"A younger day is requested again at {_when(at)}: if it comes, so is this.", at
-        )
+            return self._finding(what, "It is not requested again by itself.")
+        then = f"A younger day is requested again at {_when(at)}; if Amazon serves it, so is this."
+        return self._finding(what, then, at)
 
     @property
     def _but_not_served(self) -> str:
-        """Name the ad products of a loaded day that are not served: `, but …`."""
-        told = ""
+        """Return ", but …" with the ad products of a loaded day that are not served."""
+        refused = ""
         if self._refused:
             names = listed([product_name(name) for name in self._refused])
-            told = f"; Amazon has refused {names} as too old"
+            refused = f"; Amazon has refused {names} as too old"
         if not self._unproven:
-            return told
+            return refused
         names = listed([product_name(one["ad_product"]) for one in self._unproven])
         verb = "is" if len(self._unproven) == 1 else "are"
-        return f", but {names} {verb} not served (it was {self._proof}){told}"
+        return f", but {names} {verb} not served (it was {self._proof}){refused}"
 
     @property
     def _proof(self) -> str:
-        """Return how old the day was, and how old the oldest rows of its ad products were."""
+        """Return the age of the day, and that of the oldest rows of its ad products."""
         alike: dict[int | None, list[str]] = {}
         for one in self._unproven:
             alike.setdefault(one["proven_days"], []).append(product_name(one["ad_product"]))
@@ -333,9 +337,9 @@ class _Window:
     def failed(self) -> Finding:
         what, at = f"{_HEADS[self.state]}: {self._reason}.", self.row["next_at"]
         if at is None and self.row["wanted_by"] is None:
-            return self._told(what, "It is not requested again by itself.")
+            return self._finding(what, "It is not requested again by itself.")
         if at is not None and at > self._now and self.row["wanted_by"] is None:
-            return self._told(what, f"It is requested again at {_when(at)}.", at)
+            return self._finding(what, f"It is requested again at {_when(at)}.", at)
         return self._waiting(what)
 
     def due(self) -> Finding:
@@ -347,48 +351,51 @@ class _Window:
         return self._waiting(f"{which} is {due} since {_when(since)}.")
 
     def _waiting(self, what: str) -> Finding:
-        """Return what a due window waits for."""
+        """Return a finding with the next step of a due window, and what it waits for."""
         if self.request is not None:
             then = f"A report for {_days(self.request)} is planned, and {self._created()}."
-            return self._told(what, then)
+            return self._finding(what, then)
         if self.row["wanted_by"] is not None:
-            return self._told(what, "The next run, within a minute, requests it.", self._now)
+            return self._finding(what, "The next run, within a minute, requests it.", self._now)
         if younger := self._find_younger_refused():
             day, at = younger["window_date"], younger["next_refresh_at"]
-            return self._told(
-                what, f"It is requested if {day} comes, which Amazon refuses as well.", at
-            )
+            then = f"It is requested if Amazon serves {day}, which it refuses as well."
+            return self._finding(what, then, at)
         for why, at in self._obstacles().items():
             if at is not None and at > self._now:
-                return self._told(what, why.format(_when(at)), at)
-        return self._told(
-            what, "The next refresh, within a minute, plans a report for it.", self._now
-        )
+                return self._finding(what, why.format(_when(at)), at)
+        then = "The next refresh, within a minute, plans a report for it."
+        return self._finding(what, then, self._now)
 
     def _find_younger_refused(self) -> RowMapping | None:
-        """Return the younger day that a day waits for which was refused as too old, if there is one."""
+        """Return the younger day for which a day that Amazon refused as too old waits, if any."""
         is_refused = (self.row["cause"] or {}).get("code") == "report-too-old"
         if not is_refused or self.row["last_loaded_at"] is not None:
             return None
         return find_younger_refused(self._connection, self.row)
 
     def _obstacles(self) -> dict[str, datetime | None]:
-        """Return what keeps a due window from being planned, each until an instant."""
-        account = self._asked.account
+        """Return the reasons why a due window is not planned, each with the instant of its end."""
+        account = self._question.account
         first_due = find_first_due(self._connection, self.row, self._now)
         countries_by = None if first_due is None else first_due + self._patience
         is_new = account.entities_synced_at is None
         entities_by = account.first_seen_at + FIRST_ENTITIES_WITHIN if is_new else None
+        by_cadence = "The cadence of its ads account has it requested at {}."
+        by_countries = (
+            "It waits for other countries that the same report covers, until {} at the latest."
+        )
+        by_entities = "The account's entities are synced first, until {} at the latest."
         return {
-            "The cadence of its ads account has it requested at {}.": account.ads_account.next_look_at,
-            "It waits for other countries that the same report covers, until {} at the latest.": countries_by,
-            "The account's entities are synced first, until {} at the latest.": entities_by,
+            by_cadence: account.ads_account.next_look_at,
+            by_countries: countries_by,
+            by_entities: entities_by,
         }
 
     def requested(self) -> Finding:
         request = self.request
         if request is None:
-            return self._told("It is being requested.", at=self._now)
+            return self._finding("It is being requested.", at=self._now)
         attempt = f"{request.attempts} of {MAX_ATTEMPTS}"
         sent_at = request.sent_at or request.created_at
         match request.status:
@@ -405,7 +412,7 @@ class _Window:
                 then = f"Amazon may create it; it {self._created(again=True)}."
             case _:
                 return self._in_flight(request, sent_at)
-        return self._told(what, then, self._step_at)
+        return self._finding(what, then, self._step_at)
 
     def _in_flight(self, request: ReportRequest, sent_at: datetime) -> Finding:
         status, late, end = request.amazon_status or "no status yet", "", ""
@@ -414,47 +421,48 @@ class _Window:
             end = f"; it is requested again at {_when(sent_at + MAX_PENDING)}"
         which = f"report {request.report_id} for {_days(request)} since {_when(sent_at)}"
         what = f"Amazon has been creating {which}{late} ({status})."
-        return self._told(what, f"The next poll is {self._polled()}{end}.", self._step_at)
+        return self._finding(what, f"The next poll is {self._polled()}{end}.", self._step_at)
 
     def loading(self) -> Finding:
         request = self.request
         if request is None or (request.loads > 0 and self.worker is not None):
-            return self._told("Its report is complete, and is being loaded.", at=self._now)
+            return self._finding("Its report is complete, and is being loaded.", at=self._now)
         what, then = f"Report {request.report_id} is complete at Amazon.", "It is loaded"
         if request.loads > 0:
             which = f"Attempt {request.loads} of {MAX_LOADS} to load report {request.report_id}"
             what, then = f"{which} failed.", "It is tried again"
-        return self._told(what, f"{then} {self._polled()}.", self._step_at)
+        return self._finding(what, f"{then} {self._polled()}.", self._step_at)
 
     @property
     def _step_at(self) -> datetime:
-        """When the next step of the request is taken."""
+        """The instant of the request's next step."""
         at = None if self.request is None else self.request.next_step_at
         return max(at or self._now, self._now)
 
     def _polled(self) -> str:
-        """Return when the shared polling, which runs at most once a minute, takes the next step."""
+        """Return when polling, which runs at most once a minute, takes the next step, in words."""
         if self.worker is not None:
             return "right now"
         is_later = self._step_at > self._now
         return f"at {_when(self._step_at)}" if is_later else "within two minutes"
 
     def _created(self, *, again: bool = False) -> str:
-        """Return when a planned report is requested: after its own pause, and as the gate allows."""
+        """Return when a planned report is requested, in words: after its pause and by the gate."""
         verb = "is requested again" if again else "is requested"
         if self.worker is not None:
             return f"{verb} right now"
         if self._step_at > self._now:
             return f"{verb} at {_when(self._step_at)}"
-        return f"{verb} {self._let_in()}"
+        return f"{verb} {self._gate_opens()}"
 
-    def _let_in(self) -> str:
-        """Return when the gate lets the next report through."""
-        owner, now = self._asked.account.ads_account, self._now
+    def _gate_opens(self) -> str:
+        """Return when the gate allows the next report, in words."""
+        owner, now = self._question.account.ads_account, self._now
         gate = find_gate(self._connection, owner.client_id, owner.region, now=now)
         places = 0 if gate is None else int(gate.gate.in_flight_limit)
         if gate is not None and (closed_until := gate.closed_until(now)) is not None:
-            return f"after {_when(closed_until)}, since Amazon throttled report creation in {owner.region} (429)"
+            why = f"since Amazon throttled report creation in {owner.region} (429)"
+            return f"after {_when(closed_until)}, {why}"
         if gate is not None and gate.in_flight >= places:
             return f"when one of the {places} report slots of {owner.region} is free"
         if gate is None or gate.planned <= places:

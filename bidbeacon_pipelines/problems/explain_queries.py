@@ -1,4 +1,4 @@
-"""SQL that reads what explains windows, each statement by an index."""
+"""SQL that reads what explanations of windows need, each statement by an index."""
 
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -13,70 +13,83 @@ from bidbeacon_pipelines.states.window_states import state_values
 from bidbeacon_sessions.tables import MARK
 
 _STATES = text("""
-    SELECT * FROM window_states(:at, :late_after)
-     WHERE account_key = :key AND dataset = :dataset AND window_date = :day ORDER BY report""")
+    SELECT *
+      FROM window_states(:at, :late_after)
+     WHERE account_key = :key AND dataset = :dataset AND window_date = :day
+     ORDER BY report""")
 
 
 def list_states(
     connection: Connection, key: str, dataset: str, day: date, at: datetime, late_after: timedelta
 ) -> list[RowMapping]:
-    """Return the windows of a day, one for each report of the dataset: the columns of `window_states`."""
+    """Return the windows of a day, one per report, with the columns of `window_states`."""
     values = {"key": key, "dataset": dataset, "day": day} | state_values(at, late_after)
     return list(connection.execute(_STATES, values).mappings())
 
 
 # A request's lock lasts as long as the lease of its session, as in `requests.queries`.
 _REQUEST = text("""
-    SELECT r.id, l.session_id FROM report_requests r
+    SELECT r.id, l.session_id
+      FROM report_requests r
       LEFT JOIN session_leases l ON l.session_id = r.locked_by AND l.expires_at > clock_timestamp()
      WHERE r.id = :request_id
-        OR CAST(:request_id AS bigint) IS NULL AND r.account_id = :account_id AND r.dataset = :dataset AND r.report = :report
-           AND r.status = 'planned' AND r.attempts = 0 AND :window_date BETWEEN r.start_date AND r.end_date
-     ORDER BY r.by_hand DESC, r.id LIMIT 1""")
+        OR CAST(:request_id AS bigint) IS NULL
+           AND r.account_id = :account_id AND r.dataset = :dataset AND r.report = :report
+           AND r.status = 'planned' AND r.attempts = 0
+           AND :window_date BETWEEN r.start_date AND r.end_date
+     ORDER BY r.by_hand DESC, r.id
+     LIMIT 1""")
 
 
 def find_request(
     connection: Connection, window: RowMapping
 ) -> tuple[ReportRequest | None, UUID | None]:
-    """Return the request that a window waits for, or that is planned over it and was never sent; and the living session that is working on it."""
+    """Return the request that serves a window, if any, and the living session working on it.
+
+    It is the one that the window waits for, else one that was planned and never sent.
+    """
     found = connection.execute(_REQUEST, dict(window)).first()
     return (None, None) if found is None else (get_request(connection, found[0]), found[1])
 
 
-# What is due of one country waits for the other countries, unless it was planned since it fell due.
+# A due window of one country waits for the other countries, unless planning ran since it fell due.
 _FIRST_DUE = text(f"""
     SELECT CASE WHEN o.planned_at >= :since THEN min(w.next_refresh_at) END
       FROM report_windows w
       JOIN advertiser_accounts a USING (account_id, country_code)
       JOIN ads_accounts o USING (account_id)
-     WHERE w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report AND w.request_id IS NULL
-       AND w.next_refresh_at <= :at AND {IS_ACTIVE}
-       AND (SELECT count(*) FROM advertiser_accounts a WHERE a.account_id = o.account_id AND {IS_ACTIVE}) > 1
+     WHERE w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report
+       AND w.request_id IS NULL AND w.next_refresh_at <= :at AND {IS_ACTIVE}
+       AND (SELECT count(*)
+              FROM advertiser_accounts a
+             WHERE a.account_id = o.account_id AND {IS_ACTIVE}) > 1
      GROUP BY o.planned_at""")
 
 
 def find_first_due(connection: Connection, window: RowMapping, at: datetime) -> datetime | None:
-    """Return when the first window of a report that waits for other countries fell due; None if they are not waited for."""
+    """Return when the first window waiting for other countries fell due; None if none waits."""
     values = dict(window) | {"at": at, "since": window["next_refresh_at"]}
     found: datetime | None = connection.execute(_FIRST_DUE, values).scalar()
     return found
 
 
-_NEXT_ASKED = text("""
-    SELECT min(w.next_refresh_at) FROM report_windows w
+_NEXT_REQUEST = text("""
+    SELECT min(w.next_refresh_at)
+      FROM report_windows w
      WHERE w.account_id = :account_id AND w.country_code = :country_code
        AND w.dataset = :dataset AND w.report = :report AND w.status = 'not_served'""")
 
 
-def find_next_asked(connection: Connection, window: RowMapping) -> datetime | None:
-    """Return when the next of the days of a window's report is requested again that Amazon does not serve."""
-    found: datetime | None = connection.execute(_NEXT_ASKED, dict(window)).scalar()
+def find_next_request(connection: Connection, window: RowMapping) -> datetime | None:
+    """Return when the next day of a window's report that is not served is requested again."""
+    found: datetime | None = connection.execute(_NEXT_REQUEST, dict(window)).scalar()
     return found
 
 
 _UNPROVEN = text("""
     SELECT p.ad_product, h.age_days AS proven_days,
-           CAST(coalesce(w.first_data_as_of, w.data_as_of) AT TIME ZONE a.time_zone AS date) - w.window_date AS age_days
+           CAST(coalesce(w.first_data_as_of, w.data_as_of) AT TIME ZONE a.time_zone AS date)
+               - w.window_date AS age_days
       FROM report_windows w
       JOIN advertiser_accounts a USING (account_id, country_code)
       JOIN ads_accounts o USING (account_id)
@@ -90,7 +103,9 @@ _UNPROVEN = text("""
 
 
 def list_unproven(connection: Connection, window: RowMapping) -> list[RowMapping]:
-    """Return the ad products of a window that are not served for lack of proof; those that Amazon has refused are left out.
+    """Return the ad products of a window that are not served for lack of proof.
+
+    Ad products that Amazon has refused are left out.
 
     Columns: ad_product, proven_days (the greatest age at which rows of it came, or None), age_days
         (the age of the window in its first report).
@@ -100,15 +115,17 @@ def list_unproven(connection: Connection, window: RowMapping) -> list[RowMapping
 
 
 _YOUNGER_REFUSED = text("""
-    SELECT y.window_date, y.next_refresh_at FROM report_windows y
+    SELECT y.window_date, y.next_refresh_at
+      FROM report_windows y
      WHERE y.account_id = :account_id AND y.country_code = :country_code
        AND y.dataset = :dataset AND y.report = :report AND y.window_date > :window_date
        AND y.refused_alone_at IS NOT NULL AND y.status <> 'not_served'
-     ORDER BY y.window_date LIMIT 1""")
+     ORDER BY y.window_date
+     LIMIT 1""")
 
 
 def find_younger_refused(connection: Connection, window: RowMapping) -> RowMapping | None:
-    """Return the next younger day of a window's report that Amazon has refused alone as too old, with when it is due, if there is one."""
+    """Return the next younger day that Amazon refused alone as too old, with its due time."""
     return connection.execute(_YOUNGER_REFUSED, dict(window)).mappings().first()
 
 
@@ -120,16 +137,20 @@ _REFERENCES = text(f"""
           JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
           JOIN session_headers h ON h.id = t.session_id
          WHERE t.account_key = :key
-           AND (t.dataset = :dataset AND t.window_key = :window OR t.dataset IS NULL AND t.effect IN ('needs-attention', 'resumed'))
-         ORDER BY t.id DESC LIMIT 200) newest
+           AND (t.dataset = :dataset AND t.window_key = :window
+                OR t.dataset IS NULL AND t.effect IN ('needs-attention', 'resumed'))
+         ORDER BY t.id DESC
+         LIMIT 200) newest
      ORDER BY reference_id""")
 
 
 def list_references(connection: Connection, key: str, dataset: str, day: date) -> list[RowMapping]:
-    """Return the newest 200 actions that refer to a window, or stopped or resumed its account, oldest first.
+    """Return the newest 200 actions that explain a window, oldest first.
 
-    Columns: effect, job_name, session_status, session_mark (see `bidbeacon_sessions.tables.MARK`), and those of
-        `bidbeacon_sessions.queries.list_actions`.
+    They refer to the window, or stopped or resumed its account.
+
+    Columns: effect, job_name, session_status, session_mark (see `bidbeacon_sessions.tables.MARK`),
+        and those of `bidbeacon_sessions.queries.list_actions`.
     """
     values = {"key": key, "dataset": dataset, "window": day.isoformat()}
     return list(connection.execute(_REFERENCES, values).mappings())

@@ -1,4 +1,4 @@
-"""Takes the action of a finding: loads all of its days again, resumes all of its ads accounts, or decides about all of its final days."""
+"""Takes the action of a finding for all its days or ads accounts: load, resume, accept."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ from bidbeacon_sessions import SessionStore
 def act(
     store: SessionStore, settings: Settings, key: str, *, by: str, keeps: bool = False
 ) -> dict[str, str]:
-    """Do what the button of a finding says; return what was done (`said`), and the page that shows it (`link`).
+    """Take the action of a finding's button; return a sentence (`said`) and a page (`link`).
 
     Args:
-        store: of the database.
-        settings: of the pipelines.
-        key: the finding's.
-        by: who presses the button.
-        keeps: whether it is the button beside *Accept*, which keeps our rows.
+        store: The store of our database.
+        settings: The settings of the pipelines.
+        key: The finding's key.
+        by: The user who pressed the button.
+        keeps: Whether it is the button beside *Accept*, which keeps our rows.
 
     Raises:
-        CannotAskError: what was asked for can't be requested from Amazon now.
-        FindingIsOverError: there is no such finding, or nothing can be done about it.
+        CannotAskError: The days can't be requested from Amazon now.
+        FindingIsOverError: There is no such finding, or it has no action.
     """
     with store.begin() as connection:
         now = read_now(connection, settings)
@@ -41,8 +41,8 @@ def act(
         if keeps and action != "accept":
             raise FindingIsOverError("No rows of this finding can be kept.")
         if action == "load":
-            said = _load(connection, settings, key, by=by, now=now)
-            return {"said": said, "link": _LOADS}
+            done = _load(connection, settings, key, by=by, now=now)
+            return {"said": done, "link": _LOADS}
         refused = connection.execute(_REFUSED).all() if action == "resume" else []
         keys = [row.account_key for row in refused if finding_key(row.cause) == key]
         accounts = [get_account(connection, account_key) for account_key in keys]
@@ -55,19 +55,20 @@ def act(
     for account in accounts:
         changes.resume(account)
     resumed = counted(len(accounts), "ads account")
-    said = f"Resumed {resumed}; reports are planned within a minute."
-    return {"said": said, "link": "/accounts"}
+    done = f"Resumed {resumed}; reports are planned within a minute."
+    return {"said": done, "link": "/accounts"}
 
 
 _LOADS = "/sessions?job=load-windows&since=1h"
 _REFUSED = text(f"""
     SELECT DISTINCT ON (o.account_id) o.needs_attention AS cause, a.account_key
       FROM ads_accounts o JOIN advertiser_accounts a USING (account_id)
-     WHERE o.needs_attention IS NOT NULL AND {IS_ACTIVE} ORDER BY o.account_id, a.account_key""")
+     WHERE o.needs_attention IS NOT NULL AND {IS_ACTIVE}
+     ORDER BY o.account_id, a.account_key""")
 
 
 def _load(connection: Connection, settings: Settings, key: str, *, by: str, now: datetime) -> str:
-    """Ask for loads of all days of a finding that nobody has asked for yet."""
+    """Request loads of those days of a finding that are not wanted yet; return a sentence."""
     days: dict[tuple[str, str], set[date]] = defaultdict(set)
     for row in list_windows(connection, settings, now, key):
         if row["wanted_by"] is None:
@@ -90,7 +91,7 @@ def _decide(
     accepts: bool,
     by: str,
 ) -> dict[str, str]:
-    """Accept or keep all days of a finding, which are of one dataset of one account."""
+    """Accept or keep the days of a finding, all of one dataset of one account."""
     first = windows[0]
     with store.begin() as connection:
         account = get_account(connection, first["account_key"])
@@ -99,5 +100,5 @@ def _decide(
     number = counted(len(decided), "day")
     if not accepts:
         return {"said": f"Kept the rows of {number}.", "link": "/sessions?job=decide-windows"}
-    said = f"Accepted {number}: the next report is taken. Dagster requests it within half a minute."
-    return {"said": said, "link": _LOADS}
+    done = f"Accepted {number}: the next report is taken. Dagster requests it within half a minute."
+    return {"said": done, "link": _LOADS}

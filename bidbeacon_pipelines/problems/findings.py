@@ -1,4 +1,4 @@
-"""A finding: what is wrong, or fine, for one cause, with all that it has done. Pure."""
+"""A finding: a problem, or the result of a check, with its cause and its effects. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,21 +12,21 @@ RECENTLY = timedelta(hours=24)
 """How long a finding about a single event is shown."""
 NOTHING_HAPPENS = "nothing-happens"
 NAMES_SHOWN = 3
-"""So many accounts of a finding are named; the others are counted."""
+"""The most accounts of a finding that are named; the others are counted."""
 SETTLES_AFTER = timedelta(hours=2)
-"""A failed window that is requested again is not failed meanwhile, and is again if that does not help; so wait before a finding counts as ended."""
+"""The wait before a finding on windows counts as ended: a retried window may fail again."""
 ORDER = list(Severity)
 _FACTS = ("names", "accounts", "since", "next_at")
 
 
 @dataclass(frozen=True)
 class Effect:
-    """Something that a cause has done.
+    """An effect of a cause.
 
     Attributes:
-        text: What, with its extent: "120 windows of 3 accounts failed, in daily_targets".
+        text: The effect with its extent: "120 windows of 3 accounts failed, in daily_targets".
         link: The page that shows it.
-        count: Its extent; None where it can't be counted.
+        count: Its extent; None if it can't be counted.
     """
 
     text: str
@@ -39,24 +39,24 @@ class Finding:
     """A problem with its cause, or the result of a check.
 
     Attributes:
-        key: The code, with a digest of the cause's parameters where it has some. Stable while the
+        key: The code, with a digest of the cause's parameters if it has any. Stable while the
             cause lasts.
-        code: Of the cause.
-        severity: The worst of its effects'; `WAITING` where it usually passes by itself.
-        sentence: What went wrong.
+        code: The cause's code.
+        severity: The worst severity of its effects; `WAITING` if it usually passes by itself.
+        sentence: The problem.
         advice: What helps, or what happens by itself.
-        effects: What it has done; the first one is its own, the others are consequences.
-        names: Labels of some of the accounts it concerns, at most `NAMES_SHOWN`.
-        accounts: How many accounts it concerns, at least.
-        since: Since when; None where that is not known.
-        next_at: When it goes on or is tried again by itself; None if it isn't, or nobody knows.
+        effects: Its effects; the first one is its own, the others are consequences.
+        names: Labels of some of the affected accounts, at most `NAMES_SHOWN`.
+        accounts: The number of affected accounts, at least.
+        since: Its start; None if unknown.
+        next_at: When it continues or is tried again by itself; None if never or unknown.
         link: The page that shows it, from the root of the address.
-        action: What its button does, if anything.
-        unit: What the action is done to: "120 days".
-        because: The keys of findings that it is a consequence of, where one of them is there.
+        action: The action of its button, if it has one.
+        unit: The objects of the action: "120 days".
+        because: The keys of findings of which it is a consequence if one of them is present.
         tell_after: How long it must last before an alert is sent.
         settles_after: How long it must be gone before it counts as ended.
-        facts: What was looked at, as data; empty where it is the cause alone.
+        facts: The figures that were checked, as data; may be empty.
     """
 
     key: str
@@ -79,12 +79,12 @@ class Finding:
 
     @property
     def count(self) -> int:
-        """Its extent: the sum of the counts of its effects."""
+        """The sum of the counts of its effects."""
         return sum(effect.count or 0 for effect in self.effects)
 
     @property
     def headline(self) -> str:
-        """The sentence with the accounts by name: "Acme Merch · US and 4 more accounts: Amazon …"."""
+        """The sentence after the accounts: "Acme Merch · US and 4 more accounts: Amazon …"."""
         if not self.names:
             return self.sentence
         more = self.accounts - len(self.names)
@@ -102,25 +102,25 @@ def found(
     """Return the finding of a cause.
 
     Args:
-        cause: As stored; with its detail, which the sentence may show.
-        effects: What it has done.
-        severity: Where it is not that of the table of causes.
-        accounts: How many it concerns; the advice names one only where it is the only one.
+        cause: The cause as stored, with the detail that the sentence may show.
+        effects: Its effects.
+        severity: The severity, if it is not that of the table of causes.
+        accounts: The number of affected accounts; the advice names an account only if it is one.
         facts: Other attributes of the finding.
     """
     if accounts > 1 and isinstance(detail := cause.get("detail"), Mapping):
         cause = {**cause, "detail": {k: v for k, v in detail.items() if k != "account"}}
-    told = explain(cause)
+    explained = explain(cause)
     given = {
-        "sentence": told.sentence,
-        "advice": told.advice,
-        "action": told.action,
-        "link": told.link or next((effect.link for effect in effects), "/"),
+        "sentence": explained.sentence,
+        "advice": explained.advice,
+        "action": explained.action,
+        "link": explained.link or next((effect.link for effect in effects), "/"),
     }
     return Finding(
         key=finding_key(cause),
-        code=told.code,
-        severity=severity or told.severity,
+        code=explained.code,
+        severity=severity or explained.severity,
         effects=effects,
         accounts=accounts,
         **given | facts,
@@ -128,22 +128,22 @@ def found(
 
 
 def facts_of(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the columns of a row that are facts of its finding, where they have a value."""
+    """Return the columns of a row that are attributes of its finding, without nulls."""
     given = {name: row[name] for name in _FACTS if row.get(name) is not None}
     return {n: tuple(value) if isinstance(value, list) else value for n, value in given.items()}
 
 
 def finding_key(cause: Cause) -> str:
-    """Return what findings of equal causes have in common: the code, with a digest of the parameters where there are any."""
+    """Return the key of a cause's finding: its code, with a digest of its parameters if any."""
     code, equal = str(cause["code"]), key_of(cause)
     digest = sha256(equal.encode()).hexdigest()[:8]
     return code if equal == key_of({"code": code}) else f"{code}-{digest}"
 
 
 def merge(findings: Iterable[Finding], now: datetime) -> list[Finding]:
-    """Return one finding for each cause at an instant, with what it has done, the worst first.
+    """Return one finding per cause with all effects, the worst first.
 
-    A finding that is there because of another one that is found, too, is an effect of that one.
+    A finding whose `because` names another present one becomes an effect of that one.
     """
     by_key: dict[str, Finding] = {}
     for each in findings:
@@ -189,6 +189,6 @@ def listed(names: Sequence[str]) -> str:
 
 
 def in_datasets(names: Sequence[str]) -> str:
-    """Return ", in daily_targets and 2 more datasets"; empty where there is none."""
+    """Return ", in daily_targets and 2 more datasets"; empty without names."""
     more = f" and {counted(len(names) - 1, 'more dataset')}" if len(names) > 1 else ""
     return f", in {names[0]}{more}" if names else ""

@@ -1,4 +1,4 @@
-"""The finding on old days without rows that Amazon may no longer serve."""
+"""Findings on old days without rows that Amazon may no longer serve."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -25,9 +25,10 @@ from bidbeacon_pipelines.settings import Settings
 UNPROVEN: Final = "history-not-proven"
 """The code of the cause of days whose age is not proven."""
 _OLDER_DAYS_COME = timedelta(hours=1)
-"""Older days of the same fill may prove the age of younger ones."""
+"""Within this time, older days of the same backfill may prove the age of younger ones."""
 
-# An ad product without totals was refused as too old before its report was joined with others.
+# An ad product without totals was refused as too old before its report was joined with others:
+# it is left out.
 _UNPROVEN = text(f"""
     WITH alike AS (
         SELECT account_id, country_code, dataset, unproven, count(*) AS days,
@@ -42,7 +43,8 @@ _UNPROVEN = text(f"""
     SELECT a.account_key, {ACCOUNT_LABEL} AS label, w.dataset, product,
            CAST(sum(w.days) AS bigint) AS days, min(w.oldest) AS oldest, max(w.newest) AS newest,
            min(w.since) AS since
-      FROM alike w CROSS JOIN unnest(w.unproven) AS product
+      FROM alike w
+     CROSS JOIN unnest(w.unproven) AS product
       JOIN advertiser_accounts a USING (account_id, country_code)
       JOIN ads_accounts o USING (account_id)
      WHERE {IS_ACTIVE} AND o.needs_attention IS NULL
@@ -54,9 +56,9 @@ _EXTENT = itemgetter("days", "oldest", "newest")
 
 
 def find_unproven(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Yield the accounts with old days that are not served, wholly or in part, for lack of proof.
+    """Yield a finding per account with old days that lack proof and so count as not served.
 
-    Days older than what is requested are left out: nothing more can come of them.
+    Days that are too old to be requested again are left out.
     """
     rows = connection.execute(_UNPROVEN, {"now": now, "products": list(SHORT_NAMES)}).mappings()
     for (account_key, label), of_account in groupby(rows, key=_ACCOUNT):
@@ -81,7 +83,7 @@ def _effect(rows: Sequence[RowMapping]) -> Effect:
     alike: dict[Any, list[str]] = {}
     for row in rows:
         alike.setdefault(_EXTENT(row), []).append(product_name(row["product"]))
-    told = [
+    parts = [
         f"{listed(products)} for {counted(days, 'day')}, {oldest}"
         + ("" if oldest == newest else f" to {newest}")
         for (days, oldest, newest), products in alike.items()
@@ -89,5 +91,5 @@ def _effect(rows: Sequence[RowMapping]) -> Effect:
     account_key, dataset = rows[0]["account_key"], rows[0]["dataset"]
     newest = max(row["newest"] for row in rows)
     chosen = {"dataset": dataset, "account": account_key, "window": str(newest)}
-    text = f"not served in {dataset}: {'; '.join(told)}"
+    text = f"not served in {dataset}: {'; '.join(parts)}"
     return Effect(text, f"/coverage?{urlencode(chosen)}", max(row["days"] for row in rows))

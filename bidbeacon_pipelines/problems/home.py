@@ -1,4 +1,4 @@
-"""Everything at a glance, as data for the first page: what is wrong and why, what is fresh, what Amazon's limits cost."""
+"""The data of the first page: findings, fresh windows, and the cost of Amazon's limits."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ _RECENTLY = timedelta(hours=24)
 
 
 def read_home(store: SessionStore, settings: Settings, now: datetime) -> dict[str, Any]:
-    """Return the state of everything at an instant as plain data; `docs/page.md` describes the fields."""
+    """Return the state of everything at an instant as plain data; see `docs/page.md`."""
     with store.snapshot() as connection:
         state = survey(connection, settings, now)
         findings = list_open(connection, state.findings, now)
@@ -43,7 +43,7 @@ def read_home(store: SessionStore, settings: Settings, now: datetime) -> dict[st
 
 
 def finding_json(known: Known) -> dict[str, Any]:
-    """Return a finding as page and command line show it."""
+    """Return a finding as shown on the page and the command line."""
     finding = known.finding
     derived = {"count": finding.count, "since": known.since, "button": button_of(finding)}
     derived["other_button"] = "Keep ours" if finding.action == "accept" else None
@@ -53,7 +53,7 @@ def finding_json(known: Known) -> dict[str, Any]:
 
 
 def button_of(finding: Finding) -> str | None:
-    """Return what the button of a finding says; None where it has none."""
+    """Return the label of a finding's button; None if it has none."""
     match finding.action:
         case "load" if finding.unit:
             return (
@@ -67,17 +67,22 @@ def button_of(finding: Finding) -> str | None:
 
 
 _ACCOUNTS = text(f"""
-    SELECT count(*) AS accounts, count(DISTINCT a.account_id) AS ads_accounts, count(DISTINCT a.country_code) AS countries,
+    SELECT count(*) AS accounts, count(DISTINCT a.account_id) AS ads_accounts,
+           count(DISTINCT a.country_code) AS countries,
            count(*) FILTER (WHERE {IS_ACTIVE} AND o.needs_attention IS NULL) AS refreshed
-      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)""")
+      FROM advertiser_accounts a
+      JOIN ads_accounts o USING (account_id)""")
 _PUT_OFF = text("""
     SELECT r.dataset, count(*) AS reports, min(r.created_at) AS since
-      FROM report_requests r JOIN ads_accounts o USING (account_id)
-     WHERE r.status = 'planned' AND o.needs_attention IS NULL GROUP BY r.dataset ORDER BY reports DESC, r.dataset""")
+      FROM report_requests r
+      JOIN ads_accounts o USING (account_id)
+     WHERE r.status = 'planned' AND o.needs_attention IS NULL
+     GROUP BY r.dataset
+     ORDER BY reports DESC, r.dataset""")
 
 
 def _read_limits(connection: Connection, now: datetime) -> dict[str, Any]:
-    """Return what Amazon's limits cost: at each gate, in the calls of the last 24 hours, and the reports that wait for their turn."""
+    """Return the state of each gate, figures of the last day's calls, and deferred reports."""
     calls = summarize_calls(connection, now - _RECENTLY)
     return {
         "gates": [gate.facts(now) for gate in list_gates(connection, now=now)],
@@ -96,7 +101,7 @@ _WERE_LISTED = text("SELECT EXISTS (SELECT FROM credential_listings)")
 
 
 def _read_start(connection: Connection, home: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return what happens until the first data is loaded, and when that comes; None where nothing is being started."""
+    """Return what happens until the first data is loaded; None if nothing is being started."""
     accounts, datasets = home["accounts"], home["datasets"]
     if any(one["states"].get(state) for one in datasets for state in ("fresh", "suspicious")):
         return None
@@ -114,7 +119,8 @@ def _read_start(connection: Connection, home: Mapping[str, Any]) -> dict[str, st
         return None
     windows = sum(one["windows"] for one in datasets)
     in_flight = sum(gate["in_flight"] for gate in home["limits"]["gates"])
-    now = f"Campaigns, ads and targets of {counted(accounts['refreshed'], 'account')} are being synced; then reports are planned."
+    of = counted(accounts["refreshed"], "account")
+    now = f"Campaigns, ads and targets of {of} are being synced; then reports are planned."
     if windows:
         made = counted(in_flight, "report")
         doing = f"Amazon is making {made}" if in_flight else "Reports are being planned"

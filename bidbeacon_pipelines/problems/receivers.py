@@ -1,4 +1,4 @@
-"""The receivers of alerts: the URLs of `BIDBEACON_ALERT_URLS`, sent to by apprise.
+"""The receivers of alerts: the URLs of `BIDBEACON_ALERT_URLS`, to which apprise sends.
 
 No part of a URL is ever shown.
 """
@@ -19,13 +19,19 @@ if TYPE_CHECKING:
     from apprise import Apprise
 
 SENDING_TAKES_AT_MOST = 20.0
-"""Seconds for one message to one receiver, however slowly it answers."""
+"""Timeout in seconds of one message to one receiver."""
 _SHORTEST_SECRET = 3
 _WEBHOOK_SCHEMES = {
-    "http": "it is no service's own. For a webhook, write json://host/path instead of http://host/path.",
-    "https": "it is no service's own, or is incomplete. For a webhook, write jsons://host/path instead of https://host/path.",
+    "http": (
+        "it is not the address of a known service. For a webhook, write json://host/path instead "
+        "of http://host/path."
+    ),
+    "https": (
+        "it is not the address of a known service, or is incomplete. For a webhook, write "
+        "jsons://host/path instead of https://host/path."
+    ),
 }
-"""By scheme: what to write instead of a plain web address, which apprise only understands as Slack's, Teams' and others' own."""
+"""Hints for plain web addresses: apprise accepts only those of known services."""
 _APP: Mapping[str, Any] = {
     "app_id": "BidBeacon",
     "app_desc": "BidBeacon alerts",
@@ -36,23 +42,26 @@ _APP: Mapping[str, Any] = {
 
 
 class NotSentError(ExpectedError):
-    """A receiver did not accept a message; the reason contains no part of its URL."""
+    """A receiver did not accept a message; the reason has no part of its URL."""
 
 
 @dataclass(frozen=True)
 class Receiver:
-    """A URL that messages are sent to, which may hold tokens and passwords; `number` is its place in the setting, from 1 on."""
+    """A URL that alerts are sent to; `number` is its place in the setting, from 1 on.
+
+    The URL may have tokens and passwords.
+    """
 
     number: int
     url: str = field(repr=False)
 
     @property
     def label(self) -> str:
-        """Its name: place and kind, without anything that may be secret."""
+        """Its number and scheme, without anything that may be secret."""
         return f"{self.number}. {self.url.partition('://')[0].lower()}://{MASK}"
 
     def send(self, message: Message) -> None:
-        """Send a message; coloured by its kind, if the receiver supports colours.
+        """Send a message, coloured by its kind if the receiver supports that.
 
         Raises:
             NotSentError: it was not accepted within `SENDING_TAKES_AT_MOST` seconds.
@@ -68,7 +77,7 @@ class Receiver:
         if not result:
             messages = [entry.message for sent in result.results for entry in sent.logs()]
             raise NotSentError(
-                self._masked(" ".join(messages) or "the service did not take the message")
+                self._masked(" ".join(messages) or "the service did not accept the message")
             )
 
     def _open(self) -> "Apprise":
@@ -79,13 +88,13 @@ class Receiver:
         with LogCapture(level=logging.WARNING, fmt="%(message)s") as warnings:  # type: ignore[no-untyped-call] # apprise's types have this gap
             is_understood = service.add(self.url)
         if not is_understood:
-            what_to_write = _WEBHOOK_SCHEMES.get(self.url.partition("://")[0].lower())
-            reason = what_to_write or self._masked(" ".join(warnings.getvalue().split()))
+            hint = _WEBHOOK_SCHEMES.get(self.url.partition("://")[0].lower())
+            reason = hint or self._masked(" ".join(warnings.getvalue().split()))
             raise NotSentError(f"apprise can't use this address: {reason}")
         return service
 
     def _masked(self, text: str) -> str:
-        """Return a text without any part of the URL: which parts are secret depends on the service."""
+        """Return a text without any part of the URL, since services keep secrets in any of them."""
         rest = self.url.partition("://")[2]
         text = re.sub(r"\S*://\S*", MASK, text)
         for word in re.findall(r"[\w.-]+", f"{rest} {unquote(rest)}") + re.split(
@@ -103,7 +112,7 @@ def list_receivers(settings: Settings) -> Sequence[Receiver]:
 
 
 def _silence_apprise() -> None:
-    """Silence apprise's log, since it contains parts of URLs. Its result has the failures."""
+    """Silence apprise's log, since it has parts of URLs; failures are in the result."""
     log = logging.getLogger("apprise")
     log.setLevel(logging.WARNING)
     log.propagate = False

@@ -1,4 +1,4 @@
-"""Findings on reports: which windows are not as they should be, and what Amazon throttles, refuses, does not answer or does not list."""
+"""Findings on reports: failed or late windows, failing calls, accounts not refreshed."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -38,7 +38,7 @@ _WORDS: Final = {
     WindowState.UNCONFIRMED: "waiting for a second report",
     WindowState.NOT_SERVED: "not served",
 }
-"""The states that somebody should know of. What is expired is only counted: nothing can be done about it."""
+"""The states that are findings; expired windows, which nothing can help, are only counted."""
 SEVERITIES: Final = {
     WindowState.FRESH: Severity.FINE,
     WindowState.MISSING: Severity.FINE,
@@ -52,15 +52,15 @@ SEVERITIES: Final = {
     WindowState.NEEDS_ATTENTION: Severity.ERROR,
 }
 """The severity of a state; all others are warnings."""
-_TOLD_APART: Final = (UNDECIDED, UNPROVEN)
+_FOUND_APART: Final = (UNDECIDED, UNPROVEN)
 _SECOND_REPORT = timedelta(minutes=45)
 _ALL_DAYS = 731
 LATELY = timedelta(hours=1)
-"""Calls before this are history."""
+"""Older calls are not considered."""
 ORDINARY = timedelta(minutes=10)
-"""Being throttled, or not answered, for so long is ordinary."""
+"""Shorter throttling or failures of calls are normal."""
 _NEXT_SYNC = timedelta(minutes=65)
-"""Accounts are listed once an hour, and one bad answer is no news."""
+"""Accounts are listed once an hour; a single failure is not reported."""
 _WHAT = {
     "create": "create reports",
     "retrieve": "poll reports",
@@ -70,13 +70,13 @@ _WHAT = {
 
 
 def find_windows(unsettled: Sequence[RowMapping]) -> Iterator[Finding]:
-    """Yield why windows are not as they should be (see `states.totals.WindowSummary.unsettled`).
+    """Yield a finding per state and cause of `states.totals.WindowSummary.unsettled`.
 
-    Those that `find_undecided` and `find_unproven` add up are left out.
+    Windows that `find_undecided` and `find_unproven` report are left out.
     """
     alike: dict[tuple[WindowState, str], list[RowMapping]] = {}
     for row in unsettled:
-        if row["cause"]["code"] in _TOLD_APART:
+        if row["cause"]["code"] in _FOUND_APART:
             continue
         alike.setdefault((WindowState(row["state"]), finding_key(row["cause"])), []).append(row)
     for (state, _), rows in alike.items():
@@ -115,72 +115,106 @@ def _link(state: WindowState, rows: Sequence[RowMapping]) -> str:
 
 _WINDOWS = text(f"""
     SELECT account_key, dataset, window_date, wanted_by, cause - 'detail' AS cause
-      FROM ({windows_in(_WORDS)}) w ORDER BY window_date DESC""")
+      FROM ({windows_in(_WORDS)}) w
+     ORDER BY window_date DESC""")
 
 
 def list_windows(
     connection: Connection, settings: Settings, now: datetime, key: str
 ) -> list[RowMapping]:
-    """Return the windows of a finding, the newest first: account_key, dataset, window_date, wanted_by."""
+    """Return the windows of a finding, the newest first.
+
+    Columns: account_key, dataset, window_date, wanted_by, cause.
+    """
     values = state_values(now, settings.late_after)
     rows = connection.execute(_WINDOWS, values).mappings()
     return [row for row in rows if row["cause"] and finding_key(row["cause"]) == key]
 
 
-# Only calls that reports wait for: failed syncs have sessions that say so. What is throttled is judged
-# apart for each ads account, since Amazon paces them apart; an error of Amazon's own is over as soon as any
-# call of its kind succeeds.
+# Only calls that reports wait for: failed syncs are findings of their sessions. Throttling is
+# judged for each ads account, since Amazon limits each; an error of Amazon's own is over as soon as
+# any call of its kind succeeds.
 _TROUBLE = text(f"""
     WITH calls AS (
         SELECT credential, region, account_id, called_at,
-               CASE call WHEN 'create_report' THEN 'create' WHEN 'retrieve_report' THEN 'retrieve' ELSE call END AS kind,
-               CASE WHEN status = 429 OR error = 'Throttled' THEN 'throttled' WHEN status >= 500 THEN 'amazon-unavailable'
+               CASE call WHEN 'create_report' THEN 'create'
+                         WHEN 'retrieve_report' THEN 'retrieve'
+                         ELSE call END AS kind,
+               CASE WHEN status = 429 OR error = 'Throttled' THEN 'throttled'
+                    WHEN status >= 500 THEN 'amazon-unavailable'
                     WHEN status IS NULL THEN 'unreachable' END AS code
-          FROM api_calls WHERE called_at >= :since AND call IN ('create_report', 'retrieve_report', 'download', 'token')),
+          FROM api_calls
+         WHERE called_at >= :since
+           AND call IN ('create_report', 'retrieve_report', 'download', 'token')),
     failed AS (
-        SELECT code, credential, region, kind, count(*) AS calls, min(called_at) AS since, array_agg(DISTINCT account_id) AS account_ids
-          FROM calls c WHERE code IS NOT NULL
-           AND NOT EXISTS (SELECT FROM calls s WHERE s.credential = c.credential AND s.region = c.region AND s.kind = c.kind AND s.code IS NULL AND s.called_at > c.called_at
-                              AND (c.code <> 'throttled' OR s.account_id IS NOT DISTINCT FROM c.account_id))
+        SELECT code, credential, region, kind, count(*) AS calls, min(called_at) AS since,
+               array_agg(DISTINCT account_id) AS account_ids
+          FROM calls c
+         WHERE code IS NOT NULL
+           AND NOT EXISTS (
+               SELECT FROM calls s
+                WHERE s.credential = c.credential AND s.region = c.region AND s.kind = c.kind
+                  AND s.code IS NULL AND s.called_at > c.called_at
+                  AND (c.code <> 'throttled' OR s.account_id IS NOT DISTINCT FROM c.account_id))
          GROUP BY code, credential, region, kind)
     SELECT f.*, r.reports, r.accounts, r.names,
-           greatest((SELECT max(next_create_at) FROM report_gates g JOIN ads_accounts o USING (client_id, region)
-                      WHERE o.credential = f.credential AND region = f.region AND f.kind = 'create' AND g.refusals > 0 AND g.next_create_at > :now), r.next_step_at) AS next_at
+           greatest((SELECT max(next_create_at)
+                       FROM report_gates g
+                       JOIN ads_accounts o USING (client_id, region)
+                      WHERE o.credential = f.credential AND region = f.region
+                        AND f.kind = 'create' AND g.refusals > 0 AND g.next_create_at > :now),
+                    r.next_step_at) AS next_at
       FROM failed f
-     CROSS JOIN LATERAL (SELECT count(*) AS reports, min(next_step_at) AS next_step_at, count(DISTINCT account_id) AS accounts,
-                               (array_agg(DISTINCT {ADS_ACCOUNT_LABEL}))[1:3] AS names
-                          FROM report_requests r JOIN ads_accounts o USING (account_id)
-                          WHERE o.credential = f.credential AND o.region = f.region AND o.needs_attention IS NULL AND (f.code <> 'throttled' OR f.kind IN ('create', 'token') OR account_id = ANY(f.account_ids))
-                            AND r.status = ANY(CASE f.kind WHEN 'create' THEN ARRAY['planned', 'sent'] WHEN 'retrieve' THEN ARRAY['in_flight'] WHEN 'download' THEN ARRAY['completed']
-                                                              ELSE ARRAY['planned', 'sent', 'in_flight', 'completed'] END)) r
-     WHERE r.reports > 0 ORDER BY f.code, f.calls DESC""")
+     CROSS JOIN LATERAL (
+           SELECT count(*) AS reports, min(next_step_at) AS next_step_at,
+                  count(DISTINCT account_id) AS accounts,
+                  (array_agg(DISTINCT {ADS_ACCOUNT_LABEL}))[1:3] AS names
+             FROM report_requests r
+             JOIN ads_accounts o USING (account_id)
+            WHERE o.credential = f.credential AND o.region = f.region
+              AND o.needs_attention IS NULL
+              AND (f.code <> 'throttled' OR f.kind IN ('create', 'token')
+                   OR account_id = ANY(f.account_ids))
+              AND r.status = ANY(CASE f.kind
+                                 WHEN 'create' THEN ARRAY['planned', 'sent']
+                                 WHEN 'retrieve' THEN ARRAY['in_flight']
+                                 WHEN 'download' THEN ARRAY['completed']
+                                 ELSE ARRAY['planned', 'sent', 'in_flight', 'completed'] END)) r
+     WHERE r.reports > 0
+     ORDER BY f.code, f.calls DESC""")
 
 
 def find_calls(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Yield what calls that reports wait for Amazon has throttled or not answered since the last that succeeded."""
+    """Yield the calls for reports that failed or were throttled since the last success."""
     for row in connection.execute(_TROUBLE, {"now": now, "since": now - LATELY}).mappings():
         calls, waiting = counted(row["calls"], "call"), counted(row["reports"], "report")
         of = "" if row["credential"] == DEFAULT else f", credential {row['credential']}"
-        did = f"{row['region']}{of}: {calls} to {_WHAT[row['kind']]} failed, {waiting} waiting"
+        extent = f"{row['region']}{of}: {calls} to {_WHAT[row['kind']]} failed, {waiting} waiting"
         is_long = now - row["since"] >= ORDINARY
         severity = Severity.WARNING if is_long else Severity.WAITING
-        cause, effect = {"code": row["code"]}, Effect(did, "/#limits")
+        cause, effect = {"code": row["code"]}, Effect(extent, "/#limits")
         yield found(cause, effect, severity=severity, **facts_of(row))
 
 
 _RETRIED = text(f"""
-    SELECT cause - 'detail' AS shape, (array_agg(cause ORDER BY attempts DESC))[1] AS cause, count(*) AS reports, count(DISTINCT account_id) AS accounts,
+    SELECT cause - 'detail' AS shape, (array_agg(cause ORDER BY attempts DESC))[1] AS cause,
+           count(*) AS reports, count(DISTINCT account_id) AS accounts,
            min(next_step_at) AS next_at, max(attempts) AS attempts,
            min(least(first_failed_at,
-                     (SELECT min(w.cause_since) FROM report_windows w
-                       WHERE w.request_id = r.id AND w.cause - 'detail' = r.cause - 'detail'))) AS since,
-           (array_agg(DISTINCT {ADS_ACCOUNT_LABEL}))[1:3] AS names, array_agg(DISTINCT dataset) AS datasets
-      FROM report_requests r JOIN ads_accounts o USING (account_id)
-     WHERE r.status IN ('planned', 'sent') AND r.cause IS NOT NULL AND o.needs_attention IS NULL GROUP BY 1""")
+                     (SELECT min(w.cause_since)
+                        FROM report_windows w
+                       WHERE w.request_id = r.id
+                         AND w.cause - 'detail' = r.cause - 'detail'))) AS since,
+           (array_agg(DISTINCT {ADS_ACCOUNT_LABEL}))[1:3] AS names,
+           array_agg(DISTINCT dataset) AS datasets
+      FROM report_requests r
+      JOIN ads_accounts o USING (account_id)
+     WHERE r.status IN ('planned', 'sent') AND r.cause IS NOT NULL AND o.needs_attention IS NULL
+     GROUP BY 1""")
 
 
 def find_retries(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Yield why reports are requested again, and when."""
+    """Yield the causes for which reports are requested again, and when."""
     for row in connection.execute(_RETRIED).mappings():
         attempt = f"attempt {min(row['attempts'] + 1, MAX_ATTEMPTS)} of {MAX_ATTEMPTS}"
         again = f"{counted(row['reports'], 'report')} requested again, {attempt}"
@@ -197,18 +231,28 @@ def find_retries(connection: Connection, settings: Settings, now: datetime) -> I
 
 
 _STOPPED = text(f"""
-    SELECT needs_attention - 'detail' AS shape, (array_agg(needs_attention))[1] AS cause, count(*) AS accounts, min(needs_attention_since) AS since,
+    SELECT needs_attention - 'detail' AS shape, (array_agg(needs_attention))[1] AS cause,
+           count(*) AS accounts, min(needs_attention_since) AS since,
            (array_agg({ADS_ACCOUNT_LABEL} ORDER BY ads_account_key))[1:3] AS names,
-           (SELECT account_key FROM advertiser_accounts a WHERE a.account_id = min(o.account_id) ORDER BY paused, account_key LIMIT 1) AS account_key,
-           CAST(sum((SELECT sum(d.windows) FROM dataset_windows d
-                       JOIN advertiser_accounts a USING (account_id, country_code) WHERE d.account_id = o.account_id AND {IS_ACTIVE})) AS bigint) AS windows
+           (SELECT account_key
+              FROM advertiser_accounts a
+             WHERE a.account_id = min(o.account_id)
+             ORDER BY paused, account_key
+             LIMIT 1) AS account_key,
+           CAST(sum((SELECT sum(d.windows)
+                       FROM dataset_windows d
+                       JOIN advertiser_accounts a USING (account_id, country_code)
+                      WHERE d.account_id = o.account_id AND {IS_ACTIVE})) AS bigint) AS windows
       FROM ads_accounts o
-     WHERE needs_attention IS NOT NULL AND EXISTS (SELECT FROM advertiser_accounts a WHERE a.account_id = o.account_id AND {IS_ACTIVE})
-     GROUP BY 1 ORDER BY accounts DESC""")
+     WHERE needs_attention IS NOT NULL
+       AND EXISTS (SELECT FROM advertiser_accounts a
+                    WHERE a.account_id = o.account_id AND {IS_ACTIVE})
+     GROUP BY 1
+     ORDER BY accounts DESC""")
 
 
 def find_stopped(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Yield why ads accounts with active countries need attention."""
+    """Yield the causes for which ads accounts with active countries need attention."""
     for row in connection.execute(_STOPPED).mappings():
         number, windows = row["accounts"], row["windows"]
         accounts = counted(number, "ads account")
@@ -222,11 +266,13 @@ def find_stopped(connection: Connection, settings: Settings, now: datetime) -> I
 
 _UNLISTED = text("""
     SELECT credential, region, cause, session_id, listed_at + interval '1 hour' AS next_at
-      FROM credential_listings WHERE cause IS NOT NULL ORDER BY region, credential""")
+      FROM credential_listings
+     WHERE cause IS NOT NULL
+     ORDER BY region, credential""")
 
 
 def find_unlisted(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Yield the credentials, or regions of one, whose accounts the last sync could not list."""
+    """Yield the credentials, or their regions, whose accounts the last sync could not list."""
     for row in connection.execute(_UNLISTED).mappings():
         link, why = f"/sessions/{row['session_id']}", row["cause"]
         name = shown_name(row["credential"])
@@ -243,14 +289,18 @@ def find_unlisted(connection: Connection, settings: Settings, now: datetime) -> 
 
 _LISTED_TWICE = text(f"""
     SELECT credential, array_remove(listed_by, credential) AS others, count(*) AS accounts,
-           (array_agg({ADS_ACCOUNT_LABEL} ORDER BY ads_account_key))[1:3] AS names, min(ads_account_key) AS key
-      FROM ads_accounts o WHERE credential_by IS NULL AND NOT listed_by <@ ARRAY[credential] GROUP BY 1, 2 ORDER BY 1, 2""")
+           (array_agg({ADS_ACCOUNT_LABEL} ORDER BY ads_account_key))[1:3] AS names,
+           min(ads_account_key) AS key
+      FROM ads_accounts o
+     WHERE credential_by IS NULL AND NOT listed_by <@ ARRAY[credential]
+     GROUP BY 1, 2
+     ORDER BY 1, 2""")
 
 
 def find_listed_twice(
     connection: Connection, settings: Settings, now: datetime
 ) -> Iterator[Finding]:
-    """Yield the ads accounts that several credentials list, until a person has said to which one they belong."""
+    """Yield the ads accounts that several credentials list, until they are assigned to one."""
     for row in connection.execute(_LISTED_TWICE).mappings():
         cause = {
             "code": "listed-twice",
@@ -267,38 +317,42 @@ _SILENT = text(f"""
            (array_agg(DISTINCT {ACCOUNT_LABEL}))[1:3] AS names
       FROM report_loads l JOIN advertiser_accounts a USING (account_id, country_code)
       JOIN ads_accounts o USING (account_id)
-     WHERE l.silent_days <> '{{}}' AND l.data_as_of >= :since HAVING count(*) > 0""")
+     WHERE l.silent_days <> '{{}}' AND l.data_as_of >= :since
+    HAVING count(*) > 0""")
 
 
 def find_silent(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Yield the days of the last 24 hours that were loaded without rows of a country that has deliverable campaigns."""
+    """Yield the windows loaded without rows though the country had deliverable campaigns.
+
+    Only loads of the last 24 hours are considered.
+    """
     for row in connection.execute(_SILENT, {"since": now - RECENTLY}).mappings():
-        windows = counted(row["windows"], "window")
+        extent = f"{counted(row['windows'], 'window')} without rows{in_datasets(row['datasets'])}"
         link = f"/sessions?{urlencode({'type': 'silence-accepted', 'since': '24h'})}"
-        effect = Effect(
-            f"{windows} without rows{in_datasets(row['datasets'])}", link, row["windows"]
-        )
+        effect = Effect(extent, link, row["windows"])
         yield found({"code": "country-silent"}, effect, **facts_of(row))
 
 
 def find_quarantine(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Yield the accounts of which too many rows of a dataset are quarantined."""
+    """Yield the accounts with too many quarantined rows of a dataset."""
     for row in list_quarantined(connection):
         if row["is_too_large"]:
-            rows = counted(row["quarantined"], "row")
-            did = f"{rows} of {row['label']} in quarantine, {row['rows']:,} good ones, in {row['dataset']}"
-            effect = Effect(did, f"/accounts/{row['account_key']}", row["quarantined"])
+            rows = f"{counted(row['quarantined'], 'row')} of {row['label']} in quarantine"
+            extent = f"{rows}, {row['rows']:,} good ones, in {row['dataset']}"
+            effect = Effect(extent, f"/accounts/{row['account_key']}", row["quarantined"])
             facts = {"since": row["since"], "names": (row["label"],)}
             yield found({"code": "quarantine-too-large"}, effect, accounts=1, **facts)
 
 
 _DIFFERING = text("""
-    SELECT dataset, differing, session_id FROM dataset_checks
-     WHERE differing > 0 AND checked_at >= :since ORDER BY dataset""")
+    SELECT dataset, differing, session_id
+      FROM dataset_checks
+     WHERE differing > 0 AND checked_at >= :since
+     ORDER BY dataset""")
 
 
 def find_differing(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Yield the datasets of which the last check found totals that differ from another dataset's."""
+    """Yield the datasets whose last check found totals that differ from another dataset's."""
     for row in connection.execute(_DIFFERING, {"since": now - RECENTLY}).mappings():
         number, link = row["differing"], f"/sessions/{row['session_id']}"
         effect = Effect(f"{counted(number, 'total')} by day and ad product", link, number)

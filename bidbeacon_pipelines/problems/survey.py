@@ -51,9 +51,9 @@ class Survey:
 
 
 def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
-    """Return how everything is at an instant.
+    """Return all findings and counts of windows at an instant.
 
-    Of findings with the same cause, the first one says what went wrong.
+    Of findings with the same cause, the first one has the sentence.
     """
     windows = summarize_windows(connection, now, settings.late_after)
     findings = [

@@ -1,4 +1,4 @@
-"""Findings on BidBeacon itself: its jobs, processes, disks, partitions, and the delivery of alerts."""
+"""Findings on BidBeacon itself: jobs, processes, disks, partitions, delivery of alerts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,9 +37,9 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.sentences import format_duration
 
 _DAEMON_STARTS = timedelta(minutes=10)
-"""After a weekend, the process that watches is up before Dagster has started its first run."""
+"""The process that sends alerts may start before Dagster's first run."""
 _NEXT_RUN = timedelta(minutes=15)
-"""A run that failed is followed by another within minutes."""
+"""A failed run is followed by another within minutes."""
 _OVERDUE_AFTER = timedelta(minutes=15)
 _LONG_OVERDUE_AFTER = timedelta(hours=2)
 _LOW_DISK, _FULL_DISK = 5 * 2**30, 2**30
@@ -49,7 +49,7 @@ _NOT_DELIVERED_AFTER = timedelta(minutes=5)
 _UPGRADE_TAKES = timedelta(hours=1)
 _NEVER = timedelta(days=36_500)
 
-# A session has its host's time. One of the future, which a wrong clock has stored, counts as never.
+# Sessions are stored with their host's time; those of the future, by a wrong clock, are ignored.
 _LATEST = f"now() + interval '{CLOCKS_DIFFER_BY.seconds} seconds'"
 _LAST_ACTIVITY = text(f"""
     SELECT greatest((SELECT max(started_at) FROM session_headers WHERE started_at <= {_LATEST}),
@@ -59,7 +59,7 @@ _LAST_ACTIVITY = text(f"""
 def find_silence_of_jobs(
     connection: Connection, settings: Settings, now: datetime
 ) -> list[Finding]:
-    """Return that no job has run for long; accounts are synced once an hour, so a session starts at least hourly."""
+    """Return the finding that no job has run for long; the sync of accounts starts hourly."""
     last = connection.execute(_LAST_ACTIVITY).scalar()
     if last is None or now - last <= settings.silent_after:
         return []
@@ -71,13 +71,15 @@ def find_silence_of_jobs(
 _NOT_POLLED = text("""
     SELECT count(*) AS reports, min(due_at) AS since
       FROM (SELECT coalesce(r.next_step_at, r.created_at) AS due_at
-              FROM report_requests r JOIN ads_accounts o USING (account_id)
+              FROM report_requests r
+              JOIN ads_accounts o USING (account_id)
              WHERE r.status IN ('in_flight', 'completed') AND o.needs_attention IS NULL) due
-     WHERE due_at < :before HAVING count(*) > 0""")
+     WHERE due_at < :before
+    HAVING count(*) > 0""")
 
 
 def find_not_polled(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the reports that nobody has polled or loaded for long though it was due."""
+    """Return the finding on reports whose poll or load is long overdue."""
     row = connection.execute(_NOT_POLLED, {"before": now - _OVERDUE_AFTER}).mappings().first()
     if row is None:
         return []
@@ -90,54 +92,71 @@ def find_not_polled(connection: Connection, settings: Settings, now: datetime) -
     return [found({"code": "reports-not-polled"}, effect, severity=severity, **facts)]
 
 
-# A job that has since succeeded for the same account has recovered.
-_IS_RECOVERED = """
-    EXISTS (SELECT FROM session_headers s
-             WHERE s.job_name = h.job_name AND s.account_key IS NOT DISTINCT FROM h.account_key
-               AND s.started_at > h.started_at AND s.status = 'succeeded')"""
-# A load by hand is done once each day that it asked for was loaded after it began, by whichever
-# session, or a person has kept its rows.
-_IS_LOADED_SINCE = """
-    coalesce((SELECT bool_and(EXISTS (
-                  SELECT FROM report_windows w
-                   WHERE w.account_id = b.account_id AND w.country_code = b.country_code
-                     AND w.dataset = b.dataset AND w.window_date = day
-                     AND (w.last_loaded_at > b.asked_at
-                          OR w.decision = 'keep' AND w.decided_at > b.asked_at)))
-                FROM loads_by_hand b CROSS JOIN unnest(b.days) day WHERE b.session_id = h.id), false)"""
-# The session of a load by hand that we refuse says so to the person who asked for it.
-_IS_REFUSED = """
-    (EXISTS (SELECT FROM loads_by_hand b WHERE b.session_id = h.id)
-     AND coalesce(h.error #> '{cause,causes}', jsonb_build_array((h.error -> 'cause') - 'detail'))
-         <@ '[{"code": "account-paused"}, {"code": "account-disabled"}, {"code": "account-refused"}, {"code": "day-not-served"}, {"code": "day-not-over"}]')"""
-# Accounts are synced hourly. Entities follow within five minutes, as soon as Amazon allows exports.
-_NEXT_SYNC = """
-    CASE h.job_name WHEN 'sync-accounts' THEN h.finished_at + interval '1 hour'
-                    WHEN 'sync-entities' THEN greatest(h.finished_at + interval '5 minutes', (
-                         SELECT max(l.next_start_at) FROM rate_limits l JOIN advertiser_accounts a USING (account_id)
-                          WHERE a.account_key = h.account_key AND l.call_class = 'exports')) END"""
+# Left out are sessions
+# - whose job has since succeeded for the same account;
+# - of loads by hand of which each day was loaded since, or its rows kept by a person;
+# - of loads by hand that we refuse, since the session reports that to the user.
+# The next attempt: accounts are synced hourly; entities within five minutes, or as soon as Amazon
+# allows exports.
 _FAILED = text(f"""
-    SELECT job_name, status, cause - 'detail' AS shape, count(*) AS sessions, min(started_at) AS since,
-           (array_agg(id ORDER BY started_at DESC))[1] AS last_id, (array_agg(cause ORDER BY started_at DESC))[1] AS cause,
+    SELECT job_name, status, cause - 'detail' AS shape, count(*) AS sessions,
+           min(started_at) AS since,
+           (array_agg(id ORDER BY started_at DESC))[1] AS last_id,
+           (array_agg(cause ORDER BY started_at DESC))[1] AS cause,
            count(DISTINCT account_key) AS accounts, min(next_at) AS next_at,
-           (array_agg(DISTINCT coalesce(label, account_key)) FILTER (WHERE account_key IS NOT NULL))[1:3] AS names
-      FROM (SELECT h.id, h.job_name, h.account_key, s.label, h.status, h.started_at, {_NEXT_SYNC} AS next_at,
-                   coalesce(h.error -> 'cause', jsonb_build_object('code', 'unexpected-error', 'type', h.error ->> 'type',
-                            'detail', jsonb_build_object('message', left(h.error ->> 'message', 1000)))) AS cause
-              FROM session_headers h LEFT JOIN session_subjects s ON s.key = h.account_key
+           (array_agg(DISTINCT coalesce(label, account_key))
+                FILTER (WHERE account_key IS NOT NULL))[1:3] AS names
+      FROM (SELECT h.id, h.job_name, h.account_key, s.label, h.status, h.started_at,
+                   CASE h.job_name
+                   WHEN 'sync-accounts' THEN h.finished_at + interval '1 hour'
+                   WHEN 'sync-entities' THEN greatest(h.finished_at + interval '5 minutes', (
+                        SELECT max(l.next_start_at)
+                          FROM rate_limits l
+                          JOIN advertiser_accounts a USING (account_id)
+                         WHERE a.account_key = h.account_key AND l.call_class = 'exports'))
+                   END AS next_at,
+                   coalesce(h.error -> 'cause', jsonb_build_object(
+                       'code', 'unexpected-error', 'type', h.error ->> 'type',
+                       'detail', jsonb_build_object(
+                           'message', left(h.error ->> 'message', 1000)))) AS cause
+              FROM session_headers h
+              LEFT JOIN session_subjects s ON s.key = h.account_key
              WHERE h.status IN ('failed', 'crashed') AND h.outcome = 'problems'
                AND h.started_at BETWEEN :since AND {_LATEST}
-               AND NOT {_IS_RECOVERED} AND NOT {_IS_LOADED_SINCE} AND NOT {_IS_REFUSED}) failed
-     GROUP BY 1, 2, 3 ORDER BY max(started_at) DESC LIMIT 100""")
+               AND NOT EXISTS (
+                   SELECT FROM session_headers s
+                    WHERE s.job_name = h.job_name
+                      AND s.account_key IS NOT DISTINCT FROM h.account_key
+                      AND s.started_at > h.started_at AND s.status = 'succeeded')
+               AND NOT coalesce((
+                   SELECT bool_and(EXISTS (
+                              SELECT FROM report_windows w
+                               WHERE w.account_id = b.account_id AND w.country_code = b.country_code
+                                 AND w.dataset = b.dataset AND w.window_date = day
+                                 AND (w.last_loaded_at > b.asked_at
+                                      OR w.decision = 'keep' AND w.decided_at > b.asked_at)))
+                     FROM loads_by_hand b
+                    CROSS JOIN unnest(b.days) day
+                    WHERE b.session_id = h.id), false)
+               AND NOT (
+                   EXISTS (SELECT FROM loads_by_hand b WHERE b.session_id = h.id)
+                   AND coalesce(h.error #> '{{cause,causes}}',
+                                jsonb_build_array((h.error -> 'cause') - 'detail'))
+                       <@ '[{{"code": "account-paused"}}, {{"code": "account-disabled"}},
+                            {{"code": "account-refused"}}, {{"code": "day-not-served"}},
+                            {{"code": "day-not-over"}}]')) failed
+     GROUP BY 1, 2, 3
+     ORDER BY max(started_at) DESC
+     LIMIT 100""")
 
 
 def find_failed_sessions(
     connection: Connection, settings: Settings, now: datetime
 ) -> Iterator[Finding]:
-    """Yield why sessions of the last 24 hours failed or crashed, but for loads by hand that we refused, and unless the job has succeeded or their days were loaded since."""
+    """Yield the causes for which sessions of the last 24 hours failed and did not recover."""
     for row in connection.execute(_FAILED, {"since": now - RECENTLY}).mappings():
-        asked = {"job": row["job_name"], "status": row["status"], "since": "24h"}
-        which = f"/{row['last_id']}" if row["sessions"] == 1 else f"?{urlencode(asked)}"
+        chosen = {"job": row["job_name"], "status": row["status"], "since": "24h"}
+        which = f"/{row['last_id']}" if row["sessions"] == 1 else f"?{urlencode(chosen)}"
         link = f"/sessions{which}"
         effect = f"{counted(row['sessions'], 'session')} of {row['job_name']} {row['status']}"
         facts = facts_of(row)
@@ -157,7 +176,7 @@ def find_failed_sessions(
 def find_unwritable_folders(
     connection: Connection, settings: Settings, now: datetime
 ) -> Iterator[Finding]:
-    """Yield each host that can't write its downloads, so that its loads pause; at once, until one works."""
+    """Yield each host whose loads pause because it can't write downloads."""
     for row in list_unwritable(connection, now):
         place = {"host": row["host"], "folder": row["folder"]}
         why = cause("file-not-written", **place, detail={"reason": row["reason"]})
@@ -167,25 +186,28 @@ def find_unwritable_folders(
 def find_unwritable_logs(
     connection: Connection, settings: Settings, now: datetime
 ) -> list[Finding]:
-    """Return that what runs print can't be kept on this machine; in a cluster it goes to the logs of the workers."""
+    """Return the finding that the output of runs can't be written; not in a cluster.
+
+    There the output goes to the logs of the workers.
+    """
     return [] if settings.redis_url is not None else judge_logs(settings.compute_logs)
 
 
 def judge_logs(folder: Path) -> list[Finding]:
-    """Return whether nothing can be written to a folder, which Dagster makes when it is first needed."""
+    """Return a finding if a folder, which Dagster creates when needed, can't be written to."""
     try:
         place = folder if folder.exists() else folder.parent
         if place.exists():
             with TemporaryFile(dir=place) as file:
                 file.write(bytes(_TRIAL_BYTES))
     except OSError as error:
-        said = {"folder": str(folder), "reason": error.strerror or str(error)}
-        return [found(cause("logs-not-written", detail=said))]
+        detail = {"folder": str(folder), "reason": error.strerror or str(error)}
+        return [found(cause("logs-not-written", detail=detail))]
     return []
 
 
 def find_disk(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return that the disk for downloads is nearly full."""
+    """Return the finding that the disk for downloads is nearly full."""
     folder = settings.scratch_folder
     disk = usage_of_disk(folder)
     place = place_of(folder)
@@ -195,48 +217,49 @@ def find_disk(connection: Connection, settings: Settings, now: datetime) -> list
 
 
 def judge_disk(folder: str, free: int, total: int) -> list[Finding]:
-    """Return whether so many bytes are too few."""
+    """Return a finding if fewer than 5 GiB are free; sizes are in bytes."""
     if free >= _LOW_DISK:
         return []
-    said = {"folder": folder, "free": f"{free / 2**30:,.1f}", "total": f"{total / 2**30:,.0f}"}
+    detail = {"folder": folder, "free": f"{free / 2**30:,.1f}", "total": f"{total / 2**30:,.0f}"}
     severity = Severity.ERROR if free < _FULL_DISK else Severity.WARNING
-    return [found(cause("disk-nearly-full", detail=said), severity=severity)]
+    return [found(cause("disk-nearly-full", detail=detail), severity=severity)]
 
 
 # Disabled accounts keep the partitions that they had while they were synced.
 _HAVE_PARTITIONS = text("""
-    SELECT count(*) FROM advertiser_accounts
+    SELECT count(*)
+      FROM advertiser_accounts
      WHERE amazon_status <> 'DISABLED' OR entities_synced_at IS NOT NULL""")
 
 
 def find_partitions(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return that Dagster's UI soon can't show the partitions of all accounts, 20 % before it can't."""
+    """Return a finding from 80 % of the partitions that Dagster's UI can show."""
     return judge_partitions(
         connection.execute(_HAVE_PARTITIONS).scalar_one(), settings.partition_months, now
     )
 
 
 def judge_partitions(accounts: int, months: int, now: datetime) -> list[Finding]:
-    """Return whether so many accounts have too many partitions."""
+    """Return a finding if this number of accounts has nearly too many partitions."""
     days = count_partition_days(now.date(), months)
     if accounts * days < NEARLY_FULL:
         return []
     fitting = find_months_with_room(accounts, now.date(), months)
-    said = {"accounts": accounts, "days": days, "partitions": accounts * days, "months": fitting}
-    said["most"] = MOST_PARTITIONS
-    return [found(cause("many-partitions", detail=said))]
+    detail = {"accounts": accounts, "days": days, "partitions": accounts * days, "months": fitting}
+    detail["most"] = MOST_PARTITIONS
+    return [found(cause("many-partitions", detail=detail))]
 
 
 def find_processes(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return what is wrong with the long-lived processes of the last day."""
+    """Return the findings on the long-lived processes of the last day."""
     return judge_processes(list_processes(connection, within=timedelta(days=1)))
 
 
 def judge_processes(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list[Finding]:
-    """Return what is wrong with processes: two daemons, several versions, kinds that are silent everywhere, or wrong clocks.
+    """Return findings on several daemons, differing versions, silent kinds, and wrong clocks.
 
-    On a single host processes are stopped at will, but for the daemon, which starts everything. A
-    daemon that was not seen again after another one's start was stopped before.
+    On a single host only the daemon, which starts everything, is reported as silent: other
+    processes are stopped at will. A daemon not seen after another one's start was stopped before.
     """
     living = [one for one in processes if one["silent_for"] <= _PROCESS_SILENT_AFTER]
     daemons = [one for one in living if one["kind"] == "daemon"]
@@ -259,7 +282,7 @@ def judge_processes(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list
 
 
 def _wrong_clocks(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list[str]:
-    """Return each host whose clock is not the database's, with how far it is ahead or behind."""
+    """Return each host whose clock differs from the database's, with the difference."""
     wrong = {}
     for one in processes:
         ahead_by = one["clock_ahead_by"]
@@ -270,7 +293,10 @@ def _wrong_clocks(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list[s
 
 
 def find_delivery(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return that nobody watches for findings though there are receivers, or that one does not take its alerts; no alert says so."""
+    """Return the finding that alerts are not watched for, or not delivered to a receiver.
+
+    No alert is sent about it.
+    """
     if settings.alert_urls is None:
         return []
     living = list_processes(connection, within=_PROCESS_SILENT_AFTER)

@@ -11,11 +11,11 @@ from bidbeacon_pipelines.database.base import PipelinesBase
 
 
 class StoredFinding(PipelinesBase):
-    """One row is a finding: since when it is there, who has acknowledged it, and who was told.
+    """One row is a finding, present or past, with its acknowledgement and the alerts sent.
 
-    `finding` is how it was last seen, with the fields of `problems.findings.Finding`, and
-    `acknowledged` has those of its `Acknowledgement`. `gone_at` is since when it is not seen any
-    more. `told` has the last alert about it by receiver: its event, and when it was sent.
+    `finding` has the fields of `problems.findings.Finding` as last found, `acknowledged` those of
+    `alert_rules.Acknowledgement`. `gone_at` is when it was first no longer found. `told` has the
+    last alert about it by receiver: `event`, and `at`, when it was sent.
     """
 
     __tablename__ = "findings"
@@ -34,10 +34,10 @@ class StoredFinding(PipelinesBase):
 
 
 class AlertReceiver(PipelinesBase):
-    """One row is a receiver of alerts: when it may be sent something next, and why the last attempt failed.
+    """One row is a receiver of alerts: the earliest next attempt, and the last failure.
 
     `receiver` is the place of its address in `BIDBEACON_ALERT_URLS`, from 1 on. `failing_since` is
-    the first attempt since the last that succeeded; the next one is set before it is made.
+    the first attempt after the last success. `next_attempt_at` is set before an attempt is made.
     """
 
     __tablename__ = "alert_receivers"
@@ -51,7 +51,7 @@ class AlertReceiver(PipelinesBase):
 
 
 class DatasetCheck(PipelinesBase):
-    """One row is the last check of a dataset: by which session, and how many totals differ from another dataset's."""
+    """One row is the last check of a dataset: `differing` totals disagree with another's."""
 
     __tablename__ = "dataset_checks"
 

@@ -1,1 +1,1 @@
-"""Account days: what all datasets say about one day of one account."""
+"""Account days: figures of all datasets for the days of an account."""

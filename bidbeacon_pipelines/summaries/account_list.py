@@ -1,7 +1,7 @@
-"""The list of all accounts as data for its page: state, share of fresh windows, spend of the last days, next refresh.
+"""The data of the page of all accounts: state, fresh windows, recent spend, next refresh.
 
-Nothing here reads all windows: what is not fresh is rare, and has indexes; how many were made is
-stored in `dataset_windows`.
+No statement reads all windows: those that are not fresh are rare and indexed, and the number of
+all is stored in `dataset_windows`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,43 +20,49 @@ from bidbeacon_sessions.presentation import instant
 DAYS: Final = 14
 _BEHIND = [one for one in WindowState if one not in {WindowState.FRESH, *STOPPED}]
 
-# Spend is what each load has written into its window. A day of which a report is missing has none.
+# Each load stores its spend in its window. A day with a missing report has no spend.
 _LIST = text(f"""
     WITH behind AS (
-        SELECT account_key, count(*) AS windows, count(*) FILTER (WHERE state = 'missing') AS missing
-          FROM ({windows_in(_BEHIND, columns="account_key, state")}) w GROUP BY account_key),
+        SELECT account_key, count(*) AS windows,
+               count(*) FILTER (WHERE state = 'missing') AS missing
+          FROM ({windows_in(_BEHIND, columns="account_key, state")}) w
+         GROUP BY account_key),
     made AS (
-        SELECT account_id, country_code, sum(windows) AS windows FROM dataset_windows GROUP BY account_id, country_code)
-    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.currency_code, a.paused, a.amazon_status, o.needs_attention,
-           made.windows - coalesce(behind.missing, 0) AS windows, made.windows - coalesce(behind.windows, 0) AS fresh,
-           today.date - 1 AS yesterday, greatest(due.next_refresh_at, o.next_look_at) AS next_at,
-           ARRAY(SELECT CASE WHEN bool_and(w.data_as_of IS NOT NULL) THEN CAST(sum(w.spend) AS text) END
+        SELECT account_id, country_code, sum(windows) AS windows
+          FROM dataset_windows
+         GROUP BY account_id, country_code)
+    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.currency_code, a.paused,
+           a.amazon_status, o.needs_attention,
+           made.windows - coalesce(behind.missing, 0) AS windows,
+           made.windows - coalesce(behind.windows, 0) AS fresh,
+           today.date - 1 AS yesterday,
+           greatest(due.next_refresh_at, o.next_look_at) AS next_at,
+           ARRAY(SELECT CASE WHEN bool_and(w.data_as_of IS NOT NULL)
+                             THEN CAST(sum(w.spend) AS text) END
                    FROM generate_series(:days, 1, -1) n
-                   LEFT JOIN report_windows w ON w.account_id = a.account_id AND w.country_code = a.country_code
-                                             AND w.dataset = '{DAILY_CAMPAIGNS.name}' AND w.window_date = today.date - n
-                  GROUP BY n ORDER BY n DESC) AS spend
+                   LEFT JOIN report_windows w
+                     ON w.account_id = a.account_id AND w.country_code = a.country_code
+                    AND w.dataset = '{DAILY_CAMPAIGNS.name}' AND w.window_date = today.date - n
+                  GROUP BY n
+                  ORDER BY n DESC) AS spend
       FROM advertiser_accounts a
       JOIN ads_accounts o USING (account_id)
       LEFT JOIN behind USING (account_key)
       LEFT JOIN made USING (account_id, country_code)
-     CROSS JOIN LATERAL (SELECT CAST(CAST(:at AS timestamptz) AT TIME ZONE a.time_zone AS date) AS date) today
      CROSS JOIN LATERAL (
-           SELECT min(w.next_refresh_at) AS next_refresh_at FROM report_windows w
-            WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.next_refresh_at IS NOT NULL
-              AND w.request_id IS NULL) due
+           SELECT CAST(CAST(:at AS timestamptz) AT TIME ZONE a.time_zone AS date) AS date) today
+     CROSS JOIN LATERAL (
+           SELECT min(w.next_refresh_at) AS next_refresh_at
+             FROM report_windows w
+            WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+              AND w.next_refresh_at IS NOT NULL AND w.request_id IS NULL) due
      ORDER BY a.account_key""")
 
 
 def list_accounts_json(
     connection: Connection, settings: Settings, *, now: datetime
 ) -> dict[str, Any]:
-    """Return all accounts as their page shows them; `docs/page.md` describes the fields.
-
-    Args:
-        connection: an open transaction.
-        settings: how long after it fell due a window is late.
-        now: the instant that everything is true as of, UTC.
-    """
+    """Return all accounts at an instant (UTC) for their page; see `docs/page.md`."""
     values = state_values(now, settings.late_after) | {"days": DAYS}
     rows = connection.execute(_LIST, values).mappings()
     return {"at": instant(now), "accounts": [_account_json(row) for row in rows]}

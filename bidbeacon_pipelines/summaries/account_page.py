@@ -24,15 +24,9 @@ _SUMS = ("days", "spend", "sales", "orders", "acos")
 def read_account(
     connection: Connection, settings: Settings, account: Account, *, now: datetime
 ) -> dict[str, Any]:
-    """Return an account as its page shows it; `docs/page.md` describes the fields.
+    """Return an account at an instant (UTC) for its page; see `docs/page.md`.
 
-    Amounts are exact, as text.
-
-    Args:
-        connection: an open transaction; REPEATABLE READ, so that all is of one moment.
-        settings: how long after it fell due a window is late.
-        account: which one.
-        now: the instant that everything is true as of, UTC.
+    Amounts are exact, as text. In a REPEATABLE READ transaction everything is of one moment.
     """
     states = count_states(connection, account, now, settings.late_after)
     answer = {
@@ -49,7 +43,7 @@ def read_account(
 
 
 def who_json(account: Account) -> dict[str, Any]:
-    """Return what identifies an account, and why it is not refreshed, if so."""
+    """Return the identity of an account, and the reason if it is not refreshed."""
     return {
         "key": account.account_key,
         "label": account.label,
@@ -70,7 +64,7 @@ def who_json(account: Account) -> dict[str, Any]:
 
 
 def schedule_json(account: Account) -> dict[str, Any]:
-    """Return when an account is refreshed, and since when it is known, synced and paused."""
+    """Return an account's cadence, and when it was first seen, synced and paused."""
     of_ads_account = ("cadence_by", "cadence_at", "next_look_at", "last_look_at")
     own = ("paused_by", "paused_at", "entities_synced_at", "first_seen_at", "synced_at")
     return {
@@ -81,7 +75,7 @@ def schedule_json(account: Account) -> dict[str, Any]:
 
 
 def _figures(connection: Connection, account: Account, now: datetime) -> dict[str, Any]:
-    """Return the sums of the last 30 days that are over in the account's time zone, and of the 30 before, by ad product."""
+    """Return sums by ad product of the last 30 complete local days, and of the 30 days before."""
     end = local_date(now, account.time_zone)
     middle, first = end - PERIOD, end - 2 * PERIOD
     sums = sum_up_periods(connection, account, first=first, middle=middle, end=end)
@@ -98,7 +92,7 @@ def _figures(connection: Connection, account: Account, now: datetime) -> dict[st
 
 
 def _product_json(product: str | None, sums: Sequence[RowMapping]) -> dict[str, Any]:
-    """Return the two periods of an ad product, or of all products for None."""
+    """Return the two periods of an ad product; None means all products."""
     rows = {row["is_recent"]: row for row in sums if row["ad_product"] == product}
     periods = {is_recent: {name: row[name] for name in _SUMS} for is_recent, row in rows.items()}
     attributed = {row["attribution_days"] for row in rows.values()}

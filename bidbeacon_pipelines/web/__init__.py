@@ -1,4 +1,4 @@
-"""The product's additions to the server of `bidbeacon_sessions`: the first page, coverage of windows, explanations, accounts."""
+"""The product's pages and routes, which extend the server of `bidbeacon_sessions`."""
 
 from pathlib import Path
 
@@ -19,13 +19,12 @@ from bidbeacon_sessions.server import STREAM_PAGE, Extension
 def pipelines_extension(
     store: SessionStore, settings: Settings, *, clock: Clock | None = None
 ) -> Extension:
-    """Return what `create_app` and `serve` get as their `extension`.
+    """Return the `extension` for `create_app` and `serve`.
 
     Args:
-        store: whose database knows the accounts and windows.
-        settings: of the pipelines.
-        clock: returns the instant that answers are true as of; by default the database's clock, which
-            alerts judge by, too.
+        store: The store of the database with accounts and windows.
+        settings: The settings of the pipelines.
+        clock: Returns the instant of answers; by default the database's clock, as for alerts.
     """
     clock = clock or DatabaseClock(store.engine, settings)
     return Extension(

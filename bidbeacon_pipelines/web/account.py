@@ -1,4 +1,4 @@
-"""`GET /api/account`: one account at a glance."""
+"""`GET /api/account`: one account in figures."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,7 +8,7 @@ from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, get_named_
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.summaries.account_page import read_account
-from bidbeacon_pipelines.web.parameters import AccountAsked
+from bidbeacon_pipelines.web.parameters import AccountParameters
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.server.answers import JsonAnswer, RefusedError, problem, read_query
@@ -20,7 +20,7 @@ def account_route(store: SessionStore, settings: Settings, *, clock: Clock) -> R
     """Return the route over the accounts of a store's database."""
 
     def answer(request: Request) -> Response:
-        named = read_query(AccountAsked, request.query_params).account
+        named = read_query(AccountParameters, request.query_params).account
         with store.snapshot() as connection:
             try:
                 account = get_named_account(connection, named)

@@ -1,4 +1,4 @@
-"""`GET /api/account-list`: all accounts, with how they do."""
+"""`GET /api/account-list`: all accounts with their states."""
 
 from starlette.requests import Request
 from starlette.responses import Response

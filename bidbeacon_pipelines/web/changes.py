@@ -1,7 +1,7 @@
-"""Requests that change something: pause, resume, cadence and alias of an account, loads and syncs that somebody asks for, decisions about reports, and what is done about findings.
+"""Routes that change something: accounts, loads and syncs by hand, decisions, findings.
 
-All are `POST` with a JSON object. A page of another site can't send one: a browser asks first
-before it sends JSON elsewhere. The server refuses requests with a foreign `Origin` and requests
+All are `POST` with a JSON object. A page of another site can't send one, because browsers send a
+preflight request before JSON. The server refuses requests with a foreign `Origin` and requests
 without a token.
 """
 
@@ -35,7 +35,7 @@ from bidbeacon_pipelines.problems.alerts import FindingIsOverError, acknowledge,
 from bidbeacon_pipelines.problems.finding_actions import act
 from bidbeacon_pipelines.problems.home import finding_json
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.web.parameters import AccountAsked, Day
+from bidbeacon_pipelines.web.parameters import AccountParameters, Day
 from bidbeacon_pipelines.windows.decisions import decide_days
 from bidbeacon_pipelines.windows.wanted import list_wanted_json, want_load, want_sync
 from bidbeacon_sessions import SessionStore
@@ -67,64 +67,64 @@ _ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
 }
 
 
-class _CadenceAsked(AccountAsked):
+class _CadenceParameters(AccountParameters):
     every: Value | None = None
     cron: Value | None = None
 
 
-class _AliasAsked(AccountAsked):
+class _AliasParameters(AccountParameters):
     alias: Text | None = None
 
 
-class _DaysAsked(AccountAsked):
+class _DaysParameters(AccountParameters):
     dataset: Value
     windows: list[Day] = Field(min_length=1, max_length=MOST_WINDOWS)
 
 
-class _FindingAsked(Parameters):
+class _FindingParameters(Parameters):
     finding: Value
 
 
-class _AcknowledgementAsked(_FindingAsked):
+class _AcknowledgementParameters(_FindingParameters):
     note: Text | None = Field(None, max_length=LONGEST_NOTE)
 
 
 Change = Callable[[Any, str], dict[str, Any]]
-"""Makes a change that a body asks for, by the name of who asks; returns the answer."""
+"""Makes the change of a body in the name of a user; returns the answer."""
 
 
 def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
-    """Return the routes that change accounts and ask for runs in a store's database."""
-    desk = _Desk(store, settings)
+    """Return the routes that change a store's database."""
+    handlers = _ChangeHandlers(store, settings)
     changes: dict[str, tuple[Change, type[Parameters]]] = {
-        "/api/account/pause": (desk.pause, AccountAsked),
-        "/api/account/resume": (desk.resume, AccountAsked),
-        "/api/account/cadence": (desk.set_cadence, _CadenceAsked),
-        "/api/account/alias": (desk.rename, _AliasAsked),
-        "/api/account/sync-entities": (desk.sync_entities, AccountAsked),
-        "/api/account/load-windows": (desk.load_windows, _DaysAsked),
-        "/api/account/accept-report": (partial(desk.decide, accepts=True), _DaysAsked),
-        "/api/account/keep-rows": (partial(desk.decide, accepts=False), _DaysAsked),
-        "/api/findings/act": (desk.act, _FindingAsked),
-        "/api/findings/keep": (partial(desk.act, keeps=True), _FindingAsked),
-        "/api/findings/acknowledge": (desk.acknowledge, _AcknowledgementAsked),
-        "/api/findings/unacknowledge": (desk.unacknowledge, _FindingAsked),
+        "/api/account/pause": (handlers.pause, AccountParameters),
+        "/api/account/resume": (handlers.resume, AccountParameters),
+        "/api/account/cadence": (handlers.set_cadence, _CadenceParameters),
+        "/api/account/alias": (handlers.rename, _AliasParameters),
+        "/api/account/sync-entities": (handlers.sync_entities, AccountParameters),
+        "/api/account/load-windows": (handlers.load_windows, _DaysParameters),
+        "/api/account/accept-report": (partial(handlers.decide, accepts=True), _DaysParameters),
+        "/api/account/keep-rows": (partial(handlers.decide, accepts=False), _DaysParameters),
+        "/api/findings/act": (handlers.act, _FindingParameters),
+        "/api/findings/keep": (partial(handlers.act, keeps=True), _FindingParameters),
+        "/api/findings/acknowledge": (handlers.acknowledge, _AcknowledgementParameters),
+        "/api/findings/unacknowledge": (handlers.unacknowledge, _FindingParameters),
     }
     return [
         *(
             Route(path, _endpoint(settings, *change), methods=["POST"])
             for path, change in changes.items()
         ),
-        Route("/api/changes", desk.answer_whether_allowed),
-        Route("/api/account/wanted", desk.answer_wanted),
+        Route("/api/changes", handlers.answer_whether_allowed),
+        Route("/api/account/wanted", handlers.answer_wanted),
     ]
 
 
 def user_of(request: Request, settings: Settings) -> str:
-    """Return who sends a request: the user that a trusted proxy names in the header of `BIDBEACON_USER_HEADER`, else "page".
+    """Return the user named in the header of `BIDBEACON_USER_HEADER`, else "page".
 
-    The name is shortened and masked like all text from outside. A header that comes twice names
-    nobody: one of them is not the proxy's.
+    A trusted proxy sets it. The name is shortened and masked like all text from outside. A header
+    that comes twice is ignored: one of them is not the proxy's.
     """
     if settings.user_header is None:
         return PAGE
@@ -139,13 +139,13 @@ def user_of(request: Request, settings: Settings) -> str:
 def _endpoint(
     settings: Settings, change: Change, kind: type[Parameters]
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Return what answers one kind of change, with a body of this kind."""
+    """Return the endpoint of a change, with a body of this kind."""
 
     async def answer(request: Request) -> Response:
         try:
             _check_sender(request)
-            asked = read_body(kind, await _read_bytes(request))
-            return JSONResponse(await run_in_threadpool(change, asked, user_of(request, settings)))
+            body = read_body(kind, await _read_bytes(request))
+            return JSONResponse(await run_in_threadpool(change, body, user_of(request, settings)))
         except tuple(_ANSWERS) as error:
             return _refused(error)
         except CannotAskError as error:
@@ -156,7 +156,8 @@ def _endpoint(
             return problem(
                 403,
                 "The stream's database role may only read.",
-                "Use `bidbeacon accounts` and `bidbeacon load`, or grant the role what docs/operations.md lists for buttons.",
+                "Use `bidbeacon accounts` and `bidbeacon load`, or grant the role what "
+                "docs/operations.md lists for buttons.",
             )
 
     return answer
@@ -168,7 +169,7 @@ def _refused(error: Exception) -> Response:
 
 
 def _check_sender(request: Request) -> None:
-    """Refuse what another site's page may have sent."""
+    """Refuse requests that another site's page may have sent."""
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise RefusedError(
             403, "This request comes from another site.", "Use the buttons of the page itself."
@@ -194,98 +195,98 @@ async def _read_bytes(request: Request) -> bytes:
     return body
 
 
-class _Desk:
-    """Makes the changes, each with the name of who asks for it."""
+class _ChangeHandlers:
+    """Make the changes, each in the name of a user."""
 
     def __init__(self, store: SessionStore, settings: Settings) -> None:
         self._store = store
         self._settings = settings
 
-    def pause(self, asked: AccountAsked, by: str) -> dict[str, Any]:
-        account = self._account(asked)
+    def pause(self, body: AccountParameters, by: str) -> dict[str, Any]:
+        account = self._account(body)
         self._changes(by).pause(account)
         return _named(account)
 
-    def resume(self, asked: AccountAsked, by: str) -> dict[str, Any]:
-        account = self._account(asked)
+    def resume(self, body: AccountParameters, by: str) -> dict[str, Any]:
+        account = self._account(body)
         self._changes(by).resume(account)
         return _named(account)
 
-    def set_cadence(self, asked: _CadenceAsked, by: str) -> dict[str, Any]:
-        is_default = asked.every is None and asked.cron is None
-        cadence = choose_cadence(every=asked.every, cron=asked.cron, as_soon_as_due=is_default)
+    def set_cadence(self, body: _CadenceParameters, by: str) -> dict[str, Any]:
+        is_default = body.every is None and body.cron is None
+        cadence = choose_cadence(every=body.every, cron=body.cron, as_soon_as_due=is_default)
         with self._store.begin() as connection:
-            ads_account = get_named_ads_account(connection, asked.account)
+            ads_account = get_named_ads_account(connection, body.account)
         if cadence is not None:
             self._changes(by).set_cadence(ads_account, cadence)
         named = {"account": ads_account.ads_account_key, "account_label": ads_account.label}
         return named | {"cadence": str(cadence)}
 
-    def rename(self, asked: _AliasAsked, by: str) -> dict[str, Any]:
+    def rename(self, body: _AliasParameters, by: str) -> dict[str, Any]:
         with self._store.begin() as connection:
-            key = _find(connection, asked).account_key
+            key = _find(connection, body).account_key
             ads_account = get_ads_account(connection, key)
-        self._changes(by).rename(ads_account, asked.alias or None)
-        return _named(self._account(AccountAsked(account=key)))
+        self._changes(by).rename(ads_account, body.alias or None)
+        return _named(self._account(AccountParameters(account=key)))
 
-    def sync_entities(self, asked: AccountAsked, by: str) -> dict[str, Any]:
+    def sync_entities(self, body: AccountParameters, by: str) -> dict[str, Any]:
         with self._store.begin() as connection:
-            return want_sync(connection, _find(connection, asked), by=by)
+            return want_sync(connection, _find(connection, body), by=by)
 
-    def load_windows(self, asked: _DaysAsked, by: str) -> dict[str, Any]:
-        dataset = get_dataset(asked.dataset)
+    def load_windows(self, body: _DaysParameters, by: str) -> dict[str, Any]:
+        dataset = get_dataset(body.dataset)
         with self._store.begin() as connection:
-            account = _find(connection, asked)
+            account = _find(connection, body)
             now = read_now(connection, self._settings)
-            return want_load(connection, account, dataset, asked.windows, by=by, now=now)
+            return want_load(connection, account, dataset, body.windows, by=by, now=now)
 
-    def decide(self, asked: _DaysAsked, by: str, *, accepts: bool) -> dict[str, Any]:
-        account, dataset = self._account(asked), get_dataset(asked.dataset)
-        of = (self._store, self._settings, account, dataset, asked.windows)
+    def decide(self, body: _DaysParameters, by: str, *, accepts: bool) -> dict[str, Any]:
+        account, dataset = self._account(body), get_dataset(body.dataset)
+        of = (self._store, self._settings, account, dataset, body.windows)
         decided = decide_days(*of, accepts=accepts, by=by)
         return _named(account) | {"dataset": dataset.name, "windows": list(map(str, decided))}
 
-    def act(self, asked: _FindingAsked, by: str, *, keeps: bool = False) -> dict[str, Any]:
-        return act(self._store, self._settings, asked.finding, by=by, keeps=keeps)
+    def act(self, body: _FindingParameters, by: str, *, keeps: bool = False) -> dict[str, Any]:
+        return act(self._store, self._settings, body.finding, by=by, keeps=keeps)
 
-    def acknowledge(self, asked: _AcknowledgementAsked, by: str) -> dict[str, Any]:
-        note = mask_text(asked.note or "")
+    def acknowledge(self, body: _AcknowledgementParameters, by: str) -> dict[str, Any]:
+        note = mask_text(body.note or "")
         with self._store.begin() as connection:
             now = read_now(connection, self._settings)
-            of = (connection, self._settings, now, asked.finding)
+            of = (connection, self._settings, now, body.finding)
             return finding_json(acknowledge(*of, by=by, note=note))
 
-    def unacknowledge(self, asked: _FindingAsked, _: str) -> dict[str, Any]:
+    def unacknowledge(self, body: _FindingParameters, _: str) -> dict[str, Any]:
         with self._store.begin() as connection:
             now = read_now(connection, self._settings)
-            return finding_json(unacknowledge(connection, self._settings, now, asked.finding))
+            return finding_json(unacknowledge(connection, self._settings, now, body.finding))
 
     def answer_whether_allowed(self, request: Request) -> Response:
-        """Answer whether this client may change something, and if not, why and what helps."""
+        """Answer whether this client may change something, else why not and what to do."""
         read_query(Parameters, request.query_params)
         access: Access = request.app.state.access
         error, what_to_do = access.refusal_of_changes(request) or (None, None)
         return JSONResponse({"allowed": not error, "error": error, "what_to_do": what_to_do})
 
     def answer_wanted(self, request: Request) -> Response:
-        """Answer with what people want of an account, as the page follows it."""
-        asked = read_query(AccountAsked, request.query_params)
+        """Answer with the loads and syncs of an account that users have requested."""
+        query = read_query(AccountParameters, request.query_params)
         with self._store.snapshot() as connection:
             try:
-                return JSONResponse(list_wanted_json(connection, _find(connection, asked)))
+                return JSONResponse(list_wanted_json(connection, _find(connection, query)))
             except (UnknownAccountError, AmbiguousAccountError) as error:
                 return _refused(error)
 
-    def _account(self, asked: AccountAsked) -> Account:
+    def _account(self, body: AccountParameters) -> Account:
         with self._store.begin() as connection:
-            return _find(connection, asked)
+            return _find(connection, body)
 
     def _changes(self, by: str) -> AccountChanges:
         return AccountChanges(self._store, self._settings, by=by)
 
 
-def _find(connection: Connection, asked: AccountAsked) -> Account:
-    return get_named_account(connection, asked.account)
+def _find(connection: Connection, body: AccountParameters) -> Account:
+    return get_named_account(connection, body.account)
 
 
 def _named(account: Account) -> dict[str, Any]:

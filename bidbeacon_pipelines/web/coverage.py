@@ -18,7 +18,7 @@ USUAL_DAYS = 91
 MOST_DAYS = 750
 
 
-class _Asked(Parameters):
+class _Parameters(Parameters):
     dataset: Value | None = None
     days: int = Field(USUAL_DAYS, ge=1, le=MOST_DAYS)
     to: Day | None = None
@@ -29,9 +29,9 @@ def coverage_routes(store: SessionStore, settings: Settings, *, clock: Clock) ->
     coverage = WindowCoverage(store, late_after=settings.late_after, clock=clock)
 
     def answer_coverage(request: Request) -> Response:
-        asked = read_query(_Asked, request.query_params)
+        query = read_query(_Parameters, request.query_params)
         try:
-            return JSONResponse(coverage.read_coverage(asked.dataset, asked.days, asked.to))
+            return JSONResponse(coverage.read_coverage(query.dataset, query.days, query.to))
         except UnknownDatasetError as error:
             return problem(404, str(error), "Take the name of a dataset from a session's sentence.")
 

@@ -1,4 +1,4 @@
-"""`GET /api/home`: everything at a glance."""
+"""`GET /api/home`: the data of the first page."""
 
 from starlette.requests import Request
 from starlette.responses import Response

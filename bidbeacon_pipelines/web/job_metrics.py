@@ -1,4 +1,4 @@
-"""`GET /api/job-metrics`: how many sessions each job had in the last 24 hours, and how long they took."""
+"""`GET /api/job-metrics`: number and duration of each job's sessions in the last 24 hours."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ _HOURS = 24
 
 
 def job_metrics_route(store: SessionStore) -> Route:
-    """Return the route over a store's database: the last 24 hours, and the present one up to now."""
+    """Return the route over a store's database: the last 24 whole hours, and the present one."""
 
     def answer(request: Request) -> Response:
         read_query(Parameters, request.query_params)

@@ -20,7 +20,7 @@ def _parse_day(value: object) -> object:
 Day = Annotated[date, BeforeValidator(_parse_day)]
 
 
-class AccountAsked(Parameters):
+class AccountParameters(Parameters):
     """The account that is meant, by its name or key."""
 
     account: Value

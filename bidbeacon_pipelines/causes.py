@@ -1,11 +1,11 @@
-"""Causes of failures as data: a code with parameters, stored where it is known, and explained here alone.
+"""Causes of failures as data: codes with parameters, and their sentences and advice.
 
 A cause is a JSON object: `{"code": "field-refused", "field": "clicks", "detail": {"reason": "…"}}`.
-Code and parameters make causes equal. What differs from one occurrence to the next (counts, ids,
-days, Amazon's own words) stands in `detail`, so SQL groups by `cause - 'detail'`.
+Causes with the same code and parameters are equal. Facts of one occurrence (counts, ids, days,
+Amazon's own words) are in `detail`, so SQL groups by `cause - 'detail'`.
 
-Sentences and advice are templates of `str.format`. A part in brackets is left out where a value in
-it is missing, since a cause may be explained without its detail; `[…|…]` has what stands there then.
+Sentences and advice are templates of `str.format`. A part in brackets is left out if one of its
+values is missing, since a cause may be explained without its detail; `[…|…]` has a replacement.
 """
 
 import json
@@ -31,11 +31,11 @@ class Severity(StrEnum):
     FINE = "fine"
     """Nothing to do, nothing to wait for."""
     WAITING = "waiting"
-    """It continues by itself, in the usual time."""
+    """It continues by itself in the usual time."""
     WARNING = "warning"
-    """It continues by itself, but something was not as usual."""
+    """It continues by itself, but something is unusual."""
     ERROR = "error"
-    """It stays as it is for days, or until a person acts."""
+    """It lasts for days, or until a person acts."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Kind:
 
     Attributes:
         code: Stored, and never renamed.
-        sentence: What went wrong, as a template, or as a function of parameters and detail.
-        advice: What helps, as a template; empty where nothing is to be done.
-        severity: How serious it is.
-        action: What a button beside it does, if anything.
-        link: The page that shows more, from the root of the address.
-        parameters: The names of the parameters that make causes of this code differ.
+        sentence: The failure, as a template, or as a function of parameters and detail.
+        advice: What to do, as a template; may be empty.
+        severity: Its severity.
+        action: The action of its button, if it has one.
+        link: The page with more information, from the root of the address.
+        parameters: The names of the parameters by which causes of this code differ.
     """
 
     code: str
@@ -63,7 +63,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Explained:
-    """A cause for people; `sentence` and `advice` end with a full stop, `advice` may be empty."""
+    """A cause in sentences for users; `advice` may be empty."""
 
     code: str
     severity: Severity
@@ -106,7 +106,7 @@ def _recovers(
     action: Action | None = None,
     parameters: tuple[str, ...] = (),
 ) -> Kind:
-    """Return a kind of cause after which the same is tried again without a person."""
+    """Return a kind of cause after which BidBeacon retries by itself."""
     return Kind(code, sentence, advice, Severity.WARNING, action, None, parameters)
 
 
@@ -117,31 +117,38 @@ _TABLE = (
     Kind(
         "token-revoked",
         "Amazon refused our refresh token[ of credential {credential_name}][: {reason}].",
-        "Authorise BidBeacon again, set BIDBEACON_ADS_API_REFRESH_TOKEN (or refresh_token in BIDBEACON_CREDENTIALS_FILE) to the new token, then run `bidbeacon accounts sync`.",
+        "Authorise BidBeacon again, set BIDBEACON_ADS_API_REFRESH_TOKEN (or refresh_token in "
+        "BIDBEACON_CREDENTIALS_FILE) to the new token, then run `bidbeacon accounts sync`.",
         parameters=("credential_name",),
     ),
     Kind(
         "client-refused",
-        "Amazon refused our client id and client secret[ of credential {credential_name}][: {reason}].",
-        "Check BIDBEACON_ADS_API_CLIENT_ID and BIDBEACON_ADS_API_CLIENT_SECRET (or the entry of the client in BIDBEACON_CREDENTIALS_FILE), then run `bidbeacon accounts sync`.",
+        "Amazon refused our client id and client secret[ of credential {credential_name}]"
+        "[: {reason}].",
+        "Check BIDBEACON_ADS_API_CLIENT_ID and BIDBEACON_ADS_API_CLIENT_SECRET (or the entry of "
+        "the client in BIDBEACON_CREDENTIALS_FILE), then run `bidbeacon accounts sync`.",
         parameters=("credential_name",),
     ),
     Kind(
         "credentials-refused",
         "Amazon refused our credentials[ ({credential_name})][: {reason}].",
-        "Check the BIDBEACON_ADS_API_… settings or BIDBEACON_CREDENTIALS_FILE, then run `bidbeacon accounts sync`.",
+        "Check the BIDBEACON_ADS_API_… settings or BIDBEACON_CREDENTIALS_FILE, then run "
+        "`bidbeacon accounts sync`.",
         parameters=("credential_name",),
     ),
     Kind(
         "credential-not-set",
         "The credential {credential_name} is not set any more.",
-        "Add it to BIDBEACON_CREDENTIALS_FILE, or run `bidbeacon accounts sync`: accounts that another credential lists belong to that one then.",
+        "Add it to BIDBEACON_CREDENTIALS_FILE, or run `bidbeacon accounts sync`: accounts that "
+        "another credential lists belong to that one then.",
         parameters=("credential_name",),
     ),
     Kind(
         "listed-twice",
-        "The credentials {credential_name} and {others} list the same account; it belongs to {credential_name}.",
-        "Decide which one it is to belong to: `bidbeacon credentials assign NAME[ {account}| ACCOUNT]`.",
+        "The credentials {credential_name} and {others} list the same account; "
+        "it belongs to {credential_name}.",
+        "Decide which one it is to belong to: "
+        "`bidbeacon credentials assign NAME[ {account}| ACCOUNT]`.",
         Severity.WARNING,
         parameters=("credential_name", "others"),
     ),
@@ -153,13 +160,15 @@ _TABLE = (
     Kind(
         "account-refused",
         "Amazon refused the account[: {reason}].",
-        "Check that the authorising user may see this account, and that it belongs to this region. Then run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
+        "Check that the authorising user may see this account, and that it belongs to this region. "
+        "Then run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
         action="resume",
     ),
     Kind(
         "reporting-not-allowed",
         "Amazon lists the account and refuses its reports[: {reason}].",
-        "Grant the authorising user the right to view campaigns and edit reports, or the viewer role of its manager account. Then run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
+        "Grant the authorising user the right to view campaigns and edit reports, or the viewer "
+        "role of its manager account. Then run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
         action="resume",
     ),
     Kind(
@@ -184,7 +193,7 @@ _TABLE = (
     _recovers(
         "throttled",
         "Amazon throttled the request[ to {operation}] (429)[: {reason}].",
-        "It is repeated later. If this lasts, ask Amazon for higher limits by ticket.",
+        "It is repeated later. If this lasts, request higher limits from Amazon by ticket.",
     ),
     _recovers(
         "rate-limited",
@@ -193,7 +202,8 @@ _TABLE = (
     ),
     _recovers(
         "amazon-unavailable",
-        "Amazon answered [the request to {operation} ]with an error of its own[ (HTTP {status})][: {reason}].",
+        "Amazon answered [the request to {operation} ]with an error of its own[ (HTTP {status})]"
+        "[: {reason}].",
         "It is tried again later.",
     ),
     _recovers(
@@ -236,7 +246,7 @@ _TABLE = (
     ),
     _recovers(
         "not-found",
-        "Amazon does not know what was asked for[: {reason}].",
+        "Amazon does not know the requested object[: {reason}].",
         "A report is requested again.",
         action="load",
     ),
@@ -304,8 +314,9 @@ _TABLE = (
     Kind(
         "file-not-written",
         "[{host} can't write downloads to {folder}|Downloads can't be written][: {reason}].",
-        "Free space on that disk, or correct the folder's permissions. Loads of this host pause until "
-        "then and go on by themselves within five minutes; Amazon is asked for nothing again.",
+        "Free space on that disk, or correct the folder's permissions. Loads of this host pause "
+        "until then and continue by themselves within five minutes; nothing is requested from "
+        "Amazon again.",
         parameters=("host", "folder"),
     ),
     Kind(
@@ -322,13 +333,15 @@ _TABLE = (
     ),
     Kind(
         "rows-undated",
-        "[{bad:,} of {rows:,} rows ({share:.1%})|Too many rows] of the report had no readable date or country[ ({faults})].",
+        "[{bad:,} of {rows:,} rows ({share:.1%})|Too many rows] of the report had no readable date "
+        "or country[ ({faults})].",
         "The rows are in quarantine: `bidbeacon quarantine list` shows them.",
         action="load",
     ),
     _recovers(
         "rows-lost",
-        "The report lost nearly all rows[ of {ad_products}][: {new_rows:,} where {old_rows:,} were].",
+        "The report lost nearly all rows[ of {ad_products}]"
+        "[: {new_rows:,} where {old_rows:,} were].",
         "The old rows are kept. A second report is requested, and decides.",
         parameters=("ad_products",),
     ),
@@ -365,8 +378,8 @@ _TABLE = (
     Kind(
         "not-served",
         "Amazon refuses the day as too old[: {reason}].",
-        "The youngest of these days is requested again after 28 days; if it comes, the others are due. "
-        "To request a day now, load it by hand.",
+        "The youngest of these days is requested again after 28 days; if Amazon serves it, the "
+        "others are due. To request a day now, load it by hand.",
         Severity.WAITING,
         action="load",
     ),
@@ -427,8 +440,10 @@ _TABLE = (
     # Findings
     _recovers(
         "region-not-listed",
-        "The accounts of region {region} can't be listed[ for credential {credential_name}][: {reason}].",
-        "Its accounts go on, but new ones and changes at Amazon are not seen. It is tried again each hour.",
+        "The accounts of region {region} can't be listed[ for credential {credential_name}]"
+        "[: {reason}].",
+        "Its known accounts are still refreshed, but new ones and changes at Amazon are not seen. "
+        "It is tried again each hour.",
         parameters=("region", "credential_name"),
     ),
     Kind(
@@ -441,17 +456,17 @@ _TABLE = (
         "campaigns-not-reported",
         "Amazon's reports leave out enabled Sponsored Brands campaigns of the old kind, which have "
         "no ad groups.",
-        "Their spend and sales are missing in all datasets; `left_out` of `reports.days` names them. "
-        "Convert them at Amazon to campaigns with ad groups, and read their numbers in Amazon's "
-        "console until then. A new campaign only needs its first ad group.",
+        "Their spend and sales are missing in all datasets; `left_out` of `reports.days` names "
+        "them. Convert them at Amazon to campaigns with ad groups, and read their numbers in "
+        "Amazon's console until then. A new campaign only needs its first ad group.",
         Severity.WARNING,
     ),
     Kind(
         "rows-removed",
-        "Removed [{rows:,} |]rows of {dataset}[, spend {spend}], because two reports in a row did not "
-        "have them.",
-        "Check these days in Amazon's console, then acknowledge this. `bidbeacon restatements` shows the "
-        "numbers of a day before.",
+        "Removed [{rows:,} |]rows of {dataset}[, spend {spend}], because two reports in a row did "
+        "not have them.",
+        "Check these days in Amazon's console, then acknowledge this. `bidbeacon restatements` "
+        "shows the previous numbers of a day.",
         Severity.WARNING,
         action="acknowledge",
         parameters=("account", "dataset"),
@@ -459,7 +474,8 @@ _TABLE = (
     Kind(
         "totals-differ",
         "Totals of {dataset} differ from those of the dataset that they are compared with.",
-        "The check rows_reconcile_with_daily_totals in Dagster lists the days. Load them again in both datasets. If they still differ, Amazon's reports disagree.",
+        "The check rows_reconcile_with_daily_totals in Dagster lists the days. Load them again in "
+        "both datasets. If they still differ, Amazon's reports disagree.",
         Severity.WARNING,
         parameters=("dataset",),
     ),
@@ -472,7 +488,8 @@ _TABLE = (
     Kind(
         "quarantine-too-large",
         "Too many rows of an account are in quarantine.",
-        "More than 0.2 % are. `bidbeacon quarantine list` shows them and why. `bidbeacon quarantine replay` loads those that can be read by now.",
+        "More than 0.2 % are. `bidbeacon quarantine list` shows them and why. "
+        "`bidbeacon quarantine replay` loads those that can be read by now.",
         Severity.WARNING,
     ),
     Kind(
@@ -489,15 +506,18 @@ _TABLE = (
     Kind(
         "logs-not-written",
         "The output of runs can't be written[ to {folder}: {reason}].",
-        "Free space on that disk, or correct the folder's permissions. Runs go on meanwhile, and their "
-        "sessions are complete.",
+        "Free space on that disk, or correct the folder's permissions. Runs continue meanwhile, "
+        "and their sessions are complete.",
         Severity.WARNING,
     ),
     Kind(
         "many-partitions",
-        "Dagster's UI soon can't show all partitions[: {accounts:,} accounts × {days:,} days are {partitions:,} an asset, and it is made for {most:,}].",
-        "[Set BIDBEACON_PARTITION_MONTHS={months} and restart Dagster. Older days are still kept and refreshed in Postgres. "
-        "After you set more months again, launch the job record_again, which shows Dagster the days that it missed.|Spread the accounts over several installations.]",
+        "Dagster's UI soon can't show all partitions[: {accounts:,} accounts × {days:,} days are "
+        "{partitions:,} per asset, and it is made for {most:,}].",
+        "[Set BIDBEACON_PARTITION_MONTHS={months} and restart Dagster. Older days are still kept "
+        "and refreshed in Postgres. After you set more months again, launch the job record_again, "
+        "which shows Dagster the days that it missed.|Spread the accounts over several "
+        "installations.]",
         Severity.WARNING,
     ),
     Kind(
@@ -515,7 +535,8 @@ _TABLE = (
     Kind(
         "clocks-differ",
         "Clocks of hosts differ from the database's[: {clocks}].",
-        "Synchronize them with NTP. If all differ by the same amount, correct the database's clock.",
+        "Synchronize them with NTP. If all differ by the same amount, correct the database's "
+        "clock.",
         Severity.WARNING,
     ),
     Kind(
@@ -561,22 +582,25 @@ KINDS: Final[Mapping[str, Kind]] = {kind.code: kind for kind in _TABLE}
 def cause(
     code: str, *, detail: Mapping[str, Any] | None = None, **parameters: Any
 ) -> dict[str, Any]:
-    """Return a cause as it is stored; parameters and details that are None are left out.
+    """Return a cause in its stored form, without parameters and details that are None.
 
     Raises:
-        ValueError: the table has no such code, or the code no such parameter.
+        ValueError: The table has no such code, or the code no such parameter.
     """
     kind = KINDS.get(code)
     if kind is None:
         raise ValueError(f"expected a code of causes.KINDS, got: {code}")
     if unknown := parameters.keys() - set(kind.parameters):
         raise ValueError(f"expected parameters {kind.parameters} of {code}, got: {sorted(unknown)}")
-    said = _storable(detail or {})
-    return {"code": code, **_storable(parameters), **({"detail": said} if said else {})}
+    stored = _storable(detail or {})
+    return {"code": code, **_storable(parameters), **({"detail": stored} if stored else {})}
 
 
 def invalid_fields(faults: Sequence[Mapping[str, str]]) -> Cause:
-    """Return the cause of a row or entity with fields that are missing, or have another value (`got`) than `expected`."""
+    """Return the cause of a row or entity with missing or invalid fields.
+
+    Each fault has `field`, `expected` and, unless the field is missing, `got`.
+    """
     return cause("fields-invalid", field=faults[0]["field"], detail={"faults": list(faults)})
 
 
@@ -586,17 +610,17 @@ def with_detail(cause: Cause, **detail: Any) -> dict[str, Any]:
 
 
 def without_detail(cause: Cause) -> Cause:
-    """Return what makes causes equal: code and parameters."""
+    """Return a cause's code and parameters, by which causes are equal."""
     return {name: value for name, value in cause.items() if name != "detail"}
 
 
 def key_of(cause: Cause) -> str:
-    """Return the same text for equal causes."""
+    """Return a text that is the same for equal causes only."""
     return json.dumps(without_detail(cause), sort_keys=True)
 
 
 def group_by_cause(items: Iterable[tuple[Cause, T]]) -> list[tuple[Cause, list[T]]]:
-    """Return each cause, with the detail of its first item, and the items that have it."""
+    """Return each distinct cause, with the detail of its first item, and its items."""
     groups: dict[str, tuple[Cause, list[T]]] = {}
     for why, item in items:
         groups.setdefault(key_of(why), (why, []))[1].append(item)
@@ -604,7 +628,7 @@ def group_by_cause(items: Iterable[tuple[Cause, T]]) -> list[tuple[Cause, list[T
 
 
 def explain(cause: Mapping[str, Any] | None) -> Explained:
-    """Return a cause for people; never raise, whatever is stored."""
+    """Return a cause in sentences; never raise, even if the stored value is invalid."""
     cause = cause if isinstance(cause, Mapping) else {"code": "other"}
     code, detail = str(cause.get("code")), cause.get("detail")
     kind = KINDS.get(code)
@@ -619,7 +643,7 @@ def explain(cause: Mapping[str, Any] | None) -> Explained:
 
 
 def explain_as_json(cause: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a cause for people, as pages read it."""
+    """Return a cause in sentences, as JSON data."""
     return asdict(explain(cause))
 
 
@@ -632,7 +656,7 @@ def _explained(kind: Kind, values: Mapping[str, Any]) -> Explained:
 
 
 def _storable(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values without None, and text as jsonb takes it: without NUL and lone surrogates."""
+    """Return values as jsonb accepts them: without None, NUL and lone surrogates."""
     return {
         name: value.replace("\x00", "␀").encode("utf-8", "replace").decode()
         if isinstance(value, str)
@@ -648,7 +672,7 @@ def _filled(template: str, values: Mapping[str, Any]) -> str:
 
 
 def _segments(template: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the parts of a template, filled; those in brackets only where all of their values are known."""
+    """Yield the filled parts of a template; those in brackets only if all values are known."""
     for place, part in enumerate(_OPTIONAL.split(template)):
         if place % 2 == 0:
             yield part.format_map(values)

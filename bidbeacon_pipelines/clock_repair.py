@@ -1,9 +1,8 @@
 """Repairs stored instants after the database's clock was set back.
 
-The database's clock may be ahead for a while: the embedded server has its host's clock. Rows that
-were stored then would be waited for until that time comes. So `installation` keeps the latest
-instant that was read, and where the clock is behind it, one repair runs over all tables. Queries
-and rules take stored instants as they are.
+The database's clock may be ahead for a while, for example with its host's. Work would then wait
+for the instants stored meanwhile. Therefore `installation` has the latest instant that was read; if
+the clock is behind it, one repair runs over all tables. Queries and rules trust stored instants.
 """
 
 import logging
@@ -19,15 +18,16 @@ from bidbeacon_sessions.settings import get_session_settings
 logger = logging.getLogger(__name__)
 
 _REPEATED_FOR: Final = timedelta(minutes=2)
-"""Other processes use a reading of the clock for up to a minute, and may still store a wrong instant."""
+"""Other processes use a clock reading for up to a minute, so may store wrong instants."""
 _READ = text("""
-    SELECT clock_timestamp(), latest_at, pg_try_advisory_xact_lock(hashtextextended('bidbeacon clock', 0))
+    SELECT clock_timestamp(), latest_at,
+           pg_try_advisory_xact_lock(hashtextextended('bidbeacon clock', 0))
       FROM installation""")
 _NOTE = text("UPDATE installation SET latest_at = :latest_at")
 
-# Each pause is the longest that is ever stored: an instant that is further ahead is set to now.
-# Requests come first: a load that holds its request's row stores the instants of its windows before
-# these are repaired, and one that begins later reads them right.
+# Each interval is the longest pause that is ever stored: instants further ahead are set to now.
+# Requests come first: a load that holds its request's row then stores the instants of its windows
+# before these are repaired, and a later one reads repaired instants.
 _REPAIRS: Final = tuple(
     text(f"UPDATE {statement}")
     for statement in (
@@ -39,9 +39,10 @@ _REPAIRS: Final = tuple(
         """report_windows SET next_refresh_at = :now
             WHERE next_refresh_at > CAST(:now AS timestamptz) + interval '32 days'
               AND window_date <= CAST(:now AS timestamptz)""",
-        # Data that was loaded by a clock that was ahead may have been judged final.
+        # Data loaded while the clock was ahead may have been judged final.
         """report_windows
-              SET next_refresh_at = CASE WHEN status <> 'not_served' THEN CAST(:now AS timestamptz) END,
+              SET next_refresh_at = CASE WHEN status <> 'not_served'
+                                         THEN CAST(:now AS timestamptz) END,
                   data_as_of = :now, first_data_as_of = least(first_data_as_of, :now)
             WHERE data_as_of > CAST(:now AS timestamptz) + interval '1 hour'""",
         "report_windows SET refused_alone_at = :now WHERE refused_alone_at > :now",
@@ -61,7 +62,7 @@ _REPAIRS: Final = tuple(
         "advertiser_accounts SET first_seen_at = :now WHERE first_seen_at > :now",
         "advertiser_accounts SET entities_wanted_at = :now WHERE entities_wanted_at > :now",
         "advertiser_accounts SET export_refused_at = :now WHERE export_refused_at > :now",
-        # They are synced again at once.
+        # They are synced again immediately.
         """advertiser_accounts
               SET entities_synced_at = CAST(:now AS timestamptz) - interval '1 day'
             WHERE entities_synced_at > CAST(:now AS timestamptz) + interval '1 hour'""",
@@ -94,10 +95,10 @@ _REPAIRS: Final = tuple(
 
 
 def repair_clock(engine: Engine, settings: Settings) -> bool:
-    """Repair stored instants if the database's clock is behind the latest instant that was read; return whether this was done.
+    """Repair stored instants if the database's clock was set back; return whether it did.
 
-    One process at a time does so. The repair runs again for two minutes, for instants that other
-    processes store meanwhile.
+    One process at a time repairs them. Repairs are repeated for two minutes, for instants that
+    other processes store meanwhile.
     """
     with engine.begin() as connection:
         now, latest, is_alone = connection.execute(_READ).one()
@@ -114,9 +115,9 @@ def repair_clock(engine: Engine, settings: Settings) -> bool:
 
 
 def repair_instants(engine: Engine, now: datetime, real_now: datetime) -> int:
-    """Pull back each stored instant that is further ahead than it can be; return how many rows had one.
+    """Pull back stored instants that are too far ahead; return the number of changed rows.
 
-    Each table is repaired in a transaction of its own, so that none is locked for long.
+    Each statement is a transaction of its own, so that no table is locked for long.
 
     Args:
         engine: The database.

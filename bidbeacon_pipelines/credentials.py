@@ -1,4 +1,4 @@
-"""Credentials of Login with Amazon: the one of three variables, or the named ones of a TOML file."""
+"""Credentials of Login with Amazon: one from three variables, or named ones of a file."""
 
 import os
 import tomllib
@@ -13,7 +13,7 @@ from bidbeacon_sessions.masking import remember_secret
 Region = Literal["NA", "EU", "FE"]
 
 DEFAULT: Final = "default"
-"""The name of the credential of the three variables, and of the sandbox's."""
+"""The name of the credential of the three variables, and of the sandbox."""
 _OF_OTHERS: Final = 0o007
 _Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,40}$")]
 _Text = Annotated[str, Field(min_length=1)]
@@ -25,7 +25,7 @@ class _Table(BaseModel):
 
 
 class Credential(_Table):
-    """A named refresh token of a client; `region` is the one whose token endpoint issued it."""
+    """A named refresh token of a client; the token endpoint of `region` issued it."""
 
     name: str = DEFAULT
     client_id: str
@@ -35,17 +35,17 @@ class Credential(_Table):
 
     @property
     def digest(self) -> str:
-        """The key of its shared access token; a new refresh token has a new key."""
+        """The key of its shared access token, which changes with the refresh token."""
         identity = f"{self.client_id} {self.refresh_token.get_secret_value()}"
         return sha256(identity.encode()).hexdigest()
 
     def mask_secrets(self) -> None:
-        """Mask its secrets from now on, wherever they stand."""
+        """Register its secrets for masking in all texts from now on."""
         remember_secret(f"client secret of {self.name}", self.client_secret.get_secret_value())
         remember_secret(f"refresh token of {self.name}", self.refresh_token.get_secret_value())
 
     def form(self) -> dict[str, str]:
-        """Return the form that asks for an access token."""
+        """Return the form fields of a request for an access token."""
         return {
             "grant_type": "refresh_token",
             "client_id": self.client_id,
@@ -73,9 +73,9 @@ class _Token(_Table):
 
 
 class CredentialsFile(_Table):
-    """The content of the credentials file: clients, and refresh tokens that each name their client.
+    """The content of the credentials file: clients, and refresh tokens naming their clients.
 
-    With `sandbox`, the sandbox is asked in Amazon's place.
+    With `sandbox`, the sandbox is called instead of Amazon.
     """
 
     clients: dict[_Name, _Client]
@@ -87,9 +87,8 @@ class CredentialsFile(_Table):
         for name, one in self.credentials.items():
             if one.client not in self.clients:
                 names = ", ".join(self.clients) or "none"
-                raise ValueError(
-                    f"credentials.{name}.client is {one.client!r}, expected one of [clients]: {names}"
-                )
+                found = f"credentials.{name}.client is {one.client!r}"
+                raise ValueError(f"{found}, expected one of [clients]: {names}")
         return self
 
     def by_name(self) -> dict[str, Credential]:
@@ -107,11 +106,11 @@ class CredentialsFile(_Table):
 
 
 def read_credentials_file(path: Path) -> CredentialsFile:
-    """Read the file; its secrets are masked from then on.
+    """Read the credentials file; its secrets are masked from then on.
 
     Raises:
-        ValueError: Others than its owner and group may read it, or it is not as expected. The message
-            names each fault, and no value of a secret.
+        ValueError: Others than its owner and group may read it, or it is invalid. The message lists
+            each fault, without secrets.
     """
     try:
         with path.open("rb") as file:
@@ -134,17 +133,17 @@ def read_credentials_file(path: Path) -> CredentialsFile:
 
 
 def _faults(error: ValidationError) -> str:
-    """Name each fault and its place, without the values, which may be secrets."""
-    told = []
+    """Return each fault with its place, without the values, which may be secrets."""
+    faults = []
     for fault in error.errors(include_input=False, include_url=False):
         words = {"missing": "is missing", "extra_forbidden": "is not known"}
         wrong = fault["msg"].replace("Input should be", "expected")
         text = words.get(fault["type"], f"is invalid: {wrong}")
         place = ".".join(map(str, fault["loc"]))
-        told.append(f"{place} {text}" if place else fault["msg"].removeprefix("Value error, "))
-    return "; ".join(told)
+        faults.append(f"{place} {text}" if place else fault["msg"].removeprefix("Value error, "))
+    return "; ".join(faults)
 
 
 def shown_name(credential: str) -> str | None:
-    """Return a credential's name for people; None for the only one, of the three variables, which has no name of its own."""
+    """Return a credential's name for users; None for the unnamed one of the three variables."""
     return None if credential == DEFAULT else credential

@@ -37,12 +37,13 @@ class JobContext:
     """The tools of one job run.
 
     Attributes:
-        engine: our tables.
-        client_for: returns the Ads API as the credential with a name; raises `CredentialRefused` if it is not set.
-        settings: what can be set.
-        clock: returns the present instant in UTC; the database's, or a simulated one.
-        sleep: sleeps for the given number of seconds.
-        is_stopping: returns whether the run's worker is being stopped, so that it begins nothing more.
+        engine: Our database.
+        client_for: Returns the client of a credential by name; raises `CredentialRefused` if it is
+            not set.
+        settings: The settings of the pipelines.
+        clock: Returns the present instant in UTC; the database's, or a simulated one.
+        sleep: Sleeps for the given number of seconds.
+        is_stopping: Returns whether the run's worker is being stopped and must start nothing new.
     """
 
     engine: Engine
@@ -54,7 +55,7 @@ class JobContext:
 
     @property
     def sessions(self) -> SessionStore:
-        """Where sessions are kept: the same database."""
+        """The store of sessions, in the same database."""
         return SessionStore(self.engine)
 
     @property
@@ -64,10 +65,10 @@ class JobContext:
 
     @contextmanager
     def download_folder(self, name: str) -> Iterator[Path]:
-        """Yield a private folder for downloads; pause the loads of this host where it can't be written.
+        """Yield a private folder for downloads.
 
         Raises:
-            NotWritten: It can't be written.
+            NotWritten: It can't be written. Loads of this host pause until it can.
         """
         with (
             self._noting_unwritable(),
@@ -80,7 +81,7 @@ class JobContext:
     def find_pause(self) -> NotWritten | None:
         """Return the error that pauses this host's loads, or None.
 
-        A paused host tries to write a file every five minutes, before Amazon is called.
+        A paused host tries to write a file every five minutes, before calling Amazon.
         """
         with self.engine.begin() as connection:
             found = find_unwritable(connection, self.downloads, self.now())
@@ -113,10 +114,10 @@ class JobContext:
 def open_job_context(
     settings: Settings, database_url: str, *, retry: RetryPolicy = SHORT_WAITS
 ) -> Iterator[JobContext]:
-    """Open the tools for one job run, on this process's own pool of connections.
+    """Open the tools for one job run, with this process's own connection pool.
 
-    Calls to Amazon share the rate limits and access tokens of all processes on this database, and
-    are written to its log.
+    Calls to Amazon share rate limits and access tokens with all processes on this database, and are
+    written to its call log.
     """
     engine = shared_engine(database_url)
     repair_clock(engine, settings)

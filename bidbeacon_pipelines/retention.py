@@ -1,4 +1,4 @@
-"""Deletes records past their retention time, in small batches that block nobody.
+"""Deletes records past their retention time, in small batches with short locks.
 
 For another kind of record, add a `Rule` to `rules_of`.
 """
@@ -28,7 +28,7 @@ _RATE_LIMITS_IDLE_FOR = timedelta(days=1)
 _TOKENS_ENDED_FOR = timedelta(days=1)
 _PROCESSES_SILENT_FOR = timedelta(days=1)
 LEARNED_FOR = timedelta(days=28)
-"""Then a longer report and older days are tried again: an incident may have looked like a limit."""
+"""The time after which learned limits are tried again: an outage may have caused them."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,10 @@ class Rule:
     """How long records are kept.
 
     Attributes:
-        what: What is deleted, as recorded: usually a table.
-        keep: How long.
-        piece: Batch size.
-        delete: Deletes at most so many records from before an instant, and returns how many it
-            deleted.
+        what: The recorded name of the records, usually a table.
+        keep: The retention time.
+        piece: The batch size.
+        delete: Deletes at most a number of records from before an instant; returns how many.
     """
 
     what: str
@@ -50,7 +49,7 @@ class Rule:
 
 
 def rules_of(settings: Settings) -> list[Rule]:
-    """Return what is deleted, and when."""
+    """Return the rules for all kinds of records."""
     of_runs = timedelta(days=settings.run_event_days)
     printed = partial(delete_printed_lines, settings.compute_logs)
     return [
@@ -114,10 +113,10 @@ def rules_of(settings: Settings) -> list[Rule]:
 def delete_old_records(
     engine: Engine, session: SessionRecorder, settings: Settings, now: datetime
 ) -> dict[str, int]:
-    """Delete records past their retention time, and record it; return the number of records by kind.
+    """Delete records past their retention time, and record it; return their numbers by kind.
 
-    Each batch is a transaction, so the next run continues after a killed one. Also create the
-    partitions that the next weeks of hourly rows need.
+    Each batch is a transaction, so the next run continues after a killed one. Also creates the
+    partitions for the next weeks of hourly rows.
     """
     make_partitions_ahead(engine, now.date())
     counts = {rule.what: _delete_by(engine, rule, now - rule.keep) for rule in rules_of(settings)}
@@ -138,18 +137,18 @@ def _delete_by(engine: Engine, rule: Rule, before: datetime) -> int:
 def _delete_rows(
     table: str, column: str, connection: Connection, before: datetime, most: int
 ) -> int:
-    """Delete at most so many rows of a table whose column has an earlier instant."""
     statement = f"""
-        DELETE FROM {table} WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM {table} WHERE {column} < :before LIMIT :most FOR UPDATE SKIP LOCKED))"""
+        DELETE FROM {table}
+         WHERE ctid = ANY (ARRAY(
+               SELECT ctid FROM {table}
+                WHERE {column} < :before
+                LIMIT :most FOR UPDATE SKIP LOCKED))"""
     return connection.execute(text(statement), {"before": before, "most": most}).rowcount
 
 
 def _drop_partitions(connection: Connection, before: datetime, _: int) -> int:
-    """Drop the months of hourly tables that are over since an instant."""
     return len(drop_old_partitions(connection, before.date()))
 
 
 def _delete_run_events(connection: Connection, before: datetime, most: int) -> int:
-    """Delete events of old runs, where Dagster keeps them in this database."""
     return delete_run_events(connection, before, most) if has_run_events(connection) else 0

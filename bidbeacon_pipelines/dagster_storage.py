@@ -1,7 +1,7 @@
-"""Dagster's storage in our database: the classes that `dagster.yaml` names, its tables, and the webserver's guard.
+"""Dagster's storage in our database: classes for `dagster.yaml`, tables, webserver guard.
 
-Dagster's tables are in schema `dagster`, which the role's `search_path` names: a startup option
-would be refused by PgBouncer in transaction mode.
+Dagster's tables are in schema `dagster`, which is in the role's `search_path`: PgBouncer in
+transaction mode would refuse a startup option.
 """
 
 import os
@@ -34,22 +34,24 @@ from bidbeacon_sessions.connections import client_args, parse_database_url
 
 SCHEMA: Final = "dagster"
 BY_HAND_POOL: Final = "by_hand"
-"""Runs of windows that a person asked for."""
+"""The pool of runs started by hand."""
 BY_HAND_RUNS: Final = 4
 _DRIVER: Final = "postgresql+psycopg2"
 _SET_SEARCH_PATH: Final = f"""
-    format('ALTER ROLE %I IN DATABASE %I SET search_path = {SCHEMA}, public', current_user, current_database())"""
+    format('ALTER ROLE %I IN DATABASE %I SET search_path = {SCHEMA}, public',
+           current_user, current_database())"""
 _FIND_TABLES: Final = text(f"""
     SELECT current_user AS role, current_schema() AS schema, {_SET_SEARCH_PATH} AS remedy,
-           EXISTS (SELECT FROM pg_tables WHERE schemaname = '{SCHEMA}' AND tablename = 'runs') AS has_tables""")
+           EXISTS (SELECT FROM pg_tables
+                    WHERE schemaname = '{SCHEMA}' AND tablename = 'runs') AS has_tables""")
 
 
 class PastScheduleStorage(PostgresScheduleStorage):
-    """Ticks and states of sensors and schedules, without those that a fast clock stored in the future.
+    """Ticks and states of sensors and schedules, without those stored in the future.
 
-    Dagster would wait until such an instant has come: a sensor seems to have ticked less than its
-    interval ago, and a schedule goes on from its newest tick. An instant is judged by this
-    process's clock, with which Dagster compares it.
+    Clocks that are ahead store such instants, and Dagster would wait until they are past: a sensor
+    ticks one interval after its last tick, and a schedule continues from its newest tick. Instants
+    are compared with this process's clock, as Dagster does.
     """
 
     def all_instigator_state(self, *args: Any, **kwargs: Any) -> Sequence[Any]:
@@ -57,7 +59,7 @@ class PastScheduleStorage(PostgresScheduleStorage):
         return [_without_future(one) for one in super().all_instigator_state(*args, **kwargs)]
 
     def get_instigator_state(self, origin_id: str, selector_id: str) -> Any:
-        """Return the state of a sensor or schedule, if there is one."""
+        """Return the state of a sensor or schedule, or None."""
         state = super().get_instigator_state(origin_id, selector_id)
         return state and _without_future(state)
 
@@ -79,7 +81,7 @@ def _latest_instant() -> float:
 
 
 def _without_future(state: Any) -> Any:
-    """Return a state without instants of the future; a schedule of the future starts now."""
+    """Return a state without instants of the future; a schedule that starts then starts now."""
     data, now, latest = state.instigator_data, time.time(), _latest_instant()
     stored = data._asdict() if data else {}
     ahead = {
@@ -87,7 +89,7 @@ def _without_future(state: Any) -> Any:
     }
     if not ahead:
         return state
-    # Without a start, a schedule's next time would be looked for from 1970 on.
+    # Without a start, Dagster would compute a schedule's next time from 1970 on.
     changes = {name: now if name == "start_timestamp" else None for name in ahead}
     return state.with_data(data._replace(**changes))
 
@@ -95,30 +97,29 @@ def _without_future(state: Any) -> Any:
 class BidBeaconStorage(DagsterPostgresStorage):
     """Runs, events and schedules in schema `dagster` of our database.
 
-    Dagster hands the storage's configuration to its child processes on their command lines. The
-    address, with its password, is therefore no part of it: each process reads it from the settings,
-    or from the variable that `postgres_url: {env: …}` names.
+    Dagster passes the storage's configuration to its child processes on their command lines. It
+    therefore does not contain the address, which has a password: each process reads it from the
+    settings, or from the variable of `postgres_url: {env: …}`.
     """
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """Return the only option: another address than BIDBEACON_DATABASE_URL, such as PgBouncer's."""
+        """Return the only option: an address other than BIDBEACON_DATABASE_URL, as of PgBouncer."""
         return {"postgres_url": dg.Field(dg.StringSource, is_required=False)}
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> Self:
-        """Make the storage when Dagster loads `dagster.yaml`.
+        """Create the storage when Dagster loads `dagster.yaml`.
 
-        Without an address nothing is connected to, so that definitions can be listed and checked in
-        a fresh clone; the first use says what to do.
+        Without an address it does not connect, so that definitions can be listed and checked in a
+        fresh clone; the first use raises an error with instructions.
 
         Raises:
-            DatabaseUnavailableError: The database can't be used; the message says what to do.
-            SchemaError: Our tables or Dagster's are not as this program needs them; the message
-                says what to do.
+            DatabaseUnavailableError: The database can't be used; the message has instructions.
+            SchemaError: Our tables or Dagster's have another version; the message has instructions.
         """
         keep_new_files_private()
-        # Dagster reads it from the environment only.
+        # Dagster reads this from the environment only.
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "200")
         guard_webserver()
         settings = get_settings()
@@ -144,8 +145,8 @@ class BidBeaconStorage(DagsterPostgresStorage):
         """Replace the engines of all parts by one that pools connections; return it.
 
         dagster-postgres opens a connection for every statement, which costs a run worker more than
-        its work. Its public `optimize_for_webserver` pools as well, but does not notice before use
-        that a connection broke when the server was restarted.
+        its work. Its public `optimize_for_webserver` pools as well, but does not check connections
+        before use, which break when the server restarts.
         """
         engine = create_engine(
             self.postgres_url,
@@ -159,19 +160,19 @@ class BidBeaconStorage(DagsterPostgresStorage):
         )
         parts: list[Any] = [self.run_storage, self.event_log_storage, self.schedule_storage]
         for part in parts:
-            part._engine = engine  # noqa: SLF001 - there is no public way; its own methods replace it too
+            part._engine = engine  # noqa: SLF001 - no public way; its own methods replace it too
         return engine
 
 
 class NoDefinitionsState(dg.UPathDefsStateStorage):
-    """The state of components, of which our definitions have none: Dagster need not ask the database for it."""
+    """The state of components: our definitions have none, so Dagster need not query it."""
 
     def get_latest_defs_state_info(self) -> None:
         """Return that nothing is stored."""
 
 
 def dagster_database_url(url: str, *options: str) -> str:
-    """Return an address in SQLAlchemy's form for psycopg2, which dagster-postgres needs, in UTF-8.
+    """Return an address for psycopg2, which dagster-postgres uses, with encoding UTF-8.
 
     Args:
         url: `postgresql://…`; its own options are kept.
@@ -187,10 +188,10 @@ def dagster_database_url(url: str, *options: str) -> str:
 
 
 def check_dagster_tables(engine: Engine) -> None:
-    """Check that Dagster's tables exist, and that this role finds them; Dagster checks their version itself.
+    """Check that Dagster's tables exist and are in this role's path; Dagster checks versions.
 
     Raises:
-        SchemaError: They don't, or it doesn't; the message says what to do.
+        SchemaError: They don't exist, or are not in the path; the message has instructions.
     """
     with engine.connect() as connection:
         found = connection.execute(_FIND_TABLES).one()
@@ -201,21 +202,21 @@ def check_dagster_tables(engine: Engine) -> None:
     if found.schema != SCHEMA:
         raise SchemaError(
             f"Role {found.role} does not find Dagster's tables in schema {SCHEMA}: run "
-            f"`{found.remedy}` as this role, and grant it the schema as docs/operations.md says."
+            f"`{found.remedy}` as this role, and grant it the schema as in docs/operations.md."
         )
 
 
 def upgrade_dagster(url: str, *, report: Report = lambda _: None) -> None:
-    """Create schema `dagster`, its tables and our pool where they are missing, and apply Dagster's own migrations.
+    """Create Dagster's schema and tables and our pool if missing; apply Dagster's migrations.
 
-    The role that runs this gets the schema into its `search_path` in this database.
+    The role that runs this gets the schema in its `search_path` in this database.
 
     Args:
         url: The database, without a connection pooler.
-        report: Called with a line where it has to wait.
+        report: Called with a line when it has to wait.
 
     Raises:
-        SchemaError: The tables are in use for too long.
+        SchemaError: The tables are locked for too long.
     """
     with schema_lock(url, report) as connection:
         if connection.execute(text(f"SELECT to_regnamespace('{SCHEMA}')")).scalar() is None:
@@ -230,16 +231,16 @@ def _apply_dagsters_migrations(url: str) -> None:
     storage = DagsterPostgresStorage(dagster_database_url(url, *options))
     events = storage.event_log_storage
     events.upgrade()  # runs and schedules share its history
-    # Dagster lets all runs of a pool pass until it has seen the pool once.
+    # Dagster does not limit the runs of a pool that it does not know yet.
     if BY_HAND_POOL not in events.get_concurrency_keys():
         events.set_concurrency_slots(BY_HAND_POOL, BY_HAND_RUNS)
 
 
 def guard_webserver() -> None:
-    """Refuse what pages of other sites ask of Dagster's webserver, where this process is one.
+    """Refuse requests of other sites' pages to Dagster's webserver, if this process is one.
 
     The webserver executes mutations sent by GET, checks neither `Host` nor `Origin`, and has no
-    setting for middleware. It loads this storage however it was started.
+    setting for middleware. However it is started, it loads this storage.
     """
     # Importing the webserver would cost every run a second.
     module = sys.modules.get("dagster_webserver.webserver")
@@ -249,7 +250,7 @@ def guard_webserver() -> None:
 
 @cache
 def _guard(webserver: type[Any]) -> None:
-    """Put the guard before the middleware that a webserver class builds, once."""
+    """Put the guard before the middleware of a webserver class, once."""
     build = webserver.build_middleware
 
     def build_middleware(self: Any) -> list[Middleware]:

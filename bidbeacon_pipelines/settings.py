@@ -1,4 +1,4 @@
-"""Every setting of the pipelines, read from `BIDBEACON_…` variables, `.env` or what `bidbeacon dev` wrote, with defaults that run locally."""
+"""All settings of the pipelines, with defaults for local use; see `settings_files`."""
 
 import os
 import re
@@ -44,7 +44,7 @@ _LONGEST_KEPT_DAYS = 36_500
 _NO_USER_HEADERS = frozenset({"authorization", "cookie", "host", "origin", "proxy-authorization"})
 
 Mode = Literal["sandbox", "real"]
-"""Whether the sandbox or the real Amazon is asked."""
+"""Whether the sandbox or the real Amazon is called."""
 
 
 def _check_alert_urls(value: SecretStr) -> SecretStr:
@@ -98,7 +98,7 @@ Folder = Annotated[Path, AfterValidator(lambda path: PROJECT_ROOT / path)]
 
 
 class Settings(SessionSettings):
-    """What can be set from outside: the settings of sessions, and those of the pipelines; read like them."""
+    """The settings of sessions and of the pipelines."""
 
     home: Folder = Field(
         _HOME,
@@ -106,12 +106,12 @@ class Settings(SessionSettings):
     )
     scratch_folder: Folder = Field(
         default_factory=lambda data: data.get("home", _HOME) / "downloads",
-        description="Where files from Amazon are while they are loaded; absent: `downloads` in the home folder.",
+        description="Folder of files being loaded; absent: `downloads` in the home folder.",
     )
 
     redis_url: Annotated[SecretStr, AfterValidator(_check_redis_url)] | None = Field(
         None,
-        description="The Redis of a cluster, broker and result backend of its Celery workers; absent: one machine.",
+        description="Redis of a cluster: Celery's broker and result backend; absent: one machine.",
     )
 
     ads_api_client_id: str | None = Field(
@@ -120,85 +120,112 @@ class Settings(SessionSettings):
     ads_api_client_secret: SecretStr | None = None
     ads_api_refresh_token: SecretStr | None = None
     ads_api_credential_region: Region = Field(
-        "NA", description="Whose token endpoint issued the refresh token."
+        "NA", description="The region whose token endpoint issued the refresh token."
     )
     credentials_file: Annotated[
         CredentialsFile | None, NoDecode, BeforeValidator(_read_credentials_file)
     ] = Field(
         None,
-        description="TOML file of named clients and credentials, in place of the three variables; only its owner and group may read it.",
+        description=(
+            "TOML file of named clients and credentials, in place of the three variables; only its "
+            "owner and group may read it."
+        ),
     )
 
     allow_other_machines: bool = Field(
         default=False,
-        description="Whether Dagster's webserver and the sandbox, which have no login, may listen beyond loopback.",
+        description=(
+            "Whether Dagster's webserver and the sandbox, which have no login, may listen beyond "
+            "loopback."
+        ),
     )
     bind_host: Host = Field(
-        "127.0.0.1", description="Where Dagster's webserver and the sandbox listen."
+        "127.0.0.1", description="The address on which Dagster's webserver and the sandbox listen."
     )
     sandbox_port: Port = 3040
     code_server_port: Port | None = Field(
-        None, description="Where `bidbeacon dev` runs Dagster's code server; absent: any free port."
+        None, description="The port of Dagster's code server in `bidbeacon dev`; absent: any free."
     )
     sandbox_url: WebAddress = Field(
         default_factory=lambda data: _local_url(
             data.get("bind_host", "127.0.0.1"), data.get("sandbox_port", 3040)
         ),
-        description="The sandbox as its clients reach it, each region a path below: `/na`, `/eu`, `/fe`; absent: on this machine.",
+        description=(
+            "The sandbox's address for its clients, with a path per region: `/na`, `/eu`, `/fe`; "
+            "absent: on this machine."
+        ),
     )
 
     user_header: Annotated[str, AfterValidator(_check_header)] | None = Field(
         None,
-        description="Header in which a trusted proxy names the user; changes made on the page are recorded with this name.",
+        description=(
+            "Header in which a trusted proxy names the user; changes made on the page are recorded "
+            "with this name."
+        ),
     )
 
     partition_months: int = Field(
         15,
         ge=1,
         le=60,
-        description="How many whole months before this one are Dagster's partitions; older windows are in Postgres only.",
+        description=(
+            "Number of whole months before this one that are Dagster's partitions; older windows "
+            "are in Postgres only."
+        ),
     )
     report_first_poll_seconds: int | None = Field(
         None,
         ge=1,
         le=_DAY_SECONDS,
-        description="Seconds from the request of a report to the first poll; absent: the dataset's usual time, 5 with the sandbox.",
+        description=(
+            "Seconds from the request of a report to the first poll; absent: the dataset's usual "
+            "time, 5 with the sandbox."
+        ),
     )
     report_poll_seconds: int | None = Field(
         None,
         ge=1,
         le=_DAY_SECONDS,
-        description="Shortest time in seconds between two polls of one report; absent: 60, 5 with the sandbox.",
+        description="Minimum seconds between polls of a report; absent: 60, 5 with the sandbox.",
     )
     by_hand_wait_minutes: int = Field(
         90,
         ge=1,
         le=24 * 60,
-        description="How long a manual materialization waits for Amazon, in minutes.",
+        description="Minutes for which a manual materialization waits for Amazon.",
     )
     wait_for_countries_hours: float = Field(
         6,
         ge=0,
         le=12,
-        description="How long a due window waits for the other countries of its ads account, which the same report covers.",
+        description=(
+            "Hours for which a due window waits for the other countries of its ads account, which "
+            "the same report covers."
+        ),
     )
     first_reports_in_flight: int = Field(
         2,
         ge=1,
         le=20,
-        description="Initial limit of reports in flight, for each client id and region; it adapts to Amazon's responses.",
+        description=(
+            "Initial limit of reports in flight, for each client id and region; it adapts to "
+            "Amazon's responses."
+        ),
     )
     loads_at_once: int = Field(
         2,
         ge=1,
         le=8,
-        description="How many runs of poll_reports may poll and load reports at once.",
+        description="Maximum of runs of poll_reports that poll and load reports at once.",
     )
     late_after_hours: float = Field(
         12,
         gt=0,
         le=7 * 24,
-        description="How long after it fell due a window is late: in checks, on the coverage page, and where reports are scarce.",
+        description=(
+            "Hours after which a due window is late: in checks, on the coverage page, and in "
+            "planning when reports are scarce."
+        ),
     )
     bad_row_share: float = Field(
         0.02, ge=0, le=1, description="Share of invalid rows above which a load is refused."
@@ -207,14 +234,17 @@ class Settings(SessionSettings):
         0.05,
         ge=0,
         le=1,
-        description="Share of difference between a day and its hours above which a check warns.",
+        description="Relative difference between a day and its hours above which a check warns.",
     )
     alert_urls: Annotated[SecretStr, AfterValidator(_check_alert_urls)] | None = Field(
         None, description="Receivers of alerts: apprise URLs, separated by spaces; absent: none."
     )
     alert_quiet_hours: Annotated[str, AfterValidator(_check_hours)] | None = Field(
         None,
-        description="Hours in which no alert is sent, such as 22:00-07:00, in BIDBEACON_ALERT_TIME_ZONE; absent: none.",
+        description=(
+            "Hours in which no alert is sent, such as 22:00-07:00, in BIDBEACON_ALERT_TIME_ZONE; "
+            "absent: none."
+        ),
     )
     alert_time_zone: Annotated[str, AfterValidator(_check_time_zone)] = Field(
         "UTC", description="The IANA time zone of quiet hours and of the times in alerts."
@@ -223,19 +253,19 @@ class Settings(SessionSettings):
         90,
         ge=10,
         le=7 * 24 * 60,
-        description="Time without any job after which that is a problem; a job runs at least once an hour.",
+        description="Minutes without any job that are a problem; a job runs at least hourly.",
     )
     api_call_days: int = Field(
         30,
         ge=1,
         le=_LONGEST_KEPT_DAYS,
-        description="How long calls to Amazon are kept in the ledger, `api_calls`.",
+        description="Days for which calls to Amazon are kept in `api_calls`.",
     )
     session_days: int = Field(
         90,
         ge=1,
         le=_LONGEST_KEPT_DAYS,
-        description="How long sessions are kept, with their actions and references.",
+        description="Days for which sessions are kept, with their actions and references.",
     )
     hourly_days: int = Field(
         400,
@@ -247,22 +277,27 @@ class Settings(SessionSettings):
         400,
         ge=90,
         le=_LONGEST_KEPT_DAYS,
-        description="Number of days whose restatements are kept; older windows have only their current numbers.",
+        description=(
+            "Days for which restatements are kept; older windows have only their current numbers."
+        ),
     )
     run_event_days: int = Field(
         14,
         ge=1,
         le=_LONGEST_KEPT_DAYS,
-        description="How long Dagster's events of a run are kept; the history of assets is kept forever.",
+        description=(
+            "Days for which Dagster's events of a run are kept; the history of assets is kept "
+            "forever."
+        ),
     )
 
     @field_validator("bind_host")
     @classmethod
     def _check_bind_host(cls, value: str, info: ValidationInfo) -> str:
-        """Refuse an address that other machines reach, unless that is allowed."""
         if not is_loopback(value) and not info.data.get("allow_other_machines"):
             raise ValueError(
-                "expected a loopback address such as 127.0.0.1, or BIDBEACON_ALLOW_OTHER_MACHINES=true beside it"
+                "expected a loopback address such as 127.0.0.1, or "
+                "BIDBEACON_ALLOW_OTHER_MACHINES=true beside it"
             )
         return value
 
@@ -271,21 +306,20 @@ class Settings(SessionSettings):
     def _check_credentials_file(
         cls, value: CredentialsFile | None, info: ValidationInfo
     ) -> CredentialsFile | None:
-        """Refuse it beside the refresh token of one credential."""
         if value is not None and info.data.get("ads_api_refresh_token") is not None:
             raise ValueError("expected it or BIDBEACON_ADS_API_REFRESH_TOKEN, not both")
         return value
 
     @property
     def uses_sandbox(self) -> bool:
-        """Whether the local sandbox plays Amazon's part: no credentials of Amazon's are set, or the file says so."""
+        """Whether the sandbox is called: no client id is set, or the credentials file states it."""
         if self.credentials_file is not None:
             return self.credentials_file.sandbox
         return self.ads_api_client_id is None
 
     @property
     def credentials(self) -> dict[str, Credential]:
-        """The credentials by name, in the order of the file; none where one of the three variables is missing."""
+        """The credentials by name, in the file's order; empty if a variable is missing."""
         if self.credentials_file is not None:
             return self.credentials_file.by_name()
         if self.ads_api_client_id is None:
@@ -302,40 +336,40 @@ class Settings(SessionSettings):
 
     @property
     def mode(self) -> Mode:
-        """The mode of this process, which its database has to have too."""
+        """The mode of this process, which has to be its database's too."""
         return "sandbox" if self.uses_sandbox else "real"
 
     @property
     def poll_every(self) -> timedelta:
-        """The pause between two looks at one report: Amazon asks for at most one a minute, the sandbox is fast."""
+        """The pause between polls of a report: Amazon allows one a minute, the sandbox is fast."""
         return timedelta(
             seconds=self.report_poll_seconds or (_SANDBOX_POLL_SECONDS if self.uses_sandbox else 60)
         )
 
     @property
     def late_after(self) -> timedelta:
-        """Return the time after its due date from which a window is late."""
+        """The time after its due date from which a window is late."""
         return timedelta(hours=self.late_after_hours)
 
     @property
     def silent_after(self) -> timedelta:
-        """Return the time without any job after which nothing happens at all."""
+        """The time without any job that is a problem."""
         return timedelta(minutes=self.alert_silent_minutes)
 
     def first_poll_after(self, usual_latency: timedelta) -> timedelta:
-        """The pause before the first look at a report, given how long Amazon usually takes."""
+        """Return the pause before the first poll of a report, given Amazon's usual latency."""
         if self.report_first_poll_seconds is not None:
             return timedelta(seconds=self.report_first_poll_seconds)
         return timedelta(seconds=_SANDBOX_POLL_SECONDS) if self.uses_sandbox else usual_latency
 
     @property
     def dagster_home(self) -> Path:
-        """The folder that is Dagster's home below `bidbeacon dev`, absolute as Dagster demands."""
+        """Dagster's home folder in `bidbeacon dev`, absolute as Dagster demands."""
         return self.home.absolute() / "dagster"
 
     @property
     def compute_logs(self) -> Path:
-        """Where Dagster keeps what steps print, a folder a run: its default below DAGSTER_HOME."""
+        """Dagster's default folder for output of steps, below DAGSTER_HOME, a folder per run."""
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster") / "storage"
 
 

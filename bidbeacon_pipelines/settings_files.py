@@ -1,4 +1,4 @@
-"""Reads settings from `BIDBEACON_…` variables, the project's `.env`, and what a running `bidbeacon dev` wrote."""
+"""Reads settings from `BIDBEACON_…` variables, `.env`, and the file of `bidbeacon dev`."""
 
 import os
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from bidbeacon_sessions.errors import SettingsError
 from bidbeacon_sessions.settings import SessionSettings, remember_secrets
 
 RUNNING_ENV: Final = "env"
-"""Name of the file, below the home folder, with the settings of a running `bidbeacon dev` or `db start`."""
+"""The file in the home folder with settings of a running `bidbeacon dev` or `db start`."""
 _LONGEST_SHOWN: Final = 200
 
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 PROJECT_ROOT: Final = _CHECKOUT if (_CHECKOUT / "workspace.yaml").exists() else Path.cwd()
-"""The folder that holds `workspace.yaml`: the checkout, or the working directory where there is none."""
+"""The checkout, which has `workspace.yaml`, else the working directory."""
 
 Kind = TypeVar("Kind", bound=BaseSettings)
 
@@ -28,25 +28,24 @@ class _Home(BaseSettings):
 
 
 def find_running_env(env_file: Path = PROJECT_ROOT / ".env") -> Path:
-    """Return the file in which a running `bidbeacon dev` or `db start` of the home folder leaves its settings."""
+    """Return the file to which a running `bidbeacon dev` or `db start` writes its settings."""
     return PROJECT_ROOT / _Home(_env_file=env_file).home / RUNNING_ENV
 
 
 def read_settings(
     kind: type[Kind], env_file: Path = PROJECT_ROOT / ".env", *, running: bool = True
 ) -> Kind:
-    """Read settings from the environment, the project's `.env`, and what a running `bidbeacon dev` or `db start` wrote.
+    """Read settings from the environment, `.env`, and the file of a running `bidbeacon dev`.
 
-    The environment counts more than `.env`, which counts more than the file of the running ones.
-    Secrets among them are masked from then on.
+    The first of these that has a setting decides. Secrets are masked from then on.
 
     Args:
         kind: The class of settings.
         env_file: The project's file.
-        running: Whether to read the file of the running ones.
+        running: Whether to read the file of a running `bidbeacon dev` or `db start`.
 
     Raises:
-        SettingsError: some are invalid, or a file can't be read.
+        SettingsError: Some settings are invalid, or a file can't be read.
     """
     _check_readable(env_file)
     files = [env_file]
@@ -76,11 +75,11 @@ def _check_readable(env_file: Path) -> None:
 
 
 def _describe(kind: type[BaseSettings], problem: Mapping[str, Any], env_file: Path) -> str:
-    """Return one line: the variable, what was expected, what came unless it is secret, and where it was set."""
+    """Return a line with the variable, expectation, value unless it is secret, and its origin."""
     expected = (
         problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
     )
-    if not problem["loc"]:  # a name that is no setting's
+    if not problem["loc"]:  # a name that is not a setting's
         return f"{expected}, set in {env_file}."
     name = str(problem["loc"][0])
     variable = f"BIDBEACON_{name.upper()}"

@@ -1,7 +1,4 @@
-"""The catalogue of actions as a page: what can stand in a timeline, made from the classes that say so.
-
-`python -m bidbeacon_pipelines.actions_page` prints it.
-"""
+"""The page of actions: `python -m bidbeacon_pipelines.actions_page` prints it."""
 
 import inspect
 import json
@@ -22,27 +19,28 @@ _FORMATS = {
     "decimal": ("exact decimal, as text", "1"),
     "uuid": ("uuid", "00000000-0000-0000-0000-000000000001"),
 }
-"""What a text of this format is called, and one such text."""
+"""The name of a text's format, and a sample."""
 _SAMPLES = {"boolean": True, "object": {}}
 
 _HEAD = """# Actions
 
-What a session's timeline is made of. In `job_sessions.actions` each is an object with `ord`, `type`, `tone` and `at` and the
-fields below; the sentence is made when it is read. `[…]` of a sentence is left out where its fields are empty. What an action refers to
-is a row of `session_references` for each account, dataset and window it had to do with, with the effect named here.
+The entries of a session's timeline. In `job_sessions.actions` each is an object with `ord`, `type`,
+`tone`, `at` and the fields below; its sentence is made when it is read. A part `[…]` of a sentence
+is left out if its fields are empty. An action's references are rows of `session_references`, one
+for each account, dataset and window, with the effect named here.
 
 This page is printed by `python -m bidbeacon_pipelines.actions_page`; a test compares the two.
 """
 
 
 def make_page(modules: Sequence[str] = (actions.__name__, session.__name__)) -> str:
-    """Return the page of the actions of modules and packages, as Markdown that ends in a line break."""
+    """Return the page of the actions of modules and packages as Markdown with a final newline."""
     sections = [_section(name, classes) for name, classes in _by_module(modules)]
     return "\n".join([_HEAD, *sections])
 
 
 def _by_module(wanted: Sequence[str]) -> Iterator[tuple[str, list[type[Action]]]]:
-    """Yield the registered classes of the wanted modules and packages, by the module that defines them."""
+    """Yield the registered classes of modules and packages, by defining module."""
     grouped: dict[str, list[type[Action]]] = {}
     for action_class in action_classes().values():
         grouped.setdefault(action_class.__module__, []).append(action_class)
@@ -89,7 +87,7 @@ def _field_rows(action_class: type[Action]) -> Iterator[str]:
 
 
 def _referenced(action_class: type[Action]) -> str:
-    """Return what the class refers to, found by asking an action with sample values."""
+    """Return the sentence on a class's references, from an action with sample values."""
     sample = sample_payload(action_class)
     references = list(action_class.model_validate(sample).references())
     if not references:
@@ -101,17 +99,17 @@ def _referenced(action_class: type[Action]) -> str:
 
 
 def sample_payload(action_class: type[Action]) -> dict[str, Any]:
-    """Return a payload that the class accepts, with a value in each field; each text is "sample"."""
+    """Return a payload that the class accepts, with a sample value in each field."""
     schema = _schema_of(action_class)
     return {name: _describe(field, schema)[1] for name, field in schema["properties"].items()}
 
 
 class _StoredSchema(GenerateJsonSchema):
-    """Describes payloads as they are stored; exact decimals are told from other texts."""
+    """Describe payloads as stored; exact decimals have a format of their own."""
 
     def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
-        """Return the schema of an amount."""
-        del schema  # its bounds don't matter here
+        """Return the schema of an amount, without its bounds."""
+        del schema
         return {"type": "string", "format": "decimal"}
 
 
@@ -120,7 +118,7 @@ def _schema_of(action_class: type[Action]) -> dict[str, Any]:
 
 
 def _describe(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[str, Any]:
-    """Return in words what JSON a field is stored as, and a sample: a list has one entry, so that what an action refers to shows."""
+    """Return a field's JSON type in words, and a sample; a list's has one entry."""
     if "$ref" in schema:
         schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
     if "anyOf" in schema:

@@ -1,25 +1,28 @@
-"""The table of causes as a page, made from `causes`: `python -m bidbeacon_pipelines.causes_page` prints it."""
+"""The table of causes as a page: `python -m bidbeacon_pipelines.causes_page` prints it."""
 
 from bidbeacon_pipelines.causes import KINDS, Kind, explain
 
 _HEAD = """# Causes
 
-Why something failed, or waits, is stored as data: `{"code": "field-refused", "field": "clicks", "detail": {"reason": "…"}}`, in column `cause` of
-`report_windows`, `report_requests`, `quarantined_rows`, `entity_exports` and `entity_problems`, in `ads_accounts.needs_attention`, in actions, and in the
-error of a session. Code and parameters make causes equal; `detail` has what differs from one occurrence to the next, such as Amazon's own words
+The cause of a failure or delay is stored as data, such as
+`{"code": "field-refused", "field": "clicks", "detail": {"reason": "…"}}`, in column `cause` of
+`report_windows`, `report_requests`, `quarantined_rows`, `entity_exports` and `entity_problems`, in
+`ads_accounts.needs_attention`, in actions, and in the error of a session. Causes with the same code
+and parameters are equal; `detail` has the facts of one occurrence, such as Amazon's own words
 (`reason`), `amazon_code`, counts and ids. In SQL: `group by cause - 'detail'`.
 
-Page, command line and alerts show the sentence, with the words of `detail` where there are any, and what helps. Severity is *error* where it stays so for days
-or until a person acts, *warning* where it continues by itself after something unusual, *waiting* where it continues in the usual time.
+Page, command line and alerts show the sentence, with values of `detail` if there are any, and the
+advice. Severity is *error* if the problem lasts for days or until a person acts, *warning* if work
+continues by itself after something unusual, *waiting* if it continues in the usual time.
 
 This page is made by `make docs`; a test compares the two.
 
-| code | sentence | what helps | severity | button |
+| code | sentence | advice | severity | button |
 |---|---|---|---|---|"""
 
 
 def make_page() -> str:
-    """Return the page as Markdown, ending in a line break."""
+    """Return the page as Markdown with a final newline."""
     return "\n".join([_HEAD, *map(_row, KINDS.values()), ""])
 
 

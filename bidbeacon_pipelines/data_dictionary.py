@@ -1,4 +1,4 @@
-"""The data dictionary, made from the registry: `python -m bidbeacon_pipelines.data_dictionary` prints it."""
+"""The data dictionary: `python -m bidbeacon_pipelines.data_dictionary` prints it."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -30,57 +30,70 @@ _UNITS = {"count": "count", "amount": "amount in `currency_code`"}
 
 _HEAD = """# Data dictionary
 
-Made from the registry of datasets (`bidbeacon_pipelines/datasets/registry.py`) by `make docs`; a test compares them. The same descriptions are comments
-in the database: `\\d+ reports.daily_campaigns` in `bidbeacon db shell` shows them. Questions with their SQL are in [analysis.md](analysis.md).
+Printed from the registry of datasets (`bidbeacon_pipelines/datasets/registry.py`) by `make docs`; a
+test compares them. The descriptions are also comments in the database:
+`\\d+ reports.daily_campaigns` in `bidbeacon db shell` shows them. [analysis.md](analysis.md) has
+questions with their SQL.
 
-Analysts read the views of schema `reports`. SP is Sponsored Products, SB Sponsored Brands (with its videos), SD Sponsored Display.
+Analysts read the views of schema `reports`. SP is Sponsored Products, SB Sponsored Brands (with its
+videos), SD Sponsored Display.
 
 ## Read this first
 
-- **Time.** `window_date` is a day of the account's own calendar. `hour_at` is the instant at which an hour began; `local_hour` is that hour on the account's clock.
-- **Money** is in the currency of the row (`currency_code`), with up to six decimals, as Amazon sent it. Never add two currencies.
-- **Attribution.** An order counts on the day of the click or view that led to it, if it follows within `attribution_days`: 7 for SP of sellers, 14 for SP of vendors and
-  for SB and SD. So sales of SP and of SB or SD are not one measure: show `attribution_days` beside a sum over several ad products. It is null where Amazon does not say
-  whether the account is a seller's or a vendor's.
-- **Old days grow.** Amazon restates what it reported for up to 60 days. Each dataset is asked for again on its refresh days; [restatements.md](restatements.md) shows how
-  a day changed.
+- **Time.** `window_date` is a day of the account's own calendar. `hour_at` is the instant at which
+  an hour began; `local_hour` is that hour on the account's clock.
+- **Money** is in the currency of the row (`currency_code`), with up to six decimals, as Amazon sent
+  it. Never add two currencies.
+- **Attribution.** An order counts on the day of the click or view that led to it, if it follows
+  within `attribution_days`: 7 for SP of sellers, 14 for SP of vendors and for SB and SD. So sales
+  of SP and of SB or SD are different measures: show `attribution_days` beside a sum over several ad
+  products. It is null if Amazon does not state whether the account is a seller's or a vendor's.
+- **Old days grow.** Amazon restates what it reported for up to 60 days. Each dataset is requested
+  again on its refresh days; [restatements.md](restatements.md) shows how a day changed.
 - **Null is not zero.** Null means that Amazon sent no value: the metric does not apply to the ad
   product, or is not ready. Zero was measured. A day without any row was not loaded, is not served,
-  or had no activity: `reports.days` says which.
+  or had no activity: `reports.days` states which.
 - **Holes and age.** A sum over days that are not loaded is too small. `reports.days` has one row
   for each day of each dataset and account. A day is complete when every report of it that Amazon
   serves is loaded, and final when each was loaded for the last time; until then figures are
   provisional. Rows have both as `is_complete` and `is_final`, and `as_of`, when the row's report
-  was requested. A day of which a report expired before it was loaded stays incomplete. Complete
-  says nothing of `not_served` and `left_out`, which follow. Days after an account's last refresh
+  was requested. A day with a report that expired before it was loaded stays incomplete. A complete
+  day may have `not_served` and `left_out`, explained below. Days after an account's last refresh
   have no row yet.
-- **Not served.** Amazon serves an ad product only so far back. `not_served` of `reports.days` names
-  the ad products that it does not serve for a day: they have no rows and are in no sum. The day is
-  complete without them.
-- **Some campaigns are in no report.** Amazon leaves out Sponsored Brands campaigns without ad groups: `is_reported` of `reports.campaigns` is false for them, and
-  `left_out` of `reports.days` names them ([analysis.md](analysis.md#what-amazons-reports-leave-out)).
-- **Hours and days need not agree.** Hourly reports come from another pipeline at Amazon than daily ones. Use daily datasets for totals, hourly ones for the course of a day.
-- **Search terms are a part.** Amazon reports only terms with a click, so their sums lie below those of their targets.
-- **Ratios are not additive.** The views' ratios are those of one row. Over several rows divide the sums: `sum(spend) / nullif(sum(sales), 0)`. Shares and ranks are never
-  summed or averaged.
+- **Not served.** Amazon serves only a limited history of an ad product. `not_served` of
+  `reports.days` names the ad products that it does not serve for a day: they have no rows and are
+  in no sum. The day is complete without them.
+- **Some campaigns are in no report.** Amazon leaves out Sponsored Brands campaigns without ad
+  groups: `is_reported` of `reports.campaigns` is false for them, and `left_out` of `reports.days`
+  names them ([analysis.md](analysis.md#what-amazons-reports-leave-out)).
+- **Hours and days need not agree.** Hourly reports come from another pipeline at Amazon than daily
+  ones. Use daily datasets for totals, hourly ones for the distribution within a day.
+- **Search terms are incomplete.** Amazon reports only terms with a click, so their sums are below
+  those of their targets.
+- **Ratios are not additive.** The views' ratios are those of one row. Over several rows divide the
+  sums: `sum(spend) / nullif(sum(sales), 0)`. Shares and ranks are never summed or averaged.
 - **Names are today's**, from the last sync of the entities. Ids never change.
-- **Coming from reporting v3 or a connector?** [Names elsewhere](#names-elsewhere) lists what each column is called there: `cost`, `sales14d`, `purchases7d` …
+- **Coming from reporting v3 or a connector?** [Names elsewhere](#names-elsewhere) lists the names
+  of each column there: `cost`, `sales14d`, `purchases7d` …
 """
 
 _ELSEWHERE = """## Names elsewhere
 
-Most connectors pass on the names of Amazon's reporting v3, or of its older reporting v2; some write them in snake case (`purchases_14_d`). Many of those names contain an
-attribution window. The columns here have none, because unified reporting, which BidBeacon loads, does not offer a choice: `attribution_days` of the row is the window.
+Most connectors pass on the names of Amazon's reporting v3, or of its older reporting v2; some write
+them in snake case (`purchases_14_d`). Many of those names contain an attribution window. The
+columns here have none, because unified reporting, which BidBeacon loads, does not offer a choice:
+`attribution_days` of the row is the window.
 
 | name elsewhere | the same here |
 |---|---|
 | with `7d`, such as `sales7d` | SP of sellers: rows with `attribution_days = 7` |
 | with `14d`, such as `sales14d` | SP of vendors, SB and SD: rows with `attribution_days = 14` |
 | without a window, such as `sales` | SB and SD |
-| any other, such as `sales30d`, or `sales14d` for SP of sellers | nothing: unified reporting has no such window |
+| others, such as `sales30d`, or `sales14d` for SP of sellers | none: there is no such window |
 
-`unitsSoldClicks7d` and `unitsSoldClicks14d` of SP are `units`, since SP counts orders after a click only; those of SB and SD are `units_from_clicks`. `target_id` is
-found by the name of the target, since unified reports have no ids of keywords and targets.
+`unitsSoldClicks7d` and `unitsSoldClicks14d` of SP are `units`, since SP counts orders after a click
+only; those of SB and SD are `units_from_clicks`. `target_id` is found by the name of the target,
+since unified reports have no ids of keywords and targets.
 """
 
 
@@ -122,7 +135,7 @@ def _common(view: ReportView) -> Iterator[str]:
 
 
 def _elsewhere() -> Iterator[str]:
-    """Describe what columns are called elsewhere, but for names that differ in form only."""
+    """Describe names of columns elsewhere, except those that differ in form only."""
     yield _ELSEWHERE
     yield from _table(
         ("column", "in reporting v3", "also"),
@@ -138,7 +151,7 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 def _dataset(dataset: Dataset, view: ReportView) -> Iterator[str]:
-    """Describe a dataset: its facts, and every column of its view that others don't have."""
+    """Describe a dataset: its facts, and the columns of its view that are not common to all."""
     yield f"## `{view.full_name}`\n"
     yield f"{dataset.title}.\n"
     yield from _table(("", ""), list(_facts(dataset)))
@@ -201,7 +214,7 @@ def _compared(dataset: Dataset) -> str:
 def _column(
     dataset: Dataset, column: ViewColumn, source: Dimension | Metric | None
 ) -> Sequence[str]:
-    """Return the line of a column; one that Amazon does not send has no source."""
+    """Return the row of a column; derived columns have no source."""
     name, description = f"`{column.name}`", column.description
     if source is None:
         return (name, "derived", "", _products(dataset.ad_products), "", description)

@@ -40,7 +40,6 @@ def make_page(modules: Sequence[str] = (actions.__name__, session.__name__)) -> 
 
 
 def _by_module(wanted: Sequence[str]) -> Iterator[tuple[str, list[type[Action]]]]:
-    """Yield the registered classes of modules and packages, by defining module."""
     grouped: dict[str, list[type[Action]]] = {}
     for action_class in action_classes().values():
         grouped.setdefault(action_class.__module__, []).append(action_class)
@@ -87,7 +86,6 @@ def _field_rows(action_class: type[Action]) -> Iterator[str]:
 
 
 def _referenced(action_class: type[Action]) -> str:
-    """Return the sentence on a class's references, from an action with sample values."""
     sample = sample_payload(action_class)
     references = list(action_class.model_validate(sample).references())
     if not references:
@@ -108,7 +106,6 @@ class _StoredSchema(GenerateJsonSchema):
     """Describe payloads as stored; exact decimals have a format of their own."""
 
     def decimal_schema(self, schema: DecimalSchema) -> JsonSchemaValue:
-        """Return the schema of an amount, without its bounds."""
         del schema
         return {"type": "string", "format": "decimal"}
 

@@ -108,7 +108,6 @@ def make_dictionary() -> str:
 
 
 def _common(view: ReportView) -> Iterator[str]:
-    """Describe the columns that all views have, and the ratios."""
     yield "## Columns of every view\n"
     yield from _table(
         ("column", "description"),
@@ -135,7 +134,6 @@ def _common(view: ReportView) -> Iterator[str]:
 
 
 def _elsewhere() -> Iterator[str]:
-    """Describe names of columns elsewhere, except those that differ in form only."""
     yield _ELSEWHERE
     yield from _table(
         ("column", "in reporting v3", "also"),
@@ -151,7 +149,6 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 def _dataset(dataset: Dataset, view: ReportView) -> Iterator[str]:
-    """Describe a dataset: its facts, and the columns of its view that are not common to all."""
     yield f"## `{view.full_name}`\n"
     yield f"{dataset.title}.\n"
     yield from _table(("", ""), list(_facts(dataset)))
@@ -169,7 +166,6 @@ def _dataset(dataset: Dataset, view: ReportView) -> Iterator[str]:
 
 
 def _view(view: ReportView) -> Iterator[str]:
-    """Describe a view that is not a dataset: every column."""
     yield f"## `{view.full_name}`\n"
     yield f"{view.description}\n"
     rows = [(f"`{column.name}`", column.type, column.description) for column in view.columns]

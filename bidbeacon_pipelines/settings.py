@@ -126,18 +126,12 @@ class Settings(SessionSettings):
         CredentialsFile | None, NoDecode, BeforeValidator(_read_credentials_file)
     ] = Field(
         None,
-        description=(
-            "TOML file of named clients and credentials, in place of the three variables; only its "
-            "owner and group may read it."
-        ),
+        description="TOML file of named clients and credentials, instead of the three variables.",
     )
 
     allow_other_machines: bool = Field(
         default=False,
-        description=(
-            "Whether Dagster's webserver and the sandbox, which have no login, may listen beyond "
-            "loopback."
-        ),
+        description="Whether Dagster and the sandbox, which have no login, may leave loopback.",
     )
     bind_host: Host = Field(
         "127.0.0.1", description="The address on which Dagster's webserver and the sandbox listen."
@@ -150,37 +144,25 @@ class Settings(SessionSettings):
         default_factory=lambda data: _local_url(
             data.get("bind_host", "127.0.0.1"), data.get("sandbox_port", 3040)
         ),
-        description=(
-            "The sandbox's address for its clients, with a path per region: `/na`, `/eu`, `/fe`; "
-            "absent: on this machine."
-        ),
+        description="The sandbox's address, with paths `/na`, `/eu`, `/fe`; absent: this machine.",
     )
 
     user_header: Annotated[str, AfterValidator(_check_header)] | None = Field(
         None,
-        description=(
-            "Header in which a trusted proxy names the user; changes made on the page are recorded "
-            "with this name."
-        ),
+        description="Header in which a trusted proxy names the user, for changes on the page.",
     )
 
     partition_months: int = Field(
         15,
         ge=1,
         le=60,
-        description=(
-            "Number of whole months before this one that are Dagster's partitions; older windows "
-            "are in Postgres only."
-        ),
+        description="Whole months before this one that are Dagster's partitions.",
     )
     report_first_poll_seconds: int | None = Field(
         None,
         ge=1,
         le=_DAY_SECONDS,
-        description=(
-            "Seconds from the request of a report to the first poll; absent: the dataset's usual "
-            "time, 5 with the sandbox."
-        ),
+        description="Seconds until a report's first poll; absent: its usual time, sandbox 5.",
     )
     report_poll_seconds: int | None = Field(
         None,
@@ -198,19 +180,13 @@ class Settings(SessionSettings):
         6,
         ge=0,
         le=12,
-        description=(
-            "Hours for which a due window waits for the other countries of its ads account, which "
-            "the same report covers."
-        ),
+        description="Hours for which a due window waits for its ads account's other countries.",
     )
     first_reports_in_flight: int = Field(
         2,
         ge=1,
         le=20,
-        description=(
-            "Initial limit of reports in flight, for each client id and region; it adapts to "
-            "Amazon's responses."
-        ),
+        description="Initial limit of reports in flight per client id and region; it adapts.",
     )
     loads_at_once: int = Field(
         2,
@@ -222,10 +198,7 @@ class Settings(SessionSettings):
         12,
         gt=0,
         le=7 * 24,
-        description=(
-            "Hours after which a due window is late: in checks, on the coverage page, and in "
-            "planning when reports are scarce."
-        ),
+        description="Hours after which a due window is late: in checks, Coverage and planning.",
     )
     bad_row_share: float = Field(
         0.02, ge=0, le=1, description="Share of invalid rows above which a load is refused."
@@ -241,10 +214,7 @@ class Settings(SessionSettings):
     )
     alert_quiet_hours: Annotated[str, AfterValidator(_check_hours)] | None = Field(
         None,
-        description=(
-            "Hours in which no alert is sent, such as 22:00-07:00, in BIDBEACON_ALERT_TIME_ZONE; "
-            "absent: none."
-        ),
+        description="Hours without alerts, such as 22:00-07:00, in BIDBEACON_ALERT_TIME_ZONE.",
     )
     alert_time_zone: Annotated[str, AfterValidator(_check_time_zone)] = Field(
         "UTC", description="The IANA time zone of quiet hours and of the times in alerts."
@@ -277,18 +247,13 @@ class Settings(SessionSettings):
         400,
         ge=90,
         le=_LONGEST_KEPT_DAYS,
-        description=(
-            "Days for which restatements are kept; older windows have only their current numbers."
-        ),
+        description="Days for which restatements are kept; older windows have current numbers.",
     )
     run_event_days: int = Field(
         14,
         ge=1,
         le=_LONGEST_KEPT_DAYS,
-        description=(
-            "Days for which Dagster's events of a run are kept; the history of assets is kept "
-            "forever."
-        ),
+        description="Days for which Dagster's events of a run are kept; those of assets stay.",
     )
 
     @field_validator("bind_host")

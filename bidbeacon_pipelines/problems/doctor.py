@@ -64,7 +64,6 @@ def examine(
 
 
 def _check(name: str, severity: Severity, sentence: str, **facts: Any) -> Finding:
-    """Return the result of a check that only `doctor` runs."""
     return Finding(key=name, code=name, severity=severity, sentence=sentence, link="", **facts)
 
 
@@ -149,7 +148,6 @@ def as_checked(found: Finding | Known) -> Finding:
 
 
 def _list_processes(connection: Connection) -> Finding:
-    """List the long-lived processes of the last day; `find_processes` judges them."""
     seen = [dict(one) for one in list_processes(connection, within=timedelta(days=1))]
     effects = []
     for one in seen:

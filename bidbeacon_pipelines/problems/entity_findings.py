@@ -37,7 +37,6 @@ def find_left_out(connection: Connection, settings: Settings, now: datetime) -> 
 
 
 def _named(campaigns: Sequence[RowMapping]) -> str:
-    """Return the first campaigns by name, each with its budget, and how many more there are."""
     named = ", ".join(f"{one['name']}{_budget(one)}" for one in campaigns[:NAMES_SHOWN])
     more = len(campaigns) - NAMES_SHOWN
     return f"{named} and {more:,} more" if more > 0 else named

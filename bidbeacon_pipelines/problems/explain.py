@@ -110,7 +110,6 @@ def explain_day(
 
 
 def _session_json(worker: UUID | None, rows: Sequence[RowMapping]) -> dict[str, Any] | None:
-    """Return the session that works on a window, else the last one that refers to it."""
     id_ = worker or next((row["session_id"] for row in reversed(rows)), None)
     return None if id_ is None else {"id": id_, "url": session_url(str(id_))}
 
@@ -134,7 +133,6 @@ def _read_windows(
 
 
 def _list_reports(connection: Connection, question: Question) -> list[str]:
-    """Return the names of the reports that a day without windows will have."""
     contract = read_contract(connection, question.account.account_id)
     return [one.name for one in contract.reports(question.dataset)]
 
@@ -172,7 +170,6 @@ def _verdict_json(verdict: Finding, not_served: Sequence[str] = ()) -> dict[str,
 
 
 def _list_left_out(connection: Connection, question: Question) -> list[str]:
-    """Return the names of the campaigns that Amazon leaves out of the day's reports."""
     if SPONSORED_BRANDS not in question.dataset.ad_products:
         return []
     return list_left_out_on(connection, question.account, question.day)
@@ -185,7 +182,6 @@ def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[st
 
 
 def _explain_missing(connection: Connection, question: Question) -> Finding:
-    """Return why a day has no window."""
     account, dataset, day = question.account, question.dataset, question.day
     today = local_date(question.now, account.time_zone)
     oldest = oldest_of(read_contract(connection, account.account_id).reports(dataset), today)
@@ -233,11 +229,9 @@ class _Window:
         self._cause = None if cause is None else explain(cause)
 
     def verdict(self) -> Finding:
-        """Return its state, the cause and the next step, in at most two sentences."""
         return _SENTENCES[self.state](self)
 
     def list_not_served(self) -> list[str]:
-        """Return the short names of the ad products that Amazon does not serve."""
         return [short for name, short in SHORT_NAMES.items() if name in self.row["not_served"]]
 
     def _finding(self, what: str, then: str = "", at: datetime | None = None) -> Finding:
@@ -314,7 +308,6 @@ class _Window:
 
     @property
     def _but_not_served(self) -> str:
-        """Return ", but …" with the ad products of a loaded day that are not served."""
         refused = ""
         if self._refused:
             names = listed([product_name(name) for name in self._refused])
@@ -327,7 +320,6 @@ class _Window:
 
     @property
     def _proof(self) -> str:
-        """Return the age of the day, and that of the oldest rows of its ad products."""
         alike: dict[int | None, list[str]] = {}
         for one in self._unproven:
             alike.setdefault(one["proven_days"], []).append(product_name(one["ad_product"]))
@@ -351,7 +343,6 @@ class _Window:
         return self._waiting(f"{which} is {due} since {_when(since)}.")
 
     def _waiting(self, what: str) -> Finding:
-        """Return a finding with the next step of a due window, and what it waits for."""
         if self.request is not None:
             then = f"A report for {_days(self.request)} is planned, and {self._created()}."
             return self._finding(what, then)
@@ -368,14 +359,12 @@ class _Window:
         return self._finding(what, then, self._now)
 
     def _find_younger_refused(self) -> RowMapping | None:
-        """Return the younger day for which a day that Amazon refused as too old waits, if any."""
         is_refused = (self.row["cause"] or {}).get("code") == "report-too-old"
         if not is_refused or self.row["last_loaded_at"] is not None:
             return None
         return find_younger_refused(self._connection, self.row)
 
     def _obstacles(self) -> dict[str, datetime | None]:
-        """Return the reasons why a due window is not planned, each with the instant of its end."""
         account = self._question.account
         first_due = find_first_due(self._connection, self.row, self._now)
         countries_by = None if first_due is None else first_due + self._patience
@@ -435,19 +424,16 @@ class _Window:
 
     @property
     def _step_at(self) -> datetime:
-        """The instant of the request's next step."""
         at = None if self.request is None else self.request.next_step_at
         return max(at or self._now, self._now)
 
     def _polled(self) -> str:
-        """Return when polling, which runs at most once a minute, takes the next step, in words."""
         if self.worker is not None:
             return "right now"
         is_later = self._step_at > self._now
         return f"at {_when(self._step_at)}" if is_later else "within two minutes"
 
     def _created(self, *, again: bool = False) -> str:
-        """Return when a planned report is requested, in words: after its pause and by the gate."""
         verb = "is requested again" if again else "is requested"
         if self.worker is not None:
             return f"{verb} right now"
@@ -456,7 +442,6 @@ class _Window:
         return f"{verb} {self._gate_opens()}"
 
     def _gate_opens(self) -> str:
-        """Return when the gate allows the next report, in words."""
         owner, now = self._question.account.ads_account, self._now
         gate = find_gate(self._connection, owner.client_id, owner.region, now=now)
         places = 0 if gate is None else int(gate.gate.in_flight_limit)

@@ -91,7 +91,6 @@ def _decide(
     accepts: bool,
     by: str,
 ) -> dict[str, str]:
-    """Accept or keep the days of a finding, all of one dataset of one account."""
     first = windows[0]
     with store.begin() as connection:
         account = get_account(connection, first["account_key"])

@@ -79,7 +79,6 @@ def _finding(account_key: str, label: str, by_dataset: Sequence[Sequence[RowMapp
 
 
 def _effect(rows: Sequence[RowMapping]) -> Effect:
-    """Return the ad products of a dataset of an account that are not served, with their days."""
     alike: dict[Any, list[str]] = {}
     for row in rows:
         alike.setdefault(_EXTENT(row), []).append(product_name(row["product"]))

@@ -82,7 +82,6 @@ _PUT_OFF = text("""
 
 
 def _read_limits(connection: Connection, now: datetime) -> dict[str, Any]:
-    """Return the state of each gate, figures of the last day's calls, and deferred reports."""
     calls = summarize_calls(connection, now - _RECENTLY)
     return {
         "gates": [gate.facts(now) for gate in list_gates(connection, now=now)],

@@ -282,7 +282,6 @@ def judge_processes(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list
 
 
 def _wrong_clocks(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list[str]:
-    """Return each host whose clock differs from the database's, with the difference."""
     wrong = {}
     for one in processes:
         ahead_by = one["clock_ahead_by"]

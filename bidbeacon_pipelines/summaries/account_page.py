@@ -92,7 +92,6 @@ def _figures(connection: Connection, account: Account, now: datetime) -> dict[st
 
 
 def _product_json(product: str | None, sums: Sequence[RowMapping]) -> dict[str, Any]:
-    """Return the two periods of an ad product; None means all products."""
     rows = {row["is_recent"]: row for row in sums if row["ad_product"] == product}
     periods = {is_recent: {name: row[name] for name in _SUMS} for is_recent, row in rows.items()}
     attributed = {row["attribution_days"] for row in rows.values()}

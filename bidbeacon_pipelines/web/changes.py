@@ -139,8 +139,6 @@ def user_of(request: Request, settings: Settings) -> str:
 def _endpoint(
     settings: Settings, change: Change, kind: type[Parameters]
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint of a change, with a body of this kind."""
-
     async def answer(request: Request) -> Response:
         try:
             _check_sender(request)
@@ -196,8 +194,6 @@ async def _read_bytes(request: Request) -> bytes:
 
 
 class _ChangeHandlers:
-    """Make the changes, each in the name of a user."""
-
     def __init__(self, store: SessionStore, settings: Settings) -> None:
         self._store = store
         self._settings = settings
@@ -262,14 +258,12 @@ class _ChangeHandlers:
             return finding_json(unacknowledge(connection, self._settings, now, body.finding))
 
     def answer_whether_allowed(self, request: Request) -> Response:
-        """Answer whether this client may change something, else why not and what to do."""
         read_query(Parameters, request.query_params)
         access: Access = request.app.state.access
         error, what_to_do = access.refusal_of_changes(request) or (None, None)
         return JSONResponse({"allowed": not error, "error": error, "what_to_do": what_to_do})
 
     def answer_wanted(self, request: Request) -> Response:
-        """Answer with the loads and syncs of an account that users have requested."""
         query = read_query(AccountParameters, request.query_params)
         with self._store.snapshot() as connection:
             try:

@@ -174,9 +174,7 @@ class NoDefinitionsState(dg.UPathDefsStateStorage):
 def dagster_database_url(url: str, *options: str) -> str:
     """Return an address for psycopg2, which dagster-postgres uses, with encoding UTF-8.
 
-    Args:
-        url: `postgresql://…`; its own options are kept.
-        options: More startup options, such as `-cname=value`, for a direct connection.
+    `options` are startup options for a direct connection, such as `-cname=value`, besides its own.
     """
     address = parse_database_url(url).set(drivername=_DRIVER)
     address = address.update_query_dict({k: str(v) for k, v in client_args(address).items()})
@@ -209,11 +207,8 @@ def check_dagster_tables(engine: Engine) -> None:
 def upgrade_dagster(url: str, *, report: Report = lambda _: None) -> None:
     """Create Dagster's schema and tables and our pool if missing; apply Dagster's migrations.
 
-    The role that runs this gets the schema in its `search_path` in this database.
-
-    Args:
-        url: The database, without a connection pooler.
-        report: Called with a line when it has to wait.
+    The role that runs this gets the schema in its `search_path` in this database. The connection
+    has to be direct, without a pooler. `report` is called with a line when it has to wait.
 
     Raises:
         SchemaError: The tables are locked for too long.

@@ -38,8 +38,7 @@ class JobContext:
 
     Attributes:
         engine: Our database.
-        client_for: Returns the client of a credential by name; raises `CredentialRefused` if it is
-            not set.
+        client_for: Returns a credential's client by name; raises `CredentialRefused` if not set.
         settings: The settings of the pipelines.
         clock: Returns the present instant in UTC; the database's, or a simulated one.
         sleep: Sleeps for the given number of seconds.

@@ -33,13 +33,9 @@ LEARNED_FOR = timedelta(days=28)
 
 @dataclass(frozen=True)
 class Rule:
-    """How long records are kept.
+    """The retention time of a kind of records, usually a table.
 
-    Attributes:
-        what: The recorded name of the records, usually a table.
-        keep: The retention time.
-        piece: The batch size.
-        delete: Deletes at most a number of records from before an instant; returns how many.
+    `delete` deletes at most `piece` records from before an instant, and returns how many.
     """
 
     what: str

@@ -37,12 +37,8 @@ def read_settings(
 ) -> Kind:
     """Read settings from the environment, `.env`, and the file of a running `bidbeacon dev`.
 
-    The first of these that has a setting decides. Secrets are masked from then on.
-
-    Args:
-        kind: The class of settings.
-        env_file: The project's file.
-        running: Whether to read the file of a running `bidbeacon dev` or `db start`.
+    The first of these that has a setting decides; without `running` the last one is not read.
+    Secrets are masked from then on.
 
     Raises:
         SettingsError: Some settings are invalid, or a file can't be read.

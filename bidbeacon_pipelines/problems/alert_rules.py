@@ -143,13 +143,7 @@ def find_event(known: Known, receiver: int, now: datetime) -> Event | None:
 
 
 def write_digest(news: Sequence[tuple[Known, Event]], *, address: str, zone: ZoneInfo) -> Message:
-    """Return one message about all findings to report; the worst is its title.
-
-    Args:
-        news: At least one finding, each with its event.
-        address: The public address of the page.
-        zone: The time zone that instants are shown in.
-    """
+    """Return one message about at least one finding; the worst is its title."""
     kinds = ("failure", "warning", "success")
     messages = [_write(known, event, address=address, zone=zone) for known, event in news]
     worst, *others = messages = sorted(messages, key=lambda one: kinds.index(one.kind))

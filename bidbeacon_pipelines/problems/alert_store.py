@@ -102,10 +102,7 @@ _FAILING = text("""
 
 
 def find_failing_receiver(connection: Connection, receivers: int) -> RowMapping | None:
-    """Return `failing_since` and `error` of the receiver that has failed longest, or None.
-
-    Only the first `receivers` are considered: as many as are set.
-    """
+    """Return `failing_since`, `error` of the longest failing of the first `receivers`, or None."""
     return connection.execute(_FAILING, {"receivers": receivers}).mappings().first()
 
 

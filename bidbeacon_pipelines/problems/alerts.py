@@ -117,10 +117,10 @@ class AlertWatch:
     Several processes may watch one database: only one of them sends each digest.
 
     Args:
-        engine: the database; the caller disposes of it.
-        settings: the receivers of alerts, which may be none, and quiet hours.
-        clock: returns the present instant; by default the database's.
-        host_clock: used while the database does not answer.
+        engine: The database; the caller disposes of it.
+        settings: The settings of alerts; there may be no receivers.
+        clock: By default the database's.
+        host_clock: Used while the database does not answer.
     """
 
     def __init__(

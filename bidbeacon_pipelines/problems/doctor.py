@@ -40,10 +40,7 @@ def examine(
 ) -> Iterator[Finding | Known]:
     """Yield the results for database, Amazon, each finding, all hosts' processes, accounts.
 
-    Args:
-        settings: The settings to check.
-        engine: Our database; None if it can't be used.
-        why_no_engine: Why it can't be used, and what to do.
+    If the database can't be used, `engine` is None, and `why_no_engine` has reason and advice.
     """
     first = _away(why_no_engine) if engine is None else _check_database(engine)
     yield first

@@ -145,10 +145,7 @@ def _verdict(
     then: str = "",
     at: datetime | None = None,
 ) -> Finding:
-    """Return a finding with a window's state as its key; without a cause its code is empty.
-
-    Its sentence is `what`, then what happens next.
-    """
+    """Return a finding with a window's state as its key; without a cause its code is empty."""
     code = "" if cause is None else cause.code
     advice = "" if cause is None or severity is Severity.FINE else cause.advice
     sentence = f"{what} {then}".rstrip()
@@ -204,11 +201,8 @@ def _explain_missing(connection: Connection, question: Question) -> Finding:
 class _Window:
     """A window of a report of a day, with the data that its sentences need.
 
-    Attributes:
-        row: Its row of `window_states`.
-        state: Its state.
-        request: The request that it waits for, or that is planned for a range including it.
-        worker: The living session that is working on that request.
+    `row` is its row of `window_states`, `request` the one that it waits for or that is planned for
+    it, and `worker` the living session that is working on the request.
     """
 
     def __init__(

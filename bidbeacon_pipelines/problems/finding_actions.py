@@ -22,14 +22,10 @@ from bidbeacon_sessions import SessionStore
 def act(
     store: SessionStore, settings: Settings, key: str, *, by: str, keeps: bool = False
 ) -> dict[str, str]:
-    """Take the action of a finding's button; return a sentence (`said`) and a page (`link`).
+    """Take the action of a finding's button for a user; return its result and a page.
 
-    Args:
-        store: The store of our database.
-        settings: The settings of the pipelines.
-        key: The finding's key.
-        by: The user who pressed the button.
-        keeps: Whether it is the button beside *Accept*, which keeps our rows.
+    The result is a sentence (`said`), the page a `link`. `keeps` is whether the button is the one
+    beside *Accept*, which keeps our rows.
 
     Raises:
         CannotAskError: The days can't be requested from Amazon now.

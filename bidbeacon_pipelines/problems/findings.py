@@ -21,12 +21,9 @@ _FACTS = ("names", "accounts", "since", "next_at")
 
 @dataclass(frozen=True)
 class Effect:
-    """An effect of a cause.
+    """An effect of a cause: "120 windows of 3 accounts failed, in daily_targets".
 
-    Attributes:
-        text: The effect with its extent: "120 windows of 3 accounts failed, in daily_targets".
-        link: The page that shows it.
-        count: Its extent; None if it can't be counted.
+    `link` is the page that shows it; `count` is None if its extent can't be counted.
     """
 
     text: str
@@ -39,8 +36,7 @@ class Finding:
     """A problem with its cause, or the result of a check.
 
     Attributes:
-        key: The code, with a digest of the cause's parameters if it has any. Stable while the
-            cause lasts.
+        key: The code, with a digest of the cause's parameters, if any; stable while it lasts.
         code: The cause's code.
         severity: The worst severity of its effects; `WAITING` if it usually passes by itself.
         sentence: The problem.
@@ -101,12 +97,8 @@ def found(
 ) -> Finding:
     """Return the finding of a cause.
 
-    Args:
-        cause: The cause as stored, with the detail that the sentence may show.
-        effects: Its effects.
-        severity: The severity, if it is not that of the table of causes.
-        accounts: The number of affected accounts; the advice names an account only if it is one.
-        facts: Other attributes of the finding.
+    Its severity is by default that of the table of causes. The advice names an account only if
+    `accounts` is at most one. `facts` are other attributes of the finding.
     """
     if accounts > 1 and isinstance(detail := cause.get("detail"), Mapping):
         cause = {**cause, "detail": {k: v for k, v in detail.items() if k != "account"}}

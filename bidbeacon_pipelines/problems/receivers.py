@@ -47,10 +47,7 @@ class NotSentError(ExpectedError):
 
 @dataclass(frozen=True)
 class Receiver:
-    """A URL that alerts are sent to; `number` is its place in the setting, from 1 on.
-
-    The URL may have tokens and passwords.
-    """
+    """A URL, with secrets, that alerts are sent to; `number` is its place in the setting."""
 
     number: int
     url: str = field(repr=False)

@@ -122,10 +122,7 @@ _WINDOWS = text(f"""
 def list_windows(
     connection: Connection, settings: Settings, now: datetime, key: str
 ) -> list[RowMapping]:
-    """Return the windows of a finding, the newest first.
-
-    Columns: account_key, dataset, window_date, wanted_by, cause.
-    """
+    """Return a finding's windows, newest first: account_key, dataset, window_date, wanted_by."""
     values = state_values(now, settings.late_after)
     rows = connection.execute(_WINDOWS, values).mappings()
     return [row for row in rows if row["cause"] and finding_key(row["cause"]) == key]
@@ -322,10 +319,7 @@ _SILENT = text(f"""
 
 
 def find_silent(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Yield the windows loaded without rows though the country had deliverable campaigns.
-
-    Only loads of the last 24 hours are considered.
-    """
+    """Yield the windows loaded within a day without rows though campaigns were deliverable."""
     for row in connection.execute(_SILENT, {"since": now - RECENTLY}).mappings():
         extent = f"{counted(row['windows'], 'window')} without rows{in_datasets(row['datasets'])}"
         link = f"/sessions?{urlencode({'type': 'silence-accepted', 'since': '24h'})}"

@@ -53,7 +53,7 @@ class Survey:
 def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     """Return all findings and counts of windows at an instant.
 
-    Of findings with the same cause, the first one has the sentence.
+    The first of several findings with the same cause has the sentence.
     """
     windows = summarize_windows(connection, now, settings.late_after)
     findings = [

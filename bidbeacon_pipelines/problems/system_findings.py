@@ -186,10 +186,7 @@ def find_unwritable_folders(
 def find_unwritable_logs(
     connection: Connection, settings: Settings, now: datetime
 ) -> list[Finding]:
-    """Return the finding that the output of runs can't be written; not in a cluster.
-
-    There the output goes to the logs of the workers.
-    """
+    """Return the finding that runs' output can't be written; in a cluster workers log it."""
     return [] if settings.redis_url is not None else judge_logs(settings.compute_logs)
 
 
@@ -292,10 +289,7 @@ def _wrong_clocks(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list[s
 
 
 def find_delivery(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the finding that alerts are not watched for, or not delivered to a receiver.
-
-    No alert is sent about it.
-    """
+    """Return the finding, never alerted, that alerts are not watched for or not delivered."""
     if settings.alert_urls is None:
         return []
     living = list_processes(connection, within=_PROCESS_SILENT_AFTER)

@@ -45,12 +45,8 @@ def forget_lost_recordings(connection: Connection, dataset: Dataset, *, first_da
     """Mark loads as unrecorded whose materialization Dagster no longer has; return the number.
 
     This happens when Dagster's events are deleted, or when its tables or ours are restored to an
-    earlier state. Without Dagster's events in this database nothing is done.
-
-    Args:
-        connection: A transaction in our database.
-        dataset: The dataset.
-        first_day: The first day that is a partition.
+    earlier state. Without Dagster's events in this database nothing is done. `first_day` is the
+    first day that is a partition.
     """
     if not has_run_events(connection):
         return 0

@@ -19,13 +19,7 @@ from bidbeacon_sessions.server import STREAM_PAGE, Extension
 def pipelines_extension(
     store: SessionStore, settings: Settings, *, clock: Clock | None = None
 ) -> Extension:
-    """Return the `extension` for `create_app` and `serve`.
-
-    Args:
-        store: The store of the database with accounts and windows.
-        settings: The settings of the pipelines.
-        clock: Returns the instant of answers; by default the database's clock, as for alerts.
-    """
+    """Return the `extension` for `create_app` and `serve`, by default on the database's clock."""
     clock = clock or DatabaseClock(store.engine, settings)
     return Extension(
         routes=[

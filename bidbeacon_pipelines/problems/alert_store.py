@@ -102,7 +102,7 @@ _FAILING = text("""
 
 
 def find_failing_receiver(connection: Connection, receivers: int) -> RowMapping | None:
-    """Return `failing_since`, `error` of the longest failing of the first `receivers`, or None."""
+    """Return error and `failing_since` of the longest failing of so many receivers, or None."""
     return connection.execute(_FAILING, {"receivers": receivers}).mappings().first()
 
 

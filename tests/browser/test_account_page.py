@@ -130,7 +130,7 @@ def test_a_tag_leads_to_the_page_and_the_list_finds_accounts(
     page.locator("tbody a").click()
     expect(page.locator("h1")).to_contain_text("Acme Merch · MX")
     expect(page.locator("#schedule")).to_contain_text("by maria")
-    page.get_by_role("link", name="who paused it").click()
+    page.get_by_role("link", name="sessions that paused it").click()
     expect(page.locator(".session .sentence")).to_contain_text(["Paused Acme Merch · MX: maria"])
 
 
@@ -193,7 +193,7 @@ def test_buttons_pause_resume_load_and_rename(page: Page, filled: SessionStore) 
     expect(page.locator(".said", has_text="Requested.")).to_be_visible()
     [wanted] = read_wanted(filled)
     assert ("daily_targets", days) == (wanted["dataset"], wanted["windows"])
-    page.get_by_label("What to call it here").fill("Die Firma")
+    page.get_by_label("Name in BidBeacon").fill("Die Firma")
     page.get_by_role("button", name="Rename", exact=True).click()
     expect(page.locator("h1")).to_have_text("Die Firma · US")
 

@@ -1,4 +1,4 @@
-// What an account spent and sold: a small chart of its days, and the table of the same figures by ad product. Amounts come as exact text.
+// An account's spend and sales: a chart by day, and a table by ad product. Amounts are exact text.
 
 import { el, svg } from "./dom.js";
 import { scrollingTable } from "./words.js";
@@ -17,7 +17,7 @@ export function figuresSection({ figures }) {
     title(30),
     el("p", { class: "quiet" }, `${from} to ${to}, ${daysOf(total.recent)} of 30 days loaded, against the 30 days before (${daysOf(total.before)} loaded). Amounts in ${currency}.`),
     el("div", { class: "figures" }, days.length > 0 && chart(days, currency), table(products)),
-    el("p", { class: "quiet" }, "Sales count by the day of the click or view, within the days that stand beside the ad product: Sponsored Products of sellers count 7 days, everything else 14. Amazon still adds sales to the last days, so their ACOS is too high at first."),
+    el("p", { class: "quiet" }, "Sales count on the day of the click or view, within the days beside the ad product: Sponsored Products of sellers count 7 days, everything else 14. Amazon still adds sales to the last days, so their ACOS is too high at first."),
   ];
 }
 
@@ -55,7 +55,7 @@ function table(products) {
 
 const money = (value, /** @type {string | null} */ more = null) => el("td", { class: more !== null && "before" }, amount(value), more && el("small", {}, ` ${more}`));
 
-/** How much more or less than before, in percent; empty where that can't be said. */
+/** The change in percent; empty if it can't be computed. */
 function change(recent, before) {
   if (recent === null || recent === undefined || !Number(before)) return "";
   const share = (Number(recent) / Number(before) - 1) * 100;
@@ -64,7 +64,7 @@ function change(recent, before) {
 
 const twoDecimals = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2, signDisplay: "negative" });
 
-/** An exact amount with two decimals and grouped digits; a text is written without passing through a float. @returns {string} */
+/** An exact amount with two decimals, never converted to a float. @returns {string} */
 export const amount = (text) => (text === null || text === undefined ? "–" : twoDecimals.format(text).replace("-", "−"));
 
 const percent = (text) => (text === null || text === undefined ? "–" : `${(Number(text) * 100).toFixed(1)} %`);

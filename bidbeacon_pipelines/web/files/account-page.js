@@ -1,4 +1,4 @@
-// One account: who it is, how fresh its data is, what it earned, its schedule and what was done; renewed when something happens.
+// One account: identity, freshness, figures, schedule and sessions; renewed on changes.
 
 import { figuresSection } from "./account-figures.js";
 import { actsSection, entitiesSection, headSection, scheduleSection, sessionsSection } from "./account-sections.js";
@@ -38,13 +38,13 @@ function draw({ account, sessions }) {
   byId("content").setAttribute("aria-busy", "false");
 }
 
-/** The buttons show already what they did; everything else is renewed. */
+/** The buttons show their results themselves; everything else is renewed. */
 function afterAction(isPaused) {
   isStopped = isPaused ?? isStopped;
   live.renew();
 }
 
-/** Make a section anew where what it shows has changed. */
+/** Render a section again if its figures have changed. */
 function put(id, figures, make) {
   const now = JSON.stringify(figures);
   if (shown.get(id) === now) return;

@@ -26,7 +26,7 @@ export function headSection(data) {
   ];
 }
 
-/** Made once: what a button says stays when the figures are renewed. */
+/** Made once, so that the buttons' messages stay when the figures are renewed. */
 export function actsSection(data, renew) {
   const made = actions([syncEntities(data.key), pauseOrResume(data.key, isResumable(data), renew), changeCadence(data.key, renew), renameForm(data, renew)], loadAgainForm(data));
   const said = /** @type {HTMLElement} */ (made.querySelector(".said"));
@@ -36,10 +36,10 @@ export function actsSection(data, renew) {
 
 /** The alias belongs to all countries of the ads account. */
 const renameForm = ({ key, alias, amazon_name: name }, renew) => (say) => {
-  const input = el("input", { name: "alias", maxlength: "80", autocomplete: "off", placeholder: name, value: alias, "aria-label": "What to call it here; empty: as Amazon does" });
+  const input = el("input", { name: "alias", maxlength: "80", autocomplete: "off", placeholder: name, value: alias, "aria-label": "Name in BidBeacon; empty: Amazon's name" });
   const save = button("Rename", async () => {
     const { account_label: label } = await fetchJson("/api/account/alias", { account: key, alias: input.value.trim() });
-    say(`It is called ${label} now, and the other countries alike.`);
+    say(`Its name is ${label} now; the other countries have the same name.`);
     renew();
   }, { type: "submit" })(say);
   return el("form", { class: "rename", method: "dialog" }, input, save);
@@ -53,11 +53,11 @@ function loadAgainForm({ key, datasets, figures }) {
   return [load, dataset, el("span", { class: "bound" }, "from ", first), el("span", { class: "bound" }, "to ", last)];
 }
 
-/** The days of a range; one more than can be asked for at once is enough to be refused. */
+/** The days of a range, at most one more than can be requested at once, which is refused. */
 const daysOf = (first, last) => Array.from({ length: Math.min(MOST_WINDOWS, daysBetween(first, last)) + 1 }, (_, place) => dayAfter(first, place));
 
 export function entitiesSection({ entities, schedule }) {
-  const title = el("h2", { id: "entities-title" }, "Campaigns and what belongs to them");
+  const title = el("h2", { id: "entities-title" }, "Campaigns and other entities");
   if (entities.length === 0) return [title, el("p", { class: "quiet" }, "They were not synced yet.")];
   const heads = ["Kind", "Stored", "Gone", "Set aside"];
   const rows = entities.map((one) => el("tr", {}, el("th", { scope: "row" }, one.kind.replace(/_|(?=[A-Z])/g, " ").toLowerCase()), ...[one.stored, one.gone, one.set_aside].map((count) => el("td", { class: count === 0 && "zero" }, count.toLocaleString("en")))));
@@ -85,7 +85,7 @@ export function sessionsSection(sessions, key, line) {
   return [
     el("h2", { id: "sessions-title" }, "What was done"),
     sessions.length > 0 ? el("ul", { class: "briefs" }, sessions.map((session) => el("li", { "data-key": session.id }, line(session)))) : el("p", { class: "quiet" }, "No session has worked for it yet."),
-    el("p", {}, el("a", { href: all }, "All sessions"), " · ", el("a", { href: `${all}&type=account-paused` }, "who paused it"), " · ", el("a", { href: `${all}&type=load-requested` }, "who asked for loads")),
+    el("p", {}, el("a", { href: all }, "All sessions"), " · ", el("a", { href: `${all}&type=account-paused` }, "sessions that paused it"), " · ", el("a", { href: `${all}&type=load-requested` }, "sessions that requested loads")),
   ];
 }
 

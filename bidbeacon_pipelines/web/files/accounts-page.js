@@ -1,4 +1,4 @@
-// All accounts and how they do, each a link to its page; the field at the top finds some of them, and the head of a column sorts by it.
+// All accounts with their states, each a link to its page; searchable, and sortable by columns.
 
 import { amount } from "./account-figures.js";
 import { bindBar } from "./bar.js";
@@ -19,7 +19,7 @@ const live = new LiveData({ read: () => fetchJson("/api/account-list"), draw, re
 const sum = ({ spend }) => (spend.every((day) => day === null) ? null : spend.reduce((total, day) => total + Number(day ?? 0), 0));
 const share = ({ windows, fresh }) => (fresh === null || windows === 0 ? null : fresh / windows);
 
-/** Columns: what they sort by (null goes last), and their cell. Amounts of two currencies are not compared: currencies sort first. */
+/** Columns: sort key (null is last) and cell. Amounts are sorted within their currency. */
 const COLUMNS = [
   { name: "account", text: "Account", key: ({ label }) => label.toLowerCase(), cell: ({ key, label }) => el("th", { scope: "row" }, accountTag(key, label)) },
   { name: "state", text: "State", key: ({ stopped }) => stopped ?? "refreshed", cell: ({ stopped }) => el("td", { class: stopped && "bad" }, stopped ?? "refreshed") },
@@ -32,7 +32,7 @@ const COLUMNS = [
 const percent = (value) => (value === null ? "–" : `${Math.floor(value * 1000) / 10} %`);
 const nextText = (at) => (at === null ? "–" : Date.parse(at) <= now() ? "now" : moment(at));
 
-/** A bar a day, and a mark at the foot for a day that is not loaded. */
+/** A bar per day; days that are not loaded have a mark at the foot. */
 function sparkline({ spend, currency, from, to, label }) {
   const known = spend.filter((day) => day !== null).map(Number);
   const [highest, holes] = [Math.max(1e-6, ...known), spend.length - known.length];
@@ -59,7 +59,7 @@ function compare({ column, isDescending }, one, other) {
   return currencies || (isDescending ? -order : order) || one.label.localeCompare(other.label);
 }
 
-/** A button in the head, so that it works by mouse and keyboard; numbers begin with the highest. */
+/** A button in the head, for mouse and keyboard; numbers are first sorted descending. */
 function head(column, sort) {
   const isChosen = column === sort.column;
   const isDescending = isChosen ? !sort.isDescending : column.isNumber === true;
@@ -69,7 +69,7 @@ function head(column, sort) {
   return el("th", { scope: "col", "aria-sort": order }, el("button", { type: "button", class: "sort", "data-key": column.name, on: { click: press } }, column.text, el("span", { "aria-hidden": "true" }, mark)));
 }
 
-/** Change what the address says, and show it. */
+/** Change parameters of the address, and redraw. */
 function address(changes) {
   const parameters = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(changes)) value ? parameters.set(name, value) : parameters.delete(name);

@@ -1,4 +1,4 @@
-// Why one window is as it is, in the server's words, what can be done, and the sessions that refer to it.
+// One window: the server's explanation, buttons, and the sessions that refer to it.
 
 import { actions, changeCadence, decisions, loadAgain, partitionLink, pauseOrResume, syncEntities, isResumable } from "./act.js";
 import { el, keepingFocus, sessionPath, withCommands } from "./dom.js";
@@ -13,30 +13,30 @@ const SHOWN = 12;
 const UNDECIDED = "final-rows-lost";
 
 export class CellDetail {
-  /** `labelOf` gives what the account of a key is called. */
+  /** `labelOf` returns the label of an account's key. */
   constructor(root, { onClose, labelOf }) {
     this.root = root;
     this.onClose = onClose;
     this.labelOf = labelOf;
-    this.asked = /** @type {any} */ (null);
+    this.chosen = /** @type {any} */ (null);
     this.acts = /** @type {any} */ (null);
     this.isUnfolded = false;
     root.addEventListener("keydown", (event) => event.key === "Escape" && onClose());
   }
 
-  /** Show a window, or nothing. What is shown already stays until the answer is there. */
+  /** Show a window, or nothing. The former content stays until the answer has arrived. */
   async show(chosen) {
-    const isAnother = JSON.stringify(chosen) !== JSON.stringify(this.asked);
-    this.asked = chosen;
+    const isAnother = JSON.stringify(chosen) !== JSON.stringify(this.chosen);
+    this.chosen = chosen;
     if (isAnother) [this.isUnfolded, this.acts] = [false, null];
     this.root.hidden = chosen === null;
     if (chosen === null) return;
     if (isAnother) this.put(this.head(chosen), el("div", { class: "skeleton", "aria-hidden": "true" }, el("i"), el("i"), el("i")));
     try {
-      const told = await fetchJson(`/api/explain?${new URLSearchParams(chosen)}`);
-      if (this.asked === chosen) this.put(this.head(chosen), ...this.body(told));
+      const explanation = await fetchJson(`/api/explain?${new URLSearchParams(chosen)}`);
+      if (this.chosen === chosen) this.put(this.head(chosen), ...this.body(explanation));
     } catch (error) {
-      if (this.asked === chosen && isAnother) this.put(this.head(chosen), el("p", { class: "problem" }, withCommands(causeOf(error))), el("button", { type: "button", class: "button", on: { click: () => this.show({ ...chosen }) } }, "Try again"));
+      if (this.chosen === chosen && isAnother) this.put(this.head(chosen), el("p", { class: "problem" }, withCommands(causeOf(error))), el("button", { type: "button", class: "button", on: { click: () => this.show({ ...chosen }) } }, "Try again"));
     }
   }
 
@@ -49,10 +49,10 @@ export class CellDetail {
     return el("header", {}, el("h2", {}, window), close, el("p", {}, accountTag(account, this.labelOf(account)), " ", el("bdi", { class: "tag badge" }, dataset)));
   }
 
-  /** Made once for a window, so that what a button says stays when the map is renewed. */
+  /** Made once for a window, so that the buttons' messages stay when the map is renewed. */
   buttons({ account, dataset, window }, isPaused, cause, address) {
     if (this.acts?.isPaused !== isPaused || this.acts.cause !== cause) {
-      const renew = () => this.show(this.asked);
+      const renew = () => this.show(this.chosen);
       const turned = (nowPaused) => {
         this.acts.isPaused = nowPaused;
         renew();
@@ -74,17 +74,17 @@ export class CellDetail {
         el("b", {}, verdict.state),
         el("p", {}, el("bdi", {}, withCommands(verdict.sentence))),
         verdict.advice && el("p", {}, el("bdi", {}, withCommands(verdict.advice))),
-        verdict.session && el("p", {}, el("a", { href: sessionPath(verdict.session.id) }, "The session that shows it")),
+        verdict.session && el("p", {}, el("a", { href: sessionPath(verdict.session.id) }, "Show the session")),
       ),
       leftOut.length > 0 && el("p", { class: "left-out" }, "Left out by Amazon, having no ad groups: ", el("bdi", {}, leftOut.join(", "))),
       next && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at) }, next)),
-      facts.account && this.buttons(this.asked, isResumable(facts.account), verdict.cause, address),
+      facts.account && this.buttons(this.chosen, isResumable(facts.account), verdict.cause, address),
       el("h3", {}, newest.length > 0 ? "Sessions that refer to it, newest first" : "No session refers to it yet"),
       ...this.stories(newest),
     ].filter(Boolean);
   }
 
-  /** One story a session, however often it refers to the window. */
+  /** One story per session with all its references to the window. */
   stories(newest) {
     const stories = [...Map.groupBy(newest, ({ session_id: id }) => id).values()].map(story);
     const list = (some) => el("ol", { class: "stories" }, some);
@@ -95,7 +95,7 @@ export class CellDetail {
   }
 }
 
-/** A session, its references below it, newest first. */
+/** A session with its references below it, newest first. */
 function story(actions) {
   const [{ session_id: id, session_mark: mark, job_name: job }] = actions;
   return el(

@@ -1,5 +1,5 @@
-// Account times window as a picture: a canvas a row, one real element where the cursor is. 45,600 windows are drawn in some milliseconds.
-// Where the days need more room than there is, they scroll sideways below their axis, and the accounts stay.
+// Accounts by days as a picture: one canvas per row, one real element at the cursor.
+// 45,600 windows are drawn in some milliseconds. Days that don't fit scroll sideways.
 
 import { NONE, STATES, drawCell, sized } from "./coverage-states.js";
 import { dayAfter, daysBetween, monthOf, weekdayOf } from "./days.js";
@@ -14,7 +14,7 @@ const element = byId("grid").content.firstElementChild;
 const [axis, dayLabels, body, says, earlier, later] = [".days-axis", ".days", ".map-body", ".says", ".earlier", ".later"].map((one) => element.querySelector(one));
 
 export class CoverageMap {
-  /** `onChoose` hears the account's key and the day that were chosen. */
+  /** `onChoose` is called with the chosen account's key and day. */
   constructor({ onChoose }) {
     this.onChoose = onChoose;
     this.element = element;
@@ -42,7 +42,7 @@ export class CoverageMap {
     this.cursor.addEventListener("blur", () => this.say(null));
   }
 
-  /** Show accounts with a letter a day; `chosen` is `{account, window}` or null, `range` the name of the days that were asked for. */
+  /** Show accounts; `chosen` is `{account, window}` or null, `range` identifies the days. */
   show(data, accounts, chosen, range) {
     const isMoved = range !== this.range || chosen?.window !== this.chosen?.window;
     if (range !== this.range) this.step = 0;
@@ -50,7 +50,7 @@ export class CoverageMap {
     this.draw(isMoved);
   }
 
-  /** Draw all; what is in sight stays so, unless it `isMoved`, or its room has changed: then the chosen day comes into sight. */
+  /** Draw all; scroll to the chosen day only if it `isMoved` or the width has changed. */
   draw(isMoved = false) {
     const { data, accounts } = this;
     element.setAttribute("aria-rowcount", String(accounts.length + 1));
@@ -79,7 +79,7 @@ export class CoverageMap {
     return row;
   }
 
-  /** How much room there is, how wide a day is in it, and all of them together, which may be more than the room. */
+  /** Measure the visible width, a day's width, and that of all days, which may be larger. */
   measure() {
     this.room = axis.clientWidth;
     this.width = Math.max(this.room, this.data.days * NARROWEST);
@@ -95,7 +95,7 @@ export class CoverageMap {
     if (!says.hidden) this.say(this.said);
   }
 
-  /** Scroll sideways until a day and some of those around it are in sight. */
+  /** Scroll sideways until a day and some of its neighbours are visible. */
   reveal(place) {
     const around = Math.min(AROUND_PX, this.room / 4);
     const [from, to] = [this.x(place) - around, this.x(place + 1) + around - this.room];
@@ -112,10 +112,10 @@ export class CoverageMap {
     }
   }
 
-  /** Left edges on whole pixels, so that narrow windows are all sharp. */
+  /** The left edge of a day on a whole pixel, so that narrow windows are sharp. */
   x = (place) => Math.round(place * this.step);
 
-  /** Months always, days between them where there is room. */
+  /** Label all months, and days between them if they fit. */
   drawAxis() {
     const places = Array.from({ length: this.data.days }, (_, place) => place);
     const every = this.data.days > 200 ? Infinity : Math.ceil(26 / this.step);
@@ -139,14 +139,14 @@ export class CoverageMap {
     return label;
   }
 
-  /** Put the one real cell where the cursor is: the chosen window, the last place, or the newest day of the first account. */
+  /** Place the cursor: on the chosen window, its last place, or the first account's newest day. */
   placeCursor() {
     const { account: key, window } = this.chosen ?? this.at ?? {};
     const account = this.accounts.find((one) => one.key === key) ?? this.accounts[0];
     if (account) this.moveTo(account, window ? daysBetween(this.data.from, window) : this.data.days - 1);
   }
 
-  /** Move the cursor to a day of an account, or the nearest that is shown. */
+  /** Move the cursor to a day of an account, or to the nearest visible day. */
   moveTo(account, wanted) {
     const place = Math.min(this.data.days - 1, Math.max(0, wanted));
     const { strip } = this.rows.get(account.key);
@@ -156,13 +156,13 @@ export class CoverageMap {
     this.cursor.style.left = `${this.x(place) - 1}px`;
     this.cursor.style.width = `${Math.max(4, this.x(place + 1) - this.x(place) + 1)}px`;
     this.cursor.setAttribute("aria-colindex", String(place + 2));
-    this.cursor.setAttribute("aria-label", this.tell(account, place));
+    this.cursor.setAttribute("aria-label", this.describe(account, place));
     const isChosen = this.chosen?.account === account.key && this.chosen?.window === this.at.window;
     this.cursor.setAttribute("aria-selected", String(isChosen));
     if (hadFocus && document.activeElement !== this.cursor) this.cursor.focus({ preventScroll: true });
   }
 
-  tell(account, place) {
+  describe(account, place) {
     const { label, cells, not_served: runs } = account;
     const day = dayAfter(this.data.from, place);
     const state = cells[place] === NONE ? "no window" : STATES[cells[place]].name;
@@ -173,13 +173,13 @@ export class CoverageMap {
     return `${state}: ${weekdayOf(day)} ${day}, ${label}${notServed}${without}`;
   }
 
-  /** Show what is at a place, `{account, place}` with the account's key; nothing where there is none. */
+  /** Show the tooltip of a place, `{account, place}` with the account's key; none for null. */
   say(where) {
     this.said = where;
     says.hidden = where === null;
     if (where === null) return;
     const { element: row, account } = this.rows.get(where.account);
-    says.textContent = this.tell(account, where.place);
+    says.textContent = this.describe(account, where.place);
     const middle = axis.offsetLeft + this.x(where.place) + this.step / 2 - body.scrollLeft;
     says.style.left = `${middle}px`;
     says.style.bottom = `${element.clientHeight - row.offsetTop + 2}px`;
@@ -202,7 +202,7 @@ export class CoverageMap {
     this.moveTo(this.rows.get(found.account).account, found.place);
     this.cursor.focus({ preventScroll: true });
     this.onChoose(found.account, dayAfter(this.data.from, found.place));
-    this.say(null); // what was chosen tells more
+    this.say(null); // the detail shows more
   }
 
   onKey(event) {

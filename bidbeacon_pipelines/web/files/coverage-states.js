@@ -1,9 +1,9 @@
-// The states of a window: each a colour and bands of its own, so that two pixels of width tell them apart without colour.
+// The states of a window: each has a colour, and bands that differ even at two pixels' width.
 
 // Bands reach from the top (0) to the bottom (1) of a row.
 export const STATES = {
   f: { name: "fresh", meaning: "it has data, and no refresh is due", bands: [[0, 1]] },
-  m: { name: "missing", meaning: "no data yet, as it should be", bands: [[0.84, 1]] },
+  m: { name: "missing", meaning: "no data yet, as expected", bands: [[0.84, 1]] },
   d: { name: "due", meaning: "it will be requested", bands: [[0.5, 1]] },
   r: { name: "requested", meaning: "Amazon creates its report", bands: [[0.25, 1]] },
   o: { name: "loading", meaning: "its report is complete, and is loaded", bands: [[0, 0.75]] },
@@ -13,19 +13,19 @@ export const STATES = {
   b: { name: "disabled", meaning: "Amazon has disabled its account", bands: [[0, 0.16]] },
   a: { name: "late at Amazon", meaning: "Amazon takes far longer than usual", bands: [[0, 0.3], [0.48, 1]] },
   l: { name: "late", meaning: "due for longer than the tolerance", bands: [[0, 0.58], [0.76, 1]] },
-  h: { name: "suspicious", meaning: "a report lost nearly all rows; a second one must say the same, or a person decides", bands: [[0, 0.42], [0.58, 1]] },
+  h: { name: "suspicious", meaning: "a report lost nearly all rows; a second one must confirm that, or a person decides", bands: [[0, 0.42], [0.58, 1]] },
   u: { name: "unconfirmed", meaning: "no rows though there should be some; requested once more", bands: [[0, 0.2], [0.4, 0.6], [0.8, 1]] },
   n: { name: "needs attention", meaning: "Amazon refuses its account or our credentials", bands: [[0, 0.14], [0.34, 0.86]] },
   x: { name: "failed", meaning: "its report was given up or refused", bands: [[0, 0.2], [0.3, 0.7], [0.8, 1]] },
   e: { name: "expired", meaning: "never loaded while Amazon served it", bands: [[0.38, 0.62]] },
 };
 export const NONE = "-";
-// Where campaigns are left out, the state is in the upper part of the row, and a line in the lower part.
+// If campaigns are left out, the state is in the upper part of the row, a line in the lower part.
 const STATE_SHARE = 14 / 18;
 const LEFT_OUT_TOP = 15 / 18;
 let colours = /** @type {Record<string, string>} */ ({});
 
-/** Read the colours of the present theme, before windows are drawn. */
+/** Read the colours of the theme, before windows are drawn. */
 export function readColours() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(name).trim();
@@ -44,7 +44,7 @@ export function drawCell(context, letter, x, width, height, isLeftOut = false) {
   context.fillRect(x, height * LEFT_OUT_TOP, width, height * (1 - LEFT_OUT_TOP));
 }
 
-/** The names of the campaigns that Amazon leaves out of the reports of each day; empty where it leaves out none at all. */
+/** The names of the campaigns left out of each day's reports; empty if there are none at all. */
 export function leftOutByDay({ left_out: campaigns, cells }, days) {
   if (campaigns.length === 0) return [];
   const ran = (day) => campaigns.filter(({ from, to }) => (from ?? day) <= day && day <= (to ?? day)).map(({ campaign }) => campaign);
@@ -61,7 +61,7 @@ export function stateMark(letter) {
   return canvas;
 }
 
-/** Give a canvas a size in CSS pixels, sharp on any screen, and empty it. */
+/** Clear a canvas, and set its size in CSS pixels, sharp on any screen. */
 export function sized(canvas, width, height) {
   const ratio = Math.min(3, window.devicePixelRatio || 1);
   canvas.width = Math.max(1, Math.round(width * ratio));

@@ -1,4 +1,4 @@
-// The same windows as a table: counts by state, and each account's windows that are not fresh, as links.
+// The windows as a table: counts by state, and links to each account's windows that are not fresh.
 
 import { STATES, stateMark } from "./coverage-states.js";
 import { dayAfter } from "./days.js";
@@ -6,7 +6,7 @@ import { el } from "./dom.js";
 import { accountTag, windowBadges } from "./parts.js";
 import { counted, firstOf, scrollingTable } from "./words.js";
 
-/** `linkTo` gives the address of a window of an account. States that no window is in have no column. */
+/** `linkTo` returns the address of an account's window. States without windows have no column. */
 export function coverageTable(data, accounts, linkTo) {
   const letters = Object.keys(STATES).filter((letter) => accounts.some(({ cells }) => cells.includes(letter)));
   const states = letters.map((letter) => el("th", { scope: "col" }, stateMark(letter), " ", STATES[letter].name));
@@ -25,7 +25,7 @@ function accountRow(data, account, letters, linkTo) {
   );
 }
 
-/** On how many days Amazon leaves which campaigns out. */
+/** The number of days on which Amazon leaves campaigns out, and their names. */
 function leftOut({ leftOut: found }) {
   const days = found.filter((names) => names.length > 0).length;
   if (days === 0) return null;

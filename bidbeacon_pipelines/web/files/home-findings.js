@@ -1,4 +1,4 @@
-// What is wrong, by cause: each finding with what it has done, when it goes on, and what can be done about it.
+// The findings, one per cause: effects, next attempt, and buttons.
 
 import { actions, button } from "./act.js";
 import { el, withCommands } from "./dom.js";
@@ -9,7 +9,7 @@ import { counted, when } from "./words.js";
 const made = new Map();
 const TONES = { fine: "success", waiting: "progress", warning: "warning", error: "error" };
 
-/** The findings in three lists: what is wrong, what usually passes by itself, and what somebody has acknowledged. */
+/** The findings in three lists: problems, usually temporary ones, acknowledged ones. */
 export function findingList({ findings, more_findings: more }) {
   for (const [id, { key }] of made) if (!findings.some((one) => one.key === key)) made.delete(id);
   if (findings.length === 0) return null;
@@ -47,7 +47,7 @@ function row(finding) {
   );
 }
 
-/** How much, since when, of whom, and when it goes on, with dots in between. */
+/** Extent, start, accounts and next attempt, separated by dots. */
 function extent({ since, next_at: next, names, accounts }, own) {
   const more = accounts - names.length;
   const parts = [
@@ -56,11 +56,11 @@ function extent({ since, next_at: next, names, accounts }, own) {
     names.length > 0 && [el("bdi", {}, names.join(", ")), more > 0 && ` and ${counted(more, "more account")}`],
     next && el("b", {}, "next ", when(next)),
   ];
-  const said = parts.filter(Boolean).map((part) => [part].flat(2));
-  return said.flatMap((part, place) => (place === 0 ? part : [" · ", ...part])).filter(Boolean);
+  const given = parts.filter(Boolean).map((part) => [part].flat(2));
+  return given.flatMap((part, place) => (place === 0 ? part : [" · ", ...part])).filter(Boolean);
 }
 
-/** The buttons are made once for a finding, so that what they say stays when the list is renewed. */
+/** Made once for a finding, so that the buttons' messages stay when the list is renewed. */
 function buttons(finding) {
   if (finding.severity === "waiting" && !finding.button) return null;
   const id = `${finding.key} ${finding.acknowledged === null}`;
@@ -90,14 +90,14 @@ const keep = ({ key, other_button: label }) =>
 
 const changed = () => document.dispatchEvent(new CustomEvent("findings-changed"));
 
-/** A field for a note that the button opens first. */
+/** A button that first opens a field for a note. */
 const acknowledge = ({ key, action }) => (say) => {
   const note = el("input", { type: "text", maxlength: "500", "aria-label": "Note", placeholder: "Why, if others should know", hidden: true });
   const press = async () => {
     if (note.hidden) {
       note.hidden = false;
       note.focus();
-      const outcome = action === "acknowledge" ? "It leaves this list." : "No alert comes until it gets worse, is twice as large, or ends.";
+      const outcome = action === "acknowledge" ? "It leaves this list." : "No alert is sent until it gets worse, is twice as large, or ends.";
       return say(`${outcome} Press again to acknowledge.`);
     }
     await fetchJson("/api/findings/acknowledge", { finding: key, note: note.value });

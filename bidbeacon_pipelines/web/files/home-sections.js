@@ -1,4 +1,4 @@
-// The sections of Home, each from its figures: how everything is, what is wrong, the data, jobs, limits.
+// The sections of Home, each from its figures: verdict, findings, data, jobs, limits.
 
 import { el, svg } from "./dom.js";
 import { findingList } from "./home-findings.js";
@@ -15,7 +15,7 @@ const BAD = ["late at Amazon", "unconfirmed", "suspicious", "late", "needs atten
 const STATES = [...FINE, ...GOING_ON, ...AT_REST, ...BAD];
 const WHAT_A_WINDOW_IS = "A window is one day of one report of an account";
 
-/** Each section's figures, and what makes its children of them; null where it has nothing to say. */
+/** Each section's figures, and the function that renders them; null hides the section. */
 export const SECTIONS = {
   verdict: { figures: ({ findings, more_findings: more, accounts, datasets, starting, is_sandbox: sandbox }) => [findings.map(({ severity, acknowledged }) => [severity, acknowledged]), more, accounts, datasets, starting, sandbox], render: verdict },
   findings: { figures: ({ findings, more_findings: more }) => [findings, more], render: findingList },
@@ -28,7 +28,7 @@ const stateSum = (dataset, states) => sum(states.map((state) => dataset.states[s
 const classOf = (state) => state.replaceAll(" ", "-").toLowerCase();
 const heading = (id, text) => el("h2", { id: `${id}-title` }, text);
 
-/** How everything is, as `{level, title}`; `level` is ok, warning, failure, or empty where nothing is known yet. */
+/** The verdict `{level, title}`; `level` is ok, warning, failure, or empty if unknown. */
 export function verdictOf({ findings, more_findings: more, accounts, starting }) {
   const open = findings.filter(({ acknowledged }) => acknowledged === null).map(({ severity }) => severity);
   const failures = open.filter((severity) => severity === "error").length + more;
@@ -64,13 +64,13 @@ function verdict(data) {
       windows > 0 && !data.starting && [": ", el("b", {}, `${percent(fine, windows)} fresh`), ...GOING_ON.flatMap(inState)],
       data.is_sandbox && el("span", { class: "tag sandbox", title: "Amazon’s stand-in on this machine: the data is made up" }, "sandbox"),
     ),
-    el("p", { class: "purpose" }, "BidBeacon asks Amazon Ads for reports, asks again while their figures still change, and records everything it does as ", el("a", { href: "/sessions" }, "sessions"), "."),
+    el("p", { class: "purpose" }, "BidBeacon requests reports from Amazon Ads, requests them again while their figures still change, and records everything it does as ", el("a", { href: "/sessions" }, "sessions"), "."),
   ];
 }
 
 const coverage = (dataset, state, of) => `/coverage?${new URLSearchParams({ dataset, ...(state && { state }), days: ALL_DAYS, ...of })}`;
 
-/** Each dataset's windows by state; `of` restricts the map that the figures lead to, to an account for example. */
+/** Each dataset's windows by state; `of` filters the linked map, for example by account. */
 export function datasetList({ datasets }, of = {}) {
   const rows = datasets.map((dataset) => {
     const { name, title, windows } = dataset;
@@ -88,7 +88,7 @@ export function datasetList({ datasets }, of = {}) {
   return [heading("datasets", "Data, all of history"), el("ul", { class: "datasets" }, rows)];
 }
 
-/** A bar of the states' shares; each that is there can be seen, however small. */
+/** A bar of the states' shares, each at least 1 % wide. */
 function bar({ windows, states, title }) {
   const shown = STATES.filter((state) => states[state]);
   const widths = shown.map((state) => Math.max(1, (states[state] / windows) * 100));
@@ -118,7 +118,7 @@ function jobTable({ jobs }) {
   return [heading("jobs", "Jobs, last 24 hours"), scrollingTable("Figures of each job", "jobs", heads, rows)];
 }
 
-/** A bar an hour; the part that failed is on top of it. */
+/** A bar per hour, with the failed part on top. */
 function sparkline({ intervals, job_name: name }) {
   const highest = Math.max(1, ...intervals.map(({ count }) => count));
   const bar = (className, place, top, height) => (height > 0 ? [svg("rect", { class: className, x: place + 0.1, width: 0.8, y: highest - top, height })] : []);

@@ -1,4 +1,4 @@
-// Home: is everything all right, and if not, what. It renews itself when sessions change, at most once in a few seconds.
+// Home: the verdict and its reasons; renewed when sessions change, at most every few seconds.
 
 import { announce } from "./announcer.js";
 import { bindBar } from "./bar.js";
@@ -20,7 +20,7 @@ async function read() {
   return { ...home, jobs: metrics.jobs.filter(({ count }) => count > 0) };
 }
 
-/** Make the sections whose figures have changed anew. */
+/** Render the sections whose figures have changed. */
 function draw(data) {
   hideNotice();
   const { level, title } = verdictOf(data);

@@ -1,4 +1,4 @@
-// Data that a page shows whole: read at once, read again when sessions change or a minute has passed, held while the reader pauses it.
+// Data that a page shows as a whole: read again when sessions change and each minute, pausable.
 
 import { byId } from "./dom.js";
 import { hideTrouble, showState } from "./notice.js";
@@ -9,8 +9,8 @@ const ANYWAY_MS = 60_000;
 
 export class LiveData {
   /**
-   * `read` fetches the data and `draw` shows it. Changes are gathered for `renewMs` before they are read; `concerns(session, actions)` says
-   * whether one may have changed the data. `noun` names the data in messages: "The figures could not be loaded".
+   * `read` fetches the data and `draw` shows it, `renewMs` after a change for which
+   * `concerns(session, actions)` is true. `noun` is for messages: "figures" could not be loaded.
    */
   constructor(options) {
     this.options = { concerns: () => true, ...options };
@@ -29,7 +29,7 @@ export class LiveData {
     this.value = null;
     this.reading += 1;
     const load = async () => {
-      const { cursor } = await fetchJson("/api/job-sessions?limit=1"); // first: what changes while the data is read is told again
+      const { cursor } = await fetchJson("/api/job-sessions?limit=1"); // first: changes during the read are sent again
       await this.fetch();
       return cursor;
     };
@@ -43,7 +43,7 @@ export class LiveData {
     this.stream.start();
   }
 
-  /** Read and draw; an answer that a later reading has overtaken is dropped. */
+  /** Read and draw; drop an answer if a later one was requested. */
   async fetch() {
     this.reading += 1;
     const { reading } = this;
@@ -54,7 +54,7 @@ export class LiveData {
     this.redraw();
   }
 
-  /** Show what was read, where something was. */
+  /** Show the data, if it was read. */
   redraw() {
     this.showFreshness();
     if (this.value === null) return;

@@ -1,4 +1,4 @@
-// The buttons of a session's page: load again what it refers to, and what can be done about its account.
+// The buttons of a session's page: load its windows again, and change its account.
 
 import { MOST_WINDOWS, actions, changeCadence, loadAgain, pauseOrResume, syncEntities, isResumable } from "./act.js";
 import { fetchJson } from "./stream.js";
@@ -6,7 +6,7 @@ import { fetchJson } from "./stream.js";
 const MOST_DATASETS = 3;
 const OF_COUNTRY = /^[A-Z]{2}\./;
 
-/** Make the buttons for a session and what it refers to; null where it has to do with no account. */
+/** Make the buttons for a session and its references; null if it refers to no account. */
 export async function sessionActions(session, references) {
   const ofWindows = references.filter(({ account_key: account, dataset, windows }) => dataset && windows && OF_COUNTRY.test(account));
   const loads = [...Map.groupBy(ofWindows, ({ account_key: account, dataset }) => `${account} ${dataset}`).values()];
@@ -16,7 +16,7 @@ export async function sessionActions(session, references) {
   return made.length > 0 ? actions(made) : null;
 }
 
-/** The account of a country that a session is about; null where it is about several, as most sessions of an ads account are. */
+/** The account of a country that a session refers to; null if there are several. */
 function countryAccount({ account }, references) {
   if (account === null || OF_COUNTRY.test(account)) return account;
   const countries = new Set(references.map(({ account_key: key }) => key).filter((key) => OF_COUNTRY.test(key)));
@@ -27,13 +27,13 @@ function countryAccount({ account }, references) {
 function loadButton(rows, own) {
   const [{ account_key: account, account_label: label, dataset }] = rows;
   const days = [...new Set(rows.flatMap(({ windows }) => windows))].sort();
-  const asked = days.slice(-MOST_WINDOWS);
-  const which = days.length === 1 ? days[0] : asked.length < days.length ? `the newest ${asked.length} of ${days.length} days` : `${days.length} days`;
-  return loadAgain(account, dataset, asked, `Load ${which} of ${dataset}${account === own ? "" : ` of ${label ?? account}`} again`);
+  const newest = days.slice(-MOST_WINDOWS);
+  const which = days.length === 1 ? days[0] : newest.length < days.length ? `the newest ${newest.length} of ${days.length} days` : `${days.length} days`;
+  return loadAgain(account, dataset, newest, `Load ${which} of ${dataset}${account === own ? "" : ` of ${label ?? account}`} again`);
 }
 
-/** Those that every page has for an account. */
+/** The buttons that every page has for an account. */
 async function accountButtons(account) {
-  const told = await fetchJson(`/api/account?${new URLSearchParams({ account })}`).catch(() => null);
-  return told ? [syncEntities(account), pauseOrResume(account, isResumable(told)), changeCadence(account)] : [];
+  const data = await fetchJson(`/api/account?${new URLSearchParams({ account })}`).catch(() => null);
+  return data ? [syncEntities(account), pauseOrResume(account, isResumable(data)), changeCadence(account)] : [];
 }

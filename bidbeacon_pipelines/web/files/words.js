@@ -1,4 +1,4 @@
-// Numbers and instants in words, as all of the product's pages have them.
+// Numbers and instants as text, for all of the product's pages.
 
 import { el } from "./dom.js";
 import { fullTime, moment } from "./time.js";
@@ -11,7 +11,7 @@ export const firstOf = (names) => [names.slice(0, 3).join(", "), names.length > 
 export const sum = (values) => values.reduce((total, value) => total + value, 0);
 export const when = (instant) => el("time", { datetime: instant, title: fullTime(instant) }, moment(instant));
 
-/** A table that scrolls sideways where it has no room; its heads are texts or elements. */
+/** A table that scrolls sideways if needed; its heads are texts or elements. */
 export function scrollingTable(label, className, heads, rows) {
   const head = heads.map((one) => (typeof one === "string" ? el("th", { scope: "col" }, one) : one));
   const table = el("table", { class: className }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));

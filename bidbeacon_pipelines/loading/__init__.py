@@ -1,1 +1,1 @@
-"""A report's file on its way into its table: checked, staged, judged, merged; quarantine and restatements."""
+"""The load of a report's file: check, stage, judge, merge; quarantine and restatements."""

@@ -1,4 +1,4 @@
-"""Whether a checked report may replace the data of a window: the guards against broken and vanished rows. Pure."""
+"""The decision whether a checked report may replace the data of a window. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,23 +12,23 @@ from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.datasets.fields import product_name
 
 LOST_ROWS_DIVISOR = 10
-"""A report with fewer than one row in ten of what was there is suspicious."""
+"""A report with fewer than a tenth of the previous rows is suspicious."""
 FIRST_SUSPICIOUS_PAUSE = timedelta(minutes=15)
 LONGEST_SUSPICIOUS_PAUSE = timedelta(hours=24)
 
 
 BadRows = Counter[str]
-"""The number of invalid rows by what is wrong with them."""
+"""The number of invalid rows by fault."""
 
 
 def is_too_bad(bad_rows: BadRows, good_rows: int, limit: float) -> bool:
-    """Return whether the share of bad rows is larger than a limit; `good_rows` counts rows before those of one key are summed."""
+    """Return whether the share of bad rows exceeds a limit; `good_rows` are counted unsummed."""
     return bad_rows.total() > limit * (good_rows + bad_rows.total())
 
 
 @dataclass(frozen=True)
 class LostProduct:
-    """An ad product of which a report has fewer than one row in ten of what was there.
+    """An ad product of which a report has fewer than a tenth of the previous rows.
 
     Each product is judged separately, since most rows of a report may be of another one.
     """
@@ -40,12 +40,7 @@ class LostProduct:
 
 @dataclass(frozen=True)
 class Accept:
-    """Load it.
-
-    Attributes:
-        is_silent: Whether it is an empty day of a country that should have rows, believed since two
-            reports say so.
-    """
+    """Load the report; a silent one has no rows though it should, which a second one confirms."""
 
     is_silent: bool = False
 
@@ -55,9 +50,9 @@ class Suspicious:
     """Keep the old data, remember this report and request another one.
 
     Attributes:
-        old_rows: Rows the window holds.
-        new_rows: Rows the report has for it.
-        lost: The ad products that lost nearly all rows, where others did not.
+        old_rows: Rows in the window.
+        new_rows: Rows in the report.
+        lost: The ad products that lost nearly all rows, if others did not.
     """
 
     old_rows: int
@@ -66,7 +61,7 @@ class Suspicious:
 
     @property
     def cause(self) -> Cause:
-        """The ad products that lost their rows, and how many rows there are now and were before."""
+        """The ad products that lost rows, and the number of rows now and before."""
         products = [product_name(product.ad_product) for product in self.lost] or None
         new_rows = sum(product.new_rows for product in self.lost) if products else self.new_rows
         old_rows = sum(product.old_rows for product in self.lost) if products else self.old_rows
@@ -86,7 +81,7 @@ class Suspicious:
 
 @dataclass(frozen=True)
 class Totals:
-    """Rows of a window, and their spend; None where the dataset has none."""
+    """Rows of a window, and their spend; None if the dataset has none."""
 
     rows: int
     spend: Decimal | None
@@ -99,14 +94,14 @@ class Totals:
 
 @dataclass(frozen=True)
 class Doubted:
-    """Keep the final data, remember this report, and request no other one: a person decides.
+    """Keep the final data, remember this report and request no other one: a user decides.
 
     Attributes:
         account: The account's key.
         dataset: The dataset's name.
-        currency: The account's.
-        old: What the window holds.
-        new: What the report has for it.
+        currency: The account's currency.
+        old: Totals of the window.
+        new: Totals of the report.
     """
 
     account: str
@@ -117,7 +112,7 @@ class Doubted:
 
     @property
     def cause(self) -> Cause:
-        """The account and dataset whose final days lost rows, with rows and spend then and now."""
+        """The cause, with rows and spend of the final days before and now."""
         return final_rows_lost(self.account, self.dataset, self.currency, self.old, self.new)
 
     def plus(self, other: "Doubted") -> "Doubted":
@@ -128,7 +123,7 @@ class Doubted:
 def final_rows_lost(
     account: str, dataset: str, currency: str, old: Totals, new: Totals
 ) -> dict[str, Any]:
-    """Return the cause why a person has to decide about final days of a dataset of an account."""
+    """Return the cause of final days of an account's dataset that a user has to decide about."""
     spends = {"old_spend": old.spend, "new_spend": new.spend}
     spent = {
         name: None if spend is None else f"{spend:,.2f} {currency}"
@@ -140,13 +135,13 @@ def final_rows_lost(
 
 @dataclass(frozen=True)
 class Refuse:
-    """Keep the old data; the report can't be trusted.
+    """Keep the old data: too many rows are invalid.
 
     Attributes:
-        bad_rows: The rows that can't be understood.
-        good_rows: The others, before those of one key are summed.
-        is_whole_report: Whether they were counted over the whole report, since their dates or
-            countries can't be read.
+        bad_rows: Invalid rows.
+        good_rows: Valid rows, before those of one key are summed.
+        is_whole_report: Whether they are counted over the whole report, because dates or countries
+            are unreadable.
     """
 
     bad_rows: BadRows
@@ -155,7 +150,7 @@ class Refuse:
 
     @property
     def cause(self) -> Cause:
-        """How many rows of how many are bad, and why."""
+        """The number and share of bad rows, with the two most frequent faults."""
         bad = self.bad_rows.total()
         rows = self.good_rows + bad
         faults = [f"{count:,} × {fault}" for fault, count in self.bad_rows.most_common(2)]
@@ -164,7 +159,7 @@ class Refuse:
         return cause(code, detail=detail)
 
     def plus(self, other: "Refuse") -> "Refuse":
-        """Return the verdict on both windows as one; what was counted over the whole report is counted once."""
+        """Return the verdict on both windows as one; a whole report is counted once."""
         if self.is_whole_report:
             return self
         return Refuse(self.bad_rows + other.bad_rows, self.good_rows + other.good_rows)
@@ -172,7 +167,7 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Unconfirmed:
-    """Don't take missing rows for zero: remember that the report has none, and request another one."""
+    """Do not take missing rows for zero: remember the empty report and request another one."""
 
     cause: Cause = field(default_factory=partial(cause, "rows-missing"))
 
@@ -198,25 +193,23 @@ def decide_load(
     is_final: bool = False,
     is_accepted: bool = False,
 ) -> Accept | Suspicious | Refuse | Unconfirmed:
-    """Decide about one window of a report.
+    """Decide whether a report replaces the data of one window.
 
     Args:
-        old_rows: Rows the window holds now.
-        new_rows: Good rows the report has for it, those of one key summed.
-        bad_rows: Rows of it that can't be understood; those without a readable date are the
-            report's, and judged once for it.
-        read_rows: Good rows the report has for it, before those of one key are summed.
+        old_rows: Rows in the window.
+        new_rows: Valid rows of the window in the report, those of one key summed.
+        bad_rows: Invalid rows of the window; those without a readable date are judged once for the
+            whole report.
+        read_rows: Valid rows of the window in the report, before they are summed.
         bad_share_limit: Largest share of bad rows among all rows that is still loaded, 0 to 1.
-        earlier: The digest of the last report for this window, if that was suspicious. It was stored
-            in the transaction that ended its request, so it is never the digest of this very report.
-        digest: Of this report's good rows of the window, from `loading.staging.digest_window`.
-        should_have_rows: Whether the whole report has no row of the country, though it has
-            deliverable campaigns, and the
-            window was never loaded.
-        lost: The ad products that lost nearly all rows; of a report of one ad product `old_rows`
-            and `new_rows` say it.
-        is_final: Whether the window's data is final: then no second report confirms it.
-        is_accepted: Whether a person has accepted that rows are lost.
+        earlier: The digest of the last report for this window, if that was suspicious; never that
+            of the same report, since it is stored when a request ends.
+        digest: The digest of this report's rows, from `loading.staging.digest_window`.
+        should_have_rows: Whether the window was never loaded and the report has no row of the
+            country, though it has deliverable campaigns.
+        lost: The ad products that lost nearly all rows, if the report has several.
+        is_final: Whether the window's data is final, so that no second report confirms a loss.
+        is_accepted: Whether a user has accepted the loss of rows.
     """
     if is_too_bad(bad_rows, read_rows, bad_share_limit):
         return Refuse(bad_rows, read_rows)
@@ -232,6 +225,6 @@ def decide_load(
 
 
 def suspicious_pause(suspicious_before: int) -> timedelta:
-    """Return the pause before a window is requested again, after this many earlier suspicious reports."""
+    """Return the pause before a window with this many earlier suspicious reports is requested."""
     grown: timedelta = FIRST_SUSPICIOUS_PAUSE * 4 ** min(suspicious_before, 10)
     return min(grown, LONGEST_SUSPICIOUS_PAUSE)

@@ -1,8 +1,8 @@
-"""Loads a downloaded report into the windows of all countries that wait for it: all parts or nothing, in the caller's transaction.
+"""Loads a downloaded report into the windows of all countries that wait for it.
 
-A reader never sees half a report, and loading the same report twice leaves what loading it once
-did. First loads and refreshes take the same steps: read, check, stage, judge each window, merge
-the accepted ones.
+All parts are loaded in the caller's transaction, so no reader sees half a report. A load is
+idempotent. First loads and refreshes take the same steps: read, check, stage, judge each window,
+merge the accepted ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -66,12 +66,12 @@ from bidbeacon_pipelines.windows.tables import ReportWindow
 
 @dataclass(frozen=True)
 class LoadRules:
-    """How a load judges windows.
+    """The rules by which a load judges windows.
 
     Attributes:
         now: The instant of the load, UTC.
         bad_row_share: Share of invalid rows above which a window is refused, 0 to 1.
-        refused: Returns a window of an account that this report was refused for, given the cause.
+        refused: Returns the next state of a refused window, given its account and the cause.
     """
 
     now: datetime
@@ -88,18 +88,18 @@ class Waiting:
 
     @property
     def days(self) -> list[date]:
-        """The windows' days."""
+        """The days of the windows."""
         return [window.window_date for window in self.windows]
 
 
 @dataclass
 class LoadResult:
-    """The result of a load for one account; `suspicious` and `refused` windows keep their old rows, each with the verdict on it.
+    """The result of a load for one account.
 
-    `unconfirmed` windows have no rows yet, though they should; `silent` ones are among the loaded,
-    and have none either. `not_served` are loaded windows that are not served, wholly or in
-    part, as `judge_loaded_windows` returns them. `foreign` rows are of countries and days that
-    nobody waits for.
+    `suspicious` and `refused` windows keep their old rows. `unconfirmed` windows have no rows yet,
+    though they should; `silent` ones are loaded without rows. `not_served` are loaded windows that
+    are not served, wholly or in part, as `judge_loaded_windows` returns them. `foreign` rows are of
+    countries and days that no window waits for.
     """
 
     loaded: list[date] = field(default_factory=list)
@@ -122,7 +122,7 @@ class LoadResult:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The outcome of the report's rows, by count; the remaining ones belong to other accounts, days or ad products."""
+        """The report's rows by outcome, as columns of `report_loads`."""
         own = {
             "rows_loaded": self.rows,
             "rows_summed": self.summed,
@@ -139,7 +139,7 @@ class LoadResult:
         return [day for day in self.silent if day not in ended]
 
     def take(self, day: date, tally: WindowTally, verdict: Verdict) -> None:
-        """Add a window to what the load did."""
+        """Add the verdict on a window."""
         if isinstance(verdict, Accept):
             self.loaded.append(day)
             self.rows += tally.total("rows")
@@ -166,18 +166,18 @@ def load_report(
     parts: Sequence[Path],
     rules: LoadRules,
 ) -> dict[str, LoadResult]:
-    """Load every part of a report into the windows that wait for it; return what was done, by the account's key.
+    """Load a report into the windows that wait for it; return results by account key.
 
     Args:
-        connection: an open transaction; the caller commits it, with its own actions in it, and
-            holds the accounts' `lock_rows`.
-        scope: the report.
-        waiting: the windows that wait for the request, by account.
-        parts: the downloaded files, in order.
-        rules: how windows are judged.
+        connection: An open transaction, in which the caller holds the accounts' `lock_rows`. The
+            caller adds its actions and commits.
+        scope: The report.
+        waiting: The windows that wait for the request, by account.
+        parts: All of the downloaded files, in order.
+        rules: The rules by which windows are judged.
 
     Raises:
-        BrokenPartError: a part can't be read to its end; roll back.
+        BrokenPartError: A part can't be read to its end; roll back.
     """
     check = make_check(connection, scope, [(item.account, item.days) for item in waiting])
     counter = stage_report(connection, scope.dataset, check, parts)
@@ -201,8 +201,6 @@ def load_report(
 
 
 class _AccountLoad:
-    """The load of a staged report into the windows of one account."""
-
     def __init__(
         self,
         connection: Connection,
@@ -230,7 +228,6 @@ class _AccountLoad:
         return [day for day, verdict in self._verdicts.items() if isinstance(verdict, Accept)]
 
     def judge(self) -> None:
-        """Decide about all windows."""
         limit, silent = self._rules.bad_row_share, self._silent_days()
         dataset, zone = self._scope.dataset, self.account.time_zone
         refused = self._refused_report(limit)
@@ -258,7 +255,7 @@ class _AccountLoad:
             self._verdicts[day] = self._doubted(window, tally) if is_doubted else verdict
 
     def _is_past_history(self, day: date, tally: WindowTally) -> bool:
-        """Return whether an ad product lost all rows of a day older than any known to be served."""
+        """Return whether an ad product lost all rows, and days of this age may not be served."""
         gone = [loss.ad_product for loss in tally.lost if not loss.new_rows]
         return any(self._age(day) > self._served_ages[name] for name in gone)
 
@@ -267,9 +264,9 @@ class _AccountLoad:
 
     @cached_property
     def _served_ages(self) -> dict[str, int]:
-        """By ad product, the greatest age in days of which it is known to be served, also by this report."""
-        asked = self.account.account_id, self._scope.dataset.name, self._scope.ad_products
-        ages = list_served_ages(self._connection, *asked)
+        """The greatest age in days, by ad product, that is proven by this or an earlier report."""
+        report = self.account.account_id, self._scope.dataset.name, self._scope.ad_products
+        ages = list_served_ages(self._connection, *report)
         for day, tally in self._tallies.items():
             for name, product in tally.products.items():
                 if product.rows:
@@ -277,7 +274,6 @@ class _AccountLoad:
         return ages
 
     def _doubted(self, window: ReportWindow, tally: WindowTally) -> Doubted:
-        """Return the verdict on a report that lost rows of a window that no second one may replace."""
         old, new = Totals(tally.total("old_rows"), window.spend), tally.totals
         if "spend" not in self._scope.dataset.columns:
             old, new = replace(old, spend=None), replace(new, spend=None)
@@ -285,10 +281,10 @@ class _AccountLoad:
         return Doubted(account.account_key, name, account.currency_code, old, new)
 
     def _refused_report(self, limit: float) -> Refuse | None:
-        """Return the verdict on all windows where too many rows belong to no known one.
+        """Return the verdict on all windows if too many rows belong to no known window.
 
-        Rows without a readable country may be any account's, so they are judged by their share of
-        the whole report; the account's own rows without a readable date by that of its own.
+        Rows without a readable country may belong to any account, so their share of the whole
+        report counts; for rows without a readable date, their share of the account's rows.
         """
         others = sum(tally.total("read_rows") for tally in self._tallies.values())
         others += sum(bad.total() for day, bad in self._bad.items() if day is not None)
@@ -306,7 +302,7 @@ class _AccountLoad:
         return digest_window(self._connection, self._scope.dataset, *window, products)
 
     def _silent_days(self) -> frozenset[date]:
-        """Return the days that were never loaded and should have rows, where the report has none of the country at all."""
+        """Return the new days that should have rows, if the report has none of the country."""
         new = [window.window_date for window in self._windows if window.data_as_of is None]
         if not new or self._bad or any(tally.total("rows") for tally in self._tallies.values()):
             return frozenset()
@@ -316,7 +312,6 @@ class _AccountLoad:
         )
 
     def finish(self, merged: Mapping[int, MergeCounts]) -> LoadResult:
-        """End the windows, and quarantine invalid rows."""
         account = self.account.id
         result = LoadResult(
             quarantined=sum(bad.total() for bad in (*self._bad.values(), self._without_country)),
@@ -339,7 +334,6 @@ class _AccountLoad:
         return result
 
     def _ended(self, window: ReportWindow) -> ReportWindow:
-        """Return a window as it leaves the load."""
         day, as_of, rules = window.window_date, self._scope.data_as_of, self._rules
         match verdict := self._verdicts[day]:
             case Accept():

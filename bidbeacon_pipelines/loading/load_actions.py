@@ -1,4 +1,4 @@
-"""The actions that a load records: one for each account that was loaded, and one for each cause of suspicious or refused windows."""
+"""The actions that a load records: one per loaded account, one per cause of other windows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from bidbeacon_sessions import Action
 
 @dataclass(frozen=True)
 class LoadFacts:
-    """Facts about a load beside its results: `account` is the ads account's key, `currencies` are by the accounts' keys."""
+    """Facts of a load; `account` is the ads account's key, `currencies` are by account key."""
 
     scope: ReportScope
     account: str
@@ -36,9 +36,9 @@ class LoadFacts:
 
 
 def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list[Action]:
-    """Return the actions that say what a load did to the windows of all accounts, by the accounts' keys; to be recorded in its transaction.
+    """Return the actions to record in a load's transaction; `results` are by account key.
 
-    The last one but for those of windows that are not served ends the request.
+    The last one ends the request, unless `WindowsNotServed` follow it.
     """
     unconfirmed = {key: result.unconfirmed for key, result in results.items()}
     suspicious = {key: result.suspicious for key, result in results.items()}
@@ -85,7 +85,7 @@ def _processed(account: str, result: LoadResult, facts: LoadFacts) -> dict[str, 
 def _by_cause(
     verdicts: Mapping[str, Mapping[date, Any]], facts: LoadFacts
 ) -> Iterator[dict[str, Any]]:
-    """Yield the payload of an action for each cause that windows share, whatever its detail."""
+    """Yield one action payload per distinct cause."""
     found = [(account, day, one) for account, own in verdicts.items() for day, one in own.items()]
     for _, alike in group_by_cause((one.cause, (account, day, one)) for account, day, one in found):
         total = reduce(lambda first, second: first.plus(second), [one for *_, one in alike])
@@ -112,7 +112,7 @@ def _remarks(results: Mapping[str, LoadResult], facts: LoadFacts) -> Iterator[Ac
 
 
 def _not_served(results: Mapping[str, LoadResult], facts: LoadFacts) -> Iterator[Action]:
-    """Yield an action for the days of an account on which the same ad products are not served."""
+    """Yield one action per account and list of ad products that are not served."""
     alike: dict[tuple[str, str, bool], list[date]] = {}
     for account, result in results.items():
         for row in result.not_served:

@@ -1,4 +1,4 @@
-"""SQL on loads: the row counts of a report, its quarantined rows, and the state of windows after a load."""
+"""SQL on loads: row counts of a report, its quarantined rows, and windows after a load."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from bidbeacon_pipelines.windows.tables import ReportWindow
 
 @dataclass(frozen=True)
 class ReportScope:
-    """The report of one request that is loaded, by a session: its period, and the instant that its data is as of."""
+    """The report of one request: first and last day, and the instant that its data is as of."""
 
     report: DatasetReport
     request_id: int
@@ -31,7 +31,7 @@ class ReportScope:
 
     @property
     def dataset(self) -> Dataset:
-        """The dataset that the report fills."""
+        """The dataset of the report."""
         return self.report.dataset
 
     @property
@@ -85,7 +85,7 @@ def insert_load(
     counts: Mapping[str, int],
     silent: Sequence[date],
 ) -> None:
-    """Store the row counts and the silent days of a loaded report, for an account; the table checks that the counts add up."""
+    """Store a report's row counts and silent days for an account; a CHECK verifies the sum."""
     start, end = scope.period
     statement = insert(ReportLoad).values(
         request_id=scope.request_id,
@@ -102,12 +102,13 @@ def insert_load(
     connection.execute(statement)
 
 
-# A row stays while a window that it may be of holds its report, or was last requested with it: a
-# report that is not accepted releases only rows of earlier ones that were not accepted either, and
-# none of reports of another grouping.
+# A row stays while a window that it may belong to holds its report, or was last requested with it.
+# A report that is not accepted releases only rows of earlier ones that were not accepted either,
+# and none of reports of another grouping.
 _RELEASE = text("""
     DELETE FROM quarantined_rows q USING report_loads r
-     WHERE (r.request_id, r.account_id, r.country_code) = (q.request_id, q.account_id, q.country_code)
+     WHERE (r.request_id, r.account_id, r.country_code)
+           = (q.request_id, q.account_id, q.country_code)
        AND q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset
        AND (q.window_date = ANY(:days) OR q.window_date IS NULL)
        AND (r.report = :report OR q.window_date = ANY(:loaded)
@@ -119,15 +120,18 @@ _RELEASE = text("""
               AND (q.window_date IS NULL OR w.window_date = q.window_date)
               AND q.request_id IN (w.loaded_by_request, w.last_request_id))""")
 MOST_ROWS_OF_A_REFUSED_WINDOW = 1_000
-"""Of a window that did not take its report, so many bad rows are kept to be looked at; the others are only counted."""
+"""The bad rows that are kept of a window that was not loaded; further ones are only counted."""
 
-# A window that took its report keeps every row: each can be replayed. Of one that did not, none is.
+# A loaded window keeps every bad row, since each can be replayed.
 _QUARANTINE = text("""
-    INSERT INTO quarantined_rows (account_id, country_code, dataset, window_date, request_id, row_number, cause, raw)
+    INSERT INTO quarantined_rows (
+           account_id, country_code, dataset, window_date, request_id, row_number, cause, raw)
     SELECT :account_id, :country_code, :dataset, window_date, :request_id, row_number, cause, raw
       FROM (SELECT *, row_number() OVER (PARTITION BY window_date ORDER BY row_number) AS place
-              FROM report_bad WHERE account = :account OR account IS NULL) bad
-     WHERE place <= :most OR window_date = ANY(:loaded) OR window_date IS NULL AND cardinality(CAST(:loaded AS date[])) > 0
+              FROM report_bad
+             WHERE account = :account OR account IS NULL) bad
+     WHERE place <= :most OR window_date = ANY(:loaded)
+        OR window_date IS NULL AND cardinality(CAST(:loaded AS date[])) > 0
      ORDER BY row_number""")
 
 
@@ -138,14 +142,14 @@ def quarantine_rows(
     days: Sequence[date],
     loaded: Sequence[date],
 ) -> None:
-    """Quarantine the report's invalid rows; release those of reports that no window holds.
+    """Quarantine the report's invalid rows; delete those of reports that no window holds.
 
     Args:
-        connection: the load's transaction, in which the windows that took the report hold it.
-        scope: the report.
-        account: whose rows; those whose country can't be read are everybody's.
-        days: the windows that the report was for.
-        loaded: those of them that took it; of the others not all rows are kept.
+        connection: The load's transaction, after `note_loads`.
+        scope: The report.
+        account: The owner of the rows; every account owns those with an unreadable country.
+        days: The windows that the report was for.
+        loaded: The loaded ones; of the others not all rows are kept.
     """
     values = scope.values | account.identity
     values |= {"account": account.id, "days": list(days), "loaded": list(loaded)}
@@ -154,7 +158,7 @@ def quarantine_rows(
     connection.execute(_QUARANTINE, values)
 
 
-# A person who has accepted it has acknowledged it thereby.
+# The user who accepted a removal has thereby acknowledged it.
 _REMOVE = """
     INSERT INTO row_removals (request_id, account_id, country_code, dataset, days, rows, spend,
                               currency_code, acknowledged_by, acknowledged_at)
@@ -176,7 +180,7 @@ def insert_removals(
     account: Account,
     lost: Sequence[tuple[ReportWindow, str]],
 ) -> None:
-    """Store the rows and spend that a merge has removed of ad products that lost nearly all rows."""
+    """Store the rows and spend that a merge removed, of ad products that lost nearly all rows."""
     deciders = [
         (window.decided_by, window.decided_at) if window.decision == "accept" else (None, None)
         for window, _ in lost
@@ -209,7 +213,7 @@ def note_loads(
     tallies: Mapping[date, WindowTally],
     bad_rows: Mapping[date, int],
 ) -> None:
-    """Store what the windows hold that took a report; by day, with how many of their rows were invalid."""
+    """Store totals and number of invalid rows of the loaded windows, by day."""
     values = scope.values | account.identity
     loads = [
         values | tally.values | {"day": day, "bad": bad_rows.get(day, 0)}
@@ -222,10 +226,7 @@ def note_loads(
 def judge_history(
     connection: Connection, scope: ReportScope, accounts: Collection[Account]
 ) -> list[RowMapping]:
-    """Judge whether the windows that hold a report were served.
-
-    Return those that were not, as `judge_loaded_windows` does.
-    """
+    """Judge the windows that hold a report; return the rows of `judge_loaded_windows`."""
     [account_id] = {account.account_id for account in accounts}
     start, end = scope.period
     report = scope.values | {"account_id": account_id, "start": start, "end": end}

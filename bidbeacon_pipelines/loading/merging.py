@@ -1,10 +1,9 @@
-"""SQL that merges the staged report into a dataset's table, for accepted windows: only changes are written.
+"""SQL that merges a staged report into its dataset's table, writing only changes.
 
-A report is compared with the table once. Rows that differ go into `report_changes` with their old
-metrics: those that changed, appeared or vanished. From there the table is changed and
-`restatements` are written. The first load of windows has nothing to be compared with: the stage is
-inserted as it is. A row of an ad product that the report was not asked for is
-never touched.
+The report is compared with the table once. Rows that changed, appeared or vanished go into
+`report_changes` with their old metrics; from there the table is changed and `restatements` are
+written. The first load of windows has nothing to compare: the stage is inserted as it is. Rows of
+ad products that the report does not cover are never changed.
 """
 
 from collections.abc import Mapping
@@ -22,14 +21,14 @@ _OF_WINDOWS = "o.account = ANY(:accounts) AND o.window_date = ANY(:days)"
 
 @dataclass(frozen=True)
 class MergeCounts:
-    """The number of changes of earlier reports that were recorded, and how many of them are rows that vanished."""
+    """The number of restatements of an account, and of vanished rows among them."""
 
     restated: int = 0
     vanished: int = 0
 
 
 def _facts(dataset: Dataset) -> list[str]:
-    """Return the columns of a row that a later report may change: metrics, and names."""
+    """Return the columns that a later report may change: metrics and names."""
     key = {
         *key_of(dataset),
         "ad_product",
@@ -43,14 +42,14 @@ def _facts(dataset: Dataset) -> list[str]:
 def merge_windows(
     connection: Connection, dataset: Dataset, values: Mapping[str, Any]
 ) -> dict[int, MergeCounts]:
-    """Merge the stage, which has rows of these windows only, into the table; return counts by account.
+    """Merge the stage into the table; return counts by account id.
 
     Args:
-        connection: the load's transaction.
-        dataset: what is staged.
-        values: bound values: `accounts` and `days` of the windows that take the report, its
-            `ad_products`, `request_id` and `data_as_of`, and
-            the names of `dataset` and `report`.
+        connection: The load's transaction.
+        dataset: The staged dataset.
+        values: Bound parameters: `accounts` and `days` of the accepted windows, the only ones with
+            staged rows; the report's `ad_products`, `request_id` and `data_as_of`; the names of
+            `dataset` and `report`.
     """
     counts: dict[int, MergeCounts] = {}
     new_rows = "report_rows"
@@ -65,8 +64,8 @@ def merge_windows(
     return counts
 
 
-# The first load of a window restates nothing, unless rows are there that a window of another grouping
-# has brought; nor does a replay of that load.
+# The first load of a window and replays of it restate nothing, unless the table has rows of the
+# report's ad products that were loaded with another grouping.
 _RESTATED_WINDOWS = f"""
     SELECT w.account, w.window_date, s.account_id, s.country_code,
            coalesce(s.data_as_of, :data_as_of) AS data_as_of
@@ -77,8 +76,6 @@ _RESTATED_WINDOWS = f"""
         OR s.load_count = 0 AND EXISTS (
            SELECT FROM {{table}} o WHERE o.account = w.account AND o.window_date = w.window_date
               AND o.ad_product = ANY(:ad_products))"""
-_RESTATEMENT = """account_id, country_code, dataset, window_date, hour_at, row_key, dimensions, currency_code, change,
-    old_values, new_values, old_data_as_of, new_data_as_of, request_id"""
 
 
 def _json(columns: list[str], prefix: str = "") -> str:
@@ -92,10 +89,12 @@ def _metrics(dataset: Dataset) -> list[str]:
 
 @cache
 def _is_refresh(dataset: Dataset) -> TextClause:
-    """Return the statement that checks whether any window was loaded before, or has rows anyway."""
+    """Return the statement that checks whether any window was loaded before, or has rows."""
     return text(f"""
         SELECT EXISTS ({_RESTATED_WINDOWS.format(table=dataset.table)})
-            OR EXISTS (SELECT FROM {dataset.table} o WHERE o.ad_product = ANY(:ad_products) AND {_OF_WINDOWS})""")
+            OR EXISTS (
+               SELECT FROM {dataset.table} o
+                WHERE o.ad_product = ANY(:ad_products) AND {_OF_WINDOWS})""")
 
 
 @cache
@@ -111,12 +110,16 @@ def _compare(dataset: Dataset) -> TextClause:
     return text(f"""
         CREATE TEMP TABLE report_changes ON COMMIT DROP AS
         SELECT {listed(key)}, {known}, {listed(metrics, "r")}, {old},
-               CASE WHEN r.account IS NULL THEN 'vanished' WHEN o.account IS NULL THEN 'appeared' ELSE 'changed' END AS change
+               CASE WHEN r.account IS NULL THEN 'vanished' WHEN o.account IS NULL THEN 'appeared'
+                    ELSE 'changed' END AS change
           FROM report_rows r
-          FULL JOIN (SELECT {listed(staged_columns(dataset))} FROM {dataset.table} o WHERE ad_product = ANY(:ad_products) AND {_OF_WINDOWS}) o
+          FULL JOIN (SELECT {listed(staged_columns(dataset))} FROM {dataset.table} o
+                      WHERE ad_product = ANY(:ad_products) AND {_OF_WINDOWS}) o
                 USING ({listed(key)})
          WHERE r.account IS NULL AND (o.account, o.window_date) IN (SELECT * FROM {WINDOWS})
-            OR o.account IS NULL OR r.account = o.account AND ({listed(facts, "r")}) IS DISTINCT FROM ({listed(facts, "o")})""")
+            OR o.account IS NULL
+            OR r.account = o.account
+               AND ({listed(facts, "r")}) IS DISTINCT FROM ({listed(facts, "o")})""")
 
 
 @cache
@@ -126,15 +129,25 @@ def _restate(dataset: Dataset) -> TextClause:
     dimensions = ["ad_product", *(dimension.column for dimension in dataset.dimensions)]
     return text(f"""
         WITH restated AS (
-            INSERT INTO restatements ({_RESTATEMENT})
-            SELECT account_id, country_code, :dataset, window_date, {hour}, row_key, {_json(dimensions)}, currency_code, change,
+            INSERT INTO restatements (
+                   account_id, country_code, dataset, window_date, hour_at, row_key, dimensions,
+                   currency_code, change, old_values, new_values, old_data_as_of, new_data_as_of,
+                   request_id)
+            SELECT account_id, country_code, :dataset, window_date, {hour}, row_key,
+                   {_json(dimensions)}, currency_code, change,
                    CASE WHEN change <> 'appeared' THEN {_json(metrics, "old_")} END,
-                   CASE WHEN change <> 'vanished' THEN {_json(metrics)} END, data_as_of, :data_as_of, :request_id
-              FROM report_changes JOIN ({_RESTATED_WINDOWS.format(table=dataset.table)}) w USING (account, window_date)
-             WHERE change <> 'changed' OR ({listed(metrics)}) IS DISTINCT FROM ({", ".join(f"old_{metric}" for metric in metrics)})
+                   CASE WHEN change <> 'vanished' THEN {_json(metrics)} END,
+                   data_as_of, :data_as_of, :request_id
+              FROM report_changes
+              JOIN ({_RESTATED_WINDOWS.format(table=dataset.table)}) w USING (account, window_date)
+             WHERE change <> 'changed'
+                OR ({listed(metrics)})
+                   IS DISTINCT FROM ({", ".join(f"old_{metric}" for metric in metrics)})
             RETURNING account_id, country_code, change)
         SELECT a.id, count(*), count(*) FILTER (WHERE change = 'vanished')
-          FROM restated JOIN advertiser_accounts a USING (account_id, country_code) GROUP BY a.id""")
+          FROM restated
+          JOIN advertiser_accounts a USING (account_id, country_code)
+         GROUP BY a.id""")
 
 
 @cache
@@ -154,8 +167,8 @@ def _delete(dataset: Dataset) -> TextClause:
 
 @cache
 def _insert(dataset: Dataset, source: str) -> TextClause:
-    """Return the statement that writes new rows in the order of the key: an index that grows at its end costs half of one that grows everywhere."""
     columns = listed(staged_columns(dataset))
+    # In key order, since an index that grows at its end costs half of one that grows everywhere.
     return text(f"""
         INSERT INTO {dataset.table} ({columns}, request_id)
         SELECT {columns}, :request_id FROM {source} ORDER BY {listed(key_of(dataset))}""")

@@ -1,7 +1,7 @@
-"""Replays quarantined rows after a fix: rows that are valid now are loaded into the windows that hold their report.
+"""Replays of quarantined rows: those that are valid now are loaded into their windows.
 
-One transaction a report, with its action in it. Safe to run at any time, twice, and beside loads:
-loaded rows leave quarantine, and it waits for a load of the same account to end.
+There is one transaction per report, which includes its action. A replay is safe to run at any time,
+repeatedly and beside loads: loaded rows leave quarantine, and it waits for a load of the account.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -47,21 +47,19 @@ from bidbeacon_sessions import SessionRecorder
 
 @dataclass
 class _Sorted:
-    """The quarantined rows of one report, checked again: the lines of valid rows, by id, with their day."""
+    """A report's rows by their new result; `valid` has the day and the line of each by id."""
 
-    understood: dict[int, tuple[date, bytes]] = field(default_factory=dict)
+    valid: dict[int, tuple[date, bytes]] = field(default_factory=dict)
     foreign: list[int] = field(default_factory=list)
     kept: list[tuple[int, date | None, Cause]] = field(default_factory=list)
 
     @property
     def days(self) -> list[date]:
-        """The windows that get rows."""
-        return sorted({day for day, _ in self.understood.values()})
+        return sorted({day for day, _ in self.valid.values()})
 
     @property
     def released(self) -> list[int]:
-        """The rows that leave quarantine, by id."""
-        return [*self.understood, *self.foreign]
+        return [*self.valid, *self.foreign]
 
 
 def replay_quarantine(
@@ -72,17 +70,16 @@ def replay_quarantine(
     dataset: str | None = None,
     find_dataset: Callable[[str], Dataset] = get_dataset,
 ) -> list[QuarantineReplayed]:
-    """Check quarantined rows again, and load those that are valid now; return the actions, one per report.
+    """Check quarantined rows again and load the valid ones; return one action per report.
 
-    Only rows whose window still holds the report they came in: a refused or replaced report's rows
-    come with a new report.
+    Rows of refused or replaced reports are not checked: a newer report contains them.
 
     Args:
-        engine: our tables.
-        session: records the actions.
-        account: only this account's, by its key.
-        dataset: only this dataset's.
-        find_dataset: returns a dataset by its name.
+        engine: Our tables.
+        session: Records the actions.
+        account: Key of the only account to replay.
+        dataset: Name of the only dataset to replay.
+        find_dataset: Returns a dataset by its name.
     """
     with engine.begin() as connection:
         reports = list_quarantined_reports(connection, account=account, dataset=dataset)
@@ -99,7 +96,6 @@ def replay_quarantine(
 def _replay_report(
     connection: Connection, account: Account, dataset: Dataset, request_id: int
 ) -> Iterator[QuarantineReplayed]:
-    """Replay one report's rows into the windows that still hold it."""
     lock_rows(connection, account)
     held = find_loaded_reports(connection, account, dataset, request_id)
     products = {product for scope, _ in held for product in scope.ad_products}
@@ -119,19 +115,19 @@ def _replay_rows(
     days: Sequence[date],
     checked: _Sorted,
 ) -> QuarantineReplayed:
-    if checked.understood:
+    if checked.valid:
         _stage(connection, account, scope, checked)
     release_rows(connection, checked.released)
     keep_rows(connection, checked.kept)
     recount_bad_rows(connection, account, scope, days)
-    if checked.understood:
+    if checked.valid:
         _merge(connection, account, scope, checked.days)
     return QuarantineReplayed(
         account=account.account_key,
         dataset=scope.dataset.name,
         windows=checked.days,
         request_id=scope.request_id,
-        rows=len(checked.understood),
+        rows=len(checked.valid),
         foreign=len(checked.foreign),
         left=len(checked.kept),
     )
@@ -140,15 +136,14 @@ def _replay_rows(
 def _sort(check: RowCheck, rows: Sequence[QuarantinedRow], held: Collection[str]) -> _Sorted:
     """Sort rows by their new result.
 
-    Rows stay untouched whose window holds another report, and those of an ad product that another
-    window holds.
+    Rows are left out if their window holds another report, or another window their ad product.
     """
     result = _Sorted()
     for row in rows:
         match _check_again(check, row):
             case bytes(line):
                 day = date.fromisoformat(line.split(b"\t", 2)[1].decode())
-                result.understood[row.id] = day, line
+                result.valid[row.id] = day, line
             case BadRow(cause=why, window_date=day):
                 result.kept.append((row.id, day, why))
             case OtherRow(kind=NotWaitedFor.DAY):
@@ -159,7 +154,7 @@ def _sort(check: RowCheck, rows: Sequence[QuarantinedRow], held: Collection[str]
 
 
 def _check_again(check: RowCheck, row: QuarantinedRow) -> CheckedRow:
-    """Check a row as the load did, from the same text; an unreadable row stays invalid and does not stop the others."""
+    """Check a row's text as the load did; an unreadable row stays invalid."""
     try:
         return check(read_object(row.raw))
     except (ValueError, RecursionError) as error:
@@ -168,9 +163,9 @@ def _check_again(check: RowCheck, row: QuarantinedRow) -> CheckedRow:
 
 
 def _stage(connection: Connection, account: Account, scope: ReportScope, checked: _Sorted) -> None:
-    """Stage valid rows beside the rows of their windows, and sum those of one key."""
+    """Stage valid rows and the rows that their windows hold; sum those of one key."""
     with open_stage(connection, scope.dataset) as stage:
-        stage.good([line for _, line in checked.understood.values()])
+        stage.good([line for _, line in checked.valid.values()])
     stage_held_rows(connection, account, scope, checked.days)
     gather_rows(connection, scope.dataset)
 
@@ -178,7 +173,7 @@ def _stage(connection: Connection, account: Account, scope: ReportScope, checked
 def _merge(
     connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
 ) -> None:
-    """Add the staged rows to their windows: summed into an existing key or inserted, exactly as the load would have done."""
+    """Merge the staged rows into their windows, with the result of a load of the whole report."""
     values = scope.values | window_values([(account, day) for day in days])
     tallies = tally_windows(connection, scope.dataset, values)
     merge_windows(connection, scope.dataset, values)

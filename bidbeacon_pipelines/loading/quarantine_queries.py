@@ -1,4 +1,4 @@
-"""SQL on quarantined rows: listing them, and loading rows that are valid now into their windows.
+"""SQL on quarantined rows: lists, and the replay of rows that are valid now.
 
 A replay uses the stage of a load (`loading.staging`): the rows of a window are staged together with
 the new ones, summed and merged, with the same result as a load of the whole report.
@@ -20,22 +20,26 @@ from bidbeacon_pipelines.loading.staging import WindowTally, listed, staged_colu
 from bidbeacon_pipelines.loading.tables import QuarantinedRow
 from bidbeacon_sessions.writes import json_text
 
-_HOLDS = "w.loaded_by_request = r.request_id"
-# Rows of a refused report, whose good rows are not in the window either, are not to be replayed: a
-# new report brings them all.
-_IS_LOADED = f"""EXISTS (
+# Rows of a refused report are not replayed: its valid rows were not loaded either, and a new report
+# contains them all.
+_IS_LOADED = """EXISTS (
     SELECT FROM report_windows w JOIN report_loads r USING (account_id, country_code)
-     WHERE r.request_id = q.request_id AND w.account_id = q.account_id AND w.country_code = q.country_code AND w.dataset = q.dataset
-       AND w.window_date BETWEEN r.start_date AND r.end_date AND (q.window_date IS NULL OR w.window_date = q.window_date)
-       AND {_HOLDS})"""
+     WHERE r.request_id = q.request_id AND w.account_id = q.account_id
+       AND w.country_code = q.country_code AND w.dataset = q.dataset
+       AND w.window_date BETWEEN r.start_date AND r.end_date
+       AND (q.window_date IS NULL OR w.window_date = q.window_date)
+       AND w.loaded_by_request = r.request_id)"""
 _LIST = text(f"""
-    SELECT q.id, a.account_key, {ACCOUNT_LABEL} AS account_label, q.dataset, q.window_date, q.request_id, q.row_number, q.cause,
-           q.raw, q.quarantined_at, {_IS_LOADED} AS is_loaded
-      FROM quarantined_rows q JOIN advertiser_accounts a USING (account_id, country_code) JOIN ads_accounts o USING (account_id)
+    SELECT q.id, a.account_key, {ACCOUNT_LABEL} AS account_label, q.dataset, q.window_date,
+           q.request_id, q.row_number, q.cause, q.raw, q.quarantined_at, {_IS_LOADED} AS is_loaded
+      FROM quarantined_rows q
+      JOIN advertiser_accounts a USING (account_id, country_code)
+      JOIN ads_accounts o USING (account_id)
      WHERE (CAST(:account AS text) IS NULL OR a.account_key = :account)
        AND (CAST(:dataset AS text) IS NULL OR q.dataset = :dataset)
        AND (CAST(:day AS date) IS NULL OR q.window_date = :day)
-       AND (CAST(:reason AS text) IS NULL OR position(lower(:reason) IN lower(CAST(q.cause AS text))) > 0)
+       AND (CAST(:reason AS text) IS NULL
+            OR position(lower(:reason) IN lower(CAST(q.cause AS text))) > 0)
      ORDER BY q.id DESC LIMIT :limit""")
 
 
@@ -48,10 +52,10 @@ def list_quarantined_rows(
     reason: str | None = None,
     limit: int = 50,
 ) -> list[RowMapping]:
-    """Return quarantined rows, newest first; what is None does not restrict, `reason` is a part of the cause in any letter case.
+    """Return quarantined rows, newest first; `reason` matches a part of the cause.
 
-    Columns: those of `QuarantinedRow`, with account_key and account_label for the account, and is_loaded
-        (whether its window holds the report it came in).
+    Columns: those of `QuarantinedRow`, with account_key and account_label for the account, and
+        is_loaded (whether the window holds the row's report).
     """
     values = {"account": account, "dataset": dataset, "day": day, "reason": reason, "limit": limit}
     return list(connection.execute(_LIST, values).mappings())
@@ -59,7 +63,8 @@ def list_quarantined_rows(
 
 _REPORTS = text(f"""
     SELECT DISTINCT a.account_key, q.dataset, q.request_id
-      FROM quarantined_rows q JOIN advertiser_accounts a USING (account_id, country_code)
+      FROM quarantined_rows q
+      JOIN advertiser_accounts a USING (account_id, country_code)
      WHERE (CAST(:account AS text) IS NULL OR a.account_key = :account)
        AND (CAST(:dataset AS text) IS NULL OR q.dataset = :dataset) AND {_IS_LOADED}
      ORDER BY a.account_key, q.dataset, q.request_id""")
@@ -68,7 +73,7 @@ _REPORTS = text(f"""
 def list_quarantined_reports(
     connection: Connection, *, account: str | None = None, dataset: str | None = None
 ) -> list[tuple[str, str, int]]:
-    """Return account, dataset and request of the reports whose rows can be replayed."""
+    """Return account key, dataset and request id of the reports with rows to replay."""
     rows = connection.execute(_REPORTS, {"account": account, "dataset": dataset})
     return [(row.account_key, row.dataset, row.request_id) for row in rows]
 
@@ -76,20 +81,23 @@ def list_quarantined_reports(
 def find_loaded_reports(
     connection: Connection, account: Account, dataset: Dataset, request_id: int
 ) -> list[tuple[ReportScope, list[date]]]:
-    """Return a report and the windows that hold it now: none where later reports have replaced it.
+    """Return a report with the days whose windows hold it now.
 
-    After a new grouping windows of several reports hold it, each with its own ad products.
+    It is missing if later reports replaced it. After a new grouping, windows of several reports
+    hold it, each with its own ad products.
     """
     rows = connection.execute(
-        text(f"""
+        text("""
             SELECT w.report, array_agg(w.window_date ORDER BY w.window_date) AS days,
                    r.data_as_of, r.start_date, r.end_date, r.session_id
               FROM report_loads r
               JOIN report_windows w USING (account_id, country_code, dataset)
              WHERE r.request_id = :request_id AND account_id = :account_id
                AND country_code = :country_code AND dataset = :dataset
-               AND w.window_date BETWEEN r.start_date AND r.end_date AND {_HOLDS}
-             GROUP BY r.data_as_of, r.start_date, r.end_date, r.session_id, w.report ORDER BY w.report"""),
+               AND w.window_date BETWEEN r.start_date AND r.end_date
+               AND w.loaded_by_request = r.request_id
+             GROUP BY r.data_as_of, r.start_date, r.end_date, r.session_id, w.report
+             ORDER BY w.report"""),
         account.identity | {"dataset": dataset.name, "request_id": request_id},
     )
     found = []
@@ -101,14 +109,10 @@ def find_loaded_reports(
     return found
 
 
-_OF_REPORT = """q.account_id = :account_id AND q.country_code = :country_code AND q.dataset = :dataset
-    AND q.request_id = :request_id"""
-
-
 def list_rows_of_report(
     connection: Connection, account: Account, scope: ReportScope
 ) -> list[QuarantinedRow]:
-    """Return the quarantined rows of a report in file order, locked until the transaction ends."""
+    """Return a report's quarantined rows in file order, locked until the transaction ends."""
     of_report = {"dataset": scope.dataset.name, "request_id": scope.request_id}
     row = QuarantinedRow
     rows = select(row).filter_by(**account.identity, **of_report).order_by(row.row_number, row.id)
@@ -118,59 +122,65 @@ def list_rows_of_report(
 def stage_held_rows(
     connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
 ) -> None:
-    """Stage what these windows hold, beside the rows that were staged before: what is summed then is the whole report."""
+    """Stage the rows of the windows as well, so that the stage has the whole report."""
     columns = listed(staged_columns(scope.dataset))
     connection.execute(
         text(f"""
             INSERT INTO report_rows ({columns}, read_rows)
             SELECT {columns}, 0 FROM {scope.dataset.table}
-             WHERE account = :account AND window_date = ANY(:days) AND ad_product = ANY(:ad_products)"""),
+             WHERE account = :account AND window_date = ANY(:days)
+               AND ad_product = ANY(:ad_products)"""),
         scope.values | {"account": account.id, "days": list(days)},
     )
 
 
 def release_rows(connection: Connection, ids: Sequence[int]) -> None:
-    """Take rows out of quarantine."""
+    """Delete rows from quarantine."""
     connection.execute(
         text("DELETE FROM quarantined_rows WHERE id = ANY(:ids)"), {"ids": list(ids)}
     )
 
 
 def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, Cause]]) -> None:
-    """Update the day and the cause of rows that stay in quarantine: tuples of id, day and cause."""
+    """Update rows that stay in quarantine: tuples of id, day and cause."""
     values = {
         "ids": [k[0] for k in kept],
         "days": [k[1] for k in kept],
         "causes": [json_text(k[2]) for k in kept],
     }
     connection.execute(
-        text("""UPDATE quarantined_rows q SET window_date = k.day, cause = k.cause
-                  FROM unnest(CAST(:ids AS bigint[]), CAST(:days AS date[]), CAST(CAST(:causes AS text[]) AS jsonb[])) AS k(id, day, cause)
-                 WHERE q.id = k.id AND (q.window_date, q.cause) IS DISTINCT FROM (k.day, k.cause)"""),
+        text("""
+            UPDATE quarantined_rows q SET window_date = k.day, cause = k.cause
+              FROM unnest(CAST(:ids AS bigint[]), CAST(:days AS date[]),
+                          CAST(CAST(:causes AS text[]) AS jsonb[])) AS k(id, day, cause)
+             WHERE q.id = k.id AND (q.window_date, q.cause) IS DISTINCT FROM (k.day, k.cause)"""),
         values,
     )
 
 
-# A window whose counts changed is recorded in Dagster once more, as if this load were not recorded.
+# A window with changed counts is recorded in Dagster again, as if its load were not recorded.
 _RECOUNT = text("""
     UPDATE report_windows
        SET row_count = :rows, unresolved_count = :unresolved, spend = :spend, sales = :sales,
            product_totals = CAST(:products AS jsonb),
            recorded_load_count = least(recorded_load_count, load_count - 1)
-     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND report = :report AND window_date = :day""")
-# A window that holds a report keeps all its bad rows. Of several that hold it the first counts them.
-_COUNT_BAD = text(f"""
+     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
+       AND report = :report AND window_date = :day""")
+# A window that holds a report keeps all its bad rows. If several hold it, the first counts them.
+_COUNT_BAD = text("""
     UPDATE report_windows w
        SET quarantined_count = (
                SELECT count(*) FROM quarantined_rows q
-                WHERE {_OF_REPORT} AND q.window_date = w.window_date
+                WHERE q.account_id = :account_id AND q.country_code = :country_code
+                  AND q.dataset = :dataset AND q.request_id = :request_id
+                  AND q.window_date = w.window_date
                   AND NOT EXISTS (
                       SELECT FROM report_windows o
                        WHERE o.account_id = w.account_id AND o.country_code = w.country_code
                          AND o.dataset = w.dataset AND o.window_date = w.window_date
                          AND o.loaded_by_request = :request_id AND o.report < w.report))
-     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND report = :report
-       AND window_date = ANY(:days)""")
+     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
+       AND report = :report AND window_date = ANY(:days)""")
 
 
 def recount_windows(
@@ -179,7 +189,7 @@ def recount_windows(
     scope: ReportScope,
     tallies: Mapping[date, WindowTally],
 ) -> None:
-    """Write what windows hold after a replay."""
+    """Update row counts and totals of windows after a replay."""
     for day, tally in tallies.items():
         connection.execute(_RECOUNT, scope.values | account.identity | tally.values | {"day": day})
 
@@ -187,5 +197,5 @@ def recount_windows(
 def recount_bad_rows(
     connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
 ) -> None:
-    """Count the quarantined rows of windows that hold a report."""
+    """Update the number of quarantined rows of windows that hold a report."""
     connection.execute(_COUNT_BAD, scope.values | account.identity | {"days": list(days)})

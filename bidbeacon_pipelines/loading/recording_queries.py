@@ -1,4 +1,4 @@
-"""SQL on days with loads, as Dagster records them."""
+"""SQL on loaded days, to record them in Dagster."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -9,52 +9,64 @@ from sqlalchemy import Connection, Row, text
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.windows.queries import IS_COMPLETE
 
-_OF_DAY = """account_id = d.account_id AND {0}.country_code = d.country_code AND {0}.dataset = d.dataset
-             AND {0}.window_date = d.window_date"""
 _LOADED_DAYS = f"""
-    SELECT d.account_id, d.country_code, a.account_key, a.currency_code, d.dataset, d.window_date, t.*,
+    SELECT d.account_id, d.country_code, a.account_key, a.currency_code, d.dataset, d.window_date,
+           t.*,
            (SELECT l.session_id FROM report_loads l
-             WHERE l.request_id = ANY(t.requests) AND l.account_id = d.account_id AND l.country_code = d.country_code
+             WHERE l.request_id = ANY(t.requests) AND l.account_id = d.account_id
+               AND l.country_code = d.country_code
              ORDER BY l.loaded_at DESC LIMIT 1) AS session_id,
-           (SELECT count(*) FROM restatements s WHERE s.{_OF_DAY.format("s")} AND s.request_id = ANY(t.requests)) AS restated_count
-      FROM days d JOIN advertiser_accounts a USING (account_id, country_code)
+           (SELECT count(*) FROM restatements s
+             WHERE s.account_id = d.account_id AND s.country_code = d.country_code
+               AND s.dataset = d.dataset AND s.window_date = d.window_date
+               AND s.request_id = ANY(t.requests)) AS restated_count
+      FROM days d
+      JOIN advertiser_accounts a USING (account_id, country_code)
      CROSS JOIN LATERAL (
            SELECT bool_and({IS_COMPLETE.format("w")}) AS is_complete,
-                  coalesce(jsonb_object_agg(w.report, w.load_count) FILTER (WHERE w.load_count > w.recorded_load_count), '{{}}') AS new_loads,
+                  coalesce(jsonb_object_agg(w.report, w.load_count)
+                               FILTER (WHERE w.load_count > w.recorded_load_count), '{{}}')
+                      AS new_loads,
                   CAST(sum(w.load_count) FILTER (WHERE w.not_served_since IS NULL) AS integer)
                       AS load_count,
                   CAST(sum(w.row_count) AS bigint) AS row_count,
                   CAST(sum(w.quarantined_count) AS bigint) AS quarantined_count,
-                  CAST(sum(w.unresolved_count) AS bigint) AS unresolved_count, sum(w.spend) AS spend, sum(w.sales) AS sales,
+                  CAST(sum(w.unresolved_count) AS bigint) AS unresolved_count,
+                  sum(w.spend) AS spend, sum(w.sales) AS sales,
                   max(w.last_loaded_at) AS last_loaded_at,
                   min(w.data_as_of) FILTER (WHERE w.not_served_since IS NULL) AS data_as_of,
                   array_agg(w.loaded_by_request) AS requests
-             FROM report_windows w WHERE w.{_OF_DAY.format("w")}) t
+             FROM report_windows w
+            WHERE w.account_id = d.account_id AND w.country_code = d.country_code
+              AND w.dataset = d.dataset AND w.window_date = d.window_date) t
      WHERE t.load_count > 0
      ORDER BY a.account_key, d.dataset, d.window_date DESC"""
 _UNRECORDED = text(f"""
     WITH unrecorded AS (
         SELECT w.account_id, w.country_code, w.dataset, w.window_date
           FROM report_windows w WHERE w.recorded_load_count < w.load_count
-         ORDER BY w.account_id, w.country_code, w.dataset, w.window_date DESC LIMIT :limit FOR UPDATE SKIP LOCKED),
+         ORDER BY w.account_id, w.country_code, w.dataset, w.window_date DESC
+         LIMIT :limit FOR UPDATE SKIP LOCKED),
     days AS (SELECT DISTINCT * FROM unrecorded) {_LOADED_DAYS}""")
 _OF_DAYS = text(f"""
-    WITH days AS (SELECT :account_id AS account_id, :country_code AS country_code, :dataset AS dataset, day AS window_date
-                    FROM unnest(CAST(:days AS date[])) AS day) {_LOADED_DAYS}""")
+    WITH days AS (
+        SELECT :account_id AS account_id, :country_code AS country_code, :dataset AS dataset,
+               day AS window_date
+          FROM unnest(CAST(:days AS date[])) AS day) {_LOADED_DAYS}""")
 
 
 def list_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> Sequence[Row[Any]]:
-    """Return the days with loads that Dagster does not have yet, newest first, their windows locked until the transaction ends.
+    """Lock and return the days with loads that are not recorded in Dagster, newest first.
 
-    Windows locked by another transaction are skipped: they are being recorded or loaded. At most
-    `limit` windows are locked.
+    At most `limit` windows are locked, until the transaction ends. Those that another transaction
+    records or loads are skipped.
 
     Columns: account_id, country_code, account_key, currency_code, dataset, window_date, is_complete
-        (whether each window is loaded, expired or not served), new_loads (by report, the last load
-        that Dagster does not have yet), restated_count, last_loaded_at, session_id (the session of
-        that load), data_as_of (when the oldest report that it holds was asked for), and the sums
+        (whether each window is loaded, expired or not served), new_loads (by report, the number of
+        the last load if it is not recorded), restated_count, last_loaded_at, session_id (of the
+        last load), data_as_of (when the oldest loaded report was requested), and the sums
         load_count, row_count, quarantined_count, unresolved_count, spend and sales. Windows that
-        are not served hold nothing.
+        are not served count as empty.
     """
     return connection.execute(_UNRECORDED, {"limit": limit}).all()
 
@@ -62,21 +74,24 @@ def list_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> Seque
 def list_loaded_days(
     connection: Connection, account: Account, dataset: str, days: Sequence[date]
 ) -> Sequence[Row[Any]]:
-    """Return those of some days of which any window was loaded, newest first, with the columns of `list_unrecorded_days`."""
+    """Return the loaded ones of some days, newest first: columns of `list_unrecorded_days`."""
     values = account.identity | {"dataset": dataset, "days": list(days)}
     return connection.execute(_OF_DAYS, values).all()
 
 
 _RECORD = text("""
-    UPDATE report_windows w SET recorded_load_count = greatest(w.recorded_load_count, r.loads), recorded_run_id = :run_id
-      FROM unnest(CAST(:accounts AS text[]), CAST(:countries AS text[]), CAST(:datasets AS text[]), CAST(:days AS date[]),
-                  CAST(:reports AS text[]), CAST(:loads AS integer[])) AS r(account_id, country_code, dataset, day, report, loads)
-     WHERE w.account_id = r.account_id AND w.country_code = r.country_code AND w.dataset = r.dataset AND w.window_date = r.day
-       AND w.report = r.report""")
+    UPDATE report_windows w
+       SET recorded_load_count = greatest(w.recorded_load_count, r.loads),
+           recorded_run_id = :run_id
+      FROM unnest(CAST(:accounts AS text[]), CAST(:countries AS text[]), CAST(:datasets AS text[]),
+                  CAST(:days AS date[]), CAST(:reports AS text[]), CAST(:loads AS integer[]))
+           AS r(account_id, country_code, dataset, day, report, loads)
+     WHERE w.account_id = r.account_id AND w.country_code = r.country_code
+       AND w.dataset = r.dataset AND w.window_date = r.day AND w.report = r.report""")
 
 
 def record_days(connection: Connection, days: Sequence[Row[Any]], run_id: str) -> None:
-    """Store that Dagster has the new loads of these days, in events of a run."""
+    """Store that a run has recorded the new loads of these days in Dagster."""
     loads = [(day, report, number) for day in days for report, number in day.new_loads.items()]
     values = {
         "run_id": run_id,

@@ -1,4 +1,4 @@
-"""SQL on how the numbers of a window changed from load to load: the view `window_restatements`, and reading it."""
+"""SQL on changes of a window's totals from load to load: the view `window_restatements`."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -12,28 +12,33 @@ _METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 
 
 def _rows_of(dataset: Dataset) -> str:
-    """Return the rows of a dataset's table with the columns of the view; a metric that it has not is null."""
     kinds = {"sales": "numeric", "spend": "numeric"}
     metrics = ", ".join(
         name if name in dataset.columns else f"CAST(NULL AS {kinds.get(name, 'bigint')}) AS {name}"
         for name in _METRICS
     )
-    return f"SELECT '{dataset.name}' AS dataset, account, window_date, ad_product, currency_code, {metrics} FROM {dataset.table}"
+    return (
+        f"SELECT '{dataset.name}' AS dataset, account, window_date, ad_product, currency_code, "
+        f"{metrics} FROM {dataset.table}"
+    )
 
 
 def performance_rows_view(datasets: Iterable[Dataset]) -> str:
-    """Return the statement that makes the view `performance_rows`: rows of all datasets, with the metrics that nearly all have."""
+    """Return the statement that makes the view `performance_rows`: the rows of all datasets.
+
+    They have the metrics that nearly all datasets have; a missing one is null.
+    """
     return f"\nCREATE VIEW performance_rows AS\n{_UNION.join(map(_rows_of, datasets))}\n"
 
 
 _UNION = "\n UNION ALL "
 
-# Totals are computed backwards from the current ones, by subtracting what later loads changed.
-# Every change names the report that it replaced, which is the newest one that confirmed the totals
-# before. A replay of quarantined rows restates a load by itself (`old_data_as_of` =
-# `new_data_as_of`), so it is part of that load. A window whose restatements are deleted has no rows
-# here, since only its current totals are known. Ad products that Amazon does not serve have none
-# either: their zeros are not measured.
+# Totals are computed backwards from the current ones, by subtracting the changes of later loads.
+# Every change names the report that it replaced: the newest one that confirmed the totals before.
+# A replay of quarantined rows restates a load by itself (`old_data_as_of` = `new_data_as_of`), so
+# it is part of that load. A window with deleted restatements has no rows here, since only its
+# current totals are known; neither have ad products that Amazon does not serve, since their zeros
+# are not measured.
 _OF_PRODUCT = """s.account_id = w.account_id AND s.country_code = w.country_code
           AND s.dataset = w.dataset AND s.window_date = w.window_date
           AND s.dimensions ->> 'ad_product' = p.ad_product"""
@@ -52,7 +57,8 @@ SELECT w.account_id,
        l.confirmed_as_of,
        CAST(l.confirmed_as_of AT TIME ZONE a.time_zone AS date) - w.window_date
            AS confirmed_age_days,
-       CASE WHEN l.load_number > 1 THEN l.impressions - l.impressions_change END AS impressions_before,
+       CASE WHEN l.load_number > 1 THEN l.impressions - l.impressions_change END \
+AS impressions_before,
        l.impressions,
        CASE WHEN l.load_number > 1 THEN l.clicks - l.clicks_change END AS clicks_before,
        l.clicks,
@@ -68,17 +74,20 @@ SELECT w.account_id,
   FROM report_windows w
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
  CROSS JOIN LATERAL (
-       SELECT jsonb_object_keys(w.product_totals) EXCEPT SELECT unnest(w.not_served)) AS p(ad_product)
+       SELECT jsonb_object_keys(w.product_totals) EXCEPT SELECT unnest(w.not_served)) \
+AS p(ad_product)
  CROSS JOIN LATERAL (
        SELECT a.currency_code
         UNION
        SELECT o.currency_code FROM performance_rows o
-        WHERE o.dataset = w.dataset AND o.account = a.id AND o.window_date = w.window_date AND o.ad_product = p.ad_product
+        WHERE o.dataset = w.dataset AND o.account = a.id AND o.window_date = w.window_date \
+AND o.ad_product = p.ad_product
         UNION
        SELECT s.currency_code FROM restatements s WHERE {_OF_PRODUCT}) c
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(o.impressions), 0) AS impressions, coalesce(sum(o.clicks), 0) AS clicks,
-              coalesce(sum(o.orders), 0) AS orders, coalesce(sum(o.sales), 0) AS sales, coalesce(sum(o.spend), 0) AS spend
+              coalesce(sum(o.orders), 0) AS orders, coalesce(sum(o.sales), 0) AS sales, \
+coalesce(sum(o.spend), 0) AS spend
          FROM performance_rows o
         WHERE o.dataset = w.dataset AND o.account = a.id AND o.window_date = w.window_date
           AND o.ad_product = p.ad_product AND o.currency_code = c.currency_code) n
@@ -87,12 +96,18 @@ SELECT w.account_id,
               row_number() OVER earliest_first AS load_number,
               greatest(i.data_as_of, lead(d.replaced_as_of, 1, w.data_as_of) OVER earliest_first)
                   AS confirmed_as_of,
-              n.impressions - coalesce(sum(d.impressions) OVER later, 0) AS impressions, coalesce(d.impressions, 0) AS impressions_change,
-              n.clicks - coalesce(sum(d.clicks) OVER later, 0) AS clicks, coalesce(d.clicks, 0) AS clicks_change,
-              n.orders - coalesce(sum(d.orders) OVER later, 0) AS orders, coalesce(d.orders, 0) AS orders_change,
-              n.sales - coalesce(sum(d.sales) OVER later, 0) AS sales, coalesce(d.sales, 0) AS sales_change,
-              n.spend - coalesce(sum(d.spend) OVER later, 0) AS spend, coalesce(d.spend, 0) AS spend_change,
-              coalesce(d.rows_changed, 0) AS rows_changed, coalesce(d.rows_appeared, 0) AS rows_appeared,
+              n.impressions - coalesce(sum(d.impressions) OVER later, 0) AS impressions, \
+coalesce(d.impressions, 0) AS impressions_change,
+              n.clicks - coalesce(sum(d.clicks) OVER later, 0) AS clicks, \
+coalesce(d.clicks, 0) AS clicks_change,
+              n.orders - coalesce(sum(d.orders) OVER later, 0) AS orders, \
+coalesce(d.orders, 0) AS orders_change,
+              n.sales - coalesce(sum(d.sales) OVER later, 0) AS sales, \
+coalesce(d.sales, 0) AS sales_change,
+              n.spend - coalesce(sum(d.spend) OVER later, 0) AS spend, \
+coalesce(d.spend, 0) AS spend_change,
+              coalesce(d.rows_changed, 0) AS rows_changed, \
+coalesce(d.rows_appeared, 0) AS rows_appeared,
               coalesce(d.rows_vanished, 0) AS rows_vanished
          FROM (SELECT least(w.first_data_as_of, min(s.old_data_as_of))
                  FROM restatements s WHERE {_OF_PRODUCT}
@@ -105,7 +120,8 @@ SELECT w.account_id,
                      max(s.old_data_as_of) FILTER (WHERE s.old_data_as_of < s.new_data_as_of)
                          AS replaced_as_of,
                      sum(coalesce(CAST(s.new_values ->> 'impressions' AS numeric), 0)
-                       - coalesce(CAST(s.old_values ->> 'impressions' AS numeric), 0)) AS impressions,
+                       - coalesce(CAST(s.old_values ->> 'impressions' AS numeric), 0)) \
+AS impressions,
                      sum(coalesce(CAST(s.new_values ->> 'clicks' AS numeric), 0)
                        - coalesce(CAST(s.old_values ->> 'clicks' AS numeric), 0)) AS clicks,
                      sum(coalesce(CAST(s.new_values ->> 'orders' AS numeric), 0)
@@ -121,7 +137,8 @@ SELECT w.account_id,
                WHERE {_OF_PRODUCT} AND s.currency_code = c.currency_code
                GROUP BY s.new_data_as_of) d ON d.new_data_as_of = i.data_as_of
         WINDOW earliest_first AS (ORDER BY i.data_as_of),
-               later AS (ORDER BY i.data_as_of DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) l
+               later AS (ORDER BY i.data_as_of DESC \
+ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) l
  WHERE w.not_served_since IS NULL AND p.ad_product <> ALL(w.not_served)
    AND w.window_date >= coalesce((SELECT restatements_from FROM installation), '-infinity')
 """
@@ -129,7 +146,8 @@ SELECT w.account_id,
 
 _LOADS = text("""
     SELECT * FROM window_restatements
-     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset AND window_date = :day
+     WHERE account_id = :account_id AND country_code = :country_code AND dataset = :dataset
+       AND window_date = :day
      ORDER BY ad_product, currency_code, load_number""")
 
 
@@ -138,9 +156,9 @@ def list_window_loads(
 ) -> list[RowMapping]:
     """Return the loads of a window that changed its totals, rows of `window_restatements`.
 
-    Those of one ad product and currency come after one another, oldest first. `age_days` counts from
-    the window's day to the account-local day on which the report was requested: n of T+n. Totals
-    before the first load (`spend_before` and so on) are None.
+    They are ordered by ad product and currency, oldest first. `age_days` counts from the window's
+    day to the account-local day on which the report was requested: n of T+n. Totals before the
+    first load (`spend_before` and so on) are None.
     """
     rows = connection.execute(_LOADS, account.identity | {"dataset": dataset, "day": day})
     return list(rows.mappings())
@@ -168,9 +186,9 @@ _DELETE = text("""
 
 
 def delete_restatements(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete at most so many restatements of windows from before a day; return how many.
+    """Delete at most `limit` restatements of windows before a day; return their number.
 
-    The days up to the last of them count as days without restatements from then on.
+    `find_first_kept_day` then returns a day after the last of them.
     """
     deleted = connection.execute(_DELETE, {"before": before.date(), "limit": limit})
     return int(deleted.scalar_one())

@@ -1,8 +1,8 @@
-"""The check of report rows: each row is checked once, and is valid, invalid, or not waited for.
+"""The check of report rows: each is checked once, and is valid, invalid or not waited for.
 
-What is checked follows from the dataset's registry entry. A good row becomes the line that is
-copied into the stage of its dataset (`loading.staging`); an invalid row is returned with its cause.
-Knows neither files nor database.
+The dataset's registry entry defines the checks. A valid row becomes the line that is copied into
+the stage (`loading.staging`); an invalid row is returned with its cause. Imports neither files nor
+the database.
 """
 
 import re
@@ -64,7 +64,7 @@ _USUAL: Final = {
     "count": b"[0-9]{1,%d}" % COUNT_DIGITS,
     "amount": rb"[0-9]{1,%d}(?:\.[0-9]{1,%d})?" % (AMOUNT_DIGITS, AMOUNT_PLACES),
 }
-"""How nearly all metrics are written. What comes is JSON, so a number has no leading zeros."""
+"""The usual spelling of metrics. Rows are JSON, so a number has no leading zeros."""
 _TAB: Final = b"\t"
 _NULL: Final = "\\N"
 ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -91,12 +91,12 @@ class WaitingAccount:
 
 
 class BadRow(NamedTuple):
-    """A row that can't be understood.
+    """An invalid row.
 
     Attributes:
-        cause: Each field at fault, what was expected and what came.
-        account: Whose it is; None where its country can't be read.
-        window_date: The window it belongs to, where that can be read.
+        cause: Each invalid field, with the expected and the actual value.
+        account: Id of its account; None if its country is unreadable.
+        window_date: Day of its window; None if unreadable.
     """
 
     cause: Cause
@@ -105,7 +105,7 @@ class BadRow(NamedTuple):
 
     @property
     def fault(self) -> str:
-        """The first fault of the row: the field and the reason, without the value."""
+        """The first invalid field and the reason, without the value."""
         expected = self.cause["detail"]["faults"][0].get("expected")
         return f"{self.cause['field']}: {f'expected {expected}' if expected else 'missing'}"
 
@@ -115,11 +115,11 @@ class NotWaitedFor(Enum):
 
     COUNTRY = "of another country of the ads account"
     DAY = "of a day of the report that no window of the account waits for"
-    AD_PRODUCT = "of an ad product that was not asked for"
+    AD_PRODUCT = "of an ad product that was not requested"
 
 
 class OtherRow(NamedTuple):
-    """A row that nothing waits for; `account` is None where it is of another country."""
+    """A row that no window waits for; `account` is None if it is of another country."""
 
     kind: NotWaitedFor
     account: int | None = None
@@ -127,11 +127,14 @@ class OtherRow(NamedTuple):
 
 
 CheckedRow = bytes | BadRow | OtherRow
-"""A good row is the line that is copied into the stage."""
+"""A valid row is the line that is copied into the stage."""
 
 
 class _GoodRow(NamedTuple):
-    """The line of a good row in three pieces: account and time; key, ad product, currency and dimensions; metrics."""
+    """The line of a valid row in three pieces.
+
+    `time` is account and time; `subject` is key, ad product, currency and dimensions.
+    """
 
     time: bytes
     subject: bytes
@@ -144,8 +147,6 @@ class _GoodRow(NamedTuple):
 
 
 class _Cell(NamedTuple):
-    """A column of the stage, with the field that its value comes from and the field's check."""
-
     column: str
     field: str
     check: Check
@@ -154,20 +155,19 @@ class _Cell(NamedTuple):
 class RowCheck:
     """Checks the rows of one report.
 
-    A report repeats itself: a target has a row in each hour of each day. The time and the subject
-    of a row (currency, ad product and dimensions) are checked once, and the pieces of the line that
-    they become are looked up by the bytes that came. Metrics that are written in the usual way are
-    copied. A row with a new time or subject, or with an unusual metric, is decoded and checked
-    value by value.
+    Times and subjects (currency, ad product and dimensions) repeat: a target has a row in each hour
+    of each day. Each is checked once, and its piece of the line is cached by its bytes. Metrics in
+    the usual spelling are copied. A row with a new time or subject, or with an unusual metric, is
+    decoded and checked value by value.
 
     Args:
         dataset: The dataset of the report.
-        accounts: The accounts whose windows wait for it.
-        ad_products: The ad products that were asked for.
+        accounts: The accounts with windows that wait for it.
+        ad_products: The requested ad products.
         period: First and last day of the report.
-        has_one_country: Whether the ads account has one country only. Then a row without a country
-            belongs to it.
-        spellings: Amazon's names of fields that are overridden, by ours.
+        has_one_country: Whether the ads account has one country only; it then owns rows without a
+            country.
+        spellings: Amazon's names of overridden fields, by our names.
     """
 
     def __init__(
@@ -187,10 +187,10 @@ class RowCheck:
         self._only = accounts[0] if has_one_country else None
         self._row_key = row_key_of(dataset)
         self._key_columns = [dimension.column for dimension in dataset.keys]
-        asked = {product: frozenset(dataset.fields_for([product])) for product in ad_products}
-        self._cells = {product: _cells(dataset, fields) for product, fields in asked.items()}
+        requested = {product: frozenset(dataset.fields_for([product])) for product in ad_products}
+        self._cells = {product: _cells(dataset, fields) for product, fields in requested.items()}
         self._are_usual = {
-            product: _usual_metrics(dataset, fields) for product, fields in asked.items()
+            product: _usual_metrics(dataset, fields) for product, fields in requested.items()
         }
         dimensions = dict.fromkeys(dimension.field for dimension in dataset.dimensions)
         self._time_of = self.decoder.joiner([*_time_fields(dataset), COUNTRY_FIELD])
@@ -200,7 +200,7 @@ class RowCheck:
         self._subjects: dict[bytes, tuple[bytes, Callable[[bytes], object]]] = {}
 
     def __call__(self, row: Row) -> CheckedRow:
-        """Return what a row is."""
+        """Return a row's line, its faults, or the reason why it is ignored."""
         if isinstance(row, dict):
             checked = self._check(self.decoder.values_of(row))
             return checked.line if isinstance(checked, _GoodRow) else checked
@@ -215,7 +215,7 @@ class RowCheck:
         return _TAB.join((time, subject, metrics.replace(b"null", b"\\N")))
 
     def _check_new(self, row: WireRow) -> CheckedRow:
-        """Check a row value by value, and remember its time and subject if it is good."""
+        """Check a row value by value; cache its time and subject if it is valid."""
         checked = self._check(self.decoder.values_of(row))
         if not isinstance(checked, _GoodRow):
             return checked
@@ -229,7 +229,6 @@ class RowCheck:
         return checked.line
 
     def _check(self, values: Values) -> _GoodRow | BadRow | OtherRow:
-        """Check all fields of a row whose country, ad product and day are waited for."""
         try:
             account = self._find_account(values[COUNTRY_FIELD])
         except FieldError as error:
@@ -245,10 +244,10 @@ class RowCheck:
         return self._check_fields(values, account, product, day)
 
     def _find_account(self, country: object) -> WaitingAccount | None:
-        """Return the account of a row's country; None where the country does not wait for the report.
+        """Return the account of a row's country; None if it does not wait for the report.
 
         Raises:
-            FieldError: It is no country, and the ads account has several.
+            FieldError: The country is invalid, and the ads account has several.
         """
         if self._only is not None and (country is None or country is UNSET or country == ""):
             return self._only
@@ -261,13 +260,12 @@ class RowCheck:
     def _as_day_of_period(self, value: object) -> str:
         day = as_date(value)
         if not self._is_of_period(day):
-            raise FieldError("a day that was asked for", value)
+            raise FieldError("a day of the requested period", value)
         return str(day)
 
     def _check_fields(
         self, values: Values, account: WaitingAccount, product: str | None, day: date | None
     ) -> _GoodRow | BadRow:
-        """Return the line of a row, or what is wrong with each of its fields."""
         faults: dict[str, dict[str, str]] = {}
 
         def checked(field: str, check: Check) -> Any:
@@ -296,7 +294,6 @@ class RowCheck:
     def _subject(
         self, currency: str, product: str, dimensions: Mapping[str, str | None]
     ) -> list[str]:
-        """Return what COPY reads as a row's key, ad product, currency and dimensions."""
         key = self._row_key(
             (currency, product, *[dimensions[column] for column in self._key_columns])
         )
@@ -314,7 +311,7 @@ def _fault(field: str, error: FieldError) -> dict[str, str]:
 def make_decoder(
     dataset: Dataset, spellings: Mapping[str, str] = MappingProxyType({})
 ) -> RowDecoder:
-    """Compile the decoder of a dataset's rows, of all ad products, with Amazon's names of overridden fields."""
+    """Compile the decoder of a dataset's rows; `spellings` are as for `RowCheck`."""
     described = (declared.field for declared in dataset.dimensions_and_metrics)
     fields = dict.fromkeys(
         (*_time_fields(dataset), CURRENCY_FIELD, AD_PRODUCT_FIELD, COUNTRY_FIELD, *described)
@@ -326,21 +323,21 @@ def _time_fields(dataset: Dataset) -> tuple[str, ...]:
     return (DATE_FIELD, HOUR_FIELD) if dataset.is_hourly else (DATE_FIELD,)
 
 
-def _usual_metrics(dataset: Dataset, asked: Collection[str]) -> Callable[[bytes], object]:
-    """Return the function that matches the metrics of a row, joined by tabs, if all of them are written in the usual way."""
+def _usual_metrics(dataset: Dataset, requested: Collection[str]) -> Callable[[bytes], object]:
+    """Return a matcher of a row's metrics, joined by tabs, that are all in the usual spelling."""
     patterns = [
-        rb"(?:%b|null%b)" % (_USUAL[metric.kind], b"" if metric.field in asked else rb"|\\N")
+        rb"(?:%b|null%b)" % (_USUAL[metric.kind], b"" if metric.field in requested else rb"|\\N")
         for metric in dataset.metrics
     ]
     return re.compile(_TAB.join(patterns)).fullmatch
 
 
-def _cells(dataset: Dataset, asked: Collection[str]) -> tuple[list[_Cell], list[_Cell]]:
-    """Return the columns of dimensions and of metrics, given the fields that were asked for; others may be missing."""
+def _cells(dataset: Dataset, requested: Collection[str]) -> tuple[list[_Cell], list[_Cell]]:
+    """Return the columns of dimensions and of metrics; only `requested` fields are required."""
 
     def cell(declared: Dimension | Metric, column: str, check: Check) -> _Cell:
-        must_come = declared.field in asked and column not in _MAY_BE_MISSING
-        return _Cell(column, declared.field, check if must_come else _optional(check))
+        is_required = declared.field in requested and column not in _MAY_BE_MISSING
+        return _Cell(column, declared.field, check if is_required else _optional(check))
 
     dimensions = []
     for dimension in dataset.dimensions:
@@ -359,7 +356,7 @@ def _optional(check: Check) -> Check:
 
 
 def _hour_check(day: date | None, time_zone: str) -> Check:
-    """Return the check of an hour of a day; without a day, of any hour that is written rightly."""
+    """Return the check of an hour of a day; without a day, only its format is checked."""
     return as_hour if day is None else lambda value: as_instant(value, day, time_zone).isoformat()
 
 
@@ -368,5 +365,4 @@ def _joined(cells: Iterable[object]) -> bytes:
 
 
 def _escaped(text: str | None) -> str:
-    """Return a text as COPY reads it."""
     return _NULL if text is None else text.translate(ESCAPES) if _ESCAPED.search(text) else text

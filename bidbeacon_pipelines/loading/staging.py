@@ -1,8 +1,8 @@
-"""The stage: a report's rows are read, checked and copied into temporary tables that end with the transaction.
+"""The stage: a report's checked rows, in temporary tables that end with the transaction.
 
-`report_rows` has the valid rows, with the columns of the dataset's table, those of one key summed;
-`report_bad` the invalid ones, with their cause and raw text, `account` null if their country can't
-be read. The statements follow from the dataset.
+`report_rows` has the valid rows, with the columns of the dataset's table, those of one key summed.
+`report_bad` has the invalid ones, with cause and raw text; `account` is null if the country is
+unreadable.
 """
 
 from collections import Counter, defaultdict
@@ -34,14 +34,14 @@ WINDOWS: Final = (
     "unnest(CAST(:accounts AS int[]), CAST(:days AS date[])) AS w(account, window_date)"
 )
 _SETTINGS: Final = {"work_mem": "64MB", "default_statistics_target": "10"}
-"""Of the load's transaction: 100,000 rows are sorted and compared in this memory, and few of them are enough to know how many there are."""
+"""Settings of a load's transaction: memory to sort 100,000 rows, and a small sample for ANALYZE."""
 _MOST_BAD_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 1 << 16
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def listed(columns: Sequence[str], of: str = "") -> str:
-    """Return columns as SQL lists them, each of an alias where one is given."""
+    """Return columns as an SQL list, each with the alias `of` if given."""
     prefix = f"{of}." if of else ""
     return ", ".join(f"{prefix}{column}" for column in columns)
 
@@ -58,7 +58,7 @@ def same_key(dataset: Dataset, left: str, right: str) -> str:
 
 
 def staged_columns(dataset: Dataset) -> list[str]:
-    """Return the columns that a stage shares with the dataset's table: all that come from a report."""
+    """Return the columns of a dataset's table that come from a report."""
     return [column.name for column in columns_of(dataset) if column.name != "request_id"]
 
 
@@ -67,10 +67,9 @@ class RowCounter:
     """The counts of a report's rows, taken while they are read.
 
     Attributes:
-        total: All.
-        bad: Those that can't be understood, by account, day and fault; None for an account or day
-            that can't be read.
-        others: Those that no window waits for.
+        total: All rows.
+        bad: Invalid rows by account, day and fault; None for an unreadable account or day.
+        others: Rows that no window waits for.
     """
 
     total: int = 0
@@ -78,7 +77,7 @@ class RowCounter:
     others: Counter[OtherRow] = field(default_factory=Counter)
 
     def bad_rows(self, account: int | None) -> dict[date | None, BadRows]:
-        """Return the bad rows of an account by day; of None, those without a readable country."""
+        """Return the invalid rows of an account by day; None for those of unreadable countries."""
         by_day: defaultdict[date | None, BadRows] = defaultdict(BadRows)
         for (of, day, fault), rows in sorted(self.bad.items(), key=lambda item: item[0][2]):
             if of == account:
@@ -86,7 +85,7 @@ class RowCounter:
         return dict(by_day)
 
     def other_products(self, account: int) -> dict[str, int]:
-        """Return the rows of ad products that were not asked for, of an account."""
+        """Return the number of an account's rows by ad product that was not requested."""
         return {
             str(other.ad_product): rows
             for other, rows in self.others.items()
@@ -94,30 +93,25 @@ class RowCounter:
         }
 
     def foreign(self, account: int) -> int:
-        """Return the number of rows of other countries, and of the account's days that no window waits for."""
+        """Return the number of rows of other countries and of days no window waits for."""
         kinds = OtherRow(NotWaitedFor.COUNTRY), OtherRow(NotWaitedFor.DAY, account)
         return sum(self.others[kind] for kind in kinds)
 
 
 class StageWriter:
-    """Writes rows into the stage: valid ones as they come, invalid ones at the end.
-
-    Args:
-        write: Takes lines of COPY.
-        bad: Keeps lines of bad rows.
-    """
+    """Writes valid rows into the stage with `write`, and collects invalid rows in `bad`."""
 
     def __init__(self, write: Callable[[bytes], object], bad: IO[bytes]) -> None:
         self._write = write
         self._bad = bad
 
     def good(self, lines: Sequence[bytes]) -> None:
-        """Stage good rows: the lines of their columns."""
+        """Stage valid rows: lines in the text format of COPY."""
         if lines:
             self._write(b"\n".join(lines) + b"\n")
 
     def bad(self, number: int, row: BadRow, raw: str) -> None:
-        """Stage an invalid row; `raw` is its text as it came."""
+        """Stage an invalid row; `raw` is its text in the file."""
         cells = (row.account, row.window_date, number, json_text(row.cause), raw)
         line = "\t".join("\\N" if cell is None else str(cell).translate(ESCAPES) for cell in cells)
         self._bad.write(f"{line}\n".encode())
@@ -129,7 +123,7 @@ def stage_report(
     """Read, check and stage all rows of a report.
 
     Raises:
-        BrokenPartError: a part can't be read to its end.
+        BrokenPartError: A part can't be read to its end.
     """
     counter = RowCounter()
     with open_stage(connection, dataset) as stage:
@@ -155,11 +149,9 @@ def _stage_part(part: Path, check: RowCheck, stage: StageWriter, counter: RowCou
 
 @contextmanager
 def open_stage(connection: Connection, dataset: Dataset) -> Iterator[StageWriter]:
-    """Create the stage of a report and yield its writer; the rows are stored when the block ends.
+    """Create the stage and yield its writer; the rows are stored when the block ends.
 
-    Args:
-        connection: the load's transaction.
-        dataset: what its rows are; lines of good rows have its `staged_columns`.
+    The lines of valid rows have the dataset's `staged_columns`.
     """
     for setting, value in _SETTINGS.items():
         connection.execute(text(f"SET LOCAL {setting} = '{value}'"))
@@ -179,7 +171,7 @@ def open_stage(connection: Connection, dataset: Dataset) -> Iterator[StageWriter
 def _copy_into(connection: Connection, target: str) -> Iterator[Callable[[bytes], object]]:
     """Yield the function that copies lines into a table; they are stored when the block ends."""
     driver = connection.connection.driver_connection
-    assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
+    assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for mypy
     with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
         yield copy.write
 
@@ -191,7 +183,9 @@ def _stage_table(dataset: Dataset) -> str:
 
 
 _BAD_TABLE = text("""
-    CREATE TEMP TABLE report_bad (account int, window_date date, row_number bigint, cause jsonb, raw text) ON COMMIT DROP""")
+    CREATE TEMP TABLE report_bad (
+           account int, window_date date, row_number bigint, cause jsonb, raw text)
+        ON COMMIT DROP""")
 
 
 def gather_rows(connection: Connection, dataset: Dataset) -> None:
@@ -208,28 +202,31 @@ def gather_rows(connection: Connection, dataset: Dataset) -> None:
 
 
 def _sum(dataset: Dataset) -> str:
-    """Return the statement that replaces the rows of a key by one."""
     key, metrics = key_of(dataset), [metric.column for metric in dataset.metrics]
     others = [column for column in staged_columns(dataset) if column not in {*key, *metrics}]
-    # All others are of the key, or names of it; bytea has no min() before PostgreSQL 18.
+    # The other columns are functions of the key, or names; bytea has no min() before PostgreSQL 18.
     names = ", ".join(f"(array_agg({column} ORDER BY {column}))[1]" for column in others)
     sums = ", ".join(f"sum({metric})" for metric in metrics)
     return f"""
-        WITH gone AS (DELETE FROM report_rows r USING report_twins t WHERE {same_key(dataset, "r", "t")} RETURNING r.*)
+        WITH gone AS (
+            DELETE FROM report_rows r USING report_twins t
+             WHERE {same_key(dataset, "r", "t")} RETURNING r.*)
         INSERT INTO report_rows ({listed(key)}, {listed(others)}, {listed(metrics)}, read_rows)
-        SELECT {listed(key)}, {names}, {sums}, sum(read_rows) FROM gone GROUP BY {listed(key)}"""
+        SELECT {listed(key)}, {names}, {sums}, sum(read_rows)
+          FROM gone
+         GROUP BY {listed(key)}"""
 
 
 @dataclass(frozen=True)
 class ProductTally:
-    """Counts and sums of one ad product in a window: in the report, and the rows that the table holds.
+    """Counts and sums of one ad product in a window.
 
     Attributes:
-        old_rows: Rows of the table.
-        rows: Rows of the report, those of one key summed.
-        read_rows: The same before they are summed.
-        unresolved: Those of them whose target is unknown.
-        spend: In the account's currency, as `sales`.
+        old_rows: Rows in the table.
+        rows: Rows in the report, those of one key summed.
+        read_rows: Rows in the report before they are summed.
+        unresolved: Rows in the report with an unknown target.
+        spend: In the report, in the account's currency; so are `sales`.
     """
 
     old_rows: int
@@ -247,17 +244,17 @@ class WindowTally:
     products: Mapping[str, ProductTally]
 
     def total(self, name: str) -> Any:
-        """Return the sum of one figure over all ad products."""
+        """Return the sum of an attribute over all ad products."""
         return sum(getattr(product, name) for product in self.products.values())
 
     @property
     def totals(self) -> Totals:
-        """The report's rows, and their spend."""
+        """The report's rows and spend."""
         return Totals(self.total("rows"), self.total("spend"))
 
     @property
     def lost(self) -> list[LostProduct]:
-        """The ad products of which nearly all rows are gone."""
+        """The ad products that lost nearly all rows."""
         return [
             LostProduct(name, product.old_rows, product.rows)
             for name, product in self.products.items()
@@ -280,13 +277,13 @@ class WindowTally:
 def tally_windows(
     connection: Connection, dataset: Dataset, values: Mapping[str, Any]
 ) -> dict[tuple[int, date], WindowTally]:
-    """Count and sum, for each of some windows, what the stage has and what the table holds of the report's ad products.
+    """Return the tallies of some windows, by account id and day.
 
     Args:
-        connection: the load's transaction.
-        dataset: what is staged.
-        values: bound values: `accounts` and `days` of the windows, and the `ad_products` of the
-            report.
+        connection: The load's transaction.
+        dataset: The staged dataset.
+        values: Bound parameters: `accounts` and `days` of the windows, and the report's
+            `ad_products`.
     """
     products: dict[tuple[int, date], dict[str, ProductTally]] = {
         window: {} for window in zip(values["accounts"], values["days"], strict=True)
@@ -301,8 +298,8 @@ def _tally(dataset: Dataset) -> str:
     unresolved, names = "0", ""
     if dataset.names_targets:
         unresolved = "count(r.target_match) - count(n.target_id)"
-        names = """LEFT JOIN target_names n
-                     ON n.account = r.account AND n.ad_group_id = r.ad_group_id AND n.match_digest = r.target_match"""
+        names = """LEFT JOIN target_names n ON n.account = r.account
+                         AND n.ad_group_id = r.ad_group_id AND n.match_digest = r.target_match"""
     spend, sales = (
         f"sum({name}) FILTER (WHERE r.currency_code = a.currency_code)"
         if name in dataset.columns
@@ -310,13 +307,16 @@ def _tally(dataset: Dataset) -> str:
         for name in ("spend", "sales")
     )
     return f"""
-        SELECT w.account, w.window_date, asked.ad_product, coalesce(o.rows, 0), coalesce(r.rows, 0), coalesce(r.read_rows, 0),
-               coalesce(r.unresolved, 0), coalesce(r.spend, 0), coalesce(r.sales, 0)
-          FROM {WINDOWS} CROSS JOIN unnest(CAST(:ad_products AS text[])) AS asked(ad_product)
+        SELECT w.account, w.window_date, p.ad_product, coalesce(o.rows, 0), coalesce(r.rows, 0),
+               coalesce(r.read_rows, 0), coalesce(r.unresolved, 0), coalesce(r.spend, 0),
+               coalesce(r.sales, 0)
+          FROM {WINDOWS}
+         CROSS JOIN unnest(CAST(:ad_products AS text[])) AS p(ad_product)
           LEFT JOIN (SELECT o.account, o.window_date, o.ad_product, count(*) AS rows
                        FROM {dataset.table} o JOIN {WINDOWS} USING (account, window_date)
                       GROUP BY 1, 2, 3) o USING (account, window_date, ad_product)
-          LEFT JOIN (SELECT r.account, r.window_date, r.ad_product, count(*) AS rows, CAST(sum(r.read_rows) AS bigint) AS read_rows,
+          LEFT JOIN (SELECT r.account, r.window_date, r.ad_product, count(*) AS rows,
+                            CAST(sum(r.read_rows) AS bigint) AS read_rows,
                             {unresolved} AS unresolved, {spend} AS spend, {sales} AS sales
                        FROM report_rows r JOIN advertiser_accounts a ON a.id = r.account {names}
                       GROUP BY 1, 2, 3) r USING (account, window_date, ad_product)
@@ -326,24 +326,27 @@ def _tally(dataset: Dataset) -> str:
 def digest_window(
     connection: Connection, dataset: Dataset, account: int, day: date, ad_products: Sequence[str]
 ) -> str:
-    """Return a digest of the staged rows of some ad products of a window: equal digests mean the same keys and metrics, whatever the names are by now."""
-    # An instant as text depends on the connection's time zone, as a count of seconds it doesn't.
+    """Return a digest of the keys and metrics of a window's staged rows of some ad products."""
+    # An instant as text depends on the connection's time zone; seconds since the epoch do not.
     key = [column for column in key_of(dataset) if column not in {"account", "window_date"}]
     compared = listed([*key, *(metric.column for metric in dataset.metrics)]).replace(
         "hour_at", "extract(epoch FROM hour_at)"
     )
     statement = text(f"""
         SELECT md5(coalesce(string_agg(ROW({compared})::text, E'\\n' ORDER BY {listed(key)}), ''))
-          FROM report_rows WHERE account = :account AND window_date = :day AND ad_product = ANY(:ad_products)""")
+          FROM report_rows
+         WHERE account = :account AND window_date = :day AND ad_product = ANY(:ad_products)""")
     values = {"account": account, "day": day, "ad_products": list(ad_products)}
     return str(connection.execute(statement, values).scalar_one())
 
 
 def keep_windows(connection: Connection, values: Mapping[str, Any]) -> None:
-    """Leave on the stage only the rows of some windows: their `accounts` and `days`."""
+    """Delete the staged rows of all windows but those of `accounts` and `days` in `values`."""
     connection.execute(
         text(f"""
             DELETE FROM report_rows r
-             WHERE NOT EXISTS (SELECT FROM {WINDOWS} WHERE w.account = r.account AND w.window_date = r.window_date)"""),
+             WHERE NOT EXISTS (
+                   SELECT FROM {WINDOWS}
+                    WHERE w.account = r.account AND w.window_date = r.window_date)"""),
         values,
     )

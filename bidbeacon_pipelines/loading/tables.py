@@ -17,9 +17,9 @@ class ReportLoad(PipelinesBase):
     """One row is the load of a report into the windows of one account, with its row counts.
 
     `report` names the ad products of the report, `start_date` and `end_date` are its first and last
-    day, `data_as_of` is when it was asked for, and `session_id` is the session that loaded it.
+    day, `data_as_of` is when it was requested, and `session_id` is the session that loaded it.
     `silent_days` were accepted without rows, though the country has deliverable campaigns.
-    `rows_withheld` are valid rows of windows that did not take them, `rows_not_waited_for` those of
+    `rows_withheld` are valid rows of windows that were not accepted, `rows_not_waited_for` those of
     other countries, days and ad products.
     """
 
@@ -46,11 +46,13 @@ class ReportLoad(PipelinesBase):
     __table_args__ = (
         _account(),
         CheckConstraint(
-            "rows_read = rows_loaded + rows_summed + rows_quarantined + rows_withheld + rows_not_waited_for",
+            "rows_read = rows_loaded + rows_summed + rows_quarantined + rows_withheld"
+            " + rows_not_waited_for",
             name="every_row_is_counted",
         ),
         CheckConstraint(
-            "least(rows_loaded, rows_summed, rows_quarantined, rows_withheld, rows_not_waited_for) >= 0",
+            "least(rows_loaded, rows_summed, rows_quarantined, rows_withheld,"
+            " rows_not_waited_for) >= 0",
             name="counts_not_negative",
         ),
         Index("ix_report_loads_silent", "data_as_of", postgresql_where=text("silent_days <> '{}'")),
@@ -58,11 +60,11 @@ class ReportLoad(PipelinesBase):
 
 
 class Restatement(PipelinesBase):
-    """One row is a change that a later report made to one row of an earlier one: appeared, changed or vanished.
+    """One row is a change to a dataset's row by a later report: appeared, changed or vanished.
 
-    The first load of a window restates nothing. A replay of quarantined rows restates a report by
-    itself: `old_data_as_of` is `new_data_as_of` then. The view `window_restatements` has it by
-    load. `hour_at` is null for datasets of whole days. `row_key` is the row's key in the dataset's
+    The first load of a window restates nothing. In a replay of quarantined rows, which restates a
+    report by itself, `old_data_as_of` equals `new_data_as_of`. The view `window_restatements` sums
+    them by load. `hour_at` is null for daily datasets. `row_key` is the row's key in the dataset's
     table, `dimensions` its identifying values.
     """
 
@@ -96,9 +98,9 @@ class Restatement(PipelinesBase):
 
 
 class RowRemoval(PipelinesBase):
-    """One row is a load that removed nearly all rows of an ad product of some days of an account.
+    """One row is a load that removed nearly all rows of ad products from days of an account.
 
-    A second report has confirmed it, or a person has accepted it, who has acknowledged it thereby.
+    A second report confirmed it, or a user accepted it, which also acknowledges the removal.
     `spend` is that of the removed rows, in the account's currency; `restatements` have the rows.
     """
 
@@ -134,8 +136,8 @@ class RowRemoval(PipelinesBase):
 class QuarantinedRow(PipelinesBase):
     r"""One row is an invalid row of a report, with the cause.
 
-    `raw` is the row's text as the report had it: JSON, but for `NaN` and `Infinity`, which some write. It is no `jsonb`, which takes
-    no `\u0000`, no lone surrogates and only the last of two equal fields.
+    `raw` is the row's text in the report: JSON that may contain `NaN` and `Infinity`. It is not
+    `jsonb`, which has no `\u0000` and no lone surrogates, and keeps the last of two equal fields.
     """
 
     __tablename__ = "quarantined_rows"

@@ -442,7 +442,7 @@ def test_rows_of_days_that_nothing_waits_for_are_not_checked(clicks: int) -> Non
 def test_a_day_outside_of_the_report_is_bad(day: str) -> None:
     """The row is the account's, and of no window."""
     result = _check(RAW | {"date.value": day})
-    told = f"date.value: expected a day that was asked for, got: '{day}'"
+    told = f"date.value: expected a day of the requested period, got: '{day}'"
     assert (told, 1, None) == (said(result), *result[1:])
 
 
@@ -505,7 +505,7 @@ def test_a_day_without_instants_is_a_bad_row(day: str) -> None:
     """The first and last days of the calendar have hours that are no instants in UTC; such a row costs no good ones."""
     for hour in (0, 17, 23):
         bad = _check(RAW | {"date.value": day, "hour.value": hour}, dataset=registry.HOURLY_TARGETS)
-        assert f"date.value: expected a day that was asked for, got: '{day}'" == said(bad)
+        assert f"date.value: expected a day of the requested period, got: '{day}'" == said(bad)
 
 
 @pytest.mark.parametrize("told", [24, True, None, [], {}, "2025-12-30T09:00:00", "nine"])

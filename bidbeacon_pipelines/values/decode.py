@@ -1,10 +1,9 @@
-"""Reads a downloaded file: one gzipped JSON array, as bytes, with bounded memory.
+"""Reads a downloaded file, one gzipped JSON array, with bounded memory.
 
-The end of the gzip stream, with its checksum, and of the array prove that the file is whole.
-Some 150 objects are decoded at a time. What msgspec refuses (a bare `NaN`, half a surrogate pair)
-is read value by value by the standard library, so that it spoils no other object. Numbers keep every digit:
-whole ones become `int`, others `Decimal`, never a float. A field that an object has twice keeps
-its last value.
+The end of the gzip stream, with its checksum, and of the array prove that the file is whole. Some
+150 objects are decoded at a time. If msgspec refuses one (a bare `NaN`, half a surrogate pair), the
+standard library reads it alone. Numbers keep every digit: whole ones become `int`, others
+`Decimal`, never a float. The last value of a repeated field counts.
 """
 
 import codecs
@@ -29,30 +28,31 @@ from bidbeacon_pipelines.causes import cause
 from bidbeacon_sessions.errors import ExpectedError
 
 CHUNK_BYTES: Final = 1 << 16
-"""Bytes read at a time: some 150 rows, so that a bad row sends few good ones the slow way."""
+"""Bytes read at a time: some 150 rows, so that a bad row makes few others slow."""
 LONGEST_VALUE_BYTES: Final = 1 << 23
-"""A row has some 500 bytes, and one with a name of a megabyte is read too; a longer one is broken."""
+"""A row has some 500 bytes; one with a name of a megabyte is still read."""
 MOST_INFLATED_BYTES: Final = 64 * 1024**3
-"""A larger file is a bomb. Nothing is unpacked onto the disk, so this bounds time."""
+"""A larger file is a gzip bomb. Nothing is unpacked onto the disk, so this bounds time."""
 LONGEST_INTEGER: Final = 4_300
-"""Digits; Python makes no longer `int`."""
+"""Digits; the limit of Python's `int`."""
 
 Values = dict[str, Any]
-"""The values of a row by Amazon's name of the field; `UNSET` for fields that did not come."""
+"""The values of a row by Amazon's name of the field; `UNSET` for missing fields."""
 
 
 class BrokenPartError(ExpectedError):
-    """A file is no gzipped JSON array of objects; the message says which file and what was found.
+    """A file is not a gzipped JSON array of objects.
 
     Attributes:
         part: The file's name.
         rows_read: Rows read before the fault; they must not be loaded.
-        found: What is wrong.
+        found: The fault.
     """
 
     def __init__(self, part: str, rows_read: int, found: str) -> None:
         super().__init__(
-            f"{part}: expected a gzipped JSON array of objects, got: {found} (after {rows_read} rows)"
+            f"{part}: expected a gzipped JSON array of objects, "
+            f"got: {found} (after {rows_read} rows)"
         )
         self.part = part
         self.rows_read = rows_read
@@ -61,7 +61,7 @@ class BrokenPartError(ExpectedError):
 
 
 def exact_number(number: str) -> Decimal:
-    """Return a number with every digit; one beyond every range becomes infinite, which no field accepts."""
+    """Parse a number with every digit; one out of range becomes infinite, which is invalid."""
     try:
         return Decimal(number)
     except ArithmeticError:
@@ -84,23 +84,18 @@ _BLANKS = re.compile(rb"[ \t\n\r]*")
 
 @dataclass(frozen=True)
 class Batch:
-    """Values that follow each other in a file.
-
-    Attributes:
-        rows: As they came.
-        text_of: Returns the text of one, by its place.
-    """
+    """Adjacent values of a file; `text_of` returns the text of one, by its place in `rows`."""
 
     rows: Sequence[Any]
     text_of: Callable[[int], str]
 
 
 def read_object(text: str) -> dict[str, Any]:
-    """Return the object that a text is, every number exact.
+    """Parse a JSON object, every number exact.
 
     Raises:
-        ValueError: it is no JSON, or not an object.
-        RecursionError: it is nested too deeply.
+        ValueError: The text is not JSON, or not an object.
+        RecursionError: The object is nested too deeply.
     """
     found = _EXACT.decode(text)
     if not isinstance(found, dict):
@@ -109,10 +104,10 @@ def read_object(text: str) -> dict[str, Any]:
 
 
 def iter_values(path: Path) -> Iterator[Any]:
-    """Yield the values of a file, whatever they are, in its order.
+    """Yield the values of a file in its order.
 
     Raises:
-        BrokenPartError: as of `iter_batches`.
+        BrokenPartError: As in `iter_batches`.
     """
     for batch in iter_batches(path, _ANY):
         yield from batch.rows
@@ -121,16 +116,16 @@ def iter_values(path: Path) -> Iterator[Any]:
 def iter_batches(
     path: Path, decoder: "msgspec.json.Decoder[Any]", *, only_objects: bool = False
 ) -> Iterator[Batch]:
-    """Yield the values of a file in its order; several gzip members one after another are one file.
+    """Yield the values of a file, which may have several gzip members, in their order.
 
     Args:
         path: The file.
         decoder: Decodes a list of objects.
-        only_objects: Whether other values break the file.
+        only_objects: Whether other values are an error.
 
     Raises:
-        BrokenPartError: The file is cut short, damaged, no gzip, no JSON or no array. Values before
-            the fault have been yielded by then, so load nothing before the end.
+        BrokenPartError: The file is truncated, damaged, not gzip, not JSON or not an array. Values
+            before the fault were yielded already, so load nothing before the end.
     """
     count = _Count()
     with _named_faults(path, count), igzip.open(path, "rb") as file:  # type: ignore[no-untyped-call]
@@ -147,7 +142,6 @@ class _Count:
 
 @contextmanager
 def _named_faults(path: Path, count: _Count) -> Iterator[None]:
-    """Turn any error in a file's bytes into a `BrokenPartError`."""
     try:
         yield
     except _DAMAGED as error:
@@ -162,7 +156,7 @@ def _named_faults(path: Path, count: _Count) -> Iterator[None]:
 
 
 class _Window:
-    """The bytes of a file that are inflated and not yet used."""
+    """The bytes of a file that are inflated and not yet decoded."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -174,7 +168,7 @@ class _Window:
         self._at = len(codecs.BOM_UTF8) if self._held.startswith(codecs.BOM_UTF8) else 0
 
     def places(self) -> Iterator[None]:
-        """Walk through the array; at each step the caller takes one value or several that follow each other."""
+        """Walk through the array; at each step the caller takes one or several values."""
         self._expect(b"[")
         if self._next() == b"]":
             self._expect(b"]")
@@ -186,7 +180,7 @@ class _Window:
             raise ValueError("more text after the array")
 
     def take(self, decoder: "msgspec.json.Decoder[Any]", *, only_objects: bool) -> Batch:
-        """Take some of the objects that are at hand: half as many where one can't be decoded, until that one stands alone."""
+        """Decode a batch; on failure, halve it until the bad object is isolated."""
         size = CHUNK_BYTES
         while some := self._objects(size):
             text = b"[%b]" % some
@@ -204,9 +198,9 @@ class _Window:
         return Batch([value], lambda _: came)
 
     def _objects(self, size: int) -> bytes:
-        """Return at most `size` bytes that may be whole objects with commas between them, or nothing.
+        """Return at most `size` bytes that may be whole objects with commas between them.
 
-        Only decoding proves it: a brace may also stand in a text.
+        Only decoding proves it: a brace may also be part of a text.
         """
         if self._next() != b"{":
             return b""
@@ -215,7 +209,7 @@ class _Window:
         return self._held[self._at : self._held.rfind(b"}", self._at, self._at + size) + 1]
 
     def _value(self) -> tuple[Any, str]:
-        """Take the next value, whatever it is; return it, and its text as it came."""
+        """Take the next value of any type; return it and its text."""
         while True:
             held = self._held[self._at :]
             text = codecs.getincrementaldecoder("utf-8")().decode(held, final=self._ended)
@@ -242,7 +236,7 @@ class _Window:
             self._fill()
 
     def _expect(self, allowed: bytes) -> bytes:
-        """Take the next byte, which must be one of these, and return it."""
+        """Take and return the next byte, which must be one of `allowed`."""
         byte = self._next()
         if not byte or byte not in allowed:
             expected = " or ".join(allowed.decode())
@@ -269,15 +263,15 @@ def _text_of(array: bytes, place: int) -> str:
 
 
 _MISSING: Final = Raw(b"\\N")
-"""Stands in a wire row for a field that did not come. It is no JSON, so no value equals it."""
+"""The value of a missing field in a wire row; no value equals it, since it is not JSON."""
 
 
 class WireRow(msgspec.Struct):
-    """A row whose values are the bytes that came; each decoder makes a class of its fields."""
+    """A row with values as bytes of the file; each decoder makes a subclass with its fields."""
 
 
 Row = WireRow | dict[str, Any]
-"""A row as it came; or decoded, where only the standard library could read it."""
+"""A row as bytes; or decoded, if only the standard library could read it."""
 
 
 def _decoded(row: WireRow) -> dict[str, Any]:
@@ -289,12 +283,11 @@ def _decoded(row: WireRow) -> dict[str, Any]:
 
 
 class RowDecoder:
-    """Reads the rows of a report; it keeps each value as the bytes that came, since most are never needed in another form.
+    """Reads the rows of a report; values stay bytes, since most are never decoded.
 
     Args:
-        fields: Amazon's names.
-        other_names: Some of them, with the name that the same field has in another version of
-            Amazon's API.
+        fields: Amazon's names of the fields.
+        other_names: The names of some of them in other versions of Amazon's API.
     """
 
     def __init__(self, fields: Sequence[str], other_names: Mapping[str, str]) -> None:
@@ -312,14 +305,14 @@ class RowDecoder:
             omit_defaults=True,
             gc=False,
         )
-        self._decoder = msgspec.json.Decoder(list[row])  # type: ignore[valid-type] # made when the program runs
+        self._decoder = msgspec.json.Decoder(list[row])  # type: ignore[valid-type] # made at run time
 
     def batches(self, path: Path) -> Iterator[Batch]:
         """Yield the rows of a file, as `iter_batches` does."""
         return iter_batches(path, self._decoder, only_objects=True)
 
     def joiner(self, fields: Iterable[str]) -> Callable[[WireRow], bytes]:
-        """Return the function that joins the bytes of some fields of a row by tabs, those of their other names last."""
+        """Return a function that joins the bytes of fields by tabs, their other names last."""
         names = [*fields]
         names += [self._other_names[name] for name in names if name in self._other_names]
         pick: Callable[[WireRow], Any] = attrgetter(*(self._attributes[name] for name in names))
@@ -328,7 +321,7 @@ class RowDecoder:
         return lambda row: b"\t".join(pick(row))
 
     def values_of(self, row: Row) -> Values:
-        """Return the values of a row; a field that has two names is read under the first that came."""
+        """Return the values of a row; a field's other name is used if its own is missing."""
         found = row if isinstance(row, dict) else _decoded(row)
         values = {name: found.get(name, UNSET) for name in self.fields}
         for name, other in self._other_names.items():

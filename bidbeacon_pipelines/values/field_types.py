@@ -1,8 +1,8 @@
-"""The types of a report row's fields: what is accepted, what is refused, and the error messages.
+"""The types of a report row's fields: accepted values, and errors for all others.
 
-Each is one plain function that returns a value as it is stored. A refusal reads "expected X, got:
-Y"; the field's name is put before it by `loading.rows`. Numbers are bounded so that sums of
-thousands of rows fit their columns: bigint for counts, numeric(20,6) for amounts.
+Each type is one function that returns a value as it is stored, or raises "expected X, got: Y";
+`loading.rows` prepends the field's name. Numbers are bounded so that sums of thousands of rows fit
+their columns: bigint for counts, numeric(20,6) for amounts.
 """
 
 import re
@@ -16,7 +16,7 @@ _COUNT_LIMIT, _AMOUNT_LIMIT = 10**COUNT_DIGITS, 10**AMOUNT_DIGITS
 MOST_ID_DIGITS = 20
 _ID_LIMIT = 10**MOST_ID_DIGITS
 EXACT_FLOAT_LIMIT = 2**53
-"""A number written with a decimal point passed through a float somewhere; above this its last digits are lost."""
+"""A number with a decimal point was a float at some point, inexact above this limit."""
 SHOWN_CHARS = 80
 
 _DIGITS = re.compile(r"[0-9]{1,20}\Z")
@@ -30,7 +30,7 @@ _COUNTRY = re.compile(r"[A-Z]{2}\Z")
 
 
 class FieldError(ValueError):
-    """A field's value is invalid; the message says what was `expected`, and what came: `got`."""
+    """A field's value is invalid: the message has the `expected` values and what it `got`."""
 
     def __init__(self, expected: str, value: object) -> None:
         self.expected, self.got = expected, shown(value)
@@ -38,7 +38,7 @@ class FieldError(ValueError):
 
 
 def shown(value: object) -> str:
-    """Return a value as messages show it: strings quoted, numbers as sent, null as `nothing`, long ones cut."""
+    """Return a value for messages: strings quoted, numbers as sent, null as `nothing`, cut."""
     if value is None:
         return "nothing"
     text = str(value) if isinstance(value, Decimal) else ascii(value)
@@ -87,14 +87,14 @@ def as_text(value: object) -> str | None:
 
 
 def as_product(value: object) -> str | None:
-    """Accept a product's id, an ASIN as a rule: letters, digits and `._-`; or empty text, or null."""
+    """Accept a product's id (usually an ASIN): letters, digits and `._-`; empty text, or null."""
     if value is None or value == "" or (isinstance(value, str) and _PRODUCT_ID.match(value)):
         return value
     raise FieldError("a product's id", value)
 
 
 def as_marketplace(value: object) -> str | None:
-    """Accept a marketplace, a country's two letters as a rule; Amazon's `UK` becomes `GB`."""
+    """Accept a marketplace, usually a country's two letters; Amazon's `UK` becomes `GB`."""
     country = as_text(value)
     return "GB" if country is not None and country.strip().upper() == "UK" else country
 
@@ -112,7 +112,7 @@ _PLACEMENTS = {
 
 
 def as_placement(value: object) -> str | None:
-    """Accept a placement and return one spelling of the known ones, an unknown one unchanged; or null."""
+    """Accept a placement or null; known placements get one spelling, others are unchanged."""
     placement = as_text(value)
     if placement is None:
         return None
@@ -129,7 +129,7 @@ def as_date(value: object) -> date:
 
 
 def find_date(value: object) -> date | None:
-    """Return the calendar date that a text YYYY-MM-DD names; None for any other value."""
+    """Return the date of a text YYYY-MM-DD; None for any other value."""
     return _parse_date(value) if isinstance(value, str) else None
 
 
@@ -171,7 +171,7 @@ _AD_PRODUCTS = {
 
 
 def as_ad_product(value: object) -> str:
-    """Accept a known ad product, and return it in the spelling of filters; rows say `Sponsored Products`."""
+    """Accept a known ad product (`Sponsored Products`); return it in the spelling of filters."""
     product = find_ad_product(value)
     if product is None:
         raise FieldError("a known ad product", value)
@@ -179,16 +179,15 @@ def as_ad_product(value: object) -> str:
 
 
 def find_ad_product(value: object) -> str | None:
-    """Return the ad product that a value names, in the spelling of filters; None where it names none that is known."""
+    """Return a known ad product in the spelling of filters; None for any other value."""
     return _AD_PRODUCTS.get(_BLANKS.sub("", value).lower()) if isinstance(value, str) else None
 
 
 def _is_whole(value: Decimal) -> bool:
-    """Return whether a Decimal is a whole number written out in full: `12.0` is, `1.2E+15` is not."""
-    exponent = value.as_tuple().exponent
+    exponent = value.as_tuple().exponent  # 12.0 counts as whole, 1.2E+15 does not
     return isinstance(exponent, int) and exponent <= 0 and value == value.to_integral_value()
 
 
 def is_storable(text: str) -> bool:
-    """Return whether Postgres can hold the text: no NUL, no lone surrogate."""
+    """Return whether Postgres can store the text: no NUL, no lone surrogate."""
     return _UNSTORABLE.search(text) is None

@@ -1,9 +1,9 @@
-"""The hours of an account's day: what `hour.value` says, and the instant in UTC at which that hour begins. Pure.
+"""Readers of `hour.value`: an account-local hour, and its start in UTC. Pure.
 
-Amazon writes an hour as a number (17), as its digits ("9"), or as the local time of its beginning
+Amazon writes an hour as a number (17), as its digits ("9"), or as the local time of its start
 ("2025-12-29T18:00:00"). On the day the clock goes forward one hour does not exist; on the day it
-goes back one comes twice. All zones in which Amazon sells shift by whole hours; a zone may well be
-half an hour off UTC (Asia/Kolkata).
+goes back one is repeated. All zones in which Amazon sells shift by whole hours, but their offset
+from UTC may have half an hour (Asia/Kolkata).
 """
 
 import re
@@ -30,9 +30,9 @@ class WrittenHour(NamedTuple):
 
     Attributes:
         hour: 0 to 23.
-        day: The day it names, where it is a timestamp.
-        offset: The offset from UTC it names, if any: the only way to distinguish the two halves of
-            a repeated hour.
+        day: The day, if it is written as a timestamp.
+        offset: The written offset from UTC, which alone distinguishes the two halves of a repeated
+            hour.
     """
 
     hour: int
@@ -41,11 +41,7 @@ class WrittenHour(NamedTuple):
 
 
 class ImpossibleHourError(ValueError):
-    """A day has no such hour.
-
-    Attributes:
-        expected: What was expected, for the error message.
-    """
+    """A day has no such hour; `expected` is a part of the error message."""
 
     def __init__(self, expected: str) -> None:
         super().__init__(f"expected {expected}")
@@ -53,7 +49,7 @@ class ImpossibleHourError(ValueError):
 
 
 def as_hour(value: object) -> WrittenHour:
-    """Accept an hour from 0 to 23 as a number or as digits, or the local time of its beginning."""
+    """Accept an hour from 0 to 23 as a number or as digits, or the local time of its start."""
     written = _parse(value) if isinstance(value, str) else _of_number(value)
     if written is None or written.hour >= HOURS_A_DAY:
         raise FieldError("an hour from 0 to 23 or the local time of its beginning", value)
@@ -61,7 +57,7 @@ def as_hour(value: object) -> WrittenHour:
 
 
 def as_instant(value: object, day: date, time_zone: str) -> datetime:
-    """Accept an hour of an account-local day, and return the instant at which it begins, in UTC."""
+    """Accept an hour of an account-local day; return the instant of its start, in UTC."""
     try:
         return start_of_hour(day, as_hour(value), time_zone)
     except ImpossibleHourError as error:
@@ -70,13 +66,13 @@ def as_instant(value: object, day: date, time_zone: str) -> datetime:
 
 @lru_cache(maxsize=_CACHED)
 def start_of_hour(day: date, written: WrittenHour, time_zone: str) -> datetime:
-    """Return the instant, in UTC, at which an hour of an account-local day begins.
+    """Return the instant of the start of an hour of an account-local day, in UTC.
 
-    An hour that comes twice is its first half, unless the row names the offset of the second.
+    A repeated hour is its first half, unless the offset of the second is written.
 
     Raises:
-        ImpossibleHourError: the hour is of another day, is skipped by the clock, or names an offset
-            the zone does not have then.
+        ImpossibleHourError: The hour is of another day, is skipped by the clock, or has an offset
+            that the zone does not have then.
     """
     if written.day not in (None, day):
         raise ImpossibleHourError(f"an hour of {day}")
@@ -93,7 +89,7 @@ def start_of_hour(day: date, written: WrittenHour, time_zone: str) -> datetime:
 
 
 def _starts(day: date, hour: int, zone: ZoneInfo) -> dict[timedelta, datetime]:
-    """Return the instants at which clocks of a zone show the beginning of an hour, by the offset then: none, one or two, in order."""
+    """Return the instants at which an hour starts, in order, by their offset from UTC."""
     wall = datetime.combine(day, time(hour))
     starts: dict[timedelta, datetime] = {}
     for fold in (0, 1):

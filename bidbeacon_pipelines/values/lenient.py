@@ -1,7 +1,7 @@
-"""Readers of the values of exported entities, built on those of report rows (`values.field_types`).
+"""Readers of the values of exported entities, built on `values.field_types`.
 
-A number may be written as text, a text that Postgres can't store is cleaned, and what is absent,
-null or empty is None.
+Numbers may be text, text is cleaned so that Postgres can store it, and absent, null and empty
+values are None.
 """
 
 import json
@@ -22,14 +22,14 @@ from bidbeacon_pipelines.values.field_types import (
 T = TypeVar("T")
 LONGEST_ID = 100
 _LONGEST_NUMBER = 1_000
-"""Digits before or after the point; Postgres takes some more, but no number of an entity has as many."""
+"""Digits before or after the decimal point; Postgres stores more, but entities have fewer."""
 _BLANKS = re.compile(r"[\s_]+")
 _DAY = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?:T.*)?\Z")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def clean(text: str) -> str:
-    """Return a text that Postgres can store: NUL and lone surrogates are replaced."""
+    """Replace NUL and lone surrogates, so that Postgres can store the text."""
     if "\0" in text:
         text = text.replace("\0", "\N{SYMBOL FOR NULL}")
     return text if text.isascii() else _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
@@ -54,14 +54,12 @@ def read_text(value: Any) -> str | None:
 
 
 def read_word(value: Any) -> str | None:
-    """Read one of Amazon's words in one spelling: capital letters with underscores."""
+    """Read one of Amazon's constants, spelled in capital letters with underscores."""
     text = read_text(value)
     return _BLANKS.sub("_", text.strip()).upper() or None if text is not None else None
 
 
 def _number_or_text(read: Callable[[object], T | None]) -> Callable[[Any], T | None]:
-    """Return a reader of a number that may be written as text."""
-
     def read_either(value: Any) -> T | None:
         if not isinstance(value, str):
             return read(value)
@@ -87,7 +85,7 @@ def read_flag(value: Any) -> bool | None:
 
 
 def read_date(value: Any) -> date | None:
-    """Read a calendar day, of an instant the day it is written with."""
+    """Read a calendar day, or the written day of an instant."""
     if value is None or value == "":
         return None
     parts = _DAY.match(str(value))
@@ -109,15 +107,15 @@ def read_instant(value: Any) -> datetime | None:
 
 
 def read_json(value: Any) -> str | None:
-    """Read any value, for a column of type jsonb."""
+    """Return any value as text for a jsonb column."""
     return None if value is None else exact_json(value)
 
 
 def exact_json(value: Any) -> str:
-    """Return a value as JSON that Postgres can store: numbers keep all digits, texts are cleaned.
+    """Return a value as JSON that Postgres can store: exact numbers and cleaned texts.
 
     Raises:
-        RecursionError: it is nested too deeply.
+        RecursionError: The value is nested too deeply.
     """
     if isinstance(value, dict):
         fields = (f"{_json_text(key)}:{exact_json(item)}" for key, item in value.items())

@@ -1,4 +1,4 @@
-"""The views of schema `reports`, which analysts read: datasets, account days, which days are loaded, restatements, entities."""
+"""The analysts' views of schema `reports`: datasets, account days, restatements, entities."""
 
 from bidbeacon_pipelines.views.catalog import REPORT_VIEWS, make_views
 from bidbeacon_pipelines.views.datasets import COMMON_COLUMNS, list_joined_entities

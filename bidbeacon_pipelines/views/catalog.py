@@ -26,7 +26,6 @@ _ENTITIES: tuple[type[PipelinesBase], ...] = (Portfolio, Campaign, AdGroup, Ad, 
 
 
 def _make_entity_view(table: Table) -> ReportView:
-    """Return the view of a kind of entity: all of its columns, with the account's key and name in place of Amazon's id."""
     own = [column for column in table.columns if column.name not in {"account_id", "country_code"}]
     return ReportView(
         name=table.name,
@@ -37,7 +36,7 @@ def _make_entity_view(table: Table) -> ReportView:
 
 
 def make_views(datasets: Iterable[Dataset]) -> tuple[ReportView, ...]:
-    """Return every view of the schema, in the order in which they can be created."""
+    """Return all views of the schema, in the order in which they can be created."""
     return (
         *map(make_view, datasets),
         *(_make_entity_view(cast("Table", entity.__table__)) for entity in _ENTITIES),

@@ -1,7 +1,7 @@
 """The view of a dataset, made from the registry.
 
-Names of campaigns and ad groups are joined from the entities, so they are today's. Every join is an
-outer join to one row at most: PostgreSQL leaves it out of queries that use none of its columns.
+Names of campaigns and ad groups are joined from the entities, so they are current. Every join is an
+outer join to one row at most: PostgreSQL removes it from queries that use none of its columns.
 """
 
 from collections.abc import Iterator
@@ -41,14 +41,16 @@ def make_view(dataset: Dataset) -> ReportView:
     age = with_age(f"'{dataset.name}'")
     return ReportView(
         name=dataset.name,
-        description=f"{dataset.title}. One row is one {dataset.entity}, {dataset.grain}, ad product and currency of an account.",
+        description=f"{dataset.title}. One row is one {dataset.entity}, {dataset.grain}, "
+        "ad product and currency of an account.",
         columns=tuple(_columns(dataset)),
         source=f"{dataset.table} t\n  JOIN advertiser_accounts a ON a.id = t.account{joined}{age}",
     )
 
 
 _NAMES = """
-  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match"""
+  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id \
+AND n.match_digest = t.target_match"""
 _JOINS = (
     ("campaigns", "c", "campaign_id", "t.campaign_id"),
     ("portfolios", "f", "portfolio_id", "c.portfolio_id"),
@@ -57,13 +59,13 @@ _JOINS = (
 
 
 def _joins(dataset: Dataset) -> list[tuple[str, str, str, str]]:
-    """Return the joins of a dataset's view: entity, alias, key, and what refers to it."""
+    """Return the joins of a dataset's view: entity, alias, key and referencing column."""
     named = {column.name for column in columns_of(dataset)}
     return [join for join in _JOINS if join[2] == "portfolio_id" or join[2] in named]
 
 
 def list_joined_entities(dataset: Dataset) -> list[str]:
-    """Return the tables of entities that a dataset's view takes names from."""
+    """Return the entity tables that a dataset's view joins."""
     return [entity for entity, *_ in _joins(dataset)]
 
 
@@ -98,7 +100,7 @@ def _columns(dataset: Dataset) -> Iterator[ViewColumn]:
 
 
 def _dimension(dimension: Dimension, own: dict[str, ViewColumn]) -> Iterator[ViewColumn]:
-    """Return the columns of a dimension; a campaign's reported name is used until an export has it."""
+    """Yield the columns of a dimension; a campaign has its reported name until it is exported."""
     name = dimension.column
     if name == "campaign_name":
         return

@@ -1,4 +1,4 @@
-"""The views of accounts' days: what they add up to, which are loaded, and how they changed from load to load."""
+"""The views of accounts' days: totals, states, and changes from load to load."""
 
 from itertools import chain
 
@@ -28,14 +28,18 @@ METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 _COLUMNS = ", ".join(METRICS)
 _DAILY, _HOURLY = f"'{DAILY_CAMPAIGNS.name}'", f"'{HOURLY_CAMPAIGNS.name}'"
 
-# A day that was loaded without rows has a zero of Sponsored Products, so that it can be told from
-# one that was not loaded, or not served.
+# A day that was loaded without rows has a zero of Sponsored Products, to distinguish it from one
+# that was not loaded, or not served.
 ACCOUNT_DAYS = f"""
-    SELECT window_date, ad_product, currency_code, {", ".join(f"sum({one}) AS {one}" for one in METRICS)}
-      FROM (SELECT window_date, ad_product, currency_code, {_COLUMNS} FROM {DAILY_CAMPAIGNS.table} WHERE account = a.id
+    SELECT window_date, ad_product, currency_code, \
+{", ".join(f"sum({one}) AS {one}" for one in METRICS)}
+      FROM (SELECT window_date, ad_product, currency_code, {_COLUMNS} \
+FROM {DAILY_CAMPAIGNS.table} WHERE account = a.id
              UNION ALL
-            SELECT w.window_date, '{SPONSORED_PRODUCTS}', a.currency_code, 0, 0, 0, 0.000000, 0.000000 FROM report_windows w
-             WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = {_DAILY}
+            SELECT w.window_date, '{SPONSORED_PRODUCTS}', a.currency_code, \
+0, 0, 0, 0.000000, 0.000000 FROM report_windows w
+             WHERE w.account_id = a.account_id AND w.country_code = a.country_code \
+AND w.dataset = {_DAILY}
                AND w.product_totals ? '{SPONSORED_PRODUCTS}'
                AND w.not_served_since IS NULL AND '{SPONSORED_PRODUCTS}' <> ALL(w.not_served)) r
      GROUP BY window_date, ad_product, currency_code"""
@@ -54,7 +58,6 @@ def _sum(metric: str, of: str, description: str) -> ViewColumn:
 
 
 def _make_account_days() -> ReportView:
-    """Return the view of what accounts' days add up to, with the hours beside the days."""
     daily = (_sum(one, "t", f"{one} of the day.") for one in METRICS)
     none = "null where they were not loaded, or are no longer kept"
     hourly = (_sum(one, "h", f"{one} as the hours of the day add up; {none}.") for one in METRICS)
@@ -66,8 +69,9 @@ def _make_account_days() -> ReportView:
     return ReportView(
         name="account_daily_summaries",
         description=(
-            "What each loaded day of an account adds up to, beside what its hours add up to. One row is a day, ad product and currency "
-            "of an account; Sponsored Products have one for each loaded day, other ad products for days with any activity."
+            "What each loaded day of an account adds up to, beside what its hours add up to. One "
+            "row is a day, ad product and currency of an account; Sponsored Products have one for "
+            "each loaded day, other ad products for days with any activity."
         ),
         columns=(
             *(*ACCOUNT_COLUMNS, own["window_date"], own["ad_product"]),
@@ -83,8 +87,8 @@ def _make_account_days() -> ReportView:
 
 ACCOUNT_DAYS_VIEW = _make_account_days()
 
-# A view reads tables by its owner's rights, but a function in it by the reader's own, so the view
-# has the function's query.
+# A view reads tables with its owner's rights, but a function in it with the reader's, so the view
+# contains the function's query.
 _QUERY = (
     WINDOW_STATES_FUNCTION.split("$$")[1]
     .replace("window_states.at", "now()")
@@ -100,10 +104,8 @@ _STATES = f"({_QUERY}) t({_COLUMNS_OF_STATES}){OF_ACCOUNT}"
 def _not_served(aggregate: str = "") -> str:
     """Return the SQL of the ad products that Amazon does not serve.
 
-    They are all of a report's where it was never loaded.
-
-    Args:
-        aggregate: the aggregate function where several reports are one row.
+    They are all of a report that was never loaded. `aggregate` is the aggregate function if several
+    reports are one row.
     """
     never = "t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL"
     products = ",\n         ".join(
@@ -116,7 +118,6 @@ def _not_served(aggregate: str = "") -> str:
 
 
 def _left_out(aggregate: str = "") -> ViewColumn:
-    """Return the column of what Amazon leaves out; `aggregate` as for `_not_served`."""
     brands = f"'{SHORT_NAMES[SPONSORED_BRANDS]}'"
     names = f"""SELECT c.name FROM ({LEFT_OUT_CAMPAIGNS}) c
          WHERE {ran_on("t.window_date")} ORDER BY c.name, c.campaign_id"""
@@ -124,8 +125,8 @@ def _left_out(aggregate: str = "") -> ViewColumn:
         "left_out",
         f"""CASE WHEN {aggregate}({brands} = ANY(string_to_array(t.report, '+')))
             THEN ARRAY({names}) ELSE '{{}}' END""",
-        "Names of Sponsored Brands campaigns that may have run on this day and that Amazon leaves out "
-        "of its reports, since they have no ad groups. The day counts as complete without them.",
+        "Names of Sponsored Brands campaigns that may have run on this day and that Amazon leaves "
+        "out of its reports, since they have no ad groups. The day counts as complete without them.",
         "text[]",
     )
 
@@ -145,9 +146,9 @@ _CURRENCY = ViewColumn("currency_code", "a.currency_code", "Currency of the acco
 REPORT_DAYS_VIEW = ReportView(
     name="report_days",
     description=(
-        "Which reports of a day are loaded. One row is a day of one report of an account; a dataset "
-        "whose ad products are requested separately has several. Join sums with `reports.days`, "
-        "which has one row a day."
+        "Which reports of a day are loaded. One row is a day of one report of an account; a "
+        "dataset whose ad products are requested separately has several. Join sums with "
+        "`reports.days`, which has one row a day."
     ),
     columns=(
         *(*ACCOUNT_COLUMNS, _CURRENCY, _DATASET),
@@ -185,7 +186,6 @@ _RANK = f"array_position(ARRAY{[str(state) for state in WindowState]}, t.state)"
 
 
 def _of_worst(value: str) -> str:
-    """Return the SQL of a value of the report whose state is the worst."""
     return f"(array_agg({value} ORDER BY {_RANK} DESC, t.report))[1]"
 
 
@@ -193,8 +193,8 @@ DAYS_VIEW = ReportView(
     name="days",
     description=(
         "Which days of which dataset are loaded. One row is a day of a dataset of an account, so a "
-        "join by account, dataset and day multiplies no rows. Read it beside a sum, which lacks the "
-        "days that are not complete, wholly or in part."
+        "join by account, dataset and day multiplies no rows. Read it beside a sum, which lacks "
+        "the days that are not complete, wholly or in part."
     ),
     columns=(
         *(*ACCOUNT_COLUMNS, _CURRENCY, _DATASET, _WINDOW_DATE),
@@ -231,8 +231,8 @@ DAYS_VIEW = ReportView(
         ViewColumn(
             "not_served",
             _not_served("bool_or"),
-            "Ad products that Amazon does not serve for this day. They have no rows, which does not "
-            "mean zero.",
+            "Ad products that Amazon does not serve for this day. They have no rows, which does "
+            "not mean zero.",
             "text[]",
         ),
         _left_out("bool_or"),
@@ -243,8 +243,9 @@ DAYS_VIEW = ReportView(
 RESTATEMENTS_VIEW = ReportView(
     name="restatements",
     description=(
-        "How the totals of a day changed from load to load. One row is one load that changed the totals of one ad product of a day of a "
-        "dataset in one currency, or its first load. Days whose restatements are deleted have none."
+        "How the totals of a day changed from load to load. One row is one load that changed the "
+        "totals of one ad product of a day of a dataset in one currency, or its first load. Days "
+        "whose restatements are deleted have none."
     ),
     columns=(
         *ACCOUNT_COLUMNS,

@@ -1,6 +1,6 @@
 """Analysts' views as pandas DataFrames: `read_frame`.
 
-pandas takes half a second to import, so nothing that every run loads imports this module.
+pandas takes half a second to import, so modules that every run loads do not import this one.
 """
 
 from collections.abc import Collection
@@ -42,24 +42,24 @@ def read_frame(
     *,
     engine: Engine | None = None,
 ) -> pd.DataFrame:
-    """Return the rows of a view of schema `reports` as a DataFrame; `docs/analysis.md` describes it.
+    """Return the rows of a view of schema `reports` as a DataFrame (see `docs/analysis.md`).
 
-    It has the view's columns, described in `docs/data-dictionary.md`, ordered by account and day.
-    An empty one has the same dtypes:
+    It has the view's columns (see `docs/data-dictionary.md`), ordered by account and day. An empty
+    one has the same dtypes:
 
     - ids, keys, names and currencies are `string`;
     - `window_date` is an object column of `datetime.date`, a day of the account's own calendar;
     - instants (`as_of`, `hour_at`) are `datetime64[us, UTC]`;
-    - counts are `Int64`, yes or no is `boolean`;
-    - money, ratios and sums are object columns of `Decimal`, exact; None where there is no value.
+    - counts are `Int64`, truth values `boolean`;
+    - money, ratios and sums are object columns of exact `Decimal`; None if there is no value.
 
     Args:
         dataset: Name of a view with days: a dataset, `account_daily_summaries`, `days`,
             `report_days` or `restatements`.
         accounts: Keys of accounts, like `US.acme-merch.1kc1bk21`; None for all.
         days: First and last day, both included.
-        engine: Where to read; by default the database of the settings. The role needs to read
-            schema `reports` only.
+        engine: The database; by default that of the settings. The role needs to read schema
+            `reports` only.
 
     Raises:
         UnknownDatasetError: There is no such view; the message lists those that exist.
@@ -86,9 +86,10 @@ def _dtypes(view: ReportView) -> list[tuple[str, Any]]:
 
 def _check_accounts(connection: Connection, accounts: Collection[str]) -> None:
     unknown = connection.execute(
-        text("""SELECT key FROM unnest(CAST(:keys AS text[])) key
-                 WHERE NOT EXISTS (SELECT FROM reports.report_days d WHERE d.account_key = key)
-                 LIMIT 1"""),
+        text("""
+            SELECT key FROM unnest(CAST(:keys AS text[])) key
+             WHERE NOT EXISTS (SELECT FROM reports.report_days d WHERE d.account_key = key)
+             LIMIT 1"""),
         {"keys": list(accounts)},
     ).scalar()
     if unknown is not None:
@@ -102,12 +103,13 @@ def _read(
     first: date,
     last: date,
 ) -> dict[str, list[Any]]:
-    """Return the values of each column."""
     names = [column.name for column in view.columns]
     chosen = "" if accounts is None else "AND account_key = ANY(:accounts)"
     rows = connection.execute(
-        text(f"""SELECT {", ".join(names)} FROM {view.full_name}
-                  WHERE window_date BETWEEN :first AND :last {chosen} ORDER BY account_key, window_date"""),
+        text(f"""
+            SELECT {", ".join(names)} FROM {view.full_name}
+             WHERE window_date BETWEEN :first AND :last {chosen}
+             ORDER BY account_key, window_date"""),
         {"first": first, "last": last, "accounts": list(accounts or ())},
     ).all()
     columns = zip(*rows, strict=True) if rows else ((),) * len(names)

@@ -1,4 +1,4 @@
-"""The parts of a view of schema `reports`, and columns that views share: the account, the age of a row's report, ratios."""
+"""The parts of a view of schema `reports`, and columns that views share."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,9 +27,9 @@ class ViewColumn:
     Attributes:
         name: Its name.
         expression: Its SQL.
-        description: What it is, which is also its comment in the database.
+        description: Its comment in the database.
         type: Its type in PostgreSQL.
-        tags: Words that say how it may be used, where the registry has any.
+        tags: Its tags in the registry, such as `additive`.
     """
 
     name: str
@@ -40,18 +40,18 @@ class ViewColumn:
 
     @property
     def selected(self) -> str:
-        """The SQL expression that the view selects."""
+        """The expression in the select list, with its alias."""
         named = self.expression.partition(".")[2] == self.name
         return self.expression if named else f"{self.expression} AS {self.name}"
 
 
 def name_type(column: Column[Any]) -> str:
-    """Return the type of a column as PostgreSQL names it, without its collation."""
+    """Return PostgreSQL's name of a column's type, without its collation."""
     return column.type.compile(dialect=_DIALECT).partition(" COLLATE")[0].lower()
 
 
 def own_column(column: Column[Any]) -> ViewColumn:
-    """Return a column of the view's own table, as it is there."""
+    """Return an unchanged column of the view's own table."""
     tags = column.info.get(TAGS, ())
     return ViewColumn(
         column.name, f"t.{column.name}", column.comment or "", name_type(column), tags
@@ -69,12 +69,12 @@ class ReportView:
 
     @property
     def full_name(self) -> str:
-        """Its name with its schema."""
+        """Its name, qualified by the schema."""
         return f"{SCHEMA}.{self.name}"
 
     @property
     def sql(self) -> str:
-        """The statements that create it and comment on it and its columns."""
+        """The statements that create the view, and comment on it and its columns."""
         selected = ",\n       ".join(column.selected for column in self.columns)
         comments = (
             f"COMMENT ON COLUMN {self.full_name}.{column.name} IS {_literal(column.description)}"
@@ -97,7 +97,10 @@ ATTRIBUTION_COLUMN = ViewColumn(
     ATTRIBUTION_DAYS, ATTRIBUTION_DAYS_SQL, ATTRIBUTION, "integer", DIMENSION_TAGS
 )
 
-OF_ACCOUNT = "\n  JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code"
+OF_ACCOUNT = (
+    "\n  JOIN advertiser_accounts a ON a.account_id = t.account_id "
+    "AND a.country_code = t.country_code"
+)
 ACCOUNT_COLUMNS = (
     ViewColumn(
         "account_key",
@@ -117,7 +120,8 @@ ACCOUNT_COLUMNS = (
 AS_OF = ViewColumn(
     "as_of",
     "w.as_of",
-    "When the report of the row's day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.",
+    "When the report of the row's day was requested: what happened later is not in it. "
+    "Null where the day has to be loaded again, in another grouping of ad products.",
     "timestamp with time zone",
 )
 IS_FINAL = ViewColumn(
@@ -139,10 +143,7 @@ AGE = (AS_OF, IS_FINAL, IS_COMPLETE)
 
 
 def of_served_reports(condition: str, alias: str) -> str:
-    """Return the SQL of whether a condition holds for every report of a day that Amazon serves.
-
-    It is false where Amazon serves none.
-    """
+    """Return the SQL of whether a condition holds for all served reports of a day, if any."""
     return f"coalesce(bool_and({condition}) FILTER (WHERE {alias}.not_served_since IS NULL), false)"
 
 
@@ -150,8 +151,8 @@ def with_age(dataset: str, *, alias: str = "w") -> str:
     """Return the join of the windows of a row's day; `dataset` is the SQL of its name.
 
     `as_of` is that of the row's ad product; `is_final` and `is_complete` are those of the day. The
-    join has one row at most, being an aggregate, so it is left out where it is not used, and a
-    day's windows are looked up once for all rows of the day.
+    join is an aggregate of one row, so PostgreSQL removes it if it is not used, and reads a day's
+    windows once for all rows of the day.
     """
     return f"""
   LEFT JOIN LATERAL (
@@ -160,7 +161,8 @@ def with_age(dataset: str, *, alias: str = "w") -> str:
               {of_served_reports(is_final_by("now()"), "w")} AS is_final,
               {of_served_reports("w.data_as_of IS NOT NULL", "w")} AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = {dataset}
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code \
+AND w.dataset = {dataset}
           AND w.window_date = t.window_date) {alias} ON true"""
 
 
@@ -169,7 +171,8 @@ def ratio_column(ratio: Ratio) -> ViewColumn:
     return ViewColumn(
         ratio.column,
         f"CAST(t.{ratio.numerator} AS numeric) / nullif(t.{ratio.denominator}, 0)",
-        f"{ratio.description}: {ratio.numerator} / {ratio.denominator} of this row. Over several rows divide the sums.",
+        f"{ratio.description}: {ratio.numerator} / {ratio.denominator} of this row. "
+        "Over several rows divide the sums.",
         "numeric",
         RATIO_TAGS,
     )

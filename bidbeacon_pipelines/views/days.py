@@ -126,7 +126,8 @@ def _left_out(aggregate: str = "") -> ViewColumn:
         f"""CASE WHEN {aggregate}({brands} = ANY(string_to_array(t.report, '+')))
             THEN ARRAY({names}) ELSE '{{}}' END""",
         "Names of Sponsored Brands campaigns that may have run on this day and that Amazon leaves "
-        "out of its reports, since they have no ad groups. The day counts as complete without them.",
+        "out of its reports, since they have no ad groups. The day counts as complete without "
+        "them.",
         "text[]",
     )
 

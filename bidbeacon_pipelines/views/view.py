@@ -143,7 +143,7 @@ AGE = (AS_OF, IS_FINAL, IS_COMPLETE)
 
 
 def of_served_reports(condition: str, alias: str) -> str:
-    """Return the SQL of whether a condition holds for all served reports of a day, if any."""
+    """Return SQL: whether a condition holds for all served reports of a day; false if none."""
     return f"coalesce(bool_and({condition}) FILTER (WHERE {alias}.not_served_since IS NULL), false)"
 
 

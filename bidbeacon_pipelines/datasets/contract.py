@@ -18,39 +18,36 @@ LEARNED = "learned"
 
 @dataclass(frozen=True)
 class Contract:
-    """The contract of an ads account: the reports, fields, histories and periods that Amazon serves.
+    """The reports, fields, histories and periods that Amazon serves to an ads account.
 
     Attributes:
-        overrides: Values that differ from the registry, by dataset and what is overridden.
-        products: The ad products that the ads account has campaigns of; None where that is unknown.
+        overrides: Values that differ from the registry, by dataset and subject.
+        products: The ad products that the ads account has campaigns of; None if unknown.
     """
 
     overrides: Mapping[tuple[str, str], str] = field(default_factory=dict)
     products: Collection[str] | None = None
 
     def reports(self, dataset: Dataset) -> list[DatasetReport]:
-        """Return the reports that fill a dataset, but for those of ad products without campaigns.
-
-        The first report is requested in any case.
-        """
+        """Return the reports of a dataset with ad products that have campaigns, else the first."""
         every = self.all_reports(dataset)
         if self.products is None:
             return every
         return [one for one in every if set(one.ad_products) & set(self.products)] or every[:1]
 
     def all_reports(self, dataset: Dataset) -> list[DatasetReport]:
-        """Return the reports that fill a dataset where an ads account has campaigns of all ad products."""
+        """Return all reports of a dataset, whether or not their ad products have campaigns."""
         grouping = self.overrides.get((dataset.name, GROUPING))
         groups = dataset.groups if grouping is None else parse_grouping(dataset, grouping)
         return [self.report(dataset, group) for group in groups]
 
     def needed_products(self, report: DatasetReport) -> list[str]:
-        """Return the ad products of a report with campaigns, or all where none has any."""
+        """Return the ad products of a report with campaigns, or all if none has any."""
         known = self.products or ()
         return [one for one in report.ad_products if one in known] or list(report.ad_products)
 
     def report(self, dataset: Dataset, ad_products: tuple[str, ...]) -> DatasetReport:
-        """Return one report of a dataset, with what is overridden of it."""
+        """Return one report of a dataset, with its overrides."""
         report = DatasetReport(dataset, ad_products)
         return replace(
             report,
@@ -59,7 +56,7 @@ class Contract:
         )
 
     def spellings(self, dataset: Dataset) -> dict[str, str]:
-        """Return the fields of a dataset that Amazon knows by another name than ours, with that name."""
+        """Return Amazon's names of the fields of a dataset that differ from ours, by our names."""
         names = {
             what.removeprefix(f"{FIELD}:"): value
             for (name, what), value in self.overrides.items()
@@ -75,7 +72,7 @@ class Contract:
 def make_contract(
     overrides: Iterable[Mapping[Any, Any]], products: Collection[str] | None
 ) -> Contract:
-    """Return the contract of an ads account; its own overrides count more than those of its region."""
+    """Return the contract of an ads account; its own overrides replace those of its region."""
     ordered = sorted(overrides, key=lambda row: row["account_id"] is not None)
     return Contract({(row["dataset"], row["what"]): row["value"] for row in ordered}, products)
 
@@ -88,19 +85,19 @@ def check_override(
     of_one: bool = False,
     names: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Raise if a dataset has nothing of this kind to override, or not by this value, or not `of_one` ads account.
+    """Raise if an override of a dataset is invalid.
 
-    Only the next report shows whether Amazon knows the name of a field.
+    Whether Amazon knows the name of a field is not checked.
 
     Args:
         dataset: The dataset.
-        what: What is overridden.
-        value: By what.
-        of_one: Whether for one ads account only.
-        names: The names of fields that are set already, by ours.
+        what: The subject: grouping, field:NAME, history:REPORT or period:REPORT.
+        value: The new value.
+        of_one: Whether it is for one ads account only.
+        names: The names of fields that are overridden already, by our names.
 
     Raises:
-        ValueError: the message says what is expected.
+        ValueError: The override is invalid; the message states valid ones.
     """
     kind, _, subject = what.partition(":")
     if kind == GROUPING and not subject and not of_one:
@@ -118,7 +115,6 @@ def check_override(
 
 
 def _check_name(dataset: Dataset, ours: str, name: str, names: Mapping[str, str]) -> None:
-    """Raise if Amazon can't have this name for a field of a dataset."""
     fields, others = dataset.fields_for(dataset.ad_products), dataset.other_names
     if ours not in fields:
         raise ValueError(f"expected a field of {dataset.name}, got: {ours!r}")

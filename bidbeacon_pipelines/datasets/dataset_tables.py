@@ -2,9 +2,9 @@
 
 One row has one report's metrics of one set of dimensions for an account-local day, or an hour of
 it. `row_key` is a digest of currency, ad product and the dimensions (`datasets.digests`).
-`window_date` is the account-local day; `hour_at` the instant at which an hour began. `target_match` is
-a digest of what names the target in its ad group; views find the target by it. A load locks its
-account's row, so no foreign key checks each row.
+`window_date` is the account-local day; `hour_at` the instant at which an hour began. `target_match`
+is a digest of the target's name in its ad group; views join the target by it. A load locks its
+account's row, so rows need no foreign key check.
 
 Tables of hours are partitioned by month of `window_date` (`datasets.partitions`).
 """
@@ -32,13 +32,13 @@ from bidbeacon_pipelines.datasets.fields import DIMENSION_TAGS, Dimension, Metri
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 
 TAGS = "tags"
-"""Under this name a column's `info` has the words that say how it may be used, where the registry has any."""
+"""The key of a column's tags in its `info`."""
 FILL_FACTOR = 80
-"""Percent; the room that is left lets changed rows stay on their page."""
+"""Percent; the free space lets changed rows stay on their page."""
 
 
 def make_dataset_table(dataset: Dataset, metadata: MetaData = PipelinesBase.metadata) -> Table:
-    """Return the table of a dataset, registered with the others of the package, by default."""
+    """Return the table of a dataset; by default it is registered with those of the package."""
     hourly: dict[str, Any] = {"postgresql_partition_by": "RANGE (window_date)"}
     daily: dict[str, Any] = {"postgresql_with": {"fillfactor": FILL_FACTOR}}
     return Table(
@@ -52,7 +52,7 @@ def make_dataset_table(dataset: Dataset, metadata: MetaData = PipelinesBase.meta
 
 
 def columns_of(dataset: Dataset) -> list[Column[Any]]:
-    """Return the columns of a dataset's table, in their order, newly created."""
+    """Return new columns of a dataset's table, in their order."""
     return list(_columns(dataset))
 
 

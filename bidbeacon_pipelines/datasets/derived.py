@@ -1,7 +1,4 @@
-"""Columns that analysts' views have besides those of the table: ratios and the attribution window.
-
-Pure.
-"""
+"""Computed columns of analysts' views: ratios and the attribution window. Pure."""
 
 from dataclasses import dataclass
 
@@ -29,15 +26,17 @@ RATIOS = (
 )
 
 ATTRIBUTION_DAYS = "attribution_days"
-ATTRIBUTION_DAYS_SQL = """CASE WHEN t.ad_product <> 'SPONSORED_PRODUCTS' OR a.account_type = 'vendor' THEN 14
+ATTRIBUTION_DAYS_SQL = """\
+CASE WHEN t.ad_product <> 'SPONSORED_PRODUCTS' OR a.account_type = 'vendor' THEN 14
             WHEN a.account_type = 'seller' THEN 7 END"""
 ATTRIBUTION = (
-    "Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other "
-    "ad products; null where Amazon does not say which of the two the account is."
+    "Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, "
+    "14 for those of vendors and for all other ad products; null where Amazon does not say which "
+    "of the two the account is."
 )
 
 
 def ratios_of(dataset: Dataset) -> tuple[Ratio, ...]:
-    """Return the ratios of metrics that a dataset has."""
+    """Return the ratios of a dataset that has both metrics."""
     columns = set(dataset.columns)
     return tuple(ratio for ratio in RATIOS if {ratio.numerator, ratio.denominator} <= columns)

@@ -1,9 +1,9 @@
 """The digests of a report row: its key, and the name of its target. Pure.
 
-They are stored, so their input never changes for values that exist: tests have golden ones.
+They are stored, so their input never changes for existing values: tests have golden ones.
 
-The key identifies a row among those of its account, day and hour. No target id comes in a report: a
-row belongs to a target of its ad group that is not negative and has the same digest of its name:
+The key identifies a row within its account, day and hour. Reports have no target ids: a row belongs
+to the target of its ad group that is not negative and has the same digest of its name:
 
     row's matchType and value                the target's
     EXACT PHRASE BROAD, keyword text         match type and keyword
@@ -12,8 +12,8 @@ row belongs to a target of its ad group that is not negative and has the same di
     TARGETING_EXPRESSION anything else       expression
     TARGETING_EXPRESSION_PREDEFINED          the automatic match type of this name
 
-Letter case, Unicode form (NFC) and blanks make no difference: reports and exports do not always
-spell a keyword alike.
+Letter case, Unicode form (NFC) and blanks make no difference, because reports and exports may spell
+a keyword differently.
 """
 
 import re
@@ -40,16 +40,16 @@ _ASIN = re.compile(
 )
 
 MatchName = tuple[str, str]
-"""A kind, for example PHRASE, PRODUCT_SIMILAR or EXPRESSION, and a text."""
+"""A kind (for example PHRASE, PRODUCT_SIMILAR or EXPRESSION) and a text."""
 
 
 def row_key_of(dataset: Dataset) -> Callable[[Sequence[str | None]], str]:
-    """Return the function that makes the key of a dataset's row, in hexadecimal digits.
+    """Return a function that makes the key of a dataset's row, in hexadecimal digits.
 
     Its argument has the canonical values of currency, ad product and the dataset's key dimensions,
     in their order. The input of the digest is a version, and for each value its column's name,
-    type, length in characters and text; a null is left out, so that it differs from an empty text,
-    and a dimension that is added later changes no key where it is null.
+    type, length in characters and text. Nulls are left out, so that they differ from empty text,
+    and a dimension that is added later does not change keys of rows in which it is null.
     """
     columns = [("currency_code", "t"), ("ad_product", "t")]
     columns += [(dimension.column, _TYPE_LETTERS[dimension.kind]) for dimension in dataset.keys]
@@ -67,21 +67,21 @@ def row_key_of(dataset: Dataset) -> Callable[[Sequence[str | None]], str]:
 
 
 def digest_of_row(match_type: str | None, value: str | None) -> bytes | None:
-    """Return the digest of the target that a row names; None where it names none."""
+    """Return the digest of the target's name in a row; None if it has none."""
     return _digest(name_in_row(match_type or "", value or ""))
 
 
 def digest_of_target(
     match_type: str | None, keyword: str | None, asin: str | None, expression: str | None
 ) -> bytes | None:
-    """Return the digest of the text by which reports would name a target; None where they have no name for it."""
+    """Return the digest of a target's name in reports; None if it has none."""
     return _digest(name_of_target(match_type or "", keyword, asin, expression))
 
 
 def name_of_target(
     match_type: str, keyword: str | None, asin: str | None, expression: str | None
 ) -> MatchName | None:
-    """Return the name by which rows may refer to a target."""
+    """Return the name of a target in reports."""
     match_type = match_type.upper()
     if match_type in KEYWORD_MATCH_TYPES and keyword is not None:
         return match_type, keyword
@@ -93,7 +93,7 @@ def name_of_target(
 
 
 def name_in_row(match_type: str, value: str) -> MatchName | None:
-    """Return the name by which a row refers to its target."""
+    """Return the name of the target in a row."""
     match_type = match_type.strip().upper()
     if match_type in KEYWORD_MATCH_TYPES:
         return match_type, value
@@ -104,7 +104,7 @@ def name_in_row(match_type: str, value: str) -> MatchName | None:
 
 
 def fold(text: str) -> str:
-    """Return a text without differences in letter case, Unicode form and blanks."""
+    """Return a text with letter case, Unicode form and blanks normalized."""
     return " ".join(
         unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split()
     )

@@ -9,7 +9,7 @@ SPONSORED_PRODUCTS = "SPONSORED_PRODUCTS"
 SPONSORED_BRANDS = "SPONSORED_BRANDS"
 SPONSORED_DISPLAY = "SPONSORED_DISPLAY"
 AD_PRODUCTS = (SPONSORED_PRODUCTS, SPONSORED_BRANDS, SPONSORED_DISPLAY)
-"""In the spelling of filters, exports and our tables; rows of reports say `Sponsored Products`."""
+"""In the spelling of filters, exports and our tables; rows of reports have `Sponsored Products`."""
 
 SHORT_NAMES = {SPONSORED_PRODUCTS: "SP", SPONSORED_BRANDS: "SB", SPONSORED_DISPLAY: "SD"}
 _LONG_NAMES = {short: long for long, short in SHORT_NAMES.items()}
@@ -24,7 +24,7 @@ def products_of(report: str) -> tuple[str, ...]:
     """Return the ad products of a report by its name.
 
     Raises:
-        ValueError: it names something else, or an ad product twice.
+        ValueError: The name has something else, or an ad product twice.
     """
     names = report.split("+")
     if not set(names) <= set(_LONG_NAMES) or len(set(names)) < len(names):
@@ -33,7 +33,7 @@ def products_of(report: str) -> tuple[str, ...]:
 
 
 def product_name(product: str) -> str:
-    """Return an ad product's name as people write it: `Sponsored Brands`."""
+    """Return an ad product's display name: `Sponsored Brands`."""
     return product.replace("_", " ").title()
 
 
@@ -46,7 +46,7 @@ AD_PRODUCT_FIELD = "adProduct.value"
 DIMENSION_TAGS = ("dimension",)
 METRIC_TAGS = ("metric", "additive")
 RATIO_TAGS = ("metric", "not_additive")
-"""How a column may be used: what rows are grouped by, what may be summed over rows, and what may not."""
+"""Uses of a column: rows are grouped by it, its values may be summed over rows, or they may not."""
 
 DimensionKind = Literal["id", "text", "product", "marketplace", "placement"]
 MetricKind = Literal["count", "amount"]
@@ -58,13 +58,12 @@ class Dimension:
 
     Attributes:
         field: Amazon's name.
-        column: Ours.
-        kind: What its values are: an `id` of digits; `text`, kept as it came; a `product`'s id; a
-            `marketplace`, of which `UK` is
-            written `GB`; a `placement`, of which the known spellings are written alike.
-        description: What it is, for comments and the data dictionary.
-        is_key: Whether it identifies rows. Other columns may change without making it another row.
-        ad_products: Those whose rows have it.
+        column: Our name.
+        kind: The type of its values: an `id` of digits; `text`, unchanged; a `product`'s id; a
+            `marketplace`, where `UK` becomes `GB`; a `placement`, in one spelling if known.
+        description: The comment in the database, also used in the data dictionary.
+        is_key: Whether it identifies rows. If other columns change, the row stays the same.
+        ad_products: The ad products with rows that have it.
         other_names: Amazon's names for it in other versions of its API.
     """
 
@@ -78,20 +77,20 @@ class Dimension:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Words that say how its column may be used."""
+        """The uses of its column."""
         return DIMENSION_TAGS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A figure of a row; null is "no value", 0 was measured.
+    """A figure of a row; null means "no value", 0 was measured.
 
     Attributes:
         field: Amazon's name.
-        column: Ours.
+        column: Our name.
         kind: A whole `count`, or an `amount` in the row's currency.
-        description: What it counts, for comments and the data dictionary.
-        ad_products: Those whose rows have it; null in the rows of all others.
+        description: The comment in the database, also used in the data dictionary.
+        ad_products: The ad products with rows that have it; null in all other rows.
         is_additive: Whether it may be summed over rows; shares and ranks may not.
     """
 
@@ -104,11 +103,14 @@ class Metric:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Words that say how its column may be used."""
+        """The uses of its column."""
         return METRIC_TAGS if self.is_additive else RATIO_TAGS
 
 
-_ATTRIBUTED = "attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others"
+_ATTRIBUTED = (
+    "attributed to an ad within 7 days of the click for Sponsored Products of sellers, "
+    "within 14 days for all others"
+)
 
 
 def _metric(
@@ -152,7 +154,7 @@ def viewable(*ad_products: str) -> tuple[Metric, ...]:
 
 
 def new_to_brand(*ad_products: str) -> tuple[Metric, ...]:
-    """Return the metrics of shoppers' first orders of the brand in 12 months."""
+    """Return the metrics of first orders of the brand in 12 months."""
     first = "of shoppers who had not bought the brand in the 12 months before"
     return (
         _count("newToBrandPurchases", "new_to_brand_orders", f"Orders {first}.", *ad_products),
@@ -235,7 +237,8 @@ PLACEMENT = Dimension(
     field="placementClassification.value",
     column="placement",
     kind="placement",
-    description="Where the ad was shown: TOP_OF_SEARCH, REST_OF_SEARCH, PRODUCT_PAGE, OFF_AMAZON, SITE_AMAZON_BUSINESS, or as reported.",
+    description="Where the ad was shown: TOP_OF_SEARCH, REST_OF_SEARCH, PRODUCT_PAGE, OFF_AMAZON, "
+    "SITE_AMAZON_BUSINESS, or as reported.",
     other_names=("placement.value",),
 )
 AD_GROUP = Dimension(
@@ -246,19 +249,22 @@ TARGET_VALUE = Dimension(
     field="target.value",
     column="target_value",
     kind="text",
-    description="The target as reported: a keyword, an expression, the name of an automatic target.",
+    description="The target as reported: a keyword, an expression, "
+    "the name of an automatic target.",
 )
 MATCH_TYPE = Dimension(
     field="target.matchType",
     column="match_type",
     kind="text",
-    description="How the target is matched, as reported; null where the product has no match types.",
+    description="How the target is matched, as reported; "
+    "null where the product has no match types.",
 )
 SEARCH_TERM = Dimension(
     field="searchTerm.value",
     column="search_term",
     kind="text",
-    description="What the shopper typed, or the ASIN of the page that was seen. Only terms with a click are reported.",
+    description="What the shopper typed, or the ASIN of the page that was seen. "
+    "Only terms with a click are reported.",
 )
 PRODUCT = Dimension(
     field="advertisedProduct.id",

@@ -12,9 +12,8 @@ class Names(NamedTuple):
     """Names of a column elsewhere.
 
     Attributes:
-        v3: In reporting v3, by the catalogue of fields.
-        others: In columns of v3 that the catalogue leaves out, in reporting v2, and in connectors
-            that pass these on.
+        v3: In the catalogue of fields of reporting v3.
+        others: In reporting v3 outside of the catalogue, in reporting v2, and in connectors.
     """
 
     v3: tuple[str, ...] = ()
@@ -22,7 +21,7 @@ class Names(NamedTuple):
 
 
 def _windows(name: str) -> tuple[str, ...]:
-    """Return a name with each attribution window that our columns have."""
+    """Return a name with each attribution window of our columns."""
     return name.format("7d"), name.format("14d")
 
 

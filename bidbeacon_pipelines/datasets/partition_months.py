@@ -1,8 +1,8 @@
-"""How many months of days are Dagster's partitions, and for how many accounts there is room. Pure.
+"""The number of months in Dagster's partitions, which limits the number of accounts. Pure.
 
-Source: Dagster's documentation recommends at most 100,000 partitions an asset, and its UI gets slow
-    beyond (1,000 accounts with 456 days each: 80 seconds for the first look at the partitions, 1.4
-    GB of memory). This does not limit how many windows Postgres keeps.
+Source: Dagster's documentation recommends at most 100,000 partitions per asset. Its UI gets slow
+    beyond: with 1,000 accounts of 456 days, the partitions load in 80 seconds and take 1.4 GB of
+    memory. The number of windows in Postgres is not limited.
 """
 
 from datetime import date, timedelta
@@ -11,7 +11,7 @@ from typing import Final
 MOST_PARTITIONS: Final = 100_000
 NEARLY_FULL: Final = MOST_PARTITIONS * 8 // 10
 DAYS_AHEAD: Final = 1
-"""Partitions are counted in UTC, to today: no account's day ends before it has begun in UTC."""
+"""Partitions end with today in UTC: no account's day ends before it has started in UTC."""
 
 
 def first_partition_day(today: date, months: int) -> date:
@@ -21,12 +21,12 @@ def first_partition_day(today: date, months: int) -> date:
 
 
 def count_partition_days(today: date, months: int) -> int:
-    """Return how many days are partitions, from the first to today in UTC."""
+    """Return the number of days with a partition, up to today in UTC."""
     return (today - first_partition_day(today, months) + timedelta(days=DAYS_AHEAD)).days
 
 
 def find_months_with_room(accounts: int, today: date, months: int) -> int | None:
-    """Return the largest number of months, at most `months`, with room for so many accounts; None without any."""
+    """Return the most months, at most `months`, with room for so many accounts, or None."""
     fitting = (
         fewer
         for fewer in range(months, 0, -1)

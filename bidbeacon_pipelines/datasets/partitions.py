@@ -1,4 +1,4 @@
-"""SQL on the partitions of hourly tables: one for each month of account-local days, made before rows of it come, dropped when they are too old."""
+"""SQL on the partitions of hourly tables: one per month of account-local days."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -16,9 +16,9 @@ _BEHIND = timedelta(days=15)
 
 
 def ensure_partitions(engine: Engine, dataset: Dataset, first: date, last: date) -> list[str]:
-    """Make the partitions that rows of some days go into, where they are missing; return their names.
+    """Create the missing partitions for rows of some days; return their names.
 
-    It has a short transaction of its own, since attaching one locks the table for a moment.
+    They are created in a short transaction, since attaching one locks the table for a moment.
     """
     if not dataset.is_hourly:
         return []
@@ -35,7 +35,7 @@ def ensure_partitions(engine: Engine, dataset: Dataset, first: date, last: date)
 
 
 def make_partitions_ahead(engine: Engine, today: date) -> list[str]:
-    """Make the partitions of all hourly tables that the next weeks need; return their names."""
+    """Create the partitions of all hourly tables for the next weeks; return their names."""
     days = today - _BEHIND, today + _AHEAD
     return [
         name for dataset in HOURLY_DATASETS for name in ensure_partitions(engine, dataset, *days)
@@ -43,7 +43,7 @@ def make_partitions_ahead(engine: Engine, today: date) -> list[str]:
 
 
 def drop_old_partitions(connection: Connection, before: date) -> list[str]:
-    """Drop the partitions of hourly tables all of whose days lie before a day; return their names."""
+    """Drop the partitions of hourly tables that end before a day; return their names."""
     lock_until_commit(connection, "partitions")
     old = [name for dataset in HOURLY_DATASETS for name in _old(connection, dataset, before)]
     for name in old:
@@ -71,18 +71,18 @@ def _partitions(connection: Connection, dataset: Dataset) -> list[str]:
 def _attach(connection: Connection, dataset: Dataset, month: date) -> None:
     name, after = _name(dataset, month), _next(month)
     connection.execute(
-        text(f"""CREATE TABLE {name} (LIKE {dataset.table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
-                 WITH (fillfactor = {FILL_FACTOR})""")
+        text(f"""
+            CREATE TABLE {name} (LIKE {dataset.table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
+              WITH (fillfactor = {FILL_FACTOR})""")
     )
     connection.execute(
-        text(
-            f"ALTER TABLE {dataset.table} ATTACH PARTITION {name} FOR VALUES FROM ('{month}') TO ('{after}')"
-        )
+        text(f"""
+            ALTER TABLE {dataset.table} ATTACH PARTITION {name}
+              FOR VALUES FROM ('{month}') TO ('{after}')""")
     )
 
 
 def _months(first: date, last: date) -> Iterator[date]:
-    """Yield the first days of the months from one day to another."""
     month = first.replace(day=1)
     while month <= last:
         yield month

@@ -1,6 +1,7 @@
-"""The registry of datasets: one entry makes the requests, decoder, table, view, Dagster asset and data dictionary of a dataset.
+"""The registry of datasets.
 
-A new dataset is one entry here and the migration that `make migration` writes for it.
+Requests, decoder, table, view, Dagster asset and data dictionary of a dataset are made from its
+entry. A new dataset is one entry here and the migration that `make migration` writes for it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -67,28 +68,25 @@ class Dataset:
     """One kind of report: a grain, dimensions, metrics and ad products.
 
     Attributes:
-        name: Its key everywhere, for example `daily_targets`; the analysts' view is `reports.` and
-            this.
-        title: What a person reads.
-        grain: What one row's time is: an account-local day, or an hour of one.
+        name: Its key everywhere, for example `daily_targets`; its view is `reports.<name>`.
+        title: The displayed title.
+        grain: The time of a row: an account-local day, or an hour of one.
         entity: The entity that the metrics describe, in words.
         dimensions: The columns that identify and name rows, beside day, hour, country, currency and
             ad product, which all datasets have.
         metrics: The figures.
-        groups: The ad products that are asked for in one report each time, since they have the same
-            dimensions.
+        groups: The ad products of each report. Those of one report have the same dimensions.
         longest_period_days: Most days that one report may span, both ends counted.
         refresh_offsets: Days after the window's date at whose local midnight a refresh falls due,
             ascending.
         asset_name: The Dagster asset that holds it, and its table.
-        usual_latency: How long Amazon usually takes, which is when the first poll is made.
-        reconciles_with: The dataset that its totals of a day are compared with; None where Amazon
-            promises nothing about them.
-        reconciles: How they have to compare, as far as Amazon promises: `equal`, `close` (from
-            another pipeline), or
+        usual_latency: The usual time until Amazon has made a report, when it is first polled.
+        reconciles_with: The dataset that its totals of a day are compared with; None if Amazon
+            guarantees nothing about them.
+        reconciles: The expected result: `equal`, `close` (from another pipeline at Amazon), or
             `not above` (only a part of the rows is reported).
         history_months: How far back Amazon serves it in calendar months; exactly one of months and
-            days.
+            days is set.
         history_days: The same in days.
     """
 
@@ -109,7 +107,7 @@ class Dataset:
     history_days: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an entry that the window rules or the load could not handle."""
+        """Raise ValueError for an entry that windows or loads can't handle."""
         for is_possible, expected in (
             (
                 (self.history_months is None) != (self.history_days is None),
@@ -155,7 +153,7 @@ class Dataset:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Its dimensions' and metrics' columns."""
+        """The columns of its dimensions and metrics."""
         return tuple(declared.column for declared in self.dimensions_and_metrics)
 
     @property
@@ -165,17 +163,17 @@ class Dataset:
 
     @property
     def names_targets(self) -> bool:
-        """Whether its rows name their target by text, so that the target has to be resolved."""
+        """Whether its rows have the target as text, which has to be resolved."""
         return TARGET_VALUE.column in self.columns
 
     @property
     def ad_products(self) -> tuple[str, ...]:
-        """The ad products that it has."""
+        """The ad products of all groups."""
         return tuple(product for group in self.groups for product in group)
 
     @property
     def other_names(self) -> dict[str, str]:
-        """Fields that Amazon has renamed, with the other name."""
+        """The other name of fields that Amazon has renamed, by field."""
         renamed = {
             dimension.field: dimension.other_names[0]
             for dimension in self.dimensions
@@ -185,7 +183,7 @@ class Dataset:
 
     @cached_property
     def reports(self) -> tuple["DatasetReport", ...]:
-        """The reports that fill it, one for each group of ad products, as far as nothing is overridden."""
+        """Its reports without overrides: one for each group of ad products."""
         return tuple(DatasetReport(self, group) for group in self.groups)
 
     @property
@@ -194,13 +192,13 @@ class Dataset:
         return self.reports[0].fields
 
     def fields_for(self, ad_products: Iterable[str]) -> tuple[str, ...]:
-        """Return the fields to request in a report of these ad products: every field that any of them has."""
-        asked = set(ad_products)
+        """Return the fields to request in a report: all that any of its ad products has."""
+        requested = set(ad_products)
         time = (DATE_FIELD, HOUR_FIELD) if self.is_hourly else (DATE_FIELD,)
         described = [
             declared.field
             for declared in self.dimensions_and_metrics
-            if asked & set(declared.ad_products)
+            if requested & set(declared.ad_products)
         ]
         return (
             *time,
@@ -213,14 +211,13 @@ class Dataset:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """A dataset with a group of ad products: what is requested of Amazon, and what a window is a day of.
+    """A dataset with a group of ad products, requested together; a window is one day of it.
 
     Attributes:
-        dataset: What it fills.
+        dataset: The dataset.
         ad_products: In the order of the registry.
-        history_days: The number of days that Amazon serves it for, in place of the registry's history;
-            None where nothing overrides that.
-        shorter_period: The most days that one report may span, where these are fewer.
+        history_days: The number of days that Amazon serves, if overridden.
+        shorter_period: The most days that one report may span, if overridden by fewer.
     """
 
     dataset: Dataset
@@ -249,7 +246,7 @@ def parse_grouping(dataset: Dataset, grouping: str) -> tuple[tuple[str, ...], ..
     """Return the ad products of each report of a grouping such as `SP,SB+SD`.
 
     Raises:
-        ValueError: it does not have each ad product of the dataset once.
+        ValueError: The grouping does not have each ad product of the dataset once.
     """
     groups = tuple(products_of(name) for name in grouping.split(","))
     every = [product for group in groups for product in group]
@@ -260,16 +257,16 @@ def parse_grouping(dataset: Dataset, grouping: str) -> tuple[tuple[str, ...], ..
 
 
 def spelled(fields: Iterable[str], spellings: Mapping[str, str]) -> tuple[str, ...]:
-    """Return fields in Amazon's spelling, given the spellings that differ from ours."""
+    """Return Amazon's names of fields, given those that differ from ours."""
     return tuple(spellings.get(field, field) for field in fields)
 
 
 def find_other_spelling(dataset: Dataset, fields: Iterable[str], refusal: str) -> dict[str, str]:
-    """Return our field and its other name, for the fields that a refusal as unknown names.
+    """Return the other names of the fields that Amazon refused as unknown, by our names.
 
     Args:
-        dataset: What was asked for.
-        fields: Our own names of the fields.
+        dataset: The requested dataset.
+        fields: Our names of the requested fields.
         refusal: Amazon's message.
     """
     renamed = {field: other for field, other in dataset.other_names.items() if field in set(fields)}
@@ -409,10 +406,10 @@ ALL_DATASETS = (
     DAILY_SEARCH_TERMS,
     DAILY_PURCHASED_PRODUCTS,
 )
-"""Every dataset, in the order in which people should see them."""
+"""All datasets, in the order in which they are displayed."""
 _REGISTRY = {dataset.name: dataset for dataset in ALL_DATASETS}
 DATASETS: Mapping[str, Dataset] = MappingProxyType(_REGISTRY)
-"""Every dataset, by its name."""
+"""All datasets by name."""
 
 
 def get_dataset(name: str) -> Dataset:

@@ -1,1 +1,1 @@
-"""The product's database: its address, engines, the version of its tables, locks and clock."""
+"""The product's database: address, engines, schema version, locks and clock."""

@@ -1,4 +1,4 @@
-"""The database that a process works on: its address, checked once, and how an address is written for people, psql and psycopg.
+"""The address of the database: its check, and its forms for messages, psql and psycopg.
 
 Nothing here starts a server or changes a table.
 """
@@ -24,7 +24,7 @@ ENCODING: Final = "UTF8"
 
 
 def open_database(settings: Settings) -> str:
-    """Return the address of the database, after checking once that its tables and its mode fit this program.
+    """Return the address of the database; its tables and its mode are checked once.
 
     Raises:
         DatabaseUnavailableError: The database can't be used, or holds data of the other mode.
@@ -36,14 +36,15 @@ def open_database(settings: Settings) -> str:
 
 
 def find_database(settings: Settings) -> str:
-    """Return the address of the database, after checking once that the server answers and can be used.
+    """Return the address of the database; that the server can be used is checked once.
 
     Raises:
-        DatabaseUnavailableError: No database is set, or it can't be used; the message says what to do.
+        DatabaseUnavailableError: No database is set, or it can't be used; the message has advice.
     """
     if settings.database_url is None:
         raise DatabaseUnavailableError(
-            "No database is running: start `bidbeacon dev` or `bidbeacon db start`, or set BIDBEACON_DATABASE_URL."
+            "No database is running: start `bidbeacon dev` or `bidbeacon db start`, "
+            "or set BIDBEACON_DATABASE_URL."
         )
     return _checked_address(settings.database_url.get_secret_value())
 
@@ -66,8 +67,9 @@ def _checked_address(database_url: str) -> str:
             encoding = connection.info.parameter_status("server_encoding")
     except psycopg.Error as error:
         raise DatabaseUnavailableError(
-            f"{name} doesn't answer ({first_line(error)}): start it (`bidbeacon dev` and `bidbeacon db start` "
-            "start the embedded one), or correct or unset BIDBEACON_DATABASE_URL."
+            f"{name} doesn't answer ({first_line(error)}): start it (`bidbeacon dev` and "
+            "`bidbeacon db start` start the embedded one), or correct or unset "
+            "BIDBEACON_DATABASE_URL."
         ) from None
     if version < OLDEST_VERSION * 10_000:
         raise DatabaseUnavailableError(
@@ -75,20 +77,21 @@ def _checked_address(database_url: str) -> str:
         )
     if encoding != ENCODING:
         raise DatabaseUnavailableError(
-            f"{name} has the encoding {encoding}, which can't store all text: use one made with ENCODING 'UTF8'."
+            f"{name} has the encoding {encoding}, which can't store all text: "
+            "use one made with ENCODING 'UTF8'."
         )
     return render_database_url(url)
 
 
 def render_database_url(url: URL) -> str:
-    """Return `postgresql://…` with the password, as SQLAlchemy, psycopg and psql all read it."""
+    """Return `postgresql://…` with the password, in a form that SQLAlchemy and libpq accept."""
     address = url.set(drivername="postgresql", query={}).render_as_string(hide_password=False)
     query = urlencode(url.query, doseq=True, quote_via=quote)  # libpq does not read + as a blank
     return address.replace(" ", "%20") + (f"?{query}" if query else "")
 
 
 def show_database_url(database_url: str) -> str:
-    """Return an address as it may be shown: no password, no secret parameter, and nothing at all of one that is invalid."""
+    """Return an address without password and secret parameters; nothing of an invalid one."""
     try:
         url = parse_database_url(database_url)
     except SettingsError:
@@ -101,19 +104,19 @@ def show_database_url(database_url: str) -> str:
 
 
 def psycopg_args(url: URL) -> dict[str, Any]:
-    """Return what `psycopg.connect(**…)` needs to connect in the same way."""
+    """Return the arguments of `psycopg.connect` that connect in the same way."""
     _, address = url.get_dialect()().create_connect_args(url)
     return {**address, **connect_args(url)}
 
 
 def psql_args(url: URL) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what psql gets on its command line, which every user of the machine can list, and what in its environment.
+    """Return psql's command line parameters, without secrets, and its environment variables.
 
-    No variable takes a key's password (`sslpassword`): psql asks for it.
+    No variable sets a key's password (`sslpassword`): psql prompts for it.
     """
     _, address = url.get_dialect()().create_connect_args(url)
     shown = {name: value for name, value in address.items() if not names_secret(name)}
-    # As our own connections: the role's search path may name Dagster's schema first.
+    # As for our own connections: the role's search path may have Dagster's schema first.
     shown["options"] = f"{shown.get('options', '')} -c search_path=public".strip()
     environment = {"PGCLIENTENCODING": "UTF8"}
     if "password" in address:

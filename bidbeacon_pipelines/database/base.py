@@ -1,4 +1,4 @@
-"""The common base of the pipelines' tables: their metadata, and the columns that name an account's data."""
+"""The base of the pipelines' tables: their metadata, types, and reference to an account."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ from sqlalchemy.types import BigInteger, DateTime
 from bidbeacon_sessions.tables import SessionsBase
 
 TOTAL, TOTAL_COUNT = Numeric(38, 6), Numeric(38, 0)
-"""Types of sums over many rows: wide enough that they cannot overflow, whatever each row holds."""
+"""Types of sums over many rows: wide enough that they cannot overflow."""
 
 
 class PipelinesBase(DeclarativeBase):
@@ -32,24 +32,24 @@ class PipelinesBase(DeclarativeBase):
         return type(self)(**self.as_dict() | changes)
 
     def changes_from(self, before: Self) -> dict[str, Any]:
-        """Return the columns in which a row differs from what it was before."""
+        """Return the columns whose values differ from those of `before`."""
         old = before.as_dict()
         return {name: value for name, value in self.as_dict().items() if value != old[name]}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all columns."""
+        """Return the values of all columns by name."""
         return {column.key: getattr(self, column.key) for column in self.__table__.columns}
 
 
 def amazon_id(*, primary_key: bool = False, sort_order: int = 0, comment: str | None = None) -> Any:
-    """Declare a column that holds one of Amazon's ids; `sort_order` is its place among a table's columns."""
+    """Declare a column of Amazon ids; `sort_order` is its place among a table's columns."""
     return mapped_column(
         Text(collation="C"), primary_key=primary_key, sort_order=sort_order, comment=comment
     )
 
 
 def account_reference() -> ForeignKeyConstraint:
-    """Declare that a table's rows belong to an account."""
+    """Declare the foreign key to the account that a row belongs to."""
     return ForeignKeyConstraint(
         ["account_id", "country_code"],
         ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],

@@ -1,7 +1,7 @@
 """The time that decisions use: the database's, because a host's clock may be wrong.
 
-Decisions that cannot be taken back (expiring windows, deleting old records) must not depend on the
-host that happens to make them. With the sandbox, simulations can move this time by a stored offset.
+Irreversible decisions (expiring windows, deleting old records) must not depend on the clock of one
+host. With the sandbox, simulations can move this time by a stored offset.
 """
 
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from bidbeacon_pipelines.settings import Settings
 
 CLOCKS_DIFFER_BY: Final = timedelta(minutes=1)
-"""Correct clocks differ by less."""
+"""The largest difference between correct clocks."""
 _READ_AGAIN_AFTER: Final = 60.0
 
 _NOW = text("SELECT clock_timestamp()")
@@ -26,16 +26,16 @@ class RealTimeOnlyError(RuntimeError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Time can be simulated only with the sandbox: BIDBEACON_ADS_API_CLIENT_ID is set, so Amazon is asked."
+            "Time can be simulated only with the sandbox, but Amazon credentials are set "
+            "(BIDBEACON_ADS_API_CLIENT_ID)."
         )
 
 
 class DatabaseClock:
-    """Return the database's time when called; it is read once a minute and counted on by a monotonic clock in between.
+    """Returns the database's time when called.
 
-    Args:
-        engine: The database. A reading takes a connection of its own for a moment.
-        settings: With Amazon credentials a stored offset is ignored.
+    It is read once a minute, on a connection of its own; a monotonic clock advances it in between.
+    With Amazon credentials in the settings, the stored offset is ignored.
     """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
@@ -44,7 +44,7 @@ class DatabaseClock:
         self._reading: tuple[datetime, float] | None = None
 
     def __call__(self) -> datetime:
-        """Return the present instant, UTC."""
+        """Return the current instant, UTC."""
         reading = self._reading
         if reading is None or monotonic() - reading[1] > _READ_AGAIN_AFTER:
             reading = self._reading = self._read()
@@ -57,7 +57,7 @@ class DatabaseClock:
 
 
 def read_now(connection: Connection, settings: Settings) -> datetime:
-    """Return the database's present instant, UTC; with the sandbox, moved by the stored offset."""
+    """Return the database's time, UTC; with the sandbox, moved by the stored offset."""
     now: datetime = connection.execute(
         _SIMULATED_NOW if settings.uses_sandbox else _NOW
     ).scalar_one()
@@ -65,13 +65,13 @@ def read_now(connection: Connection, settings: Settings) -> datetime:
 
 
 def read_real_now(connection: Connection) -> datetime:
-    """Return the database's present instant, UTC, without the stored offset: Dagster's runs have real times."""
+    """Return the database's time, UTC, without the stored offset, as Dagster's runs have it."""
     now: datetime = connection.execute(_NOW).scalar_one()
     return now
 
 
 def simulate_time(connection: Connection, settings: Settings, *, ahead_by: timedelta) -> None:
-    """Move the time of all processes on this database; those that run follow within a minute.
+    """Move the time of all processes on this database; it takes effect within a minute.
 
     Raises:
         RealTimeOnlyError: Amazon credentials are set.
@@ -79,7 +79,8 @@ def simulate_time(connection: Connection, settings: Settings, *, ahead_by: timed
     if not settings.uses_sandbox:
         raise RealTimeOnlyError
     connection.execute(
-        text("""INSERT INTO simulated_time (ahead_by) VALUES (:ahead_by)
+        text("""
+            INSERT INTO simulated_time (ahead_by) VALUES (:ahead_by)
                 ON CONFLICT (only_row) DO UPDATE SET ahead_by = excluded.ahead_by"""),
         {"ahead_by": ahead_by},
     )

@@ -21,5 +21,5 @@ def make_engine(database_url: str, *, pool_size: int = 3) -> Engine:
 
 @cache
 def shared_engine(database_url: str) -> Engine:
-    """Return this process's engine for a database."""
+    """Return the engine that this process shares for a database."""
     return make_engine(database_url)

@@ -1,4 +1,4 @@
-"""Why the database can't be used; each message is one line that says what to do."""
+"""The error of a database that can't be used; each message is one line with advice."""
 
 from bidbeacon_sessions.errors import UsageError
 

@@ -1,4 +1,4 @@
-"""SQL of advisory locks: for work that two jobs must not do at once, of which there is no row to lock."""
+"""SQL of advisory locks, for exclusive work that has no row to lock."""
 
 from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, text
@@ -6,13 +6,12 @@ from sqlalchemy.exc import OperationalError
 
 from bidbeacon_sessions.leases import end_dead_connections
 
-_KEY = "hashtextextended(:name, 0)"
-_TRY = text(f"SELECT pg_try_advisory_xact_lock({_KEY})")
-_WAIT = text(f"SELECT pg_advisory_xact_lock({_KEY})")
+_TRY = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+_WAIT = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
 class LockTakenError(RuntimeError):
-    """Another job held the lock for longer than `lock_timeout`; the transaction must be rolled back."""
+    """Another job held the lock for longer than `lock_timeout`; roll the transaction back."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -22,7 +21,7 @@ class LockTakenError(RuntimeError):
 
 
 def try_lock_until_commit(connection: Connection, name: str) -> bool:
-    """Take a lock until the transaction ends, unless a living session holds it; return whether."""
+    """Take a lock until the transaction ends; return False if a living session holds it."""
     if connection.execute(_TRY, {"name": name}).scalar_one():
         return True
     end_dead_connections(connection)
@@ -30,10 +29,10 @@ def try_lock_until_commit(connection: Connection, name: str) -> bool:
 
 
 def lock_until_commit(connection: Connection, name: str) -> None:
-    """Take a lock until the transaction ends; wait for at most the connection's `lock_timeout`.
+    """Take a lock until the transaction ends; wait for the `lock_timeout` at most.
 
     Raises:
-        LockTakenError: that was not long enough.
+        LockTakenError: The lock was not available in time.
     """
     if try_lock_until_commit(connection, name):
         return

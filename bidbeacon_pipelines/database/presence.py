@@ -33,14 +33,14 @@ logger = logging.getLogger(__name__)
 
 
 def find_dagster_kind(arguments: Sequence[str]) -> Kind | None:
-    """Return which long-lived process of Dagster a command line starts, if it is one."""
+    """Return the long-lived process of Dagster that a command line starts, if any."""
     line = re.sub(r"\S*/| -m", "", " ".join(arguments[:5]))
     line = line.replace("dagster._daemon", "dagster-daemon").replace("_webserver", "-webserver")
     return next((kind for kind, words in _DAGSTERS.items() if re.search(words, line)), None)
 
 
 def announce_dagster(database_url: str) -> None:
-    """Announce this process if it is a long-lived one of Dagster; runs have sessions instead."""
+    """Store heartbeats if this is a long-lived process of Dagster; runs have sessions."""
     kind = find_dagster_kind(sys.orig_argv)
     if kind is not None:
         announce(kind, database_url)
@@ -48,7 +48,7 @@ def announce_dagster(database_url: str) -> None:
 
 @cache
 def announce(kind: Kind, database_url: str) -> None:
-    """Start a thread that stores for as long as this process lives that it does, once per process."""
+    """Start a thread that stores heartbeats of this process, once."""
     thread = threading.Thread(target=_beat, args=(kind, database_url), name="presence", daemon=True)
     thread.start()
 
@@ -65,7 +65,7 @@ def _beat(kind: Kind, database_url: str) -> None:
                 note_process(connection, *this, is_start=is_start)
             is_start = False
         except SQLAlchemyError as error:
-            logger.debug("This process could not be noted: %s", type(error).__name__)
+            logger.debug("The heartbeat could not be stored: %s", type(error).__name__)
         if kind == "daemon":
             _watch_clock(BEAT_SECONDS)
         else:
@@ -73,10 +73,10 @@ def _beat(kind: Kind, database_url: str) -> None:
 
 
 def _watch_clock(seconds: int) -> None:
-    """Sleep for the given seconds; start the daemon again if its host's clock is set back.
+    """Sleep for the given seconds; restart the daemon if its host's clock is set back.
 
-    Dagster's daemon keeps the times of its next runs and ticks in memory. After its clock was set
-    back, it would start nothing until these times have come.
+    Dagster's daemon keeps the times of its next runs and ticks in memory. If the clock is set back,
+    it would start nothing until these times.
     """
     highest = _clock_offset()
     for _ in range(seconds):
@@ -88,12 +88,10 @@ def _watch_clock(seconds: int) -> None:
 
 
 def _clock_offset() -> float:
-    """Return how many seconds the host's clock is ahead of the monotonic clock."""
     return time.time() - time.monotonic()
 
 
 def _start_again() -> None:
-    """Replace this process by a new one with the same command and process id."""
     logger.warning("The host's clock was set back: Dagster's daemon starts again.")
     try:
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - our own command, without a shell
@@ -102,5 +100,5 @@ def _start_again() -> None:
 
 
 def program_version() -> str:
-    """Return the version of this program, with the newest migration that it knows."""
+    """Return the version of this program, with its newest migration."""
     return f"{version('bidbeacon')} ({list_revisions()[-1]})"

@@ -9,9 +9,6 @@ Row = TypeVar("Row")
 
 
 def read_rows(connection: Connection, statement: Select[Row]) -> list[Row]:
-    """Return the rows of a statement as objects of their mapped class.
-
-    They are values: no later change of one reaches the database.
-    """
+    """Return the rows of a statement as objects of their mapped class, detached from it."""
     with Session(connection, join_transaction_mode="rollback_only") as session:
         return list(session.scalars(statement))

@@ -1,8 +1,8 @@
-"""The version of the database's schema, and which programs may work on it.
+"""The version of the database's schema, and the programs that may work on it.
 
-A program works on tables of its own newest migration, and on newer ones whose migrations left
-everything in place that it uses: `installation.oldest_program` says so. A migration that removes
-something raises it. `bidbeacon_pipelines.migrations` changes the schema, one process at a time.
+A program works on tables of its own newest migration, and on newer ones if it is not older than
+`installation.oldest_program`. A migration that removes anything that older programs use raises it.
+`bidbeacon_pipelines.migrations` changes the schema, one process at a time.
 """
 
 import re
@@ -28,28 +28,31 @@ from bidbeacon_sessions.errors import UsageError
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 VIEWS_VERSION: Final = 1
-"""The version of all functions and views. Raise it by one when you change any: an upgrade replaces older ones only."""
+"""The version of all functions and views. Raise it by one when you change any.
+
+An upgrade replaces older ones only.
+"""
 LOCK_TIMEOUT: Final = "3s"
 PATIENCE_SECONDS: Final = 600.0
 _LONGEST_PAUSE: Final = 15
 _RETRY_SECONDS: Final = 0.2
 
-# Any constant number will do: two processes that start at once must not migrate at once.
+# An arbitrary constant: only one process may migrate at a time.
 _MIGRATION_LOCK = 7_203_114_001
 _IN_USE = {"55P03", "40P01"}  # a lock is not available, or there was a deadlock
 _DEPENDENTS_EXIST = "2BP01"
-# A relation, an object or a function of the name exists, a column does not.
+# A relation, an object or a function of this name exists, or a column does not.
 _IN_OUR_WAY = {"42P07", "42710", "42723", "42703"}
 
 Report = Callable[[str], None]
 
 
 class SchemaError(UsageError):
-    """The tables have another version, or can't be changed now; the message says what to do."""
+    """The tables have another version, or can't be changed now; the message has advice."""
 
 
 def list_revisions(folder: Path = MIGRATIONS) -> list[str]:
-    """Return the migrations that a folder has, by default this program's, the oldest first: the numbers of their files."""
+    """Return the numbers of a folder's migrations, by default this program's, oldest first."""
     return sorted(path.name.partition("_")[0] for path in (folder / "versions").glob("[0-9]*.py"))
 
 
@@ -57,8 +60,8 @@ class SchemaVersion(NamedTuple):
     """The version of a database's schema.
 
     Attributes:
-        revision: The newest migration of its tables; None where there are none.
-        oldest_program: The migration that a program has to know at least; None where nothing says so.
+        revision: The newest migration of its tables; None if there are none.
+        oldest_program: The newest migration of the oldest compatible program; None if unknown.
         views: The version of its functions and views.
     """
 
@@ -77,7 +80,6 @@ def read_version(connection: Connection) -> SchemaVersion:
 
 
 def _find(connection: Connection, table: str, column: str) -> str | None:
-    """Return a value of a table of one row; None where there is no such table or column."""
     if connection.execute(text(f"SELECT to_regclass('public.{table}')")).scalar() is None:
         return None
     statement = text(f"SELECT to_jsonb(t) ->> '{column}' FROM public.{table} t")
@@ -86,11 +88,9 @@ def _find(connection: Connection, table: str, column: str) -> str | None:
 
 
 def schema_problem(version: SchemaVersion, known: Sequence[str] = ()) -> str | None:
-    """Return why a program can't work on a schema, and what to do; None where it can.
+    """Return why a program can't work on a schema, with advice; None if it can.
 
-    Args:
-        version: The schema's.
-        known: The program's migrations, by default this one's.
+    `known` are the program's migrations, by default this program's.
     """
     known = known or list_revisions()
     revision, newest = version.revision, known[-1]
@@ -99,8 +99,8 @@ def schema_problem(version: SchemaVersion, known: Sequence[str] = ()) -> str | N
         if version.views >= VIEWS_VERSION:
             return None
         return (
-            f"The database's views are of version {version.views}, and this program needs {VIEWS_VERSION}: "
-            "run `bidbeacon db upgrade` as the role that owns them."
+            f"The database's views are of version {version.views}, and this program needs "
+            f"{VIEWS_VERSION}: run `bidbeacon db upgrade` as the role that owns them."
         )
     if revision is None:
         return "The database has no tables yet: run `bidbeacon db upgrade`."
@@ -110,7 +110,10 @@ def schema_problem(version: SchemaVersion, known: Sequence[str] = ()) -> str | N
             "run `bidbeacon db upgrade` as the role that owns them."
         )
     if is_newer:
-        return f"The database's tables are at {revision}, newer than this program, which knows {newest}: upgrade the program."
+        return (
+            f"The database's tables are at {revision}, newer than this program, which knows "
+            f"{newest}: upgrade the program."
+        )
     return (
         f"The database belongs to another program, whose migrations are at {revision!r}: "
         "set BIDBEACON_DATABASE_URL to a database of its own."
@@ -118,11 +121,7 @@ def schema_problem(version: SchemaVersion, known: Sequence[str] = ()) -> str | N
 
 
 def check_schema(engine: Engine) -> None:
-    """Compare the schema's version with this program's.
-
-    Raises:
-        SchemaError: This program can't work on it.
-    """
+    """Raise SchemaError if this program can't work on the schema."""
     with engine.connect() as connection:
         problem = schema_problem(read_version(connection))
     if problem is not None:
@@ -133,8 +132,8 @@ def check_schema(engine: Engine) -> None:
 def schema_lock(database_url: str, report: Report) -> Iterator[Connection]:
     """Take the lock for schema changes, on its own connection, and yield that connection.
 
-    It is asked for again and again: a statement that waited for it would be an open transaction,
-    and an index that the holder builds concurrently waits for the end of all of these.
+    The lock is polled: a statement that waited for it would be an open transaction, and an index
+    that the holder builds concurrently waits for the end of all of these.
     """
     engine = make_engine(database_url, pool_size=1)
     try:
@@ -144,7 +143,7 @@ def schema_lock(database_url: str, report: Report) -> Iterator[Connection]:
             _take_lock(connection, report)
             yield connection
     finally:
-        engine.dispose()  # the connection's end is the lock's
+        engine.dispose()  # closing the connection releases the lock
 
 
 def _take_lock(connection: Connection, report: Report) -> None:
@@ -162,11 +161,11 @@ def _take_lock(connection: Connection, report: Report) -> None:
 def patiently(
     change: Callable[[], None], report: Report, patience: float = PATIENCE_SECONDS
 ) -> None:
-    """Change the schema; retry after a pause whenever a lock is not available or a deadlock ended it.
+    """Change the schema; retry after a pause if a lock is not available, or after a deadlock.
 
     Raises:
-        SchemaError: the locks were not available within `patience` seconds, something that is not
-            ours uses what is dropped, or other tables have our names.
+        SchemaError: The locks were not available within `patience` seconds, foreign objects depend
+            on a dropped one, or foreign tables have our names.
     """
 
     def report_pause(state: RetryCallState) -> None:
@@ -185,8 +184,9 @@ def patiently(
     except DBAPIError as error:
         if _sqlstate(error) in _IN_USE:
             raise SchemaError(
-                f"Other transactions used the tables for {patience:.0f} s: end them (pg_stat_activity lists them, the "
-                "oldest xact_start first), then run `bidbeacon db upgrade` again. What was done is kept."
+                f"Other transactions used the tables for {patience:.0f} s: end them "
+                "(pg_stat_activity lists them, the oldest xact_start first), then run "
+                "`bidbeacon db upgrade` again. What was done is kept."
             ) from None
         if _sqlstate(error) == _DEPENDENTS_EXIST:
             origin: Any = error.orig
@@ -197,13 +197,14 @@ def patiently(
             ) from None
         if _sqlstate(error) in _IN_OUR_WAY:
             raise SchemaError(
-                "The database has something of our names that is not ours, or was made by an unreleased version "
-                f"({first_line(error)}): set BIDBEACON_DATABASE_URL to a new database."
+                "The database has something of our names that is not ours, or was made by an "
+                f"unreleased version ({first_line(error)}): set BIDBEACON_DATABASE_URL to a new "
+                "database."
             ) from None
         raise
 
 
 def _sqlstate(error: BaseException) -> Any:
-    """Return PostgreSQL's code of an error, of psycopg 3 or, for Dagster's tables, psycopg2."""
     origin = getattr(error, "orig", None)
+    # psycopg 3 or, for Dagster's tables, psycopg2
     return getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)

@@ -1,4 +1,4 @@
-"""The tables of the installation itself: mode, processes, unwritable folders, the sandbox's time."""
+"""The tables of the installation: mode, processes, unwritable folders, simulated time."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from bidbeacon_pipelines.database.base import PipelinesBase
 
 
 class SimulatedTime(PipelinesBase):
-    """At most one row: how far simulations move the time that decisions are made by; see `database.clock`.
+    """At most one row: the offset of the time that decisions use; see `database.clock`.
 
     It is used with the sandbox only, never with Amazon credentials.
     """
@@ -25,14 +25,14 @@ class SimulatedTime(PipelinesBase):
 
 
 class Installation(PipelinesBase):
-    """One row: whose data this database holds, and which programs may use it; see `database.mode` and `database.schema`.
+    """One row: the mode of this database, and the versions of its schema.
 
-    Processes of the other mode refuse the database; while `mode` is null, both may use it.
-    `oldest_program` is the revision that a program has to know at least, `views_version` the version
-    of functions and views, `grants` who had rights on them when an upgrade began that has not ended;
-    see `migrations`. `restatements_from` is the first account-local day
-    whose restatements are all kept; null while none were deleted. `latest_at` is the latest instant
-    that was read of the database's clock; see `clock_repair`.
+    Processes of the other mode refuse the database; while `mode` is null, both may use it (see
+    `database.mode`). `oldest_program` is the newest migration of the oldest compatible program,
+    `views_version` the version of functions and views (see `database.schema`), and `grants` are the
+    rights on them at the start of an unfinished upgrade (see `migrations`). `restatements_from` is
+    the first account-local day from which all restatements are kept; null while none were deleted.
+    `latest_at` is the latest instant read from the database's clock (see `clock_repair`).
     """
 
     __tablename__ = "installation"
@@ -52,11 +52,11 @@ class Installation(PipelinesBase):
 
 
 class Process(PipelinesBase):
-    """One row is a long-lived process: stream, worker, code server, daemon or webserver of one host.
+    """One row is a long-lived process of a host: stream, worker or a server of Dagster.
 
-    `version` is its program's, with the newest migration that it knows. `seen_at` is when it last
-    said that it lives, by the database's clock; see `database.presence`. `clock_ahead_by` is how far
-    its host's clock was then ahead of the database's, negative where it was behind.
+    `version` is its program's, with the newest migration. `seen_at` is the instant of its last
+    heartbeat by the database's clock (see `database.presence`). `clock_ahead_by` is how far its
+    host's clock was then ahead of the database's, negative if it was behind.
     """
 
     __tablename__ = "processes"
@@ -71,11 +71,9 @@ class Process(PipelinesBase):
 
 
 class UnwritableFolder(PipelinesBase):
-    """One row is a folder for downloads that its host could not write.
+    """One row is a folder for downloads that a host can't write, since `since`.
 
-    The host's loads pause until `retry_at`.
-
-    `since` is when that was first so. The next load of the host that works deletes the row.
+    The host's loads pause until `retry_at`. Its next successful load deletes the row.
     """
 
     __tablename__ = "unwritable_folders"

@@ -1,4 +1,4 @@
-"""SQL on the folders in which a host can't write its downloads, so that its loads pause."""
+"""SQL on folders for downloads that a host can't write, so that its loads pause."""
 
 import socket
 from datetime import datetime, timedelta
@@ -9,18 +9,17 @@ from sqlalchemy import Connection, RowMapping, text
 
 RETRY_AFTER: Final = timedelta(minutes=5)
 _SHOWN_FOR: Final = timedelta(hours=1)
-"""A host that has not tried again for so long has nothing to load, or is gone."""
+"""A host that has not retried for longer has nothing to load, or is gone."""
 _MINE = "u.host = :host AND u.folder = :folder"
-_IS_PAUSED = "u.retry_at > :now"
-IS_PAUSED_HERE = f"EXISTS (SELECT FROM unwritable_folders u WHERE {_MINE} AND {_IS_PAUSED})"
-"""SQL condition that the loads of this host pause at `:now`; its other parameters are those of `place_of`."""
+IS_PAUSED_HERE = f"EXISTS (SELECT FROM unwritable_folders u WHERE {_MINE} AND u.retry_at > :now)"
+"""SQL condition that the loads of this host pause at `:now`; see `place_of` for the others."""
 _NOTE = text("""
     INSERT INTO unwritable_folders (host, folder, reason, since, retry_at)
     VALUES (:host, :folder, :reason, :now, :retry_at)
         ON CONFLICT (host, folder) DO UPDATE
        SET reason = excluded.reason, retry_at = excluded.retry_at""")
 _FIND = text(f"""
-    SELECT u.host, u.folder, u.reason, {_IS_PAUSED} AS is_paused
+    SELECT u.host, u.folder, u.reason, u.retry_at > :now AS is_paused
       FROM unwritable_folders u WHERE {_MINE}""")
 _LIST = text("""
     SELECT host, folder, reason, since FROM unwritable_folders
@@ -28,12 +27,12 @@ _LIST = text("""
 
 
 def place_of(folder: Path) -> dict[str, str]:
-    """Return what identifies a folder of this host."""
+    """Return the key of a folder of this host."""
     return {"host": socket.gethostname(), "folder": str(folder)}
 
 
 def note_unwritable(connection: Connection, folder: Path, reason: str, now: datetime) -> None:
-    """Store that a folder of this host can't be written, and when that is tried again."""
+    """Store that a folder of this host can't be written, and the instant of the next try."""
     values = {"reason": reason, "now": now, "retry_at": now + RETRY_AFTER}
     connection.execute(_NOTE, {**place_of(folder), **values})
 
@@ -45,10 +44,10 @@ def note_writable(connection: Connection, folder: Path) -> None:
 
 
 def find_unwritable(connection: Connection, folder: Path, now: datetime) -> RowMapping | None:
-    """Return host, folder, reason and is_paused of a folder of this host that could not be written."""
+    """Return host, folder, reason and is_paused of a folder of this host, if unwritable."""
     return connection.execute(_FIND, {**place_of(folder), "now": now}).mappings().first()
 
 
 def list_unwritable(connection: Connection, now: datetime) -> list[RowMapping]:
-    """Return host, folder, reason and since of what hosts could not write in the last hour."""
+    """Return host, folder, reason and since of folders that were unwritable in the last hour."""
     return list(connection.execute(_LIST, {"after": now - _SHOWN_FOR}).mappings())

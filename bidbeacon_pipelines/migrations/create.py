@@ -1,4 +1,4 @@
-"""All statements that make the schema in an empty database: tables from their classes, functions and views from their rooms."""
+"""All statements that create the schema in an empty database."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,11 +22,12 @@ from bidbeacon_sessions.tables import (
     SessionsBase,
 )
 
-_DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call] # it doubles no percent signs
+# This style does not double percent signs.
+_DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 
 
 def list_views(datasets: Sequence[Dataset] = ALL_DATASETS) -> dict[str, str]:
-    """Return the SQL of all functions and views by kind and name, each after those that it uses.
+    """Return the SQL of functions and views by kind and name, each after those that it uses.
 
     A view's comments follow the statement that creates it.
     """
@@ -44,12 +45,9 @@ def list_views(datasets: Sequence[Dataset] = ALL_DATASETS) -> dict[str, str]:
 def list_statements(
     revision: str, oldest_program: str, *, tables: MetaData = PipelinesBase.metadata
 ) -> list[str]:
-    """Return the statements that make the schema of a revision.
+    """Return the statements that create the schema at a revision, with the pipelines' `tables`.
 
-    Args:
-        revision: The newest migration.
-        oldest_program: The migration that a program has to know at least.
-        tables: The pipelines' tables.
+    `oldest_program` is the newest migration of the oldest compatible program.
     """
     return [
         *_list_tables(SessionsBase.metadata),
@@ -57,8 +55,14 @@ def list_statements(
         f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}",
         *list_views().values(),
         "INSERT INTO session_change_cursor DEFAULT VALUES",
-        f"INSERT INTO installation (oldest_program, views_version) VALUES ('{oldest_program}', {VIEWS_VERSION})",
-        "CREATE TABLE alembic_version (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)",
+        (
+            "INSERT INTO installation (oldest_program, views_version) "
+            f"VALUES ('{oldest_program}', {VIEWS_VERSION})"
+        ),
+        (
+            "CREATE TABLE alembic_version "
+            "(version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)"
+        ),
         f"INSERT INTO alembic_version VALUES ('{revision}')",
     ]
 

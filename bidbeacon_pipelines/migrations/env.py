@@ -1,4 +1,4 @@
-"""Runs the migrations, each in a transaction of its own, on the connection that `bidbeacon_pipelines.database.schema` hands over."""
+"""Runs the migrations on a given connection, each in a transaction of its own."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _RAISE = text("UPDATE public.installation SET oldest_program = :revision")
 
 
 def raise_oldest_program(ctx: MigrationContext, step: MigrationInfo, *_: Any, **__: Any) -> None:
-    """Store which programs may work on the tables, where a migration says so."""
+    """Store the oldest compatible program, if the migration declares one."""
     module = getattr(step.up_revision, "module", None)
     oldest = getattr(module, "oldest_program", None)
     if oldest and ctx.connection:

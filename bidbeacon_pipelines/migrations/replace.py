@@ -1,9 +1,9 @@
-"""Functions and views are replaced, in one transaction, where a database has an older version of them.
+"""Replaces functions and views in one transaction, if the database has older ones.
 
-PostgreSQL replaces a view to which columns are only appended, and a function that takes and returns
-the same. Others are dropped and created anew, and get the grants of before. These are stored before
-the first migration, which may drop a view, until the views are replaced, so that an upgrade may end
-in between.
+PostgreSQL replaces a view to which columns are only appended, and a function with the same
+arguments and result. Others are dropped and created again, with their previous grants. Grants are
+stored from before the first migration, which may drop a view, until the views are replaced, so that
+an upgrade may be interrupted in between.
 """
 
 from typing import Final
@@ -22,14 +22,16 @@ from bidbeacon_pipelines.database.schema import VIEWS_VERSION
 from bidbeacon_pipelines.migrations.create import list_views, run
 
 _NOT_REPLACEABLE: Final = (InvalidTableDefinition, InvalidFunctionDefinition, AmbiguousFunction)
-"""The errors where columns of a view, or arguments or the result of a function, would change."""
+"""Errors if columns of a view, or arguments or the result of a function, would change."""
 _NOT_GRANTABLE: Final = (UndefinedObject, UndefinedColumn)
-"""The errors where the role or the column of a grant is gone."""
+"""Errors if the role or the column of a grant is gone."""
 
 _GRANTS = """
     SELECT name, CAST(oid AS bigint) AS oid,
            format('REVOKE ALL ON %s FROM %s', object,
-                  concat_ws(', ', 'PUBLIC', string_agg(DISTINCT role, ', ') FILTER (WHERE grantee <> owner))) AS revoke,
+                  concat_ws(', ', 'PUBLIC',
+                            string_agg(DISTINCT role, ', ') FILTER (WHERE grantee <> owner)))
+               AS revoke,
            array_agg(format('GRANT %s%s ON %s TO %s%s', privilege_type, columns, object, role,
                             CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END)) AS grants
       FROM unnest(CAST(:views AS text[])) AS view
@@ -51,13 +53,15 @@ _READ_GRANTS = text(_GRANTS)
 _NOTE_GRANTS = text(f"""
     UPDATE public.installation
        SET grants = coalesce(grants, '{{}}') || (
-           SELECT coalesce(jsonb_object_agg(name, jsonb_build_object('oid', oid, 'grants', grants)), '{{}}')
+           SELECT coalesce(
+                      jsonb_object_agg(name, jsonb_build_object('oid', oid, 'grants', grants)),
+                      '{{}}')
              FROM ({_GRANTS}) AS g)
      WHERE views_version < :version""")
 
 
 def note_grants(connection: Connection) -> None:
-    """Store the statements that grant what is granted on functions and views, if they are older than this program's.
+    """Store the grants on functions and views that are older than this program's.
 
     Grants on views that an unfinished upgrade dropped are kept.
     """
@@ -65,11 +69,7 @@ def note_grants(connection: Connection) -> None:
 
 
 def replace_views(connection: Connection) -> None:
-    """Replace functions and views where they are older than this program's; they keep the grants that are noted.
-
-    Args:
-        connection: A connection in a transaction.
-    """
+    """Replace functions and views that are older than this program's; keep stored grants."""
     read = text("SELECT views_version, grants FROM public.installation")
     version, noted = connection.execute(read).one()
     if version >= VIEWS_VERSION:
@@ -98,7 +98,7 @@ def _replace(connection: Connection, view: str, sql: str) -> None:
 
 
 def _try_to_run(connection: Connection, sql: str, refusals: tuple[type[Exception], ...]) -> bool:
-    """Run SQL; return False, with nothing done, where PostgreSQL refuses it with one of these errors."""
+    """Run SQL; return False, with nothing done, if it fails with one of the `refusals`."""
     try:
         with connection.begin_nested():
             run(connection, sql)
@@ -119,11 +119,10 @@ _USERS = text("""
           FROM users JOIN pg_depend ON refclassid = class AND refobjid = object
           JOIN pg_rewrite r ON classid = CAST('pg_rewrite' AS regclass) AND r.oid = objid)
     SELECT concat('VIEW ', CAST(object AS regclass)) FROM users""")
-"""The views that use a function or view, itself among them."""
+"""The views that use a function or view, including itself."""
 
 
 def _drop(connection: Connection, view: str) -> None:
-    """Drop a function or view of ours, and those of ours that use it."""
     users = connection.execute(_USERS, {"name": view.split()[1]}).scalars().all()
     for other in reversed(list_views()):
         if other in {view, *users}:

@@ -1,4 +1,4 @@
-"""Brings a database's schema to this program's version: made from the classes where there is none, else by migrations.
+"""Brings a database's schema to this program's version: creates or migrates it.
 
 A migration that waits for a table's lock blocks every later reader, so each waits for three seconds
 at most, then retries.
@@ -31,20 +31,20 @@ def upgrade(
     patience: float = PATIENCE_SECONDS,
     folder: Path = MIGRATIONS,
 ) -> bool:
-    """Make the schema, or apply every migration that the database does not have yet; several processes may call it at once.
+    """Create the schema, or apply the missing migrations.
 
-    Return False, and change nothing, where the tables are newer than this program, which may work
-    on them.
+    Return False, and change nothing, if the tables are newer than this program and compatible.
+    Several processes may call it at once.
 
     Args:
         database_url: The database.
-        report: Called with a line where it has to wait.
-        patience: For how many seconds it tries to get locks that others hold.
-        folder: Where the migrations are.
+        report: Called with a line of text before each wait.
+        patience: For how many seconds locks are retried.
+        folder: The folder of the migrations.
 
     Raises:
         SchemaError: The tables are too new for this program, another program's, or in use for too
-            long, or something that is not ours uses a view that has to be created anew.
+            long, or foreign objects depend on a view that has to be dropped.
     """
     with schema_lock(database_url, report) as connection:
         event.listen(connection, "begin", _limit_waiting)
@@ -71,8 +71,8 @@ def _apply(connection: Connection, folder: Path) -> None:
 
 
 def migrate(connection: Connection, folder: Path) -> None:
-    """Apply the migrations of a folder, each in a transaction of its own, and leave functions and views as they are."""
-    # Importing it takes a quarter of a second, which only upgrades need to spend.
+    """Apply the migrations of a folder, each in a transaction; functions and views stay."""
+    # The import takes a quarter of a second, which only upgrades need.
     from alembic import command
     from alembic.config import Config
 
@@ -84,16 +84,12 @@ def migrate(connection: Connection, folder: Path) -> None:
 
 
 def _limit_waiting(connection: Connection) -> None:
-    """Limit how long a migration's transaction waits for a lock.
-
-    Outside of transactions it has no effect, on purpose: an index that is built concurrently waits
-    for old transactions, and nobody waits for it.
-    """
+    # No effect outside of transactions: an index that is built concurrently has to wait for old
+    # transactions, and blocks no others.
     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
 
 
 def _find_oldest_program() -> str:
-    """Return the migration that a program has to know at least to work on tables made from the classes."""
     from alembic.script import ScriptDirectory
 
     newest_first = ScriptDirectory(str(MIGRATIONS)).walk_revisions()

@@ -42,7 +42,7 @@ _MIGRATION_LOCK = 7_203_114_001
 _IN_USE = {"55P03", "40P01"}  # a lock is not available, or there was a deadlock
 _DEPENDENTS_EXIST = "2BP01"
 # A relation, an object or a function of this name exists, or a column does not.
-_IN_OUR_WAY = {"42P07", "42710", "42723", "42703"}
+_NAME_CONFLICTS = {"42P07", "42710", "42723", "42703"}
 
 Report = Callable[[str], None]
 
@@ -195,7 +195,7 @@ def patiently(
                 f"The upgrade drops something that others use ({users}): drop what uses it, "
                 "run `bidbeacon db upgrade` again, and create it anew."
             ) from None
-        if _sqlstate(error) in _IN_OUR_WAY:
+        if _sqlstate(error) in _NAME_CONFLICTS:
             raise SchemaError(
                 "The database has something of our names that is not ours, or was made by an "
                 f"unreleased version ({first_line(error)}): set BIDBEACON_DATABASE_URL to a new "

@@ -32,7 +32,7 @@ def place_of(folder: Path) -> dict[str, str]:
 
 
 def note_unwritable(connection: Connection, folder: Path, reason: str, now: datetime) -> None:
-    """Store that a folder of this host can't be written, and the instant of the next try."""
+    """Store that a folder of this host can't be written, and when to retry."""
     values = {"reason": reason, "now": now, "retry_at": now + RETRY_AFTER}
     connection.execute(_NOTE, {**place_of(folder), **values})
 

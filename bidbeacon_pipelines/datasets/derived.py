@@ -37,6 +37,6 @@ ATTRIBUTION = (
 
 
 def ratios_of(dataset: Dataset) -> tuple[Ratio, ...]:
-    """Return the ratios of a dataset that has both metrics."""
+    """Return the ratios whose metrics a dataset has."""
     columns = set(dataset.columns)
     return tuple(ratio for ratio in RATIOS if {ratio.numerator, ratio.denominator} <= columns)

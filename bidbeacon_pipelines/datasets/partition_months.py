@@ -15,7 +15,7 @@ DAYS_AHEAD: Final = 1
 
 
 def first_partition_day(today: date, months: int) -> date:
-    """Return the first day of the month that many months before `today`, which is in UTC."""
+    """Return the first day of the month `months` before that of `today`, which is in UTC."""
     year, month = divmod(today.year * 12 + today.month - 1 - months, 12)
     return date(year, month + 1, 1)
 

@@ -262,13 +262,7 @@ def spelled(fields: Iterable[str], spellings: Mapping[str, str]) -> tuple[str, .
 
 
 def find_other_spelling(dataset: Dataset, fields: Iterable[str], refusal: str) -> dict[str, str]:
-    """Return the other names of the fields that Amazon refused as unknown, by our names.
-
-    Args:
-        dataset: The requested dataset.
-        fields: Our names of the requested fields.
-        refusal: Amazon's message.
-    """
+    """Return the other names, by ours, of the fields that Amazon's `refusal` names as unknown."""
     renamed = {field: other for field, other in dataset.other_names.items() if field in set(fields)}
     return {ours: other for ours, other in renamed.items() if ours in refusal or other in refusal}
 

@@ -22,7 +22,7 @@ BadRows = Counter[str]
 
 
 def is_too_bad(bad_rows: BadRows, good_rows: int, limit: float) -> bool:
-    """Return whether the share of bad rows exceeds a limit; `good_rows` are counted unsummed."""
+    """Return whether the share of bad rows exceeds a limit; `good_rows` are not summed by key."""
     return bad_rows.total() > limit * (good_rows + bad_rows.total())
 
 
@@ -40,7 +40,7 @@ class LostProduct:
 
 @dataclass(frozen=True)
 class Accept:
-    """Load the report; a silent one has no rows though it should, which a second one confirms."""
+    """Load the report; `is_silent`: empty though it should have rows, as two reports state."""
 
     is_silent: bool = False
 
@@ -49,10 +49,7 @@ class Accept:
 class Suspicious:
     """Keep the old data, remember this report and request another one.
 
-    Attributes:
-        old_rows: Rows in the window.
-        new_rows: Rows in the report.
-        lost: The ad products that lost nearly all rows, if others did not.
+    `lost` are the ad products that lost nearly all rows, if others did not.
     """
 
     old_rows: int
@@ -96,12 +93,7 @@ class Totals:
 class Doubted:
     """Keep the final data, remember this report and request no other one: a user decides.
 
-    Attributes:
-        account: The account's key.
-        dataset: The dataset's name.
-        currency: The account's currency.
-        old: Totals of the window.
-        new: Totals of the report.
+    `account` is its key, `dataset` its name; `old` are the window's totals, `new` the report's.
     """
 
     account: str
@@ -123,7 +115,7 @@ class Doubted:
 def final_rows_lost(
     account: str, dataset: str, currency: str, old: Totals, new: Totals
 ) -> dict[str, Any]:
-    """Return the cause of final days of an account's dataset that a user has to decide about."""
+    """Return the cause for final days that lost rows, about which a user has to decide."""
     spends = {"old_spend": old.spend, "new_spend": new.spend}
     spent = {
         name: None if spend is None else f"{spend:,.2f} {currency}"
@@ -137,11 +129,8 @@ def final_rows_lost(
 class Refuse:
     """Keep the old data: too many rows are invalid.
 
-    Attributes:
-        bad_rows: Invalid rows.
-        good_rows: Valid rows, before those of one key are summed.
-        is_whole_report: Whether they are counted over the whole report, because dates or countries
-            are unreadable.
+    `good_rows` are not summed by key. With `is_whole_report` rows are counted over the whole
+    report, because dates or countries are unreadable.
     """
 
     bad_rows: BadRows

@@ -168,13 +168,8 @@ def load_report(
 ) -> dict[str, LoadResult]:
     """Load a report into the windows that wait for it; return results by account key.
 
-    Args:
-        connection: An open transaction, in which the caller holds the accounts' `lock_rows`. The
-            caller adds its actions and commits.
-        scope: The report.
-        waiting: The windows that wait for the request, by account.
-        parts: All of the downloaded files, in order.
-        rules: The rules by which windows are judged.
+    The caller holds the accounts' `lock_rows` in an open transaction, adds its actions and commits.
+    `parts` are all downloaded files, in order.
 
     Raises:
         BrokenPartError: A part can't be read to its end; roll back.
@@ -255,7 +250,7 @@ class _AccountLoad:
             self._verdicts[day] = self._doubted(window, tally) if is_doubted else verdict
 
     def _is_past_history(self, day: date, tally: WindowTally) -> bool:
-        """Return whether an ad product lost all rows, and days of this age may not be served."""
+        """Return whether an ad product lost all rows of a day older than any proven served."""
         gone = [loss.ad_product for loss in tally.lost if not loss.new_rows]
         return any(self._age(day) > self._served_ages[name] for name in gone)
 

@@ -1,4 +1,4 @@
-"""The actions that a load records: one per loaded account, one per cause of other windows."""
+"""The actions of a load: one per loaded account, one per cause of windows not loaded."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class LoadFacts:
 def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list[Action]:
     """Return the actions to record in a load's transaction; `results` are by account key.
 
-    The last one ends the request, unless `WindowsNotServed` follow it.
+    The last one before any `WindowsNotServed` ends the request.
     """
     unconfirmed = {key: result.unconfirmed for key, result in results.items()}
     suspicious = {key: result.suspicious for key, result in results.items()}

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.windows.tables import ReportWindow
 
 @dataclass(frozen=True)
 class ReportScope:
-    """The report of one request: first and last day, and the instant that its data is as of."""
+    """A requested report to load: its period, as-of instant, and the session that loads it."""
 
     report: DatasetReport
     request_id: int
@@ -120,7 +120,7 @@ _RELEASE = text("""
               AND (q.window_date IS NULL OR w.window_date = q.window_date)
               AND q.request_id IN (w.loaded_by_request, w.last_request_id))""")
 MOST_ROWS_OF_A_REFUSED_WINDOW = 1_000
-"""The bad rows that are kept of a window that was not loaded; further ones are only counted."""
+"""The most bad rows that are kept of a window that was not loaded; all are counted."""
 
 # A loaded window keeps every bad row, since each can be replayed.
 _QUARANTINE = text("""
@@ -144,12 +144,8 @@ def quarantine_rows(
 ) -> None:
     """Quarantine the report's invalid rows; delete those of reports that no window holds.
 
-    Args:
-        connection: The load's transaction, after `note_loads`.
-        scope: The report.
-        account: The owner of the rows; every account owns those with an unreadable country.
-        days: The windows that the report was for.
-        loaded: The loaded ones; of the others not all rows are kept.
+    Call it after `note_loads`. `days` are the windows that the report was for, `loaded` those that
+    were loaded. Rows with an unreadable country are stored for every account.
     """
     values = scope.values | account.identity
     values |= {"account": account.id, "days": list(days), "loaded": list(loaded)}

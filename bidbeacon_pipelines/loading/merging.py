@@ -44,12 +44,8 @@ def merge_windows(
 ) -> dict[int, MergeCounts]:
     """Merge the stage into the table; return counts by account id.
 
-    Args:
-        connection: The load's transaction.
-        dataset: The staged dataset.
-        values: Bound parameters: `accounts` and `days` of the accepted windows, the only ones with
-            staged rows; the report's `ad_products`, `request_id` and `data_as_of`; the names of
-            `dataset` and `report`.
+    `values` are bound parameters: `accounts` and `days` of the accepted windows, the only ones with
+    staged rows, and those of `ReportScope.values`.
     """
     counts: dict[int, MergeCounts] = {}
     new_rows = "report_rows"

@@ -72,14 +72,8 @@ def replay_quarantine(
 ) -> list[QuarantineReplayed]:
     """Check quarantined rows again and load the valid ones; return one action per report.
 
-    Rows of refused or replaced reports are not checked: a newer report contains them.
-
-    Args:
-        engine: Our tables.
-        session: Records the actions.
-        account: Key of the only account to replay.
-        dataset: Name of the only dataset to replay.
-        find_dataset: Returns a dataset by its name.
+    `account` (a key) and `dataset` (a name) restrict it. Rows of refused or replaced reports are
+    not checked: a newer report contains them.
     """
     with engine.begin() as connection:
         reports = list_quarantined_reports(connection, account=account, dataset=dataset)

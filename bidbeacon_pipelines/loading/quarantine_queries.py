@@ -83,7 +83,7 @@ def find_loaded_reports(
 ) -> list[tuple[ReportScope, list[date]]]:
     """Return a report with the days whose windows hold it now.
 
-    It is missing if later reports replaced it. After a new grouping, windows of several reports
+    There is none if later reports replaced it. After a new grouping, windows of several reports
     hold it, each with its own ad products.
     """
     rows = connection.execute(

@@ -75,13 +75,9 @@ _MOST_REMEMBERED: Final = 1 << 16
 
 @dataclass(frozen=True)
 class WaitingAccount:
-    """An account whose windows wait for a report.
+    """An account that waits for a report, with the `days` of its windows.
 
-    Attributes:
-        id: Its number in our tables.
-        country_code: The country of its rows.
-        time_zone: The time zone of their days and hours.
-        days: Its windows.
+    `id` is that of our tables; `time_zone` is that of the rows' days and hours.
     """
 
     id: int

@@ -279,11 +279,7 @@ def tally_windows(
 ) -> dict[tuple[int, date], WindowTally]:
     """Return the tallies of some windows, by account id and day.
 
-    Args:
-        connection: The load's transaction.
-        dataset: The staged dataset.
-        values: Bound parameters: `accounts` and `days` of the windows, and the report's
-            `ad_products`.
+    `values` has the bound parameters `accounts`, `days` and `ad_products`.
     """
     products: dict[tuple[int, date], dict[str, ProductTally]] = {
         window: {} for window in zip(values["accounts"], values["days"], strict=True)

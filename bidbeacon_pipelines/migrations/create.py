@@ -45,7 +45,7 @@ def list_views(datasets: Sequence[Dataset] = ALL_DATASETS) -> dict[str, str]:
 def list_statements(
     revision: str, oldest_program: str, *, tables: MetaData = PipelinesBase.metadata
 ) -> list[str]:
-    """Return the statements that create the schema at a revision, with the pipelines' `tables`.
+    """Return the statements that create the schema at a revision, with our `tables`.
 
     `oldest_program` is the newest migration of the oldest compatible program.
     """

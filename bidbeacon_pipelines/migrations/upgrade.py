@@ -36,11 +36,8 @@ def upgrade(
     Return False, and change nothing, if the tables are newer than this program and compatible.
     Several processes may call it at once.
 
-    Args:
-        database_url: The database.
-        report: Called with a line of text before each wait.
-        patience: For how many seconds locks are retried.
-        folder: The folder of the migrations.
+    `report` is called with a line of text before each wait; locks are retried for `patience`
+    seconds.
 
     Raises:
         SchemaError: The tables are too new for this program, another program's, or in use for too

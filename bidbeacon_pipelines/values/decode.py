@@ -61,7 +61,7 @@ class BrokenPartError(ExpectedError):
 
 
 def exact_number(number: str) -> Decimal:
-    """Parse a number with every digit; one out of range becomes infinite, which is invalid."""
+    """Parse a number exactly; one out of range becomes infinite, which no field accepts."""
     try:
         return Decimal(number)
     except ArithmeticError:
@@ -194,8 +194,8 @@ class _Window:
                 return Batch(rows, partial(_text_of, text))
         if only_objects and self._next() != b"{":
             raise ValueError(f"{self._shown()} where an object should be")
-        value, came = self._value()
-        return Batch([value], lambda _: came)
+        value, text_of_value = self._value()
+        return Batch([value], lambda _: text_of_value)
 
     def _objects(self, size: int) -> bytes:
         """Return at most `size` bytes that may be whole objects with commas between them.
@@ -285,9 +285,7 @@ def _decoded(row: WireRow) -> dict[str, Any]:
 class RowDecoder:
     """Reads the rows of a report; values stay bytes, since most are never decoded.
 
-    Args:
-        fields: Amazon's names of the fields.
-        other_names: The names of some of them in other versions of Amazon's API.
+    `other_names` are those of some fields in other versions of Amazon's API, by Amazon's own.
     """
 
     def __init__(self, fields: Sequence[str], other_names: Mapping[str, str]) -> None:

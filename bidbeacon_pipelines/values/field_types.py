@@ -38,7 +38,7 @@ class FieldError(ValueError):
 
 
 def shown(value: object) -> str:
-    """Return a value for messages: strings quoted, numbers as sent, null as `nothing`, cut."""
+    """Return a value for messages: strings quoted, numbers as sent, null as `nothing`; cut."""
     if value is None:
         return "nothing"
     text = str(value) if isinstance(value, Decimal) else ascii(value)

@@ -107,7 +107,7 @@ def read_instant(value: Any) -> datetime | None:
 
 
 def read_json(value: Any) -> str | None:
-    """Return any value as text for a jsonb column."""
+    """Return any value as JSON text for a jsonb column; null becomes None."""
     return None if value is None else exact_json(value)
 
 

@@ -22,14 +22,9 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True)
 class ViewColumn:
-    """A column of a view.
+    """A column of a view; `description` is its comment in the database.
 
-    Attributes:
-        name: Its name.
-        expression: Its SQL.
-        description: Its comment in the database.
-        type: Its type in PostgreSQL.
-        tags: Its tags in the registry, such as `additive`.
+    `tags` are those of the registry, such as `additive`; `type` is PostgreSQL's name.
     """
 
     name: str

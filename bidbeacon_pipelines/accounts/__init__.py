@@ -1,1 +1,1 @@
-"""Ads accounts and accounts: sync, names, pause, cadence, and who changed what."""
+"""Ads accounts and accounts: sync, names, pause, cadence, and a record of changes."""

@@ -33,7 +33,7 @@ def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool)
 def keep_cadence(
     connection: Connection, key: str, cadence: Cadence, now: datetime, *, by: str
 ) -> bool:
-    """Set an ads account's cadence and when its next refresh may begin; return whether it was another.
+    """Set an ads account's cadence and its next refresh; return whether the cadence changed.
 
     A new interval counts from the last refresh, a new cron from now.
 
@@ -56,8 +56,11 @@ def keep_cadence(
 
 
 def describe_schedule(account: AdsAccount) -> str:
-    """Return how often an ads account is refreshed, and when next by its own wall clock, as a sentence."""
+    """Return an ads account's cadence and next refresh (its local time) as a sentence."""
     if account.next_look_at is None:
         return f"{account.label} is refreshed {account.cadence}."
     local = account.next_look_at.astimezone(ZoneInfo(account.time_zone))
-    return f"{account.label} is refreshed {account.cadence}, next at {local:%Y-%m-%d %H:%M} ({account.time_zone})."
+    return (
+        f"{account.label} is refreshed {account.cadence}, "
+        f"next at {local:%Y-%m-%d %H:%M} ({account.time_zone})."
+    )

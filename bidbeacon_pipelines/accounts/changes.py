@@ -1,4 +1,7 @@
-"""Changes that people make to accounts: pause, resume, cadence, alias, credential. Each is recorded in a session, with who made it."""
+"""Changes of accounts by users: pause, resume, cadence, alias, credential.
+
+Each is recorded in a session with the user's name.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,18 +45,13 @@ class NotListedError(UsageError):
     def __init__(self, account: AdsAccount, credential: str) -> None:
         listed = ", ".join(account.listed_by) or "none"
         super().__init__(
-            f"Expected a credential that lists {account.label} ({listed}), got: {credential}. `bidbeacon accounts sync` reads again which ones do."
+            f"Expected a credential that lists {account.label} ({listed}), got: {credential}. "
+            "`bidbeacon accounts sync` reads again which ones do."
         )
 
 
 class AccountChanges:
-    """Changes accounts on behalf of one user.
-
-    Args:
-        store: of the database with accounts and sessions.
-        settings: of the pipelines.
-        by: the user who makes the changes.
-    """
+    """Changes accounts on behalf of one user, `by`."""
 
     def __init__(self, store: SessionStore, settings: Settings, *, by: str) -> None:
         self._store = store
@@ -70,7 +68,7 @@ class AccountChanges:
             session.add_in(connection, AccountPaused(account=key, by=self._by))
 
     def resume(self, account: Account) -> None:
-        """Refresh an account again, and clear why its ads account needs attention."""
+        """End an account's pause, and clear the reason why its ads account needs attention."""
         if not account.paused and account.needs_attention is None:
             return
         key = account.account_key
@@ -106,7 +104,7 @@ class AccountChanges:
             return renamed
 
     def assign(self, account: AdsAccount, credential: Credential) -> None:
-        """Let an ads account belong to a credential that lists it, or settle that it does.
+        """Assign an ads account to a credential that lists it, or confirm its present one.
 
         Raises:
             NotListedError: the credential does not list it.
@@ -124,7 +122,6 @@ class AccountChanges:
 
     @contextmanager
     def _changing(self, about: Subject) -> Iterator[tuple[Connection, SessionRecorder]]:
-        """Record in a session what the block changes, in the transaction of the change."""
         given = {"by": self._by}
         with (
             with_job_session(

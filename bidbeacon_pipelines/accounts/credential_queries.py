@@ -1,4 +1,4 @@
-"""SQL on credentials: whose ads accounts are, which others list them, and how each credential is."""
+"""SQL on credentials: their ads accounts, their listings at Amazon and their state."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -16,25 +16,29 @@ from bidbeacon_pipelines.database.rows import read_rows
 def set_credentials_need_attention(
     connection: Connection, credential: str, cause: Cause
 ) -> list[str]:
-    """Stop the ads accounts of a credential that Amazon refuses; return the keys of the accounts that need attention now and did not before."""
+    """Stop the ads accounts of a refused credential; return the newly stopped accounts' keys."""
     of = "credential = :id AND needs_attention IS NULL"
     return stop(connection, of, {"id": credential, "for": "credentials"}, cause)
 
 
 def clear_credentials_need_attention(connection: Connection, credential: str) -> list[str]:
-    """Resume the ads accounts that only waited for their credential; return their accounts' keys."""
-    statement = f"UPDATE ads_accounts SET {GOES_ON} WHERE needs_attention_for = 'credentials' AND credential = :credential"
+    """Resume the ads accounts stopped only for their credential; return their accounts' keys."""
+    statement = f"""
+        UPDATE ads_accounts SET {GOES_ON}
+         WHERE needs_attention_for = 'credentials' AND credential = :credential"""
     resumed = text(accounts_of(statement))
     return list(connection.execute(resumed, {"credential": credential}).scalars())
 
 
 _SET_OWNER = text(f"""
-    UPDATE ads_accounts SET credential = :credential, client_id = :client_id, credential_by = NULL, refusals = 0, {GOES_ON}
+    UPDATE ads_accounts
+       SET credential = :credential, client_id = :client_id, credential_by = NULL, refusals = 0,
+           {GOES_ON}
      WHERE account_id = :account_id""")
 
 
 def set_owner(connection: Connection, account_id: str, credential: str, client_id: str) -> None:
-    """Let an ads account belong to another credential, by which it is asked for at once; what is proven of Amazon's history is kept."""
+    """Assign an ads account to another credential; keep its proven histories."""
     carry_histories(connection, account_id, client_id)
     values = {"account_id": account_id, "credential": credential, "client_id": client_id}
     connection.execute(_SET_OWNER, values)
@@ -42,15 +46,17 @@ def set_owner(connection: Connection, account_id: str, credential: str, client_i
 
 _SET_LISTED_BY = text("""
     UPDATE ads_accounts
-       SET listed_by = ARRAY(SELECT DISTINCT name FROM unnest(CAST(:names AS text[]) || listed_by) AS name
-                              WHERE name = ANY(:names) OR name = ANY(:unsure) ORDER BY name)
+       SET listed_by = ARRAY(SELECT DISTINCT name
+                               FROM unnest(CAST(:names AS text[]) || listed_by) AS name
+                              WHERE name = ANY(:names) OR name = ANY(:unsure)
+                              ORDER BY name)
      WHERE account_id = :id AND listed_by <> :names""")
 
 
 def set_listed_by(
     connection: Connection, listed_by: Mapping[str, Sequence[str]], unsure: Collection[str]
 ) -> None:
-    """Store by which credentials ads accounts are listed, by their ids; those that are `unsure` list what they listed before."""
+    """Store the credentials that list each ads account, by its id; `unsure` ones keep theirs."""
     values = [
         {"id": account_id, "names": sorted(names), "unsure": list(unsure)}
         for account_id, names in listed_by.items()
@@ -65,7 +71,10 @@ def replace_listings(
     session_id: UUID,
     at: datetime,
 ) -> None:
-    """Store Amazon's answers to a sync in place of those to the last one: credential, region, and why it listed no accounts."""
+    """Replace the stored answers of the last sync.
+
+    An answer has the credential, the region, and the cause if Amazon listed no accounts.
+    """
     lock_until_commit(connection, "credential listings")
     connection.execute(delete(CredentialListing))
     sync = {"session_id": session_id, "listed_at": at}
@@ -78,23 +87,29 @@ def replace_listings(
 
 _CREDENTIALS = text("""
     WITH accounts AS (
-        SELECT credential, count(*) AS ads_accounts, count(*) FILTER (WHERE NOT listed_by <@ ARRAY[credential]) AS listed_twice,
-               (array_agg(needs_attention) FILTER (WHERE needs_attention_for = 'credentials'))[1] AS refused,
-               min(needs_attention_since) FILTER (WHERE needs_attention_for = 'credentials') AS refused_since
-          FROM ads_accounts GROUP BY credential),
+        SELECT credential, count(*) AS ads_accounts,
+               count(*) FILTER (WHERE NOT listed_by <@ ARRAY[credential]) AS listed_twice,
+               (array_agg(needs_attention)
+                   FILTER (WHERE needs_attention_for = 'credentials'))[1] AS refused,
+               min(needs_attention_since)
+                   FILTER (WHERE needs_attention_for = 'credentials') AS refused_since
+          FROM ads_accounts
+         GROUP BY credential),
     answers AS (
-        SELECT credential, max(called_at) AS last_answer_at FROM api_calls
-         WHERE status < 400 AND called_at > now() - interval '1 day' GROUP BY credential)
-    SELECT credential, coalesce(ads_accounts, 0) AS ads_accounts, coalesce(listed_twice, 0) AS listed_twice, refused, refused_since, last_answer_at
+        SELECT credential, max(called_at) AS last_answer_at
+          FROM api_calls
+         WHERE status < 400 AND called_at > now() - interval '1 day'
+         GROUP BY credential)
+    SELECT credential, coalesce(ads_accounts, 0) AS ads_accounts,
+           coalesce(listed_twice, 0) AS listed_twice, refused, refused_since, last_answer_at
       FROM accounts FULL JOIN answers USING (credential)""")
 
 
 def summarize_credentials(connection: Connection) -> dict[str, RowMapping]:
-    """Return how the credentials that were ever used are, by name.
+    """Return the state of each credential that was ever used, by name.
 
-    Columns: credential, ads_accounts (how many belong to it), listed_twice (how many of them
-        others list too), refused (the cause, or None), refused_since, and last_answer_at (in the
-        last day).
+    Columns: credential, ads_accounts (number assigned to it), listed_twice (number of these that
+    others list too), refused (the cause, or None), refused_since, last_answer_at (of the last day).
     """
     rows = connection.execute(_CREDENTIALS).mappings()
     return {row["credential"]: row for row in rows}

@@ -1,4 +1,4 @@
-"""Errors raised where a person asks for something of an account that would come to nothing now."""
+"""Errors raised when a user's request for an account would have no effect."""
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_sessions.errors import UsageError
@@ -6,11 +6,7 @@ from bidbeacon_sessions.sentences import join_sentences
 
 
 class CannotAskError(UsageError):
-    """Nothing is asked of Amazon for a person, since a run would do nothing.
-
-    Attributes:
-        what_to_do: What helps.
-    """
+    """A user's request is refused because a run would do nothing; `what_to_do` is the remedy."""
 
     def __init__(self, message: str, what_to_do: str) -> None:
         self.what_to_do = what_to_do
@@ -18,7 +14,7 @@ class CannotAskError(UsageError):
 
 
 class AccountStoppedError(CannotAskError):
-    """No reports are requested for this account: it is paused, disabled by Amazon, or needs attention."""
+    """The account is paused, disabled by Amazon, or needs attention."""
 
     def __init__(self, account: Account) -> None:
         self.failure_cause = account.stop_cause

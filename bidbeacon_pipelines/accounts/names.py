@@ -1,4 +1,4 @@
-"""Finds accounts by what a user types: name, alias, label (`Acme Merch · US`), key, or a prefix of one of them."""
+"""Finds accounts by user input: name, alias, label, key, or a prefix of one of them."""
 
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -40,7 +40,8 @@ class AmbiguousAccountError(UsageError):
             f" and {len(candidates) - _MOST_SHOWN:,} more" if len(candidates) > _MOST_SHOWN else ""
         )
         super().__init__(
-            f"{given!r} is the name of {len(candidates):,} accounts: {shown}{more}. Write one of these, or add the country."
+            f"{given!r} is the name of {len(candidates):,} accounts: {shown}{more}. "
+            "Write one of these, or add the country."
         )
 
 
@@ -49,7 +50,8 @@ class BadAliasError(UsageError):
 
     def __init__(self, given: str) -> None:
         super().__init__(
-            f"Expected an alias of 1 to {LONGEST_ALIAS} characters on one line, got: {given[:LONGEST_ALIAS]!r}."
+            f"Expected an alias of 1 to {LONGEST_ALIAS} characters on one line, "
+            f"got: {given[:LONGEST_ALIAS]!r}."
         )
 
 
@@ -88,13 +90,10 @@ def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
 def list_named_accounts(
     connection: Connection, given: str, country: str | None = None
 ) -> list[Account]:
-    """Return the accounts that match a name, by label: all countries, for the name of an ads account.
+    """Return the accounts that match a name, by label: all countries of an ads account.
 
-    Args:
-        connection: where to look.
-        given: name, alias, label or key, or the beginning of one; case, blanks and punctuation do
-            not matter.
-        country: only accounts of this one, for example `DE`.
+    `given` is a name, alias, label or key, or the beginning of one; case, blanks and punctuation
+    do not matter. `country`, such as `DE`, limits the search.
 
     Raises:
         UnknownAccountError: there is none.
@@ -125,7 +124,7 @@ def check_alias(given: str) -> str:
 
 
 def match_accounts(accounts: Sequence[Account], given: str) -> list[Account]:
-    """Return the accounts that match a text: exactly, else without case and punctuation, else by prefix."""
+    """Return the exact matches, else those ignoring case and punctuation, else by prefix."""
     if not given.strip():
         return []
     slug = slug_of(given)
@@ -149,7 +148,6 @@ def _names(account: Account) -> tuple[str, ...]:
 
 
 def _nearest(accounts: Sequence[Account], given: str) -> list[str]:
-    """Return the labels whose names are closest to a text that matches none."""
     labels: dict[str, str] = {}
     for account in accounts:
         for name in _names(account):

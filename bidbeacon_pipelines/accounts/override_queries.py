@@ -9,7 +9,8 @@ from bidbeacon_pipelines.datasets.contract import LEARNED
 
 _FOR_ACCOUNT = text("""
     SELECT v.dataset, v.account_id, v.what, v.value
-      FROM registry_overrides v JOIN ads_accounts o ON o.region = v.region
+      FROM registry_overrides v
+      JOIN ads_accounts o ON o.region = v.region
      WHERE o.account_id = :account_id AND (v.account_id IS NULL OR v.account_id = o.account_id)""")
 
 
@@ -19,24 +20,25 @@ def list_overrides_for(connection: Connection, account_id: str) -> list[RowMappi
 
 
 _LIST = text("""
-    SELECT v.id, v.region, v.dataset, v.account_id, o.ads_account_key, v.what, v.value, v.set_by, v.set_at
-      FROM registry_overrides v LEFT JOIN ads_accounts o USING (account_id)
+    SELECT v.id, v.region, v.dataset, v.account_id, o.ads_account_key, v.what, v.value, v.set_by,
+           v.set_at
+      FROM registry_overrides v
+      LEFT JOIN ads_accounts o USING (account_id)
      ORDER BY v.region, v.dataset, o.ads_account_key NULLS FIRST, v.what""")
 
 
 def list_overrides(connection: Connection) -> list[RowMapping]:
-    """Return all overrides: id, region, dataset, account_id, ads_account_key, what, value, set_by, set_at."""
+    """Return all overrides, each with its ads account's key."""
     return list(connection.execute(_LIST).mappings())
 
 
-# What reports have shown doesn't replace what a person has set.
-_MAY_CHANGE = "(o.set_by = :learned OR :set_by <> :learned)"
-_SET = text(f"""
+# A learned override doesn't replace one that a person has set.
+_SET = text("""
     INSERT INTO registry_overrides AS o (region, dataset, account_id, what, value, set_by, set_at)
     VALUES (:region, :dataset, :account_id, :what, :value, :set_by, :set_at)
     ON CONFLICT (region, dataset, account_id, what)
     DO UPDATE SET value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at
-     WHERE {_MAY_CHANGE}""")
+     WHERE o.set_by = :learned OR :set_by <> :learned""")
 
 
 def set_override(
@@ -50,16 +52,17 @@ def set_override(
     set_by: str,
     set_at: datetime,
 ) -> bool:
-    """Store an override, in place of an earlier one of the same; return False where that is a person's and the new one is learned."""
+    """Store or replace an override; return False if a learned one met a person's."""
     values: dict[str, Any] = {"region": region, "dataset": dataset, "account_id": account_id}
     values |= {"what": what, "value": value, "set_by": set_by, "set_at": set_at}
     return connection.execute(_SET, values | {"learned": LEARNED}).rowcount > 0
 
 
-_DELETE = text(f"""
+_DELETE = text("""
     DELETE FROM registry_overrides o
      WHERE region = :region AND dataset = :dataset AND what = :what
-       AND account_id IS NOT DISTINCT FROM :account_id AND {_MAY_CHANGE}""")
+       AND account_id IS NOT DISTINCT FROM :account_id
+       AND (o.set_by = :learned OR :set_by <> :learned)""")
 
 
 def delete_override(
@@ -71,23 +74,22 @@ def delete_override(
     account_id: str | None = None,
     by: str,
 ) -> bool:
-    """Delete an override, a person's only on behalf of a person; return whether there was one."""
+    """Delete an override, a person's only if `by` is a person; return whether one was deleted."""
     values = {"region": region, "dataset": dataset, "what": what, "account_id": account_id}
     values |= {"set_by": by, "learned": LEARNED}
     return connection.execute(_DELETE, values).rowcount > 0
 
 
 _DELETE_LEARNED = text("""
-    DELETE FROM registry_overrides WHERE id IN (
-        SELECT id FROM registry_overrides
-         WHERE set_by = :learned AND what LIKE 'period:%' AND set_at < :before LIMIT :most)
+    DELETE FROM registry_overrides
+     WHERE id IN (
+           SELECT id FROM registry_overrides
+            WHERE set_by = :learned AND what LIKE 'period:%' AND set_at < :before
+            LIMIT :most)
     RETURNING region, account_id, dataset""")
 
 
 def delete_learned_limits(connection: Connection, before: datetime, most: int) -> list[RowMapping]:
-    """Delete longest periods that were learned before an instant.
-
-    Return what they were of: region, account_id, dataset.
-    """
+    """Delete longest periods learned before an instant; return region, account_id and dataset."""
     values = {"learned": LEARNED, "before": before, "most": most}
     return list(connection.execute(_DELETE_LEARNED, values).mappings())

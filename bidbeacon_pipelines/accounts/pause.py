@@ -1,4 +1,4 @@
-"""Stops accounts that Amazon refuses, which need attention then, and resumes them when Amazon accepts their credential again."""
+"""Stops accounts that Amazon refuses; resumes them when it accepts their credential again."""
 
 from sqlalchemy import Connection
 
@@ -23,15 +23,15 @@ from bidbeacon_pipelines.credentials import shown_name
 from bidbeacon_sessions import SessionRecorder
 
 MOST_REFUSALS = 3
-"""So many answers in a row that an account isn't ours to ask for are believed. One alone may be an odd answer of a gateway."""
+"""An ads account is stopped after this many refusals in a row; a single one may be a gateway's."""
 
 
 def note_refusal(
     connection: Connection, session: SessionRecorder, account: AdsAccount, error: AuthError
 ) -> bool:
-    """Stop requests for all accounts of a credential if Amazon refuses it, or for an ads account that was refused too often in a row.
+    """Stop the accounts of a refused credential, or an ads account refused too often.
 
-    An account without the right to be reported on is believed at once: no retry helps.
+    That is `MOST_REFUSALS` times in a row, or once for missing rights, since no retry helps.
 
     Returns:
         Whether manual action is needed now. Otherwise the refusal is counted, and the request may
@@ -43,7 +43,7 @@ def note_refusal(
     refusals = count_refusal(connection, account.account_id)
     if refusals < MOST_REFUSALS and not isinstance(error, MissingRights):
         return False
-    # Resuming one country asks for all of them again.
+    # Resuming one country resumes requests for all of them.
     resumed = min(list_countries(connection, account.account_id), key=lambda one: one.paused)
     why = with_detail(error.failure_cause, account=resumed.account_key, refusals=refusals)
     for key in set_needs_attention(connection, account.account_id, why):
@@ -54,7 +54,7 @@ def note_refusal(
 def note_credentials_refused(
     connection: Connection, session: SessionRecorder, credential: str, error: CredentialRefused
 ) -> None:
-    """Stop requests for all accounts of a credential; only the session that notices it first records it."""
+    """Stop requests for all accounts of a credential, and record it once."""
     why = error.failure_cause
     if keys := set_credentials_need_attention(connection, credential, why):
         name = shown_name(credential)
@@ -67,7 +67,7 @@ def note_credentials_refused(
 def note_credentials_accepted(
     connection: Connection, session: SessionRecorder, credential: str
 ) -> None:
-    """Resume all accounts that were only waiting for their credential."""
+    """Resume all accounts that were stopped only for their credential."""
     if keys := clear_credentials_need_attention(connection, credential):
         name = shown_name(credential)
         accepted = CredentialsAccepted(credential_name=name, accounts=len(keys), keys=tuple(keys))

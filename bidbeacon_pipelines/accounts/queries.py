@@ -16,10 +16,13 @@ from bidbeacon_sessions import Subject
 from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.writes import json_text
 
-GOES_ON = "needs_attention = NULL, needs_attention_for = NULL, needs_attention_since = NULL, planned_at = NULL"
-"""SQL assignments for an ads account that no longer needs attention: its due windows are planned again."""
+GOES_ON = (
+    "needs_attention = NULL, needs_attention_for = NULL, needs_attention_since = NULL, "
+    "planned_at = NULL"
+)
+"""SQL assignments that end an ads account's need for attention and have its due windows planned."""
 IS_ACTIVE = "NOT a.paused AND a.amazon_status <> 'DISABLED'"
-"""Whether the account `a` is refreshed, unless its ads account needs attention."""
+"""SQL condition: the account `a` is neither paused nor disabled."""
 
 ADS_ACCOUNT_LABEL = "coalesce(o.alias, nullif(o.name, ''), o.ads_account_key)"
 """SQL for the label of the ads account `o`."""
@@ -28,28 +31,27 @@ ACCOUNT_LABEL = f"{ADS_ACCOUNT_LABEL} || ' · ' || a.country_code"
 
 
 class UnknownAccountError(UsageError):
-    """No account has this key or name.
-
-    Attributes:
-        key: What was given.
-        nearest: The names that come closest.
-    """
+    """No account has this `key` or name; `nearest` has the most similar names."""
 
     def __init__(self, key: str, nearest: Sequence[str] = ()) -> None:
         self.key = key
         self.nearest = nearest
         meant = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
         super().__init__(
-            f"No account {key!r}: `bidbeacon accounts list` shows them; `bidbeacon accounts sync` reads them from Amazon.{meant}"
+            f"No account {key!r}: `bidbeacon accounts list` shows them; "
+            f"`bidbeacon accounts sync` reads them from Amazon.{meant}"
         )
 
 
 # `xmax = 0` is true of a row that this statement inserted.
 _UPSERT_ACCOUNT = text("""
-    INSERT INTO advertiser_accounts AS a (account_id, country_code, account_key, name, amazon_status, profile_id, entity_id,
-                                          region, currency_code, time_zone, marketplace_id, account_type, first_seen_at, synced_at)
-    VALUES (:account_id, :country_code, :account_key, :name, :amazon_status, :profile_id, :entity_id,
-            :region, :currency_code, :time_zone, :marketplace_id, :account_type, :now, :now)
+    INSERT INTO advertiser_accounts AS a
+           (account_id, country_code, account_key, name, amazon_status, profile_id, entity_id,
+            region, currency_code, time_zone, marketplace_id, account_type,
+            first_seen_at, synced_at)
+    VALUES (:account_id, :country_code, :account_key, :name, :amazon_status, :profile_id,
+            :entity_id, :region, :currency_code, :time_zone, :marketplace_id, :account_type,
+            :now, :now)
     ON CONFLICT (account_id, country_code) DO UPDATE
        SET name = excluded.name, amazon_status = excluded.amazon_status,
            profile_id = CASE WHEN :trusted THEN coalesce(excluded.profile_id, a.profile_id)
@@ -58,13 +60,15 @@ _UPSERT_ACCOUNT = text("""
                             ELSE coalesce(a.entity_id, excluded.entity_id) END,
            region = CASE WHEN :trusted THEN excluded.region ELSE a.region END,
            currency_code = CASE WHEN :trusted THEN excluded.currency_code ELSE a.currency_code END,
-           time_zone = CASE WHEN :trusted THEN excluded.time_zone ELSE a.time_zone END, marketplace_id = coalesce(excluded.marketplace_id, a.marketplace_id),
-           account_type = coalesce(excluded.account_type, a.account_type), synced_at = excluded.synced_at
+           time_zone = CASE WHEN :trusted THEN excluded.time_zone ELSE a.time_zone END,
+           marketplace_id = coalesce(excluded.marketplace_id, a.marketplace_id),
+           account_type = coalesce(excluded.account_type, a.account_type),
+           synced_at = excluded.synced_at
     RETURNING xmax = 0 AS added""")
 
 
 def upsert_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> bool:
-    """Store one account as Amazon lists it; return True if it is new. Accounts are never deleted.
+    """Store one account as Amazon lists it; return True if it is new.
 
     `values` has the columns, and `trusted`: whether all profiles of the account's region and all
     alternate ids of its ads account could be read. If not, region, currency and time zone may be
@@ -79,7 +83,7 @@ def list_accounts(connection: Connection) -> list[Account]:
 
 
 def list_subjects(connection: Connection) -> list[Subject]:
-    """Return what accounts and ads accounts are called now, as sessions refer to them."""
+    """Return all accounts and ads accounts as sessions refer to them, with present labels."""
     of_ads_accounts = [one.ref for one in read_rows(connection, select(AdsAccount))]
     return [account.ref for account in list_accounts(connection)] + of_ads_accounts
 
@@ -102,17 +106,13 @@ def get_account(connection: Connection, key: str) -> Account:
 
 
 def get_accounts(connection: Connection, keys: Collection[str]) -> dict[str, Account]:
-    """Return the accounts with these keys, by key; those that are not known are left out."""
+    """Return the accounts with these keys, by key; unknown keys are left out."""
     found = read_rows(connection, select(Account).where(Account.account_key.in_(keys)))
     return {account.account_key: account for account in found}
 
 
 def read_account(engine: Engine, key: str) -> Account:
-    """Return the account with a key, in a transaction of its own.
-
-    Raises:
-        UnknownAccountError: no account has this key.
-    """
+    """Like `get_account`, in a transaction of its own."""
     with engine.begin() as connection:
         return get_account(connection, key)
 
@@ -120,7 +120,10 @@ def read_account(engine: Engine, key: str) -> Account:
 def find_subject(
     engine: Engine, *, account: str | None = None, ads_account: str | None = None
 ) -> Subject | None:
-    """Return how sessions refer to the account or ads account with a key; None if there is none, so that a session records the error."""
+    """Return the account or ads account with a key as sessions refer to it, or None.
+
+    None instead of an error lets the session start and record the error.
+    """
     try:
         if account is not None:
             return read_account(engine, account).ref
@@ -138,22 +141,32 @@ def list_countries(connection: Connection, account_id: str) -> list[Account]:
 
 
 def set_paused(connection: Connection, key: str, *, by: str) -> None:
-    """Pause an account, and plan the due windows of its ads account again, without this country."""
+    """Pause an account, and have its ads account's due windows planned without this country."""
     connection.execute(
-        text("""WITH paused AS (UPDATE advertiser_accounts SET paused = true, paused_by = :by, paused_at = now()
-                                 WHERE account_key = :key RETURNING account_id)
-                UPDATE ads_accounts o SET planned_at = NULL FROM paused WHERE paused.account_id = o.account_id"""),
+        text("""
+            WITH paused AS (
+                UPDATE advertiser_accounts SET paused = true, paused_by = :by, paused_at = now()
+                 WHERE account_key = :key
+                RETURNING account_id)
+            UPDATE ads_accounts o SET planned_at = NULL
+              FROM paused
+             WHERE paused.account_id = o.account_id"""),
         {"key": key, "by": by},
     )
 
 
 def set_resumed(connection: Connection, key: str) -> None:
-    """End the pause of an account, clear why its ads account needs attention, and plan its due windows again."""
+    """Resume an account and its ads account, and have due windows planned again."""
     connection.execute(
-        text(f"""WITH resumed AS (UPDATE advertiser_accounts
-                                     SET paused = false, paused_by = NULL, paused_at = NULL, export_refusals = 0
-                                   WHERE account_key = :key RETURNING account_id)
-                 UPDATE ads_accounts o SET {GOES_ON}, refusals = 0 FROM resumed WHERE resumed.account_id = o.account_id"""),
+        text(f"""
+            WITH resumed AS (
+                UPDATE advertiser_accounts
+                   SET paused = false, paused_by = NULL, paused_at = NULL, export_refusals = 0
+                 WHERE account_key = :key
+                RETURNING account_id)
+            UPDATE ads_accounts o SET {GOES_ON}, refusals = 0
+              FROM resumed
+             WHERE resumed.account_id = o.account_id"""),
         {"key": key},
     )
 
@@ -172,19 +185,20 @@ def count_export_refusal(connection: Connection, account: Account, at: datetime)
 
 EXPORTS_MAY_START = """NOT EXISTS (
     SELECT FROM rate_limits l
-     WHERE (l.client_id, l.region, l.call_class, l.account_id) = (o.client_id, o.region, 'exports', a.account_id)
+     WHERE (l.client_id, l.region, l.call_class, l.account_id)
+         = (o.client_id, o.region, 'exports', a.account_id)
        AND l.next_start_at > clock_timestamp() + interval '2 seconds')"""
-"""Amazon does not throttle exports of the account `a` of the ads account `o`."""
+"""SQL condition: exports of the account `a` of the ads account `o` are not throttled."""
 
 
 def lock_rows(connection: Connection, account: Account) -> None:
-    """Lock loading of this account's rows until the transaction ends: two at once could deadlock.
+    """Lock an account's rows for loading until the transaction ends, to prevent deadlocks.
 
-    The account's row is locked too: it can't be deleted meanwhile, and no row that is loaded needs
-    a check of its own that its account exists.
+    The account's row is locked too, so that it can't be deleted meanwhile and loaded rows need no
+    foreign key check of their own.
 
     Raises:
-        LockTakenError: another job has been at work on them for too long.
+        LockTakenError: another job has held the lock for too long.
     """
     lock_until_commit(connection, f"rows {account.account_id} {account.country_code}")
     connection.execute(_LOCK_ACCOUNT, {"id": account.id})
@@ -196,8 +210,10 @@ _LOCK_ACCOUNT = text("SELECT FROM advertiser_accounts WHERE id = :id FOR KEY SHA
 _CARRY_HISTORIES = text("""
     INSERT INTO proven_histories AS kept
            (client_id, region, dataset, ad_product, age_days, account_key, window_date, proven_at)
-    SELECT :client_id, h.region, h.dataset, h.ad_product, h.age_days, h.account_key, h.window_date, h.proven_at
-      FROM ads_accounts o JOIN proven_histories h ON h.client_id = o.client_id AND h.region = o.region
+    SELECT :client_id, h.region, h.dataset, h.ad_product, h.age_days, h.account_key, h.window_date,
+           h.proven_at
+      FROM ads_accounts o
+      JOIN proven_histories h ON h.client_id = o.client_id AND h.region = o.region
      WHERE o.account_id = :account_id AND o.client_id <> :client_id
        AND (CAST(:of AS text) IS NULL OR o.credential = :of)
      ORDER BY h.dataset, h.ad_product
@@ -210,29 +226,35 @@ _CARRY_HISTORIES = text("""
 def carry_histories(
     connection: Connection, account_id: str, client_id: str, *, of: str | None = None
 ) -> None:
-    """Store for an ads account's new client id what is proven for the one that it replaces.
+    """Copy proven histories to an ads account's new client id; call it before the change.
 
-    It is called before the change. With `of`, only an ads account of this credential is concerned.
+    With `of`, only if the ads account belongs to this credential.
     """
     values = {"account_id": account_id, "client_id": client_id, "of": of}
     connection.execute(_CARRY_HISTORIES, values)
 
 
 _INSERT_ADS_ACCOUNT = text("""
-    INSERT INTO ads_accounts (account_id, ads_account_key, name, client_id, credential, region, time_zone, first_seen_at)
-    VALUES (:account_id, :key, :name, :client_id, :credential, :region, :time_zone, :now) ON CONFLICT DO NOTHING""")
+    INSERT INTO ads_accounts
+           (account_id, ads_account_key, name, client_id, credential, region, time_zone,
+            first_seen_at)
+    VALUES (:account_id, :key, :name, :client_id, :credential, :region, :time_zone, :now)
+    ON CONFLICT DO NOTHING""")
 _UPDATE_ADS_ACCOUNT = text("""
     UPDATE ads_accounts
-       SET name = :name, client_id = CASE WHEN credential = :credential THEN :client_id ELSE client_id END, region = CASE WHEN :trusted THEN :region ELSE region END,
+       SET name = :name,
+           client_id = CASE WHEN credential = :credential THEN :client_id ELSE client_id END,
+           region = CASE WHEN :trusted THEN :region ELSE region END,
            time_zone = CASE WHEN :trusted THEN :time_zone ELSE time_zone END
-     WHERE account_id = :account_id RETURNING ads_account_key""")
+     WHERE account_id = :account_id
+    RETURNING ads_account_key""")
 
 
 def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> str:
-    """Store an ads account as Amazon lists it; return its key, which is made at first sight and stays.
+    """Store an ads account as Amazon lists it; return its key, which never changes.
 
-    `values` has account_id, name, client_id, region, time_zone, `credential` where it is not the
-    only one, and `trusted`, as for `upsert_account`.
+    `values` has account_id, name, client_id, region, time_zone, `credential` unless it is the
+    default one, and `trusted`, as for `upsert_account`.
 
     Raises:
         ValueError: its id makes no key.
@@ -257,7 +279,7 @@ def change_ads_account(connection: Connection, account_id: str, **values: Any) -
 def set_next_look(
     connection: Connection, ads_account: AdsAccount, next_look_at: datetime | None
 ) -> None:
-    """Set when the next refresh of an ads account may begin, unless its cadence has been changed since it was read."""
+    """Set an ads account's next refresh, unless its cadence changed since it was read."""
     connection.execute(
         update(AdsAccount)
         .where(
@@ -269,7 +291,7 @@ def set_next_look(
 
 
 def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
-    """Return the ads account with this key, or the one that the account with this key belongs to; None where there is none."""
+    """Return the ads account with this key, its own or that of one of its accounts, or None."""
     of_country = select(Account.account_id).where(Account.account_key == key)
     statement = select(AdsAccount).where(
         or_(
@@ -282,7 +304,7 @@ def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
 
 
 def get_ads_account(connection: Connection, key: str) -> AdsAccount:
-    """Return the ads account with this key, or the one that the account with this key belongs to.
+    """Return the ads account with this key, its own or that of one of its accounts.
 
     Raises:
         UnknownAccountError: there is none.
@@ -294,38 +316,40 @@ def get_ads_account(connection: Connection, key: str) -> AdsAccount:
 
 
 def read_ads_account(engine: Engine, key: str) -> AdsAccount:
-    """Return the ads account with a key, its own or of one of its accounts, in a transaction of its own.
-
-    Raises:
-        UnknownAccountError: no account has this key.
-    """
+    """Like `get_ads_account`, in a transaction of its own."""
     with engine.begin() as connection:
         return get_ads_account(connection, key)
 
 
 def get_ads_account_by_id(connection: Connection, account_id: str) -> AdsAccount:
-    """Return the ads account with this id of Amazon's."""
+    """Return the ads account with this Amazon id."""
     [found] = read_rows(connection, select(AdsAccount).where(AdsAccount.account_id == account_id))
     return found
 
 
 def accounts_of(statement: str) -> str:
-    """Return a statement that changes ads accounts and answers with the keys of their accounts, by country."""
-    return f"""WITH changed AS ({statement} RETURNING account_id)
-               SELECT a.account_key FROM advertiser_accounts a JOIN changed USING (account_id) ORDER BY a.account_key"""
+    """Return SQL that runs an update of ads accounts and selects their accounts' keys, sorted."""
+    return f"""
+        WITH changed AS ({statement} RETURNING account_id)
+        SELECT a.account_key
+          FROM advertiser_accounts a
+          JOIN changed USING (account_id)
+         ORDER BY a.account_key"""
 
 
 def stop(connection: Connection, of: str, values: dict[str, Any], cause: Cause) -> list[str]:
-    """Stop the ads accounts of a condition; return their accounts' keys."""
+    """Stop the ads accounts that match an SQL condition; return their accounts' keys."""
     statement = f"""
-        UPDATE ads_accounts SET needs_attention = CAST(:cause AS jsonb), needs_attention_for = :for, needs_attention_since = now()
+        UPDATE ads_accounts
+           SET needs_attention = CAST(:cause AS jsonb), needs_attention_for = :for,
+               needs_attention_since = now()
          WHERE {of}"""
     stopped = text(accounts_of(statement))
     return list(connection.execute(stopped, values | {"cause": json_text(cause)}).scalars())
 
 
 def set_needs_attention(connection: Connection, account_id: str, cause: Cause) -> list[str]:
-    """Stop an ads account until a person resumes it; return its accounts' keys, none if it already needed attention."""
+    """Stop an ads account until a person resumes it; return the newly stopped accounts' keys."""
     of = "account_id = :id AND needs_attention_for IS DISTINCT FROM 'account'"
     return stop(connection, of, {"id": account_id, "for": "account"}, cause)
 
@@ -333,8 +357,10 @@ def set_needs_attention(connection: Connection, account_id: str, cause: Cause) -
 def count_refusal(connection: Connection, account_id: str) -> int:
     """Count one more refusal of an ads account; return how many there are in a row."""
     row = connection.execute(
-        text("""UPDATE ads_accounts SET refusals = least(refusals + 1, 1000)
-                 WHERE account_id = :account_id RETURNING refusals"""),
+        text("""
+            UPDATE ads_accounts SET refusals = least(refusals + 1, 1000)
+             WHERE account_id = :account_id
+            RETURNING refusals"""),
         {"account_id": account_id},
     )
     return int(row.scalar_one())
@@ -348,7 +374,8 @@ _FAILED_TWICE = text("""
          WHERE job_name = :job
            AND started_at BETWEEN CAST(:since AS timestamptz) - interval '1 day'
                               AND CAST(:since AS timestamptz) + interval '1 hour') AS sessions
-     WHERE place <= 2 GROUP BY account
+     WHERE place <= 2
+     GROUP BY account
     HAVING count(*) = 2 AND bool_and(status = 'failed')
        AND max(finished_at) BETWEEN :since AND CAST(:since AS timestamptz) + interval '1 hour'""")
 
@@ -356,5 +383,8 @@ _FAILED_TWICE = text("""
 def list_accounts_failed_twice(
     connection: Connection, job_name: str, *, since: datetime
 ) -> set[str]:
-    """Return the accounts (`""` for none) of which the last two sessions of a job failed, the later one since an instant."""
+    """Return the accounts (`""` for none) with two failed sessions of a job in a row.
+
+    These are their last two, and the later one ended at most an hour after `since`.
+    """
     return set(connection.execute(_FAILED_TWICE, {"job": job_name, "since": since}).scalars())

@@ -1,11 +1,11 @@
 """Rules on accounts: their keys, and how often they are refreshed.
 
-A cadence says when the next refresh may begin. That is set once everything due is planned, so a
-refresh doesn't split a backlog. Manual requests do not wait for the cadence.
+A cadence determines when the next refresh may begin. That is set once everything due is planned,
+so a refresh doesn't split a backlog. Manual requests do not wait for the cadence.
 
-Cron times are the account's own wall clock, by the rules of Debian's cron (cronsim): a time that
-the clocks skip in spring comes right after the change, a time that comes twice in autumn counts
-once; a rule for every hour just goes on.
+Cron times are the account's local time, by the rules of Debian's cron (cronsim): a time skipped in
+spring comes right after the change, and a time repeated in autumn counts once. A rule for every
+hour runs every hour.
 """
 
 import re
@@ -25,7 +25,7 @@ _LONGEST_SLUG = 20
 
 SHORTEST = timedelta(minutes=5)
 LONGEST = timedelta(days=31)
-"""Beyond it, hourly windows (14 days) and the offsets of daily ones would be missed for certain."""
+"""Even at this interval hourly windows (14 days) and offsets of daily ones are missed."""
 
 _ISO = re.compile(
     r"P(?:(?P<w>\d+)W)?(?:(?P<d>\d+)D)?(?:T(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?)?", re.IGNORECASE
@@ -46,15 +46,15 @@ def account_key(country_code: str, ads_account_key: str) -> str:
 
 
 def ads_account_key(account_id: str, name: str, other_ids: Iterable[str]) -> str:
-    """Return `<slug of the name>.<prefix of the id's end>`, without the slug where a name leaves nothing of it.
+    """Return `<slug of the name>.<prefix of the id's last part>`, e.g. `acme-merch.1kc1bk21`.
 
-    Example: `acme-merch.1kc1bk21`.
+    There is no slug if the name has no letters or digits.
 
     Args:
         account_id: Amazon's id.
-        name: Its name at first sight; the key stays when it changes.
-        other_ids: The ids of all other ads accounts: the prefix has eight characters, or as many as
-            tell it from these.
+        name: Its name when first listed; the key stays when the name changes.
+        other_ids: The ids of all other ads accounts: the prefix has at least eight characters, and
+            enough to differ from these.
 
     Raises:
         ValueError: the id's tail has characters that a key can't have.
@@ -81,12 +81,16 @@ def _tail(account_id: str) -> str:
 
 
 def slug_of(name: str) -> str:
-    """Return a name as it can be typed in a shell without quotes: `acme-merch-us`; the name itself where that leaves nothing."""
+    """Return a name for a shell without quotes: `acme-merch-us`; unchanged if nothing is left."""
     return re.sub(r"[\W_]+", "-", name.casefold()).strip("-") or name
 
 
-def stop_word(paused: bool, amazon_status: str, needs_attention: object) -> str | None:  # noqa: FBT001 - the three columns that stop an account
-    """Return the word for how an account is stopped; None if it is refreshed."""
+def stop_word(
+    paused: bool,  # noqa: FBT001 - the three columns that stop an account
+    amazon_status: str,
+    needs_attention: object,
+) -> str | None:
+    """Return `paused`, `disabled` or `needs attention`; None if the account is refreshed."""
     if paused:
         return "paused"
     if amazon_status == "DISABLED":
@@ -95,9 +99,9 @@ def stop_word(paused: bool, amazon_status: str, needs_attention: object) -> str 
 
 
 def choose_owner(owner: str | None, listed_by: Sequence[str], unsure: Collection[str]) -> str:
-    """Return the credential that an ads account belongs to: its owner as long as that lists it, else the first that does.
+    """Return an ads account's credential: its owner while it lists it, else the first.
 
-    Those that are `unsure` may list it: Amazon did not list all of their accounts.
+    `unsure` credentials may list it: Amazon did not list all of their accounts.
     """
     if owner is not None and (owner in listed_by or owner in unsure):
         return owner
@@ -105,7 +109,7 @@ def choose_owner(owner: str | None, listed_by: Sequence[str], unsure: Collection
 
 
 class BadCadenceError(UsageError):
-    """A cadence is invalid or not allowed; the message says what is expected."""
+    """A cadence is invalid or not allowed."""
 
 
 @dataclass(frozen=True)
@@ -126,18 +130,19 @@ class Cadence:
     cron: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that `next_start` could not work with."""
+        """Check the values."""
         if self.every is not None and self.cron is not None:
             raise BadCadenceError("expected one of a time between rounds and a cron, got both")
         if self.every is not None and not SHORTEST <= self.every <= LONGEST:
             raise BadCadenceError(
-                f"expected a time from 5 minutes to 31 days between rounds, got: {describe_duration(self.every)}"
+                "expected a time from 5 minutes to 31 days between rounds, "
+                f"got: {describe_duration(self.every)}"
             )
         if self.cron is not None:
             _check_cron(self.cron)
 
     def __str__(self) -> str:
-        """What a person reads."""
+        """Return the cadence in words."""
         if self.every is not None:
             return f"every {describe_duration(self.every)}"
         return f"cron {self.cron}" if self.cron is not None else "as soon as due"
@@ -151,9 +156,9 @@ class Cadence:
 
         Args:
             time_zone: The account's, which its cron counts in.
-            last: When the last round began, or was to begin: what `every` counts from, so that a
-                late start delays no other. None where there was none: then `every` begins now, and
-                a cron at its next time.
+            last: When the last round began, or was to begin; `every` counts from it, so that a late
+                start delays no later one. Without it `every` begins now, and a cron at its next
+                time.
             now: The present instant.
         """
         if self.every is not None:
@@ -169,9 +174,9 @@ AS_SOON_AS_DUE = Cadence()
 def next_refresh(
     cadence: Cadence, time_zone: str, next_look_at: datetime | None, now: datetime
 ) -> datetime | None:
-    """Return when the next refresh of an ads account may begin, once everything due is planned; None for as soon as data is due.
+    """Return when the next refresh may begin, in UTC; None for as soon as data is due.
 
-    A refresh that began before its time, by hand, changes nothing.
+    Call it once everything due is planned. A manual refresh before its time changes nothing.
     """
     start = next_look_at or now
     if start > now:
@@ -180,7 +185,7 @@ def next_refresh(
 
 
 def parse_every(value: str) -> timedelta:
-    """Read a duration: `6h`, `90m`, `1d12h`, or ISO 8601 without years, months and seconds (`PT6H`, `P1DT12H`).
+    """Parse a duration: `6h`, `90m`, `1d12h`, or ISO 8601 in weeks, days, hours and minutes.
 
     Raises:
         BadCadenceError: It is not a duration.
@@ -211,7 +216,7 @@ def _on_the_grid(last: datetime | None, every: timedelta, now: datetime) -> date
 
 
 def _next_tick(cron: str, time_zone: str, now: datetime) -> datetime:
-    """Return the first time of a cron that lies after now: cronsim counts wall clock times, so one that comes twice is looked at again."""
+    # cronsim counts local times: its first tick is in the past when `now` is in a repeated hour.
     for tick in CronSim(cron, now.astimezone(ZoneInfo(time_zone))):
         if tick.astimezone(UTC) > now:
             return tick.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Syncs the accounts that Amazon lists for our credentials. They are added and updated, never deleted."""
+"""Syncs the accounts that Amazon lists for our credentials; accounts are never deleted."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -40,14 +40,13 @@ _MOST_PROBLEMS = 20
 
 
 def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
-    """Store every account that Amazon lists, each as its owner lists it, and return their keys.
+    """Store every account that Amazon lists, as its owner lists it; return the accounts' keys.
 
-    If a credential had been refused and is accepted again, resume the accounts that were waiting
-    for that.
+    If a refused credential is accepted again, resume the accounts that were stopped for it.
 
     Raises:
-        AdsApiError: Amazon lists no accounts, of any credential; why not those of the first one. The
-            accounts of a refused credential are marked.
+        AdsApiError: no credential could be listed; the first one's error. The accounts of a refused
+            credential need attention now.
     """
     listings, refused = _list(context, session)
     with context.engine.begin() as connection:
@@ -73,7 +72,6 @@ _Refused = dict[str, AdsApiError]
 
 
 def _list(context: JobContext, session: SessionRecorder) -> tuple[_Listings, _Refused]:
-    """Return what Amazon lists for each credential, and the errors of those for which it does not answer."""
     listings: _Listings = {}
     refused: _Refused = {}
     for credential in context.settings.credentials or (DEFAULT,):
@@ -95,7 +93,6 @@ def _list(context: JobContext, session: SessionRecorder) -> tuple[_Listings, _Re
 def _answers(
     listings: _Listings, refused: _Refused
 ) -> Iterator[tuple[str, str | None, Cause | None]]:
-    """Yield what Amazon answered: credential, region, and why the accounts of these were not listed."""
     for credential, error in refused.items():
         yield credential, None, error.failure_cause
     for credential, listing in listings.items():
@@ -105,7 +102,6 @@ def _answers(
 
 
 def _listed_by(listings: dict[str, AccountListing]) -> dict[str, list[str]]:
-    """Return the credentials that list each ads account, by its id."""
     listed: defaultdict[str, list[str]] = defaultdict(list)
     for credential, listing in listings.items():
         for account_id in dict.fromkeys(account.account_id for account in listing.accounts):
@@ -115,8 +111,6 @@ def _listed_by(listings: dict[str, AccountListing]) -> dict[str, list[str]]:
 
 @dataclass
 class _Sync:
-    """A sync that stores what was listed, with what it has stored and found so far."""
-
     connection: Connection
     session: SessionRecorder
     context: JobContext
@@ -126,7 +120,7 @@ class _Sync:
     disabled: int = 0
 
     def assign(self, listed_by: dict[str, list[str]], unsure: Collection[str]) -> dict[str, str]:
-        """Return the credential that each ads account belongs to, by its id; store and record where that has changed."""
+        """Return each ads account's credential, by its id; store and record changes."""
         before = list_owners(self.connection)
         owners = {
             account_id: choose_owner(before.get(account_id), names, unsure)
@@ -142,7 +136,7 @@ class _Sync:
         return owners
 
     def store(self, credential: str, own: list[Account], listing: AccountListing) -> None:
-        """Store the accounts of a credential, and record what it could not list."""
+        """Store the accounts of a credential, and record regions that were not listed."""
         client_id = self.context.client_for(credential).client_id
         owner = {"credential": credential, "client_id": client_id}
         keys: dict[str, str | None] = {}
@@ -155,8 +149,8 @@ class _Sync:
                 keys[account.account_id] = self._store_ads_account(account, {**owner, **trusted})
             if (key := keys[account.account_id]) is not None:
                 self._store_account(account, key, trusted)
-            told = (f"{account.country_code} {account.name}: {one}" for one in account.problems)
-            self.problems += told
+            label = f"{account.country_code} {account.name}"
+            self.problems += (f"{label}: {one}" for one in account.problems)
             self.disabled += account.status == "DISABLED"
         for region, refusal in listing.errors.items():
             name, why = shown_name(credential), refusal.failure_cause
@@ -164,7 +158,6 @@ class _Sync:
             self.session.add_in(self.connection, refused)
 
     def _store_ads_account(self, account: Account, values: Mapping[str, object]) -> str | None:
-        """Store an ads account; return its key, or None where its id makes none."""
         try:
             values = {**vars(account), **values}
             return upsert_ads_account(self.connection, values, now=self.context.now())
@@ -175,7 +168,6 @@ class _Sync:
     def _store_account(
         self, account: Account, ads_account_key: str, trusted: dict[str, bool]
     ) -> None:
-        """Store one account; where the database refuses it, the others are stored all the same."""
         key = account_key(account.country_code, ads_account_key)
         values = {**vars(account), **trusted, "account_key": key, "amazon_status": account.status}
         try:
@@ -202,7 +194,6 @@ class _Sync:
 
 
 def _shorten(problems: list[str]) -> tuple[str, ...]:
-    """Return the first problems, and as the last entry how many are left out, if any."""
     left = len(problems) - _MOST_PROBLEMS
     more = [f"… and {left:,} more problem{'s' if left > 1 else ''}"] if left > 0 else []
     return (*problems[:_MOST_PROBLEMS], *more)

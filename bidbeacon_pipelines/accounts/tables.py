@@ -1,4 +1,4 @@
-"""The tables of ads accounts and accounts, and of what was set or learned of Amazon for them."""
+"""Tables of ads accounts, accounts, and settings of them that were set or learned."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -30,21 +30,20 @@ _CONTROLS = r"[\x01-\x1f\x7f]"
 
 
 class AdsAccount(PipelinesBase):
-    """One row is an ads account: what Amazon calls an advertiser account, with one id for all of its countries.
+    """One row is an ads account: Amazon's advertiser account, one id for all its countries.
 
     `alias` is shown in place of Amazon's `name`. Reports are requested for it, on the host of
-    `region`, with the limits of `client_id`. `credential` is the name of the one that it belongs to,
-    `listed_by` of all that list it; `credential_by` is who chose between them, null where a sync did.
-    `needs_attention` is why Amazon refuses us, and nothing is asked until a person resumes it;
-    `needs_attention_for` says whether that concerns this ads account only, or all of its credential;
-    `needs_attention_since` says since when. `refusals` counts how often in a row Amazon has refused it
-    (401 or 403).
+    `region`, with the limits of `client_id`. It belongs to `credential`; `listed_by` names all
+    credentials that list it. `credential_by` is the user that chose one, null if a sync did.
+    `needs_attention` is the cause why Amazon refuses us: no requests are made until a person
+    resumes it. `needs_attention_for` is `account` for this ads account only, `credentials` for all
+    of its credential. `refusals` counts Amazon's refusals (401 or 403) in a row.
 
     `refresh_every` or `refresh_cron` (in `time_zone`) is its own cadence; with neither it is
-    planned as soon as something is due. Nothing that is due starts a run
-    before `next_look_at`. `last_look_at` is when the last refresh began. `planned_at` is the
-    instant up to which what was due was last planned, null if that has to be done again.
-    `cadence_by` and `cadence_at` are who changed the cadence, and when.
+    planned as soon as data is due. Due windows start no run before `next_look_at`. `last_look_at`
+    is when the last refresh began. Windows due up to `planned_at` are planned; null means that
+    planning has to be repeated. `cadence_by` and `cadence_at` are the user and time of the last
+    change of the cadence.
     """
 
     __tablename__ = "ads_accounts"
@@ -76,7 +75,8 @@ class AdsAccount(PipelinesBase):
         CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
         CheckConstraint("ads_account_key ~ '^[a-z0-9-]*[.]?[A-Za-z0-9_-]+$'", name="key_is_plain"),
         CheckConstraint(
-            f"alias = btrim(alias) AND char_length(alias) BETWEEN 1 AND {LONGEST_ALIAS} AND alias !~ '{_CONTROLS}'",
+            f"alias = btrim(alias) AND char_length(alias) BETWEEN 1 AND {LONGEST_ALIAS} "
+            f"AND alias !~ '{_CONTROLS}'",
             name="alias_is_plain",
         ),
         CheckConstraint(
@@ -117,11 +117,7 @@ class AdsAccount(PipelinesBase):
 
 
 class Account(PipelinesBase):
-    """One row is an account: an ads account in one country, with its own profile, currency and time zone; a person may pause it.
-
-    `id` is what the rows of reports refer to. `paused_by` and `paused_at` are who paused it, and
-    when.
-    """
+    """One row is an account: an ads account in one country, with currency and time zone."""
 
     __tablename__ = "advertiser_accounts"
 
@@ -158,7 +154,8 @@ class Account(PipelinesBase):
     )
     marketplace_id: Mapped[str | None] = mapped_column(comment="Amazon's id of the marketplace.")
     account_type: Mapped[str | None] = mapped_column(
-        comment="seller, vendor or agency; decides how long sales of Sponsored Products are attributed."
+        comment="seller, vendor or agency; decides how long sales of Sponsored Products are "
+        "attributed."
     )
     paused: Mapped[bool] = mapped_column(
         server_default=text("false"),
@@ -241,29 +238,29 @@ class Account(PipelinesBase):
 
     @property
     def is_active(self) -> bool:
-        """Whether it is refreshed, unless its ads account needs attention: neither paused nor disabled."""
+        """Whether it is neither paused nor disabled; its ads account may still need attention."""
         return not (self.paused or self.is_disabled)
 
     @property
     def stop_cause(self) -> dict[str, Any] | None:
-        """Why no reports are requested for this account, or None."""
+        """The cause why no reports are requested for this account, or None."""
         if self.paused:
-            who = {"account": self.account_key, "by": self.paused_by}
-            return cause("account-paused", detail=who)
+            detail = {"account": self.account_key, "by": self.paused_by}
+            return cause("account-paused", detail=detail)
         return cause("account-disabled") if self.is_disabled else self.needs_attention
 
     @property
     def stop_reason(self) -> str | None:
-        """Why no reports are requested for this account, in words with what helps, or None."""
+        """The sentence and advice of `stop_cause`, or None."""
         stopped = self.stop_cause
         return None if stopped is None else explain(stopped).text
 
 
 class CredentialListing(PipelinesBase):
-    """One row is what Amazon answered for a credential when accounts were synced last.
+    """One row is Amazon's answer for a credential in the last sync of accounts.
 
-    `cause` is why it did not list the credential's accounts, or those of `region`; null where it
-    did. `session_id` is the session of that sync.
+    `cause` is why it did not list the credential's accounts, or those of `region`; null if it did.
+    `session_id` is the session of that sync.
     """
 
     __tablename__ = "credential_listings"
@@ -287,8 +284,8 @@ class RegistryOverride(PipelinesBase):
 
     `what` is `grouping` (which ad products come in one report), `field:` with our name of a report
     field, or `history:` or `period:` with the name of a report. `value` is the grouping
-    (`SP,SB+SD`), Amazon's name of the field, or a number of days. `set_by` is who set it, or
-    `learned` where a report has shown it.
+    (`SP,SB+SD`), Amazon's name of the field, or a number of days. `set_by` is a user, or `learned`
+    if a report has shown it.
     """
 
     __tablename__ = "registry_overrides"
@@ -324,11 +321,11 @@ class RegistryOverride(PipelinesBase):
 
 
 class ProvenHistory(PipelinesBase):
-    """One row is the greatest age, in days, at which rows of an ad product came in a dataset's report.
+    """One row is the greatest age in days at which a report had rows of an ad product.
 
-    It holds for a client in a region. The age is counted on the account's calendar, up to the instant that the report was requested
-    at. `account_key` and `window_date` are the day that proved it, and `proven_at` is when that was
-    loaded.
+    It holds for a client, region and dataset. The age is counted on the account's calendar, up to
+    the instant of the report's request. `account_key` and `window_date` are the day that proved it,
+    and `proven_at` is when that day was loaded.
     """
 
     __tablename__ = "proven_histories"

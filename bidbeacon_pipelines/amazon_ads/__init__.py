@@ -1,1 +1,1 @@
-"""A client of the Amazon Ads API: accounts, reports, exports, portfolios, downloads; synchronous, for one thread."""
+"""A synchronous client of the Amazon Ads API: accounts, reports, exports, downloads."""

@@ -1,4 +1,4 @@
-"""Lists the accounts we have access to: every page of every region, joined with the region's profiles."""
+"""Lists the accounts that a credential may use in all regions, with their profiles."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ _OptionalId = Annotated[wire.Id | None, BeforeValidator(lambda value: value or N
 
 
 class AlternateId(wire.WireModel):
-    """Profile or entity id of an ads account in one country; each may stand alone."""
+    """Profile and entity id of an ads account in one country; either may be missing."""
 
     country_code: _CountryCode
     profile_id: _OptionalId = None
@@ -63,8 +63,7 @@ class CountryError(wire.WireModel):
 class AdsAccount(wire.WireModel):
     """An Amazon ads account: one for many countries.
 
-    Its alternate ids are `AlternateId`s; each is read by itself, so that an invalid one doesn't
-    lose the account.
+    Its alternate ids are `AlternateId`s, read one by one: an invalid one doesn't lose the account.
     """
 
     ads_account_id: wire.Id
@@ -88,18 +87,15 @@ class AdsAccount(wire.WireModel):
 
     @property
     def sentences(self) -> dict[str, list[str]]:
-        """Why it doesn't work, by country."""
-        why: dict[str, list[str]] = {}
+        """Amazon's errors of it, by country."""
+        sentences: dict[str, list[str]] = {}
         for code, errors in (self.errors or {}).items():
-            said = (one.error_message or one.error_code or "not usable" for one in errors)
-            why.setdefault(normalise_country(code), []).extend(map(join_sentences, said))
-        return why
+            texts = (one.error_message or one.error_code or "not usable" for one in errors)
+            sentences.setdefault(normalise_country(code), []).extend(map(join_sentences, texts))
+        return sentences
 
     def merged_with(self, other: Self) -> Self:
-        """Return it with the countries, ids and errors that another page or region has of it.
-
-        A missing name or status is the other's.
-        """
+        """Return it with the countries, ids, errors and missing texts of another listing of it."""
         mine, others = self.errors or {}, other.errors or {}
         errors = {code: _all(mine.get(code), others.get(code)) for code in {**mine, **others}}
         return self.model_copy(
@@ -114,7 +110,6 @@ class AdsAccount(wire.WireModel):
 
 
 def _all(some: Iterable[Any] | None, others: Iterable[Any] | None) -> tuple[Any, ...]:
-    """Return each item of two lists once."""
     return tuple(dict.fromkeys((*(some or ()), *(others or ()))))
 
 
@@ -144,7 +139,7 @@ class Page(wire.WireModel):
 
 
 class _Profiles(RootModel[tuple[Any, ...]]):
-    """The answer of `/v2/profiles`."""
+    pass
 
 
 @dataclass(frozen=True)
@@ -152,8 +147,8 @@ class Account:
     """An ads account in one country.
 
     `account_id` is shared by all countries; `country_code` is ISO's (GB, never UK); an account
-    without `profile_id` can't be exported; `account_type` (`seller`, `vendor` or `agency`) decides
-    how long sales are attributed to an ad. `problems` are sentences for a person; empty as a rule.
+    without `profile_id` can't be exported; `account_type` (`seller`, `vendor` or `agency`)
+    determines how long sales are attributed to an ad. `problems` are sentences for users.
     """
 
     account_id: str
@@ -174,11 +169,11 @@ class Account:
 class AccountListing:
     """The answers of all regions: the accounts in Amazon's order, and the errors.
 
-    Region, currency and time zone of an account can be trusted if its region is one of
-    `answered_regions` and its ads account none of `unsure_accounts`, of which an alternate id could
-    not be read in some region. Otherwise they may be defaults. `problems` are what couldn't be read
-    or belongs to no account, and countries where an account doesn't work, in sentences; `errors`
-    say why a region could not be listed to its end.
+    Region, currency and time zone of an account can be trusted if its region is in
+    `answered_regions` and its ads account not in `unsure_accounts`, which have an invalid alternate
+    id in some region. Otherwise they may be defaults. `problems` are sentences about invalid items,
+    profiles without account, and countries where an account doesn't work; `errors` are those of
+    regions that could not be listed completely.
     """
 
     accounts: tuple[Account, ...]
@@ -202,11 +197,11 @@ class _RegionAnswer:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all its ads accounts were listed, and each could be read with all its ids."""
+        """Whether all its ads accounts were listed, and each is valid with all its ids."""
         return not (self.error or self.broken_accounts or self.unsure_accounts)
 
     def add_accounts(self, listed: Iterable[Any]) -> None:
-        """Add the ads accounts of a page that can be read, with those of their ids that can be."""
+        """Add the valid ads accounts of a page, with their valid ids."""
         items = tuple(listed)
         accounts, broken = wire.read_each(AdsAccount, items, first=self.listed + 1)
         self.listed += len(items)
@@ -221,7 +216,7 @@ class _RegionAnswer:
                 self.unsure_accounts.add(account.ads_account_id)
 
     def add_profiles(self, listed: Iterable[Any]) -> int:
-        """Add the profiles that can be read; return how many can't."""
+        """Add the valid profiles; return the number of invalid ones."""
         profiles, broken = wire.read_each(Profile, listed)
         self.profiles.extend(profiles)
         self.problems.extend(f"Region {self.region}, profile {problem}" for problem in broken)
@@ -232,8 +227,8 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
     """List the accounts of every region that answers.
 
     Raises:
-        CredentialRefused: No region would answer.
-        AdsApiError: No region answered; the first one's error.
+        CredentialRefused: The credential was refused.
+        AdsApiError: All regions failed; the first one's error.
     """
     answers = [_call_region(client, region) for region in REGIONS]
     errors = {answer.region: answer.error for answer in answers if answer.error}
@@ -254,7 +249,6 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
 
 
 def _call_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
-    """Read what a region has; an error keeps what was read before it."""
     answer = _RegionAnswer(region)
     try:
         request = AdsRequest(owner=Owner(region), **_LIST)
@@ -271,22 +265,22 @@ def _call_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
 
 
 def _list_view_only(client: AdsApiClient, answer: _RegionAnswer) -> tuple[Any, ...]:
-    """Return the profiles that may only be viewed: none, and a problem, if Amazon refuses them."""
     try:
         return list_profiles(client, answer.region, view_only=True)
     except (Rejected, NotAuthorized) as error:
-        told = "profiles that may only be viewed could not be listed"
-        answer.problems.append(join_sentences(f"Region {answer.region}: {told}: {error.reason}"))
+        problem = "profiles that may only be viewed could not be listed"
+        problem = f"Region {answer.region}: {problem}: {error.reason}"
+        answer.problems.append(join_sentences(problem))
         return ()
 
 
 def list_profiles(
     client: AdsApiClient, region: Region, *, view_only: bool = False
 ) -> tuple[Any, ...]:
-    """Return a region's profiles as Amazon sends them: also a cheap call to see whether it answers.
+    """Return a region's profiles as Amazon sends them; also a cheap check of the connection.
 
-    Profiles that our user may view and not edit, as of many vendors, come with `view_only` alone;
-    whether Amazon lists the others there as well is not known.
+    Profiles that our user may view but not edit, as of many vendors, come only with `view_only`. It
+    is not known whether Amazon lists the others there too.
     """
     request = AdsRequest(
         name="list_profiles",
@@ -301,7 +295,6 @@ def list_profiles(
 
 
 def _merge(answers: Iterable[_RegionAnswer]) -> list[tuple[Region, AdsAccount]]:
-    """Return each ads account once, with the region that lists it first; its first name and status count."""
     merged: dict[str, tuple[Region, AdsAccount]] = {}
     for answer in answers:
         for listed in answer.accounts:
@@ -313,7 +306,7 @@ def _merge(answers: Iterable[_RegionAnswer]) -> list[tuple[Region, AdsAccount]]:
 def _join(
     answers: Iterable[_RegionAnswer], listed: Iterable[tuple[Region, AdsAccount]]
 ) -> Iterator[Account]:
-    """Make the accounts. Of a region's profiles with one id the first counts: one that may be edited."""
+    # Reversed: of a region's profiles with one id the first is used, which may be edited.
     profiles = {
         profile.profile_id: (answer.region, profile)
         for answer in answers
@@ -327,13 +320,9 @@ def _join(
 def _account(
     listed: AdsAccount, country: Country, profiles: Mapping[str, tuple[Region, Profile]]
 ) -> Account:
-    """Return an ads account in a country; what its profile says wins over the country's defaults.
-
-    Of several profiles the first listed one is used, with its entity, else the first.
-    """
     code = country.code
     ids = [one for one in listed.alternate_ids or () if one.country_code == code]
-    ids.sort(key=lambda one: one.profile_id not in profiles)
+    ids.sort(key=lambda one: one.profile_id not in profiles)  # the first known profile is used
     profile_ids = _all((one.profile_id for one in ids if one.profile_id), ())
     entity_ids = _all((one.entity_id for one in ids if one.entity_id), ())
     profile_id = next(iter(profile_ids), None)
@@ -361,14 +350,12 @@ def _account(
 
 
 def _ignored(what: str, ids: tuple[str, ...]) -> Iterator[str]:
-    """Yield a sentence about the ids of an account beyond the first, if there are any."""
     if ids[1:]:
         ignored = ", ".join(ids[1:])
         yield f"Amazon lists several {what} for this country. Using {ids[0]}; ignored: {ignored}."
 
 
 def _missing(profile_id: str | None, profile: Profile | None, country: Country) -> str:
-    """Return a sentence about a profile that is not there, or without a time zone, and what is used instead."""
     used = f"using {country.time_zone}"
     if profile is not None:
         return f"The profile's time zone is {profile.timezone!r}; {used}."
@@ -387,7 +374,7 @@ def _is_time_zone(name: str | None) -> bool:
 
 
 def _left_out(listed: AdsAccount) -> Iterator[str]:
-    """Yield a sentence for each country in which an ads account has nothing but an error, or for an ads account without any country."""
+    """Yield a sentence per country that has only an error, or one if there is no country."""
     name = listed.account_name or listed.ads_account_id
     for code, sentences in listed.sentences.items():
         if code not in listed.countries:
@@ -401,7 +388,6 @@ def _left_out(listed: AdsAccount) -> Iterator[str]:
 def _profiles_without_account(
     answers: Iterable[_RegionAnswer], listed: Iterable[AdsAccount]
 ) -> Iterator[str]:
-    """Yield a sentence for each region with profiles that no ads account names: no report can be asked for them."""
     named = {one.profile_id for account in listed for one in account.alternate_ids or ()}
     for answer in answers:
         names = {one.profile_id: one.name for one in answer.profiles if one.profile_id not in named}

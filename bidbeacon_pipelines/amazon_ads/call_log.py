@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def recording(engine: Engine | None, call: ApiCall, now: Clock) -> Iterator[None]:
-    """Write the call made inside the block, whether it succeeds or raises; without an engine, nowhere."""
+    """Log the call made inside the block, whether it succeeds or raises, if there is an engine."""
     call.called_at = now()
     try:
         yield
@@ -31,7 +31,7 @@ def recording(engine: Engine | None, call: ApiCall, now: Clock) -> Iterator[None
 
 
 def _insert(engine: Engine, call: ApiCall) -> None:
-    """Insert a call, whose commit need not reach the disk at once; never raises into the job."""
+    # A lost row is acceptable: the commit need not reach the disk at once, and errors are logged.
     try:
         with Session(engine, expire_on_commit=False) as session, session.begin():
             session.execute(text("SET LOCAL synchronous_commit = off"))
@@ -43,15 +43,20 @@ def _insert(engine: Engine, call: ApiCall) -> None:
 def summarize_calls(connection: Connection, since: datetime) -> Sequence[RowMapping]:
     """Return the totals of calls since an instant, by name, most frequent first.
 
-    `failed` counts unsuccessful and missing responses, `throttled` also a 429 inside a multi-status
-    answer.
+    `failed` counts unsuccessful and missing responses; `throttled` includes 429s inside
+    multi-status answers.
     """
     rows = connection.execute(
-        text("""SELECT call, count(*) AS calls,
-                       count(*) FILTER (WHERE error IS NOT NULL OR status IS NULL OR status >= 400) AS failed,
-                       count(*) FILTER (WHERE status = 429 OR error = 'Throttled') AS throttled,
-                       sum(waited) AS waited, sum(queued) AS queued, max(duration) AS slowest
-                  FROM api_calls WHERE called_at >= :since GROUP BY call ORDER BY calls DESC, call"""),
+        text("""
+            SELECT call, count(*) AS calls,
+                   count(*) FILTER (
+                       WHERE error IS NOT NULL OR status IS NULL OR status >= 400) AS failed,
+                   count(*) FILTER (WHERE status = 429 OR error = 'Throttled') AS throttled,
+                   sum(waited) AS waited, sum(queued) AS queued, max(duration) AS slowest
+              FROM api_calls
+             WHERE called_at >= :since
+             GROUP BY call
+             ORDER BY calls DESC, call"""),
         {"since": since},
     )
     return rows.mappings().all()

@@ -1,4 +1,4 @@
-"""The session with the Ads API: one credential in all regions, with its rate limits, retries and log of calls."""
+"""A session with the Ads API for one credential: rate limits, retries and a log of calls."""
 
 import logging
 import time
@@ -50,10 +50,10 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """The limits of retries: attempts of a call, and seconds that all calls of a client wait in total.
+    """The limits of retries: attempts per call, and seconds to wait in total per client.
 
     A wait beyond the patience isn't shortened: the error is raised instead, with its `retry_after`.
-    `backoff` is how long to wait where Amazon doesn't say: "full jitter" by default.
+    `backoff` is the wait if Amazon sends no `Retry-After`: "full jitter" by default.
     """
 
     attempts: int = 5
@@ -62,12 +62,12 @@ class RetryPolicy:
 
 
 SHORT_WAITS = RetryPolicy(patience=5.0)
-"""For jobs: a run waits for Amazon for five seconds in all with each credential. The time to go on after a longer wait is stored."""
+"""For jobs: a run waits at most five seconds per credential; longer waits are stored instead."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose data a call concerns: a region's, an account's, or that of its profile in a country."""
+    """The owner of a call's data: a region, an account, or its profile in a country."""
 
     region: Region
     account_id: str | None = None
@@ -84,9 +84,8 @@ class Owner:
 class AdsRequest:
     """One request to a region's host.
 
-    What is asked has a `name` for the log of calls, and for people an `operation` ("create a
-    report") `about` something (", 2026-11-01 to 2026-11-07", after the owner). One that `creates`
-    is not to be sent twice, since one report of two is too many.
+    `name` is for the log of calls. Messages have the `operation` ("create a report"), the owner and
+    `about` (", 2026-11-01 to 2026-11-07"). A request that `creates` is never sent twice.
     """
 
     name: str
@@ -104,13 +103,12 @@ class AdsRequest:
 class AdsApiClient:
     """One authorised session for all regions; a context manager, for one thread.
 
-    Reads are repeated on 429, 5xx and broken connections as the policy says. A create is repeated
-    only if it certainly was not sent; if Amazon may have accepted it, `OutcomeUnknown` is raised
-    and the caller decides.
+    Reads are retried on 429, 5xx and broken connections within the policy. A create is retried only
+    if it certainly was not sent; if Amazon may have accepted it, `OutcomeUnknown` is raised.
 
-    In our tables (`engine`) processes share tokens and rate limits and log their calls; without
-    them, calls are neither limited nor logged. A session that doesn't share its token finds out
-    whether it gets one.
+    Through the database (`engine`) processes share tokens and rate limits and log their calls;
+    without it calls are neither limited nor logged. With `shares_token=False` a new token is
+    requested, which checks the credential.
     """
 
     def __init__(
@@ -145,7 +143,7 @@ class AdsApiClient:
         self._limiter = limiter or (RateLimiter(engine) if engine else None)
         self._policy = retry or RetryPolicy()
         shared = engine if shares_token else None
-        self._auth = TokenAuth(credential.digest, self._ask_token, shared, now)
+        self._auth = TokenAuth(credential.digest, self._request_token, shared, now)
         self._patience = self._policy.patience
 
     def __enter__(self) -> Self:
@@ -155,11 +153,15 @@ class AdsApiClient:
         self.http.close()
 
     def call(self, request: AdsRequest, read: Callable[[httpx.Response], T]) -> T:
-        """Make a call and read its answer; raises an `AdsApiError`, a transient one after all retries."""
+        """Make a call and read its answer.
+
+        Raises:
+            AdsApiError: the call failed; if the error is transient, after all retries.
+        """
         return self.retried(lambda state: self._send(request, read, state))
 
     def call_pages(self, request: AdsRequest, page: type[M]) -> Iterator[M]:
-        """Follow `nextToken` to the end, yielding each page; raises where it would loop."""
+        """Yield each page, following `nextToken`; raise `MalformedAnswer` if a token repeats."""
         tokens: set[str] = set()
         while True:
             read = self.call(request, lambda response: read_as(page, read_json(response)))
@@ -174,7 +176,7 @@ class AdsApiClient:
             request = replace(request, json=request.json | {"nextToken": token})
 
     def retried(self, attempt: Callable[[RetryCallState], T]) -> T:
-        """Call until it succeeds or the policy gives up; raises the last error."""
+        """Call `attempt` until it succeeds or the policy gives up; raise the last error."""
         retrying = Retrying(
             sleep=self._wait,
             retry=retry_if_exception(lambda error: getattr(error, "transient", False)),
@@ -188,7 +190,7 @@ class AdsApiClient:
         raise AssertionError("the last attempt raises")
 
     def pause(self, owner: Owner, call_class: CallClass, seconds: float) -> None:
-        """Stop calls of a kind for an account for so long, in all processes that share its rate limits."""
+        """Stop an account's calls of a kind, in all processes that share its rate limits."""
         if self._limiter is not None:
             self._limiter.pause(self._scope(owner, call_class), seconds)
 
@@ -196,9 +198,9 @@ class AdsApiClient:
     def turn(
         self, request: AdsRequest, state: RetryCallState | None = None, *, is_resent: bool = False
     ) -> Iterator[ApiCall]:
-        """Wait until a request may be sent, log what happens inside the block, and heed a pause that Amazon asks for.
+        """Wait until a request may be sent, log the call made in the block, and store pauses.
 
-        One that `is_resent` in the same attempt has not waited once more for that attempt.
+        `is_resent` marks a second request of one attempt, whose backoff is logged with the first.
         """
         owner = request.owner
         call = ApiCall(
@@ -223,14 +225,17 @@ class AdsApiClient:
                 raise
 
     def _heed(self, owner: Owner, call_class: CallClass, seconds: float) -> None:
-        """Pause as Amazon asks; if the pause can't be stored, log that, so that Amazon's answer is not lost."""
         try:
             self.pause(owner, call_class, seconds)
-        except SQLAlchemyError as error:
-            logger.warning("A pause that Amazon asks for is not stored: %s", first_line(error))
+        except SQLAlchemyError as error:  # logged only: Amazon's answer is raised next
+            logger.warning("A pause requested by Amazon is not stored: %s", first_line(error))
 
     def exchange(self, request: httpx.Request, call: ApiCall, **options: Any) -> httpx.Response:
-        """Send a request and note its answer; a failed connection raises `Unavailable`."""
+        """Send a request, note its status and request id in `call`, and return the response.
+
+        Raises:
+            Unavailable: the connection failed.
+        """
         try:
             response = self.http.send(request, **options)
         except httpx.RequestError as error:
@@ -243,7 +248,7 @@ class AdsApiClient:
     def _send(
         self, request: AdsRequest, read: Callable[[httpx.Response], T], state: RetryCallState
     ) -> T:
-        """Send a request, and once more with a fresh token where Amazon no longer knows the one it has."""
+        """Send a request; after a 401, send it once more with a fresh token."""
         token = self._auth.get()
         try:
             return self._send_once(request, read, state)
@@ -281,8 +286,7 @@ class AdsApiClient:
         url = self.endpoints.api[request.owner.region] + request.path
         return self.http.build_request(request.method, url, headers=headers, json=request.json)
 
-    def _ask_token(self) -> TokenAnswer:
-        """Ask for an access token, once."""
+    def _request_token(self) -> TokenAnswer:
         region = self._credential.region
         request = AdsRequest(
             name="token",
@@ -298,13 +302,15 @@ class AdsApiClient:
         return LimitScope(self.client_id, owner.region, call_class, owner.account_id or "")
 
     def _queue(self, request: AdsRequest) -> timedelta:
-        """Wait until a call may start; return for how long."""
         if self._limiter is None:
             return timedelta()
         scope, waited = self._scope(request.owner, request.call_class), 0.0
         while (seconds := self._limiter.reserve(scope)) > RESERVED_AHEAD:
             if seconds > self._patience:
-                reason = f"calls of this kind are paused for another {seconds:.0f} s, since Amazon asked for it or many are queued"
+                reason = (
+                    f"calls of this kind are paused for another {seconds:.0f} s, "
+                    "since Amazon requested it or many are queued"
+                )
                 raise errors.RateLimited(reason, operation=request.operation, retry_after=seconds)
             self._wait(seconds)
             waited += seconds
@@ -313,7 +319,7 @@ class AdsApiClient:
         return timedelta(seconds=waited + max(0.0, seconds))
 
     def _wait_after(self, state: RetryCallState) -> float:
-        """Return the seconds to wait after an attempt: exactly what Amazon asked, else a backoff."""
+        """Return the seconds to wait after an attempt: Amazon's `Retry-After`, else a backoff."""
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, errors.AdsApiError) and error.retry_after is not None:
             return error.retry_after
@@ -330,7 +336,7 @@ class AdsApiClient:
 
 
 def unreachable(error: httpx.RequestError) -> errors.Unavailable:
-    """Return the error of a failed connection, with whether the request may have been sent."""
+    """Return the error of a failed connection, with `sent`: may the request have been sent?"""
     sent = not isinstance(error, _NEVER_SENT)
     what = "the connection broke or took too long" if sent else "the connection failed"
     detail = f": {error}" if str(error) else ""
@@ -347,7 +353,9 @@ def connect(
     retry: RetryPolicy | None = None,
     shares_token: bool = True,
 ) -> AdsApiClient:
-    """Open a session with Amazon or the sandbox as a credential (absent: the first one); for the rest see there.
+    """Open a session with Amazon or the sandbox as a credential, by default the first one.
+
+    The other arguments are those of `AdsApiClient`.
 
     Raises:
         CredentialRefused: There is no such credential, or a part of the only one is not set.

@@ -1,4 +1,4 @@
-"""Defaults for the countries where Amazon sells ads; `/v2/profiles` overrides them for an account."""
+"""Defaults of the countries where Amazon sells ads; profiles override them for an account."""
 
 from dataclasses import dataclass
 
@@ -50,11 +50,11 @@ COUNTRIES: dict[str, Country] = {
 
 
 def normalise_country(code: str) -> str:
-    """Return the ISO code: profiles say UK, accounts say GB, and it is one country."""
+    """Return the ISO code of a country: profiles have UK where accounts have GB."""
     code = code.strip().upper()
     return "GB" if code == "UK" else code
 
 
 def get_country(code: str, *, region: Region) -> Country:
-    """Return a country's defaults; one that isn't in the table has UTC and no currency, in the region given."""
+    """Return a country's defaults; an unknown one has `region`, UTC and no currency."""
     return COUNTRIES.get(code) or Country(code, region, NO_CURRENCY, "UTC", None)

@@ -16,17 +16,17 @@ from bidbeacon_pipelines.amazon_ads.errors import NotWritten
 from bidbeacon_pipelines.private_files import make_private_folder
 
 _LEFT_AFTER: Final = timedelta(hours=1)
-"""A folder that was not touched for so long was left by a process that was killed."""
+"""An older folder was left behind by a process that was killed."""
 _TOUCHED_EVERY: Final = timedelta(minutes=1)
 _TRIAL_BYTES: Final = 2**16
 
 
 @contextmanager
 def download_folder(downloads: Path, name: str) -> Iterator[Path]:
-    """Yield a new private folder below `downloads`, and remove those that killed processes left.
+    """Yield a new private folder below `downloads`; remove those left by killed processes.
 
     Raises:
-        NotWritten: The folder, or a file in it, could not be written or read: inside the block, too.
+        NotWritten: The folder, or a file in it, could not be written or read, also in the block.
     """
     try:
         make_private_folder(downloads)
@@ -65,12 +65,12 @@ def usage_of_disk(folder: Path) -> Any:
 
 @contextmanager
 def _touching(folder: str) -> Iterator[None]:
-    """Touch a folder regularly inside the block, since reading its files does not show that it is in use."""
+    """Touch a folder regularly during the block, since reading its files leaves no trace."""
     is_over = Event()
 
     def touch() -> None:
         while not is_over.wait(_TOUCHED_EVERY.total_seconds()):
-            with suppress(OSError):  # it has vanished, which its user finds out
+            with suppress(OSError):  # it was deleted: the block fails by itself
                 os.utime(folder)
 
     thread = Thread(target=touch, daemon=True)

@@ -1,7 +1,7 @@
-"""Downloads files of reports and exports, one after the other, from Amazon's hosts only and without our token.
+"""Downloads files of reports and exports, from Amazon's hosts only and without our token.
 
-A file is written as it is transferred, gzipped. Whether it is whole is seen where it is read: at the
-end of the gzip stream and of its JSON array.
+A file is stored gzipped, as it is transferred. Its reader checks that it is complete, by the end of
+the gzip stream and of the JSON array.
 """
 
 import re
@@ -34,22 +34,23 @@ MOST_SIGNINGS: Final = 2
 _XML_FACT = re.compile(r"<(Code|Message)>([^<]*)</\1>")
 # S3 answers 400 when the session that signed a URL has ended, and 403 when the URL itself has.
 _EXPIRED_CODES = frozenset({"ExpiredToken", "TokenRefreshRequired"})
-# A 401 too says something of the URL alone, since we show no token.
+# A 401 concerns the URL, since no token is sent.
 _REFUSED = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
 
 
 def download(
     client: AdsApiClient, url: SecretStr, path: Path, owner: Owner, *, most_bytes: int = MOST_BYTES
 ) -> None:
-    """Download a file without our token, which S3 refuses; after an error, a part of it may be left.
+    """Download a file without our token, which S3 refuses.
 
-    A broken connection or a 5xx is tried again from the start, as often as the client's policy says.
+    Broken connections and 5xx are retried from the start, within the client's policy. After an
+    error, a part of the file may be left.
 
     Raises:
         UrlExpired: The URL has expired.
         NotFound: There is no such file.
-        AdsApiError: The host is not allowed, the file is larger than `most_bytes`, or for other
-            responses and connection errors.
+        AdsApiError: The host is not allowed, the file is larger than `most_bytes`, or the request
+            failed otherwise.
         OSError: It can't be written; `download_folder` turns it into `NotWritten`.
     """
     request = AdsRequest(
@@ -75,16 +76,16 @@ def download_report(
     *,
     retrieve: Callable[[], Report],
 ) -> list[Path]:
-    """Download all parts of a completed report, in its order.
+    """Download all parts of a completed report; return their paths in order.
 
-    When a URL has expired, the report is retrieved again, which gives fresh URLs. A URL's announced
-    expiry is ignored: our clock may differ from Amazon's, and a failed attempt is cheap.
+    When a URL has expired, the report is retrieved again for fresh URLs. The announced expiry of a
+    URL is ignored: our clock may differ from Amazon's, and a failed attempt is cheap.
 
     Raises:
         UrlExpired: Fresh URLs don't work either.
         ReportChanged: The report is no longer complete, or has other files now.
-        AdsApiError: As `download` and `retrieve` raise; `file-missing` where Amazon doesn't have
-            a file, or lists none.
+        AdsApiError: As `download` and `retrieve` raise; `file-missing` if Amazon doesn't have a
+            file, or lists none.
     """
     paths: list[Path] = []
     signings = 0
@@ -110,7 +111,6 @@ def download_report(
 
 
 def _compared(before: Report, now: Report) -> Report:
-    """Return the report retrieved again; raise where it is not the same."""
     old, new = ([part.size_bytes for part in report.parts] for report in (before, now))
     if now.status is ReportStatus.COMPLETED and old == new:
         return now
@@ -142,14 +142,13 @@ def _write(
 
 @contextmanager
 def _opened(client: AdsApiClient, secret: SecretStr, call: ApiCall) -> Iterator[httpx.Response]:
-    """Open a file."""
     try:
         url = httpx.URL(secret.get_secret_value())
     except httpx.InvalidURL as error:
         raise _refused(f"the file was to have a URL, got: {error}") from None
     if not client.endpoints.allow_download(url):
         raise _foreign(client, url)
-    # Identity: what is gzipped already is not to be packed once more.
+    # Identity: the file is gzipped already.
     headers = {"Accept-Encoding": "identity"}
     request = client.http.build_request("GET", url, headers=headers, timeout=_TIMEOUT)
     response = client.exchange(request, call, stream=True)
@@ -175,7 +174,7 @@ def _refused(reason: str) -> AdsApiError:
 
 
 def _error(response: httpx.Response) -> AdsApiError:
-    """Return the error of an answer that is no file; S3's body names the signature, so only facts are read."""
+    # Only code and message are read: S3's body also contains the URL's signature.
     start = next(response.iter_text(4096), "")
     facts = {name: as_text(text) for name, text in _XML_FACT.findall(start)}
     code, text = facts.get("Code"), ": ".join(facts.values()) or "no reason given"

@@ -13,11 +13,11 @@ REGIONS: tuple[Region, ...] = get_args(Region)
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The addresses of one Amazon: base URL and token endpoint of each region.
+    """The addresses of Amazon or a sandbox: base URL and token endpoint of each region.
 
     Files may come from `download_hosts`: ".amazonaws.com" is any host below it, by https only;
-    "127.0.0.1:3040" is exactly this host and port, where http will do. `uses_proxy` is whether the
-    environment's proxy settings count.
+    "127.0.0.1:3040" is exactly this host and port, also by http. `uses_proxy` is whether the
+    environment's proxy settings apply.
     """
 
     api: Mapping[Region, str]
@@ -27,7 +27,7 @@ class Endpoints:
 
     @classmethod
     def of(cls, settings: Settings) -> "Endpoints":
-        """Return Amazon's addresses, or the sandbox's where that is used."""
+        """Return Amazon's addresses, or the sandbox's if the settings use it."""
         return cls.sandbox(settings.sandbox_url) if settings.uses_sandbox else AMAZON
 
     @classmethod
@@ -43,7 +43,7 @@ class Endpoints:
         )
 
     def allow_download(self, url: httpx.URL) -> bool:
-        """Return whether files may be downloaded from this URL; never with a user name or an unexpected port."""
+        """Return whether files may be downloaded from this URL."""
         if url.userinfo or url.scheme not in {"http", "https"}:
             return False
         if url.netloc.decode() in self.download_hosts:

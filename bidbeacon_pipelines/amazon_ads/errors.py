@@ -1,5 +1,5 @@
-"""The errors of the Ads API client; no message ever contains a token or a presigned URL's query."""
-# ruff: noqa: N818 - the names say what happened, as those of httpx do; the base class ends in Error
+"""Errors of the Ads API client; no message contains a token or a presigned URL's query."""
+# ruff: noqa: N818 - named after the event, as httpx's errors are; the base class ends in Error
 
 from typing import Any, ClassVar
 
@@ -13,11 +13,11 @@ from bidbeacon_sessions.sentences import join_sentences
 class AdsApiError(ExpectedError):
     """A call to the Ads API failed.
 
-    `reason` is what went wrong: Amazon's own words where it answered, otherwise ours. `cause_code`
-    is the row of the table of causes that explains it and says what to do. The other attributes are
-    facts of the call, which the client adds: what was tried (`operation`, `about`) by which
-    credential, HTTP status, Amazon's error code, its id of the request, and the seconds that it
-    asks us to wait. `sent` is whether the request may have reached Amazon, though no answer came.
+    `reason` is Amazon's text if it answered, otherwise ours. `cause_code` refers to `causes.py`,
+    which has the sentence and advice. The client adds the other attributes: what was tried
+    (`operation`, `about`) by which credential, HTTP status, Amazon's error code, its id of the
+    request, and `retry_after` in seconds. `sent` is whether the request may have reached Amazon,
+    though no answer came.
     """
 
     transient: ClassVar[bool] = False
@@ -49,7 +49,7 @@ class AdsApiError(ExpectedError):
 
     @property
     def failure_cause(self) -> dict[str, Any]:
-        """The cause, as stored."""
+        """The cause with its parameters, as stored."""
         detail = {
             "reason": self.reason,
             "operation": self.operation or "call the Ads API",
@@ -62,7 +62,7 @@ class AdsApiError(ExpectedError):
         return cause(self.cause_code, detail=detail, **differing)
 
     def add_facts(self, **facts: str | float | None) -> None:
-        """Set facts of the exchange that are not set yet."""
+        """Set those of the facts that are not set yet."""
         for name, value in facts.items():
             if getattr(self, name) is None:
                 setattr(self, name, as_text(value) if isinstance(value, str) else value)
@@ -73,7 +73,7 @@ class AuthError(AdsApiError):
 
 
 class CredentialRefused(AuthError):
-    """A credential gets no token: `token-revoked`, `client-refused`, `credentials-refused`, or it is not set."""
+    """A credential gets no access token, since it is refused or not set."""
 
     cause_code = "credentials-refused"
     parameters = ("credential_name",)
@@ -86,7 +86,7 @@ class NotAuthorized(AuthError):
 
 
 class MissingRights(NotAuthorized):
-    """Amazon lists the account but refuses its reports: terminal until a person grants the right."""
+    """Amazon lists the account but refuses its reports until a person grants the right."""
 
     cause_code = "reporting-not-allowed"
 
@@ -96,7 +96,7 @@ class Rejected(AdsApiError):
 
 
 class TooOld(Rejected):
-    """The refusal reads as if the period lies before what Amazon keeps of this data; no code says so."""
+    """The period seems to be before the data's retention, by the message: there is no code."""
 
     cause_code = "report-too-old"
 
@@ -108,7 +108,7 @@ class TooLarge(Rejected):
 
 
 class UnknownField(Rejected):
-    """Amazon doesn't know a `field` of the report by this name; another version of the API may."""
+    """A `field` of the report is unknown to Amazon by this name, at least in this version."""
 
     cause_code = "field-refused"
     parameters = ("field",)
@@ -123,7 +123,7 @@ class DuplicateReport(Rejected):
 
 
 class NotFound(Rejected):
-    """Amazon does not know it, or no longer."""
+    """The requested object is unknown to Amazon, or no longer known."""
 
     cause_code = "not-found"
 
@@ -135,7 +135,7 @@ class UrlExpired(AdsApiError):
 
 
 class ReportChanged(AdsApiError):
-    """A report, retrieved again for fresh URLs, is no longer complete, or has other files: it is `report` now."""
+    """A report retrieved for fresh URLs (`report`) is no longer complete, or has other files."""
 
     cause_code = "report-changed"
     report: Any = None
@@ -165,21 +165,21 @@ class Throttled(AdsApiError):
 
 
 class RateLimited(Throttled):
-    """Our own rate limits ask for a longer wait (`retry_after`) than we allow: nothing was sent."""
+    """Our rate limits require a longer wait (`retry_after`) than allowed; nothing was sent."""
 
     transient = False
     cause_code = "rate-limited"
 
 
 class Unavailable(AdsApiError):
-    """A server error, no complete response, or something else that another attempt may cure."""
+    """A server error, an incomplete response, or another fault that a retry may resolve."""
 
     transient = True
     cause_code = "amazon-unavailable"
 
 
 class OutcomeUnknown(AdsApiError):
-    """A create that Amazon may have accepted all the same, so nothing was sent again; `cause` is what happened."""
+    """A create failed by `cause`, but Amazon may have accepted it, so it was not retried."""
 
     def __init__(self, cause: AdsApiError) -> None:
         facts = ("operation", "about", "status", "code", "request_id", "retry_after")

@@ -1,4 +1,4 @@
-"""Exports of a profile's campaigns, ad groups, ads and targets: start one, and get its status."""
+"""Exports of a profile's campaigns, ad groups, ads and targets: create and poll."""
 
 from dataclasses import replace
 from enum import StrEnum
@@ -15,8 +15,8 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 
 ExportKind = Literal["campaigns", "adGroups", "ads", "targets"]
 
-# Archived entities come only when they are asked for, and rows of old days refer to them. Left out,
-# the filters of targets take all.
+# Archived entities come on request only, and rows of old days refer to them. For targets, leaving
+# the filters out would mean all.
 _FILTER = {
     "adProductFilter": ["SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"],
     "stateFilter": ["ENABLED", "PAUSED", "ARCHIVED"],
@@ -64,9 +64,9 @@ class Export(wire.WireModel):
 
 
 def create_export(client: AdsApiClient, owner: Owner, kind: ExportKind) -> Export:
-    """Start an export of everything of one kind, of all ad products and states; at most five run at once.
+    """Start an export of all entities of one kind; at most five run at once.
 
-    It is repeated as reads are, since a second one only takes one of the five places.
+    It is retried as reads are: a duplicate only takes one of the five places.
 
     Raises:
         NotAuthorized: The user has no rights in this profile, or it belongs to another region.
@@ -77,12 +77,12 @@ def create_export(client: AdsApiClient, owner: Owner, kind: ExportKind) -> Expor
 
 
 def get_export(client: AdsApiClient, owner: Owner, kind: ExportKind, export_id: str) -> Export:
-    """Return an export's status; `kind` has to be the one it was started with, or Amazon answers 406.
+    """Return an export's status; `kind` must be its own, or Amazon answers 406.
 
     Raises:
         NotFound: Amazon doesn't know this export, or no longer.
     """
-    request = _request(owner, kind, "get_export", f"look at an export of {kind}")
+    request = _request(owner, kind, "get_export", f"check an export of {kind}")
     request = replace(request, path=f"/exports/{quote(export_id, safe='')}")
     export = client.call(request, _read_export)
     if export.export_id != export_id:

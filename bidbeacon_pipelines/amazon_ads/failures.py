@@ -1,4 +1,4 @@
-"""Turns an answer that isn't a success into the error it means; Amazon's error bodies have many shapes."""
+"""Turns unsuccessful responses into errors; Amazon's error bodies have many shapes."""
 
 import html
 import json
@@ -18,18 +18,18 @@ from bidbeacon_pipelines.amazon_ads.texts import as_text
 
 _DUPLICATE = re.compile(r"duplicate of\s*:?\s*([\w.-]*\w)", re.IGNORECASE)
 # "Report date is too far in the past", "must be equal to or after report type data retention start
-# date": both seen; there is no code of its own. Windows of attribution are called lookback too.
+# date": both observed, without a code of their own. "Lookback" is left out: attribution uses it.
 _TOO_OLD = re.compile(
     r"too old|too far in the past|retention start|older than|history limit|no longer available",
     re.IGNORECASE,
 )
 _MISSING_RIGHTS = re.compile(r"multi-account authorization failed", re.IGNORECASE)
 TOO_LARGE = re.compile(
-    r"too large|too big|content[ _]too[ _]large|exceeds? the (?:maximum|max|allowed) (?:report |file )?size"
-    r"|too (?:many rows|much data)",
+    r"too large|too big|content[ _]too[ _]large"
+    r"|exceeds? the (?:maximum|max|allowed) (?:report |file )?size|too (?:many rows|much data)",
     re.IGNORECASE,
 )
-"""A report that Amazon finds too large, by its message, since there is no published code."""
+"""Messages about a report that is too large, since there is no published code."""
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 # Amazon's document has only words as codes; recorded texts begin with the number.
 _NUMBERED = re.compile(r"([45]\d{5}): (?=.)")
@@ -37,7 +37,7 @@ _SECONDS = re.compile(r"\d{1,9}(\.\d{1,6})?")
 _TEXTS = ("message", "Message", "details", "detail", "errorMessage", "error_description")
 _UNKNOWN_FIELD = frozenset({"400005", "400013"})
 _FIELDS_EXCLUDED = frozenset({"400004", "400006"})
-# Words that are not the names of HTTP's statuses, or stand for another one.
+# Codes that are not names of HTTP statuses, or mean another one.
 _WORDS = {
     "ACTIVE_RESOURCE_LIMIT_EXCEEDED": 429,  # reports that are being made count as active
     "CONTENT_TOO_LARGE": 413,
@@ -46,7 +46,7 @@ _WORDS = {
     "UNAUTHORIZED": 403,
 }
 _STATUSES = HTTPStatus.__members__ | _WORDS
-# 408 says that time ran out at Amazon's side (RFC 9110, 15.5.9): the same request may succeed.
+# 408 is a timeout at Amazon (RFC 9110, 15.5.9): the same request may succeed.
 _CLASSES: dict[int, type[errors.AdsApiError]] = {
     401: errors.NotAuthorized,
     403: errors.NotAuthorized,
@@ -60,23 +60,23 @@ _CLASSES: dict[int, type[errors.AdsApiError]] = {
 
 @dataclass(frozen=True)
 class Failure:
-    """What an error body says."""
+    """Code and text of an error body."""
 
     code: str | None
     text: str
 
 
 def error_for(response: httpx.Response, failure: Failure | None = None) -> errors.AdsApiError:
-    """Return the error that an answer without success means; `failure` is what its body says, if it was read."""
+    """Return the error of an unsuccessful response; `failure` is its body, if read already."""
     return _error(response, response.status_code, failure or _read_failure(response))
 
 
 def partial_error(
     response: httpx.Response, body: Any, *, beside: str | None = None
 ) -> errors.AdsApiError:
-    """Return the error of a multi-status answer, whose own status says nothing: the code decides.
+    """Return the error of a multi-status answer, decided by its code.
 
-    `beside` is what succeeded: the error names it first, since Amazon's reason may be long.
+    `beside` describes the part that succeeded; the reason begins with it.
     """
     failure = _combined(body) or Failure(None, "a partial failure without a reason")
     if beside is not None:
@@ -85,14 +85,13 @@ def partial_error(
 
 
 def _read_failure(response: httpx.Response) -> Failure:
-    """Read code and text from whatever came: JSON of any known shape, HTML, XML, or nothing."""
     plain = as_text(html.unescape(_TAGS.sub(" ", response.text)), 4000)
     text = as_text(" ".join(plain.split()), 200)
     return _combined(find_json(response)) or Failure(None, text or "an empty body")
 
 
 def find_json(response: httpx.Response) -> Any:
-    """Return the body read as JSON, numbers with a point as `Decimal`; None where it isn't JSON."""
+    """Return the body read as JSON, numbers with a point as `Decimal`; None if it isn't JSON."""
     try:
         return json.loads(response.text, parse_float=Decimal)
     except (ValueError, RecursionError):
@@ -100,10 +99,10 @@ def find_json(response: httpx.Response) -> Any:
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds that Amazon asks us to wait: a number or an HTTP date (RFC 9110, 10.2.3).
+    """Return the response's `Retry-After` in seconds; None if it is absent or invalid.
 
-    A date counts from the answer's own `Date`, since clocks differ; one that is past means 0. What
-    can't be understood counts as absent.
+    It is a number or an HTTP date (RFC 9110, 10.2.3). A date counts from the response's own `Date`,
+    since clocks differ; a past one means 0.
     """
     value = response.headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(value):
@@ -155,10 +154,9 @@ def _class_of_refusal(failure: Failure) -> type[errors.Rejected]:
 
 
 def _status_of(code: str | None) -> int:
-    """Return the HTTP status an error code stands for; the API's numeric codes begin with it (400005)."""
     if code is None:
         return 400
-    if code[:3].isdecimal() and httpx.codes.is_error(int(code[:3])):
+    if code[:3].isdecimal() and httpx.codes.is_error(int(code[:3])):  # such as 400005
         return int(code[:3])
     return _STATUSES.get(code.upper(), 400)
 
@@ -175,7 +173,6 @@ def _combined(body: Any) -> Failure | None:
 
 
 def _walk(body: Any) -> Iterator[Failure]:
-    """Find every failure in a body: `{code, message|details}`, LWA's, `{errors: […]}`, a multi-status `error`."""
     if isinstance(body, list):
         for item in body:
             yield from _walk(item)

@@ -9,14 +9,14 @@ _MEDIA_TYPE = "application/vnd.spPortfolio.v3+json"
 
 
 class _Page(WireModel):
-    """One page; each portfolio is read by itself, so that an invalid one doesn't lose the others."""
-
     portfolios: tuple[Unread, ...] = ()
     next_token: str | None = None
 
 
 def list_portfolios(client: AdsApiClient, owner: Owner) -> list[Any]:
-    """Return the portfolios of a profile as Amazon sends them, of every state; numbers with a point are `Decimal`.
+    """Return a profile's portfolios as Amazon sends them, of every state.
+
+    Numbers with a point are `Decimal`.
 
     Raises:
         NotAuthorized: The user has no rights in this profile, or it belongs to another region.

@@ -1,6 +1,6 @@
-"""Our own rate limits: how far apart calls of a kind start in a region, and pauses that Amazon asks for.
+"""Our own rate limits: intervals between calls in a region, and pauses set by Amazon.
 
-All processes share them through Postgres: one statement hands out the next start time.
+All processes share them through Postgres: one statement reserves the next start time.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from bidbeacon_pipelines.settings import Region
 from bidbeacon_sessions.clock import Clock
 
 LONGEST_PAUSE: Final = timedelta(hours=1)
-"""After it, Amazon is asked again even where its `Retry-After` is longer."""
+"""A longer `Retry-After` is cut to this."""
 RESERVED_AHEAD: Final = 1.0
-"""Seconds: a start that is reserved far ahead would keep its whole region waiting."""
+"""Seconds: a start reserved further ahead would delay the whole region."""
 
 
 class CallClass(StrEnum):
@@ -32,7 +32,7 @@ class CallClass(StrEnum):
 
 @dataclass(frozen=True)
 class LimitScope:
-    """The scope of a rate limit; `account_id` is empty for calls that concern no single account."""
+    """The scope of a rate limit; `account_id` is empty for calls that concern no account."""
 
     client_id: str
     region: Region
@@ -41,14 +41,14 @@ class LimitScope:
 
 
 class RateLimiter:
-    """Limits how far apart calls of all processes on one database start, and pauses them as Amazon asks.
+    """Spaces out the calls of all processes on one database, and stores Amazon's pauses.
 
-    Amazon publishes no limits, and moves them with its load; ours keep us far from any that was
-    ever reported. Reports may be limited to one create a second in a region, refused ones included.
+    Amazon publishes no limits, and changes them with its load; ours are far below any reported one.
+    Reports may be limited to one create a second in a region, refused ones included.
 
-    Each statement is a transaction of its own, so a process that dies or is frozen blocks nobody.
-    `scale` is a factor of the intervals; with 0, only pauses delay calls. The database's clock
-    counts, unless a simulated one is given.
+    Each statement is a transaction of its own, so a dead or frozen process blocks no other. `scale`
+    is a factor of the intervals; with 0, only pauses delay calls. Time is the database's clock,
+    unless a simulated one is given.
     """
 
     def __init__(self, engine: Engine, scale: float = 1.0, now: Clock | None = None) -> None:
@@ -57,13 +57,13 @@ class RateLimiter:
         self._now = now
 
     def reserve(self, scope: LimitScope) -> float:
-        """Return the seconds until the call may start; what is more than `RESERVED_AHEAD` off is not reserved."""
+        """Return the seconds until the call may start; above `RESERVED_AHEAD` none is reserved."""
         seconds = 1.0 if scope.call_class is CallClass.CREATE else 0.05
         wait = self._execute(_RESERVE, scope, timedelta(seconds=self._scale * seconds))
         return float(wait)
 
     def pause(self, scope: LimitScope, seconds: float) -> None:
-        """Stop calls of the account (without an account, of the region) for so long, as Amazon asked."""
+        """Pause calls of the account or, without one, of the region."""
         pause = min(timedelta(seconds=max(0.0, seconds)), LONGEST_PAUSE)
         self._execute(_PAUSE, scope, pause)
 
@@ -73,29 +73,43 @@ class RateLimiter:
             return connection.execute(statement, values).scalar_one()
 
 
-# The region's row holds when its next call may start; an account's row, until when it is paused.
-# Calls that ask at the same moment read the same rows and then take their starts one after the
-# other: the first within a second are reserved, and the others have more than a second to wait.
-_CLOCK = """WITH clock AS (
-        SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS at, CAST(:length AS interval) AS length)"""
-_AT, _LENGTH = "(SELECT at FROM clock)", "(SELECT length FROM clock)"
-_PLANNED = f"greatest(l.next_start_at, {_AT})"
-_RESERVE = text(f"""
-    {_CLOCK}, held AS (
-        SELECT coalesce(max({_PLANNED}), {_AT}) AS until FROM rate_limits l
-         WHERE (client_id, region, call_class) = (:client_id, :region, :call_class) AND account_id IN ('', :account_id)),
+# The region's row has the start of its next call; an account's row, the end of its pause.
+# Simultaneous calls read the same rows and then take their starts one after the other: starts
+# within a second are reserved, and the other calls have to wait for more than a second.
+_RESERVE = text("""
+    WITH clock AS (
+        SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS at,
+               CAST(:length AS interval) AS length),
+    held AS (
+        SELECT coalesce(max(greatest(l.next_start_at, (SELECT at FROM clock))),
+                        (SELECT at FROM clock)) AS until
+          FROM rate_limits l
+         WHERE (client_id, region, call_class) = (:client_id, :region, :call_class)
+           AND account_id IN ('', :account_id)),
     slot AS (
         INSERT INTO rate_limits AS l (client_id, region, call_class, account_id, next_start_at)
-        SELECT :client_id, :region, :call_class, '', until + {_LENGTH} FROM held WHERE until <= {_AT} + interval '1 second'
+        SELECT :client_id, :region, :call_class, '', until + (SELECT length FROM clock)
+          FROM held
+         WHERE until <= (SELECT at FROM clock) + interval '1 second'
         ON CONFLICT (client_id, region, call_class, account_id)
-        DO UPDATE SET next_start_at = greatest({_PLANNED}, excluded.next_start_at - {_LENGTH}) + {_LENGTH}
-        WHERE {_PLANNED} <= {_AT} + interval '1 second'
-        RETURNING next_start_at - {_LENGTH} AS start)
-    SELECT extract(epoch FROM coalesce((SELECT start FROM slot), greatest(until, {_AT} + interval '1.001 seconds')) - {_AT}) FROM held""")
-_PAUSE = text(f"""
-    {_CLOCK}
+        DO UPDATE SET next_start_at = greatest(
+               greatest(l.next_start_at, (SELECT at FROM clock)),
+               excluded.next_start_at - (SELECT length FROM clock)) + (SELECT length FROM clock)
+        WHERE greatest(l.next_start_at, (SELECT at FROM clock))
+              <= (SELECT at FROM clock) + interval '1 second'
+        RETURNING next_start_at - (SELECT length FROM clock) AS start)
+    SELECT extract(epoch FROM coalesce(
+               (SELECT start FROM slot),
+               greatest(until, (SELECT at FROM clock) + interval '1.001 seconds'))
+               - (SELECT at FROM clock))
+      FROM held""")
+_PAUSE = text("""
+    WITH clock AS (
+        SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS at,
+               CAST(:length AS interval) AS length)
     INSERT INTO rate_limits AS l (client_id, region, call_class, account_id, next_start_at)
     SELECT :client_id, :region, :call_class, :account_id, at + length FROM clock
     ON CONFLICT (client_id, region, call_class, account_id)
-    DO UPDATE SET next_start_at = greatest({_PLANNED}, excluded.next_start_at)
+    DO UPDATE SET next_start_at = greatest(
+           greatest(l.next_start_at, (SELECT at FROM clock)), excluded.next_start_at)
     RETURNING 0""")

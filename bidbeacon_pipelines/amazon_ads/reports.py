@@ -17,7 +17,7 @@ from bidbeacon_pipelines.settings import Region
 
 
 class ReportStatus(StrEnum):
-    """The status of a report; a word that ends nothing, known or not, is `PROCESSING`."""
+    """The status of a report; any other word than these and their synonyms is `PROCESSING`."""
 
     PROCESSING = "PROCESSING"
     COMPLETED = "COMPLETED"
@@ -30,7 +30,7 @@ _SYNONYMS = {"SUCCESS": "COMPLETED", "FAILURE": "FAILED", "CANCELED": "CANCELLED
 
 
 class ReportPart(wire.WireModel):
-    """One file of a report; all parts together are the report. Its URL is signed, so a secret."""
+    """One file of a report; its URL is signed, so a secret."""
 
     url: wire.Url
     size_bytes: wire.Size = Field(None, validation_alias="sizeInBytes")
@@ -54,8 +54,8 @@ def _account_id(linked: Any) -> Any:
 class Report(wire.WireModel):
     """A report as Amazon describes it; `raw_status` is Amazon's word.
 
-    `account_ids`, `periods`, `fields` and `row_filter` say what was asked for, as far as Amazon
-    does: whether a report can be adopted.
+    `account_ids`, `periods`, `fields` and `row_filter` are those of its request, as far as Amazon
+    sends them; they determine whether a report can be adopted.
     """
 
     report_id: wire.Id
@@ -80,10 +80,9 @@ class Report(wire.WireModel):
     @model_validator(mode="before")
     @classmethod
     def _with_parts(cls, body: Any) -> Any:
-        """Let an old single `url` stand in for the list of parts."""
         if not isinstance(body, dict) or "status" not in body:
             return body
-        url = [{"url": body["url"]}] if body.get("url") else []
+        url = [{"url": body["url"]}] if body.get("url") else []  # an older form of the answer
         return body | {"completedReportParts": body.get("completedReportParts") or url}
 
     @property
@@ -99,16 +98,11 @@ class Report(wire.WireModel):
 
 
 class _ReportAnswer(wire.WireModel):
-    """A multi-status answer; reports are asked for one at a time."""
-
     report: Report = Field(validation_alias=AliasPath("success", 0, "report"))
 
 
 def ad_product_filter(ad_products: Sequence[str]) -> dict[str, Any]:
-    """Return the filter that lets only rows of these ad products pass, as Amazon spells them in filters.
-
-    Without it a report mixes the rows of all ad products. `not` is required.
-    """
+    """Return the filter for rows of these ad products; without it a report has those of all."""
     operator = "EQUALS" if len(ad_products) == 1 else "IN"
     return {
         "on": {
@@ -130,9 +124,10 @@ def create_report(
     end: date,
     row_filter: Mapping[str, Any] | None = None,
 ) -> Report:
-    """Create a report over an account's own days, the last one included, with all of its countries.
+    """Create a report of all countries of an ads account, from `start` to `end` inclusive.
 
-    Fields are dotted names: an attribute needs its key, money needs `budgetCurrency.value`.
+    The days are local to each account. Fields are dotted names: an attribute needs its key, money
+    needs `budgetCurrency.value`.
 
     Raises:
         OutcomeUnknown: Amazon may have accepted it: 429, 5xx, a broken connection.
@@ -164,9 +159,9 @@ def create_report(
 def retrieve_report(
     client: AdsApiClient, region: Region, report_id: str, *, account_id: str | None = None
 ) -> Report:
-    """Return a report's status; Amazon allows at most one poll a minute.
+    """Return a report with its status; Amazon allows at most one poll a minute.
 
-    Without its account, a 429 pauses the polling of all reports of the region.
+    Without `account_id`, a 429 pauses the polls of all reports of the region.
 
     Raises:
         NotFound: Amazon doesn't know this report.
@@ -190,15 +185,13 @@ def retrieve_report(
 
 
 def _read_report(response: httpx.Response) -> Report:
-    """Read the one report of a multi-status answer; a failure stands in its body, not in its status."""
-    body = wire.read_json(response)
+    body = wire.read_json(response)  # a failure is in the body, not in the HTTP status
     if isinstance(body, dict) and body.get("error"):
         raise partial_error(response, body, beside=_name_report(body))
     return wire.read_as(_ReportAnswer, body).report
 
 
 def _name_report(body: dict[str, Any]) -> str | None:
-    """Return a sentence about the report that an answer has beside an error; None where it has none."""
     try:
         report = wire.read_as(_ReportAnswer, body).report
     except MalformedAnswer:

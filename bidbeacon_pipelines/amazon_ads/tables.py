@@ -1,4 +1,4 @@
-"""The tables of calls to Amazon, and of the rate limits and access tokens that all processes share."""
+"""Tables of calls to Amazon, rate limits and access tokens, shared by all processes."""
 
 from datetime import datetime, timedelta
 
@@ -16,10 +16,10 @@ _CALL_CLASSES = tuple(map(str, CallClass))
 class ApiCall(PipelinesBase):
     """One row is one call to Amazon as a credential, answered or not; kept 30 days.
 
-    `duration` is from sending to the whole answer. `queued` is the time in our own queue before,
-    `waited` the time waited since the previous attempt (for `Retry-After`, or backing off), and
-    `retry_count` how many attempts came before it. `error` is the client's name of the error;
-    without `status`, no complete response came.
+    `duration` is from sending to the complete response. `queued` is the time in our own queue
+    before, `waited` the wait since the previous attempt (`Retry-After` or backoff), and
+    `retry_count` the number of previous attempts. `error` is the client's name of the error;
+    without `status`, there was no complete response.
     """
 
     __tablename__ = "api_calls"
@@ -49,10 +49,10 @@ class ApiCall(PipelinesBase):
 
 
 class RateLimit(PipelinesBase):
-    """One row is a rate limit that calls of all processes share: those of a client and a kind, in a region or of one account in it.
+    """One row is the rate limit of a client's calls of a kind, in a region or of one account.
 
-    `account_id` is empty for the region's own. The next call starts no earlier than
-    `next_start_at`.
+    All processes share it. `account_id` is empty for the region's own. The next call starts no
+    earlier than `next_start_at`.
     """
 
     __tablename__ = "rate_limits"
@@ -72,7 +72,7 @@ class RateLimit(PipelinesBase):
 
 
 class AccessToken(PipelinesBase):
-    """One row is the access token of a credential, which all processes share until it is renewed.
+    """One row is the access token of a credential, shared by all processes until renewed.
 
     `credential` is a digest of client id and refresh token. A token lives for an hour.
     """

@@ -1,4 +1,4 @@
-"""The texts of Amazon's answers, as they may leave this package."""
+"""Cleans the texts of Amazon's answers."""
 
 from typing import Final
 
@@ -9,8 +9,5 @@ LONGEST_TEXT: Final = 1_000
 
 
 def as_text(value: object, longest: int = LONGEST_TEXT) -> str:
-    """Return a decoded text as Postgres can store it, its secrets masked, then truncated.
-
-    A truncated secret would not be recognized.
-    """
+    """Return a text without characters that Postgres can't store, masked, then truncated."""
     return mask_text(clean(str(value)))[:longest]

@@ -1,4 +1,4 @@
-"""Access tokens of Login with Amazon: one per credential, shared by all processes through Postgres, sent as `httpx.Auth`."""
+"""Access tokens of Login with Amazon: one per credential, shared by all processes."""
 
 import logging
 from collections.abc import Callable, Generator
@@ -25,17 +25,19 @@ from bidbeacon_sessions.masking import remember_secret
 logger = logging.getLogger(__name__)
 
 _RENEWED_AT = 0.9
-_ASKED_AGAIN_AFTER = timedelta(seconds=30)
-"""So that not every call asks an endpoint that is down, as long as the old token serves."""
+_RETRIED_AFTER = timedelta(seconds=30)
+"""Pause between requests to an endpoint that is down, while the old token is valid."""
 _CAUSES = {
     "invalid_grant": "token-revoked",
     "invalid_client": "client-refused",
     "unauthorized_client": "client-refused",
 }
 _STORE = text("""
-    INSERT INTO access_tokens (credential, access_token, renew_at, ends_at) VALUES (:credential, :access_token, :renew_at, :ends_at)
+    INSERT INTO access_tokens (credential, access_token, renew_at, ends_at)
+    VALUES (:credential, :access_token, :renew_at, :ends_at)
     ON CONFLICT (credential) DO UPDATE
-       SET access_token = excluded.access_token, renew_at = excluded.renew_at, ends_at = excluded.ends_at""")
+       SET access_token = excluded.access_token, renew_at = excluded.renew_at,
+           ends_at = excluded.ends_at""")
 
 
 class TokenAnswer(BaseModel):
@@ -48,7 +50,11 @@ class TokenAnswer(BaseModel):
 
 
 def read_token(response: httpx.Response) -> TokenAnswer:
-    """Read the token endpoint's answer; raises `CredentialRefused` where it refuses the credential."""
+    """Read the token endpoint's answer.
+
+    Raises:
+        CredentialRefused: the credential was refused.
+    """
     if response.is_success:
         return read_as(TokenAnswer, read_json(response))
     error = error_for(response)
@@ -62,29 +68,29 @@ def read_token(response: httpx.Response) -> TokenAnswer:
 class TokenAuth(httpx.Auth):
     """Adds a credential's access token to requests.
 
-    It is renewed when nine tenths of its life are over, by asking the token endpoint once, and
-    shared under a key in our tables, if there are any. A refusal of the credential is final: it is
-    raised again without asking, for as long as this object lives.
+    It is renewed after nine tenths of its life, by one call of `request_token`, and shared in the
+    database under a key, if there is an engine. A refusal of the credential is final: later calls
+    raise it without a new request.
     """
 
     def __init__(
-        self, key: str, ask: Callable[[], TokenAnswer], engine: Engine | None, now: Clock
+        self, key: str, request_token: Callable[[], TokenAnswer], engine: Engine | None, now: Clock
     ) -> None:
         self._key = key
-        self._ask = ask
+        self._request_token = request_token
         self._engine = engine
         self._now = now
         self._token: AccessToken | None = None
         self._refusal: CredentialRefused | None = None
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Add the token that `get` returned last; it is not renewed here, where a call is being sent already."""
+        """Add the token that `get` returned last."""
         if self._token is not None:
             request.headers["Authorization"] = f"Bearer {self._token.access_token}"
         yield request
 
     def get(self, refused: str | None = None) -> str:
-        """Return a token that can be used, and is not the one that Amazon has `refused`."""
+        """Return a valid token that differs from the one that Amazon has `refused`."""
         if self._refusal is not None:
             raise self._refusal.with_traceback(None)
         token = self._token
@@ -94,23 +100,19 @@ class TokenAuth(httpx.Auth):
         return token.access_token
 
     def _renewed(self, old: AccessToken | None, refused: str | None) -> AccessToken:
-        """Return a fresh token; while the endpoint has a passing problem, the old one serves to its end."""
+        """Return a fresh token, or the old one during a transient failure of the endpoint."""
         try:
-            return self._shared(self._engine, refused) if self._engine else self._ask_now()
+            return self._shared(self._engine, refused) if self._engine else self._request_now()
         except AdsApiError as error:
             if isinstance(error, CredentialRefused):
                 self._refusal = error
             now = self._now()
             if not error.transient or refused is not None or old is None or now >= old.ends_at:
                 raise
-            return old.with_changes(renew_at=min(now + _ASKED_AGAIN_AFTER, old.ends_at))
+            return old.with_changes(renew_at=min(now + _RETRIED_AFTER, old.ends_at))
 
     def _shared(self, engine: Engine, refused: str | None) -> AccessToken:
-        """Return the token that another process has stored, or ask for one and store it, one process at a time.
-
-        Where the lock is held for too long, a process asks for its own: Amazon accepts several at a
-        time.
-        """
+        """Return the stored token, or request and store one under a lock."""
         try:
             with engine.begin() as connection:
                 lock_until_commit(connection, f"access token {self._key}")
@@ -119,19 +121,19 @@ class TokenAuth(httpx.Auth):
                     AccessToken.renew_at > self._now(),
                     AccessToken.access_token.is_distinct_from(refused),
                 )
-                token = next(iter(read_rows(connection, usable)), None) or self._ask_now()
+                token = next(iter(read_rows(connection, usable)), None) or self._request_now()
                 connection.execute(_STORE, token.as_dict())
                 return token
         except LockTakenError:
             logger.warning("Another process has been renewing the access token for too long")
-            return self._ask_now()
+            return self._request_now()  # Amazon accepts several tokens at a time
 
-    def _ask_now(self) -> AccessToken:
-        asked_at, answer = self._now(), self._ask()
+    def _request_now(self) -> AccessToken:
+        requested_at, answer = self._now(), self._request_token()
         life = timedelta(seconds=answer.expires_in)
         return AccessToken(
             credential=self._key,
             access_token=answer.access_token.get_secret_value(),
-            renew_at=asked_at + life * _RENEWED_AT,
-            ends_at=asked_at + life,
+            renew_at=requested_at + life * _RENEWED_AT,
+            ends_at=requested_at + life,
         )

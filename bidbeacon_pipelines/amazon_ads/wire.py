@@ -1,4 +1,4 @@
-"""Readers of Amazon's response bodies: unknown fields are ignored, missing ones are named in errors."""
+"""Reads Amazon's response bodies: unknown fields are ignored, errors name missing ones."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -33,9 +33,9 @@ STRICT: Final = {"strict": True}
 
 
 def _id_text(value: object) -> object:
-    """Let ids come as text or whole numbers of any length, never through a float (2^53 is too small)."""
+    """Accept ids as text or whole numbers, but not as floats, which lose digits above 2^53."""
     if isinstance(value, float | Decimal):
-        # The value itself isn't shown: what stands here may have lost its last digits already.
+        # The value isn't shown: it may have lost its last digits already.
         raise PydanticCustomError(
             "id_not_exact",
             "an id is to be text or a whole number, got a number with a point or an exponent",
@@ -78,7 +78,7 @@ Url = Annotated[SecretStr, Field(min_length=1)]
 
 
 class WireModel(BaseModel):
-    """A body in Amazon's camelCase; in Python it is made by the names of its fields."""
+    """A body in Amazon's camelCase; in Python it is constructed by field names."""
 
     model_config = ConfigDict(
         extra="ignore",
@@ -92,7 +92,11 @@ class WireModel(BaseModel):
 
 
 def read_json(response: httpx.Response) -> Any:
-    """Return an answer's JSON; raises `Unavailable` for something else: a gateway's page, or truncated."""
+    """Return a response's JSON.
+
+    Raises:
+        Unavailable: it is not JSON, but a gateway's page, or truncated.
+    """
     body = find_json(response)
     if body is None:
         came = f"begins with {as_text(response.text, 80)!r}" if response.text else "is empty"
@@ -101,16 +105,20 @@ def read_json(response: httpx.Response) -> Any:
 
 
 def read_as(model: type[M], body: Any) -> M:
-    """Check a body against a model; raises `MalformedAnswer`, which names each field and its fault."""
+    """Validate a body.
+
+    Raises:
+        MalformedAnswer: it is invalid; the reason names each field and its fault.
+    """
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        # The original shows the values, which may be signed URLs.
+        # `from None`: the original shows the values, which may be signed URLs.
         raise MalformedAnswer(f"the answer is not as described: {_faults_of(error)}") from None
 
 
 def read_each(model: type[M], items: Iterable[Any], *, first: int = 1) -> tuple[list[M], list[str]]:
-    """Check the items of a list one by one; return those as described, and a masked sentence about each other one.
+    """Validate items; return the valid ones and a masked sentence about each invalid one.
 
     Items are numbered from `first`.
     """
@@ -126,7 +134,6 @@ def read_each(model: type[M], items: Iterable[Any], *, first: int = 1) -> tuple[
 
 
 def _faults_of(error: ValidationError) -> str:
-    """Name each field and its fault, without the values, which may be secrets."""
     faults = [
         f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()
     ]

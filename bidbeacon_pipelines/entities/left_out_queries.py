@@ -11,8 +11,8 @@ from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import SPONSORED_BRANDS
 
-# A campaign that was created after the ad groups were asked for may have some by now, and so may one
-# of which an ad group could not be read.
+# Unchanged are campaigns that may have ad groups: those created after the export of ad groups was
+# requested, and those of which an ad group could not be read.
 _MARK_REPORTED = text("""
     UPDATE campaigns c SET is_reported = NOT c.is_reported
      WHERE c.account_id = :account_id AND c.country_code = :country_code
@@ -29,10 +29,9 @@ _MARK_REPORTED = text("""
 
 
 def mark_reported_campaigns(connection: Connection, account: Account) -> None:
-    """Store which campaigns of an account Amazon reports, after a sync of all kinds.
+    """Store which campaigns of an account Amazon's reports contain, after a sync of all kinds.
 
-    Campaigns of Sponsored Brands of the old kind have no ad groups. A report leaves them out without
-    an error.
+    Old Sponsored Brands campaigns have no ad groups, and reports leave them out without an error.
     """
     connection.execute(_MARK_REPORTED, account.identity | {"ad_product": SPONSORED_BRANDS})
 
@@ -47,30 +46,31 @@ LEFT_OUT_CAMPAIGNS = """
                       AT TIME ZONE a.time_zone AS date)) AS last_date
       FROM campaigns c
      WHERE c.account_id = a.account_id AND c.country_code = a.country_code AND NOT c.is_reported"""
-"""The campaigns of account `a` that Amazon's reports leave out: a lateral subquery.
+"""SQL of the campaigns of account `a` that Amazon's reports leave out: a lateral subquery.
 
-From `first_date` to `last_date` a campaign may have run; null is an open end. One that is not enabled
-ran at most until its last change at Amazon, one that is gone until an export lacked it.
+A campaign may have run from `first_date` to `last_date`; null is an open end. One that is not
+enabled ran at most until its last change at Amazon, one that is gone until an export lacked it.
 """
 
 
 def ran_on(day: str) -> str:
-    """Return the SQL of whether `c`, of `LEFT_OUT_CAMPAIGNS`, may have run on a day."""
+    """Return the SQL condition that `c`, of `LEFT_OUT_CAMPAIGNS`, may have run on a day."""
     return f"({day} >= c.first_date) IS NOT FALSE AND ({day} <= c.last_date) IS NOT FALSE"
 
 
-_TODAY = "CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)"
 _RUNNING = text(f"""
     SELECT a.account_key, {ACCOUNT_LABEL} AS label,
            c.name, c.budget, c.budget_recurrence, c.currency_code
-      FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
+      FROM advertiser_accounts a
+      JOIN ads_accounts o USING (account_id)
      CROSS JOIN LATERAL ({LEFT_OUT_CAMPAIGNS}) c
-     WHERE {IS_ACTIVE} AND c.is_deliverable AND {ran_on(_TODAY)}
+     WHERE {IS_ACTIVE} AND c.is_deliverable
+       AND {ran_on("CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)")}
      ORDER BY a.account_key, c.name, c.campaign_id""")
 
 
 def list_left_out_campaigns(connection: Connection, now: datetime) -> list[RowMapping]:
-    """Return the deliverable campaigns of active accounts that may run today and reports leave out.
+    """Return campaigns that reports leave out and that may run today, of active accounts.
 
     Columns: account_key, label, name, budget, budget_recurrence, currency_code.
     """
@@ -78,12 +78,14 @@ def list_left_out_campaigns(connection: Connection, now: datetime) -> list[RowMa
 
 
 _LEFT_OUT_ON = text(f"""
-    SELECT c.name FROM advertiser_accounts a CROSS JOIN LATERAL ({LEFT_OUT_CAMPAIGNS}) c
+    SELECT c.name
+      FROM advertiser_accounts a
+     CROSS JOIN LATERAL ({LEFT_OUT_CAMPAIGNS}) c
      WHERE a.account_id = :account_id AND a.country_code = :country_code
        AND {ran_on("CAST(:day AS date)")}
      ORDER BY c.name, c.campaign_id""")
 
 
 def list_left_out_on(connection: Connection, account: Account, day: date) -> list[str]:
-    """Return the names of campaigns that may have run on a day, and that its reports leave out."""
+    """Return the names of campaigns that may have run on a day but are not in its reports."""
     return list(connection.execute(_LEFT_OUT_ON, account.identity | {"day": day}).scalars())

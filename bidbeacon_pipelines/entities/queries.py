@@ -1,4 +1,4 @@
-"""SQL on campaigns, ad groups, ads, targets and portfolios, and on the exports that bring them."""
+"""SQL on campaigns, ad groups, ads, targets and portfolios, and on their exports."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -34,7 +34,7 @@ _TABLES: Mapping[str, Any] = {
 _OURS = ("seen_at", "missing_since", "gone_since")
 """Columns that no export has."""
 _JUDGED = ("is_reported",)
-"""Columns that no export has, and none changes."""
+"""Columns that no export has and that a merge doesn't change."""
 _NO_DETAILS = {"details": "{}"}
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TABLES, _NO_DETAILS) | {
     "ads": _NO_DETAILS | {"asins": [], "skus": []}
@@ -44,13 +44,13 @@ IS_DELIVERABLE_FUNCTION: Final = """
 CREATE FUNCTION is_deliverable(c campaigns) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
 SELECT c.state = 'ENABLED' AND c.gone_since IS NULL
 $$"""
-"""Whether a campaign is enabled, and exists; it is inlined, and reads nothing but its argument."""
+"""Whether a campaign is enabled and exists. PostgreSQL inlines it."""
 
 
 def find_export_in_flight(
     connection: Connection, account: Account, kind: str
 ) -> EntityExport | None:
-    """Return the export of this kind that was asked for and has not ended, or None."""
+    """Return the requested export of this kind that has not ended, or None."""
     of_kind = select(EntityExport).filter_by(**account.identity, kind=kind, status="in_flight")
     return next(iter(read_rows(connection, of_kind)), None)
 
@@ -58,14 +58,14 @@ def find_export_in_flight(
 def insert_export(
     connection: Connection, account: Account, kind: str, export_id: str, created_at: datetime
 ) -> EntityExport:
-    """Store an export that Amazon has accepted, and return it."""
-    asked = {"kind": kind, "export_id": export_id, "created_at": created_at}
-    new = insert(EntityExport).values(**account.identity, **asked).returning(EntityExport.id)
-    return EntityExport(id=connection.execute(new).scalar_one(), **asked)
+    """Insert an export that Amazon has accepted, and return it."""
+    requested = {"kind": kind, "export_id": export_id, "created_at": created_at}
+    new = insert(EntityExport).values(**account.identity, **requested).returning(EntityExport.id)
+    return EntityExport(id=connection.execute(new).scalar_one(), **requested)
 
 
 def lock_export(connection: Connection, export: int) -> EntityExport:
-    """Lock an export that is about to be stored, and return it: another sync may have stored it."""
+    """Lock and return an export before it is loaded; another sync may have loaded it."""
     locked = select(EntityExport).filter_by(id=export).with_for_update()
     return next(iter(read_rows(connection, locked)))
 
@@ -78,10 +78,13 @@ def end_export(
     row_count: int | None = None,
     cause: Cause | None = None,
 ) -> None:
-    """Note how an export ended."""
+    """Store the outcome of an export."""
     connection.execute(
-        text("""UPDATE entity_exports SET status = :status, row_count = :row_count, cause = CAST(:cause AS jsonb), finished_at = now()
-                 WHERE id = :id"""),
+        text("""
+            UPDATE entity_exports
+               SET status = :status, row_count = :row_count, cause = CAST(:cause AS jsonb),
+                   finished_at = now()
+             WHERE id = :id"""),
         {
             "id": export,
             "status": status,
@@ -92,11 +95,15 @@ def end_export(
 
 
 def list_kinds_done(connection: Connection, account: Account, *, since: datetime) -> set[str]:
-    """Return the kinds that a sync which was not completed has loaded, from exports that were asked for after an instant."""
+    """Return the kinds loaded by an incomplete sync from exports requested after `since`."""
     rows = connection.execute(
-        text("""SELECT DISTINCT kind FROM entity_exports JOIN advertiser_accounts a USING (account_id, country_code)
-                 WHERE account_id = :account_id AND country_code = :country_code AND status = 'loaded' AND created_at > :since
-                   AND (a.entities_synced_at IS NULL OR created_at > a.entities_synced_at)"""),
+        text("""
+            SELECT DISTINCT kind
+              FROM entity_exports
+              JOIN advertiser_accounts a USING (account_id, country_code)
+             WHERE account_id = :account_id AND country_code = :country_code
+               AND status = 'loaded' AND created_at > :since
+               AND (a.entities_synced_at IS NULL OR created_at > a.entities_synced_at)"""),
         account.identity | {"since": since},
     )
     return set(rows.scalars())
@@ -105,17 +112,18 @@ def list_kinds_done(connection: Connection, account: Account, *, since: datetime
 def merge_entities(
     connection: Connection, account: Account, kind: str, rows: Iterable[Mapping[str, Any]]
 ) -> int:
-    """Store entities of one kind as Amazon sent them; return how many.
+    """Upsert entities of one kind as Amazon sent them; return their number.
 
-    Entities that did not come stay as they were: reports of old days still name them. `rows` have
-    the table's columns but those of account and time; columns that a row lacks are null.
+    Other entities are unchanged, since reports of old days still name them. `rows` have the table's
+    columns except those of account and time; columns that a row lacks are null.
     """
     table = _TABLES[kind]
     columns = [one.name for one in table.columns if one.name not in (*_OURS, *_JUDGED)]
     key, named = _key(kind), ", ".join(columns)
     connection.execute(
         text(
-            f"CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT {named} FROM {table.name} WITH NO DATA"
+            f"CREATE TEMP TABLE staged ON COMMIT DROP AS "
+            f"SELECT {named} FROM {table.name} WITH NO DATA"
         )
     )
     _copy(connection, columns, ({**_DEFAULTS[kind], **row, **account.identity} for row in rows))
@@ -123,9 +131,10 @@ def merge_entities(
         connection.execute(_ADD_CAMPAIGNS)
     updates = ", ".join(f"{name} = excluded.{name}" for name in (*columns, *_OURS))
     merged = connection.execute(
-        text(f"""INSERT INTO {table.name} ({named}, seen_at)
-                 SELECT DISTINCT ON ({key}) {named}, now() FROM staged ORDER BY {key}
-                 ON CONFLICT (account_id, country_code, {key}) DO UPDATE SET {updates}""")
+        text(f"""
+            INSERT INTO {table.name} ({named}, seen_at)
+            SELECT DISTINCT ON ({key}) {named}, now() FROM staged ORDER BY {key}
+            ON CONFLICT (account_id, country_code, {key}) DO UPDATE SET {updates}""")
     ).rowcount
     connection.execute(text("DROP TABLE staged"))
     return merged
@@ -134,50 +143,56 @@ def merge_entities(
 def note_missing(
     connection: Connection, account: Account, kind: str, unread: Collection[str]
 ) -> None:
-    """Note which entities of one kind a complete export did not have.
+    """Mark entities of one kind that a complete export lacked as missing.
 
-    They exist until a second complete export in a row lacks them. `unread` are the ids of those
-    that came and could not be stored. It has to be the transaction that stored the export.
+    They are gone when the next complete export lacks them too. `unread` are the ids of exported
+    entities that could not be stored. Call it in the transaction that stored the export.
     """
     of_account = "account_id = :account_id AND country_code = :country_code"
     name, key = _TABLES[kind].name, _key(kind)
     for statement in (
-        f"""UPDATE {name} SET seen_at = now(), missing_since = NULL, gone_since = NULL
-             WHERE {of_account} AND {key} = ANY(:unread)""",
-        f"""UPDATE {name} SET missing_since = coalesce(missing_since, now()),
-                              gone_since = CASE WHEN missing_since IS NOT NULL THEN now() END
-             WHERE {of_account} AND gone_since IS NULL AND seen_at <> now()""",
+        f"""
+        UPDATE {name} SET seen_at = now(), missing_since = NULL, gone_since = NULL
+         WHERE {of_account} AND {key} = ANY(:unread)""",
+        f"""
+        UPDATE {name}
+           SET missing_since = coalesce(missing_since, now()),
+               gone_since = CASE WHEN missing_since IS NOT NULL THEN now() END
+         WHERE {of_account} AND gone_since IS NULL AND seen_at <> now()""",
     ):
         connection.execute(text(statement), account.identity | {"unread": list(unread)})
 
 
 def _key(kind: str) -> str:
-    """Return the column of an entity's id: the last of its key, after account and country."""
     return str(_TABLES[kind].primary_key.columns.keys()[-1])
 
 
 def name_targets(connection: Connection, account: Account) -> None:
-    """Note the target of each name.
+    """Store the target of each name, as used in reports.
 
-    Of several an existing one goes first, then an enabled, then a paused one, then the lowest id.
+    Of several targets, existing ones come first, then enabled, then paused, then the lowest id.
     """
     connection.execute(_NAME_TARGETS, account.identity | {"account": account.id})
 
 
 _NAME_TARGETS = text("""
     INSERT INTO target_names (account, ad_group_id, match_digest, target_id)
-    SELECT DISTINCT ON (ad_group_id, match_digest) :account, ad_group_id, match_digest, target_id FROM targets
+    SELECT DISTINCT ON (ad_group_id, match_digest) :account, ad_group_id, match_digest, target_id
+      FROM targets
      WHERE account_id = :account_id AND country_code = :country_code AND NOT negative
        AND match_digest IS NOT NULL AND ad_group_id IS NOT NULL
      ORDER BY ad_group_id, match_digest, gone_since IS NOT NULL,
-              CASE state WHEN 'ENABLED' THEN 0 WHEN 'PAUSED' THEN 1 ELSE 2 END, length(target_id), target_id
-        ON CONFLICT (account, ad_group_id, match_digest)
-        DO UPDATE SET target_id = excluded.target_id WHERE target_names.target_id <> excluded.target_id""")
+              CASE state WHEN 'ENABLED' THEN 0 WHEN 'PAUSED' THEN 1 ELSE 2 END,
+              length(target_id), target_id
+        ON CONFLICT (account, ad_group_id, match_digest) DO UPDATE
+       SET target_id = excluded.target_id
+     WHERE target_names.target_id <> excluded.target_id""")
 
 
-# Amazon promises the campaign of a target, or of an ad, only where it has no ad group.
+# Targets and ads may lack the campaign if they have an ad group.
 _ADD_CAMPAIGNS = text("""
-    UPDATE staged s SET campaign_id = g.campaign_id FROM ad_groups g
+    UPDATE staged s SET campaign_id = g.campaign_id
+      FROM ad_groups g
      WHERE s.campaign_id IS NULL AND g.account_id = s.account_id AND g.country_code = s.country_code
        AND g.ad_group_id = s.ad_group_id""")
 
@@ -186,7 +201,8 @@ def _copy(
     connection: Connection, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
 ) -> None:
     driver = connection.connection.driver_connection
-    assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for the type checker
+    # For the type checker.
+    assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101
     statement = sql.SQL("COPY staged ({}) FROM STDIN").format(
         sql.SQL(", ").join(map(sql.Identifier, columns))
     )
@@ -198,16 +214,20 @@ def _copy(
 def replace_problems(
     connection: Connection, account: Account, kind: str, problems: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Store what could not be read of one kind of an account's entities, in place of what was stored by the sync before."""
+    """Replace the stored problems of an account's entities of one kind."""
     connection.execute(
-        text("""DELETE FROM entity_problems
-                 WHERE account_id = :account_id AND country_code = :country_code AND kind = :kind"""),
+        text("""
+            DELETE FROM entity_problems
+             WHERE account_id = :account_id AND country_code = :country_code AND kind = :kind"""),
         account.identity | {"kind": kind},
     )
     if problems:
         connection.execute(
-            text("""INSERT INTO entity_problems (account_id, country_code, kind, entity_id, set_aside, cause, raw)
-                    VALUES (:account_id, :country_code, :kind, :entity_id, :set_aside, CAST(:cause AS jsonb), :raw)"""),
+            text("""
+                INSERT INTO entity_problems
+                       (account_id, country_code, kind, entity_id, set_aside, cause, raw)
+                VALUES (:account_id, :country_code, :kind, :entity_id, :set_aside,
+                        CAST(:cause AS jsonb), :raw)"""),
             [
                 account.identity | {"kind": kind, **problem, "cause": json_text(problem["cause"])}
                 for problem in problems
@@ -216,10 +236,10 @@ def replace_problems(
 
 
 def count_entities(connection: Connection, account: Account | None = None) -> list[dict[str, Any]]:
-    """Return how many entities there are of each kind, by account: of all accounts, or of one.
+    """Return the numbers of entities of each kind, per account, of all accounts or of one.
 
-    Of those that are `stored`, `gone` do not exist any more. The last sync stored the kind at
-    `seen_at`, if ever; `set_aside` were sent by it, and not stored.
+    `stored` includes `gone` ones, which no longer exist. `seen_at` is when the last sync stored the
+    kind; `set_aside` is how many entities it could not store.
     """
     of = "true" if account is None else "account_id = :account_id AND country_code = :country_code"
     rows = connection.execute(
@@ -231,27 +251,37 @@ def count_entities(connection: Connection, account: Account | None = None) -> li
 _COUNTED = " UNION ALL ".join(
     f"""SELECT account_id, country_code, {place} AS place, '{kind}' AS kind, count(*) AS stored,
                max(seen_at) AS seen_at, count(gone_since) AS gone
-          FROM {_TABLES[kind].name} WHERE {{of}} GROUP BY account_id, country_code"""
+          FROM {_TABLES[kind].name}
+         WHERE {{of}}
+         GROUP BY account_id, country_code"""
     for place, kind in enumerate(ENTITY_KINDS)
 )
 _COUNTS = f"""
     SELECT a.account_key, c.kind, c.stored, c.gone, c.seen_at,
            (SELECT count(*) FROM entity_problems p
-             WHERE p.account_id = a.account_id AND p.country_code = a.country_code AND p.kind = c.kind AND p.set_aside) AS set_aside
-      FROM ({_COUNTED}) c JOIN advertiser_accounts a USING (account_id, country_code)
+             WHERE p.account_id = a.account_id AND p.country_code = a.country_code
+               AND p.kind = c.kind AND p.set_aside) AS set_aside
+      FROM ({_COUNTED}) c
+      JOIN advertiser_accounts a USING (account_id, country_code)
      ORDER BY a.account_key, c.place"""
 
 
 def find_ad_products(connection: Connection, account_id: str) -> set[str] | None:
-    """Return the ad products that an ads account has campaigns of, in any state and country; None before all its countries were synced.
+    """Return the ad products of an ads account's campaigns; None until all countries are synced.
 
-    Countries that are paused, disabled or without a profile are never synced: nothing waits for
-    them. Campaigns that are gone count as well: reports of old days have their rows.
+    Campaigns of any state and country count, also gone ones, which reports of old days contain.
+    Countries that are paused, disabled or without a profile are never synced, so they may be
+    missing.
     """
     rows = connection.execute(
-        text(f"""SELECT DISTINCT coalesce(c.ad_product, 'SPONSORED_PRODUCTS') FROM campaigns c WHERE c.account_id = :account_id
-                   AND NOT EXISTS (SELECT FROM advertiser_accounts a WHERE a.account_id = :account_id AND a.entities_synced_at IS NULL
-                                      AND {IS_ACTIVE} AND a.profile_id IS NOT NULL)"""),
+        text(f"""
+            SELECT DISTINCT coalesce(c.ad_product, 'SPONSORED_PRODUCTS')
+              FROM campaigns c
+             WHERE c.account_id = :account_id
+               AND NOT EXISTS (
+                   SELECT FROM advertiser_accounts a
+                    WHERE a.account_id = :account_id AND a.entities_synced_at IS NULL
+                      AND {IS_ACTIVE} AND a.profile_id IS NOT NULL)"""),
         {"account_id": account_id},
     )
     return set(rows.scalars()) or None
@@ -260,40 +290,45 @@ def find_ad_products(connection: Connection, account_id: str) -> set[str] | None
 def find_first_deliverable_day(
     connection: Connection, account: Account, ad_products: Sequence[str]
 ) -> date | None:
-    """Return the day from which an account has had campaigns of these ad products; None for none.
+    """Return the earliest start date of an account's campaigns of these ad products, or None.
 
-    Those count that are deliverable now, and that Amazon's reports do not leave out.
+    Only campaigns count that are deliverable now and contained in Amazon's reports.
     """
     found: date | None = connection.execute(
-        text("""SELECT min(coalesce(c.start_date, DATE '0001-01-01')) FROM campaigns c
-                  WHERE c.account_id = :account_id AND c.country_code = :country_code
-                    AND is_deliverable(c) AND c.is_reported
-                    AND coalesce(c.ad_product, 'SPONSORED_PRODUCTS') = ANY(:ad_products)"""),
+        text("""
+            SELECT min(coalesce(c.start_date, DATE '0001-01-01'))
+              FROM campaigns c
+             WHERE c.account_id = :account_id AND c.country_code = :country_code
+               AND is_deliverable(c) AND c.is_reported
+               AND coalesce(c.ad_product, 'SPONSORED_PRODUCTS') = ANY(:ad_products)"""),
         account.identity | {"ad_products": list(ad_products)},
     ).scalar()
     return found
 
 
 def want_entities(connection: Connection, account: Account, by: str) -> None:
-    """Mark the entities of an account as wanted by somebody now; who wanted them before stays."""
+    """Request a sync of an account's entities for a user; an earlier request is kept instead."""
     connection.execute(
-        text("""UPDATE advertiser_accounts
-                   SET entities_wanted_by = coalesce(entities_wanted_by, :by), entities_wanted_at = coalesce(entities_wanted_at, now())
-                 WHERE account_id = :account_id AND country_code = :country_code"""),
+        text("""
+            UPDATE advertiser_accounts
+               SET entities_wanted_by = coalesce(entities_wanted_by, :by),
+                   entities_wanted_at = coalesce(entities_wanted_at, now())
+             WHERE account_id = :account_id AND country_code = :country_code"""),
         account.identity | {"by": by},
     )
 
 
 def claim_entities(connection: Connection, account: Account, session_id: UUID) -> str | None:
-    """Claim the sync of an account's entities that somebody wants for a session; return who wants it.
+    """Claim the requested sync of an account's entities for a session; return the requester.
 
-    Return None where nobody does, or another living session has claimed it.
+    Return None if no sync is requested, or another living session has claimed it.
     """
     claimed = connection.execute(
-        text(f"""UPDATE advertiser_accounts a SET entities_claimed_by = :session_id
-                  WHERE account_id = :account_id AND country_code = :country_code
-                    AND entities_wanted_by IS NOT NULL AND {is_unclaimed("a.entities_claimed_by")}
-              RETURNING entities_wanted_by"""),
+        text(f"""
+            UPDATE advertiser_accounts a SET entities_claimed_by = :session_id
+             WHERE account_id = :account_id AND country_code = :country_code
+               AND entities_wanted_by IS NOT NULL AND {is_unclaimed("a.entities_claimed_by")}
+            RETURNING entities_wanted_by"""),
         account.identity | {"session_id": session_id},
     )
     return claimed.scalar()
@@ -302,13 +337,14 @@ def claim_entities(connection: Connection, account: Account, session_id: UUID) -
 def end_claim_of_entities(
     connection: Connection, account: Account, session_id: UUID, *, stays_wanted: bool
 ) -> None:
-    """End a session's claim of an account's entities; nobody wants them any more, unless they stay wanted."""
+    """End a session's claim of an account's entities, and the request unless it stays wanted."""
     connection.execute(
-        text("""UPDATE advertiser_accounts
-                   SET entities_claimed_by = NULL,
-                       entities_wanted_by = CASE WHEN :stays_wanted THEN entities_wanted_by END,
-                       entities_wanted_at = CASE WHEN :stays_wanted THEN entities_wanted_at END
-                 WHERE account_id = :account_id AND country_code = :country_code
-                   AND entities_claimed_by = :session_id"""),
+        text("""
+            UPDATE advertiser_accounts
+               SET entities_claimed_by = NULL,
+                   entities_wanted_by = CASE WHEN :stays_wanted THEN entities_wanted_by END,
+                   entities_wanted_at = CASE WHEN :stays_wanted THEN entities_wanted_at END
+             WHERE account_id = :account_id AND country_code = :country_code
+               AND entities_claimed_by = :session_id"""),
         account.identity | {"session_id": session_id, "stays_wanted": stays_wanted},
     )

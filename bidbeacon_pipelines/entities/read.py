@@ -1,7 +1,7 @@
-"""Turns exported entities into rows of our tables: campaigns, ad groups, ads, targets and portfolios.
+"""Turns exported entities into rows of their tables.
 
-An entity without a readable id, parent or state is set aside. Of any other the unreadable fields
-are left out: a new form of a budget must not lose the campaign. Either way, the problem is stored
+An entity without a readable id, parent or state is set aside. In other entities unreadable fields
+become null: a new form of a budget must not lose the campaign. Either way, the problem is stored
 with its cause and the raw entity.
 """
 
@@ -28,15 +28,15 @@ from bidbeacon_pipelines.values.lenient import (
 )
 
 MOST_PROBLEMS_KEPT: Final = 1_000
-"""Of one kind of entity of an account; all of them are counted."""
+"""Limit per account and kind of entity; further problems are only counted."""
 
 Row = dict[str, Any]
 
 
 def find(raw: Any, path: Sequence[str]) -> Any:
-    """Return the value at a path of names; None where there is none.
+    """Return the value at a path of names, or None.
 
-    Of a list on the way, the first object that has the next name counts.
+    In a list on the path, the first object that has the next name is used.
     """
     for name in path:
         if isinstance(raw, list):
@@ -54,15 +54,15 @@ class _Field:
     read: Callable[[Any], Any]
     is_required: bool = False
     inner: str | None = None
-    """Where the value is an object, the field of it that counts: a bid is a number, or has a currency beside it."""
+    """The field to use if the value is an object: a bid is a number, or an object with currency."""
 
     @property
     def paths(self) -> list[_Path]:
-        """The places where the value may be."""
+        """The possible paths of the value."""
         return [self.path, *([(*self.path, self.inner)] if self.inner else [])]
 
     def read_from(self, raw: Row) -> Any:
-        """Return the value of an entity; raise `FieldError` where it is not of its type, or missing."""
+        """Return the value; raise `FieldError` if it is missing or not of its type."""
         came = find(raw, self.path)
         if self.inner and isinstance(came, dict):
             came = came.get(self.inner)
@@ -168,7 +168,7 @@ FIELDS: Mapping[str, Mapping[str, _Field]] = {
     }
     | _STATE,
 }
-"""By kind and column: where a field is, and how it is read. The first column is the entity's id."""
+"""Path and reader of each field, by kind and column. The first column is the entity's id."""
 
 _PATHS = {
     kind: frozenset(path for wanted in fields.values() for path in wanted.paths)
@@ -188,7 +188,7 @@ _REFINEMENTS = {
 
 @dataclass(frozen=True)
 class EntityProblem:
-    """An entity that could not be read, wholly (`set_aside`) or in part, as it came."""
+    """An entity that could not be read in part or, if `set_aside`, at all; `raw` is its JSON."""
 
     entity_id: str | None
     set_aside: bool
@@ -200,7 +200,7 @@ class EntityProblem:
 class EntityProblems:
     """The entities of one kind of an account that could not be read.
 
-    `set_aside_ids` has an id, or None where it could not be read, for each that was not stored.
+    `set_aside_ids` has the id of each entity not stored, or None if the id could not be read.
     """
 
     set_aside_ids: list[str | None] = field(default_factory=list)
@@ -209,16 +209,16 @@ class EntityProblems:
 
     @property
     def set_aside(self) -> int:
-        """How many were not stored."""
+        """The number of entities not stored."""
         return len(self.set_aside_ids)
 
     @property
     def first_cause(self) -> Cause | None:
-        """Why the first of them could not be read."""
+        """The cause of the first problem, or None."""
         return self.kept[0].cause if self.kept else None
 
     def add(self, problem: EntityProblem) -> None:
-        """Count a problem, and keep it where there is room."""
+        """Count a problem, and keep it up to the limit."""
         if problem.set_aside:
             self.set_aside_ids.append(problem.entity_id)
         self.incomplete += not problem.set_aside
@@ -229,7 +229,7 @@ class EntityProblems:
 def read_entities(
     kind: str, raw_entities: Iterable[Any], problems: EntityProblems
 ) -> Iterator[Row]:
-    """Yield entities as columns of their kind's table; add unreadable ones to `problems`."""
+    """Yield entities as rows of their table; add unreadable ones to `problems`."""
     for raw in raw_entities:
         try:
             row, why, is_lost = _read(kind, raw)
@@ -248,7 +248,7 @@ def _unreadable(got: str) -> Cause:
 
 
 def _read(kind: str, raw: Any) -> tuple[Row, Cause | None, bool]:
-    """Return an entity's columns, what is wrong with it, and whether that keeps it from being stored."""
+    """Return an entity's row, the cause of its faults or None, and whether it is set aside."""
     if not isinstance(raw, dict):
         return {}, _unreadable(shown(raw)), True
     row: Row = {}
@@ -275,7 +275,7 @@ def _read(kind: str, raw: Any) -> tuple[Row, Cause | None, bool]:
 
 
 def _rest(raw: Row, stored: AbstractSet[_Path], at: _Path = ()) -> Row:
-    """Return an object without the values at the paths that columns hold, and without objects that are empty for that."""
+    """Return an object without values stored in columns and without objects emptied by that."""
     rest: Row = {}
     for name, value in raw.items():
         path = (*at, name)
@@ -289,7 +289,6 @@ def _rest(raw: Row, stored: AbstractSet[_Path], at: _Path = ()) -> Row:
 
 
 def _complete_ad(row: Row, raw: Row) -> None:
-    """Add the products of an ad, those of its cards as well."""
     cards = find(raw, ("creative", "cards"))
     shown = [
         *_objects(find(raw, ("creative", "products"))),
@@ -307,7 +306,6 @@ def _complete_ad(row: Row, raw: Row) -> None:
 
 
 def _complete_target(row: Row, raw: Row) -> None:
-    """Add what follows from the other columns: the level, the expression of a category, and what reports match by."""
     if row["target_level"] is None:
         row["target_level"] = "CAMPAIGN" if row["ad_group_id"] is None else "AD_GROUP"
     if row["expression"] is None and row["category"] is not None and row["event"] is None:
@@ -317,10 +315,7 @@ def _complete_target(row: Row, raw: Row) -> None:
 
 
 def _category_expression(row: Row, details: Any) -> str:
-    """Write a category target the way reports name it.
-
-    Refinements are part of it, since two targets may differ in these alone.
-    """
+    """Return a category target's text as in reports, with its refinements."""
     values = {"category": row["category"], "brand": row["brand"]}
     values |= {name: find(details, (wire,)) for name, wire in _REFINEMENTS.items()}
     return clean(

@@ -1,8 +1,8 @@
-"""Syncs an account's campaigns, ad groups, ads and targets through exports, and lists its portfolios.
+"""Syncs an account's campaigns, ad groups, ads and targets by exports, and its portfolios.
 
-An export is stored as soon as Amazon has accepted it, so a run after a killed one takes it over
-instead of requesting another. Exports that a failed sync has loaded are not loaded again by the
-next syncs for some hours: the four exports need not succeed in one run.
+An export is stored as soon as Amazon has accepted it, so the run after a killed one takes it over
+instead of requesting another. Exports loaded by a failed sync are not loaded again for some hours:
+the four exports need not succeed in one run.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -81,7 +81,7 @@ from bidbeacon_sessions.errors import ExpectedError
 KINDS: tuple[ExportKind, ...] = get_args(ExportKind)
 LONGEST_WAIT = timedelta(minutes=20)
 UNFINISHED_LIVES = timedelta(hours=6)
-"""For so long, what a sync has loaded before it failed is new enough for the sync that completes it."""
+"""Exports loaded by a failed sync are reused by later ones for this long."""
 PAUSE_AFTER_THROTTLING = timedelta(minutes=5)
 """After exports were throttled without a `Retry-After`."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
@@ -105,7 +105,7 @@ class ExportNotReadyError(ExpectedError):
 
 
 def is_put_off(error: Exception) -> bool:
-    """Return whether a sync ended with this only because Amazon needs time, or its host can't write downloads: a later one does the rest."""
+    """Return whether a sync is only delayed by Amazon or a full disk: a later one completes it."""
     return isinstance(error, Throttled | ExportNotReadyError | NotWritten)
 
 
@@ -116,25 +116,18 @@ def sync_entities(
     *,
     longest_wait: timedelta = LONGEST_WAIT,
 ) -> dict[str, int]:
-    """Sync an account's entities.
+    """Sync an account's entities; return the number of rows stored of each kind.
 
-    Args:
-        context: the tools.
-        session: records the actions.
-        account: whose entities.
-        longest_wait: how long to wait for exports that Amazon has not finished.
-
-    Returns:
-        How many rows of each kind were stored, without kinds that an unfinished sync of the last
-        hours has stored, and without portfolios where Amazon does not list them.
+    Kinds are left out that a recent incomplete sync has stored, and portfolios if Amazon does not
+    list them.
 
     Raises:
-        ExportFailedError: one of the four failed; those before it are stored. Or Amazon names no
-            profile for the account.
-        ExportNotReadyError: Amazon needs longer than `longest_wait`; what is ready is stored.
-        NotWritten: this host can't write downloads; the exports stay for the next sync.
+        ExportFailedError: one of the four failed; those before it are stored. Or the account has no
+            profile.
+        ExportNotReadyError: Amazon needs longer than `longest_wait`; finished exports are stored.
+        NotWritten: this host can't write downloads; the exports remain for the next sync.
         AuthError: Amazon refuses the account's exports, or our credentials.
-        AdsApiError: see its class hierarchy.
+        AdsApiError: another call failed.
     """
     return _Sync(context, session, account).run(context.now() + longest_wait)
 
@@ -142,12 +135,9 @@ def sync_entities(
 def store_entities(
     connection: Connection, account: Account, kind: str, raw: Iterable[Any]
 ) -> tuple[int, EntityProblems]:
-    """Store all entities of one kind, and what could not be read of them.
+    """Store all entities of one kind with their problems; return the row count and problems.
 
-    An entity without a readable id may be any: then none is noted as missing.
-
-    Returns:
-        How many were stored, and the problems.
+    If an entity's id could not be read, none is marked as missing, since it may be any of them.
     """
     problems = EntityProblems()
     rows = merge_entities(connection, account, kind, read_entities(kind, raw, problems))
@@ -162,14 +152,12 @@ def store_entities(
 
 @dataclass(frozen=True)
 class _Sync:
-    """One sync of an account's entities, in one session."""
-
     context: JobContext
     session: SessionRecorder
     account: Account
 
     def run(self, wait_until: datetime) -> dict[str, int]:
-        """Sync all kinds; store what Amazon's refusals and throttling mean for the next sync."""
+        """Sync all kinds; store the effects of refusals and throttling on later syncs."""
         with self._as_wanted():
             if self.account.profile_id is None:
                 error = ExportFailedError(cause("no-profile"))
@@ -184,20 +172,20 @@ class _Sync:
                 with self._begin() as connection:
                     note_refusal(connection, self.session, self.account.ads_account, error)
                 raise
-            except AuthError:  # concerns this country's profile, and says nothing about reports
+            except AuthError:  # concerns this country's profile, not its reports
                 with self._begin() as connection:
                     count_export_refusal(connection, self.account, self.context.now())
                 raise
 
     @contextmanager
     def _as_wanted(self) -> Iterator[None]:
-        """Claim the sync if somebody wants it; afterwards nobody does, unless it was put off."""
+        """Claim the sync if it was requested; end the request afterwards, unless it is delayed."""
         account, session_id = self.account, self.session.session_id
         with self._begin() as connection:
             by = claim_entities(connection, account, session_id)
             if by is not None:
-                asked = EntitySyncRequested(account=account.account_key, by=by)
-                self.session.add_in(connection, asked)
+                requested = EntitySyncRequested(account=account.account_key, by=by)
+                self.session.add_in(connection, requested)
         stays_wanted = False
         try:
             yield
@@ -221,7 +209,6 @@ class _Sync:
         return Owner(account.region, account.account_id, account.country_code, account.profile_id)
 
     def _pause_exports(self, error: AdsApiError) -> None:
-        """Store when exports of the account may be asked for again; until then no sync of it starts."""
         seconds = error.retry_after or PAUSE_AFTER_THROTTLING.total_seconds()
         self._client.pause(self._owner, CallClass.EXPORTS, seconds)
 
@@ -253,7 +240,7 @@ class _Sync:
         return counts
 
     def _request(self, kind: ExportKind) -> EntityExport:
-        """Take over the export in flight, or ask for one."""
+        """Return the export in flight, or request one."""
         key = self.account.account_key
         with self._begin() as connection:
             running = find_export_in_flight(connection, self.account, kind)
@@ -272,7 +259,7 @@ class _Sync:
         return self._keep(kind, export.export_id)
 
     def _keep(self, kind: ExportKind, export_id: str) -> EntityExport:
-        """Store an export that Amazon has accepted; where another sync of this account was faster, take over that one's."""
+        """Store an accepted export; if another sync was faster, return that one's."""
         facts, now = {"account": self.account.account_key, "kind": kind}, self.context.now()
         try:
             with self._begin() as connection:
@@ -291,65 +278,64 @@ class _Sync:
     def _finish(
         self,
         kind: ExportKind,
-        asked: EntityExport,
+        requested: EntityExport,
         wait_until: datetime,
         *,
         may_repeat: bool = True,
     ) -> int:
-        """Store an export; request it anew, once, where Amazon does not know it or its file any more."""
+        """Store an export; if Amazon no longer knows it or its file, request it once more."""
         try:
-            return self._store(kind, self._wait(kind, asked, wait_until), asked)
+            return self._store(kind, self._wait(kind, requested, wait_until), requested)
         except (AuthError, ExportNotReadyError, NotWritten, Throttled) as error:
             # The next sync takes it over.
             facts = {"account": self.account.account_key, "kind": kind}
             why = error.failure_cause
-            self.session.add(ExportPending(**facts, export_id=asked.export_id, cause=why))
+            self.session.add(ExportPending(**facts, export_id=requested.export_id, cause=why))
             raise
         except (ExportFailedError, AdsApiError, BrokenPartError) as error:
-            self._fail(kind, asked, error.failure_cause)
+            self._fail(kind, requested, error.failure_cause)
             if may_repeat and isinstance(error, NotFound):
                 return self._finish(kind, self._request(kind), wait_until, may_repeat=False)
             raise
 
-    def _fail(self, kind: ExportKind, asked: EntityExport, why: Cause) -> None:
-        """End an unusable export, so that another one is requested."""
+    def _fail(self, kind: ExportKind, requested: EntityExport, why: Cause) -> None:
         with self._begin() as connection:
-            end_export(connection, asked.id, status="failed", cause=why)
-            self.session.add_in(connection, self._failed(kind, asked.export_id, why))
+            end_export(connection, requested.id, status="failed", cause=why)
+            self.session.add_in(connection, self._failed(kind, requested.export_id, why))
 
     def _failed(self, kind: str, export_id: str | None, why: Cause) -> ExportFailed:
         key = self.account.account_key
         return ExportFailed(account=key, kind=kind, export_id=export_id, cause=why)
 
-    def _wait(self, kind: ExportKind, asked: EntityExport, wait_until: datetime) -> Export:
+    def _wait(self, kind: ExportKind, requested: EntityExport, wait_until: datetime) -> Export:
         context, pause = self.context, _FIRST_PAUSE
         while True:
-            export = get_export(self._client, self._owner, kind, asked.export_id)
+            export = get_export(self._client, self._owner, kind, requested.export_id)
             if export.status is ExportStatus.COMPLETED:
                 return export
             if export.status is ExportStatus.FAILED:
                 why = f"{export.error_code}: {export.error_message}"
                 raise ExportFailedError(_failed_export(kind, why))
-            if context.now() - asked.created_at > LONGEST_WAIT:
+            if context.now() - requested.created_at > LONGEST_WAIT:
                 why = f"it was still {export.raw_status} after {LONGEST_WAIT}"
                 raise ExportFailedError(_failed_export(kind, why))
             if context.now() + timedelta(seconds=pause) > wait_until:
-                raise ExportNotReadyError(kind, asked.export_id, export.raw_status)
+                raise ExportNotReadyError(kind, requested.export_id, export.raw_status)
             context.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    def _store(self, kind: ExportKind, export: Export, asked: EntityExport) -> int:
+    def _store(self, kind: ExportKind, export: Export, requested: EntityExport) -> int:
         account = self.account
-        with self.context.download_folder(f"export-{asked.id}") as folder:
+        with self.context.download_folder(f"export-{requested.id}") as folder:
             file = folder / f"{kind}.json.gz"
             self._download(kind, export, file)
             with self._begin() as connection:
-                stored = lock_export(connection, asked.id)
+                stored = lock_export(connection, requested.id)
                 if stored.status == "loaded":  # by another sync, which took it over
                     return stored.row_count or 0
                 rows, problems = store_entities(connection, account, kind, iter_values(file))
                 why = problems.first_cause
-                end_export(connection, asked.id, status="loaded", row_count=rows, cause=why)
+                end_export(connection, requested.id, status="loaded", row_count=rows, cause=why)
                 change_account(connection, account, export_refusals=0)
                 self._record(connection, kind, rows, problems)
         return rows
@@ -365,7 +351,7 @@ class _Sync:
             self.session.add_in(connection, misread)
 
     def _sync_portfolios(self) -> dict[str, int]:
-        """Store the portfolios; a failure is recorded and does not fail the sync: no report needs them."""
+        """Store the portfolios; a failure is recorded only, since no report needs them."""
         account = self.account
         try:
             listed = list_portfolios(self._client, self._owner)
@@ -379,7 +365,7 @@ class _Sync:
         return {"portfolios": rows}
 
     def _download(self, kind: ExportKind, export: Export, file: Path) -> None:
-        """Fetch an export's file; where its url has expired, with the fresh one that a new look gives, as often as for a report."""
+        """Fetch an export's file; if its URL has expired, poll for a fresh one."""
         for _ in range(MOST_SIGNINGS):
             try:
                 return self._fetch(kind, export, file)
@@ -396,9 +382,9 @@ class _Sync:
     def _complete(self, before: Collection[str] | None) -> None:
         """Store that the sync is complete.
 
-        Where the ads account has campaigns of other ad products than `before`, its windows are made
-        again: there are reports to add, or to leave out. Loaded days without rows are judged anew
-        by the campaigns that there were; while a load is at work for too long, after the next sync.
+        If the ads account's ad products differ from `before`, its windows are made again, since its
+        reports change. Loaded days without rows are judged anew by the campaigns of that time. A
+        load that holds the lock for too long defers that to the next sync.
         """
         account_id = self.account.account_id
         with self._begin() as connection:

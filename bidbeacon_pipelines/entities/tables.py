@@ -1,9 +1,9 @@
-"""The tables of entities: campaigns, ad groups, ads, targets and portfolios, as Amazon described them last.
+"""Tables of campaigns, ad groups, ads, targets and portfolios as last sent by Amazon.
 
-A column holds what people filter and join by. `details` holds every other field of the entity, as
-Amazon sent it. An entity that Amazon no longer sends keeps its row and its state: `seen_at` is when
-it came last, the same instant for all entities of one export. An entity exists while `gone_since`
-is null: it is gone when two complete exports in a row did not have it.
+Columns are for filters and joins; `details` holds every other field of the entity, as Amazon sent
+it. An entity that Amazon no longer sends keeps its row and its state: `seen_at` is when it was sent
+last, the same instant for all entities of one export. An entity exists while `gone_since` is null:
+it is gone when two complete exports in a row did not have it.
 """
 
 from datetime import date, datetime
@@ -30,12 +30,10 @@ ENTITY_KINDS = ("campaigns", "adGroups", "ads", "targets", "portfolios")
 
 
 _FIRST, _LAST = -1, 1
-"""Places among the columns of a table."""
+"""Sort orders of columns."""
 
 
 class _Entity:
-    """The columns of every entity."""
-
     account_id: Mapped[str] = amazon_id(
         primary_key=True, sort_order=_FIRST, comment="Amazon's id of the ads account"
     )
@@ -62,9 +60,7 @@ class _Entity:
     )
 
 
-class _Delivered:
-    """The columns of entities that come by export."""
-
+class _Delivered:  # entities that come by export
     ad_product: Mapped[str | None] = mapped_column(
         comment="SPONSORED_PRODUCTS, SPONSORED_BRANDS or SPONSORED_DISPLAY"
     )
@@ -118,12 +114,13 @@ class Campaign(_Entity, _Delivered, PipelinesBase):
     )
     is_reported: Mapped[bool] = mapped_column(
         server_default=text("true"),
-        comment="Whether Amazon reports its numbers: false for one of Sponsored Brands without ad groups",
+        comment="Whether Amazon reports its numbers: false for one of Sponsored Brands "
+        "without ad groups",
     )
 
     __table_args__ = (
         account_reference(),
-        # Finds quickly that there was no campaign of an ad product on a day.
+        # For a quick check that there was no campaign of an ad product on a day.
         Index(
             "ix_campaigns_started",
             "account_id",
@@ -150,7 +147,8 @@ class AdGroup(_Entity, _Delivered, PipelinesBase):
     campaign_id: Mapped[str] = amazon_id(comment="Amazon's id of the campaign")
     name: Mapped[str | None] = mapped_column(comment="Name at Amazon")
     default_bid: Mapped[Decimal | None] = mapped_column(
-        comment="Bid of targets that have none of their own, in currency_code; null in Sponsored Brands"
+        comment="Bid of targets that have none of their own, in currency_code; "
+        "null in Sponsored Brands"
     )
     currency_code: Mapped[str | None] = mapped_column(comment="Currency of the amounts")
     creative_type: Mapped[str | None] = mapped_column(
@@ -166,7 +164,7 @@ class AdGroup(_Entity, _Delivered, PipelinesBase):
 
 
 class Ad(_Entity, _Delivered, PipelinesBase):
-    """One row is an ad: of one product in Sponsored Products and Display, of none or many in Sponsored Brands."""
+    """One row is an ad, of one product or, in Sponsored Brands, of none or many."""
 
     __tablename__ = "ads"
 
@@ -195,11 +193,10 @@ class Ad(_Entity, _Delivered, PipelinesBase):
 
 
 class Target(_Entity, _Delivered, PipelinesBase):
-    """One row is a target: a keyword, product, category, audience, theme or automatic group; `negative` ones keep ads from showing.
+    """One row is a target: a keyword, product, category, audience, theme or automatic group.
 
-    A target of a whole campaign has no ad group. Reports name a target by a text and no id;
-    `match_digest` is a digest of the text by which they would name this one, see
-    `datasets.digests`.
+    A target of a whole campaign has no ad group. Reports name a target by a text instead of its id;
+    `match_digest` is the digest of this target's text, see `datasets.digests`.
     """
 
     __tablename__ = "targets"
@@ -248,7 +245,7 @@ class Target(_Entity, _Delivered, PipelinesBase):
 
 
 class TargetName(PipelinesBase):
-    """One row is a name of a target: rows of an ad group that name their target by this digest belong to it."""
+    """One row maps a digest in the rows of an ad group to the target that they belong to."""
 
     __tablename__ = "target_names"
 
@@ -289,10 +286,10 @@ class Portfolio(_Entity, PipelinesBase):
 
 
 class EntityProblem(PipelinesBase):
-    """One row is an entity that the last sync of its kind could not read, wholly or in part; `raw` is how it came.
+    """One row is an entity that the last sync of its kind could not read completely.
 
-    `set_aside` ones were not stored, so an older row stays as it was. All others were stored
-    without the fields that `cause` names.
+    `raw` is its JSON. `set_aside` ones were not stored; an older row is unchanged. The others were
+    stored without the fields that `cause` names.
     """
 
     __tablename__ = "entity_problems"
@@ -315,7 +312,7 @@ class EntityProblem(PipelinesBase):
 
 
 class EntityExport(PipelinesBase):
-    """One row is one export requested from Amazon, so that a run that follows a killed one takes it over."""
+    """One row is one export requested from Amazon; the run after a killed one takes it over."""
 
     __tablename__ = "entity_exports"
 

@@ -1,7 +1,7 @@
-"""What the pipelines' jobs record: the catalogue of action classes, by subject.
+"""The catalogue of actions that jobs record, by subject.
 
-Importing this package registers all of them, and what explains their causes: a process that shows
-sessions needs both.
+Importing this package registers all of them and the explanations of their causes, which every
+process that shows sessions needs.
 """
 
 from bidbeacon_pipelines.actions.accounts import (

@@ -8,9 +8,15 @@ from bidbeacon_sessions import Action, Reference
 
 
 class AccountsSynced(Action):
-    """The accounts that Amazon lists were stored; `problem_count` includes the problems that `problems` leaves out."""
+    """The accounts that Amazon lists were stored.
 
-    sentence = "Synced {accounts:count:account}[, {added} new][, {disabled} disabled][: {added_keys:account}][, {problem_count:count:problem}]"
+    `problem_count` includes problems that are not in `problems`.
+    """
+
+    sentence = (
+        "Synced {accounts:count:account}[, {added} new][, {disabled} disabled]"
+        "[: {added_keys:account}][, {problem_count:count:problem}]"
+    )
     tone = "success"
     ends_wait_for = AMAZON
 
@@ -22,7 +28,7 @@ class AccountsSynced(Action):
     problem_count: int = Field(default_factory=lambda data: len(data.get("problems", ())))
 
     def references(self) -> list[Reference]:
-        """One reference an account that is new."""
+        """Return one reference per new account."""
         return [Reference(key, "added") for key in self.added_keys]
 
 
@@ -38,7 +44,7 @@ class AccountSyncFailed(Action):
 
 
 class RegionNotListed(Action):
-    """Amazon did not list the accounts of a credential in one region; stored accounts are kept."""
+    """Amazon did not list a credential's accounts in one region; stored accounts are kept."""
 
     sentence = "Region {region}[, credential {credential_name}]: {cause:cause}"
     tone = "error"
@@ -50,7 +56,7 @@ class RegionNotListed(Action):
 
 
 class AccountNeedsAttention(Action):
-    """Amazon refuses the account's authorisation; requests stop until somebody resumes it."""
+    """Amazon refuses the account's authorisation; requests stop until a person resumes it."""
 
     sentence = "{account:account} needs attention: {cause:cause}"
     tone = "error"
@@ -65,7 +71,7 @@ class AccountNeedsAttention(Action):
 
 
 class AccountPaused(Action):
-    """Somebody paused an account: no reports are requested for it."""
+    """A person paused an account: no reports are requested for it."""
 
     sentence = "Paused {account:account}: {by}"
     tone = "warning"
@@ -79,7 +85,7 @@ class AccountPaused(Action):
 
 
 class AccountResumed(Action):
-    """Somebody resumed an account, or cleared why it needs attention."""
+    """A person resumed an account that was paused or needed attention."""
 
     sentence = "Resumed {account:account}: {by}"
     tone = "success"
@@ -93,7 +99,7 @@ class AccountResumed(Action):
 
 
 class CadenceChanged(Action):
-    """Somebody changed how often an ads account is refreshed."""
+    """A person changed how often an ads account is refreshed."""
 
     sentence = "Changed the cadence of {account:account} to: {cadence}. {by}"
 
@@ -107,7 +113,7 @@ class CadenceChanged(Action):
 
 
 class AccountRenamed(Action):
-    """Somebody set or removed the alias of an ads account."""
+    """A person set or removed the alias of an ads account."""
 
     sentence = "Renamed {account:account}: {before:badge} is now {name:badge}. {by}"
 
@@ -122,7 +128,7 @@ class AccountRenamed(Action):
 
 
 class AccountAssigned(Action):
-    """An ads account belongs to another credential that lists it, or somebody settled to which one it belongs."""
+    """An ads account was assigned to another credential, or a person confirmed its credential."""
 
     sentence = (
         "{account:account} now belongs to credential {credential_name}[, not to {before}][. {by}]"
@@ -141,7 +147,10 @@ class AccountAssigned(Action):
 class CredentialsRefused(Action):
     """Amazon refuses a credential; requests stop for all of its accounts."""
 
-    sentence = "Stopped requests for {accounts:count:account}[ of credential {credential_name}]: {cause:cause}"
+    sentence = (
+        "Stopped requests for {accounts:count:account}[ of credential {credential_name}]: "
+        "{cause:cause}"
+    )
     tone = "error"
     ends_wait_for = AMAZON
 
@@ -151,14 +160,17 @@ class CredentialsRefused(Action):
     keys: tuple[str, ...]
 
     def references(self) -> list[Reference]:
-        """One reference an account that was not waiting for a person before."""
+        """Return one reference per account that did not need attention before."""
         return [Reference(key, "needs-attention") for key in self.keys]
 
 
 class CredentialsAccepted(Action):
-    """Amazon accepts a credential again; its accounts that only waited for that resume."""
+    """Amazon accepts a credential again; accounts that were stopped only for it resume."""
 
-    sentence = "Amazon accepts our credentials again[ ({credential_name})]: {accounts:count:account} can resume"
+    sentence = (
+        "Amazon accepts our credentials again[ ({credential_name})]: "
+        "{accounts:count:account} can resume"
+    )
     tone = "success"
 
     credential_name: str | None
@@ -166,5 +178,5 @@ class CredentialsAccepted(Action):
     keys: tuple[str, ...]
 
     def references(self) -> list[Reference]:
-        """One reference an account that goes on."""
+        """Return one reference per resumed account."""
         return [Reference(key, "goes-on") for key in self.keys]

@@ -10,9 +10,9 @@ class _EntityAction(Action):
 
 
 class EntitySyncRequested(_EntityAction):
-    """Somebody requested entities to be synced now."""
+    """A person requested a sync of entities now."""
 
-    sentence = "Asked to sync the entities of {account:account} now: {by}"
+    sentence = "Requested a sync of the entities of {account:account}: {by}"
 
     by: str
 
@@ -34,17 +34,23 @@ class ExportRequested(_EntityAction):
 
 
 class ExportsSkipped(_EntityAction):
-    """Exports were not requested, since an unfinished sync has stored them within the last hours."""
+    """Exports were not requested, since a recent incomplete sync has stored them."""
 
-    sentence = "Skipped {kinds:count:export} for {account:account}, stored by an earlier sync: {kinds:badge}"
+    sentence = (
+        "Skipped {kinds:count:export} for {account:account}, "
+        "stored by an earlier sync: {kinds:badge}"
+    )
 
     kinds: tuple[str, ...]
 
 
 class ExportPending(_EntityAction):
-    """An export is not ready, was throttled, or could not be polled or stored; the next sync continues."""
+    """An export is not ready, or could not be polled or stored; the next sync continues."""
 
-    sentence = "Left {kind} of {account:account} to the next sync[, export {export_id:badge}]: {cause:cause}"
+    sentence = (
+        "Left {kind} of {account:account} to the next sync[, export {export_id:badge}]: "
+        "{cause:cause}"
+    )
     tone = "warning"
     ends_wait_for = AMAZON
 
@@ -89,7 +95,10 @@ class EntitiesSynced(_EntityAction):
 
 
 class EntitiesMisread(_EntityAction):
-    """Entities could not be read: `bad` ones were not stored, `incomplete` ones without the fields that are unreadable."""
+    """Entities could not be read.
+
+    `bad` ones were not stored, `incomplete` ones were stored without their unreadable fields.
+    """
 
     sentence = (
         "Could not read some {kind} of {account:account}[, {bad} set aside]"
@@ -108,7 +117,7 @@ class EntitiesMisread(_EntityAction):
 
 
 class PortfoliosNotListed(_EntityAction):
-    """Amazon did not list the portfolios; stored portfolios are kept, and the next sync tries again."""
+    """Amazon did not list the portfolios; stored ones are kept, and the next sync retries."""
 
     sentence = "Portfolios of {account:account} could not be listed: {cause:cause}"
     tone = "warning"

@@ -29,7 +29,7 @@ class SkipReason(StrEnum):
     ACCOUNT_NEEDS_ATTENTION = "the account needs attention"
 
 
-_NOT_ASKED = frozenset(
+_NOT_REQUESTED = frozenset(
     {
         SkipReason.NOT_OVER,
         SkipReason.NOT_SERVED,
@@ -41,8 +41,6 @@ _NOT_ASKED = frozenset(
 
 
 class _WindowsAction(Action):
-    """Base class of actions on windows of one dataset and account; it refers to each window."""
-
     effect: ClassVar[str]
 
     account: str
@@ -50,7 +48,7 @@ class _WindowsAction(Action):
     windows: list[date]
 
     def references(self) -> list[Reference]:
-        """One reference a window."""
+        """Return one reference per window."""
         return [
             Reference(self.account, self.effect, self.dataset, day.isoformat())
             for day in self.windows
@@ -58,10 +56,10 @@ class _WindowsAction(Action):
 
 
 class _ReportAction(_WindowsAction):
-    """Base class of actions on one report.
+    """An action on one report.
 
-    Where several countries wait for the report, `account` is their ads account's key, `windows` are
-    all days, and `accounts` has the windows of each account.
+    If several countries wait for it, `account` is their ads account's key, `windows` are all days,
+    and `accounts` has the windows of each account.
     """
 
     ends_wait_for = AMAZON
@@ -69,7 +67,7 @@ class _ReportAction(_WindowsAction):
     accounts: dict[str, list[date]] = Field(default_factory=dict)
 
     def references(self) -> list[Reference]:
-        """One reference a window of each account."""
+        """Return one reference per window of each account."""
         if not self.accounts:
             return super().references()
         return [
@@ -80,10 +78,7 @@ class _ReportAction(_WindowsAction):
 
 
 class _RequestEnded(_WindowsAction):
-    """Base class of actions that end a request.
-
-    Countries are loaded one after another: the request continues if `more_countries` follow.
-    """
+    """An action that ends a request, or its part for one country if `more_countries` follow."""
 
     request_id: int
     more_countries: bool = False
@@ -92,7 +87,10 @@ class _RequestEnded(_WindowsAction):
 class WindowsPlanned(Action):
     """Windows that should exist were created."""
 
-    sentence = "Planned {created:count:new window} of {dataset:badge} for {account:account}, through {through:windows}"
+    sentence = (
+        "Planned {created:count:new window} of {dataset:badge} for {account:account}, "
+        "through {through:windows}"
+    )
 
     account: str
     dataset: str
@@ -111,7 +109,7 @@ class WindowsExpired(_WindowsAction):
 
 
 class WindowsNotServed(_WindowsAction):
-    """Windows are not served: Amazon refuses them as too old, or reports no rows at such an age.
+    """Windows are not served: Amazon refuses them as too old, or has no rows of that age.
 
     `ad_products` names those without rows; `is_partly` says that other ad products are served.
     """
@@ -128,25 +126,28 @@ class WindowsNotServed(_WindowsAction):
     cause: Cause
 
     def references(self) -> list[Reference]:
-        """Return one reference a window; one that is partly not served is loaded all the same."""
+        """Return one reference per window; partly served ones are loaded all the same."""
         effect = "partly-not-served" if self.is_partly else self.effect
         days = [day.isoformat() for day in self.windows]
         return [Reference(self.account, effect, self.dataset, day) for day in days]
 
 
 class WindowsReopened(_WindowsAction):
-    """Windows are due again that Amazon serves after all."""
+    """Windows are due again because Amazon serves them after all."""
 
-    sentence = "Reopened {windows:count:window} of {dataset:badge}, ended or postponed too early: {windows:windows}"
+    sentence = (
+        "Reopened {windows:count:window} of {dataset:badge}, ended or postponed too early: "
+        "{windows:windows}"
+    )
     effect = "reopened"
 
 
 class ReportsPlanned(Action):
-    """Reports were planned for the due windows of an ads account; they are created in order of priority."""
+    """Reports were planned for the due windows of an ads account, to be created by priority."""
 
     sentence = (
-        "Planned {reports:count:report} of {dataset:badge} for {windows:count:due window} of {account:account},"
-        " {start:windows} to {end:windows}"
+        "Planned {reports:count:report} of {dataset:badge} for {windows:count:due window} "
+        "of {account:account}, {start:windows} to {end:windows}"
     )
     effect: ClassVar[str] = "planned"
 
@@ -158,14 +159,20 @@ class ReportsPlanned(Action):
     end: date
 
     def references(self) -> list[Reference]:
-        """The ads account's dataset: a plan of an empty one has tens of thousands of windows."""
+        """Return the ads account's dataset only: a first plan has tens of thousands of windows."""
         return [Reference(self.account, self.effect, self.dataset)]
 
 
 class LoadRequested(_WindowsAction):
-    """Somebody requested windows to be loaded now, whether or not they are due; `wanted_at` is when, if that was before a run began."""
+    """A person requested a load of windows, whether or not they are due.
 
-    sentence = "Asked[ at {wanted_at:time}] to load {windows:count:window} of {dataset:badge} now: {by} {windows:windows}"
+    `wanted_at` is the time of the request, if it was before the run began.
+    """
+
+    sentence = (
+        "Requested a load of {windows:count:window} of {dataset:badge}[ at {wanted_at:time}]: "
+        "{by} {windows:windows}"
+    )
     effect = "asked-for"
 
     by: str
@@ -175,7 +182,10 @@ class LoadRequested(_WindowsAction):
 class WindowsQueued(_ReportAction):
     """Windows wait for a report that is about to be created."""
 
-    sentence = "Queued {windows:count:report window} of {dataset:badge}[ in {accounts:count:account}] {windows:windows}[ by hand{by_hand:flag}]"
+    sentence = (
+        "Queued {windows:count:report window} of {dataset:badge}[ in {accounts:count:account}] "
+        "{windows:windows}[ by hand{by_hand:flag}]"
+    )
     ends_wait_for = FREE_SLOT
     effect = "queued"
 
@@ -186,7 +196,10 @@ class WindowsQueued(_ReportAction):
 class WindowSkipped(_WindowsAction):
     """Windows were skipped, for a reason."""
 
-    sentence = "Skipped[ {windows:count:window} of] {dataset:badge}: {reason}[ {windows:windows}][ ({detail})][ ({cause:cause})]"
+    sentence = (
+        "Skipped[ {windows:count:window} of] {dataset:badge}: {reason}[ {windows:windows}]"
+        "[ ({detail})][ ({cause:cause})]"
+    )
     effect = "skipped"
     not_asked: ClassVar[str] = "not-asked"
 
@@ -195,8 +208,8 @@ class WindowSkipped(_WindowsAction):
     cause: Cause | None = None
 
     def references(self) -> list[Reference]:
-        """Return one reference a window, or one of the dataset where no windows are named."""
-        effect = self.not_asked if self.reason in _NOT_ASKED else self.effect
+        """Return one reference per window, or one of the dataset if there are no windows."""
+        effect = self.not_asked if self.reason in _NOT_REQUESTED else self.effect
         windows = [
             Reference(self.account, effect, self.dataset, day.isoformat()) for day in self.windows
         ]
@@ -206,7 +219,10 @@ class WindowSkipped(_WindowsAction):
 class WaitGivenUp(_WindowsAction):
     """A load by hand waited as long as allowed; its windows are not loaded yet."""
 
-    sentence = "Stopped waiting for {windows:count:window} of {dataset:badge}: {cause:cause} {windows:windows}"
+    sentence = (
+        "Stopped waiting for {windows:count:window} of {dataset:badge}: "
+        "{cause:cause} {windows:windows}"
+    )
     tone = "warning"
     ends_wait_for = AMAZON
     effect = "wait-given-up"
@@ -217,7 +233,10 @@ class WaitGivenUp(_WindowsAction):
 class ReportRequested(_ReportAction):
     """A report was requested from Amazon; it covers every window of its range."""
 
-    sentence = "Requested report {report_id:badge} of {dataset:badge} for {windows:count:window}[ in {accounts:count:account}][, {bridged} of them not due,] {windows:windows}"
+    sentence = (
+        "Requested report {report_id:badge} of {dataset:badge} for {windows:count:window}"
+        "[ in {accounts:count:account}][, {bridged} of them not due,] {windows:windows}"
+    )
     tone = "progress"
     effect = "requested"
 
@@ -228,9 +247,12 @@ class ReportRequested(_ReportAction):
 
 
 class ReportAdopted(_ReportAction):
-    """Amazon is already making the report that was requested, and says so."""
+    """Amazon rejected a report as a duplicate of one in flight, which is used instead."""
 
-    sentence = "Adopted report {report_id:badge} in flight for {windows:count:window}[ in {accounts:count:account}] {windows:windows}"
+    sentence = (
+        "Adopted report {report_id:badge} in flight for {windows:count:window}"
+        "[ in {accounts:count:account}] {windows:windows}"
+    )
     tone = "progress"
     effect = "adopted"
 
@@ -245,8 +267,8 @@ class ReportPending(_ReportAction):
     """
 
     sentence = (
-        "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}[ ({cause:cause})]"
-        "[, checked {looks:count:time}], next check at {next_poll_at:time}"
+        "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}"
+        "[ ({cause:cause})][, checked {looks:count:time}], next check at {next_poll_at:time}"
     )
     effect = "pending"
 
@@ -259,7 +281,7 @@ class ReportPending(_ReportAction):
     cause: Cause | None = None
 
     def references(self) -> list[Reference]:
-        """One reference per window at the first poll, then one of the dataset."""
+        """Return one reference per window at the first poll, then one of the dataset."""
         if self.looks <= 1:
             return super().references()
         return [
@@ -270,12 +292,15 @@ class ReportPending(_ReportAction):
 class ReportProcessed(_RequestEnded):
     """A report was loaded; recorded in the transaction that wrote the rows.
 
-    `spend` and `sales` are null where the dataset has no such column.
+    `spend` and `sales` are null if the dataset has no such column.
     """
 
     sentence = (
-        "Loaded {rows:count:row} of {dataset:badge}[, spend {spend:money:currency},] for {windows:count:window} {windows:windows}"
-        "[, {changed} changed][, {vanished} vanished][, {summed} merged into others with the same key][, {unresolved:count:row} with unknown targets][, {quarantined} quarantined][, ignored {foreign:count:row} of other days or accounts]"
+        "Loaded {rows:count:row} of {dataset:badge}[, spend {spend:money:currency},] "
+        "for {windows:count:window} {windows:windows}[, {changed} changed][, {vanished} vanished]"
+        "[, {summed} merged into others with the same key]"
+        "[, {unresolved:count:row} with unknown targets][, {quarantined} quarantined]"
+        "[, ignored {foreign:count:row} of other days or accounts]"
     )
     tone = "success"
     warns_with = "quarantined"
@@ -303,8 +328,8 @@ class OtherProductsReported(Action):
     """A report had rows of ad products outside its filter; they were not loaded."""
 
     sentence = (
-        "Set aside {rows:count:row} of ad products that report {report_id:badge} of {dataset:badge} "
-        "was not asked for: {ad_products}"
+        "Set aside {rows:count:row} of ad products that report {report_id:badge} "
+        "of {dataset:badge} was not requested for: {ad_products}"
     )
     tone = "warning"
 
@@ -323,12 +348,12 @@ class OtherProductsReported(Action):
 class ReportSuspicious(_ReportAction, _RequestEnded):
     """A report was suspicious, so the old data stays.
 
-    The windows are requested again, or wait for a person where their data is final.
+    The windows are requested again, or wait for a person's decision if their data is final.
     """
 
     sentence = (
-        "Report of {dataset:badge} was suspicious for {windows:count:day}[ in {accounts:count:account}], old data kept: {cause:cause}"
-        " {windows:windows}"
+        "Report of {dataset:badge} was suspicious for {windows:count:day}"
+        "[ in {accounts:count:account}], old data kept: {cause:cause} {windows:windows}"
     )
     tone = "warning"
     effect = "suspicious"
@@ -338,9 +363,12 @@ class ReportSuspicious(_ReportAction, _RequestEnded):
 
 
 class WindowsUnconfirmed(_ReportAction, _RequestEnded):
-    """A report had no rows of a country that has deliverable campaigns: its windows are requested once more."""
+    """A report had no rows of a country with deliverable campaigns: it is requested once more."""
 
-    sentence = "Left {windows:count:day} of {dataset:badge}[ in {accounts:count:account}] unconfirmed: {cause:cause} {windows:windows}"
+    sentence = (
+        "Left {windows:count:day} of {dataset:badge}[ in {accounts:count:account}] unconfirmed: "
+        "{cause:cause} {windows:windows}"
+    )
     tone = "warning"
     effect = "unconfirmed"
 
@@ -349,7 +377,7 @@ class WindowsUnconfirmed(_ReportAction, _RequestEnded):
 
 
 class ReportAccepted(_WindowsAction):
-    """A person accepted that Amazon reports far fewer rows for final days: the next report is taken."""
+    """A person accepted far fewer rows for final days: the next report is taken."""
 
     sentence = (
         "Accepted the next report of {dataset:badge} for "
@@ -361,7 +389,7 @@ class ReportAccepted(_WindowsAction):
 
 
 class RowsKept(_WindowsAction):
-    """Somebody kept the loaded rows of final days, of which a later report has far fewer."""
+    """A person kept the loaded rows of final days, of which a later report has far fewer."""
 
     sentence = (
         "Kept the rows of {dataset:badge} for {windows:count:final day} {windows:windows}: {by}"
@@ -372,7 +400,7 @@ class RowsKept(_WindowsAction):
 
 
 class SilenceAccepted(_WindowsAction):
-    """Two reports had no rows of a country that has deliverable campaigns: its windows were loaded without rows."""
+    """Windows were loaded without rows: two reports had none, despite deliverable campaigns."""
 
     sentence = (
         "Accepted {windows:count:window} of {dataset:badge} without rows {windows:windows}: "
@@ -386,11 +414,11 @@ class SilenceAccepted(_WindowsAction):
 
 
 class ReportFailed(_ReportAction, _RequestEnded):
-    """A request ended without data for these windows: it was given up, or its rows were refused, all for one cause."""
+    """A request was given up, or its rows were refused, for one cause in all of these windows."""
 
     sentence = (
-        "Report of {dataset:badge} failed for {windows:count:day}[ in {accounts:count:account}]: {cause:cause}"
-        " {windows:windows}[ (report {report_id:badge})]"
+        "Report of {dataset:badge} failed for {windows:count:day}[ in {accounts:count:account}]: "
+        "{cause:cause} {windows:windows}[ (report {report_id:badge})]"
     )
     tone = "error"
     effect = "failed"
@@ -400,11 +428,11 @@ class ReportFailed(_ReportAction, _RequestEnded):
 
 
 class ReportSplit(_ReportAction, _RequestEnded):
-    """Amazon refused a report as too large or too old, so fewer of its days are requested again."""
+    """Amazon refused a report as too large or too old; fewer of its days are requested again."""
 
     sentence = (
-        "Requesting {windows:count:window} of {dataset:badge} again in {reports:count:shorter report}: {cause:cause} "
-        "{windows:windows}"
+        "Requesting {windows:count:window} of {dataset:badge} again "
+        "in {reports:count:shorter report}: {cause:cause} {windows:windows}"
     )
     tone = "warning"
     effect = "split"
@@ -414,7 +442,7 @@ class ReportSplit(_ReportAction, _RequestEnded):
 
 
 class RegistryOverridden(Action):
-    """An override of the registry was set or forgotten, by a person or because reports have shown it."""
+    """An override of the registry was set or removed, by a person or learned from reports."""
 
     sentence = (
         "Changed {what} of {dataset:badge} in {region}[ for {account:account}] to {value}: {by}"
@@ -434,7 +462,10 @@ class RequestRetried(_ReportAction):
     Not a warning: `report-failed` is recorded when no attempt is left.
     """
 
-    sentence = "Attempt {attempt} for {windows:count:window} of {dataset:badge} failed, retrying at {retry_at:time}: {cause:cause} {windows:windows}"
+    sentence = (
+        "Attempt {attempt} for {windows:count:window} of {dataset:badge} failed, "
+        "retrying at {retry_at:time}: {cause:cause} {windows:windows}"
+    )
     effect = "retried"
 
     request_id: int
@@ -444,11 +475,12 @@ class RequestRetried(_ReportAction):
 
 
 class QuarantineReplayed(_WindowsAction):
-    """Quarantined rows were checked again after a fix; recorded in the transaction that loaded them."""
+    """Quarantined rows were checked again; recorded in the transaction that loaded them."""
 
     sentence = (
-        "Replayed {rows:count:quarantined row} of {dataset:badge} for {account:account}[ into {windows:windows}]"
-        "[, ignored {foreign:count:row} of other days or accounts][, {left} still invalid]"
+        "Replayed {rows:count:quarantined row} of {dataset:badge} for {account:account}"
+        "[ into {windows:windows}][, ignored {foreign:count:row} of other days or accounts]"
+        "[, {left} still invalid]"
     )
     tone = "success"
     warns_with = "left"
@@ -461,9 +493,9 @@ class QuarantineReplayed(_WindowsAction):
 
 
 class CreatesPaused(Action):
-    """Amazon throttled report creation (429): no report is created in the region for a while, and then fewer at once.
+    """Amazon throttled report creation (429): it is paused in the region, and then limited.
 
-    `late_windows` are those whose reports wait for the end of the pause, and are late by then.
+    `late_windows` is the number of windows that wait for the end of the pause and are late by then.
     """
 
     sentence = (
@@ -482,7 +514,7 @@ class CreatesPaused(Action):
 
 
 class LoadsRecorded(Action):
-    """Loads that were missing in Dagster were recorded as materializations of their partitions."""
+    """Loads that were missing in Dagster were recorded as materializations."""
 
     sentence = "Recorded {loads:count:materialization} in Dagster"
 
@@ -500,4 +532,4 @@ UNLOADED: Final = frozenset(
         ReportFailed.effect,
     }
 )
-"""The effects on windows that a session handled and did not load."""
+"""Effects on windows that a session handled but did not load."""

@@ -4,7 +4,10 @@ from bidbeacon_sessions import Action
 
 
 class DatasetChecked(Action):
-    """A dataset was checked over all of its accounts and windows; `found` has the sentences of failed checks, `differing` is the number of totals that differ."""
+    """A dataset was checked over all of its accounts and windows.
+
+    `found` has the sentences of failed checks, `differing` is the number of totals that differ.
+    """
 
     sentence = "Made {checks:count:check} of {dataset:badge}[, {failed} failed][: {found}]"
 

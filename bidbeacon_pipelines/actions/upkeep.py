@@ -1,10 +1,10 @@
-"""What keeping house records."""
+"""Actions of upkeep."""
 
 from bidbeacon_sessions import Action
 
 
 class OldRecordsDeleted(Action):
-    """Records that were older than they are kept were deleted; `counts` by where they were, also where there were none."""
+    """Records past their retention time were deleted; `counts` has all kinds, also with zero."""
 
     sentence = "Deleted {rows:count:old record}[: {by_table}]"
 

@@ -1,4 +1,4 @@
-"""The things a session waits for; the page says "waiting for …" (see `Action.ends_wait_for`)."""
+"""The things a session waits for, shown as "waiting for …" (see `Action.ends_wait_for`)."""
 
 AMAZON = "Amazon"
 FREE_SLOT = "a free report slot"

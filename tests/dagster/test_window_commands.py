@@ -14,7 +14,10 @@ from tests.support.commands import json_of, run_command, unwrapped
 from tests.support.rows import change_requests, change_windows
 from tests.support.world import World
 
-SECTIONS = ("✔ fresh", "It has", "what refers to it", "Loaded", "Requested", "Queued", "Asked")
+SECTIONS = (
+    *("✔ fresh", "It has", "what refers to it", "Loaded"),
+    *("Requested report", "Queued", "Requested a load"),
+)
 """The parts that `explain` prints of a loaded window, in its order; the newest action comes first."""
 
 

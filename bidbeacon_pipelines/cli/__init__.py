@@ -29,10 +29,8 @@ __all__ = ["app", "main"]
 
 
 class _Root(TyperGroup):
-    """All commands; what goes wrong in one is reported, and an exit code."""
-
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        """Run the command that the arguments name."""
+        """Run a command; report an error in one line and exit with its code."""
         try:
             return super().invoke(ctx)
         except (TyperException, typer.Abort, typer.Exit):
@@ -50,7 +48,7 @@ app = typer.Typer(
 
 
 def _add_group(name: str, description: str, functions: Sequence[Callable[..., None]]) -> None:
-    """Add a group of commands: `accounts list` is the function `accounts_list`."""
+    # `accounts list` is the function `accounts_list`.
     group = typer.Typer(help=description, no_args_is_help=True)
     for function in functions:
         group.command(function.__name__.removeprefix(f"{name}_"))(function)
@@ -117,7 +115,7 @@ _add_group(
 
 
 def main() -> None:
-    """Run the command; what goes wrong is one clear line and an exit code."""
+    """Run the command; report an error in one line and exit with its code."""
     keep_new_files_private()
     try:
         with safe_output():
@@ -127,7 +125,7 @@ def main() -> None:
 
 
 def _checked(argument: str) -> str:
-    """Return an argument with visible control characters; refuse bytes that are not UTF-8, which no name of ours has."""
+    """Return an argument with visible control characters; refuse bytes that are not UTF-8."""
     if any("\ud800" <= char <= "\udfff" for char in argument):
         raise typer.BadParameter(f"Expected arguments in UTF-8, got: {argument!a}.")
     return safe_text(argument)

@@ -1,4 +1,4 @@
-"""The commands on accounts: what is stored of each; pause and resume, aliases, cadences."""
+"""Commands on accounts and entities: lists, pause and resume, aliases, cadences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
@@ -13,9 +13,9 @@ from bidbeacon_pipelines.cli.options import (
     AccountArgument,
     CountryOption,
     OnlyAccount,
+    get_account,
+    get_ads_account,
     list_chosen,
-    look_up_account,
-    look_up_ads_account,
     open_store,
 )
 from bidbeacon_pipelines.cli.output import (
@@ -98,7 +98,7 @@ def _counted(count: Mapping[str, Any]) -> Sequence[str]:
 
 def accounts_pause(account: AccountArgument, country: CountryOption = None) -> None:
     """Stop refreshing an account; its data stays."""
-    found = look_up_account(account, country)
+    found = get_account(account, country)
     _changes().pause(found)
     console.print(f"{found.label} is paused.")
 
@@ -108,7 +108,7 @@ def accounts_resume(account: AccountArgument, country: CountryOption = None) -> 
 
     The next sync of accounts adds its partition if it has none.
     """
-    found = look_up_account(account, country)
+    found = get_account(account, country)
     _changes().resume(found)
     console.print(f"{found.label} is resumed.")
 
@@ -123,8 +123,8 @@ def accounts_rename(
         str | None, typer.Argument(help="The alias, in all countries; absent: Amazon's name.")
     ] = None,
 ) -> None:
-    """Set the alias of an ads account, which is shown instead of Amazon's name; both can be searched for."""
-    renamed = _changes().rename(look_up_ads_account(account), alias)
+    """Set the alias of an ads account, shown instead of Amazon's name; both can be searched."""
+    renamed = _changes().rename(get_ads_account(account), alias)
     console.print(f"{renamed.ads_account_key} is called {renamed.label}.")
 
 
@@ -143,10 +143,10 @@ def accounts_cadence(
 ) -> None:
     """Set or show how often an ads account is refreshed; manual loads do not wait for it."""
     chosen = choose_cadence(every=every, cron=cron, as_soon_as_due=as_soon_as_due)
-    found = look_up_ads_account(account)
+    found = get_ads_account(account)
     if chosen is not None:
         _changes().set_cadence(found, chosen)
-        found = look_up_ads_account(found.ads_account_key)
+        found = get_ads_account(found.ads_account_key)
     if as_json:
         facts = ("label", "cadence", "time_zone", "next_look_at", "last_look_at")
         shown = {name: getattr(found, name) for name in facts}

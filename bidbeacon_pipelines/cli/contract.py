@@ -1,4 +1,4 @@
-"""Commands on what is overridden of the registry of datasets."""
+"""Commands on overrides of the registry of datasets."""
 
 from typing import Annotated, Any
 
@@ -6,7 +6,7 @@ import typer
 
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
 from bidbeacon_pipelines.accounts.override_queries import list_overrides
-from bidbeacon_pipelines.cli.options import OnlyAccount, look_up_ads_account, open_store
+from bidbeacon_pipelines.cli.options import OnlyAccount, get_ads_account, open_store
 from bidbeacon_pipelines.cli.output import Json, Row, console, print_list
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.contract import check_override, make_contract
@@ -21,14 +21,15 @@ _Dataset = Annotated[str, typer.Argument(help="The dataset's name.")]
 _What = Annotated[
     str,
     typer.Argument(
-        help="grouping, field:NAME (our name of a field), history:REPORT (in days, fewer or more than the registry has) or period:REPORT (in days)."
+        help="grouping, field:NAME (our name of a field), history:REPORT (in days, fewer or more "
+        "than the registry has) or period:REPORT (in days)."
     ),
 ]
 _Value = Annotated[str, typer.Argument(help="A grouping like SP,SB+SD, a field's name, or days.")]
 
 
 def contract_list(as_json: Json = False) -> None:
-    """Show what is overridden of the registry, by whom and since when."""
+    """Show the overrides of the registry, with author and date."""
     with open_store().begin() as connection:
         overrides = list_overrides(connection)
     empty = "Nothing of the registry is overridden."
@@ -44,7 +45,10 @@ def _print_override(one: Row) -> None:
 def contract_set(
     region: _Region, dataset: _Dataset, what: _What, value: _Value, account: OnlyAccount = None
 ) -> None:
-    """Override the registry, for a region or one of its ads accounts; another grouping loads the dataset again."""
+    """Override the registry for a region or one of its ads accounts.
+
+    Another grouping loads the dataset again.
+    """
     names = _read_names(region, get_dataset(dataset), account)
     try:
         check_override(get_dataset(dataset), what, value, of_one=account is not None, names=names)
@@ -55,8 +59,7 @@ def contract_set(
 
 
 def _read_names(region: Region, dataset: Dataset, account: str | None) -> dict[str, str]:
-    """Return the names of fields that are overridden in a region, or for one of its ads accounts, by ours."""
-    of = {None} if account is None else {None, look_up_ads_account(account).account_id}
+    of = {None} if account is None else {None, get_ads_account(account).account_id}
     with open_store().begin() as connection:
         overrides = list_overrides(connection)
     counting = [one for one in overrides if one["region"] == region and one["account_id"] in of]
@@ -66,19 +69,18 @@ def _read_names(region: Region, dataset: Dataset, account: str | None) -> dict[s
 def contract_forget(
     region: _Region, dataset: _Dataset, what: _What, account: OnlyAccount = None
 ) -> None:
-    """Use again what the registry says."""
+    """Remove an override, so that the registry's value applies again."""
     get_dataset(dataset)
     if not _change(region, dataset, what, None, account):
         raise UsageError(f"Nothing is overridden of {what} of {dataset} in {region}.")
-    console.print(f"{what} of {dataset} in {region} is what the registry says.")
+    console.print(f"{what} of {dataset} in {region} is the registry's again.")
 
 
 def _change(
     region: Region, dataset: str, what: str, value: str | None, account: str | None
 ) -> bool:
-    """Change an override in a session of its own; return whether anything was changed."""
     store, by = open_store(), COMMAND_LINE
-    found = None if account is None else look_up_ads_account(account)
+    found = None if account is None else get_ads_account(account)
     if found is not None and found.region != region:
         raise UsageError(f"{found.label} is in region {found.region}, not in {region}.")
     given: dict[str, Any] = {"region": region, "dataset": dataset, "what": what, "value": value}

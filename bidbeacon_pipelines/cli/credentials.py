@@ -1,4 +1,4 @@
-"""The commands on credentials: named refresh tokens, and the ads accounts that belong to each."""
+"""Commands on credentials: named refresh tokens, and the ads accounts of each."""
 
 from collections import Counter
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from bidbeacon_pipelines.amazon_ads.accounts import list_accounts
 from bidbeacon_pipelines.amazon_ads.client import RetryPolicy, connect
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.causes import explain
-from bidbeacon_pipelines.cli.options import complete_account, look_up_ads_account, open_store
+from bidbeacon_pipelines.cli.options import complete_account, get_ads_account, open_store
 from bidbeacon_pipelines.cli.output import Json, Row, console, print_json, print_list
 from bidbeacon_pipelines.credentials import Credential
 from bidbeacon_pipelines.problems.findings import counted
@@ -31,7 +31,7 @@ _Accounts = Annotated[
 
 
 def credentials_list(as_json: Json = False) -> None:
-    """Show the credentials, how many ads accounts belong to each, and whether Amazon refuses it."""
+    """Show the credentials, the number of their ads accounts, and whether Amazon refuses them."""
     settings = get_settings()
     with open_store().begin() as connection:
         stored = summarize_credentials(connection)
@@ -61,7 +61,9 @@ def _print_credential(row: Row) -> None:
 
 
 def credentials_check(name: _OnlyName = None, as_json: Json = False) -> None:
-    """Ask Amazon whether it accepts the credentials, and what it lists for each; needs no database.
+    """Check whether Amazon accepts the credentials, and which accounts it lists for each.
+
+    Needs no database.
 
     Exits with 1 if one is refused, or a region does not answer.
     """
@@ -81,7 +83,6 @@ def credentials_check(name: _OnlyName = None, as_json: Json = False) -> None:
 
 
 def _check(settings: Settings, credential: Credential) -> dict[str, Any]:
-    """Return what Amazon answers to a credential."""
     row: dict[str, Any] = {"credential": credential.name, "client_id": credential.client_id}
     row |= {"accounts": {}, "ads_accounts": 0, "errors": []}
     hasty = RetryPolicy(attempts=2, patience=2.0)
@@ -104,12 +105,12 @@ def _print_answer(row: dict[str, Any]) -> None:
 
 
 def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
-    """Let ads accounts belong to a credential that lists them, where several do."""
+    """Assign ads accounts to a credential that lists them, if several do."""
     settings = get_settings()
     credential = _get_credential(settings, name)
     store = open_store()
     if accounts:
-        found = [look_up_ads_account(given) for given in accounts]
+        found = [get_ads_account(given) for given in accounts]
     else:
         with store.begin() as connection:
             listed = list_listed(connection, name)
@@ -117,8 +118,8 @@ def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
     changes = AccountChanges(store, settings, by=COMMAND_LINE)
     for account in found:
         changes.assign(account, credential)
-    said = counted(len(found), "ads account now belongs", "ads accounts now belong")
-    console.print(f"{said} to {name}.")
+    moved = counted(len(found), "ads account now belongs", "ads accounts now belong")
+    console.print(f"{moved} to {name}.")
 
 
 def _get_credential(settings: Settings, name: str) -> Credential:

@@ -1,4 +1,4 @@
-"""The commands on what is wrong: check the whole system, list findings and alerts, acknowledge, send a test message."""
+"""Commands on findings and alerts: check, list, acknowledge, send a test message."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -51,8 +51,8 @@ def doctor(as_json: Json = False) -> None:
         print_json({"ok": not broken, "checks": list(map(_check_json, found))})
     else:
         warnings = f", {counted(odd, 'warning')}" if odd else ""
-        said = f"{broken} broken{warnings}." if broken or odd else "All is well."
-        console.print(said, style="bold red" if broken else "yellow" if odd else "green")
+        summary = f"{broken} broken{warnings}." if broken or odd else "All is well."
+        console.print(summary, style="bold red" if broken else "yellow" if odd else "green")
     raise typer.Exit(1 if broken else 0)
 
 
@@ -61,7 +61,6 @@ def _check_json(found: Finding | Known) -> Any:
 
 
 def _print_check(check: Finding, *more: str) -> None:
-    """Print what was found, details, what to do, and the address of its page."""
     head = Text.assemble((check.code, "bold"), ": ", check.headline)
     details = [effect.text for effect in check.effects]
     to_do = f"→ {check.advice}" if check.advice else None
@@ -70,7 +69,7 @@ def _print_check(check: Finding, *more: str) -> None:
 
 
 def alerts_list(as_json: Json = False) -> None:
-    """List what is wrong now, as `bidbeacon doctor` does, with keys and the last alert about each."""
+    """List present findings, as `bidbeacon doctor` does, with keys and last alerts."""
     settings = get_settings()
     labels = {receiver.number: receiver.label for receiver in list_receivers(settings)}
     with open_store().begin() as connection:
@@ -89,15 +88,15 @@ def alerts_list(as_json: Json = False) -> None:
         _print_check(
             as_checked(one), f"{one.finding.key}, since {_minute(one.since)}{again}", *sent
         )
-    nobody = "" if labels else " No alerts are sent: BIDBEACON_ALERT_URLS is not set."
-    said = f"{len(known)} open.{nobody}" if known else f"Nothing is wrong.{nobody}"
-    console.print(said, style="bold")
+    unsent = "" if labels else " No alerts are sent: BIDBEACON_ALERT_URLS is not set."
+    summary = f"{len(known)} open.{unsent}" if known else f"Nothing is wrong.{unsent}"
+    console.print(summary, style="bold")
 
 
 def _finding_json(known: Known, labels: dict[int, str]) -> dict[str, Any]:
     sent = [
-        {"receiver": labels.get(number), "event": told.event, "at": told.at}
-        for number, told in known.told.items()
+        {"receiver": labels.get(number), "event": alert.event, "at": alert.at}
+        for number, alert in known.told.items()
     ]
     return finding_json(known) | {"began_at": known.began_at, "alerts": sent}
 
@@ -108,16 +107,19 @@ def _minute(at: datetime) -> str:
 
 def alerts_acknowledge(
     key: _Key,
-    note: Annotated[str, typer.Option(help="Why, for those who read it later.")] = "",
-    by: Annotated[str, typer.Option(help="Who does so.")] = "command line",
+    note: Annotated[str, typer.Option(help="The reason, for later readers.")] = "",
+    by: Annotated[str, typer.Option(help="Your name.")] = "command line",
 ) -> None:
-    """Acknowledge a finding: no alert comes until it gets worse, is twice as large, or ends; exits with 2 for unknown keys."""
+    """Acknowledge a finding: no alert is sent until it gets worse, doubles, or ends.
+
+    Exits with 2 for unknown keys.
+    """
     _change(alerts.acknowledge, key, by=by, note=note)
     console.print(f"{key} is acknowledged until it changes.")
 
 
 def alerts_unacknowledge(key: _Key) -> None:
-    """Take an acknowledgement back."""
+    """Remove an acknowledgement."""
     _change(alerts.unacknowledge, key)
     console.print(f"{key} is not acknowledged any more.")
 

@@ -1,4 +1,4 @@
-"""The commands that work in a session of their own, printed as it happens: most of them ask Amazon."""
+"""Commands that record a session and print it live; most of them call Amazon."""
 
 import asyncio
 import os
@@ -26,8 +26,8 @@ from bidbeacon_pipelines.cli.options import (
     DaysOption,
     OnlyAccount,
     OnlyDataset,
+    get_account,
     list_chosen,
-    look_up_account,
     open_store,
     parse_windows,
 )
@@ -52,20 +52,20 @@ from bidbeacon_sessions.errors import ExpectedError, UsageError
 from bidbeacon_sessions.filters import SessionFilter
 
 _END_SECONDS: Final = 10.0
-"""For how long the end of a session is waited for, where the database is away."""
+"""Longest wait for the end of a session while the database is away."""
 _SEND_AGAIN_SECONDS: Final = 0.1
 _report_unraisable: Final = sys.unraisablehook
 _SIGNALS: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
 
 def refresh(account: AccountOption, country: CountryOption = None, as_json: Json = False) -> None:
-    """Bring an account up to date: plan what is due, create reports, load what is ready. Never waits for Amazon.
+    """Bring an account up to date: plan due windows, create reports, load complete ones.
 
-    Exits with 0 if everything that is due is loaded or on its way, 1 if not, and 2 if it can't be
-    asked: the account is unknown or stopped, or there is no database.
+    Never waits for Amazon. Exits with 0 if everything due is loaded or in progress, 1 if not, and 2
+    if the account is unknown or stopped, or there is no database.
     """
     with _open_context() as context:
-        found = look_up_account(account, country)
+        found = get_account(account, country)
         check_active(found)
         work = recorded(context.sessions, "refresh-account", found.ref, as_json=as_json)
         with work as (session, _):
@@ -75,8 +75,8 @@ def refresh(account: AccountOption, country: CountryOption = None, as_json: Json
                 left = count_windows_left(connection, found.account_id, now=context.now())
     if left:
         raise ExpectedError(
-            f"{counted(left, 'window is', 'windows are')} due or failed and not on the way: Home and "
-            "`bidbeacon explain` say why."
+            f"{counted(left, 'window is', 'windows are')} due or failed and not on the way: "
+            "Home and `bidbeacon explain` show why."
         )
 
 
@@ -87,17 +87,16 @@ def load(
     dataset: DatasetOption = "daily_targets",
     as_json: Json = False,
 ) -> None:
-    """Load days now, whether or not they are due; wait for Amazon, and print the session's timeline live.
+    """Load days now, whether or not they are due; wait for Amazon, and print the session live.
 
-    Exits with 0 if all days are loaded, 1 if one is not, or stays not served, and 2 if nothing can
-    be asked: the account is unknown or stopped, no day can be loaded, or there is no database.
-    Ctrl-C and SIGTERM cancel its session (exit codes 130 and 143); the next run continues its
-    requests.
+    Exits with 0 if all days are loaded, 1 if one is not, or stays not served, and 2 if the account
+    is unknown or stopped, no day can be loaded, or there is no database. Ctrl-C and SIGTERM cancel
+    its session (exit codes 130 and 143); the next run continues its requests.
     """
     days = parse_windows(window)
     chosen = get_dataset(dataset)
     with _open_context() as context:
-        found = look_up_account(account, country)
+        found = get_account(account, country)
         with context.engine.begin() as connection:
             contract = read_contract(connection, found.account_id)
         check_loadable(found, contract.reports(chosen), days, context.now())
@@ -122,7 +121,7 @@ def accounts_sync(as_json: Json = False) -> None:
 def entities_sync(
     account: OnlyAccount = None, country: CountryOption = None, as_json: Json = False
 ) -> None:
-    """Sync entities now, account by account; without an account, those of all that are refreshed.
+    """Sync the entities of an account, or of all active accounts one after another.
 
     Exits with 0 if all were synced, 1 if one was not, and 2 if there is none to sync.
     """
@@ -134,7 +133,8 @@ def entities_sync(
             check_active(chosen[0])
         if not active:
             raise UsageError(
-                f"There is no account to sync{f' in {country}' if country else ''}: `bidbeacon accounts list` shows them."
+                f"There is no account to sync{f' in {country}' if country else ''}: "
+                "`bidbeacon accounts list` shows them."
             )
         some = active if account is None else chosen
         sessions: list[dict[str, Any]] = []
@@ -148,9 +148,9 @@ def entities_sync(
 
 
 def _sync(context: JobContext, key: str, **show: Any) -> bool:
-    """Sync one account in a session of its own; print why that fails, and return whether it did not."""
+    """Sync one account in a session of its own; print an error, and return the success."""
     try:
-        # Read again: the previous account may have found that Amazon refuses our credentials.
+        # Read again: the previous sync may have stopped all accounts of a refused credential.
         account = read_account(context.engine, key)
         check_active(account)
         work = recorded(context.sessions, "sync-entities", account.ref, **show)
@@ -173,11 +173,11 @@ def quarantine_replay(
     dataset: OnlyDataset = None,
     as_json: Json = False,
 ) -> None:
-    """Check quarantined rows again, after a fix, and load those that are valid now."""
+    """Check quarantined rows again after a fix, and load those that are valid now."""
     if dataset is not None:
         get_dataset(dataset)
     store = open_store()
-    named = None if account is None else look_up_account(account, country)
+    named = None if account is None else get_account(account, country)
     key, reference = (named.account_key, named.ref) if named else (None, None)
     given = {"dataset": dataset}
     with recorded(store, "replay-quarantine", reference, given, as_json=as_json) as (session, _):
@@ -197,10 +197,10 @@ def recorded(
     as_json: bool,
     take_json: Callable[[dict[str, Any]], None] = print_json,
 ) -> Iterator[tuple[SessionRecorder, Status]]:
-    """Record everything inside as one session and print it as it happens; yield the session, and the line of its status.
+    """Record the block as a session and print it live; yield the session and its status line.
 
-    Ctrl-C, SIGTERM and the end of the terminal end it as cancelled. With `as_json` nothing is
-    printed until the end, when `take_json` gets the session.
+    Ctrl-C, SIGTERM and the end of the terminal cancel it. With `as_json` nothing is printed until
+    the end, when `take_json` gets the session.
     """
     of_account = {} if account is None else {"account": account.key}
     given = {**of_account, **(given or {}), "via": COMMAND_LINE}
@@ -228,7 +228,7 @@ def recorded(
 
 
 class StoppedBySignal(KeyboardInterrupt):
-    """A signal asked the command to end; `exit_code` is 128 and its number."""
+    """A signal ended the command; `exit_code` is 128 plus its number."""
 
     def __init__(self, number: int) -> None:
         self.number, self.exit_code = number, 128 + number
@@ -236,10 +236,7 @@ class StoppedBySignal(KeyboardInterrupt):
 
 
 def _stop_at_signals() -> None:
-    """Raise `StoppedBySignal` at Ctrl-C, SIGTERM and the end of the terminal from now on.
-
-    A second signal ends the process at once. Signals that are ignored, as by `nohup`, stay ignored.
-    """
+    # A second signal ends the process at once. Ignored signals, as by `nohup`, stay ignored.
     sys.unraisablehook = _send_again
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -252,7 +249,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def _send_again(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Send a signal again that came while Python freed an object, where what is raised is lost."""
+    # An exception raised while Python frees an object is lost, so its signal is sent again.
     if not isinstance(unraisable.exc_value, StoppedBySignal):
         _report_unraisable(unraisable)
         return

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, and the database that commands work on."""
+"""Options and arguments shared by several commands, and access to the database."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ _HELP = "The account: its name, its alias or its key."
 
 
 def open_store() -> SessionStore:
-    """Return the database of the settings, after checking that its tables fit this program.
+    """Return the database of the settings, after checking its schema version.
 
     Raises:
         DatabaseUnavailableError: there is no database.
@@ -39,9 +39,9 @@ def open_store() -> SessionStore:
 
 
 def complete_account(incomplete: str) -> list[tuple[str, str]]:
-    """Return what an account can be called in a shell without quotes, with its label; nothing where no database answers.
+    """Return shell completions of account names with labels; none if no database answers.
 
-    A name that several accounts have is completed to their keys.
+    A name of several accounts is completed to their keys.
     """
     try:
         with open_store().begin() as connection:
@@ -59,20 +59,20 @@ def complete_account(incomplete: str) -> list[tuple[str, str]]:
     return found
 
 
-def look_up_account(named: str, country: str | None = None) -> Account:
-    """Return the account that matches a name; raise if none does, or several."""
+def get_account(named: str, country: str | None = None) -> Account:
+    """Like `get_named_account`, in a transaction of its own."""
     with open_store().begin() as connection:
         return get_named_account(connection, named, country)
 
 
-def look_up_ads_account(named: str) -> AdsAccount:
-    """Return the ads account that matches a name, its own or that of one of its countries; raise if none does, or several."""
+def get_ads_account(named: str) -> AdsAccount:
+    """Like `get_named_ads_account`, in a transaction of its own."""
     with open_store().begin() as connection:
         return get_named_ads_account(connection, named)
 
 
 def list_chosen(connection: Connection, named: str | None, country: str | None) -> list[Account]:
-    """Return the accounts that match a name, or all accounts; only those of a country, where one is given.
+    """Return the accounts that match a name, or all; only those of `country`, if given.
 
     Raises:
         UnknownAccountError: no account matches the name.
@@ -84,10 +84,10 @@ def list_chosen(connection: Connection, named: str | None, country: str | None) 
 
 
 def parse_day(value: str) -> date:
-    """Return the day of `2026-11-23`.
+    """Parse a day like `2026-11-23`.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the value is invalid.
     """
     try:
         return read_day(value)
@@ -116,14 +116,14 @@ DaysOption = Annotated[
 
 
 MOST_DAYS: Final = 10_000
-"""Upper limit of the days of `--window`; Amazon serves no dataset for so many."""
+"""Limit of the days of `--window`; Amazon serves no dataset for this long."""
 
 
 def parse_windows(values: Iterable[str]) -> list[date]:
-    """Return the days of several `--window`, each once, in their order.
+    """Parse the values of `--window`; return the days in order, without duplicates.
 
     Raises:
-        UsageError: one is no day and no range, or there are too many days.
+        UsageError: a value is invalid, or there are too many days.
     """
     days = sorted({day for value in values for day in parse_days(value)})
     if len(days) > MOST_DAYS:
@@ -132,10 +132,10 @@ def parse_windows(values: Iterable[str]) -> list[date]:
 
 
 def parse_days(value: str) -> list[date]:
-    """Return the days of `2026-11-23` or `2026-11-01..2026-11-07` (both ends included).
+    """Parse a day (`2026-11-23`) or an inclusive range (`2026-11-01..2026-11-07`).
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: the value is invalid.
     """
     first, dots, last = value.partition("..")
     try:

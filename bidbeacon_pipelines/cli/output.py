@@ -1,4 +1,4 @@
-"""Output of commands: consoles that stored text can't control, JSON, lists, errors, and output that is closed or not in UTF-8."""
+"""Output of commands: safe consoles, JSON, lists, tables and errors."""
 
 import errno
 import json
@@ -39,7 +39,7 @@ MARKS: Final = {
     "crashed": ("✖", "bold red"),
     "cancelled": ("■", "yellow"),
 }
-"""Icon and style of a severity, of an account that is not refreshed, and of a session's mark (see `queries.find_session`)."""
+"""Icon and style of severities, stopped accounts, and marks of sessions."""
 
 _C0 = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"} | {0x7F: "␡"}
 _C1_AND_BIDI = (
@@ -56,20 +56,20 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 
 
 def safe_text(text: str) -> str:
-    """Return the text with control characters, also those that change the direction of writing, as visible ones."""
+    """Return a text with control and bidirectional characters replaced by visible ones."""
     return text.translate(_VISIBLE)
 
 
 def safe_json(value: Any, *, indent: int | None = None) -> str:
-    """Return a value as JSON without raw control characters; what JSON has no form for, as text."""
+    """Return a value as JSON without raw control characters; other types as text."""
     return json.dumps(value, ensure_ascii=False, indent=indent, default=str).translate(_ESCAPED)
 
 
 class SafeConsole(Console):
-    """A console that shows control characters in text instead of sending them; its own colors are not text."""
+    """A console that prints control characters in texts visibly; its own colors still work."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Read markup from a safe text, so that its width is known before columns are laid out."""
+        """Render a safe text, so that its width is known before columns are laid out."""
         return super().render_str(safe_text(text), **options)
 
     def render(
@@ -89,7 +89,7 @@ errors = SafeConsole(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
-    """Print a value as JSON, without indent on one line; values that JSON has no type for as text."""
+    """Print a value as JSON, on one line without `indent`; other types as text."""
     sys.stdout.write(safe_json(value, indent=indent) + "\n")
     sys.stdout.flush()
 
@@ -97,7 +97,7 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 def print_list(
     rows: Sequence[Row], print_row: Callable[[Row], None], *, as_json: bool, if_empty: str
 ) -> None:
-    """Print rows as JSON, or each by a function; or a sentence where there is none."""
+    """Print rows as JSON or each by a function; print `if_empty` if there are none."""
     if as_json:
         print_json([dict(row) for row in rows])
         return
@@ -110,7 +110,7 @@ def print_list(
 def print_entry(
     mark: str, head: Text, lines: Iterable[str | None] = (), link: str | None = None
 ) -> None:
-    """Print the icon of a mark and a line, with others below it, and an address on one line, so that it can be opened and copied."""
+    """Print an icon and a line, further lines below it, and a link on one line."""
     icon, style = MARKS[mark]
     print_hanging(Text(f"{icon} ", style), head)
     for line in filter(None, lines):
@@ -120,7 +120,7 @@ def print_entry(
 
 
 def print_hanging(head: Text, body: Text) -> None:
-    """Print a text behind a head, with its later lines below its beginning."""
+    """Print a text after a head, with a hanging indent."""
     margin = head.cell_len
     lines = body.wrap(console, max(_NARROWEST, console.width - margin))
     for line in lines:
@@ -139,12 +139,14 @@ def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) 
 
 
 def report(error: BaseException) -> int:
-    """Print an error as one line, or a bug with its traceback, without secrets; return the exit code.
+    """Print an error as one line, or a bug with its traceback, without secrets.
 
-    That is 1 if the command failed, 2 if it can't be carried out, 128 and its number after a signal.
+    Returns:
+        The exit code: 1 if the command failed, 2 if it can't be carried out, 128 plus the number of
+        a signal.
 
     Raises:
-        BaseException: there is nothing to say: Ctrl-C outside of a session, or nobody reads the output.
+        BaseException: the error itself, for Ctrl-C outside of a session or a closed output.
     """
     line = _line_of(error)
     if line is not None:
@@ -167,8 +169,8 @@ def _line_of(error: BaseException) -> str | None:
     codes = {getattr(origin, "sqlstate", None), getattr(origin, "pgcode", None)}
     if _INSUFFICIENT_PRIVILEGE in codes:
         return (
-            f"The role of BIDBEACON_DATABASE_URL may not do this ({reason}): use the role that owns the tables, or "
-            "grant it the right."
+            f"The role of BIDBEACON_DATABASE_URL may not do this ({reason}): "
+            "use the role that owns the tables, or grant it the right."
         )
     if type(error).__name__ == "OperationalError":  # SQLAlchemy's
         return f"The database failed ({reason}): run `bidbeacon doctor` to check it."
@@ -179,33 +181,32 @@ def _line_of(error: BaseException) -> str | None:
 
 @contextmanager
 def safe_output() -> Iterator[None]:
-    """Make printing safe inside the block: with closed output, a full disk, or an encoding without our characters.
+    """Make printing safe with closed output, a full disk or another encoding than UTF-8.
 
     Raises:
         OSError: the output could not be written.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # it was closed
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
+        if stream is None:  # it was closed; the replacement is open until the process ends
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
         elif isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         yield
     except BaseException as end:
-        # What went wrong is told already, or by the caller: once is enough.
-        is_told = not isinstance(end, SystemExit) or bool(end.code)
-        with suppress(OSError) if is_told else nullcontext():
+        # An error is reported once, here or by the caller.
+        is_reported = not isinstance(end, SystemExit) or bool(end.code)
+        with suppress(OSError) if is_reported else nullcontext():
             _flush_output()
         raise
     _flush_output()
 
 
 def _flush_output() -> None:
-    """Flush the output; drop what can't be written, or Python would try again at exit."""
     try:
         sys.stdout.flush()
-    except OSError as error:
+    except OSError as error:  # without the next line Python would try again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if error.errno != errno.EPIPE:
             raise

@@ -1,4 +1,4 @@
-"""The command that compares Amazon's answers with what the product relies on, before anything is loaded."""
+"""The command `probe`: compares Amazon's answers with the registry before any load."""
 
 import signal
 from collections import Counter
@@ -15,7 +15,7 @@ from bidbeacon_pipelines.accounts.queries import list_accounts, list_countries
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.amazon_ads.client import RetryPolicy
-from bidbeacon_pipelines.cli.options import OnlyAccount, look_up_ads_account
+from bidbeacon_pipelines.cli.options import OnlyAccount, get_ads_account
 from bidbeacon_pipelines.cli.output import Json, console, errors, print_entry, print_json
 from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.address import open_database
@@ -50,16 +50,16 @@ def probe(
     record: Annotated[
         Path | None, typer.Option(help="File for the recording; absent: a new one in this folder.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     apply: Annotated[
-        bool, typer.Option("--apply", help="Store what differs as overrides of the contract.")
+        bool, typer.Option("--apply", help="Store differences as overrides of the contract.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare Amazon's answers with what BidBeacon relies on; say first what that takes, and ask for confirmation.
+    """Compare Amazon's answers with BidBeacon's expectations, after a confirmation.
 
-    Exits with 0 if nothing differs, or all that differs was applied; with 1 if not, and with 2 if
-    nothing can be asked.
+    Exits with 0 if nothing differs or all differences were applied, 1 if not, and 2 if an option is
+    wrong or there is no database.
     """
     settings, listener = get_settings(), Listener()
     datasets = [get_dataset(name) for name in dataset or DATASETS]
@@ -71,15 +71,15 @@ def probe(
         with context.engine.begin() as connection:
             contract = read_contract(connection, ads_account.account_id)
         today = context.now().date()
-        asked = day.date() if day else today - timedelta(days=2)
-        run = Probe(ads_account, contract, datasets, asked, today, listener)
-        _say_what_it_takes(run)
+        requested = day.date() if day else today - timedelta(days=2)
+        run = Probe(ads_account, contract, datasets, requested, today, listener)
+        _print_costs(run)
         if not yes and not typer.confirm("Go on?", err=True):
             raise ExpectedError("Nothing was created.")
         file = _create_file(record)
         _run(context, run, file, apply=apply)
     _print(run.findings, as_json=as_json)
-    _say(f"The recording is in {file}.")
+    _note(f"The recording is in {file}.")
     if run.is_interrupted:
         raise typer.Exit(128 + signal.SIGINT)
     if any(finding.verdict == "differs" for finding in run.findings):
@@ -87,46 +87,45 @@ def probe(
 
 
 def _find_account(context: JobContext, named: str | None) -> AdsAccount:
-    """Sync the accounts, and return the ads account of this name, or the first that reports can be requested for."""
-    _say("Listing accounts and profiles")
+    """Sync the accounts; return the named ads account, or the first active one with a profile."""
+    _note("Listing accounts and profiles")
     given = {"via": "command line"}
     with with_job_session("sync-accounts", store=context.sessions, input=given) as session:
         sync_accounts(context, session)
     if named is not None:
-        return look_up_ads_account(named)
+        return get_ads_account(named)
     with context.engine.begin() as connection:
         for account in list_accounts(connection):
             if account.stop_reason is None and account.profile_id is not None:
                 return account.ads_account
-    raise ExpectedError("There is no active account with a profile to ask about.")
+    raise ExpectedError("There is no active account with a profile.")
 
 
-def _say_what_it_takes(run: Probe) -> None:
-    """Print how many reports the probe creates and how long that takes."""
+def _print_costs(run: Probe) -> None:
     of = run.ads_account
     minutes = sum(2 * one.dataset.usual_latency / timedelta(minutes=1) for one in run.reports)
-    _say(
-        f"The probe creates {2 * len(run.reports)} reports and 4 exports for {of.label} ({of.region}), one after another; "
-        f"Amazon usually takes {minutes:.0f} minutes for them. It costs no money and changes nothing at Amazon. Meanwhile it "
-        "takes one of the report slots of this client id and region, so other reports may wait. Where Amazon serves fewer "
+    _note(
+        f"The probe creates {2 * len(run.reports)} reports and 4 exports for {of.label} "
+        f"({of.region}), one after another; Amazon usually takes {minutes:.0f} minutes for them. "
+        "It costs no money and changes nothing at Amazon. Meanwhile it takes one of the report "
+        "slots of this client id and region, so other reports may wait. Where Amazon serves fewer "
         "or more days than expected, some more reports find out how many, and where it refuses "
         "several ad products in one report, each of them is requested alone."
     )
 
 
 def _create_file(record: Path | None) -> Path:
-    """Create the recording's file, for its owner only, before any report, so that a mistyped path fails at once."""
+    # Created before any report, so that a mistyped path fails early; private.
     file = record or Path(f"bidbeacon-probe-{datetime.now(UTC):%Y%m%d-%H%M%S}.json")
     try:
         file.touch(mode=0o600)
-        file.chmod(0o600)  # touch leaves the mode of a file that was there
+        file.chmod(0o600)  # touch keeps the mode of an existing file
     except OSError as error:
         raise UsageError(f"--record: {file} can't be written: {error.strerror}.") from error
     return file
 
 
 def _run(context: JobContext, run: Probe, file: Path, *, apply: bool) -> None:
-    """Probe in a session of its own; write the recording, also after Ctrl-C."""
     ads_account = run.ads_account
     with context.engine.begin() as connection:
         every = list_countries(connection, ads_account.account_id)
@@ -137,7 +136,7 @@ def _run(context: JobContext, run: Probe, file: Path, *, apply: bool) -> None:
         with with_job_session(
             "probe", store=context.sessions, input=given, account=ads_account.ref
         ) as session:
-            run.run(Amazon(context, session, ads_account, countries, run.contract, _say))
+            run.run(Amazon(context, session, ads_account, countries, run.contract, _note))
             if apply:
                 run.apply()
     except KeyboardInterrupt:
@@ -146,12 +145,11 @@ def _run(context: JobContext, run: Probe, file: Path, *, apply: bool) -> None:
         run.write_recording(file)
 
 
-def _say(sentence: str) -> None:
+def _note(sentence: str) -> None:
     errors.print(sentence, style="dim")
 
 
 def _print(findings: Sequence[Finding], *, as_json: bool) -> None:
-    """Print each finding that is not as expected, and how many there are of each verdict."""
     if as_json:
         print_json([asdict(finding) for finding in findings])
         return

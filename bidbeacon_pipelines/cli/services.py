@@ -1,4 +1,4 @@
-"""The commands on the database, and those that run a service until they are stopped."""
+"""Commands on the database, and those that run a service until they are stopped."""
 
 import os
 import shutil
@@ -27,8 +27,8 @@ from bidbeacon_sessions.settings import get_session_settings
 
 
 def dev() -> None:
-    """Run everything on this machine: database, sandbox (without Amazon credentials), Dagster, Event Stream."""
-    # The image of deploy/ has no `dev`: nothing but its commands needs it.
+    """Run database, sandbox (without Amazon credentials), Dagster and Event Stream locally."""
+    # Imported here since the image of deploy/ lacks the package `dev`.
     from bidbeacon_pipelines.dev.dev import run_dev
 
     raise typer.Exit(run_dev(read_settings(Settings, running=False), console))
@@ -49,8 +49,8 @@ def stream(
         int | None, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free port.")
     ] = None,
 ) -> None:
-    """Run the Event Stream: the page, its list, and the live endpoints (SSE and WebSocket); it also watches for problems, and sends alerts."""
-    # The server would take other commands a third of a second.
+    """Run the Event Stream: the page and its live endpoints (SSE and WebSocket), and alerts."""
+    # Imported here since it would cost every command a third of a second.
     from bidbeacon_pipelines.web import pipelines_extension
     from bidbeacon_sessions.server.serve import serve
 
@@ -68,7 +68,7 @@ def stream(
 
 
 def login() -> None:
-    """Print the login URL, which contains the token. Open it to use the page's buttons."""
+    """Print the login URL, which contains the token; open it to use the page's buttons."""
     settings = get_settings()
     token = settings.stream_token or settings.stream_changes_token
     if token is None:
@@ -88,9 +88,9 @@ def db_upgrade(
 ) -> None:
     """Upgrade our tables and Dagster's; all other commands only check their version.
 
-    The first time, it stores whether the database is for the sandbox or for the real Amazon. It
-    changes nothing where the tables are newer than this program and still fit it. Use --restored
-    after the database was restored from a backup.
+    The first run stores whether the database is for the sandbox or for the real Amazon. Newer
+    tables that this program can use are not changed. Use --restored after the database was restored
+    from a backup.
     """
     from bidbeacon_pipelines.dagster_storage import upgrade_dagster  # Dagster takes a second
 
@@ -117,10 +117,11 @@ def db_url() -> None:
 
 
 def db_shell() -> None:
-    """Open psql on the database; try `select * from job_sessions order by started_at desc limit 5`."""
+    """Open psql; try `select * from job_sessions order by started_at desc limit 5`."""
     from bidbeacon_pipelines.dev.postgres import find_binaries
 
     shown, secret = psql_args(parse_database_url(find_database(get_settings())))
     psql = shutil.which("psql") or str(find_binaries() / "psql")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is psql's: it ends a query, not the shell
-    raise typer.Exit(subprocess.call([psql, make_conninfo(**shown)], env=os.environ | secret))  # noqa: S603 - psql, by its full path
+    command = [psql, make_conninfo(**shown)]
+    raise typer.Exit(subprocess.call(command, env=os.environ | secret))  # noqa: S603 - a full path

@@ -1,6 +1,6 @@
-"""The commands on sessions, and how sessions are followed in the database and printed, for commands that record their own too.
+"""Commands on sessions; also follows and prints the sessions of other commands.
 
-Filters are in the words of the page, such as `job:load-windows since:6h throttled`.
+Filters have the form of the page, such as `job:load-windows since:6h throttled`.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ Line = Mapping[str, Any]
 
 
 def complete_term(incomplete: str) -> list[str]:
-    """Return the terms of a filter that a shell can complete: their names, statuses, outcomes, accounts."""
+    """Return shell completions of a filter's terms: names, statuses, outcomes and accounts."""
     name, colon, begun = incomplete.partition(":")
     if not colon:
         return [f"{one}:" for one in _NAMES if one.startswith(name)]
@@ -75,8 +75,9 @@ Terms = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[FILTER]...",
-        help="As on the page: job:… account:… status:… outcome:… type:… dataset:… window:… run:… since:… before:… "
-        "(2h, 3d, 2026-11-23 or 2026-11-23T05:00:00Z; days are UTC), and words to look for.",
+        help="As on the page: job:… account:… status:… outcome:… type:… dataset:… window:… run:… "
+        "since:… before:… (2h, 3d, 2026-11-23 or 2026-11-23T05:00:00Z; days are UTC), "
+        "and words to search for.",
         autocompletion=complete_term,
     ),
 ]
@@ -87,7 +88,7 @@ def sessions_list(
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show sessions with when they began, newest first; running ones with their last action."""
+    """Show sessions, newest first; running ones with their last action."""
     wanted, store = read_filter(terms or ()), open_store()
     found = load_sessions(store, wanted, limit)["sessions"]
     if not found:
@@ -106,7 +107,8 @@ def _check_names(connection: Connection, wanted: SessionFilter) -> None:
     """Raise if nothing can match, since the account or action is unknown."""
     if wanted.type is not None and wanted.type not in action_classes():
         raise UsageError(
-            f"type: expected an action of docs/actions.md, such as report-failed, got: {wanted.type!r}."
+            "type: expected an action of docs/actions.md, such as report-failed, "
+            f"got: {wanted.type!r}."
         )
     if wanted.account is not None and not find_accounts(connection, wanted.account):
         list_named_accounts(connection, wanted.account)
@@ -130,7 +132,7 @@ def sessions_tail(
     ] = 3,
     as_json: Json = False,
 ) -> None:
-    """Follow sessions live until Ctrl-C; it waits for a database that is away, and misses nothing.
+    """Follow sessions live until Ctrl-C; wait while the database is away, and miss nothing.
 
     With `--json` each line is an action or the state of a session.
     """
@@ -144,11 +146,11 @@ def sessions_tail(
 
 
 def read_filter(terms: Sequence[str]) -> SessionFilter:
-    """Return the filter of some terms: `name:value`, and words that are looked for.
+    """Parse the terms of a filter: `name:value`, and words to search for.
 
     Raises:
-        UsageError: an unknown name, status or outcome, a value that is too long, or a day or time that can't be read.
-        UnknownDatasetError: an unknown dataset.
+        UsageError: a name, status, outcome, day or time is invalid, or a value too long.
+        UnknownDatasetError: the dataset is unknown.
     """
     found: dict[str, Any] = {}
     for name, colon, value in (term.partition(":") for term in terms):
@@ -179,10 +181,10 @@ def _read_value(name: str, value: str, now: datetime) -> object:
 
 
 def read_time(name: str, value: str, now: datetime) -> datetime:
-    """Return the instant of `2h`, `2026-11-23` (UTC) or `2026-11-23T05:00:00Z`.
+    """Parse an instant: `2h` (ago), `2026-11-23` (UTC) or `2026-11-23T05:00:00Z`.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: the value is invalid.
     """
     try:
         instant = read_instant(value)
@@ -197,7 +199,7 @@ def read_time(name: str, value: str, now: datetime) -> datetime:
 
 
 def get_session(store: SessionStore, session_id: UUID) -> dict[str, Any]:
-    """Return a session and its actions as JSON shows them.
+    """Return a session with its actions, as in JSON output.
 
     Raises:
         ExpectedError: there is no such session.
@@ -209,7 +211,7 @@ def get_session(store: SessionStore, session_id: UUID) -> dict[str, Any]:
 
 
 def print_session(session: Mapping[str, Any], at: str) -> None:
-    """Print one session (as `presentation.session_json`) in a line: an instant in local time, mark, status, job, account, duration, id."""
+    """Print a session (of `presentation.session_json`) in a line, `at` in local time."""
     icon, style = MARKS[session["mark"]]
     line = Text(describe_status(session), style)
     line.append(f"  {session['job_name']}", "bold")
@@ -224,13 +226,13 @@ def print_session(session: Mapping[str, Any], at: str) -> None:
 
 
 def print_error(session: Mapping[str, Any]) -> None:
-    """Print why a session failed, if it did."""
+    """Print the error of a session, if it has one."""
     if session["error"]:
         print_hanging(Text("  "), Text(error_text(session["error"]), "bold red"))
 
 
 def account_of(session: Mapping[str, Any]) -> str:
-    """Return the label of a session's account, or its key without a label; empty without an account."""
+    """Return the label or, without one, the key of a session's account; empty without account."""
     return session["account_label"] or session["account"] or ""
 
 
@@ -241,9 +243,10 @@ def print_actions(
     form: str = "%H:%M:%S",
     zone: tzinfo | None = None,
 ) -> None:
-    """Print actions (as `presentation.action_json`) in the given order: time, other accounts than the session's, sentence.
+    """Print actions (of `presentation.action_json`): time, other accounts, sentence.
 
-    `account` is the session's own, `zone` that of the times (None: the local one), `form` how they are written.
+    Other accounts are those that differ from the session's `account`. `form` is the format of the
+    times, `zone` their time zone (None: the local one).
     """
     for action in actions:
         at, style = datetime.fromisoformat(action["at"]).astimezone(zone), _TONES[action["tone"]]
@@ -257,10 +260,9 @@ def print_actions(
 
 @dataclass
 class Printer:
-    """Prints what `Tail` shows, each action below a line that names its session.
+    """Prints the lines of `Tail`, actions below a line with their session.
 
-    Args:
-        has_errors: whether the error of a session that failed is printed.
+    `has_errors` is whether errors of failed sessions are printed.
     """
 
     has_errors: bool = True
@@ -286,8 +288,6 @@ class Printer:
 
 @dataclass
 class _Seen:
-    """The part of a session that was shown already: its status, and the places of its actions."""
-
     status: str | None = None
     places: set[int] = field(default_factory=set)
 
@@ -296,9 +296,9 @@ class _Seen:
 class Tail:
     """Follows the sessions that match a filter.
 
-    Each thing to show is one of `{"session": …}` (one that began or changed its status),
-    `{"action": …}` (shown once), `{"gone": id}` (a session that matches no more), and
-    `{"notice": …}` (about the stream itself).
+    Each line to show is `{"session": …}` (a session began or changed its status), `{"action": …}`
+    (shown once), `{"gone": id}` (a session stopped matching), or `{"notice": …}` (about the stream
+    itself).
     """
 
     store: SessionStore
@@ -310,9 +310,12 @@ class Tail:
     _is_away: bool = False
 
     def load(self, last: int, *, is_whole: bool = False) -> Cursor:
-        """Show what was not shown of the last sessions, either of their first and last actions or the whole; return where to follow from."""
+        """Show the new part of the last sessions; return the cursor to follow from.
+
+        `is_whole` loads all actions instead of the first and last ones.
+        """
         with self.store.begin() as connection:
-            step(connection)  # what nobody has published yet is in the list, and would come again
+            step(connection)  # unpublished changes are in the list, and would be sent again
         loaded = load_sessions(self.store, self.wanted, max(last, 1))
         self._accounts = frozenset(loaded["accounts"])
         for session in reversed(loaded["sessions"][:last]):
@@ -321,7 +324,7 @@ class Tail:
         return parse_cursor(loaded["cursor"])
 
     async def follow(self, after: Cursor, *, to_the_end: bool = False) -> None:
-        """Show everything new, without end, or to the end of the first session; wait for a database that is away."""
+        """Show everything new, forever or to the end of a session; wait for an absent database."""
         async with Follower(self.store) as follower:
             while True:
                 async for frame in follower.follow(after, self.wanted):
@@ -332,7 +335,6 @@ class Tail:
                 after = await self._load_again()
 
     async def _load_again(self) -> Cursor:
-        """Load after a `reset`, as soon as the database answers."""
         while True:
             try:
                 return self.load(_MOST_LOADED, is_whole=True)
@@ -354,7 +356,7 @@ class Tail:
                 self.show({"notice": notice})
 
     def _take(self, session: Mapping[str, Any], actions: Iterable[Mapping[str, Any]]) -> None:
-        """Show what is new of a session; its end only after its last action, since a message about a session may be ahead of its actions."""
+        # A message about a session may precede its actions: its end is shown after the last one.
         seen = self._seen.setdefault(session["id"], _Seen())
         self._seen.move_to_end(session["id"])
         if len(self._seen) > _MOST_REMEMBERED:
@@ -369,8 +371,8 @@ class Tail:
             if is_new and self._is_wanted(session, action):
                 of = {name: session[name] for name in ("job_name", "account", "account_label")}
                 self.show({"action": {**action, **of}})
-        is_told = max(seen.places, default=0) >= session["action_count"]
-        if is_told and session["status"] != seen.status:
+        is_complete = max(seen.places, default=0) >= session["action_count"]
+        if is_complete and session["status"] != seen.status:
             self._show_session(seen, session)
             self._has_ended = True
 
@@ -379,13 +381,12 @@ class Tail:
         self.show({"session": {name: session[name] for name in session if name != "actions"}})
 
     def _is_wanted(self, session: Mapping[str, Any], action: Mapping[str, Any]) -> bool:
-        """Return whether an action concerns a requested account; in its own sessions all do."""
         if self.wanted.account is None or session["account"] in self._accounts:
             return True
         return any(account["key"] in self._accounts for account in action["accounts"])
 
     def _note_database(self, *, is_away: bool) -> None:
         if is_away != self._is_away:
-            said = "does not answer; waiting for it" if is_away else "answers again"
-            self.show({"notice": f"The database {said}."})
+            change = "does not answer; waiting for it" if is_away else "answers again"
+            self.show({"notice": f"The database {change}."})
         self._is_away = is_away

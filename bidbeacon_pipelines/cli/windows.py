@@ -1,4 +1,4 @@
-"""Commands on report windows: explanation, restatements, quarantine, decisions about final days."""
+"""Commands on report windows: explanation, restatements, quarantine and decisions."""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -20,7 +20,7 @@ from bidbeacon_pipelines.cli.options import (
     OnlyAccount,
     OnlyDataset,
     OnlyDay,
-    look_up_account,
+    get_account,
     open_store,
     parse_windows,
 )
@@ -60,12 +60,15 @@ def explain(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain the state of a report window, what happens next and when, and list its actions; exits with 2 for unknown names and reports."""
+    """Explain the state of a report window and what happens next, and list its actions.
+
+    Exits with 2 for unknown names and reports.
+    """
     settings, of_dataset = get_settings(), get_dataset(dataset)
     with open_store().snapshot() as connection:
         now = read_now(connection, settings)
-        asked = Question(look_up_account(account, country), of_dataset, window, now)
-        explanation = explain_day(connection, settings, asked, report)
+        question = Question(get_account(account, country), of_dataset, window, now)
+        explanation = explain_day(connection, settings, question, report)
     if as_json:
         print_json(explanation)
     else:
@@ -73,7 +76,7 @@ def explain(
 
 
 def print_explanation(explanation: Row) -> None:
-    """Print an explanation (as `problems.explain.explain_day` returns it): its verdict, and the actions on the window, newest first, below the addresses of their sessions."""
+    """Print an explanation of `explain_day`: verdict, then actions by session, newest first."""
     verdict, session = explanation["verdict"], explanation["verdict"]["session"]
     label, window = (explanation["account_label"], "blue"), (explanation["window"], "magenta")
     console.print(Text.assemble(label, f" {explanation['dataset']} ", window))
@@ -105,7 +108,7 @@ def restatements(
     as_json: Json = False,
 ) -> None:
     """Show the totals of a day at its first load, and after each load that changed them."""
-    found, of_account = get_dataset(dataset), look_up_account(account, country)
+    found, of_account = get_dataset(dataset), get_account(account, country)
     with open_store().begin() as connection:
         loads = list_window_loads(connection, of_account, found.name, window)
         first_kept = find_first_kept_day(connection)
@@ -122,10 +125,10 @@ def restatements(
 
 
 def print_loads(loads: Sequence[Row], columns: Sequence[str]) -> None:
-    """Print a line for each load that changed the totals, and what they changed in all.
+    """Print a line for each load that changed the totals, and the total change.
 
-    Each ad product and currency is printed by itself, with the age at which a report last confirmed
-    its totals. Of the metrics only those that are `columns` of the dataset are printed.
+    Each ad product and currency has its own table, with the age at which a report last confirmed
+    its totals. Metrics that are not `columns` of the dataset are left out.
     """
     metrics = [name for name in _METRICS if name in columns]
     for (ad_product, currency), some in _by_product(loads).items():
@@ -160,7 +163,7 @@ def _change(loads: Sequence[Row], name: str) -> Decimal:
 
 
 def _loads_json(loads: Sequence[Row]) -> dict[str, Any]:
-    """Return exact amounts as text; `change` is from the first to the last of these loads, by ad product and currency."""
+    # Amounts are exact, as text; `change` is from the first to the last load.
     change: dict[str, dict[str, dict[str, str]]] = {}
     for (ad_product, currency), some in _by_product(loads).items():
         changes = {name: str(_change(some, name)) for name in _METRICS}
@@ -182,7 +185,7 @@ def quarantine_list(
     """Show quarantined rows, newest first, each as received and with the reason."""
     if dataset is not None:
         get_dataset(dataset)
-    key = None if account is None else look_up_account(account, country).account_key
+    key = None if account is None else get_account(account, country).account_key
     with open_store().begin() as connection:
         rows = list_quarantined_rows(
             connection, account=key, dataset=dataset, day=window, reason=reason, limit=limit
@@ -207,7 +210,7 @@ def windows_keep(
     country: CountryOption = None,
     dataset: DatasetOption = "daily_targets",
 ) -> None:
-    """Keep the loaded rows of final days, of which a later report has far fewer."""
+    """Keep the loaded rows of final days of which a later report has far fewer."""
     decided = _decide(account, country, dataset, window, accepts=False)
     console.print(f"Kept the rows of {decided}.")
 
@@ -215,16 +218,14 @@ def windows_keep(
 def _decide(
     named: str, country: str | None, dataset: str, windows: Sequence[str], *, accepts: bool
 ) -> str:
-    """Decide about days of an account; return what was decided about."""
-    found, account = get_dataset(dataset), look_up_account(named, country)
+    found, account = get_dataset(dataset), get_account(named, country)
     days = parse_windows(windows)
-    asked = (open_store(), get_settings(), account, found, days)
-    decided = decide_days(*asked, accepts=accepts, by=COMMAND_LINE)
+    given = (open_store(), get_settings(), account, found, days)
+    decided = decide_days(*given, accepts=accepts, by=COMMAND_LINE)
     return f"{counted(len(decided), 'day')} of {found.name} of {account.label}"
 
 
 def _print_row(row: Row) -> None:
-    """Print a row's origin, why it is invalid, and its raw text."""
     outcome = "" if row["is_loaded"] else "  (not loaded: the report was refused)"
     day = str(row["window_date"] or "no readable day")
     origin = (f"  row {row['row_number']} of request {row['request_id']}{outcome}", "dim")

@@ -6,7 +6,7 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command; Ctrl-C is a line and exit code 130, also while modules are imported, which takes a second."""
+    """Run the command; after Ctrl-C, also during imports, exit with 130."""
     try:
         from bidbeacon_pipelines.cli import main as run_command
 

@@ -11,13 +11,12 @@ _POLICY_VIOLATION = 1008
 
 
 class GuardedApp:
-    """ASGI middleware that refuses what a page of another site asks for.
+    """ASGI middleware that refuses requests from pages of other sites.
 
     Args:
         app: the app to guard.
         public_url: another address at which browsers reach it, such as that of a proxy.
-        post_only: the end of paths that take `POST` and nothing else, except that a browser may
-            open them as a page.
+        post_only: the end of paths that accept only `POST`, or a browser that opens them as a page.
     """
 
     def __init__(self, app: ASGIApp, *, public_url: str = "", post_only: str = "") -> None:
@@ -36,7 +35,6 @@ class GuardedApp:
             await PlainTextResponse(refusal, 403)(scope, receive, send)
 
     def _find_refusal(self, scope: Scope) -> str | None:
-        """Return why a request is refused, or None if it is served."""
         if scope["type"] not in {"http", "websocket"}:
             return None
         request = HTTPConnection(scope)

@@ -1,17 +1,17 @@
-"""The run launcher of a cluster: dagster-celery's, with a Terminate that cancels."""
+"""The run launcher of a cluster: dagster-celery's, with a working Terminate."""
 
 import dagster as dg
 from dagster_celery.launcher import CeleryRunLauncher
 
 
 class BidBeaconCeleryLauncher(CeleryRunLauncher):
-    """Send whole runs to Celery's workers, and note that a run is being cancelled before it is interrupted.
+    """Sends whole runs to Celery's workers, and marks runs as canceling before the interrupt.
 
-    dagster-celery leaves that out, so Dagster takes the interrupt for a failure.
+    dagster-celery does not mark them, so Dagster takes the interrupt for a failure.
     """
 
     def terminate(self, run_id: str) -> bool:
-        """Interrupt a run; return False where there is none at work."""
+        """Interrupt a run; return False if it is unknown or finished."""
         with dg.DagsterInstance.get() as instance:
             run = instance.get_run_by_id(run_id)
             if run is None or run.is_finished:

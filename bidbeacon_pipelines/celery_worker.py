@@ -25,10 +25,10 @@ from bidbeacon_sessions.errors import SettingsError
 # `run_monitoring.max_runtime_seconds` of dagster.yaml is three hours.
 _LONGER_THAN_ANY_RUN: Final = 4 * 3600
 SHUTDOWN_SECONDS: Final = 120
-"""How long a run may go on after its worker's SIGTERM; containers need a longer grace period.
+"""How long a run may continue after its worker's SIGTERM; containers need a longer grace period.
 
-A run that polls ends after the report that it is loading. One that loads by hand may wait for Amazon
-for longer: it is interrupted, and later polls load its reports."""
+A polling run ends after the report that it is loading. A load by hand may wait longer for Amazon:
+it is interrupted, and later polls load its reports."""
 
 CONFIG: Final[dict[str, Any]] = {
     "worker_concurrency": 1,
@@ -38,17 +38,17 @@ CONFIG: Final[dict[str, Any]] = {
     # A run is acknowledged when it starts. Dagster ignores a second delivery of a run that started,
     # so a late acknowledgement could not repeat it either: sensors plan the work anew.
     "task_acks_late": False,
-    # Redis delivers again what was not acknowledged for so long.
+    # Redis redelivers unacknowledged tasks after this time.
     "broker_transport_options": {"visibility_timeout": _LONGER_THAN_ANY_RUN},
-    # After a cut of the network connections to Redis are broken without a word. Without this a run
-    # that meets one at its start is given up unexecuted, and stays "starting" for three minutes.
+    # After a network failure connections to Redis may be broken unnoticed. Without this a run that
+    # starts with one is given up unexecuted, and stays "starting" for three minutes.
     "result_backend_always_retry": True,
-    # Run monitoring fails a run whose task Redis no longer knows.
+    # Run monitoring fails a run whose task is no longer in Redis.
     "result_expires": 24 * 3600,
     # A new process costs a fork and returns memory that Dagster does not.
     "worker_max_tasks_per_child": 500,
     "broker_connection_retry_on_startup": True,
-    # Dagster's log goes to stderr as it is, and not once more through Celery's.
+    # Dagster's log goes to stderr directly, and not also through Celery's.
     "worker_redirect_stdouts": False,
 }
 
@@ -75,18 +75,12 @@ def make_worker_app(settings: Settings) -> Celery:
 
 
 def _restore_sigterm(**_: object) -> None:
-    """Let SIGTERM end an idle process of the pool again.
-
-    After a run Dagster leaves SIGTERM with the handler of SIGINT, which is ignored there.
-    """
+    # After a run Dagster leaves SIGTERM with SIGINT's handler, which an idle process ignores.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _limit_shutdown(**_: object) -> None:
-    """Have the runs at work begin nothing more, and interrupt those that do not end soon after SIGTERM.
-
-    Celery itself would wait for hours.
-    """
+    # Celery itself would wait for hours.
     stop()
     timer = threading.Timer(SHUTDOWN_SECONDS, _interrupt_runs)
     timer.daemon = True
@@ -94,7 +88,7 @@ def _limit_shutdown(**_: object) -> None:
 
 
 def _interrupt_runs() -> None:
-    """Send SIGTERM to the pool's processes, as Dagster's Terminate does: the run fails and its session is closed."""
+    # SIGTERM, as from Dagster's Terminate: the run fails and its session is closed.
     for process in psutil.Process().children():
         process.terminate()
 

@@ -1,6 +1,6 @@
-"""The code location: what the modules of `defs` define, with the executor and resources of all of it.
+"""The code location: the definitions of all modules of `defs`, executor and resources.
 
-Importing it reads settings and does nothing else: no database, no network, no server, no files.
+Importing it only reads settings: no database, no network, no server, no files.
 """
 
 import warnings
@@ -15,8 +15,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", dg.PreviewWarning)
     defs = dg.load_definitions_from_package_module(
         modules,
-        # A run is one process, its worker: half the CPU time, and no step that works on after its
-        # run was killed.
+        # A run is one process, its worker: half the CPU time, and no step outlives a killed run.
         executor=dg.in_process_executor,
         resources={"job_sessions": BidBeaconSessions()},
     )

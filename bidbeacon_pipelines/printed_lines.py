@@ -1,4 +1,4 @@
-"""Deletes the files of what old runs printed; Dagster keeps a folder a run, and never deletes one."""
+"""Deletes output of old runs, which Dagster stores in a folder per run and never deletes."""
 
 import shutil
 from datetime import UTC, datetime
@@ -7,17 +7,16 @@ from pathlib import Path
 
 
 def delete_printed_lines(folder: Path, before: datetime, most: int) -> int:
-    """Delete the folders of runs that printed nothing since an instant, `most` at most; return how many."""
+    """Delete up to `most` folders of runs without output since `before`; return the number."""
     if not folder.is_dir():
         return 0
     old = (run for run in folder.iterdir() if run.is_dir() and _last_written(run) < before)
     chosen = list(islice(old, most))
     for run in chosen:
-        shutil.rmtree(run, ignore_errors=True)  # another process may be at it
+        shutil.rmtree(run, ignore_errors=True)  # another process may delete it too
     return sum(not run.exists() for run in chosen)
 
 
 def _last_written(folder: Path) -> datetime:
-    """Return when a file below a folder was written last."""
     times = [path.stat().st_mtime for path in (folder, *folder.rglob("*"))]
     return datetime.fromtimestamp(max(times), UTC)

@@ -1,23 +1,20 @@
-"""Make files and folders that only their owner can read, whatever the umask of the shell is."""
+"""Makes files and folders that only their owner can read, whatever the shell's umask."""
 
 import os
 from pathlib import Path
 
 PRIVATE = 0o700
 PASSAGE = 0o711
-"""Others can pass through such a folder and can't list it: the account of the embedded server has to get to its data."""
+"""Others can enter such a folder but not list it: the embedded server's account needs its data."""
 
 
 def keep_new_files_private() -> None:
-    """Let this process, and those that it starts, make files that only their owner can read.
-
-    Called where a process begins: by the command line, and where Dagster loads its instance.
-    """
+    """Make new files of this process and its children private; call it at the process's start."""
     os.umask(0o077)
 
 
 def make_private_folder(folder: Path, mode: int = PRIVATE) -> None:
-    """Make a folder that others can't enter, and the missing ones above it; one that is there keeps its mode."""
+    """Make a private folder and missing parents; existing folders keep their mode."""
     if folder.is_dir():
         return
     make_private_folder(folder.parent, PASSAGE)

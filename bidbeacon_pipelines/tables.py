@@ -1,10 +1,10 @@
-"""All tables of the pipelines: importing this module puts them into one metadata.
+"""All tables of the pipelines: importing this module collects them in one metadata.
 
-`…_at` is an instant in UTC; `…_date` a calendar day of the account's own time zone.
+`…_at` is an instant in UTC; `…_date` a calendar day in the account's time zone.
 
-Every table that holds an account's data has `account_id` and `country_code`: Amazon's ids are
-unique in neither alone. Ids are text in "C" order (they sort and compare as bytes), money is
-`numeric(20, 6)` in the row's own currency.
+Tables of account data have `account_id` and `country_code`, since Amazon's ids are unique only in
+both. Ids are text with collation "C" (compared as bytes), money is `numeric(20, 6)` in the row's
+currency.
 """
 
 from bidbeacon_pipelines.accounts import tables as accounts

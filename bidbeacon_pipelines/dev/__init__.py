@@ -1,1 +1,1 @@
-"""Running everything on one machine: embedded PostgreSQL, Dagster's storage on it, and the supervisor of `bidbeacon dev`."""
+"""Runs everything locally: embedded PostgreSQL and the services of `bidbeacon dev`."""

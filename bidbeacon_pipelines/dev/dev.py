@@ -1,4 +1,4 @@
-"""`bidbeacon dev` and `bidbeacon db start`: the database, and what works on it, from one start to one Ctrl-C."""
+"""`bidbeacon dev` and `bidbeacon db start`: run the database and services until Ctrl-C."""
 
 import asyncio
 import fcntl
@@ -33,7 +33,7 @@ from bidbeacon_sessions.masking import mask_text
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STILL_DYING: Final = "pre-existing shared memory block"
-"""Part of the message that PostgreSQL logs while processes of a killed server are still ending."""
+"""Part of PostgreSQL's message while processes of a killed server are still ending."""
 DYING_SECONDS: Final = 20
 
 
@@ -41,7 +41,7 @@ def run_dev(settings: Settings, console: Console, *, with_services: bool = True)
     """Run everything, or the database alone, until a signal or the end of one service.
 
     Returns:
-        0 after a signal; 1 if something kept it from running, which was printed.
+        0 after a signal; 1 after an error, which was printed.
     """
     try:
         with only_start(settings.home):
@@ -123,7 +123,7 @@ class _Start:
                 return server.url()
 
     async def _upgrade(self, environment: dict[str, str]) -> None:
-        """Upgrade our tables and Dagster's by a command, whose memory is free afterwards."""
+        # In a process of its own, which frees its memory.
         upgrade = await asyncio.create_subprocess_exec(
             *(*OURS, "db", "upgrade"),
             stdin=asyncio.subprocess.DEVNULL,
@@ -168,7 +168,7 @@ class _Start:
         )
 
     def _watched(self) -> list[Service]:
-        """Return the services that say when they are ready, which are those with pages."""
+        """Return the services with a readiness check, which are those with pages."""
         return [service for service in self._services if service.problem]
 
     def _print(self, line: str) -> None:
@@ -177,7 +177,7 @@ class _Start:
 
 @contextmanager
 def only_start(home: Path) -> Iterator[None]:
-    """Hold the home folder for this process alone.
+    """Hold a lock on the home folder.
 
     Raises:
         LocalError: Another process holds it, or it can't be written.
@@ -188,7 +188,8 @@ def only_start(home: Path) -> Iterator[None]:
         descriptor = os.open(home / "dev.lock", os.O_CREAT | os.O_RDWR, 0o600)
     except OSError as error:
         raise LocalError(
-            f"Expected BIDBEACON_HOME to be a folder that you can write, got: {error.filename} ({error.strerror}). "
+            "Expected BIDBEACON_HOME to be a folder that you can write, "
+            f"got: {error.filename} ({error.strerror}). "
             "Repair it, or set BIDBEACON_HOME to a folder of your own."
         ) from error
     try:
@@ -196,8 +197,9 @@ def only_start(home: Path) -> Iterator[None]:
         yield
     except BlockingIOError:
         raise LocalError(
-            f"`bidbeacon dev` or `bidbeacon db start` runs already for {home}: use that one, stop it first, or set "
-            "BIDBEACON_HOME and the ports (BIDBEACON_DAGSTER_PORT, …) for a second one."
+            f"`bidbeacon dev` or `bidbeacon db start` runs already for {home}: use that one, "
+            "stop it first, or set BIDBEACON_HOME and the ports (BIDBEACON_DAGSTER_PORT, …) "
+            "for a second one."
         ) from None
     finally:
         os.close(descriptor)

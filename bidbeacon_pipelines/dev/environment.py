@@ -1,4 +1,4 @@
-"""The environment of one start: what its processes get, and the files that lead other terminals and Dagster to it."""
+"""The environment of one start: variables of its processes, and files for other terminals."""
 
 import json
 import os
@@ -14,11 +14,11 @@ from bidbeacon_pipelines.settings_files import RUNNING_ENV
 
 LOGIN_VARIABLE: Final = "BIDBEACON_STREAM_CHANGES_TOKEN"
 FIRST_WITH_SANDBOX: Final = 8
-"""Reports in flight at first, so that the sandbox's accounts fill in minutes; nothing is known of Amazon's own limits."""
+"""First limit of reports in flight with the sandbox, so that its accounts fill in minutes."""
 
 
 def shared_environment(settings: Settings, database_url: str) -> dict[str, str]:
-    """Return the variables with which every process, of this start and of other terminals, has the same settings."""
+    """Return the variables that give all processes and other terminals the same settings."""
     names = (
         "dagster_port",
         "stream_port",
@@ -40,12 +40,11 @@ def shared_environment(settings: Settings, database_url: str) -> dict[str, str]:
 
 
 def service_environment(shared: Mapping[str, str]) -> dict[str, str]:
-    """Return the whole environment of the services of this start."""
+    """Return the complete environment of this start's services."""
     return {**os.environ, **shared, "PYTHONUNBUFFERED": "1"}
 
 
 def _make_changes_token(settings: Settings) -> dict[str, str]:
-    """Return a new token for changes as a variable; none if a token is set."""
     if settings.stream_token is not None or settings.stream_changes_token is not None:
         return {}
     return {LOGIN_VARIABLE: secrets.token_urlsafe()}
@@ -58,7 +57,7 @@ def _first_reports_in_flight(settings: Settings) -> int:
 
 
 def make_dagster_home(settings: Settings, code_server_port: int) -> None:
-    """Make Dagster's home, with a link to the project's `dagster.yaml` and a workspace of the one code server."""
+    """Make Dagster's home with a link to `dagster.yaml` and a workspace of the code server."""
     make_private_folder(settings.dagster_home)
     link = settings.dagster_home / "dagster.yaml"
     link.unlink(missing_ok=True)
@@ -70,7 +69,7 @@ def make_dagster_home(settings: Settings, code_server_port: int) -> None:
 
 @contextmanager
 def shared_with_other_terminals(settings: Settings, shared: Mapping[str, str]) -> Iterator[None]:
-    """Keep the variables in a private file of the home folder until the block ends; shells and our settings read it."""
+    """Keep the variables in a private file during the block, for shells and our settings."""
     file = settings.home / RUNNING_ENV
     file.unlink(missing_ok=True)
     file.touch(0o600)
@@ -82,11 +81,7 @@ def shared_with_other_terminals(settings: Settings, shared: Mapping[str, str]) -
 
 
 def _quoted(name: str, value: str) -> str:
-    """Return a value in the form that means the same to `sh` and to python-dotenv.
-
-    Raises:
-        LocalError: There is none.
-    """
+    """Return a value quoted for both `sh` and python-dotenv; raise `LocalError` if impossible."""
     if set(value) & set("'\\\n$"):
         raise LocalError(
             f"{name}: expected no quotes, dollar signs, backslashes and line ends, got {value!r}."

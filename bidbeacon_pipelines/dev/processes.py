@@ -1,4 +1,4 @@
-"""Child processes: each in its own process group and with a log, waited for until it is ready, and all ended together."""
+"""Child processes, each in its own process group and with a log; all are stopped together."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class ServiceFailedError(LocalError):
-    """A service ended, or did not become ready; the message ends with the last lines of its log."""
+    """A service ended or did not become ready; the message has the last lines of its log."""
 
 
 class Child:
@@ -40,7 +40,7 @@ class Child:
 
     @property
     def is_alive(self) -> bool:
-        """Whether any process of its group lives; zombies may be another process's to reap."""
+        """Whether any process of its group lives, except zombies, which others may have to reap."""
         return not self.ended.done() or any(map(self._is_member, psutil.pids()))
 
     def signal(self, number: signal.Signals) -> None:
@@ -49,13 +49,13 @@ class Child:
             os.killpg(self._group, number)
 
     def failure(self, what: str) -> ServiceFailedError:
-        """Return the error that says what happened, with the last lines of the log, without colours."""
+        """Return the error of an event, with the last lines of the log, without colours."""
         lines = COLOURS.sub("", self._log.read_text(errors="replace")).splitlines()
         tail = "\n".join(lines[-LOG_TAIL_LINES:])
         return ServiceFailedError(f"{self.service.name} {what}. The end of {self._log}:\n{tail}")
 
     def rotate_log(self) -> None:
-        """Move what a long log holds to `.log.1`, as far as the disk has room; its writer appends, so it goes on at the beginning."""
+        """Move the content of a long log to `.log.1`; drop it if the disk is full."""
         if self._log.stat().st_size > LOG_BYTES:
             with suppress(OSError):
                 shutil.copyfile(self._log, self._log.with_suffix(".log.1"))
@@ -69,18 +69,14 @@ class Child:
 
 
 class Processes:
-    """The children of one start.
-
-    Args:
-        logs: Folder of the log files, one a service.
-    """
+    """The children of one start, with a log file each in the folder `logs`."""
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._children: list[Child] = []
 
     async def start(self, service: Service, environment: Mapping[str, str] | None = None) -> None:
-        """Start a service with a new log file; the one before is kept as `.log.1`."""
+        """Start a service with a new log file; the previous one is kept as `.log.1`."""
         log = self._logs / f"{service.name}.log"
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
@@ -115,7 +111,7 @@ class Processes:
                 child.rotate_log()
 
     async def while_all_live(self, work: Awaitable[T]) -> T:
-        """Await something, and return what it returns.
+        """Return the result of `work`, unless a service ends before.
 
         Raises:
             ServiceFailedError: A service ended before.
@@ -132,13 +128,13 @@ class Processes:
             task.cancel()
 
     async def stop(self) -> None:
-        """End all children: as Ctrl-C would, then more firmly; the first that was started, which is the database, at the end."""
+        """Stop all children with ever stronger signals; the database, started first, comes last."""
         await _stop(self._children[1:])
         await _stop(self._children)
         self._children = []
 
     def kill(self) -> None:
-        """End all children at once."""
+        """Kill all children at once."""
         for child in self._children:
             child.signal(signal.SIGKILL)
 
@@ -157,5 +153,7 @@ async def _stop(children: Collection[Child]) -> None:
         deadline = time.monotonic() + seconds
         for child in children:
             child.signal(number)
-        while any(child.is_alive for child in children) and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing tells of a group's end
+        while (  # noqa: ASYNC110 - the end of a process group is no event
+            any(child.is_alive for child in children) and time.monotonic() < deadline
+        ):
             await asyncio.sleep(0.05)

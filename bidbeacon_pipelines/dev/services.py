@@ -1,4 +1,4 @@
-"""The services of `bidbeacon dev`, each with its command, its port and a check of its health."""
+"""The services of `bidbeacon dev`: commands, ports and health checks."""
 
 import shutil
 import socket
@@ -16,13 +16,13 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 LOOPBACK: Final = "127.0.0.1"
 ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
 SANDBOX_REPORTS_IN_FLIGHT: Final = 20
-"""Reports of an ads account that the sandbox makes at a time: as many as the gate ever allows, so that it refuses none."""
+"""The sandbox's limit of reports in flight: the gate's own maximum, so that it refuses none."""
 OURS: Final = (sys.executable, "-m", "bidbeacon_pipelines")
 SANDBOX: Final = (sys.executable, "-m", "bidbeacon_sandbox")
 LOCATION: Final = "bidbeacon"
 WORKSPACE: Final = "workspace.yaml"
 STARTING: Final = "DagsterUserCodeUnreachableError"
-"""The error that Dagster's webserver reports while the code server does not answer yet."""
+"""The error in Dagster's webserver while the code server does not answer yet."""
 QUERY: Final = """{
   workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError {
     __typename ... on PythonError { className message } } } } }
@@ -30,7 +30,7 @@ QUERY: Final = """{
 
 
 class LocalError(RuntimeError):
-    """Something on this machine keeps BidBeacon from running; the message says what to do."""
+    """BidBeacon can't run on this machine; the message has the remedy."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,13 @@ class Service:
 
     Attributes:
         name: Its name, also of its log file and of the setting of its port.
-        command: Program and arguments; no secret, since everyone on the machine can read them.
+        command: Program and arguments; no secret, since all users of the machine can read them.
         options: Options of its subprocess, such as the working directory.
         host: Address it listens on.
         port: Port it listens on.
-        problem: Returns why it is not ready yet, or None; absent: another one's says so.
-        needs_database: Whether it is started after the upgrade of the database, or beside it.
+        problem: Returns why it is not ready yet, or None; absent if another service's check
+            includes it.
+        needs_database: Whether it is started after the upgrade of the database, or before.
     """
 
     name: str
@@ -57,29 +58,25 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds it."""
+        """Its address for a browser on this machine."""
         shown = LOOPBACK if self.host in ANY_ADDRESS else self.host
         return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}"
 
     def check_port(self) -> None:
-        """Refuse a port that another program holds.
-
-        Raises:
-            LocalError: It is taken.
-        """
+        """Raise `LocalError` if another program uses the port."""
         if self.port is not None and not is_free(self.port, self.host):
             variable = f"BIDBEACON_{self.name.upper().replace('-', '_')}_PORT"
             raise LocalError(
-                f"Port {self.port} ({self.name}) is in use: stop the program that has it (`lsof -i :{self.port}` "
-                f"names it), or set {variable} to another port."
+                f"Port {self.port} ({self.name}) is in use: stop the program that has it "
+                f"(`lsof -i :{self.port}` names it), or set {variable} to another port."
             )
 
 
 def list_services(settings: Settings, code_server_port: int) -> list[Service]:
-    """List the services: the sandbox unless Amazon credentials are set, the stream, and Dagster as a production host runs it.
+    """Return the services: sandbox (without Amazon credentials), stream, and Dagster's.
 
-    Dagster's processes run in its home, since they read `.env` of their working directory and let it
-    win over the environment.
+    Dagster's processes run in its home, since `.env` of their working directory would override the
+    environment.
     """
     ours, dagsters = {"cwd": PROJECT_ROOT}, {"cwd": settings.dagster_home}
     workspace = ("-w", str(settings.dagster_home / WORKSPACE))
@@ -111,7 +108,6 @@ def list_services(settings: Settings, code_server_port: int) -> list[Service]:
 
 
 def _script(name: str) -> str:
-    """Return the path of a command that is installed beside this Python."""
     return shutil.which(name, path=sysconfig.get_path("scripts")) or name
 
 
@@ -121,7 +117,7 @@ def _web() -> httpx.Client:
 
 
 def web_problem(service: Service) -> str | None:
-    """Return why a service of ours is not ready."""
+    """Return why a service of ours is not ready, or None."""
     try:
         _web().get(f"{service.url}/healthz").raise_for_status()
     except httpx.HTTPError as error:
@@ -130,7 +126,7 @@ def web_problem(service: Service) -> str | None:
 
 
 def dagster_problem(service: Service) -> str | None:
-    """Return why Dagster is not ready: its webserver, the code location, or a daemon.
+    """Return why Dagster's webserver, code location or daemons are not ready, or None.
 
     Raises:
         LocalError: The definitions can't be loaded.
@@ -152,7 +148,7 @@ def dagster_problem(service: Service) -> str | None:
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Return whether a server could listen on `port` now."""
+    """Return whether a server can listen on `port` now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
@@ -162,7 +158,7 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def choose_port(preferred: int = 0) -> int:
-    """Return `preferred` where it is free, else any free port."""
+    """Return `preferred` if it is free, else any free port."""
     if preferred and is_free(preferred):
         return preferred
     with socket.create_server((LOOPBACK, 0)) as probe:

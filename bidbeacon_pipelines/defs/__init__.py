@@ -1,4 +1,4 @@
-"""Dagster's side: assets, jobs, schedules and sensors, thin.
+"""Dagster's definitions: assets, checks, jobs, schedules and sensors.
 
-The work itself is in the rooms: `accounts`, `entities`, `requests`, `loading`, `summaries`, `problems`.
+They are thin: the work itself is in packages such as `accounts`, `requests` and `loading`.
 """

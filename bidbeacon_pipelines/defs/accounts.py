@@ -15,7 +15,7 @@ from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 
 
 def add_partitions(instance: dg.DagsterInstance, accounts: Iterable[Account]) -> None:
-    """Make partitions of accounts that are not disabled, and of their ads accounts; those that exist stay."""
+    """Add missing partitions of accounts that are not disabled, and of their ads accounts."""
     shown = [account for account in accounts if not account.is_disabled]
     ads_accounts = dict.fromkeys(one.ads_account_key for one in shown)
     instance.add_dynamic_partitions(ADS_ACCOUNTS, list(ads_accounts))
@@ -29,8 +29,9 @@ def add_partitions(instance: dg.DagsterInstance, accounts: Iterable[Account]) ->
     owners=[OWNER],
     deps=["amazon_ads"],
     description=(
-        "Ads accounts in each of their countries, as Amazon listed them last: name, currency, time zone, status. Materializing reads them again and makes "
-        "partitions of those that are not disabled; no account and no partition is ever deleted."
+        "Ads accounts in each of their countries, as Amazon listed them last: name, currency, "
+        "time zone, status. Materializing reads them again and makes partitions of those that are "
+        "not disabled; no account and no partition is ever deleted."
     ),
     metadata=lineage.table_metadata(Account.__table__),
 )
@@ -39,7 +40,7 @@ def accounts(
 ) -> dg.MaterializeResult[Any]:
     """Store the accounts that Amazon lists, and make partitions of those that aren't disabled.
 
-    Safe to run again: neither is ever deleted.
+    Safe to run again: neither accounts nor partitions are ever deleted.
     """
     with job_sessions.work(context, "sync-accounts") as job:
         listed = set(sync_all_accounts(job.context, job.session))
@@ -61,7 +62,8 @@ def accounts(
 sync_accounts = dg.define_asset_job(
     "sync_accounts",
     selection=[accounts],
-    description="Read the accounts from Amazon, and create partitions for those that are not disabled.",
+    description="Read the accounts from Amazon, and create partitions for those that are "
+    "not disabled.",
 )
 
 sync_accounts_hourly = dg.ScheduleDefinition(
@@ -70,5 +72,6 @@ sync_accounts_hourly = dg.ScheduleDefinition(
     cron_schedule="7 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="New accounts and countries, names and statuses, a few minutes past the hour when Amazon is less busy.",
+    description="New accounts and countries, names and statuses, a few minutes past the hour "
+    "when Amazon is less busy.",
 )

@@ -15,9 +15,9 @@ OWNER = "team:advertising"
 
 
 def place_metadata(name: str) -> dict[str, Any]:
-    """Return the location of a table or view: its qualified name, and its URI without user and password.
+    """Return the qualified name of a table or view and its URI without user and password.
 
-    Without an address in the settings, as where definitions are only listed, there is no URI.
+    There is no URI if the settings have no database, as when definitions are only listed.
     """
     place: dict[str, Any] = {"dagster/table_name": name}
     address = get_settings().database_url
@@ -31,14 +31,14 @@ def place_metadata(name: str) -> dict[str, Any]:
 
 
 def column_schema(columns: Iterable[Any]) -> dg.TableSchemaMetadataValue:
-    """Return the columns of a table (of SQLAlchemy) with types, descriptions, and the registry's words on how they may be used."""
+    """Return columns of SQLAlchemy with types, descriptions and the registry's tags."""
     return dg.MetadataValue.table_schema(
         dg.TableSchema(columns=[_column(column) for column in columns])
     )
 
 
 def view_schema(view: ReportView) -> dg.TableSchemaMetadataValue:
-    """Return the columns of a view, as `column_schema` does those of a table."""
+    """Return the columns of a view with types, descriptions and tags."""
     columns = [
         dg.TableColumn(
             column.name,

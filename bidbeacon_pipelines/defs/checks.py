@@ -1,4 +1,4 @@
-"""Asset checks of a dataset as a whole: once an hour, with a materialization, and after loads were recorded."""
+"""Asset checks of whole datasets: hourly, at materializations, and after recording loads."""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -25,10 +25,7 @@ RECENT = timedelta(minutes=10)
 
 
 def build_report_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
-    """Make the checks of a dataset's asset.
-
-    They have no partitions: one result says how all accounts and windows are.
-    """
+    """Make the checks of a dataset's asset; each result covers all accounts and windows."""
     descriptions = dict(CHECKS)
     descriptions[ROWS_RECONCILE] += f" {RECONCILED[dataset.reconciles]}"
 
@@ -57,15 +54,11 @@ def build_report_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
 
 
 def evaluate_checks(context: Context, job: RunningJob, datasets: Collection[str]) -> None:
-    """Evaluate the checks of datasets that the run has recorded materializations of; the results are events of the run.
+    """Log check results of datasets with newly recorded loads, as events of the run.
 
-    A result that is younger than ten minutes is stored again, since loads come every minute and the
-    checks are of all windows: `checked_at` says when it was found.
-
-    Args:
-        context: of the step that recorded them.
-        job: whose session each new result links to.
-        datasets: their names.
+    Results of the last ten minutes are logged again instead of evaluated, since there are loads
+    every minute and checks read all windows; `checked_at` is the time of the evaluation. New
+    results link to the session of `job`.
     """
     now = job.context.now()
     for dataset in map(get_dataset, sorted(datasets)):
@@ -84,8 +77,9 @@ def evaluate_checks(context: Context, job: RunningJob, datasets: Collection[str]
                 severity=result.severity,
                 description=result.description,
             )
-            context.log_event(evaluation)  # type: ignore[arg-type]  # accepted, though its type says otherwise
-            # Dagster keeps one result a run, in the order of their first: another run's may be newer.
+            context.log_event(evaluation)  # type: ignore[arg-type]  # accepted, despite its type
+            # Dagster keeps one result a run, at the place of its first one, which another run's
+            # may follow.
             latest = context.instance.get_latest_asset_check_evaluation_record(
                 evaluation.asset_check_key
             )
@@ -96,7 +90,7 @@ def evaluate_checks(context: Context, job: RunningJob, datasets: Collection[str]
 def _find_recent_results(
     instance: dg.DagsterInstance, dataset: Dataset, now: datetime
 ) -> list[dg.AssetCheckEvaluation]:
-    """Return the last results of a dataset's checks; none where one of them is too old, or in progress."""
+    """Return the last results of a dataset's checks, or none if one is too old or in progress."""
     asset = dg.AssetKey(dataset.asset_name)
     records = [
         instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(asset, name))
@@ -111,7 +105,6 @@ def _find_recent_results(
 
 
 def _checked_at(result: dg.AssetCheckEvaluation) -> float:
-    """Return when a result was found, in seconds since 1970; 0 where nothing says so."""
     at = result.metadata.get("checked_at")
     return at.value if isinstance(at, dg.TimestampMetadataValue) else 0.0
 
@@ -119,7 +112,6 @@ def _checked_at(result: dg.AssetCheckEvaluation) -> float:
 def _describe(
     dataset: Dataset, result: Finding, now: datetime, session_id: UUID
 ) -> dg.AssetCheckResult:
-    """Return a result as Dagster shows it: figures, failing cases, when it was found, and the session."""
     metadata = dict(result.facts)
     cases = [dg.TableRecord(dict(case)) for case in metadata.pop("cases")]
     if cases:

@@ -1,4 +1,4 @@
-"""The entities of accounts in Dagster: campaigns, ad groups, ads, targets and portfolios, synced together."""
+"""Entities in Dagster: campaigns, ad groups, ads, targets and portfolios, synced together."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,7 +19,7 @@ from bidbeacon_sessions.queries import list_excerpts
 
 _MOST_ACTIONS = 50
 LONGEST_WAIT_FOR_EXPORTS = timedelta(seconds=5)
-"""A run that waited longer would keep its place in the queue from other accounts."""
+"""A longer wait in a run would delay other accounts in the queue."""
 
 
 @dg.multi_asset(
@@ -34,8 +34,9 @@ LONGEST_WAIT_FOR_EXPORTS = timedelta(seconds=5)
             partitions_def=ACCOUNT_PARTITIONS,
             skippable=True,
             description=(
-                f"{name.replace('_', ' ').capitalize()} of an account, as Amazon had them at the last sync: once a day, and sooner where rows of "
-                "reports name unknown targets. All five kinds are synced together."
+                f"{name.replace('_', ' ').capitalize()} of an account, as Amazon had them at the "
+                "last sync: once a day, and sooner where rows of reports name unknown targets. "
+                "All five kinds are synced together."
             ),
             metadata=lineage.table_metadata(table),
         )
@@ -45,9 +46,9 @@ LONGEST_WAIT_FOR_EXPORTS = timedelta(seconds=5)
 def entities(
     context: dg.AssetExecutionContext, job_sessions: BidBeaconSessions
 ) -> Iterator[dg.MaterializeResult[Any]]:
-    """Store an account's campaigns, ad groups, ads, targets and portfolios as Amazon sends them.
+    """Store an account's campaigns, ad groups, ads, targets and portfolios.
 
-    Safe to run again: rows are replaced. What Amazon puts off is recorded in the session, and the
+    Safe to run again: rows are replaced. Delays by Amazon are recorded in the session, and the
     sensor starts the next sync.
     """
     key = context.partition_key if context.has_partition_key else None
@@ -67,7 +68,6 @@ def entities(
 
 
 def _results(job: RunningJob) -> Iterator[dg.MaterializeResult[Any]]:
-    """Yield a result for each kind that the session has stored, with its own sentence."""
     session_id = job.session.session_id
     with job.context.engine.begin() as connection:
         actions = list_excerpts(connection, [session_id], last=_MOST_ACTIONS)
@@ -87,5 +87,6 @@ def _results(job: RunningJob) -> Iterator[dg.MaterializeResult[Any]]:
 sync_entities = dg.define_asset_job(
     "sync_entities",
     selection=[entities],
-    description="Sync an account's campaigns, ad groups, ads, targets and portfolios, of all ad products.",
+    description="Sync an account's campaigns, ad groups, ads, targets and portfolios, of all "
+    "ad products.",
 )

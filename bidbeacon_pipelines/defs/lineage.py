@@ -1,6 +1,6 @@
-"""The assets before and behind the datasets that nothing is run for: Amazon, and the views that analysts read.
+"""Assets without runs: Amazon before the datasets, and the analysts' views after them.
 
-An arrow from A to B means that rows of B depend on rows of A, not only that both are of one account.
+An arrow from A to B means that rows of B depend on rows of A, not only that both have one account.
 """
 
 from collections.abc import Sequence
@@ -35,13 +35,14 @@ AMAZON_ADS = dg.AssetSpec(
     kinds={"api"},
     tags={"grain": "api"},
     owners=[OWNER],
-    description="Amazon Ads, the source of everything here: accounts, their entities and reports, by its API; or the sandbox.",
+    description="Amazon Ads, the source of everything here: accounts, their entities and reports, "
+    "by its API; or the sandbox.",
     metadata={"event_stream": dg.MetadataValue.url(get_settings().stream_public_url)},
 )
 
 
 def table_metadata(table: Any) -> dict[str, Any]:
-    """Return the place and columns of an asset that is a table (of SQLAlchemy)."""
+    """Return the location and columns of a table of SQLAlchemy."""
     return {
         **place_metadata(f"public.{table.name}"),
         "dagster/column_schema": column_schema(table.columns),
@@ -51,14 +52,13 @@ def table_metadata(table: Any) -> dict[str, Any]:
 def entities_behind(dataset: Dataset) -> list[str]:
     """Return the assets of the entities that a dataset's rows depend on.
 
-    Campaigns say which ad products are asked for, and whether a report without rows can be true.
-    Targets give rows that name a target its id. Names are joined by the views.
+    Campaigns determine which ad products are requested, and whether a report without rows is
+    plausible. Targets determine the target ids of rows. Views join names.
     """
     return ["campaigns", "targets"] if dataset.names_targets else ["campaigns"]
 
 
 def _view_spec(name: str, tables: Sequence[str], grain: str) -> dg.AssetSpec:
-    """Return the asset of a view that depends on the assets of tables, its own first."""
     view = _VIEWS[name]
     return dg.AssetSpec(
         ["reports", name],
@@ -67,8 +67,9 @@ def _view_spec(name: str, tables: Sequence[str], grain: str) -> dg.AssetSpec:
         tags={"grain": grain},
         owners=[OWNER],
         description=(
-            f"{view.description} For analysts; a view, so it is always as fresh as its table, and nothing is run for it: how fresh that is, and what "
-            f"was done last, is shown by `{tables[0]}`."
+            f"{view.description} For analysts; a view, so it is always as fresh as its table, "
+            "and nothing is run for it: how fresh that is, and what was done last, is shown by "
+            f"`{tables[0]}`."
         ),
         deps=tables,
         metadata={**place_metadata(view.full_name), "dagster/column_schema": view_schema(view)},
@@ -78,7 +79,7 @@ def _view_spec(name: str, tables: Sequence[str], grain: str) -> dg.AssetSpec:
 _VIEWS = {view.name: view for view in REPORT_VIEWS}
 _OF_ACCOUNT_DAYS = [DAILY_CAMPAIGNS.asset_name, HOURLY_CAMPAIGNS.asset_name]
 
-# Every view reads the accounts, so they are left out.
+# Every view reads the accounts: they are left out of its dependencies.
 VIEWS = [
     *(
         _view_spec(one.name, [one.asset_name, *list_joined_entities(one)], one.grain)

@@ -1,7 +1,4 @@
-"""Partitions, account × window, and what limits the runs that work on them.
-
-The account's key comes from Amazon's accounts, the window is the account's own calendar day.
-"""
+"""Partitions: account × window, the account's calendar day; and tags that limit runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -14,18 +11,18 @@ from bidbeacon_sessions.errors import ExpectedError
 
 ACCOUNT_TAG = "account"
 ADS_ACCOUNT_TAG = "ads_account"
-"""`dagster.yaml` lets one run of each value of this tag work at a time."""
+"""`dagster.yaml` limits runs to one at a time per value of this tag."""
 
 FIRST_DAY = first_partition_day(datetime.now(UTC).date(), get_settings().partition_months)
-"""The first day that is a partition, for as long as this process runs; older windows live on in Postgres only."""
+"""The first partition's day while this process runs; older windows are in Postgres only."""
 PARTITION_TAG = "dagster/partition"
-"""Dagster's tag of a run's partition; our sensors set it, also for accounts that are no partition yet."""
+"""Dagster's tag of a run's partition; our sensors set it, also for accounts without partition."""
 ACCOUNTS, ADS_ACCOUNTS = "accounts", "ads_accounts"
 ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name=ACCOUNTS)
 ADS_ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name=ADS_ACCOUNTS)
 
-# The keys are account-local dates, the definition counts in UTC: with today in UTC there is each
-# day that is over in some time zone.
+# Keys are account-local dates, but the definition counts in UTC: including today in UTC covers
+# each day that is over in some time zone.
 WINDOW_PARTITIONS = dg.DailyPartitionsDefinition(
     start_date=FIRST_DAY.isoformat(), timezone="UTC", end_offset=DAYS_AHEAD
 )
@@ -40,7 +37,8 @@ class NoPartitionError(ExpectedError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This run has no partition, so there is nothing to do: choose a partition (an account, or an account and a window) instead."
+            "This run has no partition, so there is nothing to do: choose a partition "
+            "(an account, or an account and a window) instead."
         )
 
 

@@ -31,20 +31,20 @@ from bidbeacon_sessions.dagster import session_link
 
 _BATCH = 100
 _LOCK = "record loads"
-"""Only the run with it logs events, so a day's last event belongs to the run stored last."""
+"""Only the run that holds it logs events: a day's last event is of the run stored last."""
 _wait_longer = retry(
     retry=retry_if_exception_type(LockTakenError), stop=stop_after_attempt(10), reraise=True
 )
-"""Wait for the lock up to ten times as long as `lock_timeout`; it is released after each batch."""
+"""Wait for the lock for up to ten times `lock_timeout`; it is released after each batch."""
 
 
 def record_loads(context: Context, job: RunningJob, *, waits: bool = False) -> None:
-    """Record an event for every day with loads that Dagster does not know of yet.
+    """Record an event for every day with loads that are not recorded in Dagster yet.
 
     This includes loads of killed runs and of the command line. If another run holds the lock,
-    return: the sensor starts a run for what remains. With `waits`, wait for the lock. After each
-    batch the checks of its datasets are evaluated, since Dagster shows a check as not evaluated from the next materialization on, and
-    recording many loads takes minutes.
+    return: the sensor starts a run for the rest. With `waits`, wait for the lock. The checks of the
+    datasets are evaluated after each batch, since Dagster shows a check as not evaluated after a
+    new materialization, and recording many loads takes minutes.
 
     Raises:
         LockTakenError: with `waits`, another run has been recording for too long.
@@ -77,10 +77,10 @@ def record_days(
     dataset: Dataset,
     days: Sequence[date],
 ) -> None:
-    """Record events of loaded days that a run was started for.
+    """Record events of loaded days that a run was started for; wait for the lock.
 
-    Another run that is recording is waited for. They are recorded even if another run has done so,
-    since a backfill counts the materializations of its own runs only.
+    They are recorded even if another run has done so, since a backfill counts only the
+    materializations of its own runs.
 
     Raises:
         LockTakenError: another run has been recording for too long.
@@ -94,7 +94,7 @@ def record_days(
 def _record(
     context: Context, connection: Connection, job: RunningJob, days: Sequence[Row[Any]]
 ) -> None:
-    """Log the events, then store that Dagster has them: a run that is killed in between records them twice, never not at all."""
+    # Events are logged before they are stored as recorded: a killed run repeats them, loses none.
     accounts = get_accounts(connection, {day.account_key for day in days})
     for day in days:
         event = dg.AssetMaterialization if day.is_complete else dg.AssetObservation
@@ -106,7 +106,7 @@ def _record(
 def day_metadata(day: Row[Any]) -> dict[str, Any]:
     """Return the figures of one loaded day, as numbers, so that Dagster plots them.
 
-    Amounts are rounded to cents, as in sentences; those that the dataset does not have are left out.
+    Amounts are rounded to cents; those that the dataset does not have are left out.
     """
     amounts = {"spend": day.spend, "sales": day.sales}
     columns = get_dataset(day.dataset).columns

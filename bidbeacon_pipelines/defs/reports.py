@@ -1,4 +1,4 @@
-"""Report datasets in Dagster: one asset a dataset, partitioned by account and window, and the jobs that keep them fresh."""
+"""Report datasets in Dagster: assets, partitioned by account and window, and their jobs."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -29,7 +29,7 @@ from bidbeacon_pipelines.settings import get_settings
 
 
 def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:
-    """Make the asset of a dataset: materializing a partition loads that window now, whether or not it is due."""
+    """Make the asset of a dataset; materializing a partition loads its window now, due or not."""
 
     @dg.asset(
         name=dataset.asset_name,
@@ -43,16 +43,19 @@ def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:
         pool=BY_HAND_POOL,
         output_required=False,
         description=(
-            f"{dataset.title}, from Amazon's reports: one partition is one account and one day of its own calendar. "
-            "Materializing loads the day again (by a report in flight that has it, or one of its own); loading twice is the same as "
-            "once. Where a day is not over in the account's time zone, the others are loaded, and the run fails. By themselves, `refresh_due_accounts` and `poll_reports_in_flight` keep it fresh. "
+            f"{dataset.title}, from Amazon's reports: one partition is one account and one day of "
+            "its own calendar. Materializing loads the day again (by a report in flight that has "
+            "it, or one of its own); loading twice is the same as once. Where a day is not over in "
+            "the account's time zone, the others are loaded, and the run fails. By themselves, "
+            "`refresh_due_accounts` and `poll_reports_in_flight` keep it fresh. "
             f"What happened, live: [Event Stream]({get_settings().stream_public_url})."
         ),
         metadata={
             **place_metadata(f"public.{dataset.table}"),
             "dagster/column_schema": column_schema(columns_of(dataset)),
             "event_stream": dg.MetadataValue.url(get_settings().stream_public_url),
-            "refreshed": f"T+{', '.join(map(str, dataset.refresh_offsets))} days, in the account's time zone",
+            "refreshed": f"T+{', '.join(map(str, dataset.refresh_offsets))} days, "
+            "in the account's time zone",
         },
     )
     def report_asset(
@@ -74,7 +77,6 @@ def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:
 
 
 def _partition_keys(context: dg.AssetExecutionContext) -> list[str]:
-    """Return the partitions of the run; none where somebody started it without any."""
     has_any = context.has_partition_key or context.has_partition_key_range
     return [str(key) for key in context.partition_keys] if has_any else []
 
@@ -88,7 +90,7 @@ def _load(
     *,
     by: str = "Dagster",
 ) -> None:
-    """Load days of an account now; record those that were loaded, also where others failed, and check the dataset."""
+    """Load days of an account now; record the loaded ones even if others fail; run the checks."""
     account, loaded = read_account(job.context.engine, account_key), list[date]()
     try:
         windows = load_days(job.context, job.session, account, dataset, days, by=by)
@@ -98,12 +100,12 @@ def _load(
         raise
     finally:
         record_days(context, job, account, dataset, loaded)
-        # Dagster skips the steps of an asset's checks where the asset has no result.
+        # Dagster skips an asset's checks if the asset has no result.
         evaluate_checks(context, job, [dataset.name])
 
 
 class LoadConfig(dg.Config):
-    """Which windows an op loads: days (`2026-11-23`) of a dataset of an account, and who asked for it."""
+    """The windows to load: days (`2026-11-23`) of a dataset of an account; `by` is the user."""
 
     account: str
     dataset: str
@@ -127,13 +129,13 @@ def load_windows_op(
 
 @dg.job(description="Load windows of one dataset of one account now, and wait for them.")
 def load_windows() -> None:
-    """One op: some days of one dataset of one account."""
+    """Load some days of one dataset of one account."""
     load_windows_op()
 
 
 @dg.op
 def refresh_account_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
-    """Plan what is due for an ads account, create reports at its gate, and load what of it is ready.
+    """Plan due windows of an ads account, create reports at its gate, and load complete ones.
 
     Safe to run again.
     """
@@ -168,18 +170,20 @@ def poll_reports_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessi
         run_config_for_partition_key_fn=lambda _: {},
         tags_for_partition_key_fn=lambda key: {ADS_ACCOUNT_TAG: key},
     ),
-    description="Bring one ads account up to date: plan what is due, create reports at its gate, load what is ready; never waits for Amazon.",
+    description="Bring one ads account up to date: plan what is due, create reports at its gate, "
+    "load what is ready; never waits for Amazon.",
 )
 def refresh_account_job() -> None:
-    """One op: one ads account."""
+    """Refresh one ads account."""
     refresh_account_op()
 
 
 @dg.job(
-    description="Create planned reports, poll the reports in flight of all accounts and load complete ones."
+    description="Create planned reports, poll the reports in flight of all accounts and load "
+    "complete ones."
 )
 def poll_reports() -> None:
-    """One op: all accounts."""
+    """Step the reports of all accounts."""
     poll_reports_op()
 
 
@@ -189,6 +193,7 @@ load_datasets = dg.define_asset_job(
     "load_datasets",
     selection=dataset_assets,
     description=(
-        "Load days of an account again, of all datasets. Among the jobs of the sensors that keep datasets fresh, so that each dataset's page shows them."
+        "Load days of an account again, of all datasets. Among the jobs of the sensors that keep "
+        "datasets fresh, so that each dataset's page shows them."
     ),
 )

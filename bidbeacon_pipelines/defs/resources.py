@@ -1,4 +1,4 @@
-"""The resource of all ops and assets: it opens the tools of a job together with its session."""
+"""The resource of all ops and assets, which opens a job's tools and session."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -45,15 +45,12 @@ class RunningJob:
     session: SessionRecorder
 
     def metadata(self) -> dict[str, dg.MetadataValue[Any]]:
-        """Return the session's metadata as it is now."""
+        """Return the session's present metadata."""
         return session_metadata(self.context.sessions, self.session.session_id)
 
 
 class BidBeaconSessions(JobSessionsResource):
-    """Job sessions in the product's own database.
-
-    Nothing in it is run config, so no secret shows in the UI.
-    """
+    """Job sessions in the product's database; without run config, so the UI shows no secret."""
 
     def store(self) -> SessionStore:
         """Return the store on this process's pool of connections."""
@@ -69,20 +66,15 @@ class BidBeaconSessions(JobSessionsResource):
         account: str | None = None,
         ads_account: str | None = None,
     ) -> Iterator[RunningJob]:
-        """Open the tools of a job and its session, for the length of a block.
+        """Open the tools and session of a job for a block.
 
-        At its end, also after an error, observe windows that were not loaded. The output of an op gets the session's metadata.
-
-        Args:
-            context: of the op or asset.
-            job_name: what the session is called.
-            input: what the job was given.
-            account: the key of the account that it works for, if it is one.
-            ads_account: the key of the ads account that it works for, likewise.
+        At its end, also after an error, windows that were not loaded are observed. The output of an
+        op gets the session's metadata. `account` or `ads_account` is the key of the only account or
+        ads account of the job.
 
         Raises:
             Failure: the work raised an exception. Its description is the exception's message, its
-                metadata links to the session; expected errors come without a traceback.
+                metadata links to the session; expected errors have no traceback.
         """
         settings, session_id = get_settings(), None
         unloaded: Unloaded = {}
@@ -98,7 +90,7 @@ class BidBeaconSessions(JobSessionsResource):
                     raise
                 _observe(context, tools, unloaded, session_id)
                 message, link = str(error) or type(error).__name__, session_link(session_id)
-                # An expected error says what happened and what to do: its traceback would be in the way.
+                # An expected error's message is enough; a traceback would hide it.
                 cause = None if isinstance(error, (ExpectedError, dg.Failure)) else error
                 raise dg.Failure(message, link, allow_retries=False) from cause
             _observe(context, tools, unloaded, session_id)
@@ -107,11 +99,10 @@ class BidBeaconSessions(JobSessionsResource):
 
 
 Unloaded = dict[tuple[str, str, date], str]
-"""Days of datasets of accounts that a session handled and did not load, with its last effect on each."""
+"""Windows (account, dataset, day) that a session handled but did not load, with the last effect."""
 
 
 def _note_unloaded(unloaded: Unloaded, action: Action) -> None:
-    """Note which days an action that was recorded left without a load."""
     for one in action.references():
         if one.dataset is None or one.window is None:
             continue
@@ -123,10 +114,7 @@ def _note_unloaded(unloaded: Unloaded, action: Action) -> None:
 
 
 def _observe(context: Context, tools: JobContext, unloaded: Unloaded, session_id: UUID) -> None:
-    """Record an observation, with the reason, for each of the newest 500 days that an ended session did not load.
-
-    Never fails: an error is logged, and the run continues without further observations.
-    """
+    # Errors are only logged: the run continues without further observations.
     newest = sorted(unloaded, key=itemgetter(2), reverse=True)[:_MOST_OBSERVED]
     try:
         with tools.engine.begin() as connection:
@@ -150,15 +138,15 @@ def log_day(
     day: tuple[Account, str, date],
     facts: Mapping[str, Any],
 ) -> None:
-    """Log an event of a dataset's partition (account, dataset, account-local day), with the given facts and the explanation of the day's worst window.
+    """Log an event of a partition (account, dataset, local day), with the given facts.
 
-    Days before the first partition are skipped.
+    The explanation of the day's worst window is added. Days before the first partition are skipped.
     """
     account, name, window = day
     if window >= FIRST_DAY:
         dataset = get_dataset(name)
-        asked = Question(account, dataset, window, tools.now())
-        worst = judge_day(connection, tools.settings, asked)
+        question = Question(account, dataset, window, tools.now())
+        worst = judge_day(connection, tools.settings, question)
         context.log_event(
             event(
                 dg.AssetKey(dataset.asset_name),

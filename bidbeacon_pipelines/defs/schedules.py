@@ -1,4 +1,4 @@
-"""Sensors that start a run only if there is something to do."""
+"""Sensors that start runs if there is work."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -48,43 +48,48 @@ _UNFINISHED = [
 ]
 LOOK_EVERY_SECONDS = 30
 POLL_LOOK_EVERY_SECONDS = 15
-"""All accounts wait for the shared look at reports: where its worker is busy or frozen, another one starts soon."""
+"""All accounts wait for the shared poll: if its worker is busy or frozen, another starts soon."""
 POLL_EVERY = timedelta(minutes=1)
-"""Between two runs of the shared poll of reports: a run costs two CPU seconds, and Amazon asks for no more than a poll a minute.
-
-A report whose first poll is due within a minute of its creation, as the sandbox's are, is not kept waiting."""
+"""Interval of the shared poll of reports: a run costs two CPU seconds, and Amazon allows one poll of
+a report a minute. A report whose first poll is due sooner, as in the sandbox, does not wait."""
 HELP_AFTER = timedelta(seconds=30)
-"""Where there still is work so long after the last run began, another one starts: that one is busy with a large report, or frozen."""
+"""If the last run has not ended after this time, it loads a large report or is frozen: another run
+starts if there is work."""
 MANY_DUE = 10
-"""So many due reports are more than one run loads soon: as many runs start as may poll at once."""
-_INCOMPLETE = "BIDBEACON_ADS_API_CLIENT_ID is set without BIDBEACON_ADS_API_CLIENT_SECRET or …_REFRESH_TOKEN: set all three, or none."
+"""From this many due reports on, as many runs start as may poll at once."""
+_INCOMPLETE = (
+    "BIDBEACON_ADS_API_CLIENT_ID is set without BIDBEACON_ADS_API_CLIENT_SECRET "
+    "or …_REFRESH_TOKEN: set all three, or none."
+)
 _RUN_COMES_LATE = timedelta(seconds=5)
-"""A run is stored a moment after the tick that asked for it; measured to the second, the second tick after it would come too soon."""
+"""Tolerance for intervals, since a run is stored a moment after the tick that requested it."""
 ENTITIES_LIVE = timedelta(hours=24)
 ENTITIES_MISSED_LIVE = timedelta(hours=6)
-"""After rows with unknown targets, a sync comes sooner, but not after each load, since some targets never appear."""
+"""The shorter interval of syncs after rows with unknown targets, some of which never appear."""
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
-"""An account rests for so long after two failures in a row; after the first one, which a restart of the database may have caused, the next tick tries again."""
+"""The pause of an account after two failures in a row; the first one, which a restart of the
+database may have caused, is retried at the next tick."""
 
 MOST_WANTED_RUNS = 20
-"""So many runs by hand wait in Dagster's queue; what else is wanted follows when they have begun."""
+"""Limit of runs by hand in Dagster's queue; further ones are queued when these have begun."""
 WANTED_TAG = "bidbeacon/wanted"
-"""The tag of a run that loads what is wanted: account, dataset (or `entities`), and since when it is wanted."""
+"""The tag of a run by hand: account, dataset (or `entities`) and time of the user's request."""
 
 LOW_PRIORITY = {"dagster/priority": "-1"}
-"""In Dagster's queue, runs that a person started and the run that polls all reports go before runs that start by schedule."""
+"""Tags of scheduled runs: runs by hand and the poll of all reports precede them in the queue."""
 
 
 @dg.sensor(
     jobs=[sync_accounts, sync_entities, refresh_account_job, load_windows, load_datasets],
     minimum_interval_seconds=LOOK_EVERY_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts runs for what somebody wants now, one run for each ads account that has due work, and the first sync of accounts and entities.",
+    description="Starts runs for requests by users, one run for each ads account that has due "
+    "work, and the first sync of accounts and entities.",
 )
 def refresh_due_accounts(
     context: dg.SensorEvaluationContext,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Every half minute, find accounts with work to do, in one indexed query."""
+    """Yield runs for accounts with work, every half minute."""
     reason = _why_unreachable(get_settings())
     if reason is not None:
         yield dg.SkipReason(reason)
@@ -102,16 +107,18 @@ def refresh_due_accounts(
     minimum_interval_seconds=POLL_LOOK_EVERY_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Starts one run for all reports that are due for a check or can be created now; one a minute, or sooner for reports that the last run created. "
-        "Starts another one where the last one is still busy after half a minute, and as many as may poll at once where many reports are due."
+        "Starts one run for all reports that are due for a check or can be created now; one a "
+        "minute, or sooner for reports that the last run created. Starts another one where the "
+        "last one is still busy after half a minute, and as many as may poll at once where many "
+        "reports are due."
     ),
 )
 def poll_reports_in_flight(
     context: dg.SensorEvaluationContext,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Find reports that are due for a poll or can be created, and loads that Dagster does not know of.
+    """Yield runs for reports that can be polled or created, and for loads missing in Dagster.
 
-    A failed poll does not pause the sensor: the error concerns one request, which rests on its own.
+    A failed poll does not pause the sensor: the error concerns one request, which is paused alone.
     """
     repair_clock(session_store().engine, get_settings())
     answer = _why_unreachable(get_settings()) or _polls_to_start(context.instance)
@@ -126,7 +133,7 @@ close_crashed_sessions = build_session_closer(session_store)
 
 
 def busy_accounts(instance: dg.DagsterInstance, job_name: str) -> set[str]:
-    """Return the accounts (`""` for none) that have a run of a job in progress, or of which the last two failed recently."""
+    """Return accounts (`""` for none) with a run of a job in progress or two recent failures."""
     under_way = list_runs_under_way(instance, job_name)
     with session_store().begin() as connection:
         since = read_real_now(connection) - PAUSE_AFTER_FAILURE
@@ -135,22 +142,21 @@ def busy_accounts(instance: dg.DagsterInstance, job_name: str) -> set[str]:
 
 
 def list_runs_under_way(instance: dg.DagsterInstance, job_name: str) -> list[dg.DagsterRun]:
-    """Return the unfinished runs of a job, also those that wait in the queue.
+    """Return the unfinished runs of a job, also queued ones and those of dead workers.
 
-    The run of a dead worker is among them until the reaper has failed it.
+    The latter are failed by the reaper.
     """
     return list(instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED)))
 
 
 def _created_since(job_name: str, since: datetime, now: datetime) -> dg.RunsFilter:
-    """Return what finds the runs of a job since an instant; runs of the future, which a wrong clock has stored, count as never."""
+    # Runs of the future, which a wrong clock has stored, are ignored.
     return dg.RunsFilter(
         job_name=job_name, created_after=since, created_before=now + CLOCKS_DIFFER_BY
     )
 
 
 def _is_first_sync_due(instance: dg.DagsterInstance, now: datetime) -> bool:
-    """Return whether it is time to look for the first accounts: every five minutes of real time, until there are some."""
     name = sync_accounts.name
     recent = _created_since(name, now - PAUSE_AFTER_FAILURE, now)
     return not list_runs_under_way(instance, name) and not instance.get_runs(recent, limit=1)
@@ -176,11 +182,11 @@ def _due_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
 
 
 def _wanted_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
-    """Yield a run for all that somebody wants now, unless a living session has claimed it or a run was started for it.
+    """Yield a run per user request without a living session or an unfinished run.
 
-    A killed run leaves it wanted, so the next tick after its end starts another one.
+    A killed run leaves its request pending, so the next tick starts another run.
     """
-    # Runs are read first: what one that ends meanwhile was for is not wanted any more.
+    # Runs are read first: the request of one that ends meanwhile is no longer pending.
     jobs = (load_windows.name, sync_entities.name)
     runs = [run for name in jobs for run in list_runs_under_way(instance, name)]
     started = {run.tags.get(WANTED_TAG) for run in runs}
@@ -205,7 +211,6 @@ def _wanted_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
 def _runs_for(
     instance: dg.DagsterInstance, job_name: str, tag: str, keys: Sequence[str]
 ) -> Iterator[dg.RunRequest]:
-    """Yield a run for each account that has none under way: of its partition, as if a person had chosen it."""
     if not keys:
         return
     busy = busy_accounts(instance, job_name)
@@ -218,7 +223,6 @@ def _runs_for(
 
 
 def _polls_to_start(instance: dg.DagsterInstance) -> int | str:
-    """Return how many polls start now, or why none does."""
     with session_store().begin() as connection:
         now = read_now(connection, get_settings())
         downloads = get_settings().scratch_folder
@@ -250,15 +254,14 @@ def _polls_to_start(instance: dg.DagsterInstance) -> int | str:
 
 
 def _why_unreachable(settings: Settings) -> str | None:
-    """Return why Amazon cannot be called, if that is known beforehand."""
     if not settings.uses_sandbox:
         return None if settings.credentials else _INCOMPLETE
     try:
         httpx.get(f"{settings.sandbox_url}/healthz", timeout=2, trust_env=False)
     except httpx.HTTPError:
         return (
-            f"No Amazon credentials are set, and the sandbox at {settings.sandbox_url} does not answer: start it with "
-            "`bidbeacon-sandbox` (`make dev` starts everything), or set BIDBEACON_ADS_API_CLIENT_ID and its companions, or "
-            "BIDBEACON_CREDENTIALS_FILE."
+            f"No Amazon credentials are set, and the sandbox at {settings.sandbox_url} does not "
+            "answer: start it with `bidbeacon-sandbox` (`make dev` starts everything), or set "
+            "BIDBEACON_ADS_API_CLIENT_ID and its companions, or BIDBEACON_CREDENTIALS_FILE."
         )
     return None

@@ -1,4 +1,4 @@
-"""Jobs that look after records: the daily deletion of old ones, and the recording of what Dagster has lost."""
+"""Jobs of upkeep: the daily deletion of old records, and restoring what Dagster has lost."""
 
 import dagster as dg
 
@@ -21,10 +21,11 @@ def delete_old_records_op(context: dg.OpExecutionContext, job_sessions: BidBeaco
 
 
 @dg.job(
-    description="Delete records past their retention time: sessions, events and printed lines of runs, calls to Amazon, unused rate limits.",
+    description="Delete records past their retention time: sessions, events and printed lines of "
+    "runs, calls to Amazon, unused rate limits.",
 )
 def delete_old_records() -> None:
-    """One op: all records with a retention time."""
+    """Delete all old records."""
     delete_old_records_op()
 
 
@@ -40,9 +41,10 @@ delete_old_records_daily = dg.ScheduleDefinition(
 
 @dg.op
 def record_again_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
-    """Record every load that Dagster has lost, and make the partitions of accounts. Safe to run again.
+    """Record every load that Dagster has lost, and make the partitions of accounts.
 
-    A load is lost if its partition's last materialization is not the one that our tables know of.
+    A load is lost if its partition's last materialization is not the one in our tables. Safe to run
+    again.
     """
     with job_sessions.work(context, "record-again") as job:
         with job.context.engine.begin() as connection:
@@ -55,10 +57,11 @@ def record_again_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessi
 
 @dg.job(
     description=(
-        "Bring back what Dagster has lost: partitions of accounts, and materializations of loads. Launch it after assets were wiped, runs deleted, "
-        "Dagster's tables or ours restored from a backup, or BIDBEACON_PARTITION_MONTHS enlarged."
+        "Bring back what Dagster has lost: partitions of accounts, and materializations of loads. "
+        "Launch it after assets were wiped, runs deleted, Dagster's tables or ours restored from "
+        "a backup, or BIDBEACON_PARTITION_MONTHS enlarged."
     ),
 )
 def record_again() -> None:
-    """One op: all accounts and loads."""
+    """Record all lost loads."""
     record_again_op()

@@ -16,11 +16,7 @@ from bidbeacon_pipelines.accounts.tables import AdsAccount
 
 
 def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool) -> Cadence | None:
-    """Return the cadence given by options; None without any.
-
-    Raises:
-        BadCadenceError: they are invalid or contradict each other.
-    """
+    """Return the cadence of the options, None without any; raise `BadCadenceError`."""
     if sum((every is not None, cron is not None, as_soon_as_due)) > 1:
         raise BadCadenceError("expected one of --every, --cron and --as-soon-as-due, got several")
     if as_soon_as_due:
@@ -36,9 +32,6 @@ def keep_cadence(
     """Set an ads account's cadence and its next refresh; return whether the cadence changed.
 
     A new interval counts from the last refresh, a new cron from now.
-
-    Raises:
-        UnknownAccountError: no account has this key.
     """
     account = get_ads_account(connection, key)
     if account.cadence == cadence:

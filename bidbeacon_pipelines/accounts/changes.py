@@ -1,7 +1,4 @@
-"""Changes of accounts by users: pause, resume, cadence, alias, credential.
-
-Each is recorded in a session with the user's name.
-"""
+"""Changes of accounts by users, each recorded in a session with the user's name."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,11 +83,7 @@ class AccountChanges:
                 session.add_in(connection, action)
 
     def rename(self, account: AdsAccount, alias: str | None) -> AdsAccount:
-        """Set or remove the alias of an ads account; return the account with its new label.
-
-        Raises:
-            BadAliasError: the alias is too long, or is not one line of text.
-        """
+        """Set or remove an ads account's alias; return the account, or raise `BadAliasError`."""
         checked = None if alias is None else check_alias(alias)
         key = account.ads_account_key
         with self._changing(account.ref) as (connection, session):
@@ -104,11 +97,7 @@ class AccountChanges:
             return renamed
 
     def assign(self, account: AdsAccount, credential: Credential) -> None:
-        """Assign an ads account to a credential that lists it, or confirm its present one.
-
-        Raises:
-            NotListedError: the credential does not list it.
-        """
+        """Assign or confirm an ads account's credential; raise `NotListedError` if unlisted."""
         if credential.name not in account.listed_by:
             raise NotListedError(account, credential.name)
         id_, name, before = account.account_id, credential.name, account.credential

@@ -23,10 +23,6 @@ class AccountStoppedError(CannotAskError):
 
 
 def check_active(account: Account) -> None:
-    """Raise if no reports are requested for an account.
-
-    Raises:
-        AccountStoppedError: it is paused, disabled or needs attention.
-    """
+    """Raise `AccountStoppedError` if no reports are requested for an account."""
     if account.stop_reason is not None:
         raise AccountStoppedError(account)

@@ -23,12 +23,7 @@ _ALIKE = 0.5
 
 
 class AmbiguousAccountError(UsageError):
-    """Several accounts match a name.
-
-    Attributes:
-        given: The name as given.
-        candidates: The matching accounts, by label.
-    """
+    """Several accounts, `candidates`, match the name `given`."""
 
     def __init__(self, given: str, candidates: Sequence[Account]) -> None:
         self.given = given
@@ -56,7 +51,7 @@ class BadAliasError(UsageError):
 
 
 def get_named_account(connection: Connection, given: str, country: str | None = None) -> Account:
-    """Return the account that matches a name.
+    """Return the account that matches a name (see `list_named_accounts`).
 
     Raises:
         UnknownAccountError: no account matches; the message has the nearest names.
@@ -72,12 +67,7 @@ def get_named_account(connection: Connection, given: str, country: str | None = 
 
 
 def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
-    """Return the ads account that matches a name, its own or that of one of its countries.
-
-    Raises:
-        UnknownAccountError: no account matches.
-        AmbiguousAccountError: several ads accounts match.
-    """
+    """Like `get_named_account`, for ads accounts; names of their countries match too."""
     exact = find_ads_account(connection, given)
     if exact is not None:
         return exact
@@ -112,11 +102,7 @@ def list_named_accounts(
 
 
 def check_alias(given: str) -> str:
-    """Return an alias without blanks at its ends.
-
-    Raises:
-        BadAliasError: it is too long, or is not one line of text.
-    """
+    """Return an alias without blanks at its ends, or raise `BadAliasError`."""
     alias = given.strip()
     if not 0 < len(alias) <= LONGEST_ALIAS or not alias.isprintable():
         raise BadAliasError(given)

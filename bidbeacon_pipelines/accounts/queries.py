@@ -94,11 +94,7 @@ def find_account(connection: Connection, key: str) -> Account | None:
 
 
 def get_account(connection: Connection, key: str) -> Account:
-    """Return the account with this key.
-
-    Raises:
-        UnknownAccountError: there is none.
-    """
+    """Return the account with this key, or raise `UnknownAccountError`."""
     account = find_account(connection, key)
     if account is None:
         raise UnknownAccountError(key)
@@ -120,10 +116,7 @@ def read_account(engine: Engine, key: str) -> Account:
 def find_subject(
     engine: Engine, *, account: str | None = None, ads_account: str | None = None
 ) -> Subject | None:
-    """Return the account or ads account with a key as sessions refer to it, or None.
-
-    None instead of an error lets the session start and record the error.
-    """
+    """Return an account or ads account as sessions refer to it, or None if it is unknown."""
     try:
         if account is not None:
             return read_account(engine, account).ref
@@ -304,11 +297,7 @@ def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
 
 
 def get_ads_account(connection: Connection, key: str) -> AdsAccount:
-    """Return the ads account with this key, its own or that of one of its accounts.
-
-    Raises:
-        UnknownAccountError: there is none.
-    """
+    """Like `find_ads_account`, but raise `UnknownAccountError` if there is none."""
     found = find_ads_account(connection, key)
     if found is None:
         raise UnknownAccountError(key)

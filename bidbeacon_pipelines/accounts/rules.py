@@ -116,14 +116,8 @@ class BadCadenceError(UsageError):
 class Cadence:
     """How often an account is refreshed; with neither, as soon as data is due.
 
-    Attributes:
-        every: The time between two rounds, as it passes (no calendar): at least 5 minutes, at most
-            31 days.
-        cron: Five fields (minute, hour, day of month, month, day of week), in the account's time
-            zone.
-
-    Raises:
-        BadCadenceError: Both are given, or one that isn't allowed.
+    `every` is an elapsed time of 5 minutes to 31 days. `cron` has five fields (minute, hour, day of
+    month, month, day of week), in the account's time zone. Invalid values raise `BadCadenceError`.
     """
 
     every: timedelta | None = None
@@ -152,14 +146,8 @@ class Cadence:
     ) -> datetime | None:
         """Return when the next refresh may begin, in UTC; None for as soon as data is due.
 
-        Missed refreshes are not made up for.
-
-        Args:
-            time_zone: The account's, which its cron counts in.
-            last: When the last round began, or was to begin; `every` counts from it, so that a late
-                start delays no later one. Without it `every` begins now, and a cron at its next
-                time.
-            now: The present instant.
+        Missed refreshes are not repeated. `every` counts from `last`, the planned start of the last
+        refresh, so that a late start delays no later one; without it, from now.
         """
         if self.every is not None:
             return _on_the_grid(last, self.every, now)
@@ -185,11 +173,7 @@ def next_refresh(
 
 
 def parse_every(value: str) -> timedelta:
-    """Parse a duration: `6h`, `90m`, `1d12h`, or ISO 8601 in weeks, days, hours and minutes.
-
-    Raises:
-        BadCadenceError: It is not a duration.
-    """
+    """Parse `6h`, `90m`, `1d12h` or ISO 8601 (`P1DT12H`), or raise `BadCadenceError`."""
     cleaned = value.strip()
     match = (_ISO if cleaned[:1] in {"P", "p"} else _SHORT).fullmatch(cleaned)
     parts = (

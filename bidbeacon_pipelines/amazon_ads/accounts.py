@@ -61,15 +61,13 @@ class CountryError(wire.WireModel):
 
 
 class AdsAccount(wire.WireModel):
-    """An Amazon ads account: one for many countries.
-
-    Its alternate ids are `AlternateId`s, read one by one: an invalid one doesn't lose the account.
-    """
+    """An Amazon ads account: one for many countries."""
 
     ads_account_id: wire.Id
     account_name: wire.Lenient[wire.Text] = None
     status: wire.Lenient[wire.Text] = None
     country_codes: tuple[wire.Text, ...] | None = None
+    # `AlternateId`s, read one by one: an invalid one doesn't lose the account.
     alternate_ids: tuple[Any, ...] | None = None
     errors: wire.Lenient[dict[wire.Text, tuple[CountryError, ...]]] = None
 

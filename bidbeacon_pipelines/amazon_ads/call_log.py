@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def recording(engine: Engine | None, call: ApiCall, now: Clock) -> Iterator[None]:
-    """Log the call made inside the block, whether it succeeds or raises, if there is an engine."""
+    """Log the call made in the block, whether it succeeds or raises, if there is an engine."""
     call.called_at = now()
     try:
         yield

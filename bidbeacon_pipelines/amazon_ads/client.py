@@ -153,11 +153,7 @@ class AdsApiClient:
         self.http.close()
 
     def call(self, request: AdsRequest, read: Callable[[httpx.Response], T]) -> T:
-        """Make a call and read its answer.
-
-        Raises:
-            AdsApiError: the call failed; if the error is transient, after all retries.
-        """
+        """Make a call and read its answer, or raise an `AdsApiError` after all retries."""
         return self.retried(lambda state: self._send(request, read, state))
 
     def call_pages(self, request: AdsRequest, page: type[M]) -> Iterator[M]:
@@ -231,11 +227,7 @@ class AdsApiClient:
             logger.warning("A pause requested by Amazon is not stored: %s", first_line(error))
 
     def exchange(self, request: httpx.Request, call: ApiCall, **options: Any) -> httpx.Response:
-        """Send a request, note its status and request id in `call`, and return the response.
-
-        Raises:
-            Unavailable: the connection failed.
-        """
+        """Return the response, noted in `call`; raise `Unavailable` if the connection fails."""
         try:
             response = self.http.send(request, **options)
         except httpx.RequestError as error:

@@ -46,11 +46,7 @@ def download_folder(downloads: Path, name: str) -> Iterator[Path]:
 
 
 def check_writable(downloads: Path) -> None:
-    """Write a small file, and remove it.
-
-    Raises:
-        NotWritten: The file can't be written.
-    """
+    """Raise `NotWritten` if a small file can't be written; it is removed."""
     with download_folder(downloads, "trial") as folder, (folder / "trial").open("wb") as file:
         file.write(os.urandom(_TRIAL_BYTES))
         file.flush()

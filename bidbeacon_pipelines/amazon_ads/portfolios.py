@@ -14,9 +14,7 @@ class _Page(WireModel):
 
 
 def list_portfolios(client: AdsApiClient, owner: Owner) -> list[Any]:
-    """Return a profile's portfolios as Amazon sends them, of every state.
-
-    Numbers with a point are `Decimal`.
+    """Return a profile's portfolios in all states as Amazon sends them, with `Decimal`s.
 
     Raises:
         NotAuthorized: The user has no rights in this profile, or it belongs to another region.

@@ -1,7 +1,4 @@
-"""Our own rate limits: intervals between calls in a region, and pauses set by Amazon.
-
-All processes share them through Postgres: one statement reserves the next start time.
-"""
+"""Our own rate limits, shared through Postgres: intervals of calls, and Amazon's pauses."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -50,11 +50,7 @@ class TokenAnswer(BaseModel):
 
 
 def read_token(response: httpx.Response) -> TokenAnswer:
-    """Read the token endpoint's answer.
-
-    Raises:
-        CredentialRefused: the credential was refused.
-    """
+    """Read the token endpoint's answer; raise `CredentialRefused` if it is a refusal."""
     if response.is_success:
         return read_as(TokenAnswer, read_json(response))
     error = error_for(response)

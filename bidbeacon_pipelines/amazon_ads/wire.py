@@ -92,11 +92,7 @@ class WireModel(BaseModel):
 
 
 def read_json(response: httpx.Response) -> Any:
-    """Return a response's JSON.
-
-    Raises:
-        Unavailable: it is not JSON, but a gateway's page, or truncated.
-    """
+    """Return a response's JSON; raise `Unavailable` if it is truncated or a gateway's page."""
     body = find_json(response)
     if body is None:
         came = f"begins with {as_text(response.text, 80)!r}" if response.text else "is empty"
@@ -105,11 +101,7 @@ def read_json(response: httpx.Response) -> Any:
 
 
 def read_as(model: type[M], body: Any) -> M:
-    """Validate a body.
-
-    Raises:
-        MalformedAnswer: it is invalid; the reason names each field and its fault.
-    """
+    """Validate a body, or raise `MalformedAnswer` with each field and its fault."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -118,10 +110,7 @@ def read_as(model: type[M], body: Any) -> M:
 
 
 def read_each(model: type[M], items: Iterable[Any], *, first: int = 1) -> tuple[list[M], list[str]]:
-    """Validate items; return the valid ones and a masked sentence about each invalid one.
-
-    Items are numbered from `first`.
-    """
+    """Validate items, numbered from `first`; return valid ones and sentences about others."""
     good: list[M] = []
     problems: list[str] = []
     for number, item in enumerate(items, start=first):

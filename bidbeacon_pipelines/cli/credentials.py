@@ -63,9 +63,7 @@ def _print_credential(row: Row) -> None:
 def credentials_check(name: _OnlyName = None, as_json: Json = False) -> None:
     """Check whether Amazon accepts the credentials, and which accounts it lists for each.
 
-    Needs no database.
-
-    Exits with 1 if one is refused, or a region does not answer.
+    Needs no database. Exits with 1 if one is refused, or a region does not answer.
     """
     settings = get_settings()
     chosen = [_get_credential(settings, name)] if name else list(settings.credentials.values())

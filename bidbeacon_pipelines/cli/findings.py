@@ -110,10 +110,7 @@ def alerts_acknowledge(
     note: Annotated[str, typer.Option(help="The reason, for later readers.")] = "",
     by: Annotated[str, typer.Option(help="Your name.")] = "command line",
 ) -> None:
-    """Acknowledge a finding: no alert is sent until it gets worse, doubles, or ends.
-
-    Exits with 2 for unknown keys.
-    """
+    """Acknowledge a finding: no alert until it gets worse, doubles or ends (exit 2: unknown)."""
     _change(alerts.acknowledge, key, by=by, note=note)
     console.print(f"{key} is acknowledged until it changes.")
 

@@ -72,7 +72,7 @@ def get_ads_account(named: str) -> AdsAccount:
 
 
 def list_chosen(connection: Connection, named: str | None, country: str | None) -> list[Account]:
-    """Return the accounts that match a name, or all; only those of `country`, if given.
+    """Return all accounts or the matching ones, of one or any country.
 
     Raises:
         UnknownAccountError: no account matches the name.
@@ -84,11 +84,7 @@ def list_chosen(connection: Connection, named: str | None, country: str | None) 
 
 
 def parse_day(value: str) -> date:
-    """Parse a day like `2026-11-23`.
-
-    Raises:
-        UsageError: the value is invalid.
-    """
+    """Parse a day like `2026-11-23`, or raise `UsageError`."""
     try:
         return read_day(value)
     except ValueError:
@@ -120,11 +116,7 @@ MOST_DAYS: Final = 10_000
 
 
 def parse_windows(values: Iterable[str]) -> list[date]:
-    """Parse the values of `--window`; return the days in order, without duplicates.
-
-    Raises:
-        UsageError: a value is invalid, or there are too many days.
-    """
+    """Return the days of `--window` in order, each once; raise `UsageError` if invalid."""
     days = sorted({day for value in values for day in parse_days(value)})
     if len(days) > MOST_DAYS:
         raise UsageError(f"window: expected at most {MOST_DAYS:,} days, got: {len(days):,}.")
@@ -132,11 +124,7 @@ def parse_windows(values: Iterable[str]) -> list[date]:
 
 
 def parse_days(value: str) -> list[date]:
-    """Parse a day (`2026-11-23`) or an inclusive range (`2026-11-01..2026-11-07`).
-
-    Raises:
-        UsageError: the value is invalid.
-    """
+    """Parse `2026-11-23` or `2026-11-01..2026-11-07` (inclusive), or raise `UsageError`."""
     first, dots, last = value.partition("..")
     try:
         start = read_day(first)

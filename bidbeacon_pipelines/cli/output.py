@@ -141,12 +141,8 @@ def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) 
 def report(error: BaseException) -> int:
     """Print an error as one line, or a bug with its traceback, without secrets.
 
-    Returns:
-        The exit code: 1 if the command failed, 2 if it can't be carried out, 128 plus the number of
-        a signal.
-
-    Raises:
-        BaseException: the error itself, for Ctrl-C outside of a session or a closed output.
+    Return the exit code: 1 if the command failed, 2 if it can't be carried out, 128 plus the number
+    of a signal. For Ctrl-C outside of a session or a closed output, raise the error instead.
     """
     line = _line_of(error)
     if line is not None:

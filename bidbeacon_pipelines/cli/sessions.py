@@ -181,11 +181,7 @@ def _read_value(name: str, value: str, now: datetime) -> object:
 
 
 def read_time(name: str, value: str, now: datetime) -> datetime:
-    """Parse an instant: `2h` (ago), `2026-11-23` (UTC) or `2026-11-23T05:00:00Z`.
-
-    Raises:
-        UsageError: the value is invalid.
-    """
+    """Parse `2h` (ago), `2026-11-23` (UTC) or `2026-11-23T05:00:00Z`, or raise `UsageError`."""
     try:
         instant = read_instant(value)
     except ValueError:
@@ -199,11 +195,7 @@ def read_time(name: str, value: str, now: datetime) -> datetime:
 
 
 def get_session(store: SessionStore, session_id: UUID) -> dict[str, Any]:
-    """Return a session with its actions, as in JSON output.
-
-    Raises:
-        ExpectedError: there is no such session.
-    """
+    """Return a session with its actions, as in JSON output, or raise `ExpectedError`."""
     loaded = load_session(store, session_id)
     if loaded is None:
         raise ExpectedError(f"No session {session_id}: `bidbeacon sessions list` shows the newest.")
@@ -260,10 +252,7 @@ def print_actions(
 
 @dataclass
 class Printer:
-    """Prints the lines of `Tail`, actions below a line with their session.
-
-    `has_errors` is whether errors of failed sessions are printed.
-    """
+    """Prints the lines of `Tail`, actions below a line with their session."""
 
     has_errors: bool = True
     _named: str | None = None

@@ -1,4 +1,1 @@
-"""Dagster's definitions: assets, checks, jobs, schedules and sensors.
-
-They are thin: the work itself is in packages such as `accounts`, `requests` and `loading`.
-"""
+"""Dagster's assets, checks, jobs, schedules and sensors; thin, with the work elsewhere."""

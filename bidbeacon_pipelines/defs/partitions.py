@@ -48,11 +48,7 @@ def partition_key(account_key: str, day: date) -> dg.MultiPartitionKey:
 
 
 def days_by_account(keys: Iterable[str]) -> Mapping[str, Sequence[date]]:
-    """Group multi-partition keys by account, with the days of each ascending.
-
-    Raises:
-        NoPartitionError: there are none.
-    """
+    """Group multi-partition keys by account, days ascending; raise `NoPartitionError` if none."""
     grouped: dict[str, list[date]] = {}
     for key in keys:
         dimensions = ACCOUNT_WINDOWS.get_partition_key_from_str(str(key)).keys_by_dimension

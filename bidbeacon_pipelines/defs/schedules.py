@@ -50,11 +50,11 @@ LOOK_EVERY_SECONDS = 30
 POLL_LOOK_EVERY_SECONDS = 15
 """All accounts wait for the shared poll: if its worker is busy or frozen, another starts soon."""
 POLL_EVERY = timedelta(minutes=1)
-"""Interval of the shared poll of reports: a run costs two CPU seconds, and Amazon allows one poll of
-a report a minute. A report whose first poll is due sooner, as in the sandbox, does not wait."""
+"""Interval of the shared poll of reports; first polls that are due sooner do not wait for it.
+
+A run costs two CPU seconds, and Amazon allows one poll of a report a minute."""
 HELP_AFTER = timedelta(seconds=30)
-"""If the last run has not ended after this time, it loads a large report or is frozen: another run
-starts if there is work."""
+"""A longer run loads a large report or is frozen: another one starts if there is work."""
 MANY_DUE = 10
 """From this many due reports on, as many runs start as may poll at once."""
 _INCOMPLETE = (
@@ -142,10 +142,7 @@ def busy_accounts(instance: dg.DagsterInstance, job_name: str) -> set[str]:
 
 
 def list_runs_under_way(instance: dg.DagsterInstance, job_name: str) -> list[dg.DagsterRun]:
-    """Return the unfinished runs of a job, also queued ones and those of dead workers.
-
-    The latter are failed by the reaper.
-    """
+    """Return the unfinished runs of a job, also queued ones and those of dead workers."""
     return list(instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED)))
 
 

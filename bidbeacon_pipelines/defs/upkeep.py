@@ -43,8 +43,7 @@ delete_old_records_daily = dg.ScheduleDefinition(
 def record_again_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
     """Record every load that Dagster has lost, and make the partitions of accounts.
 
-    A load is lost if its partition's last materialization is not the one in our tables. Safe to run
-    again.
+    A load is lost if its partition's last materialization differs from our tables. Safe to repeat.
     """
     with job_sessions.work(context, "record-again") as job:
         with job.context.engine.begin() as connection:

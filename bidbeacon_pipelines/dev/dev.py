@@ -38,11 +38,7 @@ DYING_SECONDS: Final = 20
 
 
 def run_dev(settings: Settings, console: Console, *, with_services: bool = True) -> int:
-    """Run everything, or the database alone, until a signal or the end of one service.
-
-    Returns:
-        0 after a signal; 1 after an error, which was printed.
-    """
+    """Run all services or the database; return 0 after a signal, 1 after a (printed) error."""
     try:
         with only_start(settings.home):
             asyncio.run(_Start(settings, console, with_services=with_services).run())
@@ -177,11 +173,7 @@ class _Start:
 
 @contextmanager
 def only_start(home: Path) -> Iterator[None]:
-    """Hold a lock on the home folder.
-
-    Raises:
-        LocalError: Another process holds it, or it can't be written.
-    """
+    """Lock the home folder; raise `LocalError` if it is locked or not writable."""
     try:
         make_private_folder(home, PASSAGE)
         make_private_folder(home / "logs")

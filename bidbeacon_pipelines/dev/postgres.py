@@ -95,7 +95,7 @@ class EmbeddedPostgres:
         return Service("postgres", command, OPTIONS, problem=lambda _: self.problem())
 
     def url(self, database: str | None = None) -> str:
-        """Return the address of the database, or of another one of this server, with the password."""
+        """Return the address of this or another database of the server, with the password."""
         stored = json.loads(self._connection_file.read_text())
         address = f"{ROLE}:{stored['password']}@127.0.0.1:{stored['port']}"
         return f"postgresql://{address}/{database or self._database}"
@@ -157,9 +157,7 @@ class EmbeddedPostgres:
 
 
 def find_account(data: Path) -> tuple[int, int]:
-    """Return user and group of the account that runs the server for root.
-
-    It is the owner of existing data.
+    """Return user and group ids that run the server for root: those of the data, if any.
 
     Raises:
         LocalError: There is no unprivileged account.

@@ -92,30 +92,18 @@ class Processes:
         self._children.append(Child(service, process, log))
 
     async def wait_until_ready(self, service: Service) -> None:
-        """Wait until a service is ready.
-
-        Raises:
-            ServiceFailedError: A service ended before, or this one took longer than two minutes.
-        """
+        """Wait until a service is ready; raise `ServiceFailedError` after two minutes."""
         await self.while_all_live(self._poll(service))
 
     async def wait_until_one_ends(self) -> NoReturn:
-        """Wait until a service ends, and keep the logs short meanwhile.
-
-        Raises:
-            ServiceFailedError: One has ended.
-        """
+        """Raise `ServiceFailedError` when a service ends; keep the logs short meanwhile."""
         while True:
             await self.while_all_live(asyncio.sleep(ROTATE_SECONDS))
             for child in self._children:
                 child.rotate_log()
 
     async def while_all_live(self, work: Awaitable[T]) -> T:
-        """Return the result of `work`, unless a service ends before.
-
-        Raises:
-            ServiceFailedError: A service ended before.
-        """
+        """Return the result of `work`; raise `ServiceFailedError` if a service ends before."""
         task = asyncio.ensure_future(work)
         ends = [child.ended for child in self._children]
         try:

@@ -1,7 +1,4 @@
-"""SQL on the campaigns that Amazon's reports leave out without an error.
-
-They are those of Sponsored Brands without ad groups.
-"""
+"""SQL on Sponsored Brands campaigns without ad groups, which Amazon's reports leave out."""
 
 from datetime import date, datetime
 
@@ -23,9 +20,10 @@ _MARK_REPORTED = text("""
        AND (c.created_at < (SELECT max(created_at) FROM entity_exports
                              WHERE account_id = :account_id AND country_code = :country_code
                                AND kind = 'adGroups' AND status = 'loaded')) IS NOT FALSE
-       AND NOT EXISTS (SELECT FROM entity_problems
-                        WHERE account_id = :account_id AND country_code = :country_code
-                          AND kind = 'adGroups' AND set_aside AND strpos(raw, c.campaign_id) > 0)""")
+       AND NOT EXISTS (
+           SELECT FROM entity_problems
+            WHERE account_id = :account_id AND country_code = :country_code
+              AND kind = 'adGroups' AND set_aside AND strpos(raw, c.campaign_id) > 0)""")
 
 
 def mark_reported_campaigns(connection: Connection, account: Account) -> None:

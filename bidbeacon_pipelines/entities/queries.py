@@ -267,11 +267,10 @@ _COUNTS = f"""
 
 
 def find_ad_products(connection: Connection, account_id: str) -> set[str] | None:
-    """Return the ad products of an ads account's campaigns; None until all countries are synced.
+    """Return an ads account's ad products with campaigns; None until all countries are synced.
 
     Campaigns of any state and country count, also gone ones, which reports of old days contain.
-    Countries that are paused, disabled or without a profile are never synced, so they may be
-    missing.
+    Countries that are paused, disabled or without a profile are not waited for.
     """
     rows = connection.execute(
         text(f"""

@@ -34,10 +34,7 @@ Row = dict[str, Any]
 
 
 def find(raw: Any, path: Sequence[str]) -> Any:
-    """Return the value at a path of names, or None.
-
-    In a list on the path, the first object that has the next name is used.
-    """
+    """Return the value at a path of names, or None; of a list, the first match is used."""
     for name in path:
         if isinstance(raw, list):
             raw = next((item for item in raw if isinstance(item, dict) and name in item), None)

@@ -105,7 +105,7 @@ class ExportNotReadyError(ExpectedError):
 
 
 def is_put_off(error: Exception) -> bool:
-    """Return whether a sync is only delayed by Amazon or a full disk: a later one completes it."""
+    """Return whether the next sync can complete this one: Amazon or a full disk delayed it."""
     return isinstance(error, Throttled | ExportNotReadyError | NotWritten)
 
 
@@ -383,8 +383,8 @@ class _Sync:
         """Store that the sync is complete.
 
         If the ads account's ad products differ from `before`, its windows are made again, since its
-        reports change. Loaded days without rows are judged anew by the campaigns of that time. A
-        load that holds the lock for too long defers that to the next sync.
+        reports change. Loaded days without rows are judged anew by the campaigns of that time,
+        unless a load holds the lock for too long.
         """
         account_id = self.account.account_id
         with self._begin() as connection:

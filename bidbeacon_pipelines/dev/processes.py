@@ -59,7 +59,7 @@ class Child:
         if self._log.stat().st_size > LOG_BYTES:
             with suppress(OSError):
                 shutil.copyfile(self._log, self._log.with_suffix(".log.1"))
-            os.truncate(self._log, 0)
+            os.truncate(self._log, 0)  # its writer appends, so it continues at the start
 
     def _is_member(self, pid: int) -> bool:
         with suppress(ProcessLookupError, PermissionError, psutil.Error):
@@ -92,7 +92,7 @@ class Processes:
         self._children.append(Child(service, process, log))
 
     async def wait_until_ready(self, service: Service) -> None:
-        """Wait until a service is ready; raise `ServiceFailedError` after two minutes."""
+        """Wait for a service; raise `ServiceFailedError` if one ends, or after two minutes."""
         await self.while_all_live(self._poll(service))
 
     async def wait_until_one_ends(self) -> NoReturn:

@@ -65,7 +65,7 @@ class TemporaryPostgres(EmbeddedPostgres):
             self._process.communicate()
 
     def end_by(self, number: signal.Signals) -> None:
-        """Send a signal to the server's main process, and wait until all of its processes have ended.
+        """Send a signal to the server's main process, and wait until all its processes have ended.
 
         Those of a killed one live on for a moment, and keep another server from starting.
         """

@@ -108,9 +108,9 @@ weekly: $(STAMP) ## Run what is too slow for a night: the whole clock, all mutan
 	@exec $(BIN)/python -m tools.nightly --weekly
 
 docs: $(STAMP) ## Make docs/actions.md, docs/causes.md and docs/data-dictionary.md anew, from the action classes, the table of causes and the registry of datasets
-	$(BIN)/python -m bidbeacon_pipelines.actions_page > docs/actions.md
-	$(BIN)/python -m bidbeacon_pipelines.causes_page > docs/causes.md
-	$(BIN)/python -m bidbeacon_pipelines.data_dictionary > docs/data-dictionary.md
+	$(BIN)/python -m tools.actions_page > docs/actions.md
+	$(BIN)/python -m tools.causes_page > docs/causes.md
+	$(BIN)/python -m tools.data_dictionary > docs/data-dictionary.md
 
 migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE="Add portfolios"; SQUASH=1 removes all but the first, while nobody has installed them
 	@exec $(BIN)/python -m tools.migration $(if $(SQUASH),--squash,"$(TITLE)")

@@ -4,10 +4,10 @@ import pytest
 
 from bidbeacon_pipelines.datasets.derived import RATIOS
 from bidbeacon_pipelines.datasets.fields import CURRENCY_FIELD, DATE_FIELD
-from bidbeacon_pipelines.datasets.names_elsewhere import NAMES
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
 from bidbeacon_pipelines.views import REPORT_VIEWS
 from tests.contract.catalogue import Catalogue, needs_documents
+from tools.names_elsewhere import NAMES
 
 DECLARED = {
     declared.column: declared.field

@@ -4,8 +4,8 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from bidbeacon_pipelines.actions_page import make_page
 from bidbeacon_sessions import Action, Reference
+from tools.actions_page import make_page
 
 
 class SampleMood(StrEnum):

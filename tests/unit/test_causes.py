@@ -23,7 +23,7 @@ SOURCES = {
     path: path.read_text()
     for folder in ("bidbeacon_pipelines", "bidbeacon_sessions")
     for path in (PROJECT_ROOT / folder).rglob("*.py")
-    if path.stem != "causes_page" and path != PROJECT_ROOT / "bidbeacon_pipelines" / "causes.py"
+    if path != PROJECT_ROOT / "bidbeacon_pipelines" / "causes.py"
 }
 WRITTEN = re.compile(r"""(?:\bcause\(\s*|cause_code = |"code": |'code', )["']([a-z-]+)["']""")
 JSON = st.recursive(

@@ -14,13 +14,13 @@ import pytest
 import typer.main
 from pydantic_settings import BaseSettings
 
-from bidbeacon_pipelines import actions_page, causes_page
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.data_dictionary import make_dictionary
 from bidbeacon_pipelines.database.address import OLDEST_VERSION
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sessions.settings import SessionSettings
+from tools import actions_page, causes_page
+from tools.data_dictionary import make_dictionary
 
 DOCS = sorted([*PROJECT_ROOT.glob("*.md"), *(PROJECT_ROOT / "docs").glob("*.md")])
 OF_TESTS = {"BIDBEACON_TEST_CLUSTER_URL"}

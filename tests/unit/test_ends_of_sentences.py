@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from bidbeacon_pipelines.actions_page import sample_payload
 from bidbeacon_pipelines.amazon_ads import errors
 from bidbeacon_sessions.actions import action_classes
 from bidbeacon_sessions.sentences import join_sentences, plain_text
+from tools.actions_page import sample_payload
 
 REASONS = ("it broke", "It broke. Nobody knows why.")
 BROKEN = re.compile(r"\.\s*[.,;:)]|it broke [A-Z]")

@@ -1,11 +1,10 @@
-"""The data dictionary: `python -m bidbeacon_pipelines.data_dictionary` prints it."""
+"""The data dictionary: `python -m tools.data_dictionary` prints it."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from bidbeacon_pipelines.datasets.derived import RATIOS, ratios_of
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS, SHORT_NAMES, Dimension, Metric
-from bidbeacon_pipelines.datasets.names_elsewhere import NAMES
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.problems.checks import RECONCILED
 from bidbeacon_pipelines.views import (
@@ -18,6 +17,7 @@ from bidbeacon_pipelines.views import (
     ReportView,
     ViewColumn,
 )
+from tools.names_elsewhere import NAMES
 
 _KINDS = {
     "id": "id, as text",
@@ -243,4 +243,4 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
 
 
 if __name__ == "__main__":
-    print(make_dictionary(), end="")  # noqa: T201 - its only output
+    print(make_dictionary(), end="")

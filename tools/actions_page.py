@@ -1,4 +1,4 @@
-"""The page of actions: `python -m bidbeacon_pipelines.actions_page` prints it."""
+"""The page of actions: `python -m tools.actions_page` prints it."""
 
 import inspect
 import json
@@ -29,7 +29,7 @@ The entries of a session's timeline. In `job_sessions.actions` each is an object
 is left out if its fields are empty. An action's references are rows of `session_references`, one
 for each account, dataset and window, with the effect named here.
 
-This page is printed by `python -m bidbeacon_pipelines.actions_page`; a test compares the two.
+This page is printed by `python -m tools.actions_page`; a test compares the two.
 """
 
 

@@ -1,4 +1,4 @@
-"""The table of causes as a page: `python -m bidbeacon_pipelines.causes_page` prints it."""
+"""The table of causes as a page: `python -m tools.causes_page` prints it."""
 
 from bidbeacon_pipelines.causes import KINDS, Kind, explain
 
@@ -34,4 +34,4 @@ def _row(kind: Kind) -> str:
 
 
 if __name__ == "__main__":
-    print(make_page(), end="")  # noqa: T201 - the page is its output
+    print(make_page(), end="")

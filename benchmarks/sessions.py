@@ -14,7 +14,6 @@ from benchmarks.database import explained, fresh_database, url_of, write_plans
 from benchmarks.figures import RATE, Figure, at_least, at_most, milliseconds, sample
 from benchmarks.writers import make_action, write
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from bidbeacon_pipelines.web.job_queries import aggregate_jobs
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.listing import MOST_ACTIONS, load_session, load_sessions
@@ -22,6 +21,7 @@ from bidbeacon_sessions.messages import json_bytes
 from bidbeacon_sessions.queries import list_sessions
 from bidbeacon_sessions.server.serve import skip_imported_objects
 from bidbeacon_sessions.settings import MAX_ACTIONS
+from bidbeacon_sessions.statistics import aggregate_jobs
 
 PLANS = PROJECT_ROOT / "docs" / "sessions-query-plans.md"
 PLANS_HEAD = """# Query plans of reading sessions

@@ -4,13 +4,8 @@ from pathlib import Path
 
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.web.account import account_route
-from bidbeacon_pipelines.web.account_list import account_list_route
 from bidbeacon_pipelines.web.changes import change_routes
-from bidbeacon_pipelines.web.coverage import coverage_routes
-from bidbeacon_pipelines.web.explain import explain_route
-from bidbeacon_pipelines.web.home import home_route
-from bidbeacon_pipelines.web.job_metrics import job_metrics_route
+from bidbeacon_pipelines.web.reads import read_routes
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.server import STREAM_PAGE, Extension
@@ -23,12 +18,7 @@ def pipelines_extension(
     clock = clock or DatabaseClock(store.engine, settings)
     return Extension(
         routes=[
-            home_route(store, settings, clock=clock),
-            job_metrics_route(store),
-            *coverage_routes(store, settings, clock=clock),
-            explain_route(store, settings, clock=clock),
-            account_route(store, settings, clock=clock),
-            account_list_route(store, settings, clock=clock),
+            *read_routes(store, settings, clock=clock),
             *change_routes(store, settings),
         ],
         pages={

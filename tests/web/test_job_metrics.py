@@ -8,9 +8,9 @@ import httpx
 from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
-from bidbeacon_pipelines.web.job_queries import aggregate_jobs
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
+from bidbeacon_sessions.statistics import aggregate_jobs
 from tests.stream.reading import serve_stream
 from tests.support.recorded_sessions import NOON, record
 

@@ -1,0 +1,142 @@
+"""Routes that only read: Home, accounts, coverage, explanations, metrics of jobs."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from urllib.parse import quote
+
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, get_named_account
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError
+from bidbeacon_pipelines.datasets.registry import Dataset, UnknownDatasetError, get_dataset
+from bidbeacon_pipelines.problems.explain import Question, UnknownReportError, explain_day
+from bidbeacon_pipelines.problems.home import read_home
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.states.coverage import WindowCoverage
+from bidbeacon_pipelines.summaries.account_list import list_accounts_json
+from bidbeacon_pipelines.summaries.account_page import read_account
+from bidbeacon_pipelines.web.parameters import AccountParameters, Day
+from bidbeacon_sessions import SessionStore
+from bidbeacon_sessions.clock import Clock, utc_now
+from bidbeacon_sessions.filters import Value
+from bidbeacon_sessions.server.answers import JsonAnswer, Parameters, problem, read_query
+from bidbeacon_sessions.statistics import aggregate_jobs
+
+_METRICS_HOURS = 24
+_USUAL_DAYS, _MOST_DAYS = 91, 750
+_DATASETS = "Take the name of a dataset from a session's sentence."
+_ACCOUNTS = (
+    "Take the name or key of an account from a session's tag, or from `bidbeacon accounts list`."
+)
+
+
+class _CoverageParameters(Parameters):
+    dataset: Value | None = None
+    days: int = Field(_USUAL_DAYS, ge=1, le=_MOST_DAYS)
+    to: Day | None = None
+
+
+class _ExplainParameters(AccountParameters):
+    dataset: Value
+    window: Day
+    report: Value | None = None
+
+
+def read_routes(store: SessionStore, settings: Settings, *, clock: Clock) -> list[BaseRoute]:
+    """Return the routes over a store's database."""
+    reads = _Reads(store, settings, clock)
+    answers: dict[str, Callable[[Request], Response]] = {
+        "home": reads.home,
+        "account": reads.account,
+        "account-list": reads.account_list,
+        "accounts": reads.accounts,
+        "coverage": reads.coverage,
+        "explain": reads.explain,
+        "job-metrics": reads.job_metrics,
+    }
+    return [Route(f"/api/{name}", answer) for name, answer in answers.items()]
+
+
+class _Reads:
+    def __init__(self, store: SessionStore, settings: Settings, clock: Clock) -> None:
+        self._store, self._settings, self._clock = store, settings, clock
+        self._coverage = WindowCoverage(store, late_after=settings.late_after, clock=clock)
+
+    def home(self, request: Request) -> Response:
+        """Answer with the data of the first page."""
+        read_query(Parameters, request.query_params)
+        return JsonAnswer(read_home(self._store, self._settings, self._clock()))
+
+    def account(self, request: Request) -> Response:
+        """Answer with one account in figures."""
+        named = read_query(AccountParameters, request.query_params).account
+        with self._store.snapshot() as connection:
+            try:
+                account = get_named_account(connection, named)
+            except UnknownAccountError as error:
+                return problem(404, str(error), "Take a name from /accounts.")
+            except AmbiguousAccountError as error:
+                example = "Use /api/account?account=Acme Merch · US, with a name or key."
+                return problem(400, str(error), example)
+            return JsonAnswer(read_account(connection, self._settings, account, now=self._clock()))
+
+    def account_list(self, request: Request) -> Response:
+        """Answer with all accounts and their states."""
+        read_query(Parameters, request.query_params)
+        now = self._clock()
+        with self._store.snapshot() as connection:
+            return JsonAnswer(list_accounts_json(connection, self._settings, now=now))
+
+    def accounts(self, _: Request) -> Response:
+        """Answer with the names of all accounts."""
+        return JSONResponse({"accounts": self._coverage.list_accounts()})
+
+    def coverage(self, request: Request) -> Response:
+        """Answer with the states of a dataset's windows."""
+        query = read_query(_CoverageParameters, request.query_params)
+        try:
+            return JSONResponse(self._coverage.read_coverage(query.dataset, query.days, query.to))
+        except UnknownDatasetError as error:
+            return problem(404, str(error), _DATASETS)
+
+    def explain(self, request: Request) -> Response:
+        """Answer with a window's state, cause and next step."""
+        query = read_query(_ExplainParameters, request.query_params)
+        with self._store.snapshot() as connection:
+            try:
+                dataset = get_dataset(query.dataset)
+                account = get_named_account(connection, query.account)
+            except UnknownDatasetError as error:
+                return problem(404, str(error), _DATASETS)
+            except UnknownAccountError as error:
+                return problem(404, str(error), _ACCOUNTS)
+            except AmbiguousAccountError as error:
+                example = "/api/explain?account=US.38rle97…&dataset=daily_targets&window=2026-11-23"
+                return problem(400, str(error), f"Use {example}.")
+            question = Question(account, dataset, query.window, self._clock())
+            try:
+                answer = explain_day(connection, self._settings, question, query.report)
+            except UnknownReportError as error:
+                return problem(404, str(error), "Leave it out to explain the worst window.")
+        url = _partition_url(self._settings, account.account_key, dataset, query.window)
+        return JSONResponse(answer | {"partition_url": url})
+
+    def job_metrics(self, request: Request) -> Response:
+        """Answer with the number and duration of each job's sessions since 24 whole hours ago."""
+        read_query(Parameters, request.query_params)
+        before = utc_now()
+        this_hour = before.replace(minute=0, second=0, microsecond=0)
+        since = this_hour - timedelta(hours=_METRICS_HOURS)
+        with self._store.snapshot() as connection:
+            jobs = aggregate_jobs(connection, since, before)
+        return JSONResponse({"since": since.isoformat(), "jobs": jobs})
+
+
+def _partition_url(settings: Settings, account: str, dataset: Dataset, window: date) -> str:
+    """Return the address of a window's partition in Dagster, preselected in its launch dialog."""
+    partition = quote(f"{account}|{window}", safe="")
+    asset = f"{settings.dagster_public_url}/assets/{dataset.asset_name}"
+    return f"{asset}?view=partitions&partition={partition}"

@@ -3,10 +3,13 @@
 For another kind of record, add a `Rule` to `rules_of`.
 """
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
@@ -15,7 +18,6 @@ from bidbeacon_pipelines.database.processes import delete_silent_processes
 from bidbeacon_pipelines.database.run_events import delete_run_events, has_run_events
 from bidbeacon_pipelines.datasets.partitions import drop_old_partitions, make_partitions_ahead
 from bidbeacon_pipelines.loading.restatements import delete_restatements
-from bidbeacon_pipelines.printed_lines import delete_printed_lines
 from bidbeacon_pipelines.problems.alert_store import delete_findings
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.contracts import forget_learned
@@ -148,3 +150,19 @@ def _drop_partitions(connection: Connection, before: datetime, _: int) -> int:
 
 def _delete_run_events(connection: Connection, before: datetime, most: int) -> int:
     return delete_run_events(connection, before, most) if has_run_events(connection) else 0
+
+
+def delete_printed_lines(folder: Path, before: datetime, most: int) -> int:
+    """Delete up to `most` folders of runs without output since `before`; return the number."""
+    if not folder.is_dir():
+        return 0
+    old = (run for run in folder.iterdir() if run.is_dir() and _last_written(run) < before)
+    chosen = list(islice(old, most))
+    for run in chosen:
+        shutil.rmtree(run, ignore_errors=True)  # another process may delete it too
+    return sum(not run.exists() for run in chosen)
+
+
+def _last_written(folder: Path) -> datetime:
+    times = [path.stat().st_mtime for path in (folder, *folder.rglob("*"))]
+    return datetime.fromtimestamp(max(times), UTC)

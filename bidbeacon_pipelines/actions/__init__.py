@@ -57,8 +57,7 @@ from bidbeacon_pipelines.actions.reports import (
     WindowsReopened,
     WindowsUnconfirmed,
 )
-from bidbeacon_pipelines.actions.summaries import DatasetChecked
-from bidbeacon_pipelines.actions.upkeep import OldRecordsDeleted
+from bidbeacon_pipelines.actions.upkeep import DatasetChecked, OldRecordsDeleted
 from bidbeacon_pipelines.causes import explain_as_json
 from bidbeacon_sessions.causes import explain_causes_with
 

@@ -1,6 +1,21 @@
-"""Actions of upkeep."""
+"""Actions of upkeep: checks of loaded data, and deleted records."""
 
 from bidbeacon_sessions import Action
+
+
+class DatasetChecked(Action):
+    """A dataset was checked over all of its accounts and windows.
+
+    `found` has the sentences of failed checks, `differing` is the number of totals that differ.
+    """
+
+    sentence = "Made {checks:count:check} of {dataset:badge}[, {failed} failed][: {found}]"
+
+    dataset: str
+    checks: int
+    failed: int = 0
+    differing: int = 0
+    found: str = ""
 
 
 class OldRecordsDeleted(Action):

@@ -18,6 +18,7 @@ from tenacity.wait import wait_base
 from bidbeacon_pipelines.amazon_ads import errors
 from bidbeacon_pipelines.amazon_ads.call_log import recording
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
+from bidbeacon_pipelines.amazon_ads.errors import as_text
 from bidbeacon_pipelines.amazon_ads.failures import error_for
 from bidbeacon_pipelines.amazon_ads.rate_limits import (
     RESERVED_AHEAD,
@@ -26,7 +27,6 @@ from bidbeacon_pipelines.amazon_ads.rate_limits import (
     RateLimiter,
 )
 from bidbeacon_pipelines.amazon_ads.tables import ApiCall
-from bidbeacon_pipelines.amazon_ads.texts import as_text
 from bidbeacon_pipelines.amazon_ads.tokens import TokenAnswer, TokenAuth, read_token
 from bidbeacon_pipelines.amazon_ads.wire import read_as, read_json
 from bidbeacon_pipelines.credentials import Credential, shown_name

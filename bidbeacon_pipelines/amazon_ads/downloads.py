@@ -16,12 +16,17 @@ from pydantic import SecretStr
 from tenacity import RetryCallState
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, AdsRequest, Owner, unreachable
-from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotFound, ReportChanged, UrlExpired
+from bidbeacon_pipelines.amazon_ads.errors import (
+    AdsApiError,
+    NotFound,
+    ReportChanged,
+    UrlExpired,
+    as_text,
+)
 from bidbeacon_pipelines.amazon_ads.failures import Failure, error_for
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.amazon_ads.tables import ApiCall
-from bidbeacon_pipelines.amazon_ads.texts import as_text
 
 # S3 sends its first byte within a second; a connection silent for so long is dead.
 _TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=30.0, pool=None)

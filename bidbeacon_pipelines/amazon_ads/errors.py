@@ -1,13 +1,21 @@
 """Errors of the Ads API client; no message contains a token or a presigned URL's query."""
 # ruff: noqa: N818 - named after the event, as httpx's errors are; the base class ends in Error
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from bidbeacon_pipelines.amazon_ads.texts import as_text
 from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.database.unwritable_folders import RETRY_AFTER
+from bidbeacon_pipelines.values.lenient import clean
 from bidbeacon_sessions.errors import ExpectedError
+from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.sentences import join_sentences
+
+LONGEST_TEXT: Final = 1_000
+
+
+def as_text(value: object, longest: int = LONGEST_TEXT) -> str:
+    """Return a text without characters that Postgres can't store, masked, then truncated."""
+    return mask_text(clean(str(value)))[:longest]
 
 
 class AdsApiError(ExpectedError):

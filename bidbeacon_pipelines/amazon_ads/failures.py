@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from bidbeacon_pipelines.amazon_ads import errors
-from bidbeacon_pipelines.amazon_ads.texts import as_text
+from bidbeacon_pipelines.amazon_ads.errors import as_text
 
 _DUPLICATE = re.compile(r"duplicate of\s*:?\s*([\w.-]*\w)", re.IGNORECASE)
 # "Report date is too far in the past", "must be equal to or after report type data retention start

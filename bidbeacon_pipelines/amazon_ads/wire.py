@@ -20,9 +20,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from bidbeacon_pipelines.amazon_ads.errors import MalformedAnswer, Unavailable
+from bidbeacon_pipelines.amazon_ads.errors import MalformedAnswer, Unavailable, as_text
 from bidbeacon_pipelines.amazon_ads.failures import find_json
-from bidbeacon_pipelines.amazon_ads.texts import as_text
 from bidbeacon_sessions.masking import mask
 
 T = TypeVar("T")

@@ -18,8 +18,8 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads import accounts, exports, reports, tokens
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES, normalise_country
+from bidbeacon_pipelines.amazon_ads.errors import as_text
 from bidbeacon_pipelines.amazon_ads.failures import find_json
-from bidbeacon_pipelines.amazon_ads.texts import as_text
 from bidbeacon_pipelines.amazon_ads.wire import STRICT, WireModel
 from bidbeacon_pipelines.datasets.fields import DATE_FIELD, product_name
 from bidbeacon_pipelines.datasets.registry import DatasetReport

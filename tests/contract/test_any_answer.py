@@ -25,6 +25,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     Throttled,
     TooLarge,
     Unavailable,
+    as_text,
 )
 from bidbeacon_pipelines.amazon_ads.exports import (
     Export,
@@ -40,7 +41,6 @@ from bidbeacon_pipelines.amazon_ads.reports import (
     create_report,
     retrieve_report,
 )
-from bidbeacon_pipelines.amazon_ads.texts import as_text
 from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
 from bidbeacon_pipelines.values.field_types import is_storable
 from bidbeacon_sessions.sentences import join_sentences

@@ -210,5 +210,5 @@ def test_an_unknown_session_says_what_to_do(page: Page) -> None:
     """The cause, and a way to try again."""
     page.goto("/sessions/00000000-0000-0000-0000-000000000000")
     expect(page.get_by_role("heading", name="There is no such session")).to_be_visible()
-    expect(page.locator("#notice")).to_contain_text("Look for it at /")
+    expect(page.locator("#notice")).to_contain_text("All sessions are at /")
     expect(page.locator("#pill")).to_have_text("Nothing to follow")

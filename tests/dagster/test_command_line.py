@@ -32,7 +32,7 @@ def test_load_prints_its_timeline_and_ends_with_0(stocked: World) -> None:
     """The sentences of queued, requested and loaded appear in their order, then the session's status."""
     account, day = stocked.account(), stocked.day()
     printed = run_command(*load_day(stocked)).stdout
-    order = ["Queued", "Requested", "Loaded", "succeeded"]
+    order = ["Requested a load", "Queued", "Requested report", "Loaded", "succeeded"]
     assert order == re.findall("|".join(order), printed)
     assert f"│ {account.label} " not in printed, "the session's own account"
     assert stocked.true_sums(account, day) == stocked.stored_sums(account, day)

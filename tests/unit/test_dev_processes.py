@@ -43,8 +43,14 @@ def service_of(logs: Path, program: str, *arguments: str) -> Service:
     return Service("fake", (sys.executable, "-c", program, *arguments), {}, problem=problem)
 
 
+def list_children() -> set[psutil.Process]:
+    """Return the processes that this one has started, with theirs."""
+    return {*psutil.Process().children(recursive=True)}
+
+
 def run(logs: Path, service: Service, work: Callable[[Processes], Awaitable[object]]) -> None:
     """Start a service, do some work, stop all services, and check that no process is left."""
+    before = list_children()  # servers of earlier tests
 
     async def work_and_stop() -> None:
         children = Processes(logs)
@@ -52,7 +58,7 @@ def run(logs: Path, service: Service, work: Callable[[Processes], Awaitable[obje
             await children.start(service)
             await work(children)
         finally:
-            started = psutil.Process().children(recursive=True)
+            started = list_children() - before
             await children.stop()
             assert not any(map(is_alive, started))
 
@@ -68,11 +74,11 @@ def test_service_is_stopped_with_its_own_children(
     monkeypatch.setattr(processes, "STOP_STAGES", stages)
     (tmp_path / "fake.log").write_text("of yesterday")
     service = service_of(tmp_path, WELL, mood)
-    began = time.monotonic()
+    began, before = time.monotonic(), list_children()
 
     async def work(children: Processes) -> None:
         await children.wait_until_ready(service)
-        assert 2 == len(psutil.Process().children(recursive=True))
+        assert 2 == len(list_children() - before)
         if (mood, patience) == ("deaf", 60):
             asyncio.get_running_loop().call_later(0.1, children.kill)
 

@@ -12,7 +12,7 @@ class _EntityAction(Action):
 class EntitySyncRequested(_EntityAction):
     """A person requested a sync of entities now."""
 
-    sentence = "Requested a sync of the entities of {account:account}: {by}"
+    sentence = "Requested a sync of the entities of {account:account}, by {by}"
 
     by: str
 

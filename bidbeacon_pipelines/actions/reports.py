@@ -170,7 +170,7 @@ class LoadRequested(_WindowsAction):
     """
 
     sentence = (
-        "Requested a load of {windows:count:window} of {dataset:badge}[ at {wanted_at:time}]: "
+        "Requested a load of {windows:count:window} of {dataset:badge}[ at {wanted_at:time}], by "
         "{by} {windows:windows}"
     )
     effect = "asked-for"

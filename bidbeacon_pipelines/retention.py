@@ -20,7 +20,7 @@ from bidbeacon_pipelines.datasets.partitions import drop_old_partitions, make_pa
 from bidbeacon_pipelines.loading.restatements import delete_restatements
 from bidbeacon_pipelines.problems.alert_store import delete_findings
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.contracts import forget_learned
+from bidbeacon_pipelines.windows.contract_changes import forget_learned
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.writes import delete_ended_sessions
 

@@ -9,6 +9,7 @@ currency.
 
 from bidbeacon_pipelines.accounts import tables as accounts
 from bidbeacon_pipelines.amazon_ads import tables as amazon_ads
+from bidbeacon_pipelines.contract import tables as contract
 from bidbeacon_pipelines.database import tables as database
 from bidbeacon_pipelines.database.base import PipelinesBase
 from bidbeacon_pipelines.datasets import dataset_tables
@@ -22,6 +23,7 @@ __all__ = [
     "PipelinesBase",
     "accounts",
     "amazon_ads",
+    "contract",
     "database",
     "dataset_tables",
     "entities",

@@ -54,7 +54,6 @@ SUBJECTS = (
         "decisions and row checks",
         sources=(
             "bidbeacon_pipelines/*/*rules.py",
-            "bidbeacon_pipelines/datasets/contract.py",
             "bidbeacon_pipelines/datasets/derived.py",
             "bidbeacon_pipelines/datasets/fields.py",
             "bidbeacon_pipelines/datasets/registry.py",

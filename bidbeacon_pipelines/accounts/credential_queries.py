@@ -6,9 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, text
 
-from bidbeacon_pipelines.accounts.queries import GOES_ON, accounts_of, carry_histories, stop
+from bidbeacon_pipelines.accounts.queries import GOES_ON, accounts_of, stop
 from bidbeacon_pipelines.accounts.tables import AdsAccount, CredentialListing
 from bidbeacon_pipelines.causes import Cause
+from bidbeacon_pipelines.contract.queries import carry_histories
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.rows import read_rows
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, func, or_, select, text, update
 from bidbeacon_pipelines.accounts.rules import ads_account_key
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.causes import Cause
+from bidbeacon_pipelines.contract.queries import carry_histories
 from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.rows import read_rows
@@ -198,33 +199,6 @@ def lock_rows(connection: Connection, account: Account) -> None:
 
 
 _LOCK_ACCOUNT = text("SELECT FROM advertiser_accounts WHERE id = :id FOR KEY SHARE")
-
-
-_CARRY_HISTORIES = text("""
-    INSERT INTO proven_histories AS kept
-           (client_id, region, dataset, ad_product, age_days, account_key, window_date, proven_at)
-    SELECT :client_id, h.region, h.dataset, h.ad_product, h.age_days, h.account_key, h.window_date,
-           h.proven_at
-      FROM ads_accounts o
-      JOIN proven_histories h ON h.client_id = o.client_id AND h.region = o.region
-     WHERE o.account_id = :account_id AND o.client_id <> :client_id
-       AND (CAST(:of AS text) IS NULL OR o.credential = :of)
-     ORDER BY h.dataset, h.ad_product
-        ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE
-       SET age_days = excluded.age_days, account_key = excluded.account_key,
-           window_date = excluded.window_date, proven_at = excluded.proven_at
-     WHERE kept.age_days < excluded.age_days""")
-
-
-def carry_histories(
-    connection: Connection, account_id: str, client_id: str, *, of: str | None = None
-) -> None:
-    """Copy proven histories to an ads account's new client id; call it before the change.
-
-    With `of`, only if the ads account belongs to this credential.
-    """
-    values = {"account_id": account_id, "client_id": client_id, "of": of}
-    connection.execute(_CARRY_HISTORIES, values)
 
 
 _INSERT_ADS_ACCOUNT = text("""

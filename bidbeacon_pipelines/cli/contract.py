@@ -5,14 +5,14 @@ from typing import Annotated, Any
 import typer
 
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
-from bidbeacon_pipelines.accounts.override_queries import list_overrides
 from bidbeacon_pipelines.cli.options import OnlyAccount, get_ads_account, open_store
 from bidbeacon_pipelines.cli.output import Json, Row, console, print_list
+from bidbeacon_pipelines.contract.queries import list_overrides
+from bidbeacon_pipelines.contract.rules import check_override, make_contract
 from bidbeacon_pipelines.database.clock import read_now
-from bidbeacon_pipelines.datasets.contract import check_override, make_contract
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.settings import Region, get_settings
-from bidbeacon_pipelines.windows.contracts import change_contract
+from bidbeacon_pipelines.windows.contract_changes import change_contract
 from bidbeacon_sessions import with_job_session
 from bidbeacon_sessions.errors import UsageError
 

@@ -33,6 +33,7 @@ from bidbeacon_pipelines.cli.options import (
 )
 from bidbeacon_pipelines.cli.output import Json, console, print_json, report
 from bidbeacon_pipelines.cli.sessions import Printer, Tail, get_session
+from bidbeacon_pipelines.contract.read import read_contract
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.entities.sync import sync_entities
@@ -44,7 +45,6 @@ from bidbeacon_pipelines.requests.load_days import load_days
 from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.requests.queries import count_windows_left
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.wanted import check_loadable
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.change_log import head, step

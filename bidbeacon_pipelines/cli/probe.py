@@ -17,6 +17,7 @@ from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.amazon_ads.client import RetryPolicy
 from bidbeacon_pipelines.cli.options import OnlyAccount, get_ads_account
 from bidbeacon_pipelines.cli.output import Json, console, errors, print_entry, print_json
+from bidbeacon_pipelines.contract.read import read_contract
 from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
@@ -26,7 +27,6 @@ from bidbeacon_pipelines.probe.answers import Listener
 from bidbeacon_pipelines.probe.findings import Finding
 from bidbeacon_pipelines.probe.probe import Probe
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_sessions import with_job_session
 from bidbeacon_sessions.errors import ExpectedError, UsageError
 

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized, Rejected, UnknownField
 from bidbeacon_pipelines.amazon_ads.exports import ExportKind
 from bidbeacon_pipelines.amazon_ads.reports import Report
-from bidbeacon_pipelines.datasets.contract import FIELD, GROUPING, HISTORY, PERIOD, Contract
+from bidbeacon_pipelines.contract.rules import FIELD, GROUPING, HISTORY, PERIOD, Contract
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.probe.amazon import REFUSED_TOGETHER, Amazon, GaveUpError
 from bidbeacon_pipelines.probe.answers import (
@@ -35,7 +35,7 @@ from bidbeacon_pipelines.probe.findings import (
     unchecked,
 )
 from bidbeacon_pipelines.values.decode import BrokenPartError
-from bidbeacon_pipelines.windows.contracts import change_contract
+from bidbeacon_pipelines.windows.contract_changes import change_contract
 from bidbeacon_pipelines.windows.rules import oldest_served
 
 FORMAT: Final = "bidbeacon-probe-2"

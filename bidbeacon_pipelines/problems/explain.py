@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Explained, Severity, explain
+from bidbeacon_pipelines.contract.read import read_contract
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, SPONSORED_BRANDS, product_name
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.left_out_queries import list_left_out_on
@@ -32,7 +33,6 @@ from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, MAX_PEND
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.window_states import STOPPED, WindowState
-from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.rules import due_at, local_date, missed_offsets, oldest_of
 from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.presentation import action_json, load_labels, session_url

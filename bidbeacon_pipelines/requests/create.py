@@ -25,7 +25,8 @@ from bidbeacon_pipelines.amazon_ads.reports import (
     create_report,
     retrieve_report,
 )
-from bidbeacon_pipelines.datasets.contract import FIELD, LEARNED
+from bidbeacon_pipelines.contract.read import read_contract
+from bidbeacon_pipelines.contract.rules import FIELD, LEARNED
 from bidbeacon_pipelines.datasets.registry import Dataset, find_other_spelling, spelled
 from bidbeacon_pipelines.requests.gate import enter_gate, note_result
 from bidbeacon_pipelines.requests.locked import LockedRequest
@@ -51,7 +52,7 @@ from bidbeacon_pipelines.requests.rules import (
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.requests.window_queries import attach_windows, is_needed
-from bidbeacon_pipelines.windows.contracts import change_contract, read_contract
+from bidbeacon_pipelines.windows.contract_changes import change_contract
 from bidbeacon_pipelines.windows.queries import list_windows_of_request
 from bidbeacon_pipelines.windows.rules import missed_offsets
 from bidbeacon_sessions import Action

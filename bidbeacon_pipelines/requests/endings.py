@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from bidbeacon_pipelines.accounts.queries import change_ads_account
 from bidbeacon_pipelines.actions import ReportFailed, ReportSplit, WindowsNotServed
 from bidbeacon_pipelines.causes import Cause, cause, with_detail
+from bidbeacon_pipelines.contract.read import read_contract
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.requests.learning import request_part, requested_days
 from bidbeacon_pipelines.requests.locked import LockedRequest
@@ -17,7 +18,6 @@ from bidbeacon_pipelines.requests.queries import list_ended_requests, lock_plann
 from bidbeacon_pipelines.requests.refusals import Days, halves, is_too_large, should_be_apart
 from bidbeacon_pipelines.requests.rules import NEEDS_ATTENTION, Failure, FailureKind, GiveUp
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.due import replan_released
 from bidbeacon_pipelines.windows.not_served_queries import (
     end_refused_windows,

@@ -6,13 +6,14 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account
 from bidbeacon_pipelines.actions import WindowsReopened
-from bidbeacon_pipelines.datasets.contract import LEARNED, PERIOD
+from bidbeacon_pipelines.contract.read import read_contract
+from bidbeacon_pipelines.contract.rules import LEARNED, PERIOD
 from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.queries import get_request, insert_request
 from bidbeacon_pipelines.requests.refusals import Days
 from bidbeacon_pipelines.requests.rules import FailureKind
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.windows.contracts import change_contract, read_contract
+from bidbeacon_pipelines.windows.contract_changes import change_contract
 from bidbeacon_pipelines.windows.not_served_queries import RequestedDays, reopen_windows
 from bidbeacon_pipelines.windows.rules import is_unproven
 

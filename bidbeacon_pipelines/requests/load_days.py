@@ -10,13 +10,13 @@ from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import LoadRequested, SkipReason, WaitGivenUp, WindowSkipped
 from bidbeacon_pipelines.causes import Cause, cause, explain, group_by_cause, without_detail
+from bidbeacon_pipelines.contract.read import read_contract
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import LONGEST_PAUSE, step_requests
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.plan import plan_wanted, skip_stopped
 from bidbeacon_pipelines.requests.queries import get_request, insert_load_by_hand
-from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.make import keep_windows
 from bidbeacon_pipelines.windows.queries import list_windows
 from bidbeacon_pipelines.windows.rules import is_unproven, local_date, oldest_of

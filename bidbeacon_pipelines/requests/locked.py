@@ -19,14 +19,14 @@ from bidbeacon_pipelines.actions import RequestRetried
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, CredentialRefused
 from bidbeacon_pipelines.amazon_ads.reports import Report, retrieve_report
-from bidbeacon_pipelines.datasets.contract import Contract
+from bidbeacon_pipelines.contract.read import read_contract
+from bidbeacon_pipelines.contract.rules import Contract
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.queries import update_request
 from bidbeacon_pipelines.requests.results import failure_from
 from bidbeacon_pipelines.requests.rules import NoAnswer, NotMade, Polling, Result, Step, apply
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.queries import list_windows_of_request
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import Action, SessionRecorder

@@ -16,6 +16,7 @@ from bidbeacon_pipelines.accounts.queries import (
 from bidbeacon_pipelines.accounts.rules import next_refresh
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
+from bidbeacon_pipelines.contract.read import read_contract
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.planning_rules import (
@@ -25,7 +26,6 @@ from bidbeacon_pipelines.requests.planning_rules import (
 )
 from bidbeacon_pipelines.requests.queries import list_plans, lock_planning, replace_plans
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.due import list_days_to_plan, list_next_due
 from bidbeacon_pipelines.windows.make import make_windows
 from bidbeacon_sessions import SessionRecorder

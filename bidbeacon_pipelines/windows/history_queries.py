@@ -14,6 +14,7 @@ from sqlalchemy import Connection, RowMapping, TextClause, text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import cause
+from bidbeacon_pipelines.contract.queries import raise_histories
 from bidbeacon_pipelines.datasets.registry import (
     ALL_DATASETS,
     DAILY_CAMPAIGNS,
@@ -53,14 +54,6 @@ _OLDER = text(f"""
            > coalesce(h.age_days, -1)
      ORDER BY p.key,
            (CAST(w.data_as_of AT TIME ZONE a.time_zone AS date) - w.window_date) DESC""")
-_RAISE = text("""
-    INSERT INTO proven_histories AS h
-           (client_id, region, dataset, ad_product, age_days, account_key, window_date)
-    VALUES (:client_id, :region, :dataset, :ad_product, :age_days, :account_key, :window_date)
-        ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE
-       SET age_days = excluded.age_days, account_key = excluded.account_key,
-           window_date = excluded.window_date, proven_at = excluded.proven_at
-     WHERE h.age_days < excluded.age_days""")
 
 
 def _judge_where(condition: str) -> TextClause:
@@ -180,7 +173,7 @@ def judge_loaded_windows(
     """
     proven = connection.execute(_OLDER, report).mappings().all()
     if proven:
-        connection.execute(_RAISE, list(map(dict, proven)))
+        raise_histories(connection, proven)
         products = [row["ad_product"] for row in proven]
         oldest = max(proven, key=lambda row: row["age_days"])
         _judge(connection, _JUDGE_DOUBTED, dict(oldest) | {"ad_products": products})

@@ -8,11 +8,11 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import WindowsExpired, WindowsPlanned, WindowsReopened
-from bidbeacon_pipelines.datasets.contract import Contract
+from bidbeacon_pipelines.contract.read import read_contract
+from bidbeacon_pipelines.contract.rules import Contract
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.grouping_queries import (
     delete_other_windows,
     lock_other_windows,

@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.errors import CannotAskError, check_active
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.contract.read import read_contract
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.entities.queries import want_entities
-from bidbeacon_pipelines.windows.contracts import read_contract
 from bidbeacon_pipelines.windows.rules import local_date, oldest_of
 from bidbeacon_pipelines.windows.wanted_queries import list_wanted, want_windows
 from bidbeacon_sessions.presentation import instant

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 
-from bidbeacon_pipelines.datasets.contract import FIELD, Contract
+from bidbeacon_pipelines.contract.rules import FIELD, Contract
 from bidbeacon_pipelines.datasets.fields import Metric, MetricKind, report_name
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset, spelled
 from bidbeacon_pipelines.views.days import METRICS as SUMMED_BY_DAY

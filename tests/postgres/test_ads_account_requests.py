@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from bidbeacon_pipelines.accounts.override_queries import set_override
 from bidbeacon_pipelines.accounts.queries import get_ads_account, set_paused
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import SkipReason
+from bidbeacon_pipelines.contract.queries import set_override
 from bidbeacon_pipelines.requests.gate import list_gates_with_work
 from bidbeacon_pipelines.requests.queries import list_candidates
 from bidbeacon_pipelines.requests.tables import ReportRequest

@@ -10,8 +10,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from bidbeacon_pipelines.accounts.credential_queries import set_owner
 from bidbeacon_pipelines.accounts.queries import get_ads_account_by_id, upsert_ads_account
-from bidbeacon_pipelines.accounts.tables import Account, ProvenHistory
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.clock_repair import repair_instants
+from bidbeacon_pipelines.contract.tables import ProvenHistory
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.accounts.override_queries import set_override
+from bidbeacon_pipelines.contract.queries import set_override
 from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
 from bidbeacon_pipelines.datasets.registry import (
     DAILY_PRODUCTS,

@@ -7,10 +7,10 @@ import pytest
 
 from bidbeacon_pipelines.accounts.queries import list_countries
 from bidbeacon_pipelines.causes import explain
-from bidbeacon_pipelines.datasets.contract import LEARNED
+from bidbeacon_pipelines.contract.rules import LEARNED
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.retention import LEARNED_FOR, delete_old_records
-from bidbeacon_pipelines.windows.contracts import change_contract
+from bidbeacon_pipelines.windows.contract_changes import change_contract
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.support.checking import assert_has
 from tests.support.jobs import finish_requests, load_by_hand, make_windows

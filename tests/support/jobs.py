@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset
 from bidbeacon_pipelines.requests.load_days import load_days
-from bidbeacon_pipelines.windows.contracts import change_contract
+from bidbeacon_pipelines.windows.contract_changes import change_contract
 from bidbeacon_pipelines.windows.due import (
     list_ads_accounts_with_due_work,
     list_keys_without_entities,

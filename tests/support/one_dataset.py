@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.accounts.override_queries import set_override
+from bidbeacon_pipelines.contract.queries import set_override
 from bidbeacon_pipelines.datasets import registry as datasets
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.causes import cause
+from bidbeacon_pipelines.contract.rules import Contract, check_override, make_contract
 from bidbeacon_pipelines.datasets import registry
-from bidbeacon_pipelines.datasets.contract import Contract, check_override, make_contract
 from bidbeacon_pipelines.requests.refusals import (
     halves,
     is_too_large,

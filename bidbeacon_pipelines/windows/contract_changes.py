@@ -1,28 +1,19 @@
-"""Reads and changes the contract of an ads account: what Amazon is known to serve it."""
+"""Changes the contract of ads accounts; their windows are made again by it."""
 
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.override_queries import (
-    delete_learned_limits,
-    delete_override,
-    list_overrides_for,
-    set_override,
-)
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.actions import RegistryOverridden
-from bidbeacon_pipelines.datasets.contract import FIELD, Contract, make_contract
-from bidbeacon_pipelines.entities.queries import find_ad_products
+from bidbeacon_pipelines.contract.queries import (
+    delete_learned_limits,
+    delete_override,
+    set_override,
+)
+from bidbeacon_pipelines.contract.rules import FIELD
 from bidbeacon_pipelines.windows.queries import forget_windows_through
 from bidbeacon_sessions import SessionRecorder
-
-
-def read_contract(connection: Connection, account_id: str) -> Contract:
-    """Return the registry with the overrides and ad products of an ads account."""
-    overrides = list_overrides_for(connection, account_id)
-    products = find_ad_products(connection, account_id)
-    return make_contract(overrides, products)
 
 
 def change_contract(

@@ -1,0 +1,71 @@
+"""Tables of the contract: overrides of the registry, and proven histories."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bidbeacon_pipelines.database.base import PipelinesBase
+
+
+class RegistryOverride(PipelinesBase):
+    """One row overrides the registry for a dataset in a region, or for one ads account of it.
+
+    `what` is `grouping` (which ad products come in one report), `field:` with our name of a report
+    field, or `history:` or `period:` with the name of a report. `value` is the grouping
+    (`SP,SB+SD`), Amazon's name of the field, or a number of days. `set_by` is a user, or `learned`
+    if a report has shown it.
+    """
+
+    __tablename__ = "registry_overrides"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    region: Mapped[str]
+    dataset: Mapped[str]
+    account_id: Mapped[str | None] = mapped_column(
+        Text(collation="C"), ForeignKey("ads_accounts.account_id")
+    )
+    what: Mapped[str]
+    value: Mapped[str]
+    set_by: Mapped[str]
+    set_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (
+        CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
+        CheckConstraint("what ~ '^(grouping|(field|history|period):.+)$'", name="what_known"),
+        CheckConstraint(
+            "what !~ '^(history|period):' OR value ~ '^[1-9][0-9]{0,3}$'", name="days_counted"
+        ),
+        CheckConstraint("what <> 'grouping' OR account_id IS NULL", name="grouping_of_region"),
+        Index(
+            "uq_registry_overrides",
+            "region",
+            "dataset",
+            "account_id",
+            "what",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+
+
+class ProvenHistory(PipelinesBase):
+    """One row is the greatest age in days at which a report had rows of an ad product.
+
+    It holds for a client, region and dataset. The age is counted on the account's calendar, up to
+    the instant of the report's request. `account_key` and `window_date` are the day that proved it,
+    and `proven_at` is when that day was loaded.
+    """
+
+    __tablename__ = "proven_histories"
+
+    client_id: Mapped[str] = mapped_column(primary_key=True)
+    region: Mapped[str] = mapped_column(primary_key=True)
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    ad_product: Mapped[str] = mapped_column(primary_key=True)
+    age_days: Mapped[int]
+    account_key: Mapped[str]
+    window_date: Mapped[date]
+    proven_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = (CheckConstraint("age_days >= 0", name="age_counted"),)

@@ -20,7 +20,7 @@ from bidbeacon_pipelines.datasets.partitions import drop_old_partitions, make_pa
 from bidbeacon_pipelines.loading.restatements import delete_restatements
 from bidbeacon_pipelines.problems.alert_store import delete_findings
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.contract_changes import forget_learned
+from bidbeacon_pipelines.windows.contract_changes import delete_learned_limits
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.writes import delete_ended_sessions
 
@@ -104,7 +104,7 @@ def rules_of(settings: Settings) -> list[Rule]:
             ROWS_A_PIECE,
             partial(_delete_rows, "unwritable_folders", "retry_at"),
         ),
-        Rule("registry_overrides", LEARNED_FOR, ROWS_A_PIECE, forget_learned),
+        Rule("registry_overrides", LEARNED_FOR, ROWS_A_PIECE, delete_learned_limits),
     ]
 
 

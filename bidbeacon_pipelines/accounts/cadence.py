@@ -26,7 +26,7 @@ def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool)
     return Cadence(every=None if every is None else parse_every(every), cron=cron)
 
 
-def keep_cadence(
+def store_cadence(
     connection: Connection, key: str, cadence: Cadence, now: datetime, *, by: str
 ) -> bool:
     """Set an ads account's cadence and its next refresh; return whether the cadence changed.

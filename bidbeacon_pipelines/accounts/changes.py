@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.cadence import keep_cadence
+from bidbeacon_pipelines.accounts.cadence import store_cadence
 from bidbeacon_pipelines.accounts.credential_queries import set_owner
 from bidbeacon_pipelines.accounts.names import check_alias
 from bidbeacon_pipelines.accounts.queries import (
@@ -78,7 +78,7 @@ class AccountChanges:
         key = account.ads_account_key
         with self._changing(account.ref) as (connection, session):
             now = read_now(connection, self._settings)
-            if keep_cadence(connection, key, cadence, now, by=self._by):
+            if store_cadence(connection, key, cadence, now, by=self._by):
                 action = CadenceChanged(account=key, cadence=str(cadence), by=self._by)
                 session.add_in(connection, action)
 

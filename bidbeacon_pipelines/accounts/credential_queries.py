@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, text
 from bidbeacon_pipelines.accounts.queries import GOES_ON, accounts_of, stop
 from bidbeacon_pipelines.accounts.tables import AdsAccount, CredentialListing
 from bidbeacon_pipelines.causes import Cause
-from bidbeacon_pipelines.contract.queries import carry_histories
+from bidbeacon_pipelines.contract.queries import copy_histories
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.rows import read_rows
 
@@ -40,7 +40,7 @@ _SET_OWNER = text(f"""
 
 def set_owner(connection: Connection, account_id: str, credential: str, client_id: str) -> None:
     """Assign an ads account to another credential; keep its proven histories."""
-    carry_histories(connection, account_id, client_id)
+    copy_histories(connection, account_id, client_id)
     values = {"account_id": account_id, "credential": credential, "client_id": client_id}
     connection.execute(_SET_OWNER, values)
 

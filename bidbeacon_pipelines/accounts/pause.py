@@ -26,7 +26,7 @@ MOST_REFUSALS = 3
 """An ads account is stopped after this many refusals in a row; a single one may be a gateway's."""
 
 
-def note_refusal(
+def record_refusal(
     connection: Connection, session: SessionRecorder, account: AdsAccount, error: AuthError
 ) -> bool:
     """Stop the accounts of a refused credential, or an ads account refused too often.
@@ -38,7 +38,7 @@ def note_refusal(
         be repeated later.
     """
     if isinstance(error, CredentialRefused):
-        note_credentials_refused(connection, session, account.credential, error)
+        stop_credential(connection, session, account.credential, error)
         return True
     refusals = count_refusal(connection, account.account_id)
     if refusals < MOST_REFUSALS and not isinstance(error, MissingRights):
@@ -51,7 +51,7 @@ def note_refusal(
     return True
 
 
-def note_credentials_refused(
+def stop_credential(
     connection: Connection, session: SessionRecorder, credential: str, error: CredentialRefused
 ) -> None:
     """Stop requests for all accounts of a credential, and record it once."""
@@ -64,9 +64,7 @@ def note_credentials_refused(
         session.add_in(connection, refused)
 
 
-def note_credentials_accepted(
-    connection: Connection, session: SessionRecorder, credential: str
-) -> None:
+def resume_credential(connection: Connection, session: SessionRecorder, credential: str) -> None:
     """Resume all accounts that were stopped only for their credential."""
     if keys := clear_credentials_need_attention(connection, credential):
         name = shown_name(credential)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, func, or_, select, text, update
 from bidbeacon_pipelines.accounts.rules import ads_account_key
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.causes import Cause
-from bidbeacon_pipelines.contract.queries import carry_histories
+from bidbeacon_pipelines.contract.queries import copy_histories
 from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.rows import read_rows
@@ -227,7 +227,7 @@ def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: d
         ValueError: its id makes no key.
     """
     values = {"credential": DEFAULT} | values
-    carry_histories(connection, values["account_id"], values["client_id"], of=values["credential"])
+    copy_histories(connection, values["account_id"], values["client_id"], of=values["credential"])
     stored = connection.execute(_UPDATE_ADS_ACCOUNT, values).scalar_one_or_none()
     if stored is not None:
         return str(stored)

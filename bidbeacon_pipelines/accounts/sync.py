@@ -13,7 +13,7 @@ from bidbeacon_pipelines.accounts.credential_queries import (
     set_listed_by,
     set_owner,
 )
-from bidbeacon_pipelines.accounts.pause import note_credentials_accepted, note_credentials_refused
+from bidbeacon_pipelines.accounts.pause import resume_credential, stop_credential
 from bidbeacon_pipelines.accounts.queries import (
     get_ads_account_by_id,
     list_subjects,
@@ -58,7 +58,7 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
         for credential, listing in listings.items():
             own = [one for one in listing.accounts if owners[one.account_id] == credential]
             sync.store(credential, own, listing)
-            note_credentials_accepted(connection, session, credential)
+            resume_credential(connection, session, credential)
         set_listed_by(connection, listed_by, unsure)
         answers = _answers(listings, refused)
         replace_listings(connection, answers, session.session_id, context.now())
@@ -84,7 +84,7 @@ def _list(context: JobContext, session: SessionRecorder) -> tuple[_Listings, _Re
             with context.engine.begin() as connection:
                 session.add_in(connection, failed)
                 if isinstance(error, CredentialRefused):
-                    note_credentials_refused(connection, session, credential, error)
+                    stop_credential(connection, session, credential, error)
     if not listings:
         raise next(iter(refused.values()))
     return listings, refused

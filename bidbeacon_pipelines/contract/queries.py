@@ -90,13 +90,13 @@ _DELETE_LEARNED = text("""
     RETURNING region, account_id, dataset""")
 
 
-def delete_learned_limits(connection: Connection, before: datetime, most: int) -> list[RowMapping]:
+def delete_learned_periods(connection: Connection, before: datetime, most: int) -> list[RowMapping]:
     """Delete longest periods learned before an instant; return region, account_id and dataset."""
     values = {"learned": LEARNED, "before": before, "most": most}
     return list(connection.execute(_DELETE_LEARNED, values).mappings())
 
 
-_RAISE = text("""
+_STORE_HISTORIES = text("""
     INSERT INTO proven_histories AS h
            (client_id, region, dataset, ad_product, age_days, account_key, window_date)
     VALUES (:client_id, :region, :dataset, :ad_product, :age_days, :account_key, :window_date)
@@ -106,15 +106,15 @@ _RAISE = text("""
      WHERE h.age_days < excluded.age_days""")
 
 
-def raise_histories(connection: Connection, proven: Iterable[Mapping[Any, Any]]) -> None:
+def store_histories(connection: Connection, proven: Iterable[Mapping[Any, Any]]) -> None:
     """Store the ages of days with rows, where they are greater than the stored ones.
 
     Each has client_id, region, dataset, ad_product, age_days, account_key and window_date.
     """
-    connection.execute(_RAISE, list(map(dict, proven)))
+    connection.execute(_STORE_HISTORIES, list(map(dict, proven)))
 
 
-_CARRY_HISTORIES = text("""
+_COPY_HISTORIES = text("""
     INSERT INTO proven_histories AS kept
            (client_id, region, dataset, ad_product, age_days, account_key, window_date, proven_at)
     SELECT :client_id, h.region, h.dataset, h.ad_product, h.age_days, h.account_key, h.window_date,
@@ -130,7 +130,7 @@ _CARRY_HISTORIES = text("""
      WHERE kept.age_days < excluded.age_days""")
 
 
-def carry_histories(
+def copy_histories(
     connection: Connection, account_id: str, client_id: str, *, of: str | None = None
 ) -> None:
     """Copy proven histories to an ads account's new client id; call it before the change.
@@ -138,4 +138,4 @@ def carry_histories(
     With `of`, only if the ads account belongs to this credential.
     """
     values = {"account_id": account_id, "client_id": client_id, "of": of}
-    connection.execute(_CARRY_HISTORIES, values)
+    connection.execute(_COPY_HISTORIES, values)

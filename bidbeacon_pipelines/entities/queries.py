@@ -140,7 +140,7 @@ def merge_entities(
     return merged
 
 
-def note_missing(
+def mark_missing(
     connection: Connection, account: Account, kind: str, unread: Collection[str]
 ) -> None:
     """Mark entities of one kind that a complete export lacked as missing.

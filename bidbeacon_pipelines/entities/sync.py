@@ -15,7 +15,7 @@ from typing import Any, get_args
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from bidbeacon_pipelines.accounts.pause import note_refusal
+from bidbeacon_pipelines.accounts.pause import record_refusal
 from bidbeacon_pipelines.accounts.queries import (
     change_account,
     count_export_refusal,
@@ -64,9 +64,9 @@ from bidbeacon_pipelines.entities.queries import (
     insert_export,
     list_kinds_done,
     lock_export,
+    mark_missing,
     merge_entities,
     name_targets,
-    note_missing,
     replace_problems,
 )
 from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
@@ -74,7 +74,7 @@ from bidbeacon_pipelines.entities.tables import EntityExport
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.windows.history_queries import judge_account
-from bidbeacon_pipelines.windows.queries import forget_windows_through
+from bidbeacon_pipelines.windows.queries import mark_windows_outdated
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.errors import ExpectedError
 
@@ -143,7 +143,7 @@ def store_entities(
     rows = merge_entities(connection, account, kind, read_entities(kind, raw, problems))
     unread = [one for one in problems.set_aside_ids if one is not None]
     if len(unread) == problems.set_aside:
-        note_missing(connection, account, kind, unread)
+        mark_missing(connection, account, kind, unread)
     if kind == "targets":
         name_targets(connection, account)
     replace_problems(connection, account, kind, [asdict(problem) for problem in problems.kept])
@@ -170,7 +170,7 @@ class _Sync:
                 raise
             except CredentialRefused as error:
                 with self._begin() as connection:
-                    note_refusal(connection, self.session, self.account.ads_account, error)
+                    record_refusal(connection, self.session, self.account.ads_account, error)
                 raise
             except AuthError:  # concerns this country's profile, not its reports
                 with self._begin() as connection:
@@ -256,9 +256,9 @@ class _Sync:
             record = ExportPending if is_put_off(error) else ExportFailed
             self.session.add(record(account=key, kind=kind, cause=error.failure_cause))
             raise
-        return self._keep(kind, export.export_id)
+        return self._insert(kind, export.export_id)
 
-    def _keep(self, kind: ExportKind, export_id: str) -> EntityExport:
+    def _insert(self, kind: ExportKind, export_id: str) -> EntityExport:
         """Store an accepted export; if another sync was faster, return that one's."""
         facts, now = {"account": self.account.account_key, "kind": kind}, self.context.now()
         try:
@@ -391,7 +391,7 @@ class _Sync:
             mark_reported_campaigns(connection, self.account)
             change_account(connection, self.account, entities_synced_at=self.context.now())
             if find_ad_products(connection, account_id) != before:
-                forget_windows_through(connection, account_id=account_id)
+                mark_windows_outdated(connection, account_id=account_id)
         with suppress(LockTakenError), self._begin() as connection:
             lock_rows(connection, self.account)
             judge_account(connection, self.account)

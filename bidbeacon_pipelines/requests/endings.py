@@ -23,7 +23,7 @@ from bidbeacon_pipelines.windows.not_served_queries import (
     end_refused_windows,
     is_younger_day_refused,
 )
-from bidbeacon_pipelines.windows.queries import forget_windows_through, release_windows
+from bidbeacon_pipelines.windows.queries import mark_windows_outdated, release_windows
 from bidbeacon_pipelines.windows.rules import (
     again_after_failure,
     awaits_decision,
@@ -80,7 +80,7 @@ def plan_released(connection: Connection, row: ReportRequest) -> None:
     dataset = row.dataset_report.dataset
     reports = read_contract(connection, row.account_id).reports(dataset)
     if row.report not in {report.name for report in reports}:
-        forget_windows_through(connection, account_id=row.account_id, dataset=dataset.name)
+        mark_windows_outdated(connection, account_id=row.account_id, dataset=dataset.name)
 
 
 def without_report(

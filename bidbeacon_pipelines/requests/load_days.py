@@ -17,7 +17,7 @@ from bidbeacon_pipelines.requests.dispatch import LONGEST_PAUSE, step_requests
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.plan import plan_wanted, skip_stopped
 from bidbeacon_pipelines.requests.queries import get_request, insert_load_by_hand
-from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.make import make_dataset_windows
 from bidbeacon_pipelines.windows.queries import list_windows
 from bidbeacon_pipelines.windows.rules import is_unproven, local_date, oldest_of
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -155,7 +155,7 @@ class _Load:
             self.session.add_in(connection, requested)
             claim_windows(connection, *of, self.session.session_id, by=self.by)
         self._check_active(self.account, days)
-        keep_windows(self.context, self.session, self.account, self.dataset, again=True)
+        make_dataset_windows(self.context, self.session, self.account, self.dataset, again=True)
         left_out = self._leave_out(days)
         with self.context.engine.begin() as connection:
             of = (self.account, self.dataset.name, [day for day in days if day not in left_out])

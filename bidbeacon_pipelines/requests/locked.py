@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.pause import note_refusal
+from bidbeacon_pipelines.accounts.pause import record_refusal
 from bidbeacon_pipelines.accounts.queries import (
     change_ads_account,
     get_ads_account_by_id,
@@ -140,7 +140,7 @@ class LockedRequest:
         """
         self.was_refused = True
         with self.context.engine.begin() as connection:
-            stops = note_refusal(connection, self.session, self.ads_account, error)
+            stops = record_refusal(connection, self.session, self.ads_account, error)
         now = self.context.now()
         if isinstance(error, CredentialRefused):
             return NotMade(now)

@@ -7,12 +7,12 @@ from sqlalchemy import Connection
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.actions import RegistryOverridden
 from bidbeacon_pipelines.contract.queries import (
-    delete_learned_limits,
+    delete_learned_periods,
     delete_override,
     set_override,
 )
 from bidbeacon_pipelines.contract.rules import FIELD
-from bidbeacon_pipelines.windows.queries import forget_windows_through
+from bidbeacon_pipelines.windows.queries import mark_windows_outdated
 from bidbeacon_sessions import SessionRecorder
 
 
@@ -43,7 +43,7 @@ def change_contract(
     if not is_changed:
         return False
     if not what.startswith(FIELD):
-        forget_windows_through(connection, region=region, account_id=account_id, dataset=dataset)
+        mark_windows_outdated(connection, region=region, account_id=account_id, dataset=dataset)
     session.add_in(
         connection,
         RegistryOverridden(
@@ -58,10 +58,10 @@ def change_contract(
     return True
 
 
-def forget_learned(connection: Connection, before: datetime, most: int) -> int:
+def delete_learned_limits(connection: Connection, before: datetime, most: int) -> int:
     """Delete limits learned before an instant, at most `most`, and return how many."""
-    learned = delete_learned_limits(connection, before, most)
+    learned = delete_learned_periods(connection, before, most)
     for row in learned:
         facts = {"region": row["region"], "account_id": row["account_id"]}
-        forget_windows_through(connection, **facts, dataset=row["dataset"])
+        mark_windows_outdated(connection, **facts, dataset=row["dataset"])
     return len(learned)

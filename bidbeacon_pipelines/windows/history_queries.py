@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, TextClause, text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import cause
-from bidbeacon_pipelines.contract.queries import raise_histories
+from bidbeacon_pipelines.contract.queries import store_histories
 from bidbeacon_pipelines.datasets.registry import (
     ALL_DATASETS,
     DAILY_CAMPAIGNS,
@@ -130,7 +130,7 @@ def _judge_where(condition: str) -> TextClause:
 
 _JUDGE_LOADED = _judge_where(_LOADED)
 # Windows older than the proven age stay as they are, and may be many.
-_JUDGE_DOUBTED = _judge_where(f"""o.client_id = :client_id AND o.region = :region
+_JUDGE_PROVEN_SINCE = _judge_where(f"""o.client_id = :client_id AND o.region = :region
            AND w.dataset = :dataset AND w.not_served <> '{{}}'
            AND w.not_served && CAST(:ad_products AS text[]) AND {_FIRST_AGE} <= :age_days""")
 _JUDGE_ACCOUNT = _judge_where("""w.account_id = :account_id AND w.country_code = :country_code
@@ -173,10 +173,10 @@ def judge_loaded_windows(
     """
     proven = connection.execute(_OLDER, report).mappings().all()
     if proven:
-        raise_histories(connection, proven)
+        store_histories(connection, proven)
         products = [row["ad_product"] for row in proven]
         oldest = max(proven, key=lambda row: row["age_days"])
-        _judge(connection, _JUDGE_DOUBTED, dict(oldest) | {"ad_products": products})
+        _judge(connection, _JUDGE_PROVEN_SINCE, dict(oldest) | {"ad_products": products})
     judged = _judge(connection, _JUDGE_LOADED, report)
     _record_days_again(connection, accounts, judged)
     return list(connection.execute(_NOT_SERVED, report).mappings())

@@ -50,10 +50,10 @@ def make_windows(
         made = today, today + timedelta(days=1)
         for dataset in DATASETS.values():
             if through.get((account.country_code, dataset.name)) not in made:
-                keep_windows(context, session, account, dataset)
+                make_dataset_windows(context, session, account, dataset)
 
 
-def keep_windows(
+def make_dataset_windows(
     context: JobContext,
     session: SessionRecorder,
     account: Account,

@@ -52,7 +52,7 @@ def is_younger_day_refused(connection: Connection, requested: RequestedDays) -> 
     return bool(connection.execute(_IS_YOUNGER_REFUSED, asdict(requested)).scalar_one())
 
 
-_NOTE_ALONE = text(f"""
+_MARK_REFUSED_ALONE = text(f"""
     UPDATE report_windows w SET refused_alone_at = coalesce(w.refused_alone_at, {_NOW})
      WHERE {_OF_REQUEST} AND w.not_served_since IS NULL""")
 # Other windows of these days are recorded again in Dagster, since the days may now be complete.
@@ -108,7 +108,7 @@ def end_refused_windows(
         "ended_for": json_text(ended_for),
     }
     if requested.start_date == requested.end_date:
-        connection.execute(_NOTE_ALONE, values)
+        connection.execute(_MARK_REFUSED_ALONE, values)
     refused = connection.execute(_END_REFUSED, values).all()
     older = connection.execute(_END_OLDER, values | {"again_at": None}).all()
     return _by_account([*refused, *older])

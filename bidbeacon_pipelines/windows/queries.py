@@ -91,14 +91,14 @@ def set_windows_through(
     )
 
 
-def forget_windows_through(
+def mark_windows_outdated(
     connection: Connection,
     *,
     region: str | None = None,
     account_id: str | None = None,
     dataset: str | None = None,
 ) -> None:
-    """Have windows made and planned again, by the next refresh of each ads account."""
+    """Have the next refresh of each ads account make and plan its windows again."""
     values = {"region": region, "account_id": account_id, "dataset": dataset}
     chosen = """(CAST(:region AS text) IS NULL OR o.region = :region)
                 AND (CAST(:account_id AS text) IS NULL OR o.account_id = :account_id)"""

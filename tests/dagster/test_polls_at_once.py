@@ -11,7 +11,7 @@ import pytest
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.make import make_dataset_windows
 from bidbeacon_sessions import connections
 from tests.dagster.runs import (
     SERVED_DAYS,
@@ -37,7 +37,7 @@ def have_reports_due(world: World, accounts: Sequence[Account], days: Sequence[d
     """Request a report for days of each account, and wait until all are due for a poll."""
     with world.session("ask") as session:
         for account in accounts:
-            keep_windows(world.context, session, account, DATASET)
+            make_dataset_windows(world.context, session, account, DATASET)
             world.plan_by_hand(account, days)
     assert run_job(world, "poll_reports").success
     wait_until(lambda: len(world.query(DUE)) == len(accounts), "all reports are due")

@@ -28,7 +28,7 @@ from bidbeacon_pipelines.defs.schedules import (
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.make import make_dataset_windows
 from bidbeacon_pipelines.windows.wanted import want_load, want_sync
 from bidbeacon_pipelines.windows.wanted_queries import claim_windows, list_wanted
 from bidbeacon_sessions import Subject, with_job_session
@@ -301,7 +301,7 @@ def wanted(stocked: World) -> World:
     account = stocked.account()
     with stocked.sessions.begin() as connection:
         with stocked.session("refresh-account") as session:
-            keep_windows(stocked.context, session, account, DATASET)
+            make_dataset_windows(stocked.context, session, account, DATASET)
         want_load(connection, account, DATASET, [stocked.day()], by="maria", now=utc_now())
     return stocked
 

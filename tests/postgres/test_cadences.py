@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.accounts.cadence import keep_cadence
+from bidbeacon_pipelines.accounts.cadence import store_cadence
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError, read_ads_account
 from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.accounts.tables import Account
@@ -40,7 +40,7 @@ def set_by_person(world: World, cadence: Cadence) -> None:
     """Change the US account as the command does."""
     key, now = world.account("US").account_key, world.context.now()
     with world.engine.begin() as connection:
-        keep_cadence(connection, key, cadence, now, by="test")
+        store_cadence(connection, key, cadence, now, by="test")
 
 
 def settle(world: World) -> None:
@@ -154,4 +154,4 @@ def test_an_account_that_is_none_has_no_cadence(world: World) -> None:
     """The error says where the keys are."""
     refused = pytest.raises(UnknownAccountError, match="accounts list")
     with world.engine.begin() as connection, refused:
-        keep_cadence(connection, "US.nobody", DAILY, world.context.now(), by="test")
+        store_cadence(connection, "US.nobody", DAILY, world.context.now(), by="test")

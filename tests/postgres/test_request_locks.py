@@ -27,7 +27,7 @@ from bidbeacon_pipelines.requests.queries import (
     update_request,
 )
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.make import make_dataset_windows
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from tests.postgres.load_world import DATASET, LoadWorld
 from tests.support.reading import call, tuples
@@ -202,7 +202,7 @@ def test_planners_at_once_plan_every_day_once(
     context = JobContext(shelf.engine, lambda _: pytest.fail("asked Amazon"), settings, lambda: NOW)
     planners = [sessions() for _ in range(6)]
     for account in accounts:
-        keep_windows(context, planners[0], account, DATASET)
+        make_dataset_windows(context, planners[0], account, DATASET)
     at_once([partial(plan_due, context, one, ads_account, accounts) for one in planners])
     requests = tuples(shelf.engine, "SELECT start_date, end_date FROM report_requests")
     days = [

@@ -11,7 +11,7 @@ from bidbeacon_pipelines.windows.due import (
     list_ads_accounts_with_due_work,
     list_keys_without_entities,
 )
-from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.make import make_dataset_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.support.reading import call
 from tests.support.world import DATASET, World
@@ -40,7 +40,7 @@ def make_windows(world: World, account: Account, *datasets: Dataset, again: bool
     """Create and end the windows of an account, as its refresh does: once a day, or `again`."""
     for dataset in datasets or (DATASET,):
         with world.session() as session:
-            keep_windows(world.context, session, account, dataset, again=again)
+            make_dataset_windows(world.context, session, account, dataset, again=again)
 
 
 def due_ads_accounts(world: World) -> list[str]:

@@ -30,7 +30,7 @@ from bidbeacon_pipelines.requests.queries import get_request
 from bidbeacon_pipelines.requests.rules import RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.make import keep_windows
+from bidbeacon_pipelines.windows.make import make_dataset_windows
 from bidbeacon_pipelines.windows.queries import list_windows
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -180,7 +180,7 @@ class World:
 
     def _ask(self, account: Account, days: Sequence[date], dataset: Dataset) -> list[int]:
         with self.session() as session:
-            keep_windows(self.context, session, account, dataset)
+            make_dataset_windows(self.context, session, account, dataset)
             planned = self.plan_by_hand(account, days, dataset)
             for request_id in planned:
                 if drive_request(self.context, session, request_id) == RequestStatus.PLANNED:

@@ -42,7 +42,7 @@ from bidbeacon_pipelines.loading.restatements import find_first_kept_day, list_w
 from bidbeacon_pipelines.problems.explain import Question, explain_day
 from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.windows.decisions import decide_days
+from bidbeacon_pipelines.windows.wanted import decide_days
 
 _METRICS: Final = ("spend", "sales", "orders", "clicks", "impressions")
 _COUNTS: Final = ("rows_changed", "rows_appeared", "rows_vanished")

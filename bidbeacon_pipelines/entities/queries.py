@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
-from uuid import UUID
 
 from psycopg import sql
 from sqlalchemy import Connection, insert, select, text
@@ -21,7 +20,6 @@ from bidbeacon_pipelines.entities.tables import (
     Portfolio,
     Target,
 )
-from bidbeacon_sessions.leases import is_unclaimed
 from bidbeacon_sessions.writes import json_text
 
 _TABLES: Mapping[str, Any] = {
@@ -303,47 +301,3 @@ def find_first_deliverable_day(
         account.identity | {"ad_products": list(ad_products)},
     ).scalar()
     return found
-
-
-def want_entities(connection: Connection, account: Account, by: str) -> None:
-    """Request a sync of an account's entities for a user; an earlier request is kept instead."""
-    connection.execute(
-        text("""
-            UPDATE advertiser_accounts
-               SET entities_wanted_by = coalesce(entities_wanted_by, :by),
-                   entities_wanted_at = coalesce(entities_wanted_at, now())
-             WHERE account_id = :account_id AND country_code = :country_code"""),
-        account.identity | {"by": by},
-    )
-
-
-def claim_entities(connection: Connection, account: Account, session_id: UUID) -> str | None:
-    """Claim the requested sync of an account's entities for a session; return the requester.
-
-    Return None if no sync is requested, or another living session has claimed it.
-    """
-    claimed = connection.execute(
-        text(f"""
-            UPDATE advertiser_accounts a SET entities_claimed_by = :session_id
-             WHERE account_id = :account_id AND country_code = :country_code
-               AND entities_wanted_by IS NOT NULL AND {is_unclaimed("a.entities_claimed_by")}
-            RETURNING entities_wanted_by"""),
-        account.identity | {"session_id": session_id},
-    )
-    return claimed.scalar()
-
-
-def end_claim_of_entities(
-    connection: Connection, account: Account, session_id: UUID, *, stays_wanted: bool
-) -> None:
-    """End a session's claim of an account's entities, and the request unless it stays wanted."""
-    connection.execute(
-        text("""
-            UPDATE advertiser_accounts
-               SET entities_claimed_by = NULL,
-                   entities_wanted_by = CASE WHEN :stays_wanted THEN entities_wanted_by END,
-                   entities_wanted_at = CASE WHEN :stays_wanted THEN entities_wanted_at END
-             WHERE account_id = :account_id AND country_code = :country_code
-               AND entities_claimed_by = :session_id"""),
-        account.identity | {"session_id": session_id, "stays_wanted": stays_wanted},
-    )

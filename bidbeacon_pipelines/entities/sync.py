@@ -56,8 +56,6 @@ from bidbeacon_pipelines.causes import Cause, cause, explain
 from bidbeacon_pipelines.database.locks import LockTakenError
 from bidbeacon_pipelines.entities.left_out_queries import mark_reported_campaigns
 from bidbeacon_pipelines.entities.queries import (
-    claim_entities,
-    end_claim_of_entities,
     end_export,
     find_ad_products,
     find_export_in_flight,
@@ -71,6 +69,7 @@ from bidbeacon_pipelines.entities.queries import (
 )
 from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
 from bidbeacon_pipelines.entities.tables import EntityExport
+from bidbeacon_pipelines.entities.wanted_queries import claim_entities, end_claim_of_entities
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.values.decode import BrokenPartError, iter_values
 from bidbeacon_pipelines.windows.history_queries import judge_account

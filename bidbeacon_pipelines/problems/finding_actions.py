@@ -14,7 +14,7 @@ from bidbeacon_pipelines.problems.alerts import FindingIsOverError, find_finding
 from bidbeacon_pipelines.problems.findings import counted, finding_key
 from bidbeacon_pipelines.problems.report_findings import list_windows
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.decisions import decide_days
+from bidbeacon_pipelines.windows.wanted import decide_days
 from bidbeacon_pipelines.windows.wanted_queries import want_windows
 from bidbeacon_sessions import SessionStore
 

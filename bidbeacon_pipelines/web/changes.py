@@ -31,13 +31,13 @@ from bidbeacon_pipelines.accounts.rules import BadCadenceError
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_dataset
+from bidbeacon_pipelines.entities.wanted_queries import want_sync
 from bidbeacon_pipelines.problems.alerts import FindingIsOverError, acknowledge, unacknowledge
 from bidbeacon_pipelines.problems.finding_actions import act
 from bidbeacon_pipelines.problems.home import finding_json
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web.parameters import AccountParameters, Day
-from bidbeacon_pipelines.windows.decisions import decide_days
-from bidbeacon_pipelines.windows.wanted import list_wanted_json, want_load, want_sync
+from bidbeacon_pipelines.windows.wanted import decide_days, list_wanted_json, want_load
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.filters import Text, Value
 from bidbeacon_sessions.masking import mask_text
@@ -227,7 +227,9 @@ class _ChangeHandlers:
 
     def sync_entities(self, body: AccountParameters, by: str) -> dict[str, Any]:
         with self._store.begin() as connection:
-            return want_sync(connection, _find(connection, body), by=by)
+            account = _find(connection, body)
+            want_sync(connection, account, by=by)
+            return next(one for one in list_wanted_json(connection, account) if not one["dataset"])
 
     def load_windows(self, body: _DaysParameters, by: str) -> dict[str, Any]:
         dataset = get_dataset(body.dataset)

@@ -1,4 +1,7 @@
-"""Requests loads of windows and syncs of entities by hand: a Dagster sensor starts runs."""
+"""What users request of windows: loads now, and decisions about suspicious reports.
+
+A Dagster sensor starts the runs of loads.
+"""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -8,11 +11,15 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.errors import CannotAskError, check_active
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.actions import ReportAccepted, RowsKept
 from bidbeacon_pipelines.contract.read import read_contract
+from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
-from bidbeacon_pipelines.entities.queries import want_entities
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.queries import decide_windows, list_undecided
 from bidbeacon_pipelines.windows.rules import local_date, oldest_of
 from bidbeacon_pipelines.windows.wanted_queries import list_wanted, want_windows
+from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.presentation import instant
 
 
@@ -73,17 +80,6 @@ def want_load(
     return wanted[-1]
 
 
-def want_sync(connection: Connection, account: Account, *, by: str) -> dict[str, Any]:
-    """Request a sync of an account's entities now; return its JSON as in `list_wanted_json`.
-
-    Raises:
-        CannotAskError: the account is stopped.
-    """
-    check_active(account)
-    want_entities(connection, account, by)
-    return next(one for one in list_wanted_json(connection, account) if one["dataset"] is None)
-
-
 def list_wanted_json(connection: Connection, account: Account) -> list[dict[str, Any]]:
     """Return an account's loads and syncs by hand; `session` is the session that claimed one."""
     return [
@@ -98,3 +94,45 @@ def list_wanted_json(connection: Connection, account: Account) -> list[dict[str,
         }
         for row in list_wanted(connection, account)
     ]
+
+
+def decide_days(
+    store: SessionStore,
+    settings: Settings,
+    account: Account,
+    dataset: Dataset,
+    days: Sequence[date],
+    *,
+    accepts: bool,
+    by: str,
+) -> list[date]:
+    """Accept the next report of final days, and request it now, or keep the loaded rows.
+
+    Return the days of these that waited for a decision.
+
+    Raises:
+        CannotAskError: none of the days waits for a decision, or the account is stopped, so that no
+            report can be accepted.
+    """
+    if accepts:
+        check_active(account)
+    chosen = (account, dataset.name, days)
+    with store.begin() as connection:
+        now = read_now(connection, settings)
+        if not list_undecided(connection, *chosen, now=now):
+            raise CannotAskError(
+                f"No report of these days of {dataset.name} of {account.label} waits for a "
+                "decision.",
+                "Home shows the days that wait for one.",
+            )
+    with (
+        with_job_session(
+            "decide-windows", store=store, account=account.ref, input={"by": by}
+        ) as session,
+        store.begin() as connection,
+    ):
+        decided = decide_windows(connection, *chosen, accepts=accepts, by=by, now=now)
+        action = ReportAccepted if accepts else RowsKept
+        facts = {"account": account.account_key, "dataset": dataset.name, "windows": decided}
+        session.add_in(connection, action(**facts, by=by))
+    return decided

@@ -1,4 +1,4 @@
-"""SQL on loads of windows and syncs of entities by hand, and on the claims of windows.
+"""SQL on loads of windows by hand, and on their claims.
 
 A claim names a session, and lasts as long as its lease.
 """
@@ -9,8 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, EXPORTS_MAY_START, IS_ACTIVE
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
 from bidbeacon_pipelines.accounts.tables import Account
+from bidbeacon_pipelines.entities.wanted_queries import list_wanted_syncs
 from bidbeacon_pipelines.windows.queries import OF_DATASET
 from bidbeacon_sessions.leases import is_unclaimed
 
@@ -26,27 +27,18 @@ _WANTED = text(f"""
      WHERE w.wanted_by IS NOT NULL AND (CAST(:key AS text) IS NULL OR a.account_key = :key)
      GROUP BY a.account_key, o.alias, o.name, o.ads_account_key, a.country_code, w.dataset,
               w.wanted_by, w.wanted_at, l.session_id
-     UNION ALL
-    SELECT a.account_key, {ACCOUNT_LABEL}, NULL, '{{}}', a.entities_wanted_by,
-           a.entities_wanted_at, l.session_id,
-           {IS_ACTIVE} AND o.needs_attention IS NULL AND {EXPORTS_MAY_START}
-      FROM advertiser_accounts a
-      JOIN ads_accounts o USING (account_id)
-      LEFT JOIN session_leases l
-             ON l.expires_at > clock_timestamp() AND l.session_id = a.entities_claimed_by
-     WHERE a.entities_wanted_by IS NOT NULL AND (CAST(:key AS text) IS NULL OR a.account_key = :key)
      ORDER BY wanted_at, windows DESC, account_key, dataset""")
 
 
 def list_wanted(connection: Connection, account: Account | None = None) -> list[RowMapping]:
     """Return the loads and syncs by hand of all accounts or of one, the oldest first.
 
-    Columns: account_key, account_label, dataset (None for entities), windows (its days, ascending),
-    wanted_by, wanted_at, session_id (the living session that has claimed it, or None) and may_start
-    (whether Amazon may be called for it now).
+    Columns: as of `list_wanted_syncs`; a load has its dataset and windows (its days, ascending).
     """
     values = {"key": None if account is None else account.account_key}
-    return list(connection.execute(_WANTED, values).mappings())
+    loads = connection.execute(_WANTED, values).mappings()
+    both = [*loads, *list_wanted_syncs(connection, account)]
+    return sorted(both, key=lambda one: one["wanted_at"])
 
 
 def want_windows(

@@ -26,10 +26,11 @@ from bidbeacon_pipelines.defs.schedules import (
     poll_reports_in_flight,
     refresh_due_accounts,
 )
+from bidbeacon_pipelines.entities.wanted_queries import want_sync
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.make import make_dataset_windows
-from bidbeacon_pipelines.windows.wanted import want_load, want_sync
+from bidbeacon_pipelines.windows.wanted import want_load
 from bidbeacon_pipelines.windows.wanted_queries import claim_windows, list_wanted
 from bidbeacon_sessions import Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now

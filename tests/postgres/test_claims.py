@@ -5,10 +5,10 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.entities.queries import (
+from bidbeacon_pipelines.entities.wanted_queries import (
     claim_entities,
     end_claim_of_entities,
-    want_entities,
+    want_sync,
 )
 from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
 from bidbeacon_pipelines.windows.wanted_queries import (
@@ -122,7 +122,7 @@ def test_sync_of_entities_is_claimed_by_one_session(world: World) -> None:
     account = world.account()
     with world.session() as first, world.session() as second:
         assert call(world.engine, claim_entities, account, first.session_id) is None
-        call(world.engine, want_entities, account, "anna")
+        call(world.engine, want_sync, account, by="anna")
         assert "anna" == call(world.engine, claim_entities, account, first.session_id)
         assert call(world.engine, claim_entities, account, second.session_id) is None
         call(world.engine, end_claim_of_entities, account, second.session_id, stays_wanted=False)

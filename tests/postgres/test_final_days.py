@@ -11,7 +11,7 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems import alerts
 from bidbeacon_pipelines.problems.finding_actions import act
 from bidbeacon_pipelines.problems.findings import Finding
-from bidbeacon_pipelines.windows.decisions import decide_days
+from bidbeacon_pipelines.windows.wanted import decide_days
 from bidbeacon_pipelines.windows.wanted_queries import (
     claim_windows,
     give_up_claims,

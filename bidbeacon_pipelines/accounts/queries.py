@@ -24,6 +24,14 @@ GOES_ON = (
 """SQL assignments that end an ads account's need for attention and have its due windows planned."""
 IS_ACTIVE = "NOT a.paused AND a.amazon_status <> 'DISABLED'"
 """SQL condition: the account `a` is neither paused nor disabled."""
+IS_REFRESHED = f"{IS_ACTIVE} AND o.needs_attention IS NULL"
+"""SQL condition: nothing stops the account `a` of the ads account `o`."""
+STOP_WORD_ARMS = """WHEN a.paused THEN 'paused'
+            WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
+            WHEN o.needs_attention IS NOT NULL THEN 'needs attention'"""
+"""SQL of the arms of a CASE for why the account `a` of the ads account `o` is stopped."""
+STOP_WORD = f"CASE {STOP_WORD_ARMS} END"
+"""SQL for the word that `Account.stopped` returns."""
 
 ADS_ACCOUNT_LABEL = "coalesce(o.alias, nullif(o.name, ''), o.ads_account_key)"
 """SQL for the label of the ads account `o`."""

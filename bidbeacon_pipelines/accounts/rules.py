@@ -85,19 +85,6 @@ def slug_of(name: str) -> str:
     return re.sub(r"[\W_]+", "-", name.casefold()).strip("-") or name
 
 
-def stop_word(
-    paused: bool,  # noqa: FBT001 - the three columns that stop an account
-    amazon_status: str,
-    needs_attention: object,
-) -> str | None:
-    """Return `paused`, `disabled` or `needs attention`; None if the account is refreshed."""
-    if paused:
-        return "paused"
-    if amazon_status == "DISABLED":
-        return "disabled"
-    return None if needs_attention is None else "needs attention"
-
-
 def choose_owner(owner: str | None, listed_by: Sequence[str], unsure: Collection[str]) -> str:
     """Return an ads account's credential: its owner while it lists it, else the first.
 

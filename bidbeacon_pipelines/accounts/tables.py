@@ -236,17 +236,26 @@ class Account(PipelinesBase):
         return self.amazon_status == "DISABLED"
 
     @property
+    def stopped(self) -> str | None:
+        """`paused`, `disabled` or `needs attention`; None if it is refreshed. See `STOP_WORD`."""
+        if self.paused:
+            return "paused"
+        if self.is_disabled:
+            return "disabled"
+        return None if self.needs_attention is None else "needs attention"
+
+    @property
     def is_active(self) -> bool:
         """Whether it is neither paused nor disabled; its ads account may still need attention."""
-        return not (self.paused or self.is_disabled)
+        return self.stopped in {None, "needs attention"}
 
     @property
     def stop_cause(self) -> dict[str, Any] | None:
         """The cause why no reports are requested for this account, or None."""
-        if self.paused:
+        if self.stopped == "paused":
             detail = {"account": self.account_key, "by": self.paused_by}
             return cause("account-paused", detail=detail)
-        return cause("account-disabled") if self.is_disabled else self.needs_attention
+        return cause("account-disabled") if self.stopped == "disabled" else self.needs_attention
 
     @property
     def stop_reason(self) -> str | None:

@@ -57,7 +57,7 @@ def _print_account(row: Mapping[str, Any]) -> None:
 
 
 def _facts(row: Mapping[str, Any]) -> Iterator[str | None]:
-    yield row["stopped"] and f"not refreshed: {row['stopped']}"
+    yield row["stopped"] and f"not refreshed: {row['stop_reason']}"
     if (at := row["schedule"]["paused_at"]) is not None:
         yield f"paused by {row['schedule']['paused_by']} at {at:%Y-%m-%d %H:%M} UTC"
     yield row["alias"] and f"an alias of {row['amazon_name']}"

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.errors import check_active
-from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, EXPORTS_MAY_START, IS_ACTIVE
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, EXPORTS_MAY_START, IS_REFRESHED
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_sessions.leases import is_unclaimed
 
@@ -16,7 +16,7 @@ _WANTED = text(f"""
     SELECT a.account_key, {ACCOUNT_LABEL} AS account_label, NULL AS dataset,
            CAST('{{}}' AS date[]) AS windows, a.entities_wanted_by AS wanted_by,
            a.entities_wanted_at AS wanted_at, l.session_id,
-           {IS_ACTIVE} AND o.needs_attention IS NULL AND {EXPORTS_MAY_START} AS may_start
+           {IS_REFRESHED} AND {EXPORTS_MAY_START} AS may_start
       FROM advertiser_accounts a
       JOIN ads_accounts o USING (account_id)
       LEFT JOIN session_leases l

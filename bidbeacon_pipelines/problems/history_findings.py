@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, IS_ACTIVE
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, IS_REFRESHED
 from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, product_name
 from bidbeacon_pipelines.problems.findings import (
@@ -47,7 +47,7 @@ _UNPROVEN = text(f"""
      CROSS JOIN unnest(w.unproven) AS product
       JOIN advertiser_accounts a USING (account_id, country_code)
       JOIN ads_accounts o USING (account_id)
-     WHERE {IS_ACTIVE} AND o.needs_attention IS NULL
+     WHERE {IS_REFRESHED}
      GROUP BY a.account_key, label, w.dataset, product
      ORDER BY a.account_key, w.dataset, array_position(CAST(:products AS text[]), product)""")
 _ACCOUNT = itemgetter("account_key", "label")

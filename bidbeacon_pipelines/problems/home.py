@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
+from bidbeacon_pipelines.accounts.queries import IS_REFRESHED
 from bidbeacon_pipelines.amazon_ads.call_log import summarize_calls
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.problems.alert_rules import Known
@@ -69,7 +69,7 @@ def button_of(finding: Finding) -> str | None:
 _ACCOUNTS = text(f"""
     SELECT count(*) AS accounts, count(DISTINCT a.account_id) AS ads_accounts,
            count(DISTINCT a.country_code) AS countries,
-           count(*) FILTER (WHERE {IS_ACTIVE} AND o.needs_attention IS NULL) AS refreshed
+           count(*) FILTER (WHERE {IS_REFRESHED}) AS refreshed
       FROM advertiser_accounts a
       JOIN ads_accounts o USING (account_id)""")
 _PUT_OFF = text("""

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, IS_ACTIVE
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, IS_REFRESHED
 from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.loading.acceptance import Totals, final_rows_lost
@@ -26,7 +26,7 @@ _UNDECIDED = text(f"""
       JOIN advertiser_accounts a USING (account_id, country_code)
       JOIN ads_accounts o USING (account_id)
      WHERE {AWAITS_DECISION} AND (w.decision IS NULL OR w.wanted_by IS NULL)
-       AND {IS_ACTIVE} AND o.needs_attention IS NULL
+       AND {IS_REFRESHED}
      GROUP BY a.account_key, o.alias, o.name, o.ads_account_key, a.country_code,
               a.currency_code, w.dataset
      ORDER BY old_rows DESC, a.account_key, w.dataset""")

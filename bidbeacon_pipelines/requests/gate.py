@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
-from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
+from bidbeacon_pipelines.accounts.queries import IS_REFRESHED
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.actions import CreatesPaused
 from bidbeacon_pipelines.requests.gate_rules import (
@@ -126,7 +126,7 @@ _LATE_WINDOWS = text(f"""
       JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
       JOIN ads_accounts o ON o.account_id = w.account_id
      WHERE o.client_id = :client_id AND o.region = :region AND r.status IN ('planned', 'sent')
-       AND {IS_ACTIVE} AND o.needs_attention IS NULL
+       AND {IS_REFRESHED}
        AND w.next_refresh_at IS NOT NULL AND {DUE_SINCE} <= :overdue_before""")
 
 

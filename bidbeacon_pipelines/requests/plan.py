@@ -205,7 +205,7 @@ def skip_stopped(
     key: str, dataset: Dataset, days: Sequence[date], account: Account
 ) -> WindowSkipped:
     """Return the action that records that windows of a stopped account are not requested."""
-    needs_attention = account.needs_attention
+    needs_attention = account.stopped == "needs attention"
     return WindowSkipped(
         account=key,
         dataset=dataset.name,
@@ -213,5 +213,5 @@ def skip_stopped(
         reason=SkipReason.ACCOUNT_NEEDS_ATTENTION
         if needs_attention
         else SkipReason.ACCOUNT_STOPPED,
-        cause=needs_attention or account.stop_cause,
+        cause=account.stop_cause,
     )

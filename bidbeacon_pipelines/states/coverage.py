@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, list_accounts
-from bidbeacon_pipelines.accounts.rules import stop_word
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, STOP_WORD, list_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, SPONSORED_BRANDS, products_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
@@ -51,8 +50,7 @@ _LETTERS = text(f"""
           FROM window_states(:at, :late_after)
          WHERE dataset = :dataset AND window_date BETWEEN :start AND :end
          GROUP BY account_key, window_date)
-    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, a.paused, a.amazon_status,
-           o.needs_attention,
+    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.time_zone, {STOP_WORD} AS stopped,
            (SELECT string_agg(
                        coalesce(substr(:letters, d.worst, 1), '{NO_WINDOW}'), '' ORDER BY day)
               FROM generate_series(
@@ -162,7 +160,7 @@ def _account_json(account: Account) -> dict[str, Any]:
         "key": account.account_key,
         "label": account.label,
         "time_zone": account.time_zone,
-        "stopped": stop_word(account.paused, account.amazon_status, account.needs_attention),
+        "stopped": account.stopped,
     }
 
 
@@ -173,7 +171,7 @@ def _row_json(
         "key": row["account_key"],
         "label": row["label"],
         "time_zone": row["time_zone"],
-        "stopped": stop_word(row["paused"], row["amazon_status"], row["needs_attention"]),
+        "stopped": row["stopped"],
         "cells": "".join(_mark(row["cells"], start, not_served)) if not_served else row["cells"],
         "not_served": [
             {"from": days[0].isoformat(), "to": days[-1].isoformat(), "ad_products": products}

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, IS_REFRESHED, STOP_WORD
 from bidbeacon_pipelines.states.window_states import WindowState, state_values, windows_in
 
 _REQUESTED = (WindowState.LOADING, WindowState.REQUESTED, WindowState.LATE_AT_AMAZON)
@@ -27,7 +27,7 @@ _SUMMARY = text(f"""
     WITH active AS MATERIALIZED (
         SELECT a.account_id, a.country_code, a.account_key, {ACCOUNT_LABEL} AS label
           FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
-         WHERE NOT a.paused AND a.amazon_status <> 'DISABLED' AND o.needs_attention IS NULL),
+         WHERE {IS_REFRESHED}),
     unsettled AS MATERIALIZED (
         SELECT w.*, CASE WHEN status = 'not_served' THEN 'not served'
                          WHEN status IN ('failed', 'unconfirmed') THEN status
@@ -51,9 +51,7 @@ _SUMMARY = text(f"""
           FROM waiting WHERE state IN ('late', 'late at Amazon')
          GROUP BY 1, 2, 3, 4, 5),
     made AS (
-        SELECT d.dataset, d.windows,
-               CASE WHEN a.paused THEN 'paused' WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
-                    WHEN o.needs_attention IS NOT NULL THEN 'needs attention' END AS stopped
+        SELECT d.dataset, d.windows, {STOP_WORD} AS stopped
           FROM dataset_windows d
           JOIN advertiser_accounts a USING (account_id, country_code)
           JOIN ads_accounts o USING (account_id)),

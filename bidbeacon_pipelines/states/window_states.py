@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, text
 
+from bidbeacon_pipelines.accounts.queries import STOP_WORD_ARMS
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.windows.due import DUE_SINCE
@@ -56,10 +57,8 @@ STOPPED: Final = (WindowState.PAUSED, WindowState.DISABLED, WindowState.NEEDS_AT
 
 # Nothing is sent, polled or loaded for a stopped account, even if a window waits for a request. A
 # loaded window that has expired keeps its data, even if its last refresh failed.
-_STATE = """
-       CASE WHEN a.paused THEN 'paused'
-            WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
-            WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
+_STATE = f"""
+       CASE {STOP_WORD_ARMS}
             WHEN w.request_id IS NOT NULL
             THEN CASE WHEN r.status = 'completed' THEN 'loading'
                       WHEN r.status = 'in_flight' AND r.late_at <= window_states.at \

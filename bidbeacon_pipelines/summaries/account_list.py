@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
-from bidbeacon_pipelines.accounts.rules import stop_word
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, STOP_WORD
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.window_states import STOPPED, WindowState, state_values, windows_in
@@ -31,8 +30,7 @@ _LIST = text(f"""
         SELECT account_id, country_code, sum(windows) AS windows
           FROM dataset_windows
          GROUP BY account_id, country_code)
-    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.currency_code, a.paused,
-           a.amazon_status, o.needs_attention,
+    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.currency_code, {STOP_WORD} AS stopped,
            made.windows - coalesce(behind.missing, 0) AS windows,
            made.windows - coalesce(behind.windows, 0) AS fresh,
            today.date - 1 AS yesterday,
@@ -69,7 +67,7 @@ def list_accounts_json(
 
 
 def _account_json(row: Mapping[Any, Any]) -> dict[str, Any]:
-    stopped = stop_word(row["paused"], row["amazon_status"], row["needs_attention"])
+    stopped = row["stopped"]
     first = row["yesterday"] - timedelta(days=DAYS - 1)
     spend: Sequence[str | None] = row["spend"]
     return {

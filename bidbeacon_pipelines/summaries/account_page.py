@@ -59,7 +59,8 @@ def who_json(account: Account) -> dict[str, Any]:
         "paused": account.paused,
         "amazon_status": account.amazon_status,
         "needs_attention": account.needs_attention,
-        "stopped": account.stop_reason,
+        "stopped": account.stopped,
+        "stop_reason": account.stop_reason,
     }
 
 

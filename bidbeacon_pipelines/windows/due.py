@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from bidbeacon_pipelines.accounts.queries import EXPORTS_MAY_START, IS_ACTIVE
+from bidbeacon_pipelines.accounts.queries import EXPORTS_MAY_START, IS_ACTIVE, IS_REFRESHED
 
 DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
 """When window `w` fell due; not before its account was first seen or its cadence allows."""
@@ -156,7 +156,7 @@ def list_keys_without_entities(
         text(f"""
             SELECT account_key
               FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)
-             WHERE {IS_ACTIVE} AND o.needs_attention IS NULL AND profile_id IS NOT NULL
+             WHERE {IS_REFRESHED} AND profile_id IS NOT NULL
                AND (export_refusals < {MOST_EXPORT_REFUSALS} OR export_refused_at <= :missed)
                AND a.entities_wanted_by IS NULL AND {EXPORTS_MAY_START}
                AND (entities_synced_at IS NULL OR entities_synced_at <= :synced

@@ -9,7 +9,12 @@ from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.names import BadAliasError
-from bidbeacon_pipelines.accounts.queries import get_account
+from bidbeacon_pipelines.accounts.queries import (
+    IS_ACTIVE,
+    IS_REFRESHED,
+    STOP_WORD,
+    get_account,
+)
 from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.settings import Settings
@@ -128,3 +133,24 @@ def test_nobody_pauses_anonymously(store: SessionStore) -> None:
     """The database wants both, who and when."""
     with pytest.raises(IntegrityError):
         change_accounts(store.engine, paused_by="maria")
+
+
+@pytest.mark.parametrize("paused", [True, False])
+@pytest.mark.parametrize("status", ["DISABLED", "CREATED"])
+@pytest.mark.parametrize("needs_attention", [{"code": "missing-rights"}, None])
+def test_sql_and_rows_stop_an_account_for_the_same_reason(
+    store: SessionStore, *, paused: bool, status: str, needs_attention: dict[str, str] | None
+) -> None:
+    """Queries read it in SQL, jobs from the account; the first of several reasons counts."""
+    change_accounts(store.engine, paused=paused, amazon_status=status)
+    stop = {"needs_attention": needs_attention}
+    change_ads_accounts(store.engine, **stop, needs_attention_for=needs_attention and "account")
+    by_sql = query(
+        store.engine,
+        f"""SELECT {STOP_WORD} AS stopped, {IS_ACTIVE} AS is_active, {IS_REFRESHED} AS is_refreshed
+              FROM advertiser_accounts a JOIN ads_accounts o USING (account_id)""",
+    )
+    row = account(store)
+    is_refreshed = row.stop_cause is None
+    expected = {"stopped": row.stopped, "is_active": row.is_active, "is_refreshed": is_refreshed}
+    assert [expected] == by_sql

@@ -1,6 +1,6 @@
 // The sections of an account's page, from the figures of /api/account.
 
-import { MOST_WINDOWS, actions, changeCadence, follow, pauseOrResume, syncEntities, button, isResumable, stopWord } from "./act.js";
+import { MOST_WINDOWS, actions, changeCadence, follow, pauseOrResume, syncEntities, button, isResumable } from "./act.js";
 import { dayAfter, daysBetween } from "./days.js";
 import { el, factList, withCommands } from "./dom.js";
 import { fetchJson } from "./stream.js";
@@ -20,8 +20,8 @@ export function headSection(data) {
     ["Status at Amazon", data.amazon_status.toLowerCase()],
   ];
   return [
-    el("h1", {}, el("bdi", {}, data.label), data.stopped ? el("span", { class: "tag attempt" }, stopWord(data)) : ""),
-    data.stopped && el("p", { class: "stop" }, "It is not refreshed. ", withCommands(data.stopped)),
+    el("h1", {}, el("bdi", {}, data.label), data.stopped ? el("span", { class: "tag attempt" }, data.stopped) : ""),
+    data.stopped && el("p", { class: "stop" }, "It is not refreshed. ", withCommands(data.stop_reason)),
     factList(facts),
   ];
 }
@@ -72,7 +72,7 @@ export function scheduleSection(account) {
   const { schedule, stopped } = account;
   const rows = [
     ["Refreshed", [schedule.cadence, schedule.cadence_by && el("small", {}, ` (set by ${schedule.cadence_by} `, time(schedule.cadence_at), ")")]],
-    ["Next refresh", stopped ? `none: ${stopWord(account)}` : schedule.next_look_at ? time(schedule.next_look_at) : "as soon as something is due"],
+    ["Next refresh", stopped ? `none: ${stopped}` : schedule.next_look_at ? time(schedule.next_look_at) : "as soon as something is due"],
     ["Last refresh", time(schedule.last_look_at, "never")],
     ["Paused", schedule.paused_by && ["by ", el("bdi", {}, schedule.paused_by), " ", time(schedule.paused_at)]],
     ["Known since", schedule.first_seen_at && el("time", { datetime: schedule.first_seen_at }, dayKey(schedule.first_seen_at))],

@@ -65,9 +65,6 @@ export function decisions(account, dataset, windows, done) {
 export const syncEntities = (account) =>
   button("Sync entities", async (say) => follow(await fetchJson("/api/account/sync-entities", { account }), say), { title: "Request campaigns, ad groups, ads and targets from Amazon now" });
 
-/** The reason why nothing is requested for a stopped account, as a word. */
-export const stopWord = ({ paused, amazon_status: status }) => (paused ? "paused" : status === "DISABLED" ? "disabled" : "needs attention");
-
 /** Whether nothing is requested for an account until a person resumes it. */
 export const isResumable = ({ paused, needs_attention: needsAttention }) => paused || Boolean(needsAttention);
 

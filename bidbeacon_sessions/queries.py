@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -238,3 +239,27 @@ def count_actions_by_type(connection: sa.Connection, session_id: UUID) -> dict[s
     by_type = sa.select(_A.c.type, sa.func.count().label("actions")).group_by(_A.c.type)
     in_order = by_type.where(_A.c.session_id == session_id).order_by(sa.func.min(_A.c.ord))
     return {row.type: row.actions for row in connection.execute(in_order)}
+
+
+_FAILED_TWICE = sa.text("""
+    SELECT account FROM (
+        SELECT coalesce(account_key, '') AS account, status, finished_at,
+               row_number() OVER (PARTITION BY account_key ORDER BY started_at DESC) AS place
+          FROM session_headers
+         WHERE job_name = :job
+           AND started_at BETWEEN CAST(:since AS timestamptz) - interval '1 day'
+                              AND CAST(:since AS timestamptz) + interval '1 hour') AS sessions
+     WHERE place <= 2
+     GROUP BY account
+    HAVING count(*) = 2 AND bool_and(status = 'failed')
+       AND max(finished_at) BETWEEN :since AND CAST(:since AS timestamptz) + interval '1 hour'""")
+
+
+def list_accounts_failed_twice(
+    connection: sa.Connection, job_name: str, *, since: datetime
+) -> set[str]:
+    """Return the accounts (`""` for none) with two failed sessions of a job in a row.
+
+    These are their last two, and the later one ended at most an hour after `since`.
+    """
+    return set(connection.execute(_FAILED_TWICE, {"job": job_name, "since": since}).scalars())

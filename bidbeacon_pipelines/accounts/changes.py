@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.cadence import store_cadence
 from bidbeacon_pipelines.accounts.credential_queries import set_owner
 from bidbeacon_pipelines.accounts.names import check_alias
 from bidbeacon_pipelines.accounts.queries import (
@@ -61,7 +61,7 @@ class AccountChanges:
             return
         key = account.account_key
         with self._changing(account.ref) as (connection, session):
-            set_paused(connection, key, by=self._by)
+            set_paused(connection, account, by=self._by)
             session.add_in(connection, AccountPaused(account=key, by=self._by))
 
     def resume(self, account: Account) -> None:
@@ -70,7 +70,7 @@ class AccountChanges:
             return
         key = account.account_key
         with self._changing(account.ref) as (connection, session):
-            set_resumed(connection, key)
+            set_resumed(connection, account)
             session.add_in(connection, AccountResumed(account=key, by=self._by))
 
     def set_cadence(self, account: AdsAccount, cadence: Cadence) -> None:
@@ -119,3 +119,25 @@ class AccountChanges:
             self._store.begin() as connection,
         ):
             yield connection, session
+
+
+def store_cadence(
+    connection: Connection, key: str, cadence: Cadence, now: datetime, *, by: str
+) -> bool:
+    """Set an ads account's cadence and its next refresh; return whether the cadence changed.
+
+    A new interval counts from the last refresh, a new cron from now.
+    """
+    account = get_ads_account(connection, key)
+    if account.cadence == cadence:
+        return False
+    change_ads_account(
+        connection,
+        account.account_id,
+        refresh_every=cadence.every,
+        refresh_cron=cadence.cron,
+        next_look_at=cadence.next_start(account.time_zone, last=account.last_look_at, now=now),
+        cadence_by=by,
+        cadence_at=now,
+    )
+    return True

@@ -6,7 +6,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, text
 
-from bidbeacon_pipelines.accounts.queries import GOES_ON, accounts_of, stop
+from bidbeacon_pipelines.accounts.queries import (
+    RESUMED,
+    change_ads_account,
+    change_ads_accounts,
+    needing_attention,
+)
 from bidbeacon_pipelines.accounts.tables import AdsAccount, CredentialListing
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.contract.queries import copy_histories
@@ -18,31 +23,23 @@ def set_credentials_need_attention(
     connection: Connection, credential: str, cause: Cause
 ) -> list[str]:
     """Stop the ads accounts of a refused credential; return the newly stopped accounts' keys."""
-    of = "credential = :id AND needs_attention IS NULL"
-    return stop(connection, of, {"id": credential, "for": "credentials"}, cause)
+    of, is_new = AdsAccount.credential == credential, AdsAccount.needs_attention.is_(None)
+    return change_ads_accounts(connection, of, is_new, **needing_attention("credentials", cause))
 
 
 def clear_credentials_need_attention(connection: Connection, credential: str) -> list[str]:
     """Resume the ads accounts stopped only for their credential; return their accounts' keys."""
-    statement = f"""
-        UPDATE ads_accounts SET {GOES_ON}
-         WHERE needs_attention_for = 'credentials' AND credential = :credential"""
-    resumed = text(accounts_of(statement))
-    return list(connection.execute(resumed, {"credential": credential}).scalars())
-
-
-_SET_OWNER = text(f"""
-    UPDATE ads_accounts
-       SET credential = :credential, client_id = :client_id, credential_by = NULL, refusals = 0,
-           {GOES_ON}
-     WHERE account_id = :account_id""")
+    is_for_it = AdsAccount.needs_attention_for == "credentials"
+    return change_ads_accounts(
+        connection, AdsAccount.credential == credential, is_for_it, **RESUMED
+    )
 
 
 def set_owner(connection: Connection, account_id: str, credential: str, client_id: str) -> None:
     """Assign an ads account to another credential; keep its proven histories."""
     copy_histories(connection, account_id, client_id)
-    values = {"account_id": account_id, "credential": credential, "client_id": client_id}
-    connection.execute(_SET_OWNER, values)
+    new = {"credential": credential, "client_id": client_id, "credential_by": None}
+    change_ads_account(connection, account_id, **new, **RESUMED, refusals=0)
 
 
 _SET_LISTED_BY = text("""

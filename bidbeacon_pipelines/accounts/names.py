@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import (
     UnknownAccountError,
-    find_account,
     find_ads_account,
+    get_accounts,
     get_ads_account,
     list_accounts,
 )
@@ -28,12 +28,9 @@ class AmbiguousAccountError(UsageError):
     def __init__(self, given: str, candidates: Sequence[Account]) -> None:
         self.given = given
         self.candidates = candidates
-        shown = ", ".join(
-            f"{candidate.label} ({candidate.account_key})" for candidate in candidates[:_MOST_SHOWN]
-        )
-        more = (
-            f" and {len(candidates) - _MOST_SHOWN:,} more" if len(candidates) > _MOST_SHOWN else ""
-        )
+        shown = ", ".join(f"{one.label} ({one.account_key})" for one in candidates[:_MOST_SHOWN])
+        left = len(candidates) - _MOST_SHOWN
+        more = f" and {left:,} more" if left > 0 else ""
         super().__init__(
             f"{given!r} is the name of {len(candidates):,} accounts: {shown}{more}. "
             "Write one of these, or add the country."
@@ -57,9 +54,8 @@ def get_named_account(connection: Connection, given: str, country: str | None = 
         UnknownAccountError: no account matches; the message has the nearest names.
         AmbiguousAccountError: several accounts match; the message lists them.
     """
-    exact = find_account(connection, given) if country is None else None
-    if exact is not None:
-        return exact
+    if country is None and (exact := get_accounts(connection, [given])):
+        return exact[given]
     found = list_named_accounts(connection, given, country)
     if len(found) > 1:
         raise AmbiguousAccountError(given, found)
@@ -89,11 +85,8 @@ def list_named_accounts(
         UnknownAccountError: there is none.
     """
     accounts = sorted(list_accounts(connection), key=lambda account: account.label)
-    of_country = [
-        account
-        for account in accounts
-        if country is None or account.country_code == normalise_country(country)
-    ]
+    code = None if country is None else normalise_country(country)
+    of_country = [one for one in accounts if code in {None, one.country_code}]
     found = match_accounts(of_country, given)
     if not found:
         shown = f"{given} · {country}" if country else given

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select, text, update
 
 from bidbeacon_pipelines.accounts.rules import ads_account_key
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
@@ -17,11 +17,10 @@ from bidbeacon_sessions import Subject
 from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.writes import json_text
 
-GOES_ON = (
-    "needs_attention = NULL, needs_attention_for = NULL, needs_attention_since = NULL, "
-    "planned_at = NULL"
+RESUMED: Final = dict.fromkeys(
+    ("needs_attention", "needs_attention_for", "needs_attention_since", "planned_at")
 )
-"""SQL assignments that end an ads account's need for attention and have its due windows planned."""
+"""Columns of an ads account that no longer needs attention and whose due windows are planned."""
 IS_ACTIVE = "NOT a.paused AND a.amazon_status <> 'DISABLED'"
 """SQL condition: the account `a` is neither paused nor disabled."""
 IS_REFRESHED = f"{IS_ACTIVE} AND o.needs_attention IS NULL"
@@ -97,17 +96,12 @@ def list_subjects(connection: Connection) -> list[Subject]:
     return [account.ref for account in list_accounts(connection)] + of_ads_accounts
 
 
-def find_account(connection: Connection, key: str) -> Account | None:
-    """Return the account with this key, or None."""
-    return get_accounts(connection, [key]).get(key)
-
-
 def get_account(connection: Connection, key: str) -> Account:
     """Return the account with this key, or raise `UnknownAccountError`."""
-    account = find_account(connection, key)
-    if account is None:
+    found = get_accounts(connection, [key])
+    if key not in found:
         raise UnknownAccountError(key)
-    return account
+    return found[key]
 
 
 def get_accounts(connection: Connection, keys: Collection[str]) -> dict[str, Account]:
@@ -122,55 +116,23 @@ def read_account(engine: Engine, key: str) -> Account:
         return get_account(connection, key)
 
 
-def find_subject(
-    engine: Engine, *, account: str | None = None, ads_account: str | None = None
-) -> Subject | None:
-    """Return an account or ads account as sessions refer to it, or None if it is unknown."""
-    try:
-        if account is not None:
-            return read_account(engine, account).ref
-        return None if ads_account is None else read_ads_account(engine, ads_account).ref
-    except UnknownAccountError:
-        return None
-
-
 def list_countries(connection: Connection, account_id: str) -> list[Account]:
     """Return the accounts of an ads account, one a country, by key."""
-    return read_rows(
-        connection,
-        select(Account).where(Account.account_id == account_id).order_by(Account.account_key),
-    )
+    countries = select(Account).where(Account.account_id == account_id)
+    return read_rows(connection, countries.order_by(Account.account_key))
 
 
-def set_paused(connection: Connection, key: str, *, by: str) -> None:
+def set_paused(connection: Connection, account: Account, *, by: str) -> None:
     """Pause an account, and have its ads account's due windows planned without this country."""
-    connection.execute(
-        text("""
-            WITH paused AS (
-                UPDATE advertiser_accounts SET paused = true, paused_by = :by, paused_at = now()
-                 WHERE account_key = :key
-                RETURNING account_id)
-            UPDATE ads_accounts o SET planned_at = NULL
-              FROM paused
-             WHERE paused.account_id = o.account_id"""),
-        {"key": key, "by": by},
-    )
+    change_account(connection, account, paused=True, paused_by=by, paused_at=func.now())
+    change_ads_account(connection, account.account_id, planned_at=None)
 
 
-def set_resumed(connection: Connection, key: str) -> None:
+def set_resumed(connection: Connection, account: Account) -> None:
     """Resume an account and its ads account, and have due windows planned again."""
-    connection.execute(
-        text(f"""
-            WITH resumed AS (
-                UPDATE advertiser_accounts
-                   SET paused = false, paused_by = NULL, paused_at = NULL, export_refusals = 0
-                 WHERE account_key = :key
-                RETURNING account_id)
-            UPDATE ads_accounts o SET {GOES_ON}, refusals = 0
-              FROM resumed
-             WHERE resumed.account_id = o.account_id"""),
-        {"key": key},
-    )
+    active = {"paused": False, "paused_by": None, "paused_at": None, "export_refusals": 0}
+    change_account(connection, account, **active)
+    change_ads_account(connection, account.account_id, **RESUMED, refusals=0)
 
 
 def change_account(connection: Connection, account: Account, **values: Any) -> None:
@@ -255,26 +217,16 @@ def set_next_look(
     connection: Connection, ads_account: AdsAccount, next_look_at: datetime | None
 ) -> None:
     """Set an ads account's next refresh, unless its cadence changed since it was read."""
-    connection.execute(
-        update(AdsAccount)
-        .where(
-            AdsAccount.account_id == ads_account.account_id,
-            AdsAccount.cadence_at.is_not_distinct_from(ads_account.cadence_at),
-        )
-        .values(next_look_at=next_look_at)
-    )
+    is_unchanged = AdsAccount.cadence_at.is_not_distinct_from(ads_account.cadence_at)
+    statement = update(AdsAccount).where(AdsAccount.account_id == ads_account.account_id)
+    connection.execute(statement.where(is_unchanged).values(next_look_at=next_look_at))
 
 
 def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
     """Return the ads account with this key, its own or that of one of its accounts, or None."""
-    of_country = select(Account.account_id).where(Account.account_key == key)
-    statement = select(AdsAccount).where(
-        or_(
-            AdsAccount.ads_account_key == key,
-            AdsAccount.account_id == of_country.scalar_subquery(),
-        )
-    )
-    found = read_rows(connection, statement)
+    of_country = select(Account.account_id).where(Account.account_key == key).scalar_subquery()
+    is_found = or_(AdsAccount.ads_account_key == key, AdsAccount.account_id == of_country)
+    found = read_rows(connection, select(AdsAccount).where(is_found))
     return found[0] if found else None
 
 
@@ -298,64 +250,33 @@ def get_ads_account_by_id(connection: Connection, account_id: str) -> AdsAccount
     return found
 
 
-def accounts_of(statement: str) -> str:
-    """Return SQL that runs an update of ads accounts and selects their accounts' keys, sorted."""
-    return f"""
-        WITH changed AS ({statement} RETURNING account_id)
-        SELECT a.account_key
-          FROM advertiser_accounts a
-          JOIN changed USING (account_id)
-         ORDER BY a.account_key"""
+def change_ads_accounts(
+    connection: Connection, *where: ColumnElement[bool], **values: Any
+) -> list[str]:
+    """Set columns of the ads accounts that meet all conditions; return their accounts' keys."""
+    changed = update(AdsAccount).where(*where).values(**values).returning(AdsAccount.account_id)
+    ids = connection.execute(changed).scalars().all()
+    keys = select(Account.account_key).where(Account.account_id.in_(ids))
+    return list(connection.execute(keys.order_by(Account.account_key)).scalars())
 
 
-def stop(connection: Connection, of: str, values: dict[str, Any], cause: Cause) -> list[str]:
-    """Stop the ads accounts that match an SQL condition; return their accounts' keys."""
-    statement = f"""
-        UPDATE ads_accounts
-           SET needs_attention = CAST(:cause AS jsonb), needs_attention_for = :for,
-               needs_attention_since = now()
-         WHERE {of}"""
-    stopped = text(accounts_of(statement))
-    return list(connection.execute(stopped, values | {"cause": json_text(cause)}).scalars())
+def needing_attention(of: str, cause: Cause) -> dict[str, Any]:
+    """Return the columns of ads accounts that need attention from now on, for a cause."""
+    why = text("CAST(:cause AS jsonb)").bindparams(cause=json_text(cause))
+    since = {"needs_attention_since": func.now()}
+    return {"needs_attention": why, "needs_attention_for": of} | since
 
 
 def set_needs_attention(connection: Connection, account_id: str, cause: Cause) -> list[str]:
     """Stop an ads account until a person resumes it; return the newly stopped accounts' keys."""
-    of = "account_id = :id AND needs_attention_for IS DISTINCT FROM 'account'"
-    return stop(connection, of, {"id": account_id, "for": "account"}, cause)
+    of = AdsAccount.account_id == account_id
+    is_new = AdsAccount.needs_attention_for.is_distinct_from("account")
+    return change_ads_accounts(connection, of, is_new, **needing_attention("account", cause))
 
 
 def count_refusal(connection: Connection, account_id: str) -> int:
     """Count one more refusal of an ads account; return how many there are in a row."""
-    row = connection.execute(
-        text("""
-            UPDATE ads_accounts SET refusals = least(refusals + 1, 1000)
-             WHERE account_id = :account_id
-            RETURNING refusals"""),
-        {"account_id": account_id},
-    )
-    return int(row.scalar_one())
-
-
-_FAILED_TWICE = text("""
-    SELECT account FROM (
-        SELECT coalesce(account_key, '') AS account, status, finished_at,
-               row_number() OVER (PARTITION BY account_key ORDER BY started_at DESC) AS place
-          FROM session_headers
-         WHERE job_name = :job
-           AND started_at BETWEEN CAST(:since AS timestamptz) - interval '1 day'
-                              AND CAST(:since AS timestamptz) + interval '1 hour') AS sessions
-     WHERE place <= 2
-     GROUP BY account
-    HAVING count(*) = 2 AND bool_and(status = 'failed')
-       AND max(finished_at) BETWEEN :since AND CAST(:since AS timestamptz) + interval '1 hour'""")
-
-
-def list_accounts_failed_twice(
-    connection: Connection, job_name: str, *, since: datetime
-) -> set[str]:
-    """Return the accounts (`""` for none) with two failed sessions of a job in a row.
-
-    These are their last two, and the later one ended at most an hour after `since`.
-    """
-    return set(connection.execute(_FAILED_TWICE, {"job": job_name, "since": since}).scalars())
+    refusals = func.least(AdsAccount.refusals + 1, 1000)
+    counted = update(AdsAccount).where(AdsAccount.account_id == account_id)
+    statement = counted.values(refusals=refusals).returning(AdsAccount.refusals)
+    return int(connection.execute(statement).scalar_one())

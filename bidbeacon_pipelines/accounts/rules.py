@@ -1,4 +1,4 @@
-"""Rules on accounts: their keys, and how often they are refreshed.
+"""Rules on accounts: their keys, who may request what, and how often they are refreshed.
 
 A cadence determines when the next refresh may begin. That is set once everything due is planned,
 so a refresh doesn't split a backlog. Manual requests do not wait for the cadence.
@@ -13,11 +13,16 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from bidbeacon_sessions.errors import UsageError
+from bidbeacon_sessions.sentences import join_sentences
+
+if TYPE_CHECKING:
+    from bidbeacon_pipelines.accounts.tables import Account
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _SHORTEST_PREFIX = 8
@@ -95,6 +100,29 @@ def choose_owner(owner: str | None, listed_by: Sequence[str], unsure: Collection
     return listed_by[0]
 
 
+class CannotAskError(UsageError):
+    """A user's request is refused because a run would do nothing; `what_to_do` is the remedy."""
+
+    def __init__(self, message: str, what_to_do: str) -> None:
+        self.what_to_do = what_to_do
+        super().__init__(message)
+
+
+class AccountStoppedError(CannotAskError):
+    """The account is paused, disabled by Amazon, or needs attention."""
+
+    def __init__(self, account: "Account") -> None:
+        self.failure_cause = account.stop_cause
+        stopped = f"No reports are requested for {account.label}: {account.stop_reason}"
+        super().__init__(join_sentences(stopped), "Resume the account first.")
+
+
+def check_active(account: "Account") -> None:
+    """Raise `AccountStoppedError` if no reports are requested for an account."""
+    if account.stop_reason is not None:
+        raise AccountStoppedError(account)
+
+
 class BadCadenceError(UsageError):
     """A cadence is invalid or not allowed."""
 
@@ -144,6 +172,17 @@ class Cadence:
 
 
 AS_SOON_AS_DUE = Cadence()
+
+
+def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool) -> Cadence | None:
+    """Return the cadence of the options, None without any; raise `BadCadenceError`."""
+    if sum((every is not None, cron is not None, as_soon_as_due)) > 1:
+        raise BadCadenceError("expected one of --every, --cron and --as-soon-as-due, got several")
+    if as_soon_as_due:
+        return AS_SOON_AS_DUE
+    if every is None and cron is None:
+        return None
+    return Cadence(every=None if every is None else parse_every(every), cron=cron)
 
 
 def next_refresh(

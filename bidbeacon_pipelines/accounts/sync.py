@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from bidbeacon_pipelines.accounts.attention import resume_credential, stop_credential
 from bidbeacon_pipelines.accounts.credential_queries import (
     list_owners,
     replace_listings,
     set_listed_by,
     set_owner,
 )
-from bidbeacon_pipelines.accounts.pause import resume_credential, stop_credential
 from bidbeacon_pipelines.accounts.queries import (
     get_ads_account_by_id,
     list_subjects,

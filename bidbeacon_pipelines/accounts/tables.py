@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     CheckConstraint,
@@ -113,6 +114,15 @@ class AdsAccount(PipelinesBase):
     def cadence(self) -> Cadence:
         """How often it is refreshed."""
         return Cadence(every=self.refresh_every, cron=self.refresh_cron)
+
+    @property
+    def schedule(self) -> str:
+        """Its cadence and next refresh, in its local time, as a sentence."""
+        if self.next_look_at is None:
+            return f"{self.label} is refreshed {self.cadence}."
+        local = self.next_look_at.astimezone(ZoneInfo(self.time_zone))
+        at = f"{local:%Y-%m-%d %H:%M} ({self.time_zone})"
+        return f"{self.label} is refreshed {self.cadence}, next at {at}."
 
 
 class Account(PipelinesBase):

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from bidbeacon_pipelines.accounts.cadence import choose_cadence, describe_schedule
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE, AccountChanges
 from bidbeacon_pipelines.accounts.queries import list_accounts
+from bidbeacon_pipelines.accounts.rules import choose_cadence
 from bidbeacon_pipelines.cli.options import (
     AccountArgument,
     CountryOption,
@@ -152,4 +152,4 @@ def accounts_cadence(
         shown = {name: getattr(found, name) for name in facts}
         print_json({"account": found.ads_account_key} | shown)
     else:
-        console.print(describe_schedule(found))
+        console.print(found.schedule)

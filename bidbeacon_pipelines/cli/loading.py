@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.status import Status
 
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
-from bidbeacon_pipelines.accounts.errors import check_active
 from bidbeacon_pipelines.accounts.queries import read_account
+from bidbeacon_pipelines.accounts.rules import check_active
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS, RetryPolicy
 from bidbeacon_pipelines.cli.options import (

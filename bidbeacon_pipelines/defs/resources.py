@@ -11,9 +11,14 @@ from typing import Any
 from uuid import UUID
 
 import dagster as dg
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
-from bidbeacon_pipelines.accounts.queries import find_subject, get_accounts
+from bidbeacon_pipelines.accounts.queries import (
+    UnknownAccountError,
+    get_accounts,
+    read_account,
+    read_ads_account,
+)
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import UNLOADED, ReportProcessed
 from bidbeacon_pipelines.database.address import open_database
@@ -23,7 +28,7 @@ from bidbeacon_pipelines.defs.partitions import FIRST_DAY, partition_key
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.problems.explain import Question, judge_day
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_sessions import Action, SessionRecorder, SessionStore
+from bidbeacon_sessions import Action, SessionRecorder, SessionStore, Subject
 from bidbeacon_sessions.dagster import (
     JobSessionsResource,
     session_link,
@@ -79,7 +84,7 @@ class BidBeaconSessions(JobSessionsResource):
         settings, session_id = get_settings(), None
         unloaded: Unloaded = {}
         with open_job_context(settings, open_database(settings)) as tools:
-            subject = find_subject(tools.engine, account=account, ads_account=ads_account)
+            subject = _find_subject(tools.engine, account, ads_account)
             try:
                 with self.session(context, job_name, input=input, account=subject) as session:
                     session_id = session.session_id
@@ -96,6 +101,15 @@ class BidBeaconSessions(JobSessionsResource):
             _observe(context, tools, unloaded, session_id)
             if isinstance(context, dg.OpExecutionContext):
                 context.add_output_metadata(session_metadata(tools.sessions, session_id))
+
+
+def _find_subject(engine: Engine, account: str | None, ads_account: str | None) -> Subject | None:
+    try:
+        if account is not None:
+            return read_account(engine, account).ref
+        return None if ads_account is None else read_ads_account(engine, ads_account).ref
+    except UnknownAccountError:
+        return None
 
 
 Unloaded = dict[tuple[str, str, date], str]

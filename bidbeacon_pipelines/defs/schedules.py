@@ -6,10 +6,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 import httpx
 
-from bidbeacon_pipelines.accounts.queries import (
-    list_accounts,
-    list_accounts_failed_twice,
-)
+from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.clock_repair import repair_clock
 from bidbeacon_pipelines.database.clock import CLOCKS_DIFFER_BY, read_now, read_real_now
 from bidbeacon_pipelines.database.unwritable_folders import find_unwritable
@@ -36,7 +33,7 @@ from bidbeacon_pipelines.windows.due import (
 )
 from bidbeacon_pipelines.windows.wanted_queries import list_wanted
 from bidbeacon_sessions.dagster import label_tag
-from bidbeacon_sessions.queries import find_labels
+from bidbeacon_sessions.queries import find_labels, list_accounts_failed_twice
 from bidbeacon_sessions.reaper import build_session_closer
 
 _UNFINISHED = [

@@ -15,7 +15,7 @@ from typing import Any, get_args
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from bidbeacon_pipelines.accounts.pause import record_refusal
+from bidbeacon_pipelines.accounts.attention import record_refusal
 from bidbeacon_pipelines.accounts.queries import (
     change_account,
     count_export_refusal,

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.accounts.errors import check_active
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, EXPORTS_MAY_START, IS_REFRESHED
+from bidbeacon_pipelines.accounts.rules import check_active
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_sessions.leases import is_unclaimed
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from bidbeacon_pipelines.accounts.errors import AccountStoppedError
 from bidbeacon_pipelines.accounts.queries import get_account
+from bidbeacon_pipelines.accounts.rules import AccountStoppedError
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import LoadRequested, SkipReason, WaitGivenUp, WindowSkipped
 from bidbeacon_pipelines.causes import Cause, cause, explain, group_by_cause, without_detail

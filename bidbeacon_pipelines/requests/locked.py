@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.pause import record_refusal
+from bidbeacon_pipelines.accounts.attention import record_refusal
 from bidbeacon_pipelines.accounts.queries import (
     change_ads_account,
     get_ads_account_by_id,

@@ -17,9 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from bidbeacon_pipelines.accounts.cadence import choose_cadence
 from bidbeacon_pipelines.accounts.changes import PAGE, AccountChanges
-from bidbeacon_pipelines.accounts.errors import CannotAskError
 from bidbeacon_pipelines.accounts.names import (
     AmbiguousAccountError,
     BadAliasError,
@@ -27,7 +25,7 @@ from bidbeacon_pipelines.accounts.names import (
     get_named_ads_account,
 )
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError, get_ads_account
-from bidbeacon_pipelines.accounts.rules import BadCadenceError
+from bidbeacon_pipelines.accounts.rules import BadCadenceError, CannotAskError, choose_cadence
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_dataset

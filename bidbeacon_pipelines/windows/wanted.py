@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.errors import CannotAskError, check_active
+from bidbeacon_pipelines.accounts.rules import CannotAskError, check_active
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import ReportAccepted, RowsKept
 from bidbeacon_pipelines.contract.read import read_contract

@@ -119,7 +119,7 @@ class LoneDay:
         _drop_stuck_reports(self.world.sandbox)
         self.world.execute("DELETE FROM rate_limits")
         with self.world.engine.begin() as connection:
-            set_resumed(connection, self.world.account().account_key)
+            set_resumed(connection, self.world.account())
         with _open_context(self.world) as context:
             yield replace(self, world=replace(self.world, context=context))
 

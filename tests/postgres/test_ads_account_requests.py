@@ -218,7 +218,7 @@ def test_a_country_that_a_person_disables_leaves_the_report_to_the_others(
     plan_nothing(world, germany)
     request_id = world.ask(germany, DAY)
     with world.engine.begin() as connection:
-        set_paused(connection, britain.account_key, by="test")
+        set_paused(connection, britain, by="test")
     world.advance(minutes=2)
     world.step()
     assert ["loaded", "missing"] == statuses(world, germany, britain)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.accounts.cadence import store_cadence
+from bidbeacon_pipelines.accounts.changes import store_cadence
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError, read_ads_account
 from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.accounts.tables import Account

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.accounts.credential_queries import replace_listings
-from bidbeacon_pipelines.accounts.errors import AccountStoppedError
 from bidbeacon_pipelines.accounts.queries import set_needs_attention, set_resumed
+from bidbeacon_pipelines.accounts.rules import AccountStoppedError
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, NotAuthorized
 from bidbeacon_pipelines.states.window_states import WindowState
@@ -139,7 +139,7 @@ def test_a_person_or_an_accepted_export_makes_refusals_of_exports_forgotten(
             world.sync_entities(account)
             world.advance(days=2)
     with world.engine.begin() as connection:
-        set_resumed(connection, account.account_key)
+        set_resumed(connection, account)
     assert account.account_key in due_syncs(world)
 
 
@@ -198,7 +198,7 @@ def test_an_account_that_is_enabled_again_goes_on_at_once(world: World) -> None:
     assert due_at is not None
     assert timedelta(minutes=1) > due_at - stopped_at
     with world.engine.begin() as connection:
-        set_resumed(connection, account.account_key)
+        set_resumed(connection, account)
     world.load(account, DAY)
     assert world.window(account, DAY).status == "loaded"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.accounts.errors import CannotAskError
+from bidbeacon_pipelines.accounts.rules import CannotAskError
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems import alerts
 from bidbeacon_pipelines.problems.finding_actions import act

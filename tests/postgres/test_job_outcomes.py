@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from bidbeacon_pipelines.accounts.errors import AccountStoppedError
+from bidbeacon_pipelines.accounts.rules import AccountStoppedError
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.requests.load_days import (

@@ -79,7 +79,7 @@ def test_a_second_sync_updates_and_keeps_what_a_person_set(world: World) -> None
     """The name is Amazon's again, the switch a person's; nothing is added, nothing deleted."""
     account, count = world.account(), "SELECT count(*) FROM advertiser_accounts"
     before = value(world.engine, count)
-    call(world.engine, set_paused, account.account_key, by="test")
+    call(world.engine, set_paused, account, by="test")
     change_accounts(world.engine, name="old")
     add_account(world.engine, account_id="gone")
     world.sync_accounts()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.accounts.errors import AccountStoppedError
+from bidbeacon_pipelines.accounts.rules import AccountStoppedError
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.problems.system_findings import find_failed_sessions

@@ -212,7 +212,7 @@ class World:
     def pause(self, account: Account) -> None:
         """Have a person pause an account."""
         with self.engine.begin() as connection:
-            set_paused(connection, account.account_key, by="test")
+            set_paused(connection, account, by="test")
 
     def disable_at_amazon(self, account: Account) -> None:
         """Have Amazon say that an account is disabled."""

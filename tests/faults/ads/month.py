@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.accounts.errors import AccountStoppedError
+from bidbeacon_pipelines.accounts.rules import AccountStoppedError
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.datasets.registry import DATASETS

@@ -140,7 +140,7 @@ class Simulation:
             if account.needs_attention is not None:
                 self.visits += 1
                 with self.world.engine.begin() as connection:
-                    set_resumed(connection, account.account_key)
+                    set_resumed(connection, account)
 
     def drive(self, key: str, dataset: str, days: Sequence[date]) -> None:
         """Run the job that loads windows of an account by hand, and waits for Amazon."""

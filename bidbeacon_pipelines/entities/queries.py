@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from psycopg import sql
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, delete, insert, select, text
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account
@@ -17,6 +17,7 @@ from bidbeacon_pipelines.entities.tables import (
     AdGroup,
     Campaign,
     EntityExport,
+    EntityProblem,
     Portfolio,
     Target,
 )
@@ -210,15 +211,11 @@ def _copy(
 
 
 def replace_problems(
-    connection: Connection, account: Account, kind: str, problems: Sequence[Mapping[str, Any]]
+    connection: Connection, account: Account, kind: str, problems: Sequence[EntityProblem]
 ) -> None:
     """Replace the stored problems of an account's entities of one kind."""
-    connection.execute(
-        text("""
-            DELETE FROM entity_problems
-             WHERE account_id = :account_id AND country_code = :country_code AND kind = :kind"""),
-        account.identity | {"kind": kind},
-    )
+    of_kind = account.identity | {"kind": kind}
+    connection.execute(delete(EntityProblem).filter_by(**of_kind))
     if problems:
         connection.execute(
             text("""
@@ -226,10 +223,7 @@ def replace_problems(
                        (account_id, country_code, kind, entity_id, set_aside, cause, raw)
                 VALUES (:account_id, :country_code, :kind, :entity_id, :set_aside,
                         CAST(:cause AS jsonb), :raw)"""),
-            [
-                account.identity | {"kind": kind, **problem, "cause": json_text(problem["cause"])}
-                for problem in problems
-            ],
+            [one.as_dict() | of_kind | {"cause": json_text(one.cause)} for one in problems],
         )
 
 

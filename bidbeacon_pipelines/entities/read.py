@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from bidbeacon_pipelines.causes import Cause, cause, invalid_fields
 from bidbeacon_pipelines.datasets.digests import digest_of_target
+from bidbeacon_pipelines.entities.tables import EntityProblem
 from bidbeacon_pipelines.values.field_types import FieldError, shown
 from bidbeacon_pipelines.values.lenient import (
     clean,
@@ -183,16 +184,6 @@ _REFINEMENTS = {
 }
 
 
-@dataclass(frozen=True)
-class EntityProblem:
-    """An entity that could not be read in part or, if `set_aside`, at all; `raw` is its JSON."""
-
-    entity_id: str | None
-    set_aside: bool
-    cause: Cause
-    raw: str
-
-
 @dataclass
 class EntityProblems:
     """The entities of one kind of an account that could not be read.
@@ -235,7 +226,8 @@ def read_entities(
             row, why, is_lost, came = {}, _unreadable("an object nested too deeply"), True, "{}"
         if why is not None:
             entity_id = row.get(next(iter(FIELDS[kind])))
-            problems.add(EntityProblem(entity_id, is_lost, why, came))
+            one = EntityProblem(entity_id=entity_id, set_aside=is_lost, cause=why, raw=came)
+            problems.add(one)
         if not is_lost:
             yield row
 

@@ -7,7 +7,7 @@ the four exports need not succeed in one run.
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -145,7 +145,7 @@ def store_entities(
         mark_missing(connection, account, kind, unread)
     if kind == "targets":
         name_targets(connection, account)
-    replace_problems(connection, account, kind, [asdict(problem) for problem in problems.kept])
+    replace_problems(connection, account, kind, problems.kept)
     return rows, problems
 
 

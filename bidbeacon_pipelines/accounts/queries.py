@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select, tex
 from bidbeacon_pipelines.accounts.rules import ads_account_key
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.causes import Cause
-from bidbeacon_pipelines.contract.queries import copy_histories
+from bidbeacon_pipelines.contract.proven_queries import copy_histories
 from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.database.rows import read_rows

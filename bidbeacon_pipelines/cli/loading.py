@@ -33,7 +33,7 @@ from bidbeacon_pipelines.cli.options import (
 )
 from bidbeacon_pipelines.cli.output import Json, console, print_json, report
 from bidbeacon_pipelines.cli.sessions import Printer, Tail, get_session
-from bidbeacon_pipelines.contract.read import read_contract
+from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.entities.sync import sync_entities

@@ -17,7 +17,7 @@ from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.amazon_ads.client import RetryPolicy
 from bidbeacon_pipelines.cli.options import OnlyAccount, get_ads_account
 from bidbeacon_pipelines.cli.output import Json, console, errors, print_entry, print_json
-from bidbeacon_pipelines.contract.read import read_contract
+from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset

@@ -1,12 +1,12 @@
-"""SQL on overrides of the registry, and on proven histories."""
+"""SQL on overrides of the registry, and the contract of an ads account."""
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.contract.rules import LEARNED
+from bidbeacon_pipelines.contract.rules import LEARNED, Contract, make_contract
+from bidbeacon_pipelines.entities.queries import find_ad_products
 
 _FOR_ACCOUNT = text("""
     SELECT v.dataset, v.account_id, v.what, v.value
@@ -15,9 +15,10 @@ _FOR_ACCOUNT = text("""
      WHERE o.account_id = :account_id AND (v.account_id IS NULL OR v.account_id = o.account_id)""")
 
 
-def list_overrides_for(connection: Connection, account_id: str) -> list[RowMapping]:
-    """Return the overrides that hold for an ads account: dataset, account_id, what, value."""
-    return list(connection.execute(_FOR_ACCOUNT, {"account_id": account_id}).mappings())
+def read_contract(connection: Connection, account_id: str) -> Contract:
+    """Return the registry with the overrides and ad products of an ads account."""
+    overrides = connection.execute(_FOR_ACCOUNT, {"account_id": account_id}).mappings().all()
+    return make_contract(overrides, find_ad_products(connection, account_id))
 
 
 _LIST = text("""
@@ -94,48 +95,3 @@ def delete_learned_periods(connection: Connection, before: datetime, most: int) 
     """Delete longest periods learned before an instant; return region, account_id and dataset."""
     values = {"learned": LEARNED, "before": before, "most": most}
     return list(connection.execute(_DELETE_LEARNED, values).mappings())
-
-
-_STORE_HISTORIES = text("""
-    INSERT INTO proven_histories AS h
-           (client_id, region, dataset, ad_product, age_days, account_key, window_date)
-    VALUES (:client_id, :region, :dataset, :ad_product, :age_days, :account_key, :window_date)
-        ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE
-       SET age_days = excluded.age_days, account_key = excluded.account_key,
-           window_date = excluded.window_date, proven_at = excluded.proven_at
-     WHERE h.age_days < excluded.age_days""")
-
-
-def store_histories(connection: Connection, proven: Iterable[Mapping[Any, Any]]) -> None:
-    """Store the ages of days with rows, where they are greater than the stored ones.
-
-    Each has client_id, region, dataset, ad_product, age_days, account_key and window_date.
-    """
-    connection.execute(_STORE_HISTORIES, list(map(dict, proven)))
-
-
-_COPY_HISTORIES = text("""
-    INSERT INTO proven_histories AS kept
-           (client_id, region, dataset, ad_product, age_days, account_key, window_date, proven_at)
-    SELECT :client_id, h.region, h.dataset, h.ad_product, h.age_days, h.account_key, h.window_date,
-           h.proven_at
-      FROM ads_accounts o
-      JOIN proven_histories h ON h.client_id = o.client_id AND h.region = o.region
-     WHERE o.account_id = :account_id AND o.client_id <> :client_id
-       AND (CAST(:of AS text) IS NULL OR o.credential = :of)
-     ORDER BY h.dataset, h.ad_product
-        ON CONFLICT (client_id, region, dataset, ad_product) DO UPDATE
-       SET age_days = excluded.age_days, account_key = excluded.account_key,
-           window_date = excluded.window_date, proven_at = excluded.proven_at
-     WHERE kept.age_days < excluded.age_days""")
-
-
-def copy_histories(
-    connection: Connection, account_id: str, client_id: str, *, of: str | None = None
-) -> None:
-    """Copy proven histories to an ads account's new client id; call it before the change.
-
-    With `of`, only if the ads account belongs to this credential.
-    """
-    values = {"account_id": account_id, "client_id": client_id, "of": of}
-    connection.execute(_COPY_HISTORIES, values)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, insert, text
 
 from bidbeacon_pipelines.accounts.queries import list_countries
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.contract.read import read_contract
+from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.loading.rows import RowCheck, WaitingAccount
 from bidbeacon_pipelines.loading.staging import WindowTally

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from bidbeacon_pipelines.accounts.queries import change_ads_account
 from bidbeacon_pipelines.actions import ReportFailed, ReportSplit, WindowsNotServed
 from bidbeacon_pipelines.causes import Cause, cause, with_detail
-from bidbeacon_pipelines.contract.read import read_contract
+from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.requests.learning import request_part, requested_days
 from bidbeacon_pipelines.requests.locked import LockedRequest

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account
 from bidbeacon_pipelines.actions import WindowsReopened
-from bidbeacon_pipelines.contract.read import read_contract
+from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.contract.rules import LEARNED, PERIOD
 from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.queries import get_request, insert_request

@@ -10,7 +10,7 @@ from bidbeacon_pipelines.accounts.rules import AccountStoppedError
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import LoadRequested, SkipReason, WaitGivenUp, WindowSkipped
 from bidbeacon_pipelines.causes import Cause, cause, explain, group_by_cause, without_detail
-from bidbeacon_pipelines.contract.read import read_contract
+from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import LONGEST_PAUSE, step_requests

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.actions import RequestRetried
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, CredentialRefused
 from bidbeacon_pipelines.amazon_ads.reports import Report, retrieve_report
-from bidbeacon_pipelines.contract.read import read_contract
+from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.contract.rules import Contract
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.job_context import JobContext

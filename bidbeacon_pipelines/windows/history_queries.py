@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, TextClause, text
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import cause
-from bidbeacon_pipelines.contract.queries import store_histories
+from bidbeacon_pipelines.contract.proven_queries import store_histories
 from bidbeacon_pipelines.datasets.registry import (
     ALL_DATASETS,
     DAILY_CAMPAIGNS,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from bidbeacon_pipelines.accounts.rules import CannotAskError, check_active
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import ReportAccepted, RowsKept
-from bidbeacon_pipelines.contract.read import read_contract
+from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.settings import Settings

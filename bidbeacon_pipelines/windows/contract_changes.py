@@ -1,4 +1,4 @@
-"""Changes the contract of ads accounts; their windows are made again by it."""
+"""Changes the contract of ads accounts, and has their windows made again."""
 
 from datetime import datetime
 

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Engine, text
 
 from bidbeacon_pipelines.actions import OldRecordsDeleted
 from bidbeacon_pipelines.database.processes import delete_silent_processes
-from bidbeacon_pipelines.database.run_events import delete_run_events, has_run_events
 from bidbeacon_pipelines.datasets.partitions import drop_old_partitions, make_partitions_ahead
 from bidbeacon_pipelines.loading.restatements import delete_restatements
+from bidbeacon_pipelines.materializations.dagster_queries import delete_run_events
 from bidbeacon_pipelines.problems.alert_store import delete_findings
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.contract_changes import delete_learned_limits
@@ -81,7 +81,7 @@ def rules_of(settings: Settings) -> list[Rule]:
             ROWS_A_PIECE,
             delete_restatements,
         ),
-        Rule("run_events", of_runs, ROWS_A_PIECE, _delete_run_events),
+        Rule("run_events", of_runs, ROWS_A_PIECE, delete_run_events),
         Rule("printed_lines", of_runs, ROWS_A_PIECE, lambda _, before, most: printed(before, most)),
         Rule("hourly_months", timedelta(days=settings.hourly_days), ROWS_A_PIECE, _drop_partitions),
         Rule("findings", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_findings),
@@ -146,10 +146,6 @@ def _delete_rows(
 
 def _drop_partitions(connection: Connection, before: datetime, _: int) -> int:
     return len(drop_old_partitions(connection, before.date()))
-
-
-def _delete_run_events(connection: Connection, before: datetime, most: int) -> int:
-    return delete_run_events(connection, before, most) if has_run_events(connection) else 0
 
 
 def delete_printed_lines(folder: Path, before: datetime, most: int) -> int:

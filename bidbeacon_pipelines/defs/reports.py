@@ -13,6 +13,7 @@ from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, get_dataset
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER, column_schema, place_metadata
 from bidbeacon_pipelines.defs.checks import evaluate_checks
+from bidbeacon_pipelines.defs.materializations import log_days, record_loads
 from bidbeacon_pipelines.defs.partitions import (
     ACCOUNT_WINDOWS,
     ADS_ACCOUNT_PARTITIONS,
@@ -20,7 +21,6 @@ from bidbeacon_pipelines.defs.partitions import (
     NoPartitionError,
     days_by_account,
 )
-from bidbeacon_pipelines.defs.recording import record_days, record_loads
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, Context, RunningJob
 from bidbeacon_pipelines.requests.dispatch import step_requests
 from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError, load_days
@@ -99,7 +99,7 @@ def _load(
         loaded = list(error.loaded)
         raise
     finally:
-        record_days(context, job, account, dataset, loaded)
+        log_days(context, job, account, dataset, loaded)
         # Dagster skips an asset's checks if the asset has no result.
         evaluate_checks(context, job, [dataset.name])
 

@@ -23,7 +23,7 @@ from bidbeacon_pipelines.defs.reports import (
     refresh_account_job,
 )
 from bidbeacon_pipelines.defs.resources import session_store
-from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days
+from bidbeacon_pipelines.materializations.queries import lock_unrecorded_days
 from bidbeacon_pipelines.requests.dispatch import can_create_reports
 from bidbeacon_pipelines.requests.queries import list_requests_to_step
 from bidbeacon_pipelines.settings import Settings, get_settings
@@ -221,7 +221,7 @@ def _polls_to_start(instance: dg.DagsterInstance) -> int | str:
         now = read_now(connection, get_settings())
         downloads = get_settings().scratch_folder
         due = list_requests_to_step(connection, due_at=now, downloads=downloads)
-        unrecorded = list_unrecorded_days(connection, limit=1)
+        unrecorded = lock_unrecorded_days(connection, limit=1)
         if not due and not unrecorded and not can_create_reports(connection, now):
             return (
                 "No report in flight is due for a check, and no planned report can be created now."

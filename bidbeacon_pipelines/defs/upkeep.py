@@ -5,11 +5,11 @@ import dagster as dg
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.accounts import add_partitions
+from bidbeacon_pipelines.defs.materializations import record_loads
 from bidbeacon_pipelines.defs.partitions import FIRST_DAY
-from bidbeacon_pipelines.defs.recording import record_loads
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
+from bidbeacon_pipelines.materializations.dagster_queries import unmark_lost_days
 from bidbeacon_pipelines.retention import delete_old_records as delete_all_old_records
-from bidbeacon_pipelines.summaries.materializations import forget_lost_recordings
 
 
 @dg.op
@@ -49,7 +49,7 @@ def record_again_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessi
         with job.context.engine.begin() as connection:
             accounts = list_accounts(connection)
             for dataset in DATASETS.values():
-                forget_lost_recordings(connection, dataset, first_day=FIRST_DAY)
+                unmark_lost_days(connection, dataset, first_day=FIRST_DAY)
         record_loads(context, job, waits=True)
         add_partitions(context.instance, accounts)
 

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.clock_repair import repair_instants
 from bidbeacon_pipelines.contract.tables import ProvenHistory
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.loading.load import LoadResult
-from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days
+from bidbeacon_pipelines.materializations.queries import lock_unrecorded_days
 from bidbeacon_pipelines.windows.history_queries import judge_account
 from bidbeacon_pipelines.windows.rules import failed, next_refresh_at, put_back
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -245,7 +245,7 @@ def test_older_age_makes_measured_zeros_of_days_without_another_request(shelf: L
 
 def recorded_ages(shelf: LoadWorld) -> list[int]:
     """Return the ages of days that are to be materialized."""
-    unrecorded = call(shelf.engine, list_unrecorded_days)
+    unrecorded = call(shelf.engine, lock_unrecorded_days)
     return [(TODAY - day.window_date).days for day in unrecorded if day.is_complete]
 
 
@@ -338,7 +338,7 @@ def test_partition_of_a_day_that_is_not_served_is_not_materialized(synced: LoadW
     )
     load(synced, [40, 50], rows(40, product=SB), SB)
     assert [40, 50] == recorded_ages(synced)
-    unrecorded = call(synced.engine, list_unrecorded_days)
+    unrecorded = call(synced.engine, lock_unrecorded_days)
     [day] = [one for one in unrecorded if one.window_date == ago(50)]
     assert_has(day, load_count=1, row_count=1, new_loads={"SP": 1})
 

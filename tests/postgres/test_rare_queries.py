@@ -15,7 +15,7 @@ from bidbeacon_pipelines.loading.quarantine_queries import (
     list_quarantined_reports,
     list_quarantined_rows,
 )
-from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days
+from bidbeacon_pipelines.materializations.queries import lock_unrecorded_days
 from bidbeacon_pipelines.problems import report_findings
 from bidbeacon_pipelines.problems.checks import list_quarantined
 from bidbeacon_pipelines.problems.history_findings import find_unproven
@@ -122,8 +122,8 @@ def world(shared_database_url: str) -> Iterator[Engine]:
 
 
 QUERIES: Final[Mapping[str, Callable[[Connection], object]]] = {
-    "unrecorded days": list_unrecorded_days,
-    "an unrecorded day": lambda c: list_unrecorded_days(c, limit=1),
+    "unrecorded days": lock_unrecorded_days,
+    "an unrecorded day": lambda c: lock_unrecorded_days(c, limit=1),
     "windows in rare states": lambda c: c.execute(
         text(windows_in(RARE)), state_values(NOW, LATE_AFTER)
     ).all(),

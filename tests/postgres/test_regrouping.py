@@ -12,8 +12,8 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.loading.load import LoadResult
-from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days
 from bidbeacon_pipelines.loading.restatements import list_window_loads
+from bidbeacon_pipelines.materializations.queries import lock_unrecorded_days
 from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
 from bidbeacon_pipelines.windows.history_queries import judge_account
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -203,10 +203,10 @@ def test_what_was_recorded_stays_recorded(shelf: LoadWorld, regroup: Regroup) ->
     load(shelf, SP)
     change_windows(shelf.engine, recorded_load_count=ReportWindow.load_count)
     regroup("SP,SB+SD")
-    assert [] == call(shelf.engine, list_unrecorded_days)
+    assert [] == call(shelf.engine, lock_unrecorded_days)
     load(shelf, SB, SD, age=1)
     regroup("SP+SB,SD")
-    [day] = call(shelf.engine, list_unrecorded_days)
+    [day] = call(shelf.engine, lock_unrecorded_days)
     assert (True, {"SP+SB": 1, "SD": 1}) == (day.is_complete, day.new_loads)
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import func
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import cause, explain
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DAILY_TARGETS, DATASETS
-from bidbeacon_pipelines.defs.recording import day_metadata
-from bidbeacon_pipelines.loading.recording_queries import list_unrecorded_days, record_days
+from bidbeacon_pipelines.defs.materializations import day_metadata
+from bidbeacon_pipelines.materializations.queries import lock_unrecorded_days, mark_days_recorded
 from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
 from bidbeacon_pipelines.states.coverage import WindowCoverage
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -74,7 +74,7 @@ def test_windows_are_of_the_reports_that_there_are_campaigns_for(world: World) -
     change_ads_accounts(world.engine, planned_at=None)
     world.plan(account)
     assert FIRST_REPORTS == reports_with_windows(world, account)
-    [day] = call(world.engine, list_unrecorded_days)
+    [day] = call(world.engine, lock_unrecorded_days)
     assert (DAY, True) == (day.window_date, day.is_complete)
     world.sync_entities(account)
     world.plan(account)
@@ -125,17 +125,17 @@ def test_day_is_complete_once_all_its_windows_are_loaded_or_expired(world: World
     load_by_hand(world, account, DAY, dataset=DAILY_PRODUCTS)
     never_loaded = {"load_count": 0, "recorded_load_count": 0, "last_loaded_at": None}
     change_windows(world.engine, ReportWindow.report == "SB", status="missing", **never_loaded)
-    [day] = call(world.engine, list_unrecorded_days)
+    [day] = call(world.engine, lock_unrecorded_days)
     assert (False, {"SP+SD": 1}) == (day.is_complete, day.new_loads)
-    call(world.engine, record_days, [day], str(uuid4()))
-    assert [] == call(world.engine, list_unrecorded_days)
+    call(world.engine, mark_days_recorded, [day], str(uuid4()))
+    assert [] == call(world.engine, lock_unrecorded_days)
     set_contract(world, *history, "1")
     make_windows(world, account, DAILY_PRODUCTS)
-    assert [True] == [one.is_complete for one in call(world.engine, list_unrecorded_days)]
+    assert [True] == [one.is_complete for one in call(world.engine, lock_unrecorded_days)]
     set_contract(world, *history, None)
     make_windows(world, account, DAILY_PRODUCTS)
     load_by_hand(world, account, DAY, dataset=DAILY_PRODUCTS)
-    [day] = call(world.engine, list_unrecorded_days)
+    [day] = call(world.engine, lock_unrecorded_days)
     assert (True, {"SP+SD", "SB"}) == (day.is_complete, set(day.new_loads))
     rows = f"SELECT count(*) FROM {DAILY_PRODUCTS.table} WHERE account = :id"
     stored = value(world.engine, rows, id=account.id)

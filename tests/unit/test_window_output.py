@@ -9,7 +9,7 @@ import pytest
 
 from bidbeacon_pipelines.cli.windows import print_loads
 from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.defs.recording import day_metadata
+from bidbeacon_pipelines.defs.materializations import day_metadata
 
 
 def load(age_days: int, number: int) -> dict[str, Any]:

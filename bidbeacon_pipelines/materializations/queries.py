@@ -1,4 +1,4 @@
-"""SQL on loaded days, to record them in Dagster."""
+"""SQL on loaded days: which of them are recorded in Dagster."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -55,7 +55,7 @@ _OF_DAYS = text(f"""
           FROM unnest(CAST(:days AS date[])) AS day) {_LOADED_DAYS}""")
 
 
-def list_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> Sequence[Row[Any]]:
+def lock_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> Sequence[Row[Any]]:
     """Lock and return the days with loads that are not recorded in Dagster, newest first.
 
     At most `limit` windows are locked, until the transaction ends. Those that another transaction
@@ -74,7 +74,7 @@ def list_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> Seque
 def list_loaded_days(
     connection: Connection, account: Account, dataset: str, days: Sequence[date]
 ) -> Sequence[Row[Any]]:
-    """Return the loaded ones of some days, newest first: columns of `list_unrecorded_days`."""
+    """Return the loaded ones of some days, newest first: columns of `lock_unrecorded_days`."""
     values = account.identity | {"dataset": dataset, "days": list(days)}
     return connection.execute(_OF_DAYS, values).all()
 
@@ -90,7 +90,7 @@ _RECORD = text("""
        AND w.dataset = r.dataset AND w.window_date = r.day AND w.report = r.report""")
 
 
-def record_days(connection: Connection, days: Sequence[Row[Any]], run_id: str) -> None:
+def mark_days_recorded(connection: Connection, days: Sequence[Row[Any]], run_id: str) -> None:
     """Store that a run has recorded the new loads of these days in Dagster."""
     loads = [(day, report, number) for day in days for report, number in day.new_loads.items()]
     values = {

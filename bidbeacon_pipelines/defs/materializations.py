@@ -22,11 +22,11 @@ from bidbeacon_pipelines.database.locks import (
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.defs.checks import evaluate_checks
 from bidbeacon_pipelines.defs.resources import Context, RunningJob, log_day
-from bidbeacon_pipelines.loading.recording_queries import (
+from bidbeacon_pipelines.materializations.queries import (
     list_loaded_days,
-    list_unrecorded_days,
+    lock_unrecorded_days,
+    mark_days_recorded,
 )
-from bidbeacon_pipelines.loading.recording_queries import record_days as store_recorded
 from bidbeacon_sessions.dagster import session_link
 
 _BATCH = 100
@@ -64,22 +64,22 @@ def _record_batch(context: Context, job: RunningJob, *, waits: bool) -> Sequence
             lock_until_commit(connection, _LOCK)
         elif not try_lock_until_commit(connection, _LOCK):
             return ()
-        days = list_unrecorded_days(connection, limit=_BATCH)
+        days = lock_unrecorded_days(connection, limit=_BATCH)
         _record(context, connection, job, days)
     return days
 
 
 @_wait_longer
-def record_days(
+def log_days(
     context: Context,
     job: RunningJob,
     account: Account,
     dataset: Dataset,
     days: Sequence[date],
 ) -> None:
-    """Record events of loaded days that a run was started for; wait for the lock.
+    """Log events of loaded days that a run was started for; wait for the lock.
 
-    They are recorded even if another run has done so, since a backfill counts only the
+    They are logged even if another run has done so, since a backfill counts only the
     materializations of its own runs.
 
     Raises:
@@ -100,7 +100,7 @@ def _record(
         event = dg.AssetMaterialization if day.is_complete else dg.AssetObservation
         of = (accounts[day.account_key], day.dataset, day.window_date)
         log_day(context, job.context, connection, event, of, day_metadata(day))
-    store_recorded(connection, days, context.run.run_id)
+    mark_days_recorded(connection, days, context.run.run_id)
 
 
 def day_metadata(day: Row[Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from dagster import DagsterInstance, DagsterRunStatus
 from benchmarks.processes import running
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.sync import sync_accounts
-from bidbeacon_pipelines.dagster_storage import upgrade_dagster
+from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.defs.partitions import ACCOUNTS, PARTITION_TAG
 from bidbeacon_pipelines.dev.services import choose_port
 from bidbeacon_pipelines.entities.sync import sync_entities
@@ -38,7 +38,7 @@ from tools.temporary_postgres import temporary_postgres
 _INSTANCE = """
 storage:
   custom:
-    module: bidbeacon_pipelines.dagster_storage
+    module: bidbeacon_pipelines.dagster_instance.storage
     class: BidBeaconStorage
     config: {}
 # The webserver launches runs itself, without the daemon's queue. Dagster exports the class nowhere.

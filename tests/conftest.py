@@ -147,7 +147,7 @@ def _template(cluster_url: str) -> str:
 def _template_with_dagster(cluster_url: str, _template: str) -> str:
     """The name of a migrated database that has Dagster's tables as well, which take a second to create."""
     # Tests without Dagster need not wait until it is imported.
-    from bidbeacon_pipelines.dagster_storage import upgrade_dagster
+    from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 
     name = f"template_{secrets.token_hex(4)}"
     _administer(cluster_url, "CREATE DATABASE {} TEMPLATE {}", name, _template)

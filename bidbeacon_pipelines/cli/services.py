@@ -92,7 +92,9 @@ def db_upgrade(
     tables that this program can use are not changed. Use --restored after the database was restored
     from a backup.
     """
-    from bidbeacon_pipelines.dagster_storage import upgrade_dagster  # Dagster takes a second
+    from bidbeacon_pipelines.dagster_instance.storage import (
+        upgrade_dagster,  # Dagster takes a second
+    )
 
     settings = get_settings()
     url = find_database(settings)

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from bidbeacon_pipelines.accounts.queries import read_account, read_ads_account
-from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL
+from bidbeacon_pipelines.dagster_instance.storage import BY_HAND_POOL
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, get_dataset
 from bidbeacon_pipelines.defs import lineage

@@ -10,7 +10,7 @@ from dagster import DagsterInstance, DagsterRunStatus, JobDefinition, reconstruc
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.celery_launcher import BidBeaconCeleryLauncher
+from bidbeacon_pipelines.dagster_instance.celery_launcher import BidBeaconCeleryLauncher
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions.errors import SettingsError

@@ -8,7 +8,7 @@ from dagster import DagsterInstance
 from sqlalchemy import func
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.dagster_storage import upgrade_dagster
+from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, partition_key
 from tests.dagster.runs import (

@@ -18,7 +18,7 @@ __all__ = ["environment", "sandbox", "sandbox_server"]
 STORAGE = """
 storage:
   custom:
-    module: bidbeacon_pipelines.dagster_storage
+    module: bidbeacon_pipelines.dagster_instance.storage
     class: BidBeaconStorage
     config: {}
 telemetry:

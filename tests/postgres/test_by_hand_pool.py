@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
-from bidbeacon_pipelines.dagster_storage import BY_HAND_POOL, BY_HAND_RUNS
+from bidbeacon_pipelines.dagster_instance.storage import BY_HAND_POOL, BY_HAND_RUNS
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs.reports import dataset_assets, load_windows_op
 from tests.support.processes import running

@@ -11,7 +11,7 @@ import pytest
 from dagster import DagsterInstance, job, op
 from sqlalchemy import make_url
 
-from bidbeacon_pipelines.dagster_storage import dagster_database_url
+from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.processes import note_process
 from bidbeacon_pipelines.database.schema import SchemaError

@@ -8,7 +8,7 @@ import pytest
 from websockets import InvalidStatus, Subprotocol
 from websockets.sync.client import connect
 
-from bidbeacon_pipelines.dagster_storage import upgrade_dagster
+from bidbeacon_pipelines.dagster_instance.storage import upgrade_dagster
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.support.processes import running_webserver
 

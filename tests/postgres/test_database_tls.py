@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from bidbeacon_pipelines.dagster_storage import dagster_database_url
+from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.log_reader import LogReader

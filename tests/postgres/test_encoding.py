@@ -13,7 +13,7 @@ from dagster import DagsterInstance
 from psycopg import sql
 from sqlalchemy import create_engine, make_url, text
 
-from bidbeacon_pipelines.dagster_storage import dagster_database_url
+from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url
 from bidbeacon_pipelines.database.address import psycopg_args
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_sessions import SessionStore

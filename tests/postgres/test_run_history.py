@@ -28,7 +28,7 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore, with_job_session
 from tests.support.reading import column
 
-STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_storage, class: BidBeaconStorage, config: {}}}"
+STORAGE = "storage: {custom: {module: bidbeacon_pipelines.dagster_instance.storage, class: BidBeaconStorage, config: {}}}"
 
 
 @pytest.fixture

@@ -1,10 +1,16 @@
 """Keeps web pages of other sites away from Dagster's webserver, which has no login."""
 
+import sys
+from functools import cache
+from typing import Any
+
+from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.browser_guard import BrowserGuard
 
 _POLICY_VIOLATION = 1008
@@ -52,3 +58,29 @@ class GuardedApp:
 def _is_post_or_page(request: HTTPConnection) -> bool:
     is_post = request.scope["type"] == "websocket" or request.scope["method"] == "POST"
     return is_post or "text/html" in request.headers.get("accept", "")
+
+
+def guard_webserver() -> None:
+    """Refuse requests of other sites' pages to Dagster's webserver, if this process is one.
+
+    The webserver executes mutations sent by GET, checks neither `Host` nor `Origin`, and has no
+    setting for middleware. However it is started, it loads our storage.
+    """
+    # Importing the webserver would cost every run a second.
+    module = sys.modules.get("dagster_webserver.webserver")
+    if module is not None:
+        _guard(module.DagsterWebserver)
+
+
+@cache
+def _guard(webserver: type[Any]) -> None:
+    """Put the guard before the middleware of a webserver class, once."""
+    build = webserver.build_middleware
+
+    def build_middleware(self: Any) -> list[Middleware]:
+        guard = Middleware(
+            GuardedApp, public_url=get_settings().dagster_public_url, post_only="/graphql"
+        )
+        return [guard, *build(self)]
+
+    webserver.build_middleware = build_middleware

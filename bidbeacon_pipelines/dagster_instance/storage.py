@@ -1,23 +1,21 @@
-"""Dagster's storage in our database: classes for `dagster.yaml`, tables, webserver guard.
+"""Dagster's storage in our database: the classes for `dagster.yaml`, and its tables.
 
 Dagster's tables are in schema `dagster`, which is in the role's `search_path`: PgBouncer in
 transaction mode would refuse a startup option.
 """
 
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from math import inf
 from typing import Any, Final, Self
 
 import dagster as dg
 from dagster_postgres import DagsterPostgresStorage, PostgresScheduleStorage
 from sqlalchemy import Engine, create_engine, event, text
-from starlette.middleware import Middleware
 
-from bidbeacon_pipelines.browser_guard import GuardedApp
+from bidbeacon_pipelines.dagster_instance.webserver_guard import guard_webserver
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.clock import CLOCKS_DIFFER_BY
 from bidbeacon_pipelines.database.presence import announce_dagster
@@ -229,29 +227,3 @@ def _apply_dagsters_migrations(url: str) -> None:
     # Dagster does not limit the runs of a pool that it does not know yet.
     if BY_HAND_POOL not in events.get_concurrency_keys():
         events.set_concurrency_slots(BY_HAND_POOL, BY_HAND_RUNS)
-
-
-def guard_webserver() -> None:
-    """Refuse requests of other sites' pages to Dagster's webserver, if this process is one.
-
-    The webserver executes mutations sent by GET, checks neither `Host` nor `Origin`, and has no
-    setting for middleware. However it is started, it loads this storage.
-    """
-    # Importing the webserver would cost every run a second.
-    module = sys.modules.get("dagster_webserver.webserver")
-    if module is not None:
-        _guard(module.DagsterWebserver)
-
-
-@cache
-def _guard(webserver: type[Any]) -> None:
-    """Put the guard before the middleware of a webserver class, once."""
-    build = webserver.build_middleware
-
-    def build_middleware(self: Any) -> list[Middleware]:
-        guard = Middleware(
-            GuardedApp, public_url=get_settings().dagster_public_url, post_only="/graphql"
-        )
-        return [guard, *build(self)]
-
-    webserver.build_middleware = build_middleware

@@ -17,9 +17,9 @@ from dagster_celery.tasks import create_execute_job_task
 
 from bidbeacon_pipelines.database.presence import announce
 from bidbeacon_pipelines.definitions import defs
+from bidbeacon_pipelines.job_context import request_stop
 from bidbeacon_pipelines.private_files import keep_new_files_private
 from bidbeacon_pipelines.settings import Settings, get_settings
-from bidbeacon_pipelines.stopping import stop
 from bidbeacon_sessions.errors import SettingsError
 
 # `run_monitoring.max_runtime_seconds` of dagster.yaml is three hours.
@@ -81,7 +81,7 @@ def _restore_sigterm(**_: object) -> None:
 
 def _limit_shutdown(**_: object) -> None:
     # Celery itself would wait for hours.
-    stop()
+    request_stop()
     timer = threading.Timer(SHUTDOWN_SECONDS, _interrupt_runs)
     timer.daemon = True
     timer.start()

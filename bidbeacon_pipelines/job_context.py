@@ -1,4 +1,4 @@
-"""The context of a job: database, Ads API, settings and clock."""
+"""The context of a job: database, Ads API, settings, clock, and whether its worker stops."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -27,9 +28,21 @@ from bidbeacon_pipelines.database.unwritable_folders import (
     note_writable,
 )
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.stopping import is_stopping
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
+
+_stopping = RawValue("b", 0)
+"""Shared with processes that are forked later, which get no signal of their own."""
+
+
+def request_stop() -> None:
+    """Let runs of this process and its forks begin no further work; safe in signal handlers."""
+    _stopping.value = 1
+
+
+def is_stopping() -> bool:
+    """Return whether this process or its parent is being stopped."""
+    return bool(_stopping.value)
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ import sys
 
 FORK = """
 import os
-from bidbeacon_pipelines.stopping import is_stopping, stop
+from bidbeacon_pipelines.job_context import is_stopping, request_stop
 
 read, write = os.pipe()
 if os.fork() == 0:
     os.read(read, 1)
     os._exit(7 if is_stopping() else 8)
 assert not is_stopping()
-stop()
+request_stop()
 os.write(write, b".")
 raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
 """

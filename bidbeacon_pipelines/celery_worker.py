@@ -18,7 +18,7 @@ from dagster_celery.tasks import create_execute_job_task
 from bidbeacon_pipelines.database.presence import announce
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.job_context import request_stop
-from bidbeacon_pipelines.private_files import keep_new_files_private
+from bidbeacon_pipelines.private_files import make_new_files_private
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions.errors import SettingsError
 
@@ -102,6 +102,6 @@ def _announce(**_: object) -> None:
 worker_ready.connect(_announce)
 task_postrun.connect(_restore_sigterm)
 worker_shutting_down.connect(_limit_shutdown)
-keep_new_files_private()
+make_new_files_private()
 defs.get_repository_def()
 app = make_worker_app(get_settings())

@@ -23,7 +23,7 @@ _READ = text("""
     SELECT clock_timestamp(), latest_at,
            pg_try_advisory_xact_lock(hashtextextended('bidbeacon clock', 0))
       FROM installation""")
-_NOTE = text("UPDATE installation SET latest_at = :latest_at")
+_STORE_LATEST = text("UPDATE installation SET latest_at = :latest_at")
 
 # Each interval is the longest pause that is ever stored: instants further ahead are set to now.
 # Requests come first: a load that holds its request's row then stores the instants of its windows
@@ -103,13 +103,13 @@ def repair_clock(engine: Engine, settings: Settings) -> bool:
     with engine.begin() as connection:
         now, latest, is_alone = connection.execute(_READ).one()
         if latest is None or now > latest:
-            connection.execute(_NOTE, {"latest_at": now})
+            connection.execute(_STORE_LATEST, {"latest_at": now})
             return False
         if now >= latest - CLOCKS_DIFFER_BY or not is_alone:
             return False
         repaired = repair_instants(engine, read_now(connection, settings), now)
         until = now + CLOCKS_DIFFER_BY + _REPEATED_FOR
-        connection.execute(_NOTE, {"latest_at": min(latest, until)})
+        connection.execute(_STORE_LATEST, {"latest_at": min(latest, until)})
     logger.warning("The database's clock was set back: %s rows were repaired.", f"{repaired:,}")
     return True
 

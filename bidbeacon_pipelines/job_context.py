@@ -24,8 +24,8 @@ from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.database.unwritable_folders import (
     find_unwritable,
-    note_unwritable,
-    note_writable,
+    record_unwritable,
+    record_writable,
 )
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
@@ -83,12 +83,12 @@ class JobContext:
             NotWritten: It can't be written. Loads of this host pause until it can.
         """
         with (
-            self._noting_unwritable(),
+            self._recording_unwritable(),
             download_folders.download_folder(self.downloads, name) as folder,
         ):
             yield folder
         with self.engine.begin() as connection:
-            note_writable(connection, self.downloads)
+            record_writable(connection, self.downloads)
 
     def find_pause(self) -> NotWritten | None:
         """Return the error that pauses this host's loads, or None.
@@ -102,19 +102,19 @@ class JobContext:
         if found["is_paused"]:
             return NotWritten(found["reason"], host=found["host"], folder=found["folder"])
         try:
-            with self._noting_unwritable():
+            with self._recording_unwritable():
                 download_folders.check_writable(self.downloads)
         except NotWritten as error:
             return error
         return None
 
     @contextmanager
-    def _noting_unwritable(self) -> Iterator[None]:
+    def _recording_unwritable(self) -> Iterator[None]:
         try:
             yield
         except NotWritten as error:
             with self.engine.begin() as connection:
-                note_unwritable(connection, self.downloads, error.reason, self.now())
+                record_unwritable(connection, self.downloads, error.reason, self.now())
             raise
 
     def now(self) -> datetime:

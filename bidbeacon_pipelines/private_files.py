@@ -8,7 +8,7 @@ PASSAGE = 0o711
 """Others can enter such a folder but not list it: the embedded server's account needs its data."""
 
 
-def keep_new_files_private() -> None:
+def make_new_files_private() -> None:
     """Make new files of this process and its children private; call it at the process's start."""
     os.umask(0o077)
 

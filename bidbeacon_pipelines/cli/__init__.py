@@ -23,7 +23,7 @@ from bidbeacon_pipelines.cli import (
     windows,
 )
 from bidbeacon_pipelines.cli.output import report, safe_output, safe_text
-from bidbeacon_pipelines.private_files import keep_new_files_private
+from bidbeacon_pipelines.private_files import make_new_files_private
 
 __all__ = ["app", "main"]
 
@@ -116,7 +116,7 @@ _add_group(
 
 def main() -> None:
     """Run the command; report an error in one line and exit with its code."""
-    keep_new_files_private()
+    make_new_files_private()
     try:
         with safe_output():
             app(args=list(map(_checked, sys.argv[1:])))

@@ -26,7 +26,7 @@ from bidbeacon_pipelines.database.schema import (
     patiently,
     schema_lock,
 )
-from bidbeacon_pipelines.private_files import keep_new_files_private
+from bidbeacon_pipelines.private_files import make_new_files_private
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.connections import client_args, parse_database_url
 
@@ -116,7 +116,7 @@ class BidBeaconStorage(DagsterPostgresStorage):
             DatabaseUnavailableError: The database can't be used; the message has instructions.
             SchemaError: Our tables or Dagster's have another version; the message has instructions.
         """
-        keep_new_files_private()
+        make_new_files_private()
         # Dagster reads this from the environment only.
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "200")
         guard_webserver()

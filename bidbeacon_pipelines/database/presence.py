@@ -16,7 +16,7 @@ from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from bidbeacon_pipelines.database.clock import CLOCKS_DIFFER_BY
-from bidbeacon_pipelines.database.processes import note_process
+from bidbeacon_pipelines.database.processes import record_process
 from bidbeacon_pipelines.database.schema import list_revisions
 from bidbeacon_sessions.connections import connect_args, parse_database_url
 
@@ -62,7 +62,7 @@ def _beat(kind: Kind, database_url: str) -> None:
     while True:
         try:
             with engine.begin() as connection:
-                note_process(connection, *this, is_start=is_start)
+                record_process(connection, *this, is_start=is_start)
             is_start = False
         except SQLAlchemyError as error:
             logger.debug("The heartbeat could not be stored: %s", type(error).__name__)

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_sessions.clock import utc_now
 
-_NOTE = text("""
+_RECORD = text("""
     INSERT INTO processes (kind, host, pid, version, started_at, seen_at, clock_ahead_by)
     VALUES (:kind, :host, :pid, :version, clock_timestamp(), clock_timestamp(),
             CAST(:host_now AS timestamptz) - clock_timestamp())
@@ -22,12 +22,12 @@ _LIST = text("""
      ORDER BY kind, host, pid""")
 
 
-def note_process(
+def record_process(
     connection: Connection, kind: str, host: str, pid: int, version: str, *, is_start: bool
 ) -> None:
     """Store a heartbeat at the database's time; `is_start`: it is the first of this process."""
     values = {"kind": kind, "host": host, "pid": pid, "version": version, "is_start": is_start}
-    connection.execute(_NOTE, values | {"host_now": utc_now()})
+    connection.execute(_RECORD, values | {"host_now": utc_now()})
 
 
 def list_processes(connection: Connection, *, within: timedelta) -> list[RowMapping]:

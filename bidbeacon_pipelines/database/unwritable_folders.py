@@ -13,7 +13,7 @@ _SHOWN_FOR: Final = timedelta(hours=1)
 _MINE = "u.host = :host AND u.folder = :folder"
 IS_PAUSED_HERE = f"EXISTS (SELECT FROM unwritable_folders u WHERE {_MINE} AND u.retry_at > :now)"
 """SQL condition that the loads of this host pause at `:now`; see `place_of` for the others."""
-_NOTE = text("""
+_RECORD = text("""
     INSERT INTO unwritable_folders (host, folder, reason, since, retry_at)
     VALUES (:host, :folder, :reason, :now, :retry_at)
         ON CONFLICT (host, folder) DO UPDATE
@@ -31,13 +31,13 @@ def place_of(folder: Path) -> dict[str, str]:
     return {"host": socket.gethostname(), "folder": str(folder)}
 
 
-def note_unwritable(connection: Connection, folder: Path, reason: str, now: datetime) -> None:
+def record_unwritable(connection: Connection, folder: Path, reason: str, now: datetime) -> None:
     """Store that a folder of this host can't be written, and when to retry."""
     values = {"reason": reason, "now": now, "retry_at": now + RETRY_AFTER}
-    connection.execute(_NOTE, {**place_of(folder), **values})
+    connection.execute(_RECORD, {**place_of(folder), **values})
 
 
-def note_writable(connection: Connection, folder: Path) -> None:
+def record_writable(connection: Connection, folder: Path) -> None:
     """Store that a folder of this host can be written."""
     delete = text(f"DELETE FROM unwritable_folders u WHERE {_MINE}")
     connection.execute(delete, place_of(folder))

@@ -88,7 +88,7 @@ class BidBeaconSessions(JobSessionsResource):
             try:
                 with self.session(context, job_name, input=input, account=subject) as session:
                     session_id = session.session_id
-                    session.on_recorded = partial(_note_unloaded, unloaded)
+                    session.on_recorded = partial(_track_unloaded, unloaded)
                     yield RunningJob(tools, session)
             except Exception as error:
                 if session_id is None:
@@ -116,7 +116,7 @@ Unloaded = dict[tuple[str, str, date], str]
 """Windows (account, dataset, day) that a session handled but did not load, with the last effect."""
 
 
-def _note_unloaded(unloaded: Unloaded, action: Action) -> None:
+def _track_unloaded(unloaded: Unloaded, action: Action) -> None:
     for one in action.references():
         if one.dataset is None or one.window is None:
             continue

@@ -50,7 +50,7 @@ _GRANTS = """
      CROSS JOIN coalesce(nullif(CAST(CAST(grantee AS regrole) AS text), '-'), 'PUBLIC') AS role
      GROUP BY name, object, oid"""
 _READ_GRANTS = text(_GRANTS)
-_NOTE_GRANTS = text(f"""
+_STORE_GRANTS = text(f"""
     UPDATE public.installation
        SET grants = coalesce(grants, '{{}}') || (
            SELECT coalesce(
@@ -60,26 +60,26 @@ _NOTE_GRANTS = text(f"""
      WHERE views_version < :version""")
 
 
-def note_grants(connection: Connection) -> None:
+def store_grants(connection: Connection) -> None:
     """Store the grants on functions and views that are older than this program's.
 
     Grants on views that an unfinished upgrade dropped are kept.
     """
-    connection.execute(_NOTE_GRANTS, {"views": list(list_views()), "version": VIEWS_VERSION})
+    connection.execute(_STORE_GRANTS, {"views": list(list_views()), "version": VIEWS_VERSION})
 
 
 def replace_views(connection: Connection) -> None:
     """Replace functions and views that are older than this program's; keep stored grants."""
     read = text("SELECT views_version, grants FROM public.installation")
-    version, noted = connection.execute(read).one()
+    version, stored = connection.execute(read).one()
     if version >= VIEWS_VERSION:
         return
     for view, sql in list_views().items():
         _replace(connection, view, sql)
     for name, oid, revoke, _ in connection.execute(_READ_GRANTS, {"views": list(list_views())}):
-        if name in noted and noted[name]["oid"] != oid:
+        if name in stored and stored[name]["oid"] != oid:
             run(connection, revoke)  # the default privileges of the schema
-            for grant in noted[name]["grants"]:
+            for grant in stored[name]["grants"]:
                 _try_to_run(connection, grant, _NOT_GRANTABLE)
     run(
         connection,

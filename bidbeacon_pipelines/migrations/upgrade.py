@@ -21,7 +21,7 @@ from bidbeacon_pipelines.database.schema import (
     schema_problem,
 )
 from bidbeacon_pipelines.migrations.create import list_statements, run
-from bidbeacon_pipelines.migrations.replace import note_grants, replace_views
+from bidbeacon_pipelines.migrations.replace import replace_views, store_grants
 
 
 def upgrade(
@@ -60,7 +60,7 @@ def _apply(connection: Connection, folder: Path) -> None:
     connection.rollback()  # of an attempt that failed
     if read_version(connection).revision is None:
         run(connection, *list_statements(list_revisions()[-1], _find_oldest_program()))
-    note_grants(connection)
+    store_grants(connection)
     connection.commit()
     migrate(connection, folder)
     replace_views(connection)

@@ -16,7 +16,7 @@ from dagster import (
 from sqlalchemy import func, text
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.database.unwritable_folders import note_unwritable
+from bidbeacon_pipelines.database.unwritable_folders import record_unwritable
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.defs import schedules
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, ADS_ACCOUNT_TAG, PARTITION_TAG
@@ -171,7 +171,7 @@ def test_nothing_is_downloaded_on_a_host_that_cannot_write_it(stocked: World) ->
     assert "sync_entities" in {job for job, _ in asked_for(stocked, refresh_due_accounts)}
     assert 1 == polls(stocked)
     folder = get_settings().scratch_folder
-    call(stocked.engine, note_unwritable, folder, "No space left on device", utc_now())
+    call(stocked.engine, record_unwritable, folder, "No space left on device", utc_now())
     assert [] == asked_for(stocked, refresh_due_accounts)
     assert NOTHING_TO_POLL == skipped(stocked, poll_reports_in_flight)
 

@@ -63,13 +63,13 @@ POLL = """
 import sys
 from dagster import DagsterInstance
 from bidbeacon_pipelines.database.engine import shared_engine
-from bidbeacon_pipelines.database.processes import note_process
+from bidbeacon_pipelines.database.processes import record_process
 from bidbeacon_pipelines.definitions import defs
 
 with DagsterInstance.from_config(sys.argv[1]) as instance:
     assert defs.resolve_job_def("poll_reports").execute_in_process(instance=instance).success
 with shared_engine(sys.argv[2]).begin() as connection:
-    note_process(connection, "worker", "b", 1, "1", is_start=True)
+    record_process(connection, "worker", "b", 1, "1", is_start=True)
 """
 """Polls reports in a run that Dagster stores, and beats as a worker does."""
 

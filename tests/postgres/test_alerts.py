@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from bidbeacon_pipelines.cli import app
-from bidbeacon_pipelines.database.processes import note_process
+from bidbeacon_pipelines.database.processes import record_process
 from bidbeacon_pipelines.problems import receivers as receivers_module
 from bidbeacon_pipelines.problems.alert_rules import Message
 from bidbeacon_pipelines.problems.alert_store import claim_receiver
@@ -104,7 +104,7 @@ class Place:
 def place(engine: Engine) -> Place:
     """A database with one account, and no problem."""
     with engine.begin() as connection:
-        note_process(connection, "stream", "here", 1, "1", is_start=True)
+        record_process(connection, "stream", "here", 1, "1", is_start=True)
     return Place(engine)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 
 from bidbeacon_pipelines.dagster_instance.storage import dagster_database_url
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.database.processes import note_process
+from bidbeacon_pipelines.database.processes import record_process
 from bidbeacon_pipelines.database.schema import SchemaError
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 
@@ -132,4 +132,4 @@ def test_another_role_needs_only_the_documented_grants(
     with DagsterInstance.get() as instance:
         instance.add_dynamic_partitions("accounts", ["US.a"])
     with make_engine(url).begin() as own:
-        note_process(own, "daemon", "here", 1, "1", is_start=True)
+        record_process(own, "daemon", "here", 1, "1", is_start=True)

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, func
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.database.presence import announce, find_dagster_kind, program_version
-from bidbeacon_pipelines.database.processes import list_processes, note_process
+from bidbeacon_pipelines.database.processes import list_processes, record_process
 from bidbeacon_pipelines.database.schema import list_revisions
 from bidbeacon_pipelines.problems.doctor import judge_regions
 from bidbeacon_pipelines.problems.system_findings import (
@@ -123,7 +123,7 @@ def test_a_process_that_runs_is_seen(database_url: str, engine: Engine) -> None:
     with engine.begin() as connection:
         wait_until(lambda: list_processes(connection, within=HOUR))
         [seen] = list_processes(connection, within=HOUR)
-        note_process(connection, *own, "next", is_start=False)
+        record_process(connection, *own, "next", is_start=False)
         [again] = list_processes(connection, within=HOUR)
     assert (*own, program_version()) == tuple(
         seen[name] for name in ("kind", "host", "pid", "version")
@@ -241,8 +241,8 @@ def test_doctor_lists_the_processes_of_all_hosts(
 ) -> None:
     """Each with its version and when it was last seen."""
     with engine.begin() as connection:
-        note_process(connection, "worker", "b", 1, "0.2.0 (0014)", is_start=True)
-        note_process(connection, "daemon", "a", 1, "0.2.0 (0014)", is_start=True)
+        record_process(connection, "worker", "b", 1, "0.2.0 (0014)", is_start=True)
+        record_process(connection, "daemon", "a", 1, "0.2.0 (0014)", is_start=True)
     execute(engine, "UPDATE processes SET seen_at = now() - interval '2 hours'")
     found = checks()["processes"]
     assert ("fine", "2 seen within a day") == (found["severity"], found["sentence"])

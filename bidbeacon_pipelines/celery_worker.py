@@ -15,7 +15,7 @@ from celery.signals import task_postrun, worker_ready, worker_shutting_down
 from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_execute_job_task
 
-from bidbeacon_pipelines.database.presence import announce
+from bidbeacon_pipelines.database.processes import announce
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.job_context import request_stop
 from bidbeacon_pipelines.private_files import make_new_files_private

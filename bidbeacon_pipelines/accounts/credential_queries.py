@@ -15,8 +15,8 @@ from bidbeacon_pipelines.accounts.queries import (
 from bidbeacon_pipelines.accounts.tables import AdsAccount, CredentialListing
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.contract.proven_queries import copy_histories
+from bidbeacon_pipelines.database.base import read_rows
 from bidbeacon_pipelines.database.locks import lock_until_commit
-from bidbeacon_pipelines.database.rows import read_rows
 
 
 def set_credentials_need_attention(

@@ -11,8 +11,8 @@ from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.contract.proven_queries import copy_histories
 from bidbeacon_pipelines.credentials import DEFAULT
+from bidbeacon_pipelines.database.base import read_rows
 from bidbeacon_pipelines.database.locks import lock_until_commit
-from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_sessions import Subject
 from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.writes import json_text

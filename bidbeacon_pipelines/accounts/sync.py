@@ -31,7 +31,7 @@ from bidbeacon_pipelines.amazon_ads.accounts import Account, AccountListing, lis
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, CredentialRefused
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.credentials import DEFAULT, shown_name
-from bidbeacon_pipelines.database.errors import first_line
+from bidbeacon_pipelines.database.engine import first_line
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.writes import name_subjects

@@ -30,7 +30,7 @@ from bidbeacon_pipelines.amazon_ads.tables import ApiCall
 from bidbeacon_pipelines.amazon_ads.tokens import TokenAnswer, TokenAuth, read_token
 from bidbeacon_pipelines.amazon_ads.wire import read_as, read_json
 from bidbeacon_pipelines.credentials import Credential, shown_name
-from bidbeacon_pipelines.database.errors import first_line
+from bidbeacon_pipelines.database.engine import first_line
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_sessions.clock import Clock, utc_now
 

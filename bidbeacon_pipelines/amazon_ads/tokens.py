@@ -17,8 +17,8 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 from bidbeacon_pipelines.amazon_ads.failures import error_for
 from bidbeacon_pipelines.amazon_ads.tables import AccessToken
 from bidbeacon_pipelines.amazon_ads.wire import read_as, read_json
+from bidbeacon_pipelines.database.base import read_rows
 from bidbeacon_pipelines.database.locks import LockTakenError, lock_until_commit
-from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_sessions.clock import Clock
 from bidbeacon_sessions.masking import remember_secret
 

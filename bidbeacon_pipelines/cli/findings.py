@@ -13,8 +13,7 @@ from bidbeacon_pipelines.cli.options import open_store
 from bidbeacon_pipelines.cli.output import Json, console, print_entry, print_json
 from bidbeacon_pipelines.database.address import find_database
 from bidbeacon_pipelines.database.clock import read_now
-from bidbeacon_pipelines.database.engine import shared_engine
-from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
+from bidbeacon_pipelines.database.engine import DatabaseUnavailableError, shared_engine
 from bidbeacon_pipelines.problems import alerts
 from bidbeacon_pipelines.problems.alert_rules import Known, Message
 from bidbeacon_pipelines.problems.doctor import as_checked, examine

@@ -11,10 +11,15 @@ import typer
 from psycopg.conninfo import make_conninfo
 
 from bidbeacon_pipelines.cli.output import console
-from bidbeacon_pipelines.database.address import find_database, open_database, psql_args
+from bidbeacon_pipelines.database.address import (
+    check_mode,
+    find_database,
+    open_database,
+    psql_args,
+    store_mode,
+)
 from bidbeacon_pipelines.database.engine import make_engine, shared_engine
-from bidbeacon_pipelines.database.mode import check_mode, store_mode
-from bidbeacon_pipelines.database.presence import announce
+from bidbeacon_pipelines.database.processes import announce
 from bidbeacon_pipelines.migrations.upgrade import upgrade
 from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.settings import Settings, get_settings

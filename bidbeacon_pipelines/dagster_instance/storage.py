@@ -18,7 +18,7 @@ from sqlalchemy import Engine, create_engine, event, text
 from bidbeacon_pipelines.dagster_instance.webserver_guard import guard_webserver
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.clock import CLOCKS_DIFFER_BY
-from bidbeacon_pipelines.database.presence import announce_dagster
+from bidbeacon_pipelines.database.processes import announce_dagster
 from bidbeacon_pipelines.database.schema import (
     LOCK_TIMEOUT,
     Report,

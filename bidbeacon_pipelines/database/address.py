@@ -1,6 +1,6 @@
-"""The address of the database: its check, and its forms for messages, psql and psycopg.
+"""The address of the database: its forms for messages, psql and psycopg; checks of the database.
 
-Nothing here starts a server or changes a table.
+A database has data of the sandbox or of the real Amazon, never of both: that is its mode.
 """
 
 from functools import cache
@@ -8,11 +8,13 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import psycopg
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection, text
 
-from bidbeacon_pipelines.database.engine import shared_engine
-from bidbeacon_pipelines.database.errors import DatabaseUnavailableError, first_line
-from bidbeacon_pipelines.database.mode import check_mode
+from bidbeacon_pipelines.database.engine import (
+    DatabaseUnavailableError,
+    first_line,
+    shared_engine,
+)
 from bidbeacon_pipelines.database.schema import check_schema
 from bidbeacon_pipelines.settings import Mode, Settings
 from bidbeacon_sessions.connections import connect_args, parse_database_url
@@ -21,6 +23,21 @@ from bidbeacon_sessions.masking import names_secret
 
 OLDEST_VERSION: Final = 16
 ENCODING: Final = "UTF8"
+_FIND_TABLE: Final = text("SELECT to_regclass('public.installation')")
+_READ_MODE: Final = text("SELECT mode FROM public.installation")
+_STORE_MODE: Final = text("UPDATE public.installation SET mode = :mode WHERE mode IS NULL")
+_WRONG_MODES: Final = {
+    "sandbox": "The database holds the sandbox's data, but Amazon credentials are set "
+    "(BIDBEACON_ADS_API_CLIENT_ID or BIDBEACON_CREDENTIALS_FILE): restart `bidbeacon dev` or "
+    "`bidbeacon db start`, or set BIDBEACON_DATABASE_URL to another database.",
+    "real": "The database holds data of the real Amazon, but neither BIDBEACON_ADS_API_CLIENT_ID "
+    "nor BIDBEACON_CREDENTIALS_FILE is set: set the Amazon credentials, or set "
+    "BIDBEACON_DATABASE_URL to another database for the sandbox.",
+}
+
+
+class WrongModeError(DatabaseUnavailableError):
+    """The database holds the data of the other mode."""
 
 
 def open_database(settings: Settings) -> str:
@@ -81,6 +98,29 @@ def _checked_address(database_url: str) -> str:
             "use one made with ENCODING 'UTF8'."
         )
     return render_database_url(url)
+
+
+def check_mode(connection: Connection, mode: Mode) -> None:
+    """Compare the database's mode with `mode`; a database without a mode fits both.
+
+    Raises:
+        WrongModeError: They differ; the message has advice.
+    """
+    if connection.execute(_FIND_TABLE).scalar() is None:
+        return
+    stored = connection.execute(_READ_MODE).scalar()
+    if stored not in {None, mode}:
+        raise WrongModeError(_WRONG_MODES[stored])
+
+
+def store_mode(connection: Connection, mode: Mode) -> None:
+    """Store the mode in a database that has none.
+
+    Raises:
+        WrongModeError: It has the other mode.
+    """
+    connection.execute(_STORE_MODE, {"mode": mode})
+    check_mode(connection, mode)
 
 
 def render_database_url(url: URL) -> str:

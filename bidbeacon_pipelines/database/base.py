@@ -1,15 +1,17 @@
-"""The base of the pipelines' tables: their metadata, types, and reference to an account."""
+"""The base of the pipelines' tables: metadata, types, reference to an account; reads of rows."""
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
-from sqlalchemy import ForeignKeyConstraint, MetaData, Numeric, Text
+from sqlalchemy import Connection, ForeignKeyConstraint, MetaData, Numeric, Select, Text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 from sqlalchemy.types import BigInteger, DateTime
 
 from bidbeacon_sessions.tables import SessionsBase
+
+Row = TypeVar("Row")
 
 TOTAL, TOTAL_COUNT = Numeric(38, 6), Numeric(38, 0)
 """Types of sums over many rows: wide enough that they cannot overflow."""
@@ -54,3 +56,9 @@ def account_reference() -> ForeignKeyConstraint:
         ["account_id", "country_code"],
         ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
     )
+
+
+def read_rows(connection: Connection, statement: Select[Row]) -> list[Row]:
+    """Return the rows of a statement as objects of their mapped class, detached from it."""
+    with Session(connection, join_transaction_mode="rollback_only") as session:
+        return list(session.scalars(statement))

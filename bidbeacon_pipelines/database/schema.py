@@ -22,8 +22,7 @@ from tenacity import (
     wait_exponential,
 )
 
-from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.database.errors import first_line
+from bidbeacon_pipelines.database.engine import first_line, make_engine
 from bidbeacon_sessions.errors import UsageError
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"

@@ -28,7 +28,7 @@ class Installation(PipelinesBase):
     """One row: the mode of this database, and the versions of its schema.
 
     Processes of the other mode refuse the database; while `mode` is null, both may use it (see
-    `database.mode`). `oldest_program` is the newest migration of the oldest compatible program,
+    `database.address`). `oldest_program` is the newest migration of the oldest compatible program,
     `views_version` the version of functions and views (see `database.schema`), and `grants` are the
     rights on them at the start of an unfinished upgrade (see `migrations`). `restatements_from` is
     the first account-local day from which all restatements are kept; null while none were deleted.
@@ -55,7 +55,7 @@ class Process(PipelinesBase):
     """One row is a long-lived process of a host: stream, worker or a server of Dagster.
 
     `version` is its program's, with the newest migration. `seen_at` is the instant of its last
-    heartbeat by the database's clock (see `database.presence`). `clock_ahead_by` is how far its
+    heartbeat by the database's clock (see `database.processes`). `clock_ahead_by` is how far its
     host's clock was then ahead of the database's, negative if it was behind.
     """
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bidbeacon_pipelines.database.address import find_database, show_database_url
-from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
+from bidbeacon_pipelines.database.engine import DatabaseUnavailableError
 from bidbeacon_pipelines.dev.environment import (
     LOGIN_VARIABLE,
     make_dagster_home,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, text
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Cause
-from bidbeacon_pipelines.database.rows import read_rows
+from bidbeacon_pipelines.database.base import read_rows
 from bidbeacon_pipelines.entities.tables import (
     ENTITY_KINDS,
     Ad,

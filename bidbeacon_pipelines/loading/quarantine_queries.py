@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, select, text
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Cause
-from bidbeacon_pipelines.database.rows import read_rows
+from bidbeacon_pipelines.database.base import read_rows
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.loading.load_queries import ReportScope

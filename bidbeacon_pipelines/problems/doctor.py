@@ -16,7 +16,7 @@ from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, CredentialRefused
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.clock import read_now
-from bidbeacon_pipelines.database.errors import first_line
+from bidbeacon_pipelines.database.engine import first_line
 from bidbeacon_pipelines.database.processes import list_processes
 from bidbeacon_pipelines.database.schema import (
     list_revisions,

@@ -15,8 +15,8 @@ from sqlalchemy.orm import aliased
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
+from bidbeacon_pipelines.database.base import read_rows
 from bidbeacon_pipelines.database.locks import lock_until_commit
-from bidbeacon_pipelines.database.rows import read_rows
 from bidbeacon_pipelines.database.unwritable_folders import IS_PAUSED_HERE, place_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, DatasetReport
 from bidbeacon_pipelines.requests.planning_rules import Candidate, PlannedRequest

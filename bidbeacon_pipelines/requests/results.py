@@ -22,7 +22,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 from bidbeacon_pipelines.amazon_ads.failures import TOO_LARGE
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.causes import cause
-from bidbeacon_pipelines.database.errors import first_line
+from bidbeacon_pipelines.database.engine import first_line
 from bidbeacon_pipelines.requests.rules import (
     Failure,
     FailureKind,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, select, text
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.database.rows import read_rows
+from bidbeacon_pipelines.database.base import read_rows
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.writes import json_text
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.database.mode import store_mode
+from bidbeacon_pipelines.database.address import store_mode
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Mode, get_settings
 from tests.support.commands import run_command
 

@@ -8,9 +8,14 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from bidbeacon_pipelines.database.address import find_database, open_database
-from bidbeacon_pipelines.database.errors import DatabaseUnavailableError
-from bidbeacon_pipelines.database.mode import WrongModeError, check_mode, store_mode
+from bidbeacon_pipelines.database.address import (
+    WrongModeError,
+    check_mode,
+    find_database,
+    open_database,
+    store_mode,
+)
+from bidbeacon_pipelines.database.engine import DatabaseUnavailableError
 from bidbeacon_pipelines.settings import Settings
 
 GREETING = (

@@ -14,8 +14,13 @@ from sqlalchemy import Engine, func
 
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.database.engine import shared_engine
-from bidbeacon_pipelines.database.presence import announce, find_dagster_kind, program_version
-from bidbeacon_pipelines.database.processes import list_processes, record_process
+from bidbeacon_pipelines.database.processes import (
+    announce,
+    find_dagster_kind,
+    list_processes,
+    program_version,
+    record_process,
+)
 from bidbeacon_pipelines.database.schema import list_revisions
 from bidbeacon_pipelines.problems.doctor import judge_regions
 from bidbeacon_pipelines.problems.system_findings import (

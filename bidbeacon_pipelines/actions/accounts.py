@@ -2,7 +2,6 @@
 
 from pydantic import Field
 
-from bidbeacon_pipelines.actions.waits import AMAZON
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_sessions import Action, Reference
 
@@ -18,7 +17,7 @@ class AccountsSynced(Action):
         "[: {added_keys:account}][, {problem_count:count:problem}]"
     )
     tone = "success"
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
 
     accounts: int
     added: int = 0
@@ -37,7 +36,7 @@ class AccountSyncFailed(Action):
 
     sentence = "The accounts[ of credential {credential_name}] could not be synced: {cause:cause}"
     tone = "error"
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
 
     credential_name: str | None
     cause: Cause
@@ -48,7 +47,7 @@ class RegionNotListed(Action):
 
     sentence = "Region {region}[, credential {credential_name}]: {cause:cause}"
     tone = "error"
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
 
     region: str
     credential_name: str | None
@@ -60,7 +59,7 @@ class AccountNeedsAttention(Action):
 
     sentence = "{account:account} needs attention: {cause:cause}"
     tone = "error"
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
 
     account: str
     cause: Cause
@@ -152,7 +151,7 @@ class CredentialsRefused(Action):
         "{cause:cause}"
     )
     tone = "error"
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
 
     cause: Cause
     credential_name: str | None

@@ -1,6 +1,5 @@
 """Actions of the sync of campaigns, ad groups, ads, targets and portfolios."""
 
-from bidbeacon_pipelines.actions.waits import AMAZON
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_sessions import Action, Reference
 
@@ -26,7 +25,7 @@ class ExportRequested(_EntityAction):
 
     sentence = "[Took over{adopted:flag} ]Export {export_id:badge} of {kind} for {account:account}"
     tone = "progress"
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
 
     kind: str
     export_id: str
@@ -52,7 +51,7 @@ class ExportPending(_EntityAction):
         "{cause:cause}"
     )
     tone = "warning"
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
 
     kind: str
     cause: Cause
@@ -68,7 +67,7 @@ class ExportFailed(_EntityAction):
 
     sentence = "Export of {kind} for {account:account}: {cause:cause}"
     tone = "error"
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
 
     kind: str
     export_id: str | None = None
@@ -84,7 +83,7 @@ class EntitiesSynced(_EntityAction):
 
     sentence = "Synced {rows:count:row} of {kind} for {account:account}"
     tone = "success"
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
 
     kind: str
     rows: int
@@ -121,6 +120,6 @@ class PortfoliosNotListed(_EntityAction):
 
     sentence = "Portfolios of {account:account} could not be listed: {cause:cause}"
     tone = "warning"
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
 
     cause: Cause

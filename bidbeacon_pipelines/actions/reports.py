@@ -10,7 +10,6 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from bidbeacon_pipelines.actions.waits import AMAZON, FREE_SLOT
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_sessions import Action, Reference
 
@@ -62,7 +61,7 @@ class _ReportAction(_WindowsAction):
     and `accounts` has the windows of each account.
     """
 
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
 
     accounts: dict[str, list[date]] = Field(default_factory=dict)
 
@@ -186,7 +185,7 @@ class WindowsQueued(_ReportAction):
         "Queued {windows:count:report window} of {dataset:badge}[ in {accounts:count:account}] "
         "{windows:windows}[ by hand{by_hand:flag}]"
     )
-    ends_wait_for = FREE_SLOT
+    ends_wait_for = "a free report slot"
     effect = "queued"
 
     request_id: int | None = None
@@ -224,7 +223,7 @@ class WaitGivenUp(_WindowsAction):
         "{cause:cause} {windows:windows}"
     )
     tone = "warning"
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
     effect = "wait-given-up"
 
     cause: Cause
@@ -304,7 +303,7 @@ class ReportProcessed(_RequestEnded):
     )
     tone = "success"
     warns_with = "quarantined"
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
     own_seconds = "load_seconds"
     effect = "loaded"
 
@@ -504,7 +503,7 @@ class CreatesPaused(Action):
         "[, {late_windows:count:late window} waiting]"
     )
     warns_with = "late_windows"
-    ends_wait_for = AMAZON
+    ends_wait_for = "Amazon"
 
     region: str
     until: datetime

@@ -1,6 +1,5 @@
-"""Accounts in Dagster: the asset of their table, and their partitions."""
+"""Accounts in Dagster: the asset of their table, and the job that syncs them."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import dagster as dg
@@ -10,16 +9,8 @@ from bidbeacon_pipelines.accounts.sync import sync_accounts as sync_all_accounts
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.defs import lineage
 from bidbeacon_pipelines.defs.asset_metadata import OWNER
-from bidbeacon_pipelines.defs.partitions import ACCOUNTS, ADS_ACCOUNTS
+from bidbeacon_pipelines.defs.partitions import add_partitions
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
-
-
-def add_partitions(instance: dg.DagsterInstance, accounts: Iterable[Account]) -> None:
-    """Add missing partitions of accounts that are not disabled, and of their ads accounts."""
-    shown = [account for account in accounts if not account.is_disabled]
-    ads_accounts = dict.fromkeys(one.ads_account_key for one in shown)
-    instance.add_dynamic_partitions(ADS_ACCOUNTS, list(ads_accounts))
-    instance.add_dynamic_partitions(ACCOUNTS, [one.account_key for one in shown])
 
 
 @dg.asset(

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.partition_months import DAYS_AHEAD, first_partition_day
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions.errors import ExpectedError
@@ -40,6 +41,14 @@ class NoPartitionError(ExpectedError):
             "This run has no partition, so there is nothing to do: choose a partition "
             "(an account, or an account and a window) instead."
         )
+
+
+def add_partitions(instance: dg.DagsterInstance, accounts: Iterable[Account]) -> None:
+    """Add missing partitions of accounts that are not disabled, and of their ads accounts."""
+    shown = [account for account in accounts if not account.is_disabled]
+    ads_accounts = dict.fromkeys(one.ads_account_key for one in shown)
+    instance.add_dynamic_partitions(ADS_ACCOUNTS, list(ads_accounts))
+    instance.add_dynamic_partitions(ACCOUNTS, [one.account_key for one in shown])
 
 
 def partition_key(account_key: str, day: date) -> dg.MultiPartitionKey:

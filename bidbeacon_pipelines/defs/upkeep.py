@@ -4,9 +4,8 @@ import dagster as dg
 
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.defs.accounts import add_partitions
 from bidbeacon_pipelines.defs.materializations import record_loads
-from bidbeacon_pipelines.defs.partitions import FIRST_DAY
+from bidbeacon_pipelines.defs.partitions import FIRST_DAY, add_partitions
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 from bidbeacon_pipelines.materializations.dagster_queries import unmark_lost_days
 from bidbeacon_pipelines.retention import delete_old_records as delete_all_old_records

@@ -21,16 +21,6 @@ _SIMULATED_NOW = text("""
     SELECT clock_timestamp() + coalesce((SELECT ahead_by FROM simulated_time), interval '0')""")
 
 
-class RealTimeOnlyError(RuntimeError):
-    """Time can be simulated only with the sandbox, and Amazon credentials are set."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Time can be simulated only with the sandbox, but Amazon credentials are set "
-            "(BIDBEACON_ADS_API_CLIENT_ID)."
-        )
-
-
 class DatabaseClock:
     """Returns the database's time when called.
 
@@ -68,19 +58,3 @@ def read_real_now(connection: Connection) -> datetime:
     """Return the database's time, UTC, without the stored offset, as Dagster's runs have it."""
     now: datetime = connection.execute(_NOW).scalar_one()
     return now
-
-
-def simulate_time(connection: Connection, settings: Settings, *, ahead_by: timedelta) -> None:
-    """Move the time of all processes on this database; it takes effect within a minute.
-
-    Raises:
-        RealTimeOnlyError: Amazon credentials are set.
-    """
-    if not settings.uses_sandbox:
-        raise RealTimeOnlyError
-    connection.execute(
-        text("""
-            INSERT INTO simulated_time (ahead_by) VALUES (:ahead_by)
-                ON CONFLICT (only_row) DO UPDATE SET ahead_by = excluded.ahead_by"""),
-        {"ahead_by": ahead_by},
-    )

@@ -11,10 +11,8 @@ from uuid import UUID
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
-from bidbeacon_pipelines.database.clock import simulate_time
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.settings import Settings
 from tests.cluster.cluster import (
     DAGSTER_PORT,
     SANDBOX_PORT,
@@ -27,7 +25,7 @@ from tests.cluster.hosts import Host, Program, wait_patiently
 from tests.faults.stream.stream_followers import LastingReader
 from tests.support import world as support
 from tests.support.one_dataset import shorten_history
-from tests.support.rows import change_accounts
+from tests.support.rows import change_accounts, simulate_time
 from tests.support.truth import DayRows, differences
 
 COUNTRIES = (("US", "CA", "MX"), ("DE", "GB", "FR"), ("ES", "IT", "NL"), ("JP", "AU", "SG"))
@@ -258,9 +256,7 @@ class World:
 
     def keep_time(self) -> None:
         """Store what time it is, which a restored database has forgotten."""
-        settings = Settings(sandbox_url=self.cluster.sandbox_url)
-        with self.stored.engine.begin() as connection:
-            simulate_time(connection, settings, ahead_by=self._ahead_by)
+        simulate_time(self.stored.engine, ahead_by=self._ahead_by)
 
     def skip_entities(self) -> None:
         """Let no entities fall due on this day."""

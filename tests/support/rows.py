@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES
+from bidbeacon_pipelines.database.tables import SimulatedTime
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
 from bidbeacon_pipelines.entities.tables import Campaign
@@ -146,6 +147,16 @@ def add_session(db: Database, job_name: str = "test", **columns: Any) -> UUID:
     values = {"id": uuid4(), "job_name": job_name, "started_at": datetime.now(UTC)} | columns
     _execute(db, insert(SessionHeader).values(values))
     return UUID(str(values["id"]))
+
+
+def simulate_time(db: Database, *, ahead_by: timedelta) -> None:
+    """Move the time that decisions use, of all processes on this database; it takes effect within a minute."""
+    _execute(
+        db,
+        upsert(SimulatedTime)
+        .values(ahead_by=ahead_by)
+        .on_conflict_do_update(index_elements=["only_row"], set_={"ahead_by": ahead_by}),
+    )
 
 
 def change_ads_accounts(db: Database, *where: Condition, **columns: Any) -> None:

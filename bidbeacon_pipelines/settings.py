@@ -98,163 +98,54 @@ Folder = Annotated[Path, AfterValidator(lambda path: PROJECT_ROOT / path)]
 
 
 class Settings(SessionSettings):
-    """The settings of sessions and of the pipelines."""
+    """The settings of sessions and of the pipelines; `docs/settings.md` describes each."""
 
-    home: Folder = Field(
-        _HOME,
-        description="Local state: embedded Postgres, logs; relative to the project.",
-    )
+    home: Folder = _HOME
     scratch_folder: Folder = Field(
-        default_factory=lambda data: data.get("home", _HOME) / "downloads",
-        description="Folder of files being loaded; absent: `downloads` in the home folder.",
+        default_factory=lambda data: data.get("home", _HOME) / "downloads"
     )
 
-    redis_url: Annotated[SecretStr, AfterValidator(_check_redis_url)] | None = Field(
-        None,
-        description="Redis of a cluster: Celery's broker and result backend; absent: one machine.",
-    )
+    redis_url: Annotated[SecretStr, AfterValidator(_check_redis_url)] | None = None
 
-    ads_api_client_id: str | None = Field(
-        None, description="Login with Amazon client id; absent: the sandbox."
-    )
+    ads_api_client_id: str | None = None
     ads_api_client_secret: SecretStr | None = None
     ads_api_refresh_token: SecretStr | None = None
-    ads_api_credential_region: Region = Field(
-        "NA", description="The region whose token endpoint issued the refresh token."
-    )
+    ads_api_credential_region: Region = "NA"
     credentials_file: Annotated[
         CredentialsFile | None, NoDecode, BeforeValidator(_read_credentials_file)
-    ] = Field(
-        None,
-        description="TOML file of named clients and credentials, instead of the three variables.",
-    )
+    ] = None
 
-    allow_other_machines: bool = Field(
-        default=False,
-        description="Whether Dagster and the sandbox, which have no login, may leave loopback.",
-    )
-    bind_host: Host = Field(
-        "127.0.0.1", description="The address on which Dagster's webserver and the sandbox listen."
-    )
+    allow_other_machines: bool = False
+    bind_host: Host = "127.0.0.1"
     sandbox_port: Port = 3040
-    code_server_port: Port | None = Field(
-        None, description="The port of Dagster's code server in `bidbeacon dev`; absent: any free."
-    )
+    code_server_port: Port | None = None
     sandbox_url: WebAddress = Field(
         default_factory=lambda data: _local_url(
             data.get("bind_host", "127.0.0.1"), data.get("sandbox_port", 3040)
-        ),
-        description="The sandbox's address, with paths `/na`, `/eu`, `/fe`; absent: this machine.",
+        )
     )
 
-    user_header: Annotated[str, AfterValidator(_check_header)] | None = Field(
-        None,
-        description="Header in which a trusted proxy names the user, for changes on the page.",
-    )
+    user_header: Annotated[str, AfterValidator(_check_header)] | None = None
 
-    partition_months: int = Field(
-        15,
-        ge=1,
-        le=60,
-        description="Whole months before this one that are Dagster's partitions.",
-    )
-    report_first_poll_seconds: int | None = Field(
-        None,
-        ge=1,
-        le=_DAY_SECONDS,
-        description="Seconds until a report's first poll; absent: its usual time, sandbox 5.",
-    )
-    report_poll_seconds: int | None = Field(
-        None,
-        ge=1,
-        le=_DAY_SECONDS,
-        description="Minimum seconds between polls of a report; absent: 60, 5 with the sandbox.",
-    )
-    by_hand_wait_minutes: int = Field(
-        90,
-        ge=1,
-        le=24 * 60,
-        description="Minutes for which a manual materialization waits for Amazon.",
-    )
-    wait_for_countries_hours: float = Field(
-        6,
-        ge=0,
-        le=12,
-        description="Hours for which a due window waits for its ads account's other countries.",
-    )
-    first_reports_in_flight: int = Field(
-        2,
-        ge=1,
-        le=20,
-        description="Initial limit of reports in flight per client id and region; it adapts.",
-    )
-    loads_at_once: int = Field(
-        2,
-        ge=1,
-        le=8,
-        description="Maximum of runs of poll_reports that poll and load reports at once.",
-    )
-    late_after_hours: float = Field(
-        12,
-        gt=0,
-        le=7 * 24,
-        description="Hours after which a due window is late: in checks, Coverage and planning.",
-    )
-    bad_row_share: float = Field(
-        0.02, ge=0, le=1, description="Share of invalid rows above which a load is refused."
-    )
-    hourly_difference: float = Field(
-        0.05,
-        ge=0,
-        le=1,
-        description="Relative difference between a day and its hours above which a check warns.",
-    )
-    alert_urls: Annotated[SecretStr, AfterValidator(_check_alert_urls)] | None = Field(
-        None, description="Receivers of alerts: apprise URLs, separated by spaces; absent: none."
-    )
-    alert_quiet_hours: Annotated[str, AfterValidator(_check_hours)] | None = Field(
-        None,
-        description="Hours without alerts, such as 22:00-07:00, in BIDBEACON_ALERT_TIME_ZONE.",
-    )
-    alert_time_zone: Annotated[str, AfterValidator(_check_time_zone)] = Field(
-        "UTC", description="The IANA time zone of quiet hours and of the times in alerts."
-    )
-    alert_silent_minutes: int = Field(
-        90,
-        ge=10,
-        le=7 * 24 * 60,
-        description="Minutes without any job that are a problem; a job runs at least hourly.",
-    )
-    api_call_days: int = Field(
-        30,
-        ge=1,
-        le=_LONGEST_KEPT_DAYS,
-        description="Days for which calls to Amazon are kept in `api_calls`.",
-    )
-    session_days: int = Field(
-        90,
-        ge=1,
-        le=_LONGEST_KEPT_DAYS,
-        description="Days for which sessions are kept, with their actions and references.",
-    )
-    hourly_days: int = Field(
-        400,
-        ge=31,
-        le=_LONGEST_KEPT_DAYS,
-        description="Days for which hourly rows are kept; they are dropped by whole months.",
-    )
-    restatement_days: int = Field(
-        400,
-        ge=90,
-        le=_LONGEST_KEPT_DAYS,
-        description="Days for which restatements are kept; older windows have current numbers.",
-    )
-    run_event_days: int = Field(
-        14,
-        ge=1,
-        le=_LONGEST_KEPT_DAYS,
-        description="Days for which Dagster's events of a run are kept; those of assets stay.",
-    )
+    partition_months: int = Field(15, ge=1, le=60)
+    report_first_poll_seconds: int | None = Field(None, ge=1, le=_DAY_SECONDS)
+    report_poll_seconds: int | None = Field(None, ge=1, le=_DAY_SECONDS)
+    by_hand_wait_minutes: int = Field(90, ge=1, le=24 * 60)
+    wait_for_countries_hours: float = Field(6, ge=0, le=12)
+    first_reports_in_flight: int = Field(2, ge=1, le=20)
+    loads_at_once: int = Field(2, ge=1, le=8)
+    late_after_hours: float = Field(12, gt=0, le=7 * 24)
+    bad_row_share: float = Field(0.02, ge=0, le=1)
+    hourly_difference: float = Field(0.05, ge=0, le=1)
+    alert_urls: Annotated[SecretStr, AfterValidator(_check_alert_urls)] | None = None
+    alert_quiet_hours: Annotated[str, AfterValidator(_check_hours)] | None = None
+    alert_time_zone: Annotated[str, AfterValidator(_check_time_zone)] = "UTC"
+    alert_silent_minutes: int = Field(90, ge=10, le=7 * 24 * 60)
+    api_call_days: int = Field(30, ge=1, le=_LONGEST_KEPT_DAYS)
+    session_days: int = Field(90, ge=1, le=_LONGEST_KEPT_DAYS)
+    hourly_days: int = Field(400, ge=31, le=_LONGEST_KEPT_DAYS)
+    restatement_days: int = Field(400, ge=90, le=_LONGEST_KEPT_DAYS)
+    run_event_days: int = Field(14, ge=1, le=_LONGEST_KEPT_DAYS)
 
     @field_validator("bind_host")
     @classmethod

@@ -26,9 +26,7 @@ from bidbeacon_sessions.writes import delete_ended_sessions
 
 ROWS_A_PIECE = 5_000
 SESSIONS_A_PIECE = 200
-_RATE_LIMITS_IDLE_FOR = timedelta(days=1)
-_TOKENS_ENDED_FOR = timedelta(days=1)
-_PROCESSES_SILENT_FOR = timedelta(days=1)
+_UNUSED_FOR = timedelta(days=1)
 LEARNED_FOR = timedelta(days=28)
 """The time after which learned limits are tried again: an outage may have caused them."""
 
@@ -37,75 +35,42 @@ LEARNED_FOR = timedelta(days=28)
 class Rule:
     """The retention time of a kind of records, usually a table.
 
-    `delete` deletes at most `piece` records from before an instant, and returns how many.
+    `delete` deletes at most `piece` records (by default `ROWS_A_PIECE`) from before an instant, and
+    returns how many.
     """
 
     what: str
     keep: timedelta
-    piece: int
     delete: Callable[[Connection, datetime, int], int]
+    piece: int | None = None
 
 
 def rules_of(settings: Settings) -> list[Rule]:
     """Return the rules for all kinds of records."""
+    of_sessions = timedelta(days=settings.session_days)
     of_runs = timedelta(days=settings.run_event_days)
     printed = partial(delete_printed_lines, settings.compute_logs)
     return [
-        Rule(
-            "api_calls",
-            timedelta(days=settings.api_call_days),
-            ROWS_A_PIECE,
-            partial(_delete_rows, "api_calls", "called_at"),
-        ),
-        Rule(
-            "rate_limits",
-            _RATE_LIMITS_IDLE_FOR,
-            ROWS_A_PIECE,
-            partial(_delete_rows, "rate_limits", "next_start_at"),
-        ),
-        Rule(
-            "amazon_access",  # a name with "token" would have its count masked in the session
-            _TOKENS_ENDED_FOR,
-            ROWS_A_PIECE,
-            partial(_delete_rows, "access_tokens", "ends_at"),
-        ),
-        Rule(
-            "sessions",
-            timedelta(days=settings.session_days),
-            SESSIONS_A_PIECE,
-            delete_ended_sessions,
-        ),
-        Rule(
-            "restatements",
-            timedelta(days=settings.restatement_days),
-            ROWS_A_PIECE,
-            delete_restatements,
-        ),
-        Rule("run_events", of_runs, ROWS_A_PIECE, delete_run_events),
-        Rule("printed_lines", of_runs, ROWS_A_PIECE, lambda _, before, most: printed(before, most)),
-        Rule("hourly_months", timedelta(days=settings.hourly_days), ROWS_A_PIECE, _drop_partitions),
-        Rule("findings", timedelta(days=settings.session_days), ROWS_A_PIECE, delete_findings),
-        Rule(
-            "row_removals",
-            timedelta(days=settings.session_days),
-            ROWS_A_PIECE,
-            partial(_delete_rows, "row_removals", "acknowledged_at"),
-        ),
-        Rule(
-            "loads_by_hand",
-            timedelta(days=settings.session_days),
-            ROWS_A_PIECE,
-            partial(_delete_rows, "loads_by_hand", "asked_at"),
-        ),
-        Rule("processes", _PROCESSES_SILENT_FOR, ROWS_A_PIECE, delete_silent_processes),
-        Rule(
-            "unwritable_folders",
-            _PROCESSES_SILENT_FOR,
-            ROWS_A_PIECE,
-            partial(_delete_rows, "unwritable_folders", "retry_at"),
-        ),
-        Rule("registry_overrides", LEARNED_FOR, ROWS_A_PIECE, delete_learned_limits),
+        _rule_of_table("api_calls", "called_at", timedelta(days=settings.api_call_days)),
+        _rule_of_table("rate_limits", "next_start_at", _UNUSED_FOR),
+        # A name with "token" would have its count masked in the session.
+        Rule("amazon_access", _UNUSED_FOR, partial(_delete_rows, "access_tokens", "ends_at")),
+        Rule("sessions", of_sessions, delete_ended_sessions, SESSIONS_A_PIECE),
+        Rule("restatements", timedelta(days=settings.restatement_days), delete_restatements),
+        Rule("run_events", of_runs, delete_run_events),
+        Rule("printed_lines", of_runs, lambda _, before, most: printed(before, most)),
+        Rule("hourly_months", timedelta(days=settings.hourly_days), _drop_partitions),
+        Rule("findings", of_sessions, delete_findings),
+        _rule_of_table("row_removals", "acknowledged_at", of_sessions),
+        _rule_of_table("loads_by_hand", "asked_at", of_sessions),
+        Rule("processes", _UNUSED_FOR, delete_silent_processes),
+        _rule_of_table("unwritable_folders", "retry_at", _UNUSED_FOR),
+        Rule("registry_overrides", LEARNED_FOR, delete_learned_limits),
     ]
+
+
+def _rule_of_table(table: str, column: str, keep: timedelta) -> Rule:
+    return Rule(table, keep, partial(_delete_rows, table, column))
 
 
 def delete_old_records(
@@ -124,10 +89,11 @@ def delete_old_records(
 
 
 def _delete_by(engine: Engine, rule: Rule, before: datetime) -> int:
-    total, deleted = 0, rule.piece
-    while deleted == rule.piece:
+    piece = rule.piece or ROWS_A_PIECE
+    total, deleted = 0, piece
+    while deleted == piece:
         with engine.begin() as connection:
-            deleted = rule.delete(connection, before, rule.piece)
+            deleted = rule.delete(connection, before, piece)
         total += deleted
     return total
 

@@ -21,7 +21,7 @@ from bidbeacon_pipelines.defs.partitions import (
     NoPartitionError,
     days_by_account,
 )
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, Context, RunningJob
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, Context, RunningJob, one_op_job
 from bidbeacon_pipelines.requests.dispatch import step_requests
 from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError, load_days
 from bidbeacon_pipelines.requests.plan import plan_account
@@ -127,10 +127,9 @@ def load_windows_op(
         _load(context, job, config.account, get_dataset(config.dataset), days, by=config.by)
 
 
-@dg.job(description="Load windows of one dataset of one account now, and wait for them.")
-def load_windows() -> None:
-    """Load some days of one dataset of one account."""
-    load_windows_op()
+load_windows = one_op_job(
+    load_windows_op, "Load windows of one dataset of one account now, and wait for them."
+)
 
 
 @dg.op
@@ -152,6 +151,18 @@ def refresh_account_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSe
         )
 
 
+refresh_account_job = one_op_job(
+    refresh_account_op,
+    "Bring one ads account up to date: plan what is due, create reports at its gate, load what is "
+    "ready; never waits for Amazon.",
+    config=dg.PartitionedConfig(
+        ADS_ACCOUNT_PARTITIONS,
+        run_config_for_partition_key_fn=lambda _: {},
+        tags_for_partition_key_fn=lambda key: {ADS_ACCOUNT_TAG: key},
+    ),
+)
+
+
 @dg.op
 def poll_reports_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
     """Create planned reports, poll every report in flight that is due, and load complete ones.
@@ -163,29 +174,10 @@ def poll_reports_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessi
         record_loads(context, job)
 
 
-@dg.job(
-    name="refresh_account",
-    config=dg.PartitionedConfig(
-        ADS_ACCOUNT_PARTITIONS,
-        run_config_for_partition_key_fn=lambda _: {},
-        tags_for_partition_key_fn=lambda key: {ADS_ACCOUNT_TAG: key},
-    ),
-    description="Bring one ads account up to date: plan what is due, create reports at its gate, "
-    "load what is ready; never waits for Amazon.",
+poll_reports = one_op_job(
+    poll_reports_op,
+    "Create planned reports, poll the reports in flight of all accounts and load complete ones.",
 )
-def refresh_account_job() -> None:
-    """Refresh one ads account."""
-    refresh_account_op()
-
-
-@dg.job(
-    description="Create planned reports, poll the reports in flight of all accounts and load "
-    "complete ones."
-)
-def poll_reports() -> None:
-    """Step the reports of all accounts."""
-    poll_reports_op()
-
 
 dataset_assets = [build_report_asset(dataset) for dataset in DATASETS.values()]
 

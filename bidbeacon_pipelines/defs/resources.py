@@ -1,4 +1,4 @@
-"""The resource of all ops and assets, which opens a job's tools and session."""
+"""The resource of all ops and assets, which opens a job's tools and session; jobs of one op."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -168,6 +168,14 @@ def log_day(
                 metadata={**facts, "explanation": worst.sentence},
             )
         )
+
+
+def one_op_job(
+    op: dg.OpDefinition, description: str, *, config: dg.PartitionedConfig[Any] | None = None
+) -> dg.JobDefinition:
+    """Return a job of a single op, with the op's name without `_op`."""
+    graph = dg.GraphDefinition(op.name.removesuffix("_op"), node_defs=[op])
+    return graph.to_job(description=description, config=config)
 
 
 def session_store() -> SessionStore:

@@ -6,7 +6,7 @@ from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.materializations import record_loads
 from bidbeacon_pipelines.defs.partitions import FIRST_DAY, add_partitions
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, one_op_job
 from bidbeacon_pipelines.materializations.dagster_queries import unmark_lost_days
 from bidbeacon_pipelines.retention import delete_old_records as delete_all_old_records
 
@@ -19,14 +19,11 @@ def delete_old_records_op(context: dg.OpExecutionContext, job_sessions: BidBeaco
         delete_all_old_records(tools.engine, job.session, tools.settings, tools.now())
 
 
-@dg.job(
-    description="Delete records past their retention time: sessions, events and printed lines of "
-    "runs, calls to Amazon, unused rate limits.",
+delete_old_records = one_op_job(
+    delete_old_records_op,
+    "Delete records past their retention time: sessions, events and printed lines of runs, calls "
+    "to Amazon, unused rate limits.",
 )
-def delete_old_records() -> None:
-    """Delete all old records."""
-    delete_old_records_op()
-
 
 delete_old_records_daily = dg.ScheduleDefinition(
     name="delete_old_records_daily",
@@ -53,13 +50,9 @@ def record_again_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessi
         add_partitions(context.instance, accounts)
 
 
-@dg.job(
-    description=(
-        "Bring back what Dagster has lost: partitions of accounts, and materializations of loads. "
-        "Launch it after assets were wiped, runs deleted, Dagster's tables or ours restored from "
-        "a backup, or BIDBEACON_PARTITION_MONTHS enlarged."
-    ),
+record_again = one_op_job(
+    record_again_op,
+    "Bring back what Dagster has lost: partitions of accounts, and materializations of loads. "
+    "Launch it after assets were wiped, runs deleted, Dagster's tables or ours restored from a "
+    "backup, or BIDBEACON_PARTITION_MONTHS enlarged.",
 )
-def record_again() -> None:
-    """Record all lost loads."""
-    record_again_op()

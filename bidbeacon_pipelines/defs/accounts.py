@@ -7,8 +7,7 @@ import dagster as dg
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.sync import sync_accounts as sync_all_accounts
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.defs import lineage
-from bidbeacon_pipelines.defs.asset_metadata import OWNER
+from bidbeacon_pipelines.defs.asset_metadata import OWNER, table_metadata
 from bidbeacon_pipelines.defs.partitions import add_partitions
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 
@@ -24,7 +23,7 @@ from bidbeacon_pipelines.defs.resources import BidBeaconSessions
         "time zone, status. Materializing reads them again and makes partitions of those that are "
         "not disabled; no account and no partition is ever deleted."
     ),
-    metadata=lineage.table_metadata(Account.__table__),
+    metadata=table_metadata(Account.__tablename__, Account.__table__.columns),
 )
 def accounts(
     context: dg.AssetExecutionContext, job_sessions: BidBeaconSessions

@@ -8,50 +8,39 @@ from sqlalchemy import URL, Column
 
 from bidbeacon_pipelines.datasets.dataset_tables import TAGS
 from bidbeacon_pipelines.settings import get_settings
-from bidbeacon_pipelines.views import ReportView, name_type
+from bidbeacon_pipelines.views import ReportView, ViewColumn, name_type
 from bidbeacon_sessions.connections import parse_database_url
 
 OWNER = "team:advertising"
 
 
-def place_metadata(name: str) -> dict[str, Any]:
-    """Return the qualified name of a table or view and its URI without user and password.
+def table_metadata(table: str, columns: Iterable[Column[Any]]) -> dict[str, Any]:
+    """Return the address and columns of a table, with types, descriptions and the registry's tags.
 
     There is no URI if the settings have no database, as when definitions are only listed.
     """
-    place: dict[str, Any] = {"dagster/table_name": name}
+    return _metadata(f"public.{table}", [_table_column(column) for column in columns])
+
+
+def view_metadata(view: ReportView) -> dict[str, Any]:
+    """Return the address and columns of a view, like those of a table."""
+    return _metadata(view.full_name, [_view_column(column) for column in view.columns])
+
+
+def _metadata(name: str, columns: list[dg.TableColumn]) -> dict[str, Any]:
+    schema = dg.MetadataValue.table_schema(dg.TableSchema(columns=columns))
+    found: dict[str, Any] = {"dagster/table_name": name, "dagster/column_schema": schema}
     address = get_settings().database_url
     if address is None:
-        return place
+        return found
     url = parse_database_url(address.get_secret_value())
     shown = URL.create(
         "postgresql", host=url.host or "localhost", port=url.port, database=url.database
-    )
-    return place | {"dagster/uri": f"{shown.render_as_string()}/{name.replace('.', '/')}"}
+    )  # without user and password
+    return found | {"dagster/uri": f"{shown.render_as_string()}/{name.replace('.', '/')}"}
 
 
-def column_schema(columns: Iterable[Any]) -> dg.TableSchemaMetadataValue:
-    """Return columns of SQLAlchemy with types, descriptions and the registry's tags."""
-    return dg.MetadataValue.table_schema(
-        dg.TableSchema(columns=[_column(column) for column in columns])
-    )
-
-
-def view_schema(view: ReportView) -> dg.TableSchemaMetadataValue:
-    """Return the columns of a view with types, descriptions and tags."""
-    columns = [
-        dg.TableColumn(
-            column.name,
-            type=column.type,
-            description=column.description,
-            tags=dict.fromkeys(column.tags, ""),
-        )
-        for column in view.columns
-    ]
-    return dg.MetadataValue.table_schema(dg.TableSchema(columns=columns))
-
-
-def _column(column: Column[Any]) -> dg.TableColumn:
+def _table_column(column: Column[Any]) -> dg.TableColumn:
     key = ("key",) if column.primary_key else ()
     return dg.TableColumn(
         name=column.name,
@@ -59,4 +48,13 @@ def _column(column: Column[Any]) -> dg.TableColumn:
         description=column.comment,
         tags=dict.fromkeys((*key, *column.info.get(TAGS, ())), ""),
         constraints=dg.TableColumnConstraints(nullable=bool(column.nullable)),
+    )
+
+
+def _view_column(column: ViewColumn) -> dg.TableColumn:
+    return dg.TableColumn(
+        name=column.name,
+        type=column.type,
+        description=column.description,
+        tags=dict.fromkeys(column.tags, ""),
     )

@@ -9,7 +9,7 @@ import dagster as dg
 from bidbeacon_pipelines.accounts.queries import read_account
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_pipelines.defs import lineage
-from bidbeacon_pipelines.defs.asset_metadata import OWNER
+from bidbeacon_pipelines.defs.asset_metadata import OWNER, table_metadata
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_PARTITIONS, NoPartitionError
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions, RunningJob
 from bidbeacon_pipelines.entities.sync import ExportNotReadyError, is_put_off
@@ -38,7 +38,7 @@ LONGEST_WAIT_FOR_EXPORTS = timedelta(seconds=5)
                 "last sync: once a day, and sooner where rows of reports name unknown targets. "
                 "All five kinds are synced together."
             ),
-            metadata=lineage.table_metadata(table),
+            metadata=table_metadata(name, table.columns),
         )
         for name, table in lineage.ENTITY_TABLES.items()
     ],

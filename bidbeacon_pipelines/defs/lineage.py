@@ -4,7 +4,6 @@ An arrow from A to B means that rows of B depend on rows of A, not only that bot
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import dagster as dg
 
@@ -14,12 +13,7 @@ from bidbeacon_pipelines.datasets.registry import (
     HOURLY_CAMPAIGNS,
     Dataset,
 )
-from bidbeacon_pipelines.defs.asset_metadata import (
-    OWNER,
-    column_schema,
-    place_metadata,
-    view_schema,
-)
+from bidbeacon_pipelines.defs.asset_metadata import OWNER, view_metadata
 from bidbeacon_pipelines.entities.tables import Ad, AdGroup, Campaign, Portfolio, Target
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.views import ACCOUNT_DAYS_VIEW, REPORT_VIEWS, list_joined_entities
@@ -39,14 +33,6 @@ AMAZON_ADS = dg.AssetSpec(
     "by its API; or the sandbox.",
     metadata={"event_stream": dg.MetadataValue.url(get_settings().stream_public_url)},
 )
-
-
-def table_metadata(table: Any) -> dict[str, Any]:
-    """Return the location and columns of a table of SQLAlchemy."""
-    return {
-        **place_metadata(f"public.{table.name}"),
-        "dagster/column_schema": column_schema(table.columns),
-    }
 
 
 def entities_behind(dataset: Dataset) -> list[str]:
@@ -72,7 +58,7 @@ def _view_spec(name: str, tables: Sequence[str], grain: str) -> dg.AssetSpec:
             f"`{tables[0]}`."
         ),
         deps=tables,
-        metadata={**place_metadata(view.full_name), "dagster/column_schema": view_schema(view)},
+        metadata=view_metadata(view),
     )
 
 

@@ -11,7 +11,7 @@ from bidbeacon_pipelines.dagster_instance.storage import BY_HAND_POOL
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of
 from bidbeacon_pipelines.datasets.registry import DATASETS, Dataset, get_dataset
 from bidbeacon_pipelines.defs import lineage
-from bidbeacon_pipelines.defs.asset_metadata import OWNER, column_schema, place_metadata
+from bidbeacon_pipelines.defs.asset_metadata import OWNER, table_metadata
 from bidbeacon_pipelines.defs.checks import evaluate_checks
 from bidbeacon_pipelines.defs.materializations import log_days, record_loads
 from bidbeacon_pipelines.defs.partitions import (
@@ -51,8 +51,7 @@ def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:
             f"What happened, live: [Event Stream]({get_settings().stream_public_url})."
         ),
         metadata={
-            **place_metadata(f"public.{dataset.table}"),
-            "dagster/column_schema": column_schema(columns_of(dataset)),
+            **table_metadata(dataset.table, columns_of(dataset)),
             "event_stream": dg.MetadataValue.url(get_settings().stream_public_url),
             "refreshed": f"T+{', '.join(map(str, dataset.refresh_offsets))} days, "
             "in the account's time zone",

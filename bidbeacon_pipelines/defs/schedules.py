@@ -126,9 +126,6 @@ def poll_reports_in_flight(
         yield dg.RunRequest(job_name=poll_reports.name)
 
 
-close_crashed_sessions = build_session_closer(session_store)
-
-
 def busy_accounts(instance: dg.DagsterInstance, job_name: str) -> set[str]:
     """Return accounts (`""` for none) with a run of a job in progress or two recent failures."""
     under_way = list_runs_under_way(instance, job_name)

@@ -1,4 +1,4 @@
-"""Jobs of upkeep: the daily deletion of old records, and restoring what Dagster has lost."""
+"""Upkeep: deletion of old records, sessions of crashed runs, and what Dagster has lost."""
 
 import dagster as dg
 
@@ -6,9 +6,10 @@ from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.materializations import record_loads
 from bidbeacon_pipelines.defs.partitions import FIRST_DAY, add_partitions
-from bidbeacon_pipelines.defs.resources import BidBeaconSessions, one_op_job
+from bidbeacon_pipelines.defs.resources import BidBeaconSessions, one_op_job, session_store
 from bidbeacon_pipelines.materializations.dagster_queries import unmark_lost_days
 from bidbeacon_pipelines.retention import delete_old_records as delete_all_old_records
+from bidbeacon_sessions.reaper import build_session_closer
 
 
 @dg.op
@@ -33,6 +34,8 @@ delete_old_records_daily = dg.ScheduleDefinition(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Once a day, when little else is due.",
 )
+
+close_crashed_sessions = build_session_closer(session_store)
 
 
 @dg.op

@@ -17,7 +17,7 @@ from dagster import (
 )
 from dagster import DagsterRunStatus as Status
 
-from bidbeacon_pipelines.defs.schedules import close_crashed_sessions
+from bidbeacon_pipelines.defs.upkeep import close_crashed_sessions
 from bidbeacon_sessions import with_job_session
 from bidbeacon_sessions.reaper import (
     CODE_LOCATION_TAG,

@@ -10,7 +10,7 @@ from sqlalchemy import func
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.defs.partitions import partition_key
-from bidbeacon_pipelines.defs.schedules import close_crashed_sessions
+from bidbeacon_pipelines.defs.upkeep import close_crashed_sessions
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_sessions.reaper import LOST_AFTER, fail_lost_runs
 from tests.dagster.runs import recorded_partitions, run_job

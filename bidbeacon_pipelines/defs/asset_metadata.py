@@ -14,7 +14,7 @@ from bidbeacon_sessions.connections import parse_database_url
 OWNER = "team:advertising"
 
 
-def table_metadata(table: str, columns: Iterable[Column[Any]]) -> dict[str, Any]:
+def table_metadata(table: str, columns: Iterable[Any]) -> dict[str, Any]:
     """Return the address and columns of a table, with types, descriptions and the registry's tags.
 
     There is no URI if the settings have no database, as when definitions are only listed.

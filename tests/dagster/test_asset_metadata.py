@@ -6,8 +6,9 @@ from sqlalchemy import Engine, text
 
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.definitions import defs
-from bidbeacon_pipelines.defs.asset_metadata import place_metadata
+from bidbeacon_pipelines.defs.asset_metadata import view_metadata
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.views import REPORT_VIEWS
 
 COLUMNS = text("""
     SELECT attname, replace(format_type(atttypid, atttypmod), ',', ', '), col_description(attrelid, attnum)
@@ -74,10 +75,11 @@ def test_address_in_the_settings_is_shown_without_user_and_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The URI has host, port and database; without an address in the settings there is none."""
-    assert "dagster/uri" not in place_metadata("reports.campaigns")
+    [view] = [view for view in REPORT_VIEWS if view.full_name == "reports.campaigns"]
+    assert "dagster/uri" not in view_metadata(view)
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", "postgresql://maria:secret@db.example:5433/ads")
     get_settings.cache_clear()
-    shown = place_metadata("reports.campaigns")
+    shown = view_metadata(view)
     assert "postgresql://db.example:5433/ads/reports/campaigns" == shown["dagster/uri"]
 
 

@@ -15,7 +15,7 @@ _MOST_ACCOUNTS: Final = 10
 """The most accounts whose campaigns are named; the others are counted."""
 
 
-def find_left_out(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+def left_out_campaigns(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return the finding on campaigns that reports leave out, by account, with their budgets."""
     rows = list_left_out_campaigns(connection, now)
     if not rows:

@@ -55,7 +55,9 @@ _DATASET = itemgetter("dataset")
 _EXTENT = itemgetter("days", "oldest", "newest")
 
 
-def find_unproven(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def unproven_histories(
+    connection: Connection, settings: Settings, now: datetime
+) -> Iterator[Finding]:
     """Yield a finding per account with old days that lack proof and so count as not served.
 
     Days that are too old to be requested again are left out.

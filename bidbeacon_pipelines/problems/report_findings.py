@@ -69,10 +69,10 @@ _WHAT = {
 }
 
 
-def find_windows(unsettled: Sequence[RowMapping]) -> Iterator[Finding]:
+def unsettled_windows(unsettled: Sequence[RowMapping]) -> Iterator[Finding]:
     """Yield a finding per state and cause of `states.totals.WindowSummary.unsettled`.
 
-    Windows that `find_undecided` and `find_unproven` report are left out.
+    Windows that `undecided_days` and `unproven_histories` report are left out.
     """
     alike: dict[tuple[WindowState, str], list[RowMapping]] = {}
     for row in unsettled:
@@ -181,7 +181,7 @@ _TROUBLE = text(f"""
      ORDER BY f.code, f.calls DESC""")
 
 
-def find_calls(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def failing_calls(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
     """Yield the calls for reports that failed or were throttled since the last success."""
     for row in connection.execute(_TROUBLE, {"now": now, "since": now - LATELY}).mappings():
         calls, waiting = counted(row["calls"], "call"), counted(row["reports"], "report")
@@ -210,7 +210,7 @@ _RETRIED = text(f"""
      GROUP BY 1""")
 
 
-def find_retries(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def retried_reports(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
     """Yield the causes for which reports are requested again, and when."""
     for row in connection.execute(_RETRIED).mappings():
         attempt = f"attempt {min(row['attempts'] + 1, MAX_ATTEMPTS)} of {MAX_ATTEMPTS}"
@@ -248,7 +248,9 @@ _STOPPED = text(f"""
      ORDER BY accounts DESC""")
 
 
-def find_stopped(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def stopped_accounts(
+    connection: Connection, settings: Settings, now: datetime
+) -> Iterator[Finding]:
     """Yield the causes for which ads accounts with active countries need attention."""
     for row in connection.execute(_STOPPED).mappings():
         number, windows = row["accounts"], row["windows"]
@@ -268,7 +270,9 @@ _UNLISTED = text("""
      ORDER BY region, credential""")
 
 
-def find_unlisted(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def unlisted_accounts(
+    connection: Connection, settings: Settings, now: datetime
+) -> Iterator[Finding]:
     """Yield the credentials, or their regions, whose accounts the last sync could not list."""
     for row in connection.execute(_UNLISTED).mappings():
         link, why = f"/sessions/{row['session_id']}", row["cause"]
@@ -294,7 +298,7 @@ _LISTED_TWICE = text(f"""
      ORDER BY 1, 2""")
 
 
-def find_listed_twice(
+def accounts_listed_twice(
     connection: Connection, settings: Settings, now: datetime
 ) -> Iterator[Finding]:
     """Yield the ads accounts that several credentials list, until they are assigned to one."""
@@ -318,7 +322,9 @@ _SILENT = text(f"""
     HAVING count(*) > 0""")
 
 
-def find_silent(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def silent_countries(
+    connection: Connection, settings: Settings, now: datetime
+) -> Iterator[Finding]:
     """Yield the windows loaded within a day without rows though campaigns were deliverable."""
     for row in connection.execute(_SILENT, {"since": now - RECENTLY}).mappings():
         extent = f"{counted(row['windows'], 'window')} without rows{in_datasets(row['datasets'])}"
@@ -327,7 +333,9 @@ def find_silent(connection: Connection, settings: Settings, now: datetime) -> It
         yield found({"code": "country-silent"}, effect, **facts_of(row))
 
 
-def find_quarantine(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def large_quarantines(
+    connection: Connection, settings: Settings, now: datetime
+) -> Iterator[Finding]:
     """Yield the accounts with too many quarantined rows of a dataset."""
     for row in list_quarantined(connection):
         if row["is_too_large"]:
@@ -345,7 +353,9 @@ _DIFFERING = text("""
      ORDER BY dataset""")
 
 
-def find_differing(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def differing_totals(
+    connection: Connection, settings: Settings, now: datetime
+) -> Iterator[Finding]:
     """Yield the datasets whose last check found totals that differ from another dataset's."""
     for row in connection.execute(_DIFFERING, {"since": now - RECENTLY}).mappings():
         number, link = row["differing"], f"/sessions/{row['session_id']}"

@@ -32,7 +32,7 @@ _UNDECIDED = text(f"""
      ORDER BY old_rows DESC, a.account_key, w.dataset""")
 
 
-def find_undecided(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def undecided_days(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
     """Yield the accounts with final days for which a later report has far fewer rows.
 
     Days whose accepted report is requested already are left out.
@@ -81,7 +81,7 @@ _REMOVED = text(f"""
      ORDER BY r.rows DESC, a.account_key, r.dataset""")
 
 
-def find_removed(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def removed_rows(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
     """Yield the unacknowledged removals of rows by confirmed reports, per account and dataset."""
     for row in connection.execute(_REMOVED).mappings():
         yield found(

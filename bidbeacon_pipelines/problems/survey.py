@@ -20,25 +20,25 @@ from bidbeacon_pipelines.states.totals import summarize_windows
 from bidbeacon_pipelines.states.window_states import WindowState
 
 _FINDERS: Final[Sequence[Callable[[Connection, Settings, datetime], Iterable[Finding]]]] = (
-    system_findings.find_failed_sessions,
-    report_findings.find_calls,
-    report_findings.find_retries,
-    report_findings.find_unlisted,
-    report_findings.find_listed_twice,
-    system_findings.find_not_polled,
-    row_findings.find_undecided,
-    row_findings.find_removed,
-    history_findings.find_unproven,
-    report_findings.find_silent,
-    report_findings.find_quarantine,
-    entity_findings.find_left_out,
-    report_findings.find_differing,
-    system_findings.find_unwritable_folders,
-    system_findings.find_unwritable_logs,
-    system_findings.find_disk,
-    system_findings.find_delivery,
-    system_findings.find_processes,
-    system_findings.find_partitions,
+    system_findings.failed_sessions,
+    report_findings.failing_calls,
+    report_findings.retried_reports,
+    report_findings.unlisted_accounts,
+    report_findings.accounts_listed_twice,
+    system_findings.unpolled_reports,
+    row_findings.undecided_days,
+    row_findings.removed_rows,
+    history_findings.unproven_histories,
+    report_findings.silent_countries,
+    report_findings.large_quarantines,
+    entity_findings.left_out_campaigns,
+    report_findings.differing_totals,
+    system_findings.unwritable_folders,
+    system_findings.unwritable_logs,
+    system_findings.full_disk,
+    system_findings.undelivered_alerts,
+    system_findings.unhealthy_processes,
+    system_findings.too_many_partitions,
 )
 
 
@@ -57,9 +57,9 @@ def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     """
     windows = summarize_windows(connection, now, settings.late_after)
     findings = [
-        *system_findings.find_silence_of_jobs(connection, settings, now),
-        *report_findings.find_stopped(connection, settings, now),
-        *report_findings.find_windows(windows.unsettled),
-        *(one for find in _FINDERS for one in find(connection, settings, now)),
+        *system_findings.silent_jobs(connection, settings, now),
+        *report_findings.stopped_accounts(connection, settings, now),
+        *report_findings.unsettled_windows(windows.unsettled),
+        *(one for finder in _FINDERS for one in finder(connection, settings, now)),
     ]
     return Survey(merge(findings, now), windows.counts)

@@ -56,9 +56,7 @@ _LAST_ACTIVITY = text(f"""
                     (SELECT max(heartbeat_at) FROM session_leases))""")
 
 
-def find_silence_of_jobs(
-    connection: Connection, settings: Settings, now: datetime
-) -> list[Finding]:
+def silent_jobs(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return the finding that no job has run for long; the sync of accounts starts hourly."""
     last = connection.execute(_LAST_ACTIVITY).scalar()
     if last is None or now - last <= settings.silent_after:
@@ -78,7 +76,7 @@ _NOT_POLLED = text("""
     HAVING count(*) > 0""")
 
 
-def find_not_polled(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+def unpolled_reports(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return the finding on reports whose poll or load is long overdue."""
     row = connection.execute(_NOT_POLLED, {"before": now - _OVERDUE_AFTER}).mappings().first()
     if row is None:
@@ -86,7 +84,7 @@ def find_not_polled(connection: Connection, settings: Settings, now: datetime) -
     effect = Effect(f"{counted(row['reports'], 'report')} waiting", "/coverage", row["reports"])
     is_long = now - row["since"] > _LONG_OVERDUE_AFTER
     severity = Severity.ERROR if is_long else Severity.WARNING
-    faults = find_unwritable_folders(connection, settings, now)
+    faults = unwritable_folders(connection, settings, now)
     because = (NOTHING_HAPPENS, *(fault.key for fault in faults))
     facts = {"since": row["since"], "because": because}
     return [found({"code": "reports-not-polled"}, effect, severity=severity, **facts)]
@@ -150,9 +148,7 @@ _FAILED = text(f"""
      LIMIT 100""")
 
 
-def find_failed_sessions(
-    connection: Connection, settings: Settings, now: datetime
-) -> Iterator[Finding]:
+def failed_sessions(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
     """Yield the causes for which sessions of the last 24 hours failed and did not recover."""
     for row in connection.execute(_FAILED, {"since": now - RECENTLY}).mappings():
         chosen = {"job": row["job_name"], "status": row["status"], "since": "24h"}
@@ -173,7 +169,7 @@ def find_failed_sessions(
         )
 
 
-def find_unwritable_folders(
+def unwritable_folders(
     connection: Connection, settings: Settings, now: datetime
 ) -> Iterator[Finding]:
     """Yield each host whose loads pause because it can't write downloads."""
@@ -183,9 +179,7 @@ def find_unwritable_folders(
         yield found(why, since=row["since"])
 
 
-def find_unwritable_logs(
-    connection: Connection, settings: Settings, now: datetime
-) -> list[Finding]:
+def unwritable_logs(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return the finding that runs' output can't be written; in a cluster workers log it."""
     return [] if settings.redis_url is not None else judge_logs(settings.compute_logs)
 
@@ -203,7 +197,7 @@ def judge_logs(folder: Path) -> list[Finding]:
     return []
 
 
-def find_disk(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+def full_disk(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return the finding that the disk for downloads is nearly full."""
     folder = settings.scratch_folder
     disk = usage_of_disk(folder)
@@ -229,7 +223,7 @@ _HAVE_PARTITIONS = text("""
      WHERE amazon_status <> 'DISABLED' OR entities_synced_at IS NOT NULL""")
 
 
-def find_partitions(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+def too_many_partitions(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return a finding from 80 % of the partitions that Dagster's UI can show."""
     return judge_partitions(
         connection.execute(_HAVE_PARTITIONS).scalar_one(), settings.partition_months, now
@@ -247,7 +241,7 @@ def judge_partitions(accounts: int, months: int, now: datetime) -> list[Finding]
     return [found(cause("many-partitions", detail=detail))]
 
 
-def find_processes(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+def unhealthy_processes(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return the findings on the long-lived processes of the last day."""
     return judge_processes(list_processes(connection, within=timedelta(days=1)))
 
@@ -288,7 +282,7 @@ def _wrong_clocks(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list[s
     return [f"{host} is {how_far}" for host, how_far in sorted(wrong.items())]
 
 
-def find_delivery(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+def undelivered_alerts(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return the finding, never alerted, that alerts are not watched for or not delivered."""
     if settings.alert_urls is None:
         return []

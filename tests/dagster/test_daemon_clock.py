@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bidbeacon_pipelines.problems.system_findings import find_processes
+from bidbeacon_pipelines.problems.system_findings import unhealthy_processes
 from bidbeacon_pipelines.settings import get_settings
 from tests.support.processes import running
 from tests.support.reading import call
@@ -101,7 +101,7 @@ def wait_for_all_signs(world: World, since: datetime) -> None:
 
 def said_of_clocks(world: World) -> list[str]:
     """Return the sentences of findings on clocks."""
-    found = call(world.engine, find_processes, get_settings(), datetime.now(UTC))
+    found = call(world.engine, unhealthy_processes, get_settings(), datetime.now(UTC))
     return [one.sentence for one in found if one.code == "clocks-differ"]
 
 

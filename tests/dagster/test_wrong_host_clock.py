@@ -15,7 +15,7 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import DatabaseClock, read_now
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.defs.schedules import poll_reports_in_flight, refresh_due_accounts
-from bidbeacon_pipelines.problems.system_findings import find_processes, find_silence_of_jobs
+from bidbeacon_pipelines.problems.system_findings import silent_jobs, unhealthy_processes
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_pipelines.windows.rules import local_date, window_dates
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -136,9 +136,9 @@ def test_what_a_worker_a_month_ahead_has_stored_stops_nothing(real: World) -> No
     make_reports_due(real)
     assert [("poll_reports", {})] == asked_for(real, poll_reports_in_flight)
     now = call(real.engine, read_now, get_settings())
-    clock = call(real.engine, find_processes, get_settings(), now)
+    clock = call(real.engine, unhealthy_processes, get_settings(), now)
     tomorrow = now + timedelta(days=1)
-    silence = call(real.engine, find_silence_of_jobs, get_settings(), tomorrow)
+    silence = call(real.engine, silent_jobs, get_settings(), tomorrow)
     assert ["clocks-differ"] == [one.code for one in clock]
     assert ["nothing-happens"] == [one.code for one in silence]
 

@@ -24,11 +24,11 @@ from bidbeacon_pipelines.database.processes import (
 from bidbeacon_pipelines.database.schema import list_revisions
 from bidbeacon_pipelines.problems.doctor import judge_regions
 from bidbeacon_pipelines.problems.system_findings import (
-    find_not_polled,
-    find_partitions,
     judge_disk,
     judge_logs,
     judge_processes,
+    too_many_partitions,
+    unpolled_reports,
 )
 from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sandbox.server import SandboxHandle
@@ -184,7 +184,7 @@ def test_partitions_of_stopped_accounts_count(engine: Engine) -> None:
         for kind, columns in (kinds | {"never": disabled}).items():
             for number in range(50):
                 add_account(connection, account_id=f"{kind}{number}", **columns)
-        [found] = find_partitions(connection, Settings(partition_months=24), NOW)
+        [found] = too_many_partitions(connection, Settings(partition_months=24), NOW)
     assert "150 accounts" in found.sentence
 
 
@@ -201,8 +201,8 @@ def test_reports_that_nobody_polls_are_told(engine: Engine) -> None:
             add_ads_account(connection, account_id, **stopped)
             polled: dict[str, Any] = {"status": "in_flight", "report_id": account_id}
             add_request(connection, account_id, NOW.date(), next_step_at=due_at, **polled)
-        [found] = find_not_polled(connection, Settings(), NOW)
-        [later] = find_not_polled(connection, Settings(), NOW + timedelta(minutes=61))
+        [found] = unpolled_reports(connection, Settings(), NOW)
+        [later] = unpolled_reports(connection, Settings(), NOW + timedelta(minutes=61))
     assert (1, NOW - HOUR) == (found.count, found.since)
     assert (Severity.WARNING, Severity.ERROR) == (found.severity, later.severity)
 

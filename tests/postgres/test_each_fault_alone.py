@@ -10,7 +10,7 @@ import pytest
 
 from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_report
 from bidbeacon_pipelines.causes import Cause, explain
-from bidbeacon_pipelines.problems.entity_findings import find_left_out
+from bidbeacon_pipelines.problems.entity_findings import left_out_campaigns
 from bidbeacon_sandbox.rules import KINDS, RowChange, Rows
 from tests.faults.ads.oracle import Oracle
 from tests.postgres.lone_day import LoneDay, fresh_day, open_lone_world
@@ -231,7 +231,7 @@ def stored_accounts(world: World) -> list[Mapping[str, Any]]:
 def left_out(world: World) -> str | None:
     """Return the code and text of the finding on campaigns that reports leave out, or None."""
     with world.engine.begin() as connection:
-        found = find_left_out(connection, world.context.settings, world.context.now())
+        found = left_out_campaigns(connection, world.context.settings, world.context.now())
     return next((f"{one.code}: {one.sentence} {one.advice}" for one in found), None)
 
 

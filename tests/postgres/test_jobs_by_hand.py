@@ -8,7 +8,7 @@ import pytest
 from bidbeacon_pipelines.accounts.rules import AccountStoppedError
 from bidbeacon_pipelines.actions import SkipReason
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
-from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
+from bidbeacon_pipelines.problems.system_findings import failed_sessions
 from bidbeacon_pipelines.requests import create, dispatch
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
@@ -245,7 +245,7 @@ def test_days_that_cannot_be_requested_fail_and_the_others_are_loaded(world: Wor
     assert f"not over in the account's time zone ({account.time_zone})" in str(caught.value)
     assert (1, 1) == (world.window(account, DAY).load_count, len(world.accepted()))
     with world.engine.begin() as connection:
-        assert [] == [*find_failed_sessions(connection, Settings(), utc_now())]
+        assert [] == [*failed_sessions(connection, Settings(), utc_now())]
     told = {
         one["reason"]: (one["windows"], one["detail"]) for one in world.actions("window-skipped")
     }

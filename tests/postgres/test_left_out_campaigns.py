@@ -11,7 +11,7 @@ import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS, HOURLY_CAMPAIGNS, get_dataset
-from bidbeacon_pipelines.problems.entity_findings import find_left_out
+from bidbeacon_pipelines.problems.entity_findings import left_out_campaigns
 from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.states.coverage import WindowCoverage
@@ -36,7 +36,7 @@ def campaigns_at_amazon(world: World, account: Account) -> list[dict[str, Any]]:
 
 def find(world: World) -> list[Finding]:
     """Return the findings on campaigns that reports leave out."""
-    return call(world.engine, find_left_out, world.context.settings, world.context.now())
+    return call(world.engine, left_out_campaigns, world.context.settings, world.context.now())
 
 
 def sync(world: World, *accounts: Account) -> None:

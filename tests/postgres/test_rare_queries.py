@@ -18,8 +18,8 @@ from bidbeacon_pipelines.loading.quarantine_queries import (
 from bidbeacon_pipelines.materializations.queries import lock_unrecorded_days
 from bidbeacon_pipelines.problems import report_findings
 from bidbeacon_pipelines.problems.checks import list_quarantined
-from bidbeacon_pipelines.problems.history_findings import find_unproven
-from bidbeacon_pipelines.problems.row_findings import find_undecided
+from bidbeacon_pipelines.problems.history_findings import unproven_histories
+from bidbeacon_pipelines.problems.row_findings import undecided_days
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests import gate, queries
 from bidbeacon_pipelines.requests.window_queries import attach_windows, is_needed
@@ -130,7 +130,7 @@ QUERIES: Final[Mapping[str, Callable[[Connection], object]]] = {
     "counts of windows": lambda c: summarize_windows(c, NOW, LATE_AFTER).unsettled,
     "late accounts": lambda c: list_late_accounts(c, DAILY, NOW, LATE_AFTER),
     "windows of a finding": lambda c: report_findings.list_windows(c, SETTINGS, NOW, "expired"),
-    "days that are not served": lambda c: list(find_unproven(c, SETTINGS, NOW)),
+    "days that are not served": lambda c: list(unproven_histories(c, SETTINGS, NOW)),
     "findings": lambda c: survey(c, SETTINGS, NOW).findings[:0],
     "quarantined accounts": list_quarantined,
     "quarantined accounts of a dataset": lambda c: list_quarantined(c, DAILY),
@@ -193,7 +193,7 @@ def test_failed_windows_are_not_read_to_find_those_that_wait_for_a_decision(worl
         change_windows(connection, is_failed, status="failed", cause={"code": "other"})
         connection.execute(text("ANALYZE report_windows"))
         before = connection.execute(_BLOCKS).scalar_one()
-        assert not list(find_undecided(connection, SETTINGS, NOW))
+        assert not list(undecided_days(connection, SETTINGS, NOW))
         read = connection.execute(_BLOCKS).scalar_one() - before
         connection.rollback()
     assert read <= FEW_BLOCKS

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from bidbeacon_pipelines.problems.system_findings import find_failed_sessions
+from bidbeacon_pipelines.problems.system_findings import failed_sessions
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, with_job_session
@@ -45,7 +45,7 @@ def test_a_failed_attempt_that_a_later_one_recovered_is_no_failure(
         step: dict[str, Any] = {"run_id": "run", "step_key": job, "retry_number": retry}
         record(session_store, job, fails=fails, clock=utc_now, **step)
     with session_store.snapshot() as connection:
-        [found] = find_failed_sessions(connection, Settings(), now)
+        [found] = failed_sessions(connection, Settings(), now)
         jobs = aggregate_jobs(connection, now - timedelta(hours=1), now + timedelta(hours=1))
     assert "1 session of other failed" == found.effects[0].text
     assert {"bake": 0, "other": 1} == {each["job_name"]: each["failures"] for each in jobs}

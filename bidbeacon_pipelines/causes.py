@@ -559,7 +559,7 @@ _TABLE = (
         Severity.WARNING,
     ),
     Kind("database-away", "The database does not answer.", "No other alert comes meanwhile."),
-    Kind("look-failed", "The check for problems fails.", "No other alert comes meanwhile."),
+    Kind("check-failed", "The check for problems fails.", "No other alert comes meanwhile."),
     # Failures of our own
     Kind(
         "process-killed",

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.database.address import find_database
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.engine import DatabaseUnavailableError, shared_engine
 from bidbeacon_pipelines.problems import alerts
-from bidbeacon_pipelines.problems.alert_rules import Known, Message
+from bidbeacon_pipelines.problems.alert_rules import AlertMessage, KnownFinding
 from bidbeacon_pipelines.problems.doctor import as_checked, examine
 from bidbeacon_pipelines.problems.findings import Finding, counted
 from bidbeacon_pipelines.problems.home import finding_json
@@ -35,7 +35,7 @@ def doctor(as_json: Json = False) -> None:
     Exits with 1 if something is broken.
     """
     settings = get_settings()
-    found: list[Finding | Known] = []
+    found: list[Finding | KnownFinding] = []
     try:
         examined = examine(settings, shared_engine(find_database(settings)))
     except DatabaseUnavailableError as error:
@@ -55,8 +55,8 @@ def doctor(as_json: Json = False) -> None:
     raise typer.Exit(1 if broken else 0)
 
 
-def _check_json(found: Finding | Known) -> Any:
-    return finding_json(found) if isinstance(found, Known) else msgspec.to_builtins(found)
+def _check_json(found: Finding | KnownFinding) -> Any:
+    return finding_json(found) if isinstance(found, KnownFinding) else msgspec.to_builtins(found)
 
 
 def _print_check(check: Finding, *more: str) -> None:
@@ -92,10 +92,10 @@ def alerts_list(as_json: Json = False) -> None:
     console.print(summary, style="bold")
 
 
-def _finding_json(known: Known, labels: dict[int, str]) -> dict[str, Any]:
+def _finding_json(known: KnownFinding, labels: dict[int, str]) -> dict[str, Any]:
     sent = [
         {"receiver": labels.get(number), "event": alert.event, "at": alert.at}
-        for number, alert in known.told.items()
+        for number, alert in known.last_alerts.items()
     ]
     return finding_json(known) | {"began_at": known.began_at, "alerts": sent}
 
@@ -120,7 +120,7 @@ def alerts_unacknowledge(key: _Key) -> None:
     console.print(f"{key} is not acknowledged any more.")
 
 
-def _change(change: Callable[..., Known], key: str, **facts: str) -> None:
+def _change(change: Callable[..., KnownFinding], key: str, **facts: str) -> None:
     settings = get_settings()
     with open_store().begin() as connection:
         try:
@@ -142,7 +142,7 @@ def alerts_test() -> None:
             "BIDBEACON_ALERT_URLS is not set, so there is no receiver: see docs/alerts.md."
         )
     body = f"This is a test.\n{settings.stream_public_url}/"
-    message, failed = Message("BidBeacon: alerts arrive here", body), 0
+    message, failed = AlertMessage("BidBeacon: alerts arrive here", body), 0
     for receiver in receivers:
         try:
             receiver.send(message)

@@ -54,7 +54,7 @@ class Acknowledgement:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownFinding:
     """A finding as stored.
 
     Attributes:
@@ -62,14 +62,14 @@ class Known:
         began_at: When it was found first, since it last ended.
         gone_at: Since when it is no longer found; None while it is.
         acknowledged: None if it is not acknowledged, or has changed since.
-        told: The last alert about it, by the receiver's number.
+        last_alerts: The last alert about it, by the receiver's number.
     """
 
     finding: Finding
     began_at: datetime
     gone_at: datetime | None = None
     acknowledged: Acknowledgement | None = None
-    told: Mapping[int, LastAlert] = field(default_factory=dict)
+    last_alerts: Mapping[int, LastAlert] = field(default_factory=dict)
 
     @property
     def since(self) -> datetime:
@@ -82,7 +82,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Message:
+class AlertMessage:
     """The text of an alert, of kind `warning`, `failure` or, for a problem's end, `success`."""
 
     title: str
@@ -102,8 +102,8 @@ def is_quiet(hours: str | None, zone: ZoneInfo, now: datetime) -> bool:
 
 
 def with_findings(
-    known: Mapping[str, Known], findings: Iterable[Finding], now: datetime
-) -> list[Known]:
+    known: Mapping[str, KnownFinding], findings: Iterable[Finding], now: datetime
+) -> list[KnownFinding]:
     """Return the stored findings updated by those that a check has found now."""
     present = {one.key: one for one in findings}
     seen = [_updated(one, known.get(key), now) for key, one in present.items()]
@@ -113,22 +113,24 @@ def with_findings(
     return seen + gone
 
 
-def _updated(finding: Finding, before: Known | None, now: datetime) -> Known:
+def _updated(finding: Finding, before: KnownFinding | None, now: datetime) -> KnownFinding:
     if before is None or before.has_ended(now - _TICK):
-        return Known(finding, began_at=now, told=before.told if before else {})
+        return KnownFinding(finding, began_at=now, last_alerts=before.last_alerts if before else {})
     given = before.acknowledged
     kept = given if given is not None and given.covers(finding) else None
     return replace(before, finding=finding, gone_at=None, acknowledged=kept)
 
 
-def list_news(known: Iterable[Known], receiver: int, now: datetime) -> list[tuple[Known, Event]]:
+def list_news(
+    known: Iterable[KnownFinding], receiver: int, now: datetime
+) -> list[tuple[KnownFinding, Event]]:
     """Return the findings to report to a receiver now, each with its event."""
     return [(one, event) for one in known if (event := find_event(one, receiver, now))]
 
 
-def find_event(known: Known, receiver: int, now: datetime) -> Event | None:
+def find_event(known: KnownFinding, receiver: int, now: datetime) -> Event | None:
     """Return the event of a finding to report to a receiver now, or None."""
-    last = known.told.get(receiver)
+    last = known.last_alerts.get(receiver)
     is_reported = last is not None and last.event is not Event.ENDED and last.at >= known.began_at
     if known.gone_at is not None:
         return Event.ENDED if is_reported and known.has_ended(now) else None
@@ -137,12 +139,14 @@ def find_event(known: Known, receiver: int, now: datetime) -> Event | None:
     silent_for = REMIND_AFTER if last is None else now - last.at
     if is_reported:
         return Event.STILL if silent_for >= REMIND_AFTER else None
-    has_lasted = now - known.began_at >= known.finding.tell_after
+    has_lasted = now - known.began_at >= known.finding.alert_after
     is_ripe = has_lasted and known.finding.severity in (Severity.WARNING, Severity.ERROR)
     return Event.BEGAN if is_ripe and silent_for >= BACK_AFTER else None
 
 
-def write_digest(news: Sequence[tuple[Known, Event]], *, address: str, zone: ZoneInfo) -> Message:
+def write_digest(
+    news: Sequence[tuple[KnownFinding, Event]], *, address: str, zone: ZoneInfo
+) -> AlertMessage:
     """Return one message about at least one finding; the worst is its title."""
     kinds = ("failure", "warning", "success")
     messages = [_write(known, event, address=address, zone=zone) for known, event in news]
@@ -156,7 +160,7 @@ def write_digest(news: Sequence[tuple[Known, Event]], *, address: str, zone: Zon
     return replace(worst, title=title, body="\n\n".join(blocks))
 
 
-def _write(known: Known, event: Event, *, address: str, zone: ZoneInfo) -> Message:
+def _write(known: KnownFinding, event: Event, *, address: str, zone: ZoneInfo) -> AlertMessage:
     finding, is_over = known.finding, event is Event.ENDED
     whole = f"{_PREFIXES[event]}{' '.join(finding.headline.split())}"
     title = whole if len(whole) <= _LONGEST_TITLE else f"{whole[: _LONGEST_TITLE - 1]}…"
@@ -170,7 +174,7 @@ def _write(known: Known, event: Event, *, address: str, zone: ZoneInfo) -> Messa
     lines.append(f"{address}{finding.link}")
     kind = "failure" if finding.severity is Severity.ERROR else "warning"
     body = "\n".join(lines if title == whole else [whole, *lines])
-    return Message(title, body, "success" if is_over else kind)
+    return AlertMessage(title, body, "success" if is_over else kind)
 
 
 def _shown(instant: datetime, zone: ZoneInfo) -> str:

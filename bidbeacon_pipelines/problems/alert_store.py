@@ -7,17 +7,17 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from bidbeacon_pipelines.problems.alert_rules import Event, Known
+from bidbeacon_pipelines.problems.alert_rules import Event, KnownFinding
 
-_KNOWN = TypeAdapter(Known)
+_KNOWN = TypeAdapter(KnownFinding)
 
 _LIST = text("""
-    SELECT finding, began_at, gone_at, acknowledged, told
+    SELECT finding, began_at, gone_at, acknowledged, told AS last_alerts
       FROM findings
      ORDER BY began_at DESC, key""")
 
 
-def list_known(connection: Connection) -> dict[str, Known]:
+def list_known(connection: Connection) -> dict[str, KnownFinding]:
     """Return all stored findings by key, the newest first."""
     known = [_KNOWN.validate_python(dict(row)) for row in connection.execute(_LIST).mappings()]
     return {one.finding.key: one for one in known}
@@ -33,7 +33,7 @@ _SAVE = text("""
 )
 
 
-def save_known(connection: Connection, known: Iterable[Known]) -> None:
+def save_known(connection: Connection, known: Iterable[KnownFinding]) -> None:
     """Store findings, without the alerts sent about them."""
     rows = [
         _KNOWN.dump_python(one, mode="json")
@@ -64,30 +64,30 @@ def claim_receiver(connection: Connection, receiver: int, now: datetime) -> bool
     return connection.execute(_CLAIM, {"receiver": receiver, "now": now}).first() is not None
 
 
-_NOTE_TOLD = text("""
+_RECORD_ALERT = text("""
     UPDATE findings
        SET told = told || jsonb_build_object(
                CAST(:receiver AS text),
                jsonb_build_object('event', CAST(:event AS text),
                                   'at', CAST(:now AS timestamptz)))
      WHERE key = :key""")
-_NOTE_SENT = text("""
+_RECORD_SUCCESS = text("""
     UPDATE alert_receivers
        SET next_attempt_at = '-infinity', failing_since = NULL, error = NULL
      WHERE receiver = :receiver""")
 
 
-def note_told(
+def record_alerts(
     connection: Connection, receiver: int, events: Mapping[str, Event], now: datetime
 ) -> None:
     """Store the events of findings, by key, that were sent to a receiver."""
     facts = {"receiver": str(receiver), "now": now}
     for key, event in events.items():
-        connection.execute(_NOTE_TOLD, facts | {"key": key, "event": event})
-    connection.execute(_NOTE_SENT, {"receiver": receiver})
+        connection.execute(_RECORD_ALERT, facts | {"key": key, "event": event})
+    connection.execute(_RECORD_SUCCESS, {"receiver": receiver})
 
 
-def note_failed(connection: Connection, receiver: int, error: str) -> None:
+def record_failure(connection: Connection, receiver: int, error: str) -> None:
     """Store why sending an alert to a receiver failed."""
     statement = text("UPDATE alert_receivers SET error = :error WHERE receiver = :receiver")
     connection.execute(statement, {"receiver": receiver, "error": error})

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.problems.alert_rules import (
     Acknowledgement,
     Event,
-    Known,
+    KnownFinding,
     LastAlert,
     is_quiet,
     list_news,
@@ -26,8 +26,8 @@ from bidbeacon_pipelines.problems.alert_rules import (
 from bidbeacon_pipelines.problems.alert_store import (
     claim_receiver,
     list_known,
-    note_failed,
-    note_told,
+    record_alerts,
+    record_failure,
     save_known,
 )
 from bidbeacon_pipelines.problems.findings import Effect, Finding, found
@@ -54,7 +54,7 @@ class FindingIsOverError(ExpectedError):
         super().__init__(message)
 
 
-def look(connection: Connection, settings: Settings, now: datetime) -> None:
+def check_findings(connection: Connection, settings: Settings, now: datetime) -> None:
     """Check for findings and store them; a lock lets one process do this at a time."""
     lock_until_commit(connection, "alerts")
     known = list_known(connection)
@@ -62,13 +62,17 @@ def look(connection: Connection, settings: Settings, now: datetime) -> None:
     save_known(connection, [one for one in seen if one != known.get(one.finding.key)])
 
 
-def list_open(connection: Connection, findings: Sequence[Finding], now: datetime) -> list[Known]:
+def list_open(
+    connection: Connection, findings: Sequence[Finding], now: datetime
+) -> list[KnownFinding]:
     """Return present findings, in their order, as stored; those not stored yet begin now."""
     known = with_findings(list_known(connection), findings, now)
     return [one for one in known if one.gone_at is None]
 
 
-def find_finding(connection: Connection, settings: Settings, now: datetime, key: str) -> Known:
+def get_finding(
+    connection: Connection, settings: Settings, now: datetime, key: str
+) -> KnownFinding:
     """Return the present finding with a key.
 
     Raises:
@@ -82,7 +86,7 @@ def find_finding(connection: Connection, settings: Settings, now: datetime, key:
 
 def acknowledge(
     connection: Connection, settings: Settings, now: datetime, key: str, *, by: str, note: str = ""
-) -> Known:
+) -> KnownFinding:
     """Acknowledge a finding until it gets worse, grows to twice its size, or ends.
 
     A finding whose action is `acknowledge` ends at once.
@@ -90,7 +94,7 @@ def acknowledge(
     Raises:
         FindingIsOverError: there is none with this key.
     """
-    known = find_finding(connection, settings, now, key)
+    known = get_finding(connection, settings, now, key)
     given = Acknowledgement(by, now, note, known.finding.severity, known.finding.count)
     known = replace(known, acknowledged=given)
     if known.finding.action == "acknowledge":
@@ -100,13 +104,15 @@ def acknowledge(
     return known
 
 
-def unacknowledge(connection: Connection, settings: Settings, now: datetime, key: str) -> Known:
+def unacknowledge(
+    connection: Connection, settings: Settings, now: datetime, key: str
+) -> KnownFinding:
     """Remove the acknowledgement of a finding.
 
     Raises:
         FindingIsOverError: there is no finding with this key.
     """
-    known = replace(find_finding(connection, settings, now, key), acknowledged=None)
+    known = replace(get_finding(connection, settings, now, key), acknowledged=None)
     save_known(connection, [known])
     return known
 
@@ -137,7 +143,7 @@ class AlertWatch:
         self._clock = clock or DatabaseClock(engine, settings)
         self._host_clock = host_clock
         self._receivers = list_receivers(settings)
-        self._outages: dict[str, Known] = {}
+        self._outages: dict[str, KnownFinding] = {}
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -148,11 +154,11 @@ class AlertWatch:
         """Stop after the current check."""
         self._stopped.set()
 
-    def look_once(self) -> None:
+    def check_once(self) -> None:
         """Check for findings, and send each receiver its digest."""
         now = self._clock()
         with self._engine.begin() as connection:
-            look(connection, self._settings, now)
+            check_findings(connection, self._settings, now)
         if not is_quiet(self._settings.alert_quiet_hours, self._zone, now):
             for receiver in self._receivers:
                 self._notify(receiver, now)
@@ -161,7 +167,7 @@ class AlertWatch:
         """Check and send alerts; log a failure, and send an alert if it persists."""
         outages = []
         try:
-            self.look_once()
+            self.check_once()
         except Exception as error:  # noqa: BLE001 - the next check may succeed: the thread must go on
             logger.warning("The check for problems failed: %s", mask_text(str(error)))
             outages = [_outage(error)]
@@ -186,11 +192,11 @@ class AlertWatch:
         error = self._send(receiver, news) if news else None
         with self._engine.begin() as connection:
             if error is not None:
-                note_failed(connection, number, f"{receiver.label}: {error}")
+                record_failure(connection, number, f"{receiver.label}: {error}")
                 return
-            note_told(connection, number, {one.finding.key: event for one, event in news}, now)
+            record_alerts(connection, number, {one.finding.key: event for one, event in news}, now)
 
-    def _send(self, receiver: Receiver, news: Sequence[tuple[Known, Event]]) -> str | None:
+    def _send(self, receiver: Receiver, news: Sequence[tuple[KnownFinding, Event]]) -> str | None:
         """Send a digest; return the error if that failed."""
         address = self._settings.stream_public_url
         try:
@@ -212,19 +218,19 @@ class AlertWatch:
             if not news or self._send(receiver, news) is not None:
                 continue
             for one, event in news:
-                alerts = {**one.told, receiver.number: LastAlert(event, now)}
-                known[one.finding.key] = replace(one, told=alerts)
+                alerts = {**one.last_alerts, receiver.number: LastAlert(event, now)}
+                known[one.finding.key] = replace(one, last_alerts=alerts)
         self._outages = {key: one for key, one in known.items() if not _is_settled(one)}
 
 
 def _outage(error: Exception) -> Finding:
     is_away = isinstance(error, OperationalError | InterfaceError)
     why = Effect(mask_text(str(error).partition("\n")[0]), "/")
-    code = "database-away" if is_away else "look-failed"
-    return found({"code": code}, why, tell_after=OUTAGE_AFTER)
+    code = "database-away" if is_away else "check-failed"
+    return found({"code": code}, why, alert_after=OUTAGE_AFTER)
 
 
-def _is_settled(known: Known) -> bool:
+def _is_settled(known: KnownFinding) -> bool:
     """Return whether an outage is over, and its end was reported to each notified receiver."""
-    is_reported = all(last.event is Event.ENDED for last in known.told.values())
+    is_reported = all(last.event is Event.ENDED for last in known.last_alerts.values())
     return known.gone_at is not None and is_reported

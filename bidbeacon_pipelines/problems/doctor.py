@@ -23,7 +23,7 @@ from bidbeacon_pipelines.database.schema import (
     read_version,
     schema_problem,
 )
-from bidbeacon_pipelines.problems.alert_rules import Known
+from bidbeacon_pipelines.problems.alert_rules import KnownFinding
 from bidbeacon_pipelines.problems.alerts import list_open
 from bidbeacon_pipelines.problems.findings import Effect, Finding
 from bidbeacon_pipelines.problems.survey import survey
@@ -37,7 +37,7 @@ _START_ALL = "`make dev` or `bidbeacon dev` starts everything."
 
 def examine(
     settings: Settings, engine: Engine | None, why_no_engine: str = ""
-) -> Iterator[Finding | Known]:
+) -> Iterator[Finding | KnownFinding]:
     """Yield the results for database, Amazon, each finding, all hosts' processes, accounts.
 
     If the database can't be used, `engine` is None, and `why_no_engine` has reason and advice.
@@ -133,7 +133,7 @@ def _call_amazon(
     return problems
 
 
-def as_checked(found: Finding | Known) -> Finding:
+def as_checked(found: Finding | KnownFinding) -> Finding:
     """Return a result as a finding; an acknowledged one is fine."""
     if isinstance(found, Finding):
         return found

@@ -10,7 +10,7 @@ from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE, get_account
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.problems.alerts import FindingIsOverError, find_finding
+from bidbeacon_pipelines.problems.alerts import FindingIsOverError, get_finding
 from bidbeacon_pipelines.problems.findings import counted, finding_key
 from bidbeacon_pipelines.problems.report_findings import list_windows
 from bidbeacon_pipelines.settings import Settings
@@ -33,7 +33,7 @@ def act(
     """
     with store.begin() as connection:
         now = read_now(connection, settings)
-        action = find_finding(connection, settings, now, key).finding.action
+        action = get_finding(connection, settings, now, key).finding.action
         if keeps and action != "accept":
             raise FindingIsOverError("No rows of this finding can be kept.")
         if action == "load":

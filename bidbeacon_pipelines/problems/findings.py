@@ -50,7 +50,7 @@ class Finding:
         action: The action of its button, if it has one.
         unit: The objects of the action: "120 days".
         because: The keys of findings of which it is a consequence if one of them is present.
-        tell_after: How long it must last before an alert is sent.
+        alert_after: How long it must last before an alert is sent.
         settles_after: How long it must be gone before it counts as ended.
         facts: The figures that were checked, as data; may be empty.
     """
@@ -69,7 +69,7 @@ class Finding:
     action: Action | None = None
     unit: str = ""
     because: tuple[str, ...] = ()
-    tell_after: timedelta = timedelta(0)
+    alert_after: timedelta = timedelta(0)
     settles_after: timedelta = timedelta(0)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -164,7 +164,7 @@ def _together(first: Finding, second: Finding) -> Finding:
         next_at=min(filter(None, [first.next_at, second.next_at]), default=None),
         action=first.action or second.action,
         unit=first.unit or second.unit,
-        tell_after=min(first.tell_after, second.tell_after),
+        alert_after=min(first.alert_after, second.alert_after),
         settles_after=max(first.settles_after, second.settles_after),
     )
 

@@ -75,7 +75,7 @@ def _finding(account_key: str, label: str, by_dataset: Sequence[Sequence[RowMapp
         names=(label,),
         accounts=1,
         since=min(row["since"] for some in by_dataset for row in some),
-        tell_after=_OLDER_DAYS_COME,
+        alert_after=_OLDER_DAYS_COME,
         settles_after=SETTLES_AFTER,
     )
 

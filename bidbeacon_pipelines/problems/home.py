@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from bidbeacon_pipelines.accounts.queries import IS_REFRESHED
 from bidbeacon_pipelines.amazon_ads.call_log import summarize_calls
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.problems.alert_rules import Known
+from bidbeacon_pipelines.problems.alert_rules import KnownFinding
 from bidbeacon_pipelines.problems.alerts import list_open
 from bidbeacon_pipelines.problems.findings import Finding, counted
 from bidbeacon_pipelines.problems.survey import survey
@@ -42,7 +42,7 @@ def read_home(store: SessionStore, settings: Settings, now: datetime) -> dict[st
     return plain
 
 
-def finding_json(known: Known) -> dict[str, Any]:
+def finding_json(known: KnownFinding) -> dict[str, Any]:
     """Return a finding as shown on the page and the command line."""
     finding = known.finding
     derived = {"count": finding.count, "since": known.since, "button": button_of(finding)}

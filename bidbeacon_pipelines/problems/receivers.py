@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from bidbeacon_pipelines.problems.alert_rules import Message
+from bidbeacon_pipelines.problems.alert_rules import AlertMessage
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.errors import ExpectedError
 from bidbeacon_sessions.masking import MASK, mask_text
@@ -57,7 +57,7 @@ class Receiver:
         """Its number and scheme, without anything that may be secret."""
         return f"{self.number}. {self.url.partition('://')[0].lower()}://{MASK}"
 
-    def send(self, message: Message) -> None:
+    def send(self, message: AlertMessage) -> None:
         """Send a message, coloured by its kind if the receiver supports that.
 
         Raises:

@@ -98,7 +98,7 @@ def unsettled_windows(unsettled: Sequence[RowMapping]) -> Iterator[Finding]:
             action="load",
             unit=counted(windows, "window"),
             because=(NOTHING_HAPPENS,) if state is WindowState.LATE else (),
-            tell_after=_SECOND_REPORT if needs_second else timedelta(0),
+            alert_after=_SECOND_REPORT if needs_second else timedelta(0),
             settles_after=SETTLES_AFTER,
         )
 
@@ -280,12 +280,12 @@ def unlisted_accounts(
         if row["region"] is None:
             whose = "" if name is None else f" of credential {name}"
             effect = Effect(f"accounts{whose} not listed", link)
-            yield found(why, effect, severity=Severity.ERROR, link=link, tell_after=_NEXT_SYNC)
+            yield found(why, effect, severity=Severity.ERROR, link=link, alert_after=_NEXT_SYNC)
             continue
         detail = {"reason": explain(why).sentence}
         cause = {"code": "region-not-listed", "region": row["region"], "detail": detail}
         of_one = {} if name is None else {"credential_name": name}
-        yield found(cause | of_one, link=link, next_at=row["next_at"], tell_after=_NEXT_SYNC)
+        yield found(cause | of_one, link=link, next_at=row["next_at"], alert_after=_NEXT_SYNC)
 
 
 _LISTED_TWICE = text(f"""

@@ -63,7 +63,7 @@ def silent_jobs(connection: Connection, settings: Settings, now: datetime) -> li
         return []
     detail = {"time": format_duration((now - last).total_seconds())}
     nothing = cause(NOTHING_HAPPENS, detail=detail)
-    return [found(nothing, since=last, tell_after=_DAEMON_STARTS)]
+    return [found(nothing, since=last, alert_after=_DAEMON_STARTS)]
 
 
 _NOT_POLLED = text("""
@@ -164,7 +164,7 @@ def failed_sessions(connection: Connection, settings: Settings, now: datetime) -
             severity=Severity.ERROR,
             link=link,
             because=tuple(map(finding_key, row["cause"].get("causes", ()))),
-            tell_after=_NEXT_RUN,
+            alert_after=_NEXT_RUN,
             **facts,
         )
 
@@ -263,11 +263,11 @@ def judge_processes(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list
     causes = [cause("several-daemons", detail={"hosts": hosts})] if len(hosts) > 1 else []
     if len(versions) > 1:
         causes.append(cause("versions-differ", detail={"versions": versions}))
-    facts: dict[str, Any] = {"tell_after": _DAEMON_STARTS, "because": (NOTHING_HAPPENS,)}
+    facts: dict[str, Any] = {"alert_after": _DAEMON_STARTS, "because": (NOTHING_HAPPENS,)}
     clocks = _wrong_clocks(living)
     return [
         *([found(cause("clocks-differ", detail={"clocks": clocks}))] if clocks else []),
-        *(found(one, tell_after=_UPGRADE_TAKES) for one in causes),
+        *(found(one, alert_after=_UPGRADE_TAKES) for one in causes),
         *(found(cause("process-silent", kind=kind), **facts) for kind in sorted(silent)),
     ]
 
@@ -288,9 +288,9 @@ def undelivered_alerts(connection: Connection, settings: Settings, now: datetime
         return []
     living = list_processes(connection, within=_PROCESS_SILENT_AFTER)
     if not any(one["kind"] == "stream" for one in living):
-        return [found(cause("alerts-not-watched"), tell_after=_NEVER)]
+        return [found(cause("alerts-not-watched"), alert_after=_NEVER)]
     failing = find_failing_receiver(connection, len(list_receivers(settings)))
     if failing is None or now - failing["failing_since"] <= _NOT_DELIVERED_AFTER:
         return []
     not_delivered = cause("alerts-not-delivered", detail={"reason": failing["error"]})
-    return [found(not_delivered, since=failing["failing_since"], tell_after=_NEVER)]
+    return [found(not_delivered, since=failing["failing_since"], alert_after=_NEVER)]

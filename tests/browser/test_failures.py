@@ -487,7 +487,7 @@ def watch(lone: LoneDay, receiver: HTTPServer, pause: timedelta) -> list[str]:
         **lone.world.context.settings.model_dump(exclude_unset=True),
     )
     for wait in (pause, timedelta(minutes=1)):
-        AlertWatch(lone.world.engine, settings, clock=lone.world.context.now).look_once()
+        AlertWatch(lone.world.engine, settings, clock=lone.world.context.now).check_once()
         lone.world.jump(lone.world.context.now() + wait)
     alerts = [request.get_json() for request, _ in receiver.log]
     return [f"{alert['title']}\n{alert['message']}" for alert in alerts]

@@ -23,7 +23,7 @@ def read_judgements(account: str, window: str) -> dict[str, Any]:
     assert settings.database_url is not None
     engine = shared_engine(settings.database_url.get_secret_value())
     checks = defs.resolve_job_def("check_datasets").execute_in_process()
-    AlertWatch(engine, settings).look_once()
+    AlertWatch(engine, settings).check_once()
     store = SessionStore(engine)
     app = create_app(store, extension=pipelines_extension(store, settings))
 

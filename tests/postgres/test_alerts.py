@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.database.processes import record_process
 from bidbeacon_pipelines.problems import receivers as receivers_module
-from bidbeacon_pipelines.problems.alert_rules import Message
+from bidbeacon_pipelines.problems.alert_rules import AlertMessage
 from bidbeacon_pipelines.problems.alert_store import claim_receiver
 from bidbeacon_pipelines.problems.alerts import AlertWatch
 from bidbeacon_pipelines.problems.home import read_home
@@ -74,7 +74,7 @@ class Place:
     def look_for(self, watch: AlertWatch, *, minutes: int) -> None:
         """Let a process look once a minute for some minutes."""
         for _ in range(minutes):
-            watch.look_once()
+            watch.check_once()
             self.pass_time(minutes=1)
 
     def pass_time(self, **duration: float) -> None:
@@ -174,7 +174,7 @@ def test_a_cause_is_told_by_webhook_and_by_mail(
     address, mailbox = mail
     watch = place.watch(inbox.url, address, stream_public_url="https://beacon.example")
     place.fail(days=3)
-    watch.look_once()
+    watch.check_once()
     [message] = inbox.received
     assert (TITLE, "failure") == (message["title"], message["type"])
     assert [
@@ -192,7 +192,7 @@ def test_a_cause_is_told_by_webhook_and_by_mail(
     change_windows(place.engine, status="missing", cause=None)
     for hours in (1, 3):
         place.pass_time(hours=hours)
-        watch.look_once()
+        watch.check_once()
     assert [TITLE, f"Over: {TITLE}"] == inbox.titles
     assert ["failure", "success"] == [message["type"] for message in inbox.received]
     assert "What next" not in inbox.received[1]["message"]
@@ -205,12 +205,12 @@ def test_a_process_that_dies_while_it_sends_does_not_hold_up_the_others(
     """The attempt is counted before it is made: five minutes later another process sends, and after each further death it takes longer."""
     watch = place.watch()
     place.fail()
-    watch.look_once()
+    watch.check_once()
     with place.engine.begin() as connection:
         assert claim_receiver(connection, 1, place.now)  # and dies
     for minutes in (1, 3, 2):
         place.pass_time(minutes=minutes)
-        place.watch(inbox.url).look_once()
+        place.watch(inbox.url).check_once()
     assert [TITLE] == inbox.titles
     with place.engine.begin() as connection:
         deaths = [claim_receiver(connection, 2, NOW + timedelta(minutes=n)) for n in range(24 * 60)]
@@ -223,7 +223,7 @@ def test_several_processes_send_each_message_once(place: Place, inbox: Inbox) ->
     place.fail()
     with ThreadPoolExecutor(len(watches)) as pool:
         for _ in range(3):
-            list(pool.map(AlertWatch.look_once, watches))
+            list(pool.map(AlertWatch.check_once, watches))
             place.pass_time(minutes=1)
     assert 1 == len(inbox.received)
 
@@ -256,16 +256,16 @@ def test_what_began_while_a_receiver_was_away_comes_as_one_digest(
     inbox.answer(503)
     place.fail()
     watch = place.watch(inbox.url)
-    watch.look_once()
+    watch.check_once()
     place.refuse_account({"code": "account-refused"})
     place.pass_time(minutes=2)
-    watch.look_once()
+    watch.check_once()
     place.refuse_account(None)
     is_yesterday = ReportWindow.window_date == NOW.date() - timedelta(days=1)
     change_windows(place.engine, is_yesterday, cause=FAILED | {"status": "CANCELLED"})
     inbox.answer(200)
     place.pass_time(minutes=5)
-    watch.look_once()
+    watch.check_once()
     [message] = inbox.received
     assert message["title"].endswith(" (and 1 more)")
     assert 2 == message["message"].count("1 window failed, in daily_targets")
@@ -280,7 +280,7 @@ def test_a_receiver_that_never_answers_holds_nobody_up(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         place.fail()
         began = time.monotonic()
-        place.watch(f"json://127.0.0.1:{silent.getsockname()[1]}/x").look_once()
+        place.watch(f"json://127.0.0.1:{silent.getsockname()[1]}/x").check_once()
         assert time.monotonic() - began < 10
     [receiver] = query(place.engine, "SELECT error FROM alert_receivers")
     assert "did not finish" in receiver["error"]
@@ -291,16 +291,16 @@ def test_quiet_hours_keep_messages_until_they_are_over(place: Place, inbox: Inbo
     quiet = {"alert_quiet_hours": "13:00-16:00", "alert_time_zone": "Europe/Berlin"}
     watch = place.watch(inbox.url, **quiet)
     place.fail()
-    watch.look_once()
+    watch.check_once()
     place.refuse_account({"code": "account-refused"})
     place.pass_time(hours=1)
-    watch.look_once()
+    watch.check_once()
     place.refuse_account(None)
     place.pass_time(minutes=59)
-    watch.look_once()
+    watch.check_once()
     assert [] == inbox.titles
     place.pass_time(minutes=1)
-    watch.look_once()
+    watch.check_once()
     assert [TITLE] == inbox.titles
 
 
@@ -386,7 +386,7 @@ def test_an_address_is_never_shown(url: str, capfd: pytest.CaptureFixture[str]) 
     root.setLevel("DEBUG")
     try:
         with pytest.raises(NotSentError) as raised:
-            receiver.send(Message("title", "body"))
+            receiver.send(AlertMessage("title", "body"))
     finally:
         root.removeHandler(shown)
         root.setLevel(level)
@@ -433,7 +433,7 @@ def test_the_command_lists_what_is_open_and_what_was_sent(
     nothing = "Nothing is wrong. No alerts are sent: BIDBEACON_ALERT_URLS is not set."
     assert nothing in alerts("list")
     place.fail()
-    place.watch(inbox.url).look_once()
+    place.watch(inbox.url).check_once()
     output = alerts("list", receivers=inbox.url)
     assert f": {TITLE}" in output
     assert "  → Load the days again, or wait until they are due." in output
@@ -459,7 +459,7 @@ def test_the_command_lists_what_is_open_without_receivers(place: Place, alerts: 
 def test_a_plain_web_address_is_refused_with_what_to_write(scheme: str, instead: str) -> None:
     """Apprise has a scheme of its own for webhooks; nothing of the address is shown."""
     with pytest.raises(NotSentError, match=instead) as raised:
-        Receiver(1, f"{scheme}://hooks.example.com/{SECRET}").send(Message("title", "body"))
+        Receiver(1, f"{scheme}://hooks.example.com/{SECRET}").send(AlertMessage("title", "body"))
     assert SECRET not in str(raised.value)
 
 

@@ -110,7 +110,7 @@ def test_host_and_folder_are_told_at_once_until_a_load_works(
         [later] = found(world)
     failed = rf"{socket.gethostname()} can't write downloads to {folder}"
     sentence = rf"^{failed}: .*, [\d,]+ MiB are free\.$"
-    assert pytest.approx(0) == finding.tell_after.total_seconds()
+    assert pytest.approx(0) == finding.alert_after.total_seconds()
     assert ("file-not-written", began, began) == (finding.code, finding.since, later.since)
     assert re.search(sentence, finding.sentence), finding.sentence
     assert "Free space on that disk" in finding.advice

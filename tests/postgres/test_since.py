@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.problems.alerts import look
+from bidbeacon_pipelines.problems.alerts import check_findings
 from tests.postgres.explaining import explained, findings
 from tests.support.checking import assert_has
 from tests.support.reading import call, column, value
@@ -16,7 +16,7 @@ DAY = TODAY - timedelta(days=3)
 def since(world: World, code: str) -> datetime | None:
     """Look as alerts do; return since when there is a finding of a code, or None."""
     found = findings(world)
-    call(world.engine, look, world.context.settings, world.context.now())
+    call(world.engine, check_findings, world.context.settings, world.context.now())
     return next((one.since for one in found if one.code == code), None)
 
 

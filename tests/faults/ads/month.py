@@ -156,7 +156,7 @@ class Month:
         self.simulation = Simulation(
             world,
             hours_between_account_syncs=HOURS_BETWEEN_ACCOUNT_SYNCS,
-            on_hour=self.alerts.look,
+            on_hour=self.alerts.check,
         )
         self._rules = rules
         self._began = monotonic()

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 from bidbeacon_pipelines.causes import Severity
-from bidbeacon_pipelines.problems.alert_rules import BACK_AFTER, Event, Known, find_event
-from bidbeacon_pipelines.problems.alert_store import list_known, note_told
-from bidbeacon_pipelines.problems.alerts import look
+from bidbeacon_pipelines.problems.alert_rules import BACK_AFTER, Event, KnownFinding, find_event
+from bidbeacon_pipelines.problems.alert_store import list_known, record_alerts
+from bidbeacon_pipelines.problems.alerts import check_findings
 from tests.support.world import World
 
 RECEIVER = 1
@@ -19,7 +19,7 @@ class MonthOfAlerts:
     """Looks for findings once an hour, as the stream does once a minute, and compares what is told with the tables.
 
     Attributes:
-        missed: what should have been told at a look and was not.
+        missed: what should have been told at a check and was not.
     """
 
     def __init__(self, world: World) -> None:
@@ -27,24 +27,24 @@ class MonthOfAlerts:
         self._told: list[tuple[date, str, Event]] = []
         self.missed: list[str] = []
 
-    def look(self) -> None:
-        """Look now; note each finding that has been there for hours untold, and each failure in the tables that is in no finding."""
+    def check(self) -> None:
+        """Check now; note each finding that has been there for hours untold, and each failure in the tables that is in no finding."""
         now = self._world.context.now()
         with self._world.engine.begin() as connection:
-            look(connection, self._world.context.settings, now)
+            check_findings(connection, self._world.context.settings, now)
             known = list_known(connection)
             events = {
                 key: event
                 for key, one in known.items()
                 if (event := find_event(one, RECEIVER, now)) is not None
             }
-            note_told(connection, RECEIVER, events, now)
+            record_alerts(connection, RECEIVER, events, now)
         self._told += [(now.date(), key, event) for key, event in events.items()]
         open_now = [one for key, one in known.items() if one.gone_at is None and key not in events]
         late = [one.finding.key for one in open_now if _is_missed(one, now)]
         self.missed += [f"{now:%d %B %H:%M}: {what}" for what in late + self._uncounted(known)]
 
-    def _uncounted(self, known: Mapping[str, Known]) -> list[str]:
+    def _uncounted(self, known: Mapping[str, KnownFinding]) -> list[str]:
         """Return what the tables say is wrong and no open finding counts."""
         effects = [
             each for one in known.values() if one.gone_at is None for each in one.finding.effects
@@ -71,10 +71,10 @@ class MonthOfAlerts:
         return max(of_one.values(), default=0), max(of_all.values(), default=0)
 
 
-def _is_missed(known: Known, now: datetime) -> bool:
-    finding, told = known.finding, known.told.get(RECEIVER)
+def _is_missed(known: KnownFinding, now: datetime) -> bool:
+    finding, told = known.finding, known.last_alerts.get(RECEIVER)
     is_told = told is not None and told.at >= known.began_at
-    has_lasted = now - known.began_at >= max(TOLD_WITHIN, finding.tell_after)
+    has_lasted = now - known.began_at >= max(TOLD_WITHIN, finding.alert_after)
     return not is_told and has_lasted and finding.severity in (Severity.WARNING, Severity.ERROR)
 
 

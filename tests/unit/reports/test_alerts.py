@@ -1,4 +1,4 @@
-"""When somebody is told of a finding, and in which words."""
+"""When an alert about a finding is sent, and its words."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,22 +30,22 @@ WAITING = replace(PROBLEM, severity=Severity.WAITING)
 
 
 class Watch:
-    """Looks again and again, and keeps what one receiver was told."""
+    """Checks again and again, and keeps what one receiver was sent."""
 
     def __init__(self) -> None:
-        self.known: dict[str, alert_rules.Known] = {}
-        self.said: list[Event] = []
+        self.known: dict[str, alert_rules.KnownFinding] = {}
+        self.sent: list[Event] = []
 
-    def look(self, minutes: float, *findings: Finding) -> list[Event]:
-        """Look so many minutes after noon; return what is said."""
-        now, said = NOON + timedelta(minutes=minutes), []
+    def check(self, minutes: float, *findings: Finding) -> list[Event]:
+        """Check so many minutes after noon; return the events that are sent."""
+        now, sent = NOON + timedelta(minutes=minutes), []
         for one in alert_rules.with_findings(self.known, findings, now):
             event = alert_rules.find_event(one, 1, now)
-            told = one.told if event is None else {1: alert_rules.LastAlert(event, now)}
-            self.known[one.finding.key] = replace(one, told=told)
-            said += [] if event is None else [event]
-        self.said += said
-        return said
+            alerts = one.last_alerts if event is None else {1: alert_rules.LastAlert(event, now)}
+            self.known[one.finding.key] = replace(one, last_alerts=alerts)
+            sent += [] if event is None else [event]
+        self.sent += sent
+        return sent
 
     def acknowledge(self) -> None:
         """Acknowledge the finding as it is known."""
@@ -57,7 +57,7 @@ class Watch:
 
 @pytest.fixture
 def watch() -> Watch:
-    """Return a watch that has not looked yet."""
+    """Return a watch that has not checked yet."""
     return Watch()
 
 
@@ -66,81 +66,81 @@ def grown(count: int) -> Finding:
     return replace(PROBLEM, effects=(Effect("…", "/", count),))
 
 
-def test_a_problem_is_told_when_it_begins_and_when_it_ends(watch: Watch) -> None:
-    """Once each, however often one looks."""
-    assert [Event.BEGAN] == watch.look(0, PROBLEM)
-    assert [] == watch.look(1, PROBLEM)
-    assert [Event.ENDED] == watch.look(2)
-    assert [] == watch.look(3)
+def test_a_problem_is_alerted_when_it_begins_and_when_it_ends(watch: Watch) -> None:
+    """Once each, however often it is checked."""
+    assert [Event.BEGAN] == watch.check(0, PROBLEM)
+    assert [] == watch.check(1, PROBLEM)
+    assert [Event.ENDED] == watch.check(2)
+    assert [] == watch.check(3)
 
 
-def test_what_usually_passes_is_not_told_until_it_is_a_warning(watch: Watch) -> None:
-    """And its end is told only where it was."""
-    assert [] == watch.look(0, WAITING) == watch.look(1)
-    assert [] == watch.look(2, WAITING)
-    assert [Event.BEGAN] == watch.look(3, PROBLEM)
-    assert [] == watch.look(4, WAITING)
-    assert [Event.ENDED] == watch.look(5)
+def test_what_usually_passes_is_not_alerted_until_it_is_a_warning(watch: Watch) -> None:
+    """And its end is alerted only where it was."""
+    assert [] == watch.check(0, WAITING) == watch.check(1)
+    assert [] == watch.check(2, WAITING)
+    assert [Event.BEGAN] == watch.check(3, PROBLEM)
+    assert [] == watch.check(4, WAITING)
+    assert [Event.ENDED] == watch.check(5)
 
 
-def test_what_is_acknowledged_is_not_told_until_it_changes(watch: Watch) -> None:
-    """Worse, or twice as large, it is told as before; its end is told in any case, and then the next time is a new one."""
-    watch.look(0, PROBLEM)
+def test_what_is_acknowledged_is_not_alerted_until_it_changes(watch: Watch) -> None:
+    """Worse, or twice as large, it is alerted as before; its end is alerted in any case, and then the next time is a new one."""
+    watch.check(0, PROBLEM)
     watch.acknowledge()
-    assert [] == watch.look(24 * 60 + 1, grown(3))
-    assert [Event.STILL] == watch.look(24 * 60 + 2, grown(4))
+    assert [] == watch.check(24 * 60 + 1, grown(3))
+    assert [Event.STILL] == watch.check(24 * 60 + 2, grown(4))
     watch.acknowledge()
-    assert [Event.ENDED] == watch.look(24 * 60 + 3)
-    assert [] == watch.look(24 * 60 + 4, PROBLEM)
-    assert [Event.BEGAN] == watch.look(28 * 60 + 4, PROBLEM)
+    assert [Event.ENDED] == watch.check(24 * 60 + 3)
+    assert [] == watch.check(24 * 60 + 4, PROBLEM)
+    assert [Event.BEGAN] == watch.check(28 * 60 + 4, PROBLEM)
 
 
 def test_a_finding_that_gets_worse_is_not_acknowledged_any_more(watch: Watch) -> None:
     """Somebody who accepted a warning has not accepted an error."""
-    watch.look(0, replace(PROBLEM, severity=Severity.WARNING))
+    watch.check(0, replace(PROBLEM, severity=Severity.WARNING))
     watch.acknowledge()
-    watch.look(1, PROBLEM)
+    watch.check(1, PROBLEM)
     assert watch.known[PROBLEM.key].acknowledged is None
 
 
-def test_a_problem_that_lasts_is_told_once_a_day(watch: Watch) -> None:
+def test_a_problem_that_lasts_is_alerted_once_a_day(watch: Watch) -> None:
     """Three days of it are the beginning and three reminders, the last one as it is over 72 hours old."""
     for minutes in range(0, 72 * 60 + 1, 10):
-        watch.look(minutes, PROBLEM)
-    assert [Event.BEGAN, *[Event.STILL] * 3] == watch.said
+        watch.check(minutes, PROBLEM)
+    assert [Event.BEGAN, *[Event.STILL] * 3] == watch.sent
 
 
-def test_what_comes_and_goes_is_told_every_four_hours_at_most(watch: Watch) -> None:
+def test_what_comes_and_goes_is_alerted_every_four_hours_at_most(watch: Watch) -> None:
     """A day of a problem that is there every other minute."""
     for minutes in range(24 * 60):
-        watch.look(minutes, *([PROBLEM] if minutes % 2 == 0 else []))
-    assert [Event.BEGAN, Event.ENDED] * 6 == watch.said
+        watch.check(minutes, *([PROBLEM] if minutes % 2 == 0 else []))
+    assert [Event.BEGAN, Event.ENDED] * 6 == watch.sent
 
 
-def test_what_comes_back_and_stays_is_told_later(watch: Watch) -> None:
+def test_what_comes_back_and_stays_is_alerted_later(watch: Watch) -> None:
     """Four hours after it was said to be over."""
-    watch.look(0, PROBLEM)
-    watch.look(1)
-    assert [] == watch.look(2, PROBLEM) == watch.look(240, PROBLEM)
-    assert [Event.BEGAN] == watch.look(241, PROBLEM)
+    watch.check(0, PROBLEM)
+    watch.check(1)
+    assert [] == watch.check(2, PROBLEM) == watch.check(240, PROBLEM)
+    assert [Event.BEGAN] == watch.check(241, PROBLEM)
 
 
 def test_what_settles_is_not_over_at_once(watch: Watch) -> None:
     """Windows that are asked for again leave their state meanwhile: that is neither an end nor a new beginning."""
     settling = replace(PROBLEM, settles_after=timedelta(hours=2))
-    watch.look(0, settling)
-    assert [] == watch.look(10) == watch.look(129)
-    assert [] == watch.look(130, settling) == watch.look(131)
-    assert [] == watch.look(250)
-    assert [Event.ENDED] == watch.look(251)
+    watch.check(0, settling)
+    assert [] == watch.check(10) == watch.check(129)
+    assert [] == watch.check(130, settling) == watch.check(131)
+    assert [] == watch.check(250)
+    assert [Event.ENDED] == watch.check(251)
 
 
-def test_what_usually_passes_is_told_when_it_stays(watch: Watch) -> None:
+def test_what_usually_passes_is_alerted_when_it_stays(watch: Watch) -> None:
     """A run that failed is followed by another within minutes; where that one went well, nothing is said."""
-    passing = replace(PROBLEM, tell_after=timedelta(minutes=15))
-    assert [] == watch.look(0, passing) == watch.look(14, passing) == watch.look(15)
-    assert [] == watch.look(20, passing) == watch.look(34, passing)
-    assert [Event.BEGAN] == watch.look(35, passing)
+    passing = replace(PROBLEM, alert_after=timedelta(minutes=15))
+    assert [] == watch.check(0, passing) == watch.check(14, passing) == watch.check(15)
+    assert [] == watch.check(20, passing) == watch.check(34, passing)
+    assert [Event.BEGAN] == watch.check(35, passing)
 
 
 @pytest.mark.parametrize(
@@ -163,10 +163,10 @@ def test_quiet_hours_are_of_the_zone_that_is_set(hours: str, local: str, *, expe
     assert expected == alert_rules.is_quiet(hours, BERLIN, now.astimezone(UTC))
 
 
-def write(*news: tuple[Finding, Event]) -> alert_rules.Message:
+def write(*news: tuple[Finding, Event]) -> alert_rules.AlertMessage:
     """Return the digest about findings that were first seen at noon."""
     gone_at = NOON + timedelta(hours=1)
-    known = [(alert_rules.Known(one, NOON, gone_at=gone_at), event) for one, event in news]
+    known = [(alert_rules.KnownFinding(one, NOON, gone_at=gone_at), event) for one, event in news]
     return alert_rules.write_digest(known, address="https://beacon.example", zone=BERLIN)
 
 
@@ -184,7 +184,7 @@ def test_a_message_says_whose_what_since_when_and_what_next() -> None:
     ] == message.body.splitlines()
 
 
-def test_the_end_is_told_with_when_it_was() -> None:
+def test_the_end_is_alerted_with_when_it_was() -> None:
     """Without what would have helped."""
     message = write((PROBLEM, Event.ENDED))
     assert "Over: Acme Merch · US: Out of ink." == message.title

@@ -32,12 +32,12 @@ def test_a_revoked_token_is_one_finding_with_its_consequences() -> None:
         Effect("1 session of sync-accounts failed", "/sessions/1", 1),
         names=("B",),
         since=NOON - timedelta(hours=1),
-        tell_after=timedelta(minutes=15),
+        alert_after=timedelta(minutes=15),
     )
     [one] = merge([accounts, windows, session], NOON)
     assert accounts.sentence == one.sentence
     assert (*accounts.effects, *windows.effects, *session.effects) == one.effects
-    assert (("A", "B"), timedelta(0)) == (one.names, one.tell_after)
+    assert (("A", "B"), timedelta(0)) == (one.names, one.alert_after)
     assert NOON - timedelta(hours=1) == one.since
 
 

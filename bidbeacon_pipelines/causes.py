@@ -19,7 +19,7 @@ from bidbeacon_sessions.sentences import join_sentences, without_stop
 
 T = TypeVar("T")
 Cause = dict[str, Any]
-Action = Literal["load", "resume", "accept", "acknowledge"]
+ButtonAction = Literal["load", "resume", "accept", "acknowledge"]
 """The action of the button beside a cause."""
 
 _OPTIONAL: Final = re.compile(r"\[([^\[\]]*)\]")
@@ -56,7 +56,7 @@ class Kind:
     sentence: str | Callable[[Mapping[str, Any]], str]
     advice: str = ""
     severity: Severity = Severity.ERROR
-    action: Action | None = None
+    action: ButtonAction | None = None
     link: str | None = None
     parameters: tuple[str, ...] = ()
 
@@ -69,7 +69,7 @@ class Explained:
     severity: Severity
     sentence: str
     advice: str = ""
-    action: Action | None = None
+    action: ButtonAction | None = None
     link: str | None = None
 
     @property
@@ -103,7 +103,7 @@ def _recovers(
     code: str,
     sentence: str,
     advice: str,
-    action: Action | None = None,
+    action: ButtonAction | None = None,
     parameters: tuple[str, ...] = (),
 ) -> Kind:
     """Return a kind of cause after which BidBeacon retries by itself."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from bidbeacon_pipelines.causes import Action, Cause, Severity, explain, key_of
+from bidbeacon_pipelines.causes import ButtonAction, Cause, Severity, explain, key_of
 
 RECENTLY = timedelta(hours=24)
 """How long a finding about a single event is shown."""
@@ -66,7 +66,7 @@ class Finding:
     since: datetime | None = None
     next_at: datetime | None = None
     link: str = "/"
-    action: Action | None = None
+    action: ButtonAction | None = None
     unit: str = ""
     because: tuple[str, ...] = ()
     alert_after: timedelta = timedelta(0)

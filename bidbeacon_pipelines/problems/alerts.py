@@ -30,9 +30,9 @@ from bidbeacon_pipelines.problems.alert_store import (
     record_failure,
     save_known,
 )
+from bidbeacon_pipelines.problems.data_findings import acknowledge_removals
 from bidbeacon_pipelines.problems.findings import Effect, Finding, found
 from bidbeacon_pipelines.problems.receivers import NotSentError, Receiver, list_receivers
-from bidbeacon_pipelines.problems.row_findings import acknowledge_removals
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.clock import Clock, utc_now

@@ -16,6 +16,7 @@ from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, SPONSORED_BRANDS, product_name
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.left_out_queries import list_left_out_on
+from bidbeacon_pipelines.problems.data_findings import UNPROVEN
 from bidbeacon_pipelines.problems.explain_queries import (
     find_first_due,
     find_next_request,
@@ -26,7 +27,6 @@ from bidbeacon_pipelines.problems.explain_queries import (
     list_unproven,
 )
 from bidbeacon_pipelines.problems.findings import ORDER, Finding, listed
-from bidbeacon_pipelines.problems.history_findings import UNPROVEN
 from bidbeacon_pipelines.problems.report_findings import SEVERITIES
 from bidbeacon_pipelines.requests.gate import find_gate
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, MAX_PENDING, RequestStatus

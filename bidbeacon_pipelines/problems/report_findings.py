@@ -7,14 +7,13 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection, RowMapping, text
 
-from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, ADS_ACCOUNT_LABEL, IS_ACTIVE
+from bidbeacon_pipelines.accounts.queries import ADS_ACCOUNT_LABEL, IS_ACTIVE
 from bidbeacon_pipelines.causes import Severity, explain
 from bidbeacon_pipelines.credentials import DEFAULT, shown_name
-from bidbeacon_pipelines.problems.checks import list_quarantined
+from bidbeacon_pipelines.problems.data_findings import UNDECIDED, UNPROVEN
 from bidbeacon_pipelines.problems.findings import (
     NAMES_SHOWN,
     NOTHING_HAPPENS,
-    RECENTLY,
     SETTLES_AFTER,
     Effect,
     Finding,
@@ -24,8 +23,6 @@ from bidbeacon_pipelines.problems.findings import (
     found,
     in_datasets,
 )
-from bidbeacon_pipelines.problems.history_findings import UNPROVEN
-from bidbeacon_pipelines.problems.row_findings import UNDECIDED
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.window_states import WindowState, state_values, windows_in
@@ -310,54 +307,3 @@ def accounts_listed_twice(
         }
         effect = Effect(f"{counted(row['accounts'], 'ads account')} listed twice", "/accounts")
         yield found(cause | {"detail": {"account": row["key"]}}, effect, **facts_of(row))
-
-
-_SILENT = text(f"""
-    SELECT count(DISTINCT a.id) AS accounts, min(l.data_as_of) AS since,
-           sum(cardinality(l.silent_days)) AS windows, array_agg(DISTINCT l.dataset) AS datasets,
-           (array_agg(DISTINCT {ACCOUNT_LABEL}))[1:3] AS names
-      FROM report_loads l JOIN advertiser_accounts a USING (account_id, country_code)
-      JOIN ads_accounts o USING (account_id)
-     WHERE l.silent_days <> '{{}}' AND l.data_as_of >= :since
-    HAVING count(*) > 0""")
-
-
-def silent_countries(
-    connection: Connection, settings: Settings, now: datetime
-) -> Iterator[Finding]:
-    """Yield the windows loaded within a day without rows though campaigns were deliverable."""
-    for row in connection.execute(_SILENT, {"since": now - RECENTLY}).mappings():
-        extent = f"{counted(row['windows'], 'window')} without rows{in_datasets(row['datasets'])}"
-        link = f"/sessions?{urlencode({'type': 'silence-accepted', 'since': '24h'})}"
-        effect = Effect(extent, link, row["windows"])
-        yield found({"code": "country-silent"}, effect, **facts_of(row))
-
-
-def large_quarantines(
-    connection: Connection, settings: Settings, now: datetime
-) -> Iterator[Finding]:
-    """Yield the accounts with too many quarantined rows of a dataset."""
-    for row in list_quarantined(connection):
-        if row["is_too_large"]:
-            rows = f"{counted(row['quarantined'], 'row')} of {row['label']} in quarantine"
-            extent = f"{rows}, {row['rows']:,} good ones, in {row['dataset']}"
-            effect = Effect(extent, f"/accounts/{row['account_key']}", row["quarantined"])
-            facts = {"since": row["since"], "names": (row["label"],)}
-            yield found({"code": "quarantine-too-large"}, effect, accounts=1, **facts)
-
-
-_DIFFERING = text("""
-    SELECT dataset, differing, session_id
-      FROM dataset_checks
-     WHERE differing > 0 AND checked_at >= :since
-     ORDER BY dataset""")
-
-
-def differing_totals(
-    connection: Connection, settings: Settings, now: datetime
-) -> Iterator[Finding]:
-    """Yield the datasets whose last check found totals that differ from another dataset's."""
-    for row in connection.execute(_DIFFERING, {"since": now - RECENTLY}).mappings():
-        number, link = row["differing"], f"/sessions/{row['session_id']}"
-        effect = Effect(f"{counted(number, 'total')} by day and ad product", link, number)
-        yield found({"code": "totals-differ", "dataset": row["dataset"]}, effect)

@@ -8,10 +8,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.problems import (
-    entity_findings,
-    history_findings,
+    data_findings,
     report_findings,
-    row_findings,
     system_findings,
 )
 from bidbeacon_pipelines.problems.findings import Finding, merge
@@ -26,13 +24,13 @@ _FINDERS: Final[Sequence[Callable[[Connection, Settings, datetime], Iterable[Fin
     report_findings.unlisted_accounts,
     report_findings.accounts_listed_twice,
     system_findings.unpolled_reports,
-    row_findings.undecided_days,
-    row_findings.removed_rows,
-    history_findings.unproven_histories,
-    report_findings.silent_countries,
-    report_findings.large_quarantines,
-    entity_findings.left_out_campaigns,
-    report_findings.differing_totals,
+    data_findings.undecided_days,
+    data_findings.removed_rows,
+    data_findings.unproven_histories,
+    data_findings.silent_countries,
+    data_findings.large_quarantines,
+    data_findings.left_out_campaigns,
+    data_findings.differing_totals,
     system_findings.unwritable_folders,
     system_findings.unwritable_logs,
     system_findings.full_disk,

@@ -10,7 +10,7 @@ import pytest
 
 from bidbeacon_pipelines.amazon_ads.reports import ad_product_filter, create_report
 from bidbeacon_pipelines.causes import Cause, explain
-from bidbeacon_pipelines.problems.entity_findings import left_out_campaigns
+from bidbeacon_pipelines.problems.data_findings import left_out_campaigns
 from bidbeacon_sandbox.rules import KINDS, RowChange, Rows
 from tests.faults.ads.oracle import Oracle
 from tests.postgres.lone_day import LoneDay, fresh_day, open_lone_world

@@ -11,7 +11,7 @@ import pytest
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.registry import DATASETS, HOURLY_CAMPAIGNS, get_dataset
-from bidbeacon_pipelines.problems.entity_findings import left_out_campaigns
+from bidbeacon_pipelines.problems.data_findings import left_out_campaigns
 from bidbeacon_pipelines.problems.findings import Finding
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.states.coverage import WindowCoverage

@@ -18,8 +18,7 @@ from bidbeacon_pipelines.loading.quarantine_queries import (
 from bidbeacon_pipelines.materializations.queries import lock_unrecorded_days
 from bidbeacon_pipelines.problems import report_findings
 from bidbeacon_pipelines.problems.checks import list_quarantined
-from bidbeacon_pipelines.problems.history_findings import unproven_histories
-from bidbeacon_pipelines.problems.row_findings import undecided_days
+from bidbeacon_pipelines.problems.data_findings import undecided_days, unproven_histories
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests import gate, queries
 from bidbeacon_pipelines.requests.window_queries import attach_windows, is_needed

@@ -1,0 +1,299 @@
+"""Findings on the data of reports: rows lost, removed or quarantined, and days not served."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection, RowMapping, text
+
+from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, IS_ACTIVE
+from bidbeacon_pipelines.causes import Cause, cause
+from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, product_name
+from bidbeacon_pipelines.datasets.registry import get_dataset
+from bidbeacon_pipelines.entities.left_out_queries import list_left_out_campaigns
+from bidbeacon_pipelines.loading.acceptance import Totals, final_rows_lost
+from bidbeacon_pipelines.problems.checks import list_quarantined
+from bidbeacon_pipelines.problems.findings import (
+    NAMES_SHOWN,
+    RECENTLY,
+    SETTLES_AFTER,
+    Effect,
+    Finding,
+    counted,
+    facts_of,
+    finding_key,
+    found,
+    in_datasets,
+    listed,
+)
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.queries import AWAITS_DECISION
+
+UNDECIDED: Final = "final-rows-lost"
+"""The code of the cause that awaits a person's decision."""
+_UNDECIDED = text(f"""
+    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.currency_code, w.dataset, count(*) AS windows,
+           min(w.window_date) AS oldest, max(w.window_date) AS newest, min(w.cause_since) AS since,
+           CAST(sum(w.row_count) AS bigint) AS old_rows, sum(w.spend) AS old_spend,
+           CAST(sum(w.suspicious_rows) AS bigint) AS new_rows, sum(w.suspicious_spend) AS new_spend
+      FROM report_windows w
+      JOIN advertiser_accounts a USING (account_id, country_code)
+      JOIN ads_accounts o USING (account_id)
+     WHERE {AWAITS_DECISION} AND (w.decision IS NULL OR w.wanted_by IS NULL)
+       AND {IS_ACTIVE} AND o.needs_attention IS NULL
+     GROUP BY a.account_key, o.alias, o.name, o.ads_account_key, a.country_code,
+              a.currency_code, w.dataset
+     ORDER BY old_rows DESC, a.account_key, w.dataset""")
+
+
+def undecided_days(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Yield the accounts with final days for which a later report has far fewer rows.
+
+    Days whose accepted report is requested already are left out.
+    """
+    for row in connection.execute(_UNDECIDED, {"now": now}).mappings():
+        spent = "spend" in get_dataset(row["dataset"]).columns
+        old, new = (
+            Totals(row[f"{which}_rows"], row[f"{which}_spend"] if spent else None)
+            for which in ("old", "new")
+        )
+        of = row["account_key"], row["dataset"], row["currency_code"]
+        yield found(
+            final_rows_lost(*of, old, new),
+            _effect(row, "waiting for a decision"),
+            names=(row["label"],),
+            accounts=1,
+            since=row["since"],
+        )
+
+
+def _effect(row: RowMapping, what: str) -> Effect:
+    """Return "3 days affected, … to …", with the page of the newest day."""
+    oldest, newest = row["oldest"], row["newest"]
+    until = "" if oldest == newest else f" to {newest}"
+    chosen = {"dataset": row["dataset"], "account": row["account_key"], "window": str(newest)}
+    days = f"{counted(row['windows'], 'day')} {what}, {oldest}{until}"
+    return Effect(days, f"/coverage?{urlencode(chosen)}", row["windows"])
+
+
+_REMOVED = text(f"""
+    SELECT a.account_key, {ACCOUNT_LABEL} AS label, r.currency_code, r.dataset,
+           r.ids, r.rows, r.spend, r.since, d.*
+      FROM (SELECT account_id, country_code, currency_code, dataset, array_agg(id) AS ids,
+                   CAST(sum(rows) AS bigint) AS rows, sum(spend) AS spend,
+                   min(removed_at) AS since
+              FROM row_removals
+             WHERE acknowledged_at IS NULL
+             GROUP BY 1, 2, 3, 4) r
+      JOIN advertiser_accounts a USING (account_id, country_code)
+      JOIN ads_accounts o USING (account_id)
+     CROSS JOIN LATERAL (
+           SELECT count(DISTINCT day) AS windows, min(day) AS oldest, max(day) AS newest
+             FROM row_removals m
+            CROSS JOIN unnest(m.days) day
+            WHERE m.id = ANY(r.ids)) d
+     ORDER BY r.rows DESC, a.account_key, r.dataset""")
+
+
+def removed_rows(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Yield the unacknowledged removals of rows by confirmed reports, per account and dataset."""
+    for row in connection.execute(_REMOVED).mappings():
+        yield found(
+            _removal_of(row),
+            _effect(row, "affected"),
+            names=(row["label"],),
+            accounts=1,
+            since=row["since"],
+        )
+
+
+def _removal_of(row: RowMapping) -> Cause:
+    spend = f"{row['spend']:,.2f} {row['currency_code']}"
+    has_spend = "spend" in get_dataset(row["dataset"]).columns
+    detail = {"rows": row["rows"], "spend": spend if has_spend else None}
+    return cause("rows-removed", account=row["account_key"], dataset=row["dataset"], detail=detail)
+
+
+_ACKNOWLEDGE = text("""
+    UPDATE row_removals
+       SET acknowledged_by = :by, acknowledged_at = :now, note = :note
+     WHERE id = ANY(:ids) AND acknowledged_at IS NULL""")
+
+
+def acknowledge_removals(
+    connection: Connection, key: str, now: datetime, *, by: str, note: str
+) -> None:
+    """Store the acknowledgement of a finding's removals, which ends it."""
+    for row in connection.execute(_REMOVED).mappings().all():
+        if finding_key(_removal_of(row)) == key:
+            values = {"ids": row["ids"], "by": by, "now": now, "note": note or None}
+            connection.execute(_ACKNOWLEDGE, values)
+
+
+UNPROVEN: Final = "history-not-proven"
+"""The code of the cause of days whose age is not proven."""
+_OLDER_DAYS_COME = timedelta(hours=1)
+"""Within this time, older days of the same backfill may prove the age of younger ones."""
+
+# An ad product without totals was refused as too old before its report was joined with others:
+# it is left out.
+_UNPROVEN = text(f"""
+    WITH alike AS (
+        SELECT account_id, country_code, dataset, unproven, count(*) AS days,
+               min(window_date) AS oldest, max(window_date) AS newest,
+               min(coalesce(not_served_since, last_loaded_at)) AS since
+          FROM report_windows
+         CROSS JOIN LATERAL (
+               SELECT ARRAY(SELECT product FROM unnest(not_served) AS product
+                             WHERE jsonb_exists(product_totals, product)) AS unproven) u
+         WHERE not_served <> '{{}}' AND expires_at > :now
+         GROUP BY account_id, country_code, dataset, unproven)
+    SELECT a.account_key, {ACCOUNT_LABEL} AS label, w.dataset, product,
+           CAST(sum(w.days) AS bigint) AS days, min(w.oldest) AS oldest, max(w.newest) AS newest,
+           min(w.since) AS since
+      FROM alike w
+     CROSS JOIN unnest(w.unproven) AS product
+      JOIN advertiser_accounts a USING (account_id, country_code)
+      JOIN ads_accounts o USING (account_id)
+     WHERE {IS_ACTIVE} AND o.needs_attention IS NULL
+     GROUP BY a.account_key, label, w.dataset, product
+     ORDER BY a.account_key, w.dataset, array_position(CAST(:products AS text[]), product)""")
+_ACCOUNT = itemgetter("account_key", "label")
+_DATASET = itemgetter("dataset")
+_EXTENT = itemgetter("days", "oldest", "newest")
+
+
+def unproven_histories(
+    connection: Connection, settings: Settings, now: datetime
+) -> Iterator[Finding]:
+    """Yield a finding per account with old days that lack proof and so count as not served.
+
+    Days that are too old to be requested again are left out.
+    """
+    rows = connection.execute(_UNPROVEN, {"now": now, "products": list(SHORT_NAMES)}).mappings()
+    for (account_key, label), of_account in groupby(rows, key=_ACCOUNT):
+        by_dataset = [list(some) for _, some in groupby(of_account, key=_DATASET)]
+        yield _unproven_finding(account_key, label, by_dataset)
+
+
+def _unproven_finding(
+    account_key: str, label: str, by_dataset: Sequence[Sequence[RowMapping]]
+) -> Finding:
+    return found(
+        cause(UNPROVEN, account=account_key),
+        *(_unproven_effect(some) for some in by_dataset),
+        names=(label,),
+        accounts=1,
+        since=min(row["since"] for some in by_dataset for row in some),
+        alert_after=_OLDER_DAYS_COME,
+        settles_after=SETTLES_AFTER,
+    )
+
+
+def _unproven_effect(rows: Sequence[RowMapping]) -> Effect:
+    alike: dict[Any, list[str]] = {}
+    for row in rows:
+        alike.setdefault(_EXTENT(row), []).append(product_name(row["product"]))
+    parts = [
+        f"{listed(products)} for {counted(days, 'day')}, {oldest}"
+        + ("" if oldest == newest else f" to {newest}")
+        for (days, oldest, newest), products in alike.items()
+    ]
+    account_key, dataset = rows[0]["account_key"], rows[0]["dataset"]
+    newest = max(row["newest"] for row in rows)
+    chosen = {"dataset": dataset, "account": account_key, "window": str(newest)}
+    text = f"not served in {dataset}: {'; '.join(parts)}"
+    return Effect(text, f"/coverage?{urlencode(chosen)}", max(row["days"] for row in rows))
+
+
+_MOST_ACCOUNTS: Final = 10
+"""The most accounts whose campaigns are named; the others are counted."""
+
+
+def left_out_campaigns(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
+    """Return the finding on campaigns that reports leave out, by account, with their budgets."""
+    rows = list_left_out_campaigns(connection, now)
+    if not rows:
+        return []
+    accounts = {
+        key: list(of)
+        for key, of in groupby(rows, key=lambda row: (row["account_key"], row["label"]))
+    }
+    of = f" of {counted(len(accounts), 'account')}" if len(accounts) > 1 else ""
+    extent = f"{counted(len(rows), 'campaign')}{of} left out"
+    effects = [Effect(extent, "/coverage?dataset=daily_campaigns", len(rows))]
+    for (key, label), campaigns in list(accounts.items())[:_MOST_ACCOUNTS]:
+        effects.append(Effect(f"{label}: {_named_campaigns(campaigns)}", f"/accounts/{key}"))
+    if (more := len(accounts) - _MOST_ACCOUNTS) > 0:
+        effects.append(Effect(f"and {counted(more, 'more account')}", "/accounts"))
+    names = tuple(label for _, label in accounts)[:NAMES_SHOWN]
+    not_reported = {"code": "campaigns-not-reported"}
+    return [found(not_reported, *effects, names=names, accounts=len(accounts))]
+
+
+def _named_campaigns(campaigns: Sequence[RowMapping]) -> str:
+    named = ", ".join(f"{one['name']}{_budget(one)}" for one in campaigns[:NAMES_SHOWN])
+    more = len(campaigns) - NAMES_SHOWN
+    return f"{named} and {more:,} more" if more > 0 else named
+
+
+def _budget(campaign: RowMapping) -> str:
+    if campaign["budget"] is None:
+        return ""
+    recurrence = (campaign["budget_recurrence"] or "").lower()
+    amount = f"{campaign['budget']:,.2f} {campaign['currency_code'] or ''}".rstrip()
+    return f" ({f'{recurrence} budget'.lstrip()} {amount})"
+
+
+_SILENT = text(f"""
+    SELECT count(DISTINCT a.id) AS accounts, min(l.data_as_of) AS since,
+           sum(cardinality(l.silent_days)) AS windows, array_agg(DISTINCT l.dataset) AS datasets,
+           (array_agg(DISTINCT {ACCOUNT_LABEL}))[1:3] AS names
+      FROM report_loads l JOIN advertiser_accounts a USING (account_id, country_code)
+      JOIN ads_accounts o USING (account_id)
+     WHERE l.silent_days <> '{{}}' AND l.data_as_of >= :since
+    HAVING count(*) > 0""")
+
+
+def silent_countries(
+    connection: Connection, settings: Settings, now: datetime
+) -> Iterator[Finding]:
+    """Yield the windows loaded within a day without rows though campaigns were deliverable."""
+    for row in connection.execute(_SILENT, {"since": now - RECENTLY}).mappings():
+        extent = f"{counted(row['windows'], 'window')} without rows{in_datasets(row['datasets'])}"
+        link = f"/sessions?{urlencode({'type': 'silence-accepted', 'since': '24h'})}"
+        effect = Effect(extent, link, row["windows"])
+        yield found({"code": "country-silent"}, effect, **facts_of(row))
+
+
+def large_quarantines(
+    connection: Connection, settings: Settings, now: datetime
+) -> Iterator[Finding]:
+    """Yield the accounts with too many quarantined rows of a dataset."""
+    for row in list_quarantined(connection):
+        if row["is_too_large"]:
+            rows = f"{counted(row['quarantined'], 'row')} of {row['label']} in quarantine"
+            extent = f"{rows}, {row['rows']:,} good ones, in {row['dataset']}"
+            effect = Effect(extent, f"/accounts/{row['account_key']}", row["quarantined"])
+            facts = {"since": row["since"], "names": (row["label"],)}
+            yield found({"code": "quarantine-too-large"}, effect, accounts=1, **facts)
+
+
+_DIFFERING = text("""
+    SELECT dataset, differing, session_id
+      FROM dataset_checks
+     WHERE differing > 0 AND checked_at >= :since
+     ORDER BY dataset""")
+
+
+def differing_totals(
+    connection: Connection, settings: Settings, now: datetime
+) -> Iterator[Finding]:
+    """Yield the datasets whose last check found totals that differ from another dataset's."""
+    for row in connection.execute(_DIFFERING, {"since": now - RECENTLY}).mappings():
+        number, link = row["differing"], f"/sessions/{row['session_id']}"
+        effect = Effect(f"{counted(number, 'total')} by day and ad product", link, number)
+        yield found({"code": "totals-differ", "dataset": row["dataset"]}, effect)

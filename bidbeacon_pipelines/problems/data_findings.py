@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection, RowMapping, text
@@ -23,11 +23,13 @@ from bidbeacon_pipelines.problems.findings import (
     Effect,
     Finding,
     counted,
+    day_range,
     facts_of,
     finding_key,
     found,
     in_datasets,
     listed,
+    window_link,
 )
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.queries import AWAITS_DECISION
@@ -35,8 +37,9 @@ from bidbeacon_pipelines.windows.queries import AWAITS_DECISION
 UNDECIDED: Final = "final-rows-lost"
 """The code of the cause that awaits a person's decision."""
 _UNDECIDED = text(f"""
-    SELECT a.account_key, {ACCOUNT_LABEL} AS label, a.currency_code, w.dataset, count(*) AS windows,
-           min(w.window_date) AS oldest, max(w.window_date) AS newest, min(w.cause_since) AS since,
+    SELECT a.account_key, 1 AS accounts, ARRAY[{ACCOUNT_LABEL}] AS names, a.currency_code,
+           w.dataset, count(*) AS days, min(w.window_date) AS oldest, max(w.window_date) AS newest,
+           min(w.cause_since) AS since,
            CAST(sum(w.row_count) AS bigint) AS old_rows, sum(w.spend) AS old_spend,
            CAST(sum(w.suspicious_rows) AS bigint) AS new_rows, sum(w.suspicious_spend) AS new_spend
       FROM report_windows w
@@ -61,27 +64,20 @@ def undecided_days(connection: Connection, settings: Settings, now: datetime) ->
             for which in ("old", "new")
         )
         of = row["account_key"], row["dataset"], row["currency_code"]
-        yield found(
-            final_rows_lost(*of, old, new),
-            _effect(row, "waiting for a decision"),
-            names=(row["label"],),
-            accounts=1,
-            since=row["since"],
-        )
+        effect = _effect(row, "waiting for a decision")
+        yield found(final_rows_lost(*of, old, new), effect, **facts_of(row))
 
 
 def _effect(row: RowMapping, what: str) -> Effect:
     """Return "3 days affected, … to …", with the page of the newest day."""
-    oldest, newest = row["oldest"], row["newest"]
-    until = "" if oldest == newest else f" to {newest}"
-    chosen = {"dataset": row["dataset"], "account": row["account_key"], "window": str(newest)}
-    days = f"{counted(row['windows'], 'day')} {what}, {oldest}{until}"
-    return Effect(days, f"/coverage?{urlencode(chosen)}", row["windows"])
+    link = window_link(row["dataset"], row["account_key"], row["newest"])
+    text = f"{counted(row['days'], 'day')} {what}, {day_range(row['oldest'], row['newest'])}"
+    return Effect(text, link, row["days"])
 
 
 _REMOVED = text(f"""
-    SELECT a.account_key, {ACCOUNT_LABEL} AS label, r.currency_code, r.dataset,
-           r.ids, r.rows, r.spend, r.since, d.*
+    SELECT a.account_key, 1 AS accounts, ARRAY[{ACCOUNT_LABEL}] AS names, r.currency_code,
+           r.dataset, r.ids, r.rows, r.spend, r.since, d.*
       FROM (SELECT account_id, country_code, currency_code, dataset, array_agg(id) AS ids,
                    CAST(sum(rows) AS bigint) AS rows, sum(spend) AS spend,
                    min(removed_at) AS since
@@ -91,7 +87,7 @@ _REMOVED = text(f"""
       JOIN advertiser_accounts a USING (account_id, country_code)
       JOIN ads_accounts o USING (account_id)
      CROSS JOIN LATERAL (
-           SELECT count(DISTINCT day) AS windows, min(day) AS oldest, max(day) AS newest
+           SELECT count(DISTINCT day) AS days, min(day) AS oldest, max(day) AS newest
              FROM row_removals m
             CROSS JOIN unnest(m.days) day
             WHERE m.id = ANY(r.ids)) d
@@ -101,13 +97,7 @@ _REMOVED = text(f"""
 def removed_rows(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
     """Yield the unacknowledged removals of rows by confirmed reports, per account and dataset."""
     for row in connection.execute(_REMOVED).mappings():
-        yield found(
-            _removal_of(row),
-            _effect(row, "affected"),
-            names=(row["label"],),
-            accounts=1,
-            since=row["since"],
-        )
+        yield found(_removal_of(row), _effect(row, "affected"), **facts_of(row))
 
 
 def _removal_of(row: RowMapping) -> Cause:
@@ -151,62 +141,41 @@ _UNPROVEN = text(f"""
                              WHERE jsonb_exists(product_totals, product)) AS unproven) u
          WHERE not_served <> '{{}}' AND expires_at > :now
          GROUP BY account_id, country_code, dataset, unproven)
-    SELECT a.account_key, {ACCOUNT_LABEL} AS label, w.dataset, product,
+    SELECT a.account_key, 1 AS accounts, ARRAY[{ACCOUNT_LABEL}] AS names, w.dataset, product,
            CAST(sum(w.days) AS bigint) AS days, min(w.oldest) AS oldest, max(w.newest) AS newest,
-           min(w.since) AS since
+           min(min(w.since)) OVER (PARTITION BY a.account_key) AS since
       FROM alike w
      CROSS JOIN unnest(w.unproven) AS product
       JOIN advertiser_accounts a USING (account_id, country_code)
       JOIN ads_accounts o USING (account_id)
      WHERE {IS_ACTIVE} AND o.needs_attention IS NULL
-     GROUP BY a.account_key, label, w.dataset, product
+     GROUP BY a.account_key, names, w.dataset, product
      ORDER BY a.account_key, w.dataset, array_position(CAST(:products AS text[]), product)""")
-_ACCOUNT = itemgetter("account_key", "label")
-_DATASET = itemgetter("dataset")
-_EXTENT = itemgetter("days", "oldest", "newest")
 
 
 def unproven_histories(
     connection: Connection, settings: Settings, now: datetime
 ) -> Iterator[Finding]:
-    """Yield a finding per account with old days that lack proof and so count as not served.
+    """Yield the datasets of accounts with old days that lack proof and so count as not served.
 
     Days that are too old to be requested again are left out.
     """
     rows = connection.execute(_UNPROVEN, {"now": now, "products": list(SHORT_NAMES)}).mappings()
-    for (account_key, label), of_account in groupby(rows, key=_ACCOUNT):
-        by_dataset = [list(some) for _, some in groupby(of_account, key=_DATASET)]
-        yield _unproven_finding(account_key, label, by_dataset)
-
-
-def _unproven_finding(
-    account_key: str, label: str, by_dataset: Sequence[Sequence[RowMapping]]
-) -> Finding:
-    return found(
-        cause(UNPROVEN, account=account_key),
-        *(_unproven_effect(some) for some in by_dataset),
-        names=(label,),
-        accounts=1,
-        since=min(row["since"] for some in by_dataset for row in some),
-        alert_after=_OLDER_DAYS_COME,
-        settles_after=SETTLES_AFTER,
-    )
-
-
-def _unproven_effect(rows: Sequence[RowMapping]) -> Effect:
-    alike: dict[Any, list[str]] = {}
-    for row in rows:
-        alike.setdefault(_EXTENT(row), []).append(product_name(row["product"]))
-    parts = [
-        f"{listed(products)} for {counted(days, 'day')}, {oldest}"
-        + ("" if oldest == newest else f" to {newest}")
-        for (days, oldest, newest), products in alike.items()
-    ]
-    account_key, dataset = rows[0]["account_key"], rows[0]["dataset"]
-    newest = max(row["newest"] for row in rows)
-    chosen = {"dataset": dataset, "account": account_key, "window": str(newest)}
-    text = f"not served in {dataset}: {'; '.join(parts)}"
-    return Effect(text, f"/coverage?{urlencode(chosen)}", max(row["days"] for row in rows))
+    for (account_key, dataset), grouped in groupby(rows, itemgetter("account_key", "dataset")):
+        of_dataset = list(grouped)
+        alike: dict[str, list[str]] = {}
+        for row in of_dataset:
+            days = f"{counted(row['days'], 'day')}, {day_range(row['oldest'], row['newest'])}"
+            alike.setdefault(days, []).append(product_name(row["product"]))
+        parts = "; ".join(f"{listed(products)} for {days}" for days, products in alike.items())
+        link = window_link(dataset, account_key, max(row["newest"] for row in of_dataset))
+        yield found(
+            cause(UNPROVEN, account=account_key),
+            Effect(f"not served in {dataset}: {parts}", link, max(r["days"] for r in of_dataset)),
+            alert_after=_OLDER_DAYS_COME,
+            settles_after=SETTLES_AFTER,
+            **facts_of(of_dataset[0]),
+        )
 
 
 _MOST_ACCOUNTS: Final = 10

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlencode
 
-from bidbeacon_pipelines.causes import ButtonAction, Cause, Severity, explain, key_of
+from bidbeacon_pipelines.causes import Cause, Explained, Severity, explain_as_json, key_of
 
 RECENTLY = timedelta(hours=24)
 """How long a finding about a single event is shown."""
@@ -32,23 +33,18 @@ class Effect:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """A problem with its cause, or the result of a check.
+class Finding(Explained):
+    """A problem with its cause and extent, or the result of a check.
 
     Attributes:
         key: The code, with a digest of the cause's parameters, if any; stable while it lasts.
-        code: The cause's code.
-        severity: The worst severity of its effects; `WAITING` if it usually passes by itself.
-        sentence: The problem.
-        advice: What helps, or what happens by itself.
+        link: The page that shows it, from the root of the address.
         effects: Its effects; the first one is its own, the others are consequences.
         names: Labels of some of the affected accounts, at most `NAMES_SHOWN`.
         accounts: The number of affected accounts, at least.
         since: Its start; None if unknown.
         next_at: When it continues or is tried again by itself; None if never or unknown.
-        link: The page that shows it, from the root of the address.
-        action: The action of its button, if it has one.
-        unit: The objects of the action: "120 days".
+        unit: The objects of its button's action: "120 days".
         because: The keys of findings of which it is a consequence if one of them is present.
         alert_after: How long it must last before an alert is sent.
         settles_after: How long it must be gone before it counts as ended.
@@ -56,17 +52,12 @@ class Finding:
     """
 
     key: str
-    code: str
-    severity: Severity
-    sentence: str
-    advice: str = ""
+    link: str = "/"
     effects: tuple[Effect, ...] = ()
     names: tuple[str, ...] = ()
     accounts: int = 0
     since: datetime | None = None
     next_at: datetime | None = None
-    link: str = "/"
-    action: ButtonAction | None = None
     unit: str = ""
     because: tuple[str, ...] = ()
     alert_after: timedelta = timedelta(0)
@@ -88,35 +79,18 @@ class Finding:
         return f"{', '.join(self.names)}{others}: {self.sentence}"
 
 
-def found(
-    cause: Cause,
-    *effects: Effect,
-    severity: Severity | None = None,
-    accounts: int = 0,
-    **facts: Any,
-) -> Finding:
-    """Return the finding of a cause.
+def found(cause: Cause, *effects: Effect, accounts: int = 0, **facts: Any) -> Finding:
+    """Return the finding of a cause, with `facts` as its attributes.
 
-    Its severity is by default that of the table of causes. The advice names an account only if
-    `accounts` is at most one. `facts` are other attributes of the finding.
+    Severity, advice and action are by default those of the table of causes. The advice names an
+    account only if `accounts` is at most one.
     """
     if accounts > 1 and isinstance(detail := cause.get("detail"), Mapping):
         cause = {**cause, "detail": {k: v for k, v in detail.items() if k != "account"}}
-    explained = explain(cause)
-    given = {
-        "sentence": explained.sentence,
-        "advice": explained.advice,
-        "action": explained.action,
-        "link": explained.link or next((effect.link for effect in effects), "/"),
-    }
-    return Finding(
-        key=finding_key(cause),
-        code=explained.code,
-        severity=severity or explained.severity,
-        effects=effects,
-        accounts=accounts,
-        **given | facts,
-    )
+    given = explain_as_json(cause)
+    given["link"] = given["link"] or next((effect.link for effect in effects), "/")
+    given |= {"key": finding_key(cause), "effects": effects, "accounts": accounts}
+    return Finding(**given | facts)
 
 
 def facts_of(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -178,6 +152,17 @@ def listed(names: Sequence[str]) -> str:
     """Return "Sponsored Products, Sponsored Brands and Sponsored Display"."""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def day_range(oldest: date, newest: date) -> str:
+    """Return "2026-11-20", or "2026-11-20 to 2026-11-23"."""
+    return str(oldest) if oldest == newest else f"{oldest} to {newest}"
+
+
+def window_link(dataset: str, account_key: str, day: date) -> str:
+    """Return the page of a window."""
+    chosen = {"dataset": dataset, "account": account_key, "window": str(day)}
+    return f"/coverage?{urlencode(chosen)}"
 
 
 def in_datasets(names: Sequence[str]) -> str:

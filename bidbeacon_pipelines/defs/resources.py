@@ -26,7 +26,7 @@ from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.defs.partitions import FIRST_DAY, partition_key
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
-from bidbeacon_pipelines.problems.explain import Question, judge_day
+from bidbeacon_pipelines.problems.explain import Question, explain_worst
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import Action, SessionRecorder, SessionStore, Subject
 from bidbeacon_sessions.dagster import (
@@ -160,7 +160,7 @@ def log_day(
     if window >= FIRST_DAY:
         dataset = get_dataset(name)
         question = Question(account, dataset, window, tools.now())
-        worst = judge_day(connection, tools.settings, question)
+        worst = explain_worst(connection, tools.settings, question)
         context.log_event(
             event(
                 dg.AssetKey(dataset.asset_name),

@@ -1,11 +1,9 @@
 """Explains the windows of a day: state, cause and next step, in at most two sentences."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from functools import partial
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection, RowMapping
@@ -26,7 +24,7 @@ from bidbeacon_pipelines.problems.explain_queries import (
     list_states,
     list_unproven,
 )
-from bidbeacon_pipelines.problems.findings import ORDER, Finding, listed
+from bidbeacon_pipelines.problems.findings import ORDER, day_range, listed
 from bidbeacon_pipelines.problems.report_findings import SEVERITIES
 from bidbeacon_pipelines.requests.gate import find_gate
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, MAX_PENDING, RequestStatus
@@ -39,7 +37,7 @@ from bidbeacon_sessions.presentation import action_json, load_labels, session_ur
 from bidbeacon_sessions.sentences import without_stop
 
 NO_WINDOW = "no window"
-FIRST_ENTITIES_WITHIN: Final = timedelta(minutes=15)
+_FIRST_ENTITIES_WITHIN: Final = timedelta(minutes=15)
 """The longest wait of a new account's first request for its first entity sync."""
 _HEADS: Final[Mapping[WindowState, str]] = {
     WindowState.FAILED: "Its report failed",
@@ -59,6 +57,19 @@ class Question:
     now: datetime
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """A window's state, cause and next step, as in the answer; see `docs/explain.md`."""
+
+    state: str
+    severity: Severity
+    sentence: str
+    cause: str | None = None
+    advice: str = ""
+    next_at: datetime | None = None
+    not_served: Sequence[str] = ()
+
+
 class UnknownReportError(UsageError):
     """The day has no report with this name; the message lists those that it has."""
 
@@ -74,50 +85,58 @@ def explain_day(
     Raises:
         UnknownReportError: the day has no such report.
     """
+    account, dataset = question.account, question.dataset
     windows = {one.row["report"]: one for one in _read_windows(connection, settings, question)}
-    reports = list(windows) or _list_reports(connection, question)
+    contract = read_contract(connection, account.account_id)
+    reports = list(windows) or [one.name for one in contract.reports(dataset)]
     if report is not None and report not in reports:
         expected = f"report: expected one of {', '.join(reports)}"
         raise UnknownReportError(f"{expected}, got: {report!r}.")
-    verdicts = {
-        name: _verdict_json(one.verdict(), one.list_not_served()) for name, one in windows.items()
-    }
+    explanations = {name: asdict(window.explain()) for name, window in windows.items()}
     name = report if report in windows else next(iter(windows), None)
     chosen = None if name is None else windows[name]
-    account, request = question.account, chosen and chosen.request
-    rows = list_references(connection, account.account_key, question.dataset.name, question.day)
+    explanation = explanations[name] if name else asdict(_explain_missing(connection, question))
+    rows = list_references(connection, account.account_key, dataset.name, question.day)
     labels = load_labels(connection, rows)
-    verdict = verdicts[name] if name else _verdict_json(_explain_missing(connection, question))
+    is_left_out = SPONSORED_BRANDS in dataset.ad_products
     answer = {
         "account": account.account_key,
         "account_label": account.label,
-        "dataset": question.dataset.name,
+        "dataset": dataset.name,
         "window": question.day,
         "report": name,
         "at": question.now,
-        "verdict": verdict | {"session": _session_json(chosen.worker if chosen else None, rows)},
-        "reports": verdicts,
+        "verdict": explanation | {"session": _session_json(chosen, rows)},
+        "reports": explanations,
         "facts": {
             "account": {name: getattr(account, name) for name in _OF_ACCOUNT},
             "window": chosen and dict(chosen.row),
-            "request": request and request.as_dict(),
+            "request": chosen and chosen.request and chosen.request.as_dict(),
         },
-        "left_out": _list_left_out(connection, question),
+        "left_out": list_left_out_on(connection, account, question.day) if is_left_out else [],
         "timeline": [_timeline_json(row, labels) for row in rows],
     }
     plain: dict[str, Any] = msgspec.to_builtins(answer)
     return plain
 
 
-def _session_json(worker: UUID | None, rows: Sequence[RowMapping]) -> dict[str, Any] | None:
+def _session_json(window: "_Window | None", rows: Sequence[RowMapping]) -> dict[str, Any] | None:
+    """Return the session that works on a window's request, else the last that refers to it."""
+    worker = None if window is None else window.worker
     id_ = worker or next((row["session_id"] for row in reversed(rows)), None)
     return None if id_ is None else {"id": id_, "url": session_url(str(id_))}
 
 
-def judge_day(connection: Connection, settings: Settings, question: Question) -> Finding:
-    """Return the verdict on the worst window of a day, or on the missing window."""
+def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    names = ("effect", "job_name", "session_status", "session_mark")
+    session = {name: row[name] for name in names} | {"url": session_url(str(row["session_id"]))}
+    return action_json(row, labels) | session
+
+
+def explain_worst(connection: Connection, settings: Settings, question: Question) -> Explanation:
+    """Return the explanation of the worst window of a day, or of the missing window."""
     windows = _read_windows(connection, settings, question)
-    return windows[0].verdict() if windows else _explain_missing(connection, question)
+    return windows[0].explain() if windows else _explain_missing(connection, question)
 
 
 def _read_windows(
@@ -132,70 +151,24 @@ def _read_windows(
     return sorted(windows, key=lambda one: list(WindowState).index(one.state), reverse=True)
 
 
-def _list_reports(connection: Connection, question: Question) -> list[str]:
-    contract = read_contract(connection, question.account.account_id)
-    return [one.name for one in contract.reports(question.dataset)]
-
-
-def _verdict(
-    state: str,
-    severity: Severity,
-    cause: Explained | None,
-    what: str,
-    then: str = "",
-    at: datetime | None = None,
-) -> Finding:
-    """Return a finding with a window's state as its key; without a cause its code is empty."""
-    code = "" if cause is None else cause.code
-    advice = "" if cause is None or severity is Severity.FINE else cause.advice
-    sentence = f"{what} {then}".rstrip()
-    return Finding(
-        key=state, code=code, severity=severity, sentence=sentence, advice=advice, next_at=at
-    )
-
-
-def _verdict_json(verdict: Finding, not_served: Sequence[str] = ()) -> dict[str, Any]:
-    return {
-        "state": verdict.key,
-        "cause": verdict.code or None,
-        "severity": verdict.severity,
-        "sentence": verdict.sentence,
-        "advice": verdict.advice,
-        "next_at": verdict.next_at,
-        "not_served": not_served,
-    }
-
-
-def _list_left_out(connection: Connection, question: Question) -> list[str]:
-    if SPONSORED_BRANDS not in question.dataset.ad_products:
-        return []
-    return list_left_out_on(connection, question.account, question.day)
-
-
-def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    names = ("effect", "job_name", "session_status", "session_mark")
-    session = {name: row[name] for name in names} | {"url": session_url(str(row["session_id"]))}
-    return action_json(row, labels) | session
-
-
-def _explain_missing(connection: Connection, question: Question) -> Finding:
+def _explain_missing(connection: Connection, question: Question) -> Explanation:
     account, dataset, day = question.account, question.dataset, question.day
     today = local_date(question.now, account.time_zone)
     oldest = oldest_of(read_contract(connection, account.account_id).reports(dataset), today)
-    fine = partial(_verdict, NO_WINDOW, Severity.FINE, None)
     if day > today:
         first = due_at(day, dataset.refresh_offsets[0], account.time_zone)
         what = f"{day} has not started in the account's time zone ({account.time_zone})."
-        return fine(what, f"Its first report is requested at {_when(first)}.", first)
+        then = f"Its first report is requested at {_when(first)}."
+        return Explanation(NO_WINDOW, Severity.FINE, f"{what} {then}", next_at=first)
     if day < oldest:
-        return fine(f"Amazon serves {dataset.name} only back to {oldest}.", "The day stays empty.")
+        what = f"Amazon serves {dataset.name} only back to {oldest}. The day stays empty."
+        return Explanation(NO_WINDOW, Severity.FINE, what)
     if account.stop_cause is not None:
         stopped = explain(account.stop_cause)
         what = f"It is not requested: {stopped.sentence}"
-        return _verdict(NO_WINDOW, Severity.WARNING, stopped, what)
-    then = "The account's next refresh creates and requests it."
-    what = "Its window does not exist yet."
-    return _verdict(NO_WINDOW, Severity.WAITING, None, what, then, question.now)
+        return Explanation(NO_WINDOW, Severity.WARNING, what, stopped.code, stopped.advice)
+    what = "Its window does not exist yet. The account's next refresh creates and requests it."
+    return Explanation(NO_WINDOW, Severity.WAITING, what, next_at=question.now)
 
 
 class _Window:
@@ -222,14 +195,15 @@ class _Window:
         cause = {"code": UNPROVEN} if is_partly else row["cause"]
         self._cause = None if cause is None else explain(cause)
 
-    def verdict(self) -> Finding:
+    def explain(self) -> Explanation:
         return _SENTENCES[self.state](self)
 
-    def list_not_served(self) -> list[str]:
-        return [short for name, short in SHORT_NAMES.items() if name in self.row["not_served"]]
-
-    def _finding(self, what: str, then: str = "", at: datetime | None = None) -> Finding:
-        return _verdict(self.state, self._severity, self._cause, what, then, at)
+    def _explained(self, what: str, then: str = "", at: datetime | None = None) -> Explanation:
+        severity, sentence, cause = self._severity, f"{what} {then}".rstrip(), self._cause
+        advice = "" if cause is None or severity is Severity.FINE else cause.advice
+        refused = [short for name, short in SHORT_NAMES.items() if name in self.row["not_served"]]
+        code = cause and cause.code
+        return Explanation(self.state, severity, sentence, code, advice, at, refused)
 
     @property
     def _severity(self) -> Severity:
@@ -255,36 +229,36 @@ class _Window:
         found = missed_offsets(dataset, self._question.day, zone, self.row["as_of"], until)
         return "A refresh" if found.serves is None else f"The refresh T+{found.serves}"
 
-    def fresh(self) -> Finding:
+    def fresh(self) -> Explanation:
         has, at = f"It has {self._rows}{self._but_not_served}", self.row["next_at"]
         if not self.row["is_final"] and at is not None:
-            return self._finding(f"{has}.", f"{self._refresh(at)} follows at {_when(at)}.", at)
+            return self._explained(f"{has}.", f"{self._refresh(at)} follows at {_when(at)}.", at)
         if self.row["cause"] is None:
-            return self._finding(f"{has}.", "No further refresh is scheduled.")
+            return self._explained(f"{has}.", "No further refresh is scheduled.")
         what = f"{has}, and its last refresh failed: {self._reason}."
-        return self._finding(what, "It is not tried again by itself.")
+        return self._explained(what, "It is not tried again by itself.")
 
-    def missing(self) -> Finding:
+    def missing(self) -> Explanation:
         at = self.row["next_at"]
         if at is None:
-            return self._finding("It has no data.", "No refresh is scheduled.")
+            return self._explained("It has no data.", "No refresh is scheduled.")
         then = f"{self._refresh(at)} is the first, at {_when(at)}."
-        return self._finding("It has no data yet, as expected.", then, at)
+        return self._explained("It has no data yet, as expected.", then, at)
 
-    def stopped(self) -> Finding:
+    def stopped(self) -> Explanation:
         # `since` of a disabled account's window is its last request.
         since = None if self.state is WindowState.DISABLED else self.row["since"]
         of = "" if since is None else f" since {_when(since)}"
         what = f"It is not requested{of}: {self._reason}."
-        return self._finding(
+        return self._explained(
             what, "" if self.row["as_of"] is None else f"It keeps its {self._rows}."
         )
 
-    def expired(self) -> Finding:
+    def expired(self) -> Explanation:
         since = _when(self.row["expires_at"])
-        return self._finding(f"It was never loaded, and Amazon has not served it since {since}.")
+        return self._explained(f"It was never loaded, and Amazon has not served it since {since}.")
 
-    def not_served(self) -> Finding:
+    def not_served(self) -> Explanation:
         what = f"It is not served since {_when(self.row['since'])}: {self._reason}."
         own_at, at = self.row["next_at"], find_next_request(self._connection, self.row)
         if self.row["wanted_by"] is not None or (own_at is not None and own_at <= self._now):
@@ -292,13 +266,13 @@ class _Window:
         if self._unproven:
             is_over = self.row["expires_at"] <= self._now
             again = "not requested again" if is_over else "requested again only by hand"
-            return self._finding(what, f"It was {self._proof}; it is {again}.")
+            return self._explained(what, f"It was {self._proof}; it is {again}.")
         if own_at is not None:
-            return self._finding(what, f"It is requested again at {_when(own_at)}.", own_at)
+            return self._explained(what, f"It is requested again at {_when(own_at)}.", own_at)
         if at is None:
-            return self._finding(what, "It is not requested again by itself.")
+            return self._explained(what, "It is not requested again by itself.")
         then = f"A younger day is requested again at {_when(at)}; if Amazon serves it, so is this."
-        return self._finding(what, then, at)
+        return self._explained(what, then, at)
 
     @property
     def _but_not_served(self) -> str:
@@ -320,15 +294,15 @@ class _Window:
         oldest = ", ".join(_proven(days, products) for days, products in alike.items())
         return f"{self._unproven[0]['age_days']} days old when it was requested, and {oldest}"
 
-    def failed(self) -> Finding:
+    def failed(self) -> Explanation:
         what, at = f"{_HEADS[self.state]}: {self._reason}.", self.row["next_at"]
         if at is None and self.row["wanted_by"] is None:
-            return self._finding(what, "It is not requested again by itself.")
+            return self._explained(what, "It is not requested again by itself.")
         if at is not None and at > self._now and self.row["wanted_by"] is None:
-            return self._finding(what, f"It is requested again at {_when(at)}.", at)
+            return self._explained(what, f"It is requested again at {_when(at)}.", at)
         return self._waiting(what)
 
-    def due(self) -> Finding:
+    def due(self) -> Explanation:
         since, by = self.row["next_refresh_at"], self.row["wanted_by"]
         if since is None or since > self._now:
             return self._waiting(f"{by} has requested it." if by else "It is due.")
@@ -336,21 +310,21 @@ class _Window:
         due = "overdue" if self.state is WindowState.LATE else "due"
         return self._waiting(f"{which} is {due} since {_when(since)}.")
 
-    def _waiting(self, what: str) -> Finding:
+    def _waiting(self, what: str) -> Explanation:
         if self.request is not None:
             then = f"A report for {_days(self.request)} is planned, and {self._created()}."
-            return self._finding(what, then)
+            return self._explained(what, then)
         if self.row["wanted_by"] is not None:
-            return self._finding(what, "The next run, within a minute, requests it.", self._now)
+            return self._explained(what, "The next run, within a minute, requests it.", self._now)
         if younger := self._find_younger_refused():
             day, at = younger["window_date"], younger["next_refresh_at"]
             then = f"It is requested if Amazon serves {day}, which it refuses as well."
-            return self._finding(what, then, at)
-        for why, at in self._obstacles().items():
+            return self._explained(what, then, at)
+        for why, at in self._obstacles():
             if at is not None and at > self._now:
-                return self._finding(what, why.format(_when(at)), at)
+                return self._explained(what, why.format(_when(at)), at)
         then = "The next refresh, within a minute, plans a report for it."
-        return self._finding(what, then, self._now)
+        return self._explained(what, then, self._now)
 
     def _find_younger_refused(self) -> RowMapping | None:
         is_refused = (self.row["cause"] or {}).get("code") == "report-too-old"
@@ -358,27 +332,25 @@ class _Window:
             return None
         return find_younger_refused(self._connection, self.row)
 
-    def _obstacles(self) -> dict[str, datetime | None]:
+    def _obstacles(self) -> list[tuple[str, datetime | None]]:
+        """Return what a due window may wait for, and until when."""
         account = self._question.account
+        refreshed_at = account.ads_account.next_look_at
         first_due = find_first_due(self._connection, self.row, self._now)
         countries_by = None if first_due is None else first_due + self._patience
         is_new = account.entities_synced_at is None
-        entities_by = account.first_seen_at + FIRST_ENTITIES_WITHIN if is_new else None
-        by_cadence = "The cadence of its ads account has it requested at {}."
-        by_countries = (
-            "It waits for other countries that the same report covers, until {} at the latest."
-        )
-        by_entities = "The account's entities are synced first, until {} at the latest."
-        return {
-            by_cadence: account.ads_account.next_look_at,
-            by_countries: countries_by,
-            by_entities: entities_by,
-        }
+        entities_by = account.first_seen_at + _FIRST_ENTITIES_WITHIN if is_new else None
+        by_countries = "It waits for other countries that the same report covers"
+        return [
+            ("The cadence of its ads account has it requested at {}.", refreshed_at),
+            (f"{by_countries}, until {{}} at the latest.", countries_by),
+            ("The account's entities are synced first, until {} at the latest.", entities_by),
+        ]
 
-    def requested(self) -> Finding:
+    def requested(self) -> Explanation:
         request = self.request
         if request is None:
-            return self._finding("It is being requested.", at=self._now)
+            return self._explained("It is being requested.", at=self._now)
         attempt = f"{request.attempts} of {MAX_ATTEMPTS}"
         sent_at = request.sent_at or request.created_at
         match request.status:
@@ -395,26 +367,26 @@ class _Window:
                 then = f"Amazon may create it; it {self._created(again=True)}."
             case _:
                 return self._in_flight(request, sent_at)
-        return self._finding(what, then, self._step_at)
+        return self._explained(what, then, self._step_at)
 
-    def _in_flight(self, request: ReportRequest, sent_at: datetime) -> Finding:
+    def _in_flight(self, request: ReportRequest, sent_at: datetime) -> Explanation:
         status, late, end = request.amazon_status or "no status yet", "", ""
         if self.state is WindowState.LATE_AT_AMAZON:
             late = ", far longer than usual"
             end = f"; it is requested again at {_when(sent_at + MAX_PENDING)}"
         which = f"report {request.report_id} for {_days(request)} since {_when(sent_at)}"
         what = f"Amazon has been creating {which}{late} ({status})."
-        return self._finding(what, f"The next poll is {self._polled()}{end}.", self._step_at)
+        return self._explained(what, f"The next poll is {self._polled()}{end}.", self._step_at)
 
-    def loading(self) -> Finding:
+    def loading(self) -> Explanation:
         request = self.request
         if request is None or (request.loads > 0 and self.worker is not None):
-            return self._finding("Its report is complete, and is being loaded.", at=self._now)
+            return self._explained("Its report is complete, and is being loaded.", at=self._now)
         what, then = f"Report {request.report_id} is complete at Amazon.", "It is loaded"
         if request.loads > 0:
             which = f"Attempt {request.loads} of {MAX_LOADS} to load report {request.report_id}"
             what, then = f"{which} failed.", "It is tried again"
-        return self._finding(what, f"{then} {self._polled()}.", self._step_at)
+        return self._explained(what, f"{then} {self._polled()}.", self._step_at)
 
     @property
     def _step_at(self) -> datetime:
@@ -449,7 +421,7 @@ class _Window:
         return "in order, with loads by hand and newer days first"
 
 
-_SENTENCES: Final[Mapping[WindowState, Callable[[_Window], Finding]]] = {
+_SENTENCES: Final[Mapping[WindowState, Callable[[_Window], Explanation]]] = {
     WindowState.FRESH: _Window.fresh,
     WindowState.MISSING: _Window.missing,
     WindowState.DUE: _Window.due,
@@ -474,6 +446,5 @@ def _when(at: datetime) -> str:
 
 
 def _days(request: ReportRequest) -> str:
-    if request.days == 1:
-        return str(request.start_date)
-    return f"{request.days} days, {request.start_date} to {request.end_date}"
+    days = day_range(request.start_date, request.end_date)
+    return days if request.days == 1 else f"{request.days} days, {days}"

@@ -8,7 +8,7 @@ import pytest
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Severity
-from bidbeacon_pipelines.problems.explain import NO_WINDOW, Question, judge_day
+from bidbeacon_pipelines.problems.explain import NO_WINDOW, Question, explain_worst
 from bidbeacon_pipelines.requests.queries import lock_request
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -166,7 +166,7 @@ def test_a_window_says_why_it_is_as_it_is_and_what_happens_next(
     with session_store.begin() as connection:
         add_window(connection, 0, columns)
         asked = Question(get_account(connection, "US.one0"), DATASET, DAY, NOW)
-        told = judge_day(connection, Settings(), asked)
+        told = explain_worst(connection, Settings(), asked)
     sentence = told.sentence
     for name, at in INSTANTS.items():
         sentence = sentence.replace(f"{at:%Y-%m-%d %H:%M:%S} UTC", name)
@@ -189,8 +189,8 @@ def test_a_day_without_a_window_says_why(
     """A day that Amazon does not serve stays empty; others come."""
     with session_store.begin() as connection:
         asked = Question(add_account(connection, **columns), DATASET, day, NOW)
-        told = judge_day(connection, Settings(), asked)
-    assert (NO_WINDOW, severity, True) == (told.key, told.severity, said in told.sentence)
+        told = explain_worst(connection, Settings(), asked)
+    assert (NO_WINDOW, severity, True) == (told.state, told.severity, said in told.sentence)
 
 
 TODAY = date(2026, 1, 15)

@@ -21,17 +21,6 @@ if TYPE_CHECKING:
 SENDING_TAKES_AT_MOST = 20.0
 """Timeout in seconds of one message to one receiver."""
 _SHORTEST_SECRET = 3
-_WEBHOOK_SCHEMES = {
-    "http": (
-        "it is not the address of a known service. For a webhook, write json://host/path instead "
-        "of http://host/path."
-    ),
-    "https": (
-        "it is not the address of a known service, or is incomplete. For a webhook, write "
-        "jsons://host/path instead of https://host/path."
-    ),
-}
-"""Hints for plain web addresses: apprise accepts only those of known services."""
 _APP: Mapping[str, Any] = {
     "app_id": "BidBeacon",
     "app_desc": "BidBeacon alerts",
@@ -85,8 +74,10 @@ class Receiver:
         with LogCapture(level=logging.WARNING, fmt="%(message)s") as warnings:  # type: ignore[no-untyped-call] # apprise's types have this gap
             is_understood = service.add(self.url)
         if not is_understood:
-            hint = _WEBHOOK_SCHEMES.get(self.url.partition("://")[0].lower())
-            reason = hint or self._masked(" ".join(warnings.getvalue().split()))
+            reason = self._masked(" ".join(warnings.getvalue().split()))
+            if (scheme := self.url.partition("://")[0].lower()) in ("http", "https"):
+                webhook = f"{scheme.replace('http', 'json')}://host/path"
+                reason = f"no known service has it. For a webhook, write {webhook}."
             raise NotSentError(f"apprise can't use this address: {reason}")
         return service
 

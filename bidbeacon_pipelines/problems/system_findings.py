@@ -1,7 +1,6 @@
 """Findings on BidBeacon itself: jobs, processes, disks, partitions, delivery of alerts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -86,8 +85,8 @@ def unpolled_reports(connection: Connection, settings: Settings, now: datetime) 
     severity = Severity.ERROR if is_long else Severity.WARNING
     faults = unwritable_folders(connection, settings, now)
     because = (NOTHING_HAPPENS, *(fault.key for fault in faults))
-    facts = {"since": row["since"], "because": because}
-    return [found({"code": "reports-not-polled"}, effect, severity=severity, **facts)]
+    not_polled = cause("reports-not-polled")
+    return [found(not_polled, effect, severity=severity, because=because, since=row["since"])]
 
 
 # Left out are sessions
@@ -174,8 +173,8 @@ def unwritable_folders(
 ) -> Iterator[Finding]:
     """Yield each host whose loads pause because it can't write downloads."""
     for row in list_unwritable(connection, now):
-        place = {"host": row["host"], "folder": row["folder"]}
-        why = cause("file-not-written", **place, detail={"reason": row["reason"]})
+        detail = {"reason": row["reason"]}
+        why = cause("file-not-written", host=row["host"], folder=row["folder"], detail=detail)
         yield found(why, since=row["since"])
 
 
@@ -199,21 +198,19 @@ def judge_logs(folder: Path) -> list[Finding]:
 
 def full_disk(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return the finding that the disk for downloads is nearly full."""
-    folder = settings.scratch_folder
-    disk = usage_of_disk(folder)
-    place = place_of(folder)
-    unwritable = finding_key(cause("file-not-written", host=place["host"], folder=place["folder"]))
-    findings = judge_disk(str(folder), disk.free, disk.total)
-    return [replace(one, because=(unwritable,)) for one in findings]
+    disk = usage_of_disk(settings.scratch_folder)
+    return judge_disk(settings.scratch_folder, disk.free, disk.total)
 
 
-def judge_disk(folder: str, free: int, total: int) -> list[Finding]:
+def judge_disk(folder: Path, free: int, total: int) -> list[Finding]:
     """Return a finding if fewer than 5 GiB are free; sizes are in bytes."""
     if free >= _LOW_DISK:
         return []
-    detail = {"folder": folder, "free": f"{free / 2**30:,.1f}", "total": f"{total / 2**30:,.0f}"}
-    severity = Severity.ERROR if free < _FULL_DISK else Severity.WARNING
-    return [found(cause("disk-nearly-full", detail=detail), severity=severity)]
+    place, severity = place_of(folder), Severity.ERROR if free < _FULL_DISK else Severity.WARNING
+    sizes = {"free": f"{free / 2**30:,.1f}", "total": f"{total / 2**30:,.0f}"}
+    nearly_full = cause("disk-nearly-full", detail={"folder": str(folder), **sizes})
+    because = (finding_key(cause("file-not-written", **place)),)
+    return [found(nearly_full, severity=severity, because=because)]
 
 
 # Disabled accounts keep the partitions that they had while they were synced.
@@ -225,9 +222,8 @@ _HAVE_PARTITIONS = text("""
 
 def too_many_partitions(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return a finding from 80 % of the partitions that Dagster's UI can show."""
-    return judge_partitions(
-        connection.execute(_HAVE_PARTITIONS).scalar_one(), settings.partition_months, now
-    )
+    accounts = connection.execute(_HAVE_PARTITIONS).scalar_one()
+    return judge_partitions(accounts, settings.partition_months, now)
 
 
 def judge_partitions(accounts: int, months: int, now: datetime) -> list[Finding]:
@@ -237,8 +233,7 @@ def judge_partitions(accounts: int, months: int, now: datetime) -> list[Finding]
         return []
     fitting = find_months_with_room(accounts, now.date(), months)
     detail = {"accounts": accounts, "days": days, "partitions": accounts * days, "months": fitting}
-    detail["most"] = MOST_PARTITIONS
-    return [found(cause("many-partitions", detail=detail))]
+    return [found(cause("many-partitions", detail=detail | {"most": MOST_PARTITIONS}))]
 
 
 def unhealthy_processes(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:

@@ -162,7 +162,9 @@ def test_a_disk_that_fills_up_is_told_before_it_is_full(
     free: float, expected: list[Severity]
 ) -> None:
     """Below five GiB it is odd, below one a failure."""
-    assert expected == [one.severity for one in judge_disk("/data", int(free * GIB), 100 * GIB)]
+    assert expected == [
+        one.severity for one in judge_disk(Path("/data"), int(free * GIB), 100 * GIB)
+    ]
 
 
 def test_logs_that_cannot_be_written_are_told(tmp_path: Path) -> None:

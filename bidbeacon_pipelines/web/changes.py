@@ -5,7 +5,7 @@ preflight request before JSON. The server refuses requests with a foreign `Origi
 without a token.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -19,22 +19,20 @@ from starlette.routing import BaseRoute, Route
 
 from bidbeacon_pipelines.accounts.changes import PAGE, AccountChanges
 from bidbeacon_pipelines.accounts.names import (
-    AmbiguousAccountError,
-    BadAliasError,
     get_named_account,
     get_named_ads_account,
 )
-from bidbeacon_pipelines.accounts.queries import UnknownAccountError, get_ads_account
-from bidbeacon_pipelines.accounts.rules import BadCadenceError, CannotAskError, choose_cadence
+from bidbeacon_pipelines.accounts.queries import get_ads_account
+from bidbeacon_pipelines.accounts.rules import choose_cadence
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import read_now
-from bidbeacon_pipelines.datasets.registry import UnknownDatasetError, get_dataset
+from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.entities.wanted_queries import want_sync
-from bidbeacon_pipelines.problems.alerts import FindingIsOverError, acknowledge, unacknowledge
+from bidbeacon_pipelines.problems.alerts import acknowledge, unacknowledge
 from bidbeacon_pipelines.problems.finding_actions import act
 from bidbeacon_pipelines.problems.home import finding_json
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.web.parameters import AccountParameters, Day
+from bidbeacon_pipelines.web.parameters import AccountParameters, Day, refusing_errors
 from bidbeacon_pipelines.windows.wanted import decide_days, list_wanted_json, want_load
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.filters import Text, Value
@@ -53,16 +51,6 @@ MOST_WINDOWS = 100
 LONGEST_USER = 80
 LONGEST_NOTE = 500
 _INSUFFICIENT_PRIVILEGE = "42501"
-_CORRECT = "Correct it, and send the request again."
-_NAMES = "Take a name from /api/accounts."
-_ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
-    UnknownAccountError: (404, _NAMES),
-    UnknownDatasetError: (404, _NAMES),
-    FindingIsOverError: (404, "Home shows what is wrong now."),
-    AmbiguousAccountError: (400, _CORRECT),
-    BadAliasError: (400, _CORRECT),
-    BadCadenceError: (400, _CORRECT),
-}
 
 
 class _CadenceParameters(AccountParameters):
@@ -114,7 +102,7 @@ def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
             for path, change in changes.items()
         ),
         Route("/api/changes", handlers.answer_whether_allowed),
-        Route("/api/account/wanted", handlers.answer_wanted),
+        Route("/api/account/wanted", refusing_errors()(handlers.answer_wanted)),
     ]
 
 
@@ -137,15 +125,13 @@ def user_of(request: Request, settings: Settings) -> str:
 def _endpoint(
     settings: Settings, change: Change, kind: type[Parameters]
 ) -> Callable[[Request], Awaitable[Response]]:
+    change = refusing_errors()(change)
+
     async def answer(request: Request) -> Response:
+        _check_sender(request)
+        body = read_body(kind, await _read_bytes(request))
         try:
-            _check_sender(request)
-            body = read_body(kind, await _read_bytes(request))
             return JSONResponse(await run_in_threadpool(change, body, user_of(request, settings)))
-        except tuple(_ANSWERS) as error:
-            return _refused(error)
-        except CannotAskError as error:
-            return problem(409, str(error), error.what_to_do)
         except ProgrammingError as error:
             if getattr(error.orig, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
                 raise
@@ -159,26 +145,16 @@ def _endpoint(
     return answer
 
 
-def _refused(error: Exception) -> Response:
-    status, what_to_do = next(_ANSWERS[kind] for kind in type(error).mro() if kind in _ANSWERS)
-    return problem(status, str(error), what_to_do)
-
-
 def _check_sender(request: Request) -> None:
     """Refuse requests that another site's page may have sent."""
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise RefusedError(
             403, "This request comes from another site.", "Use the buttons of the page itself."
         )
-    if (
-        request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        != "application/json"
-    ):
-        raise RefusedError(
-            415,
-            "Expected the content type application/json.",
-            "Send a JSON object, and this header.",
-        )
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        expected = "Expected the content type application/json."
+        raise RefusedError(415, expected, "Send a JSON object, and this header.")
 
 
 async def _read_bytes(request: Request) -> bytes:
@@ -218,21 +194,21 @@ class _ChangeHandlers:
 
     def rename(self, body: _AliasParameters, by: str) -> dict[str, Any]:
         with self._store.begin() as connection:
-            key = _find(connection, body).account_key
+            key = _get_account(connection, body).account_key
             ads_account = get_ads_account(connection, key)
         self._changes(by).rename(ads_account, body.alias or None)
         return _named(self._account(AccountParameters(account=key)))
 
     def sync_entities(self, body: AccountParameters, by: str) -> dict[str, Any]:
         with self._store.begin() as connection:
-            account = _find(connection, body)
+            account = _get_account(connection, body)
             want_sync(connection, account, by=by)
             return next(one for one in list_wanted_json(connection, account) if not one["dataset"])
 
     def load_windows(self, body: _DaysParameters, by: str) -> dict[str, Any]:
         dataset = get_dataset(body.dataset)
         with self._store.begin() as connection:
-            account = _find(connection, body)
+            account = _get_account(connection, body)
             now = read_now(connection, self._settings)
             return want_load(connection, account, dataset, body.windows, by=by, now=now)
 
@@ -266,20 +242,17 @@ class _ChangeHandlers:
     def answer_wanted(self, request: Request) -> Response:
         query = read_query(AccountParameters, request.query_params)
         with self._store.snapshot() as connection:
-            try:
-                return JSONResponse(list_wanted_json(connection, _find(connection, query)))
-            except (UnknownAccountError, AmbiguousAccountError) as error:
-                return _refused(error)
+            return JSONResponse(list_wanted_json(connection, _get_account(connection, query)))
 
     def _account(self, body: AccountParameters) -> Account:
         with self._store.begin() as connection:
-            return _find(connection, body)
+            return _get_account(connection, body)
 
     def _changes(self, by: str) -> AccountChanges:
         return AccountChanges(self._store, self._settings, by=by)
 
 
-def _find(connection: Connection, body: AccountParameters) -> Account:
+def _get_account(connection: Connection, body: AccountParameters) -> Account:
     return get_named_account(connection, body.account)
 
 

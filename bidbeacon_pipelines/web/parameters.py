@@ -1,13 +1,50 @@
-"""Parameters of requests, and fields of their bodies, that several routes share."""
+"""Parameters of requests that several routes share, and the answers to wrong ones."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from bidbeacon_pipelines.accounts.errors import CannotAskError
+from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, BadAliasError
+from bidbeacon_pipelines.accounts.queries import UnknownAccountError
+from bidbeacon_pipelines.accounts.rules import BadCadenceError
+from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
+from bidbeacon_pipelines.problems.alerts import FindingIsOverError
+from bidbeacon_pipelines.problems.explain import UnknownReportError
 from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.filters import Value
-from bidbeacon_sessions.server.answers import Parameters
+from bidbeacon_sessions.server.answers import Parameters, RefusedError
+
+_CORRECT = "Correct it, and send the request again."
+_ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
+    UnknownAccountError: (404, "Take the name or key of an account from /api/accounts."),
+    UnknownDatasetError: (404, "Take the name of a dataset from a session's sentence."),
+    UnknownReportError: (404, "Leave it out to explain the worst window."),
+    FindingIsOverError: (404, "Home shows what is wrong now."),
+    AmbiguousAccountError: (400, "Use a key, or a name with a country, as in Acme Merch · US."),
+    BadAliasError: (400, _CORRECT),
+    BadCadenceError: (400, _CORRECT),
+}
+
+
+@contextmanager
+def refusing_errors() -> Iterator[None]:
+    """Refuse a request, with advice, because of an error in what it names or asks for.
+
+    Raises:
+        RefusedError: such an error has been raised.
+    """
+    try:
+        yield
+    except tuple(_ANSWERS) as error:
+        kinds = type(error).mro()
+        status, what_to_do = next(_ANSWERS[kind] for kind in kinds if kind in _ANSWERS)
+        raise RefusedError(status, str(error), what_to_do) from error
+    except CannotAskError as error:
+        raise RefusedError(409, str(error), error.what_to_do) from error
 
 
 def _parse_day(value: object) -> object:

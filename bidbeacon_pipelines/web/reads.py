@@ -9,28 +9,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, get_named_account
-from bidbeacon_pipelines.accounts.queries import UnknownAccountError
-from bidbeacon_pipelines.datasets.registry import Dataset, UnknownDatasetError, get_dataset
-from bidbeacon_pipelines.problems.explain import Question, UnknownReportError, explain_day
+from bidbeacon_pipelines.accounts.names import get_named_account
+from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
+from bidbeacon_pipelines.problems.explain import Question, explain_day
 from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.coverage import WindowCoverage
 from bidbeacon_pipelines.summaries.account_list import list_accounts_json
 from bidbeacon_pipelines.summaries.account_page import read_account
-from bidbeacon_pipelines.web.parameters import AccountParameters, Day
+from bidbeacon_pipelines.web.parameters import AccountParameters, Day, refusing_errors
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock, utc_now
 from bidbeacon_sessions.filters import Value
-from bidbeacon_sessions.server.answers import JsonAnswer, Parameters, problem, read_query
+from bidbeacon_sessions.server.answers import JsonAnswer, Parameters, read_query
 from bidbeacon_sessions.statistics import aggregate_jobs
 
 _METRICS_HOURS = 24
 _USUAL_DAYS, _MOST_DAYS = 91, 750
-_DATASETS = "Take the name of a dataset from a session's sentence."
-_ACCOUNTS = (
-    "Take the name or key of an account from a session's tag, or from `bidbeacon accounts list`."
-)
 
 
 class _CoverageParameters(Parameters):
@@ -57,7 +52,7 @@ def read_routes(store: SessionStore, settings: Settings, *, clock: Clock) -> lis
         "explain": reads.explain,
         "job-metrics": reads.job_metrics,
     }
-    return [Route(f"/api/{name}", answer) for name, answer in answers.items()]
+    return [Route(f"/api/{name}", refusing_errors()(answer)) for name, answer in answers.items()]
 
 
 class _Reads:
@@ -74,13 +69,7 @@ class _Reads:
         """Answer with one account in figures."""
         named = read_query(AccountParameters, request.query_params).account
         with self._store.snapshot() as connection:
-            try:
-                account = get_named_account(connection, named)
-            except UnknownAccountError as error:
-                return problem(404, str(error), "Take a name from /accounts.")
-            except AmbiguousAccountError as error:
-                example = "Use /api/account?account=Acme Merch · US, with a name or key."
-                return problem(400, str(error), example)
+            account = get_named_account(connection, named)
             return JsonAnswer(read_account(connection, self._settings, account, now=self._clock()))
 
     def account_list(self, request: Request) -> Response:
@@ -97,30 +86,16 @@ class _Reads:
     def coverage(self, request: Request) -> Response:
         """Answer with the states of a dataset's windows."""
         query = read_query(_CoverageParameters, request.query_params)
-        try:
-            return JSONResponse(self._coverage.read_coverage(query.dataset, query.days, query.to))
-        except UnknownDatasetError as error:
-            return problem(404, str(error), _DATASETS)
+        return JSONResponse(self._coverage.read_coverage(query.dataset, query.days, query.to))
 
     def explain(self, request: Request) -> Response:
         """Answer with a window's state, cause and next step."""
         query = read_query(_ExplainParameters, request.query_params)
+        dataset = get_dataset(query.dataset)
         with self._store.snapshot() as connection:
-            try:
-                dataset = get_dataset(query.dataset)
-                account = get_named_account(connection, query.account)
-            except UnknownDatasetError as error:
-                return problem(404, str(error), _DATASETS)
-            except UnknownAccountError as error:
-                return problem(404, str(error), _ACCOUNTS)
-            except AmbiguousAccountError as error:
-                example = "/api/explain?account=US.38rle97…&dataset=daily_targets&window=2026-11-23"
-                return problem(400, str(error), f"Use {example}.")
+            account = get_named_account(connection, query.account)
             question = Question(account, dataset, query.window, self._clock())
-            try:
-                answer = explain_day(connection, self._settings, question, query.report)
-            except UnknownReportError as error:
-                return problem(404, str(error), "Leave it out to explain the worst window.")
+            answer = explain_day(connection, self._settings, question, query.report)
         url = _partition_url(self._settings, account.account_key, dataset, query.window)
         return JSONResponse(answer | {"partition_url": url})
 

@@ -24,7 +24,7 @@ def act(
 ) -> dict[str, str]:
     """Take the action of a finding's button for a user; return its result and a page.
 
-    The result is a sentence (`said`), the page a `link`. `keeps` is whether the button is the one
+    The result is a sentence (`message`), the page a `link`. `keeps` is whether the button is the one
     beside *Accept*, which keeps our rows.
 
     Raises:
@@ -38,7 +38,7 @@ def act(
             raise FindingIsOverError("No rows of this finding can be kept.")
         if action == "load":
             done = _load(connection, settings, key, by=by, now=now)
-            return {"said": done, "link": _LOADS}
+            return {"message": done, "link": _LOADS}
         refused = connection.execute(_REFUSED).all() if action == "resume" else []
         keys = [row.account_key for row in refused if finding_key(row.cause) == key]
         accounts = [get_account(connection, account_key) for account_key in keys]
@@ -52,7 +52,7 @@ def act(
         changes.resume(account)
     resumed = counted(len(accounts), "ads account")
     done = f"Resumed {resumed}; reports are planned within a minute."
-    return {"said": done, "link": "/accounts"}
+    return {"message": done, "link": "/accounts"}
 
 
 _LOADS = "/sessions?job=load-windows&since=1h"
@@ -94,6 +94,6 @@ def _decide(
     decided = decide_days(store, settings, account, dataset, days, accepts=accepts, by=by)
     number = counted(len(decided), "day")
     if not accepts:
-        return {"said": f"Kept the rows of {number}.", "link": "/sessions?job=decide-windows"}
+        return {"message": f"Kept the rows of {number}.", "link": "/sessions?job=decide-windows"}
     done = f"Accepted {number}: the next report is taken. Dagster requests it within half a minute."
-    return {"said": done, "link": _LOADS}
+    return {"message": done, "link": _LOADS}

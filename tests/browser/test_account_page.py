@@ -190,7 +190,7 @@ def test_buttons_pause_resume_load_and_rename(page: Page, filled: SessionStore) 
     page.get_by_label("Last day").fill(str(days[1]))
     page.get_by_label("Dataset to load again").select_option("daily_targets")
     page.get_by_role("button", name="Load again", exact=True).click()
-    expect(page.locator(".said", has_text="Requested.")).to_be_visible()
+    expect(page.locator(".result", has_text="Requested.")).to_be_visible()
     [wanted] = read_wanted(filled)
     assert ("daily_targets", days) == (wanted["dataset"], wanted["windows"])
     page.get_by_label("Name in BidBeacon").fill("Die Firma")
@@ -239,19 +239,19 @@ def test_an_account_gets_a_cadence_and_syncs_its_entities(page: Page, filled: Se
     expect(page.get_by_label("Cadence", exact=True)).to_have_value("every 12 hours")
     assert [None] == read_cadences(filled)
     choose_cadence(page, "every 6 hours")
-    expect(page.locator(".said")).to_have_text(
+    expect(page.locator(".result")).to_have_text(
         "Acme Merch is refreshed every 6 hours, in all of its countries."
     )
     expect(page.locator("#schedule")).to_contain_text("every 6 hours (set by page")
     page.get_by_role("button", name="Change cadence").click()
-    expect(page.locator(".said")).to_have_text("Choose a cadence first.")
+    expect(page.locator(".result")).to_have_text("Choose a cadence first.")
     page.get_by_role("button", name="Sync entities").click()
-    expect(page.locator(".said")).to_contain_text("Requested.")
+    expect(page.locator(".result")).to_contain_text("Requested.")
     assert [(None, KEY)] == [(one["dataset"], one["account_key"]) for one in read_wanted(filled)]
     refused = {"error": "The role may only read.", "what_to_do": "Grant it more."}
     page.route("**/api/account/cadence", lambda route: route.fulfill(status=403, json=refused))
     choose_cadence(page, "every day")
-    expect(page.locator(".said")).to_have_text("The role may only read. Grant it more.")
+    expect(page.locator(".result")).to_have_text("The role may only read. Grant it more.")
     assert [timedelta(hours=6)] == read_cadences(filled)
 
 
@@ -261,12 +261,12 @@ def test_a_session_pauses_resumes_and_loads_again(page: Page, filled: SessionSto
     page.goto(record_queued(filled, day))
     page.get_by_role("button", name="Pause", exact=True).click()
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_focused()
-    expect(page.locator(".acts .said")).to_contain_text("is paused")
+    expect(page.locator(".acts .result")).to_contain_text("is paused")
     page.get_by_role("button", name="Resume", exact=True).click()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_focused()
-    expect(page.locator(".acts .said")).to_contain_text("is refreshed again")
+    expect(page.locator(".acts .result")).to_contain_text("is refreshed again")
     page.get_by_role("button", name=f"Load {day} of daily_targets again").click()
-    expect(page.locator(".acts .said")).to_contain_text("Requested.")
+    expect(page.locator(".acts .result")).to_contain_text("Requested.")
     assert [[day]] == [one["windows"] for one in read_wanted(filled)]
 
 
@@ -277,7 +277,7 @@ def test_a_session_of_an_ads_account_changes_its_cadence(
     """Where it is about one country only, that one can be paused and synced too."""
     page.goto(record_queued(filled, recent_day(), key=ADS_ACCOUNT_KEY, accounts=accounts))
     choose_cadence(page, "every 3 hours")
-    expect(page.locator(".acts .said")).to_contain_text("Acme Merch is refreshed every 3 hours")
+    expect(page.locator(".acts .result")).to_contain_text("Acme Merch is refreshed every 3 hours")
     assert [timedelta(hours=3)] == read_cadences(filled)
     for name in ("Pause", "Sync entities"):
         expect(page.get_by_role("button", name=name, exact=True)).to_have_count(buttons)
@@ -288,7 +288,7 @@ def test_a_cell_loads_again_changes_the_cadence_and_syncs_entities(
 ) -> None:
     """The load waits for the sensor; when its session is there, the panel leads to it."""
     page.goto(cell())
-    said = page.locator(".detail .said")
+    said = page.locator(".detail .result")
     page.get_by_role("button", name="Load again").click()
     expect(said).to_contain_text("Requested.")
     [load] = read_wanted(filled)
@@ -318,7 +318,7 @@ def test_a_session_offers_the_newest_days_that_one_load_takes(
     page.get_by_role(
         "button", name="Load the newest 100 of 120 days of daily_targets again"
     ).click()
-    expect(page.locator(".said")).to_contain_text("Requested.")
+    expect(page.locator(".result")).to_contain_text("Requested.")
     [wanted] = read_wanted(filled)
     assert days[-100:] == wanted["windows"]
 

@@ -121,11 +121,11 @@ def test_states_accounts_and_the_table_narrow_it_down(
     page.goto(address())
     expect(page.locator("[data-account]")).to_have_count(2)
     page.get_by_role("link", name="failed 1").click()
-    expect(page.locator("[data-account] .who bdi")).to_have_text(["<b>Söhne</b>"])
+    expect(page.locator("[data-account] .account-name bdi")).to_have_text(["<b>Söhne</b>"])
     page.get_by_role("link", name="failed 1").click()
     page.keyboard.press("/")
     page.keyboard.type("acme")
-    expect(page.locator("[data-account] .who bdi")).to_have_text(["Acme"])
+    expect(page.locator("[data-account] .account-name bdi")).to_have_text(["Acme"])
     page.locator("#query").fill("nobody")
     page.get_by_role("link", name="Show all accounts").click()
     page.get_by_role("link", name="Table").click()
@@ -307,7 +307,7 @@ def test_every_day_of_fifteen_months_is_in_reach(
 
 
 IN_SIGHT = """() => {
-    const [cursor, body, who] = [".cursor", ".map-body", ".map-body .who"].map((name) => document.querySelector(name).getBoundingClientRect());
+    const [cursor, body, who] = [".cursor", ".map-body", ".map-body .account-name"].map((name) => document.querySelector(name).getBoundingClientRect());
     const says = document.querySelector(".map .says");
     const isBelow = says.hidden || says.getBoundingClientRect().bottom <= cursor.top + 1;
     return isBelow && who.left >= 0 && cursor.left >= who.right && cursor.right <= Math.min(body.right, innerWidth);

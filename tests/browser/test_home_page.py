@@ -272,7 +272,7 @@ def test_a_finding_is_acted_on_and_acknowledged(page: Page, failing: SessionStor
     finding = page.locator("#findings li", has_text="failed validation")
     finding.get_by_role("button", name="Load these 72 windows again").click()
     said = "Requested 72 days of 3 accounts; Dagster starts the runs within half a minute."
-    expect(finding.locator(".said")).to_have_text(said)
+    expect(finding.locator(".result")).to_have_text(said)
     with failing.begin() as connection:
         assert 72 == sum(len(one["windows"]) for one in list_wanted(connection))
         change_windows(
@@ -285,7 +285,7 @@ def test_a_finding_is_acted_on_and_acknowledged(page: Page, failing: SessionStor
     with with_job_session("load-windows", store=failing):
         pass
     expect(finding.get_by_role("button", name="Load these 48 windows again")).to_be_visible()
-    expect(finding.locator(".said")).to_have_text(said)
+    expect(finding.locator(".result")).to_have_text(said)
     finding.get_by_role("button", name="Acknowledge").click()
     finding.get_by_label("Note").fill("Ann asks Amazon")
     finding.get_by_role("button", name="Acknowledge").click()

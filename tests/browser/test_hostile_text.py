@@ -115,7 +115,7 @@ def test_in_the_map_and_the_table(page: Page, failed_session: str) -> None:
     page.route("**/api/coverage?*", spoil)
     page.goto(f"/coverage?{urlencode(CHOSEN)}")
     expect(page.locator("[data-account]")).to_have_count(2)
-    for place in (".verdict", ".story a", ".story .sentence", ".who bdi"):
+    for place in (".verdict", ".story a", ".story .sentence", ".account-name bdi"):
         assert_harmless(page, shown_in=place)
     page.locator(".cursor").focus()
     page.keyboard.press("ArrowDown")

@@ -123,7 +123,7 @@ def test_an_accepted_report_is_taken_and_uses_the_acceptance_up(
     """The days are asked for; who accepted is stored with the removed rows, which nobody else has to acknowledge. Rows that come later are taken again."""
     load_again(world, account)
     kept, [found] = sums(world, account, *DAYS), lost(world)
-    said = act(world.sessions, world.context.settings, found.key, by="maria")["said"]
+    said = act(world.sessions, world.context.settings, found.key, by="maria")["message"]
     assert "Accepted 3 days" in said
     assert [] == lost(world)
     window = world.window(account, DAYS[0])

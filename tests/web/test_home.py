@@ -219,7 +219,7 @@ def test_late_windows_of_a_stopped_account_are_below_the_account(
     assert ("overdue", 1, "error") == (late["code"], late["count"], late["severity"])
     assert datetime.fromisoformat(late["since"]) == NOW - timedelta(hours=13)
     assert 700 == read_states(client)["needs attention"]
-    assert "Resumed 1 ads account" in press(client, stopped).json()["said"]
+    assert "Resumed 1 ads account" in press(client, stopped).json()["message"]
     assert "account-refused" not in [one["code"] for one in read_findings(client)]
 
 
@@ -314,14 +314,16 @@ def test_all_days_of_a_finding_are_asked_for_in_all_datasets(
     finding = read_findings(client)[0]
     assert (262, "Load these 262 windows again") == (finding["count"], finding["button"])
     answer = press(client, finding)
-    assert answer.json()["said"].startswith("Requested 262 days of 2 accounts")
+    assert answer.json()["message"].startswith("Requested 262 days of 2 accounts")
     assert [
         ("US.one", "daily_products", 130),
         ("US.one", "daily_targets", 130),
         ("US.two", "daily_products", 1),
         ("US.two", "daily_targets", 1),
     ] == list_asked(fresh)
-    assert "All of these days have been requested already." == press(client, finding).json()["said"]
+    assert (
+        "All of these days have been requested already." == press(client, finding).json()["message"]
+    )
 
 
 def test_a_finding_that_is_over_does_nothing(client: httpx.Client, fresh: Engine) -> None:

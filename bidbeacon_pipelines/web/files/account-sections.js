@@ -29,8 +29,8 @@ export function headSection(data) {
 /** Made once, so that the buttons' messages stay when the figures are renewed. */
 export function actsSection(data, renew) {
   const made = actions([syncEntities(data.key), pauseOrResume(data.key, isResumable(data), renew), changeCadence(data.key, renew), renameForm(data, renew)], loadAgainForm(data));
-  const said = /** @type {HTMLElement} */ (made.querySelector(".said"));
-  for (const wanted of data.wanted) follow(wanted, (...nodes) => said.replaceChildren(...nodes));
+  const result = /** @type {HTMLElement} */ (made.querySelector(".result"));
+  for (const wanted of data.wanted) follow(wanted, (...nodes) => result.replaceChildren(...nodes));
   return made;
 }
 

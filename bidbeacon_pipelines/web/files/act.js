@@ -16,15 +16,15 @@ const findRefusal = () => (refusalOfChanges ??= fetchJson("/api/changes").then((
 
 function switchOff(acts, { error, what_to_do: whatToDo }) {
   for (const control of acts.querySelectorAll("button, input, select")) control.disabled = true;
-  acts.querySelector(".said").before(el("p", { class: "refusal" }, withCommands(`${error} ${whatToDo}`)));
+  acts.querySelector(".result").before(el("p", { class: "refusal" }, withCommands(`${error} ${whatToDo}`)));
 }
 
 /** Rows of buttons above a status line, which they set by `say`; disabled without permission. */
 export function actions(...rows) {
-  const said = el("p", { class: "said", role: "status", "aria-live": "polite" });
-  const say = (...nodes) => said.replaceChildren(...nodes);
+  const result = el("p", { class: "result", role: "status", "aria-live": "polite" });
+  const say = (...nodes) => result.replaceChildren(...nodes);
   const made = rows.map((row) => el("div", { class: "buttons" }, row.map((one) => (typeof one === "function" ? one(say) : one))));
-  const acts = el("div", { class: "acts" }, made, said);
+  const acts = el("div", { class: "acts" }, made, result);
   findRefusal().then((refusal) => refusal && switchOff(acts, refusal));
   return acts;
 }
@@ -51,9 +51,9 @@ export const loadAgain = (account, dataset, windows, label = "Load again") =>
 
 /** The buttons that decide about a final day for which a later report has far fewer rows. */
 export function decisions(account, dataset, windows, done) {
-  const decide = (path, said) => async (say) => {
+  const decide = (path, message) => async (say) => {
     await fetchJson(path, { account, dataset, windows });
-    say(said);
+    say(message);
     return done();
   };
   return [

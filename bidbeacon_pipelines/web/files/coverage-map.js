@@ -20,7 +20,7 @@ export class CoverageMap {
     this.element = element;
     this.cursor = el("button", { type: "button", class: "cursor", role: "gridcell", tabindex: "0" });
     this.rows = new Map();
-    this.data = this.chosen = this.at = this.said = /** @type {any} */ (null);
+    this.data = this.chosen = this.at = this.described = /** @type {any} */ (null);
     this.accounts = /** @type {any[]} */ ([]);
     this.range = "";
     this.step = this.room = this.width = 0;
@@ -92,7 +92,7 @@ export class CoverageMap {
     dayLabels.style.translate = `${-scrollLeft}px 0`;
     earlier.hidden = scrollLeft < 1;
     later.hidden = scrollLeft > this.width - this.room - 1;
-    if (!says.hidden) this.say(this.said);
+    if (!says.hidden) this.say(this.described);
   }
 
   /** Scroll sideways until a day and some of its neighbours are visible. */
@@ -175,7 +175,7 @@ export class CoverageMap {
 
   /** Show the tooltip of a place, `{account, place}` with the account's key; none for null. */
   say(where) {
-    this.said = where;
+    this.described = where;
     says.hidden = where === null;
     if (where === null) return;
     const { element: row, account } = this.rows.get(where.account);
@@ -224,7 +224,7 @@ function makeRow(account) {
   const note = el("small", {});
   const country = account.key.slice(0, 2);
   const name = account.label.replace(` · ${country}`, "");
-  const who = el("div", { class: "who", role: "rowheader", title: `${account.label}, ${account.key}, ${account.time_zone}` }, el("b", {}, country), " ", note, " ", el("bdi", {}, name));
-  const row = el("div", { class: "map-row", role: "row", "data-account": account.key }, who, strip);
+  const header = el("div", { class: "account-name", role: "rowheader", title: `${account.label}, ${account.key}, ${account.time_zone}` }, el("b", {}, country), " ", note, " ", el("bdi", {}, name));
+  const row = el("div", { class: "map-row", role: "row", "data-account": account.key }, header, strip);
   return { element: row, canvas, strip, note, account };
 }

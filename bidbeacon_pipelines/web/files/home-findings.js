@@ -73,8 +73,8 @@ function buttons(finding) {
 
 const act = ({ key, button: label }) =>
   button(label, async (say) => {
-    const { said, link } = await fetchJson("/api/findings/act", { finding: key });
-    say(el("a", { href: link }, said));
+    const { message, link } = await fetchJson("/api/findings/act", { finding: key });
+    say(el("a", { href: link }, message));
   });
 
 /** The button beside *Accept*. */
@@ -82,8 +82,8 @@ const keep = ({ key, other_button: label }) =>
   button(
     label,
     async (say) => {
-      const { said, link } = await fetchJson("/api/findings/keep", { finding: key });
-      say(el("a", { href: link }, said));
+      const { message, link } = await fetchJson("/api/findings/keep", { finding: key });
+      say(el("a", { href: link }, message));
     },
     { class: "button plain" },
   );

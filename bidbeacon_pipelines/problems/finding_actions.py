@@ -24,7 +24,7 @@ def act(
 ) -> dict[str, str]:
     """Take the action of a finding's button for a user; return its result and a page.
 
-    The result is a sentence (`message`), the page a `link`. `keeps` is whether the button is the one
+    The result is a sentence, `message`, and the page a `link`. With `keeps`, the button is the one
     beside *Accept*, which keeps our rows.
 
     Raises:
@@ -36,15 +36,15 @@ def act(
         action = get_finding(connection, settings, now, key).finding.action
         if keeps and action != "accept":
             raise FindingIsOverError("No rows of this finding can be kept.")
+        has_windows = action in ("load", "accept")
+        windows = list_windows(connection, settings, now, key) if has_windows else []
         if action == "load":
-            done = _load(connection, settings, key, by=by, now=now)
-            return {"message": done, "link": _LOADS}
+            return {"message": _load(connection, windows, by=by, now=now), "link": _LOADS}
         refused = connection.execute(_REFUSED).all() if action == "resume" else []
         keys = [row.account_key for row in refused if finding_key(row.cause) == key]
         accounts = [get_account(connection, account_key) for account_key in keys]
-        undecided = list_windows(connection, settings, now, key) if action == "accept" else []
-    if undecided:
-        return _decide(store, settings, undecided, accepts=not keeps, by=by)
+    if windows:
+        return _decide(store, settings, windows, accepts=not keeps, by=by)
     if not accounts:
         raise FindingIsOverError
     changes = AccountChanges(store, settings, by=by)
@@ -63,10 +63,10 @@ _REFUSED = text(f"""
      ORDER BY o.account_id, a.account_key""")
 
 
-def _load(connection: Connection, settings: Settings, key: str, *, by: str, now: datetime) -> str:
-    """Request loads of those days of a finding that are not wanted yet; return a sentence."""
+def _load(connection: Connection, windows: Sequence[RowMapping], *, by: str, now: datetime) -> str:
+    """Request loads of those windows that are not wanted yet; return a sentence."""
     days: dict[tuple[str, str], set[date]] = defaultdict(set)
-    for row in list_windows(connection, settings, now, key):
+    for row in windows:
         if row["wanted_by"] is None:
             days[row["account_key"], row["dataset"]].add(row["window_date"])
     for (account_key, dataset), found in days.items():

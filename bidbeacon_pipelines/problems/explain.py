@@ -15,18 +15,11 @@ from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, SPONSORED_BRANDS, p
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.left_out_queries import list_left_out_on
 from bidbeacon_pipelines.problems.data_findings import UNPROVEN
-from bidbeacon_pipelines.problems.explain_queries import (
-    find_first_due,
-    find_next_request,
-    find_request,
-    find_younger_refused,
-    list_references,
-    list_states,
-    list_unproven,
-)
+from bidbeacon_pipelines.problems.explain_queries import list_references, list_windows
 from bidbeacon_pipelines.problems.findings import ORDER, day_range, listed
 from bidbeacon_pipelines.problems.report_findings import SEVERITIES
-from bidbeacon_pipelines.requests.gate import find_gate
+from bidbeacon_pipelines.requests.gate import GateState, find_gate
+from bidbeacon_pipelines.requests.queries import get_request
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, MAX_PENDING, RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
@@ -122,7 +115,7 @@ def explain_day(
 
 def _session_json(window: "_Window | None", rows: Sequence[RowMapping]) -> dict[str, Any] | None:
     """Return the session that works on a window's request, else the last that refers to it."""
-    worker = None if window is None else window.worker
+    worker = None if window is None else window.row["worker"]
     id_ = worker or next((row["session_id"] for row in reversed(rows)), None)
     return None if id_ is None else {"id": id_, "url": session_url(str(id_))}
 
@@ -143,11 +136,16 @@ def _read_windows(
     connection: Connection, settings: Settings, question: Question
 ) -> list["_Window"]:
     """Return the windows of a day, one per report of the dataset, the worst first."""
-    key, dataset = question.account.account_key, question.dataset.name
+    account, owner = question.account, question.account.ads_account
     day, now, late_after = question.day, question.now, settings.late_after
-    rows = list_states(connection, key, dataset, day, now, late_after)
+    key, dataset = account.account_key, question.dataset.name
+    rows = list_windows(connection, key, dataset, day, now, late_after)
+    gate = find_gate(connection, owner.client_id, owner.region, now=now)
     patience = timedelta(hours=settings.wait_for_countries_hours)
-    windows = [_Window(connection, question, row, patience) for row in rows]
+    windows = []
+    for row in rows:
+        request = None if row["served_by"] is None else get_request(connection, row["served_by"])
+        windows.append(_Window(question, row, request, gate, patience))
     return sorted(windows, key=lambda one: list(WindowState).index(one.state), reverse=True)
 
 
@@ -172,23 +170,24 @@ def _explain_missing(connection: Connection, question: Question) -> Explanation:
 
 
 class _Window:
-    """A window of a report of a day, with the data that its sentences need.
-
-    `row` is its row of `window_states`, `request` the one that it waits for or that is planned for
-    it, and `worker` the living session that is working on the request.
-    """
+    """A window of a report of a day, explained by its row of `list_windows`, request and gate."""
 
     def __init__(
-        self, connection: Connection, question: Question, row: RowMapping, patience: timedelta
+        self,
+        question: Question,
+        row: RowMapping,
+        request: ReportRequest | None,
+        gate: GateState | None,
+        patience: timedelta,
     ) -> None:
-        self._connection = connection
         self._question = question
         self.row = row
+        self.request = request
+        self._gate = gate
         self._patience = patience
         self._now = question.now
         self.state = WindowState(row["state"])
-        self.request, self.worker = find_request(connection, row)
-        self._unproven = list_unproven(connection, row)
+        self._unproven = row["unproven"]
         unproven = {one["ad_product"] for one in self._unproven}
         self._refused = [name for name in row["not_served"] if name not in unproven]
         is_partly = self.state is WindowState.FRESH and row["cause"] is None and self._unproven
@@ -260,7 +259,7 @@ class _Window:
 
     def not_served(self) -> Explanation:
         what = f"It is not served since {_when(self.row['since'])}: {self._reason}."
-        own_at, at = self.row["next_at"], find_next_request(self._connection, self.row)
+        own_at, at = self.row["next_at"], self.row["not_served_until"]
         if self.row["wanted_by"] is not None or (own_at is not None and own_at <= self._now):
             return self._waiting(what)
         if self._unproven:
@@ -316,8 +315,9 @@ class _Window:
             return self._explained(what, then)
         if self.row["wanted_by"] is not None:
             return self._explained(what, "The next run, within a minute, requests it.", self._now)
-        if younger := self._find_younger_refused():
-            day, at = younger["window_date"], younger["next_refresh_at"]
+        is_refused = (self.row["cause"] or {}).get("code") == "report-too-old"
+        if is_refused and self.row["last_loaded_at"] is None and self.row["younger_date"]:
+            day, at = self.row["younger_date"], self.row["younger_refresh_at"]
             then = f"It is requested if Amazon serves {day}, which it refuses as well."
             return self._explained(what, then, at)
         for why, at in self._obstacles():
@@ -326,17 +326,11 @@ class _Window:
         then = "The next refresh, within a minute, plans a report for it."
         return self._explained(what, then, self._now)
 
-    def _find_younger_refused(self) -> RowMapping | None:
-        is_refused = (self.row["cause"] or {}).get("code") == "report-too-old"
-        if not is_refused or self.row["last_loaded_at"] is not None:
-            return None
-        return find_younger_refused(self._connection, self.row)
-
     def _obstacles(self) -> list[tuple[str, datetime | None]]:
         """Return what a due window may wait for, and until when."""
         account = self._question.account
         refreshed_at = account.ads_account.next_look_at
-        first_due = find_first_due(self._connection, self.row, self._now)
+        first_due = self.row["first_due_at"]
         countries_by = None if first_due is None else first_due + self._patience
         is_new = account.entities_synced_at is None
         entities_by = account.first_seen_at + _FIRST_ENTITIES_WITHIN if is_new else None
@@ -380,7 +374,7 @@ class _Window:
 
     def loading(self) -> Explanation:
         request = self.request
-        if request is None or (request.loads > 0 and self.worker is not None):
+        if request is None or (request.loads > 0 and self.row["worker"] is not None):
             return self._explained("Its report is complete, and is being loaded.", at=self._now)
         what, then = f"Report {request.report_id} is complete at Amazon.", "It is loaded"
         if request.loads > 0:
@@ -394,29 +388,30 @@ class _Window:
         return max(at or self._now, self._now)
 
     def _polled(self) -> str:
-        if self.worker is not None:
+        if self.row["worker"] is not None:
             return "right now"
         is_later = self._step_at > self._now
         return f"at {_when(self._step_at)}" if is_later else "within two minutes"
 
     def _created(self, *, again: bool = False) -> str:
         verb = "is requested again" if again else "is requested"
-        if self.worker is not None:
+        if self.row["worker"] is not None:
             return f"{verb} right now"
         if self._step_at > self._now:
             return f"{verb} at {_when(self._step_at)}"
         return f"{verb} {self._gate_opens()}"
 
     def _gate_opens(self) -> str:
-        owner, now = self._question.account.ads_account, self._now
-        gate = find_gate(self._connection, owner.client_id, owner.region, now=now)
-        places = 0 if gate is None else int(gate.gate.in_flight_limit)
-        if gate is not None and (closed_until := gate.closed_until(now)) is not None:
-            why = f"since Amazon throttled report creation in {owner.region} (429)"
+        gate, region = self._gate, self._question.account.ads_account.region
+        if gate is None:
+            return "within two minutes"
+        places = int(gate.gate.in_flight_limit)
+        if (closed_until := gate.closed_until(self._now)) is not None:
+            why = f"since Amazon throttled report creation in {region} (429)"
             return f"after {_when(closed_until)}, {why}"
-        if gate is not None and gate.in_flight >= places:
-            return f"when one of the {places} report slots of {owner.region} is free"
-        if gate is None or gate.planned <= places:
+        if gate.in_flight >= places:
+            return f"when one of the {places} report slots of {region} is free"
+        if gate.planned <= places:
             return "within two minutes"
         return "in order, with loads by hand and newer days first"
 

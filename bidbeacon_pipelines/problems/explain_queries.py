@@ -1,132 +1,88 @@
-"""SQL that reads what explanations of windows need, each statement by an index."""
+"""SQL that reads what explanations of windows need, by indexes."""
 
 from datetime import date, datetime, timedelta
-from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, text
 
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES
-from bidbeacon_pipelines.requests.queries import get_request
-from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.states.window_states import state_values
 from bidbeacon_sessions.tables import MARK
 
-_STATES = text("""
-    SELECT *
-      FROM window_states(:at, :late_after)
-     WHERE account_key = :key AND dataset = :dataset AND window_date = :day
-     ORDER BY report""")
+# A request's lock lasts as long as the lease of its session, as in `requests.queries`. A due window
+# of one country waits for the other countries, unless planning ran since it fell due. Ad products
+# that Amazon has refused are not in `unproven`.
+_WINDOWS = text(f"""
+    SELECT w.*, r.id AS served_by, l.session_id AS worker, younger.*,
+           (SELECT CASE WHEN o.planned_at >= w.next_refresh_at THEN min(d.next_refresh_at) END
+              FROM report_windows d
+              JOIN advertiser_accounts a USING (account_id, country_code)
+              JOIN ads_accounts o USING (account_id)
+             WHERE d.account_id = w.account_id AND d.dataset = w.dataset AND d.report = w.report
+               AND d.request_id IS NULL AND d.next_refresh_at <= :at AND {IS_ACTIVE}
+               AND (SELECT count(*)
+                      FROM advertiser_accounts a
+                     WHERE a.account_id = o.account_id AND {IS_ACTIVE}) > 1
+             GROUP BY o.planned_at) AS first_due_at,
+           (SELECT min(n.next_refresh_at)
+              FROM report_windows n
+             WHERE n.account_id = w.account_id AND n.country_code = w.country_code
+               AND n.dataset = w.dataset AND n.report = w.report
+               AND n.status = 'not_served') AS not_served_until,
+           ARRAY(SELECT jsonb_build_object(
+                            'ad_product', p.ad_product, 'proven_days', h.age_days,
+                            'age_days', CAST(coalesce(u.first_data_as_of, u.data_as_of)
+                                             AT TIME ZONE a.time_zone AS date) - u.window_date)
+                   FROM report_windows u
+                   JOIN advertiser_accounts a USING (account_id, country_code)
+                   JOIN ads_accounts o USING (account_id)
+                  CROSS JOIN unnest(u.not_served) AS p(ad_product)
+                   LEFT JOIN proven_histories h
+                          ON h.client_id = o.client_id AND h.region = o.region
+                         AND h.dataset = u.dataset AND h.ad_product = p.ad_product
+                  WHERE u.account_id = w.account_id AND u.country_code = w.country_code
+                    AND u.dataset = w.dataset AND u.report = w.report
+                    AND u.window_date = w.window_date
+                    AND jsonb_exists(u.product_totals, p.ad_product)
+                  ORDER BY array_position(CAST(:products AS text[]), p.ad_product)) AS unproven
+      FROM window_states(:at, :late_after) w
+      LEFT JOIN report_requests r ON r.id = coalesce(w.request_id, (
+           SELECT p.id
+             FROM report_requests p
+            WHERE p.account_id = w.account_id AND p.dataset = w.dataset AND p.report = w.report
+              AND p.status = 'planned' AND p.attempts = 0
+              AND w.window_date BETWEEN p.start_date AND p.end_date
+            ORDER BY p.by_hand DESC, p.id
+            LIMIT 1))
+      LEFT JOIN session_leases l ON l.session_id = r.locked_by AND l.expires_at > clock_timestamp()
+      LEFT JOIN LATERAL (
+           SELECT y.window_date AS younger_date, y.next_refresh_at AS younger_refresh_at
+             FROM report_windows y
+            WHERE y.account_id = w.account_id AND y.country_code = w.country_code
+              AND y.dataset = w.dataset AND y.report = w.report AND y.window_date > w.window_date
+              AND y.refused_alone_at IS NOT NULL AND y.status <> 'not_served'
+            ORDER BY y.window_date
+            LIMIT 1) younger ON true
+     WHERE w.account_key = :key AND w.dataset = :dataset AND w.window_date = :day
+     ORDER BY w.report""")
 
 
-def list_states(
+def list_windows(
     connection: Connection, key: str, dataset: str, day: date, at: datetime, late_after: timedelta
 ) -> list[RowMapping]:
-    """Return the windows of a day, one per report, with the columns of `window_states`."""
-    values = {"key": key, "dataset": dataset, "day": day} | state_values(at, late_after)
-    return list(connection.execute(_STATES, values).mappings())
+    """Return the windows of a day, one per report, with what their explanations need.
 
-
-# A request's lock lasts as long as the lease of its session, as in `requests.queries`.
-_REQUEST = text("""
-    SELECT r.id, l.session_id
-      FROM report_requests r
-      LEFT JOIN session_leases l ON l.session_id = r.locked_by AND l.expires_at > clock_timestamp()
-     WHERE r.id = :request_id
-        OR CAST(:request_id AS bigint) IS NULL
-           AND r.account_id = :account_id AND r.dataset = :dataset AND r.report = :report
-           AND r.status = 'planned' AND r.attempts = 0
-           AND :window_date BETWEEN r.start_date AND r.end_date
-     ORDER BY r.by_hand DESC, r.id
-     LIMIT 1""")
-
-
-def find_request(
-    connection: Connection, window: RowMapping
-) -> tuple[ReportRequest | None, UUID | None]:
-    """Return the request that serves a window, if any, and the living session working on it.
-
-    It is the one that the window waits for, else one that was planned and never sent.
+    Columns: those of `window_states`, and
+        served_by (the request that it waits for, else one that was planned and never sent),
+        worker (the living session that works on that request),
+        younger_date and younger_refresh_at (of the next younger day that Amazon refused alone),
+        first_due_at (when the first window that waits for other countries fell due),
+        not_served_until (when the next day of its report that is not served is requested again),
+        unproven (ad products not served for lack of proof: ad_product, age_days of the window in
+        its first report, proven_days, the greatest age at which rows of it came, or None).
     """
-    found = connection.execute(_REQUEST, dict(window)).first()
-    return (None, None) if found is None else (get_request(connection, found[0]), found[1])
-
-
-# A due window of one country waits for the other countries, unless planning ran since it fell due.
-_FIRST_DUE = text(f"""
-    SELECT CASE WHEN o.planned_at >= :since THEN min(w.next_refresh_at) END
-      FROM report_windows w
-      JOIN advertiser_accounts a USING (account_id, country_code)
-      JOIN ads_accounts o USING (account_id)
-     WHERE w.account_id = :account_id AND w.dataset = :dataset AND w.report = :report
-       AND w.request_id IS NULL AND w.next_refresh_at <= :at AND {IS_ACTIVE}
-       AND (SELECT count(*)
-              FROM advertiser_accounts a
-             WHERE a.account_id = o.account_id AND {IS_ACTIVE}) > 1
-     GROUP BY o.planned_at""")
-
-
-def find_first_due(connection: Connection, window: RowMapping, at: datetime) -> datetime | None:
-    """Return when the first window waiting for other countries fell due; None if none waits."""
-    values = dict(window) | {"at": at, "since": window["next_refresh_at"]}
-    found: datetime | None = connection.execute(_FIRST_DUE, values).scalar()
-    return found
-
-
-_NEXT_REQUEST = text("""
-    SELECT min(w.next_refresh_at)
-      FROM report_windows w
-     WHERE w.account_id = :account_id AND w.country_code = :country_code
-       AND w.dataset = :dataset AND w.report = :report AND w.status = 'not_served'""")
-
-
-def find_next_request(connection: Connection, window: RowMapping) -> datetime | None:
-    """Return when the next day of a window's report that is not served is requested again."""
-    found: datetime | None = connection.execute(_NEXT_REQUEST, dict(window)).scalar()
-    return found
-
-
-_UNPROVEN = text("""
-    SELECT p.ad_product, h.age_days AS proven_days,
-           CAST(coalesce(w.first_data_as_of, w.data_as_of) AT TIME ZONE a.time_zone AS date)
-               - w.window_date AS age_days
-      FROM report_windows w
-      JOIN advertiser_accounts a USING (account_id, country_code)
-      JOIN ads_accounts o USING (account_id)
-     CROSS JOIN unnest(w.not_served) AS p(ad_product)
-      LEFT JOIN proven_histories h ON h.client_id = o.client_id AND h.region = o.region
-                                  AND h.dataset = w.dataset AND h.ad_product = p.ad_product
-     WHERE w.account_id = :account_id AND w.country_code = :country_code AND w.dataset = :dataset
-       AND w.report = :report AND w.window_date = :window_date
-       AND jsonb_exists(w.product_totals, p.ad_product)
-     ORDER BY array_position(CAST(:products AS text[]), p.ad_product)""")
-
-
-def list_unproven(connection: Connection, window: RowMapping) -> list[RowMapping]:
-    """Return the ad products of a window that are not served for lack of proof.
-
-    Ad products that Amazon has refused are left out.
-
-    Columns: ad_product, proven_days (the greatest age at which rows of it came, or None), age_days
-        (the age of the window in its first report).
-    """
-    values = dict(window) | {"products": list(SHORT_NAMES)}
-    return list(connection.execute(_UNPROVEN, values).mappings())
-
-
-_YOUNGER_REFUSED = text("""
-    SELECT y.window_date, y.next_refresh_at
-      FROM report_windows y
-     WHERE y.account_id = :account_id AND y.country_code = :country_code
-       AND y.dataset = :dataset AND y.report = :report AND y.window_date > :window_date
-       AND y.refused_alone_at IS NOT NULL AND y.status <> 'not_served'
-     ORDER BY y.window_date
-     LIMIT 1""")
-
-
-def find_younger_refused(connection: Connection, window: RowMapping) -> RowMapping | None:
-    """Return the next younger day that Amazon refused alone as too old, with its due time."""
-    return connection.execute(_YOUNGER_REFUSED, dict(window)).mappings().first()
+    values = {"key": key, "dataset": dataset, "day": day, "products": list(SHORT_NAMES)}
+    return list(connection.execute(_WINDOWS, values | state_values(at, late_after)).mappings())
 
 
 _REFERENCES = text(f"""

@@ -32,7 +32,7 @@ _ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
 
 @contextmanager
 def refusing_errors() -> Iterator[None]:
-    """Refuse a request, with advice, because of an error in what it names or asks for.
+    """Refuse a request, with advice, because of an error in what it names or requests.
 
     Raises:
         RefusedError: such an error has been raised.

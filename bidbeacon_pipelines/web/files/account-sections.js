@@ -35,13 +35,13 @@ export function actsSection(data, renew) {
 }
 
 /** The alias belongs to all countries of the ads account. */
-const renameForm = ({ key, alias, amazon_name: name }, renew) => (say) => {
+const renameForm = ({ key, alias, amazon_name: name }, renew) => (show) => {
   const input = el("input", { name: "alias", maxlength: "80", autocomplete: "off", placeholder: name, value: alias, "aria-label": "Name in BidBeacon; empty: Amazon's name" });
   const save = button("Rename", async () => {
     const { account_label: label } = await fetchJson("/api/account/alias", { account: key, alias: input.value.trim() });
-    say(`Its name is ${label} now; the other countries have the same name.`);
+    show(`Its name is ${label} now; the other countries have the same name.`);
     renew();
-  }, { type: "submit" })(say);
+  }, { type: "submit" })(show);
   return el("form", { class: "rename", method: "dialog" }, input, save);
 };
 
@@ -49,7 +49,7 @@ const renameForm = ({ key, alias, amazon_name: name }, renew) => (say) => {
 function loadAgainForm({ key, datasets, figures }) {
   const dataset = el("select", { "aria-label": "Dataset to load again" }, datasets.map(({ name, title }) => el("option", { value: name }, title)));
   const [first, last] = ["First day", "Last day"].map((label) => el("input", { type: "date", value: figures.to, max: figures.to, required: true, "aria-label": label }));
-  const load = button("Load again", async (say) => follow(await fetchJson("/api/account/load-windows", { account: key, dataset: dataset.value, windows: daysOf(first.value, last.value) }), say));
+  const load = button("Load again", async (show) => follow(await fetchJson("/api/account/load-windows", { account: key, dataset: dataset.value, windows: daysOf(first.value, last.value) }), show));
   return [load, dataset, el("span", { class: "bound" }, "from ", first), el("span", { class: "bound" }, "to ", last)];
 }
 

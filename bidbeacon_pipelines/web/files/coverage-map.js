@@ -11,7 +11,7 @@ const NARROWEST = 2;
 const AROUND_PX = 60;
 
 const element = byId("grid").content.firstElementChild;
-const [axis, dayLabels, body, says, earlier, later] = [".days-axis", ".days", ".map-body", ".says", ".earlier", ".later"].map((one) => element.querySelector(one));
+const [axis, dayLabels, body, tooltip, earlier, later] = [".days-axis", ".days", ".map-body", ".says", ".earlier", ".later"].map((one) => element.querySelector(one));
 
 export class CoverageMap {
   /** `onChoose` is called with the chosen account's key and day. */
@@ -35,11 +35,11 @@ export class CoverageMap {
     }
     body.addEventListener("scroll", () => this.onScroll(), { passive: true });
     element.addEventListener("click", (event) => this.onClick(event));
-    element.addEventListener("pointermove", (event) => this.say(this.find(event)));
-    element.addEventListener("pointerleave", () => this.say(null));
+    element.addEventListener("pointermove", (event) => this.showTooltip(this.find(event)));
+    element.addEventListener("pointerleave", () => this.showTooltip(null));
     this.cursor.addEventListener("keydown", (event) => this.onKey(event));
-    this.cursor.addEventListener("focus", () => this.cursor.matches(":focus-visible") && this.say(this.at));
-    this.cursor.addEventListener("blur", () => this.say(null));
+    this.cursor.addEventListener("focus", () => this.cursor.matches(":focus-visible") && this.showTooltip(this.at));
+    this.cursor.addEventListener("blur", () => this.showTooltip(null));
   }
 
   /** Show accounts; `chosen` is `{account, window}` or null, `range` identifies the days. */
@@ -92,7 +92,7 @@ export class CoverageMap {
     dayLabels.style.translate = `${-scrollLeft}px 0`;
     earlier.hidden = scrollLeft < 1;
     later.hidden = scrollLeft > this.width - this.room - 1;
-    if (!says.hidden) this.say(this.described);
+    if (!tooltip.hidden) this.showTooltip(this.described);
   }
 
   /** Scroll sideways until a day and some of its neighbours are visible. */
@@ -174,16 +174,16 @@ export class CoverageMap {
   }
 
   /** Show the tooltip of a place, `{account, place}` with the account's key; none for null. */
-  say(where) {
+  showTooltip(where) {
     this.described = where;
-    says.hidden = where === null;
+    tooltip.hidden = where === null;
     if (where === null) return;
     const { element: row, account } = this.rows.get(where.account);
-    says.textContent = this.describe(account, where.place);
+    tooltip.textContent = this.describe(account, where.place);
     const middle = axis.offsetLeft + this.x(where.place) + this.step / 2 - body.scrollLeft;
-    says.style.left = `${middle}px`;
-    says.style.bottom = `${element.clientHeight - row.offsetTop + 2}px`;
-    says.dataset.side = middle < 260 ? "left" : middle > element.clientWidth - 260 ? "right" : "middle";
+    tooltip.style.left = `${middle}px`;
+    tooltip.style.bottom = `${element.clientHeight - row.offsetTop + 2}px`;
+    tooltip.dataset.side = middle < 260 ? "left" : middle > element.clientWidth - 260 ? "right" : "middle";
   }
 
   /** The account and day below the pointer, or null. */
@@ -202,7 +202,7 @@ export class CoverageMap {
     this.moveTo(this.rows.get(found.account).account, found.place);
     this.cursor.focus({ preventScroll: true });
     this.onChoose(found.account, dayAfter(this.data.from, found.place));
-    this.say(null); // the detail shows more
+    this.showTooltip(null); // the detail shows more
   }
 
   onKey(event) {
@@ -214,7 +214,7 @@ export class CoverageMap {
     this.moveTo(this.accounts[Math.min(this.accounts.length - 1, Math.max(0, index + step[0]))], this.at.place + step[1]);
     this.reveal(this.at.place);
     this.cursor.scrollIntoView({ block: "nearest" });
-    this.say(this.at);
+    this.showTooltip(this.at);
   }
 }
 

@@ -72,18 +72,18 @@ function buttons(finding) {
 }
 
 const act = ({ key, button: label }) =>
-  button(label, async (say) => {
+  button(label, async (show) => {
     const { message, link } = await fetchJson("/api/findings/act", { finding: key });
-    say(el("a", { href: link }, message));
+    show(el("a", { href: link }, message));
   });
 
 /** The button beside *Accept*. */
 const keep = ({ key, other_button: label }) =>
   button(
     label,
-    async (say) => {
+    async (show) => {
       const { message, link } = await fetchJson("/api/findings/keep", { finding: key });
-      say(el("a", { href: link }, message));
+      show(el("a", { href: link }, message));
     },
     { class: "button plain" },
   );
@@ -91,19 +91,19 @@ const keep = ({ key, other_button: label }) =>
 const changed = () => document.dispatchEvent(new CustomEvent("findings-changed"));
 
 /** A button that first opens a field for a note. */
-const acknowledge = ({ key, action }) => (say) => {
+const acknowledge = ({ key, action }) => (show) => {
   const note = el("input", { type: "text", maxlength: "500", "aria-label": "Note", placeholder: "Why, if others should know", hidden: true });
   const press = async () => {
     if (note.hidden) {
       note.hidden = false;
       note.focus();
       const outcome = action === "acknowledge" ? "It leaves this list." : "No alert is sent until it gets worse, is twice as large, or ends.";
-      return say(`${outcome} Press again to acknowledge.`);
+      return show(`${outcome} Press again to acknowledge.`);
     }
     await fetchJson("/api/findings/acknowledge", { finding: key, note: note.value });
     return changed();
   };
-  return el("span", { class: "choice" }, button("Acknowledge", press, { class: "button plain" })(say), note);
+  return el("span", { class: "choice" }, button("Acknowledge", press, { class: "button plain" })(show), note);
 };
 
 const unacknowledge = ({ key }) => button("Take back", () => fetchJson("/api/findings/unacknowledge", { finding: key }).then(changed), { class: "button plain" });

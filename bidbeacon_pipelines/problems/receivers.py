@@ -7,16 +7,13 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from bidbeacon_pipelines.problems.alert_rules import AlertMessage
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.errors import ExpectedError
 from bidbeacon_sessions.masking import MASK, mask_text
-
-if TYPE_CHECKING:
-    from apprise import Apprise
 
 SENDING_TAKES_AT_MOST = 20.0
 """Timeout in seconds of one message to one receiver."""
@@ -52,23 +49,8 @@ class Receiver:
         Raises:
             NotSentError: it was not accepted within `SENDING_TAKES_AT_MOST` seconds.
         """
-        from apprise import NotifyFormat
-
-        result = self._open().notify(
-            title=message.title,
-            body=message.body,
-            notify_type=message.kind,
-            body_format=NotifyFormat.TEXT,
-        )
-        if not result:
-            messages = [entry.message for sent in result.results for entry in sent.logs()]
-            raise NotSentError(
-                self._masked(" ".join(messages) or "the service did not accept the message")
-            )
-
-    def _open(self) -> "Apprise":
         _silence_apprise()
-        from apprise import Apprise, AppriseAsset, LogCapture
+        from apprise import Apprise, AppriseAsset, LogCapture, NotifyFormat
 
         service = Apprise(asset=AppriseAsset(service_timeout=SENDING_TAKES_AT_MOST, **_APP))
         with LogCapture(level=logging.WARNING, fmt="%(message)s") as warnings:  # type: ignore[no-untyped-call] # apprise's types have this gap
@@ -79,15 +61,21 @@ class Receiver:
                 webhook = f"{scheme.replace('http', 'json')}://host/path"
                 reason = f"no known service has it. For a webhook, write {webhook}."
             raise NotSentError(f"apprise can't use this address: {reason}")
-        return service
+        title, body, kind = message.title, message.body, message.kind
+        result = service.notify(
+            title=title, body=body, notify_type=kind, body_format=NotifyFormat.TEXT
+        )
+        if not result:
+            messages = [entry.message for sent in result.results for entry in sent.logs()]
+            reason = " ".join(messages) or "the service did not accept the message"
+            raise NotSentError(self._masked(reason))
 
     def _masked(self, text: str) -> str:
         """Return a text without any part of the URL, since services keep secrets in any of them."""
         rest = self.url.partition("://")[2]
         text = re.sub(r"\S*://\S*", MASK, text)
-        for word in re.findall(r"[\w.-]+", f"{rest} {unquote(rest)}") + re.split(
-            r"[/:@?&=]", unquote(rest)
-        ):
+        words = re.findall(r"[\w.-]+", f"{rest} {unquote(rest)}")
+        for word in words + re.split(r"[/:@?&=]", unquote(rest)):
             if len(word) >= _SHORTEST_SECRET:
                 text = text.replace(word, MASK)
         return mask_text(text)

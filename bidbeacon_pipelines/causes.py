@@ -39,7 +39,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True)
-class Kind:
+class CauseKind:
     """A row of the table of codes.
 
     Attributes:
@@ -105,23 +105,23 @@ def _recovers(
     advice: str,
     action: ButtonAction | None = None,
     parameters: tuple[str, ...] = (),
-) -> Kind:
+) -> CauseKind:
     """Return a kind of cause after which BidBeacon retries by itself."""
-    return Kind(code, sentence, advice, Severity.WARNING, action, None, parameters)
+    return CauseKind(code, sentence, advice, Severity.WARNING, action, None, parameters)
 
 
 _START_ALL = "Check that Dagster is running: `make dev` or `bidbeacon dev` starts everything."
 
 _TABLE = (
     # Credentials and accounts
-    Kind(
+    CauseKind(
         "token-revoked",
         "Amazon refused our refresh token[ of credential {credential_name}][: {reason}].",
         "Authorise BidBeacon again, set BIDBEACON_ADS_API_REFRESH_TOKEN (or refresh_token in "
         "BIDBEACON_CREDENTIALS_FILE) to the new token, then run `bidbeacon accounts sync`.",
         parameters=("credential_name",),
     ),
-    Kind(
+    CauseKind(
         "client-refused",
         "Amazon refused our client id and client secret[ of credential {credential_name}]"
         "[: {reason}].",
@@ -129,21 +129,21 @@ _TABLE = (
         "the client in BIDBEACON_CREDENTIALS_FILE), then run `bidbeacon accounts sync`.",
         parameters=("credential_name",),
     ),
-    Kind(
+    CauseKind(
         "credentials-refused",
         "Amazon refused our credentials[ ({credential_name})][: {reason}].",
         "Check the BIDBEACON_ADS_API_… settings or BIDBEACON_CREDENTIALS_FILE, then run "
         "`bidbeacon accounts sync`.",
         parameters=("credential_name",),
     ),
-    Kind(
+    CauseKind(
         "credential-not-set",
         "The credential {credential_name} is not set any more.",
         "Add it to BIDBEACON_CREDENTIALS_FILE, or run `bidbeacon accounts sync`: accounts that "
         "another credential lists belong to that one then.",
         parameters=("credential_name",),
     ),
-    Kind(
+    CauseKind(
         "listed-twice",
         "The credentials {credential_name} and {others} list the same account; "
         "it belongs to {credential_name}.",
@@ -152,39 +152,39 @@ _TABLE = (
         Severity.WARNING,
         parameters=("credential_name", "others"),
     ),
-    Kind(
+    CauseKind(
         "credentials-incomplete",
         "The credentials of the Ads API are incomplete.",
         "Set BIDBEACON_ADS_API_CLIENT_ID, …_CLIENT_SECRET and …_REFRESH_TOKEN, or none of them.",
     ),
-    Kind(
+    CauseKind(
         "account-refused",
         "Amazon refused the account[: {reason}].",
         "Check that the authorising user may see this account, and that it belongs to this region. "
         "Then run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
         action="resume",
     ),
-    Kind(
+    CauseKind(
         "reporting-not-allowed",
         "Amazon lists the account and refuses its reports[: {reason}].",
         "Grant the authorising user the right to view campaigns and edit reports, or the viewer "
         "role of its manager account. Then run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
         action="resume",
     ),
-    Kind(
+    CauseKind(
         "account-paused",
         "The account is paused[ (by {by})].",
         "To refresh it again, run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
         Severity.FINE,
         action="resume",
     ),
-    Kind(
+    CauseKind(
         "account-disabled",
         "Amazon has disabled the account.",
         "It is refreshed again when Amazon enables it.",
         Severity.FINE,
     ),
-    Kind(
+    CauseKind(
         "no-profile",
         "Amazon lists no profile for the account.",
         "Check in Amazon's console that the account has Sponsored ads.",
@@ -216,24 +216,24 @@ _TABLE = (
         "Amazon's answer could not be read[: {reason}].",
         "If this lasts, the API has changed, or a proxy between us and Amazon answers.",
     ),
-    Kind(
+    CauseKind(
         "request-refused",
         "Amazon refused the request[ to {operation}][: {reason}].",
         "Repeating it does not help.",
     ),
     # Reports at Amazon
-    Kind(
+    CauseKind(
         "field-refused",
         "Amazon refused [the field {field}|a field][: {reason}].",
         "If Amazon has another name for it, `bidbeacon contract set` stores that.",
         parameters=("field",),
     ),
-    Kind(
+    CauseKind(
         "fields-refused-together",
         "Amazon refused these fields in one report[: {reason}].",
         "[`{command}` requests these ad products in separate reports.]",
     ),
-    Kind(
+    CauseKind(
         "report-too-old",
         "Amazon refused the report as too old[: {reason}].",
         "Amazon may no longer serve these days.",
@@ -255,21 +255,21 @@ _TABLE = (
         "Amazon calls the report a duplicate of another one[: {reason}].",
         "It is requested again later.",
     ),
-    Kind(
+    CauseKind(
         "report-failed",
         "Amazon reported {status}[ ({reason})].",
         "Load the days again, or wait until they are due.",
         action="load",
         parameters=("status",),
     ),
-    Kind(
+    CauseKind(
         "report-stuck",
         "The report was still {status} after {hours} hours.",
         "Load the days again, or wait until they are due.",
         action="load",
         parameters=("status", "hours"),
     ),
-    Kind(
+    CauseKind(
         "report-unanswered",
         "Amazon did not answer the last request for the report.",
         "Load the days again, or wait until they are due.",
@@ -283,7 +283,7 @@ _TABLE = (
         parameters=("loads",),
     ),
     # Files
-    Kind(
+    CauseKind(
         "download-refused",
         "BidBeacon refused the download[: {reason}].",
         "Check where the URL came from.",
@@ -311,7 +311,7 @@ _TABLE = (
         "It is downloaded again.",
         action="load",
     ),
-    Kind(
+    CauseKind(
         "file-not-written",
         "[{host} can't write downloads to {folder}|Downloads can't be written][: {reason}].",
         "Free space on that disk, or correct the folder's permissions. Loads of this host pause "
@@ -319,19 +319,19 @@ _TABLE = (
         "Amazon again.",
         parameters=("host", "folder"),
     ),
-    Kind(
+    CauseKind(
         "rows-refused-by-database",
         "The database refused the report's rows[: {reason}].",
         "Please report it: this is an error of BidBeacon.",
     ),
     # Rows
-    Kind(
+    CauseKind(
         "rows-invalid",
         "[{bad:,} of {rows:,} rows ({share:.1%})|Too many rows] failed validation[ ({faults})].",
         "The rows are in quarantine: `bidbeacon quarantine list` shows them.",
         action="load",
     ),
-    Kind(
+    CauseKind(
         "rows-undated",
         "[{bad:,} of {rows:,} rows ({share:.1%})|Too many rows] of the report had no readable date "
         "or country[ ({faults})].",
@@ -345,7 +345,7 @@ _TABLE = (
         "The old rows are kept. A second report is requested, and decides.",
         parameters=("ad_products",),
     ),
-    Kind(
+    CauseKind(
         "final-rows-lost",
         "A report has far fewer rows for final days of {dataset} than are loaded"
         "[: {new_rows:,} instead of {old_rows:,}][, spend {new_spend} instead of {old_spend}].",
@@ -360,10 +360,10 @@ _TABLE = (
         "The report has no rows of the country, though it has deliverable campaigns.",
         "A second report is requested, and decides.",
     ),
-    Kind("fields-invalid", _fields_invalid, parameters=("field",)),
-    Kind("row-unreadable", "Expected a JSON object[, got: {got}]."),
+    CauseKind("fields-invalid", _fields_invalid, parameters=("field",)),
+    CauseKind("row-unreadable", "Expected a JSON object[, got: {got}]."),
     # Windows and loads by hand
-    Kind(
+    CauseKind(
         "overdue",
         "The day is overdue, and no report has been requested.",
         "Check that Dagster's daemon is running.",
@@ -374,8 +374,8 @@ _TABLE = (
         "Amazon takes far longer than usual to create the report.",
         "It is requested again if it is not complete after 24 hours.",
     ),
-    Kind("expired", "The day was never loaded while Amazon served it."),
-    Kind(
+    CauseKind("expired", "The day was never loaded while Amazon served it."),
+    CauseKind(
         "not-served",
         "Amazon refuses the day as too old[: {reason}].",
         "The youngest of these days is requested again after 28 days; if Amazon serves it, the "
@@ -383,7 +383,7 @@ _TABLE = (
         Severity.WAITING,
         action="load",
     ),
-    Kind(
+    CauseKind(
         "history-not-proven",
         "Amazon reports no rows of days this old, though the account had campaigns then, and rows "
         "so old have never come.",
@@ -394,30 +394,30 @@ _TABLE = (
         Severity.WARNING,
         parameters=("account",),
     ),
-    Kind(
+    CauseKind(
         "day-not-served",
         "Amazon no longer serves this day[; the oldest that it serves is {oldest}].",
     ),
-    Kind(
+    CauseKind(
         "day-not-over",
         "The day is not over in the account's time zone[ ({zone})].",
         "The scheduled refresh loads it when it is over.",
         Severity.WAITING,
     ),
-    Kind(
+    CauseKind(
         "still-at-amazon",
         "Amazon is not done yet.",
         "The scheduled refresh continues with it.",
         Severity.WAITING,
     ),
-    Kind(
+    CauseKind(
         "no-slot-yet",
         "The report was not requested: it is still waiting for a free report slot.",
         "Try again later.",
         Severity.WAITING,
         action="load",
     ),
-    Kind(
+    CauseKind(
         "windows-not-loaded",
         _windows_not_loaded,
         action="load",
@@ -430,7 +430,7 @@ _TABLE = (
         "The next sync requests it again.",
         parameters=("kind",),
     ),
-    Kind(
+    CauseKind(
         "export-not-ready",
         "The export of {kind} is not ready yet[: {status}].",
         "The next sync continues with it.",
@@ -446,13 +446,13 @@ _TABLE = (
         "It is tried again each hour.",
         parameters=("region", "credential_name"),
     ),
-    Kind(
+    CauseKind(
         "country-silent",
         "Two reports in a row have no rows of a country that has deliverable campaigns.",
         "These days count as days without traffic. Check in Amazon's console whether that is true.",
         Severity.WARNING,
     ),
-    Kind(
+    CauseKind(
         "campaigns-not-reported",
         "Amazon's reports leave out enabled Sponsored Brands campaigns of the old kind, which have "
         "no ad groups.",
@@ -461,7 +461,7 @@ _TABLE = (
         "Amazon's console until then. A new campaign only needs its first ad group.",
         Severity.WARNING,
     ),
-    Kind(
+    CauseKind(
         "rows-removed",
         "Removed [{rows:,} |]rows of {dataset}[, spend {spend}], because two reports in a row did "
         "not have them.",
@@ -471,7 +471,7 @@ _TABLE = (
         action="acknowledge",
         parameters=("account", "dataset"),
     ),
-    Kind(
+    CauseKind(
         "totals-differ",
         "Totals of {dataset} differ from those of the dataset that they are compared with.",
         "The check rows_reconcile_with_daily_totals in Dagster lists the days. Load them again in "
@@ -479,38 +479,38 @@ _TABLE = (
         Severity.WARNING,
         parameters=("dataset",),
     ),
-    Kind(
+    CauseKind(
         "nothing-happens",
         "No job has run[ for {time}].",
         _START_ALL,
         link="/sessions",
     ),
-    Kind(
+    CauseKind(
         "quarantine-too-large",
         "Too many rows of an account are in quarantine.",
         "More than 0.2 % are. `bidbeacon quarantine list` shows them and why. "
         "`bidbeacon quarantine replay` loads those that can be read by now.",
         Severity.WARNING,
     ),
-    Kind(
+    CauseKind(
         "reports-not-polled",
         "Reports have been waiting to be polled or loaded for too long.",
         _START_ALL,
     ),
     # What BidBeacon runs on
-    Kind(
+    CauseKind(
         "disk-nearly-full",
         "The disk is nearly full[: {free} GiB of {total} are free in {folder}].",
         "Make room, or set BIDBEACON_SCRATCH_FOLDER to a larger disk.",
     ),
-    Kind(
+    CauseKind(
         "logs-not-written",
         "The output of runs can't be written[ to {folder}: {reason}].",
         "Free space on that disk, or correct the folder's permissions. Runs continue meanwhile, "
         "and their sessions are complete.",
         Severity.WARNING,
     ),
-    Kind(
+    CauseKind(
         "many-partitions",
         "Dagster's UI soon can't show all partitions[: {accounts:,} accounts × {days:,} days are "
         "{partitions:,} per asset, and it is made for {most:,}].",
@@ -520,62 +520,62 @@ _TABLE = (
         "installations.]",
         Severity.WARNING,
     ),
-    Kind(
+    CauseKind(
         "several-daemons",
         "Several Dagster daemons are running[: {hosts}].",
         "Stop all but one.",
         Severity.WARNING,
     ),
-    Kind(
+    CauseKind(
         "versions-differ",
         "Processes run different versions[: {versions}].",
         "Upgrade those that are behind.",
         Severity.WARNING,
     ),
-    Kind(
+    CauseKind(
         "clocks-differ",
         "Clocks of hosts differ from the database's[: {clocks}].",
         "Synchronize them with NTP. If all differ by the same amount, correct the database's "
         "clock.",
         Severity.WARNING,
     ),
-    Kind(
+    CauseKind(
         "process-silent",
         "No {kind} is running any more.",
         f"Start one. {_START_ALL}",
         Severity.WARNING,
         parameters=("kind",),
     ),
-    Kind(
+    CauseKind(
         "alerts-not-watched",
         "The stream, which sends alerts, is not running.",
         f"Start `bidbeacon stream`. {_START_ALL}",
         Severity.WARNING,
     ),
-    Kind(
+    CauseKind(
         "alerts-not-delivered",
         "Alerts can't be delivered[: {reason}].",
         "Run `bidbeacon alerts test`.",
         Severity.WARNING,
     ),
-    Kind("database-away", "The database does not answer.", "No other alert comes meanwhile."),
-    Kind("check-failed", "The check for problems fails.", "No other alert comes meanwhile."),
+    CauseKind("database-away", "The database does not answer.", "No other alert comes meanwhile."),
+    CauseKind("check-failed", "The check for problems fails.", "No other alert comes meanwhile."),
     # Failures of our own
-    Kind(
+    CauseKind(
         "process-killed",
         "The run's process died.",
         "The next run continues its work.",
     ),
-    Kind(
+    CauseKind(
         "unexpected-error",
         "[{type}|An unexpected error][: {message}].",
         "Please report it with the session's traceback.",
         parameters=("type",),
     ),
-    Kind("other", "[{reason}|No reason is known].", parameters=("reason",)),
+    CauseKind("other", "[{reason}|No reason is known].", parameters=("reason",)),
 )
 
-KINDS: Final[Mapping[str, Kind]] = {kind.code: kind for kind in _TABLE}
+CAUSE_KINDS: Final[Mapping[str, CauseKind]] = {kind.code: kind for kind in _TABLE}
 """The table of codes."""
 
 
@@ -587,9 +587,9 @@ def cause(
     Raises:
         ValueError: The table has no such code, or the code no such parameter.
     """
-    kind = KINDS.get(code)
+    kind = CAUSE_KINDS.get(code)
     if kind is None:
-        raise ValueError(f"expected a code of causes.KINDS, got: {code}")
+        raise ValueError(f"expected a code of causes.CAUSE_KINDS, got: {code}")
     if unknown := parameters.keys() - set(kind.parameters):
         raise ValueError(f"expected parameters {kind.parameters} of {code}, got: {sorted(unknown)}")
     stored = _storable(detail or {})
@@ -614,7 +614,7 @@ def without_detail(cause: Cause) -> Cause:
     return {name: value for name, value in cause.items() if name != "detail"}
 
 
-def key_of(cause: Cause) -> str:
+def cause_key(cause: Cause) -> str:
     """Return a text that is the same for equal causes only."""
     return json.dumps(without_detail(cause), sort_keys=True)
 
@@ -623,7 +623,7 @@ def group_by_cause(items: Iterable[tuple[Cause, T]]) -> list[tuple[Cause, list[T
     """Return each distinct cause, with the detail of its first item, and its items."""
     groups: dict[str, tuple[Cause, list[T]]] = {}
     for why, item in items:
-        groups.setdefault(key_of(why), (why, []))[1].append(item)
+        groups.setdefault(cause_key(why), (why, []))[1].append(item)
     return list(groups.values())
 
 
@@ -631,7 +631,7 @@ def explain(cause: Mapping[str, Any] | None) -> Explained:
     """Return a cause in sentences; never raise, even if the stored value is invalid."""
     cause = cause if isinstance(cause, Mapping) else {"code": "other"}
     code, detail = str(cause.get("code")), cause.get("detail")
-    kind = KINDS.get(code)
+    kind = CAUSE_KINDS.get(code)
     values = {**(detail if isinstance(detail, Mapping) else {}), **cause}
     try:
         if kind is not None:
@@ -647,7 +647,7 @@ def explain_as_json(cause: Mapping[str, Any]) -> dict[str, Any]:
     return asdict(explain(cause))
 
 
-def _explained(kind: Kind, values: Mapping[str, Any]) -> Explained:
+def _explained(kind: CauseKind, values: Mapping[str, Any]) -> Explained:
     made = kind.sentence
     sentence = _filled(made, values) if isinstance(made, str) else made(values)
     tries = _filled("[Given up after {attempts} attempts.]", values)

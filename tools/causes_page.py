@@ -1,6 +1,6 @@
 """The table of causes as a page: `python -m tools.causes_page` prints it."""
 
-from bidbeacon_pipelines.causes import KINDS, Kind, explain
+from bidbeacon_pipelines.causes import CAUSE_KINDS, CauseKind, explain
 
 _HEAD = """# Causes
 
@@ -23,10 +23,10 @@ This page is made by `make docs`; a test compares the two.
 
 def make_page() -> str:
     """Return the page as Markdown with a final newline."""
-    return "\n".join([_HEAD, *map(_row, KINDS.values()), ""])
+    return "\n".join([_HEAD, *map(_row, CAUSE_KINDS.values()), ""])
 
 
-def _row(kind: Kind) -> str:
+def _row(kind: CauseKind) -> str:
     names = (name for name in kind.parameters if name != "causes")
     shown = explain({"code": kind.code, **{name: f"`{name}`" for name in names}})
     cells = (f"`{kind.code}`", shown.sentence, shown.advice, kind.severity, kind.action or "")

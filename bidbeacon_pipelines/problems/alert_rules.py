@@ -18,7 +18,7 @@ _MOST_LISTED = 20
 _LONGEST_TITLE = 240
 
 
-class Event(StrEnum):
+class AlertEvent(StrEnum):
     """An event of a finding that alerts report."""
 
     BEGAN = "began"
@@ -26,14 +26,14 @@ class Event(StrEnum):
     ENDED = "ended"
 
 
-_PREFIXES = {Event.BEGAN: "", Event.STILL: "Still: ", Event.ENDED: "Over: "}
+_PREFIXES = {AlertEvent.BEGAN: "", AlertEvent.STILL: "Still: ", AlertEvent.ENDED: "Over: "}
 
 
 @dataclass(frozen=True)
 class LastAlert:
     """The last alert about a finding that was sent to a receiver."""
 
-    event: Event
+    event: AlertEvent
     at: datetime
 
 
@@ -81,6 +81,10 @@ class KnownFinding:
         return self.gone_at is not None and now - self.gone_at >= self.finding.settles_after
 
 
+News = Sequence[tuple[KnownFinding, AlertEvent]]
+"""Findings to report to a receiver, each with its event."""
+
+
 @dataclass(frozen=True)
 class AlertMessage:
     """The text of an alert, of kind `warning`, `failure` or, for a problem's end, `success`."""
@@ -121,32 +125,28 @@ def _updated(finding: Finding, before: KnownFinding | None, now: datetime) -> Kn
     return replace(before, finding=finding, gone_at=None, acknowledged=kept)
 
 
-def list_news(
-    known: Iterable[KnownFinding], receiver: int, now: datetime
-) -> list[tuple[KnownFinding, Event]]:
+def list_news(known: Iterable[KnownFinding], receiver: int, now: datetime) -> News:
     """Return the findings to report to a receiver now, each with its event."""
     return [(one, event) for one in known if (event := find_event(one, receiver, now))]
 
 
-def find_event(known: KnownFinding, receiver: int, now: datetime) -> Event | None:
+def find_event(known: KnownFinding, receiver: int, now: datetime) -> AlertEvent | None:
     """Return the event of a finding to report to a receiver now, or None."""
     last = known.last_alerts.get(receiver)
-    is_reported = last is not None and last.event is not Event.ENDED and last.at >= known.began_at
+    is_reported = last is not None and last.at >= known.began_at and last.event != AlertEvent.ENDED
     if known.gone_at is not None:
-        return Event.ENDED if is_reported and known.has_ended(now) else None
+        return AlertEvent.ENDED if is_reported and known.has_ended(now) else None
     if known.acknowledged is not None:
         return None
     silent_for = REMIND_AFTER if last is None else now - last.at
     if is_reported:
-        return Event.STILL if silent_for >= REMIND_AFTER else None
+        return AlertEvent.STILL if silent_for >= REMIND_AFTER else None
     has_lasted = now - known.began_at >= known.finding.alert_after
     is_ripe = has_lasted and known.finding.severity in (Severity.WARNING, Severity.ERROR)
-    return Event.BEGAN if is_ripe and silent_for >= BACK_AFTER else None
+    return AlertEvent.BEGAN if is_ripe and silent_for >= BACK_AFTER else None
 
 
-def write_digest(
-    news: Sequence[tuple[KnownFinding, Event]], *, address: str, zone: ZoneInfo
-) -> AlertMessage:
+def write_digest(news: News, *, address: str, zone: ZoneInfo) -> AlertMessage:
     """Return one message about at least one finding; the worst is its title."""
     kinds = ("failure", "warning", "success")
     messages = [_write(known, event, address=address, zone=zone) for known, event in news]
@@ -160,8 +160,8 @@ def write_digest(
     return replace(worst, title=title, body="\n\n".join(blocks))
 
 
-def _write(known: KnownFinding, event: Event, *, address: str, zone: ZoneInfo) -> AlertMessage:
-    finding, is_over = known.finding, event is Event.ENDED
+def _write(known: KnownFinding, event: AlertEvent, *, address: str, zone: ZoneInfo) -> AlertMessage:
+    finding, is_over = known.finding, event is AlertEvent.ENDED
     whole = f"{_PREFIXES[event]}{' '.join(finding.headline.split())}"
     title = whole if len(whole) <= _LONGEST_TITLE else f"{whole[: _LONGEST_TITLE - 1]}…"
     lines = [f"Since {_shown(known.since, zone)}.", *(f"{one.text}." for one in finding.effects)]

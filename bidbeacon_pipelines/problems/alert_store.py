@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, RowMapping, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from bidbeacon_pipelines.problems.alert_rules import Event, KnownFinding
+from bidbeacon_pipelines.problems.alert_rules import AlertEvent, KnownFinding
 
 _KNOWN = TypeAdapter(KnownFinding)
 
@@ -78,7 +78,7 @@ _RECORD_SUCCESS = text("""
 
 
 def record_alerts(
-    connection: Connection, receiver: int, events: Mapping[str, Event], now: datetime
+    connection: Connection, receiver: int, events: Mapping[str, AlertEvent], now: datetime
 ) -> None:
     """Store the events of findings, by key, that were sent to a receiver."""
     facts = {"receiver": str(receiver), "now": now}

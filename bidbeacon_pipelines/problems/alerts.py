@@ -15,9 +15,10 @@ from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.database.locks import lock_until_commit
 from bidbeacon_pipelines.problems.alert_rules import (
     Acknowledgement,
-    Event,
+    AlertEvent,
     KnownFinding,
     LastAlert,
+    News,
     is_quiet,
     list_news,
     with_findings,
@@ -196,7 +197,7 @@ class AlertWatch:
                 return
             record_alerts(connection, number, {one.finding.key: event for one, event in news}, now)
 
-    def _send(self, receiver: Receiver, news: Sequence[tuple[KnownFinding, Event]]) -> str | None:
+    def _send(self, receiver: Receiver, news: News) -> str | None:
         """Send a digest; return the error if that failed."""
         address = self._settings.stream_public_url
         try:
@@ -232,5 +233,5 @@ def _outage(error: Exception) -> Finding:
 
 def _is_settled(known: KnownFinding) -> bool:
     """Return whether an outage is over, and its end was reported to each notified receiver."""
-    is_reported = all(last.event is Event.ENDED for last in known.last_alerts.values())
+    is_reported = all(last.event is AlertEvent.ENDED for last in known.last_alerts.values())
     return known.gone_at is not None and is_reported

@@ -34,7 +34,7 @@ from bidbeacon_pipelines.problems.findings import (
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.queries import AWAITS_DECISION
 
-UNDECIDED: Final = "final-rows-lost"
+FINAL_ROWS_LOST: Final = "final-rows-lost"
 """The code of the cause that awaits a person's decision."""
 _UNDECIDED = text(f"""
     SELECT a.account_key, 1 AS accounts, ARRAY[{ACCOUNT_LABEL}] AS names, a.currency_code,
@@ -123,7 +123,7 @@ def acknowledge_removals(
             connection.execute(_ACKNOWLEDGE, values)
 
 
-UNPROVEN: Final = "history-not-proven"
+HISTORY_NOT_PROVEN: Final = "history-not-proven"
 """The code of the cause of days whose age is not proven."""
 _OLDER_DAYS_COME = timedelta(hours=1)
 """Within this time, older days of the same backfill may prove the age of younger ones."""
@@ -170,7 +170,7 @@ def unproven_histories(
         parts = "; ".join(f"{listed(products)} for {days}" for days, products in alike.items())
         link = window_link(dataset, account_key, max(row["newest"] for row in of_dataset))
         yield found(
-            cause(UNPROVEN, account=account_key),
+            cause(HISTORY_NOT_PROVEN, account=account_key),
             Effect(f"not served in {dataset}: {parts}", link, max(r["days"] for r in of_dataset)),
             alert_after=_OLDER_DAYS_COME,
             settles_after=SETTLES_AFTER,

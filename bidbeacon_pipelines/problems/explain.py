@@ -14,8 +14,8 @@ from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, SPONSORED_BRANDS, product_name
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.left_out_queries import list_left_out_on
-from bidbeacon_pipelines.problems.data_findings import UNPROVEN
-from bidbeacon_pipelines.problems.explain_queries import list_references, list_windows
+from bidbeacon_pipelines.problems.data_findings import HISTORY_NOT_PROVEN
+from bidbeacon_pipelines.problems.explain_queries import list_day_windows, list_window_references
 from bidbeacon_pipelines.problems.findings import ORDER, day_range, listed
 from bidbeacon_pipelines.problems.report_findings import SEVERITIES
 from bidbeacon_pipelines.requests.gate import GateState, find_gate
@@ -29,7 +29,7 @@ from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.presentation import action_json, load_labels, session_url
 from bidbeacon_sessions.sentences import without_stop
 
-NO_WINDOW = "no window"
+NO_WINDOW_STATE = "no window"
 _FIRST_ENTITIES_WITHIN: Final = timedelta(minutes=15)
 """The longest wait of a new account's first request for its first entity sync."""
 _HEADS: Final[Mapping[WindowState, str]] = {
@@ -89,7 +89,7 @@ def explain_day(
     name = report if report in windows else next(iter(windows), None)
     chosen = None if name is None else windows[name]
     explanation = explanations[name] if name else asdict(_explain_missing(connection, question))
-    rows = list_references(connection, account.account_key, dataset.name, question.day)
+    rows = list_window_references(connection, account.account_key, dataset.name, question.day)
     labels = load_labels(connection, rows)
     is_left_out = SPONSORED_BRANDS in dataset.ad_products
     answer = {
@@ -139,7 +139,7 @@ def _read_windows(
     account, owner = question.account, question.account.ads_account
     day, now, late_after = question.day, question.now, settings.late_after
     key, dataset = account.account_key, question.dataset.name
-    rows = list_windows(connection, key, dataset, day, now, late_after)
+    rows = list_day_windows(connection, key, dataset, day, now, late_after)
     gate = find_gate(connection, owner.client_id, owner.region, now=now)
     patience = timedelta(hours=settings.wait_for_countries_hours)
     windows = []
@@ -157,20 +157,20 @@ def _explain_missing(connection: Connection, question: Question) -> Explanation:
         first = due_at(day, dataset.refresh_offsets[0], account.time_zone)
         what = f"{day} has not started in the account's time zone ({account.time_zone})."
         then = f"Its first report is requested at {_when(first)}."
-        return Explanation(NO_WINDOW, Severity.FINE, f"{what} {then}", next_at=first)
+        return Explanation(NO_WINDOW_STATE, Severity.FINE, f"{what} {then}", next_at=first)
     if day < oldest:
         what = f"Amazon serves {dataset.name} only back to {oldest}. The day stays empty."
-        return Explanation(NO_WINDOW, Severity.FINE, what)
+        return Explanation(NO_WINDOW_STATE, Severity.FINE, what)
     if account.stop_cause is not None:
         stopped = explain(account.stop_cause)
         what = f"It is not requested: {stopped.sentence}"
-        return Explanation(NO_WINDOW, Severity.WARNING, what, stopped.code, stopped.advice)
+        return Explanation(NO_WINDOW_STATE, Severity.WARNING, what, stopped.code, stopped.advice)
     what = "Its window does not exist yet. The account's next refresh creates and requests it."
-    return Explanation(NO_WINDOW, Severity.WAITING, what, next_at=question.now)
+    return Explanation(NO_WINDOW_STATE, Severity.WAITING, what, next_at=question.now)
 
 
 class _Window:
-    """A window of a report of a day, explained by its row of `list_windows`, request and gate."""
+    """A window of a day, explained by its row of `list_day_windows`, request and gate."""
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class _Window:
         unproven = {one["ad_product"] for one in self._unproven}
         self._refused = [name for name in row["not_served"] if name not in unproven]
         is_partly = self.state is WindowState.FRESH and row["cause"] is None and self._unproven
-        cause = {"code": UNPROVEN} if is_partly else row["cause"]
+        cause = {"code": HISTORY_NOT_PROVEN} if is_partly else row["cause"]
         self._cause = None if cause is None else explain(cause)
 
     def explain(self) -> Explanation:

@@ -67,7 +67,7 @@ _WINDOWS = text(f"""
      ORDER BY w.report""")
 
 
-def list_windows(
+def list_day_windows(
     connection: Connection, key: str, dataset: str, day: date, at: datetime, late_after: timedelta
 ) -> list[RowMapping]:
     """Return the windows of a day, one per report, with what their explanations need.
@@ -100,7 +100,9 @@ _REFERENCES = text(f"""
      ORDER BY reference_id""")
 
 
-def list_references(connection: Connection, key: str, dataset: str, day: date) -> list[RowMapping]:
+def list_window_references(
+    connection: Connection, key: str, dataset: str, day: date
+) -> list[RowMapping]:
     """Return the newest 200 actions that explain a window, oldest first.
 
     They refer to the window, or stopped or resumed its account.

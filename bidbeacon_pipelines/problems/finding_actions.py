@@ -12,7 +12,7 @@ from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.problems.alerts import FindingIsOverError, get_finding
 from bidbeacon_pipelines.problems.findings import counted, finding_key
-from bidbeacon_pipelines.problems.report_findings import list_windows
+from bidbeacon_pipelines.problems.report_findings import list_finding_windows
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.wanted import decide_days
 from bidbeacon_pipelines.windows.wanted_queries import want_windows
@@ -37,7 +37,7 @@ def act(
         if keeps and action != "accept":
             raise FindingIsOverError("No rows of this finding can be kept.")
         has_windows = action in ("load", "accept")
-        windows = list_windows(connection, settings, now, key) if has_windows else []
+        windows = list_finding_windows(connection, settings, now, key) if has_windows else []
         if action == "load":
             return {"message": _load(connection, windows, by=by, now=now), "link": _LOADS}
         refused = connection.execute(_REFUSED).all() if action == "resume" else []

@@ -7,7 +7,14 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
-from bidbeacon_pipelines.causes import Cause, Explained, Severity, explain_as_json, key_of
+from bidbeacon_pipelines.causes import (
+    Cause,
+    Explained,
+    Severity,
+    cause_key,
+    explain_as_json,
+    without_detail,
+)
 
 RECENTLY = timedelta(hours=24)
 """How long a finding about a single event is shown."""
@@ -101,9 +108,10 @@ def facts_of(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 def finding_key(cause: Cause) -> str:
     """Return the key of a cause's finding: its code, with a digest of its parameters if any."""
-    code, equal = str(cause["code"]), key_of(cause)
-    digest = sha256(equal.encode()).hexdigest()[:8]
-    return code if equal == key_of({"code": code}) else f"{code}-{digest}"
+    code = str(cause["code"])
+    if without_detail(cause).keys() == {"code"}:
+        return code
+    return f"{code}-{sha256(cause_key(cause).encode()).hexdigest()[:8]}"
 
 
 def merge(findings: Iterable[Finding], now: datetime) -> list[Finding]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, text
 from bidbeacon_pipelines.accounts.queries import ADS_ACCOUNT_LABEL, IS_ACTIVE
 from bidbeacon_pipelines.causes import Severity, explain
 from bidbeacon_pipelines.credentials import DEFAULT, shown_name
-from bidbeacon_pipelines.problems.data_findings import UNDECIDED, UNPROVEN
+from bidbeacon_pipelines.problems.data_findings import FINAL_ROWS_LOST, HISTORY_NOT_PROVEN
 from bidbeacon_pipelines.problems.findings import (
     NAMES_SHOWN,
     NOTHING_HAPPENS,
@@ -49,7 +49,7 @@ SEVERITIES: Final = {
     WindowState.NEEDS_ATTENTION: Severity.ERROR,
 }
 """The severity of a state; all others are warnings."""
-_FOUND_APART: Final = (UNDECIDED, UNPROVEN)
+_FOUND_APART: Final = (FINAL_ROWS_LOST, HISTORY_NOT_PROVEN)
 _SECOND_REPORT = timedelta(minutes=45)
 _ALL_DAYS = 731
 LATELY = timedelta(hours=1)
@@ -116,7 +116,7 @@ _WINDOWS = text(f"""
      ORDER BY window_date DESC""")
 
 
-def list_windows(
+def list_finding_windows(
     connection: Connection, settings: Settings, now: datetime, key: str
 ) -> list[RowMapping]:
     """Return a finding's windows, newest first: account_key, dataset, window_date, wanted_by."""

@@ -46,7 +46,7 @@ from bidbeacon_sessions.server.answers import (
     read_query,
 )
 
-MOST_BYTES = 16 * 1024
+MOST_BODY_BYTES = 16 * 1024
 MOST_WINDOWS = 100
 LONGEST_USER = 80
 LONGEST_NOTE = 500
@@ -161,8 +161,8 @@ async def _read_bytes(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_BYTES:
-            most = f"Send a JSON object of at most {MOST_BYTES:,} bytes."
+        if len(body) > MOST_BODY_BYTES:
+            most = f"Send a JSON object of at most {MOST_BODY_BYTES:,} bytes."
             raise RefusedError(413, "This request is too large.", most)
     return body
 

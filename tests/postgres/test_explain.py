@@ -8,7 +8,7 @@ import pytest
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Severity
-from bidbeacon_pipelines.problems.explain import NO_WINDOW, Question, explain_worst
+from bidbeacon_pipelines.problems.explain import NO_WINDOW_STATE, Question, explain_worst
 from bidbeacon_pipelines.requests.queries import lock_request
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.tables import ReportWindow
@@ -190,7 +190,7 @@ def test_a_day_without_a_window_says_why(
     with session_store.begin() as connection:
         asked = Question(add_account(connection, **columns), DATASET, day, NOW)
         told = explain_worst(connection, Settings(), asked)
-    assert (NO_WINDOW, severity, True) == (told.state, told.severity, said in told.sentence)
+    assert (NO_WINDOW_STATE, severity, True) == (told.state, told.severity, said in told.sentence)
 
 
 TODAY = date(2026, 1, 15)

@@ -128,7 +128,9 @@ QUERIES: Final[Mapping[str, Callable[[Connection], object]]] = {
     ).all(),
     "counts of windows": lambda c: summarize_windows(c, NOW, LATE_AFTER).unsettled,
     "late accounts": lambda c: list_late_accounts(c, DAILY, NOW, LATE_AFTER),
-    "windows of a finding": lambda c: report_findings.list_windows(c, SETTINGS, NOW, "expired"),
+    "windows of a finding": lambda c: report_findings.list_finding_windows(
+        c, SETTINGS, NOW, "expired"
+    ),
     "days that are not served": lambda c: list(unproven_histories(c, SETTINGS, NOW)),
     "findings": lambda c: survey(c, SETTINGS, NOW).findings[:0],
     "quarantined accounts": list_quarantined,

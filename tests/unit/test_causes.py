@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.causes import KINDS, Kind, cause, explain, invalid_fields, key_of
+from bidbeacon_pipelines.causes import (
+    CAUSE_KINDS,
+    CauseKind,
+    cause,
+    cause_key,
+    explain,
+    invalid_fields,
+)
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 OF_FINDINGS = {
@@ -31,21 +38,21 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.code)
+each_kind = pytest.mark.parametrize("kind", CAUSE_KINDS.values(), ids=lambda kind: kind.code)
 
 
 def test_the_table_has_exactly_the_codes_that_are_written() -> None:
     """A code that nothing writes is dead, and one that is not in the table can't be explained."""
     written = {code for text in SOURCES.values() for code in WRITTEN.findall(text)}
-    named = {code for code in KINDS if any(f'"{code}"' in text for text in SOURCES.values())}
-    assert written <= KINDS.keys()
-    assert KINDS.keys() == named | written | OF_FINDINGS | {
+    named = {code for code in CAUSE_KINDS if any(f'"{code}"' in text for text in SOURCES.values())}
+    assert written <= CAUSE_KINDS.keys()
+    assert CAUSE_KINDS.keys() == named | written | OF_FINDINGS | {
         invalid_fields([{"field": "x"}])["code"]
     }
 
 
 @each_kind
-def test_a_cause_without_detail_is_one_sentence(kind: Kind) -> None:
+def test_a_cause_without_detail_is_one_sentence(kind: CauseKind) -> None:
     """With what helps in sentences of their own. A part in brackets names the value that it needs."""
     shown = explain({"code": kind.code, **dict.fromkeys(kind.parameters, "x")})
     assert re.fullmatch(r"[A-Zx][^.]*(\(\d+\))?\.", shown.sentence)
@@ -75,7 +82,7 @@ def test_each_field_at_fault_is_told() -> None:
 
 @settings(max_examples=40)
 @given(
-    code=st.sampled_from([*KINDS, "of-a-newer-version"]),
+    code=st.sampled_from([*CAUSE_KINDS, "of-a-newer-version"]),
     values=st.dictionaries(st.sampled_from(["field", "status", "causes", "detail"]), JSON),
     detail=JSON | st.dictionaries(st.sampled_from(["bad", "rows", "share", "all", "faults"]), JSON),
 )
@@ -96,7 +103,7 @@ def test_a_cause_that_the_table_lacks_is_refused(code: str, parameters: dict[str
 def test_causes_are_equal_whatever_their_detail() -> None:
     """But not those with other parameters."""
     first, second = (cause("field-refused", field="a", detail={"n": n}) for n in (1, 2))
-    assert key_of(first) == key_of(second) != key_of(cause("field-refused", field="b"))
+    assert cause_key(first) == cause_key(second) != cause_key(cause("field-refused", field="b"))
 
 
 def test_a_cause_can_be_stored() -> None:

@@ -10,7 +10,7 @@ import typer.main
 
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
 from bidbeacon_pipelines.actions import SkipReason
-from bidbeacon_pipelines.causes import KINDS, explain, explain_as_json
+from bidbeacon_pipelines.causes import CAUSE_KINDS, explain, explain_as_json
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.definitions import defs
 from bidbeacon_pipelines.settings import PROJECT_ROOT
@@ -44,7 +44,7 @@ def of_actions() -> Iterator[str]:
 
 def of_causes() -> Iterator[str]:
     """Yield the sentence and the advice of each cause."""
-    for kind in KINDS.values():
+    for kind in CAUSE_KINDS.values():
         yield explain({"code": kind.code, **dict.fromkeys(kind.parameters, "x")}).text
 
 

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
-from bidbeacon_pipelines.web.changes import LONGEST_USER, MOST_BYTES
+from bidbeacon_pipelines.web.changes import LONGEST_USER, MOST_BODY_BYTES
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_pipelines.windows.wanted_queries import claim_windows, list_wanted
 from bidbeacon_sessions import SessionStore, with_job_session
@@ -267,7 +267,7 @@ FOREIGN: Sequence[tuple[str, Mapping[str, str], str | bytes | None, int]] = [
     ("POST", JSON, '{"account": ' + "[" * 8_000, 400),
     ("POST", JSON, '{"account": ' + "[" * 900 + "]" * 900 + "}", 400),
     ("POST", JSON, "\ud800".encode("utf-8", "surrogatepass"), 400),
-    ("POST", JSON, "x" * (MOST_BYTES + 1), 413),
+    ("POST", JSON, "x" * (MOST_BODY_BYTES + 1), 413),
     ("GET", JSON, None, 405),
     ("PUT", JSON, BODY, 405),
     ("OPTIONS", PREFLIGHT, None, 405),

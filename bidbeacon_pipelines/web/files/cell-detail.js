@@ -10,7 +10,7 @@ import { ago, clock, dayKey, fullTime, now } from "./time.js";
 import { zone } from "./zone.js";
 
 const SHOWN = 12;
-const UNDECIDED = "final-rows-lost";
+const FINAL_ROWS_LOST = "final-rows-lost";
 
 export class CellDetail {
   /** `labelOf` returns the label of an account's key. */
@@ -57,7 +57,7 @@ export class CellDetail {
         this.acts.isPaused = nowPaused;
         renew();
       };
-      const decide = cause === UNDECIDED ? decisions(account, dataset, [window], renew) : [];
+      const decide = cause === FINAL_ROWS_LOST ? decisions(account, dataset, [window], renew) : [];
       const made = [...decide, loadAgain(account, dataset, [window]), syncEntities(account), pauseOrResume(account, isPaused, turned), changeCadence(account, renew)];
       this.acts = { isPaused, cause, element: actions([...made, ...(address ? [partitionLink(address)] : [])]) };
     }

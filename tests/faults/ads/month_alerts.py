@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 from bidbeacon_pipelines.causes import Severity
-from bidbeacon_pipelines.problems.alert_rules import BACK_AFTER, Event, KnownFinding, find_event
+from bidbeacon_pipelines.problems.alert_rules import (
+    BACK_AFTER,
+    AlertEvent,
+    KnownFinding,
+    find_event,
+)
 from bidbeacon_pipelines.problems.alert_store import list_known, record_alerts
 from bidbeacon_pipelines.problems.alerts import check_findings
 from tests.support.world import World
@@ -24,7 +29,7 @@ class MonthOfAlerts:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._told: list[tuple[date, str, Event]] = []
+        self._told: list[tuple[date, str, AlertEvent]] = []
         self.missed: list[str] = []
 
     def check(self) -> None:

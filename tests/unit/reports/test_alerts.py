@@ -8,7 +8,7 @@ import pytest
 
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.problems import alert_rules
-from bidbeacon_pipelines.problems.alert_rules import Event
+from bidbeacon_pipelines.problems.alert_rules import AlertEvent
 from bidbeacon_pipelines.problems.findings import Effect, Finding
 
 NOON = datetime(2026, 7, 25, 12, 0, tzinfo=UTC)
@@ -34,9 +34,9 @@ class Watch:
 
     def __init__(self) -> None:
         self.known: dict[str, alert_rules.KnownFinding] = {}
-        self.sent: list[Event] = []
+        self.sent: list[AlertEvent] = []
 
-    def check(self, minutes: float, *findings: Finding) -> list[Event]:
+    def check(self, minutes: float, *findings: Finding) -> list[AlertEvent]:
         """Check so many minutes after noon; return the events that are sent."""
         now, sent = NOON + timedelta(minutes=minutes), []
         for one in alert_rules.with_findings(self.known, findings, now):
@@ -68,9 +68,9 @@ def grown(count: int) -> Finding:
 
 def test_a_problem_is_alerted_when_it_begins_and_when_it_ends(watch: Watch) -> None:
     """Once each, however often it is checked."""
-    assert [Event.BEGAN] == watch.check(0, PROBLEM)
+    assert [AlertEvent.BEGAN] == watch.check(0, PROBLEM)
     assert [] == watch.check(1, PROBLEM)
-    assert [Event.ENDED] == watch.check(2)
+    assert [AlertEvent.ENDED] == watch.check(2)
     assert [] == watch.check(3)
 
 
@@ -78,9 +78,9 @@ def test_what_usually_passes_is_not_alerted_until_it_is_a_warning(watch: Watch) 
     """And its end is alerted only where it was."""
     assert [] == watch.check(0, WAITING) == watch.check(1)
     assert [] == watch.check(2, WAITING)
-    assert [Event.BEGAN] == watch.check(3, PROBLEM)
+    assert [AlertEvent.BEGAN] == watch.check(3, PROBLEM)
     assert [] == watch.check(4, WAITING)
-    assert [Event.ENDED] == watch.check(5)
+    assert [AlertEvent.ENDED] == watch.check(5)
 
 
 def test_what_is_acknowledged_is_not_alerted_until_it_changes(watch: Watch) -> None:
@@ -88,11 +88,11 @@ def test_what_is_acknowledged_is_not_alerted_until_it_changes(watch: Watch) -> N
     watch.check(0, PROBLEM)
     watch.acknowledge()
     assert [] == watch.check(24 * 60 + 1, grown(3))
-    assert [Event.STILL] == watch.check(24 * 60 + 2, grown(4))
+    assert [AlertEvent.STILL] == watch.check(24 * 60 + 2, grown(4))
     watch.acknowledge()
-    assert [Event.ENDED] == watch.check(24 * 60 + 3)
+    assert [AlertEvent.ENDED] == watch.check(24 * 60 + 3)
     assert [] == watch.check(24 * 60 + 4, PROBLEM)
-    assert [Event.BEGAN] == watch.check(28 * 60 + 4, PROBLEM)
+    assert [AlertEvent.BEGAN] == watch.check(28 * 60 + 4, PROBLEM)
 
 
 def test_a_finding_that_gets_worse_is_not_acknowledged_any_more(watch: Watch) -> None:
@@ -107,14 +107,14 @@ def test_a_problem_that_lasts_is_alerted_once_a_day(watch: Watch) -> None:
     """Three days of it are the beginning and three reminders, the last one as it is over 72 hours old."""
     for minutes in range(0, 72 * 60 + 1, 10):
         watch.check(minutes, PROBLEM)
-    assert [Event.BEGAN, *[Event.STILL] * 3] == watch.sent
+    assert [AlertEvent.BEGAN, *[AlertEvent.STILL] * 3] == watch.sent
 
 
 def test_what_comes_and_goes_is_alerted_every_four_hours_at_most(watch: Watch) -> None:
     """A day of a problem that is there every other minute."""
     for minutes in range(24 * 60):
         watch.check(minutes, *([PROBLEM] if minutes % 2 == 0 else []))
-    assert [Event.BEGAN, Event.ENDED] * 6 == watch.sent
+    assert [AlertEvent.BEGAN, AlertEvent.ENDED] * 6 == watch.sent
 
 
 def test_what_comes_back_and_stays_is_alerted_later(watch: Watch) -> None:
@@ -122,7 +122,7 @@ def test_what_comes_back_and_stays_is_alerted_later(watch: Watch) -> None:
     watch.check(0, PROBLEM)
     watch.check(1)
     assert [] == watch.check(2, PROBLEM) == watch.check(240, PROBLEM)
-    assert [Event.BEGAN] == watch.check(241, PROBLEM)
+    assert [AlertEvent.BEGAN] == watch.check(241, PROBLEM)
 
 
 def test_what_settles_is_not_over_at_once(watch: Watch) -> None:
@@ -132,7 +132,7 @@ def test_what_settles_is_not_over_at_once(watch: Watch) -> None:
     assert [] == watch.check(10) == watch.check(129)
     assert [] == watch.check(130, settling) == watch.check(131)
     assert [] == watch.check(250)
-    assert [Event.ENDED] == watch.check(251)
+    assert [AlertEvent.ENDED] == watch.check(251)
 
 
 def test_what_usually_passes_is_alerted_when_it_stays(watch: Watch) -> None:
@@ -140,7 +140,7 @@ def test_what_usually_passes_is_alerted_when_it_stays(watch: Watch) -> None:
     passing = replace(PROBLEM, alert_after=timedelta(minutes=15))
     assert [] == watch.check(0, passing) == watch.check(14, passing) == watch.check(15)
     assert [] == watch.check(20, passing) == watch.check(34, passing)
-    assert [Event.BEGAN] == watch.check(35, passing)
+    assert [AlertEvent.BEGAN] == watch.check(35, passing)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_quiet_hours_are_of_the_zone_that_is_set(hours: str, local: str, *, expe
     assert expected == alert_rules.is_quiet(hours, BERLIN, now.astimezone(UTC))
 
 
-def write(*news: tuple[Finding, Event]) -> alert_rules.AlertMessage:
+def write(*news: tuple[Finding, AlertEvent]) -> alert_rules.AlertMessage:
     """Return the digest about findings that were first seen at noon."""
     gone_at = NOON + timedelta(hours=1)
     known = [(alert_rules.KnownFinding(one, NOON, gone_at=gone_at), event) for one, event in news]
@@ -173,7 +173,7 @@ def write(*news: tuple[Finding, Event]) -> alert_rules.AlertMessage:
 def test_a_message_says_whose_what_since_when_and_what_next() -> None:
     """Account and cause come first, then what it did, what helps and a link; times are in the zone that was set."""
     retried = replace(PROBLEM, next_at=NOON + timedelta(minutes=5))
-    message = write((retried, Event.BEGAN))
+    message = write((retried, AlertEvent.BEGAN))
     assert "Acme Merch · US: Out of ink." == message.title
     assert [
         "Since 25 Jul 2026 11:00 CEST.",
@@ -186,7 +186,7 @@ def test_a_message_says_whose_what_since_when_and_what_next() -> None:
 
 def test_the_end_is_alerted_with_when_it_was() -> None:
     """Without what would have helped."""
-    message = write((PROBLEM, Event.ENDED))
+    message = write((PROBLEM, AlertEvent.ENDED))
     assert "Over: Acme Merch · US: Out of ink." == message.title
     assert "Over since 25 Jul 2026 15:00 CEST" in message.body
     assert "Buy some" not in message.body
@@ -196,9 +196,9 @@ def test_a_receiver_gets_one_digest_with_the_worst_first() -> None:
     """News are worse than what has ended, and errors than warnings; the title counts the others."""
     minor = replace(PROBLEM, key="minor", severity=Severity.WARNING, sentence="Low on ink.")
     message = write(
-        (PROBLEM, Event.ENDED),
-        (minor, Event.STILL),
-        (PROBLEM, Event.BEGAN),
+        (PROBLEM, AlertEvent.ENDED),
+        (minor, AlertEvent.STILL),
+        (PROBLEM, AlertEvent.BEGAN),
     )
     assert "Acme Merch · US: Out of ink. (and 2 more)" == message.title
     assert "failure" == message.kind
@@ -212,13 +212,13 @@ def test_a_receiver_gets_one_digest_with_the_worst_first() -> None:
 def test_a_long_cause_is_whole_in_the_body() -> None:
     """And cut off in the title, which is one line in any case."""
     long = replace(PROBLEM, names=(), sentence="word\nand " * 100)
-    message = write((long, Event.BEGAN))
+    message = write((long, AlertEvent.BEGAN))
     assert (240, "…", 1) == (len(message.title), message.title[-1], len(message.title.splitlines()))
     assert ("word and " * 100).strip() == message.body.splitlines()[0]
 
 
 def test_a_digest_lists_twenty_findings_and_counts_the_others() -> None:
     """The page has all of them."""
-    message = write(*[(replace(PROBLEM, key=str(n)), Event.BEGAN) for n in range(25)])
+    message = write(*[(replace(PROBLEM, key=str(n)), AlertEvent.BEGAN) for n in range(25)])
     assert 21 == len(message.body.split("\n\n"))
     assert "… and 5 more: https://beacon.example/" == message.body.splitlines()[-1]

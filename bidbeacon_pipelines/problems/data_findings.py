@@ -1,6 +1,6 @@
 """Findings on the data of reports: rows lost, removed or quarantined, and days not served."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -187,26 +187,23 @@ def left_out_campaigns(connection: Connection, settings: Settings, now: datetime
     rows = list_left_out_campaigns(connection, now)
     if not rows:
         return []
-    accounts = {
-        key: list(of)
-        for key, of in groupby(rows, key=lambda row: (row["account_key"], row["label"]))
-    }
+    accounts: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        named = f"{row['name']}{_budget(row)}"
+        accounts.setdefault((row["account_key"], row["label"]), []).append(named)
     of = f" of {counted(len(accounts), 'account')}" if len(accounts) > 1 else ""
     extent = f"{counted(len(rows), 'campaign')}{of} left out"
     effects = [Effect(extent, "/coverage?dataset=daily_campaigns", len(rows))]
     for (key, label), campaigns in list(accounts.items())[:_MOST_ACCOUNTS]:
-        effects.append(Effect(f"{label}: {_named_campaigns(campaigns)}", f"/accounts/{key}"))
+        more = len(campaigns) - NAMES_SHOWN
+        others = f" and {more:,} more" if more > 0 else ""
+        text = f"{label}: {', '.join(campaigns[:NAMES_SHOWN])}{others}"
+        effects.append(Effect(text, f"/accounts/{key}"))
     if (more := len(accounts) - _MOST_ACCOUNTS) > 0:
         effects.append(Effect(f"and {counted(more, 'more account')}", "/accounts"))
     names = tuple(label for _, label in accounts)[:NAMES_SHOWN]
-    not_reported = {"code": "campaigns-not-reported"}
+    not_reported = cause("campaigns-not-reported")
     return [found(not_reported, *effects, names=names, accounts=len(accounts))]
-
-
-def _named_campaigns(campaigns: Sequence[RowMapping]) -> str:
-    named = ", ".join(f"{one['name']}{_budget(one)}" for one in campaigns[:NAMES_SHOWN])
-    more = len(campaigns) - NAMES_SHOWN
-    return f"{named} and {more:,} more" if more > 0 else named
 
 
 def _budget(campaign: RowMapping) -> str:

@@ -85,10 +85,8 @@ def explain_day(
     if report is not None and report not in reports:
         expected = f"report: expected one of {', '.join(reports)}"
         raise UnknownReportError(f"{expected}, got: {report!r}.")
-    explanations = {name: asdict(window.explain()) for name, window in windows.items()}
-    name = report if report in windows else next(iter(windows), None)
-    chosen = None if name is None else windows[name]
-    explanation = explanations[name] if name else asdict(_explain_missing(connection, question))
+    chosen = windows.get(report or "") or next(iter(windows.values()), None)
+    explanation = chosen.explain() if chosen else _explain_missing(connection, question)
     rows = list_window_references(connection, account.account_key, dataset.name, question.day)
     labels = load_labels(connection, rows)
     is_left_out = SPONSORED_BRANDS in dataset.ad_products
@@ -97,10 +95,10 @@ def explain_day(
         "account_label": account.label,
         "dataset": dataset.name,
         "window": question.day,
-        "report": name,
+        "report": chosen and chosen.row["report"],
         "at": question.now,
-        "verdict": explanation | {"session": _session_json(chosen, rows)},
-        "reports": explanations,
+        "verdict": asdict(explanation) | {"session": _session_json(chosen, rows)},
+        "reports": {name: window.explain() for name, window in windows.items()},
         "facts": {
             "account": {name: getattr(account, name) for name in _OF_ACCOUNT},
             "window": chosen and dict(chosen.row),
@@ -259,7 +257,7 @@ class _Window:
 
     def not_served(self) -> Explanation:
         what = f"It is not served since {_when(self.row['since'])}: {self._reason}."
-        own_at, at = self.row["next_at"], self.row["not_served_until"]
+        own_at, at = self.row["next_at"], self.row["next_not_served_at"]
         if self.row["wanted_by"] is not None or (own_at is not None and own_at <= self._now):
             return self._waiting(what)
         if self._unproven:

@@ -28,7 +28,7 @@ _WINDOWS = text(f"""
               FROM report_windows n
              WHERE n.account_id = w.account_id AND n.country_code = w.country_code
                AND n.dataset = w.dataset AND n.report = w.report
-               AND n.status = 'not_served') AS not_served_until,
+               AND n.status = 'not_served') AS next_not_served_at,
            ARRAY(SELECT jsonb_build_object(
                             'ad_product', p.ad_product, 'proven_days', h.age_days,
                             'age_days', CAST(coalesce(u.first_data_as_of, u.data_as_of)
@@ -77,7 +77,7 @@ def list_day_windows(
         worker (the living session that works on that request),
         younger_date and younger_refresh_at (of the next younger day that Amazon refused alone),
         first_due_at (when the first window that waits for other countries fell due),
-        not_served_until (when the next day of its report that is not served is requested again),
+        next_not_served_at (when the next day of its report that is not served is requested again),
         unproven (ad products not served for lack of proof: ad_product, age_days of the window in
         its first report, proven_days, the greatest age at which rows of it came, or None).
     """

@@ -22,6 +22,7 @@ from bidbeacon_pipelines.problems.findings import (
     finding_key,
     found,
     in_datasets,
+    window_link,
 )
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS
 from bidbeacon_pipelines.settings import Settings
@@ -102,11 +103,9 @@ def unsettled_windows(unsettled: Sequence[RowMapping]) -> Iterator[Finding]:
 
 def _link(state: WindowState, rows: Sequence[RowMapping]) -> str:
     first = rows[0]
-    chosen = {"dataset": first["dataset"]}
     if len(rows) == 1 and first["windows"] == 1:
-        chosen |= {"account": first["account_key"], "window": str(first["newest"])}
-    else:
-        chosen |= {"state": str(state), "days": str(_ALL_DAYS)}
+        return window_link(first["dataset"], first["account_key"], first["newest"])
+    chosen = {"dataset": first["dataset"], "state": str(state), "days": str(_ALL_DAYS)}
     return f"/coverage?{urlencode(chosen)}"
 
 

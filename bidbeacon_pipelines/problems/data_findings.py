@@ -71,8 +71,8 @@ def undecided_days(connection: Connection, settings: Settings, now: datetime) ->
 def _effect(row: RowMapping, what: str) -> Effect:
     """Return "3 days affected, … to …", with the page of the newest day."""
     link = window_link(row["dataset"], row["account_key"], row["newest"])
-    text = f"{counted(row['days'], 'day')} {what}, {day_range(row['oldest'], row['newest'])}"
-    return Effect(text, link, row["days"])
+    days = f"{counted(row['days'], 'day')} {what}, {day_range(row['oldest'], row['newest'])}"
+    return Effect(days, link, row["days"])
 
 
 _REMOVED = text(f"""
@@ -197,8 +197,8 @@ def left_out_campaigns(connection: Connection, settings: Settings, now: datetime
     for (key, label), campaigns in list(accounts.items())[:_MOST_ACCOUNTS]:
         more = len(campaigns) - NAMES_SHOWN
         others = f" and {more:,} more" if more > 0 else ""
-        text = f"{label}: {', '.join(campaigns[:NAMES_SHOWN])}{others}"
-        effects.append(Effect(text, f"/accounts/{key}"))
+        named = f"{', '.join(campaigns[:NAMES_SHOWN])}{others}"
+        effects.append(Effect(f"{label}: {named}", f"/accounts/{key}"))
     if (more := len(accounts) - _MOST_ACCOUNTS) > 0:
         effects.append(Effect(f"and {counted(more, 'more account')}", "/accounts"))
     names = tuple(label for _, label in accounts)[:NAMES_SHOWN]

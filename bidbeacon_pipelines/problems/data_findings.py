@@ -1,6 +1,5 @@
 """Findings on the data of reports: rows lost, removed or quarantined, and days not served."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -22,6 +21,7 @@ from bidbeacon_pipelines.problems.findings import (
     SETTLES_AFTER,
     Effect,
     Finding,
+    Findings,
     counted,
     day_range,
     facts_of,
@@ -52,7 +52,7 @@ _UNDECIDED = text(f"""
      ORDER BY old_rows DESC, a.account_key, w.dataset""")
 
 
-def undecided_days(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def undecided_days(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield the accounts with final days for which a later report has far fewer rows.
 
     Days whose accepted report is requested already are left out.
@@ -94,7 +94,7 @@ _REMOVED = text(f"""
      ORDER BY r.rows DESC, a.account_key, r.dataset""")
 
 
-def removed_rows(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def removed_rows(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield the unacknowledged removals of rows by confirmed reports, per account and dataset."""
     for row in connection.execute(_REMOVED).mappings():
         yield found(_removal_of(row), _effect(row, "affected"), **facts_of(row))
@@ -153,9 +153,7 @@ _UNPROVEN = text(f"""
      ORDER BY a.account_key, w.dataset, array_position(CAST(:products AS text[]), product)""")
 
 
-def unproven_histories(
-    connection: Connection, settings: Settings, now: datetime
-) -> Iterator[Finding]:
+def unproven_histories(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield the datasets of accounts with old days that lack proof and so count as not served.
 
     Days that are too old to be requested again are left out.
@@ -224,9 +222,7 @@ _SILENT = text(f"""
     HAVING count(*) > 0""")
 
 
-def silent_countries(
-    connection: Connection, settings: Settings, now: datetime
-) -> Iterator[Finding]:
+def silent_countries(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield the windows loaded within a day without rows though campaigns were deliverable."""
     for row in connection.execute(_SILENT, {"since": now - RECENTLY}).mappings():
         extent = f"{counted(row['windows'], 'window')} without rows{in_datasets(row['datasets'])}"
@@ -235,9 +231,7 @@ def silent_countries(
         yield found({"code": "country-silent"}, effect, **facts_of(row))
 
 
-def large_quarantines(
-    connection: Connection, settings: Settings, now: datetime
-) -> Iterator[Finding]:
+def large_quarantines(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield the accounts with too many quarantined rows of a dataset."""
     for row in list_quarantined(connection):
         if row["is_too_large"]:
@@ -255,9 +249,7 @@ _DIFFERING = text("""
      ORDER BY dataset""")
 
 
-def differing_totals(
-    connection: Connection, settings: Settings, now: datetime
-) -> Iterator[Finding]:
+def differing_totals(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield the datasets whose last check found totals that differ from another dataset's."""
     for row in connection.execute(_DIFFERING, {"since": now - RECENTLY}).mappings():
         number, link = row["differing"], f"/sessions/{row['session_id']}"

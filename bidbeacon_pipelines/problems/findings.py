@@ -1,6 +1,6 @@
 """A finding: a problem, or the result of a check, with its cause and its effects. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
@@ -84,6 +84,10 @@ class Finding(Explained):
         more = self.accounts - len(self.names)
         others = f" and {counted(more, 'more account')}" if more > 0 else ""
         return f"{', '.join(self.names)}{others}: {self.sentence}"
+
+
+Findings = Iterator[Finding]
+"""The findings of one kind that exist now."""
 
 
 def found(cause: Cause, *effects: Effect, accounts: int = 0, **facts: Any) -> Finding:

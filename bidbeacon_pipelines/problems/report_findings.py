@@ -1,6 +1,6 @@
 """Findings on reports: failed or late windows, failing calls, accounts not refreshed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
@@ -16,7 +16,7 @@ from bidbeacon_pipelines.problems.findings import (
     NOTHING_HAPPENS,
     SETTLES_AFTER,
     Effect,
-    Finding,
+    Findings,
     counted,
     facts_of,
     finding_key,
@@ -67,7 +67,7 @@ _WHAT = {
 }
 
 
-def unsettled_windows(unsettled: Sequence[RowMapping]) -> Iterator[Finding]:
+def unsettled_windows(unsettled: Sequence[RowMapping]) -> Findings:
     """Yield a finding per state and cause of `states.totals.WindowSummary.unsettled`.
 
     Windows that `undecided_days` and `unproven_histories` report are left out.
@@ -177,7 +177,7 @@ _TROUBLE = text(f"""
      ORDER BY f.code, f.calls DESC""")
 
 
-def failing_calls(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def failing_calls(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield the calls for reports that failed or were throttled since the last success."""
     for row in connection.execute(_TROUBLE, {"now": now, "since": now - LATELY}).mappings():
         calls, waiting = counted(row["calls"], "call"), counted(row["reports"], "report")
@@ -206,7 +206,7 @@ _RETRIED = text(f"""
      GROUP BY 1""")
 
 
-def retried_reports(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def retried_reports(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield the causes for which reports are requested again, and when."""
     for row in connection.execute(_RETRIED).mappings():
         attempt = f"attempt {min(row['attempts'] + 1, MAX_ATTEMPTS)} of {MAX_ATTEMPTS}"
@@ -244,9 +244,7 @@ _STOPPED = text(f"""
      ORDER BY accounts DESC""")
 
 
-def stopped_accounts(
-    connection: Connection, settings: Settings, now: datetime
-) -> Iterator[Finding]:
+def stopped_accounts(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield the causes for which ads accounts with active countries need attention."""
     for row in connection.execute(_STOPPED).mappings():
         number, windows = row["accounts"], row["windows"]
@@ -266,9 +264,7 @@ _UNLISTED = text("""
      ORDER BY region, credential""")
 
 
-def unlisted_accounts(
-    connection: Connection, settings: Settings, now: datetime
-) -> Iterator[Finding]:
+def unlisted_accounts(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield the credentials, or their regions, whose accounts the last sync could not list."""
     for row in connection.execute(_UNLISTED).mappings():
         link, why = f"/sessions/{row['session_id']}", row["cause"]
@@ -294,9 +290,7 @@ _LISTED_TWICE = text(f"""
      ORDER BY 1, 2""")
 
 
-def accounts_listed_twice(
-    connection: Connection, settings: Settings, now: datetime
-) -> Iterator[Finding]:
+def accounts_listed_twice(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield the ads accounts that several credentials list, until they are assigned to one."""
     for row in connection.execute(_LISTED_TWICE).mappings():
         cause = {

@@ -1,6 +1,6 @@
 """Findings on BidBeacon itself: jobs, processes, disks, partitions, delivery of alerts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -26,6 +26,7 @@ from bidbeacon_pipelines.problems.findings import (
     RECENTLY,
     Effect,
     Finding,
+    Findings,
     counted,
     facts_of,
     finding_key,
@@ -147,7 +148,7 @@ _FAILED = text(f"""
      LIMIT 100""")
 
 
-def failed_sessions(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def failed_sessions(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield the causes for which sessions of the last 24 hours failed and did not recover."""
     for row in connection.execute(_FAILED, {"since": now - RECENTLY}).mappings():
         chosen = {"job": row["job_name"], "status": row["status"], "since": "24h"}
@@ -168,9 +169,7 @@ def failed_sessions(connection: Connection, settings: Settings, now: datetime) -
         )
 
 
-def unwritable_folders(
-    connection: Connection, settings: Settings, now: datetime
-) -> Iterator[Finding]:
+def unwritable_folders(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield each host whose loads pause because it can't write downloads."""
     for row in list_unwritable(connection, now):
         detail = {"reason": row["reason"]}

@@ -27,7 +27,7 @@ from bidbeacon_pipelines.actions import (
     AccountSyncFailed,
     RegionNotListed,
 )
-from bidbeacon_pipelines.amazon_ads.accounts import Account, AccountListing, list_accounts
+from bidbeacon_pipelines.amazon_ads.accounts import AccountListing, ListedAccount, list_accounts
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, CredentialRefused
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.credentials import DEFAULT, shown_name
@@ -135,7 +135,7 @@ class _Sync:
                 self.session.add_in(self.connection, AccountAssigned(account=key, **facts))
         return owners
 
-    def store(self, credential: str, own: list[Account], listing: AccountListing) -> None:
+    def store(self, credential: str, own: list[ListedAccount], listing: AccountListing) -> None:
         """Store the accounts of a credential, and record regions that were not listed."""
         client_id = self.context.client_for(credential).client_id
         owner = {"credential": credential, "client_id": client_id}
@@ -157,7 +157,9 @@ class _Sync:
             refused = RegionNotListed(region=region, credential_name=name, cause=why)
             self.session.add_in(self.connection, refused)
 
-    def _store_ads_account(self, account: Account, values: Mapping[str, object]) -> str | None:
+    def _store_ads_account(
+        self, account: ListedAccount, values: Mapping[str, object]
+    ) -> str | None:
         try:
             values = {**vars(account), **values}
             return upsert_ads_account(self.connection, values, now=self.context.now())
@@ -166,7 +168,7 @@ class _Sync:
             return None
 
     def _store_account(
-        self, account: Account, ads_account_key: str, trusted: dict[str, bool]
+        self, account: ListedAccount, ads_account_key: str, trusted: dict[str, bool]
     ) -> None:
         key = account_key(account.country_code, ads_account_key)
         values = {**vars(account), **trusted, "account_key": key, "amazon_status": account.status}

@@ -60,7 +60,7 @@ class CountryError(wire.WireModel):
     error_message: wire.Text | None = None
 
 
-class AdsAccount(wire.WireModel):
+class ListedAdsAccount(wire.WireModel):
     """An Amazon ads account: one for many countries."""
 
     ads_account_id: wire.Id
@@ -141,7 +141,7 @@ class _Profiles(RootModel[tuple[Any, ...]]):
 
 
 @dataclass(frozen=True)
-class Account:
+class ListedAccount:
     """An ads account in one country.
 
     `account_id` is shared by all countries; `country_code` is ISO's (GB, never UK); an account
@@ -174,7 +174,7 @@ class AccountListing:
     regions that could not be listed completely.
     """
 
-    accounts: tuple[Account, ...]
+    accounts: tuple[ListedAccount, ...]
     answered_regions: tuple[Region, ...]
     unsure_accounts: frozenset[str]
     problems: tuple[str, ...]
@@ -184,7 +184,7 @@ class AccountListing:
 @dataclass
 class _RegionAnswer:
     region: Region
-    accounts: list[AdsAccount] = field(default_factory=list)
+    accounts: list[ListedAdsAccount] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     error: AdsApiError | None = None
@@ -201,7 +201,7 @@ class _RegionAnswer:
     def add_accounts(self, listed: Iterable[Any]) -> None:
         """Add the valid ads accounts of a page, with their valid ids."""
         items = tuple(listed)
-        accounts, broken = wire.read_each(AdsAccount, items, first=self.listed + 1)
+        accounts, broken = wire.read_each(ListedAdsAccount, items, first=self.listed + 1)
         self.listed += len(items)
         self.broken_accounts += len(broken)
         self.problems.extend(f"Region {self.region}, account {problem}" for problem in broken)
@@ -292,8 +292,8 @@ def list_profiles(
     ).root
 
 
-def _merge(answers: Iterable[_RegionAnswer]) -> list[tuple[Region, AdsAccount]]:
-    merged: dict[str, tuple[Region, AdsAccount]] = {}
+def _merge(answers: Iterable[_RegionAnswer]) -> list[tuple[Region, ListedAdsAccount]]:
+    merged: dict[str, tuple[Region, ListedAdsAccount]] = {}
     for answer in answers:
         for listed in answer.accounts:
             region, known = merged.get(listed.ads_account_id, (answer.region, None))
@@ -302,8 +302,8 @@ def _merge(answers: Iterable[_RegionAnswer]) -> list[tuple[Region, AdsAccount]]:
 
 
 def _join(
-    answers: Iterable[_RegionAnswer], listed: Iterable[tuple[Region, AdsAccount]]
-) -> Iterator[Account]:
+    answers: Iterable[_RegionAnswer], listed: Iterable[tuple[Region, ListedAdsAccount]]
+) -> Iterator[ListedAccount]:
     # Reversed: of a region's profiles with one id the first is used, which may be edited.
     profiles = {
         profile.profile_id: (answer.region, profile)
@@ -316,8 +316,8 @@ def _join(
 
 
 def _account(
-    listed: AdsAccount, country: Country, profiles: Mapping[str, tuple[Region, Profile]]
-) -> Account:
+    listed: ListedAdsAccount, country: Country, profiles: Mapping[str, tuple[Region, Profile]]
+) -> ListedAccount:
     code = country.code
     ids = [one for one in listed.alternate_ids or () if one.country_code == code]
     ids.sort(key=lambda one: one.profile_id not in profiles)  # the first known profile is used
@@ -331,7 +331,7 @@ def _account(
     if found is None or zone is None:
         problems = [*problems, _missing(profile_id, found and found[1], country)]
     problems = [*problems, *_ignored("profiles", profile_ids), *_ignored("entities", entity_ids)]
-    return Account(
+    return ListedAccount(
         account_id=listed.ads_account_id,
         country_code=code,
         name=listed.account_name or profile.name or "",
@@ -371,7 +371,7 @@ def _is_time_zone(name: str | None) -> bool:
         return False
 
 
-def _left_out(listed: AdsAccount) -> Iterator[str]:
+def _left_out(listed: ListedAdsAccount) -> Iterator[str]:
     """Yield a sentence per country that has only an error, or one if there is no country."""
     name = listed.account_name or listed.ads_account_id
     for code, sentences in listed.sentences.items():
@@ -384,7 +384,7 @@ def _left_out(listed: AdsAccount) -> Iterator[str]:
 
 
 def _profiles_without_account(
-    answers: Iterable[_RegionAnswer], listed: Iterable[AdsAccount]
+    answers: Iterable[_RegionAnswer], listed: Iterable[ListedAdsAccount]
 ) -> Iterator[str]:
     named = {one.profile_id for account in listed for one in account.alternate_ids or ()}
     for answer in answers:

@@ -23,7 +23,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     UrlExpired,
     as_text,
 )
-from bidbeacon_pipelines.amazon_ads.failures import Failure, error_for
+from bidbeacon_pipelines.amazon_ads.failures import ErrorBody, error_for
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.amazon_ads.tables import ApiCall
@@ -185,4 +185,4 @@ def _error(response: httpx.Response) -> AdsApiError:
     code, text = facts.get("Code"), ": ".join(facts.values()) or "no reason given"
     if response.status_code in _REFUSED or code in _EXPIRED_CODES:
         return UrlExpired(text, code=code)
-    return error_for(response, Failure(code, text))
+    return error_for(response, ErrorBody(code, text))

@@ -59,14 +59,14 @@ _CLASSES: dict[int, type[errors.AdsApiError]] = {
 
 
 @dataclass(frozen=True)
-class Failure:
+class ErrorBody:
     """Code and text of an error body."""
 
     code: str | None
     text: str
 
 
-def error_for(response: httpx.Response, failure: Failure | None = None) -> errors.AdsApiError:
+def error_for(response: httpx.Response, failure: ErrorBody | None = None) -> errors.AdsApiError:
     """Return the error of an unsuccessful response; `failure` is its body, if read already."""
     return _error(response, response.status_code, failure or _read_failure(response))
 
@@ -78,16 +78,16 @@ def partial_error(
 
     `beside` describes the part that succeeded; the reason begins with it.
     """
-    failure = _combined(body) or Failure(None, "a partial failure without a reason")
+    failure = _combined(body) or ErrorBody(None, "a partial failure without a reason")
     if beside is not None:
-        failure = Failure(failure.code, f"{beside}; {failure.text}")
+        failure = ErrorBody(failure.code, f"{beside}; {failure.text}")
     return _error(response, _status_of(failure.code), failure)
 
 
-def _read_failure(response: httpx.Response) -> Failure:
+def _read_failure(response: httpx.Response) -> ErrorBody:
     plain = as_text(html.unescape(_TAGS.sub(" ", response.text)), 4000)
     text = as_text(" ".join(plain.split()), 200)
-    return _combined(find_json(response)) or Failure(None, text or "an empty body")
+    return _combined(find_json(response)) or ErrorBody(None, text or "an empty body")
 
 
 def find_json(response: httpx.Response) -> Any:
@@ -120,7 +120,7 @@ def _find_instant(value: str) -> datetime | None:
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
-def _error(response: httpx.Response, status: int, failure: Failure) -> errors.AdsApiError:
+def _error(response: httpx.Response, status: int, failure: ErrorBody) -> errors.AdsApiError:
     is_refusal = httpx.codes.is_client_error(status)
     error = _class_of(status, failure, is_refusal=is_refusal)(failure.text, code=failure.code)
     error.add_facts(status=response.status_code, retry_after=retry_after(response))
@@ -131,7 +131,7 @@ def _error(response: httpx.Response, status: int, failure: Failure) -> errors.Ad
     return error
 
 
-def _class_of(status: int, failure: Failure, *, is_refusal: bool) -> type[errors.AdsApiError]:
+def _class_of(status: int, failure: ErrorBody, *, is_refusal: bool) -> type[errors.AdsApiError]:
     if is_refusal and _DUPLICATE.search(failure.text):
         return errors.DuplicateReport
     if is_refusal and _MISSING_RIGHTS.search(failure.text):
@@ -143,7 +143,7 @@ def _class_of(status: int, failure: Failure, *, is_refusal: bool) -> type[errors
     return errors.Unavailable if httpx.codes.is_server_error(status) else errors.MalformedAnswer
 
 
-def _class_of_refusal(failure: Failure) -> type[errors.Rejected]:
+def _class_of_refusal(failure: ErrorBody) -> type[errors.Rejected]:
     if failure.code in _UNKNOWN_FIELD:
         return errors.UnknownField
     if failure.code in _FIELDS_EXCLUDED:
@@ -161,7 +161,7 @@ def _status_of(code: str | None) -> int:
     return _STATUSES.get(code.upper(), 400)
 
 
-def _combined(body: Any) -> Failure | None:
+def _combined(body: Any) -> ErrorBody | None:
     try:
         failures = list(_walk(body))
     except RecursionError:
@@ -169,10 +169,10 @@ def _combined(body: Any) -> Failure | None:
     if not failures:
         return None
     code = next((found.code for found in failures if found.code), None)
-    return Failure(code, "; ".join(dict.fromkeys(found.text for found in failures)))
+    return ErrorBody(code, "; ".join(dict.fromkeys(found.text for found in failures)))
 
 
-def _walk(body: Any) -> Iterator[Failure]:
+def _walk(body: Any) -> Iterator[ErrorBody]:
     if isinstance(body, list):
         for item in body:
             yield from _walk(item)
@@ -183,7 +183,7 @@ def _walk(body: Any) -> Iterator[Failure]:
                 yield from _walk(body[name])
 
 
-def _own_failure(body: dict[str, Any]) -> Iterator[Failure]:
+def _own_failure(body: dict[str, Any]) -> Iterator[ErrorBody]:
     named = body.get("error")
     code = _first_text(body, "code", "errorCode") or (
         as_text(named) if isinstance(named, str) else None
@@ -193,7 +193,7 @@ def _own_failure(body: dict[str, Any]) -> Iterator[Failure]:
         code, text = numbered[1], (text or "")[numbered.end() :]
     if code or text:
         location = _first_text(body, "fieldLocation")
-        yield Failure(code, (text or str(code)) + (f" (at {location})" if location else ""))
+        yield ErrorBody(code, (text or str(code)) + (f" (at {location})" if location else ""))
 
 
 def _first_text(body: dict[str, Any], *names: str) -> str | None:

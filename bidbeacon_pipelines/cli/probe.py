@@ -24,7 +24,7 @@ from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.probe.amazon import Amazon
 from bidbeacon_pipelines.probe.answers import Listener
-from bidbeacon_pipelines.probe.findings import Finding
+from bidbeacon_pipelines.probe.comparisons import Comparison
 from bidbeacon_pipelines.probe.probe import Probe
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import with_job_session
@@ -149,7 +149,7 @@ def _note(sentence: str) -> None:
     errors.print(sentence, style="dim")
 
 
-def _print(findings: Sequence[Finding], *, as_json: bool) -> None:
+def _print(findings: Sequence[Comparison], *, as_json: bool) -> None:
     if as_json:
         print_json([asdict(finding) for finding in findings])
         return

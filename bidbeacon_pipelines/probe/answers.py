@@ -31,7 +31,7 @@ from bidbeacon_pipelines.loading.rows import (
     RowCheck,
     WaitingAccount,
 )
-from bidbeacon_pipelines.probe.findings import Shape, add_to, field_name
+from bidbeacon_pipelines.probe.comparisons import Shape, add_to, field_name
 from bidbeacon_pipelines.values.decode import iter_values
 from bidbeacon_pipelines.values.field_types import find_date
 
@@ -66,7 +66,7 @@ class _AlternateId(accounts.AlternateId):
     country_code: _Country
 
 
-class _AdsAccount(accounts.AdsAccount):
+class _AdsAccount(accounts.ListedAdsAccount):
     account_name: str
     status: Literal["CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED"]
     country_codes: tuple[_Country, ...]

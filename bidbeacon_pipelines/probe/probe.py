@@ -23,9 +23,9 @@ from bidbeacon_pipelines.probe.answers import (
     read_listed,
     read_report,
 )
-from bidbeacon_pipelines.probe.findings import (
+from bidbeacon_pipelines.probe.comparisons import (
     ISSUE,
-    Finding,
+    Comparison,
     Override,
     Verdict,
     as_json,
@@ -76,7 +76,7 @@ class Probe:
     amazon: Amazon = field(init=False)
     files: dict[str, FileFacts] = field(default_factory=dict)
     is_interrupted: bool = False
-    _found: list[Finding] = field(default_factory=list)
+    _found: list[Comparison] = field(default_factory=list)
     _is_refused: bool = False
 
     @property
@@ -85,7 +85,7 @@ class Probe:
         return [report for dataset in self.datasets for report in self.contract.reports(dataset)]
 
     @property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[Comparison]:
         """The findings so far, with a finding for each check that was not reached."""
         found = [*self._of_answers(), *self._found]
         reached = {finding.subject for finding in found}
@@ -336,10 +336,10 @@ class Probe:
 
     def _differs(self, subject: str, check: str, found: str, override: Override) -> None:
         to_do = f"Run it again with --apply, or: {override.command(self.ads_account.region)}"
-        finding = Finding(subject, check, Verdict.DIFFERS, found, to_do, override=override)
+        finding = Comparison(subject, check, Verdict.DIFFERS, found, to_do, override=override)
         self._found.append(finding)
 
-    def _of_answers(self) -> Iterator[Finding]:
+    def _of_answers(self) -> Iterator[Comparison]:
         for call in CALLS:
             answers = [one for one in self.listener.answers.values() if one.call == call]
             good = [one for one in answers if one.is_success]

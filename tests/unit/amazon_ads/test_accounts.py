@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bidbeacon_pipelines.amazon_ads.accounts import Account, AccountListing, list_accounts
+from bidbeacon_pipelines.amazon_ads.accounts import AccountListing, ListedAccount, list_accounts
 from bidbeacon_pipelines.amazon_ads.errors import CredentialRefused, Throttled, Unavailable
 from tests.unit.amazon_ads.fakes import FakeAmazon
 
@@ -56,7 +56,7 @@ def listing(amazon: FakeAmazon, *answers: httpx.Response) -> AccountListing:
     return list_accounts(amazon.connect(attempts=1))
 
 
-def by_country(found: AccountListing) -> dict[str, Account]:
+def by_country(found: AccountListing) -> dict[str, ListedAccount]:
     """Return the accounts by country."""
     return {account.country_code: account for account in found.accounts}
 
@@ -64,7 +64,7 @@ def by_country(found: AccountListing) -> dict[str, Account]:
 def test_account_per_country_joined_with_its_profile(amazon: FakeAmazon) -> None:
     """`UK` is `GB`, ids keep every digit, and what the profile says wins over the country."""
     found = listing(amazon, page(ACME), profiles(UK_PROFILE, US_PROFILE))
-    expected = Account(
+    expected = ListedAccount(
         account_id="amzn1.acme",
         country_code="GB",
         name="Acme",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidbeacon_pipelines.probe.answers import find_call, find_differences
-from bidbeacon_pipelines.probe.findings import Shape, add_to, as_json
+from bidbeacon_pipelines.probe.comparisons import Shape, add_to, as_json
 from bidbeacon_pipelines.probe.probe import find_history, find_longest
 
 ACCOUNT: dict[str, Any] = {

@@ -88,7 +88,7 @@ class Override:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Comparison:
     """The result of one check, and what to do.
 
     Attributes:
@@ -108,25 +108,25 @@ class Finding:
 
 def judged(
     subject: str, check: str, differences: Iterable[str], *, found: str = "", to_do: str = ISSUE
-) -> Finding:
+) -> Comparison:
     """Return the finding of a check: its differences, or without any, as expected."""
     every = list(differences)
     if not every:
-        return Finding(subject, check, Verdict.EXPECTED, found)
+        return Comparison(subject, check, Verdict.EXPECTED, found)
     more = [f"{len(every) - _MOST_SHOWN} more"] if len(every) > _MOST_SHOWN else []
     text = "; ".join([*every[:_MOST_SHOWN], *more])
-    return Finding(subject, check, Verdict.DIFFERS, text, f"{to_do}.")
+    return Comparison(subject, check, Verdict.DIFFERS, text, f"{to_do}.")
 
 
-def unchecked(subject: str, check: str, reason: str) -> Finding:
+def unchecked(subject: str, check: str, reason: str) -> Comparison:
     """Return the finding of a check that could not be made."""
-    return Finding(subject, check, Verdict.UNCHECKED, reason)
+    return Comparison(subject, check, Verdict.UNCHECKED, reason)
 
 
-def refused(subject: str, check: str, error: AdsApiError, *, to_do: str = "") -> Finding:
+def refused(subject: str, check: str, error: AdsApiError, *, to_do: str = "") -> Comparison:
     """Return the finding of a refusal; Amazon's words are kept apart from the recording."""
     verdict = Verdict.DIFFERS if to_do else Verdict.UNCHECKED
-    return Finding(subject, check, verdict, refusal_of(error), to_do, amazon=error.reason)
+    return Comparison(subject, check, verdict, refusal_of(error), to_do, amazon=error.reason)
 
 
 def refusal_of(error: AdsApiError) -> str:

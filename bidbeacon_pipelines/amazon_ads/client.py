@@ -156,12 +156,15 @@ class AdsApiClient:
         """Make a call and read its answer, or raise an `AdsApiError` after all retries."""
         return self.retried(lambda state: self._send(request, read, state))
 
+    def call_model(self, request: AdsRequest, model: type[M]) -> M:
+        """Make a call and validate its answer."""
+        return self.call(request, lambda response: read_as(model, read_json(response)))
+
     def call_pages(self, request: AdsRequest, page: type[M]) -> Iterator[M]:
         """Yield each page, following `nextToken`; raise `MalformedAnswer` if a token repeats."""
         tokens: set[str] = set()
         while True:
-            read = self.call(request, lambda response: read_as(page, read_json(response)))
-            yield read
+            yield (read := self.call_model(request, page))
             token = getattr(read, "next_token", None)
             if not token:
                 return

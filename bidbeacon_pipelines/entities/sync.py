@@ -34,6 +34,14 @@ from bidbeacon_pipelines.actions import (
 )
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
 from bidbeacon_pipelines.amazon_ads.downloads import MOST_SIGNINGS, download
+from bidbeacon_pipelines.amazon_ads.entities import (
+    Export,
+    ExportKind,
+    ExportStatus,
+    create_export,
+    get_export,
+    list_portfolios,
+)
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     AuthError,
@@ -43,14 +51,6 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     Throttled,
     UrlExpired,
 )
-from bidbeacon_pipelines.amazon_ads.exports import (
-    Export,
-    ExportKind,
-    ExportStatus,
-    create_export,
-    get_export,
-)
-from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import CallClass
 from bidbeacon_pipelines.causes import Cause, cause, explain
 from bidbeacon_pipelines.database.locks import LockTakenError

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
-from bidbeacon_pipelines.amazon_ads import exports, reports
+from bidbeacon_pipelines.amazon_ads import entities, reports
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
 from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.downloads import download, download_report
+from bidbeacon_pipelines.amazon_ads.entities import list_portfolios
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     DuplicateReport,
@@ -20,6 +21,7 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 )
 from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.contract.rules import Contract
+from bidbeacon_pipelines.datasets.contract import Contract
 from bidbeacon_pipelines.datasets.registry import DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests import gate
@@ -138,7 +140,7 @@ class Amazon:
             )
 
     @contextmanager
-    def exported(self, kind: exports.ExportKind) -> Iterator[Iterable[Any]]:
+    def exported(self, kind: entities.ExportKind) -> Iterator[Iterable[Any]]:
         """Export the entities of a kind in one country; delete the file at the end of the block.
 
         Raises:
@@ -146,14 +148,14 @@ class Amazon:
         """
         self.on_progress(f"Exporting {kind}")
         client, owner = self.client, self._profile
-        started = exports.create_export(client, owner, kind)
+        started = entities.create_export(client, owner, kind)
 
-        def poll() -> exports.Export | None:
-            found = exports.get_export(client, owner, kind, started.export_id)
+        def poll() -> entities.Export | None:
+            found = entities.get_export(client, owner, kind, started.export_id)
             return found if found.is_terminal else None
 
         export = self._polled(poll)
-        if export.status is not exports.ExportStatus.COMPLETED or export.url is None:
+        if export.status is not entities.ExportStatus.COMPLETED or export.url is None:
             raise GaveUpError(f"the export ended {export.status}")
         with download_folder(self.context.downloads, "probe") as folder:
             path = folder / "export.json.gz"

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.amazon_ads import accounts, exports, reports, tokens
+from bidbeacon_pipelines.amazon_ads import accounts, entities, reports, tokens
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
 from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES, normalise_country
 from bidbeacon_pipelines.amazon_ads.errors import as_text
@@ -118,7 +118,7 @@ class _ExportError(WireModel):
     message: str
 
 
-class _Export(exports.Export):
+class _Export(entities.Export):
     raw_status: Literal["PROCESSING", "IN_PROGRESS", "COMPLETED", "FAILED"] = Field(
         validation_alias="status"
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from bidbeacon_pipelines.accounts.tables import AdsAccount
+from bidbeacon_pipelines.amazon_ads.entities import ExportKind
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized, Rejected, UnknownField
-from bidbeacon_pipelines.amazon_ads.exports import ExportKind
 from bidbeacon_pipelines.amazon_ads.reports import Report
 from bidbeacon_pipelines.contract.rules import FIELD, GROUPING, HISTORY, PERIOD, Contract
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport

@@ -15,6 +15,14 @@ from hypothesis.vendor.pretty import RepresentationPrinter
 from bidbeacon_pipelines.amazon_ads.accounts import AccountListing, list_accounts, list_profiles
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
 from bidbeacon_pipelines.amazon_ads.countries import normalise_country
+from bidbeacon_pipelines.amazon_ads.entities import (
+    Export,
+    ExportKind,
+    ExportStatus,
+    create_export,
+    get_export,
+    list_portfolios,
+)
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     MalformedAnswer,
@@ -27,14 +35,6 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     Unavailable,
     as_text,
 )
-from bidbeacon_pipelines.amazon_ads.exports import (
-    Export,
-    ExportKind,
-    ExportStatus,
-    create_export,
-    get_export,
-)
-from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.reports import (
     Report,
     ReportStatus,

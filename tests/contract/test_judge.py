@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from bidbeacon_pipelines.amazon_ads.client import Owner
-from bidbeacon_pipelines.amazon_ads.exports import get_export
+from bidbeacon_pipelines.amazon_ads.entities import get_export
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.contract import exchanges
 from tests.contract.catalogue import needs_documents

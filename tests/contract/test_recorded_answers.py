@@ -8,8 +8,8 @@ import pytest
 
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner, RetryPolicy
 from bidbeacon_pipelines.amazon_ads.endpoints import Endpoints
+from bidbeacon_pipelines.amazon_ads.entities import list_portfolios
 from bidbeacon_pipelines.amazon_ads.errors import Rejected, Throttled
-from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.reports import (
     Report,
     ad_product_filter,

@@ -13,8 +13,8 @@ import pytest
 
 from bidbeacon_pipelines.accounts.queries import list_accounts, set_paused
 from bidbeacon_pipelines.amazon_ads.client import Owner
+from bidbeacon_pipelines.amazon_ads.entities import create_export
 from bidbeacon_pipelines.amazon_ads.errors import NotAuthorized, NotFound
-from bidbeacon_pipelines.amazon_ads.exports import create_export
 from bidbeacon_pipelines.causes import invalid_fields
 from bidbeacon_pipelines.entities.queries import count_entities, insert_export
 from bidbeacon_pipelines.entities.sync import ExportFailedError

@@ -14,8 +14,8 @@ from sqlalchemy.exc import OperationalError
 
 from bidbeacon_pipelines.amazon_ads.accounts import list_profiles
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, AdsRequest, Owner
+from bidbeacon_pipelines.amazon_ads.entities import list_portfolios
 from bidbeacon_pipelines.amazon_ads.errors import AuthError, RateLimited, Rejected, Throttled
-from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.rate_limits import (
     RESERVED_AHEAD,
     CallClass,

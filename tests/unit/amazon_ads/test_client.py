@@ -9,7 +9,7 @@ import pytest
 from bidbeacon_pipelines.amazon_ads import errors
 from bidbeacon_pipelines.amazon_ads.accounts import list_profiles
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner, connect
-from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
+from bidbeacon_pipelines.amazon_ads.entities import list_portfolios
 from bidbeacon_pipelines.amazon_ads.reports import Report, create_report
 from bidbeacon_pipelines.settings import Settings
 from tests.unit.amazon_ads.fakes import HTML, FakeAmazon, throttled

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from bidbeacon_pipelines.amazon_ads import reports
 from bidbeacon_pipelines.amazon_ads.client import Owner
+from bidbeacon_pipelines.amazon_ads.entities import ExportStatus, create_export, get_export
 from bidbeacon_pipelines.amazon_ads.errors import MalformedAnswer, Rejected
-from bidbeacon_pipelines.amazon_ads.exports import ExportStatus, create_export, get_export
 from tests.unit.amazon_ads.fakes import FakeAmazon, throttled
 
 DAY = date(2025, 12, 29)

@@ -19,9 +19,8 @@ from pydantic import SecretStr
 from bidbeacon_pipelines.amazon_ads.accounts import list_accounts
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
 from bidbeacon_pipelines.amazon_ads.downloads import download
+from bidbeacon_pipelines.amazon_ads.entities import create_export, get_export, list_portfolios
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
-from bidbeacon_pipelines.amazon_ads.exports import create_export, get_export
-from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.amazon_ads.reports import create_report, retrieve_report
 from bidbeacon_pipelines.probe.answers import Listener
 from bidbeacon_sessions.masking import remember_secret

@@ -1,11 +1,9 @@
-"""Exports of a profile's campaigns, ad groups, ads and targets: create and poll."""
+"""A profile's campaigns, ad groups, ads and targets by exports, and its list of portfolios."""
 
-from dataclasses import replace
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
-import httpx
 from pydantic import AliasPath, Field, SecretStr, model_validator
 
 from bidbeacon_pipelines.amazon_ads import wire
@@ -63,6 +61,11 @@ class Export(wire.WireModel):
         return self.status is not ExportStatus.PROCESSING
 
 
+class _Portfolios(wire.WireModel):
+    portfolios: tuple[wire.Unread, ...] = ()
+    next_token: str | None = None
+
+
 def create_export(client: AdsApiClient, owner: Owner, kind: ExportKind) -> Export:
     """Start an export of all entities of one kind; at most five run at once.
 
@@ -71,9 +74,17 @@ def create_export(client: AdsApiClient, owner: Owner, kind: ExportKind) -> Expor
     Raises:
         NotAuthorized: The user has no rights in this profile, or it belongs to another region.
     """
-    request = _request(owner, kind, "create_export", f"start an export of {kind}")
-    request = replace(request, method="POST", path=f"/{kind}/export", json=_FILTER)
-    return client.call(request, _read_export)
+    request = AdsRequest(
+        name="create_export",
+        operation=f"start an export of {kind}",
+        method="POST",
+        owner=owner,
+        path=f"/{kind}/export",
+        call_class=CallClass.EXPORTS,
+        json=_FILTER,
+        headers=_media_type(f"{kind.lower()}export.v1"),
+    )
+    return client.call_model(request, Export)
 
 
 def get_export(client: AdsApiClient, owner: Owner, kind: ExportKind, export_id: str) -> Export:
@@ -82,25 +93,38 @@ def get_export(client: AdsApiClient, owner: Owner, kind: ExportKind, export_id: 
     Raises:
         NotFound: Amazon doesn't know this export, or no longer.
     """
-    request = _request(owner, kind, "get_export", f"check an export of {kind}")
-    request = replace(request, path=f"/exports/{quote(export_id, safe='')}")
-    export = client.call(request, _read_export)
+    request = AdsRequest(
+        name="get_export",
+        operation=f"check an export of {kind}",
+        owner=owner,
+        path=f"/exports/{quote(export_id, safe='')}",
+        call_class=CallClass.EXPORTS,
+        headers=_media_type(f"{kind.lower()}export.v1"),
+    )
+    export = client.call_model(request, Export)
     if export.export_id != export_id:
         reason = f"the answer was to be about export {export_id}, got: {export.export_id}"
         raise MalformedAnswer(reason, operation=request.operation)
     return export
 
 
-def _request(owner: Owner, kind: ExportKind, name: str, operation: str) -> AdsRequest:
-    media_type = f"application/vnd.{kind.lower()}export.v1+json"
-    return AdsRequest(
-        name=name,
-        operation=operation,
+def list_portfolios(client: AdsApiClient, owner: Owner) -> list[Any]:
+    """Return a profile's portfolios in all states as Amazon sends them, with `Decimal`s.
+
+    Raises:
+        NotAuthorized: The user has no rights in this profile, or it belongs to another region.
+    """
+    request = AdsRequest(
+        name="list_portfolios",
+        operation="list portfolios",
+        method="POST",
         owner=owner,
-        call_class=CallClass.EXPORTS,
-        headers={"Accept": media_type, "Content-Type": media_type},
+        path="/portfolios/list",
+        json={},
+        headers=_media_type("spPortfolio.v3"),
     )
+    return [one for page in client.call_pages(request, _Portfolios) for one in page.portfolios]
 
 
-def _read_export(response: httpx.Response) -> Export:
-    return wire.read_as(Export, wire.read_json(response))
+def _media_type(resource: str) -> dict[str, str]:
+    return dict.fromkeys(("Accept", "Content-Type"), f"application/vnd.{resource}+json")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -32,15 +32,10 @@ from bidbeacon_pipelines.amazon_ads.errors import (
 from bidbeacon_pipelines.settings import Region
 from bidbeacon_sessions.sentences import join_sentences
 
-_LIST: dict[str, Any] = {
-    "name": "list_accounts",
-    "operation": "list the accounts",
-    "method": "POST",
-    "path": "/adsAccounts/list",
-    "json": {"maxResults": 100},
-    "headers": {"Content-Type": "application/vnd.listaccountsresource.v1+json"},
-}
+T = TypeVar("T")
+
 _MOST_PROFILES_NAMED: Final = 10
+_NoneIsEmpty: Final = BeforeValidator(lambda items: () if items is None else items)
 _CountryCode = Annotated[wire.Text, AfterValidator(normalise_country), Field(min_length=1)]
 _OptionalId = Annotated[wire.Id | None, BeforeValidator(lambda value: value or None)]
 
@@ -66,9 +61,9 @@ class ListedAdsAccount(wire.WireModel):
     ads_account_id: wire.Id
     account_name: wire.Lenient[wire.Text] = None
     status: wire.Lenient[wire.Text] = None
-    country_codes: tuple[wire.Text, ...] | None = None
+    country_codes: Annotated[tuple[wire.Text, ...], _NoneIsEmpty] = ()
     # `AlternateId`s, read one by one: an invalid one doesn't lose the account.
-    alternate_ids: tuple[Any, ...] | None = None
+    alternate_ids: Annotated[tuple[Any, ...], _NoneIsEmpty] = ()
     errors: wire.Lenient[dict[wire.Text, tuple[CountryError, ...]]] = None
 
     @model_validator(mode="before")
@@ -79,9 +74,8 @@ class ListedAdsAccount(wire.WireModel):
     @property
     def countries(self) -> list[str]:
         """The ISO codes of its countries."""
-        codes = map(normalise_country, self.country_codes or ())
-        ids = (one.country_code for one in self.alternate_ids or ())
-        return list(dict.fromkeys(filter(None, (*codes, *ids))))
+        codes = (*self.country_codes, *(one.country_code for one in self.alternate_ids))
+        return _once(filter(None, map(normalise_country, codes)))
 
     @property
     def sentences(self) -> dict[str, list[str]]:
@@ -94,21 +88,22 @@ class ListedAdsAccount(wire.WireModel):
 
     def merged_with(self, other: Self) -> Self:
         """Return it with the countries, ids, errors and missing texts of another listing of it."""
-        mine, others = self.errors or {}, other.errors or {}
-        errors = {code: _all(mine.get(code), others.get(code)) for code in {**mine, **others}}
+        errors = dict(self.errors or {})
+        for code, others in (other.errors or {}).items():
+            errors[code] = errors.get(code, ()) + others
         return self.model_copy(
             update={
                 "account_name": self.account_name or other.account_name,
                 "status": self.status or other.status,
-                "country_codes": _all(self.country_codes, other.country_codes),
-                "alternate_ids": _all(self.alternate_ids, other.alternate_ids),
+                "country_codes": self.country_codes + other.country_codes,
+                "alternate_ids": self.alternate_ids + other.alternate_ids,
                 "errors": errors,
             }
         )
 
 
-def _all(some: Iterable[Any] | None, others: Iterable[Any] | None) -> tuple[Any, ...]:
-    return tuple(dict.fromkeys((*(some or ()), *(others or ()))))
+def _once(items: Iterable[T]) -> list[T]:
+    return list(dict.fromkeys(items))
 
 
 class Profile(wire.WireModel):
@@ -181,46 +176,6 @@ class AccountListing:
     errors: Mapping[Region, AdsApiError] = field(default_factory=dict)
 
 
-@dataclass
-class _RegionAnswer:
-    region: Region
-    accounts: list[ListedAdsAccount] = field(default_factory=list)
-    profiles: list[Profile] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    error: AdsApiError | None = None
-    listed: int = 0
-    broken_accounts: int = 0
-    unsure_accounts: set[str] = field(default_factory=set)
-    is_trusted: bool = False
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all its ads accounts were listed, and each is valid with all its ids."""
-        return not (self.error or self.broken_accounts or self.unsure_accounts)
-
-    def add_accounts(self, listed: Iterable[Any]) -> None:
-        """Add the valid ads accounts of a page, with their valid ids."""
-        items = tuple(listed)
-        accounts, broken = wire.read_each(ListedAdsAccount, items, first=self.listed + 1)
-        self.listed += len(items)
-        self.broken_accounts += len(broken)
-        self.problems.extend(f"Region {self.region}, account {problem}" for problem in broken)
-        for account in accounts:
-            ids, broken = wire.read_each(AlternateId, account.alternate_ids or ())
-            self.accounts.append(account.model_copy(update={"alternate_ids": tuple(ids)}))
-            of = f"Region {self.region}, account {account.ads_account_id}, alternate id"
-            self.problems.extend(f"{of} {problem}" for problem in broken)
-            if broken:
-                self.unsure_accounts.add(account.ads_account_id)
-
-    def add_profiles(self, listed: Iterable[Any]) -> int:
-        """Add the valid profiles; return the number of invalid ones."""
-        profiles, broken = wire.read_each(Profile, listed)
-        self.profiles.extend(profiles)
-        self.problems.extend(f"Region {self.region}, profile {problem}" for problem in broken)
-        return len(broken)
-
-
 def list_accounts(client: AdsApiClient) -> AccountListing:
     """List the accounts of every region that answers.
 
@@ -228,48 +183,119 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
         CredentialRefused: The credential was refused.
         AdsApiError: All regions failed; the first one's error.
     """
-    answers = [_call_region(client, region) for region in REGIONS]
-    errors = {answer.region: answer.error for answer in answers if answer.error}
-    if len(errors) == len(answers):
-        raise errors[REGIONS[0]]
-    listed = _merge(answers)
-    problems = [problem for answer in answers for problem in answer.problems]
-    problems += [sentence for _, account in listed for sentence in _left_out(account)]
-    if all(answer.is_complete for answer in answers):
-        problems += _profiles_without_account(answers, [account for _, account in listed])
+    listed = _Listed(client)
+    for region in REGIONS:
+        listed.add_region(region)
+    if len(listed.errors) == len(REGIONS):
+        raise listed.errors[REGIONS[0]]
     return AccountListing(
-        accounts=tuple(_join(answers, listed)),
-        answered_regions=tuple(answer.region for answer in answers if answer.is_trusted),
-        unsure_accounts=frozenset().union(*(answer.unsure_accounts for answer in answers)),
-        problems=tuple(dict.fromkeys(problems)),
-        errors=errors,
+        accounts=tuple(listed.by_country()),
+        answered_regions=tuple(listed.answered_regions),
+        unsure_accounts=frozenset(listed.unsure_accounts),
+        problems=tuple(_once([*listed.problems, *listed.leftovers()])),
+        errors=listed.errors,
     )
 
 
-def _call_region(client: AdsApiClient, region: Region) -> _RegionAnswer:
-    answer = _RegionAnswer(region)
-    try:
-        request = AdsRequest(owner=Owner(region), **_LIST)
-        for page in client.call_pages(request, Page):
-            answer.add_accounts(page.ads_accounts)
-        broken_profiles = answer.add_profiles(list_profiles(client, region))
-        broken_profiles += answer.add_profiles(_list_view_only(client, answer))
-        answer.is_trusted = not broken_profiles
-    except CredentialRefused:
-        raise
-    except AdsApiError as error:
-        answer.error = error
-    return answer
+@dataclass
+class _Listed:
+    """The ads accounts and profiles by id, each with the first region that listed it.
+
+    `is_complete` is whether all ads accounts and their ids were valid.
+    """
+
+    client: AdsApiClient
+    accounts: dict[str, tuple[Region, ListedAdsAccount]] = field(default_factory=dict)
+    profiles: dict[str, tuple[Region, Profile]] = field(default_factory=dict)
+    answered_regions: list[Region] = field(default_factory=list)
+    unsure_accounts: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+    errors: dict[Region, AdsApiError] = field(default_factory=dict)
+    is_complete: bool = True
+
+    def add_region(self, region: Region) -> None:
+        """List a region; what came before an error is kept."""
+        try:
+            self._add_accounts(region)
+            is_trusted = self._add_profiles(region, list_profiles(self.client, region))
+            is_trusted &= self._add_profiles(region, self._list_view_only(region))
+            if is_trusted:
+                self.answered_regions.append(region)
+        except CredentialRefused:
+            raise
+        except AdsApiError as error:
+            self.errors[region] = error
+
+    def _add_accounts(self, region: Region) -> None:
+        known_problems, of = len(self.problems), f"Region {region}, account"
+        items = _list_ads_accounts(self.client, region)
+        for account in wire.read_each(ListedAdsAccount, items, of, self.problems):
+            id_, listed = account.ads_account_id, account.alternate_ids
+            of_id = f"{of} {id_}, alternate id"
+            ids = tuple(wire.read_each(AlternateId, listed, of_id, self.problems))
+            if len(ids) < len(listed):
+                self.unsure_accounts.add(id_)
+            valid = account.model_copy(update={"alternate_ids": ids})
+            first, known = self.accounts.get(id_, (region, None))
+            self.accounts[id_] = first, known.merged_with(valid) if known else valid
+        self.is_complete &= len(self.problems) == known_problems
+
+    def _add_profiles(self, region: Region, items: tuple[Any, ...]) -> bool:
+        """Add the valid profiles; return whether all are valid."""
+        known_problems, of = len(self.problems), f"Region {region}, profile"
+        for profile in wire.read_each(Profile, items, of, self.problems):
+            # Of profiles with one id the first is used, which may be edited.
+            self.profiles.setdefault(profile.profile_id, (region, profile))
+        return len(self.problems) == known_problems
+
+    def _list_view_only(self, region: Region) -> tuple[Any, ...]:
+        try:
+            return list_profiles(self.client, region, view_only=True)
+        except (Rejected, NotAuthorized) as error:
+            problem = "profiles that may only be viewed could not be listed"
+            self.problems.append(join_sentences(f"Region {region}: {problem}: {error.reason}"))
+            return ()
+
+    def by_country(self) -> Iterator[ListedAccount]:
+        """Yield each ads account in each of its countries."""
+        for region, account in self.accounts.values():
+            for code in account.countries:
+                yield _account(account, get_country(code, region=region), self.profiles)
+
+    def leftovers(self) -> Iterator[str]:
+        """Yield sentences about countries and profiles that belong to no account."""
+        for _, account in self.accounts.values():
+            yield from _left_out(account)
+        if self.is_complete and not self.errors:
+            for region in REGIONS:
+                yield from self._profiles_without_account(region)
+
+    def _profiles_without_account(self, region: Region) -> Iterator[str]:
+        ids = (one.profile_id for _, of in self.accounts.values() for one in of.alternate_ids)
+        unnamed = self.profiles.keys() - set(ids)
+        shown = [
+            f"{id_} ({profile.name})" if profile.name else id_
+            for id_, (of, profile) in self.profiles.items()
+            if of == region and id_ in unnamed
+        ]
+        if shown:
+            more = ["…"] if len(shown) > _MOST_PROFILES_NAMED else []
+            those = ", ".join(shown[:_MOST_PROFILES_NAMED] + more)
+            belong = "profile belongs" if len(shown) == 1 else "profiles belong"
+            yield f"Region {region}: {len(shown)} {belong} to no listed ads account: {those}."
 
 
-def _list_view_only(client: AdsApiClient, answer: _RegionAnswer) -> tuple[Any, ...]:
-    try:
-        return list_profiles(client, answer.region, view_only=True)
-    except (Rejected, NotAuthorized) as error:
-        problem = "profiles that may only be viewed could not be listed"
-        problem = f"Region {answer.region}: {problem}: {error.reason}"
-        answer.problems.append(join_sentences(problem))
-        return ()
+def _list_ads_accounts(client: AdsApiClient, region: Region) -> Iterator[Any]:
+    request = AdsRequest(
+        name="list_accounts",
+        operation="list the accounts",
+        method="POST",
+        owner=Owner(region),
+        path="/adsAccounts/list",
+        json={"maxResults": 100},
+        headers={"Content-Type": "application/vnd.listaccountsresource.v1+json"},
+    )
+    return (one for page in client.call_pages(request, Page) for one in page.ads_accounts)
 
 
 def list_profiles(
@@ -287,42 +313,17 @@ def list_profiles(
         owner=Owner(region),
         path="/v2/profiles" + ("?accessLevel=view" if view_only else ""),
     )
-    return client.call(
-        request, lambda response: wire.read_as(_Profiles, wire.read_json(response))
-    ).root
-
-
-def _merge(answers: Iterable[_RegionAnswer]) -> list[tuple[Region, ListedAdsAccount]]:
-    merged: dict[str, tuple[Region, ListedAdsAccount]] = {}
-    for answer in answers:
-        for listed in answer.accounts:
-            region, known = merged.get(listed.ads_account_id, (answer.region, None))
-            merged[listed.ads_account_id] = region, known.merged_with(listed) if known else listed
-    return list(merged.values())
-
-
-def _join(
-    answers: Iterable[_RegionAnswer], listed: Iterable[tuple[Region, ListedAdsAccount]]
-) -> Iterator[ListedAccount]:
-    # Reversed: of a region's profiles with one id the first is used, which may be edited.
-    profiles = {
-        profile.profile_id: (answer.region, profile)
-        for answer in answers
-        for profile in reversed(answer.profiles)
-    }
-    for region, account in listed:
-        for code in account.countries:
-            yield _account(account, get_country(code, region=region), profiles)
+    return client.call_model(request, _Profiles).root
 
 
 def _account(
     listed: ListedAdsAccount, country: Country, profiles: Mapping[str, tuple[Region, Profile]]
 ) -> ListedAccount:
     code = country.code
-    ids = [one for one in listed.alternate_ids or () if one.country_code == code]
+    ids = [one for one in listed.alternate_ids if one.country_code == code]
     ids.sort(key=lambda one: one.profile_id not in profiles)  # the first known profile is used
-    profile_ids = _all((one.profile_id for one in ids if one.profile_id), ())
-    entity_ids = _all((one.entity_id for one in ids if one.entity_id), ())
+    profile_ids = _once(one.profile_id for one in ids if one.profile_id)
+    entity_ids = _once(one.entity_id for one in ids if one.entity_id)
     profile_id = next(iter(profile_ids), None)
     found = profiles.get(profile_id or "")
     region, profile = found or (country.region, Profile(profile_id="none"))
@@ -343,11 +344,11 @@ def _account(
         time_zone=zone or country.time_zone,
         marketplace_id=profile.marketplace_id or country.marketplace_id,
         account_type=(profile.type or "").strip().lower() or None,
-        problems=tuple(problems),
+        problems=tuple(_once(problems)),
     )
 
 
-def _ignored(what: str, ids: tuple[str, ...]) -> Iterator[str]:
+def _ignored(what: str, ids: list[str]) -> Iterator[str]:
     if ids[1:]:
         ignored = ", ".join(ids[1:])
         yield f"Amazon lists several {what} for this country. Using {ids[0]}; ignored: {ignored}."
@@ -381,18 +382,3 @@ def _left_out(listed: ListedAdsAccount) -> Iterator[str]:
     if not listed.countries:
         status = (listed.status or "UNKNOWN").strip().upper()
         yield f"{name} ({listed.ads_account_id}, {status}) has no country."
-
-
-def _profiles_without_account(
-    answers: Iterable[_RegionAnswer], listed: Iterable[ListedAdsAccount]
-) -> Iterator[str]:
-    named = {one.profile_id for account in listed for one in account.alternate_ids or ()}
-    for answer in answers:
-        names = {one.profile_id: one.name for one in answer.profiles if one.profile_id not in named}
-        if not names:
-            continue
-        shown = [f"{id_} ({name})" if name else id_ for id_, name in names.items()]
-        more = ["…"] if len(shown) > _MOST_PROFILES_NAMED else []
-        those = ", ".join(shown[:_MOST_PROFILES_NAMED] + more)
-        belong = "profile belongs" if len(shown) == 1 else "profiles belong"
-        yield f"Region {answer.region}: {len(shown)} {belong} to no listed ads account: {those}."

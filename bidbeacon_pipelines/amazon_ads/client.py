@@ -342,24 +342,23 @@ def unreachable(error: httpx.RequestError) -> errors.Unavailable:
 
 def connect(
     settings: Settings,
-    credential: str | None = None,
+    credential: str,
     *,
     engine: Engine | None = None,
     retry: RetryPolicy | None = None,
     shares_token: bool = True,
 ) -> AdsApiClient:
-    """Open a session with Amazon or the sandbox as a credential, by default the first one.
+    """Open a session with Amazon or the sandbox as a credential of the settings.
 
     The other arguments are those of `AdsApiClient`.
 
     Raises:
         CredentialRefused: There is no such credential, or a part of the only one is not set.
     """
-    known = settings.credentials
-    found = known.get(next(iter(known), "") if credential is None else credential)
+    if not settings.credentials:
+        raise errors.CredentialRefused("not all is set", cause_code="credentials-incomplete")
+    found = settings.credentials.get(credential)
     if found is None:
-        if not known:
-            raise errors.CredentialRefused("not all is set", cause_code="credentials-incomplete")
         missing = {"cause_code": "credential-not-set", "credential_name": credential}
         raise errors.CredentialRefused("it is not set", **missing)
     endpoints = Endpoints.of(settings)

@@ -35,7 +35,6 @@ _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTA
 _NUMBERED = re.compile(r"([45]\d{5}): (?=.)")
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,6})?")
 _TEXTS = ("message", "Message", "details", "detail", "errorMessage", "error_description")
-_UNKNOWN_FIELD = frozenset({"400005", "400013"})
 _FIELDS_EXCLUDED = frozenset({"400004", "400006"})
 # Codes that are not names of HTTP statuses, or mean another one.
 _WORDS = {
@@ -47,7 +46,7 @@ _WORDS = {
 }
 _STATUSES = HTTPStatus.__members__ | _WORDS
 # 408 is a timeout at Amazon (RFC 9110, 15.5.9): the same request may succeed.
-_CLASSES: dict[int, type[errors.AdsApiError]] = {
+_BY_STATUS: dict[int, type[errors.AdsApiError]] = {
     401: errors.NotAuthorized,
     403: errors.NotAuthorized,
     404: errors.NotFound,
@@ -56,6 +55,10 @@ _CLASSES: dict[int, type[errors.AdsApiError]] = {
     413: errors.TooLarge,
     429: errors.Throttled,
 }
+_BY_CODE: dict[str | None, type[errors.AdsApiError]] = {
+    "400005": errors.UnknownField,
+    "400013": errors.UnknownField,
+} | dict.fromkeys(_FIELDS_EXCLUDED, errors.Rejected)
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,9 @@ class ErrorBody:
     text: str
 
 
-def error_for(response: httpx.Response, failure: ErrorBody | None = None) -> errors.AdsApiError:
-    """Return the error of an unsuccessful response; `failure` is its body, if read already."""
-    return _error(response, response.status_code, failure or _read_failure(response))
+def error_for(response: httpx.Response, body: ErrorBody | None = None) -> errors.AdsApiError:
+    """Return the error of an unsuccessful response; `body` is its own, if read already."""
+    return _error(response, response.status_code, body or _read_body(response))
 
 
 def partial_error(
@@ -78,13 +81,12 @@ def partial_error(
 
     `beside` describes the part that succeeded; the reason begins with it.
     """
-    failure = _combined(body) or ErrorBody(None, "a partial failure without a reason")
-    if beside is not None:
-        failure = ErrorBody(failure.code, f"{beside}; {failure.text}")
-    return _error(response, _status_of(failure.code), failure)
+    read = _combined(body) or ErrorBody(None, "a partial failure without a reason")
+    text = read.text if beside is None else f"{beside}; {read.text}"
+    return _error(response, _status_of(read.code), ErrorBody(read.code, text))
 
 
-def _read_failure(response: httpx.Response) -> ErrorBody:
+def _read_body(response: httpx.Response) -> ErrorBody:
     plain = as_text(html.unescape(_TAGS.sub(" ", response.text)), 4000)
     text = as_text(" ".join(plain.split()), 200)
     return _combined(find_json(response)) or ErrorBody(None, text or "an empty body")
@@ -120,37 +122,36 @@ def _find_instant(value: str) -> datetime | None:
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
-def _error(response: httpx.Response, status: int, failure: ErrorBody) -> errors.AdsApiError:
-    is_refusal = httpx.codes.is_client_error(status)
-    error = _class_of(status, failure, is_refusal=is_refusal)(failure.text, code=failure.code)
+def _error(response: httpx.Response, status: int, body: ErrorBody) -> errors.AdsApiError:
+    error = _class_of(status, body)(body.text, code=body.code)
     error.add_facts(status=response.status_code, retry_after=retry_after(response))
-    if is_refusal and failure.code in _FIELDS_EXCLUDED:
+    if httpx.codes.is_client_error(status) and body.code in _FIELDS_EXCLUDED:
         error.cause_code = "fields-refused-together"
-    if isinstance(error, errors.DuplicateReport) and (duplicate := _DUPLICATE.search(failure.text)):
+    if isinstance(error, errors.DuplicateReport) and (duplicate := _DUPLICATE.search(body.text)):
         error.report_id = duplicate[1]
     return error
 
 
-def _class_of(status: int, failure: ErrorBody, *, is_refusal: bool) -> type[errors.AdsApiError]:
-    if is_refusal and _DUPLICATE.search(failure.text):
-        return errors.DuplicateReport
-    if is_refusal and _MISSING_RIGHTS.search(failure.text):
-        return errors.MissingRights
-    if status in _CLASSES:
-        return _CLASSES[status]
-    if is_refusal:
-        return _class_of_refusal(failure)
-    return errors.Unavailable if httpx.codes.is_server_error(status) else errors.MalformedAnswer
+def _class_of(status: int, body: ErrorBody) -> type[errors.AdsApiError]:
+    """Return the class of an error: the first pattern, status or code that fits decides."""
+    if not httpx.codes.is_client_error(status):
+        is_fault = httpx.codes.is_server_error(status)
+        return errors.Unavailable if is_fault else errors.MalformedAnswer
+    return (
+        _find_class(body, _DUPLICATE, errors.DuplicateReport)
+        or _find_class(body, _MISSING_RIGHTS, errors.MissingRights)
+        or _BY_STATUS.get(status)
+        or _BY_CODE.get(body.code)
+        or _find_class(body, TOO_LARGE, errors.TooLarge)
+        or _find_class(body, _TOO_OLD, errors.TooOld)
+        or errors.Rejected
+    )
 
 
-def _class_of_refusal(failure: ErrorBody) -> type[errors.Rejected]:
-    if failure.code in _UNKNOWN_FIELD:
-        return errors.UnknownField
-    if failure.code in _FIELDS_EXCLUDED:
-        return errors.Rejected
-    if TOO_LARGE.search(failure.text):
-        return errors.TooLarge
-    return errors.TooOld if _TOO_OLD.search(failure.text) else errors.Rejected
+def _find_class(
+    body: ErrorBody, pattern: re.Pattern[str], kind: type[errors.AdsApiError]
+) -> type[errors.AdsApiError] | None:
+    return kind if pattern.search(body.text) else None
 
 
 def _status_of(code: str | None) -> int:
@@ -163,13 +164,13 @@ def _status_of(code: str | None) -> int:
 
 def _combined(body: Any) -> ErrorBody | None:
     try:
-        failures = list(_walk(body))
+        parts = list(_walk(body))
     except RecursionError:
         return None
-    if not failures:
+    if not parts:
         return None
-    code = next((found.code for found in failures if found.code), None)
-    return ErrorBody(code, "; ".join(dict.fromkeys(found.text for found in failures)))
+    code = next((part.code for part in parts if part.code), None)
+    return ErrorBody(code, "; ".join(dict.fromkeys(part.text for part in parts)))
 
 
 def _walk(body: Any) -> Iterator[ErrorBody]:
@@ -177,13 +178,13 @@ def _walk(body: Any) -> Iterator[ErrorBody]:
         for item in body:
             yield from _walk(item)
     elif isinstance(body, dict):
-        yield from _own_failure(body)
+        yield from _own_part(body)
         for name in ("error", "errors"):
             if isinstance(body.get(name), list | dict):
                 yield from _walk(body[name])
 
 
-def _own_failure(body: dict[str, Any]) -> Iterator[ErrorBody]:
+def _own_part(body: dict[str, Any]) -> Iterator[ErrorBody]:
     named = body.get("error")
     code = _first_text(body, "code", "errorCode") or (
         as_text(named) if isinstance(named, str) else None

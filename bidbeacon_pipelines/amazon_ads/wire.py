@@ -1,6 +1,6 @@
 """Reads Amazon's response bodies: unknown fields are ignored, errors name missing ones."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
@@ -108,17 +108,14 @@ def read_as(model: type[M], body: Any) -> M:
         raise MalformedAnswer(f"the answer is not as described: {_faults_of(error)}") from None
 
 
-def read_each(model: type[M], items: Iterable[Any], *, first: int = 1) -> tuple[list[M], list[str]]:
-    """Validate items, numbered from `first`; return valid ones and sentences about others."""
-    good: list[M] = []
-    problems: list[str] = []
-    for number, item in enumerate(items, start=first):
+def read_each(model: type[M], items: Iterable[Any], what: str, problems: list[str]) -> Iterator[M]:
+    """Yield the valid items; add a sentence about each other one to `problems`, by its number."""
+    for number, item in enumerate(items, start=1):
         try:
-            good.append(model.model_validate(item))
+            yield model.model_validate(item)
         except ValidationError as error:
-            sentence = f"No. {number} is not as described: {_faults_of(error)}."
-            problems.append(as_text(sentence))
-    return good, problems
+            fault = f"{what} No. {number} is not as described: {_faults_of(error)}."
+            problems.append(as_text(fault))
 
 
 def _faults_of(error: ValidationError) -> str:

@@ -24,18 +24,19 @@ from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.probe.amazon import Amazon
 from bidbeacon_pipelines.probe.answers import Listener
-from bidbeacon_pipelines.probe.comparisons import Comparison
+from bidbeacon_pipelines.probe.comparisons import (
+    APPLIED,
+    DIFFERS,
+    EXPECTED,
+    UNCHECKED,
+    Comparison,
+)
 from bidbeacon_pipelines.probe.probe import Probe
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import with_job_session
 from bidbeacon_sessions.errors import ExpectedError, UsageError
 
-_MARKS = {
-    "as expected": "fine",
-    "applied": "waiting",
-    "differs": "error",
-    "could not be checked": "warning",
-}
+_MARKS = {EXPECTED: "fine", APPLIED: "waiting", DIFFERS: "error", UNCHECKED: "warning"}
 
 
 def probe(
@@ -67,7 +68,7 @@ def probe(
     with open_job_context(settings, open_database(settings), retry=retry) as context:
         for credential in settings.credentials or (DEFAULT,):
             listener.listen(context.client_for(credential))
-        ads_account = _find_account(context, account)
+        ads_account = _get_account(context, account)
         with context.engine.begin() as connection:
             contract = read_contract(connection, ads_account.account_id)
         today = context.now().date()
@@ -78,17 +79,17 @@ def probe(
             raise ExpectedError("Nothing was created.")
         file = _create_file(record)
         _run(context, run, file, apply=apply)
-    _print(run.findings, as_json=as_json)
-    _note(f"The recording is in {file}.")
+    _print(run.comparisons, as_json=as_json)
+    _print_note(f"The recording is in {file}.")
     if run.is_interrupted:
         raise typer.Exit(128 + signal.SIGINT)
-    if any(finding.verdict == "differs" for finding in run.findings):
+    if any(one.verdict == DIFFERS for one in run.comparisons):
         raise typer.Exit(1)
 
 
-def _find_account(context: JobContext, named: str | None) -> AdsAccount:
+def _get_account(context: JobContext, named: str | None) -> AdsAccount:
     """Sync the accounts; return the named ads account, or the first active one with a profile."""
-    _note("Listing accounts and profiles")
+    _print_note("Listing accounts and profiles")
     given = {"via": "command line"}
     with with_job_session("sync-accounts", store=context.sessions, input=given) as session:
         sync_accounts(context, session)
@@ -104,7 +105,7 @@ def _find_account(context: JobContext, named: str | None) -> AdsAccount:
 def _print_costs(run: Probe) -> None:
     of = run.ads_account
     minutes = sum(2 * one.dataset.usual_latency / timedelta(minutes=1) for one in run.reports)
-    _note(
+    _print_note(
         f"The probe creates {2 * len(run.reports)} reports and 4 exports for {of.label} "
         f"({of.region}), one after another; Amazon usually takes {minutes:.0f} minutes for them. "
         "It costs no money and changes nothing at Amazon. Meanwhile it takes one of the report "
@@ -136,7 +137,7 @@ def _run(context: JobContext, run: Probe, file: Path, *, apply: bool) -> None:
         with with_job_session(
             "probe", store=context.sessions, input=given, account=ads_account.ref
         ) as session:
-            run.run(Amazon(context, session, ads_account, countries, run.contract, _note))
+            run.run(Amazon(context, session, ads_account, countries, run.contract, _print_note))
             if apply:
                 run.apply()
     except KeyboardInterrupt:
@@ -145,19 +146,19 @@ def _run(context: JobContext, run: Probe, file: Path, *, apply: bool) -> None:
         run.write_recording(file)
 
 
-def _note(sentence: str) -> None:
+def _print_note(sentence: str) -> None:
     errors.print(sentence, style="dim")
 
 
-def _print(findings: Sequence[Comparison], *, as_json: bool) -> None:
+def _print(comparisons: Sequence[Comparison], *, as_json: bool) -> None:
     if as_json:
-        print_json([asdict(finding) for finding in findings])
+        print_json([asdict(one) for one in comparisons])
         return
-    for one in findings:
-        if one.verdict != "as expected":
+    for one in comparisons:
+        if one.verdict != EXPECTED:
             amazon = f"Amazon: {one.amazon}" if one.amazon else ""
             to_do = f"→ {one.to_do}" if one.to_do else ""
             head = Text(f"{one.subject}: {one.check} {one.verdict}")
             print_entry(_MARKS[one.verdict], head, (one.found, amazon, to_do))
-    counts = Counter(str(finding.verdict) for finding in findings)
+    counts = Counter(one.verdict for one in comparisons)
     console.print(", ".join(f"{counts[verdict]} {verdict}" for verdict in _MARKS) + ".")

@@ -4,15 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.amazon_ads import entities, reports
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
-from bidbeacon_pipelines.amazon_ads.download_folders import download_folder
 from bidbeacon_pipelines.amazon_ads.downloads import download, download_report
-from bidbeacon_pipelines.amazon_ads.entities import list_portfolios
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
     DuplicateReport,
@@ -31,11 +30,10 @@ from bidbeacon_pipelines.requests.rules import Failure, FailureKind, NoAnswer, R
 from bidbeacon_pipelines.values.decode import iter_values
 from bidbeacon_sessions import SessionRecorder
 
-T = TypeVar("T")
+Made = TypeVar("Made", reports.Report, entities.Export)
 LONGEST_WAIT: Final = timedelta(hours=1)
 """The longest wait for a free report slot, a report or an export."""
-_HELD_LONGER: Final = timedelta(seconds=5)
-"""Added to the pause between polls: the gate of a probe that died opens by itself."""
+_GATE_POLLED_EVERY: Final = timedelta(seconds=5)
 REFUSED_TOGETHER: Final = "fields-refused-together"
 
 
@@ -96,29 +94,18 @@ class Amazon:
         """
         self.on_progress(f"Requesting {report.dataset.name} {report.name}, {start} to {end}")
         try:
-            finished = self.finish(self.create(report, start, end))
+            ended = self.finish(self.create(report, start, end))
         except Rejected as error:
             if isinstance(error, UnknownField) or error.cause_code == REFUSED_TOGETHER:
                 raise
             return None
-        ended = of_report(finished)
-        is_too_large = isinstance(ended, Failure) and ended.kind is FailureKind.TOO_LARGE
-        return None if is_too_large else finished
+        result = of_report(ended)
+        is_too_large = isinstance(result, Failure) and result.kind is FailureKind.TOO_LARGE
+        return None if is_too_large else ended
 
     def finish(self, report: reports.Report) -> reports.Report:
         """Wait until a report has ended, and hold its place at the gate."""
-
-        def poll() -> reports.Report | None:
-            polled = self._retrieve(report.report_id)
-            if polled.is_terminal:
-                return polled
-            now = self.context.now()
-            until = now + self.context.settings.poll_every + _HELD_LONGER
-            with self.context.engine.begin() as connection:
-                gate.hold_gate(connection, self.ads_account, now, until=until)
-            return None
-
-        return self._polled(poll)
+        return self._ended(lambda: self._retrieve(report.report_id))
 
     @contextmanager
     def report_files(self, report: reports.Report) -> Iterator[list[Path]]:
@@ -130,14 +117,9 @@ class Amazon:
         if isinstance(of_report(report), Failure):
             raise GaveUpError(f"the report ended {report.status}")
         owner = Owner(self.ads_account.region, self.ads_account.account_id)
-        with download_folder(self.context.downloads, "probe") as folder:
-            yield download_report(
-                self.client,
-                report,
-                folder,
-                owner,
-                retrieve=lambda: self._retrieve(report.report_id),
-            )
+        with self.context.download_folder("probe") as folder:
+            again = partial(self._retrieve, report.report_id)
+            yield download_report(self.client, report, folder, owner, retrieve=again)
 
     @contextmanager
     def exported(self, kind: entities.ExportKind) -> Iterator[Iterable[Any]]:
@@ -149,15 +131,10 @@ class Amazon:
         self.on_progress(f"Exporting {kind}")
         client, owner = self.client, self._profile
         started = entities.create_export(client, owner, kind)
-
-        def poll() -> entities.Export | None:
-            found = entities.get_export(client, owner, kind, started.export_id)
-            return found if found.is_terminal else None
-
-        export = self._polled(poll)
+        export = self._ended(lambda: entities.get_export(client, owner, kind, started.export_id))
         if export.status is not entities.ExportStatus.COMPLETED or export.url is None:
             raise GaveUpError(f"the export ended {export.status}")
-        with download_folder(self.context.downloads, "probe") as folder:
+        with self.context.download_folder("probe") as folder:
             path = folder / "export.json.gz"
             download(client, export.url, path, owner)
             yield iter_values(path)
@@ -165,7 +142,7 @@ class Amazon:
     def portfolios(self) -> list[Any]:
         """List the portfolios of the country whose entities are exported."""
         self.on_progress("Listing portfolios")
-        return list_portfolios(self.client, self._profile)
+        return entities.list_portfolios(self.client, self._profile)
 
     @property
     def _profile(self) -> Owner:
@@ -190,38 +167,32 @@ class Amazon:
                 return self._retrieve(error.report_id)
             except AdsApiError as error:
                 result = of_failed_create(error, self.context.now())
-                self._note(result)
+                self._adapt_gate(result)
                 if not (isinstance(result, NoAnswer) and result.is_throttled):
                     raise
                 self.on_progress("Amazon throttles reports (429)")
             else:
-                self._note(of_report(created))
+                self._adapt_gate(of_report(created))
                 return created
 
     def _enter_gate(self) -> None:
         """Wait until a report may be created; after one timeout, wait no more."""
-        waited, poll_every = timedelta(0), self.context.settings.poll_every
-        while (pause := self._pause_at_gate()) != timedelta(0):
-            pause = poll_every if pause is None else pause
-            if self._has_waited or waited + pause > LONGEST_WAIT:
+        waited = timedelta(0)
+        while not self._may_create():
+            if self._has_waited or waited >= LONGEST_WAIT:
                 self._has_waited = True
                 raise GaveUpError("no report slot was free for an hour")
-            if pause >= poll_every:
-                self.on_progress(f"  waiting {pause.total_seconds():.0f} s for a free report slot")
-            self.context.sleep(pause.total_seconds())
-            waited += pause
+            if waited == _GATE_POLLED_EVERY:  # longer than the usual pace of creates
+                self.on_progress("  waiting for a free report slot")
+            self.context.sleep(_GATE_POLLED_EVERY.total_seconds())
+            waited += _GATE_POLLED_EVERY
 
-    def _pause_at_gate(self) -> timedelta | None:
-        """Enter the gate and return zero, or return the wait; None if all places are taken."""
-        now, account = self.context.now(), self.ads_account
-        first_limit = self.context.settings.first_reports_in_flight
+    def _may_create(self) -> bool:
+        now, first_limit = self.context.now(), self.context.settings.first_reports_in_flight
         with self.context.engine.begin() as connection:
-            if gate.enter_gate(connection, account, now, first_limit=first_limit):
-                return timedelta(0)
-            pause = gate.pause_before_create(connection, account.client_id, account.region, now)
-            return pause or None
+            return gate.enter_gate(connection, self.ads_account, now, first_limit=first_limit)
 
-    def _note(self, result: Result) -> None:
+    def _adapt_gate(self, result: Result) -> None:
         now, late_after = self.context.now(), self.context.settings.late_after
         with self.context.engine.begin() as connection:
             gate.note_result(
@@ -234,12 +205,19 @@ class Amazon:
             self.client, account.region, report_id, account_id=account.account_id
         )
 
-    def _polled(self, poll: Callable[[], T | None]) -> T:
+    def _ended(self, poll: Callable[[], Made]) -> Made:
+        """Poll a report or an export until it has ended; hold the gate for a report."""
         poll_every, waited = self.context.settings.poll_every, timedelta(0)
-        while (found := poll()) is None:
+        while not (polled := poll()).is_terminal:
             if waited >= LONGEST_WAIT:
                 raise GaveUpError("not ready after an hour")
+            if isinstance(polled, reports.Report):
+                # A little longer than the pause: the gate of a probe that died opens by itself.
+                now = self.context.now()
+                until = now + poll_every + timedelta(seconds=5)
+                with self.context.engine.begin() as connection:
+                    gate.hold_gate(connection, self.ads_account, now, until=until)
             self.context.sleep(poll_every.total_seconds())
             waited += poll_every
             self.on_progress(f"  not ready after {waited.total_seconds():.0f} s")
-        return found
+        return polled

@@ -38,6 +38,7 @@ from bidbeacon_pipelines.values.field_types import find_date
 _SHOWN: Final = frozenset({"word", "literal_error"})
 """Types of faults whose value is from a vocabulary, so that it may be shown and recorded."""
 _LONGEST_SHOWN: Final = 40
+_KEY_FAULTS: Final = {"missing": "missing", "extra_forbidden": "unknown"}
 _time_zones = cache(available_timezones)
 
 
@@ -56,10 +57,6 @@ _Country = Annotated[
 _TimeZone = Annotated[str, _word("a time zone of the IANA", lambda name: name in _time_zones())]
 
 # The client's models, with documented types for the fields that they are lenient about.
-
-
-class _Token(tokens.TokenAnswer):
-    token_type: Literal["bearer"]
 
 
 class _AlternateId(accounts.AlternateId):
@@ -125,26 +122,16 @@ class _Export(entities.Export):
     error: _ExportError | None = None
 
 
-_UNREAD: Final = frozenset(
-    (
-        *("refresh_token", "dailyBudget", "subType", "validPaymentMethod"),
-        *(
-            "error",
-            "errorId",
-            "url",
-            "urlExpirationDateTime",
-            "lastUpdatedDateTime",
-            "completedDateTime",
-        ),
-        *("currencyOfView", "formatOptions", "locale", "timeZoneMode"),
-        *("createdAt", "generatedAt", "urlExpiresAt"),
-    )
+_UNREAD: Final = (
+    {"refresh_token", "token_type", "dailyBudget", "subType", "validPaymentMethod", "errorId"}
+    | {"error", "url", "urlExpirationDateTime", "lastUpdatedDateTime", "completedDateTime"}
+    | {"currencyOfView", "formatOptions", "locale", "timeZoneMode"}
+    | {"createdAt", "generatedAt", "urlExpiresAt"}
 )
 """Documented fields that the client does not read: they may have any type."""
 
-
 CALLS: Final[dict[str, tuple[str, TypeAdapter[Any]]]] = {
-    "token": ("/auth/o2/token", TypeAdapter(_Token)),
+    "token": ("/auth/o2/token", TypeAdapter(tokens.TokenAnswer)),
     "accounts": ("/adsAccounts/list", TypeAdapter(_AccountsPage)),
     "profiles": ("/v2/profiles", TypeAdapter(tuple[_Profile, ...])),
     "create report": ("/create/reports", TypeAdapter(_ReportAnswer)),
@@ -160,7 +147,7 @@ def find_call(path: str) -> str | None:
     return next((name for name, (end, _) in CALLS.items() if re.search(f"{end}$", path)), None)
 
 
-def find_differences(call: str, body: Any) -> list[str]:
+def list_differences(call: str, body: Any) -> list[str]:
     """Return how an answer differs from the contract, without customers' values."""
     try:
         CALLS[call][1].validate_python(body, context=STRICT, extra="forbid")
@@ -177,15 +164,12 @@ def _is_unread(fault: ErrorDetails) -> bool:
 def _sentence(fault: ErrorDetails) -> str:
     parts = ("[]" if isinstance(part, int) else field_name(part) for part in fault["loc"])
     place = ".".join(parts) or "the answer"
-    if fault["type"] == "missing":
-        return f"{place}: missing"
-    if fault["type"] == "extra_forbidden":
-        return f"{place}: unknown"
     expected = fault["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
+    sentence = f"{place}: {_KEY_FAULTS.get(fault['type'], expected)}"
     came = fault["input"]
     if fault["type"] in _SHOWN and isinstance(came, str) and len(came) <= _LONGEST_SHOWN:
-        return f"{place}: {expected}, got {as_text(came)!r}"
-    return f"{place}: {expected}"
+        sentence += f", got {as_text(came)!r}"
+    return sentence
 
 
 @dataclass
@@ -209,9 +193,9 @@ class Listener:
 
     def listen(self, client: AdsApiClient) -> None:
         """Record the answers to the calls that a client makes from now on."""
-        client.http.event_hooks["response"].append(self._note)
+        client.http.event_hooks["response"].append(self._add)
 
-    def _note(self, response: httpx.Response) -> None:
+    def _add(self, response: httpx.Response) -> None:
         call = find_call(response.request.url.path)
         if call is None:
             return
@@ -225,7 +209,7 @@ class Listener:
         answers.slowest = max(answers.slowest, response.elapsed.total_seconds())
         add_to(answers.shape, body)
         if is_success:
-            answers.differences |= dict.fromkeys(find_differences(call, body))
+            answers.differences |= dict.fromkeys(list_differences(call, body))
 
 
 _LIFE: Final = {"adProduct", "state", "deliveryStatus", "creationDateTime", "lastUpdatedDateTime"}
@@ -255,13 +239,6 @@ class FileFacts:
         """The faults, each with the number of its rows."""
         return [f"{fault} ({count} of {self.rows} rows)" for fault, count in self.faults.items()]
 
-    @property
-    def consequence(self) -> str:
-        """A sentence on how the product treats such rows."""
-        if self.set_aside:
-            return f"BidBeacon would set {self.set_aside} of {self.rows} rows aside"
-        return "BidBeacon reads these rows all the same"
-
     def objects(self, values: Iterable[Any]) -> Iterator[dict[str, Any]]:
         """Count the values of a file, and yield those that are objects."""
         for value in values:
@@ -289,36 +266,33 @@ class FileFacts:
 
 
 def read_report(
-    facts: FileFacts,
-    path: Path,
+    paths: Iterable[Path],
     report: DatasetReport,
     accounts: Sequence[Account],
     day: date,
-    *,
     spellings: Mapping[str, str],
-) -> None:
-    """Check the rows of a file of a report of one day as a load does, into `facts`.
+) -> FileFacts:
+    """Check the rows of the files of a report of one day as a load does.
 
     `spellings` are Amazon's names of fields by ours.
 
     Raises:
-        BrokenPartError: it is no gzipped JSON array, or cut short.
+        BrokenPartError: a file is no gzipped JSON array, or cut short.
     """
-    days = frozenset([day])
-    waiting = [
-        WaitingAccount(number, account.country_code, account.time_zone, days)
-        for number, account in enumerate(accounts)
-    ]
+    facts, days = FileFacts(), frozenset([day])
     check = RowCheck(
         report.dataset,
-        waiting,
+        [
+            WaitingAccount(number, account.country_code, account.time_zone, days)
+            for number, account in enumerate(accounts)
+        ],
         ad_products=report.ad_products,
         period=(day, day),
         has_one_country=len(accounts) == 1,
         spellings=spellings,
     )
     known = {*report.fields, *report.dataset.other_names.values(), *spellings.values()}
-    for row in facts.objects(iter_values(path)):
+    for row in facts.objects(value for path in paths for value in iter_values(path)):
         facts.add_keys(row, (), known)
         checked = check(row)
         number = int(checked.partition(b"\t")[0]) if isinstance(checked, bytes) else checked.account
@@ -329,6 +303,7 @@ def read_report(
             facts.add_faults(checked.cause)
         elif isinstance(checked, OtherRow) and checked.kind is NotWaitedFor.AD_PRODUCT:
             facts.products[product_name(checked.ad_product or "")] += 1
+    return facts
 
 
 def find_oldest_day(paths: Iterable[Path], start: date, end: date) -> date | None:
@@ -342,12 +317,13 @@ def find_oldest_day(paths: Iterable[Path], start: date, end: date) -> date | Non
     return min((day for day in days if day is not None and start <= day <= end), default=None)
 
 
-def read_listed(facts: FileFacts, entities: Iterable[Any], kind: str) -> None:
-    """Check entities of a kind as a sync does, into `facts`."""
-    known = {"tags", *(wanted.path[0] for wanted in FIELDS[kind].values())}
+def read_listed(entities: Iterable[Any], kind: str) -> FileFacts:
+    """Check entities of a kind as a sync does."""
+    facts, known = FileFacts(), {"tags", *(wanted.path[0] for wanted in FIELDS[kind].values())}
     for row in facts.objects(entities):
         facts.add_keys(row, _ALWAYS[kind], known)
         problems = EntityProblems()
         list(read_entities(kind, [row], problems))
         facts.set_aside += problems.set_aside
         facts.add_faults(problems.first_cause or {})
+    return facts

@@ -1,15 +1,18 @@
-"""The output of a probe: shapes of answers without their values, and findings."""
+"""The output of a probe: shapes of answers without their values, and comparisons."""
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, Final
 
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError
 from bidbeacon_sessions.masking import mask_text
 
+EXPECTED: Final = "as expected"
+APPLIED: Final = "applied"
+DIFFERS: Final = "differs"
+UNCHECKED: Final = "could not be checked"
 ISSUE: Final = "Attach the recording to an issue"
 _MOST_SHOWN: Final = 5
 Shape = dict[str, set[str]]
@@ -63,15 +66,6 @@ def _kind_of(value: Any) -> str:
     return _KINDS.get(type(value), type(value).__name__)
 
 
-class Verdict(StrEnum):
-    """The result of one check."""
-
-    EXPECTED = "as expected"
-    APPLIED = "applied"
-    DIFFERS = "differs"
-    UNCHECKED = "could not be checked"
-
-
 @dataclass(frozen=True)
 class Override:
     """An override of the contract, for one ads account or its region."""
@@ -92,6 +86,7 @@ class Comparison:
     """The result of one check, and what to do.
 
     Attributes:
+        verdict: As expected, applied, differs, or could not be checked.
         found: Without ids, names and amounts, so that it may be recorded.
         amazon: Amazon's own words, for the terminal only.
         override: Stored by `--apply`.
@@ -99,33 +94,38 @@ class Comparison:
 
     subject: str
     check: str
-    verdict: Verdict
+    verdict: str
     found: str = ""
     to_do: str = ""
     amazon: str = ""
     override: Override | None = None
 
 
-def judged(
-    subject: str, check: str, differences: Iterable[str], *, found: str = "", to_do: str = ISSUE
+def compared(
+    subject: str,
+    check: str,
+    differences: Iterable[str] = (),
+    *,
+    found: str = "",
+    to_do: str = ISSUE,
 ) -> Comparison:
-    """Return the finding of a check: its differences, or without any, as expected."""
+    """Return the result of a check: its differences, or without any, as expected."""
     every = list(differences)
     if not every:
-        return Comparison(subject, check, Verdict.EXPECTED, found)
+        return Comparison(subject, check, EXPECTED, found)
     more = [f"{len(every) - _MOST_SHOWN} more"] if len(every) > _MOST_SHOWN else []
     text = "; ".join([*every[:_MOST_SHOWN], *more])
-    return Comparison(subject, check, Verdict.DIFFERS, text, f"{to_do}.")
+    return Comparison(subject, check, DIFFERS, text, f"{to_do}.")
 
 
 def unchecked(subject: str, check: str, reason: str) -> Comparison:
-    """Return the finding of a check that could not be made."""
-    return Comparison(subject, check, Verdict.UNCHECKED, reason)
+    """Return the result of a check that could not be made."""
+    return Comparison(subject, check, UNCHECKED, reason)
 
 
-def refused(subject: str, check: str, error: AdsApiError, *, to_do: str = "") -> Comparison:
-    """Return the finding of a refusal; Amazon's words are kept apart from the recording."""
-    verdict = Verdict.DIFFERS if to_do else Verdict.UNCHECKED
+def refused(subject: str, check: str, error: AdsApiError, *, to_do: str) -> Comparison:
+    """Return the result of a refused check; Amazon's words are kept apart from the recording."""
+    verdict = DIFFERS if to_do else UNCHECKED
     return Comparison(subject, check, verdict, refusal_of(error), to_do, amazon=error.reason)
 
 

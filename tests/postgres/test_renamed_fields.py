@@ -13,7 +13,7 @@ from bidbeacon_pipelines.datasets.registry import (
     DAILY_TARGETS,
     DatasetReport,
 )
-from bidbeacon_pipelines.probe.answers import FileFacts, read_report
+from bidbeacon_pipelines.probe.answers import read_report
 from tests.postgres.load_world import AS_OF, DAY, LoadWorld, report_row
 from tests.postgres.test_quarantine_replay import replay
 from tests.support.reading import call, tuples
@@ -100,7 +100,7 @@ def test_the_probe_reads_rows_under_names_that_are_set(
     shelf: LoadWorld, spellings: dict[str, str], differences: list[str]
 ) -> None:
     """A field is neither missing nor unknown where its name is known to differ."""
-    facts, report = FileFacts(), DatasetReport(DAILY_TARGETS, (SPONSORED_PRODUCTS,))
+    report = DatasetReport(DAILY_TARGETS, (SPONSORED_PRODUCTS,))
     part = shelf.write_part([renamed_row()])
-    read_report(facts, part, report, [shelf.account], DAY, spellings=spellings)
+    facts = read_report([part], report, [shelf.account], DAY, spellings)
     assert differences == sorted(facts.differences)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.probe.answers import find_call, find_differences
+from bidbeacon_pipelines.probe.answers import find_call, list_differences
 from bidbeacon_pipelines.probe.comparisons import Shape, add_to, as_json
-from bidbeacon_pipelines.probe.probe import find_history, find_longest
+from bidbeacon_pipelines.probe.probe import find_longest, search_history
 
 ACCOUNT: dict[str, Any] = {
     "adsAccountId": "amzn1.ads-account.g.1",
@@ -42,7 +42,7 @@ EXPORT = {"exportId": "e", "status": "PROCESSING", "createdAt": "2026-01-15T12:0
 
 def differences(name: str, body: Any) -> list[str]:
     """Return the differences of a call's answer."""
-    return find_differences(name, body)
+    return list_differences(name, body)
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,11 @@ def test_history_is_found_to_the_day(limit: int) -> None:
         asked.append(days)
         return days <= limit
 
-    assert limit == find_history(is_given, given=2, refused=730)
+    assert limit == search_history(is_given, given=2, refused=730)
     assert len(asked) <= (3 if limit == 456 else 16)
 
 
 @pytest.mark.parametrize(("limit", "found"), [(60, 60), (59, 30), (1, 1), (0, None)])
 def test_longest_period_is_found_by_halving(limit: int, found: int | None) -> None:
     """None where not even a day is given."""
-    assert found == find_longest(lambda days: days <= limit, refused=120)
+    assert found == find_longest(lambda days: days <= limit, longest=120)

@@ -1,5 +1,6 @@
 """Lists the accounts that a credential may use in all regions, with their profiles."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Self, TypeVar
@@ -7,7 +8,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
-    AliasPath,
     BeforeValidator,
     Field,
     RootModel,
@@ -17,6 +17,7 @@ from pydantic import (
 from bidbeacon_pipelines.amazon_ads import wire
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, AdsRequest, Owner
 from bidbeacon_pipelines.amazon_ads.countries import (
+    COUNTRIES,
     NO_CURRENCY,
     Country,
     get_country,
@@ -36,14 +37,29 @@ T = TypeVar("T")
 
 _MOST_PROFILES_NAMED: Final = 10
 _NoneIsEmpty: Final = BeforeValidator(lambda items: () if items is None else items)
-_CountryCode = Annotated[wire.Text, AfterValidator(normalise_country), Field(min_length=1)]
+
+
+def _is_time_zone(name: str | None) -> bool:
+    try:
+        return bool(ZoneInfo(name or ""))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+
+
+_Country = Annotated[
+    wire.Text,
+    wire.documented("a country of the contract", lambda code: normalise_country(code) in COUNTRIES),
+]
+_TIME_ZONE: Final = wire.documented("a time zone of the IANA", _is_time_zone)
+_CURRENCY: Final = wire.documented("a currency's code", re.compile("[A-Z]{3}").fullmatch)
+_STATUS: Final = wire.one_of("CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED")
 _OptionalId = Annotated[wire.Id | None, BeforeValidator(lambda value: value or None)]
 
 
 class AlternateId(wire.WireModel):
     """Profile and entity id of an ads account in one country; either may be missing."""
 
-    country_code: _CountryCode
+    country_code: Annotated[_Country, AfterValidator(normalise_country), Field(min_length=1)]
     profile_id: _OptionalId = None
     entity_id: _OptionalId = None
 
@@ -59,11 +75,10 @@ class ListedAdsAccount(wire.WireModel):
     """An Amazon ads account: one for many countries."""
 
     ads_account_id: wire.Id
-    account_name: wire.Lenient[wire.Text] = None
-    status: wire.Lenient[wire.Text] = None
-    country_codes: Annotated[tuple[wire.Text, ...], _NoneIsEmpty] = ()
-    # `AlternateId`s, read one by one: an invalid one doesn't lose the account.
-    alternate_ids: Annotated[tuple[Any, ...], _NoneIsEmpty] = ()
+    account_name: wire.Sent[wire.Text] = None
+    status: wire.Sent[Annotated[wire.Text, _STATUS]] = None
+    country_codes: Annotated[tuple[_Country, ...], _NoneIsEmpty] = ()
+    alternate_ids: Annotated[tuple[wire.Item[AlternateId], ...], _NoneIsEmpty] = ()
     errors: wire.Lenient[dict[wire.Text, tuple[CountryError, ...]]] = None
 
     @model_validator(mode="before")
@@ -106,23 +121,34 @@ def _once(items: Iterable[T]) -> list[T]:
     return list(dict.fromkeys(items))
 
 
+class AccountInfo(wire.WireModel):
+    """Seller or vendor of a profile."""
+
+    id: wire.Sent[wire.Text] = None
+    name: wire.Sent[wire.Text] = None
+    type: wire.Sent[Annotated[wire.Text, wire.one_of("seller", "vendor", "agency")]] = None
+    marketplace_string_id: wire.Lenient[wire.Text] = None
+
+
 class Profile(wire.WireModel):
     """An account in one country, as `/v2/profiles` describes it."""
 
     profile_id: wire.Id
-    currency_code: wire.Lenient[wire.Text] = None
-    timezone: wire.Lenient[wire.Text] = None
-    marketplace_id: wire.Lenient[wire.Text] = Field(
-        None, validation_alias=AliasPath("accountInfo", "marketplaceStringId")
-    )
-    name: wire.Lenient[wire.Text] = Field(None, validation_alias=AliasPath("accountInfo", "name"))
-    type: wire.Lenient[wire.Text] = Field(None, validation_alias=AliasPath("accountInfo", "type"))
+    country_code: wire.Sent[_Country] = None
+    currency_code: wire.Sent[Annotated[wire.Text, _CURRENCY]] = None
+    timezone: wire.Sent[Annotated[wire.Text, _TIME_ZONE]] = None
+    account_info: wire.Sent[AccountInfo] = None
+
+    @property
+    def info(self) -> AccountInfo:
+        """Its seller or vendor, as far as Amazon sends it."""
+        return self.account_info or AccountInfo()
 
 
 class Page(wire.WireModel):
     """One page, from either shape seen: an object with a list, or a bare list."""
 
-    ads_accounts: tuple[Any, ...]
+    ads_accounts: tuple[wire.Item[ListedAdsAccount], ...]
     next_token: str | None = None
 
     @model_validator(mode="before")
@@ -131,8 +157,8 @@ class Page(wire.WireModel):
         return {"adsAccounts": body} if isinstance(body, list) else body
 
 
-class _Profiles(RootModel[tuple[Any, ...]]):
-    pass
+class Profiles(RootModel[tuple[wire.Item[Profile], ...]]):
+    """The profiles of a region."""
 
 
 @dataclass(frozen=True)
@@ -274,7 +300,7 @@ class _Listed:
         ids = (one.profile_id for _, of in self.accounts.values() for one in of.alternate_ids)
         unnamed = self.profiles.keys() - set(ids)
         shown = [
-            f"{id_} ({profile.name})" if profile.name else id_
+            f"{id_} ({profile.info.name})" if profile.info.name else id_
             for id_, (of, profile) in self.profiles.items()
             if of == region and id_ in unnamed
         ]
@@ -313,7 +339,7 @@ def list_profiles(
         owner=Owner(region),
         path="/v2/profiles" + ("?accessLevel=view" if view_only else ""),
     )
-    return client.call_model(request, _Profiles).root
+    return client.call_model(request, Profiles).root
 
 
 def _account(
@@ -335,15 +361,15 @@ def _account(
     return ListedAccount(
         account_id=listed.ads_account_id,
         country_code=code,
-        name=listed.account_name or profile.name or "",
+        name=listed.account_name or profile.info.name or "",
         status=(listed.status or "UNKNOWN").strip().upper(),
         profile_id=profile_id,
         entity_id=next(iter(entity_ids), None),
         region=region,
         currency_code=(profile.currency_code or "").strip().upper() or country.currency_code,
         time_zone=zone or country.time_zone,
-        marketplace_id=profile.marketplace_id or country.marketplace_id,
-        account_type=(profile.type or "").strip().lower() or None,
+        marketplace_id=profile.info.marketplace_string_id or country.marketplace_id,
+        account_type=(profile.info.type or "").strip().lower() or None,
         problems=tuple(_once(problems)),
     )
 
@@ -363,13 +389,6 @@ def _missing(profile_id: str | None, profile: Profile | None, country: Country) 
     if profile_id is None:
         return f"Amazon names no profile in {country.code}; {used}"
     return f"Profile {profile_id} is not among the profiles listed; {used}"
-
-
-def _is_time_zone(name: str | None) -> bool:
-    try:
-        return bool(ZoneInfo(name or ""))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
 
 
 def _left_out(listed: ListedAdsAccount) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """A profile's campaigns, ad groups, ads and targets by exports, and its list of portfolios."""
 
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
 from pydantic import AliasPath, Field, SecretStr, model_validator
@@ -29,14 +29,18 @@ class ExportStatus(StrEnum):
     FAILED = "FAILED"
 
 
+_STATUS = wire.one_of("IN_PROGRESS", *ExportStatus)
+_ERROR_CODE = wire.one_of("INTERNAL_ERROR", "TIMED_OUT")
+
+
 class Export(wire.WireModel):
     """An export as Amazon describes it; each retrieval within a day returns a fresh URL."""
 
     export_id: wire.Id
-    raw_status: wire.Text = Field(validation_alias="status", min_length=1)
+    raw_status: Annotated[wire.Text, _STATUS] = Field(validation_alias="status", min_length=1)
     url: SecretStr | None = None
     size_bytes: wire.Size = Field(None, validation_alias="fileSize")
-    error_code: wire.Lenient[wire.Text] = Field(
+    error_code: wire.Lenient[Annotated[wire.Text, _ERROR_CODE]] = Field(
         None, validation_alias=AliasPath("error", "errorCode")
     )
     error_message: wire.Lenient[wire.Text] = Field(

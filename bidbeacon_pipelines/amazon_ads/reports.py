@@ -26,6 +26,7 @@ class ReportStatus(StrEnum):
     EXPIRED = "EXPIRED"
 
 
+_STATUS = wire.one_of("PENDING", "IN_PROGRESS", *ReportStatus)
 _SYNONYMS = {"SUCCESS": "COMPLETED", "FAILURE": "FAILED", "CANCELED": "CANCELLED"}
 
 
@@ -59,10 +60,11 @@ class Report(wire.WireModel):
     """
 
     report_id: wire.Id
-    raw_status: wire.Text = Field(validation_alias="status", min_length=1)
+    raw_status: Annotated[wire.Text, _STATUS] = Field(validation_alias="status", min_length=1)
     parts: Annotated[tuple[ReportPart, ...], AfterValidator(_each_once)] = Field(
         (), validation_alias="completedReportParts"
     )
+    format: wire.Sent[Annotated[wire.Text, wire.one_of("GZIP_JSON")]] = None
     failure_code: wire.Text | None = None
     failure_reason: wire.Text | None = None
     created_at: wire.Instant = Field(None, validation_alias="creationDateTime")
@@ -97,7 +99,9 @@ class Report(wire.WireModel):
         return self.status is not ReportStatus.PROCESSING
 
 
-class _ReportAnswer(wire.WireModel):
+class ReportAnswer(wire.WireModel):
+    """The answer about one report."""
+
     report: Report = Field(validation_alias=AliasPath("success", 0, "report"))
 
 
@@ -188,12 +192,12 @@ def _read_report(response: httpx.Response) -> Report:
     body = wire.read_json(response)  # a failure is in the body, not in the HTTP status
     if isinstance(body, dict) and body.get("error"):
         raise partial_error(response, body, beside=_name_report(body))
-    return wire.read_as(_ReportAnswer, body).report
+    return wire.read_as(ReportAnswer, body).report
 
 
 def _name_report(body: dict[str, Any]) -> str | None:
     try:
-        report = wire.read_as(_ReportAnswer, body).report
+        report = wire.read_as(ReportAnswer, body).report
     except MalformedAnswer:
         return None
     return f"the answer also has report {report.report_id}, {report.raw_status}"

@@ -28,7 +28,7 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 STRICT: Final = {"strict": True}
-"""The context of a validation in which no field is lenient, as for a probe."""
+"""The context of a validation without leniency, in which documented words count: the probe's."""
 
 
 def _id_text(value: object) -> object:
@@ -64,12 +64,44 @@ def _or_empty(value: object, check: Callable[[object], Any], info: ValidationInf
     return _or_none(value, check, info) or ()
 
 
+def _if_sent(value: object, check: Callable[[object], Any], info: ValidationInfo) -> Any:
+    if value is None and info.context == STRICT:
+        raise PydanticCustomError("not_sent", "Field required")
+    return _or_none(value, check, info)
+
+
+def _if_strict(value: object, check: Callable[[object], Any], info: ValidationInfo) -> Any:
+    return check(value) if info.context == STRICT else value
+
+
+def documented(expected: str, is_known: Callable[[str], bool]) -> AfterValidator:
+    """Return a check that a text is a known word, made in a strict validation only."""
+
+    def check(word: str, info: ValidationInfo) -> str:
+        if info.context == STRICT and not is_known(word):
+            raise PydanticCustomError("word", "expected {expected}", {"expected": expected})
+        return word
+
+    return AfterValidator(check)
+
+
+def one_of(*words: str) -> AfterValidator:
+    """Return a check that a text is one of these words, made in a strict validation only."""
+    *others, last = (repr(str(word)) for word in words)
+    expected = f"{', '.join(others)} or {last}" if others else last
+    return documented(expected, frozenset(words).__contains__)
+
+
 Text = Annotated[str, AfterValidator(as_text)]
 Id = Annotated[Text, BeforeValidator(_id_text), Field(min_length=1)]
 # Data that the client doesn't read.
 Unread = Annotated[Any, AfterValidator(mask)]
 # An optional field must not fail the response when its form changes.
 Lenient = Annotated[T | None, WrapValidator(_or_none)]
+# Lenient, too, though Amazon always sends it.
+Sent = Annotated[T | None, WrapValidator(_if_sent), Field(validate_default=True)]
+# An item of a list whose items are read one by one: an invalid one doesn't fail the others.
+Item = Annotated[T, WrapValidator(_if_strict)]
 LenientItems = Annotated[tuple[T, ...], WrapValidator(_or_empty)]
 Instant = Lenient[Annotated[datetime, AfterValidator(_as_utc)]]
 Size = Lenient[Annotated[int, Field(ge=0)]]

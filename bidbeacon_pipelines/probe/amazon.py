@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.amazon_ads import entities, reports
@@ -31,6 +31,8 @@ from bidbeacon_pipelines.values.decode import iter_values
 from bidbeacon_sessions import SessionRecorder
 
 Made = TypeVar("Made", reports.Report, entities.Export)
+EntityKind = entities.ExportKind | Literal["portfolios"]
+KINDS: Final[tuple[EntityKind, ...]] = (*get_args(entities.ExportKind), "portfolios")
 LONGEST_WAIT: Final = timedelta(hours=1)
 """The longest wait for a free report slot, a report or an export."""
 _GATE_POLLED_EVERY: Final = timedelta(seconds=5)
@@ -122,14 +124,18 @@ class Amazon:
             yield download_report(self.client, report, folder, owner, retrieve=again)
 
     @contextmanager
-    def exported(self, kind: entities.ExportKind) -> Iterator[Iterable[Any]]:
-        """Export the entities of a kind in one country; delete the file at the end of the block.
+    def listed(self, kind: EntityKind) -> Iterator[Iterable[Any]]:
+        """Export the entities of a kind in one country, or list its portfolios.
 
         Raises:
             GaveUpError: the export failed.
         """
-        self.on_progress(f"Exporting {kind}")
-        client, owner = self.client, self._profile
+        self.on_progress(f"Listing {kind}")
+        client = self.client
+        owner = Owner(self.ads_account.region, profile_id=self.countries[0].profile_id)
+        if kind == "portfolios":
+            yield entities.list_portfolios(client, owner)
+            return
         started = entities.create_export(client, owner, kind)
         export = self._ended(lambda: entities.get_export(client, owner, kind, started.export_id))
         if export.status is not entities.ExportStatus.COMPLETED or export.url is None:
@@ -138,15 +144,6 @@ class Amazon:
             path = folder / "export.json.gz"
             download(client, export.url, path, owner)
             yield iter_values(path)
-
-    def portfolios(self) -> list[Any]:
-        """List the portfolios of the country whose entities are exported."""
-        self.on_progress("Listing portfolios")
-        return entities.list_portfolios(self.client, self._profile)
-
-    @property
-    def _profile(self) -> Owner:
-        return Owner(self.ads_account.region, profile_id=self.countries[0].profile_id)
 
     def _create_through_gate(
         self, report: DatasetReport, fields: Sequence[str], start: date, end: date

@@ -2,25 +2,23 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
-from zoneinfo import available_timezones
+from typing import Any, Final
 
 import httpx
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import BaseModel, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.amazon_ads import accounts, entities, reports, tokens
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient
-from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES, normalise_country
 from bidbeacon_pipelines.amazon_ads.errors import as_text
 from bidbeacon_pipelines.amazon_ads.failures import find_json
-from bidbeacon_pipelines.amazon_ads.wire import STRICT, WireModel
+from bidbeacon_pipelines.amazon_ads.wire import STRICT
 from bidbeacon_pipelines.datasets.fields import DATE_FIELD, product_name
 from bidbeacon_pipelines.datasets.registry import DatasetReport
 from bidbeacon_pipelines.entities.read import FIELDS, EntityProblems, read_entities
@@ -35,109 +33,30 @@ from bidbeacon_pipelines.probe.comparisons import Shape, add_to, field_name
 from bidbeacon_pipelines.values.decode import iter_values
 from bidbeacon_pipelines.values.field_types import find_date
 
-_SHOWN: Final = frozenset({"word", "literal_error"})
-"""Types of faults whose value is from a vocabulary, so that it may be shown and recorded."""
 _LONGEST_SHOWN: Final = 40
-_KEY_FAULTS: Final = {"missing": "missing", "extra_forbidden": "unknown"}
-_time_zones = cache(available_timezones)
-
-
-def _word(expected: str, is_known: Callable[[str], bool]) -> AfterValidator:
-    def check(word: str) -> str:
-        if not is_known(word):
-            raise PydanticCustomError("word", "expected {expected}", {"expected": expected})
-        return word
-
-    return AfterValidator(check)
-
-
-_Country = Annotated[
-    str, _word("a country of the contract", lambda code: normalise_country(code) in COUNTRIES)
-]
-_TimeZone = Annotated[str, _word("a time zone of the IANA", lambda name: name in _time_zones())]
-
-# The client's models, with documented types for the fields that they are lenient about.
-
-
-class _AlternateId(accounts.AlternateId):
-    country_code: _Country
-
-
-class _AdsAccount(accounts.ListedAdsAccount):
-    account_name: str
-    status: Literal["CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED"]
-    country_codes: tuple[_Country, ...]
-    alternate_ids: tuple[_AlternateId, ...]
-
-
-class _AccountsPage(accounts.Page):
-    ads_accounts: tuple[_AdsAccount, ...]
-
-
-class _AccountInfo(WireModel):
-    id: str
-    name: str
-    type: Literal["seller", "vendor", "agency"]
-    marketplace_string_id: str | None
-
-
-class _Profile(accounts.Profile):
-    country_code: str
-    currency_code: Annotated[str, Field(pattern="^[A-Z]{3}$")]
-    timezone: _TimeZone
-    account_info: _AccountInfo
-
-
-class _ReportQuery(WireModel):
-    fields: tuple[str, ...]
-    filter: dict[str, Any] | None = None
-
-
-class _Report(reports.Report):
-    raw_status: Literal[
-        "PENDING", "PROCESSING", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "EXPIRED"
-    ] = Field(validation_alias="status")
-    query: _ReportQuery
-    format: Literal["GZIP_JSON"]
-
-
-class _ReportSuccess(WireModel):
-    index: int
-    report: _Report
-
-
-class _ReportAnswer(WireModel):
-    success: tuple[_ReportSuccess]
-
-
-class _ExportError(WireModel):
-    error_code: Literal["INTERNAL_ERROR", "TIMED_OUT"]
-    message: str
-
-
-class _Export(entities.Export):
-    raw_status: Literal["PROCESSING", "IN_PROGRESS", "COMPLETED", "FAILED"] = Field(
-        validation_alias="status"
-    )
-    error: _ExportError | None = None
-
-
 _UNREAD: Final = (
     {"refresh_token", "token_type", "dailyBudget", "subType", "validPaymentMethod", "errorId"}
-    | {"error", "url", "urlExpirationDateTime", "lastUpdatedDateTime", "completedDateTime"}
+    | {
+        "success",
+        "error",
+        "url",
+        "urlExpirationDateTime",
+        "lastUpdatedDateTime",
+        "completedDateTime",
+    }
     | {"currencyOfView", "formatOptions", "locale", "timeZoneMode"}
     | {"createdAt", "generatedAt", "urlExpiresAt"}
 )
 """Documented fields that the client does not read: they may have any type."""
 
-CALLS: Final[dict[str, tuple[str, TypeAdapter[Any]]]] = {
-    "token": ("/auth/o2/token", TypeAdapter(tokens.TokenAnswer)),
-    "accounts": ("/adsAccounts/list", TypeAdapter(_AccountsPage)),
-    "profiles": ("/v2/profiles", TypeAdapter(tuple[_Profile, ...])),
-    "create report": ("/create/reports", TypeAdapter(_ReportAnswer)),
-    "retrieve report": ("/retrieve/reports", TypeAdapter(_ReportAnswer)),
-    "create export": ("/(campaigns|adGroups|ads|targets)/export", TypeAdapter(_Export)),
-    "get export": ("/exports/[^/]+", TypeAdapter(_Export)),
+CALLS: Final[dict[str, tuple[str, type[BaseModel]]]] = {
+    "token": ("/auth/o2/token", tokens.TokenAnswer),
+    "accounts": ("/adsAccounts/list", accounts.Page),
+    "profiles": ("/v2/profiles", accounts.Profiles),
+    "create report": ("/create/reports", reports.ReportAnswer),
+    "retrieve report": ("/retrieve/reports", reports.ReportAnswer),
+    "create export": ("/(campaigns|adGroups|ads|targets)/export", entities.Export),
+    "get export": ("/exports/[^/]+", entities.Export),
 }
 """The calls that the product makes, with the ends of their paths and their answers."""
 
@@ -150,7 +69,7 @@ def find_call(path: str) -> str | None:
 def list_differences(call: str, body: Any) -> list[str]:
     """Return how an answer differs from the contract, without customers' values."""
     try:
-        CALLS[call][1].validate_python(body, context=STRICT, extra="forbid")
+        CALLS[call][1].model_validate(body, context=STRICT, extra="forbid")
     except ValidationError as error:
         faults = error.errors(include_url=False)
         return list(dict.fromkeys(_sentence(one) for one in faults if not _is_unread(one)))
@@ -162,14 +81,19 @@ def _is_unread(fault: ErrorDetails) -> bool:
 
 
 def _sentence(fault: ErrorDetails) -> str:
-    parts = ("[]" if isinstance(part, int) else field_name(part) for part in fault["loc"])
+    parts = ["[]" if isinstance(part, int) else field_name(part) for part in fault["loc"]]
+    if fault["type"] == "not_sent":  # it is named as in Python
+        parts[-1] = to_camel(parts[-1])
     place = ".".join(parts) or "the answer"
+    if fault["type"] in {"missing", "not_sent"}:
+        return f"{place}: missing"
+    if fault["type"] == "extra_forbidden":
+        return f"{place}: unknown"
     expected = fault["msg"].replace("Input should be", "expected").removeprefix("Value error, ")
-    sentence = f"{place}: {_KEY_FAULTS.get(fault['type'], expected)}"
     came = fault["input"]
-    if fault["type"] in _SHOWN and isinstance(came, str) and len(came) <= _LONGEST_SHOWN:
-        sentence += f", got {as_text(came)!r}"
-    return sentence
+    if fault["type"] == "word" and isinstance(came, str) and len(came) <= _LONGEST_SHOWN:
+        return f"{place}: {expected}, got {as_text(came)!r}"
+    return f"{place}: {expected}"
 
 
 @dataclass

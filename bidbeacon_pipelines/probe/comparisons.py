@@ -1,7 +1,7 @@
 """The output of a probe: shapes of answers without their values, and comparisons."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -102,31 +102,14 @@ class Comparison:
 
 
 def compared(
-    subject: str,
-    check: str,
-    differences: Iterable[str] = (),
-    *,
-    found: str = "",
-    to_do: str = ISSUE,
+    subject: str, check: str, *differences: str, found: str = "", to_do: str = ISSUE
 ) -> Comparison:
     """Return the result of a check: its differences, or without any, as expected."""
-    every = list(differences)
-    if not every:
+    if not differences:
         return Comparison(subject, check, EXPECTED, found)
-    more = [f"{len(every) - _MOST_SHOWN} more"] if len(every) > _MOST_SHOWN else []
-    text = "; ".join([*every[:_MOST_SHOWN], *more])
+    left = len(differences) - _MOST_SHOWN
+    text = "; ".join([*differences[:_MOST_SHOWN], *([f"{left} more"] if left > 0 else [])])
     return Comparison(subject, check, DIFFERS, text, f"{to_do}.")
-
-
-def unchecked(subject: str, check: str, reason: str) -> Comparison:
-    """Return the result of a check that could not be made."""
-    return Comparison(subject, check, UNCHECKED, reason)
-
-
-def refused(subject: str, check: str, error: AdsApiError, *, to_do: str) -> Comparison:
-    """Return the result of a refused check; Amazon's words are kept apart from the recording."""
-    verdict = DIFFERS if to_do else UNCHECKED
-    return Comparison(subject, check, verdict, refusal_of(error), to_do, amazon=error.reason)
 
 
 def refusal_of(error: AdsApiError) -> str:

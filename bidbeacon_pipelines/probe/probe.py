@@ -7,15 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 from bidbeacon_pipelines.accounts.tables import AdsAccount
-from bidbeacon_pipelines.amazon_ads.entities import ExportKind
 from bidbeacon_pipelines.amazon_ads.errors import AdsApiError, NotAuthorized, Rejected, UnknownField
 from bidbeacon_pipelines.amazon_ads.reports import Report
 from bidbeacon_pipelines.contract.rules import FIELD, GROUPING, HISTORY, PERIOD, Contract
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
-from bidbeacon_pipelines.probe.amazon import REFUSED_TOGETHER, Amazon, GaveUpError
+from bidbeacon_pipelines.probe.amazon import KINDS, REFUSED_TOGETHER, Amazon, GaveUpError
 from bidbeacon_pipelines.probe.answers import (
     CALLS,
     FileFacts,
@@ -28,13 +27,12 @@ from bidbeacon_pipelines.probe.comparisons import (
     APPLIED,
     DIFFERS,
     ISSUE,
+    UNCHECKED,
     Comparison,
     Override,
     as_json,
     compared,
     refusal_of,
-    refused,
-    unchecked,
 )
 from bidbeacon_pipelines.values.decode import BrokenPartError
 from bidbeacon_pipelines.windows.contract_changes import change_contract
@@ -49,8 +47,6 @@ _GRANT: Final = (
     "Grant the authorizing user the rights to view campaigns and to edit reports, "
     "or choose another --account."
 )
-KINDS: Final[tuple[ExportKind, ...]] = get_args(ExportKind)
-_PORTFOLIOS: Final = "portfolios"
 _UNKNOWN_FIELD: Final = "metric.unheardOf"
 _NOT_REQUESTED: Final = "not requested"
 _REQUEST: Final = "request"
@@ -91,18 +87,16 @@ class Probe:
         made = [*self._of_answers(), *self._made]
         reached = {one.subject for one in made}
         reason = "interrupted" if self.is_interrupted else _NOT_REQUESTED
-        planned = [*KINDS, _PORTFOLIOS, *map(_subject, self.reports), "countries", "unknown field"]
+        planned = [*KINDS, *map(_subject, self.reports), "countries", "unknown field"]
         left = [subject for subject in planned if subject not in reached]
-        return made + [unchecked(subject, "everything", reason) for subject in left]
+        return made + [Comparison(subject, "everything", UNCHECKED, reason) for subject in left]
 
     def run(self, amazon: Amazon) -> None:
         """Make all requests and checks."""
         self.amazon = amazon
         for kind in KINDS:
-            with self._step(kind, "rows"), amazon.exported(kind) as entities:
+            with self._step(kind, "rows"), amazon.listed(kind) as entities:
                 self._compare_rows(kind, read_listed(entities, kind))
-        with self._step(_PORTFOLIOS, "rows"):
-            self._compare_rows(_PORTFOLIOS, read_listed(amazon.portfolios(), _PORTFOLIOS))
         for dataset in self.datasets:
             self._check_dataset(dataset)
         if not self._is_refused:
@@ -164,14 +158,19 @@ class Probe:
             is_refused = isinstance(error, NotAuthorized)
             self._is_refused |= is_refused and check == _REQUEST
             to_do = _GRANT if is_refused else f"{ISSUE}." if isinstance(error, Rejected) else ""
-            self._made.append(refused(subject, check, error, to_do=to_do))
+            verdict, found = DIFFERS if to_do else UNCHECKED, refusal_of(error)
+            refused = Comparison(subject, check, verdict, found, to_do, amazon=error.reason)
+            self._made.append(refused)
         except GaveUpError as error:
-            self._made.append(unchecked(subject, check, str(error)))
+            self._leave(subject, check, str(error))
         except BrokenPartError:
-            self._made.append(unchecked(subject, check, "the file is broken"))
+            self._leave(subject, check, "the file is broken")
 
     def _compare(self, subject: str, check: str, *differences: str, **more: str) -> None:
-        self._made.append(compared(subject, check, differences, **more))
+        self._made.append(compared(subject, check, *differences, **more))
+
+    def _leave(self, subject: str, check: str, reason: str) -> None:
+        self._made.append(Comparison(subject, check, UNCHECKED, reason))
 
     def _differs(self, subject: str, check: str, found: str, override: Override) -> None:
         to_do = f"Run it again with --apply, or: {override.command(self.ads_account.region)}"
@@ -180,7 +179,7 @@ class Probe:
     def _compare_rows(self, subject: str, facts: FileFacts) -> None:
         self.files[subject] = facts
         if not facts.rows:
-            self._made.append(unchecked(subject, "rows", "there are no rows"))
+            self._leave(subject, "rows", "there are no rows")
             return
         to_do = f"BidBeacon would set {facts.set_aside} of {facts.rows} rows aside. {ISSUE}"
         found = f"{facts.rows} rows"
@@ -284,11 +283,11 @@ class Probe:
             found = f"rows come from {rows} days back only, expected {expected}"
         if given < expected:
             found += f"; more than {given} days back is refused"
-        self._made.append(unchecked(_subject(report), HISTORY, found))
+        self._leave(_subject(report), HISTORY, found)
 
     def _compare_limit(self, report: DatasetReport, what: str, days: int, expected: int) -> None:
         found = f"{days} {_UNITS[what]}"
-        if days == expected or (what == PERIOD and days > expected):
+        if days == expected:
             self._compare(_subject(report), what, found=found)
             return
         name, value = f"{what}:{report.name}", str(max(days, 1))
@@ -300,7 +299,7 @@ class Probe:
         expected = {account.country_code for account in self.amazon.countries}
         if not seen:
             found = "no report has rows: choose a busier account by --account, or a --day"
-            self._made.append(unchecked("countries", "rows", found))
+            self._leave("countries", "rows", found)
             return
         missing = [f"no report has rows of {code}" for code in sorted(expected - seen)]
         to_do = (
@@ -337,10 +336,10 @@ class Probe:
             if good:
                 differences = dict.fromkeys(text for one in good for text in one.differences)
                 to_do = f"New fields are ignored. {ISSUE} if any is missing or different"
-                yield compared(call, "answer", differences, to_do=to_do)
+                yield compared(call, "answer", *differences, to_do=to_do)
             else:
                 reason = f"HTTP {answers[-1].status}" if answers else _NOT_REQUESTED
-                yield unchecked(call, "answer", reason)
+                yield Comparison(call, "answer", UNCHECKED, reason)
 
 
 def search_history(is_given: Callable[[int], bool], *, given: int, refused: int) -> int:

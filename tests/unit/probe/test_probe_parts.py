@@ -26,7 +26,7 @@ PROFILE: dict[str, Any] = {
     "accountInfo": {"id": "E1", "name": "Acme", "type": "seller", "marketplaceStringId": None},
 }
 FROZEN = "[].status: expected 'CREATED', 'PARTIALLY_CREATED', 'PENDING' or 'DISABLED', got 'FROZEN'"
-DONE = "status: expected 'PROCESSING', 'IN_PROGRESS', 'COMPLETED' or 'FAILED', got 'DONE'"
+DONE = "status: expected 'IN_PROGRESS', 'PROCESSING', 'COMPLETED' or 'FAILED', got 'DONE'"
 REPORT: dict[str, Any] = {
     "reportId": "r",
     "status": "COMPLETED",
@@ -70,7 +70,7 @@ def test_answers_of_the_contract_do_not_differ(name: str, body: Any) -> None:
         ("profiles", {"Acme": 1}, "the answer: expected a valid"),
         ("accounts", {"adsAccounts": [ACCOUNT | {"status": "FROZEN"}]}, f"adsAccounts.{FROZEN}"),
         ("profiles", [PROFILE | {"Acme Shop": 1}], "[].…: unknown"),
-        ("create report", {"success": []}, "success.[]: missing"),
+        ("create report", {"success": []}, "success.[].report: missing"),
         ("get export", EXPORT | {"status": "DONE"}, DONE),
     ],
 )

@@ -56,9 +56,11 @@ _BY_STATUS: dict[int, type[errors.AdsApiError]] = {
     429: errors.Throttled,
 }
 _BY_CODE: dict[str | None, type[errors.AdsApiError]] = {
+    "400004": errors.Rejected,
     "400005": errors.UnknownField,
+    "400006": errors.Rejected,
     "400013": errors.UnknownField,
-} | dict.fromkeys(_FIELDS_EXCLUDED, errors.Rejected)
+}
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def _if_strict(value: object, check: Callable[[object], Any], info: ValidationIn
     return check(value) if info.context == STRICT else value
 
 
-def documented(expected: str, is_known: Callable[[str], bool]) -> AfterValidator:
+def documented(expected: str, is_known: Callable[[str], object]) -> AfterValidator:
     """Return a check that a text is a known word, made in a strict validation only."""
 
     def check(word: str, info: ValidationInfo) -> str:

@@ -79,11 +79,8 @@ class Amazon:
         """
         learned = self.names.setdefault(report.dataset.name, {})
         known = self.contract.spellings(report.dataset) | learned
-
-        def create(fields: Sequence[str]) -> reports.Report:
-            return self._create_through_gate(report, fields, start, end)
-
-        created, new = create_by_any_name(report.dataset, (*report.fields, *more), known, create)
+        fields, create = (*report.fields, *more), partial(self._create, report, start, end)
+        created, new = create_by_any_name(report.dataset, fields, known, create)
         learned |= new
         return created
 
@@ -145,9 +142,10 @@ class Amazon:
             download(client, export.url, path, owner)
             yield iter_values(path)
 
-    def _create_through_gate(
-        self, report: DatasetReport, fields: Sequence[str], start: date, end: date
+    def _create(
+        self, report: DatasetReport, start: date, end: date, fields: Sequence[str]
     ) -> reports.Report:
+        """Create a report when the gate lets it, and again after each 429."""
         while True:
             self._enter_gate()
             try:

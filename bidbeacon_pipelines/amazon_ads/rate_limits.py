@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from bidbeacon_pipelines.settings import Region
 from bidbeacon_sessions.clock import Clock
 
-LONGEST_PAUSE: Final = timedelta(hours=1)
+LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
 """A longer `Retry-After` is cut to this."""
 RESERVED_AHEAD: Final = 1.0
 """Seconds: a start reserved further ahead would delay the whole region."""
@@ -61,7 +61,7 @@ class RateLimiter:
 
     def pause(self, scope: LimitScope, seconds: float) -> None:
         """Pause calls of the account or, without one, of the region."""
-        pause = min(timedelta(seconds=max(0.0, seconds)), LONGEST_PAUSE)
+        pause = min(timedelta(seconds=max(0.0, seconds)), LONGEST_RETRY_AFTER)
         self._execute(_PAUSE, scope, pause)
 
     def _execute(self, statement: Any, scope: LimitScope, length: timedelta) -> Any:

@@ -23,7 +23,7 @@ from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
 logger = logging.getLogger(__name__)
 
-LONGEST_PAUSE = timedelta(seconds=5)
+LONGEST_WAIT_IN_A_RUN = timedelta(seconds=5)
 """No step waits longer inside a run; longer waits are left to the next run."""
 
 
@@ -110,7 +110,7 @@ def create_reports(
             gates = list_gates_with_work(connection, now=context.now())
     else:
         gates = [(ads_account.client_id, ads_account.region)]
-    longest_pause = LONGEST_PAUSE if waits else timedelta(0)
+    longest_pause = LONGEST_WAIT_IN_A_RUN if waits else timedelta(0)
     for gate in gates:
         tried: set[int] = set()
         next_request = partial(_next_request, context, gate, longest_pause, by_hand=by_hand)

@@ -20,8 +20,8 @@ LONGEST_PACE = timedelta(minutes=5)
 FASTER = 0.8
 FIRST_CLOSURE = (timedelta(minutes=2), timedelta(minutes=5))
 LONGEST_CLOSURE = timedelta(hours=1)
-LONGEST_WISH = timedelta(hours=24)
-"""The longest `Retry-After` of Amazon's that is respected."""
+LONGEST_REQUESTED_CLOSURE = timedelta(hours=24)
+"""The longest closure that Amazon's `Retry-After` can cause."""
 PROBE_LASTS = timedelta(minutes=2)
 """How long no other report is created while the result of a probe is unknown."""
 _MOST_DOUBLINGS = 10
@@ -74,7 +74,7 @@ def refused(
     first = shortest + (longest - shortest) * jitter
     closure = min(first * (1 << min(gate.refusals, _MOST_DOUBLINGS)), LONGEST_CLOSURE)
     if not_before is not None:
-        closure = max(closure, min(not_before - now, LONGEST_WISH))
+        closure = max(closure, min(not_before - now, LONGEST_REQUESTED_CLOSURE))
     return gate.with_changes(
         in_flight_limit=max(gate.in_flight_limit / 2, 1.0),
         pace=min(gate.pace * 2, LONGEST_PACE),

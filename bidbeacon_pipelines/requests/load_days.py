@@ -13,7 +13,7 @@ from bidbeacon_pipelines.causes import Cause, cause, explain, group_by_cause, wi
 from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.requests.dispatch import LONGEST_PAUSE, step_requests
+from bidbeacon_pipelines.requests.dispatch import LONGEST_WAIT_IN_A_RUN, step_requests
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.plan import plan_wanted, skip_stopped
 from bidbeacon_pipelines.requests.queries import get_request, insert_load_by_hand
@@ -97,6 +97,7 @@ def load_days(
     """
     load = _Load(context, session, account, dataset, by, context.now())
     deadline = load.started + timedelta(minutes=context.settings.by_hand_wait_minutes)
+    pause = min(LONGEST_WAIT_IN_A_RUN, context.settings.poll_every) / 2
     try:
         before = load.windows(days)
         failed = load.begin(days, before)
@@ -107,7 +108,7 @@ def load_days(
             is_first = False
             if pending := load.claim(days):
                 on_progress(load.progress(days, pending))
-                context.sleep(min(LONGEST_PAUSE, context.settings.poll_every).total_seconds() / 2)
+                context.sleep(pause.total_seconds())
                 pending = load.claim(days)
         load.give_up(pending)
         windows = load.windows(days)
@@ -223,7 +224,7 @@ class _Load:
         if not self._lacking(mine):
             return
         plan_wanted(context, account.account_id)
-        over_at = context.now() + LONGEST_PAUSE
+        over_at = context.now() + LONGEST_WAIT_IN_A_RUN
 
         def is_over() -> bool:
             return context.now() > over_at or not self._lacking(mine)

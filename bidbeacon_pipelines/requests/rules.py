@@ -32,7 +32,7 @@ LONGEST_POLL_PAUSE = timedelta(minutes=15)
 FIRST_RETRY_PAUSE = timedelta(minutes=5)
 FIRST_GRACE = timedelta(minutes=10)
 """Pause after a create with an unknown outcome."""
-LONGEST_PAUSE = timedelta(hours=2)
+LONGEST_RETRY_PAUSE = timedelta(hours=2)
 """The longest pause between attempts."""
 _SHORTEST_PAUSE = timedelta(seconds=1)
 _GROWTH_STEPS = 20  # bounds the exponent: such pauses are cut anyway
@@ -237,12 +237,12 @@ def apply(
 
 def retry_pause(attempts: int) -> timedelta:
     """Return the pause before a report is requested again, after `attempts` failed attempts."""
-    return min(_doubled(FIRST_RETRY_PAUSE, attempts), LONGEST_PAUSE)
+    return min(_doubled(FIRST_RETRY_PAUSE, attempts), LONGEST_RETRY_PAUSE)
 
 
 def grace(attempts: int) -> timedelta:
     """Return the pause before an attempt with an unknown outcome is repeated."""
-    return min(_doubled(FIRST_GRACE, attempts), LONGEST_PAUSE)
+    return min(_doubled(FIRST_GRACE, attempts), LONGEST_RETRY_PAUSE)
 
 
 def _creation(row: "ReportRequest", now: datetime) -> Step | None:

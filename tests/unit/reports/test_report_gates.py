@@ -77,7 +77,11 @@ def test_a_closed_gate_opens_for_one_probe() -> None:
 
 @pytest.mark.parametrize(
     ("wish", "expected"),
-    [(30 * SECOND, 2 * MINUTE), (3 * HOUR, 3 * HOUR), (timedelta(days=9), gates.LONGEST_WISH)],
+    [
+        (30 * SECOND, 2 * MINUTE),
+        (3 * HOUR, 3 * HOUR),
+        (timedelta(days=9), gates.LONGEST_REQUESTED_CLOSURE),
+    ],
 )
 def test_amazons_wish_is_heeded_where_it_is_longer(wish: timedelta, expected: timedelta) -> None:
     """A `Retry-After` lengthens the closure, up to a day."""

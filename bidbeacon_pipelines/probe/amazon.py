@@ -26,7 +26,7 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests import gate
 from bidbeacon_pipelines.requests.create import create_by_any_name
 from bidbeacon_pipelines.requests.results import of_failed_create, of_report
-from bidbeacon_pipelines.requests.rules import Failure, FailureKind, NoAnswer, Result
+from bidbeacon_pipelines.requests.rules import FailureKind, NoAnswer, RequestFailure, Result
 from bidbeacon_pipelines.values.decode import iter_values
 from bidbeacon_sessions import SessionRecorder
 
@@ -99,7 +99,7 @@ class Amazon:
                 raise
             return None
         result = of_report(ended)
-        is_too_large = isinstance(result, Failure) and result.kind is FailureKind.TOO_LARGE
+        is_too_large = isinstance(result, RequestFailure) and result.kind is FailureKind.TOO_LARGE
         return None if is_too_large else ended
 
     def finish(self, report: reports.Report) -> reports.Report:
@@ -113,7 +113,7 @@ class Amazon:
         Raises:
             GaveUpError: it failed.
         """
-        if isinstance(of_report(report), Failure):
+        if isinstance(of_report(report), RequestFailure):
             raise GaveUpError(f"the report ended {report.status}")
         owner = Owner(self.ads_account.region, self.ads_account.account_id)
         with self.context.download_folder("probe") as folder:

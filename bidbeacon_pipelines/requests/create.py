@@ -44,9 +44,9 @@ from bidbeacon_pipelines.requests.results import (
 )
 from bidbeacon_pipelines.requests.rules import (
     Create,
-    Failure,
     NoAnswer,
     Reported,
+    RequestFailure,
     Result,
     failure_of,
 )
@@ -75,7 +75,7 @@ def create(request: LockedRequest) -> bool:
         result = request.note_refused(error, doubted(failure_from(error, now())))
     except AdsApiError as error:
         result = of_failed_create(error, now())
-        if isinstance(result, Failure):
+        if isinstance(result, RequestFailure):
             result = weighed(result, before, is_part=request.row.narrows is not None)
     if isinstance(result, Reported):
         request.note_answered()

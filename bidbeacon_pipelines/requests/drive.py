@@ -47,7 +47,6 @@ from bidbeacon_pipelines.requests.results import (
 )
 from bidbeacon_pipelines.requests.rules import (
     Create,
-    Failure,
     FailureKind,
     GiveUp,
     Load,
@@ -55,6 +54,7 @@ from bidbeacon_pipelines.requests.rules import (
     NoAnswer,
     NotMade,
     Poll,
+    RequestFailure,
     RequestStatus,
     Result,
     Retry,
@@ -125,14 +125,14 @@ def _next_step(request: LockedRequest, *, loads: bool) -> Step | None:
         return None
     if request.windows and len(_disabled(request)) == len(request.windows):
         stopped = _stop_cause(request, next(iter(request.windows)))
-        return GiveUp(Failure(FailureKind.ACCOUNT_DISABLED, stopped))
+        return GiveUp(RequestFailure(FailureKind.ACCOUNT_DISABLED, stopped))
     if needs_attention is None:
         step = next_step(row, request.context.now())
         is_paused = isinstance(step, Load) and not (loads and request.context.find_pause() is None)
         return None if is_paused else step
     if request.ads_account.needs_attention_for == "credentials" or not request.windows:
         return None
-    return GiveUp(Failure(FailureKind.NOT_AUTHORIZED, needs_attention))
+    return GiveUp(RequestFailure(FailureKind.NOT_AUTHORIZED, needs_attention))
 
 
 def _disabled(request: LockedRequest) -> list[str]:

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.requests.learning import request_part, requested_days
 from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.queries import list_ended_requests, lock_planning
 from bidbeacon_pipelines.requests.refusals import Days, halves, is_too_large, should_be_apart
-from bidbeacon_pipelines.requests.rules import NEEDS_ATTENTION, Failure, FailureKind, GiveUp
+from bidbeacon_pipelines.requests.rules import NEEDS_ATTENTION, FailureKind, GiveUp, RequestFailure
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.due import replan_released
 from bidbeacon_pipelines.windows.not_served_queries import (
@@ -35,7 +35,7 @@ from bidbeacon_pipelines.windows.rules import (
 from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
-def give_up(request: LockedRequest, failure: Failure) -> None:
+def give_up(request: LockedRequest, failure: RequestFailure) -> None:
     """End a request: its windows fail with the cause, and are due again at their next offset.
 
     Days that are requested again in shorter reports stay due. Windows of a stopped account don't
@@ -115,7 +115,7 @@ def without_report(
     return failed(window, why, at)
 
 
-def _with_advice(request: LockedRequest, failure: Failure) -> Failure:
+def _with_advice(request: LockedRequest, failure: RequestFailure) -> RequestFailure:
     """Add the command that requests the ad products in separate reports, if that may help."""
     row, dataset = request.row, request.dataset
     if not should_be_apart(failure, row.dataset_report.ad_products, days=row.days):
@@ -127,7 +127,7 @@ def _with_advice(request: LockedRequest, failure: Failure) -> Failure:
     return replace(failure, cause=with_detail(failure.cause, command=command))
 
 
-def _days_to_narrow_to(request: LockedRequest, failure: Failure) -> list[Days]:
+def _days_to_narrow_to(request: LockedRequest, failure: RequestFailure) -> list[Days]:
     """Return the periods to request instead; of days that are too old, first the younger half."""
     row, now = request.row, request.context.now()
     ad_products = row.dataset_report.ad_products

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from bidbeacon_pipelines.requests.rules import Failure, FailureKind
+from bidbeacon_pipelines.requests.rules import FailureKind, RequestFailure
 
 Days = tuple[date, date]
 """The first and last day of a report."""
@@ -18,12 +18,14 @@ _REFUSED_FIELDS = frozenset({"field-refused", "fields-refused-together"})
 """Causes that don't change: fields that Amazon doesn't know or doesn't combine."""
 
 
-def doubted(failure: Failure) -> Failure:
+def doubted(failure: RequestFailure) -> RequestFailure:
     """Return a refusal as one to be confirmed: the report is requested again, later."""
     return replace(failure, kind=FailureKind.NO_REPORT)
 
 
-def weighed(failure: Failure, before: Failure | None, *, is_part: bool) -> Failure:
+def weighed(
+    failure: RequestFailure, before: RequestFailure | None, *, is_part: bool
+) -> RequestFailure:
     """Return a failure to create a report, as one to be confirmed if it is implausible.
 
     It is plausible if the attempt `before` failed for the same cause.
@@ -33,13 +35,13 @@ def weighed(failure: Failure, before: Failure | None, *, is_part: bool) -> Failu
     return failure if is_believed else doubted(failure)
 
 
-def _is_doubtful(failure: Failure, *, is_part: bool) -> bool:
+def _is_doubtful(failure: RequestFailure, *, is_part: bool) -> bool:
     if failure.kind is FailureKind.REJECTED:
         return failure.cause["code"] not in _REFUSED_FIELDS
     return failure.kind is FailureKind.TOO_OLD and not is_part
 
 
-def is_too_large(failure: Failure, *, days: int, longest_days: int) -> bool:
+def is_too_large(failure: RequestFailure, *, days: int, longest_days: int) -> bool:
     """Return whether a report of `days` days failed because it was too large.
 
     A report of the longest period that failed in every attempt counts as too large, since Amazon
@@ -57,7 +59,7 @@ def halves(start: date, end: date) -> list[Days]:
     return [(middle, end), (start, middle - timedelta(days=1))]
 
 
-def should_be_apart(failure: Failure, ad_products: Sequence[str], *, days: int) -> bool:
+def should_be_apart(failure: RequestFailure, ad_products: Sequence[str], *, days: int) -> bool:
     """Return whether requesting each ad product in its own report may avoid a refusal."""
     if len(ad_products) == 1:
         return False

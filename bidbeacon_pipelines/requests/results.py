@@ -24,11 +24,11 @@ from bidbeacon_pipelines.amazon_ads.reports import Report, ReportStatus
 from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.database.engine import first_line
 from bidbeacon_pipelines.requests.rules import (
-    Failure,
     FailureKind,
     NoAnswer,
     NotMade,
     Reported,
+    RequestFailure,
     Result,
 )
 from bidbeacon_pipelines.values.decode import BrokenPartError
@@ -56,7 +56,7 @@ def not_before(error: AdsApiError, now: datetime) -> datetime | None:
     return None if error.retry_after is None else now + timedelta(seconds=error.retry_after)
 
 
-def of_report(report: Report, *, adopted: bool = False) -> Reported | Failure:
+def of_report(report: Report, *, adopted: bool = False) -> Reported | RequestFailure:
     """Return a report's status as a result; an unknown status counts as being generated."""
     is_complete = report.status is ReportStatus.COMPLETED
     if is_complete or not report.is_terminal:
@@ -65,17 +65,17 @@ def of_report(report: Report, *, adopted: bool = False) -> Reported | Failure:
     why = ": ".join(filter(None, [report.failure_code, report.failure_reason]))
     detail = {"reason": why or "no reason given", "amazon_code": report.failure_code}
     if TOO_LARGE.search(why):
-        return Failure(FailureKind.TOO_LARGE, cause("report-too-large", detail=detail))
+        return RequestFailure(FailureKind.TOO_LARGE, cause("report-too-large", detail=detail))
     has_failed = report.status is ReportStatus.FAILED
     kind = FailureKind.REPORT_FAILED if has_failed else FailureKind.NO_REPORT
-    return Failure(kind, cause("report-failed", status=str(report.status), detail=detail))
+    return RequestFailure(kind, cause("report-failed", status=str(report.status), detail=detail))
 
 
-def failure_from(error: AdsApiError, now: datetime) -> Failure:
+def failure_from(error: AdsApiError, now: datetime) -> RequestFailure:
     """Return an error as a failure, whose kind depends on the error's class."""
     kinds = (kind for of, kind in _KINDS.items() if isinstance(error, of))
     kind = next(kinds, FailureKind.NO_REPORT)
-    return Failure(kind, error.failure_cause, not_before(error, now))
+    return RequestFailure(kind, error.failure_cause, not_before(error, now))
 
 
 def no_answer(error: AdsApiError, now: datetime) -> NoAnswer:
@@ -99,7 +99,7 @@ def of_failed_poll(error: AdsApiError, now: datetime) -> Result:
     """Return the result of a failed poll, but for refused rights."""
     match error:
         case NotFound():
-            return Failure(FailureKind.NO_REPORT, error.failure_cause)
+            return RequestFailure(FailureKind.NO_REPORT, error.failure_cause)
         case RateLimited():
             return NotMade(not_before(error, now) or now, error.failure_cause)
         case _:
@@ -117,7 +117,7 @@ def of_failed_load(error: Exception, now: datetime, again_at: datetime) -> Resul
         case ReportChanged(report=report) if report.status is not ReportStatus.COMPLETED:
             return of_report(report)
         case UrlExpired() | NotFound():  # of the report; a missing file is another error
-            return Failure(FailureKind.NO_REPORT, error.failure_cause)
+            return RequestFailure(FailureKind.NO_REPORT, error.failure_cause)
         case AdsApiError():
             return no_answer(error, now)
         case BrokenPartError():

@@ -96,7 +96,7 @@ class Polling:
 
 
 @dataclass(frozen=True)
-class Failure:
+class RequestFailure:
     """A failure of a request; also the result of a step that was refused.
 
     `not_before` is from Amazon's `Retry-After`, if any.
@@ -127,14 +127,14 @@ class Retry:
     """Drop this report and request a new one, not before `at`."""
 
     at: datetime
-    failure: Failure
+    failure: RequestFailure
 
 
 @dataclass(frozen=True)
 class GiveUp:
     """End the request as failed."""
 
-    failure: Failure
+    failure: RequestFailure
 
 
 Step = Create | Poll | Load | Retry | GiveUp
@@ -190,14 +190,16 @@ class Loaded:
     """All windows of the report have ended: loaded, suspicious or refused."""
 
 
-Result = Reported | Failure | NoAnswer | NotMade | Loaded
+Result = Reported | RequestFailure | NoAnswer | NotMade | Loaded
 
 
-def failure_of(row: "ReportRequest") -> Failure | None:
+def failure_of(row: "ReportRequest") -> RequestFailure | None:
     """Return the last failure of a request; of a planned one, why it is requested again."""
     if row.failure_kind is None:
         return None
-    return Failure(FailureKind(row.failure_kind), row.cause or cause("other"), row.next_step_at)
+    return RequestFailure(
+        FailureKind(row.failure_kind), row.cause or cause("other"), row.next_step_at
+    )
 
 
 def next_step(row: "ReportRequest", now: datetime) -> Step | None:
@@ -250,25 +252,25 @@ def _creation(row: "ReportRequest", now: datetime) -> Step | None:
         return None
     if row.attempts < MAX_ATTEMPTS:
         return Create()
-    unanswered = Failure(FailureKind.NO_REPORT, cause("report-unanswered"))
+    unanswered = RequestFailure(FailureKind.NO_REPORT, cause("report-unanswered"))
     return _after_attempts(row, failure_of(row) or unanswered)
 
 
-def _found_wrong(row: "ReportRequest", now: datetime) -> Failure | None:
+def _found_wrong(row: "ReportRequest", now: datetime) -> RequestFailure | None:
     """Return why a report is no longer waited for; a late one is polled once more before."""
     if row.status == RequestStatus.COMPLETED:
         if row.loads < MAX_LOADS:
             return None
-        return Failure(FailureKind.NO_REPORT, cause("report-not-loaded", loads=row.loads))
+        return RequestFailure(FailureKind.NO_REPORT, cause("report-not-loaded", loads=row.loads))
     deadline = (row.sent_at or row.created_at) + MAX_PENDING
     if now < deadline or row.next_step_at is None or row.next_step_at <= deadline:
         return None
     hours = MAX_PENDING // timedelta(hours=1)
     late = cause("report-stuck", status=row.amazon_status or "without a status", hours=hours)
-    return Failure(FailureKind.NO_REPORT, late)
+    return RequestFailure(FailureKind.NO_REPORT, late)
 
 
-def _retry_or_end(row: "ReportRequest", failure: Failure, now: datetime) -> Step:
+def _retry_or_end(row: "ReportRequest", failure: RequestFailure, now: datetime) -> Step:
     if failure.kind in TERMINAL_FAILURES:
         return GiveUp(failure)
     if row.attempts >= MAX_ATTEMPTS:
@@ -277,7 +279,7 @@ def _retry_or_end(row: "ReportRequest", failure: Failure, now: datetime) -> Step
     return Retry(_latest(at, failure.not_before, now), failure)
 
 
-def _after_attempts(row: "ReportRequest", failure: Failure) -> GiveUp:
+def _after_attempts(row: "ReportRequest", failure: RequestFailure) -> GiveUp:
     return GiveUp(replace(failure, cause=with_detail(failure.cause, attempts=row.attempts)))
 
 
@@ -311,7 +313,7 @@ def _after_result(
             return _unanswered(row, result, now, polling)
         case NotMade(not_before=at):
             return _not_made(row, _latest(now + _SHORTEST_PAUSE, at, now))
-        case Failure(not_before=at):
+        case RequestFailure(not_before=at):
             return row.with_changes(**_failed(result, at and _latest(now, at, now)))
         case Loaded():
             ended = {"status": RequestStatus.LOADED.value, "finished_at": now}
@@ -341,14 +343,14 @@ def _unanswered(
         case RequestStatus.IN_FLIGHT:
             return _polled(row, answer.not_before, now, polling)
         case RequestStatus.COMPLETED if row.loads >= MAX_LOADS:
-            failure = Failure(FailureKind.NO_REPORT, answer.cause)
+            failure = RequestFailure(FailureKind.NO_REPORT, answer.cause)
             return row.with_changes(**_failed(failure, None))
         case RequestStatus.COMPLETED:
             again_at = now + polling.pause(row.loads or 1)
             return row.with_changes(next_step_at=_latest(again_at, answer.not_before, now))
     # From now on, not from when the attempt was stored: the call may have been queued since.
     again_at = _latest(now + grace(row.attempts), answer.not_before, now)
-    unknown = Failure(FailureKind.OUTCOME_UNKNOWN, answer.cause)
+    unknown = RequestFailure(FailureKind.OUTCOME_UNKNOWN, answer.cause)
     attempts = row.attempts - answer.is_throttled
     return row.with_changes(attempts=attempts, **_failed(unknown, again_at))
 
@@ -378,7 +380,7 @@ def _sent(row: "ReportRequest", at: datetime) -> dict[str, Any]:
     return {"sent_at": at, "late_at": at + max(LATE_AFTER, usual)}
 
 
-def _failed(failure: Failure | None, next_step_at: datetime | None) -> dict[str, Any]:
+def _failed(failure: RequestFailure | None, next_step_at: datetime | None) -> dict[str, Any]:
     """Return the columns of a failure, or of none, and of the next step's instant."""
     return {
         "failure_kind": failure and failure.kind.value,

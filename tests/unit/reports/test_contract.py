@@ -14,7 +14,7 @@ from bidbeacon_pipelines.requests.refusals import (
     is_too_large,
     should_be_apart,
 )
-from bidbeacon_pipelines.requests.rules import Failure, FailureKind
+from bidbeacon_pipelines.requests.rules import FailureKind, RequestFailure
 
 SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"
 TODAY = date(2026, 1, 15)
@@ -112,11 +112,11 @@ def test_halves_of_a_refused_report(start: int, length: int) -> None:
 
 def test_failures_that_a_shorter_report_or_another_grouping_may_help() -> None:
     """A size that Amazon names, or the longest period failing always; refused fields of several ad products, or one day too large."""
-    large = Failure(FailureKind.TOO_LARGE, cause("report-too-large"))
-    failed = Failure(FailureKind.REPORT_FAILED, cause("report-failed", status="FAILED"))
+    large = RequestFailure(FailureKind.TOO_LARGE, cause("report-too-large"))
+    failed = RequestFailure(FailureKind.REPORT_FAILED, cause("report-failed", status="FAILED"))
     assert is_too_large(large, days=2, longest_days=9)
     assert [True, False] == [is_too_large(failed, days=n, longest_days=9) for n in (9, 8)]
-    union = Failure(FailureKind.REJECTED, cause("fields-refused-together"))
+    union = RequestFailure(FailureKind.REJECTED, cause("fields-refused-together"))
     assert should_be_apart(union, [SP, SB], days=9)
     assert [True, False] == [should_be_apart(large, [SP, SB], days=n) for n in (1, 2)]
     assert not should_be_apart(union, [SP], days=9)

@@ -4,14 +4,14 @@ import pytest
 
 from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.requests.refusals import doubted, weighed
-from bidbeacon_pipelines.requests.rules import TERMINAL_FAILURES, Failure, FailureKind
+from bidbeacon_pipelines.requests.rules import TERMINAL_FAILURES, FailureKind, RequestFailure
 
-REJECTED = Failure(FailureKind.REJECTED, cause("request-refused"))
-TOO_OLD = Failure(FailureKind.TOO_OLD, cause("report-too-old"))
+REJECTED = RequestFailure(FailureKind.REJECTED, cause("request-refused"))
+TOO_OLD = RequestFailure(FailureKind.TOO_OLD, cause("report-too-old"))
 
 
 def kind_of(
-    failure: Failure, before: Failure | None = None, *, is_part: bool = False
+    failure: RequestFailure, before: RequestFailure | None = None, *, is_part: bool = False
 ) -> FailureKind:
     """Return the kind that a failure is weighed as."""
     return weighed(failure, before, is_part=is_part).kind
@@ -35,18 +35,18 @@ def test_too_old_is_confirmed_but_of_a_part_of_a_refused_report() -> None:
 @pytest.mark.parametrize("code", ["field-refused", "fields-refused-together"])
 def test_what_amazon_says_of_fields_is_believed_at_once(code: str) -> None:
     """It is about the request itself."""
-    assert FailureKind.REJECTED == kind_of(Failure(FailureKind.REJECTED, cause(code)))
+    assert FailureKind.REJECTED == kind_of(RequestFailure(FailureKind.REJECTED, cause(code)))
 
 
 def test_a_doubted_refusal_is_asked_again_with_its_cause_kept() -> None:
     """No doubted kind ends a request; what Amazon said stays readable."""
     for kind in (FailureKind.REJECTED, FailureKind.TOO_OLD, FailureKind.NOT_AUTHORIZED):
-        failure = Failure(kind, cause("request-refused", detail={"reason": "no"}))
+        failure = RequestFailure(kind, cause("request-refused", detail={"reason": "no"}))
         assert doubted(failure).kind not in TERMINAL_FAILURES
         assert failure.cause == doubted(failure).cause
 
 
 def test_other_failures_stay_what_they_are() -> None:
     """What isn't a refusal has rules of its own."""
-    lost = Failure(FailureKind.NO_REPORT, cause("not-found"))
+    lost = RequestFailure(FailureKind.NO_REPORT, cause("not-found"))
     assert lost == weighed(lost, None, is_part=False) == doubted(lost)

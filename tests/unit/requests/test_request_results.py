@@ -18,7 +18,13 @@ from bidbeacon_pipelines.requests.results import (
     of_failed_poll,
     of_report,
 )
-from bidbeacon_pipelines.requests.rules import Failure, FailureKind, NoAnswer, NotMade, Reported
+from bidbeacon_pipelines.requests.rules import (
+    FailureKind,
+    NoAnswer,
+    NotMade,
+    Reported,
+    RequestFailure,
+)
 from bidbeacon_pipelines.values.decode import BrokenPartError
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -47,7 +53,7 @@ def test_failed_report_is_a_failure(code: str | None, reason: str | None, said: 
     report = Report(report_id="r", raw_status="FAILED", failure_code=code, failure_reason=reason)
     detail = {"reason": said, "amazon_code": code}
     why = cause("report-failed", status="FAILED", detail=detail)
-    assert Failure(FailureKind.REPORT_FAILED, why) == of_report(report)
+    assert RequestFailure(FailureKind.REPORT_FAILED, why) == of_report(report)
 
 
 def test_a_report_that_is_too_large_says_so_in_words() -> None:
@@ -55,7 +61,7 @@ def test_a_report_that_is_too_large_says_so_in_words() -> None:
     large = "Report too large"
     report = Report(report_id="r", raw_status="FAILED", failure_reason=large)
     why = cause("report-too-large", detail={"reason": large})
-    assert Failure(FailureKind.TOO_LARGE, why) == of_report(report)
+    assert RequestFailure(FailureKind.TOO_LARGE, why) == of_report(report)
 
 
 def test_throttled_create_may_have_been_accepted() -> None:

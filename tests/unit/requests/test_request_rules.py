@@ -109,14 +109,14 @@ def test_adopted_report_is_as_old_as_amazon_says() -> None:
     assert NOW == after(SENT, rules.Reported("rpt-1", "PENDING", **begun)).sent_at
 
 
-BROKEN = rules.Failure(rules.FailureKind.REPORT_FAILED, INK)
+BROKEN = rules.RequestFailure(rules.FailureKind.REPORT_FAILED, INK)
 
 
 @pytest.mark.parametrize(
     ("row", "kind", "why"),
     [
         (after(IN_FLIGHT, BROKEN), "report_failed", INK),
-        (after(SENT, rules.Failure(rules.FailureKind.NO_REPORT, GONE)), "no_report", GONE),
+        (after(SENT, rules.RequestFailure(rules.FailureKind.NO_REPORT, GONE)), "no_report", GONE),
         (COMPLETED.with_changes(loads=3), "no_report", cause("report-not-loaded", loads=3)),
         (after(COMPLETED.with_changes(loads=3), rules.NoAnswer(GONE)), "no_report", GONE),
     ],
@@ -135,7 +135,7 @@ def test_failed_report_is_requested_again(row: ReportRequest, kind: str, why: Ca
 
 def test_retry_after_of_a_refusal_is_heeded() -> None:
     """Where Amazon names a time with its refusal, it isn't asked before."""
-    refusal = rules.Failure(rules.FailureKind.NO_REPORT, GONE, not_before=NOW + minutes(90))
+    refusal = rules.RequestFailure(rules.FailureKind.NO_REPORT, GONE, not_before=NOW + minutes(90))
     step = rules.next_step(after(SENT, refusal), NOW)
     assert isinstance(step, rules.Retry)
     assert NOW + minutes(90) == step.at
@@ -177,7 +177,7 @@ def test_refusal_that_would_come_again_ends_the_request(
 ) -> None:
     """At once, with its cause; some need a person."""
     assert needs_attention == (kind in rules.NEEDS_ATTENTION)
-    step = rules.next_step(after(before, rules.Failure(kind, INK)), NOW)
+    step = rules.next_step(after(before, rules.RequestFailure(kind, INK)), NOW)
     assert isinstance(step, rules.GiveUp)
     assert (kind, INK) == (step.failure.kind, step.failure.cause)
     assert INK == after(before, step).cause

@@ -17,7 +17,10 @@ INSTANTS = st.timedeltas(timedelta(days=-40), timedelta(days=40)).map(lambda off
 NOT_BEFORE = st.none() | INSTANTS
 WHY = cause("unreachable")
 FAILURES = st.builds(
-    rules.Failure, st.sampled_from(rules.FailureKind), cause=st.just(WHY), not_before=NOT_BEFORE
+    rules.RequestFailure,
+    st.sampled_from(rules.FailureKind),
+    cause=st.just(WHY),
+    not_before=NOT_BEFORE,
 )
 RESULTS = (
     st.builds(rules.Reported, st.just("rpt"), st.just("PENDING"), is_complete=st.booleans())

@@ -26,7 +26,7 @@ from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.plan import plan_due
 from bidbeacon_pipelines.requests.planning_rules import WAITS_FOR_AT_MOST
-from bidbeacon_pipelines.requests.queries import insert_request, list_candidates, list_plans
+from bidbeacon_pipelines.requests.queries import insert_request, list_candidates, lock_plans
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_pipelines.windows.due import (
@@ -253,7 +253,7 @@ def _statements(connection: Connection, account_id: str) -> Mapping[str, Callabl
         "Next due times of its windows": partial(
             list_next_due, connection, account_id, after=NOW, until=soon
         ),
-        "Its planned requests": partial(list_plans, connection, account_id),
+        "Its planned requests": partial(lock_plans, connection, account_id),
         "Storing a request": partial(insert_request, connection, **request),
         "Candidates for creation at a gate": partial(
             list_candidates, connection, "client", "EU", now=NOW, tolerance=late

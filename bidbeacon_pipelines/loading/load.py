@@ -36,16 +36,16 @@ from bidbeacon_pipelines.loading.load_queries import (
     insert_removals,
     judge_history,
     make_check,
-    note_loads,
     quarantine_rows,
+    update_loaded_windows,
     window_values,
 )
 from bidbeacon_pipelines.loading.merging import MergeCounts, merge_windows
 from bidbeacon_pipelines.loading.staging import (
     RowCounter,
     WindowTally,
+    delete_rows_of_other_windows,
     digest_window,
-    keep_windows,
     stage_report,
     tally_windows,
 )
@@ -184,7 +184,7 @@ def load_report(
     accepted = [(load.account, day) for load in loads for day in load.accepted]
     values = scope.values | window_values(accepted)
     if len(accepted) < len(windows):
-        keep_windows(connection, values)
+        delete_rows_of_other_windows(connection, values)
     merged = merge_windows(connection, scope.dataset, values)
     results = {load.account.account_key: load.finish(merged) for load in loads}
     for row in judge_history(connection, scope, [item.account for item in waiting]):
@@ -320,7 +320,7 @@ class _AccountLoad:
         place = self._connection, self._scope, self.account
         tallies = {day: self._tallies[day] for day in result.loaded}
         bad_rows = {day: bad.total() for day, bad in self._bad.items() if day is not None}
-        note_loads(*place, tallies, bad_rows)
+        update_loaded_windows(*place, tallies, bad_rows)
         quarantine_rows(*place, list(self._verdicts), result.loaded)
         accepted = [window for window in self._windows if window.window_date in tallies]
         lost = [(one, loss) for one in accepted for loss in tallies[one.window_date].lost]

@@ -144,8 +144,8 @@ def quarantine_rows(
 ) -> None:
     """Quarantine the report's invalid rows; delete those of reports that no window holds.
 
-    Call it after `note_loads`. `days` are the windows that the report was for, `loaded` those that
-    were loaded. Rows with an unreadable country are stored for every account.
+    Call it after `update_loaded_windows`. `days` are the windows that the report was for, `loaded`
+    those that were loaded. Rows with an unreadable country are stored for every account.
     """
     values = scope.values | account.identity
     values |= {"account": account.id, "days": list(days), "loaded": list(loaded)}
@@ -193,7 +193,7 @@ def insert_removals(
         connection.execute(text(_REMOVE.format(spend=spend)), values)
 
 
-_NOTE_LOAD = text("""
+_UPDATE_LOADED = text("""
     UPDATE report_windows
        SET last_loaded_at = now(), load_count = load_count + 1, loaded_by_request = :request_id,
            first_data_as_of = least(first_data_as_of, :data_as_of),
@@ -202,7 +202,7 @@ _NOTE_LOAD = text("""
      WHERE request_id = :request_id AND country_code = :country_code AND window_date = :day""")
 
 
-def note_loads(
+def update_loaded_windows(
     connection: Connection,
     scope: ReportScope,
     account: Account,
@@ -216,7 +216,7 @@ def note_loads(
         for day, tally in tallies.items()
     ]
     if loads:
-        connection.execute(_NOTE_LOAD, loads)
+        connection.execute(_UPDATE_LOADED, loads)
 
 
 def judge_history(

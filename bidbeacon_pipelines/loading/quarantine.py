@@ -23,14 +23,14 @@ from bidbeacon_pipelines.loading.load_queries import (
 )
 from bidbeacon_pipelines.loading.merging import merge_windows
 from bidbeacon_pipelines.loading.quarantine_queries import (
-    find_loaded_reports,
-    keep_rows,
+    delete_quarantined_rows,
+    list_loaded_reports,
     list_quarantined_reports,
-    list_rows_of_report,
+    lock_quarantined_rows,
     recount_bad_rows,
     recount_windows,
-    release_rows,
     stage_held_rows,
+    update_quarantined_rows,
 )
 from bidbeacon_pipelines.loading.rows import (
     BadRow,
@@ -91,10 +91,10 @@ def _replay_report(
     connection: Connection, account: Account, dataset: Dataset, request_id: int
 ) -> Iterator[QuarantineReplayed]:
     lock_rows(connection, account)
-    held = find_loaded_reports(connection, account, dataset, request_id)
+    held = list_loaded_reports(connection, account, dataset, request_id)
     products = {product for scope, _ in held for product in scope.ad_products}
     for scope, days in held:
-        if rows := list_rows_of_report(connection, account, scope):
+        if rows := lock_quarantined_rows(connection, account, scope):
             check = make_check(connection, scope, [(account, days)])
             sorted_rows = _sort(check, rows, products)
             yield _replay_rows(connection, account, scope, days, sorted_rows)
@@ -111,8 +111,8 @@ def _replay_rows(
 ) -> QuarantineReplayed:
     if checked.valid:
         _stage(connection, account, scope, checked)
-    release_rows(connection, checked.released)
-    keep_rows(connection, checked.kept)
+    delete_quarantined_rows(connection, checked.released)
+    update_quarantined_rows(connection, checked.kept)
     recount_bad_rows(connection, account, scope, days)
     if checked.valid:
         _merge(connection, account, scope, checked.days)

@@ -78,7 +78,7 @@ def list_quarantined_reports(
     return [(row.account_key, row.dataset, row.request_id) for row in rows]
 
 
-def find_loaded_reports(
+def list_loaded_reports(
     connection: Connection, account: Account, dataset: Dataset, request_id: int
 ) -> list[tuple[ReportScope, list[date]]]:
     """Return a report with the days whose windows hold it now.
@@ -109,7 +109,7 @@ def find_loaded_reports(
     return found
 
 
-def list_rows_of_report(
+def lock_quarantined_rows(
     connection: Connection, account: Account, scope: ReportScope
 ) -> list[QuarantinedRow]:
     """Return a report's quarantined rows in file order, locked until the transaction ends."""
@@ -134,14 +134,16 @@ def stage_held_rows(
     )
 
 
-def release_rows(connection: Connection, ids: Sequence[int]) -> None:
+def delete_quarantined_rows(connection: Connection, ids: Sequence[int]) -> None:
     """Delete rows from quarantine."""
     connection.execute(
         text("DELETE FROM quarantined_rows WHERE id = ANY(:ids)"), {"ids": list(ids)}
     )
 
 
-def keep_rows(connection: Connection, kept: Sequence[tuple[int, date | None, Cause]]) -> None:
+def update_quarantined_rows(
+    connection: Connection, kept: Sequence[tuple[int, date | None, Cause]]
+) -> None:
     """Update rows that stay in quarantine: tuples of id, day and cause."""
     values = {
         "ids": [k[0] for k in kept],

@@ -336,7 +336,7 @@ def digest_window(
     return str(connection.execute(statement, values).scalar_one())
 
 
-def keep_windows(connection: Connection, values: Mapping[str, Any]) -> None:
+def delete_rows_of_other_windows(connection: Connection, values: Mapping[str, Any]) -> None:
     """Delete the staged rows of all windows but those of `accounts` and `days` in `values`."""
     connection.execute(
         text(f"""

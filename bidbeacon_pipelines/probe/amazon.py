@@ -190,7 +190,7 @@ class Amazon:
     def _adapt_gate(self, result: Result) -> None:
         now, late_after = self.context.now(), self.context.settings.late_after
         with self.context.engine.begin() as connection:
-            gate.note_result(
+            gate.record_create_result(
                 connection, self.session, self.ads_account, result, now, late_after=late_after
             )
 

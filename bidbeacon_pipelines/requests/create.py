@@ -28,11 +28,11 @@ from bidbeacon_pipelines.amazon_ads.reports import (
 from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.contract.rules import FIELD, LEARNED
 from bidbeacon_pipelines.datasets.registry import Dataset, find_other_spelling, spelled
-from bidbeacon_pipelines.requests.gate import enter_gate, note_result
+from bidbeacon_pipelines.requests.gate import enter_gate, record_create_result
 from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.queries import (
     delete_plans,
-    get_locked_request,
+    lock_request_row,
     update_request,
 )
 from bidbeacon_pipelines.requests.refusals import doubted, weighed
@@ -72,20 +72,20 @@ def create(request: LockedRequest) -> bool:
     except DuplicateReport as error:
         result = _adopt(request, error)
     except AuthError as error:
-        result = request.note_refused(error, doubted(failure_from(error, now())))
+        result = request.record_refusal(error, doubted(failure_from(error, now())))
     except AdsApiError as error:
         result = of_failed_create(error, now())
         if isinstance(result, RequestFailure):
             result = weighed(result, before, is_part=request.row.narrows is not None)
     if isinstance(result, Reported):
-        request.note_answered()
+        request.reset_refusals()
     after = request.after(result)
     action = _action_of(request, result, after)
     with request.storing(after) as connection:
         if action is not None:
             request.session.add_in(connection, action)
         place = connection, request.session, request.ads_account
-        note_result(*place, result, now(), late_after=request.context.settings.late_after)
+        record_create_result(*place, result, now(), late_after=request.context.settings.late_after)
     return True
 
 
@@ -93,7 +93,7 @@ def _begin_attempt(request: LockedRequest) -> bool:
     """Enter the gate, attach the windows and count the attempt; return False if none is made."""
     context, session_id = request.context, request.session.session_id
     with context.engine.begin() as connection:
-        row = get_locked_request(connection, request.row.id, session_id)
+        row = lock_request_row(connection, request.row.id, session_id)
         if row is None:
             return False
         request.row, now = row, context.now()

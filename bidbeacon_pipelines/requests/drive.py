@@ -33,9 +33,9 @@ from bidbeacon_pipelines.requests.learning import learn_from_part, reopen_ended
 from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.queries import (
     LockLostError,
-    keep_lock,
     list_ended_requests,
     lock_request,
+    lock_request_row,
     unlock_request,
 )
 from bidbeacon_pipelines.requests.results import (
@@ -150,7 +150,7 @@ def _release_disabled(request: LockedRequest) -> None:
     if not disabled or len(disabled) == len(request.windows):
         return
     with request.context.engine.begin() as connection:
-        keep_lock(connection, request.row.id, session.session_id)
+        lock_request_row(connection, request.row.id, session.session_id)
         for key in disabled:
             windows = request.windows.pop(key)
             release_stopped(request, connection, windows)
@@ -167,7 +167,7 @@ def _poll(request: LockedRequest) -> None:
     try:
         result: Result = of_report(request.retrieve())
     except AuthError as error:
-        result = request.note_refused(error, no_answer(error, now))
+        result = request.record_refusal(error, no_answer(error, now))
     except AdsApiError as error:
         result = of_failed_poll(error, now)
     after = request.after(result)
@@ -209,7 +209,7 @@ def _load(request: LockedRequest) -> None:
         skipped = WindowSkipped(**facts, reason=reason, detail=str(error))
         request.store(request.after(NotMade(later)), skipped)
     except AuthError as error:
-        _store_failed(request, request.note_refused(error, NoAnswer(error.failure_cause)))
+        _store_failed(request, request.record_refusal(error, NoAnswer(error.failure_cause)))
     except LOAD_ERRORS as error:
         _store_failed(request, of_failed_load(error, context.now(), later))
 

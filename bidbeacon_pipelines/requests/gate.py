@@ -170,7 +170,7 @@ def enter_gate(
     return True
 
 
-def note_result(
+def record_create_result(
     connection: Connection,
     session: SessionRecorder,
     account: AdsAccount,

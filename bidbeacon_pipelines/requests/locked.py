@@ -124,16 +124,16 @@ class LockedRequest:
         self.report = retrieve_report(
             self.client, account.region, report_id, account_id=account.account_id
         )
-        self.note_answered()
+        self.reset_refusals()
         return self.report
 
-    def note_answered(self) -> None:
+    def reset_refusals(self) -> None:
         """Reset the ads account's count of refusals, since Amazon accepted a call for it."""
         if self.was_refused or self.ads_account.refusals:
             with self.context.engine.begin() as connection:
                 change_ads_account(connection, self.row.account_id, refusals=0)
 
-    def note_refused(self, error: AuthError, unconfirmed: Result) -> Result:
+    def record_refusal(self, error: AuthError, unconfirmed: Result) -> Result:
         """Count a refusal of the ads account; return the result for the request.
 
         A refused credential stops all its ads accounts; the request rests until it is renewed.

@@ -24,7 +24,7 @@ from bidbeacon_pipelines.requests.planning_rules import (
     plan_requests,
     should_wait_for_countries,
 )
-from bidbeacon_pipelines.requests.queries import list_plans, lock_planning, replace_plans
+from bidbeacon_pipelines.requests.queries import lock_planning, lock_plans, replace_plans
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.due import list_days_to_plan, list_next_due
 from bidbeacon_pipelines.windows.make import make_windows
@@ -139,7 +139,7 @@ def _lock_drafts(
     # If the contract changes while we wait for the lock, its windows are made and planned again.
     contract = read_contract(connection, account_id)
     lock_planning(connection, account_id)
-    plans = list_plans(connection, account_id)  # first, since sending one includes its windows
+    plans = lock_plans(connection, account_id)  # first, since sending one includes its windows
     days = list_days_to_plan(connection, account_id, now=now)
     next_due = list_next_due(connection, account_id, after=now, until=now + patience)
     drafts = []

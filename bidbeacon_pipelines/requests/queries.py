@@ -61,7 +61,7 @@ _UNSENT = """r.status = 'planned' AND r.attempts = 0
     AND NOT EXISTS (SELECT FROM report_windows w WHERE w.request_id = r.id)"""
 
 
-def list_plans(connection: Connection, account_id: str) -> list[ReportRequest]:
+def lock_plans(connection: Connection, account_id: str) -> list[ReportRequest]:
     """Return the unsent requests of an ads account, newest days first, and lock their rows.
 
     A request that is being sent is waited for, and left out.
@@ -219,12 +219,12 @@ def _lock(connection: Connection, lockable: str, values: dict[str, Any]) -> Repo
     return None if locked is None else get_request(connection, locked)
 
 
-def get_locked_request(
+def lock_request_row(
     connection: Connection, request_id: int, session_id: UUID
 ) -> ReportRequest | None:
-    """Return a locked request and keep its row locked until this transaction ends.
+    """Lock the row of a request that this session has locked until the transaction ends.
 
-    Return None if it was deleted.
+    Return the request as it is stored, or None if it was deleted.
 
     Raises:
         LockLostError: another session has locked it.
@@ -235,18 +235,6 @@ def get_locked_request(
     if found[0].locked_by != session_id:
         raise LockLostError(request_id)
     return found[0]
-
-
-def keep_lock(connection: Connection, request_id: int, session_id: UUID) -> ReportRequest:
-    """Keep the lock until this transaction ends; return the request as it is stored.
-
-    Raises:
-        LockLostError: another session has locked it, or it was deleted.
-    """
-    request = get_locked_request(connection, request_id, session_id)
-    if request is None:
-        raise LockLostError(request_id)
-    return request
 
 
 def unlock_request(

@@ -20,9 +20,9 @@ from bidbeacon_pipelines.requests.plan import plan_due
 from bidbeacon_pipelines.requests.queries import (
     LockLostError,
     get_request,
-    keep_lock,
     lock_next_request,
     lock_request,
+    lock_request_row,
     unlock_request,
     update_request,
 )
@@ -100,7 +100,7 @@ def test_who_lost_its_lock_cannot_write(
     lock(second.session_id)
     with pytest.raises(LockLostError, match=f"request {request_id}"), engine.begin() as connection:
         add_account(connection, "CA")
-        keep_lock(connection, request_id, first.session_id)
+        lock_request_row(connection, request_id, first.session_id)
     with pytest.raises(LockLostError), engine.begin() as connection:
         add_account(connection, "MX")
         change(connection, request_id, first.session_id, polls=7)
@@ -129,7 +129,7 @@ def test_a_dead_sessions_transaction_is_ended_by_whoever_takes_over(
     first = sessions()
     lock(first.session_id)
     with pytest.raises(OperationalError), engine.begin() as connection:
-        keep_lock(connection, request_id, first.session_id)
+        lock_request_row(connection, request_id, first.session_id)
         change(connection, request_id, first.session_id, status="loaded", finished_at=NOW)
         second = sessions()
         end_lease(engine, first.session_id)

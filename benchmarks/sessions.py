@@ -16,7 +16,7 @@ from benchmarks.writers import make_action, write
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.listing import MOST_ACTIONS, load_session, load_sessions
+from bidbeacon_sessions.listing import MOST_ACTIONS, read_session, read_sessions
 from bidbeacon_sessions.messages import json_bytes
 from bidbeacon_sessions.queries import list_sessions
 from bidbeacon_sessions.server.serve import skip_imported_objects
@@ -141,12 +141,12 @@ def _append(session: SessionRecorder) -> list[float]:
 def _reading(store: SessionStore) -> Iterator[Figure]:
     skip_imported_objects()  # as the stream's server does at its start
     for name, wanted in FILTERS.items():
-        yield _p95(f"50 sessions, {name}", partial(load_sessions, store, wanted, 50), wanted)
+        yield _p95(f"50 sessions, {name}", partial(read_sessions, store, wanted, 50), wanted)
     for name in OLDER:
-        older = partial(load_sessions, store, FILTERS[name], 50, MIDDLE)
+        older = partial(read_sessions, store, FILTERS[name], 50, MIDDLE)
         yield _p95(f"50 sessions, {name}, older than one in the middle", older, FILTERS[name])
-    yield _p95("one session of 20 actions", partial(load_session, store, SOME))
-    some_of = partial(load_session, store, LONGEST, most=MOST_ACTIONS)
+    yield _p95("one session of 20 actions", partial(read_session, store, SOME))
+    some_of = partial(read_session, store, LONGEST, most=MOST_ACTIONS)
     for page, after in enumerate(range(0, MAX_ACTIONS, MOST_ACTIONS), 1):
         name = f"one session of 5,000 actions, its answer {page}"
         yield _p95(name, partial(some_of, after=after))

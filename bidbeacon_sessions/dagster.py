@@ -30,7 +30,7 @@ def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, dg.Meta
         excerpt = list_excerpts(
             connection, [session_id], last=_MOST_SENTENCES, errors=_MOST_SENTENCES
         )
-        labels = presentation.load_labels(connection, excerpt)
+        labels = presentation.read_labels(connection, excerpt)
     if header is None:
         return {}
     by_weight = sorted(excerpt, key=lambda action: (action["tone"] != "error", -action["ord"]))

@@ -13,7 +13,7 @@ from bidbeacon_sessions.change_log import head
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.connections import SessionStore
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.presentation import action_json, load_labels, session_json
+from bidbeacon_sessions.presentation import action_json, read_labels, session_json
 from bidbeacon_sessions.settings import get_session_settings
 from bidbeacon_sessions.spans import describe_time
 
@@ -26,7 +26,7 @@ _LONGEST_VALUE = 200
 _LARGE = frozenset({"error", "input", "labels"})
 
 
-def load_sessions(
+def read_sessions(
     store: SessionStore, wanted: SessionFilter, limit: int, older_than: UUID | None = None
 ) -> dict[str, Any]:
     """Return matching sessions, newest first, each with some of its actions.
@@ -47,7 +47,7 @@ def load_sessions(
             errors=LAST_ACTIONS,
             accounts=accounts,
         )
-        labels = load_labels(connection, rows)
+        labels = read_labels(connection, rows)
         cursor = str(head(connection).cursor)
     actions: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
@@ -56,7 +56,7 @@ def load_sessions(
     return {"sessions": sessions, "accounts": list(accounts), **_as_of(cursor)}
 
 
-def load_session(
+def read_session(
     store: SessionStore, session_id: UUID, *, after: int = 0, most: int = 10_000
 ) -> dict[str, Any] | None:
     """Return one session with up to `most` actions after an `ord`, or None if there is none.
@@ -68,7 +68,7 @@ def load_session(
         if header is None:
             return None
         rows = queries.list_actions(connection, session_id, after=after, limit=most + 1)
-        labels = load_labels(connection, rows[:most])
+        labels = read_labels(connection, rows[:most])
         cursor = str(head(connection).cursor)
     actions = [action_json(row, labels) for row in rows[:most]]
     more_after = rows[most - 1]["ord"] if len(rows) > most else None
@@ -87,7 +87,7 @@ def _as_of(cursor: str) -> dict[str, Any]:
     }
 
 
-def load_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
+def read_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
     """Return a session's time, neighbours, references and last good session, or None."""
     with store.snapshot() as connection:
         session = queries.find_session(connection, session_id)

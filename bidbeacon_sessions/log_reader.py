@@ -10,7 +10,7 @@ from bidbeacon_sessions.change_log import Cursor, Position, head, look, read_cha
 from bidbeacon_sessions.connections import make_engine
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.messages import Frame, Message, ResetReason, to_json
-from bidbeacon_sessions.presentation import action_json, load_labels, session_json
+from bidbeacon_sessions.presentation import action_json, read_labels, session_json
 from bidbeacon_sessions.queries import list_actions_at, list_sessions_by_id, match_sessions
 from bidbeacon_sessions.settings import get_session_settings
 
@@ -123,7 +123,7 @@ def _describe(
 def _new_actions(connection: Connection, places: set[tuple[UUID, int]]) -> dict[UUID, list[str]]:
     """Return the actions at these places as JSON text, in order, by session."""
     rows = list_actions_at(connection, places) if places else ()
-    labels = load_labels(connection, rows)
+    labels = read_labels(connection, rows)
     actions: dict[UUID, list[str]] = {}
     for row in rows:
         actions.setdefault(row["session_id"], []).append(to_json(action_json(row, labels)))

@@ -74,14 +74,14 @@ def describe_status(session: Mapping[Any, Any]) -> str:
     return str(status)
 
 
-def load_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> dict[str, str]:
+def read_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> dict[str, str]:
     """Return the labels of the accounts that stored actions are about, by key."""
     keys = {key for row in rows for key in accounts_of(row["type"], row["payload"])}
     return find_labels(connection, keys)
 
 
 def action_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """Return a stored action with its sentence and accounts; labels as of `load_labels`."""
+    """Return a stored action with its sentence and accounts; labels as of `read_labels`."""
     parts = render_action(row["type"], row["payload"])
     accounts = accounts_of(row["type"], row["payload"])
     for part in parts if labels else ():

@@ -38,7 +38,7 @@ from bidbeacon_sessions.clock import read_instant
 from bidbeacon_sessions.errors import ExpectedError, UsageError
 from bidbeacon_sessions.filters import SessionFilter, expectation_of
 from bidbeacon_sessions.following import Follower
-from bidbeacon_sessions.listing import load_session, load_sessions
+from bidbeacon_sessions.listing import read_session, read_sessions
 from bidbeacon_sessions.messages import Message
 from bidbeacon_sessions.presentation import describe_status, error_text, whose
 from bidbeacon_sessions.queries import find_accounts
@@ -56,7 +56,7 @@ _PARTS: Final = {"badge": "bold", "window": "magenta", "account": "blue", "time"
 _NAMES: Final = tuple(name for name in SessionFilter.model_fields if name != "text")
 _AWAY_SECONDS = 1.0
 _MOST_REMEMBERED = 2_000
-_MOST_LOADED = 200
+_MOST_READ = 200
 
 Line = Mapping[str, Any]
 
@@ -90,7 +90,7 @@ def sessions_list(
 ) -> None:
     """Show sessions, newest first; running ones with their last action."""
     wanted, store = read_filter(terms or ()), open_store()
-    found = load_sessions(store, wanted, limit)["sessions"]
+    found = read_sessions(store, wanted, limit)["sessions"]
     if not found:
         with store.begin() as connection:
             _check_names(connection, wanted)
@@ -140,7 +140,7 @@ def sessions_tail(
     tail = Tail(open_store(), read_filter(terms or ()), show)
 
     async def follow() -> None:
-        await tail.follow(tail.load(last))
+        await tail.follow(tail.read_last(last))
 
     asyncio.run(follow())
 
@@ -196,10 +196,10 @@ def read_time(name: str, value: str, now: datetime) -> datetime:
 
 def get_session(store: SessionStore, session_id: UUID) -> dict[str, Any]:
     """Return a session with its actions, as in JSON output, or raise `ExpectedError`."""
-    loaded = load_session(store, session_id)
-    if loaded is None:
+    found = read_session(store, session_id)
+    if found is None:
         raise ExpectedError(f"No session {session_id}: `bidbeacon sessions list` shows the newest.")
-    return dict(loaded["session"])
+    return dict(found["session"])
 
 
 def print_session(session: Mapping[str, Any], at: str) -> None:
@@ -298,19 +298,19 @@ class Tail:
     _has_ended: bool = False
     _is_away: bool = False
 
-    def load(self, last: int, *, is_whole: bool = False) -> Cursor:
+    def read_last(self, last: int, *, is_whole: bool = False) -> Cursor:
         """Show the new part of the last sessions; return the cursor to follow from.
 
-        `is_whole` loads all actions instead of the first and last ones.
+        `is_whole` reads all actions instead of the first and last ones.
         """
         with self.store.begin() as connection:
             step(connection)  # unpublished changes are in the list, and would be sent again
-        loaded = load_sessions(self.store, self.wanted, max(last, 1))
-        self._accounts = frozenset(loaded["accounts"])
-        for session in reversed(loaded["sessions"][:last]):
-            found = load_session(self.store, UUID(session["id"])) if is_whole else None
+        listed = read_sessions(self.store, self.wanted, max(last, 1))
+        self._accounts = frozenset(listed["accounts"])
+        for session in reversed(listed["sessions"][:last]):
+            found = read_session(self.store, UUID(session["id"])) if is_whole else None
             self._take(session, (found["session"] if found else session)["actions"])
-        return parse_cursor(loaded["cursor"])
+        return parse_cursor(listed["cursor"])
 
     async def follow(self, after: Cursor, *, to_the_end: bool = False) -> None:
         """Show everything new, forever or to the end of a session; wait for an absent database."""
@@ -321,12 +321,12 @@ class Tail:
                         self._take_message(message)
                     if to_the_end and self._has_ended:
                         return
-                after = await self._load_again()
+                after = await self._read_again()
 
-    async def _load_again(self) -> Cursor:
+    async def _read_again(self) -> Cursor:
         while True:
             try:
-                return self.load(_MOST_LOADED, is_whole=True)
+                return self.read_last(_MOST_READ, is_whole=True)
             except SQLAlchemyError:
                 self._note_database(is_away=True)
                 await asyncio.sleep(_AWAY_SECONDS)

@@ -26,7 +26,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.window_states import STOPPED, WindowState
 from bidbeacon_pipelines.windows.rules import due_at, local_date, missed_offsets, oldest_of
 from bidbeacon_sessions.errors import UsageError
-from bidbeacon_sessions.presentation import action_json, load_labels, session_url
+from bidbeacon_sessions.presentation import action_json, read_labels, session_url
 from bidbeacon_sessions.sentences import without_stop
 
 NO_WINDOW_STATE = "no window"
@@ -88,7 +88,7 @@ def explain_day(
     chosen = windows.get(report or "") or next(iter(windows.values()), None)
     explanation = chosen.explain() if chosen else _explain_missing(connection, question)
     rows = list_window_references(connection, account.account_key, dataset.name, question.day)
-    labels = load_labels(connection, rows)
+    labels = read_labels(connection, rows)
     is_left_out = SPONSORED_BRANDS in dataset.ad_products
     answer = {
         "account": account.account_key,

@@ -107,7 +107,7 @@ def _store(request: Request) -> SessionStore:
 def _list_sessions(request: Request) -> Response:
     page = read_query(SessionPage, request.query_params)
     wanted = page.without("limit", "older_than")
-    return JsonAnswer(listing.load_sessions(_store(request), wanted, page.limit, page.older_than))
+    return JsonAnswer(listing.read_sessions(_store(request), wanted, page.limit, page.older_than))
 
 
 class _Part(Parameters):
@@ -117,7 +117,7 @@ class _Part(Parameters):
 def _one_session(request: Request) -> Response:
     session_id: UUID = request.path_params["session_id"]
     after = read_query(_Part, request.query_params).after
-    found = listing.load_session(
+    found = listing.read_session(
         _store(request), session_id, after=after, most=listing.MOST_ACTIONS
     )
     return _found_or_not(found, session_id)
@@ -125,7 +125,7 @@ def _one_session(request: Request) -> Response:
 
 def _surroundings(request: Request) -> Response:
     session_id: UUID = request.path_params["session_id"]
-    return _found_or_not(listing.load_surroundings(_store(request), session_id), session_id)
+    return _found_or_not(listing.read_surroundings(_store(request), session_id), session_id)
 
 
 def _found_or_not(found: dict[str, Any] | None, session_id: UUID) -> Response:

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.presentation import action_json, load_labels
+from bidbeacon_sessions.presentation import action_json, read_labels
 from bidbeacon_sessions.queries import list_actions
 from tests.support.commands import run_command
 from tests.support.rows import add_account, change_accounts, change_ads_accounts
@@ -53,7 +53,7 @@ def told(store: SessionStore) -> list[str]:
     for row in query(store.engine, "SELECT id FROM session_headers ORDER BY started_at, id"):
         with store.begin() as connection:
             actions = list_actions(connection, row["id"])
-            labels = load_labels(connection, actions)
+            labels = read_labels(connection, actions)
         sentences += [action_json(action, labels)["text"] for action in actions]
     return sentences
 

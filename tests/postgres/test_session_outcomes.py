@@ -11,7 +11,7 @@ from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.dagster import session_metadata
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.listing import load_sessions
+from bidbeacon_sessions.listing import read_sessions
 from bidbeacon_sessions.queries import list_sessions
 from bidbeacon_sessions.statistics import Span, count_by_interval
 from tests.support.recorded_sessions import (
@@ -124,7 +124,7 @@ def test_a_recovered_attempt_names_the_one_that_did_its_step(session_store: Sess
     attempt(session_store, "run", 0, fails=True)
     attempt(session_store, "run", 1, fails=False)
     attempt(session_store, "other", 0, fails=True)
-    listed = load_sessions(session_store, SessionFilter(), 10)["sessions"]
+    listed = read_sessions(session_store, SessionFilter(), 10)["sessions"]
     other, later, first = listed
     assert [UUID(later["id"]), None, None] == [row.recovered_by for row in recorded(session_store)]
     assert [None, None, later["id"]] == [session["recovered_by"] for session in listed]

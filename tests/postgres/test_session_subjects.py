@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from bidbeacon_sessions import Action, SessionStore, Subject, with_job_session
-from bidbeacon_sessions.listing import load_session
+from bidbeacon_sessions.listing import read_session
 from bidbeacon_sessions.presentation import whose
 from bidbeacon_sessions.writes import name_subjects
 
@@ -24,7 +24,7 @@ class SubjectsNamed(Action):
 
 def read(store: SessionStore, session_id: UUID) -> tuple[str | None, list[str]]:
     """The label of a session, and its sentences, each with whose it is."""
-    loaded = load_session(store, session_id)
+    loaded = read_session(store, session_id)
     assert loaded is not None
     session = loaded["session"]
     said = [f"{whose(action, ACME.key)}: {action['text']}" for action in session["actions"]]

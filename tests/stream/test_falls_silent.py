@@ -71,7 +71,7 @@ def test_requests_that_wait_for_the_database_block_no_files(
         asked.append(given)
         goes_on.wait()
 
-    monkeypatch.setattr(listing, "load_sessions", wait)
+    monkeypatch.setattr(listing, "read_sessions", wait)
     with ThreadPoolExecutor(60) as pool:
         for _ in range(60):
             pool.submit(stream.http.get, "/api/job-sessions")

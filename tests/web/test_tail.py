@@ -20,7 +20,7 @@ from bidbeacon_pipelines.cli.sessions import Printer, Tail
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, Subject
 from bidbeacon_sessions.filters import SessionFilter
-from bidbeacon_sessions.listing import load_sessions
+from bidbeacon_sessions.listing import read_sessions
 from tests.support.recorded_sessions import LoafBaked, record
 from tests.support.waiting import wait_until
 
@@ -51,7 +51,7 @@ def tailing(store: SessionStore, last: int = 1, **wanted: Any) -> Iterator[Heard
     """Follow in a thread until the block ends."""
     heard, runner = Heard(), asyncio.Runner()
     loop, tail = runner.get_loop(), Tail(store, SessionFilter(**wanted), heard)
-    following = loop.create_task(tail.follow(tail.load(last)))
+    following = loop.create_task(tail.follow(tail.read_last(last)))
 
     def run() -> None:
         with (
@@ -142,7 +142,7 @@ def test_only_what_matches_is_shown(session_store: SessionStore) -> None:
 def show_one(store: SessionStore, show: Callable[[Mapping[str, Any]], None]) -> None:
     """Record a session, and have a tail show it."""
     bake(store, 1)
-    [session] = load_sessions(store, SessionFilter(), 1)["sessions"]
+    [session] = read_sessions(store, SessionFilter(), 1)["sessions"]
     Tail(store, SessionFilter(), show)._take(session, session["actions"])
 
 
@@ -175,7 +175,7 @@ def test_an_action_of_another_session_stands_below_its_job_and_account(
     """So that the actions of sessions that run at the same time are told apart."""
     bake(session_store, 1)
     bake(session_store, 2, job="bark")
-    newest, oldest = load_sessions(session_store, SessionFilter(), 2)["sessions"]
+    newest, oldest = read_sessions(session_store, SessionFilter(), 2)["sessions"]
     show = Printer()
     running = {"status": "running", "mark": "running", "action_count": 9}
     tail = Tail(session_store, SessionFilter(), show)

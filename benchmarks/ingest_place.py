@@ -17,7 +17,7 @@ from benchmarks.ingest_reports import DAYS, Report
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
-from bidbeacon_pipelines.requests.window_queries import attach_windows
+from bidbeacon_pipelines.requests.queries import attach_windows
 from bidbeacon_pipelines.windows.queries import WindowTimes, create_windows
 from tests.support.rows import add_account, add_request
 

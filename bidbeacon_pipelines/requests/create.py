@@ -31,7 +31,9 @@ from bidbeacon_pipelines.datasets.registry import Dataset, find_other_spelling, 
 from bidbeacon_pipelines.requests.gate import enter_gate, record_create_result
 from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.queries import (
+    attach_windows,
     delete_plans,
+    is_needed,
     lock_request_row,
     update_request,
 )
@@ -53,6 +55,7 @@ from bidbeacon_pipelines.requests.rules import (
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.requests.window_queries import attach_windows, is_needed
 from bidbeacon_pipelines.windows.contract_changes import change_contract
+from bidbeacon_pipelines.windows.contracts import change_contract, read_contract
 from bidbeacon_pipelines.windows.queries import list_windows_of_request
 from bidbeacon_pipelines.windows.rules import missed_offsets
 from bidbeacon_sessions import Action

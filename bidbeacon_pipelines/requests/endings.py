@@ -7,12 +7,11 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.queries import change_ads_account
-from bidbeacon_pipelines.actions import ReportFailed, ReportSplit, WindowsNotServed
-from bidbeacon_pipelines.causes import Cause, cause, with_detail
+from bidbeacon_pipelines.actions import ReportFailed, ReportSplit
+from bidbeacon_pipelines.causes import Cause, with_detail
 from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.requests.learning import request_part, requested_days
+from bidbeacon_pipelines.requests.learning import end_refused, request_part, requested_days
 from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.queries import list_ended_requests, lock_planning
 from bidbeacon_pipelines.requests.refusals import Days, halves, is_too_large, should_be_apart
@@ -20,7 +19,6 @@ from bidbeacon_pipelines.requests.rules import NEEDS_ATTENTION, FailureKind, Giv
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.due import replan_released
 from bidbeacon_pipelines.windows.not_served_queries import (
-    end_refused_windows,
     is_younger_day_refused,
 )
 from bidbeacon_pipelines.windows.queries import mark_windows_outdated, release_windows
@@ -57,7 +55,7 @@ def give_up(request: LockedRequest, failure: RequestFailure) -> None:
             _release_failed(request, connection, failure.cause, parts, failing_since=since)
         plan_released(connection, row)
         if is_too_old and not parts:
-            _end_refused(request, connection, failure.cause)
+            end_refused(request, connection, failure.cause)
         facts = request.facts | {"cause": failure.cause}
         if parts:
             session.add_in(connection, ReportSplit(**facts, reports=len(parts)))
@@ -165,15 +163,3 @@ def _release_failed(
     release = partial(release_windows, connection, request.row.id, failing_since=failing_since)
     release(again, keep_wanted=True)
     release(ended)
-
-
-def _end_refused(request: LockedRequest, connection: Connection, why: Cause) -> None:
-    """End the days that Amazon keeps refusing as too old; older days may then be due."""
-    ended_for = cause("not-served", detail=why.get("detail"))
-    refused, now = requested_days(request.row), request.context.now()
-    ended = end_refused_windows(connection, refused, ended_for, now)
-    for key, days in ended.items():
-        facts = {"account": key, "dataset": request.dataset.name, "windows": days}
-        request.session.add_in(connection, WindowsNotServed(**facts, cause=ended_for))
-    if ended:
-        change_ads_account(connection, request.row.account_id, planned_at=None)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, text, update
+from sqlalchemy import Connection, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import aliased
 
 from bidbeacon_pipelines.accounts.queries import IS_REFRESHED
 from bidbeacon_pipelines.accounts.tables import AdsAccount
@@ -23,7 +22,7 @@ from bidbeacon_pipelines.requests.gate_rules import (
     refused,
     time_to_next_create,
 )
-from bidbeacon_pipelines.requests.queries import IS_CREATABLE, IS_DUE
+from bidbeacon_pipelines.requests.queries import IS_CREATABLE, IS_STEP_DUE
 from bidbeacon_pipelines.requests.rules import NoAnswer, Reported, Result
 from bidbeacon_pipelines.requests.tables import ReportGate
 from bidbeacon_pipelines.windows.due import DUE_SINCE
@@ -59,20 +58,20 @@ class GateState:
         }
 
 
-_G = aliased(ReportGate, name="g")
 # A request whose outcome is unknown counts until it may be created again: Amazon may have accepted
 # it.
-_STATES = select(
-    _G,
-    text(f"""(
-        SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
-         WHERE o.client_id = g.client_id AND o.region = g.region
-           AND (r.status = 'in_flight' OR (r.status = 'sent' AND NOT {IS_DUE}))) AS in_flight"""),
-    text("""(
-        SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
-         WHERE o.client_id = g.client_id AND o.region = g.region
-           AND r.status = 'planned' AND o.needs_attention IS NULL) AS planned"""),
-)
+_GATES = text(f"""
+    SELECT g.*,
+           (SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
+             WHERE o.client_id = g.client_id AND o.region = g.region
+               AND (r.status = 'in_flight' OR r.status = 'sent' AND NOT {IS_STEP_DUE}))
+               AS in_flight,
+           (SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
+             WHERE o.client_id = g.client_id AND o.region = g.region
+               AND r.status = 'planned' AND o.needs_attention IS NULL) AS planned
+      FROM report_gates g
+     WHERE (CAST(:client_id AS text) IS NULL OR (g.client_id, g.region) = (:client_id, :region))
+     ORDER BY g.client_id, g.region""")
 
 
 def lock_gate(
@@ -88,9 +87,10 @@ def lock_gate(
         refusals=0,
     )
     connection.execute(new.on_conflict_do_nothing())
-    mine = (_G.client_id == client_id, _G.region == region)
-    connection.execute(select(_G.region).where(*mine).with_for_update())
-    return _states(connection, now, *mine)[0]
+    mine = (ReportGate.client_id == client_id, ReportGate.region == region)
+    connection.execute(select(ReportGate.region).where(*mine).with_for_update())
+    [state] = list_gates(connection, now=now, client_id=client_id, region=region)
+    return state
 
 
 def store_gate(connection: Connection, gate: ReportGate) -> None:
@@ -103,20 +103,19 @@ def find_gate(
     connection: Connection, client_id: str, region: str, *, now: datetime
 ) -> GateState | None:
     """Return one gate, or None before its first report is created."""
-    found = _states(connection, now, _G.client_id == client_id, _G.region == region)
-    return found[0] if found else None
+    return next(iter(list_gates(connection, now=now, client_id=client_id, region=region)), None)
 
 
-def list_gates(connection: Connection, *, now: datetime) -> list[GateState]:
-    """Return all gates."""
-    return _states(connection, now)
-
-
-def _states(
-    connection: Connection, now: datetime, *conditions: ColumnElement[bool]
+def list_gates(
+    connection: Connection,
+    *,
+    now: datetime,
+    client_id: str | None = None,
+    region: str | None = None,
 ) -> list[GateState]:
-    found = _STATES.where(*conditions).order_by(_G.client_id, _G.region)
-    rows = [dict(row) for row in connection.execute(found, {"now": now}).mappings()]
+    """Return all gates, or the one of a client id and region."""
+    values = {"now": now, "client_id": client_id, "region": region}
+    rows = [dict(row) for row in connection.execute(_GATES, values).mappings()]
     return [GateState(row.pop("in_flight"), row.pop("planned"), ReportGate(**row)) for row in rows]
 
 
@@ -187,7 +186,15 @@ def record_create_result(
         case NoAnswer(is_throttled=True, not_before=not_before):
             jitter = random.random()  # noqa: S311 - spreads load, protects nothing
             after = refused(state.gate, now, jitter=jitter, not_before=not_before)
-            session.add_in(connection, _paused(connection, after, late_after))
+            at, key = after.next_create_at, (after.client_id, after.region)
+            paused = CreatesPaused(
+                region=after.region,
+                until=at,
+                limit=int(after.in_flight_limit),
+                refusals=after.refusals,
+                late_windows=count_late_windows(connection, *key, overdue_before=at - late_after),
+            )
+            session.add_in(connection, paused)
         case _:
             after = answered(state.gate, now)
     store_gate(connection, after)
@@ -201,16 +208,3 @@ def hold_gate(
     if state.in_flight + 1 >= int(state.gate.in_flight_limit):
         later = max(until, state.gate.next_create_at)
         store_gate(connection, state.gate.with_changes(next_create_at=later))
-
-
-def _paused(connection: Connection, gate: ReportGate, late_after: timedelta) -> CreatesPaused:
-    overdue_before = gate.next_create_at - late_after
-    return CreatesPaused(
-        region=gate.region,
-        until=gate.next_create_at,
-        limit=int(gate.in_flight_limit),
-        refusals=gate.refusals,
-        late_windows=count_late_windows(
-            connection, gate.client_id, gate.region, overdue_before=overdue_before
-        ),
-    )

@@ -1,21 +1,30 @@
 """Requests parts of refused reports, and learns from the parts that arrive."""
 
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.queries import change_ads_account
-from bidbeacon_pipelines.actions import WindowsReopened
+from bidbeacon_pipelines.actions import WindowsNotServed, WindowsReopened
+from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.contract.rules import LEARNED, PERIOD
+from bidbeacon_pipelines.datasets.contract import LEARNED, PERIOD
 from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.queries import get_request, insert_request
 from bidbeacon_pipelines.requests.refusals import Days
 from bidbeacon_pipelines.requests.rules import FailureKind
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.contract_changes import change_contract
-from bidbeacon_pipelines.windows.not_served_queries import RequestedDays, reopen_windows
+from bidbeacon_pipelines.windows.not_served_queries import (
+    RequestedDays,
+    end_refused_windows,
+    reopen_windows,
+)
 from bidbeacon_pipelines.windows.rules import is_unproven
+from bidbeacon_sessions import Action
 
 
 def request_part(
@@ -72,15 +81,33 @@ def learn_from_part(request: LockedRequest, connection: Connection, now: datetim
         request_part(connection, refused, rest, now)
 
 
+def end_refused(request: LockedRequest, connection: Connection, why: Cause) -> None:
+    """End the days that Amazon keeps refusing as too old; older days may then be due."""
+    ended_for = cause("not-served", detail=why.get("detail"))
+    refused = requested_days(request.row)
+    ended = end_refused_windows(connection, refused, ended_for, request.context.now())
+    if ended:
+        _replan(request, connection, ended, partial(WindowsNotServed, cause=ended_for))
+
+
 def reopen_ended(request: LockedRequest, connection: Connection, now: datetime) -> None:
     """Make not-served days due again once a day that Amazon refused as too old is loaded."""
     waiting = [window for _, window in request.waiting]
     ended = [one for one in waiting if one.refused_alone_at or one.not_served_since]
     refused = [one for one in ended if not is_unproven(one)]
-    if not refused:
-        return
+    if refused:
+        reopened = reopen_windows(connection, requested_days(request.row), refused, now)
+        _replan(request, connection, reopened, WindowsReopened)
+
+
+def _replan(
+    request: LockedRequest,
+    connection: Connection,
+    changed: Mapping[str, list[date]],
+    action: Callable[..., Action],
+) -> None:
+    """Record an action for the changed days of each account, and have all planned again."""
     change_ads_account(connection, request.row.account_id, planned_at=None)
-    reopened = reopen_windows(connection, requested_days(request.row), refused, now)
-    for key, days in reopened.items():
-        facts = {"account": key, "dataset": request.dataset.name, "windows": days}
-        request.session.add_in(connection, WindowsReopened(**facts))
+    for key, days in changed.items():
+        of_days = action(account=key, dataset=request.dataset.name, windows=days)
+        request.session.add_in(connection, of_days)

@@ -1,4 +1,4 @@
-"""SQL on report requests and their locks.
+"""SQL on report requests, their locks and their windows.
 
 `locked_by` names the session that works on a request. The lock ends with that session's lease, so
 also when its process dies.
@@ -21,6 +21,7 @@ from bidbeacon_pipelines.database.unwritable_folders import IS_PAUSED_HERE, plac
 from bidbeacon_pipelines.datasets.registry import DATASETS, DatasetReport
 from bidbeacon_pipelines.requests.planning_rules import Candidate, PlannedRequest
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, LoadByHand, ReportRequest
+from bidbeacon_pipelines.windows.due import IS_DUE
 from bidbeacon_pipelines.windows.rules import RETRIED_FOR
 from bidbeacon_sessions.leases import end_dead_connections, is_unclaimed
 
@@ -37,9 +38,9 @@ class LockLostError(RuntimeError):
 
 
 _R, _O = aliased(ReportRequest, name="r"), aliased(AdsAccount, name="o")
-IS_DUE = "r.next_step_at <= :now"
+IS_STEP_DUE = "r.next_step_at <= :now"
 """Whether the next step of request `r` is due."""
-_READY = f"(r.next_step_at IS NULL OR {IS_DUE})"
+_READY = f"(r.next_step_at IS NULL OR {IS_STEP_DUE})"
 _TO_CREATE = f"r.status IN ('planned', 'sent') AND {_READY}"
 _UNLOCKED = is_unclaimed("r.locked_by")
 IS_CREATABLE = f"""{_TO_CREATE} AND {_UNLOCKED}
@@ -329,3 +330,51 @@ def list_candidates(
     values = {"client_id": client_id, "region": region, "now": now}
     rows = connection.execute(_CANDIDATES, values | {"on_time_since": now - tolerance})
     return [Candidate(**row) for row in rows.mappings()]
+
+
+_NEEDS = f"((w.wanted_by IS NOT NULL OR {IS_DUE}) AND w.expires_at > :now)"
+# A day between due ones is included once it is over in the account's own time zone: in other
+# countries it may go on for hours.
+_IS_BRIDGED = """(NOT r.by_hand AND w.wanted_by IS NULL AND (w.next_refresh_at <= :now) IS NOT TRUE
+            AND w.expires_at > :now AND w.status <> 'not_served'
+            AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date))"""
+_ATTACH = text(f"""
+    UPDATE report_windows w
+       SET request_id = r.id, last_request_id = r.id, status = 'requested',
+           last_requested_at = now()
+      FROM report_requests r, advertiser_accounts a
+     WHERE r.id = :request_id AND a.account_id = r.account_id AND {IS_ACTIVE}
+       AND w.account_id = a.account_id AND w.country_code = a.country_code
+       AND w.dataset = r.dataset AND w.report = r.report
+       AND w.window_date BETWEEN r.start_date AND r.end_date AND w.request_id IS NULL
+       AND ({_NEEDS} OR {_IS_BRIDGED})""")
+_IS_NEEDED = text(f"""
+    SELECT EXISTS (
+        SELECT FROM report_requests r
+          LEFT JOIN report_requests refused ON refused.id = r.narrows
+          JOIN advertiser_accounts a ON a.account_id = r.account_id
+          JOIN report_windows w ON w.account_id = a.account_id AND w.country_code = a.country_code
+           AND w.dataset = r.dataset AND w.report = r.report
+         WHERE r.id = :request_id AND {IS_ACTIVE}
+           AND w.window_date BETWEEN r.start_date AND r.end_date AND w.request_id IS NULL
+           AND ({_NEEDS} OR r.narrows IS NOT NULL AND {_IS_BRIDGED}
+                            AND (w.data_as_of < refused.sent_at) IS NOT FALSE))""")
+
+
+def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:
+    """Attach the due and wanted windows in a request's period to it; return how many.
+
+    Days between them are included if they are over in their country and the request is not by hand.
+    Windows that wait for another request are left out.
+    """
+    return connection.execute(_ATTACH, {"request_id": request_id, "now": now}).rowcount
+
+
+def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool:
+    """Return whether a request's period has due or wanted windows without a request.
+
+    A part of a refused report is also needed for windows that were not loaded since the refusal: it
+    shows whether Amazon serves them.
+    """
+    found = connection.execute(_IS_NEEDED, {"request_id": request_id, "now": now})
+    return bool(found.scalar_one())

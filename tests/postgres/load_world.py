@@ -17,8 +17,8 @@ from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, get_dataset
 from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope
+from bidbeacon_pipelines.requests.queries import attach_windows
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.requests.window_queries import attach_windows
 from bidbeacon_pipelines.windows.queries import (
     WindowTimes,
     create_windows,

@@ -12,8 +12,7 @@ from bidbeacon_pipelines.accounts.queries import change_ads_account, set_needs_a
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.gate import lock_gate
-from bidbeacon_pipelines.requests.queries import lock_planning
-from bidbeacon_pipelines.requests.window_queries import attach_windows
+from bidbeacon_pipelines.requests.queries import attach_windows, lock_planning
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.support.checking import assert_has
 from tests.support.jobs import due_ads_accounts

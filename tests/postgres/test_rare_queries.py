@@ -21,7 +21,7 @@ from bidbeacon_pipelines.problems.checks import list_quarantined
 from bidbeacon_pipelines.problems.data_findings import undecided_days, unproven_histories
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests import gate, queries
-from bidbeacon_pipelines.requests.window_queries import attach_windows, is_needed
+from bidbeacon_pipelines.requests.queries import attach_windows, is_needed
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.totals import summarize_windows
 from bidbeacon_pipelines.states.window_states import (

@@ -33,6 +33,27 @@ def performance_rows_view(datasets: Iterable[Dataset]) -> str:
 
 _UNION = "\n UNION ALL "
 
+
+def _of_metrics(columns: str, indent: int) -> str:
+    """Return columns of each metric, with its name in place of `{0}`."""
+    return f",\n{' ' * indent}".join(columns.format(name) for name in _METRICS)
+
+
+_BEFORE_AND_AFTER = _of_metrics(
+    """CASE WHEN l.load_number > 1 THEN l.{0} - l.{0}_change END AS {0}_before,
+       l.{0}""",
+    indent=7,
+)
+_AFTER_LOAD = _of_metrics(
+    "n.{0} - coalesce(sum(d.{0}) OVER later, 0) AS {0}, coalesce(d.{0}, 0) AS {0}_change",
+    indent=14,
+)
+_CHANGES = _of_metrics(
+    """sum(coalesce(CAST(s.new_values ->> '{0}' AS numeric), 0)
+                       - coalesce(CAST(s.old_values ->> '{0}' AS numeric), 0)) AS {0}""",
+    indent=21,
+)
+
 # Totals are computed backwards from the current ones, by subtracting the changes of later loads.
 # Every change names the report that it replaced: the newest one that confirmed the totals before.
 # A replay of quarantined rows restates a load by itself (`old_data_as_of` = `new_data_as_of`), so
@@ -57,17 +78,7 @@ SELECT w.account_id,
        l.confirmed_as_of,
        CAST(l.confirmed_as_of AT TIME ZONE a.time_zone AS date) - w.window_date
            AS confirmed_age_days,
-       CASE WHEN l.load_number > 1 THEN l.impressions - l.impressions_change END \
-AS impressions_before,
-       l.impressions,
-       CASE WHEN l.load_number > 1 THEN l.clicks - l.clicks_change END AS clicks_before,
-       l.clicks,
-       CASE WHEN l.load_number > 1 THEN l.orders - l.orders_change END AS orders_before,
-       l.orders,
-       CASE WHEN l.load_number > 1 THEN l.sales - l.sales_change END AS sales_before,
-       l.sales,
-       CASE WHEN l.load_number > 1 THEN l.spend - l.spend_change END AS spend_before,
-       l.spend,
+       {_BEFORE_AND_AFTER},
        l.rows_changed,
        l.rows_appeared,
        l.rows_vanished
@@ -96,16 +107,7 @@ coalesce(sum(o.spend), 0) AS spend
               row_number() OVER earliest_first AS load_number,
               greatest(i.data_as_of, lead(d.replaced_as_of, 1, w.data_as_of) OVER earliest_first)
                   AS confirmed_as_of,
-              n.impressions - coalesce(sum(d.impressions) OVER later, 0) AS impressions, \
-coalesce(d.impressions, 0) AS impressions_change,
-              n.clicks - coalesce(sum(d.clicks) OVER later, 0) AS clicks, \
-coalesce(d.clicks, 0) AS clicks_change,
-              n.orders - coalesce(sum(d.orders) OVER later, 0) AS orders, \
-coalesce(d.orders, 0) AS orders_change,
-              n.sales - coalesce(sum(d.sales) OVER later, 0) AS sales, \
-coalesce(d.sales, 0) AS sales_change,
-              n.spend - coalesce(sum(d.spend) OVER later, 0) AS spend, \
-coalesce(d.spend, 0) AS spend_change,
+              {_AFTER_LOAD},
               coalesce(d.rows_changed, 0) AS rows_changed, \
 coalesce(d.rows_appeared, 0) AS rows_appeared,
               coalesce(d.rows_vanished, 0) AS rows_vanished
@@ -119,17 +121,7 @@ coalesce(d.rows_appeared, 0) AS rows_appeared,
               SELECT s.new_data_as_of,
                      max(s.old_data_as_of) FILTER (WHERE s.old_data_as_of < s.new_data_as_of)
                          AS replaced_as_of,
-                     sum(coalesce(CAST(s.new_values ->> 'impressions' AS numeric), 0)
-                       - coalesce(CAST(s.old_values ->> 'impressions' AS numeric), 0)) \
-AS impressions,
-                     sum(coalesce(CAST(s.new_values ->> 'clicks' AS numeric), 0)
-                       - coalesce(CAST(s.old_values ->> 'clicks' AS numeric), 0)) AS clicks,
-                     sum(coalesce(CAST(s.new_values ->> 'orders' AS numeric), 0)
-                       - coalesce(CAST(s.old_values ->> 'orders' AS numeric), 0)) AS orders,
-                     sum(coalesce(CAST(s.new_values ->> 'sales' AS numeric), 0)
-                       - coalesce(CAST(s.old_values ->> 'sales' AS numeric), 0)) AS sales,
-                     sum(coalesce(CAST(s.new_values ->> 'spend' AS numeric), 0)
-                       - coalesce(CAST(s.old_values ->> 'spend' AS numeric), 0)) AS spend,
+                     {_CHANGES},
                      count(*) FILTER (WHERE s.change = 'changed') AS rows_changed,
                      count(*) FILTER (WHERE s.change = 'appeared') AS rows_appeared,
                      count(*) FILTER (WHERE s.change = 'vanished') AS rows_vanished

@@ -1,7 +1,7 @@
 """The decision whether a checked report may replace the data of a window. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -36,6 +36,76 @@ class LostProduct:
     ad_product: str
     old_rows: int
     new_rows: int
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Rows of a window, and their spend; None if the dataset has none."""
+
+    rows: int
+    spend: Decimal | None
+
+    def __add__(self, other: "Totals") -> "Totals":
+        """Return the totals of both windows."""
+        spend = None if self.spend is None or other.spend is None else self.spend + other.spend
+        return Totals(self.rows + other.rows, spend)
+
+
+@dataclass(frozen=True)
+class ProductTally:
+    """Counts and sums of one ad product in a window.
+
+    Attributes:
+        old_rows: Rows in the table.
+        rows: Rows in the report, those of one key summed.
+        read_rows: Rows in the report before they are summed.
+        unresolved: Rows in the report with an unknown target.
+        spend: In the report, in the account's currency; so are `sales`.
+    """
+
+    old_rows: int
+    rows: int
+    read_rows: int
+    unresolved: int
+    spend: Decimal
+    sales: Decimal
+
+
+@dataclass(frozen=True)
+class WindowTally:
+    """Counts and sums of a report for one window, by ad product and in total."""
+
+    products: Mapping[str, ProductTally]
+
+    def total(self, name: str) -> Any:
+        """Return the sum of an attribute over all ad products."""
+        return sum(getattr(product, name) for product in self.products.values())
+
+    @property
+    def totals(self) -> Totals:
+        """The report's rows and spend."""
+        return Totals(self.total("rows"), self.total("spend"))
+
+    @property
+    def lost(self) -> list[LostProduct]:
+        """The ad products that lost nearly all rows."""
+        return [
+            LostProduct(name, product.old_rows, product.rows)
+            for name, product in self.products.items()
+            if product.rows * LOST_ROWS_DIVISOR < product.old_rows
+        ]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The totals as columns of `report_windows`."""
+        products = (
+            f'"{name}": {{"rows": {one.rows}, "spend": {one.spend:f}, "sales": {one.sales:f}}}'
+            for name, one in self.products.items()
+        )
+        names = ("rows", "unresolved", "spend", "sales")
+        return {name: self.total(name) for name in names} | {
+            "products": f"{{{', '.join(products)}}}"
+        }
 
 
 @dataclass(frozen=True)
@@ -74,19 +144,6 @@ class Suspicious:
             for mine, theirs in zip(self.lost, other.lost, strict=True)
         )
         return Suspicious(self.old_rows + other.old_rows, self.new_rows + other.new_rows, lost)
-
-
-@dataclass(frozen=True)
-class Totals:
-    """Rows of a window, and their spend; None if the dataset has none."""
-
-    rows: int
-    spend: Decimal | None
-
-    def __add__(self, other: "Totals") -> "Totals":
-        """Return the totals of both windows."""
-        spend = None if self.spend is None or other.spend is None else self.spend + other.spend
-        return Totals(self.rows + other.rows, spend)
 
 
 @dataclass(frozen=True)
@@ -169,48 +226,42 @@ Verdict = Accept | Suspicious | Doubted | Refuse | Unconfirmed
 
 
 def decide_load(
-    old_rows: int,
-    new_rows: int,
+    tally: WindowTally,
     bad_rows: BadRows,
     *,
-    read_rows: int,
     bad_share_limit: float,
     earlier: str | None,
     digest: str,
     should_have_rows: bool = False,
-    lost: Sequence[LostProduct] = (),
     is_final: bool = False,
     is_accepted: bool = False,
 ) -> Accept | Suspicious | Refuse | Unconfirmed:
     """Decide whether a report replaces the data of one window.
 
     Args:
-        old_rows: Rows in the window.
-        new_rows: Valid rows of the window in the report, those of one key summed.
+        tally: The rows of the window, and those of the report for it.
         bad_rows: Invalid rows of the window; those without a readable date are judged once for the
             whole report.
-        read_rows: Valid rows of the window in the report, before they are summed.
         bad_share_limit: Largest share of bad rows among all rows that is still loaded, 0 to 1.
         earlier: The digest of the last report for this window, if that was suspicious; never that
             of the same report, since it is stored when a request ends.
         digest: The digest of this report's rows, from `loading.staging.digest_window`.
         should_have_rows: Whether the window was never loaded and the report has no row of the
             country, though it has deliverable campaigns.
-        lost: The ad products that lost nearly all rows, if the report has several.
         is_final: Whether the window's data is final, so that no second report confirms a loss.
         is_accepted: Whether a user has accepted the loss of rows.
     """
+    old_rows, new_rows, read_rows = map(tally.total, ("old_rows", "rows", "read_rows"))
     if is_too_bad(bad_rows, read_rows, bad_share_limit):
         return Refuse(bad_rows, read_rows)
     if should_have_rows:
         return Accept(is_silent=True) if earlier == digest else Unconfirmed()
-    kept_rows = not lost and new_rows * LOST_ROWS_DIVISOR >= old_rows
+    kept_rows = not tally.lost and new_rows * LOST_ROWS_DIVISOR >= old_rows
     is_confirmed = earlier == digest and not is_final
     if kept_rows or is_confirmed or is_accepted:
         return Accept()
-    return Suspicious(
-        old_rows, new_rows, tuple(product for product in lost if product.old_rows != old_rows)
-    )
+    lost = tuple(product for product in tally.lost if product.old_rows != old_rows)
+    return Suspicious(old_rows, new_rows, lost)
 
 
 def suspicious_pause(suspicious_before: int) -> timedelta:

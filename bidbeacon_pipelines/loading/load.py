@@ -26,6 +26,7 @@ from bidbeacon_pipelines.loading.acceptance import (
     Totals,
     Unconfirmed,
     Verdict,
+    WindowTally,
     decide_load,
     is_too_bad,
     suspicious_pause,
@@ -43,7 +44,6 @@ from bidbeacon_pipelines.loading.load_queries import (
 from bidbeacon_pipelines.loading.merging import MergeCounts, merge_windows
 from bidbeacon_pipelines.loading.staging import (
     RowCounter,
-    WindowTally,
     delete_rows_of_other_windows,
     digest_window,
     stage_report,
@@ -234,13 +234,10 @@ class _AccountLoad:
                 is_final(dataset, window, zone) or self._is_past_history(day, tally)
             )
             verdict = refused or decide_load(
-                tally.total("old_rows"),
-                tally.total("rows"),
+                tally,
                 self._bad.get(day, BadRows()),
-                read_rows=tally.total("read_rows"),
                 bad_share_limit=limit,
                 earlier=window.suspicious_digest,
-                lost=tally.lost,
                 digest=self._digests.get(day, ""),
                 should_have_rows=day in silent,
                 is_final=is_kept,

@@ -12,8 +12,8 @@ from bidbeacon_pipelines.accounts.queries import list_countries
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
+from bidbeacon_pipelines.loading.acceptance import WindowTally
 from bidbeacon_pipelines.loading.rows import RowCheck, WaitingAccount
-from bidbeacon_pipelines.loading.staging import WindowTally
 from bidbeacon_pipelines.loading.tables import ReportLoad
 from bidbeacon_pipelines.windows.history_queries import judge_loaded_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow

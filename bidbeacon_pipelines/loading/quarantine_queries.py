@@ -15,8 +15,9 @@ from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.database.base import read_rows
 from bidbeacon_pipelines.datasets.fields import products_of
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
+from bidbeacon_pipelines.loading.acceptance import WindowTally
 from bidbeacon_pipelines.loading.load_queries import ReportScope
-from bidbeacon_pipelines.loading.staging import WindowTally, listed, staged_columns
+from bidbeacon_pipelines.loading.staging import listed, staged_columns
 from bidbeacon_pipelines.loading.tables import QuarantinedRow
 from bidbeacon_sessions.writes import json_text
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -21,12 +20,7 @@ from sqlalchemy.dialects import postgresql
 
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.loading.acceptance import (
-    LOST_ROWS_DIVISOR,
-    BadRows,
-    LostProduct,
-    Totals,
-)
+from bidbeacon_pipelines.loading.acceptance import BadRows, ProductTally, WindowTally
 from bidbeacon_pipelines.loading.rows import ESCAPES, BadRow, NotWaitedFor, OtherRow, RowCheck
 from bidbeacon_sessions.writes import json_text
 
@@ -215,63 +209,6 @@ def _sum(dataset: Dataset) -> str:
         SELECT {listed(key)}, {names}, {sums}, sum(read_rows)
           FROM gone
          GROUP BY {listed(key)}"""
-
-
-@dataclass(frozen=True)
-class ProductTally:
-    """Counts and sums of one ad product in a window.
-
-    Attributes:
-        old_rows: Rows in the table.
-        rows: Rows in the report, those of one key summed.
-        read_rows: Rows in the report before they are summed.
-        unresolved: Rows in the report with an unknown target.
-        spend: In the report, in the account's currency; so are `sales`.
-    """
-
-    old_rows: int
-    rows: int
-    read_rows: int
-    unresolved: int
-    spend: Decimal
-    sales: Decimal
-
-
-@dataclass(frozen=True)
-class WindowTally:
-    """Counts and sums of a report for one window, by ad product and in total."""
-
-    products: Mapping[str, ProductTally]
-
-    def total(self, name: str) -> Any:
-        """Return the sum of an attribute over all ad products."""
-        return sum(getattr(product, name) for product in self.products.values())
-
-    @property
-    def totals(self) -> Totals:
-        """The report's rows and spend."""
-        return Totals(self.total("rows"), self.total("spend"))
-
-    @property
-    def lost(self) -> list[LostProduct]:
-        """The ad products that lost nearly all rows."""
-        return [
-            LostProduct(name, product.old_rows, product.rows)
-            for name, product in self.products.items()
-            if product.rows * LOST_ROWS_DIVISOR < product.old_rows
-        ]
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The totals as columns of `report_windows`."""
-        products = (
-            f'"{name}": {{"rows": {one.rows}, "spend": {one.spend:f}, "sales": {one.sales:f}}}'
-            for name, one in self.products.items()
-        )
-        names = ("rows", "unresolved", "spend", "sales")
-        return {name: self.total(name) for name in names} | {
-            "products": f"{{{', '.join(products)}}}"
-        }
 
 
 def tally_windows(

@@ -1,6 +1,7 @@
 """The guards between a report and the data it would replace."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -10,10 +11,12 @@ from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.loading.acceptance import (
     Accept,
     BadRows,
+    ProductTally,
     Refuse,
     Suspicious,
     Unconfirmed,
     Verdict,
+    WindowTally,
     decide_load,
     is_too_bad,
     suspicious_pause,
@@ -31,11 +34,11 @@ def _decided(
     is_final: bool = False,
     is_accepted: bool = False,
 ) -> Verdict:
+    read = new if read_rows is None else read_rows
+    rows = ProductTally(old, new, read, 0, Decimal(0), Decimal(0))
     return decide_load(
-        old,
-        new,
+        WindowTally({"SPONSORED_PRODUCTS": rows}),
         BadRows(wrong=bad) if isinstance(bad, int) else bad,
-        read_rows=new if read_rows is None else read_rows,
         bad_share_limit=0.02,
         earlier=earlier,
         digest="same",

@@ -20,7 +20,7 @@ from benchmarks.ingest_reports import DAYS
 from bidbeacon_pipelines.accounts.queries import get_account, lock_rows
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import HOURLY_TARGETS, DatasetReport
-from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
+from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.queries import get_request
 from bidbeacon_pipelines.requests.tables import ReportRequest
@@ -52,11 +52,11 @@ def load_parts(engine: Engine, request_id: int, parts: Sequence[Path]) -> list[L
     """Load a report as the job does, in one transaction; return the result of each country."""
     with engine.begin() as connection:
         waiting = [
-            Waiting(get_account(connection, key), windows)
+            (get_account(connection, key), windows)
             for key, windows in list_windows_of_request(connection, request_id).items()
         ]
-        for one in waiting:
-            lock_rows(connection, one.account)
+        for account, _ in waiting:
+            lock_rows(connection, account)
         created_at = get_request(connection, request_id).created_at
         report, period = DatasetReport(DATASET, ("SPONSORED_PRODUCTS",)), (DAYS[0], DAYS[-1])
         scope = ReportScope(report, request_id, created_at, period, uuid4())

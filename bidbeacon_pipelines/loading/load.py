@@ -79,19 +79,6 @@ class LoadRules:
     refused: Callable[[Account, ReportWindow, Cause], ReportWindow]
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """An account with the windows that wait for a report."""
-
-    account: Account
-    windows: Sequence[ReportWindow]
-
-    @property
-    def days(self) -> list[date]:
-        """The days of the windows."""
-        return [window.window_date for window in self.windows]
-
-
 @dataclass
 class LoadResult:
     """The result of a load for one account.
@@ -162,7 +149,7 @@ class LoadResult:
 def load_report(
     connection: Connection,
     scope: ReportScope,
-    waiting: Sequence[Waiting],
+    waiting: Sequence[tuple[Account, Sequence[ReportWindow]]],
     parts: Sequence[Path],
     rules: LoadRules,
 ) -> dict[str, LoadResult]:
@@ -174,11 +161,14 @@ def load_report(
     Raises:
         BrokenPartError: A part can't be read to its end; roll back.
     """
-    check = make_check(connection, scope, [(item.account, item.days) for item in waiting])
-    counter = stage_report(connection, scope.dataset, check, parts)
-    windows = [(item.account, day) for item in waiting for day in item.days]
+    days = [(account, [one.window_date for one in windows]) for account, windows in waiting]
+    counter = stage_report(connection, scope.dataset, make_check(connection, scope, days), parts)
+    windows = [(account, day) for account, own in days for day in own]
     tallies = tally_windows(connection, scope.dataset, scope.values | window_values(windows))
-    loads = [_AccountLoad(connection, scope, item, rules, counter, tallies) for item in waiting]
+    loads = [
+        _AccountLoad(connection, scope, account, own, rules, counter, tallies)
+        for account, own in waiting
+    ]
     for load in loads:
         load.judge()
     accepted = [(load.account, day) for load in loads for day in load.accepted]
@@ -187,7 +177,7 @@ def load_report(
         delete_rows_of_other_windows(connection, values)
     merged = merge_windows(connection, scope.dataset, values)
     results = {load.account.account_key: load.finish(merged) for load in loads}
-    for row in judge_history(connection, scope, [item.account for item in waiting]):
+    for row in judge_history(connection, scope, [account for account, _ in waiting]):
         results[row["account_key"]].not_served.append(row)
     for load in loads:
         result = results[load.account.account_key]
@@ -195,56 +185,52 @@ def load_report(
     return results
 
 
+@dataclass
 class _AccountLoad:
-    def __init__(
-        self,
-        connection: Connection,
-        scope: ReportScope,
-        waiting: Waiting,
-        rules: LoadRules,
-        counter: RowCounter,
-        tallies: Mapping[tuple[int, date], WindowTally],
-    ) -> None:
-        self.account = waiting.account
-        self._connection = connection
-        self._scope = scope
-        self._windows = waiting.windows
-        self._rules = rules
-        self._counter = counter
-        self._tallies = {day: tallies[waiting.account.id, day] for day in waiting.days}
-        self._bad = counter.bad_rows(waiting.account.id)
-        self._without_country = counter.bad_rows(None).get(None, BadRows())
-        self._digests: dict[date, str] = {}
-        self._verdicts: dict[date, Verdict] = {}
+    connection: Connection
+    scope: ReportScope
+    account: Account
+    windows: Sequence[ReportWindow]
+    rules: LoadRules
+    counter: RowCounter
+    all_tallies: Mapping[tuple[int, date], WindowTally]
+    digests: dict[date, str] = field(default_factory=dict)
+    verdicts: dict[date, Verdict] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        days = [window.window_date for window in self.windows]
+        self.tallies = {day: self.all_tallies[self.account.id, day] for day in days}
+        self.bad = self.counter.bad_rows(self.account.id)
+        self.without_country = self.counter.bad_rows(None).get(None, BadRows())
 
     @property
     def accepted(self) -> list[date]:
         """The windows that take the report."""
-        return [day for day, verdict in self._verdicts.items() if isinstance(verdict, Accept)]
+        return [day for day, verdict in self.verdicts.items() if isinstance(verdict, Accept)]
 
     def judge(self) -> None:
-        limit, silent = self._rules.bad_row_share, self._silent_days()
-        dataset, zone = self._scope.dataset, self.account.time_zone
+        limit, silent = self.rules.bad_row_share, self._silent_days()
+        dataset, zone = self.scope.dataset, self.account.time_zone
         refused = self._refused_report(limit)
-        for window in self._windows:
-            day, tally = window.window_date, self._tallies[window.window_date]
+        for window in self.windows:
+            day, tally = window.window_date, self.tallies[window.window_date]
             if tally.lost or day in silent:  # only these are compared with an earlier report
-                self._digests[day] = self._digest(day, tally)
+                self.digests[day] = self._digest(day, tally)
             is_kept = bool(tally.lost) and (
                 is_final(dataset, window, zone) or self._is_past_history(day, tally)
             )
             verdict = refused or decide_load(
                 tally,
-                self._bad.get(day, BadRows()),
+                self.bad.get(day, BadRows()),
                 bad_share_limit=limit,
                 earlier=window.suspicious_digest,
-                digest=self._digests.get(day, ""),
+                digest=self.digests.get(day, ""),
                 should_have_rows=day in silent,
                 is_final=is_kept,
                 is_accepted=window.decision == "accept",
             )
             is_doubted = is_kept and isinstance(verdict, Suspicious)
-            self._verdicts[day] = self._doubted(window, tally) if is_doubted else verdict
+            self.verdicts[day] = self._doubted(window, tally) if is_doubted else verdict
 
     def _is_past_history(self, day: date, tally: WindowTally) -> bool:
         """Return whether an ad product lost all rows of a day older than any proven served."""
@@ -252,14 +238,14 @@ class _AccountLoad:
         return any(self._age(day) > self._served_ages[name] for name in gone)
 
     def _age(self, day: date) -> int:
-        return (local_date(self._scope.data_as_of, self.account.time_zone) - day).days
+        return (local_date(self.scope.data_as_of, self.account.time_zone) - day).days
 
     @cached_property
     def _served_ages(self) -> dict[str, int]:
         """The greatest age in days, by ad product, that is proven by this or an earlier report."""
-        report = self.account.account_id, self._scope.dataset.name, self._scope.ad_products
-        ages = list_served_ages(self._connection, *report)
-        for day, tally in self._tallies.items():
+        report = self.account.account_id, self.scope.dataset.name, self.scope.ad_products
+        ages = list_served_ages(self.connection, *report)
+        for day, tally in self.tallies.items():
             for name, product in tally.products.items():
                 if product.rows:
                     ages[name] = max(ages[name], self._age(day))
@@ -267,9 +253,9 @@ class _AccountLoad:
 
     def _doubted(self, window: ReportWindow, tally: WindowTally) -> Doubted:
         old, new = Totals(tally.total("old_rows"), window.spend), tally.totals
-        if "spend" not in self._scope.dataset.columns:
+        if "spend" not in self.scope.dataset.columns:
             old, new = replace(old, spend=None), replace(new, spend=None)
-        account, name = self.account, self._scope.dataset.name
+        account, name = self.account, self.scope.dataset.name
         return Doubted(account.account_key, name, account.currency_code, old, new)
 
     def _refused_report(self, limit: float) -> Refuse | None:
@@ -278,27 +264,27 @@ class _AccountLoad:
         Rows without a readable country may belong to any account, so their share of the whole
         report counts; for rows without a readable date, their share of the account's rows.
         """
-        others = sum(tally.total("read_rows") for tally in self._tallies.values())
-        others += sum(bad.total() for day, bad in self._bad.items() if day is not None)
+        others = sum(tally.total("read_rows") for tally in self.tallies.values())
+        others += sum(bad.total() for day, bad in self.bad.items() if day is not None)
         for bad, good_rows in (
-            (self._without_country, self._counter.total - self._without_country.total()),
-            (self._bad.get(None, BadRows()), others),
+            (self.without_country, self.counter.total - self.without_country.total()),
+            (self.bad.get(None, BadRows()), others),
         ):
             if is_too_bad(bad, good_rows, limit):
                 return Refuse(bad, good_rows, is_whole_report=True)
         return None
 
     def _digest(self, day: date, tally: WindowTally) -> str:
-        products = [loss.ad_product for loss in tally.lost] or self._scope.ad_products
+        products = [loss.ad_product for loss in tally.lost] or self.scope.ad_products
         window = self.account.id, day
-        return digest_window(self._connection, self._scope.dataset, *window, products)
+        return digest_window(self.connection, self.scope.dataset, *window, products)
 
     def _silent_days(self) -> frozenset[date]:
         """Return the new days that should have rows, if the report has none of the country."""
-        new = [window.window_date for window in self._windows if window.data_as_of is None]
-        if not new or self._bad or any(tally.total("rows") for tally in self._tallies.values()):
+        new = [window.window_date for window in self.windows if window.data_as_of is None]
+        if not new or self.bad or any(tally.total("rows") for tally in self.tallies.values()):
             return frozenset()
-        first = find_first_deliverable_day(self._connection, self.account, self._scope.ad_products)
+        first = find_first_deliverable_day(self.connection, self.account, self.scope.ad_products)
         return frozenset(
             day for day in new if first is not None and first <= day and self._age(day) > 0
         )
@@ -306,33 +292,33 @@ class _AccountLoad:
     def finish(self, merged: Mapping[int, MergeCounts]) -> LoadResult:
         account = self.account.id
         result = LoadResult(
-            quarantined=sum(bad.total() for bad in (*self._bad.values(), self._without_country)),
-            foreign=self._counter.foreign(account),
-            other_products=self._counter.other_products(account),
-            rows_read=self._counter.total,
+            quarantined=sum(bad.total() for bad in (*self.bad.values(), self.without_country)),
+            foreign=self.counter.foreign(account),
+            other_products=self.counter.other_products(account),
+            rows_read=self.counter.total,
             merge=merged.get(account, MergeCounts()),
         )
-        for day, verdict in self._verdicts.items():
-            result.take(day, self._tallies[day], verdict)
-        place = self._connection, self._scope, self.account
-        tallies = {day: self._tallies[day] for day in result.loaded}
-        bad_rows = {day: bad.total() for day, bad in self._bad.items() if day is not None}
+        for day, verdict in self.verdicts.items():
+            result.take(day, self.tallies[day], verdict)
+        place = self.connection, self.scope, self.account
+        tallies = {day: self.tallies[day] for day in result.loaded}
+        bad_rows = {day: bad.total() for day, bad in self.bad.items() if day is not None}
         update_loaded_windows(*place, tallies, bad_rows)
-        quarantine_rows(*place, list(self._verdicts), result.loaded)
-        accepted = [window for window in self._windows if window.window_date in tallies]
+        quarantine_rows(*place, list(self.verdicts), result.loaded)
+        accepted = [window for window in self.windows if window.window_date in tallies]
         lost = [(one, loss) for one in accepted for loss in tallies[one.window_date].lost]
         insert_removals(*place, [(window, loss.ad_product) for window, loss in lost])
-        release_windows(self._connection, self._scope.request_id, map(self._ended, self._windows))
+        release_windows(self.connection, self.scope.request_id, map(self._ended, self.windows))
         return result
 
     def _ended(self, window: ReportWindow) -> ReportWindow:
-        day, as_of, rules = window.window_date, self._scope.data_as_of, self._rules
-        match verdict := self._verdicts[day]:
+        day, as_of, rules = window.window_date, self.scope.data_as_of, self.rules
+        match verdict := self.verdicts[day]:
             case Accept():
-                of = self._scope.dataset, day, self.account.time_zone
+                of = self.scope.dataset, day, self.account.time_zone
                 return loaded(window, as_of, next_refresh_at(*of, as_of))
             case Suspicious(cause=cause) | Doubted(cause=cause) | Unconfirmed(cause=cause):
-                again_at, new = None, self._tallies[day].totals
+                again_at, new = None, self.tallies[day].totals
                 if not isinstance(verdict, Doubted):
                     again_at = rules.now + suspicious_pause(window.suspicious_count)
                 kept = put_back(window, again_at)
@@ -340,7 +326,7 @@ class _AccountLoad:
                 return kept.with_changes(
                     status="unconfirmed" if is_silent else kept.status,
                     cause=cause,
-                    suspicious_digest=self._digests[day],
+                    suspicious_digest=self.digests[day],
                     suspicious_rows=new.rows,
                     suspicious_spend=new.spend,
                     suspicious_count=window.suspicious_count + 1,

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.database.locks import LockTakenError
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.job_context import JobContext
-from bidbeacon_pipelines.loading.load import LoadRules, Waiting, load_report
+from bidbeacon_pipelines.loading.load import LoadRules, load_report
 from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.create import create
@@ -241,7 +241,7 @@ def _load_parts(request: LockedRequest, report: Report, parts: Sequence[Path]) -
         as_of, period = row.sent_at or row.created_at, (row.start_date, row.end_date)
         scope = ReportScope(row.dataset_report, row.id, as_of, period, session.session_id)
         rules = LoadRules(started, context.settings.bad_row_share, refused)
-        waiting = [Waiting(request.countries[key], own) for key, own in request.windows.items()]
+        waiting = [(request.countries[key], own) for key, own in request.windows.items()]
         results = load_report(connection, scope, waiting, parts, rules)
         facts = LoadFacts(
             scope,

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.digests import digest_of_target
 from bidbeacon_pipelines.datasets.partitions import ensure_partitions
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport, get_dataset
-from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, Waiting, load_report
+from bidbeacon_pipelines.loading.load import LoadResult, LoadRules, load_report
 from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.queries import attach_windows
 from bidbeacon_pipelines.requests.tables import ReportRequest
@@ -170,7 +170,7 @@ class LoadWorld:
             refused=lambda _, window, cause: failed(window, cause, NEXT_AT),
         )
         windows = list_windows_of_request(connection, scope.request_id)[self.account.account_key]
-        waiting = [Waiting(self.account, windows)]
+        waiting = [(self.account, windows)]
         [result] = load_report(connection, scope, waiting, parts, rules).values()
         change_requests(
             connection,

@@ -32,13 +32,7 @@ from bidbeacon_pipelines.loading.quarantine_queries import (
     stage_held_rows,
     update_quarantined_rows,
 )
-from bidbeacon_pipelines.loading.rows import (
-    BadRow,
-    CheckedRow,
-    NotWaitedFor,
-    OtherRow,
-    RowCheck,
-)
+from bidbeacon_pipelines.loading.rows import BadRow, CheckedRow, NotWaitedFor, OtherRow, RowCheck
 from bidbeacon_pipelines.loading.staging import gather_rows, open_stage, tally_windows
 from bidbeacon_pipelines.loading.tables import QuarantinedRow
 from bidbeacon_pipelines.values.decode import read_object
@@ -56,10 +50,6 @@ class _Sorted:
     @property
     def days(self) -> list[date]:
         return sorted({day for day, _ in self.valid.values()})
-
-    @property
-    def released(self) -> list[int]:
-        return [*self.valid, *self.foreign]
 
 
 def replay_quarantine(
@@ -110,12 +100,10 @@ def _replay_rows(
     checked: _Sorted,
 ) -> QuarantineReplayed:
     if checked.valid:
-        _stage(connection, account, scope, checked)
-    delete_quarantined_rows(connection, checked.released)
+        _load_valid(connection, account, scope, checked)
+    delete_quarantined_rows(connection, [*checked.valid, *checked.foreign])
     update_quarantined_rows(connection, checked.kept)
     recount_bad_rows(connection, account, scope, days)
-    if checked.valid:
-        _merge(connection, account, scope, checked.days)
     return QuarantineReplayed(
         account=account.account_key,
         dataset=scope.dataset.name,
@@ -156,19 +144,16 @@ def _check_again(check: RowCheck, row: QuarantinedRow) -> CheckedRow:
         return BadRow(unreadable, None, row.window_date)
 
 
-def _stage(connection: Connection, account: Account, scope: ReportScope, checked: _Sorted) -> None:
-    """Stage valid rows and the rows that their windows hold; sum those of one key."""
+def _load_valid(
+    connection: Connection, account: Account, scope: ReportScope, checked: _Sorted
+) -> None:
+    """Stage valid rows with those that their windows hold, and merge all as one report."""
     with open_stage(connection, scope.dataset) as stage:
         stage.good([line for _, line in checked.valid.values()])
     stage_held_rows(connection, account, scope, checked.days)
     gather_rows(connection, scope.dataset)
-
-
-def _merge(
-    connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
-) -> None:
-    """Merge the staged rows into their windows, with the result of a load of the whole report."""
-    values = scope.values | window_values([(account, day) for day in days])
+    values = scope.values | window_values([(account, day) for day in checked.days])
     tallies = tally_windows(connection, scope.dataset, values)
     merge_windows(connection, scope.dataset, values)
-    recount_windows(connection, account, scope, {day: tallies[account.id, day] for day in days})
+    totals = {day: tallies[account.id, day] for day in checked.days}
+    recount_windows(connection, account, scope, totals)

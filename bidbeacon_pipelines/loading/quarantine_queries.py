@@ -76,7 +76,7 @@ def list_quarantined_reports(
 ) -> list[tuple[str, str, int]]:
     """Return account key, dataset and request id of the reports with rows to replay."""
     rows = connection.execute(_REPORTS, {"account": account, "dataset": dataset})
-    return [(row.account_key, row.dataset, row.request_id) for row in rows]
+    return [(key, name, request_id) for key, name, request_id in rows]
 
 
 def list_loaded_reports(
@@ -137,28 +137,21 @@ def stage_held_rows(
 
 def delete_quarantined_rows(connection: Connection, ids: Sequence[int]) -> None:
     """Delete rows from quarantine."""
-    connection.execute(
-        text("DELETE FROM quarantined_rows WHERE id = ANY(:ids)"), {"ids": list(ids)}
-    )
+    statement = text("DELETE FROM quarantined_rows WHERE id = ANY(:ids)")
+    connection.execute(statement, {"ids": list(ids)})
 
 
 def update_quarantined_rows(
     connection: Connection, kept: Sequence[tuple[int, date | None, Cause]]
 ) -> None:
     """Update rows that stay in quarantine: tuples of id, day and cause."""
-    values = {
-        "ids": [k[0] for k in kept],
-        "days": [k[1] for k in kept],
-        "causes": [json_text(k[2]) for k in kept],
-    }
-    connection.execute(
-        text("""
-            UPDATE quarantined_rows q SET window_date = k.day, cause = k.cause
-              FROM unnest(CAST(:ids AS bigint[]), CAST(:days AS date[]),
-                          CAST(CAST(:causes AS text[]) AS jsonb[])) AS k(id, day, cause)
-             WHERE q.id = k.id AND (q.window_date, q.cause) IS DISTINCT FROM (k.day, k.cause)"""),
-        values,
-    )
+    statement = text("""
+        UPDATE quarantined_rows SET window_date = :day, cause = CAST(:cause AS jsonb)
+         WHERE id = :id AND (window_date, cause)
+               IS DISTINCT FROM (CAST(:day AS date), CAST(:cause AS jsonb))""")
+    if kept:
+        rows = [{"id": id_, "day": day, "cause": json_text(why)} for id_, day, why in kept]
+        connection.execute(statement, rows)
 
 
 # A window with changed counts is recorded in Dagster again, as if its load were not recorded.

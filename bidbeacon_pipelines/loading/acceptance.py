@@ -27,18 +27,6 @@ def is_too_bad(bad_rows: BadRows, good_rows: int, limit: float) -> bool:
 
 
 @dataclass(frozen=True)
-class LostProduct:
-    """An ad product of which a report has fewer than a tenth of the previous rows.
-
-    Each product is judged separately, since most rows of a report may be of another one.
-    """
-
-    ad_product: str
-    old_rows: int
-    new_rows: int
-
-
-@dataclass(frozen=True)
 class Totals:
     """Rows of a window, and their spend; None if the dataset has none."""
 
@@ -87,13 +75,13 @@ class WindowTally:
         return Totals(self.total("rows"), self.total("spend"))
 
     @property
-    def lost(self) -> list[LostProduct]:
-        """The ad products that lost nearly all rows."""
-        return [
-            LostProduct(name, product.old_rows, product.rows)
+    def lost(self) -> dict[str, ProductTally]:
+        """The ad products that lost nearly all rows; most rows may be of another one."""
+        return {
+            name: product
             for name, product in self.products.items()
             if product.rows * LOST_ROWS_DIVISOR < product.old_rows
-        ]
+        }
 
     @property
     def values(self) -> dict[str, Any]:
@@ -119,31 +107,24 @@ class Accept:
 class Suspicious:
     """Keep the old data, remember this report and request another one.
 
-    `lost` are the ad products that lost nearly all rows, if others did not.
+    If only some ad products lost nearly all rows, these are named and their rows counted.
     """
 
     old_rows: int
     new_rows: int
-    lost: tuple[LostProduct, ...] = ()
+    ad_products: tuple[str, ...] = ()
 
     @property
     def cause(self) -> Cause:
         """The ad products that lost rows, and the number of rows now and before."""
-        products = [product_name(product.ad_product) for product in self.lost] or None
-        new_rows = sum(product.new_rows for product in self.lost) if products else self.new_rows
-        old_rows = sum(product.old_rows for product in self.lost) if products else self.old_rows
-        counts = {"new_rows": new_rows, "old_rows": old_rows}
-        return cause("rows-lost", ad_products=products, detail=counts)
+        products = [product_name(name) for name in self.ad_products] or None
+        detail = {"new_rows": self.new_rows, "old_rows": self.old_rows}
+        return cause("rows-lost", ad_products=products, detail=detail)
 
     def plus(self, other: "Suspicious") -> "Suspicious":
         """Return the verdict on both windows as one; both have the same cause."""
-        lost = tuple(
-            LostProduct(
-                mine.ad_product, mine.old_rows + theirs.old_rows, mine.new_rows + theirs.new_rows
-            )
-            for mine, theirs in zip(self.lost, other.lost, strict=True)
-        )
-        return Suspicious(self.old_rows + other.old_rows, self.new_rows + other.new_rows, lost)
+        rows = self.old_rows + other.old_rows, self.new_rows + other.new_rows
+        return Suspicious(*rows, self.ad_products)
 
 
 @dataclass(frozen=True)
@@ -260,8 +241,11 @@ def decide_load(
     is_confirmed = earlier == digest and not is_final
     if kept_rows or is_confirmed or is_accepted:
         return Accept()
-    lost = tuple(product for product in tally.lost if product.old_rows != old_rows)
-    return Suspicious(old_rows, new_rows, lost)
+    lost = {name: one for name, one in tally.lost.items() if one.old_rows != old_rows}
+    if lost:
+        old_rows = sum(one.old_rows for one in lost.values())
+        new_rows = sum(one.rows for one in lost.values())
+    return Suspicious(old_rows, new_rows, tuple(lost))
 
 
 def suspicious_pause(suspicious_before: int) -> timedelta:

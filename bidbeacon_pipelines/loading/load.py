@@ -234,7 +234,7 @@ class _AccountLoad:
 
     def _is_past_history(self, day: date, tally: WindowTally) -> bool:
         """Return whether an ad product lost all rows of a day older than any proven served."""
-        gone = [loss.ad_product for loss in tally.lost if not loss.new_rows]
+        gone = [name for name, product in tally.lost.items() if not product.rows]
         return any(self._age(day) > self._served_ages[name] for name in gone)
 
     def _age(self, day: date) -> int:
@@ -275,7 +275,7 @@ class _AccountLoad:
         return None
 
     def _digest(self, day: date, tally: WindowTally) -> str:
-        products = [loss.ad_product for loss in tally.lost] or self.scope.ad_products
+        products = [*tally.lost] or self.scope.ad_products
         window = self.account.id, day
         return digest_window(self.connection, self.scope.dataset, *window, products)
 
@@ -306,8 +306,8 @@ class _AccountLoad:
         update_loaded_windows(*place, tallies, bad_rows)
         quarantine_rows(*place, list(self.verdicts), result.loaded)
         accepted = [window for window in self.windows if window.window_date in tallies]
-        lost = [(one, loss) for one in accepted for loss in tallies[one.window_date].lost]
-        insert_removals(*place, [(window, loss.ad_product) for window, loss in lost])
+        lost = [(one, name) for one in accepted for name in tallies[one.window_date].lost]
+        insert_removals(*place, lost)
         release_windows(self.connection, self.scope.request_id, map(self._ended, self.windows))
         return result
 

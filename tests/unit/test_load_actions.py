@@ -8,7 +8,7 @@ import pytest
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportProcessed, ReportSuspicious
 from bidbeacon_pipelines.datasets.registry import DatasetReport, get_dataset
-from bidbeacon_pipelines.loading.acceptance import BadRows, LostProduct, Refuse, Suspicious
+from bidbeacon_pipelines.loading.acceptance import BadRows, Refuse, Suspicious
 from bidbeacon_pipelines.loading.load import LoadResult
 from bidbeacon_pipelines.loading.load_actions import LoadFacts, actions_of_load
 from bidbeacon_pipelines.loading.load_queries import ReportScope
@@ -81,18 +81,18 @@ def test_one_cause_in_several_countries_is_one_action_with_the_windows_of_each()
 
 
 @pytest.mark.parametrize(
-    ("lost", "told"),
+    ("verdict", "told"),
     [
-        ((), (None, 3, 900)),
-        ((LostProduct("SPONSORED_BRANDS", 100, 1),), (["Sponsored Brands"], 3, 300)),
+        (Suspicious(300, 1), (None, 3, 900)),
+        (Suspicious(100, 1, ("SPONSORED_BRANDS",)), (["Sponsored Brands"], 3, 300)),
     ],
 )
 def test_suspicious_days_are_added_up(
-    lost: tuple[LostProduct, ...], told: tuple[list[str] | None, int, int]
+    verdict: Suspicious, told: tuple[list[str] | None, int, int]
 ) -> None:
     """In all, or of the ad product that lost its rows."""
     days = [FIRST + timedelta(days=n) for n in range(3)]
-    result = LoadResult(suspicious={day: Suspicious(300, 1, lost) for day in days})
+    result = LoadResult(suspicious=dict.fromkeys(days, verdict))
     [action] = recorded({"US.1": result})
     assert isinstance(action, ReportSuspicious)
     counts = action.cause["detail"]

@@ -66,6 +66,18 @@ def test_report_that_lost_more_is_suspicious(old: int, new: int) -> None:
     assert expected == _decided(old, new, earlier="other")
 
 
+def test_rows_of_the_ad_product_that_lost_its_own_are_counted() -> None:
+    """Most rows of a report may be of another one, which lost none."""
+    rows = {"SPONSORED_PRODUCTS": (900, 900), "SPONSORED_BRANDS": (100, 1)}
+    products = {
+        name: ProductTally(old, new, new, 0, Decimal(0), Decimal(0))
+        for name, (old, new) in rows.items()
+    }
+    tally = WindowTally(products)
+    verdict = decide_load(tally, BadRows(), bad_share_limit=0.02, earlier=None, digest="")
+    assert Suspicious(100, 1, ("SPONSORED_BRANDS",)) == verdict
+
+
 def test_second_report_that_says_the_same_is_loaded() -> None:
     """What a second report confirms is true."""
     assert Accept() == _decided(500, 0, earlier="same")

@@ -14,11 +14,7 @@ from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.requests.gate import list_gates_with_work, pause_before_create
 from bidbeacon_pipelines.requests.planning_rules import Candidate, next_to_create
-from bidbeacon_pipelines.requests.queries import (
-    LockLostError,
-    list_candidates,
-    lock_next_request,
-)
+from bidbeacon_pipelines.requests.queries import LockLostError, list_candidates, lock_next_request
 from bidbeacon_sessions import SessionClosedError, SessionRecorder
 
 logger = logging.getLogger(__name__)

@@ -25,11 +25,12 @@ from bidbeacon_pipelines.loading.load_queries import ReportScope
 from bidbeacon_pipelines.requests.create import create
 from bidbeacon_pipelines.requests.endings import (
     give_up,
+    learn_from_part,
     plan_released,
     release_stopped,
+    reopen_ended,
     without_report,
 )
-from bidbeacon_pipelines.requests.learning import learn_from_part, reopen_ended
 from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.queries import (
     LockLostError,

@@ -1,25 +1,36 @@
-"""Ends a request without its report: splits it into shorter reports, or fails its windows."""
+"""Ends a request without its report: splits it into shorter ones, or fails its windows.
 
-from collections.abc import Iterable, Sequence
+A part of a refused report shows what Amazon serves: `learn_from_part` learns from it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.actions import ReportFailed, ReportSplit
-from bidbeacon_pipelines.causes import Cause, with_detail
+from bidbeacon_pipelines.accounts.queries import change_ads_account
+from bidbeacon_pipelines.actions import ReportFailed, ReportSplit, WindowsNotServed, WindowsReopened
+from bidbeacon_pipelines.causes import Cause, cause, with_detail
 from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.datasets.registry import Dataset
-from bidbeacon_pipelines.requests.learning import end_refused, request_part, requested_days
 from bidbeacon_pipelines.requests.locked import LockedRequest
-from bidbeacon_pipelines.requests.queries import list_ended_requests, lock_planning
+from bidbeacon_pipelines.requests.queries import (
+    get_request,
+    insert_request,
+    list_ended_requests,
+    lock_planning,
+)
 from bidbeacon_pipelines.requests.refusals import Days, halves, is_too_large, should_be_apart
 from bidbeacon_pipelines.requests.rules import NEEDS_ATTENTION, FailureKind, GiveUp, RequestFailure
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.windows.due import replan_released
 from bidbeacon_pipelines.windows.not_served_queries import (
+    RequestedDays,
+    end_refused_windows,
     is_younger_day_refused,
+    reopen_windows,
 )
 from bidbeacon_pipelines.windows.queries import mark_windows_outdated, release_windows
 from bidbeacon_pipelines.windows.rules import (
@@ -27,10 +38,12 @@ from bidbeacon_pipelines.windows.rules import (
     awaits_decision,
     failed,
     is_final,
+    is_unproven,
     needs_report,
     put_back,
 )
 from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_sessions import Action
 
 
 def give_up(request: LockedRequest, failure: RequestFailure) -> None:
@@ -47,7 +60,7 @@ def give_up(request: LockedRequest, failure: RequestFailure) -> None:
     with request.storing(after) as connection:
         for part in parts:
             by_hand = row.by_hand and not is_too_old
-            request_part(connection, row, part, request.context.now(), by_hand=by_hand)
+            _request_part(connection, row, part, request.context.now(), by_hand=by_hand)
         if failure.kind in NEEDS_ATTENTION:
             release_stopped(request, connection, [window for _, window in request.waiting])
         else:
@@ -55,7 +68,7 @@ def give_up(request: LockedRequest, failure: RequestFailure) -> None:
             _release_failed(request, connection, failure.cause, parts, failing_since=since)
         plan_released(connection, row)
         if is_too_old and not parts:
-            end_refused(request, connection, failure.cause)
+            _end_refused(request, connection, failure.cause)
         facts = request.facts | {"cause": failure.cause}
         if parts:
             session.add_in(connection, ReportSplit(**facts, reports=len(parts)))
@@ -131,7 +144,7 @@ def _days_to_narrow_to(request: LockedRequest, failure: RequestFailure) -> list[
     ad_products = row.dataset_report.ad_products
     longest = request.contract.report(request.dataset, ad_products).longest_period_days
     with request.context.engine.begin() as connection:
-        waits = is_younger_day_refused(connection, requested_days(row))
+        waits = is_younger_day_refused(connection, _requested_days(row))
     needed = sorted(one.window_date for _, one in request.waiting if needs_report(one, now))
     parts = []
     for first, last in halves(row.start_date, row.end_date):
@@ -163,3 +176,87 @@ def _release_failed(
     release = partial(release_windows, connection, request.row.id, failing_since=failing_since)
     release(again, keep_wanted=True)
     release(ended)
+
+
+def _request_part(
+    connection: Connection,
+    refused: ReportRequest,
+    days: Days,
+    now: datetime,
+    *,
+    by_hand: bool = False,
+) -> None:
+    start, end = days
+    insert_request(
+        connection,
+        account_id=refused.account_id,
+        dataset=refused.dataset,
+        report=refused.report,
+        start_date=start,
+        end_date=end,
+        by_hand=by_hand,
+        created_at=now,
+        narrows=refused.id,
+    )
+
+
+def _requested_days(row: ReportRequest) -> RequestedDays:
+    of = (row.account_id, row.dataset, row.report)
+    return RequestedDays(*of, row.start_date, row.end_date, row.id)
+
+
+def learn_from_part(request: LockedRequest, connection: Connection, now: datetime) -> None:
+    """Learn from a report of a part of a refused one, and request the part that waited for it.
+
+    If the refused report was too large, the ads account's longest period is learned.
+    """
+    given, dataset = request.row, request.dataset
+    if given.narrows is None:
+        return
+    refused = get_request(connection, given.narrows)
+    if refused.failure_kind != FailureKind.TOO_OLD:
+        half = (refused.days + 1) // 2
+        contract = read_contract(connection, given.account_id)
+        if half < contract.report(dataset, given.dataset_report.ad_products).longest_period_days:
+            ads_account = request.ads_account
+            change = ads_account.region, dataset.name, f"{PERIOD}:{given.report}", str(half)
+            change_contract(
+                connection, request.session, *change, ads_account=ads_account, by=LEARNED, at=now
+            )
+    while refused.start_date == given.start_date and refused.narrows is not None:
+        refused = get_request(connection, refused.narrows)
+    rest = refused.start_date, given.start_date - timedelta(days=1)
+    if refused.failure_kind == FailureKind.TOO_OLD and refused.start_date < given.start_date:
+        _request_part(connection, refused, rest, now)
+
+
+def _end_refused(request: LockedRequest, connection: Connection, why: Cause) -> None:
+    """End the days that Amazon keeps refusing as too old; older days may then be due."""
+    ended_for = cause("not-served", detail=why.get("detail"))
+    refused = _requested_days(request.row)
+    ended = end_refused_windows(connection, refused, ended_for, request.context.now())
+    if ended:
+        _replan(request, connection, ended, partial(WindowsNotServed, cause=ended_for))
+
+
+def reopen_ended(request: LockedRequest, connection: Connection, now: datetime) -> None:
+    """Make not-served days due again once a day that Amazon refused as too old is loaded."""
+    waiting = [window for _, window in request.waiting]
+    ended = [one for one in waiting if one.refused_alone_at or one.not_served_since]
+    refused = [one for one in ended if not is_unproven(one)]
+    if refused:
+        reopened = reopen_windows(connection, _requested_days(request.row), refused, now)
+        _replan(request, connection, reopened, WindowsReopened)
+
+
+def _replan(
+    request: LockedRequest,
+    connection: Connection,
+    changed: Mapping[str, list[date]],
+    action: Callable[..., Action],
+) -> None:
+    """Record an action for the changed days of each account, and have all planned again."""
+    change_ads_account(connection, request.row.account_id, planned_at=None)
+    for key, days in changed.items():
+        of_days = action(account=key, dataset=request.dataset.name, windows=days)
+        request.session.add_in(connection, of_days)

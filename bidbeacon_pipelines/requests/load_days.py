@@ -21,11 +21,7 @@ from bidbeacon_pipelines.windows.make import make_dataset_windows
 from bidbeacon_pipelines.windows.queries import list_windows
 from bidbeacon_pipelines.windows.rules import is_unproven, local_date, oldest_of
 from bidbeacon_pipelines.windows.tables import ReportWindow
-from bidbeacon_pipelines.windows.wanted_queries import (
-    claim_windows,
-    give_up_claims,
-    want_windows,
-)
+from bidbeacon_pipelines.windows.wanted_queries import claim_windows, give_up_claims, want_windows
 from bidbeacon_sessions import SessionRecorder
 from bidbeacon_sessions.errors import ExpectedError
 from bidbeacon_sessions.sentences import format_duration, without_stop
@@ -155,7 +151,7 @@ class _Load:
             insert_load_by_hand(connection, self.session.session_id, *of)
             self.session.add_in(connection, requested)
             claim_windows(connection, *of, self.session.session_id, by=self.by)
-        self._check_active(self.account, days)
+        self._check_active(days)
         make_dataset_windows(self.context, self.session, self.account, self.dataset, again=True)
         left_out = self._leave_out(days)
         with self.context.engine.begin() as connection:
@@ -164,8 +160,10 @@ class _Load:
             claim_windows(connection, *of, self.session.session_id, by=self.by)
         return left_out
 
-    def _check_active(self, account: Account, days: Sequence[date]) -> None:
+    def _check_active(self, days: Sequence[date]) -> None:
         """Record that the account is stopped and raise, if it is."""
+        with self.context.engine.begin() as connection:
+            account = get_account(connection, self.account.account_key)
         if account.stop_reason is not None:
             self.session.add(skip_stopped(account.account_key, self.dataset, days, account))
             raise AccountStoppedError(account)
@@ -216,8 +214,7 @@ class _Load:
         so loading them is left to the shared run.
         """
         context, session, account = self.context, self.session, self.account
-        with context.engine.begin() as connection:
-            self._check_active(get_account(connection, account.account_key), _days(pending))
+        self._check_active(_days(pending))
         mine = [window for window in pending if window.claimed_by == session.session_id]
         for request_id in sorted({one.request_id for one in mine if one.request_id is not None}):
             drive_request(context, session, request_id)

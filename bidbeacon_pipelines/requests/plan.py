@@ -8,11 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from bidbeacon_pipelines.accounts.queries import (
-    change_ads_account,
-    list_countries,
-    set_next_look,
-)
+from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries, set_next_look
 from bidbeacon_pipelines.accounts.rules import next_refresh
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
@@ -83,9 +79,8 @@ def plan_wanted(context: JobContext, account_id: str) -> None:
     with context.engine.begin() as connection:
         for draft in _lock_drafts(connection, account_id, now, timedelta(0)):
             change = (draft.report, draft.stored_by_hand, draft.by_hand)
-            if not replace_plans(connection, account_id, *change, at=now):
-                continue
-            if draft.stored_by_hand:  # a due day may be in none of them any more
+            is_changed = replace_plans(connection, account_id, *change, at=now)
+            if is_changed and draft.stored_by_hand:  # a due day may be in none of them any more
                 change_ads_account(connection, account_id, planned_at=None)
 
 

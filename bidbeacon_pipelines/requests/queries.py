@@ -252,10 +252,7 @@ def unlock_request(
 
 
 def list_requests_to_step(
-    connection: Connection,
-    *,
-    due_at: datetime,
-    downloads: Path,
+    connection: Connection, *, due_at: datetime, downloads: Path
 ) -> list[ReportRequest]:
     """Return the requests at Amazon whose next step is due, longest waiting first.
 

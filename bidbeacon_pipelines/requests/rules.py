@@ -239,12 +239,12 @@ def apply(
 
 def retry_pause(attempts: int) -> timedelta:
     """Return the pause before a report is requested again, after `attempts` failed attempts."""
-    return min(_doubled(FIRST_RETRY_PAUSE, attempts), LONGEST_RETRY_PAUSE)
+    return _doubled(FIRST_RETRY_PAUSE, attempts)
 
 
 def grace(attempts: int) -> timedelta:
     """Return the pause before an attempt with an unknown outcome is repeated."""
-    return min(_doubled(FIRST_GRACE, attempts), LONGEST_RETRY_PAUSE)
+    return _doubled(FIRST_GRACE, attempts)
 
 
 def _creation(row: "ReportRequest", now: datetime) -> Step | None:
@@ -398,5 +398,6 @@ def _latest(ours: datetime, not_before: datetime | None, now: datetime) -> datet
     return ours if not_before is None else max(ours, min(not_before, now + MAX_PENDING))
 
 
-def _doubled(first: timedelta, times: int) -> timedelta:
-    return first * (1 << min(max(times - 1, 0), _GROWTH_STEPS))
+def _doubled(first: timedelta, attempts: int) -> timedelta:
+    doublings = min(max(attempts - 1, 0), _GROWTH_STEPS)
+    return min(first * (1 << doublings), LONGEST_RETRY_PAUSE)

@@ -22,7 +22,7 @@ from bidbeacon_pipelines.requests.gate_rules import (
     refused,
     time_to_next_create,
 )
-from bidbeacon_pipelines.requests.queries import IS_CREATABLE, IS_STEP_DUE
+from bidbeacon_pipelines.requests.queries import IS_CREATABLE
 from bidbeacon_pipelines.requests.rules import NoAnswer, Reported, Result
 from bidbeacon_pipelines.requests.tables import ReportGate
 from bidbeacon_pipelines.windows.due import DUE_SINCE
@@ -60,11 +60,11 @@ class GateState:
 
 # A request whose outcome is unknown counts until it may be created again: Amazon may have accepted
 # it.
-_GATES = text(f"""
+_GATES = text("""
     SELECT g.*,
            (SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
              WHERE o.client_id = g.client_id AND o.region = g.region
-               AND (r.status = 'in_flight' OR r.status = 'sent' AND NOT {IS_STEP_DUE}))
+               AND (r.status = 'in_flight' OR r.status = 'sent' AND NOT r.next_step_at <= :now))
                AS in_flight,
            (SELECT count(*) FROM report_requests r JOIN ads_accounts o USING (account_id)
              WHERE o.client_id = g.client_id AND o.region = g.region

@@ -21,7 +21,6 @@ from bidbeacon_pipelines.database.unwritable_folders import IS_PAUSED_HERE, plac
 from bidbeacon_pipelines.datasets.registry import DATASETS, DatasetReport
 from bidbeacon_pipelines.requests.planning_rules import Candidate, PlannedRequest
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, LoadByHand, ReportRequest
-from bidbeacon_pipelines.windows.due import IS_DUE
 from bidbeacon_pipelines.windows.rules import RETRIED_FOR
 from bidbeacon_sessions.leases import end_dead_connections, is_unclaimed
 
@@ -38,10 +37,8 @@ class LockLostError(RuntimeError):
 
 
 _R, _O = aliased(ReportRequest, name="r"), aliased(AdsAccount, name="o")
-IS_STEP_DUE = "r.next_step_at <= :now"
-"""Whether the next step of request `r` is due."""
-_READY = f"(r.next_step_at IS NULL OR {IS_STEP_DUE})"
-_TO_CREATE = f"r.status IN ('planned', 'sent') AND {_READY}"
+_TO_CREATE = """r.status IN ('planned', 'sent')
+       AND (r.next_step_at IS NULL OR r.next_step_at <= :now)"""
 _UNLOCKED = is_unclaimed("r.locked_by")
 IS_CREATABLE = f"""{_TO_CREATE} AND {_UNLOCKED}
            AND o.needs_attention_for IS DISTINCT FROM 'credentials'
@@ -163,7 +160,7 @@ _LOCKABLE = f"""
 _DUE = f"""r.{OPEN_REQUEST} AND NOT ({_TO_CREATE}) AND {_UNLOCKED}
        AND o.needs_attention_for IS DISTINCT FROM 'credentials'
        AND NOT (r.status = 'completed' AND {IS_PAUSED_HERE})
-       AND {_READY} AND r.account_id NOT IN (
+       AND (r.next_step_at IS NULL OR r.next_step_at <= :now) AND r.account_id NOT IN (
            SELECT b.account_id
              FROM report_requests b JOIN session_leases l ON l.session_id = b.locked_by
             WHERE b.{OPEN_REQUEST} AND l.expires_at > clock_timestamp())"""
@@ -329,12 +326,8 @@ def list_candidates(
     return [Candidate(**row) for row in rows.mappings()]
 
 
-_NEEDS = f"((w.wanted_by IS NOT NULL OR {IS_DUE}) AND w.expires_at > :now)"
 # A day between due ones is included once it is over in the account's own time zone: in other
 # countries it may go on for hours.
-_IS_BRIDGED = """(NOT r.by_hand AND w.wanted_by IS NULL AND (w.next_refresh_at <= :now) IS NOT TRUE
-            AND w.expires_at > :now AND w.status <> 'not_served'
-            AND w.window_date < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date))"""
 _ATTACH = text(f"""
     UPDATE report_windows w
        SET request_id = r.id, last_request_id = r.id, status = 'requested',
@@ -344,7 +337,10 @@ _ATTACH = text(f"""
        AND w.account_id = a.account_id AND w.country_code = a.country_code
        AND w.dataset = r.dataset AND w.report = r.report
        AND w.window_date BETWEEN r.start_date AND r.end_date AND w.request_id IS NULL
-       AND ({_NEEDS} OR {_IS_BRIDGED})""")
+       AND w.expires_at > :now
+       AND (w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now
+            OR NOT r.by_hand AND w.status <> 'not_served' AND w.window_date
+               < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date))""")
 _IS_NEEDED = text(f"""
     SELECT EXISTS (
         SELECT FROM report_requests r
@@ -354,8 +350,11 @@ _IS_NEEDED = text(f"""
            AND w.dataset = r.dataset AND w.report = r.report
          WHERE r.id = :request_id AND {IS_ACTIVE}
            AND w.window_date BETWEEN r.start_date AND r.end_date AND w.request_id IS NULL
-           AND ({_NEEDS} OR r.narrows IS NOT NULL AND {_IS_BRIDGED}
-                            AND (w.data_as_of < refused.sent_at) IS NOT FALSE))""")
+           AND w.expires_at > :now
+           AND (w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now
+                OR r.narrows IS NOT NULL AND (w.data_as_of < refused.sent_at) IS NOT FALSE
+                   AND NOT r.by_hand AND w.status <> 'not_served' AND w.window_date
+                   < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date)))""")
 
 
 def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:

@@ -143,24 +143,15 @@ class Doubted:
     @property
     def cause(self) -> Cause:
         """The cause, with rows and spend of the final days before and now."""
-        return final_rows_lost(self.account, self.dataset, self.currency, self.old, self.new)
+        detail: dict[str, Any] = {"new_rows": self.new.rows, "old_rows": self.old.rows}
+        for name, spend in (("old_spend", self.old.spend), ("new_spend", self.new.spend)):
+            detail[name] = None if spend is None else f"{spend:,.2f} {self.currency}"
+        of = {"account": self.account, "dataset": self.dataset}
+        return cause("final-rows-lost", **of, detail=detail)
 
     def plus(self, other: "Doubted") -> "Doubted":
         """Return the verdict on both windows as one; both have the same cause."""
         return replace(self, old=self.old + other.old, new=self.new + other.new)
-
-
-def final_rows_lost(
-    account: str, dataset: str, currency: str, old: Totals, new: Totals
-) -> dict[str, Any]:
-    """Return the cause for final days that lost rows, about which a user has to decide."""
-    spends = {"old_spend": old.spend, "new_spend": new.spend}
-    spent = {
-        name: None if spend is None else f"{spend:,.2f} {currency}"
-        for name, spend in spends.items()
-    }
-    detail = {"new_rows": new.rows, "old_rows": old.rows} | spent
-    return cause("final-rows-lost", account=account, dataset=dataset, detail=detail)
 
 
 @dataclass(frozen=True)

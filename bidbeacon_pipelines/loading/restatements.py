@@ -11,27 +11,20 @@ from bidbeacon_pipelines.datasets.registry import Dataset
 _METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 
 
-def _rows_of(dataset: Dataset) -> str:
-    kinds = {"sales": "numeric", "spend": "numeric"}
-    metrics = ", ".join(
-        name if name in dataset.columns else f"CAST(NULL AS {kinds.get(name, 'bigint')}) AS {name}"
-        for name in _METRICS
-    )
-    return (
-        f"SELECT '{dataset.name}' AS dataset, account, window_date, ad_product, currency_code, "
-        f"{metrics} FROM {dataset.table}"
-    )
-
-
 def performance_rows_view(datasets: Iterable[Dataset]) -> str:
     """Return the statement that makes the view `performance_rows`: the rows of all datasets.
 
     They have the metrics that nearly all datasets have; a missing one is null.
     """
-    return f"\nCREATE VIEW performance_rows AS\n{_UNION.join(map(_rows_of, datasets))}\n"
-
-
-_UNION = "\n UNION ALL "
+    kinds = {"sales": "numeric", "spend": "numeric"}
+    nulls = {name: f"CAST(NULL AS {kinds.get(name, 'bigint')}) AS {name}" for name in _METRICS}
+    rows = (
+        f"SELECT '{dataset.name}' AS dataset, account, window_date, ad_product, currency_code, "
+        + ", ".join(name if name in dataset.columns else nulls[name] for name in _METRICS)
+        + f" FROM {dataset.table}"
+        for dataset in datasets
+    )
+    return "\nCREATE VIEW performance_rows AS\n" + "\n UNION ALL ".join(rows) + "\n"
 
 
 def _of_metrics(columns: str, indent: int) -> str:

@@ -92,23 +92,23 @@ class RowCounter:
         return sum(self.others[kind] for kind in kinds)
 
 
+@dataclass(frozen=True)
 class StageWriter:
-    """Writes valid rows into the stage with `write`, and collects invalid rows in `bad`."""
+    """Writes valid rows into the stage with `write`, and collects invalid rows in `file`."""
 
-    def __init__(self, write: Callable[[bytes], object], bad: IO[bytes]) -> None:
-        self._write = write
-        self._bad = bad
+    write: Callable[[bytes], object]
+    file: IO[bytes]
 
     def good(self, lines: Sequence[bytes]) -> None:
         """Stage valid rows: lines in the text format of COPY."""
         if lines:
-            self._write(b"\n".join(lines) + b"\n")
+            self.write(b"\n".join(lines) + b"\n")
 
     def bad(self, number: int, row: BadRow, raw: str) -> None:
         """Stage an invalid row; `raw` is its text in the file."""
         cells = (row.account, row.window_date, number, json_text(row.cause), raw)
         line = "\t".join("\\N" if cell is None else str(cell).translate(ESCAPES) for cell in cells)
-        self._bad.write(f"{line}\n".encode())
+        self.file.write(f"{line}\n".encode())
 
 
 def stage_report(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, text
 from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, IS_REFRESHED
 from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.datasets.registry import get_dataset
-from bidbeacon_pipelines.loading.acceptance import Totals, final_rows_lost
+from bidbeacon_pipelines.loading.acceptance import Doubted, Totals
 from bidbeacon_pipelines.problems.findings import Effect, Finding, counted, finding_key, found
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.queries import AWAITS_DECISION
@@ -45,7 +45,7 @@ def undecided_days(connection: Connection, settings: Settings, now: datetime) ->
         )
         of = row["account_key"], row["dataset"], row["currency_code"]
         yield found(
-            final_rows_lost(*of, old, new),
+            Doubted(*of, old, new).cause,
             _effect(row, "waiting for a decision"),
             names=(row["label"],),
             accounts=1,

@@ -117,9 +117,8 @@ def _begin_attempt(request: LockedRequest) -> bool:
 
 def _is_needless(connection: Connection, plan: ReportRequest, now: datetime) -> bool:
     """Return whether a plan is not needed or too long; if so, have its account planned again."""
-    known = read_contract(connection, plan.account_id)
-    planned = plan.dataset_report
-    report = known.report(planned.dataset, planned.ad_products)
+    contract, planned = read_contract(connection, plan.account_id), plan.dataset_report
+    report = contract.report(planned.dataset, planned.ad_products)
     if plan.days <= report.longest_period_days and is_needed(connection, plan.id, now=now):
         return False
     change_ads_account(connection, plan.account_id, planned_at=None)

@@ -305,9 +305,7 @@ class _AccountLoad:
         bad_rows = {day: bad.total() for day, bad in self.bad.items() if day is not None}
         update_loaded_windows(*place, tallies, bad_rows)
         quarantine_rows(*place, list(self.verdicts), result.loaded)
-        accepted = [window for window in self.windows if window.window_date in tallies]
-        lost = [(one, name) for one in accepted for name in tallies[one.window_date].lost]
-        insert_removals(*place, lost)
+        insert_removals(*place, [(day, name) for day in tallies for name in tallies[day].lost])
         release_windows(self.connection, self.scope.request_id, map(self._ended, self.windows))
         return result
 

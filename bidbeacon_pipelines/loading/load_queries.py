@@ -16,7 +16,6 @@ from bidbeacon_pipelines.loading.acceptance import WindowTally
 from bidbeacon_pipelines.loading.rows import RowCheck, WaitingAccount
 from bidbeacon_pipelines.loading.tables import ReportLoad
 from bidbeacon_pipelines.windows.history_queries import judge_loaded_windows
-from bidbeacon_pipelines.windows.tables import ReportWindow
 
 
 @dataclass(frozen=True)
@@ -161,33 +160,29 @@ _REMOVE = """
     SELECT :request_id, a.account_id, a.country_code, :dataset,
            array_agg(DISTINCT c.window_date ORDER BY c.window_date), count(*),
            coalesce(sum({spend}) FILTER (WHERE c.currency_code = a.currency_code), 0),
-           a.currency_code, l.by, l.at
+           a.currency_code, w.decided_by, w.decided_at
       FROM report_changes c JOIN advertiser_accounts a ON a.id = c.account
-      JOIN unnest(CAST(:days AS date[]), CAST(:products AS text[]), CAST(:by AS text[]),
-                  CAST(:at AS timestamptz[]))
-           AS l(window_date, ad_product, by, at) USING (window_date, ad_product)
+      JOIN unnest(CAST(:days AS date[]), CAST(:products AS text[])) AS l(window_date, ad_product)
+           USING (window_date, ad_product)
+      LEFT JOIN report_windows w
+             ON w.request_id = :request_id AND w.country_code = a.country_code
+            AND w.window_date = c.window_date AND w.decision = 'accept'
      WHERE c.account = :account AND c.change = 'vanished'
-     GROUP BY a.account_id, a.country_code, a.currency_code, l.by, l.at"""
+     GROUP BY a.account_id, a.country_code, a.currency_code, w.decided_by, w.decided_at"""
 
 
 def insert_removals(
     connection: Connection,
     scope: ReportScope,
     account: Account,
-    lost: Sequence[tuple[ReportWindow, str]],
+    lost: Sequence[tuple[date, str]],
 ) -> None:
-    """Store the rows and spend that a merge removed, of ad products that lost nearly all rows."""
-    deciders = [
-        (window.decided_by, window.decided_at) if window.decision == "accept" else (None, None)
-        for window, _ in lost
-    ]
-    values = scope.values | {
-        "account": account.id,
-        "days": [window.window_date for window, _ in lost],
-        "products": [ad_product for _, ad_product in lost],
-        "by": [by for by, _ in deciders],
-        "at": [at for _, at in deciders],
-    }
+    """Store the rows and spend that a merge removed; `lost` are days with ad products.
+
+    Call it before the windows are released.
+    """
+    values = scope.values | {"account": account.id}
+    values |= {"days": [day for day, _ in lost], "products": [product for _, product in lost]}
     spend = "c.old_spend" if "spend" in scope.dataset.columns else "0"
     if lost:
         connection.execute(text(_REMOVE.format(spend=spend)), values)

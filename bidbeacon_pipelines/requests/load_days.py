@@ -91,7 +91,7 @@ def load_days(
         WindowNotLoadedError: a day isn't served or isn't over, its report failed or was suspicious,
             or Amazon took longer than the setting allows.
     """
-    load = _Load(context, session, account, dataset, by, context.now())
+    load = _LoadOfDays(context, session, account, dataset, by, context.now())
     deadline = load.started + timedelta(minutes=context.settings.by_hand_wait_minutes)
     pause = min(LONGEST_WAIT_IN_A_RUN, context.settings.poll_every) / 2
     try:
@@ -119,7 +119,7 @@ def load_days(
 
 
 @dataclass(frozen=True)
-class _Load:
+class _LoadOfDays:
     context: JobContext
     session: SessionRecorder
     account: Account

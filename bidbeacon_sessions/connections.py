@@ -10,6 +10,7 @@ none once its session is closed, so it cannot write any more.
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -19,7 +20,6 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from bidbeacon_sessions.current_session import find_session_id
 from bidbeacon_sessions.errors import SessionClosedError, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -148,6 +148,30 @@ class SessionStore:
     def dispose(self) -> None:
         """Close the pooled connections."""
         self.engine.dispose()
+
+
+_current: ContextVar[tuple[UUID, ...]] = ContextVar("sessions", default=())
+"""The session is the last one; its work is part of the sessions before it."""
+
+
+@contextmanager
+def working_for(session_id: UUID) -> Iterator[None]:
+    """Work for a session inside the block; its threads do so only in a copy of the context."""
+    outer = _current.get()
+    mine = (*outer, session_id)
+    _current.set(mine)
+    try:
+        yield
+    finally:
+        # A generator abandoned in the block leaves it when it is collected: perhaps in another
+        # context, or after the enclosing block has ended. Then nothing changes.
+        if _current.get()[: len(mine)] == mine:
+            _current.set(outer)
+
+
+def find_session_id() -> UUID | None:
+    """Return the id of the session that this thread works for, or None."""
+    return next(reversed(_current.get()), None)
 
 
 _Driver = psycopg.Connection[Any]

@@ -20,9 +20,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bidbeacon_sessions.actions import accounts_of, render_action
-from bidbeacon_sessions.causes import explain_cause
 from bidbeacon_sessions.queries import find_labels
-from bidbeacon_sessions.sentences import plain_text
+from bidbeacon_sessions.sentences import explain_cause, plain_text
 from bidbeacon_sessions.settings import get_session_settings
 
 _MOST_NAMES = 3

@@ -1,4 +1,4 @@
-"""The template language of sentences: renders an action's payload as parts.
+"""The template language of sentences, which renders an action's payload, and causes of failures.
 
 `"Requested {report_id:badge} for {windows:count:window} {windows:windows}[ after
 {waited_seconds:duration}]"`
@@ -9,7 +9,8 @@ at the end of a field is omitted before a punctuation mark of the template, so t
 with one or not.
 
 A part is a JSON object with `kind` and `text`; `badge`, `window`, `account` and `time` parts have a
-`value` too (for `time` an ISO instant).
+`value` too (for `time` an ISO instant). A cause is a JSON object that an application stores and
+explains.
 """
 
 import re
@@ -19,11 +20,28 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property, partial
 from string import Formatter
-from typing import Any
-
-from bidbeacon_sessions.causes import explain_cause
+from typing import Any, Final
 
 Part = dict[str, str]
+
+Explainer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Returns a cause as pages show it: `sentence`, and more such as `advice`; never raises."""
+
+PROCESS_KILLED: Final = {"code": "process-killed"}
+"""The cause of a session whose process died."""
+
+_explainers: list[Explainer] = []
+
+
+def explain_causes_with(explainer: Explainer) -> None:
+    """Set the function that explains causes in this process."""
+    _explainers[:] = [explainer]
+
+
+def explain_cause(cause: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the explanation of a cause; None without an explainer."""
+    return _explainers[0](cause) if _explainers else None
+
 
 _OPTIONAL = re.compile(r"\[(?P<inside>[^\[\]]*)\]")
 MOST_SINGLE_WINDOWS = 7

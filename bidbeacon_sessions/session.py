@@ -16,12 +16,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bidbeacon_sessions import errors, settings, writes
 from bidbeacon_sessions.actions import Action, Subject
-from bidbeacon_sessions.causes import PROCESS_KILLED
 from bidbeacon_sessions.clock import Clock, utc_now
-from bidbeacon_sessions.connections import SessionStore, end_connections
-from bidbeacon_sessions.current_session import working_for
+from bidbeacon_sessions.connections import SessionStore, end_connections, working_for
 from bidbeacon_sessions.leases import heartbeat
 from bidbeacon_sessions.masking import mask, mask_text
+from bidbeacon_sessions.sentences import PROCESS_KILLED
 
 logger = logging.getLogger(__name__)
 

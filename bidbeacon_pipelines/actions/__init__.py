@@ -59,7 +59,7 @@ from bidbeacon_pipelines.actions.reports import (
 )
 from bidbeacon_pipelines.actions.upkeep import DatasetChecked, OldRecordsDeleted
 from bidbeacon_pipelines.causes import explain_as_json
-from bidbeacon_sessions.causes import explain_causes_with
+from bidbeacon_sessions.sentences import explain_causes_with
 
 explain_causes_with(explain_as_json)
 

@@ -26,7 +26,7 @@ from bidbeacon_pipelines.actions import (
 from bidbeacon_pipelines.causes import explain_as_json
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
-from bidbeacon_sessions.causes import explain_causes_with
+from bidbeacon_sessions.sentences import explain_causes_with
 from bidbeacon_sessions.tables import create_tables
 from tests.support.recorded_sessions import recorded
 

@@ -11,8 +11,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from bidbeacon_sessions import SessionClosedError, SessionStore, with_job_session
-from bidbeacon_sessions.connections import end_connections
-from bidbeacon_sessions.current_session import working_for
+from bidbeacon_sessions.connections import end_connections, working_for
 from bidbeacon_sessions.leases import end_dead_connections
 from bidbeacon_sessions.settings import get_session_settings
 from tests.support.reading import call

@@ -91,6 +91,21 @@ def find_run_signs(connection: Connection, run_ids: Sequence[str]) -> dict[str, 
     return {row["run_id"]: row for row in found}
 
 
+_LAST_SIGN = text("""
+    SELECT greatest(
+        (SELECT max(started_at) FROM session_headers WHERE started_at <= now() + :ahead),
+        (SELECT max(heartbeat_at) FROM session_leases))""")
+
+
+def find_last_sign(connection: Connection, *, ahead: timedelta) -> datetime | None:
+    """Return the start or heartbeat of a session that came last, or None without sessions.
+
+    Starts are stored by the clocks of hosts: those further `ahead` are ignored.
+    """
+    last: datetime | None = connection.execute(_LAST_SIGN, {"ahead": ahead}).scalar()
+    return last
+
+
 def end_dead_connections(connection: Connection) -> int:
     """End the connections of dead sessions, which may hold a lock; return their number."""
     running = list_dead_sessions(connection)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from bidbeacon_sessions import search
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.search import H
-from bidbeacon_sessions.tables import SessionAction, SessionSubject
+from bidbeacon_sessions.tables import MARK, SessionAction, SessionSubject
 
 _A = SessionAction.__table__.alias("s")
 _S = SessionSubject.__table__
@@ -58,6 +58,40 @@ def list_actions_at(
     at = wanted.table_valued("session_id", "ord", name="wanted").render_derived()
     found = _ACTIONS.join(at, sa.and_(_A.c.session_id == at.c.session_id, _A.c.ord == at.c.ord))
     return connection.execute(found.order_by(_A.c.ord)).mappings().all()
+
+
+_ABOUT = sa.text(f"""
+    SELECT * FROM (
+        SELECT t.id AS reference_id, t.effect, a.session_id, a.ord, a.type, a.tone, a.at, a.payload,
+               h.job_name, h.status AS session_status, {MARK} AS session_mark
+          FROM session_references t
+          JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
+          JOIN session_headers h ON h.id = t.session_id
+         WHERE t.account_key = :account
+           AND (t.dataset = :dataset AND t.window_key = :window
+                OR t.dataset IS NULL AND t.effect = ANY(:effects))
+         ORDER BY t.id DESC
+         LIMIT 200) newest
+     ORDER BY reference_id""")
+
+
+def list_actions_about(
+    connection: sa.Connection,
+    account: str,
+    dataset: str,
+    window: str,
+    *,
+    effects: Sequence[str],
+) -> Sequence[sa.RowMapping]:
+    """Return the newest 200 actions on a window, or on its whole account, oldest first.
+
+    Those on the account are only those with one of the given effects.
+
+    Columns: effect, job_name, session_status, session_mark (see `tables.MARK`), and those of
+        `list_actions`.
+    """
+    names = {"account": account, "dataset": dataset, "window": window}
+    return connection.execute(_ABOUT, {**names, "effects": list(effects)}).mappings().all()
 
 
 # A key of a session means itself. Any other text is searched in all names and keys, ignoring case,
@@ -240,6 +274,17 @@ def count_actions_by_type(connection: sa.Connection, session_id: UUID) -> dict[s
     in_order = by_type.where(_A.c.session_id == session_id).order_by(sa.func.min(_A.c.ord))
     return {row.type: row.actions for row in connection.execute(in_order)}
 
+
+UNRECOVERED_SESSIONS = """
+    SELECT h.*, n.label
+      FROM session_headers h
+      LEFT JOIN session_subjects n ON n.key = h.account_key
+     WHERE h.status IN ('failed', 'crashed') AND h.outcome = 'problems'
+       AND NOT EXISTS (
+           SELECT FROM session_headers s
+            WHERE s.job_name = h.job_name AND s.account_key IS NOT DISTINCT FROM h.account_key
+              AND s.started_at > h.started_at AND s.status = 'succeeded')"""
+"""SQL for failed sessions whose job has not succeeded since for the same account; with `label`."""
 
 _FAILED_TWICE = sa.text("""
     SELECT account FROM (

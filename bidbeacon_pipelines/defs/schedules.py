@@ -34,7 +34,6 @@ from bidbeacon_pipelines.windows.due import (
 from bidbeacon_pipelines.windows.wanted_queries import list_wanted
 from bidbeacon_sessions.dagster import label_tag
 from bidbeacon_sessions.queries import find_labels, list_accounts_failed_twice
-from bidbeacon_sessions.reaper import build_session_closer
 
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,

@@ -18,7 +18,6 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     Rejected,
     UnknownField,
 )
-from bidbeacon_pipelines.amazon_ads.portfolios import list_portfolios
 from bidbeacon_pipelines.contract.rules import Contract
 from bidbeacon_pipelines.datasets.contract import Contract
 from bidbeacon_pipelines.datasets.registry import DatasetReport

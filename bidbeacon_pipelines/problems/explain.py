@@ -9,13 +9,13 @@ import msgspec
 from sqlalchemy import Connection, RowMapping
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.causes import Explained, Severity, explain
+from bidbeacon_pipelines.causes import Severity, explain
 from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, SPONSORED_BRANDS, product_name
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.entities.left_out_queries import list_left_out_on
 from bidbeacon_pipelines.problems.data_findings import HISTORY_NOT_PROVEN
-from bidbeacon_pipelines.problems.explain_queries import list_day_windows, list_window_references
+from bidbeacon_pipelines.problems.explain_queries import list_day_windows
 from bidbeacon_pipelines.problems.findings import ORDER, day_range, listed
 from bidbeacon_pipelines.problems.report_findings import SEVERITIES
 from bidbeacon_pipelines.requests.gate import GateState, find_gate
@@ -27,6 +27,7 @@ from bidbeacon_pipelines.states.window_states import STOPPED, WindowState
 from bidbeacon_pipelines.windows.rules import due_at, local_date, missed_offsets, oldest_of
 from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.presentation import action_json, read_labels, session_url
+from bidbeacon_sessions.queries import list_actions_about
 from bidbeacon_sessions.sentences import without_stop
 
 NO_WINDOW_STATE = "no window"
@@ -87,7 +88,13 @@ def explain_day(
         raise UnknownReportError(f"{expected}, got: {report!r}.")
     chosen = windows.get(report or "") or next(iter(windows.values()), None)
     explanation = chosen.explain() if chosen else _explain_missing(connection, question)
-    rows = list_window_references(connection, account.account_key, dataset.name, question.day)
+    rows = list_actions_about(
+        connection,
+        account.account_key,
+        dataset.name,
+        question.day.isoformat(),
+        effects=("needs-attention", "resumed"),
+    )
     labels = read_labels(connection, rows)
     is_left_out = SPONSORED_BRANDS in dataset.ad_products
     answer = {

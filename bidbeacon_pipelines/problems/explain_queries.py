@@ -7,7 +7,6 @@ from sqlalchemy import Connection, RowMapping, text
 from bidbeacon_pipelines.accounts.queries import IS_ACTIVE
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES
 from bidbeacon_pipelines.states.window_states import state_values
-from bidbeacon_sessions.tables import MARK
 
 # A request's lock lasts as long as the lease of its session, as in `requests.queries`. A due window
 # of one country waits for the other countries, unless planning ran since it fell due. Ad products
@@ -83,32 +82,3 @@ def list_day_windows(
     """
     values = {"key": key, "dataset": dataset, "day": day, "products": list(SHORT_NAMES)}
     return list(connection.execute(_WINDOWS, values | state_values(at, late_after)).mappings())
-
-
-_REFERENCES = text(f"""
-    SELECT * FROM (
-        SELECT t.id AS reference_id, t.effect, a.session_id, a.ord, a.type, a.tone, a.at, a.payload,
-               h.job_name, h.status AS session_status, {MARK} AS session_mark
-          FROM session_references t
-          JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
-          JOIN session_headers h ON h.id = t.session_id
-         WHERE t.account_key = :key
-           AND (t.dataset = :dataset AND t.window_key = :window
-                OR t.dataset IS NULL AND t.effect IN ('needs-attention', 'resumed'))
-         ORDER BY t.id DESC
-         LIMIT 200) newest
-     ORDER BY reference_id""")
-
-
-def list_window_references(
-    connection: Connection, key: str, dataset: str, day: date
-) -> list[RowMapping]:
-    """Return the newest 200 actions that explain a window, oldest first.
-
-    They refer to the window, or stopped or resumed its account.
-
-    Columns: effect, job_name, session_status, session_mark (see `bidbeacon_sessions.tables.MARK`),
-        and those of `bidbeacon_sessions.queries.list_actions`.
-    """
-    values = {"key": key, "dataset": dataset, "window": day.isoformat()}
-    return list(connection.execute(_REFERENCES, values).mappings())

@@ -34,6 +34,8 @@ from bidbeacon_pipelines.problems.findings import (
 )
 from bidbeacon_pipelines.problems.receivers import list_receivers
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_sessions.leases import find_last_sign
+from bidbeacon_sessions.queries import UNRECOVERED_SESSIONS
 from bidbeacon_sessions.sentences import format_duration
 
 _DAEMON_STARTS = timedelta(minutes=10)
@@ -51,14 +53,11 @@ _NEVER = timedelta(days=36_500)
 
 # Sessions are stored with their host's time; those of the future, by a wrong clock, are ignored.
 _LATEST = f"now() + interval '{CLOCKS_DIFFER_BY.seconds} seconds'"
-_LAST_ACTIVITY = text(f"""
-    SELECT greatest((SELECT max(started_at) FROM session_headers WHERE started_at <= {_LATEST}),
-                    (SELECT max(heartbeat_at) FROM session_leases))""")
 
 
 def silent_jobs(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
     """Return the finding that no job has run for long; the sync of accounts starts hourly."""
-    last = connection.execute(_LAST_ACTIVITY).scalar()
+    last = find_last_sign(connection, ahead=CLOCKS_DIFFER_BY)
     if last is None or now - last <= settings.silent_after:
         return []
     detail = {"time": format_duration((now - last).total_seconds())}
@@ -91,7 +90,6 @@ def unpolled_reports(connection: Connection, settings: Settings, now: datetime) 
 
 
 # Left out are sessions
-# - whose job has since succeeded for the same account;
 # - of loads by hand of which each day was loaded since, or its rows kept by a person;
 # - of loads by hand that we refuse, since the session reports that to the user.
 # The next attempt: accounts are synced hourly; entities within five minutes, or as soon as Amazon
@@ -104,7 +102,7 @@ _FAILED = text(f"""
            count(DISTINCT account_key) AS accounts, min(next_at) AS next_at,
            (array_agg(DISTINCT coalesce(label, account_key))
                 FILTER (WHERE account_key IS NOT NULL))[1:3] AS names
-      FROM (SELECT h.id, h.job_name, h.account_key, s.label, h.status, h.started_at,
+      FROM (SELECT h.id, h.job_name, h.account_key, h.label, h.status, h.started_at,
                    CASE h.job_name
                    WHEN 'sync-accounts' THEN h.finished_at + interval '1 hour'
                    WHEN 'sync-entities' THEN greatest(h.finished_at + interval '5 minutes', (
@@ -117,15 +115,8 @@ _FAILED = text(f"""
                        'code', 'unexpected-error', 'type', h.error ->> 'type',
                        'detail', jsonb_build_object(
                            'message', left(h.error ->> 'message', 1000)))) AS cause
-              FROM session_headers h
-              LEFT JOIN session_subjects s ON s.key = h.account_key
-             WHERE h.status IN ('failed', 'crashed') AND h.outcome = 'problems'
-               AND h.started_at BETWEEN :since AND {_LATEST}
-               AND NOT EXISTS (
-                   SELECT FROM session_headers s
-                    WHERE s.job_name = h.job_name
-                      AND s.account_key IS NOT DISTINCT FROM h.account_key
-                      AND s.started_at > h.started_at AND s.status = 'succeeded')
+              FROM ({UNRECOVERED_SESSIONS}) h
+             WHERE h.started_at BETWEEN :since AND {_LATEST}
                AND NOT coalesce((
                    SELECT bool_and(EXISTS (
                               SELECT FROM report_windows w

@@ -1,11 +1,16 @@
-"""The only module that reads the time, so that tests can set it; parses days and instants."""
+"""The only module that reads the time, so that tests can set it; parses days and times."""
 
+import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 Clock = Callable[[], datetime]
 _YEARS = range(1970, 3000)
 """Other years are typing errors; Python's calendar ends in 9999."""
+_DAYS = r"(?:(?P<weeks>\d{1,5})w)?(?:(?P<days>\d{1,5})d)?"
+_HOURS = r"(?:(?P<hours>\d{1,5})h)?(?:(?P<minutes>\d{1,5})m)?"
+_DURATION = re.compile(_DAYS + _HOURS, re.IGNORECASE)
+_ISO_DURATION = re.compile(f"P{_DAYS}(?:T{_HOURS})?", re.IGNORECASE)
 
 
 def utc_now() -> datetime:
@@ -32,3 +37,18 @@ def read_instant(text: str) -> datetime:
     if when.year not in _YEARS:
         raise ValueError(f"expected a year from {_YEARS[0]} to {_YEARS[-1]}, got: {when.year}")
     return when
+
+
+def parse_duration(text: str) -> timedelta:
+    """Parse a duration: `6h`, `90m`, `1d12h`, or ISO 8601 (`P1DT12H`).
+
+    Raises:
+        ValueError: it is none.
+    """
+    given = text.strip()
+    match = _DURATION.fullmatch(given) or _ISO_DURATION.fullmatch(given)
+    parts = match.groupdict().items() if match else ()
+    found = {unit: int(count) for unit, count in parts if count is not None}
+    if not found:
+        raise ValueError(f"expected a duration like 6h, 90m, 1d12h or PT6H, got: {text!r}")
+    return timedelta(**found)

@@ -1,13 +1,24 @@
 """The session filter, shared by lists, figures, stream, page and command line."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
-from bidbeacon_sessions.clock import read_instant
+from bidbeacon_sessions.clock import parse_duration, read_instant
+from bidbeacon_sessions.errors import UsageError
+from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
 LONGEST_VALUE = 200
 
@@ -73,3 +84,55 @@ class SessionPage(SessionFilter):
 
     older_than: UUID | None = None
     limit: int = Field(50, ge=1, le=200)
+
+
+_NAMES = tuple(name for name in SessionFilter.model_fields if name != "text")
+
+
+def parse_terms(terms: Iterable[str], now: datetime) -> SessionFilter:
+    """Parse a filter as written on the page: terms such as `status:failed`, and words.
+
+    `since:` and `before:` take an instant, a day (both in UTC unless they name a zone) or how long
+    before `now`: `2h`.
+
+    Raises:
+        UsageError: a name or value is invalid.
+    """
+    given: dict[str, Any] = {}
+    for name, colon, value in (term.partition(":") for term in terms):
+        if not colon:
+            given["text"] = f"{given.get('text', '')} {name}".strip()
+        elif name not in _NAMES:
+            expected = ", ".join(f"{one}:…" for one in _NAMES)
+            raise UsageError(f"Expected one of {expected}, got: {f'{name}:{value}'!r}.")
+        else:
+            is_time = name in {"since", "before"}
+            given[name] = _parse_time(name, value, now) if is_time else value
+    try:
+        return SessionFilter(**given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0])
+        raise UsageError(f"{name}: {expectation_of(problem)}, got: {given[name]!r}.") from None
+
+
+def _parse_time(name: str, value: str, now: datetime) -> datetime:
+    try:
+        instant = read_instant(value)
+    except ValueError:
+        try:
+            return now - parse_duration(value)
+        except (ValueError, OverflowError):
+            raise UsageError(
+                f"{name}: expected 2h, 3d, 2026-11-23 or 2026-11-23T05:00:00Z, got: {value!r}."
+            ) from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def complete_term(begun: str) -> list[str]:
+    """Return the completions of a term: names, and the values of `status:` and `outcome:`."""
+    name, colon, value = begun.partition(":")
+    if not colon:
+        return [f"{one}:" for one in _NAMES if one.startswith(name)]
+    known = {"status": SESSION_STATUSES, "outcome": SESSION_OUTCOMES}.get(name, ())
+    return [f"{name}:{one}" for one in known if one.startswith(value)]

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from bidbeacon_sessions.clock import parse_duration
 from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.sentences import join_sentences
 
@@ -32,13 +33,6 @@ SHORTEST = timedelta(minutes=5)
 LONGEST = timedelta(days=31)
 """Even at this interval hourly windows (14 days) and offsets of daily ones are missed."""
 
-_ISO = re.compile(
-    r"P(?:(?P<w>\d+)W)?(?:(?P<d>\d+)D)?(?:T(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?)?", re.IGNORECASE
-)
-_SHORT = re.compile(
-    r"(?:(?P<w>\d+)w)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?", re.IGNORECASE
-)
-_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes"}
 _CRON_FIELDS = 5
 
 
@@ -200,14 +194,10 @@ def next_refresh(
 
 def parse_every(value: str) -> timedelta:
     """Parse `6h`, `90m`, `1d12h` or ISO 8601 (`P1DT12H`), or raise `BadCadenceError`."""
-    cleaned = value.strip()
-    match = (_ISO if cleaned[:1] in {"P", "p"} else _SHORT).fullmatch(cleaned)
-    parts = (
-        {unit: int(count) for unit, count in match.groupdict().items() if count} if match else {}
-    )
-    if not parts or max(parts.values()) > LONGEST // timedelta(minutes=1):
-        raise BadCadenceError(f"expected a duration like 6h, 90m, 1d12h or PT6H, got: {value!r}")
-    return timedelta(**{_UNITS[unit]: count for unit, count in parts.items()})
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise BadCadenceError(str(error)) from None
 
 
 def describe_duration(duration: timedelta) -> str:

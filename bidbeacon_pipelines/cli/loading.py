@@ -32,7 +32,7 @@ from bidbeacon_pipelines.cli.options import (
     parse_windows,
 )
 from bidbeacon_pipelines.cli.output import Json, console, print_json, report
-from bidbeacon_pipelines.cli.sessions import Printer, Tail, get_session
+from bidbeacon_pipelines.cli.sessions import Tail, event_printer, get_session
 from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.datasets.registry import get_dataset
@@ -50,6 +50,7 @@ from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_
 from bidbeacon_sessions.change_log import head, step
 from bidbeacon_sessions.errors import ExpectedError, UsageError
 from bidbeacon_sessions.filters import SessionFilter
+from bidbeacon_sessions.tail import Tail
 
 _END_SECONDS: Final = 10.0
 """Longest wait for the end of a session while the database is away."""
@@ -219,7 +220,7 @@ def recorded(
             at_the_end.callback(lambda: take_json(get_session(store, id_)))
         else:
             wanted = SessionFilter(job=job_name, text=str(id_))
-            tail = Tail(store, wanted, Printer(has_errors=False))
+            tail = Tail(store, wanted, event_printer(has_errors=False))
             work = tail.follow(before, to_the_end=True)
             printing = threading.Thread(target=asyncio.run, args=(work,), daemon=True)
             printing.start()

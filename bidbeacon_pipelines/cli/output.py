@@ -19,27 +19,20 @@ from rich.text import Text
 
 from bidbeacon_sessions.errors import mask_error
 from bidbeacon_sessions.masking import mask_text
+from bidbeacon_sessions.terminal import MARKS as SESSION_MARKS
+from bidbeacon_sessions.terminal import Line
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Row = Mapping[Any, Any]
 
-MARKS: Final = {
+MARKS: Final = SESSION_MARKS | {
     "fine": ("✔", "green"),
     "waiting": ("●", "cyan"),
     "warning": ("▲", "yellow"),
     "error": ("✘", "bold red"),
     "stopped": ("■", "yellow"),
-    "running": ("●", "cyan"),
-    "succeeded": ("✔", "green"),
-    "skipped": ("»", "dim"),
-    "warnings": ("▲", "yellow"),
-    "problems": ("✘", "red"),
-    "failed": ("✘", "bold red"),
-    "retried": ("↻", "dim"),
-    "crashed": ("✖", "bold red"),
-    "cancelled": ("■", "yellow"),
 }
-"""Icon and style of severities, stopped accounts, and marks of sessions."""
+"""Icon and style of marks of sessions, severities, and stopped accounts."""
 
 _C0 = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"} | {0x7F: "␡"}
 _C1_AND_BIDI = (
@@ -112,15 +105,20 @@ def print_entry(
 ) -> None:
     """Print an icon and a line, further lines below it, and a link on one line."""
     icon, style = MARKS[mark]
-    print_hanging(Text(f"{icon} ", style), head)
+    _print_hanging(Text(f"{icon} ", style), head)
     for line in filter(None, lines):
-        print_hanging(Text("  "), Text(line, "dim"))
+        _print_hanging(Text("  "), Text(line, "dim"))
     if link is not None:
         console.print(Text("  ").append(link, f"dim link {link}"), soft_wrap=True)
 
 
-def print_hanging(head: Text, body: Text) -> None:
-    """Print a text after a head, with a hanging indent."""
+def print_lines(lines: Iterable[Line]) -> None:
+    """Print lines of sessions, each body with a hanging indent."""
+    for head, body in lines:
+        _print_hanging(Text.assemble(*head), Text.assemble(*body))
+
+
+def _print_hanging(head: Text, body: Text) -> None:
     margin = head.cell_len
     lines = body.wrap(console, max(_NARROWEST, console.width - margin))
     for line in lines:

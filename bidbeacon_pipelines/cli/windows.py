@@ -30,10 +30,10 @@ from bidbeacon_pipelines.cli.output import (
     console,
     print_entry,
     print_json,
+    print_lines,
     print_list,
     table_of,
 )
-from bidbeacon_pipelines.cli.sessions import print_actions
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.datasets.registry import get_dataset
@@ -43,6 +43,7 @@ from bidbeacon_pipelines.problems.explain import Question, explain_day
 from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.wanted import decide_days
+from bidbeacon_sessions.terminal import action_line
 
 _METRICS: Final = ("spend", "sales", "orders", "clicks", "impressions")
 _COUNTS: Final = ("rows_changed", "rows_appeared", "rows_vanished")
@@ -90,12 +91,14 @@ def print_explanation(explanation: Row) -> None:
         if report != explanation["report"]:
             print_entry(other["severity"], Text(f"{report}: {other['sentence']}"))
     console.print(Text.assemble("\n", ("what refers to it", "bold"), ", newest first, in UTC"))
-    timeline = reversed(explanation["timeline"])
+    account, timeline = explanation["account"], reversed(explanation["timeline"])
     for _, group in groupby(timeline, key=lambda action: action["session_id"]):
         actions = list(group)
         first = actions[0]
         print_entry(first["session_mark"], Text(first["job_name"], "bold"), link=first["url"])
-        print_actions(actions, explanation["account"], form="%Y-%m-%d %H:%M:%S", zone=UTC)
+        print_lines(
+            action_line(one, account, form="%Y-%m-%d %H:%M:%S", zone=UTC) for one in actions
+        )
     if not explanation["timeline"]:
         console.print("  nothing yet", style="dim")
 

@@ -6,9 +6,10 @@ from uuid import UUID
 import pytest
 
 from bidbeacon_pipelines.actions import ReportFailed, ReportProcessed, WindowsQueued
-from bidbeacon_pipelines.cli.sessions import complete_term, read_time
+from bidbeacon_pipelines.cli.sessions import complete_filter
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
+from bidbeacon_sessions.filters import parse_terms
 from tests.support.commands import json_of, run_command, unwrapped
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -100,7 +101,7 @@ def test_a_list_says_when_sessions_began(session_store: SessionStore, store: Ses
 )
 def test_a_time_is_an_instant_or_how_long_ago(value: str, instant: datetime) -> None:
     """Days and times without a zone are UTC."""
-    assert instant == read_time("since", value, NOW)
+    assert instant == parse_terms([f"since:{value}"], NOW).since
 
 
 @pytest.mark.parametrize(
@@ -109,4 +110,4 @@ def test_a_time_is_an_instant_or_how_long_ago(value: str, instant: datetime) -> 
 )
 def test_a_shell_completes_terms(begun: str, completed: list[str]) -> None:
     """Their names, and the values that are few."""
-    assert completed == complete_term(begun)
+    assert completed == complete_filter(begun)

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bidbeacon_pipelines.cli.sessions import Printer, Tail
+from bidbeacon_pipelines.cli.sessions import event_printer
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionStore, Subject
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.listing import read_sessions
+from bidbeacon_sessions.tail import Tail
 from tests.support.recorded_sessions import LoafBaked, record
 from tests.support.waiting import wait_until
 
@@ -51,7 +52,7 @@ def tailing(store: SessionStore, last: int = 1, **wanted: Any) -> Iterator[Heard
     """Follow in a thread until the block ends."""
     heard, runner = Heard(), asyncio.Runner()
     loop, tail = runner.get_loop(), Tail(store, SessionFilter(**wanted), heard)
-    following = loop.create_task(tail.follow(tail.read_last(last)))
+    following = loop.create_task(tail.follow(tail.load(last)))
 
     def run() -> None:
         with (
@@ -159,7 +160,7 @@ def test_a_line_says_whose_action_it_is(session_store: SessionStore) -> None:
 
 def test_lines_of_a_terminal(session_store: SessionStore, capsys: Any) -> None:
     """A session with its time, its actions below it, and a notice."""
-    show = Printer()
+    show = event_printer()
     show_one(session_store, show)
     show({"notice": "The database answers again."})
     begun, told, ended, notice = _lines(capsys)
@@ -176,7 +177,7 @@ def test_an_action_of_another_session_stands_below_its_job_and_account(
     bake(session_store, 1)
     bake(session_store, 2, job="bark")
     newest, oldest = read_sessions(session_store, SessionFilter(), 2)["sessions"]
-    show = Printer()
+    show = event_printer()
     running = {"status": "running", "mark": "running", "action_count": 9}
     tail = Tail(session_store, SessionFilter(), show)
     tail._take(oldest | running, [])

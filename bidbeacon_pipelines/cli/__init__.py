@@ -23,6 +23,7 @@ from bidbeacon_pipelines.cli import (
     windows,
 )
 from bidbeacon_pipelines.cli.output import report, safe_output, safe_text
+from bidbeacon_pipelines.cli.signals import resend_lost_signals
 from bidbeacon_pipelines.private_files import make_new_files_private
 
 __all__ = ["app", "main"]
@@ -117,6 +118,7 @@ _add_group(
 def main() -> None:
     """Run the command; report an error in one line and exit with its code."""
     make_new_files_private()
+    resend_lost_signals()
     try:
         with safe_output():
             app(args=list(map(_checked, sys.argv[1:])))

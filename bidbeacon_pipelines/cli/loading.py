@@ -1,13 +1,9 @@
 """Commands that record a session and print it live; most of them call Amazon."""
 
 import asyncio
-import os
-import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from types import FrameType
 from typing import Any, Final
 
 import typer
@@ -33,6 +29,7 @@ from bidbeacon_pipelines.cli.options import (
 )
 from bidbeacon_pipelines.cli.output import Json, console, print_json, report
 from bidbeacon_pipelines.cli.sessions import Tail, event_printer, get_session
+from bidbeacon_pipelines.cli.signals import stop_at_signals
 from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.datasets.registry import get_dataset
@@ -54,9 +51,6 @@ from bidbeacon_sessions.tail import Tail
 
 _END_SECONDS: Final = 10.0
 """Longest wait for the end of a session while the database is away."""
-_SEND_AGAIN_SECONDS: Final = 0.1
-_report_unraisable: Final = sys.unraisablehook
-_SIGNALS: Final = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
 
 def refresh(account: AccountOption, country: CountryOption = None, as_json: Json = False) -> None:
@@ -149,7 +143,7 @@ def entities_sync(
 
 
 def _sync(context: JobContext, key: str, **show: Any) -> bool:
-    """Sync one account in a session of its own; print an error, and return the success."""
+    """Sync one account in a session of its own; print an error; return whether it succeeded."""
     try:
         # Read again: the previous sync may have stopped all accounts of a refused credential.
         account = read_account(context.engine, key)
@@ -206,7 +200,7 @@ def recorded(
     of_account = {} if account is None else {"account": account.key}
     given = {**of_account, **(given or {}), "via": COMMAND_LINE}
     shown_on = Console(quiet=True) if as_json else console
-    _stop_at_signals()
+    stop_at_signals()
     with store.begin() as connection:
         step(connection)
         before = head(connection).cursor
@@ -226,34 +220,3 @@ def recorded(
             printing.start()
             at_the_end.callback(printing.join, _END_SECONDS)
         yield session, status
-
-
-class StoppedBySignal(KeyboardInterrupt):
-    """A signal ended the command; `exit_code` is 128 plus its number."""
-
-    def __init__(self, number: int) -> None:
-        self.number, self.exit_code = number, 128 + number
-        super().__init__(f"Stopped by {_SIGNALS[signal.Signals(number)]}")
-
-
-def _stop_at_signals() -> None:
-    # A second signal ends the process at once. Ignored signals, as by `nohup`, stay ignored.
-    sys.unraisablehook = _send_again
-    for number in _SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _stop)
-
-
-def _stop(number: int, _: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)
-    raise StoppedBySignal(number)
-
-
-def _send_again(unraisable: "sys.UnraisableHookArgs") -> None:
-    # An exception raised while Python frees an object is lost, so its signal is sent again.
-    if not isinstance(unraisable.exc_value, StoppedBySignal):
-        _report_unraisable(unraisable)
-        return
-    number = unraisable.exc_value.number
-    signal.signal(number, _stop)
-    threading.Timer(_SEND_AGAIN_SECONDS, os.kill, (os.getpid(), number)).start()

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func
 
-from bidbeacon_pipelines.cli.loading import StoppedBySignal, recorded
+from bidbeacon_pipelines.cli.loading import recorded
+from bidbeacon_pipelines.cli.signals import StoppedBySignal, resend_lost_signals
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.dagster.runs import SERVED_DAYS, hold_reports
@@ -157,6 +158,7 @@ def test_a_signal_while_an_object_is_freed_is_not_lost(
             signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)  # restored at the end
+    resend_lost_signals()
     ignored = list[dict[str, Any]]()
     command = recorded(
         stocked.sessions, "replay-quarantine", as_json=True, take_json=ignored.append

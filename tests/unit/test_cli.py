@@ -57,6 +57,32 @@ def test_a_misspelt_command_is_refused_with_the_nearest() -> None:
         assert f"Did you mean '{nearest}'?" in " ".join(result.output.replace("│", " ").split())
 
 
+INTERRUPTED_WHILE_FREEING = """
+import signal, sys, time
+from bidbeacon_pipelines import cli
+from bidbeacon_pipelines.__main__ import main
+
+class Freed:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+@cli.app.command()
+def wait():
+    Freed()
+    time.sleep(30)
+
+sys.argv = ["bidbeacon", "wait"]
+main()
+"""
+
+
+def test_ctrl_c_while_an_object_is_freed_ends_any_command() -> None:
+    """Python ignores what a destructor raises, so the signal is sent again."""
+    command = [sys.executable, "-c", INTERRUPTED_WHILE_FREEING]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (130, "") == (ended.returncode, ended.stderr)
+
+
 def test_a_shell_completes_commands() -> None:
     """Of a group too, by the installed program."""
     asked = {"_BIDBEACON_COMPLETE": "complete_bash", "COMP_CWORD": "2"}

@@ -45,7 +45,30 @@ class Tail:
     _has_ended: bool = False
     _is_away: bool = False
 
-    def load(self, last: int, *, is_whole: bool = False) -> Cursor:
+    async def follow(self, last: int, *, to_the_end: bool = False) -> None:
+        """Show the last sessions, then everything new, forever or to the end of a session.
+
+        While the database is away, it waits.
+        """
+        async with Follower(self.store) as follower:
+            after = await self._load(last, is_whole=to_the_end)
+            while True:
+                async for frame in follower.follow(after, self.wanted):
+                    for message in frame.messages:
+                        self._take_message(message)
+                    if to_the_end and self._has_ended:
+                        return
+                after = await self._load(_MOST_LOADED, is_whole=True)
+
+    async def _load(self, last: int, *, is_whole: bool) -> Cursor:
+        while True:
+            try:
+                return self._load_once(last, is_whole=is_whole)
+            except SQLAlchemyError:
+                self._show_database(is_away=True)
+                await asyncio.sleep(AWAY_SECONDS)
+
+    def _load_once(self, last: int, *, is_whole: bool) -> Cursor:
         """Show the new part of the last sessions; return the cursor to follow from.
 
         `is_whole` loads all actions instead of the first and last ones.
@@ -58,25 +81,6 @@ class Tail:
             found = read_session(self.store, UUID(session["id"])) if is_whole else None
             self._take(session, (found["session"] if found else session)["actions"])
         return parse_cursor(loaded["cursor"])
-
-    async def follow(self, after: Cursor, *, to_the_end: bool = False) -> None:
-        """Show everything new, forever or to the end of a session; wait for an absent database."""
-        async with Follower(self.store) as follower:
-            while True:
-                async for frame in follower.follow(after, self.wanted):
-                    for message in frame.messages:
-                        self._take_message(message)
-                    if to_the_end and self._has_ended:
-                        return
-                after = await self._load_again()
-
-    async def _load_again(self) -> Cursor:
-        while True:
-            try:
-                return self.load(_MOST_LOADED, is_whole=True)
-            except SQLAlchemyError:
-                self._show_database(is_away=True)
-                await asyncio.sleep(AWAY_SECONDS)
 
     def _take_message(self, message: Message) -> None:
         data = json.loads(message.data)

@@ -48,71 +48,39 @@ app = typer.Typer(
 )
 
 
-def _add_group(name: str, description: str, functions: Sequence[Callable[..., None]]) -> None:
-    # `accounts list` is the function `accounts_list`.
-    group = typer.Typer(help=description, no_args_is_help=True)
-    for function in functions:
-        group.command(function.__name__.removeprefix(f"{name}_"))(function)
-    app.add_typer(group, name=name)
-
-
+_MODULES = (accounts, contract, credentials, findings, services, sessions, windows, loading)
+_GROUPS = {
+    "accounts": "Advertiser accounts: an Amazon ads account in one country each.",
+    "alerts": "List what is wrong now and the alerts about it, acknowledge it, "
+    "send a test message.",
+    "contract": "What Amazon serves differently from the registry: learned, or set by a person.",
+    "credentials": "Named refresh tokens of our clients, and the ads accounts of each.",
+    "db": "The database: the embedded one, or that of BIDBEACON_DATABASE_URL.",
+    "entities": "Campaigns, ad groups, ads, targets and portfolios, as last received from Amazon.",
+    "quarantine": "Invalid rows of reports: as received, with the reason.",
+    "sessions": "Job sessions: each job's input and actions.",
+    "windows": "Final days of which a later report has far fewer rows: accept it, or keep ours.",
+}
 _UNGROUPED: Sequence[Callable[..., None]] = [
     *(services.dev, services.stream, services.login, findings.doctor, probe.probe),
     *(loading.refresh, loading.load, windows.explain, windows.restatements),
 ]
-for _function in _UNGROUPED:
-    app.command()(_function)
-_add_group(
-    "accounts",
-    "Advertiser accounts: an Amazon ads account in one country each.",
-    [
-        *(accounts.accounts_list, accounts.accounts_pause, accounts.accounts_resume),
-        *(accounts.accounts_rename, accounts.accounts_cadence, loading.accounts_sync),
-    ],
-)
-_add_group(
-    "alerts",
-    "List what is wrong now and the alerts about it, acknowledge it, send a test message.",
-    [
-        *(findings.alerts_list, findings.alerts_acknowledge),
-        *(findings.alerts_unacknowledge, findings.alerts_test),
-    ],
-)
-_add_group(
-    "contract",
-    "What Amazon serves differently from the registry: learned, or set by a person.",
-    [contract.contract_list, contract.contract_set, contract.contract_forget],
-)
-_add_group(
-    "credentials",
-    "Named refresh tokens of our clients, and the ads accounts of each.",
-    [credentials.credentials_list, credentials.credentials_check, credentials.credentials_assign],
-)
-_add_group(
-    "db",
-    "The database: the embedded one, or that of BIDBEACON_DATABASE_URL.",
-    [services.db_start, services.db_upgrade, services.db_url, services.db_shell],
-)
-_add_group(
-    "entities",
-    "Campaigns, ad groups, ads, targets and portfolios, as last received from Amazon.",
-    [accounts.entities_list, loading.entities_sync],
-)
-_add_group(
-    "quarantine",
-    "Invalid rows of reports: as received, with the reason.",
-    [windows.quarantine_list, loading.quarantine_replay],
-)
-_add_group(
-    "sessions",
-    "Job sessions: each job's input and actions.",
-    [sessions.sessions_list, sessions.sessions_show, sessions.sessions_tail],
-)
-_add_group(
-    "windows",
-    "Final days of which a later report has far fewer rows: accept it, or keep ours.",
-    [windows.windows_accept, windows.windows_keep],
-)
+
+
+def _add_commands() -> None:
+    # `accounts list` is the function `accounts_list` of one of the modules.
+    for function in _UNGROUPED:
+        app.command()(function)
+    functions = {name: each for module in _MODULES for name, each in vars(module).items()}
+    for group, description in _GROUPS.items():
+        commands = typer.Typer(help=description, no_args_is_help=True)
+        for name, function in functions.items():
+            if name.startswith(f"{group}_"):
+                commands.command(name.removeprefix(f"{group}_"))(function)
+        app.add_typer(commands, name=group)
+
+
+_add_commands()
 
 
 def main() -> None:

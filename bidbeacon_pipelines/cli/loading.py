@@ -44,7 +44,6 @@ from bidbeacon_pipelines.requests.queries import count_windows_left
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.windows.wanted import check_loadable
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
-from bidbeacon_sessions.change_log import head, step
 from bidbeacon_sessions.errors import ExpectedError, UsageError
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.tail import Tail
@@ -201,9 +200,6 @@ def recorded(
     given = {**of_account, **(given or {}), "via": COMMAND_LINE}
     shown_on = Console(quiet=True) if as_json else console
     stop_at_signals()
-    with store.begin() as connection:
-        step(connection)
-        before = head(connection).cursor
     with (
         ExitStack() as at_the_end,
         with_job_session(job_name, input=given, store=store, account=account) as session,
@@ -215,7 +211,7 @@ def recorded(
         else:
             wanted = SessionFilter(job=job_name, text=str(id_))
             tail = Tail(store, wanted, event_printer(has_errors=False))
-            work = tail.follow(before, to_the_end=True)
+            work = tail.follow(1, to_the_end=True)
             printing = threading.Thread(target=asyncio.run, args=(work,), daemon=True)
             printing.start()
             at_the_end.callback(printing.join, _END_SECONDS)

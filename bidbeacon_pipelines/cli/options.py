@@ -48,14 +48,13 @@ def complete_account(incomplete: str) -> list[tuple[str, str]]:
             accounts = list_accounts(connection)
     except Exception:  # noqa: BLE001 - a completion has nowhere to print an error
         return []
-    begun = incomplete.casefold()
-    slugs = [slug_of(account.label) for account in accounts]
-    count = Counter(slugs)
+    count = Counter(slug_of(account.label) for account in accounts)
     found = []
-    for account, slug in zip(accounts, slugs, strict=True):
-        names = [slug, account.account_key] if count[slug] == 1 else [account.account_key]
-        fitting = [name for name in names if name.casefold().startswith(begun)]
-        found += [(name, account.label) for name in fitting[:1]]
+    for account in accounts:
+        slug, key = slug_of(account.label), account.account_key
+        names = (slug, key) if count[slug] == 1 else (key,)
+        begun = [one for one in names if one.casefold().startswith(incomplete.casefold())]
+        found += [(one, account.label) for one in begun[:1]]
     return found
 
 

@@ -97,12 +97,7 @@ def sessions_tail(
     With `--json` each line is an action or the state of a session.
     """
     show = partial(print_json, indent=None) if as_json else event_printer()
-    tail = Tail(open_store(), _read_filter(terms), show)
-
-    async def follow() -> None:
-        await tail.follow(tail.load(last))
-
-    asyncio.run(follow())
+    asyncio.run(Tail(open_store(), _read_filter(terms), show).follow(last))
 
 
 def event_printer(*, has_errors: bool = True) -> Callable[[Event], None]:

@@ -150,9 +150,7 @@ def print_loads(loads: Sequence[Row], columns: Sequence[str]) -> None:
         console.print(table_of(title, ("load", *metrics, "changed", "new", "gone"), rows))
 
 
-def _by_product(
-    loads: Sequence[Row],
-) -> dict[tuple[str, str], list[Row]]:
+def _by_product(loads: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
     groups = groupby(loads, key=lambda load: (load["ad_product"], load["currency_code"]))
     return {of: list(group) for of, group in groups}
 

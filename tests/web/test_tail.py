@@ -52,7 +52,7 @@ def tailing(store: SessionStore, last: int = 1, **wanted: Any) -> Iterator[Heard
     """Follow in a thread until the block ends."""
     heard, runner = Heard(), asyncio.Runner()
     loop, tail = runner.get_loop(), Tail(store, SessionFilter(**wanted), heard)
-    following = loop.create_task(tail.follow(tail.load(last)))
+    following = loop.create_task(tail.follow(last))
 
     def run() -> None:
         with (

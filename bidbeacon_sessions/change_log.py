@@ -108,7 +108,7 @@ _POLL = text(f"""
       FROM session_change_cursor c""")
 
 
-def look(connection: Connection) -> tuple[bool, Position]:
+def poll(connection: Connection) -> tuple[bool, Position]:
     """Return whether a step is due, and the log's position, without lock or transaction id."""
     is_due, *position = connection.execute(_POLL).one()
     return is_due, Position(*position)

@@ -27,7 +27,7 @@ from bidbeacon_sessions.messages import Frame, Message, to_json
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-PAUSE_SECONDS, LONGEST_PAUSE, IDLE_SECONDS = 0.012, 0.1, 1.0
+PAUSE_SECONDS, LONGEST_BUSY_PAUSE, IDLE_SECONDS = 0.012, 0.1, 1.0
 AWAY_SECONDS = 1.0
 SYNC_SECONDS = 10.0
 STALE_SECONDS = 5.0
@@ -68,7 +68,10 @@ class Follower:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(self._keep_polling()), asyncio.create_task(self._trim())]
+        self._tasks = [
+            asyncio.create_task(self._poll_repeatedly()),
+            asyncio.create_task(self._trim()),
+        ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -120,7 +123,7 @@ class Follower:
                 sent = sent or after
                 if after != newest.cursor:
                     frame = await self._read(poll, after, newest, wanted, sent)
-                    # Polls announced meanwhile may be older than this frame.
+                    # Polls that ended meanwhile may be older than this frame.
                     seen = self._latest.number
                     if frame is None:
                         is_in_step = False
@@ -166,16 +169,16 @@ class Follower:
             async with nullcontext() if is_near else self._catching_up:
                 return await self._in_thread(lambda: self._log.read(after, newest, wanted, sent))
         except (SQLAlchemyError, TimeoutError) as error:
-            self._note_away(error)
+            self._mark_away(error)
             return None
 
-    async def _keep_polling(self) -> None:
+    async def _poll_repeatedly(self) -> None:
         while not self._is_closed:
             began = time.monotonic()
             await asyncio.sleep(await self._poll_safely())
             if self.readers.total():
                 # A poll takes longer while readers are being served, who then need a longer pause.
-                await asyncio.sleep(min((time.monotonic() - began) / 3, LONGEST_PAUSE))
+                await asyncio.sleep(min((time.monotonic() - began) / 3, LONGEST_BUSY_PAUSE))
             else:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(IDLE_SECONDS):
@@ -188,14 +191,14 @@ class Follower:
         except (SQLAlchemyError, TimeoutError) as error:
             self._failures += 1
             if self._failures > 1:
-                self._note_away(error)
+                self._mark_away(error)
         except Exception:
             logger.exception("The change log could not be read")
         else:
             return PAUSE_SECONDS
         self._is_requested = True
         if self._is_sync_due():
-            self._announce(_Poll(self._begun, None))
+            self._wake_readers(_Poll(self._begun, None))
         # The server may have ended an idle connection: the next one is new.
         return 0 if self._failures == 1 else AWAY_SECONDS
 
@@ -211,7 +214,7 @@ class Follower:
         self._is_away, self._failures = False, 0
         poll = _Poll(number, self._position, self._is_sync_due())
         if poll.is_sync or is_requested or poll.position != self._latest.position:
-            self._announce(poll)
+            self._wake_readers(poll)
 
     def _is_sync_due(self) -> bool:
         if time.monotonic() < self._sync_at:
@@ -219,7 +222,7 @@ class Follower:
         self._sync_at = time.monotonic() + SYNC_SECONDS
         return True
 
-    def _announce(self, poll: _Poll) -> None:
+    def _wake_readers(self, poll: _Poll) -> None:
         self._latest = poll
         self._news.set()
         self._news = asyncio.Event()
@@ -251,7 +254,7 @@ class Follower:
         }
         return Frame([Message("sync", None if upto is None else str(upto), to_json(data))], upto)
 
-    def _note_away(self, error: Exception) -> None:
+    def _mark_away(self, error: Exception) -> None:
         if not self._is_away:
             logger.warning("The database is away (%s)", type(error).__name__)
         self._is_away = True

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Row
 
-from bidbeacon_sessions.change_log import Cursor, Position, head, look, read_changes, step, trim
+from bidbeacon_sessions.change_log import Cursor, Position, head, poll, read_changes, step, trim
 from bidbeacon_sessions.connections import make_engine
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.messages import Frame, Message, ResetReason, to_json
@@ -35,7 +35,7 @@ class LogReader:
     def advance(self) -> tuple[Position, bool]:
         """Take a step if due; return the log's position, and whether all commits are published."""
         with self._reading.connect() as connection:
-            is_due, position = look(connection)
+            is_due, position = poll(connection)
         if not is_due:
             return position, True
         with self._engine.begin() as connection:

@@ -30,7 +30,7 @@ RETRY_SECONDS: Final = 30.0
 """How long a write is retried while the database is away."""
 FINAL_ORD: Final = 1_000_000
 """Higher than any `ord` of a recorder, whose open transaction may hold the next one."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_FIRST_RETRY_PAUSE, _LONGEST_RETRY_PAUSE = 0.1, 2.0
 _MAX_ERROR_TEXT = 8_000
 _AWAY = (
     psycopg.OperationalError,
@@ -120,7 +120,7 @@ class SessionRecorder:
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_away),
             stop=tenacity.stop_after_delay(RETRY_SECONDS),
-            wait=tenacity.wait_exponential(_FIRST_PAUSE, _LONGEST_PAUSE),
+            wait=tenacity.wait_exponential(_FIRST_RETRY_PAUSE, _LONGEST_RETRY_PAUSE),
             before_sleep=self._reconnect,
             retry_error_callback=self._give_up,
         )

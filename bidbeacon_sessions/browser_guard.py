@@ -28,7 +28,7 @@ class BrowserGuard:
 
     def serves(self, headers: Mapping[str, str]) -> bool:
         """Return whether a request names a host that is served."""
-        name = host_of(headers)
+        name = split_address(f"//{headers.get('host', '')}").hostname or ""
         if is_loopback(name) or (name and name == split_address(self.public_url).hostname):
             return True
         is_local_or_address = "." not in name or re.fullmatch(r"[\d.]+|.*:.*", name)
@@ -40,11 +40,6 @@ class BrowserGuard:
         public = split_address(self.public_url)
         own = {f"http://{host}", f"https://{host}", f"{public.scheme}://{public.netloc}"}
         return origin is None or origin in own
-
-
-def host_of(headers: Mapping[str, str]) -> str:
-    """Return the host that a request names, without its port; empty if it names none."""
-    return split_address(f"//{headers.get('host', '')}").hostname or ""
 
 
 def split_address(address: str) -> SplitResult:

@@ -169,19 +169,14 @@ def working_for(session_id: UUID) -> Iterator[None]:
             _current.set(outer)
 
 
-def find_session_id() -> UUID | None:
-    """Return the id of the session that this thread works for, or None."""
-    return next(reversed(_current.get()), None)
-
-
 _Driver = psycopg.Connection[Any]
 _OWN_NAME = "own_name"
-_NAME = "SELECT set_config('application_name', %(name)s, false)"
 
 # This lock and the one that closes a session exclude each other. So a connection is either named
 # before the session is closed, and ended then, or it is refused. A session that is not stored yet
-# has no header. The lock need not survive a crash, so the commit does not wait for the disk.
-_NAME_WHILE_RUNNING = """
+# has no header, and without a session the id is null. The lock need not survive a crash, so the
+# commit does not wait for the disk.
+_NAME = """
     WITH header AS MATERIALIZED (
         SELECT
           FROM session_headers
@@ -233,7 +228,7 @@ def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
 
 def _name_at_checkout(driver: _Driver, entry: ConnectionPoolEntry, _: object) -> None:
     """Name a connection that leaves the pool after its thread's session, or as it was made."""
-    session_id = find_session_id()
+    session_id = next(reversed(_current.get()), None)
     # The server reports each change, so this sends no query.
     shown = driver.info.parameter_status("application_name") or ""
     own_name: str = entry.info.setdefault(_OWN_NAME, shown)
@@ -253,8 +248,7 @@ def _name_at_checkout(driver: _Driver, entry: ConnectionPoolEntry, _: object) ->
 def _rename(driver: _Driver, name: str, session_id: UUID | None) -> None:
     """Name a connection; raise SessionClosedError if its session is closed."""
     values = {"name": name, "id": session_id}
-    statement = _NAME if session_id is None else _NAME_WHILE_RUNNING
-    named = driver.execute(statement, values, prepare=False).fetchone()
+    named = driver.execute(_NAME, values, prepare=False).fetchone()
     if named is None or named[0] is None:
         found = driver.execute(_STATUS, values, prepare=False).fetchone()
         raise SessionClosedError(str(session_id), found[0] if found else None)

@@ -130,13 +130,8 @@ def without_stop(text: str) -> str:
 
 def join_sentences(*texts: str) -> str:
     """Join texts of one or more sentences, each with one final mark; empty ones are omitted."""
-    stripped = (text.strip() for text in texts)
-    return " ".join(_with_stop(text) for text in stripped if text)
-
-
-def _with_stop(text: str) -> str:
-    end = without_stop(text)
-    return end if end.endswith(_ENDS_OF_SENTENCES) else f"{end}."
+    ends = [without_stop(text.strip()) for text in texts if text.strip()]
+    return " ".join(end if end.endswith(_ENDS_OF_SENTENCES) else f"{end}." for end in ends)
 
 
 def parse_template(source: str) -> Template:

@@ -83,14 +83,6 @@ _OPEN = text("""
                :key, :started_at, CAST(:input AS jsonb), CAST(:labels AS jsonb)
         ON CONFLICT (id) DO NOTHING
         RETURNING id),
-    named AS (
-        INSERT INTO session_subjects (key, label)
-        SELECT n.key, n.label
-          FROM (VALUES (CAST(:key AS text), CAST(:label AS text))) AS n(key, label)
-         WHERE n.label IS NOT NULL
-           AND NOT EXISTS (SELECT FROM session_subjects s WHERE s.key = n.key AND s.label = n.label)
-         ORDER BY n.key
-            ON CONFLICT (key) DO UPDATE SET label = excluded.label),
     lease AS (
         INSERT INTO session_leases (session_id, holder, heartbeat_at, expires_at)
         SELECT id, :holder, clock_timestamp(),
@@ -110,10 +102,10 @@ def insert_session(connection: Connection, session: NewSession) -> list[UUID]:
     If its attempt was already recorded, its retry number is increased. Returns older attempts of
     the same step that are still running.
     """
-    account = session.account
+    if session.account is not None:
+        name_subjects(connection, [session.account])
     values = session.__dict__ | {
-        "key": account and account.key,
-        "label": account and account.label and mask_text(account.label),
+        "key": session.account and session.account.key,
         "input": json_text(session.input),
         "labels": json_text(session.labels),
         "holder": f"{socket.gethostname()}:{os.getpid()}",

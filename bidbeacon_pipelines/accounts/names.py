@@ -1,5 +1,6 @@
 """Finds accounts by user input: name, alias, label, key, or a prefix of one of them."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
@@ -74,23 +75,40 @@ def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
 
 
 def list_named_accounts(
-    connection: Connection, given: str, country: str | None = None
+    connection: Connection, given: str | None, country: str | None = None
 ) -> list[Account]:
     """Return the accounts that match a name, by label: all countries of an ads account.
 
     `given` is a name, alias, label or key, or the beginning of one; case, blanks and punctuation
-    do not matter. `country`, such as `DE`, limits the search.
+    do not matter. None matches all accounts. `country`, such as `DE`, limits the search.
 
     Raises:
-        UnknownAccountError: there is none.
+        UnknownAccountError: no account matches the name.
     """
     accounts = sorted(list_accounts(connection), key=lambda account: account.label)
     code = None if country is None else normalise_country(country)
     of_country = [one for one in accounts if code in {None, one.country_code}]
+    if given is None:
+        return of_country
     found = match_accounts(of_country, given)
     if not found:
         shown = f"{given} · {country}" if country else given
         raise UnknownAccountError(shown, _nearest(accounts, given))
+    return found
+
+
+def complete_name(accounts: Sequence[Account], begun: str) -> list[tuple[str, str]]:
+    """Return the completions of a name, with labels: slugs of labels, else keys.
+
+    A slug of several accounts is completed to their keys.
+    """
+    count = Counter(slug_of(account.label) for account in accounts)
+    found = []
+    for account in accounts:
+        slug, key = slug_of(account.label), account.account_key
+        names = (slug, key) if count[slug] == 1 else (key,)
+        fitting = [one for one in names if one.casefold().startswith(begun.casefold())]
+        found += [(one, account.label) for one in fitting[:1]]
     return found
 
 

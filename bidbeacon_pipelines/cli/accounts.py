@@ -7,6 +7,7 @@ import typer
 from rich.text import Text
 
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE, AccountChanges
+from bidbeacon_pipelines.accounts.names import list_named_accounts
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.rules import choose_cadence
 from bidbeacon_pipelines.cli.options import (
@@ -15,7 +16,6 @@ from bidbeacon_pipelines.cli.options import (
     OnlyAccount,
     get_account,
     get_ads_account,
-    list_chosen,
     open_store,
 )
 from bidbeacon_pipelines.cli.output import (
@@ -75,7 +75,7 @@ def entities_list(
 ) -> None:
     """Show how many entities of each kind are stored, gone, and set aside."""
     with open_store().begin() as connection:
-        chosen = list_chosen(connection, account, country)
+        chosen = list_named_accounts(connection, account, country)
         labels = {one.account_key: one.label for one in chosen}
         counts = [
             {**one, "account_label": labels[one["account_key"]]}

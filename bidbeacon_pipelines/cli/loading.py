@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.status import Status
 
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
+from bidbeacon_pipelines.accounts.names import list_named_accounts
 from bidbeacon_pipelines.accounts.queries import read_account
 from bidbeacon_pipelines.accounts.rules import check_active
 from bidbeacon_pipelines.accounts.sync import sync_accounts
@@ -23,7 +24,6 @@ from bidbeacon_pipelines.cli.options import (
     OnlyAccount,
     OnlyDataset,
     get_account,
-    list_chosen,
     open_store,
     parse_windows,
 )
@@ -121,7 +121,7 @@ def entities_sync(
     """
     with _open_context(RetryPolicy()) as context:
         with context.engine.begin() as connection:
-            chosen = list_chosen(connection, account, country)
+            chosen = list_named_accounts(connection, account, country)
         active = [one for one in chosen if one.stop_reason is None]
         if account is not None and not active:
             check_active(chosen[0])

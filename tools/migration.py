@@ -2,9 +2,13 @@
 
     python -m tools.migration "Add a table of portfolios"
         writes the next migration
+    python -m tools.migration
+        writes it only if tables have changed
     python -m tools.migration --squash
         removes all migrations but the first, whose schema is then today's; only before they are
         installed anywhere
+
+Each of them also records changed views and new datasets (`tools.stored_digests`).
 
 `tests/postgres/schema.sql` has the schema of the first migration. All migrations are applied to it
 on an embedded server, and the result is compared with the classes. Changed CHECK constraints are
@@ -32,6 +36,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_pipelines.tables import PipelinesBase
 from bidbeacon_sessions.tables import SessionsBase
 from tools.catalog import Catalog, read_catalog
+from tools.stored_digests import record
 from tools.temporary_postgres import temporary_postgres
 
 FIRST: Final = "0001"
@@ -39,27 +44,37 @@ FIRST_SCHEMA: Final = PROJECT_ROOT / "tests" / "postgres" / "schema.sql"
 
 
 def main() -> None:
-    """Write the next migration, or with `--squash` the first schema."""
+    """Write the next migration, or with `--squash` the first schema; record views and row keys."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("title", nargs="?", default="Change tables")
+    parser.add_argument("title", nargs="?")
     parser.add_argument("--squash", action="store_true")
     options = parser.parse_args()
+    record()
     if options.squash:
         _squash()
         return
     with tempfile.TemporaryDirectory() as folder, temporary_postgres(Path(folder)) as url:
         path = write_next(url, options.title)
+    if path is None:
+        print("The tables are unchanged: they need no migration.")
+        return
     for command in (["check", "--fix-only", "--quiet"], ["format", "--quiet"]):
         subprocess.run([sys.executable, "-m", "ruff", *command, str(path)], check=True)
     print(path.relative_to(PROJECT_ROOT))
 
 
 def write_next(
-    url: str, title: str, *, tables: MetaData = PipelinesBase.metadata, folder: Path = MIGRATIONS
-) -> Path:
+    url: str,
+    title: str | None = None,
+    *,
+    tables: MetaData = PipelinesBase.metadata,
+    folder: Path = MIGRATIONS,
+) -> Path | None:
     """Write the migration from the newest version to the classes; return its file.
+
+    Without a title, write nothing and return None if the tables are unchanged.
 
     Args:
         url: An empty database, which gets the newest version.
@@ -78,6 +93,9 @@ def write_next(
         less, more = _check_changes(read_catalog(connection), wanted)
         body = "\n".join([*less, _ops(connection, tables), *more])
     engine.dispose()
+    if title is None and body.strip() == "pass":
+        return None
+    title = title or "Change tables"
     last = list_revisions(folder)[-1]
     revision = f"{int(last) + 1:04}"
     slug = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")

@@ -26,11 +26,10 @@ from bidbeacon_pipelines.database.engine import first_line, make_engine
 from bidbeacon_sessions.errors import UsageError
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
-VIEWS_VERSION: Final = 1
-"""The version of all functions and views. Raise it by one when you change any.
-
-An upgrade replaces older ones only.
-"""
+VIEWS: Final = MIGRATIONS / "views.txt"
+"""The versions of all functions and views, each with its digest; `make migration` appends to it."""
+VIEWS_VERSION: Final = len(VIEWS.read_text().splitlines())
+"""The newest version of functions and views. An upgrade replaces older ones only."""
 LOCK_TIMEOUT: Final = "3s"
 PATIENCE_SECONDS: Final = 600.0
 _LONGEST_PAUSE: Final = 15

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,19 @@ from sqlalchemy import CheckConstraint, Column, Connection, Integer, MetaData
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import (
     MIGRATIONS,
+    VIEWS,
     VIEWS_VERSION,
     list_revisions,
     read_version,
 )
-from bidbeacon_pipelines.migrations.create import list_views, run
+from bidbeacon_pipelines.migrations.create import run
 from bidbeacon_pipelines.migrations.upgrade import upgrade
 from bidbeacon_pipelines.tables import PipelinesBase
 from tools.catalog import describe_differences, read_catalog
 from tools.migration import FIRST_SCHEMA, write_next
+from tools.stored_digests import digest_views, read_recorded
 
 HEAD = list_revisions()[-1]
-VIEWS = ["a8d72ac58af1569b"]
-"""The digest of functions and views of each version, that of version 1 first."""
 UNINDEXED_REFERENCES = """
     SELECT conrelid::regclass::text, conname FROM pg_constraint c
      WHERE contype = 'f' AND conparentid = 0 AND confrelid NOT IN ('ads_accounts'::regclass, 'advertiser_accounts'::regclass)
@@ -77,14 +76,22 @@ def test_migrated_and_modelled_schemas_are_the_same(database_url: str, empty_url
 
 def test_changed_views_have_a_new_version() -> None:
     """Otherwise databases would keep the old ones."""
-    digest = sha256("".join(list_views().values()).encode()).hexdigest()[:16]
-    assert VIEWS[-1] == digest, "raise VIEWS_VERSION, and append the digest to VIEWS"
-    assert len(VIEWS) == VIEWS_VERSION
+    versions = read_recorded(VIEWS)
+    assert [str(number + 1) for number in range(VIEWS_VERSION)] == list(versions)
+    assert versions[str(VIEWS_VERSION)] == digest_views(), "run `make migration`"
 
 
 def test_unchanged_tables_need_no_migration(empty_url: str, folder: Path) -> None:
-    """The generated migration does nothing; a person completes it, for instance with a move of data."""
+    """None is generated without a title."""
+    before = list_revisions(folder)
+    assert write_next(empty_url, folder=folder) is None
+    assert before == list_revisions(folder)
+
+
+def test_a_migration_with_a_title_is_always_generated(empty_url: str, folder: Path) -> None:
+    """A person completes it, for instance with a move of data."""
     path = write_next(empty_url, "Move data", folder=folder)
+    assert path is not None
     assert path.read_text().endswith("def upgrade() -> None:\n    pass\n")
 
 
@@ -145,7 +152,8 @@ def test_changes_of_checks_are_generated(empty_url: str, folder: Path) -> None:
     windows.append_constraint(CheckConstraint("report <> '100%'", name="report_is_named"))
     replace_check(tables, "report_windows", "cause_is_an_object", None)
     replace_check(tables, "report_windows", "status_known", "status IN ('missing', 'not served')")
-    path = write_next(empty_url, "Change checks", tables=tables, folder=folder)
+    path = write_next(empty_url, tables=tables, folder=folder)
+    assert path is not None
     assert "oldest_program = None" not in path.read_text()
     upgrade(empty_url, folder=folder)
     found = checks(empty_url)

@@ -1,13 +1,13 @@
 """The registry of datasets.
 
 Requests, decoder, table, view, Dagster asset and data dictionary of a dataset are made from its
-entry. A new dataset is one entry here and the migration that `make migration` writes for it.
+entry. CONTRIBUTING.md lists what a new dataset needs beside it.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Literal
 
@@ -269,39 +269,52 @@ def find_other_spelling(dataset: Dataset, fields: Iterable[str], refusal: str) -
 
 _SP, _SB, _SD = SPONSORED_PRODUCTS, SPONSORED_BRANDS, SPONSORED_DISPLAY
 
-DAILY_CAMPAIGNS = Dataset(
+_daily = partial(
+    Dataset,
+    grain="day",
+    history_months=15,
+    longest_period_days=120,
+    refresh_offsets=(1, 3, 5, 7, 14, 30, 60),
+    usual_latency=timedelta(minutes=3),
+)
+"""Declare a dataset of days, with what all of them have in common."""
+_hourly = partial(
+    Dataset,
+    grain="hour",
+    history_days=14,
+    longest_period_days=14,
+    refresh_offsets=(1, 3, 13),
+    usual_latency=timedelta(minutes=5),
+)
+"""Declare a dataset of hours, with what all of them have in common."""
+
+
+def _of(dimension: Dimension, *ad_products: str) -> Dimension:
+    return replace(dimension, ad_products=ad_products)
+
+
+DAILY_CAMPAIGNS = _daily(
     name="daily_campaigns",
     title="Daily performance by campaign",
-    grain="day",
     entity="campaign",
     dimensions=(CAMPAIGN, CAMPAIGN_NAME, COST_TYPE),
     metrics=(*BASE, *viewable(_SB, _SD), *new_to_brand(_SB, _SD), *PROMOTED, *HALO),
     groups=((_SP, _SB, _SD),),
-    history_months=15,
-    longest_period_days=120,
-    refresh_offsets=(1, 3, 5, 7, 14, 30, 60),
     asset_name="daily_campaign_performance",
-    usual_latency=timedelta(minutes=3),
     reconciles_with="daily_targets",
 )
-HOURLY_CAMPAIGNS = Dataset(
+HOURLY_CAMPAIGNS = _hourly(
     name="hourly_campaigns",
     title="Hourly performance by campaign",
-    grain="hour",
     entity="campaign",
     dimensions=(CAMPAIGN,),
     metrics=BASE,
     groups=((_SP,),),
-    history_days=14,
-    longest_period_days=14,
-    refresh_offsets=(1, 3, 13),
     asset_name="hourly_campaign_performance",
-    usual_latency=timedelta(minutes=5),
     reconciles_with="daily_campaigns",
     reconciles="close",
 )
-DAILY_PLACEMENTS = replace(
-    DAILY_CAMPAIGNS,
+DAILY_PLACEMENTS = _daily(
     name="daily_placements",
     title="Daily performance by placement",
     entity="placement",
@@ -311,27 +324,28 @@ DAILY_PLACEMENTS = replace(
     asset_name="daily_placement_performance",
     reconciles_with="daily_campaigns",
 )
-DAILY_TARGETS = replace(
-    DAILY_CAMPAIGNS,
+DAILY_TARGETS = _daily(
     name="daily_targets",
     title="Daily performance by target",
     entity="target",
     dimensions=(CAMPAIGN, AD_GROUP, TARGET_VALUE, MATCH_TYPE),
     metrics=(*BASE, *PROMOTED, *HALO),
+    groups=((_SP, _SB, _SD),),
     asset_name="daily_target_performance",
     reconciles_with="daily_products",
 )
-HOURLY_TARGETS = replace(
-    HOURLY_CAMPAIGNS,
+HOURLY_TARGETS = _hourly(
     name="hourly_targets",
     title="Hourly performance by target",
     entity="target",
-    dimensions=DAILY_TARGETS.dimensions,
+    dimensions=(CAMPAIGN, AD_GROUP, TARGET_VALUE, MATCH_TYPE),
+    metrics=BASE,
+    groups=((_SP,),),
     asset_name="hourly_target_performance",
     reconciles_with="daily_targets",
+    reconciles="close",
 )
-DAILY_PRODUCTS = replace(
-    DAILY_CAMPAIGNS,
+DAILY_PRODUCTS = _daily(
     name="daily_products",
     title="Daily performance by advertised product",
     entity="product",
@@ -341,35 +355,29 @@ DAILY_PRODUCTS = replace(
     asset_name="daily_product_performance",
     reconciles_with="daily_targets",
 )
-HOURLY_PRODUCTS = replace(
-    HOURLY_CAMPAIGNS,
+HOURLY_PRODUCTS = _hourly(
     name="hourly_products",
     title="Hourly performance by advertised product",
     entity="product",
     dimensions=(CAMPAIGN, AD_GROUP, AD, PRODUCT, MARKETPLACE),
+    metrics=BASE,
+    groups=((_SP,),),
     asset_name="hourly_product_performance",
     reconciles_with="daily_products",
+    reconciles="close",
 )
-DAILY_SEARCH_TERMS = replace(
-    DAILY_CAMPAIGNS,
+DAILY_SEARCH_TERMS = _daily(
     name="daily_search_terms",
     title="Daily performance by search term",
     entity="target and search term",
-    dimensions=(*DAILY_TARGETS.dimensions, SEARCH_TERM),
+    dimensions=(CAMPAIGN, AD_GROUP, TARGET_VALUE, MATCH_TYPE, SEARCH_TERM),
     metrics=BASE,
     groups=((_SP, _SB),),
     asset_name="daily_search_term_performance",
     reconciles_with="daily_targets",
     reconciles="not above",
 )
-
-
-def _of(dimension: Dimension, *ad_products: str) -> Dimension:
-    return replace(dimension, ad_products=ad_products)
-
-
-DAILY_PURCHASED_PRODUCTS = replace(
-    DAILY_CAMPAIGNS,
+DAILY_PURCHASED_PRODUCTS = _daily(
     name="daily_purchased_products",
     title="Daily conversions by purchased product",
     entity="purchased product",
@@ -386,7 +394,6 @@ DAILY_PURCHASED_PRODUCTS = replace(
     metrics=(*CONVERSIONS, *PROMOTED, *HALO_ORDERS, *HALO, *FROM_CLICKS, *new_to_brand(_SB)),
     groups=((_SP,), (_SB,), (_SD,)),
     asset_name="daily_purchased_product_performance",
-    reconciles_with=None,
 )
 
 ALL_DATASETS = (

@@ -15,7 +15,7 @@ from bidbeacon_sandbox.entities import AdProduct
 from bidbeacon_sandbox.rulebook import RuleError, check_names, read_rules
 from bidbeacon_sandbox.settings import FIRST_START, LAST_START
 from bidbeacon_sandbox.state import SandboxState
-from bidbeacon_sandbox.truth import Grain, day_truth
+from bidbeacon_sandbox.truth import day_truth
 
 
 class ClockChange(BaseModel):
@@ -31,7 +31,11 @@ Day = Annotated[date, Field(ge=FIRST_START.date(), lt=LAST_START.date())]
 
 
 class TruthQuery(BaseModel):
-    """A query for a day's true rows; `date` is account-local, `at` sets its age (absent: now)."""
+    """A query for a day's true rows.
+
+    `date` is account-local, `fields` are those of reports, with commas between them, and `at` sets
+    the day's age (absent: now).
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,8 +43,7 @@ class TruthQuery(BaseModel):
     country: str
     date: Day
     product: AdProduct = "SPONSORED_PRODUCTS"
-    grain: Grain = "target"
-    hourly: bool = False
+    fields: str
     at: AwareDatetime | None = Field(None, ge=FIRST_START, lt=LAST_START)
 
 
@@ -114,7 +117,5 @@ async def show_truth(sandbox: SandboxState, request: Request) -> Response:
         return json_response({"errors": [f"No account {query.account} in {query.country}"]}, 404)
     now, world = query.at or sandbox.clock.now(), sandbox.world
     catalog = await run_in_threadpool(world.catalog, account, country, query.product)
-    rows = await run_in_threadpool(
-        day_truth, catalog, query.date, now, grain=query.grain, hourly=query.hourly
-    )
+    rows = await run_in_threadpool(day_truth, catalog, query.date, now, query.fields.split(","))
     return json_response({"at": now.isoformat(), "currency": country.market.currency, "rows": rows})

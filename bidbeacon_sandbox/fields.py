@@ -83,7 +83,7 @@ METRICS = (
     ),
     *("metric.newToBrandPurchases", "metric.newToBrandSales", "metric.newToBrandUnitsSold"),
 )
-"""The metrics that rows store; others are derived from these."""
+"""The metrics that are drawn; others are derived from these."""
 RATES = ("metric.ctr", "metric.cpc", "metric.roas")
 SHARES = (
     "metric.topOfSearchImpressionShare",

@@ -42,8 +42,17 @@ def amount_text(micros: int) -> str:
     return f"{whole}.{rest:06d}".rstrip("0") if rest else str(whole)
 
 
-def metric_values(catalog: Catalog, lines: Lines) -> Numbers:
-    """Return the metrics of lines, a row for each of `METRICS`; amounts are in millionths."""
+_DERIVED: dict[str, tuple[str, float]] = WORLD["derived_metrics"]
+"""Metrics that are a share of another one: its name, and the share."""
+TRUE_TARGET = "target.id"
+"""The true target, a field that no report has."""
+
+
+def metric_values(catalog: Catalog, lines: Lines, derived: Iterable[str] = ()) -> Numbers:
+    """Return the metrics of lines, a row for each of `METRICS` and `derived`.
+
+    Amounts are in millionths. Each line has whole numbers, so that sums are the same at any grain.
+    """
     impressions, clicks, viewable, purchases, extra, halo, views, new = lines.counts
     cost = np.where(per_view(catalog)[lines.slot], viewable, clicks) * lines.bid
     whole = np.array((purchases, (purchases + extra) * lines.price, purchases + extra))
@@ -51,11 +60,17 @@ def metric_values(catalog: Catalog, lines: Lines) -> Numbers:
         np.array((count, count * lines.price, count)) for count in (halo, views, new)
     )
     kinds = (whole, whole - of_halo, of_halo, whole - of_views, of_views, of_new)
-    return np.concatenate(((impressions, clicks, cost, viewable), *kinds))
+    values = np.concatenate(((impressions, clicks, cost, viewable), *kinds))
+    shares = (_derive(metric, values, lines.chance[2]) for metric in derived)
+    return np.array((*values, *shares))
 
 
-_DERIVED: dict[str, tuple[str, float]] = WORLD["derived_metrics"]
-"""Metrics that are a share of another one."""
+def _derive(metric: str, values: Numbers, chance: Numbers) -> Numbers:
+    """Return the shares, rounded up or down by chance, so that small ones aren't all zero."""
+    source, share = _DERIVED[metric]
+    return (values[METRICS.index(source)] * share + chance).astype(np.int64)
+
+
 _RATES = {
     "metric.ctr": ("metric.clicks", "metric.impressions", _MILLION),
     "metric.cpc": ("metric.totalCost", "metric.clicks", 1),
@@ -66,9 +81,6 @@ _RATES = {
 def _column(metric: str, sums: Mapping[str, Numbers]) -> list[str]:
     if metric in sums:
         values = sums[metric]
-    elif metric in _DERIVED:
-        source, factor = _DERIVED[metric]
-        values = (sums[source] * factor).astype(np.int64)
     elif metric in RATES:
         over, under, unit = _RATES[metric]
         pairs = zip(sums[over].tolist(), sums[under].tolist(), strict=True)
@@ -95,7 +107,7 @@ class RowWriter:
 
     Args:
         catalog: The entities.
-        fields: The requested fields; `target.id`, which no report has, is the true target.
+        fields: The requested fields; `target.id` is the true target.
         campaign_ids: The campaigns that pass the filter; None for all.
         varies: Whether ids and hours have several forms, as Amazon's have.
     """
@@ -120,7 +132,7 @@ class RowWriter:
         self._hourly = "hour.value" in fields
         self._of_days = self._hourly or "date.value" in fields
         self._ad_fields = [field for field in AD_VALUES if field in fields]
-        self._target_fields = [field for field in (*TARGET_FIELDS, "target.id") if field in fields]
+        self._target_fields = [field for field in (*TARGET_FIELDS, TRUE_TARGET) if field in fields]
         wanted = {field: split for field, split in SPLIT_FIELDS.items() if field in fields}
         self._splits: dict[Split, list[str]] = {
             split: [field for field in wanted if wanted[field] == split]
@@ -129,6 +141,7 @@ class RowWriter:
         self._metrics = [
             metric for metric in (*METRICS, *sorted(ALL_METRICS - set(METRICS))) if metric in fields
         ]
+        self._derived = [metric for metric in _DERIVED if metric in fields]
         self._codes: dict[tuple[str, str], int] = {}
         self._texts: list[tuple[str, str]] = []
         self._slot_codes = np.array([self._slot_code(slot) for slot in catalog.slots])
@@ -161,14 +174,15 @@ class RowWriter:
             for fields, column in zip(self._splits.values(), texts, strict=True)
         ]
         keys = np.array((self._slot_codes[lines.slot], *hours, *of_splits), dtype=np.int64)
-        return keys, metric_values(catalog, lines)
+        return keys, metric_values(catalog, lines, self._derived)
 
     def _written(self, head: str, day: date, keys: Numbers, values: Numbers) -> Iterator[str]:
         """Yield rows; lines that differ only in fields that were not requested are added up."""
         different, group = np.unique(keys, axis=1, return_inverse=True)
         order = np.argsort(group.ravel(), kind="stable")
         starts = np.searchsorted(group.ravel()[order], np.arange(different.shape[1]))
-        sums = dict(zip(METRICS, np.add.reduceat(values[:, order], starts, axis=1), strict=True))
+        summed = np.add.reduceat(values[:, order], starts, axis=1)
+        sums = dict(zip((*METRICS, *self._derived), summed, strict=True))
         nulls = ["null"] * len(starts)
         columns = [
             _column(metric, sums) if applies(metric, self._catalog.product) else nulls
@@ -199,7 +213,7 @@ class RowWriter:
         values = {field: AD_VALUES[field](slot, self._catalog) for field in self._ad_fields}
         value, match_type = report_target(slot.target)
         named = {"target.value": value, "target.matchType": match_type}
-        named["target.id"] = slot.target["targetId"]
+        named[TRUE_TARGET] = slot.target["targetId"]
         values |= {field: named[field] for field in self._target_fields}
         numbers = {
             field: int(value) if field in ID_FIELDS else value for field, value in values.items()

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Catalog
 from bidbeacon_sandbox.state import SandboxState
 from bidbeacon_sandbox.traffic import OTHER_PLACEMENTS
-from bidbeacon_sandbox.truth import FIELDS, NAMES, Grain, day_truth
+from bidbeacon_sandbox.truth import UNRESOLVABLE, day_truth
 from tests.support.hours_by_walking import hours_by_walking
 from tests.support.report_rows import with_target_ids
 
@@ -119,18 +119,18 @@ class DayRows:
         return tuple(None if value is None else Decimal(str(value)) for value in values)
 
     def _ask(self, product: AdProduct, at: datetime) -> list[dict[str, Any]]:
-        grain, hourly = grain_of(self.dataset), self.dataset.is_hourly
+        time = {"hour.value"} if self.dataset.is_hourly else {"date.value"}
+        fields = {*time, *(one.field for one in (*self.dataset.keys, *self.dataset.metrics))}
         if isinstance(self.sandbox, SandboxState):
             catalog = catalog_of(self.sandbox, self.account, product)
             assert self.account.currency_code == catalog.market.currency
-            return day_truth(catalog, self.day, at, grain=grain, hourly=hourly)
-        asked: dict[str, str | bool] = {
+            return day_truth(catalog, self.day, at, fields)
+        asked = {
             "account": self.account.account_id,
             "country": self.account.country_code,
             "date": str(self.day),
             "product": product,
-            "grain": grain,
-            "hourly": hourly,
+            "fields": ",".join(fields),
             "at": at.isoformat(),
         }
         answer = _http().get(f"{self.sandbox}/sandbox/truth", params=asked)
@@ -140,18 +140,20 @@ class DayRows:
     def _true_key(self, row: Mapping[str, Any], product: str, *, knows_targets: bool) -> Key:
         hour = None
         if self.dataset.is_hourly:
-            hour = hours_by_walking(self.day, self.account.time_zone)[row["hour"]][0]
+            hour = hours_by_walking(self.day, self.account.time_zone)[row["hour.value"]][0]
         told = [_true_text(row, one, product) for one in self.dataset.keys]
         key = (hour, product, self.account.currency_code, *told)
         if not self.dataset.names_targets:
             return key
-        is_named = product in _ad_products_with_targets(self.dataset) and not row["unresolvable"]
-        return *key, row["targetId"] if knows_targets and is_named else None
+        is_named = (
+            product in _ad_products_with_targets(self.dataset)
+            and row["target.matchType"] not in UNRESOLVABLE
+        )
+        return *key, row["target.id"] if knows_targets and is_named else None
 
     def _true_metrics(self, row: Mapping[str, Any], product: str) -> Metrics:
         values = (
-            row[NAMES[one.field]] if product in one.ad_products else None
-            for one in self.dataset.metrics
+            row[one.field] if product in one.ad_products else None for one in self.dataset.metrics
         )
         return tuple(Decimal(value) if isinstance(value, str) else value for value in values)
 
@@ -168,14 +170,6 @@ def catalog_of(sandbox: SandboxState, account: Account, product: AdProduct) -> C
     country = owner.find_country(account.country_code)
     assert country is not None
     return sandbox.world.catalog(owner, country, product)
-
-
-def grain_of(dataset: Dataset) -> Grain:
-    """Return the coarsest grain of the sandbox's truth that has all fields of a dataset's key."""
-    fields = {one.field for one in dataset.keys}
-    fitting = [grain for grain, known in FIELDS.items() if fields <= {*known}]
-    assert fitting, f"add a grain with {sorted(fields)} to FIELDS in bidbeacon_sandbox/truth.py"
-    return min(fitting, key=lambda grain: len(FIELDS[grain]))
 
 
 def columns_of(dataset: Dataset) -> list[str]:
@@ -248,7 +242,7 @@ def add_row(rows: dict[Key, Metrics], key: Key, metrics: Metrics) -> None:
 def _true_text(row: Mapping[str, Any], one: Dimension, product: str) -> Any:
     if product not in one.ad_products:
         return None
-    value = row[NAMES[one.field]]
+    value = row[one.field]
     return OTHER_PLACEMENTS.get(value, value) if one.kind == "placement" else value
 
 

@@ -11,6 +11,7 @@ import pytest
 from bidbeacon_sandbox import SandboxConfig
 from bidbeacon_sandbox.catalog import World
 from bidbeacon_sandbox.entities import AD_PRODUCTS, Catalog
+from bidbeacon_sandbox.fields import METRICS
 from bidbeacon_sandbox.rows import metric_values
 from bidbeacon_sandbox.traffic import Age, Split, day_lines, local_hours
 from bidbeacon_sandbox.truth import day_truth
@@ -18,6 +19,9 @@ from bidbeacon_sandbox.truth import day_truth
 DAY = date(2026, 1, 10)
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 SETTLED = Age(90, 24)
+TARGET = {"campaign.id", "adGroup.id", "ad.id", "target.value", "target.matchType"}
+CLICKS, COST = "metric.clicks", "metric.totalCost"
+DERIVED = ("metric.addToCart", "metric.longTermSales")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,8 @@ def sums(catalog: Catalog, day: date, age: Age, **how: Any) -> tuple[int, ...]:
 def test_same_seed_same_data(world: World) -> None:
     """Two worlds of one seed agree in each row; another seed has other rows and ids."""
     other, third = (World(SandboxConfig(seed=seed, rows_per_day=300)) for seed in (1, 2))
-    truth = [day_truth(catalog_of(one), DAY, NOW) for one in (world, other, third)]
+    fields = {*TARGET, *METRICS}
+    truth = [day_truth(catalog_of(one), DAY, NOW, fields) for one in (world, other, third)]
     assert truth[0] == truth[1] != truth[2]
     assert world.accounts.accounts == other.accounts.accounts
 
@@ -116,33 +121,51 @@ def test_campaigns_may_begin_on_a_day(start: Callable[..., Any]) -> None:
 
 def test_reports_are_the_truth(caller: Any) -> None:
     """Row by row in ids, targets and metrics."""
+    fields = {*TARGET, COST}
     asked = {"account": caller.account().account_id, "country": "US", "date": "2026-01-10"}
+    asked["fields"] = ",".join(fields)
     rows = [row for row in caller.rows() if row["campaign.country"] == "US"]
     truth = caller.http.get(f"{caller.url}/sandbox/truth", params=asked).json()["rows"]
+    assert {*fields, "target.id"} == set(truth[0])
     found: dict[Any, Any] = defaultdict(Decimal)
     for row in rows:
         key = (str(row["ad.id"]), row["target.value"], row["target.matchType"])
-        found[key] += row["metric.totalCost"]
+        found[key] += row[COST]
     known: dict[Any, Any] = defaultdict(Decimal)
     for row in truth:
-        known[row["adId"], row["targetValue"], row["targetMatchType"]] += Decimal(row["totalCost"])
+        known[row["ad.id"], row["target.value"], row["target.matchType"]] += Decimal(row[COST])
     assert known == found
     wrong = caller.http.get(f"{caller.url}/sandbox/truth", params={"account": "x"})
     assert 400 == wrong.status_code
 
 
-def test_the_truth_of_each_grain_adds_up(world: World) -> None:
-    """To the day, or to less where not all is known; what a row is about has a name in each."""
+def test_the_truth_adds_up_at_any_grain(world: World) -> None:
+    """To the day, or to less where not all is known; what a row is about has a value in each."""
     catalog = catalog_of(world)
-    whole = sum(row["clicks"] for row in day_truth(catalog, DAY, NOW, grain="target"))
-    names = {"campaign": "campaignId", "product": "adId", "placement": "placement"}
-    for grain, name in names.items():
-        rows = day_truth(catalog, DAY, NOW, grain=grain)  # type: ignore[arg-type]
-        assert whole == sum(row["clicks"] for row in rows)
-        assert all(row[name] for row in rows)
-    assert whole >= sum(row["clicks"] for row in day_truth(catalog, DAY, NOW, grain="search_term"))
-    hours = day_truth(catalog, DAY, NOW, hourly=True)
-    assert {int} == {type(row["hour"]) for row in hours}
+
+    def clicks(*fields: str) -> int:
+        rows = day_truth(catalog, DAY, NOW, (*fields, CLICKS))
+        assert all(row[field] is not None for row in rows for field in fields)
+        return sum(row[CLICKS] for row in rows)
+
+    whole = clicks("target.value")
+    assert {whole} == {
+        clicks(field) for field in ("campaign.id", "ad.id", "placementClassification.value")
+    }
+    assert whole >= clicks("searchTerm.value")
+    hours = day_truth(catalog, DAY, NOW, {"hour.value", CLICKS})
+    assert {int} == {type(row["hour.value"]) for row in hours}
+
+
+@pytest.mark.parametrize("metric", DERIVED)
+def test_derived_metrics_add_up_at_any_grain(world: World, metric: str) -> None:
+    """Rows of campaigns have the sums of their targets' rows; a fifth of clicks is not zero because each target has few."""
+    catalog = catalog_of(world, "SPONSORED_BRANDS")
+    sums = [
+        sum(Decimal(row[metric]) for row in day_truth(catalog, DAY, NOW, {*grain, metric}))
+        for grain in ({"campaign.id"}, TARGET)
+    ]
+    assert sums[0] == sums[1] > 0
 
 
 def test_exports_filter_entities(start: Callable[..., Any]) -> None:

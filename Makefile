@@ -107,10 +107,11 @@ nightly: $(STAMP) ## Run what is too slow for the gate, as root: fault suites, c
 weekly: $(STAMP) ## Run what is too slow for a night: the whole clock, all mutants
 	@exec $(BIN)/python -m tools.nightly --weekly
 
-docs: $(STAMP) ## Make docs/actions.md, docs/causes.md and docs/data-dictionary.md anew, from the action classes, the table of causes and the registry of datasets
+docs: $(STAMP) ## Make docs/actions.md, docs/causes.md, docs/data-dictionary.md and the table of docs/planning.md anew, from the action classes, the table of causes and the registry of datasets
 	$(BIN)/python -m tools.actions_page > docs/actions.md
 	$(BIN)/python -m tools.causes_page > docs/causes.md
 	$(BIN)/python -m tools.data_dictionary > docs/data-dictionary.md
+	$(BIN)/python -m tools.planning_table
 
 migration: $(STAMP) ## Write the next migration from the tables' classes, and record changed views and new datasets: TITLE="Add portfolios"; SQUASH=1 removes all but the first, while nobody has installed them
 	@exec $(BIN)/python -m tools.migration $(if $(SQUASH),--squash,$(if $(TITLE),"$(TITLE)"))

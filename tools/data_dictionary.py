@@ -17,7 +17,6 @@ from bidbeacon_pipelines.views import (
     ReportView,
     ViewColumn,
 )
-from tools.names_elsewhere import NAMES
 
 _KINDS = {
     "id": "id, as text",
@@ -26,6 +25,12 @@ _KINDS = {
     "marketplace": "country code",
     "placement": "text",
 }
+_UNDECLARED = {
+    "window_date": (("date",), ("reportDate",)),
+    "currency_code": (("campaignBudgetCurrencyCode",), ("currency",)),
+    "target_id": ((), ("keywordId", "targetId")),
+}
+"""Names elsewhere, in v3 and others, of columns that are no dimensions, metrics or ratios."""
 _UNITS = {"count": "count", "amount": "amount in `currency_code`"}
 
 _HEAD = """# Data dictionary
@@ -103,8 +108,24 @@ def make_dictionary() -> str:
     described = [(dataset, views[dataset.name]) for dataset in ALL_DATASETS]
     sections = [_dataset(dataset, view) for dataset, view in described]
     sections += map(_view, (ACCOUNT_DAYS_VIEW, DAYS_VIEW, REPORT_DAYS_VIEW, RESTATEMENTS_VIEW))
-    parts = [*_common(described[0][1]), *_elsewhere(), *chain.from_iterable(sections)]
-    return "\n".join([_HEAD, *parts])
+    common = [*_datasets(), *_common(described[0][1]), *_elsewhere()]
+    return "\n".join([_HEAD, *common, *chain.from_iterable(sections)])
+
+
+def _datasets() -> Iterator[str]:
+    yield "## Datasets\n"
+    yield "The key identifies a row, together with account, day or hour, ad product and currency.\n"
+    rows = [
+        (
+            f"[`{dataset.name}`](#reports{dataset.name})",
+            f"`{dataset.asset_name}`",
+            _products(dataset.ad_products),
+            ", ".join(f"`{dimension.column}`" for dimension in dataset.keys),
+            _history(dataset),
+        )
+        for dataset in ALL_DATASETS
+    ]
+    yield from _table(("dataset", "table, asset", "ad products", "key", "history"), rows)
 
 
 def _common(view: ReportView) -> Iterator[str]:
@@ -138,10 +159,22 @@ def _elsewhere() -> Iterator[str]:
     yield from _table(
         ("column", "in reporting v3", "also"),
         [
-            (f"`{column}`", _quoted(names.v3), _quoted(names.others))
-            for column, names in NAMES.items()
+            (f"`{column}`", _quoted(v3_names), _quoted(others))
+            for column, (v3_names, others) in names_elsewhere().items()
         ],
     )
+
+
+def names_elsewhere() -> dict[str, tuple[Sequence[str], Sequence[str]]]:
+    """Return the names in reporting v3, and all others, of each column that has any."""
+    dimensions = (one for dataset in ALL_DATASETS for one in dataset.dimensions)
+    metrics = (one for dataset in ALL_DATASETS for one in dataset.metrics)
+    declared = {
+        one.column: (one.v3_names, one.connector_names)
+        for one in (*dimensions, *metrics, *RATIOS)
+        if one.v3_names or one.connector_names
+    }
+    return _UNDECLARED | declared
 
 
 def _quoted(names: Sequence[str]) -> str:
@@ -186,19 +219,16 @@ def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
     yield "one row", f"one {dataset.entity}, {dataset.grain}, ad product and currency of an account"
     yield "key", ", ".join(key)
     yield "ad products", _products(dataset.ad_products)
-    yield "history", _history(dataset)
+    yield "history", f"{_history(dataset)}, unless `bidbeacon contract list` shows another one"
     yield "refreshed", f"{_listed(dataset.refresh_offsets)} days after the day"
     yield "compared with", _compared(dataset)
     yield "ratios", ratios or "none: it has no traffic"
 
 
 def _history(dataset: Dataset) -> str:
-    usual = (
-        f"{dataset.history_months} months"
-        if dataset.history_months
-        else f"{dataset.history_days} days"
-    )
-    return f"{usual}, unless `bidbeacon contract list` shows another one"
+    if dataset.history_months:
+        return f"{dataset.history_months} months"
+    return f"{dataset.history_days} days"
 
 
 def _compared(dataset: Dataset) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bidbeacon_pipelines.datasets.fields import with_windows
 from bidbeacon_pipelines.datasets.registry import Dataset
 
 
@@ -16,13 +17,28 @@ class Ratio:
     numerator: str
     denominator: str
     description: str
+    v3_names: tuple[str, ...] = ()
+    connector_names: tuple[str, ...] = ()
 
 
 RATIOS = (
-    Ratio("cpc", "spend", "clicks", "Cost per click"),
-    Ratio("ctr", "clicks", "impressions", "Click-through rate"),
-    Ratio("acos", "spend", "sales", "Advertising cost of sales"),
-    Ratio("roas", "sales", "spend", "Return on ad spend"),
+    Ratio("cpc", "spend", "clicks", "Cost per click", v3_names=("costPerClick",)),
+    Ratio("ctr", "clicks", "impressions", "Click-through rate", v3_names=("clickThroughRate",)),
+    Ratio(
+        "acos",
+        "spend",
+        "sales",
+        "Advertising cost of sales",
+        connector_names=with_windows("acosClicks{}"),
+    ),
+    Ratio(
+        "roas",
+        "sales",
+        "spend",
+        "Return on ad spend",
+        v3_names=("roas", *with_windows("roas{}")),
+        connector_names=with_windows("roasClicks{}"),
+    ),
 )
 
 ATTRIBUTION_DAYS = "attribution_days"

@@ -65,6 +65,8 @@ class Dimension:
         is_key: Whether it identifies rows. If other columns change, the row stays the same.
         ad_products: The ad products with rows that have it.
         other_names: Amazon's names for it in other versions of its API.
+        v3_names: Its names in the catalogue of fields of reporting v3; a test compares them.
+        connector_names: Its other names in older reports and in connectors.
     """
 
     field: str
@@ -74,6 +76,8 @@ class Dimension:
     is_key: bool = True
     ad_products: tuple[str, ...] = AD_PRODUCTS
     other_names: tuple[str, ...] = ()
+    v3_names: tuple[str, ...] = ()
+    connector_names: tuple[str, ...] = ()
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -92,6 +96,8 @@ class Metric:
         description: The comment in the database, also used in the data dictionary.
         ad_products: The ad products with rows that have it; null in all other rows.
         is_additive: Whether it may be summed over rows; shares and ranks may not.
+        v3_names: Its names in the catalogue of fields of reporting v3; a test compares them.
+        connector_names: Its other names in older reports and in connectors.
     """
 
     field: str
@@ -100,11 +106,18 @@ class Metric:
     description: str
     ad_products: tuple[str, ...] = AD_PRODUCTS
     is_additive: bool = True
+    v3_names: tuple[str, ...] = ()
+    connector_names: tuple[str, ...] = ()
 
     @property
     def tags(self) -> tuple[str, ...]:
         """The uses of its column."""
         return METRIC_TAGS if self.is_additive else RATIO_TAGS
+
+
+def with_windows(name: str) -> tuple[str, ...]:
+    """Return a name with each attribution window of our columns."""
+    return name.format("7d"), name.format("14d")
 
 
 _ATTRIBUTED = (
@@ -114,7 +127,13 @@ _ATTRIBUTED = (
 
 
 def _metric(
-    kind: MetricKind, name: str, column: str, description: str, *ad_products: str
+    kind: MetricKind,
+    name: str,
+    column: str,
+    description: str,
+    *ad_products: str,
+    v3_names: tuple[str, ...] = (),
+    connector_names: tuple[str, ...] = (),
 ) -> Metric:
     return Metric(
         field=f"metric.{name}",
@@ -122,6 +141,8 @@ def _metric(
         kind=kind,
         description=description,
         ad_products=ad_products or AD_PRODUCTS,
+        v3_names=v3_names,
+        connector_names=connector_names,
     )
 
 
@@ -129,14 +150,46 @@ _count = partial(_metric, "count")
 _amount = partial(_metric, "amount")
 
 TRAFFIC = (
-    _count("impressions", "impressions", "Times the ad was shown."),
-    _count("clicks", "clicks", "Clicks, without invalid ones."),
-    _amount("totalCost", "spend", "Cost of clicks or impressions, in the row's currency."),
+    _count(
+        "impressions",
+        "impressions",
+        "Times the ad was shown.",
+        v3_names=("impressions",),
+    ),
+    _count("clicks", "clicks", "Clicks, without invalid ones.", v3_names=("clicks",)),
+    _amount(
+        "totalCost",
+        "spend",
+        "Cost of clicks or impressions, in the row's currency.",
+        v3_names=("spend",),
+        connector_names=("cost",),
+    ),
 )
 CONVERSIONS = (
-    _count("purchases", "orders", f"Orders {_ATTRIBUTED}."),
-    _amount("sales", "sales", f"Sales {_ATTRIBUTED}, in the row's currency."),
-    _count("unitsSold", "units", f"Units sold, {_ATTRIBUTED}."),
+    _count(
+        "purchases",
+        "orders",
+        f"Orders {_ATTRIBUTED}.",
+        v3_names=("purchases", *with_windows("purchases{}"), "orders14d"),
+        connector_names=with_windows("attributedConversions{}"),
+    ),
+    _amount(
+        "sales",
+        "sales",
+        f"Sales {_ATTRIBUTED}, in the row's currency.",
+        v3_names=("sales", *with_windows("sales{}")),
+        connector_names=with_windows("attributedSales{}"),
+    ),
+    _count(
+        "unitsSold",
+        "units",
+        f"Units sold, {_ATTRIBUTED}.",
+        v3_names=("unitsSold", *with_windows("unitsSold{}")),
+        connector_names=(
+            *with_windows("unitsSoldClicks{}"),
+            *with_windows("attributedUnitsOrdered{}"),
+        ),
+    ),
 )
 BASE = (*TRAFFIC, *CONVERSIONS)
 
@@ -149,6 +202,7 @@ def viewable(*ad_products: str) -> tuple[Metric, ...]:
             "viewable_impressions",
             "Impressions that met the viewability standard.",
             *ad_products,
+            v3_names=("viewableImpressions",),
         ),
     )
 
@@ -157,9 +211,30 @@ def new_to_brand(*ad_products: str) -> tuple[Metric, ...]:
     """Return the metrics of first orders of the brand in 12 months."""
     first = "of shoppers who had not bought the brand in the 12 months before"
     return (
-        _count("newToBrandPurchases", "new_to_brand_orders", f"Orders {first}.", *ad_products),
-        _amount("newToBrandSales", "new_to_brand_sales", f"Sales {first}.", *ad_products),
-        _count("newToBrandUnitsSold", "new_to_brand_units", f"Units {first}.", *ad_products),
+        _count(
+            "newToBrandPurchases",
+            "new_to_brand_orders",
+            f"Orders {first}.",
+            *ad_products,
+            v3_names=("newToBrandPurchases", "newToBrandPurchases14d"),
+            connector_names=("newToBrandOrders14d", "attributedOrdersNewToBrand14d"),
+        ),
+        _amount(
+            "newToBrandSales",
+            "new_to_brand_sales",
+            f"Sales {first}.",
+            *ad_products,
+            v3_names=("newToBrandSales", "newToBrandSales14d"),
+            connector_names=("attributedSalesNewToBrand14d",),
+        ),
+        _count(
+            "newToBrandUnitsSold",
+            "new_to_brand_units",
+            f"Units {first}.",
+            *ad_products,
+            v3_names=("newToBrandUnitsSold", "newToBrandUnitsSold14d"),
+            connector_names=("attributedUnitsOrderedNewToBrand14d",),
+        ),
     )
 
 
@@ -169,26 +244,54 @@ PROMOTED = (
         "orders_promoted",
         "Orders of the advertised product.",
         SPONSORED_PRODUCTS,
+        v3_names=("purchasesPromoted", *with_windows("purchasesSameSku{}")),
+        connector_names=with_windows("attributedConversions{}SameSKU"),
     ),
     _amount(
-        "salesPromoted", "sales_promoted", "Sales of the advertised product.", SPONSORED_PRODUCTS
+        "salesPromoted",
+        "sales_promoted",
+        "Sales of the advertised product.",
+        SPONSORED_PRODUCTS,
+        v3_names=("salesPromoted", *with_windows("salesSameSku{}")),
+        connector_names=(
+            *with_windows("attributedSalesSameSku{}"),
+            *with_windows("attributedSales{}SameSKU"),
+        ),
     ),
     _count(
         "unitsSoldPromoted",
         "units_promoted",
         "Units of the advertised product.",
         SPONSORED_PRODUCTS,
+        v3_names=with_windows("unitsSoldSameSku{}"),
+        connector_names=with_windows("attributedUnitsOrdered{}SameSKU"),
     ),
 )
 HALO_ORDERS = (
     _count(
-        "purchasesHalo", "orders_halo", "Orders of other products of the brand.", SPONSORED_PRODUCTS
+        "purchasesHalo",
+        "orders_halo",
+        "Orders of other products of the brand.",
+        SPONSORED_PRODUCTS,
+        v3_names=with_windows("purchasesOtherSku{}"),
     ),
 )
 HALO = (
-    _amount("salesHalo", "sales_halo", "Sales of other products of the brand.", SPONSORED_PRODUCTS),
+    _amount(
+        "salesHalo",
+        "sales_halo",
+        "Sales of other products of the brand.",
+        SPONSORED_PRODUCTS,
+        v3_names=with_windows("salesOtherSku{}"),
+        connector_names=with_windows("attributedSales{}OtherSKU"),
+    ),
     _count(
-        "unitsSoldHalo", "units_halo", "Units of other products of the brand.", SPONSORED_PRODUCTS
+        "unitsSoldHalo",
+        "units_halo",
+        "Units of other products of the brand.",
+        SPONSORED_PRODUCTS,
+        v3_names=with_windows("unitsSoldOtherSku{}"),
+        connector_names=with_windows("attributedUnitsOrdered{}OtherSKU"),
     ),
 )
 FROM_CLICKS = (
@@ -198,6 +301,7 @@ FROM_CLICKS = (
         "Orders after a click, without those after a view.",
         SPONSORED_BRANDS,
         SPONSORED_DISPLAY,
+        v3_names=("purchasesClicks", "ordersClicks14d"),
     ),
     _amount(
         "salesFromClicks",
@@ -205,6 +309,7 @@ FROM_CLICKS = (
         "Sales after a click, without those after a view.",
         SPONSORED_BRANDS,
         SPONSORED_DISPLAY,
+        v3_names=("salesClicks", "salesClicks14d"),
     ),
     _count(
         "unitsSoldFromClicks",
@@ -212,11 +317,16 @@ FROM_CLICKS = (
         "Units after a click, without those after a view.",
         SPONSORED_BRANDS,
         SPONSORED_DISPLAY,
+        v3_names=("unitsSoldClicks", *with_windows("unitsSoldClicks{}")),
     ),
 )
 
 CAMPAIGN = Dimension(
-    field="campaign.id", column="campaign_id", kind="id", description="Amazon's id of the campaign."
+    field="campaign.id",
+    column="campaign_id",
+    kind="id",
+    description="Amazon's id of the campaign.",
+    v3_names=("campaignId",),
 )
 CAMPAIGN_NAME = Dimension(
     field="campaign.name",
@@ -224,6 +334,7 @@ CAMPAIGN_NAME = Dimension(
     kind="text",
     description="The campaign's name when the report was made.",
     is_key=False,
+    v3_names=("campaignName",),
 )
 COST_TYPE = Dimension(
     field="campaign.costType",
@@ -232,6 +343,7 @@ COST_TYPE = Dimension(
     description="What is paid for: CPC (clicks) or VCPM (viewable impressions).",
     is_key=False,
     ad_products=(SPONSORED_BRANDS, SPONSORED_DISPLAY),
+    v3_names=("costType",),
 )
 PLACEMENT = Dimension(
     field="placementClassification.value",
@@ -240,17 +352,30 @@ PLACEMENT = Dimension(
     description="Where the ad was shown: TOP_OF_SEARCH, REST_OF_SEARCH, PRODUCT_PAGE, OFF_AMAZON, "
     "SITE_AMAZON_BUSINESS, or as reported.",
     other_names=("placement.value",),
+    v3_names=("placementClassification",),
 )
 AD_GROUP = Dimension(
-    field="adGroup.id", column="ad_group_id", kind="id", description="Amazon's id of the ad group."
+    field="adGroup.id",
+    column="ad_group_id",
+    kind="id",
+    description="Amazon's id of the ad group.",
+    v3_names=("adGroupId",),
 )
-AD = Dimension(field="ad.id", column="ad_id", kind="id", description="Amazon's id of the ad.")
+AD = Dimension(
+    field="ad.id",
+    column="ad_id",
+    kind="id",
+    description="Amazon's id of the ad.",
+    connector_names=("adId",),
+)
 TARGET_VALUE = Dimension(
     field="target.value",
     column="target_value",
     kind="text",
     description="The target as reported: a keyword, an expression, "
     "the name of an automatic target.",
+    v3_names=("targeting",),
+    connector_names=("keyword", "keywordText"),
 )
 MATCH_TYPE = Dimension(
     field="target.matchType",
@@ -258,6 +383,7 @@ MATCH_TYPE = Dimension(
     kind="text",
     description="How the target is matched, as reported; "
     "null where the product has no match types.",
+    v3_names=("keywordType", "matchType"),
 )
 SEARCH_TERM = Dimension(
     field="searchTerm.value",
@@ -265,6 +391,8 @@ SEARCH_TERM = Dimension(
     kind="text",
     description="What the shopper typed, or the ASIN of the page that was seen. "
     "Only terms with a click are reported.",
+    v3_names=("searchTerm",),
+    connector_names=("query",),
 )
 PRODUCT = Dimension(
     field="advertisedProduct.id",
@@ -272,6 +400,8 @@ PRODUCT = Dimension(
     kind="product",
     description="ASIN of the advertised product.",
     ad_products=(SPONSORED_PRODUCTS, SPONSORED_DISPLAY),
+    v3_names=("advertisedAsin",),
+    connector_names=("asin",),
 )
 SKU = Dimension(
     field="advertisedProduct.sku",
@@ -280,6 +410,7 @@ SKU = Dimension(
     description="The seller's SKU of the advertised product.",
     is_key=False,
     ad_products=(SPONSORED_PRODUCTS, SPONSORED_DISPLAY),
+    v3_names=("advertisedSku",),
 )
 MARKETPLACE = Dimension(
     field="advertisedProduct.marketplace",
@@ -288,18 +419,21 @@ MARKETPLACE = Dimension(
     description="Marketplace of the advertised product.",
     ad_products=(SPONSORED_PRODUCTS, SPONSORED_DISPLAY),
     other_names=("advertisedProductMarketplace.value",),
+    v3_names=("marketplace",),
 )
 PURCHASED_PRODUCT = Dimension(
     field="convertedProduct.id",
     column="purchased_product_id",
     kind="product",
     description="ASIN of the product that was bought.",
+    v3_names=("purchasedAsin",),
 )
 PURCHASED_MARKETPLACE = Dimension(
     field="convertedProductMarketplace.value",
     column="purchased_marketplace",
     kind="marketplace",
     description="Marketplace in which it was bought.",
+    v3_names=("marketplace",),
 )
 
 OTHER_COUNTRY_NAMES = ("campaignCountry.value",)

@@ -16,7 +16,6 @@ from pydantic_settings import BaseSettings
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.database.address import OLDEST_VERSION
-from bidbeacon_pipelines.datasets.registry import ALL_DATASETS
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 from bidbeacon_sessions.settings import SessionSettings
 from tools import actions_page, causes_page
@@ -48,14 +47,6 @@ def test_every_setting_is_listed_with_its_default() -> None:
     rows = re.findall(r"^\| `(BIDBEACON_\w+)` \| (.+?) \|", _doc("settings.md"), re.MULTILINE)
     assert {**_defaults(Settings), **_defaults(SessionSettings)} == dict(rows)
     assert len(rows) == len(dict(rows))
-
-
-def test_every_dataset_is_listed_with_its_asset() -> None:
-    """docs/architecture.md has one line for each entry of the registry, in its order, and no other."""
-    table = r"^\| `(\w+)` \| `(\w+_performance)` \|"
-    rows = re.findall(table, _doc("architecture.md"), re.MULTILINE)
-    registered = [(dataset.name, dataset.asset_name) for dataset in ALL_DATASETS]
-    assert registered == rows, "change the table of datasets in docs/architecture.md"
 
 
 def test_documents_promise_the_oldest_supported_postgres() -> None:

@@ -64,4 +64,4 @@ def test_missed_days_are_made_up_for_with_one_report(
 def test_the_document_tells_these_numbers() -> None:
     """docs/planning.md has the table that the simulation counts."""
     page = (PROJECT_ROOT / "docs" / "planning.md").read_text(encoding="utf-8")
-    assert table() in page, f"put this table into docs/planning.md:\n{table()}"
+    assert table() in page, "run `make docs`"

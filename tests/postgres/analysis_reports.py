@@ -12,7 +12,7 @@ from sqlalchemy import Engine, case, null
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import report_name
-from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
+from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.load_world import AS_OF, LoadWorld, target
 from tests.support.rows import add_account, add_entities, add_windows, change_windows
@@ -47,8 +47,14 @@ HOLES: Final[dict[tuple[str, str, str, int], str]] = {
     ("daily_purchased_products", "JP", "SD", 6): REFUSED,
 }
 """States of the windows that are not loaded, by dataset, country, report and age of the day."""
-_OTHERS = {"hourly_targets", "hourly_products"}
-DATASETS = {one.name: one for one in ALL_DATASETS if one.name not in _OTHERS}
+DATASETS: Final = {
+    name: get_dataset(name)
+    for name in (
+        *("daily_campaigns", "hourly_campaigns", "daily_placements", "daily_targets"),
+        *("daily_products", "daily_search_terms", "daily_purchased_products"),
+    )
+}
+"""The datasets that questions are about, each with rows in `_dimensions`; others have no reports."""
 Row = dict[str, Any]
 
 

@@ -11,7 +11,6 @@ import pytest
 from bidbeacon_pipelines.datasets import registry
 from bidbeacon_pipelines.datasets.fields import BASE, Dimension, Metric
 
-HOURLY = {"hourly_campaigns", "hourly_targets", "hourly_products"}
 COMPANIONS = {
     "campaign.name": "campaign.id",
     "campaign.costType": "campaign.id",
@@ -46,11 +45,17 @@ def test_tables_and_assets_are_named_alike(dataset: registry.Dataset) -> None:
 def test_history_and_refreshes_are_as_amazon_serves_them(dataset: registry.Dataset) -> None:
     """Days for 15 months, 120 in a report, refreshed for 60 days; hours for 14 days."""
     history = (dataset.history_months, dataset.history_days, dataset.longest_period_days)
-    told = (dataset.grain, history, dataset.refresh_offsets)
-    if dataset.name in HOURLY:
-        assert ("hour", (None, 14, 14), (1, 3, 13)) == told
+    if dataset.is_hourly:
+        assert ((None, 14, 14), (1, 3, 13)) == (history, dataset.refresh_offsets)
     else:
-        assert ("day", (15, None, 120), (1, 3, 5, 7, 14, 30, 60)) == told
+        assert ((15, None, 120), (1, 3, 5, 7, 14, 30, 60)) == (history, dataset.refresh_offsets)
+
+
+@each_dataset
+def test_name_begins_with_the_grain(dataset: registry.Dataset) -> None:
+    """Only datasets that are called hourly have rows of hours."""
+    assert dataset.is_hourly == dataset.name.startswith("hourly_")
+    assert dataset.is_hourly != dataset.name.startswith("daily_")
 
 
 @each_dataset

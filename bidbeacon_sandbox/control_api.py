@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from bidbeacon_sandbox.answers import json_response
 from bidbeacon_sandbox.entities import AdProduct
+from bidbeacon_sandbox.fields import KNOWN_FIELDS
 from bidbeacon_sandbox.rulebook import RuleError, check_names, read_rules
 from bidbeacon_sandbox.settings import FIRST_START, LAST_START
 from bidbeacon_sandbox.state import SandboxState
@@ -115,7 +116,10 @@ async def show_truth(sandbox: SandboxState, request: Request) -> Response:
     country = account.find_country(query.country) if account else None
     if account is None or country is None:
         return json_response({"errors": [f"No account {query.account} in {query.country}"]}, 404)
+    fields = query.fields.split(",")
+    if unknown := sorted(set(fields) - KNOWN_FIELDS):
+        return json_response({"errors": [f"Unknown fields: {', '.join(unknown)}"]}, 400)
     now, world = query.at or sandbox.clock.now(), sandbox.world
     catalog = await run_in_threadpool(world.catalog, account, country, query.product)
-    rows = await run_in_threadpool(day_truth, catalog, query.date, now, query.fields.split(","))
+    rows = await run_in_threadpool(day_truth, catalog, query.date, now, fields)
     return json_response({"at": now.isoformat(), "currency": country.market.currency, "rows": rows})

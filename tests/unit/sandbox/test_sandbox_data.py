@@ -135,8 +135,10 @@ def test_reports_are_the_truth(caller: Any) -> None:
     for row in truth:
         known[row["ad.id"], row["target.value"], row["target.matchType"]] += Decimal(row[COST])
     assert known == found
-    wrong = caller.http.get(f"{caller.url}/sandbox/truth", params={"account": "x"})
-    assert 400 == wrong.status_code
+    for wrong in ({"account": "x"}, asked | {"fields": "campaign.id,clicks"}):
+        answer = caller.http.get(f"{caller.url}/sandbox/truth", params=wrong)
+        assert 400 == answer.status_code
+    assert ["Unknown fields: clicks"] == answer.json()["errors"]
 
 
 def test_the_truth_adds_up_at_any_grain(world: World) -> None:

@@ -42,17 +42,17 @@ def read_recorded(file: Path) -> dict[str, str]:
     return dict(line.split() for line in file.read_text().splitlines())
 
 
-def record() -> None:
+def record(views: Path = VIEWS, row_keys: Path = ROW_KEYS) -> None:
     """Append a version of changed functions and views, and the row keys of new datasets."""
-    versions, keys = read_recorded(VIEWS), read_recorded(ROW_KEYS)
+    versions, keys = read_recorded(views), read_recorded(row_keys)
     if list(versions.values())[-1] != digest_views():
-        _append(VIEWS, str(len(versions) + 1), digest_views())
+        _append(views, str(len(versions) + 1), digest_views())
     for dataset in ALL_DATASETS:
         if dataset.name not in keys:
-            _append(ROW_KEYS, dataset.name, sample_row_key(dataset))
+            _append(row_keys, dataset.name, sample_row_key(dataset))
 
 
 def _append(file: Path, name: str, digest: str) -> None:
     with file.open("a") as opened:
         opened.write(f"{name} {digest}\n")
-    print(f"{file.relative_to(PROJECT_ROOT)}: {name}")
+    print(f"{file.name}: added {name}")

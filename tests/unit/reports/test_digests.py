@@ -1,6 +1,7 @@
 """The keys of report rows, and the digests by which rows and targets are matched; both are stored, so golden ones are kept."""
 
 import unicodedata
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from bidbeacon_pipelines.datasets.registry import (
     HOURLY_TARGETS,
     Dataset,
 )
-from tools.stored_digests import ROW_KEYS, read_recorded, sample_row_key
+from tools.stored_digests import ROW_KEYS, digest_views, read_recorded, record, sample_row_key
 
 GOLDEN = "1e806941b3e91970794595edf1aab6d0"
 VALUES = {
@@ -46,6 +47,20 @@ def test_golden_keys_of_datasets() -> None:
     new = sorted(found.keys() - recorded.keys())
     assert [] == new, "run `make migration`"
     assert recorded == found, f"rows are stored under the keys of {ROW_KEYS.name}"
+
+
+def test_what_is_new_is_recorded_once(tmp_path: Path) -> None:
+    """Changed views and new datasets are appended, and existing lines stay, also those that differ from the code."""
+    views, row_keys = tmp_path / "views.txt", tmp_path / "row_keys.txt"
+    views.write_text("1 older\n")
+    row_keys.write_text("daily_targets other\n")
+    for _ in range(2):
+        record(views, row_keys)
+    assert {"1": "older", "2": digest_views()} == read_recorded(views)
+    recorded = read_recorded(row_keys)
+    assert "other" == recorded.pop("daily_targets")
+    added = {one.name: sample_row_key(one) for one in ALL_DATASETS if one != DAILY_TARGETS}
+    assert added == recorded
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_names_of_v3_are_those_of_the_catalogue(column: str) -> None:
     """All of them, and no other; `Date` is the only one that the catalogue capitalizes."""
     names = {name.replace("Date", "date") for name in Catalogue().v3_names(FIELDS[column])}
     declared, _ = NAMES.get(column, ((), ()))
-    assert names == set(declared), f"correct v3_names of {column}"
+    assert names == set(declared), f"the v3_names of {column} are {sorted(names)}"
 
 
 def test_every_metric_has_names_elsewhere() -> None:

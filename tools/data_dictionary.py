@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from bidbeacon_pipelines.datasets.derived import RATIOS, ratios_of
+from bidbeacon_pipelines.datasets.derived import RATIOS, Ratio, ratios_of
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS, SHORT_NAMES, Dimension, Metric
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.problems.checks import RECONCILED
@@ -169,9 +169,10 @@ def names_elsewhere() -> dict[str, tuple[Sequence[str], Sequence[str]]]:
     """Return the names in reporting v3, and all others, of each column that has any."""
     dimensions = (one for dataset in ALL_DATASETS for one in dataset.dimensions)
     metrics = (one for dataset in ALL_DATASETS for one in dataset.metrics)
+    columns: list[Dimension | Metric | Ratio] = [*dimensions, *metrics, *RATIOS]
     declared = {
         one.column: (one.v3_names, one.connector_names)
-        for one in (*dimensions, *metrics, *RATIOS)
+        for one in columns
         if one.v3_names or one.connector_names
     }
     return _UNDECLARED | declared

@@ -119,8 +119,9 @@ class DayRows:
         return tuple(None if value is None else Decimal(str(value)) for value in values)
 
     def _ask(self, product: AdProduct, at: datetime) -> list[dict[str, Any]]:
-        time = {"hour.value"} if self.dataset.is_hourly else {"date.value"}
-        fields = {*time, *(one.field for one in (*self.dataset.keys, *self.dataset.metrics))}
+        keys = {one.field for one in self.dataset.keys}
+        metrics = {one.field for one in self.dataset.metrics}
+        fields = {"hour.value" if self.dataset.is_hourly else "date.value", *keys, *metrics}
         if isinstance(self.sandbox, SandboxState):
             catalog = catalog_of(self.sandbox, self.account, product)
             assert self.account.currency_code == catalog.market.currency

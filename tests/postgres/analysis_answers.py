@@ -203,7 +203,7 @@ class Answers:
         return rank(rows, lambda row: row[4])
 
     def unknown_targets(self) -> Answer:
-        """Which targets does nobody know?"""
+        """Which targets are unknown?"""
         columns = ("campaign_id", "target_value", "match_type")
         rows = [
             (

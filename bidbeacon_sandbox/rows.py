@@ -69,7 +69,8 @@ def _derive(metric: str, values: Numbers, chance: Numbers) -> Numbers:
     """Return the shares, rounded up or down by chance, so that small ones aren't all zero."""
     source, share = _DERIVED[metric]
     shares: Numbers = values[METRICS.index(source)] * share
-    return np.floor(shares + chance).astype(np.int64)
+    rounded: Numbers = np.floor(shares + chance).astype(np.int64)
+    return rounded
 
 
 _RATES = {

@@ -28,7 +28,7 @@ from bidbeacon_pipelines.cli.options import (
     parse_windows,
 )
 from bidbeacon_pipelines.cli.output import Json, console, print_json, report
-from bidbeacon_pipelines.cli.sessions import Tail, event_printer, get_session
+from bidbeacon_pipelines.cli.sessions import event_printer, get_session
 from bidbeacon_pipelines.cli.signals import stop_at_signals
 from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.database.address import open_database

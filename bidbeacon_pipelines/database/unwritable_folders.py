@@ -3,7 +3,7 @@
 import socket
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, text
 
@@ -26,7 +26,7 @@ _LIST = text("""
      WHERE retry_at > :after ORDER BY since""")
 
 
-def place_of(folder: Path) -> dict[str, str]:
+def place_of(folder: Path) -> dict[str, Any]:
     """Return the key of a folder of this host."""
     return {"host": socket.gethostname(), "folder": str(folder)}
 

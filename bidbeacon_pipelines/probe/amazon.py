@@ -19,7 +19,6 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     UnknownField,
 )
 from bidbeacon_pipelines.contract.rules import Contract
-from bidbeacon_pipelines.datasets.contract import Contract
 from bidbeacon_pipelines.datasets.registry import DatasetReport
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests import gate

@@ -206,7 +206,7 @@ class _Window:
         severity, sentence, cause = self._severity, f"{what} {then}".rstrip(), self._cause
         advice = "" if cause is None or severity is Severity.FINE else cause.advice
         refused = [short for name, short in SHORT_NAMES.items() if name in self.row["not_served"]]
-        code = cause and cause.code
+        code = None if cause is None else cause.code
         return Explanation(self.state, severity, sentence, code, advice, at, refused)
 
     @property

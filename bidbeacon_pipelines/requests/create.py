@@ -53,9 +53,7 @@ from bidbeacon_pipelines.requests.rules import (
     failure_of,
 )
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.requests.window_queries import attach_windows, is_needed
 from bidbeacon_pipelines.windows.contract_changes import change_contract
-from bidbeacon_pipelines.windows.contracts import change_contract, read_contract
 from bidbeacon_pipelines.windows.queries import list_windows_of_request
 from bidbeacon_pipelines.windows.rules import missed_offsets
 from bidbeacon_sessions import Action

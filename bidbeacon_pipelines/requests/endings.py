@@ -14,6 +14,7 @@ from bidbeacon_pipelines.accounts.queries import change_ads_account
 from bidbeacon_pipelines.actions import ReportFailed, ReportSplit, WindowsNotServed, WindowsReopened
 from bidbeacon_pipelines.causes import Cause, cause, with_detail
 from bidbeacon_pipelines.contract.queries import read_contract
+from bidbeacon_pipelines.contract.rules import LEARNED, PERIOD
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.queries import (
@@ -25,6 +26,7 @@ from bidbeacon_pipelines.requests.queries import (
 from bidbeacon_pipelines.requests.refusals import Days, halves, is_too_large, should_be_apart
 from bidbeacon_pipelines.requests.rules import NEEDS_ATTENTION, FailureKind, GiveUp, RequestFailure
 from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.windows.contract_changes import change_contract
 from bidbeacon_pipelines.windows.due import replan_released
 from bidbeacon_pipelines.windows.not_served_queries import (
     RequestedDays,

@@ -7,10 +7,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from bidbeacon_pipelines.accounts.errors import CannotAskError
 from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, BadAliasError
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
-from bidbeacon_pipelines.accounts.rules import BadCadenceError
+from bidbeacon_pipelines.accounts.rules import BadCadenceError, CannotAskError
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.problems.alerts import FindingIsOverError
 from bidbeacon_pipelines.problems.explain import UnknownReportError

@@ -18,7 +18,7 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import array
 
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
-from bidbeacon_pipelines.defs import checks, recording
+from bidbeacon_pipelines.defs import checks, materializations
 from bidbeacon_pipelines.defs.resources import Context
 from bidbeacon_pipelines.problems.checks import (
     QUARANTINE_IS_SMALL,
@@ -117,7 +117,7 @@ def test_checks_are_evaluated_after_each_batch_of_recorded_loads(
     [before] = found_in(result, QUARANTINE_IS_SMALL)
     assert 2 == len(recorded_partitions(stocked))
 
-    monkeypatch.setattr(recording, "_BATCH", 1)
+    monkeypatch.setattr(materializations, "_BATCH", 1)
     change_windows(stocked.engine, recorded_load_count=0, row_count=498, quarantined_count=1)
     result = run_job(stocked, "poll_reports")
     load, check = DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_CHECK_EVALUATION
@@ -149,8 +149,8 @@ def test_checks_stay_evaluated_where_two_runs_record_in_turns(
             run_job(stocked, "poll_reports")
             change_windows(stocked.engine, recorded_load_count=0)
 
-    monkeypatch.setattr(recording, "evaluate_checks", evaluate_and_be_overtaken)
-    monkeypatch.setattr(recording, "_BATCH", 1)
+    monkeypatch.setattr(materializations, "evaluate_checks", evaluate_and_be_overtaken)
+    monkeypatch.setattr(materializations, "_BATCH", 1)
     change_windows(stocked.engine, recorded_load_count=0)
     run_job(stocked, "poll_reports")
     first, other, *_, last = runs

@@ -279,8 +279,8 @@ SELECT h.id,
   FROM session_headers h
   LEFT JOIN LATERAL (
        SELECT jsonb_agg(
-                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'tone', s.tone) \
-|| s.payload
+                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'tone', s.tone)
+                || s.payload
                 ORDER BY s.ord) AS actions,
               count(*) AS action_count
          FROM session_actions s
@@ -293,8 +293,8 @@ SELECT h.id AS session_id,
        k.account_key,
        CASE WHEN k.account_key = h.account_key THEN {OUTCOME}
             ELSE (SELECT {_worst("a.tone")}
-                    FROM session_references t \
-JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
+                    FROM session_references t
+                    JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
                    WHERE t.session_id = h.id AND t.account_key = k.account_key) END AS outcome
   FROM session_headers h
  CROSS JOIN LATERAL (

@@ -61,8 +61,8 @@ _STATE = f"""
        CASE {STOP_WORD_ARMS}
             WHEN w.request_id IS NOT NULL
             THEN CASE WHEN r.status = 'completed' THEN 'loading'
-                      WHEN r.status = 'in_flight' AND r.late_at <= window_states.at \
-THEN 'late at Amazon'
+                      WHEN r.status = 'in_flight' AND r.late_at <= window_states.at
+                      THEN 'late at Amazon'
                       ELSE 'requested' END
             WHEN w.last_loaded_at IS NULL AND w.expires_at <= window_states.at THEN 'expired'
             WHEN w.status = 'not_served' THEN 'not served'
@@ -70,16 +70,19 @@ THEN 'late at Amazon'
             WHEN w.status = 'failed' THEN 'failed'
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
-            WHEN w.next_refresh_at IS NOT NULL \
-AND d.due_since <= window_states.at - window_states.late_after THEN 'late'
+            WHEN w.next_refresh_at IS NOT NULL
+             AND d.due_since <= window_states.at - window_states.late_after THEN 'late'
             WHEN w.wanted_by IS NOT NULL OR w.next_refresh_at <= window_states.at THEN 'due'
             WHEN w.last_loaded_at IS NULL THEN 'missing'
             ELSE 'fresh' END"""
 
 _CAUSE = """
        CASE s.state
-            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', \
-jsonb_strip_nulls(jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
+            WHEN 'paused'
+            THEN jsonb_build_object(
+                     'code', 'account-paused',
+                     'detail', jsonb_strip_nulls(
+                         jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
             WHEN 'disabled' THEN jsonb_build_object('code', 'account-disabled')
             WHEN 'needs attention' THEN o.needs_attention
             WHEN 'expired' THEN jsonb_build_object('code', 'expired')
@@ -96,16 +99,14 @@ def is_final_by(at: str) -> str:
 
 WINDOW_STATES_FUNCTION = f"""
 CREATE FUNCTION window_states(at timestamptz, late_after interval)
-RETURNS TABLE (account_id text, country_code text, account_key text, dataset text, report text, \
-window_date date,
-               state text, cause jsonb, since timestamptz, next_at timestamptz, \
-as_of timestamptz, is_final boolean,
-               status text, request_id bigint, is_suspicious boolean, \
-next_refresh_at timestamptz, wanted_by text,
-               last_loaded_at timestamptz, last_requested_at timestamptz, \
-expires_at timestamptz, row_count bigint,
-               due_since timestamptz, data_as_of timestamptz, \
-not_served_since timestamptz, not_served text[])
+RETURNS TABLE (
+    account_id text, country_code text, account_key text, dataset text, report text,
+    window_date date, state text, cause jsonb, since timestamptz, next_at timestamptz,
+    as_of timestamptz, is_final boolean,
+    status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz,
+    wanted_by text, last_loaded_at timestamptz, last_requested_at timestamptz,
+    expires_at timestamptz, row_count bigint, due_since timestamptz, data_as_of timestamptz,
+    not_served_since timestamptz, not_served text[])
 LANGUAGE sql STABLE AS $$
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,{_CAUSE},
@@ -116,18 +117,19 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN 'expired' THEN w.expires_at
             WHEN 'not served' THEN w.not_served_since
             WHEN 'late' THEN d.due_since
-            WHEN 'due' THEN CASE WHEN d.due_since <= window_states.at THEN d.due_since \
-ELSE w.wanted_at END
+            WHEN 'due'
+            THEN CASE WHEN d.due_since <= window_states.at THEN d.due_since ELSE w.wanted_at END
             WHEN 'fresh' THEN w.last_loaded_at
             WHEN 'failed' THEN w.cause_since
             WHEN 'suspicious' THEN w.cause_since
             WHEN 'unconfirmed' THEN w.cause_since
             ELSE w.last_requested_at END,
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
-            WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, \
-CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
-            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') \
-THEN w.next_refresh_at END,
+            WHEN s.state IN ('late', 'due')
+            THEN greatest(window_states.at,
+                          CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
+            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired')
+            THEN w.next_refresh_at END,
        CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
        {is_final_by("window_states.at")},
        w.status, w.request_id, w.suspicious_digest IS NOT NULL, w.next_refresh_at, w.wanted_by,

@@ -49,8 +49,8 @@ def make_view(dataset: Dataset) -> ReportView:
 
 
 _NAMES = """
-  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id \
-AND n.match_digest = t.target_match"""
+  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id
+                          AND n.match_digest = t.target_match"""
 _JOINS = (
     ("campaigns", "c", "campaign_id", "t.campaign_id"),
     ("portfolios", "f", "portfolio_id", "c.portfolio_id"),

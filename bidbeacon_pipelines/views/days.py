@@ -31,15 +31,17 @@ _DAILY, _HOURLY = f"'{DAILY_CAMPAIGNS.name}'", f"'{HOURLY_CAMPAIGNS.name}'"
 # A day that was loaded without rows has a zero of Sponsored Products, to distinguish it from one
 # that was not loaded, or not served.
 ACCOUNT_DAYS = f"""
-    SELECT window_date, ad_product, currency_code, \
-{", ".join(f"sum({one}) AS {one}" for one in METRICS)}
-      FROM (SELECT window_date, ad_product, currency_code, {_COLUMNS} \
-FROM {DAILY_CAMPAIGNS.table} WHERE account = a.id
+    SELECT window_date, ad_product, currency_code,
+           {", ".join(f"sum({one}) AS {one}" for one in METRICS)}
+      FROM (SELECT window_date, ad_product, currency_code, {_COLUMNS}
+              FROM {DAILY_CAMPAIGNS.table}
+             WHERE account = a.id
              UNION ALL
-            SELECT w.window_date, '{SPONSORED_PRODUCTS}', a.currency_code, \
-0, 0, 0, 0.000000, 0.000000 FROM report_windows w
-             WHERE w.account_id = a.account_id AND w.country_code = a.country_code \
-AND w.dataset = {_DAILY}
+            SELECT w.window_date, '{SPONSORED_PRODUCTS}', a.currency_code,
+                   0, 0, 0, 0.000000, 0.000000
+              FROM report_windows w
+             WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+               AND w.dataset = {_DAILY}
                AND w.product_totals ? '{SPONSORED_PRODUCTS}'
                AND w.not_served_since IS NULL AND '{SPONSORED_PRODUCTS}' <> ALL(w.not_served)) r
      GROUP BY window_date, ad_product, currency_code"""

@@ -156,9 +156,8 @@ def with_age(dataset: str, *, alias: str = "w") -> str:
               {of_served_reports(is_final_by("now()"), "w")} AS is_final,
               {of_served_reports("w.data_as_of IS NOT NULL", "w")} AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code \
-AND w.dataset = {dataset}
-          AND w.window_date = t.window_date) {alias} ON true"""
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+          AND w.dataset = {dataset} AND w.window_date = t.window_date) {alias} ON true"""
 
 
 def ratio_column(ratio: Ratio) -> ViewColumn:

@@ -26,7 +26,7 @@ from bidbeacon_pipelines.datasets.digests import digest_of_row, row_key_of
 from bidbeacon_pipelines.loading.tables import QuarantinedRow
 
 BATCH = 1_000
-_TABLE = PipelinesBase.metadata.tables[DATASET.table]
+_TABLE = PipelinesBase.metadata.tables[DATASET.name]
 _row_key = row_key_of(DATASET)
 _QUARANTINE = cast(Table, QuarantinedRow.__table__)
 _KEY = [column.name for column in _TABLE.primary_key]

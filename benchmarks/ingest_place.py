@@ -21,7 +21,7 @@ from bidbeacon_pipelines.requests.queries import attach_windows
 from bidbeacon_pipelines.windows.queries import WindowTimes, create_windows
 from tests.support.rows import add_account, add_request
 
-TABLE = DATASET.table
+TABLE = DATASET.name
 FIVE_INDEXES = (
     "account, campaign_id, window_date",
     "account, ad_group_id, window_date",

@@ -75,5 +75,5 @@ def _last_day() -> date:
 
 
 def _recorded_at(instance: DagsterInstance, dataset: Dataset, run_id: str) -> list[float]:
-    records = instance.fetch_materializations(AssetKey(dataset.asset_name), limit=1_000).records
+    records = instance.fetch_materializations(AssetKey(dataset.name), limit=1_000).records
     return [record.timestamp for record in records if record.run_id == run_id]

@@ -118,14 +118,13 @@ def _datasets() -> Iterator[str]:
     rows = [
         (
             f"[`{dataset.name}`](#reports{dataset.name})",
-            f"`{dataset.asset_name}`",
             _products(dataset.ad_products),
             ", ".join(f"`{dimension.column}`" for dimension in dataset.keys),
             _history(dataset),
         )
         for dataset in ALL_DATASETS
     ]
-    yield from _table(("dataset", "table, asset", "ad products", "key", "history"), rows)
+    yield from _table(("dataset", "ad products", "key", "history"), rows)
 
 
 def _common(view: ReportView) -> Iterator[str]:
@@ -216,7 +215,6 @@ def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
         *(f"`{dimension.column}`" for dimension in dataset.keys),
     ]
     ratios = ", ".join(f"`{ratio.column}`" for ratio in ratios_of(dataset))
-    yield "table, asset", f"`{dataset.asset_name}`"
     yield "one row", f"one {dataset.entity}, {dataset.grain}, ad product and currency of an account"
     yield "key", ", ".join(key)
     yield "ad products", _products(dataset.ad_products)

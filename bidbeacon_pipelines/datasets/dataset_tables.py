@@ -42,7 +42,7 @@ def make_dataset_table(dataset: Dataset, metadata: MetaData = PipelinesBase.meta
     hourly: dict[str, Any] = {"postgresql_partition_by": "RANGE (window_date)"}
     daily: dict[str, Any] = {"postgresql_with": {"fillfactor": FILL_FACTOR}}
     return Table(
-        dataset.table,
+        dataset.name,
         metadata,
         *columns_of(dataset),
         *_rules(dataset),

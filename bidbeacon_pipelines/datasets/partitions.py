@@ -65,19 +65,19 @@ def _partitions(connection: Connection, dataset: Dataset) -> list[str]:
     statement = text("""
         SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
          WHERE i.inhparent = CAST(:table AS regclass) ORDER BY c.relname""")
-    return list(connection.execute(statement, {"table": dataset.table}).scalars())
+    return list(connection.execute(statement, {"table": dataset.name}).scalars())
 
 
 def _attach(connection: Connection, dataset: Dataset, month: date) -> None:
     name, after = _name(dataset, month), _next(month)
     connection.execute(
         text(f"""
-            CREATE TABLE {name} (LIKE {dataset.table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
+            CREATE TABLE {name} (LIKE {dataset.name} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
               WITH (fillfactor = {FILL_FACTOR})""")
     )
     connection.execute(
         text(f"""
-            ALTER TABLE {dataset.table} ATTACH PARTITION {name}
+            ALTER TABLE {dataset.name} ATTACH PARTITION {name}
               FOR VALUES FROM ('{month}') TO ('{after}')""")
     )
 
@@ -94,4 +94,4 @@ def _next(month: date) -> date:
 
 
 def _name(dataset: Dataset, day: date) -> str:
-    return f"{dataset.table}_{day:%Y_%m}"
+    return f"{dataset.name}_{day:%Y_%m}"

@@ -68,7 +68,8 @@ class Dataset:
     """One kind of report: a grain, dimensions, metrics and ad products.
 
     Attributes:
-        name: Its key everywhere, for example `daily_targets`; its view is `reports.<name>`.
+        name: Its name everywhere, for example `daily_targets`: its table and Dagster asset have it,
+            and its view is `reports.<name>`.
         title: The displayed title.
         grain: The time of a row: an account-local day, or an hour of one.
         entity: The entity that the metrics describe, in words.
@@ -79,7 +80,6 @@ class Dataset:
         longest_period_days: Most days that one report may span, both ends counted.
         refresh_offsets: Days after the window's date at whose local midnight a refresh falls due,
             ascending.
-        asset_name: The Dagster asset that holds it, and its table.
         usual_latency: The usual time until Amazon has made a report, when it is first polled.
         reconciles_with: The dataset that its totals of a day are compared with; None if Amazon
             guarantees nothing about them.
@@ -99,7 +99,6 @@ class Dataset:
     groups: tuple[tuple[str, ...], ...]
     longest_period_days: int
     refresh_offsets: tuple[int, ...]
-    asset_name: str
     usual_latency: timedelta
     reconciles_with: str | None = None
     reconciles: Reconciles = "equal"
@@ -135,11 +134,6 @@ class Dataset:
         ):
             if not is_possible:
                 raise ValueError(f"{self.name}: expected {expected}")
-
-    @property
-    def table(self) -> str:
-        """The Postgres table that holds it."""
-        return self.asset_name
 
     @property
     def is_hourly(self) -> bool:
@@ -300,7 +294,6 @@ DAILY_CAMPAIGNS = _daily(
     dimensions=(CAMPAIGN, CAMPAIGN_NAME, COST_TYPE),
     metrics=(*BASE, *viewable(_SB, _SD), *new_to_brand(_SB, _SD), *PROMOTED, *HALO),
     groups=((_SP, _SB, _SD),),
-    asset_name="daily_campaign_performance",
     reconciles_with="daily_targets",
 )
 HOURLY_CAMPAIGNS = _hourly(
@@ -310,7 +303,6 @@ HOURLY_CAMPAIGNS = _hourly(
     dimensions=(CAMPAIGN,),
     metrics=BASE,
     groups=((_SP,),),
-    asset_name="hourly_campaign_performance",
     reconciles_with="daily_campaigns",
     reconciles="close",
 )
@@ -321,7 +313,6 @@ DAILY_PLACEMENTS = _daily(
     dimensions=(CAMPAIGN, PLACEMENT),
     metrics=(*BASE, *viewable(_SB)),
     groups=((_SP, _SB),),
-    asset_name="daily_placement_performance",
     reconciles_with="daily_campaigns",
 )
 DAILY_TARGETS = _daily(
@@ -331,7 +322,6 @@ DAILY_TARGETS = _daily(
     dimensions=(CAMPAIGN, AD_GROUP, TARGET_VALUE, MATCH_TYPE),
     metrics=(*BASE, *PROMOTED, *HALO),
     groups=((_SP, _SB, _SD),),
-    asset_name="daily_target_performance",
     reconciles_with="daily_products",
 )
 HOURLY_TARGETS = _hourly(
@@ -341,7 +331,6 @@ HOURLY_TARGETS = _hourly(
     dimensions=(CAMPAIGN, AD_GROUP, TARGET_VALUE, MATCH_TYPE),
     metrics=BASE,
     groups=((_SP,),),
-    asset_name="hourly_target_performance",
     reconciles_with="daily_targets",
     reconciles="close",
 )
@@ -352,7 +341,6 @@ DAILY_PRODUCTS = _daily(
     dimensions=(CAMPAIGN, AD_GROUP, AD, PRODUCT, SKU, MARKETPLACE),
     metrics=BASE,
     groups=((_SP, _SD), (_SB,)),
-    asset_name="daily_product_performance",
     reconciles_with="daily_targets",
 )
 HOURLY_PRODUCTS = _hourly(
@@ -362,7 +350,6 @@ HOURLY_PRODUCTS = _hourly(
     dimensions=(CAMPAIGN, AD_GROUP, AD, PRODUCT, MARKETPLACE),
     metrics=BASE,
     groups=((_SP,),),
-    asset_name="hourly_product_performance",
     reconciles_with="daily_products",
     reconciles="close",
 )
@@ -373,7 +360,6 @@ DAILY_SEARCH_TERMS = _daily(
     dimensions=(CAMPAIGN, AD_GROUP, TARGET_VALUE, MATCH_TYPE, SEARCH_TERM),
     metrics=BASE,
     groups=((_SP, _SB),),
-    asset_name="daily_search_term_performance",
     reconciles_with="daily_targets",
     reconciles="not above",
 )
@@ -393,7 +379,6 @@ DAILY_PURCHASED_PRODUCTS = _daily(
     ),
     metrics=(*CONVERSIONS, *PROMOTED, *HALO_ORDERS, *HALO, *FROM_CLICKS, *new_to_brand(_SB)),
     groups=((_SP,), (_SB,), (_SD,)),
-    asset_name="daily_purchased_product_performance",
 )
 
 ALL_DATASETS = (

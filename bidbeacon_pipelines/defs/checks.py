@@ -30,9 +30,9 @@ def build_report_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
     descriptions[ROWS_RECONCILE] += f" {RECONCILED[dataset.reconciles]}"
 
     @dg.multi_asset_check(
-        name=f"{dataset.asset_name}_checks",
+        name=f"{dataset.name}_checks",
         specs=[
-            dg.AssetCheckSpec(name, asset=dataset.asset_name, description=description)
+            dg.AssetCheckSpec(name, asset=dataset.name, description=description)
             for name, description in descriptions.items()
         ],
         can_subset=True,
@@ -70,7 +70,7 @@ def evaluate_checks(context: Context, job: RunningJob, datasets: Collection[str]
             results = [_describe(dataset, one, now, job.session.session_id) for one in found]
         for result in results:
             evaluation = dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(dataset.asset_name),
+                asset_key=dg.AssetKey(dataset.name),
                 check_name=str(result.check_name),
                 passed=result.passed,
                 metadata=result.metadata,
@@ -91,7 +91,7 @@ def _find_recent_results(
     instance: dg.DagsterInstance, dataset: Dataset, now: datetime
 ) -> list[dg.AssetCheckEvaluation]:
     """Return the last results of a dataset's checks, or none if one is too old or in progress."""
-    asset = dg.AssetKey(dataset.asset_name)
+    asset = dg.AssetKey(dataset.name)
     records = [
         instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(asset, name))
         for name in CHECKS
@@ -119,7 +119,7 @@ def _describe(
     metadata["checked_at"] = dg.MetadataValue.timestamp(now)
     return dg.AssetCheckResult(
         passed=result.severity is Severity.FINE,
-        asset_key=dg.AssetKey(dataset.asset_name),
+        asset_key=dg.AssetKey(dataset.name),
         check_name=result.code,
         severity=dg.AssetCheckSeverity.WARN,
         description=result.sentence,

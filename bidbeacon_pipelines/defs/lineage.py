@@ -63,12 +63,12 @@ def _view_spec(name: str, tables: Sequence[str], grain: str) -> dg.AssetSpec:
 
 
 _VIEWS = {view.name: view for view in REPORT_VIEWS}
-_OF_ACCOUNT_DAYS = [DAILY_CAMPAIGNS.asset_name, HOURLY_CAMPAIGNS.asset_name]
+_OF_ACCOUNT_DAYS = [DAILY_CAMPAIGNS.name, HOURLY_CAMPAIGNS.name]
 
 # Every view reads the accounts: they are left out of its dependencies.
 VIEWS = [
     *(
-        _view_spec(one.name, [one.asset_name, *list_joined_entities(one)], one.grain)
+        _view_spec(one.name, [one.name, *list_joined_entities(one)], one.grain)
         for one in DATASETS.values()
     ),
     *(_view_spec(name, [name], name.removesuffix("s")) for name in ENTITY_TABLES),

@@ -32,7 +32,7 @@ def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:
     """Make the asset of a dataset; materializing a partition loads its window now, due or not."""
 
     @dg.asset(
-        name=dataset.asset_name,
+        name=dataset.name,
         group_name="reports",
         kinds={"postgres"},
         owners=[OWNER],
@@ -51,7 +51,7 @@ def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:
             f"What happened, live: [Event Stream]({get_settings().stream_public_url})."
         ),
         metadata={
-            **table_metadata(dataset.table, columns_of(dataset)),
+            **table_metadata(dataset.name, columns_of(dataset)),
             "event_stream": dg.MetadataValue.url(get_settings().stream_public_url),
             "refreshed": f"T+{', '.join(map(str, dataset.refresh_offsets))} days, "
             "in the account's time zone",

@@ -163,7 +163,7 @@ def log_day(
         worst = explain_worst(connection, tools.settings, question)
         context.log_event(
             event(
-                dg.AssetKey(dataset.asset_name),
+                dg.AssetKey(dataset.name),
                 partition=partition_key(account.account_key, window),
                 metadata={**facts, "explanation": worst.sentence},
             )

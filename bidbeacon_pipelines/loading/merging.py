@@ -87,9 +87,9 @@ def _metrics(dataset: Dataset) -> list[str]:
 def _is_refresh(dataset: Dataset) -> TextClause:
     """Return the statement that checks whether any window was loaded before, or has rows."""
     return text(f"""
-        SELECT EXISTS ({_RESTATED_WINDOWS.format(table=dataset.table)})
+        SELECT EXISTS ({_RESTATED_WINDOWS.format(table=dataset.name)})
             OR EXISTS (
-               SELECT FROM {dataset.table} o
+               SELECT FROM {dataset.name} o
                 WHERE o.ad_product = ANY(:ad_products) AND {_OF_WINDOWS})""")
 
 
@@ -109,7 +109,7 @@ def _compare(dataset: Dataset) -> TextClause:
                CASE WHEN r.account IS NULL THEN 'vanished' WHEN o.account IS NULL THEN 'appeared'
                     ELSE 'changed' END AS change
           FROM report_rows r
-          FULL JOIN (SELECT {listed(staged_columns(dataset))} FROM {dataset.table} o
+          FULL JOIN (SELECT {listed(staged_columns(dataset))} FROM {dataset.name} o
                       WHERE ad_product = ANY(:ad_products) AND {_OF_WINDOWS}) o
                 USING ({listed(key)})
          WHERE r.account IS NULL AND (o.account, o.window_date) IN (SELECT * FROM {WINDOWS})
@@ -135,7 +135,7 @@ def _restate(dataset: Dataset) -> TextClause:
                    CASE WHEN change <> 'vanished' THEN {_json(metrics)} END,
                    data_as_of, :data_as_of, :request_id
               FROM report_changes
-              JOIN ({_RESTATED_WINDOWS.format(table=dataset.table)}) w USING (account, window_date)
+              JOIN ({_RESTATED_WINDOWS.format(table=dataset.name)}) w USING (account, window_date)
              WHERE change <> 'changed'
                 OR ({listed(metrics)})
                    IS DISTINCT FROM ({", ".join(f"old_{metric}" for metric in metrics)})
@@ -150,14 +150,14 @@ def _restate(dataset: Dataset) -> TextClause:
 def _update(dataset: Dataset) -> TextClause:
     facts = ", ".join(f"{column} = c.{column}" for column in _facts(dataset))
     return text(f"""
-        UPDATE {dataset.table} o SET {facts}, request_id = :request_id FROM report_changes c
+        UPDATE {dataset.name} o SET {facts}, request_id = :request_id FROM report_changes c
          WHERE c.change = 'changed' AND {same_key(dataset, "c", "o")} AND {_OF_WINDOWS}""")
 
 
 @cache
 def _delete(dataset: Dataset) -> TextClause:
     return text(f"""
-        DELETE FROM {dataset.table} o USING report_changes c
+        DELETE FROM {dataset.name} o USING report_changes c
          WHERE c.change = 'vanished' AND {same_key(dataset, "c", "o")} AND {_OF_WINDOWS}""")
 
 
@@ -166,5 +166,5 @@ def _insert(dataset: Dataset, source: str) -> TextClause:
     columns = listed(staged_columns(dataset))
     # In key order, since an index that grows at its end costs half of one that grows everywhere.
     return text(f"""
-        INSERT INTO {dataset.table} ({columns}, request_id)
+        INSERT INTO {dataset.name} ({columns}, request_id)
         SELECT {columns}, :request_id FROM {source} ORDER BY {listed(key_of(dataset))}""")

@@ -128,7 +128,7 @@ def stage_held_rows(
     connection.execute(
         text(f"""
             INSERT INTO report_rows ({columns}, read_rows)
-            SELECT {columns}, 0 FROM {scope.dataset.table}
+            SELECT {columns}, 0 FROM {scope.dataset.name}
              WHERE account = :account AND window_date = ANY(:days)
                AND ad_product = ANY(:ad_products)"""),
         scope.values | {"account": account.id, "days": list(days)},

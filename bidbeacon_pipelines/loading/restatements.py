@@ -21,7 +21,7 @@ def performance_rows_view(datasets: Iterable[Dataset]) -> str:
     rows = (
         f"SELECT '{dataset.name}' AS dataset, account, window_date, ad_product, currency_code, "
         + ", ".join(name if name in dataset.columns else nulls[name] for name in _METRICS)
-        + f" FROM {dataset.table}"
+        + f" FROM {dataset.name}"
         for dataset in datasets
     )
     return "\nCREATE VIEW performance_rows AS\n" + "\n UNION ALL ".join(rows) + "\n"

@@ -246,7 +246,7 @@ def _tally(dataset: Dataset) -> str:
           FROM {WINDOWS}
          CROSS JOIN unnest(CAST(:ad_products AS text[])) AS p(ad_product)
           LEFT JOIN (SELECT o.account, o.window_date, o.ad_product, count(*) AS rows
-                       FROM {dataset.table} o JOIN {WINDOWS} USING (account, window_date)
+                       FROM {dataset.name} o JOIN {WINDOWS} USING (account, window_date)
                       GROUP BY 1, 2, 3) o USING (account, window_date, ad_product)
           LEFT JOIN (SELECT r.account, r.window_date, r.ad_product, count(*) AS rows,
                             CAST(sum(r.read_rows) AS bigint) AS read_rows,

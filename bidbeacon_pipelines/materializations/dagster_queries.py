@@ -62,7 +62,7 @@ def unmark_lost_days(connection: Connection, dataset: Dataset, *, first_day: dat
     """
     if not _has_run_events(connection):
         return 0
-    asset_key = f'["{dataset.asset_name}"]'
+    asset_key = f'["{dataset.name}"]'
     values = {"dataset": dataset.name, "asset_key": asset_key, "first_day": first_day}
     return connection.execute(_UNMARK, values).rowcount
 

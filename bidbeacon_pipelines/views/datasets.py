@@ -44,7 +44,7 @@ def make_view(dataset: Dataset) -> ReportView:
         description=f"{dataset.title}. One row is one {dataset.entity}, {dataset.grain}, "
         "ad product and currency of an account.",
         columns=tuple(_columns(dataset)),
-        source=f"{dataset.table} t\n  JOIN advertiser_accounts a ON a.id = t.account{joined}{age}",
+        source=f"{dataset.name} t\n  JOIN advertiser_accounts a ON a.id = t.account{joined}{age}",
     )
 
 

@@ -34,7 +34,7 @@ ACCOUNT_DAYS = f"""
     SELECT window_date, ad_product, currency_code,
            {", ".join(f"sum({one}) AS {one}" for one in METRICS)}
       FROM (SELECT window_date, ad_product, currency_code, {_COLUMNS}
-              FROM {DAILY_CAMPAIGNS.table}
+              FROM {DAILY_CAMPAIGNS.name}
              WHERE account = a.id
              UNION ALL
             SELECT w.window_date, '{SPONSORED_PRODUCTS}', a.currency_code,
@@ -49,7 +49,7 @@ ACCOUNT_DAYS = f"""
 
 _HOURS = f"""
   LEFT JOIN LATERAL (
-       SELECT {", ".join(f"sum({one}) AS {one}" for one in METRICS)} FROM {HOURLY_CAMPAIGNS.table} h
+       SELECT {", ".join(f"sum({one}) AS {one}" for one in METRICS)} FROM {HOURLY_CAMPAIGNS.name} h
         WHERE h.account = a.id AND h.window_date = t.window_date AND h.ad_product = t.ad_product
           AND h.currency_code = t.currency_code) h ON true"""
 

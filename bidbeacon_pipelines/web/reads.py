@@ -113,5 +113,5 @@ class _Reads:
 def _partition_url(settings: Settings, account: str, dataset: Dataset, window: date) -> str:
     """Return the address of a window's partition in Dagster, preselected in its launch dialog."""
     partition = quote(f"{account}|{window}", safe="")
-    asset = f"{settings.dagster_public_url}/assets/{dataset.asset_name}"
+    asset = f"{settings.dagster_public_url}/assets/{dataset.name}"
     return f"{asset}?view=partitions&partition={partition}"

@@ -40,7 +40,7 @@ SPENT_BY_COUNTRY: dict[str, dict[str, Any]] = {
     "MX": {"spend": 80},
 }
 SPENT = """
-    INSERT INTO daily_campaign_performance (account, window_date, row_key, ad_product, currency_code, campaign_id, spend, sales, orders, request_id)
+    INSERT INTO daily_campaigns (account, window_date, row_key, ad_product, currency_code, campaign_id, spend, sales, orders, request_id)
     SELECT a.id, current_date - n, decode(md5(p), 'hex'), p, 'USD', 'c1', 100.25 + n, 401 + n, 7, 1
       FROM advertiser_accounts a, generate_series(0, 60) n, unnest(ARRAY['SPONSORED_PRODUCTS', 'SPONSORED_BRANDS']) p
      WHERE a.account_key = 'US.acme'"""

@@ -374,7 +374,7 @@ class World:
     def not_recorded(self) -> list[Mapping[str, Any]]:
         """Return the loaded days that Dagster shows another load of, or none."""
         names = [*DATASETS]
-        keys = [f'["{dataset.asset_name}"]' for dataset in DATASETS.values()]
+        keys = [f'["{dataset.name}"]' for dataset in DATASETS.values()]
         return self.stored.query(_NOT_RECORDED, names=names, keys=keys)
 
     def lost_by_reader(self) -> list[str]:

@@ -19,5 +19,4 @@ DAILY_MATCHED_TARGETS = replace(
     dimensions=(*DAILY_TARGETS.dimensions, MATCHED_TARGET),
     metrics=BASE,
     groups=((SPONSORED_PRODUCTS,),),
-    asset_name="daily_matched_target_performance",
 )

@@ -29,7 +29,7 @@ from bidbeacon_sandbox.server import SandboxHandle
 from tests.support.rows import change_accounts
 from tests.support.world import DATASET, World
 
-ASSET_KEY = AssetKey(DATASET.asset_name)
+ASSET_KEY = AssetKey(DATASET.name)
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 HELD_SECONDS = 1_800
 SERVED_DAYS = 60

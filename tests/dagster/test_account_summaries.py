@@ -54,7 +54,7 @@ def test_a_day_adds_up_to_the_truth_as_soon_as_it_is_loaded(stocked: World) -> N
     assert row["hourly_sales"] == row["sales"]
     assert row["as_of"] < row["hourly_as_of"]
 
-    stocked.execute(f"DELETE FROM {DAILY.table}")
+    stocked.execute(f"DELETE FROM {DAILY.name}")
     assert 0 == summary(stocked)["spend"]
     assert recent(stocked, account)["spend"] == "0.000000"
 

@@ -44,7 +44,7 @@ def tables_with_another() -> MetaData:
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Iterator[None]:
     """Register the dataset for one test, and make its table."""
-    tables_with_another().tables[ANOTHER.table].create(engine)
+    tables_with_another().tables[ANOTHER.name].create(engine)
     with monkeypatch.context() as patch:
         patch.setitem(datasets._REGISTRY, ANOTHER.name, ANOTHER)
         yield
@@ -69,8 +69,8 @@ def test_its_migration_is_generated(empty_url: str, tmp_path: Path) -> None:
         run(connection, views[f"VIEW reports.{ANOTHER.name}"])
         found = read_catalog(connection)
     engine.dispose()
-    assert ("column", ANOTHER.table, columns_of(ANOTHER)[-1].name) in found
-    assert ANOTHER.table in found["table", "performance_rows", "performance_rows"]
+    assert ("column", ANOTHER.name, columns_of(ANOTHER)[-1].name) in found
+    assert ANOTHER.name in found["table", "performance_rows", "performance_rows"]
     described = found["column", f"reports.{ANOTHER.name}", "matched_target"]
     assert "What the target was matched with." in described
 
@@ -81,7 +81,7 @@ def test_its_asset_loads_amazons_rows(stocked: World) -> None:
     day_rows = day_rows_of(stocked, stocked.account("JP"))
     of_day = (day_rows.account, day_rows.day)
     result = materialize_days(stocked, *of_day, dataset=ANOTHER, with_checks=True)
-    [told] = result.asset_materializations_for_node(ANOTHER.asset_name)
+    [told] = result.asset_materializations_for_node(ANOTHER.name)
     stored = day_rows.stored()
     assert stored
     assert len(stored) == told.metadata["dagster/partition_row_count"].value

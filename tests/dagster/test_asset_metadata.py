@@ -26,7 +26,7 @@ def schema_of(key: AssetKey) -> TableSchema:
 def test_columns_say_how_they_may_be_used() -> None:
     """The tags of datasets' and views' columns name keys, dimensions, and metrics that may be summed."""
     for dataset in DATASETS.values():
-        for asset in (AssetKey(dataset.asset_name), AssetKey(["reports", dataset.name])):
+        for asset in (AssetKey(dataset.name), AssetKey(["reports", dataset.name])):
             tags = {one.name: set(one.tags) for one in schema_of(asset).columns}
             for dimension in dataset.dimensions:
                 assert "dimension" in tags[dimension.column], (asset, dimension.column)
@@ -34,7 +34,7 @@ def test_columns_say_how_they_may_be_used() -> None:
                 expected = {"metric", "additive" if metric.is_additive else "not_additive"}
                 assert expected == tags[metric.column], (asset, metric.column)
             assert "dimension" in tags["window_date"]
-        columns = {one.name: one for one in schema_of(AssetKey(dataset.asset_name)).columns}
+        columns = {one.name: one for one in schema_of(AssetKey(dataset.name)).columns}
         keys = {name for name, one in columns.items() if "key" in one.tags}
         assert {"account", "window_date", "row_key"} <= keys
         assert not columns["ad_product"].constraints.nullable
@@ -66,7 +66,7 @@ def test_every_definition_is_described() -> None:
     for check in graph.asset_check_keys:
         assert graph.get_check_spec(check).description, check
     view = graph.get(AssetKey(["reports", "daily_targets"]))
-    assert "`daily_target_performance`" in (view.description or "")
+    assert "`daily_targets`" in (view.description or "")
     for each in (*(defs.jobs or ()), *(defs.schedules or ()), *(defs.sensors or ())):
         assert each.description, each.name
 

@@ -25,7 +25,7 @@ from tests.support.rows import add_windows, as_loaded, change_accounts, change_w
 from tests.support.waiting import wait_until
 from tests.support.world import World
 
-TABLES = ("report_requests", "report_windows", "daily_target_performance")
+TABLES = ("report_requests", "report_windows", "daily_targets")
 
 
 @pytest.fixture

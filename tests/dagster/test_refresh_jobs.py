@@ -50,7 +50,7 @@ def test_a_refresh_loads_what_is_ready_and_records_it(stocked: World) -> None:
     loaded = "SELECT dataset, window_date FROM report_windows WHERE load_count > 0"
     dataset, day = tuples(stocked.engine, loaded)[0]
     partition = str(partition_key(account.account_key, day))
-    asset = AssetKey(DATASETS[dataset].asset_name)
+    asset = AssetKey(DATASETS[dataset].name)
     of_partition = AssetRecordsFilter(asset, asset_partitions=[partition])
     assert len(stocked.instance.fetch_materializations(of_partition, limit=9).records) == 1
 

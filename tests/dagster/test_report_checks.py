@@ -39,7 +39,7 @@ DAILY, HOURLY = get_dataset("daily_targets"), get_dataset("hourly_targets")
 
 def check(world: World, dataset: str) -> dict[str, AssetCheckEvaluation]:
     """Run the checks on their own; return those of a dataset."""
-    key = AssetKey(get_dataset(dataset).asset_name)
+    key = AssetKey(get_dataset(dataset).name)
     found = run_job(world, "check_datasets").get_asset_check_evaluations()
     assert len(DATASETS) * 3 == len(found)
     return {one.check_name: one for one in found if one.asset_key == key}

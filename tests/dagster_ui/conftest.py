@@ -106,7 +106,7 @@ class Dev:
     def count_recordings(self, account: str, day: str) -> int:
         """Return how many materializations Dagster has of a day of the daily targets."""
         statement = """SELECT count(*) FROM dagster.event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION'
-                          AND asset_key = '["daily_target_performance"]' AND partition = %s"""
+                          AND asset_key = '["daily_targets"]' AND partition = %s"""
         [(recordings,)] = self.rows(statement, f"{account}|{day}")
         return int(recordings)
 

@@ -16,8 +16,8 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]  # the first one waits until all runs
 
-TARGETS = "daily_target_performance"
-HOURLY = "hourly_target_performance"
+TARGETS = "daily_targets"
+HOURLY = "hourly_targets"
 """Amazon serves hours for 14 days, and Dagster has partitions of 15 months."""
 BACKFILL_SECONDS = 40
 MOST_LOAD = 2

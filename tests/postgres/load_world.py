@@ -201,7 +201,7 @@ class LoadWorld:
     def rows_as_written(self) -> list[Mapping[str, Any]]:
         """Give the stored rows, with what changes whenever one is written, in order."""
         return self.query(
-            f"SELECT *, xmin, ctid FROM {DATASET.table} ORDER BY campaign_id, target_value"
+            f"SELECT *, xmin, ctid FROM {DATASET.name} ORDER BY campaign_id, target_value"
         )
 
     def row(self, columns: str = "*") -> Mapping[str, Any]:

@@ -144,7 +144,7 @@ _PREPARED = (
     "report_windows",
 )
 _WRITTEN = (
-    "daily_target_performance",
+    "daily_targets",
     "restatements",
     "quarantined_rows",
     "report_loads",

@@ -146,7 +146,7 @@ def test_a_complete_day_without_rows_counts_as_zero(
 def test_a_comparison_without_any_row_is_of_zeros(owner: Engine) -> None:
     """Only where no account is compared, the sums are null."""
     with owner.connect() as connection:
-        connection.execute(text("DELETE FROM daily_campaign_performance"))
+        connection.execute(text("DELETE FROM daily_campaigns"))
         change_windows(connection, product_totals={})
         answer = {row[0]: tuple(row[1:]) for row in connection.execute(text(QUERIES[12]))}
     assert {"EUR": (1, 2, 0, 0), "JPY": (0, 1, None, None), "USD": (1, 0, 0, 0)} == answer

@@ -23,15 +23,13 @@ from tests.support.truth import AD_PRODUCT, DayRows, columns_of
 from tests.support.world import World
 
 TODAY = date(2026, 1, 15)
-ONE_ROW = """WHERE ctid = (SELECT ctid FROM daily_target_performance
+ONE_ROW = """WHERE ctid = (SELECT ctid FROM daily_targets
                            WHERE ad_product = 'SPONSORED_BRANDS' ORDER BY row_key LIMIT 1)"""
 CHANGES_BY_HAND = {
-    f"UPDATE daily_target_performance SET spend = spend + 0.000001 {ONE_ROW}": (
+    f"UPDATE daily_targets SET spend = spend + 0.000001 {ONE_ROW}": (
         r"campaign_id \d+, .*: spend expected [\d.]+, got [\d.]+$"
     ),
-    f"DELETE FROM daily_target_performance {ONE_ROW.replace('BRANDS', 'DISPLAY')}": (
-        r": the row is missing$"
-    ),
+    f"DELETE FROM daily_targets {ONE_ROW.replace('BRANDS', 'DISPLAY')}": (r": the row is missing$"),
 }
 """A statement on the table, and the end of the message about it."""
 CHANGES_OF_ROWS = ("restate", "appear", "vanish")

@@ -203,7 +203,7 @@ def told_since(world: World, count: int) -> tuple[str, ...]:
 
 def lying_rows(world: World) -> list[Mapping[str, Any]]:
     """Return the day's rows as they lie in the table, with where and by which transaction they were written."""
-    return world.query("SELECT *, xmin, ctid FROM daily_target_performance ORDER BY row_key")
+    return world.query("SELECT *, xmin, ctid FROM daily_targets ORDER BY row_key")
 
 
 def differences(world: World, rows: RowsAre) -> list[str]:

@@ -58,7 +58,7 @@ def lost(world: World) -> list[Finding]:
 def sums(world: World, account: Account, *days: date) -> str:
     """Return the number of rows of some days, and their spend, as a finding shows them."""
     [found] = world.query(
-        f"SELECT count(*), sum(spend) AS spend FROM {DATASET.table} WHERE account = :id AND window_date = ANY(:days)",
+        f"SELECT count(*), sum(spend) AS spend FROM {DATASET.name} WHERE account = :id AND window_date = ANY(:days)",
         id=account.id,
         days=list(days),
     )

@@ -49,7 +49,7 @@ def test_a_duplicate_is_adopted(world: World, name: str | None) -> None:
 
 def test_rows_that_the_database_refuses_are_a_failed_try(world: World) -> None:
     """The job goes on, the reason is the database's first line, and the next try waits."""
-    world.execute("ALTER TABLE daily_target_performance ADD CONSTRAINT nothing_fits CHECK (false)")
+    world.execute("ALTER TABLE daily_targets ADD CONSTRAINT nothing_fits CHECK (false)")
     request_id = world.load(world.account(), DAY)
     request = world.request(request_id)
     assert (request.status, request.loads) == ("completed", 1)

@@ -12,7 +12,7 @@ def test_rows_have_their_target_once_it_is_known(shelf: LoadWorld) -> None:
     day, hours = [report_row("late deal")], [report_row("late deal") | {"hour.value": 3}]
     shelf.load(day)
     shelf.load(hours, dataset=HOURLY_TARGETS)
-    written = "SELECT xmin, row_key, spend FROM daily_target_performance"
+    written = "SELECT xmin, row_key, spend FROM daily_targets"
     before = shelf.query(written)
     assert (None, 1) == (shelf.row()["target_id"], shelf.window().unresolved_count)
     shelf.add_targets(target(LATE, keyword="late deal"))

@@ -102,7 +102,7 @@ def test_a_replay_leaves_what_a_fixed_load_leaves(shelf: LoadWorld) -> None:
     assert (302, 1, 1) == counts(shelf)[:3]
     [left] = quarantine(shelf)
     assert "metric.clicks" == left["cause"]["field"]
-    spend = "SELECT spend FROM daily_target_performance WHERE campaign_id = '5000'"
+    spend = "SELECT spend FROM daily_targets WHERE campaign_id = '5000'"
     assert Decimal("1.234568") == value(shelf.engine, spend)
     assert_is_fixed_load(shelf, [*good, summed, twice, twice, stranger])
 
@@ -121,7 +121,7 @@ def test_two_replays_at_once_load_each_row_once(shelf: LoadWorld) -> None:
     shelf.load([*many_rows(99), odd(report_row() | {"campaign.id": 5_000})])
     replays = at_once([partial(replay, shelf)] * 2)
     assert 1 == sum(map(len, replays))
-    clicks = "SELECT clicks FROM daily_target_performance WHERE campaign_id = '5000'"
+    clicks = "SELECT clicks FROM daily_targets WHERE campaign_id = '5000'"
     assert 10 == value(shelf.engine, clicks)
 
 

@@ -296,7 +296,7 @@ def test_bad_rows_wait_for_the_next_report_of_their_product(
     new = windows(shelf)
     assert {"SP": 2, "SB": 2, "SD": 0} == row_counts(new)
     assert 2 == new["SB"].product_totals[SB]["rows"]
-    assert "9" not in column(shelf.engine, f"SELECT campaign_id FROM {DAILY_TARGETS.table}")
+    assert "9" not in column(shelf.engine, f"SELECT campaign_id FROM {DAILY_TARGETS.name}")
     fixed = shelf.load([*rows_of(SB), bird], ad_products=(SB,), age=2)
     assert ([DAY], 0, 0) == (fixed.loaded, fixed.merge.restated, fixed.merge.vanished)
     assert [] == quarantine(shelf)

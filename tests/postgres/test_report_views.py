@@ -45,7 +45,7 @@ def row_of(connection: Connection, view: str) -> RowMapping:
 def stored(connection: Connection, dataset: str, **columns: Any) -> RowMapping:
     """Store a row of a campaign and a day; return what the dataset's view has of it."""
     usual = {"window_date": DAY, "campaign_id": "1", "ad_group_id": "2"}
-    known = usual.keys() & PipelinesBase.metadata.tables[get_dataset(dataset).table].c.keys()
+    known = usual.keys() & PipelinesBase.metadata.tables[get_dataset(dataset).name].c.keys()
     row = {name: usual[name] for name in known} | columns
     store_rows(connection, dataset, "US.one", row)
     return row_of(connection, dataset)
@@ -56,7 +56,7 @@ def test_every_dataset_is_described_in_the_database(engine: Engine) -> None:
     comment = "SELECT obj_description(to_regclass(:name), 'pg_class')"
     for dataset in ALL_DATASETS:
         assert value(engine, comment, name=f"reports.{dataset.name}")
-        assert value(engine, comment, name=dataset.table)
+        assert value(engine, comment, name=dataset.name)
 
 
 def test_names_come_from_the_entities(connection: Connection) -> None:
@@ -142,6 +142,6 @@ def test_a_sum_reads_neither_entities_nor_windows(connection: Connection, datase
 def test_tables_are_described_by_the_registry() -> None:
     """A metric's comment is the registry's description."""
     for dataset in ALL_DATASETS:
-        columns = PipelinesBase.metadata.tables[dataset.table].columns
+        columns = PipelinesBase.metadata.tables[dataset.name].columns
         for metric in dataset.metrics:
             assert metric.description in (columns[metric.column].comment or "")

@@ -137,7 +137,7 @@ def test_day_is_complete_once_all_its_windows_are_loaded_or_expired(world: World
     load_by_hand(world, account, DAY, dataset=DAILY_PRODUCTS)
     [day] = call(world.engine, lock_unrecorded_days)
     assert (True, {"SP+SD", "SB"}) == (day.is_complete, set(day.new_loads))
-    rows = f"SELECT count(*) FROM {DAILY_PRODUCTS.table} WHERE account = :id"
+    rows = f"SELECT count(*) FROM {DAILY_PRODUCTS.name} WHERE account = :id"
     stored = value(world.engine, rows, id=account.id)
     assert stored == day_metadata(day)["dagster/partition_row_count"]
 
@@ -194,7 +194,7 @@ def _as_read(world: World) -> tuple[int, set[str], set[tuple[bool, bool]]]:
              FROM reports.daily_targets t JOIN reports.days d USING (account_key, window_date)
             WHERE d.dataset = 'daily_targets'"""
     )
-    spend = value(world.engine, "SELECT sum(spend) FROM daily_target_performance")
+    spend = value(world.engine, "SELECT sum(spend) FROM daily_targets")
     assert spend == sum(row["spend"] for row in rows)
     said = {(row["is_final"], row["is_complete"]) for row in rows}
     assert said == {(row["day_is_final"], row["day_is_complete"]) for row in rows}

@@ -202,6 +202,6 @@ def test_months_of_hours_are_dropped_whole(engine: Engine) -> None:
     assert {} == delete(engine, Settings(hourly_days=74))
     assert {"hourly_months": 1} == delete(engine, Settings(hourly_days=73))
     names = column(engine, "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'")
-    of_targets = {name for name in names if name.startswith(HOURLY_TARGETS.table)}
+    of_targets = {name for name in names if name.startswith(HOURLY_TARGETS.name)}
     months = ("2026_01", "2026_02", "2026_03", "2026_04")
-    assert {f"{HOURLY_TARGETS.table}_{month}" for month in months} == of_targets
+    assert {f"{HOURLY_TARGETS.name}_{month}" for month in months} == of_targets

@@ -62,15 +62,15 @@ def of_inserts(table: str, columns: str, *rows: tuple[str, str]) -> list[Refused
 def of_facts(column: str, value: str, name: str) -> Refused:
     """Return a row of the facts of a day, given a metric, and the constraint."""
     statement = f"""
-        INSERT INTO daily_target_performance (account, window_date, row_key, ad_product, currency_code, request_id, {column})
+        INSERT INTO daily_targets (account, window_date, row_key, ad_product, currency_code, request_id, {column})
         SELECT id, '2026-01-10', decode('{KEY}', 'hex'), 'SPONSORED_PRODUCTS', 'USD', 1, {value} FROM advertiser_accounts"""
-    return statement, f"ck_daily_target_performance_{name}"
+    return statement, f"ck_daily_targets_{name}"
 
 
 def of_hours(hour_at: str, key: str) -> str:
     """Return the insert of a row of the facts of an hour."""
     return f"""
-        INSERT INTO hourly_product_performance (account, window_date, hour_at, row_key, ad_product, currency_code, request_id)
+        INSERT INTO hourly_products (account, window_date, hour_at, row_key, ad_product, currency_code, request_id)
         SELECT id, '2026-01-10', '{hour_at}', decode('{key}', 'hex'), 'SPONSORED_PRODUCTS', 'USD', 1 FROM advertiser_accounts"""
 
 
@@ -142,9 +142,9 @@ REFUSED: list[Refused] = [
     of_facts("spend", "-0.000001", "amounts_in_range"),
     of_facts("sales", "'NaN'", "amounts_in_range"),
     of_facts("spend", "'NaN'", "amounts_in_range"),
-    (of_hours("2026-01-10 12:00:01Z", KEY), "ck_hourly_product_performance_hour_begins"),
-    (of_hours("2026-01-10 12:20:00Z", KEY), "ck_hourly_product_performance_hour_begins"),
-    (of_hours("2026-01-10 12:00:00Z", "00"), "ck_hourly_product_performance_key_is_a_digest"),
+    (of_hours("2026-01-10 12:00:01Z", KEY), "ck_hourly_products_hour_begins"),
+    (of_hours("2026-01-10 12:20:00Z", KEY), "ck_hourly_products_hour_begins"),
+    (of_hours("2026-01-10 12:00:00Z", "00"), "ck_hourly_products_key_is_a_digest"),
     *of_inserts(
         "findings",
         "finding, key, began_at, gone_at",

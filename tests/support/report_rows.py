@@ -38,8 +38,8 @@ def to_json(value: Any, *, ascii_only: bool = False) -> str:
 def with_target_ids(dataset: Dataset) -> str:
     """Return the SQL of a dataset's rows, with the id of the target that each names."""
     if not dataset.names_targets:
-        return dataset.table
-    return f"""(SELECT t.*, n.target_id FROM {dataset.table} t LEFT JOIN target_names n
+        return dataset.name
+    return f"""(SELECT t.*, n.target_id FROM {dataset.name} t LEFT JOIN target_names n
                     ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match) r"""
 
 
@@ -47,7 +47,7 @@ def store_rows(
     connection: Connection, name: str, account_key: str, *rows: Mapping[str, Any]
 ) -> None:
     """Store rows of a dataset; their dimensions and metrics are null, and what all rows have is usual, unless given. An hourly dataset needs its partition."""
-    dataset, table = _DATASETS[name], PipelinesBase.metadata.tables[_DATASETS[name].table]
+    dataset, table = _DATASETS[name], PipelinesBase.metadata.tables[_DATASETS[name].name]
     make_key = row_key_of(dataset)
     columns = ("currency_code", "ad_product", *(one.column for one in dataset.keys))
     account = text("SELECT id FROM advertiser_accounts WHERE account_key = :key")

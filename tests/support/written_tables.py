@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 from bidbeacon_pipelines.datasets.registry import DATASETS
 
 TABLES = (
-    *(dataset.table for dataset in DATASETS.values()),
+    *(dataset.name for dataset in DATASETS.values()),
     "restatements",
     "quarantined_rows",
     "report_loads",

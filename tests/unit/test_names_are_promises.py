@@ -29,20 +29,13 @@ def _names(text: str, separator: str | None = None) -> list[str]:
 TOP_LEVEL_NAMES = _names("""
     Action ActionDefinitionError Reference SessionClosedError SessionRecorder SessionStore SessionsError Subject with_job_session
 """)
-DATASETS = {
-    "daily_campaigns": "daily_campaign_performance",
-    "daily_placements": "daily_placement_performance",
-    "daily_products": "daily_product_performance",
-    "daily_purchased_products": "daily_purchased_product_performance",
-    "daily_search_terms": "daily_search_term_performance",
-    "daily_targets": "daily_target_performance",
-    "hourly_campaigns": "hourly_campaign_performance",
-    "hourly_products": "hourly_product_performance",
-    "hourly_targets": "hourly_target_performance",
-}
-"""The asset of each dataset, which is also its table; its view has the dataset's name."""
+DATASETS = _names("""
+    daily_campaigns daily_placements daily_products daily_purchased_products daily_search_terms daily_targets
+    hourly_campaigns hourly_products hourly_targets
+""")
+"""Each is the name of a dataset, its table, its asset and its view."""
 ENTITIES = ["ad_groups", "ads", "campaigns", "portfolios", "targets"]
-ASSETS = ["accounts", *ENTITIES, *DATASETS.values()]
+ASSETS = ["accounts", *ENTITIES, *DATASETS]
 VIEWS = ["account_daily_summaries", *ENTITIES, *DATASETS]
 EXTERNAL_ASSETS = ["amazon_ads", *(f"reports/{view}" for view in VIEWS)]
 CHECKS = ["quarantine_is_small", "rows_reconcile_with_daily_totals", "window_is_fresh"]

@@ -197,7 +197,7 @@ def test_a_server_without_a_product_has_the_stream_only(http: httpx.Client) -> N
 
 
 SPENT = """
-    INSERT INTO daily_campaign_performance (account, window_date, row_key, ad_product, currency_code, campaign_id, spend, sales, orders, request_id)
+    INSERT INTO daily_campaigns (account, window_date, row_key, ad_product, currency_code, campaign_id, spend, sales, orders, request_id)
     SELECT a.id, (now() AT TIME ZONE 'America/Los_Angeles')::date - n, decode(md5(p || c), 'hex'), p, c, '1', 0.1, 0.3, 1, 1
       FROM advertiser_accounts a, generate_series(0, 60) n, unnest(ARRAY['SPONSORED_PRODUCTS', 'SPONSORED_BRANDS']) p, unnest(ARRAY['USD', 'CAD']) c
      WHERE a.account_id = 'amzn1.ads-account.g.one'"""

@@ -29,7 +29,7 @@ REPORTS = (
     "restatements",
     "api_calls",
 )
-DATASETS = tuple(dataset.table for dataset in ALL_DATASETS)
+DATASETS = tuple(dataset.name for dataset in ALL_DATASETS)
 TABLES = (*DATASETS, *REPORTS, *SESSIONS)
 _START = datetime(2026, 1, 15, 12, tzinfo=UTC)
 

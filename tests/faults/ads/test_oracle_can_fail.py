@@ -23,13 +23,13 @@ from tests.support.world import World, open_simulated_world
 pytestmark = pytest.mark.faults
 
 ONE_ROW = "ctid = (SELECT ctid FROM {} LIMIT 1)"
-ONE = ONE_ROW.format("daily_target_performance WHERE spend > 0 AND target_match IS NOT NULL")
-CHANGE = "UPDATE daily_target_performance SET"
+ONE = ONE_ROW.format("daily_targets WHERE spend > 0 AND target_match IS NOT NULL")
+CHANGE = "UPDATE daily_targets SET"
 BREAKAGES = {
     "a millionth of spend": f"{CHANGE} spend = spend + 0.000001 WHERE {ONE}",
     "no value for a number": f"{CHANGE} sales = NULL WHERE {ONE}",
     "units": f"{CHANGE} units = coalesce(units, 0) + 1 WHERE {ONE}",
-    "a row gone": f"DELETE FROM daily_target_performance WHERE {ONE}",
+    "a row gone": f"DELETE FROM daily_targets WHERE {ONE}",
     "other targets": "UPDATE target_names SET target_id = target_id || '1'",
     "targets forgotten": "DELETE FROM target_names",
     "another text of a target": f"{CHANGE} target_value = target_value || 's' WHERE {ONE}",
@@ -47,7 +47,7 @@ BREAKAGES = {
 """What is done to the tables, by what it is."""
 
 TABLES = (
-    "daily_target_performance",
+    "daily_targets",
     "target_names",
     "quarantined_rows",
     "report_windows",
@@ -142,7 +142,7 @@ def test_false_zeros_and_rows_called_not_served_are_found(engine: Engine, tmp_pa
         )
         assert doubted <= len([*Oracle(world, account).false_zeros()])
         day = world.context.now().date() - timedelta(days=3)
-        one = ONE_ROW.format("daily_target_performance WHERE window_date = :day")
+        one = ONE_ROW.format("daily_targets WHERE window_date = :day")
         world.execute(f"{CHANGE} spend = spend + 0.000001 WHERE {one}", day=day)
         assert 1 == len([*Oracle(world, account).compare_with_truth()])
         world.execute(

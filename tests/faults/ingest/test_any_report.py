@@ -46,7 +46,7 @@ def stored(shelf: LoadWorld, dataset: Dataset) -> dict[Key, Metrics]:
     hour = "hour_at" if dataset.is_hourly else "CAST(NULL AS timestamptz)"
     keys, metrics = ([one.column for one in some] for some in (dataset.keys, dataset.metrics))
     columns = ["window_date", f"{hour} AS hour_at", "currency_code", *keys, *metrics]
-    rows = shelf.query(f"SELECT {', '.join(columns)} FROM {dataset.table}")
+    rows = shelf.query(f"SELECT {', '.join(columns)} FROM {dataset.name}")
     split = 3 + len(keys)
     found = {tuple(row.values())[:split]: tuple(row.values())[split:] for row in rows}
     assert len(found) == len(rows)

@@ -24,11 +24,11 @@ ROWS = 10_000
 LIVES_LONGER, LONGEST_LOAD = 0.15, 60
 """By how many seconds each process lives longer than the last, imports included, and when that is long enough."""
 BAD_EVERY, BAD_CLICKS, RESTATED_EVERY = 1_000, "many", 51
-STORED = "SELECT count(*) AS rows, sum(spend) AS spend, sum(sales) AS sales FROM hourly_target_performance"
-INSERT_ROWS = "INSERT ON hourly_target_performance"
+STORED = "SELECT count(*) AS rows, sum(spend) AS spend, sum(sales) AS sales FROM hourly_targets"
+INSERT_ROWS = "INSERT ON hourly_targets"
 STATEMENTS = (
     "INSERT ON restatements",
-    "DELETE ON hourly_target_performance",
+    "DELETE ON hourly_targets",
     INSERT_ROWS,
     "INSERT ON quarantined_rows",
     "UPDATE ON report_windows",

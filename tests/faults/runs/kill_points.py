@@ -73,7 +73,7 @@ WHILE_AMAZON_WORKS = KillPoint(
 )
 DURING_THE_DOWNLOAD = KillPoint("a part is on its way", call="download")
 INSIDE_THE_LOAD = KillPoint(
-    "rows are being merged", trigger="INSERT ON daily_target_performance FOR EACH STATEMENT"
+    "rows are being merged", trigger="INSERT ON daily_targets FOR EACH STATEMENT"
 )
 AFTER_THE_LOAD = KillPoint(
     "the rows are loaded, and Dagster's materialization is not stored",

@@ -71,7 +71,7 @@ def fail_lost_run(world: World) -> None:
 def kill_worker(world: World, point: KillPoint, account: Account, day: date, folder: Path) -> None:
     """Materialize a partition in a process of its own, and kill it where it is halted."""
     partition = str(partition_key(account.account_key, day))
-    chosen = ["--select", DATASET.asset_name, "--partition", partition]
+    chosen = ["--select", DATASET.name, "--partition", partition]
     command = ["-m", "dagster", "asset", "materialize", "-m", "bidbeacon_pipelines.definitions"]
     with Program([*command, *chosen], folder / "worker.log").running() as worker:
         point.wait_until_reached(world)

@@ -34,11 +34,10 @@ each_dataset = pytest.mark.parametrize("dataset", registry.ALL_DATASETS, ids=lam
 
 
 @each_dataset
-def test_tables_and_assets_are_named_alike(dataset: registry.Dataset) -> None:
-    """The noun is the dataset's, once, and `performance` follows."""
-    assert re.fullmatch(r"(daily|hourly)_[a-z_]+_performance", dataset.asset_name)
-    assert dataset.asset_name.startswith(dataset.name.removesuffix("s"))
-    assert dataset.table == dataset.asset_name
+def test_names_are_of_a_grain_and_a_plural(dataset: registry.Dataset) -> None:
+    """A dataset, its table, its asset and its view have one name: `daily_targets`."""
+    assert re.fullmatch(r"(daily|hourly)_[a-z_]+s", dataset.name)
+    assert dataset.name.startswith({"day": "daily", "hour": "hourly"}[dataset.grain])
 
 
 @each_dataset

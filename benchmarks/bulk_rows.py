@@ -68,13 +68,13 @@ _ACTIONS = text("""
                    ELSE jsonb_build_object('report_id', md5(CAST(n AS text)),
                                            'amazon_status', 'PROCESSING',
                                            'waited_seconds', 61.5 * o,
-                                           'next_poll_at', h.started_at, 'looks', o) END
+                                           'next_poll_at', h.started_at, 'polls', o) END
       FROM (SELECT *, row_number() OVER (ORDER BY started_at) AS n FROM session_headers) h
      CROSS JOIN generate_series(1, :each) o""")
 _LONG_ONE = text("""
     INSERT INTO session_actions (session_id, ord, type, tone, at, payload)
     SELECT session_id, o, 'report-pending', 'neutral', at,
-           payload || jsonb_build_object('waited_seconds', 61.5 * o, 'looks', o)
+           payload || jsonb_build_object('waited_seconds', 61.5 * o, 'polls', o)
       FROM session_actions
      CROSS JOIN generate_series(:each + 1, 5000) o
      WHERE session_id = :id AND ord = 3""")

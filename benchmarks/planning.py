@@ -96,7 +96,7 @@ def _add_accounts(engine: Engine) -> None:
             add_account(connection, country, _account_id(number), region="EU", **seen)
         for country in COUNTRIES_BY_SIZE[18]:
             add_account(connection, country, GLOBAL_ACCOUNT, region="EU", **seen)
-        change_ads_accounts(connection, last_look_at=earlier, planned_at=earlier)
+        change_ads_accounts(connection, last_run_at=earlier, planned_at=earlier)
 
 
 def _account_id(number: int) -> str:

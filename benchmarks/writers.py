@@ -40,7 +40,7 @@ def make_action(number: int) -> ReportPending:
         amazon_status="PROCESSING",
         waited_seconds=61.5,
         next_poll_at=datetime.now(UTC),
-        looks=1 + number % 20,
+        polls=1 + number % 20,
     )
 
 

@@ -54,10 +54,10 @@ _REPAIRS: Final = tuple(
             WHERE next_create_at > CAST(:now AS timestamptz) + interval '1 day'""",
         """rate_limits SET next_start_at = :now
             WHERE next_start_at > CAST(:now AS timestamptz) + interval '1 hour'""",
-        """ads_accounts SET next_look_at = :now
-            WHERE next_look_at
+        """ads_accounts SET next_run_at = :now
+            WHERE next_run_at
                   > CAST(:now AS timestamptz) + coalesce(refresh_every, interval '366 days')""",
-        "ads_accounts SET last_look_at = :now WHERE last_look_at > :now",
+        "ads_accounts SET last_run_at = :now WHERE last_run_at > :now",
         "ads_accounts SET planned_at = NULL WHERE planned_at > :now",
         "advertiser_accounts SET first_seen_at = :now WHERE first_seen_at > :now",
         "advertiser_accounts SET entities_wanted_at = :now WHERE entities_wanted_at > :now",

@@ -62,7 +62,7 @@ def rules_of(settings: Settings) -> list[Rule]:
         Rule("hourly_months", timedelta(days=settings.hourly_days), _drop_partitions),
         Rule("findings", of_sessions, delete_findings),
         _rule_of_table("row_removals", "acknowledged_at", of_sessions),
-        _rule_of_table("loads_by_hand", "asked_at", of_sessions),
+        _rule_of_table("loads_by_hand", "requested_at", of_sessions),
         Rule("processes", _UNUSED_FOR, delete_silent_processes),
         _rule_of_table("unwritable_folders", "retry_at", _UNUSED_FOR),
         Rule("registry_overrides", LEARNED_FOR, delete_learned_limits),

@@ -136,7 +136,7 @@ def store_cadence(
         account.account_id,
         refresh_every=cadence.every,
         refresh_cron=cadence.cron,
-        next_look_at=cadence.next_start(account.time_zone, last=account.last_look_at, now=now),
+        next_run_at=cadence.next_start(account.time_zone, last=account.last_run_at, now=now),
         cadence_by=by,
         cadence_at=now,
     )

@@ -213,13 +213,13 @@ def change_ads_account(connection: Connection, account_id: str, **values: Any) -
     connection.execute(statement.values(**values))
 
 
-def set_next_look(
-    connection: Connection, ads_account: AdsAccount, next_look_at: datetime | None
+def set_next_run(
+    connection: Connection, ads_account: AdsAccount, next_run_at: datetime | None
 ) -> None:
     """Set an ads account's next refresh, unless its cadence changed since it was read."""
     is_unchanged = AdsAccount.cadence_at.is_not_distinct_from(ads_account.cadence_at)
     statement = update(AdsAccount).where(AdsAccount.account_id == ads_account.account_id)
-    connection.execute(statement.where(is_unchanged).values(next_look_at=next_look_at))
+    connection.execute(statement.where(is_unchanged).values(next_run_at=next_run_at))
 
 
 def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:

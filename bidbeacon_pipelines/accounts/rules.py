@@ -180,13 +180,13 @@ def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool)
 
 
 def next_refresh(
-    cadence: Cadence, time_zone: str, next_look_at: datetime | None, now: datetime
+    cadence: Cadence, time_zone: str, next_run_at: datetime | None, now: datetime
 ) -> datetime | None:
     """Return when the next refresh may begin, in UTC; None for as soon as data is due.
 
     Call it once everything due is planned. A manual refresh before its time changes nothing.
     """
-    start = next_look_at or now
+    start = next_run_at or now
     if start > now:
         return start
     return cadence.next_start(time_zone, last=start, now=now)

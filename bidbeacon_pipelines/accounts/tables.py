@@ -40,7 +40,7 @@ class AdsAccount(PipelinesBase):
     of its credential. `refusals` counts Amazon's refusals (401 or 403) in a row.
 
     `refresh_every` or `refresh_cron` (in `time_zone`) is its own cadence; with neither it is
-    planned as soon as data is due. Due windows start no run before `next_look_at`. `last_look_at`
+    planned as soon as data is due. Due windows start no run before `next_run_at`. `last_run_at`
     is when the last refresh began. Windows due up to `planned_at` are planned; null means that
     planning has to be repeated. `cadence_by` and `cadence_at` are the user and time of the last
     change of the cadence.
@@ -64,10 +64,10 @@ class AdsAccount(PipelinesBase):
     refusals: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     refresh_every: Mapped[timedelta | None]
     refresh_cron: Mapped[str | None]
-    next_look_at: Mapped[datetime | None]
+    next_run_at: Mapped[datetime | None]
     cadence_by: Mapped[str | None]
     cadence_at: Mapped[datetime | None]
-    last_look_at: Mapped[datetime | None]
+    last_run_at: Mapped[datetime | None]
     planned_at: Mapped[datetime | None]
     first_seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
@@ -118,9 +118,9 @@ class AdsAccount(PipelinesBase):
     @property
     def schedule(self) -> str:
         """Its cadence and next refresh, in its local time, as a sentence."""
-        if self.next_look_at is None:
+        if self.next_run_at is None:
             return f"{self.label} is refreshed {self.cadence}."
-        local = self.next_look_at.astimezone(ZoneInfo(self.time_zone))
+        local = self.next_run_at.astimezone(ZoneInfo(self.time_zone))
         at = f"{local:%Y-%m-%d %H:%M} ({self.time_zone})"
         return f"{self.label} is refreshed {self.cadence}, next at {at}."
 
@@ -182,10 +182,10 @@ class Account(PipelinesBase):
         comment="When its entities were synced last; null before the first sync."
     )
     entities_wanted_by: Mapped[str | None] = mapped_column(
-        comment="Who asked for a sync of its entities that has not ended."
+        comment="The user who requested a sync of its entities that has not ended."
     )
     entities_wanted_at: Mapped[datetime | None] = mapped_column(
-        comment="When that sync was asked for."
+        comment="When that sync was requested."
     )
     entities_claimed_by: Mapped[UUID | None] = mapped_column(
         comment="The session that runs that sync, for as long as its lease lives."
@@ -213,7 +213,7 @@ class Account(PipelinesBase):
         CheckConstraint("currency_code ~ '^[A-Z]{3}$'", name="currency_is_iso"),
         CheckConstraint("region IN ('NA', 'EU', 'FE')", name="region_known"),
         CheckConstraint("account_key ~ '^[A-Za-z0-9._-]+$'", name="key_is_plain"),
-        CheckConstraint("(paused_by IS NULL) = (paused_at IS NULL)", name="paused_by_somebody"),
+        CheckConstraint("(paused_by IS NULL) = (paused_at IS NULL)", name="pause_complete"),
         CheckConstraint(
             "(entities_wanted_by IS NULL) = (entities_wanted_at IS NULL)",
             name="entities_wanted_since",

@@ -17,7 +17,7 @@ class EntitySyncRequested(_EntityAction):
 
     def references(self) -> list[Reference]:
         """The account."""
-        return [Reference(self.account, "sync-asked-for")]
+        return [Reference(self.account, "sync-wanted")]
 
 
 class ExportRequested(_EntityAction):

@@ -172,7 +172,7 @@ class LoadRequested(_WindowsAction):
         "Requested a load of {windows:count:window} of {dataset:badge}[ at {wanted_at:time}], by "
         "{by} {windows:windows}"
     )
-    effect = "asked-for"
+    effect = "wanted"
 
     by: str
     wanted_at: datetime | None = None
@@ -200,7 +200,7 @@ class WindowSkipped(_WindowsAction):
         "[ ({detail})][ ({cause:cause})]"
     )
     effect = "skipped"
-    not_asked: ClassVar[str] = "not-asked"
+    not_requested: ClassVar[str] = "not-requested"
 
     reason: SkipReason
     detail: str | None = None
@@ -208,7 +208,7 @@ class WindowSkipped(_WindowsAction):
 
     def references(self) -> list[Reference]:
         """Return one reference per window, or one of the dataset if there are no windows."""
-        effect = self.not_asked if self.reason in _NOT_REQUESTED else self.effect
+        effect = self.not_requested if self.reason in _NOT_REQUESTED else self.effect
         windows = [
             Reference(self.account, effect, self.dataset, day.isoformat()) for day in self.windows
         ]
@@ -267,7 +267,7 @@ class ReportPending(_ReportAction):
 
     sentence = (
         "Report {report_id:badge} is {amazon_status} at Amazon after {waited_seconds:duration}"
-        "[ ({cause:cause})][, checked {looks:count:time}], next check at {next_poll_at:time}"
+        "[ ({cause:cause})][, checked {polls:count:time}], next check at {next_poll_at:time}"
     )
     effect = "pending"
 
@@ -276,12 +276,12 @@ class ReportPending(_ReportAction):
     amazon_status: str
     waited_seconds: float
     next_poll_at: datetime
-    looks: int = 0
+    polls: int = 0
     cause: Cause | None = None
 
     def references(self) -> list[Reference]:
         """Return one reference per window at the first poll, then one of the dataset."""
-        if self.looks <= 1:
+        if self.polls <= 1:
             return super().references()
         return [
             Reference(key, self.effect, self.dataset) for key in self.accounts or (self.account,)
@@ -524,7 +524,7 @@ UNLOADED: Final = frozenset(
     {
         WindowsExpired.effect,
         WindowsNotServed.effect,
-        WindowSkipped.not_asked,
+        WindowSkipped.not_requested,
         WaitGivenUp.effect,
         ReportSuspicious.effect,
         WindowsUnconfirmed.effect,

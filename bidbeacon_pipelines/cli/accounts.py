@@ -148,7 +148,7 @@ def accounts_cadence(
         _changes().set_cadence(found, chosen)
         found = get_ads_account(found.ads_account_key)
     if as_json:
-        facts = ("label", "cadence", "time_zone", "next_look_at", "last_look_at")
+        facts = ("label", "cadence", "time_zone", "next_run_at", "last_run_at")
         shown = {name: getattr(found, name) for name in facts}
         print_json({"account": found.ads_account_key} | shown)
     else:

@@ -42,7 +42,7 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-LOOK_EVERY_SECONDS = 30
+CHECK_EVERY_SECONDS = 30
 POLL_LOOK_EVERY_SECONDS = 15
 """All accounts wait for the shared poll: if its worker is busy or frozen, another starts soon."""
 POLL_EVERY = timedelta(minutes=1)
@@ -77,7 +77,7 @@ LOW_PRIORITY = {"dagster/priority": "-1"}
 
 @dg.sensor(
     jobs=[sync_accounts, sync_entities, refresh_account_job, load_windows, load_datasets],
-    minimum_interval_seconds=LOOK_EVERY_SECONDS,
+    minimum_interval_seconds=CHECK_EVERY_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Starts runs for requests by users, one run for each ads account that has due "
     "work, and the first sync of accounts and entities.",

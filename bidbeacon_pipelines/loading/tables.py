@@ -123,7 +123,7 @@ class RowRemoval(PipelinesBase):
     __table_args__ = (
         _account(),
         CheckConstraint(
-            "(acknowledged_by IS NULL) = (acknowledged_at IS NULL)", name="acknowledged_by_somebody"
+            "(acknowledged_by IS NULL) = (acknowledged_at IS NULL)", name="acknowledgement_complete"
         ),
         Index(
             "ix_row_removals_open",

@@ -334,7 +334,7 @@ class _Window:
     def _obstacles(self) -> list[tuple[str, datetime | None]]:
         """Return what a due window may wait for, and until when."""
         account = self._question.account
-        refreshed_at = account.ads_account.next_look_at
+        refreshed_at = account.ads_account.next_run_at
         first_due = self.row["first_due_at"]
         countries_by = None if first_due is None else first_due + self._patience
         is_new = account.entities_synced_at is None

@@ -122,8 +122,8 @@ _FAILED = text(f"""
                               SELECT FROM report_windows w
                                WHERE w.account_id = b.account_id AND w.country_code = b.country_code
                                  AND w.dataset = b.dataset AND w.window_date = day
-                                 AND (w.last_loaded_at > b.asked_at
-                                      OR w.decision = 'keep' AND w.decided_at > b.asked_at)))
+                                 AND (w.last_loaded_at > b.requested_at
+                                      OR w.decision = 'keep' AND w.decided_at > b.requested_at)))
                      FROM loads_by_hand b
                     CROSS JOIN unnest(b.days) day
                     WHERE b.session_id = h.id), false)

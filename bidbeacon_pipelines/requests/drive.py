@@ -182,7 +182,7 @@ def _poll(request: LockedRequest) -> None:
         report_id=after.report_id or "",
         amazon_status=after.amazon_status or "no status yet",
         waited_seconds=(now - (after.sent_at or after.created_at)).total_seconds(),
-        looks=after.polls,
+        polls=after.polls,
         next_poll_at=after.next_step_at or now,
         cause=why,
     )

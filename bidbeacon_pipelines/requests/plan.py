@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries, set_next_look
+from bidbeacon_pipelines.accounts.queries import change_ads_account, list_countries, set_next_run
 from bidbeacon_pipelines.accounts.rules import next_refresh
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
 from bidbeacon_pipelines.actions import ReportsPlanned, SkipReason, WindowSkipped
@@ -35,7 +35,7 @@ def plan_account(context: JobContext, session: SessionRecorder, ads_account: Ads
     """
     with context.engine.begin() as connection:
         # Stored first, so that an ads account whose planning fails is not always the next.
-        change_ads_account(connection, ads_account.account_id, last_look_at=context.now())
+        change_ads_account(connection, ads_account.account_id, last_run_at=context.now())
         countries = list_countries(connection, ads_account.account_id)
     active = [account for account in countries if account.stop_reason is None]
     if active:
@@ -119,11 +119,11 @@ def plan_due(
                 session.add_in(connection, action)
         for skipped in _skips(key, drafts):
             session.add_in(connection, skipped)
-        cadence, next_look_at = ads_account.cadence, ads_account.next_look_at
-        at = next_refresh(cadence, ads_account.time_zone, next_look_at, now)
+        cadence, next_run_at = ads_account.cadence, ads_account.next_run_at
+        at = next_refresh(cadence, ads_account.time_zone, next_run_at, now)
         waits = any(draft.waits_until is not None for draft in drafts)
-        if not waits and at != next_look_at:
-            set_next_look(connection, ads_account, at)
+        if not waits and at != next_run_at:
+            set_next_run(connection, ads_account, at)
         change_ads_account(connection, account_id, planned_at=now)
 
 

@@ -121,6 +121,6 @@ class LoadByHand(PipelinesBase):
     country_code: Mapped[str]
     dataset: Mapped[str]
     days: Mapped[list[date]] = mapped_column(ARRAY(Date))
-    asked_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    requested_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
     __table_args__ = (account_reference(), Index("ix_loads_by_hand_session", "session_id"))

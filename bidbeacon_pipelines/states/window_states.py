@@ -127,7 +127,7 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
             WHEN s.state IN ('late', 'due')
             THEN greatest(window_states.at,
-                          CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
+                          CASE WHEN w.wanted_by IS NULL THEN o.next_run_at END)
             WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired')
             THEN w.next_refresh_at END,
        CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,

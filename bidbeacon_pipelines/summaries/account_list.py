@@ -34,7 +34,7 @@ _LIST = text(f"""
            made.windows - coalesce(behind.missing, 0) AS windows,
            made.windows - coalesce(behind.windows, 0) AS fresh,
            today.date - 1 AS yesterday,
-           greatest(due.next_refresh_at, o.next_look_at) AS next_at,
+           greatest(due.next_refresh_at, o.next_run_at) AS next_at,
            ARRAY(SELECT CASE WHEN bool_and(w.data_as_of IS NOT NULL)
                              THEN CAST(sum(w.spend) AS text) END
                    FROM generate_series(:days, 1, -1) n

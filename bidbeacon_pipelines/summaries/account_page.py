@@ -66,7 +66,7 @@ def who_json(account: Account) -> dict[str, Any]:
 
 def schedule_json(account: Account) -> dict[str, Any]:
     """Return an account's cadence, and when it was first seen, synced and paused."""
-    of_ads_account = ("cadence_by", "cadence_at", "next_look_at", "last_look_at")
+    of_ads_account = ("cadence_by", "cadence_at", "next_run_at", "last_run_at")
     own = ("paused_by", "paused_at", "entities_synced_at", "first_seen_at", "synced_at")
     return {
         "cadence": str(account.ads_account.cadence),

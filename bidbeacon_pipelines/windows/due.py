@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, text
 
 from bidbeacon_pipelines.accounts.queries import EXPORTS_MAY_START, IS_ACTIVE, IS_REFRESHED
 
-DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at)"
+DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_run_at)"
 """When window `w` fell due; not before its account was first seen or its cadence allows."""
 IS_DUE = "w.next_refresh_at <= :now"
 """SQL condition that window `w` is due at `:now`."""
@@ -18,7 +18,7 @@ IS_DUE = "w.next_refresh_at <= :now"
 _WITH_DUE_WORK = text(f"""
     SELECT o.ads_account_key
       FROM ads_accounts o
-     WHERE o.needs_attention IS NULL AND (o.next_look_at IS NULL OR o.next_look_at <= :now)
+     WHERE o.needs_attention IS NULL AND (o.next_run_at IS NULL OR o.next_run_at <= :now)
        AND NOT EXISTS (SELECT FROM advertiser_accounts a
                         WHERE a.account_id = o.account_id AND {IS_ACTIVE}
                           AND a.entities_synced_at IS NULL
@@ -42,7 +42,7 @@ _WITH_DUE_WORK = text(f"""
                                  AND w.dataset = ANY(:datasets) AND w.request_id IS NULL
                                  AND w.next_refresh_at > coalesce(o.planned_at, '-infinity')
                                  AND w.next_refresh_at <= :now AND w.expires_at > :now)))
-     ORDER BY o.last_look_at NULLS FIRST, o.ads_account_key""")
+     ORDER BY o.last_run_at NULLS FIRST, o.ads_account_key""")
 
 
 def list_ads_accounts_with_due_work(

@@ -11,7 +11,7 @@ from bidbeacon_pipelines.causes import Cause
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.writes import json_text
 
-ASKED_AGAIN_AFTER: Final = timedelta(days=28)
+REQUESTED_AGAIN_AFTER: Final = timedelta(days=28)
 """The pause before a day that was refused alone, and ended, is requested again."""
 
 
@@ -104,7 +104,7 @@ def end_refused_windows(
     """
     values = asdict(requested) | {
         "now": now,
-        "again_at": now + ASKED_AGAIN_AFTER,
+        "again_at": now + REQUESTED_AGAIN_AFTER,
         "ended_for": json_text(ended_for),
     }
     if requested.start_date == requested.end_date:

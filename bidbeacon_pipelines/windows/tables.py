@@ -119,7 +119,7 @@ class ReportWindow(PipelinesBase):
         CheckConstraint("jsonb_typeof(cause) = 'object'", name="cause_is_an_object"),
         CheckConstraint("decision IN ('accept', 'keep')", name="decision_known"),
         CheckConstraint(
-            "num_nulls(decision, decided_by, decided_at) IN (0, 3)", name="decided_by_somebody"
+            "num_nulls(decision, decided_by, decided_at) IN (0, 3)", name="decision_complete"
         ),
         # Windows with problems are counted from these two alone.
         Index(
@@ -196,7 +196,7 @@ class ReportWindow(PipelinesBase):
             postgresql_where=text("next_refresh_at IS NOT NULL AND request_id IS NULL"),
         ),
         Index(
-            "ix_report_windows_asked",
+            "ix_report_windows_wanted",
             "account_id",
             "country_code",
             postgresql_where=text("request_id IS NOT NULL OR wanted_by IS NOT NULL"),

@@ -16,7 +16,7 @@ def cadence(world: World, *options: str) -> tuple[str, ...]:
 def shown(world: World) -> tuple[str, bool]:
     """Return what the command shows: the cadence, and whether a next round is known."""
     told = json_of(*cadence(world))
-    return told["cadence"], told["next_look_at"] is not None
+    return told["cadence"], told["next_run_at"] is not None
 
 
 def test_a_cadence_is_set_shown_and_taken_away(stocked: World) -> None:

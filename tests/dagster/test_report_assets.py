@@ -146,7 +146,7 @@ def test_a_run_of_a_day_that_is_not_over_loads_the_others_and_fails(stocked: Wor
     [observation] = observations(stocked)
     assert str(partition_key(account.account_key, latest)) == observation.partition
     told = {name: str(value.value) for name, value in observation.metadata.items()}
-    assert "not-asked" == told["outcome"]
+    assert "not-requested" == told["outcome"]
     assert re.search(r"has no data yet, as expected|has not started", told["explanation"])
     assert links_to(told, session)
     day = stocked.yesterday_of(account)

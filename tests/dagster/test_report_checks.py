@@ -101,9 +101,9 @@ def test_checks_run_on_their_own_find_late_windows_and_quarantined_rows(stocked:
     counted = late.metadata["windows_late"].value
     assert (False, value(stocked.engine, due)) == (late.passed, counted)
     assert (quarantine.passed, quarantine.severity.name) == (False, "WARN")
-    change_ads_accounts(stocked.engine, next_look_at=func.now() + timedelta(hours=1))
+    change_ads_accounts(stocked.engine, next_run_at=func.now() + timedelta(hours=1))
     assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
-    change_ads_accounts(stocked.engine, next_look_at=None)
+    change_ads_accounts(stocked.engine, next_run_at=None)
     change_accounts(stocked.engine, paused=True)
     assert check(stocked, DAILY.name)[WINDOW_IS_FRESH].passed
 

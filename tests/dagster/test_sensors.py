@@ -145,9 +145,9 @@ def test_each_due_ads_account_gets_one_run_of_its_partition(stocked: World) -> N
     assert {"refresh_account"} == {run.job_name for run in runs}
     for tag in (PARTITION_TAG, ADS_ACCOUNT_TAG):
         assert keys == sorted(run.tags[tag] for run in runs)
-    change_ads_accounts(stocked.engine, next_look_at=func.now() + timedelta(days=1))
+    change_ads_accounts(stocked.engine, next_run_at=func.now() + timedelta(days=1))
     assert NOTHING_DUE == skipped(stocked, refresh_due_accounts)
-    change_ads_accounts(stocked.engine, next_look_at=None)
+    change_ads_accounts(stocked.engine, next_run_at=None)
     change_accounts(stocked.engine, paused=True)
     assert NOTHING_DUE == skipped(stocked, refresh_due_accounts)
 

@@ -53,7 +53,7 @@ def test_explain_as_json_is_one_document(stocked: World) -> None:
     session = stocked.one_session("load-windows")
     assert str(session["id"]) == told["verdict"]["session"]["id"]
     effects = [one["effect"] for one in told["timeline"]]
-    assert ["asked-for", "queued", "requested", "loaded"] == effects
+    assert ["wanted", "queued", "requested", "loaded"] == effects
 
 
 def load_twice(world: World, account: Account) -> None:

@@ -106,7 +106,7 @@ def test_work_on_host_whose_clock_is_years_ahead_is_of_today(stocked: World) -> 
     windows = tuples(stocked.engine, WINDOWS, **account.identity)
     assert dates_of(stocked, account) == [day for day, _ in windows]
     assert "expired" not in {status for _, status in windows}
-    ahead = "SELECT next_look_at - now() FROM ads_accounts WHERE ads_account_key = :key"
+    ahead = "SELECT next_run_at - now() FROM ads_accounts WHERE ads_account_key = :key"
     assert value(stocked.engine, ahead, key=account.ads_account_key) < timedelta(hours=7)
     assert stocked.one_session("sync-accounts")["status"] == "succeeded"
     deleted = "SELECT payload FROM session_actions WHERE type = 'old-records-deleted'"

@@ -144,7 +144,7 @@ def test_a_day_that_is_not_over_fails(page: Page, dev: Dev) -> None:
     launch(page, TARGETS, [dev.accounts[1]], "", is_latest=True)
     expect(status(page, "Failure")).to_be_visible()
     show_events(page, "ASSET_OBSERVATION")
-    expect(page.get_by_text("not-asked").first).to_be_visible()
+    expect(page.get_by_text("not-requested").first).to_be_visible()
 
 
 @pytest.mark.parametrize(

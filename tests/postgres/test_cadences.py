@@ -67,7 +67,7 @@ def test_a_round_plans_all_that_was_due(world: World, due: Callable[[], list[str
     set_by_person(world, DAILY)
     began = world.context.now()
     assert load_all(world, due) == 1
-    assert stored(world, "next_look_at") == began + timedelta(days=1)
+    assert stored(world, "next_run_at") == began + timedelta(days=1)
     assert len(world.accepted()) == 3
 
 
@@ -76,14 +76,14 @@ def test_nothing_starts_before_the_next_round(world: World, due: Callable[[], li
     settle(world)
     world.advance(hours=10)
     set_by_person(world, Cadence(cron="0 6 * * *"))
-    at = stored(world, "next_look_at")
+    at = stored(world, "next_run_at")
     assert (at, due()) == (datetime(2026, 1, 16, 14, tzinfo=UTC), [])
     world.jump(at - timedelta(seconds=1))
     assert due() == []
     world.advance(seconds=1)
     assert due() == [world.account("US").ads_account_key]
     load_all(world, due)
-    assert (stored(world, "next_look_at"), due()) == (at + timedelta(days=1), [])
+    assert (stored(world, "next_run_at"), due()) == (at + timedelta(days=1), [])
 
 
 def test_a_new_cadence_counts_from_the_last_refresh(
@@ -91,13 +91,13 @@ def test_a_new_cadence_counts_from_the_last_refresh(
 ) -> None:
     """An interval counts from the last refresh, a cron from now in the account's time zone; without either it is refreshed at once."""
     settle(world)
-    refreshed = stored(world, "last_look_at")
+    refreshed = stored(world, "last_run_at")
     world.advance(days=1)
     set_by_person(world, Cadence(every=timedelta(days=2)))
-    assert (due(), stored(world, "next_look_at")) == ([], refreshed + timedelta(days=2))
+    assert (due(), stored(world, "next_run_at")) == ([], refreshed + timedelta(days=2))
     set_by_person(world, Cadence(cron="30 2 * * *"))
     at = datetime(2026, 1, 17, 10, 30, tzinfo=UTC)
-    assert (due(), stored(world, "next_look_at")) == ([], at)
+    assert (due(), stored(world, "next_run_at")) == ([], at)
     set_by_person(world, Cadence())
     assert due() == [world.account("US").ads_account_key]
 
@@ -109,21 +109,21 @@ def test_cadence_that_is_changed_during_a_refresh_sets_the_next_one(world: World
     key = world.account("US").ads_account_key
     before = read_ads_account(world.engine, key)
     set_by_person(world, Cadence(cron="0 6 * * *"))
-    at = stored(world, "next_look_at")
+    at = stored(world, "next_run_at")
     with world.session() as session:
         plan_account(world.context, session, before)
-    assert at == stored(world, "next_look_at")
+    assert at == stored(world, "next_run_at")
 
 
 def test_by_hand_waits_for_no_cadence(world: World, due: Callable[[], list[str]]) -> None:
     """A day is loaded at once while the account's next round is weeks away, and that stays where it is."""
     set_by_person(world, Cadence(cron="0 6 1 6 *"))
     assert due() == []
-    account, at = world.account("US"), stored(world, "next_look_at")
+    account, at = world.account("US"), stored(world, "next_run_at")
     days = [world.day(3)]
     [window] = load_by_hand(world, account, *days)
     assert window.status == "loaded"
-    assert stored(world, "next_look_at") == at
+    assert stored(world, "next_run_at") == at
 
 
 def test_a_refresh_by_hand_does_not_move_the_next_round(
@@ -132,10 +132,10 @@ def test_a_refresh_by_hand_does_not_move_the_next_round(
     """`bidbeacon refresh` before the time of a round does its work, and the round comes at its time."""
     settle(world)
     set_by_person(world, Cadence(cron="0 6 * * *"))
-    at = stored(world, "next_look_at")
+    at = stored(world, "next_run_at")
     world.refresh(world.account("US"))
-    assert at == stored(world, "next_look_at")
-    assert world.context.now() == stored(world, "last_look_at")
+    assert at == stored(world, "next_run_at")
+    assert world.context.now() == stored(world, "last_run_at")
 
 
 def test_who_was_not_looked_at_for_longest_comes_first(

@@ -10,7 +10,7 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS
 from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
-from bidbeacon_pipelines.windows.not_served_queries import ASKED_AGAIN_AFTER
+from bidbeacon_pipelines.windows.not_served_queries import REQUESTED_AGAIN_AFTER
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.postgres.explaining import explained, findings
 from tests.support.jobs import load_by_hand, make_windows, set_contract
@@ -148,11 +148,11 @@ def test_the_youngest_is_requested_again_after_28_days(world: World) -> None:
     for _ in range(2):
         assert [61] == due_again(world)
         since = world.query(ended)
-        pass_days(world, account, ASKED_AGAIN_AFTER.days)
+        pass_days(world, account, REQUESTED_AGAIN_AFTER.days)
         assert [{"start_date": day, "end_date": day}] == world.query(asked, day=day)
         assert since == world.query(ended)
     world.sandbox.state.rules.clear()
-    pass_days(world, account, ASKED_AGAIN_AFTER.days)
+    pass_days(world, account, REQUESTED_AGAIN_AFTER.days)
     assert ([], []) == (ages(world, "not_served"), ages(world, "failed"))
     assert set(range(55, 71)) <= set(ages(world, "loaded"))
     [reopened] = world.actions("windows-reopened")

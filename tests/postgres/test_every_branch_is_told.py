@@ -99,7 +99,7 @@ def test_only_the_first_look_at_a_report_refers_to_its_windows(world: World) -> 
     for _ in range(3):
         world.advance(minutes=20)
         world.step()
-    assert [1, 2, 3, 4] == [action["looks"] for action in world.actions("report-pending")]
+    assert [1, 2, 3, 4] == [action["polls"] for action in world.actions("report-pending")]
     counts = "SELECT count(*) AS all, count(window_key) AS windows FROM session_references WHERE effect = 'pending'"
     assert [{"all": 63, "windows": 60}] == world.query(counts)
 

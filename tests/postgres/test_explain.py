@@ -64,7 +64,7 @@ CASES: dict[str, tuple[dict[str, Any], Severity, str]] = {
         f"Its first report is due since HOUR AGO. {PLANS}",
     ),
     "due by its cadence": (
-        {"next_refresh_at": HOUR_AGO, "next_look_at": SOON},
+        {"next_refresh_at": HOUR_AGO, "next_run_at": SOON},
         Severity.WAITING,
         (
             "Its first report is due since HOUR AGO. "

@@ -92,7 +92,7 @@ _SESSIONS = text("""
     SELECT id, 1, account_key, 'daily_targets', '2026-01-01', 'loaded', started_at
       FROM headers""")
 _SETTLE = (
-    "UPDATE ads_accounts SET planned_at = :now, last_look_at = :now",
+    "UPDATE ads_accounts SET planned_at = :now, last_run_at = :now",
     "UPDATE advertiser_accounts SET entities_synced_at = :now",
 )
 

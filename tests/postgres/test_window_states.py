@@ -53,7 +53,7 @@ CASES: dict[str, tuple[dict[str, Any], WindowState]] = {
         WindowState.DUE,
     ),
     "overdue before its round": (
-        {"next_refresh_at": LONG_AGO, "next_look_at": SOON},
+        {"next_refresh_at": LONG_AGO, "next_run_at": SOON},
         WindowState.DUE,
     ),
     "requested": ({"request": {"late_at": SOON}}, WindowState.REQUESTED),

@@ -128,15 +128,15 @@ def test_windows_that_a_wrong_clock_expired_are_missing_again(world: World) -> N
 )
 def test_refresh_planned_for_the_future_may_begin(settled: World, cadence: dict[str, Any]) -> None:
     """The cadence goes on from now."""
-    now, looks = settled.context.now(), {"next_look_at": FUTURE, "last_look_at": FUTURE}
+    now, looks = settled.context.now(), {"next_run_at": FUTURE, "last_run_at": FUTURE}
     change_ads_accounts(settled.engine, **cadence, **looks, planned_at=None)
     repair(settled)
     change_windows(settled.engine, ReportWindow.window_date == DAY, next_refresh_at=now)
     assert due_ads_accounts(settled) == [settled.account().ads_account_key]
     settled.plan(settled.account())
-    next_look_at = settled.account().ads_account.next_look_at
-    assert next_look_at is not None
-    assert timedelta(0) < next_look_at - settled.context.now() <= timedelta(days=1)
+    next_run_at = settled.account().ads_account.next_run_at
+    assert next_run_at is not None
+    assert timedelta(0) < next_run_at - settled.context.now() <= timedelta(days=1)
 
 
 def test_entities_synced_in_the_future_are_synced(world: World) -> None:
@@ -167,7 +167,7 @@ INSTANTS = (
     ("report_windows", "cause_since", timedelta(0)),
     ("advertiser_accounts", "first_seen_at", timedelta(0)),
     ("advertiser_accounts", "export_refused_at", timedelta(0)),
-    ("ads_accounts", "last_look_at", timedelta(0)),
+    ("ads_accounts", "last_run_at", timedelta(0)),
     ("report_gates", "next_create_at", timedelta(days=1)),
     ("rate_limits", "next_start_at", timedelta(hours=1)),
     ("unwritable_folders", "retry_at", timedelta(hours=1)),

@@ -72,8 +72,8 @@ export function scheduleSection(account) {
   const { schedule, stopped } = account;
   const rows = [
     ["Refreshed", [schedule.cadence, schedule.cadence_by && el("small", {}, ` (set by ${schedule.cadence_by} `, time(schedule.cadence_at), ")")]],
-    ["Next refresh", stopped ? `none: ${stopped}` : schedule.next_look_at ? time(schedule.next_look_at) : "as soon as something is due"],
-    ["Last refresh", time(schedule.last_look_at, "never")],
+    ["Next refresh", stopped ? `none: ${stopped}` : schedule.next_run_at ? time(schedule.next_run_at) : "as soon as something is due"],
+    ["Last refresh", time(schedule.last_run_at, "never")],
     ["Paused", schedule.paused_by && ["by ", el("bdi", {}, schedule.paused_by), " ", time(schedule.paused_at)]],
     ["Known since", schedule.first_seen_at && el("time", { datetime: schedule.first_seen_at }, dayKey(schedule.first_seen_at))],
   ];

@@ -9,7 +9,7 @@ const DAY_SECONDS = 86_400;
 const MOST_TICKS = 7;
 const STEPS = [60, 300, 600, 1800, 3600, 7200, 14_400, 21_600, 43_200, DAY_SECONDS, 2 * DAY_SECONDS, 7 * DAY_SECONDS, 14 * DAY_SECONDS, 56 * DAY_SECONDS, 112 * DAY_SECONDS];
 
-const [plot, chart, brush, says, axis] = ["plot", "bars", "brush", "says", "axis"].map(byId);
+const [plot, chart, brush, tooltip, axis] = ["plot", "bars", "brush", "tooltip", "axis"].map(byId);
 
 export class Histogram {
   /** `onChoose` gets the start and end of the chosen range, in milliseconds. */
@@ -61,7 +61,7 @@ export class Histogram {
   leave() {
     this.isDragging = false;
     this.from = this.to = null;
-    brush.hidden = says.hidden = true;
+    brush.hidden = tooltip.hidden = true;
   }
 
   onKey(event) {
@@ -96,11 +96,11 @@ export class Histogram {
     const [first, last] = [Math.min(from, to), Math.max(from, to)];
     brush.style.left = `${(100 * first) / count}%`;
     brush.style.width = `${(100 * (last + 1 - first)) / count}%`;
-    brush.hidden = says.hidden = false;
-    says.textContent = this.describe(first, last);
+    brush.hidden = tooltip.hidden = false;
+    tooltip.textContent = this.describe(first, last);
     const middle = (100 * (first + last + 1)) / 2 / count;
-    says.style.left = `${middle}%`;
-    says.dataset.side = middle < 20 ? "left" : middle > 80 ? "right" : "middle";
+    tooltip.style.left = `${middle}%`;
+    tooltip.dataset.side = middle < 20 ? "left" : middle > 80 ? "right" : "middle";
   }
 
   describe(first, last) {

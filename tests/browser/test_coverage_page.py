@@ -88,7 +88,7 @@ def test_a_cell_tells_why_and_leads_to_its_sessions(
     expect(page.locator(".verdict")).to_contain_text(
         "Its report failed: Amazon refused the request."
     )
-    expect(page.locator(".map .says")).to_be_hidden()
+    expect(page.locator(".map .tooltip")).to_be_hidden()
     expect(page.locator(".story a")).to_have_count(1)
     expect(page.locator(".story .sentence").first).to_contain_text("Report of daily_targets failed")
     expect(page.locator(".story .sentence").last).to_contain_text("Queued 1 report window")
@@ -198,7 +198,7 @@ def test_ad_products_that_are_not_served_are_named(page: Page, windows: SessionS
     page.goto(address())
     expect(page.locator("#states")).to_contain_text("partly not served 1")
     page.locator("[data-account='US.two'] .strip").hover(position={"x": 4, "y": 8})
-    expect(page.locator(".map .says")).not_to_contain_text("not served")
+    expect(page.locator(".map .tooltip")).not_to_contain_text("not served")
     cursor = page.locator(".cursor")
     cursor.focus()
     page.keyboard.press("ArrowDown")
@@ -308,7 +308,7 @@ def test_every_day_of_fifteen_months_is_in_reach(
 
 IN_SIGHT = """() => {
     const [cursor, body, who] = [".cursor", ".map-body", ".map-body .account-name"].map((name) => document.querySelector(name).getBoundingClientRect());
-    const says = document.querySelector(".map .says");
+    const says = document.querySelector(".map .tooltip");
     const isBelow = says.hidden || says.getBoundingClientRect().bottom <= cursor.top + 1;
     return isBelow && who.left >= 0 && cursor.left >= who.right && cursor.right <= Math.min(body.right, innerWidth);
 }"""

@@ -119,7 +119,7 @@ def test_in_the_map_and_the_table(page: Page, failed_session: str) -> None:
         assert_harmless(page, shown_in=place)
     page.locator(".cursor").focus()
     page.keyboard.press("ArrowDown")
-    assert_harmless(page, shown_in=".says")
+    assert_harmless(page, shown_in=".tooltip")
     page.get_by_role("link", name="Table").click()
     assert_harmless(page, shown_in="tbody th bdi")
 

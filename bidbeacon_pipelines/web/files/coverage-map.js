@@ -11,7 +11,7 @@ const NARROWEST = 2;
 const AROUND_PX = 60;
 
 const element = byId("grid").content.firstElementChild;
-const [axis, dayLabels, body, tooltip, earlier, later] = [".days-axis", ".days", ".map-body", ".says", ".earlier", ".later"].map((one) => element.querySelector(one));
+const [axis, dayLabels, body, tooltip, earlier, later] = [".days-axis", ".days", ".map-body", ".tooltip", ".earlier", ".later"].map((one) => element.querySelector(one));
 
 export class CoverageMap {
   /** `onChoose` is called with the chosen account's key and day. */

@@ -29,7 +29,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData
 
 from bidbeacon_pipelines.database.engine import make_engine
-from bidbeacon_pipelines.database.schema import MIGRATIONS, list_revisions
+from bidbeacon_pipelines.database.schema import MIGRATIONS, VIEWS, list_revisions
 from bidbeacon_pipelines.migrations.create import list_statements, run
 from bidbeacon_pipelines.migrations.upgrade import migrate
 from bidbeacon_pipelines.settings import PROJECT_ROOT
@@ -51,10 +51,10 @@ def main() -> None:
     parser.add_argument("title", nargs="?")
     parser.add_argument("--squash", action="store_true")
     options = parser.parse_args()
-    record()
     if options.squash:
         _squash()
         return
+    record()
     with tempfile.TemporaryDirectory() as folder, temporary_postgres(Path(folder)) as url:
         path = write_next(url, options.title)
     if path is None:
@@ -157,7 +157,9 @@ def _squash() -> None:
     for path in MIGRATIONS.glob("versions/[0-9]*.py"):
         if not path.name.startswith(FIRST):
             path.unlink()
-    statements = ";\n\n".join(list_statements(FIRST, FIRST))
+    VIEWS.unlink()
+    record()
+    statements = ";\n\n".join(list_statements(FIRST, FIRST, views_version=1))
     FIRST_SCHEMA.write_text(f"{statements};\n")
 
 

@@ -39,13 +39,13 @@ def sample_row_key(dataset: Dataset) -> str:
 
 def read_recorded(file: Path) -> dict[str, str]:
     """Return the digests of a file by version or dataset, in the order of its lines."""
-    return dict(line.split() for line in file.read_text().splitlines())
+    return dict(line.split() for line in file.read_text().splitlines()) if file.exists() else {}
 
 
 def record(views: Path = VIEWS, row_keys: Path = ROW_KEYS) -> None:
     """Append a version of changed functions and views, and the row keys of new datasets."""
     versions, keys = read_recorded(views), read_recorded(row_keys)
-    if list(versions.values())[-1] != digest_views():
+    if list(versions.values())[-1:] != [digest_views()]:
         _append(views, str(len(versions) + 1), digest_views())
     for dataset in ALL_DATASETS:
         if dataset.name not in keys:

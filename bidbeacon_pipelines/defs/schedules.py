@@ -42,8 +42,8 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-CHECK_EVERY_SECONDS = 30
-POLL_LOOK_EVERY_SECONDS = 15
+DUE_SENSOR_SECONDS = 30
+POLL_SENSOR_SECONDS = 15
 """All accounts wait for the shared poll: if its worker is busy or frozen, another starts soon."""
 POLL_EVERY = timedelta(minutes=1)
 """Interval of the shared poll of reports; first polls that are due sooner do not wait for it.
@@ -77,7 +77,7 @@ LOW_PRIORITY = {"dagster/priority": "-1"}
 
 @dg.sensor(
     jobs=[sync_accounts, sync_entities, refresh_account_job, load_windows, load_datasets],
-    minimum_interval_seconds=CHECK_EVERY_SECONDS,
+    minimum_interval_seconds=DUE_SENSOR_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Starts runs for requests by users, one run for each ads account that has due "
     "work, and the first sync of accounts and entities.",
@@ -100,7 +100,7 @@ def refresh_due_accounts(
 
 @dg.sensor(
     jobs=[poll_reports, load_datasets],
-    minimum_interval_seconds=POLL_LOOK_EVERY_SECONDS,
+    minimum_interval_seconds=POLL_SENSOR_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Starts one run for all reports that are due for a check or can be created now; one a "

@@ -43,7 +43,11 @@ def list_views(datasets: Sequence[Dataset] = ALL_DATASETS) -> dict[str, str]:
 
 
 def list_statements(
-    revision: str, oldest_program: str, *, tables: MetaData = PipelinesBase.metadata
+    revision: str,
+    oldest_program: str,
+    *,
+    views_version: int = VIEWS_VERSION,
+    tables: MetaData = PipelinesBase.metadata,
 ) -> list[str]:
     """Return the statements that create the schema at a revision, with our `tables`.
 
@@ -57,7 +61,7 @@ def list_statements(
         "INSERT INTO session_change_cursor DEFAULT VALUES",
         (
             "INSERT INTO installation (oldest_program, views_version) "
-            f"VALUES ('{oldest_program}', {VIEWS_VERSION})"
+            f"VALUES ('{oldest_program}', {views_version})"
         ),
         (
             "CREATE TABLE alembic_version "

@@ -151,10 +151,10 @@ CREATE TABLE ads_accounts (
 	refusals SMALLINT DEFAULT 0 NOT NULL, 
 	refresh_every INTERVAL, 
 	refresh_cron TEXT, 
-	next_look_at TIMESTAMP WITH TIME ZONE, 
+	next_run_at TIMESTAMP WITH TIME ZONE, 
 	cadence_by TEXT, 
 	cadence_at TIMESTAMP WITH TIME ZONE, 
-	last_look_at TIMESTAMP WITH TIME ZONE, 
+	last_run_at TIMESTAMP WITH TIME ZONE, 
 	planned_at TIMESTAMP WITH TIME ZONE, 
 	first_seen_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
 	CONSTRAINT pk_ads_accounts PRIMARY KEY (account_id), 
@@ -217,7 +217,7 @@ CREATE TABLE credential_listings (
 	CONSTRAINT ck_credential_listings_region_has_cause CHECK (region IS NULL OR cause IS NOT NULL)
 );
 
-CREATE TABLE daily_campaign_performance (
+CREATE TABLE daily_campaigns (
 	account INTEGER NOT NULL, 
 	window_date DATE NOT NULL, 
 	row_key BYTEA NOT NULL, 
@@ -242,64 +242,64 @@ CREATE TABLE daily_campaign_performance (
 	sales_halo NUMERIC(20, 6), 
 	units_halo BIGINT, 
 	request_id BIGINT NOT NULL, 
-	CONSTRAINT pk_daily_campaign_performance PRIMARY KEY (account, window_date, row_key), 
-	CONSTRAINT ck_daily_campaign_performance_key_is_a_digest CHECK (octet_length(row_key) = 16), 
-	CONSTRAINT ck_daily_campaign_performance_counts_not_negative CHECK (least(impressions, clicks, orders, units, viewable_impressions, new_to_brand_orders, new_to_brand_units, orders_promoted, units_promoted, units_halo) >= 0), 
-	CONSTRAINT ck_daily_campaign_performance_amounts_in_range CHECK (least(spend, sales, new_to_brand_sales, sales_promoted, sales_halo) >= 0 AND greatest(spend, sales, new_to_brand_sales, sales_promoted, sales_halo) < 1e14)
+	CONSTRAINT pk_daily_campaigns PRIMARY KEY (account, window_date, row_key), 
+	CONSTRAINT ck_daily_campaigns_key_is_a_digest CHECK (octet_length(row_key) = 16), 
+	CONSTRAINT ck_daily_campaigns_counts_not_negative CHECK (least(impressions, clicks, orders, units, viewable_impressions, new_to_brand_orders, new_to_brand_units, orders_promoted, units_promoted, units_halo) >= 0), 
+	CONSTRAINT ck_daily_campaigns_amounts_in_range CHECK (least(spend, sales, new_to_brand_sales, sales_promoted, sales_halo) >= 0 AND greatest(spend, sales, new_to_brand_sales, sales_promoted, sales_halo) < 1e14)
 )
  WITH (fillfactor = 80);
 
-COMMENT ON TABLE daily_campaign_performance IS 'Daily performance by campaign, as Amazon reported it last.';
+COMMENT ON TABLE daily_campaigns IS 'Daily performance by campaign, as Amazon reported it last.';
 
-COMMENT ON COLUMN daily_campaign_performance.account IS 'advertiser_accounts.id.';
+COMMENT ON COLUMN daily_campaigns.account IS 'advertiser_accounts.id.';
 
-COMMENT ON COLUMN daily_campaign_performance.window_date IS 'Day of the account''s own calendar.';
+COMMENT ON COLUMN daily_campaigns.window_date IS 'Day of the account''s own calendar.';
 
-COMMENT ON COLUMN daily_campaign_performance.row_key IS 'Digest of currency, ad product and dimensions.';
+COMMENT ON COLUMN daily_campaigns.row_key IS 'Digest of currency, ad product and dimensions.';
 
-COMMENT ON COLUMN daily_campaign_performance.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
+COMMENT ON COLUMN daily_campaigns.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
 
-COMMENT ON COLUMN daily_campaign_performance.currency_code IS 'Currency of the amounts.';
+COMMENT ON COLUMN daily_campaigns.currency_code IS 'Currency of the amounts.';
 
-COMMENT ON COLUMN daily_campaign_performance.campaign_id IS 'Amazon''s id of the campaign.';
+COMMENT ON COLUMN daily_campaigns.campaign_id IS 'Amazon''s id of the campaign.';
 
-COMMENT ON COLUMN daily_campaign_performance.campaign_name IS 'The campaign''s name when the report was made.';
+COMMENT ON COLUMN daily_campaigns.campaign_name IS 'The campaign''s name when the report was made.';
 
-COMMENT ON COLUMN daily_campaign_performance.cost_type IS 'What is paid for: CPC (clicks) or VCPM (viewable impressions).';
+COMMENT ON COLUMN daily_campaigns.cost_type IS 'What is paid for: CPC (clicks) or VCPM (viewable impressions).';
 
-COMMENT ON COLUMN daily_campaign_performance.impressions IS 'Times the ad was shown.';
+COMMENT ON COLUMN daily_campaigns.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN daily_campaign_performance.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN daily_campaigns.clicks IS 'Clicks, without invalid ones.';
 
-COMMENT ON COLUMN daily_campaign_performance.spend IS 'Cost of clicks or impressions, in the row''s currency.';
+COMMENT ON COLUMN daily_campaigns.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
-COMMENT ON COLUMN daily_campaign_performance.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN daily_campaigns.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_campaign_performance.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
+COMMENT ON COLUMN daily_campaigns.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 
-COMMENT ON COLUMN daily_campaign_performance.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN daily_campaigns.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_campaign_performance.viewable_impressions IS 'Impressions that met the viewability standard.';
+COMMENT ON COLUMN daily_campaigns.viewable_impressions IS 'Impressions that met the viewability standard.';
 
-COMMENT ON COLUMN daily_campaign_performance.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_campaigns.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_campaign_performance.new_to_brand_sales IS 'Sales of shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_campaigns.new_to_brand_sales IS 'Sales of shoppers who had not bought the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_campaign_performance.new_to_brand_units IS 'Units of shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_campaigns.new_to_brand_units IS 'Units of shoppers who had not bought the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_campaign_performance.orders_promoted IS 'Orders of the advertised product.';
+COMMENT ON COLUMN daily_campaigns.orders_promoted IS 'Orders of the advertised product.';
 
-COMMENT ON COLUMN daily_campaign_performance.sales_promoted IS 'Sales of the advertised product.';
+COMMENT ON COLUMN daily_campaigns.sales_promoted IS 'Sales of the advertised product.';
 
-COMMENT ON COLUMN daily_campaign_performance.units_promoted IS 'Units of the advertised product.';
+COMMENT ON COLUMN daily_campaigns.units_promoted IS 'Units of the advertised product.';
 
-COMMENT ON COLUMN daily_campaign_performance.sales_halo IS 'Sales of other products of the brand.';
+COMMENT ON COLUMN daily_campaigns.sales_halo IS 'Sales of other products of the brand.';
 
-COMMENT ON COLUMN daily_campaign_performance.units_halo IS 'Units of other products of the brand.';
+COMMENT ON COLUMN daily_campaigns.units_halo IS 'Units of other products of the brand.';
 
-COMMENT ON COLUMN daily_campaign_performance.request_id IS 'report_requests.id that wrote the row.';
+COMMENT ON COLUMN daily_campaigns.request_id IS 'report_requests.id that wrote the row.';
 
-CREATE TABLE daily_placement_performance (
+CREATE TABLE daily_placements (
 	account INTEGER NOT NULL, 
 	window_date DATE NOT NULL, 
 	row_key BYTEA NOT NULL, 
@@ -316,48 +316,48 @@ CREATE TABLE daily_placement_performance (
 	units BIGINT, 
 	viewable_impressions BIGINT, 
 	request_id BIGINT NOT NULL, 
-	CONSTRAINT pk_daily_placement_performance PRIMARY KEY (account, window_date, row_key), 
-	CONSTRAINT ck_daily_placement_performance_key_is_a_digest CHECK (octet_length(row_key) = 16), 
-	CONSTRAINT ck_daily_placement_performance_counts_not_negative CHECK (least(impressions, clicks, orders, units, viewable_impressions) >= 0), 
-	CONSTRAINT ck_daily_placement_performance_amounts_in_range CHECK (least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14)
+	CONSTRAINT pk_daily_placements PRIMARY KEY (account, window_date, row_key), 
+	CONSTRAINT ck_daily_placements_key_is_a_digest CHECK (octet_length(row_key) = 16), 
+	CONSTRAINT ck_daily_placements_counts_not_negative CHECK (least(impressions, clicks, orders, units, viewable_impressions) >= 0), 
+	CONSTRAINT ck_daily_placements_amounts_in_range CHECK (least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14)
 )
  WITH (fillfactor = 80);
 
-COMMENT ON TABLE daily_placement_performance IS 'Daily performance by placement, as Amazon reported it last.';
+COMMENT ON TABLE daily_placements IS 'Daily performance by placement, as Amazon reported it last.';
 
-COMMENT ON COLUMN daily_placement_performance.account IS 'advertiser_accounts.id.';
+COMMENT ON COLUMN daily_placements.account IS 'advertiser_accounts.id.';
 
-COMMENT ON COLUMN daily_placement_performance.window_date IS 'Day of the account''s own calendar.';
+COMMENT ON COLUMN daily_placements.window_date IS 'Day of the account''s own calendar.';
 
-COMMENT ON COLUMN daily_placement_performance.row_key IS 'Digest of currency, ad product and dimensions.';
+COMMENT ON COLUMN daily_placements.row_key IS 'Digest of currency, ad product and dimensions.';
 
-COMMENT ON COLUMN daily_placement_performance.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
+COMMENT ON COLUMN daily_placements.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
 
-COMMENT ON COLUMN daily_placement_performance.currency_code IS 'Currency of the amounts.';
+COMMENT ON COLUMN daily_placements.currency_code IS 'Currency of the amounts.';
 
-COMMENT ON COLUMN daily_placement_performance.campaign_id IS 'Amazon''s id of the campaign.';
+COMMENT ON COLUMN daily_placements.campaign_id IS 'Amazon''s id of the campaign.';
 
-COMMENT ON COLUMN daily_placement_performance.placement IS 'Where the ad was shown: TOP_OF_SEARCH, REST_OF_SEARCH, PRODUCT_PAGE, OFF_AMAZON, SITE_AMAZON_BUSINESS, or as reported.';
+COMMENT ON COLUMN daily_placements.placement IS 'Where the ad was shown: TOP_OF_SEARCH, REST_OF_SEARCH, PRODUCT_PAGE, OFF_AMAZON, SITE_AMAZON_BUSINESS, or as reported.';
 
-COMMENT ON COLUMN daily_placement_performance.placement_reported IS 'As Amazon wrote it.';
+COMMENT ON COLUMN daily_placements.placement_reported IS 'As Amazon wrote it.';
 
-COMMENT ON COLUMN daily_placement_performance.impressions IS 'Times the ad was shown.';
+COMMENT ON COLUMN daily_placements.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN daily_placement_performance.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN daily_placements.clicks IS 'Clicks, without invalid ones.';
 
-COMMENT ON COLUMN daily_placement_performance.spend IS 'Cost of clicks or impressions, in the row''s currency.';
+COMMENT ON COLUMN daily_placements.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
-COMMENT ON COLUMN daily_placement_performance.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN daily_placements.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_placement_performance.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
+COMMENT ON COLUMN daily_placements.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 
-COMMENT ON COLUMN daily_placement_performance.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN daily_placements.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_placement_performance.viewable_impressions IS 'Impressions that met the viewability standard.';
+COMMENT ON COLUMN daily_placements.viewable_impressions IS 'Impressions that met the viewability standard.';
 
-COMMENT ON COLUMN daily_placement_performance.request_id IS 'report_requests.id that wrote the row.';
+COMMENT ON COLUMN daily_placements.request_id IS 'report_requests.id that wrote the row.';
 
-CREATE TABLE daily_product_performance (
+CREATE TABLE daily_products (
 	account INTEGER NOT NULL, 
 	window_date DATE NOT NULL, 
 	row_key BYTEA NOT NULL, 
@@ -376,52 +376,52 @@ CREATE TABLE daily_product_performance (
 	sales NUMERIC(20, 6), 
 	units BIGINT, 
 	request_id BIGINT NOT NULL, 
-	CONSTRAINT pk_daily_product_performance PRIMARY KEY (account, window_date, row_key), 
-	CONSTRAINT ck_daily_product_performance_key_is_a_digest CHECK (octet_length(row_key) = 16), 
-	CONSTRAINT ck_daily_product_performance_counts_not_negative CHECK (least(impressions, clicks, orders, units) >= 0), 
-	CONSTRAINT ck_daily_product_performance_amounts_in_range CHECK (least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14)
+	CONSTRAINT pk_daily_products PRIMARY KEY (account, window_date, row_key), 
+	CONSTRAINT ck_daily_products_key_is_a_digest CHECK (octet_length(row_key) = 16), 
+	CONSTRAINT ck_daily_products_counts_not_negative CHECK (least(impressions, clicks, orders, units) >= 0), 
+	CONSTRAINT ck_daily_products_amounts_in_range CHECK (least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14)
 )
  WITH (fillfactor = 80);
 
-COMMENT ON TABLE daily_product_performance IS 'Daily performance by advertised product, as Amazon reported it last.';
+COMMENT ON TABLE daily_products IS 'Daily performance by advertised product, as Amazon reported it last.';
 
-COMMENT ON COLUMN daily_product_performance.account IS 'advertiser_accounts.id.';
+COMMENT ON COLUMN daily_products.account IS 'advertiser_accounts.id.';
 
-COMMENT ON COLUMN daily_product_performance.window_date IS 'Day of the account''s own calendar.';
+COMMENT ON COLUMN daily_products.window_date IS 'Day of the account''s own calendar.';
 
-COMMENT ON COLUMN daily_product_performance.row_key IS 'Digest of currency, ad product and dimensions.';
+COMMENT ON COLUMN daily_products.row_key IS 'Digest of currency, ad product and dimensions.';
 
-COMMENT ON COLUMN daily_product_performance.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
+COMMENT ON COLUMN daily_products.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
 
-COMMENT ON COLUMN daily_product_performance.currency_code IS 'Currency of the amounts.';
+COMMENT ON COLUMN daily_products.currency_code IS 'Currency of the amounts.';
 
-COMMENT ON COLUMN daily_product_performance.campaign_id IS 'Amazon''s id of the campaign.';
+COMMENT ON COLUMN daily_products.campaign_id IS 'Amazon''s id of the campaign.';
 
-COMMENT ON COLUMN daily_product_performance.ad_group_id IS 'Amazon''s id of the ad group.';
+COMMENT ON COLUMN daily_products.ad_group_id IS 'Amazon''s id of the ad group.';
 
-COMMENT ON COLUMN daily_product_performance.ad_id IS 'Amazon''s id of the ad.';
+COMMENT ON COLUMN daily_products.ad_id IS 'Amazon''s id of the ad.';
 
-COMMENT ON COLUMN daily_product_performance.product_id IS 'ASIN of the advertised product.';
+COMMENT ON COLUMN daily_products.product_id IS 'ASIN of the advertised product.';
 
-COMMENT ON COLUMN daily_product_performance.sku IS 'The seller''s SKU of the advertised product.';
+COMMENT ON COLUMN daily_products.sku IS 'The seller''s SKU of the advertised product.';
 
-COMMENT ON COLUMN daily_product_performance.marketplace IS 'Marketplace of the advertised product.';
+COMMENT ON COLUMN daily_products.marketplace IS 'Marketplace of the advertised product.';
 
-COMMENT ON COLUMN daily_product_performance.impressions IS 'Times the ad was shown.';
+COMMENT ON COLUMN daily_products.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN daily_product_performance.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN daily_products.clicks IS 'Clicks, without invalid ones.';
 
-COMMENT ON COLUMN daily_product_performance.spend IS 'Cost of clicks or impressions, in the row''s currency.';
+COMMENT ON COLUMN daily_products.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
-COMMENT ON COLUMN daily_product_performance.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN daily_products.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_product_performance.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
+COMMENT ON COLUMN daily_products.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 
-COMMENT ON COLUMN daily_product_performance.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN daily_products.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_product_performance.request_id IS 'report_requests.id that wrote the row.';
+COMMENT ON COLUMN daily_products.request_id IS 'report_requests.id that wrote the row.';
 
-CREATE TABLE daily_purchased_product_performance (
+CREATE TABLE daily_purchased_products (
 	account INTEGER NOT NULL, 
 	window_date DATE NOT NULL, 
 	row_key BYTEA NOT NULL, 
@@ -452,76 +452,76 @@ CREATE TABLE daily_purchased_product_performance (
 	new_to_brand_sales NUMERIC(20, 6), 
 	new_to_brand_units BIGINT, 
 	request_id BIGINT NOT NULL, 
-	CONSTRAINT pk_daily_purchased_product_performance PRIMARY KEY (account, window_date, row_key), 
-	CONSTRAINT ck_daily_purchased_product_performance_key_is_a_digest CHECK (octet_length(row_key) = 16), 
-	CONSTRAINT ck_daily_purchased_product_performance_counts_not_negative CHECK (least(orders, units, orders_promoted, units_promoted, orders_halo, units_halo, orders_from_clicks, units_from_clicks, new_to_brand_orders, new_to_brand_units) >= 0), 
-	CONSTRAINT ck_daily_purchased_product_performance_amounts_in_range CHECK (least(sales, sales_promoted, sales_halo, sales_from_clicks, new_to_brand_sales) >= 0 AND greatest(sales, sales_promoted, sales_halo, sales_from_clicks, new_to_brand_sales) < 1e14)
+	CONSTRAINT pk_daily_purchased_products PRIMARY KEY (account, window_date, row_key), 
+	CONSTRAINT ck_daily_purchased_products_key_is_a_digest CHECK (octet_length(row_key) = 16), 
+	CONSTRAINT ck_daily_purchased_products_counts_not_negative CHECK (least(orders, units, orders_promoted, units_promoted, orders_halo, units_halo, orders_from_clicks, units_from_clicks, new_to_brand_orders, new_to_brand_units) >= 0), 
+	CONSTRAINT ck_daily_purchased_products_amounts_in_range CHECK (least(sales, sales_promoted, sales_halo, sales_from_clicks, new_to_brand_sales) >= 0 AND greatest(sales, sales_promoted, sales_halo, sales_from_clicks, new_to_brand_sales) < 1e14)
 )
  WITH (fillfactor = 80);
 
-COMMENT ON TABLE daily_purchased_product_performance IS 'Daily conversions by purchased product, as Amazon reported it last.';
+COMMENT ON TABLE daily_purchased_products IS 'Daily conversions by purchased product, as Amazon reported it last.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.account IS 'advertiser_accounts.id.';
+COMMENT ON COLUMN daily_purchased_products.account IS 'advertiser_accounts.id.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.window_date IS 'Day of the account''s own calendar.';
+COMMENT ON COLUMN daily_purchased_products.window_date IS 'Day of the account''s own calendar.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.row_key IS 'Digest of currency, ad product and dimensions.';
+COMMENT ON COLUMN daily_purchased_products.row_key IS 'Digest of currency, ad product and dimensions.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
+COMMENT ON COLUMN daily_purchased_products.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
 
-COMMENT ON COLUMN daily_purchased_product_performance.currency_code IS 'Currency of the amounts.';
+COMMENT ON COLUMN daily_purchased_products.currency_code IS 'Currency of the amounts.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.campaign_id IS 'Amazon''s id of the campaign.';
+COMMENT ON COLUMN daily_purchased_products.campaign_id IS 'Amazon''s id of the campaign.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.ad_group_id IS 'Amazon''s id of the ad group.';
+COMMENT ON COLUMN daily_purchased_products.ad_group_id IS 'Amazon''s id of the ad group.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
+COMMENT ON COLUMN daily_purchased_products.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
+COMMENT ON COLUMN daily_purchased_products.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.product_id IS 'ASIN of the advertised product.';
+COMMENT ON COLUMN daily_purchased_products.product_id IS 'ASIN of the advertised product.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.sku IS 'The seller''s SKU of the advertised product.';
+COMMENT ON COLUMN daily_purchased_products.sku IS 'The seller''s SKU of the advertised product.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.purchased_product_id IS 'ASIN of the product that was bought.';
+COMMENT ON COLUMN daily_purchased_products.purchased_product_id IS 'ASIN of the product that was bought.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.purchased_marketplace IS 'Marketplace in which it was bought.';
+COMMENT ON COLUMN daily_purchased_products.purchased_marketplace IS 'Marketplace in which it was bought.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.target_match IS 'Digest of what names the target; null where nothing does.';
+COMMENT ON COLUMN daily_purchased_products.target_match IS 'Digest of what names the target; null where nothing does.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN daily_purchased_products.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
+COMMENT ON COLUMN daily_purchased_products.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN daily_purchased_products.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.orders_promoted IS 'Orders of the advertised product.';
+COMMENT ON COLUMN daily_purchased_products.orders_promoted IS 'Orders of the advertised product.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.sales_promoted IS 'Sales of the advertised product.';
+COMMENT ON COLUMN daily_purchased_products.sales_promoted IS 'Sales of the advertised product.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.units_promoted IS 'Units of the advertised product.';
+COMMENT ON COLUMN daily_purchased_products.units_promoted IS 'Units of the advertised product.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.orders_halo IS 'Orders of other products of the brand.';
+COMMENT ON COLUMN daily_purchased_products.orders_halo IS 'Orders of other products of the brand.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.sales_halo IS 'Sales of other products of the brand.';
+COMMENT ON COLUMN daily_purchased_products.sales_halo IS 'Sales of other products of the brand.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.units_halo IS 'Units of other products of the brand.';
+COMMENT ON COLUMN daily_purchased_products.units_halo IS 'Units of other products of the brand.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.orders_from_clicks IS 'Orders after a click, without those after a view.';
+COMMENT ON COLUMN daily_purchased_products.orders_from_clicks IS 'Orders after a click, without those after a view.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.sales_from_clicks IS 'Sales after a click, without those after a view.';
+COMMENT ON COLUMN daily_purchased_products.sales_from_clicks IS 'Sales after a click, without those after a view.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.units_from_clicks IS 'Units after a click, without those after a view.';
+COMMENT ON COLUMN daily_purchased_products.units_from_clicks IS 'Units after a click, without those after a view.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_purchased_products.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.new_to_brand_sales IS 'Sales of shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_purchased_products.new_to_brand_sales IS 'Sales of shoppers who had not bought the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.new_to_brand_units IS 'Units of shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_purchased_products.new_to_brand_units IS 'Units of shoppers who had not bought the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_purchased_product_performance.request_id IS 'report_requests.id that wrote the row.';
+COMMENT ON COLUMN daily_purchased_products.request_id IS 'report_requests.id that wrote the row.';
 
-CREATE TABLE daily_search_term_performance (
+CREATE TABLE daily_search_terms (
 	account INTEGER NOT NULL, 
 	window_date DATE NOT NULL, 
 	row_key BYTEA NOT NULL, 
@@ -540,52 +540,52 @@ CREATE TABLE daily_search_term_performance (
 	sales NUMERIC(20, 6), 
 	units BIGINT, 
 	request_id BIGINT NOT NULL, 
-	CONSTRAINT pk_daily_search_term_performance PRIMARY KEY (account, window_date, row_key), 
-	CONSTRAINT ck_daily_search_term_performance_key_is_a_digest CHECK (octet_length(row_key) = 16), 
-	CONSTRAINT ck_daily_search_term_performance_counts_not_negative CHECK (least(impressions, clicks, orders, units) >= 0), 
-	CONSTRAINT ck_daily_search_term_performance_amounts_in_range CHECK (least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14)
+	CONSTRAINT pk_daily_search_terms PRIMARY KEY (account, window_date, row_key), 
+	CONSTRAINT ck_daily_search_terms_key_is_a_digest CHECK (octet_length(row_key) = 16), 
+	CONSTRAINT ck_daily_search_terms_counts_not_negative CHECK (least(impressions, clicks, orders, units) >= 0), 
+	CONSTRAINT ck_daily_search_terms_amounts_in_range CHECK (least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14)
 )
  WITH (fillfactor = 80);
 
-COMMENT ON TABLE daily_search_term_performance IS 'Daily performance by search term, as Amazon reported it last.';
+COMMENT ON TABLE daily_search_terms IS 'Daily performance by search term, as Amazon reported it last.';
 
-COMMENT ON COLUMN daily_search_term_performance.account IS 'advertiser_accounts.id.';
+COMMENT ON COLUMN daily_search_terms.account IS 'advertiser_accounts.id.';
 
-COMMENT ON COLUMN daily_search_term_performance.window_date IS 'Day of the account''s own calendar.';
+COMMENT ON COLUMN daily_search_terms.window_date IS 'Day of the account''s own calendar.';
 
-COMMENT ON COLUMN daily_search_term_performance.row_key IS 'Digest of currency, ad product and dimensions.';
+COMMENT ON COLUMN daily_search_terms.row_key IS 'Digest of currency, ad product and dimensions.';
 
-COMMENT ON COLUMN daily_search_term_performance.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
+COMMENT ON COLUMN daily_search_terms.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
 
-COMMENT ON COLUMN daily_search_term_performance.currency_code IS 'Currency of the amounts.';
+COMMENT ON COLUMN daily_search_terms.currency_code IS 'Currency of the amounts.';
 
-COMMENT ON COLUMN daily_search_term_performance.campaign_id IS 'Amazon''s id of the campaign.';
+COMMENT ON COLUMN daily_search_terms.campaign_id IS 'Amazon''s id of the campaign.';
 
-COMMENT ON COLUMN daily_search_term_performance.ad_group_id IS 'Amazon''s id of the ad group.';
+COMMENT ON COLUMN daily_search_terms.ad_group_id IS 'Amazon''s id of the ad group.';
 
-COMMENT ON COLUMN daily_search_term_performance.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
+COMMENT ON COLUMN daily_search_terms.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
 
-COMMENT ON COLUMN daily_search_term_performance.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
+COMMENT ON COLUMN daily_search_terms.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
 
-COMMENT ON COLUMN daily_search_term_performance.search_term IS 'What the shopper typed, or the ASIN of the page that was seen. Only terms with a click are reported.';
+COMMENT ON COLUMN daily_search_terms.search_term IS 'What the shopper typed, or the ASIN of the page that was seen. Only terms with a click are reported.';
 
-COMMENT ON COLUMN daily_search_term_performance.target_match IS 'Digest of what names the target; null where nothing does.';
+COMMENT ON COLUMN daily_search_terms.target_match IS 'Digest of what names the target; null where nothing does.';
 
-COMMENT ON COLUMN daily_search_term_performance.impressions IS 'Times the ad was shown.';
+COMMENT ON COLUMN daily_search_terms.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN daily_search_term_performance.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN daily_search_terms.clicks IS 'Clicks, without invalid ones.';
 
-COMMENT ON COLUMN daily_search_term_performance.spend IS 'Cost of clicks or impressions, in the row''s currency.';
+COMMENT ON COLUMN daily_search_terms.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
-COMMENT ON COLUMN daily_search_term_performance.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN daily_search_terms.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_search_term_performance.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
+COMMENT ON COLUMN daily_search_terms.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 
-COMMENT ON COLUMN daily_search_term_performance.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN daily_search_terms.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_search_term_performance.request_id IS 'report_requests.id that wrote the row.';
+COMMENT ON COLUMN daily_search_terms.request_id IS 'report_requests.id that wrote the row.';
 
-CREATE TABLE daily_target_performance (
+CREATE TABLE daily_targets (
 	account INTEGER NOT NULL, 
 	window_date DATE NOT NULL, 
 	row_key BYTEA NOT NULL, 
@@ -608,58 +608,58 @@ CREATE TABLE daily_target_performance (
 	sales_halo NUMERIC(20, 6), 
 	units_halo BIGINT, 
 	request_id BIGINT NOT NULL, 
-	CONSTRAINT pk_daily_target_performance PRIMARY KEY (account, window_date, row_key), 
-	CONSTRAINT ck_daily_target_performance_key_is_a_digest CHECK (octet_length(row_key) = 16), 
-	CONSTRAINT ck_daily_target_performance_counts_not_negative CHECK (least(impressions, clicks, orders, units, orders_promoted, units_promoted, units_halo) >= 0), 
-	CONSTRAINT ck_daily_target_performance_amounts_in_range CHECK (least(spend, sales, sales_promoted, sales_halo) >= 0 AND greatest(spend, sales, sales_promoted, sales_halo) < 1e14)
+	CONSTRAINT pk_daily_targets PRIMARY KEY (account, window_date, row_key), 
+	CONSTRAINT ck_daily_targets_key_is_a_digest CHECK (octet_length(row_key) = 16), 
+	CONSTRAINT ck_daily_targets_counts_not_negative CHECK (least(impressions, clicks, orders, units, orders_promoted, units_promoted, units_halo) >= 0), 
+	CONSTRAINT ck_daily_targets_amounts_in_range CHECK (least(spend, sales, sales_promoted, sales_halo) >= 0 AND greatest(spend, sales, sales_promoted, sales_halo) < 1e14)
 )
  WITH (fillfactor = 80);
 
-COMMENT ON TABLE daily_target_performance IS 'Daily performance by target, as Amazon reported it last.';
+COMMENT ON TABLE daily_targets IS 'Daily performance by target, as Amazon reported it last.';
 
-COMMENT ON COLUMN daily_target_performance.account IS 'advertiser_accounts.id.';
+COMMENT ON COLUMN daily_targets.account IS 'advertiser_accounts.id.';
 
-COMMENT ON COLUMN daily_target_performance.window_date IS 'Day of the account''s own calendar.';
+COMMENT ON COLUMN daily_targets.window_date IS 'Day of the account''s own calendar.';
 
-COMMENT ON COLUMN daily_target_performance.row_key IS 'Digest of currency, ad product and dimensions.';
+COMMENT ON COLUMN daily_targets.row_key IS 'Digest of currency, ad product and dimensions.';
 
-COMMENT ON COLUMN daily_target_performance.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
+COMMENT ON COLUMN daily_targets.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
 
-COMMENT ON COLUMN daily_target_performance.currency_code IS 'Currency of the amounts.';
+COMMENT ON COLUMN daily_targets.currency_code IS 'Currency of the amounts.';
 
-COMMENT ON COLUMN daily_target_performance.campaign_id IS 'Amazon''s id of the campaign.';
+COMMENT ON COLUMN daily_targets.campaign_id IS 'Amazon''s id of the campaign.';
 
-COMMENT ON COLUMN daily_target_performance.ad_group_id IS 'Amazon''s id of the ad group.';
+COMMENT ON COLUMN daily_targets.ad_group_id IS 'Amazon''s id of the ad group.';
 
-COMMENT ON COLUMN daily_target_performance.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
+COMMENT ON COLUMN daily_targets.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
 
-COMMENT ON COLUMN daily_target_performance.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
+COMMENT ON COLUMN daily_targets.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
 
-COMMENT ON COLUMN daily_target_performance.target_match IS 'Digest of what names the target; null where nothing does.';
+COMMENT ON COLUMN daily_targets.target_match IS 'Digest of what names the target; null where nothing does.';
 
-COMMENT ON COLUMN daily_target_performance.impressions IS 'Times the ad was shown.';
+COMMENT ON COLUMN daily_targets.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN daily_target_performance.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN daily_targets.clicks IS 'Clicks, without invalid ones.';
 
-COMMENT ON COLUMN daily_target_performance.spend IS 'Cost of clicks or impressions, in the row''s currency.';
+COMMENT ON COLUMN daily_targets.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
-COMMENT ON COLUMN daily_target_performance.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN daily_targets.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_target_performance.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
+COMMENT ON COLUMN daily_targets.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 
-COMMENT ON COLUMN daily_target_performance.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN daily_targets.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_target_performance.orders_promoted IS 'Orders of the advertised product.';
+COMMENT ON COLUMN daily_targets.orders_promoted IS 'Orders of the advertised product.';
 
-COMMENT ON COLUMN daily_target_performance.sales_promoted IS 'Sales of the advertised product.';
+COMMENT ON COLUMN daily_targets.sales_promoted IS 'Sales of the advertised product.';
 
-COMMENT ON COLUMN daily_target_performance.units_promoted IS 'Units of the advertised product.';
+COMMENT ON COLUMN daily_targets.units_promoted IS 'Units of the advertised product.';
 
-COMMENT ON COLUMN daily_target_performance.sales_halo IS 'Sales of other products of the brand.';
+COMMENT ON COLUMN daily_targets.sales_halo IS 'Sales of other products of the brand.';
 
-COMMENT ON COLUMN daily_target_performance.units_halo IS 'Units of other products of the brand.';
+COMMENT ON COLUMN daily_targets.units_halo IS 'Units of other products of the brand.';
 
-COMMENT ON COLUMN daily_target_performance.request_id IS 'report_requests.id that wrote the row.';
+COMMENT ON COLUMN daily_targets.request_id IS 'report_requests.id that wrote the row.';
 
 CREATE TABLE dataset_checks (
 	dataset TEXT NOT NULL, 
@@ -682,7 +682,7 @@ CREATE TABLE findings (
 	CONSTRAINT ck_findings_ends_after_start CHECK (gone_at >= began_at)
 );
 
-CREATE TABLE hourly_campaign_performance (
+CREATE TABLE hourly_campaigns (
 	account INTEGER NOT NULL, 
 	window_date DATE NOT NULL, 
 	hour_at TIMESTAMP WITH TIME ZONE NOT NULL, 
@@ -697,45 +697,45 @@ CREATE TABLE hourly_campaign_performance (
 	sales NUMERIC(20, 6), 
 	units BIGINT, 
 	request_id BIGINT NOT NULL, 
-	CONSTRAINT pk_hourly_campaign_performance PRIMARY KEY (account, window_date, hour_at, row_key), 
-	CONSTRAINT ck_hourly_campaign_performance_key_is_a_digest CHECK (octet_length(row_key) = 16), 
-	CONSTRAINT ck_hourly_campaign_performance_counts_not_negative CHECK (least(impressions, clicks, orders, units) >= 0), 
-	CONSTRAINT ck_hourly_campaign_performance_amounts_in_range CHECK (least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14), 
-	CONSTRAINT ck_hourly_campaign_performance_hour_begins CHECK (extract(epoch FROM hour_at) % 900 = 0)
+	CONSTRAINT pk_hourly_campaigns PRIMARY KEY (account, window_date, hour_at, row_key), 
+	CONSTRAINT ck_hourly_campaigns_key_is_a_digest CHECK (octet_length(row_key) = 16), 
+	CONSTRAINT ck_hourly_campaigns_counts_not_negative CHECK (least(impressions, clicks, orders, units) >= 0), 
+	CONSTRAINT ck_hourly_campaigns_amounts_in_range CHECK (least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14), 
+	CONSTRAINT ck_hourly_campaigns_hour_begins CHECK (extract(epoch FROM hour_at) % 900 = 0)
 )
  PARTITION BY RANGE (window_date);
 
-COMMENT ON TABLE hourly_campaign_performance IS 'Hourly performance by campaign, as Amazon reported it last.';
+COMMENT ON TABLE hourly_campaigns IS 'Hourly performance by campaign, as Amazon reported it last.';
 
-COMMENT ON COLUMN hourly_campaign_performance.account IS 'advertiser_accounts.id.';
+COMMENT ON COLUMN hourly_campaigns.account IS 'advertiser_accounts.id.';
 
-COMMENT ON COLUMN hourly_campaign_performance.window_date IS 'Day of the account''s own calendar.';
+COMMENT ON COLUMN hourly_campaigns.window_date IS 'Day of the account''s own calendar.';
 
-COMMENT ON COLUMN hourly_campaign_performance.hour_at IS 'When the hour began.';
+COMMENT ON COLUMN hourly_campaigns.hour_at IS 'When the hour began.';
 
-COMMENT ON COLUMN hourly_campaign_performance.row_key IS 'Digest of currency, ad product and dimensions.';
+COMMENT ON COLUMN hourly_campaigns.row_key IS 'Digest of currency, ad product and dimensions.';
 
-COMMENT ON COLUMN hourly_campaign_performance.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
+COMMENT ON COLUMN hourly_campaigns.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
 
-COMMENT ON COLUMN hourly_campaign_performance.currency_code IS 'Currency of the amounts.';
+COMMENT ON COLUMN hourly_campaigns.currency_code IS 'Currency of the amounts.';
 
-COMMENT ON COLUMN hourly_campaign_performance.campaign_id IS 'Amazon''s id of the campaign.';
+COMMENT ON COLUMN hourly_campaigns.campaign_id IS 'Amazon''s id of the campaign.';
 
-COMMENT ON COLUMN hourly_campaign_performance.impressions IS 'Times the ad was shown.';
+COMMENT ON COLUMN hourly_campaigns.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN hourly_campaign_performance.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN hourly_campaigns.clicks IS 'Clicks, without invalid ones.';
 
-COMMENT ON COLUMN hourly_campaign_performance.spend IS 'Cost of clicks or impressions, in the row''s currency.';
+COMMENT ON COLUMN hourly_campaigns.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
-COMMENT ON COLUMN hourly_campaign_performance.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN hourly_campaigns.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN hourly_campaign_performance.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
+COMMENT ON COLUMN hourly_campaigns.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 
-COMMENT ON COLUMN hourly_campaign_performance.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN hourly_campaigns.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN hourly_campaign_performance.request_id IS 'report_requests.id that wrote the row.';
+COMMENT ON COLUMN hourly_campaigns.request_id IS 'report_requests.id that wrote the row.';
 
-CREATE TABLE hourly_product_performance (
+CREATE TABLE hourly_products (
 	account INTEGER NOT NULL, 
 	window_date DATE NOT NULL, 
 	hour_at TIMESTAMP WITH TIME ZONE NOT NULL, 
@@ -754,53 +754,53 @@ CREATE TABLE hourly_product_performance (
 	sales NUMERIC(20, 6), 
 	units BIGINT, 
 	request_id BIGINT NOT NULL, 
-	CONSTRAINT pk_hourly_product_performance PRIMARY KEY (account, window_date, hour_at, row_key), 
-	CONSTRAINT ck_hourly_product_performance_key_is_a_digest CHECK (octet_length(row_key) = 16), 
-	CONSTRAINT ck_hourly_product_performance_counts_not_negative CHECK (least(impressions, clicks, orders, units) >= 0), 
-	CONSTRAINT ck_hourly_product_performance_amounts_in_range CHECK (least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14), 
-	CONSTRAINT ck_hourly_product_performance_hour_begins CHECK (extract(epoch FROM hour_at) % 900 = 0)
+	CONSTRAINT pk_hourly_products PRIMARY KEY (account, window_date, hour_at, row_key), 
+	CONSTRAINT ck_hourly_products_key_is_a_digest CHECK (octet_length(row_key) = 16), 
+	CONSTRAINT ck_hourly_products_counts_not_negative CHECK (least(impressions, clicks, orders, units) >= 0), 
+	CONSTRAINT ck_hourly_products_amounts_in_range CHECK (least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14), 
+	CONSTRAINT ck_hourly_products_hour_begins CHECK (extract(epoch FROM hour_at) % 900 = 0)
 )
  PARTITION BY RANGE (window_date);
 
-COMMENT ON TABLE hourly_product_performance IS 'Hourly performance by advertised product, as Amazon reported it last.';
+COMMENT ON TABLE hourly_products IS 'Hourly performance by advertised product, as Amazon reported it last.';
 
-COMMENT ON COLUMN hourly_product_performance.account IS 'advertiser_accounts.id.';
+COMMENT ON COLUMN hourly_products.account IS 'advertiser_accounts.id.';
 
-COMMENT ON COLUMN hourly_product_performance.window_date IS 'Day of the account''s own calendar.';
+COMMENT ON COLUMN hourly_products.window_date IS 'Day of the account''s own calendar.';
 
-COMMENT ON COLUMN hourly_product_performance.hour_at IS 'When the hour began.';
+COMMENT ON COLUMN hourly_products.hour_at IS 'When the hour began.';
 
-COMMENT ON COLUMN hourly_product_performance.row_key IS 'Digest of currency, ad product and dimensions.';
+COMMENT ON COLUMN hourly_products.row_key IS 'Digest of currency, ad product and dimensions.';
 
-COMMENT ON COLUMN hourly_product_performance.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
+COMMENT ON COLUMN hourly_products.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
 
-COMMENT ON COLUMN hourly_product_performance.currency_code IS 'Currency of the amounts.';
+COMMENT ON COLUMN hourly_products.currency_code IS 'Currency of the amounts.';
 
-COMMENT ON COLUMN hourly_product_performance.campaign_id IS 'Amazon''s id of the campaign.';
+COMMENT ON COLUMN hourly_products.campaign_id IS 'Amazon''s id of the campaign.';
 
-COMMENT ON COLUMN hourly_product_performance.ad_group_id IS 'Amazon''s id of the ad group.';
+COMMENT ON COLUMN hourly_products.ad_group_id IS 'Amazon''s id of the ad group.';
 
-COMMENT ON COLUMN hourly_product_performance.ad_id IS 'Amazon''s id of the ad.';
+COMMENT ON COLUMN hourly_products.ad_id IS 'Amazon''s id of the ad.';
 
-COMMENT ON COLUMN hourly_product_performance.product_id IS 'ASIN of the advertised product.';
+COMMENT ON COLUMN hourly_products.product_id IS 'ASIN of the advertised product.';
 
-COMMENT ON COLUMN hourly_product_performance.marketplace IS 'Marketplace of the advertised product.';
+COMMENT ON COLUMN hourly_products.marketplace IS 'Marketplace of the advertised product.';
 
-COMMENT ON COLUMN hourly_product_performance.impressions IS 'Times the ad was shown.';
+COMMENT ON COLUMN hourly_products.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN hourly_product_performance.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN hourly_products.clicks IS 'Clicks, without invalid ones.';
 
-COMMENT ON COLUMN hourly_product_performance.spend IS 'Cost of clicks or impressions, in the row''s currency.';
+COMMENT ON COLUMN hourly_products.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
-COMMENT ON COLUMN hourly_product_performance.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN hourly_products.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN hourly_product_performance.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
+COMMENT ON COLUMN hourly_products.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 
-COMMENT ON COLUMN hourly_product_performance.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN hourly_products.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN hourly_product_performance.request_id IS 'report_requests.id that wrote the row.';
+COMMENT ON COLUMN hourly_products.request_id IS 'report_requests.id that wrote the row.';
 
-CREATE TABLE hourly_target_performance (
+CREATE TABLE hourly_targets (
 	account INTEGER NOT NULL, 
 	window_date DATE NOT NULL, 
 	hour_at TIMESTAMP WITH TIME ZONE NOT NULL, 
@@ -819,51 +819,51 @@ CREATE TABLE hourly_target_performance (
 	sales NUMERIC(20, 6), 
 	units BIGINT, 
 	request_id BIGINT NOT NULL, 
-	CONSTRAINT pk_hourly_target_performance PRIMARY KEY (account, window_date, hour_at, row_key), 
-	CONSTRAINT ck_hourly_target_performance_key_is_a_digest CHECK (octet_length(row_key) = 16), 
-	CONSTRAINT ck_hourly_target_performance_counts_not_negative CHECK (least(impressions, clicks, orders, units) >= 0), 
-	CONSTRAINT ck_hourly_target_performance_amounts_in_range CHECK (least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14), 
-	CONSTRAINT ck_hourly_target_performance_hour_begins CHECK (extract(epoch FROM hour_at) % 900 = 0)
+	CONSTRAINT pk_hourly_targets PRIMARY KEY (account, window_date, hour_at, row_key), 
+	CONSTRAINT ck_hourly_targets_key_is_a_digest CHECK (octet_length(row_key) = 16), 
+	CONSTRAINT ck_hourly_targets_counts_not_negative CHECK (least(impressions, clicks, orders, units) >= 0), 
+	CONSTRAINT ck_hourly_targets_amounts_in_range CHECK (least(spend, sales) >= 0 AND greatest(spend, sales) < 1e14), 
+	CONSTRAINT ck_hourly_targets_hour_begins CHECK (extract(epoch FROM hour_at) % 900 = 0)
 )
  PARTITION BY RANGE (window_date);
 
-COMMENT ON TABLE hourly_target_performance IS 'Hourly performance by target, as Amazon reported it last.';
+COMMENT ON TABLE hourly_targets IS 'Hourly performance by target, as Amazon reported it last.';
 
-COMMENT ON COLUMN hourly_target_performance.account IS 'advertiser_accounts.id.';
+COMMENT ON COLUMN hourly_targets.account IS 'advertiser_accounts.id.';
 
-COMMENT ON COLUMN hourly_target_performance.window_date IS 'Day of the account''s own calendar.';
+COMMENT ON COLUMN hourly_targets.window_date IS 'Day of the account''s own calendar.';
 
-COMMENT ON COLUMN hourly_target_performance.hour_at IS 'When the hour began.';
+COMMENT ON COLUMN hourly_targets.hour_at IS 'When the hour began.';
 
-COMMENT ON COLUMN hourly_target_performance.row_key IS 'Digest of currency, ad product and dimensions.';
+COMMENT ON COLUMN hourly_targets.row_key IS 'Digest of currency, ad product and dimensions.';
 
-COMMENT ON COLUMN hourly_target_performance.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
+COMMENT ON COLUMN hourly_targets.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
 
-COMMENT ON COLUMN hourly_target_performance.currency_code IS 'Currency of the amounts.';
+COMMENT ON COLUMN hourly_targets.currency_code IS 'Currency of the amounts.';
 
-COMMENT ON COLUMN hourly_target_performance.campaign_id IS 'Amazon''s id of the campaign.';
+COMMENT ON COLUMN hourly_targets.campaign_id IS 'Amazon''s id of the campaign.';
 
-COMMENT ON COLUMN hourly_target_performance.ad_group_id IS 'Amazon''s id of the ad group.';
+COMMENT ON COLUMN hourly_targets.ad_group_id IS 'Amazon''s id of the ad group.';
 
-COMMENT ON COLUMN hourly_target_performance.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
+COMMENT ON COLUMN hourly_targets.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
 
-COMMENT ON COLUMN hourly_target_performance.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
+COMMENT ON COLUMN hourly_targets.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
 
-COMMENT ON COLUMN hourly_target_performance.target_match IS 'Digest of what names the target; null where nothing does.';
+COMMENT ON COLUMN hourly_targets.target_match IS 'Digest of what names the target; null where nothing does.';
 
-COMMENT ON COLUMN hourly_target_performance.impressions IS 'Times the ad was shown.';
+COMMENT ON COLUMN hourly_targets.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN hourly_target_performance.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN hourly_targets.clicks IS 'Clicks, without invalid ones.';
 
-COMMENT ON COLUMN hourly_target_performance.spend IS 'Cost of clicks or impressions, in the row''s currency.';
+COMMENT ON COLUMN hourly_targets.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
-COMMENT ON COLUMN hourly_target_performance.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN hourly_targets.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN hourly_target_performance.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
+COMMENT ON COLUMN hourly_targets.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 
-COMMENT ON COLUMN hourly_target_performance.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
+COMMENT ON COLUMN hourly_targets.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN hourly_target_performance.request_id IS 'report_requests.id that wrote the row.';
+COMMENT ON COLUMN hourly_targets.request_id IS 'report_requests.id that wrote the row.';
 
 CREATE TABLE installation (
 	only_row BOOLEAN DEFAULT true NOT NULL, 
@@ -975,7 +975,7 @@ CREATE TABLE advertiser_accounts (
 	CONSTRAINT ck_advertiser_accounts_currency_is_iso CHECK (currency_code ~ '^[A-Z]{3}$'), 
 	CONSTRAINT ck_advertiser_accounts_region_known CHECK (region IN ('NA', 'EU', 'FE')), 
 	CONSTRAINT ck_advertiser_accounts_key_is_plain CHECK (account_key ~ '^[A-Za-z0-9._-]+$'), 
-	CONSTRAINT ck_advertiser_accounts_paused_by_somebody CHECK ((paused_by IS NULL) = (paused_at IS NULL)), 
+	CONSTRAINT ck_advertiser_accounts_pause_complete CHECK ((paused_by IS NULL) = (paused_at IS NULL)), 
 	CONSTRAINT ck_advertiser_accounts_entities_wanted_since CHECK ((entities_wanted_by IS NULL) = (entities_wanted_at IS NULL)), 
 	CONSTRAINT ck_advertiser_accounts_entities_claimed_while_wanted CHECK (entities_claimed_by IS NULL OR entities_wanted_by IS NOT NULL), 
 	CONSTRAINT ck_advertiser_accounts_paused_while_paused CHECK (paused OR paused_by IS NULL), 
@@ -1022,9 +1022,9 @@ COMMENT ON COLUMN advertiser_accounts.synced_at IS 'When Amazon listed it last.'
 
 COMMENT ON COLUMN advertiser_accounts.entities_synced_at IS 'When its entities were synced last; null before the first sync.';
 
-COMMENT ON COLUMN advertiser_accounts.entities_wanted_by IS 'Who asked for a sync of its entities that has not ended.';
+COMMENT ON COLUMN advertiser_accounts.entities_wanted_by IS 'The user who requested a sync of its entities that has not ended.';
 
-COMMENT ON COLUMN advertiser_accounts.entities_wanted_at IS 'When that sync was asked for.';
+COMMENT ON COLUMN advertiser_accounts.entities_wanted_at IS 'When that sync was requested.';
 
 COMMENT ON COLUMN advertiser_accounts.entities_claimed_by IS 'The session that runs that sync, for as long as its lease lives.';
 
@@ -1377,7 +1377,7 @@ CREATE TABLE loads_by_hand (
 	country_code TEXT NOT NULL, 
 	dataset TEXT NOT NULL, 
 	days DATE[] NOT NULL, 
-	asked_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	requested_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
 	CONSTRAINT pk_loads_by_hand PRIMARY KEY (id), 
 	CONSTRAINT fk_loads_by_hand_account_id_country_code FOREIGN KEY(account_id, country_code) REFERENCES advertiser_accounts (account_id, country_code)
 );
@@ -1531,12 +1531,10 @@ CREATE TABLE report_windows (
 	CONSTRAINT ck_report_windows_wanted_since CHECK ((wanted_by IS NULL) = (wanted_at IS NULL)), 
 	CONSTRAINT ck_report_windows_cause_is_an_object CHECK (jsonb_typeof(cause) = 'object'), 
 	CONSTRAINT ck_report_windows_decision_known CHECK (decision IN ('accept', 'keep')), 
-	CONSTRAINT ck_report_windows_decided_by_somebody CHECK (num_nulls(decision, decided_by, decided_at) IN (0, 3)), 
+	CONSTRAINT ck_report_windows_decision_complete CHECK (num_nulls(decision, decided_by, decided_at) IN (0, 3)), 
 	CONSTRAINT fk_report_windows_request_id FOREIGN KEY(request_id) REFERENCES report_requests (id)
 )
  WITH (fillfactor = 80);
-
-CREATE INDEX ix_report_windows_asked ON report_windows (account_id, country_code) WHERE request_id IS NOT NULL OR wanted_by IS NOT NULL;
 
 CREATE INDEX ix_report_windows_due ON report_windows (account_id, country_code, next_refresh_at) WHERE next_refresh_at IS NOT NULL AND request_id IS NULL;
 
@@ -1559,6 +1557,8 @@ CREATE INDEX ix_report_windows_unrecorded ON report_windows (account_id, country
 CREATE INDEX ix_report_windows_unresolved ON report_windows (account_id, country_code, data_as_of) WHERE unresolved_count > 0;
 
 CREATE INDEX ix_report_windows_unsettled ON report_windows (account_id, country_code, dataset, status, cause_key) INCLUDE (window_date, expires_at, request_id, cause_since, next_refresh_at, not_served_since, last_loaded_at) WHERE status IN ('failed', 'unconfirmed', 'not_served') OR suspicious_digest IS NOT NULL;
+
+CREATE INDEX ix_report_windows_wanted ON report_windows (account_id, country_code) WHERE request_id IS NOT NULL OR wanted_by IS NOT NULL;
 
 CREATE TABLE restatements (
 	id BIGINT GENERATED ALWAYS AS IDENTITY, 
@@ -1604,7 +1604,7 @@ CREATE TABLE row_removals (
 	note TEXT, 
 	CONSTRAINT pk_row_removals PRIMARY KEY (id), 
 	CONSTRAINT fk_row_removals_account_id_country_code FOREIGN KEY(account_id, country_code) REFERENCES advertiser_accounts (account_id, country_code), 
-	CONSTRAINT ck_row_removals_acknowledged_by_somebody CHECK ((acknowledged_by IS NULL) = (acknowledged_at IS NULL))
+	CONSTRAINT ck_row_removals_acknowledgement_complete CHECK ((acknowledged_by IS NULL) = (acknowledged_at IS NULL))
 );
 
 CREATE INDEX ix_row_removals_open ON row_removals (removed_at) WHERE acknowledged_at IS NULL;
@@ -1750,7 +1750,8 @@ SELECT h.id,
   FROM session_headers h
   LEFT JOIN LATERAL (
        SELECT jsonb_agg(
-                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'tone', s.tone) || s.payload
+                jsonb_build_object('ord', s.ord, 'type', s.type, 'at', s.at, 'tone', s.tone)
+                || s.payload
                 ORDER BY s.ord) AS actions,
               count(*) AS action_count
          FROM session_actions s
@@ -1764,7 +1765,8 @@ SELECT h.id AS session_id,
        CASE WHEN k.account_key = h.account_key THEN coalesce(h.outcome, (SELECT CASE WHEN bool_or(s.tone = 'error') THEN 'problems' WHEN bool_or(s.tone = 'warning') THEN 'warnings' ELSE 'ok' END FROM session_actions s
       WHERE s.session_id = h.id AND s.tone IN ('warning', 'error')))
             ELSE (SELECT CASE WHEN bool_or(a.tone = 'error') THEN 'problems' WHEN bool_or(a.tone = 'warning') THEN 'warnings' ELSE 'ok' END
-                    FROM session_references t JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
+                    FROM session_references t
+                    JOIN session_actions a ON a.session_id = t.session_id AND a.ord = t.ord
                    WHERE t.session_id = h.id AND t.account_key = k.account_key) END AS outcome
   FROM session_headers h
  CROSS JOIN LATERAL (
@@ -1780,16 +1782,23 @@ $$;
 
 
 CREATE FUNCTION window_states(at timestamptz, late_after interval)
-RETURNS TABLE (account_id text, country_code text, account_key text, dataset text, report text, window_date date,
-               state text, cause jsonb, since timestamptz, next_at timestamptz, as_of timestamptz, is_final boolean,
-               status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz, wanted_by text,
-               last_loaded_at timestamptz, last_requested_at timestamptz, expires_at timestamptz, row_count bigint,
-               due_since timestamptz, data_as_of timestamptz, not_served_since timestamptz, not_served text[])
+RETURNS TABLE (
+    account_id text, country_code text, account_key text, dataset text, report text,
+    window_date date, state text, cause jsonb, since timestamptz, next_at timestamptz,
+    as_of timestamptz, is_final boolean,
+    status text, request_id bigint, is_suspicious boolean, next_refresh_at timestamptz,
+    wanted_by text, last_loaded_at timestamptz, last_requested_at timestamptz,
+    expires_at timestamptz, row_count bigint, due_since timestamptz, data_as_of timestamptz,
+    not_served_since timestamptz, not_served text[])
 LANGUAGE sql STABLE AS $$
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,
        CASE s.state
-            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_strip_nulls(jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
+            WHEN 'paused'
+            THEN jsonb_build_object(
+                     'code', 'account-paused',
+                     'detail', jsonb_strip_nulls(
+                         jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
             WHEN 'disabled' THEN jsonb_build_object('code', 'account-disabled')
             WHEN 'needs attention' THEN o.needs_attention
             WHEN 'expired' THEN jsonb_build_object('code', 'expired')
@@ -1803,15 +1812,19 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN 'expired' THEN w.expires_at
             WHEN 'not served' THEN w.not_served_since
             WHEN 'late' THEN d.due_since
-            WHEN 'due' THEN CASE WHEN d.due_since <= window_states.at THEN d.due_since ELSE w.wanted_at END
+            WHEN 'due'
+            THEN CASE WHEN d.due_since <= window_states.at THEN d.due_since ELSE w.wanted_at END
             WHEN 'fresh' THEN w.last_loaded_at
             WHEN 'failed' THEN w.cause_since
             WHEN 'suspicious' THEN w.cause_since
             WHEN 'unconfirmed' THEN w.cause_since
             ELSE w.last_requested_at END,
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
-            WHEN s.state IN ('late', 'due') THEN greatest(window_states.at, CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
-            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
+            WHEN s.state IN ('late', 'due')
+            THEN greatest(window_states.at,
+                          CASE WHEN w.wanted_by IS NULL THEN o.next_run_at END)
+            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired')
+            THEN w.next_refresh_at END,
        CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
        w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
        AND (w.next_refresh_at IS NULL OR w.expires_at <= window_states.at),
@@ -1822,14 +1835,15 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id
   LEFT JOIN report_requests r ON r.id = w.request_id
- CROSS JOIN LATERAL (SELECT greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at) AS due_since) d
+ CROSS JOIN LATERAL (SELECT greatest(w.next_refresh_at, a.first_seen_at, o.next_run_at) AS due_since) d
  CROSS JOIN LATERAL (SELECT
        CASE WHEN a.paused THEN 'paused'
             WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
             WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
             WHEN w.request_id IS NOT NULL
             THEN CASE WHEN r.status = 'completed' THEN 'loading'
-                      WHEN r.status = 'in_flight' AND r.late_at <= window_states.at THEN 'late at Amazon'
+                      WHEN r.status = 'in_flight' AND r.late_at <= window_states.at
+                      THEN 'late at Amazon'
                       ELSE 'requested' END
             WHEN w.last_loaded_at IS NULL AND w.expires_at <= window_states.at THEN 'expired'
             WHEN w.status = 'not_served' THEN 'not served'
@@ -1837,7 +1851,8 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN w.status = 'failed' THEN 'failed'
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
-            WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= window_states.at - window_states.late_after THEN 'late'
+            WHEN w.next_refresh_at IS NOT NULL
+             AND d.due_since <= window_states.at - window_states.late_after THEN 'late'
             WHEN w.wanted_by IS NOT NULL OR w.next_refresh_at <= window_states.at THEN 'due'
             WHEN w.last_loaded_at IS NULL THEN 'missing'
             ELSE 'fresh' END AS state) s
@@ -1846,15 +1861,15 @@ $$
 
 
 CREATE VIEW performance_rows AS
-SELECT 'daily_campaigns' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_campaign_performance
- UNION ALL SELECT 'hourly_campaigns' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM hourly_campaign_performance
- UNION ALL SELECT 'daily_placements' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_placement_performance
- UNION ALL SELECT 'daily_targets' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_target_performance
- UNION ALL SELECT 'hourly_targets' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM hourly_target_performance
- UNION ALL SELECT 'daily_products' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_product_performance
- UNION ALL SELECT 'hourly_products' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM hourly_product_performance
- UNION ALL SELECT 'daily_search_terms' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_search_term_performance
- UNION ALL SELECT 'daily_purchased_products' AS dataset, account, window_date, ad_product, currency_code, CAST(NULL AS bigint) AS impressions, CAST(NULL AS bigint) AS clicks, orders, sales, CAST(NULL AS numeric) AS spend FROM daily_purchased_product_performance
+SELECT 'daily_campaigns' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_campaigns
+ UNION ALL SELECT 'hourly_campaigns' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM hourly_campaigns
+ UNION ALL SELECT 'daily_placements' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_placements
+ UNION ALL SELECT 'daily_targets' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_targets
+ UNION ALL SELECT 'hourly_targets' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM hourly_targets
+ UNION ALL SELECT 'daily_products' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_products
+ UNION ALL SELECT 'hourly_products' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM hourly_products
+ UNION ALL SELECT 'daily_search_terms' AS dataset, account, window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_search_terms
+ UNION ALL SELECT 'daily_purchased_products' AS dataset, account, window_date, ad_product, currency_code, CAST(NULL AS bigint) AS impressions, CAST(NULL AS bigint) AS clicks, orders, sales, CAST(NULL AS numeric) AS spend FROM daily_purchased_products
 ;
 
 
@@ -1990,7 +2005,7 @@ SELECT a.account_key,
        w.as_of,
        w.is_final,
        w.is_complete
-  FROM daily_campaign_performance t
+  FROM daily_campaigns t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
@@ -2001,8 +2016,8 @@ SELECT a.account_key,
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_campaigns'
-          AND w.window_date = t.window_date) w ON true;
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+          AND w.dataset = 'daily_campaigns' AND w.window_date = t.window_date) w ON true;
 COMMENT ON VIEW reports.daily_campaigns IS 'Daily performance by campaign. One row is one campaign, day, ad product and currency of an account.';
 COMMENT ON COLUMN reports.daily_campaigns.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.daily_campaigns.account_name IS 'Name of the account.';
@@ -2067,7 +2082,7 @@ SELECT a.account_key,
        w.as_of,
        w.is_final,
        w.is_complete
-  FROM hourly_campaign_performance t
+  FROM hourly_campaigns t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
@@ -2078,8 +2093,8 @@ SELECT a.account_key,
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_campaigns'
-          AND w.window_date = t.window_date) w ON true;
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+          AND w.dataset = 'hourly_campaigns' AND w.window_date = t.window_date) w ON true;
 COMMENT ON VIEW reports.hourly_campaigns IS 'Hourly performance by campaign. One row is one campaign, hour, ad product and currency of an account.';
 COMMENT ON COLUMN reports.hourly_campaigns.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.hourly_campaigns.account_name IS 'Name of the account.';
@@ -2137,7 +2152,7 @@ SELECT a.account_key,
        w.as_of,
        w.is_final,
        w.is_complete
-  FROM daily_placement_performance t
+  FROM daily_placements t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
@@ -2148,8 +2163,8 @@ SELECT a.account_key,
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_placements'
-          AND w.window_date = t.window_date) w ON true;
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+          AND w.dataset = 'daily_placements' AND w.window_date = t.window_date) w ON true;
 COMMENT ON VIEW reports.daily_placements IS 'Daily performance by placement. One row is one placement, day, ad product and currency of an account.';
 COMMENT ON COLUMN reports.daily_placements.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.daily_placements.account_name IS 'Name of the account.';
@@ -2215,12 +2230,13 @@ SELECT a.account_key,
        w.as_of,
        w.is_final,
        w.is_complete
-  FROM daily_target_performance t
+  FROM daily_targets t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
   LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
-  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match
+  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id
+                          AND n.match_digest = t.target_match
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
@@ -2228,8 +2244,8 @@ SELECT a.account_key,
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_targets'
-          AND w.window_date = t.window_date) w ON true;
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+          AND w.dataset = 'daily_targets' AND w.window_date = t.window_date) w ON true;
 COMMENT ON VIEW reports.daily_targets IS 'Daily performance by target. One row is one target, day, ad product and currency of an account.';
 COMMENT ON COLUMN reports.daily_targets.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.daily_targets.account_name IS 'Name of the account.';
@@ -2299,12 +2315,13 @@ SELECT a.account_key,
        w.as_of,
        w.is_final,
        w.is_complete
-  FROM hourly_target_performance t
+  FROM hourly_targets t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
   LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
-  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match
+  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id
+                          AND n.match_digest = t.target_match
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
@@ -2312,8 +2329,8 @@ SELECT a.account_key,
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_targets'
-          AND w.window_date = t.window_date) w ON true;
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+          AND w.dataset = 'hourly_targets' AND w.window_date = t.window_date) w ON true;
 COMMENT ON VIEW reports.hourly_targets IS 'Hourly performance by target. One row is one target, hour, ad product and currency of an account.';
 COMMENT ON COLUMN reports.hourly_targets.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.hourly_targets.account_name IS 'Name of the account.';
@@ -2379,7 +2396,7 @@ SELECT a.account_key,
        w.as_of,
        w.is_final,
        w.is_complete
-  FROM daily_product_performance t
+  FROM daily_products t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
@@ -2391,8 +2408,8 @@ SELECT a.account_key,
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_products'
-          AND w.window_date = t.window_date) w ON true;
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+          AND w.dataset = 'daily_products' AND w.window_date = t.window_date) w ON true;
 COMMENT ON VIEW reports.daily_products IS 'Daily performance by advertised product. One row is one product, day, ad product and currency of an account.';
 COMMENT ON COLUMN reports.daily_products.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.daily_products.account_name IS 'Name of the account.';
@@ -2458,7 +2475,7 @@ SELECT a.account_key,
        w.as_of,
        w.is_final,
        w.is_complete
-  FROM hourly_product_performance t
+  FROM hourly_products t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
@@ -2470,8 +2487,8 @@ SELECT a.account_key,
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_products'
-          AND w.window_date = t.window_date) w ON true;
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+          AND w.dataset = 'hourly_products' AND w.window_date = t.window_date) w ON true;
 COMMENT ON VIEW reports.hourly_products IS 'Hourly performance by advertised product. One row is one product, hour, ad product and currency of an account.';
 COMMENT ON COLUMN reports.hourly_products.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.hourly_products.account_name IS 'Name of the account.';
@@ -2537,12 +2554,13 @@ SELECT a.account_key,
        w.as_of,
        w.is_final,
        w.is_complete
-  FROM daily_search_term_performance t
+  FROM daily_search_terms t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
   LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
-  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match
+  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id
+                          AND n.match_digest = t.target_match
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
@@ -2550,8 +2568,8 @@ SELECT a.account_key,
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_search_terms'
-          AND w.window_date = t.window_date) w ON true;
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+          AND w.dataset = 'daily_search_terms' AND w.window_date = t.window_date) w ON true;
 COMMENT ON VIEW reports.daily_search_terms IS 'Daily performance by search term. One row is one target and search term, day, ad product and currency of an account.';
 COMMENT ON COLUMN reports.daily_search_terms.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.daily_search_terms.account_name IS 'Name of the account.';
@@ -2624,12 +2642,13 @@ SELECT a.account_key,
        w.as_of,
        w.is_final,
        w.is_complete
-  FROM daily_purchased_product_performance t
+  FROM daily_purchased_products t
   JOIN advertiser_accounts a ON a.id = t.account
   LEFT JOIN campaigns c ON c.account_id = a.account_id AND c.country_code = a.country_code AND c.campaign_id = t.campaign_id
   LEFT JOIN portfolios f ON f.account_id = a.account_id AND f.country_code = a.country_code AND f.portfolio_id = c.portfolio_id
   LEFT JOIN ad_groups g ON g.account_id = a.account_id AND g.country_code = a.country_code AND g.ad_group_id = t.ad_group_id
-  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id AND n.match_digest = t.target_match
+  LEFT JOIN target_names n ON n.account = t.account AND n.ad_group_id = t.ad_group_id
+                          AND n.match_digest = t.target_match
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
@@ -2637,8 +2656,8 @@ SELECT a.account_key,
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_purchased_products'
-          AND w.window_date = t.window_date) w ON true;
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+          AND w.dataset = 'daily_purchased_products' AND w.window_date = t.window_date) w ON true;
 COMMENT ON VIEW reports.daily_purchased_products IS 'Daily conversions by purchased product. One row is one purchased product, day, ad product and currency of an account.';
 COMMENT ON COLUMN reports.daily_purchased_products.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.daily_purchased_products.account_name IS 'Name of the account.';
@@ -2982,8 +3001,8 @@ SELECT a.account_key,
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = t.dataset
-          AND w.window_date = t.window_date) w ON true;
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+          AND w.dataset = t.dataset AND w.window_date = t.window_date) w ON true;
 COMMENT ON VIEW reports.restatements IS 'How the totals of a day changed from load to load. One row is one load that changed the totals of one ad product of a day of a dataset in one currency, or its first load. Days whose restatements are deleted have none.';
 COMMENT ON COLUMN reports.restatements.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.restatements.account_name IS 'Name of the account.';
@@ -3039,16 +3058,22 @@ SELECT a.account_key,
        hw.as_of AS hourly_as_of
   FROM advertiser_accounts a
  CROSS JOIN LATERAL (
-    SELECT window_date, ad_product, currency_code, sum(impressions) AS impressions, sum(clicks) AS clicks, sum(orders) AS orders, sum(sales) AS sales, sum(spend) AS spend
-      FROM (SELECT window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend FROM daily_campaign_performance WHERE account = a.id
+    SELECT window_date, ad_product, currency_code,
+           sum(impressions) AS impressions, sum(clicks) AS clicks, sum(orders) AS orders, sum(sales) AS sales, sum(spend) AS spend
+      FROM (SELECT window_date, ad_product, currency_code, impressions, clicks, orders, sales, spend
+              FROM daily_campaigns
+             WHERE account = a.id
              UNION ALL
-            SELECT w.window_date, 'SPONSORED_PRODUCTS', a.currency_code, 0, 0, 0, 0.000000, 0.000000 FROM report_windows w
-             WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_campaigns'
+            SELECT w.window_date, 'SPONSORED_PRODUCTS', a.currency_code,
+                   0, 0, 0, 0.000000, 0.000000
+              FROM report_windows w
+             WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+               AND w.dataset = 'daily_campaigns'
                AND w.product_totals ? 'SPONSORED_PRODUCTS'
                AND w.not_served_since IS NULL AND 'SPONSORED_PRODUCTS' <> ALL(w.not_served)) r
      GROUP BY window_date, ad_product, currency_code) t
   LEFT JOIN LATERAL (
-       SELECT sum(impressions) AS impressions, sum(clicks) AS clicks, sum(orders) AS orders, sum(sales) AS sales, sum(spend) AS spend FROM hourly_campaign_performance h
+       SELECT sum(impressions) AS impressions, sum(clicks) AS clicks, sum(orders) AS orders, sum(sales) AS sales, sum(spend) AS spend FROM hourly_campaigns h
         WHERE h.account = a.id AND h.window_date = t.window_date AND h.ad_product = t.ad_product
           AND h.currency_code = t.currency_code) h ON true
   LEFT JOIN LATERAL (
@@ -3058,8 +3083,8 @@ SELECT a.account_key,
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'daily_campaigns'
-          AND w.window_date = t.window_date) w ON true
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+          AND w.dataset = 'daily_campaigns' AND w.window_date = t.window_date) w ON true
   LEFT JOIN LATERAL (
        SELECT max(w.data_as_of) FILTER (WHERE w.product_totals ? t.ad_product
                                           AND w.not_served_since IS NULL) AS as_of,
@@ -3067,8 +3092,8 @@ SELECT a.account_key,
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now())) FILTER (WHERE w.not_served_since IS NULL), false) AS is_final,
               coalesce(bool_and(w.data_as_of IS NOT NULL) FILTER (WHERE w.not_served_since IS NULL), false) AS is_complete
          FROM report_windows w
-        WHERE w.account_id = a.account_id AND w.country_code = a.country_code AND w.dataset = 'hourly_campaigns'
-          AND w.window_date = t.window_date) hw ON true;
+        WHERE w.account_id = a.account_id AND w.country_code = a.country_code
+          AND w.dataset = 'hourly_campaigns' AND w.window_date = t.window_date) hw ON true;
 COMMENT ON VIEW reports.account_daily_summaries IS 'What each loaded day of an account adds up to, beside what its hours add up to. One row is a day, ad product and currency of an account; Sponsored Products have one for each loaded day, other ad products for days with any activity.';
 COMMENT ON COLUMN reports.account_daily_summaries.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.account_daily_summaries.account_name IS 'Name of the account.';
@@ -3132,7 +3157,11 @@ SELECT a.account_key,
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,
        CASE s.state
-            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_strip_nulls(jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
+            WHEN 'paused'
+            THEN jsonb_build_object(
+                     'code', 'account-paused',
+                     'detail', jsonb_strip_nulls(
+                         jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
             WHEN 'disabled' THEN jsonb_build_object('code', 'account-disabled')
             WHEN 'needs attention' THEN o.needs_attention
             WHEN 'expired' THEN jsonb_build_object('code', 'expired')
@@ -3146,15 +3175,19 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN 'expired' THEN w.expires_at
             WHEN 'not served' THEN w.not_served_since
             WHEN 'late' THEN d.due_since
-            WHEN 'due' THEN CASE WHEN d.due_since <= now() THEN d.due_since ELSE w.wanted_at END
+            WHEN 'due'
+            THEN CASE WHEN d.due_since <= now() THEN d.due_since ELSE w.wanted_at END
             WHEN 'fresh' THEN w.last_loaded_at
             WHEN 'failed' THEN w.cause_since
             WHEN 'suspicious' THEN w.cause_since
             WHEN 'unconfirmed' THEN w.cause_since
             ELSE w.last_requested_at END,
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
-            WHEN s.state IN ('late', 'due') THEN greatest(now(), CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
-            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
+            WHEN s.state IN ('late', 'due')
+            THEN greatest(now(),
+                          CASE WHEN w.wanted_by IS NULL THEN o.next_run_at END)
+            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired')
+            THEN w.next_refresh_at END,
        CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
        w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now()),
@@ -3165,14 +3198,15 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id
   LEFT JOIN report_requests r ON r.id = w.request_id
- CROSS JOIN LATERAL (SELECT greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at) AS due_since) d
+ CROSS JOIN LATERAL (SELECT greatest(w.next_refresh_at, a.first_seen_at, o.next_run_at) AS due_since) d
  CROSS JOIN LATERAL (SELECT
        CASE WHEN a.paused THEN 'paused'
             WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
             WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
             WHEN w.request_id IS NOT NULL
             THEN CASE WHEN r.status = 'completed' THEN 'loading'
-                      WHEN r.status = 'in_flight' AND r.late_at <= now() THEN 'late at Amazon'
+                      WHEN r.status = 'in_flight' AND r.late_at <= now()
+                      THEN 'late at Amazon'
                       ELSE 'requested' END
             WHEN w.last_loaded_at IS NULL AND w.expires_at <= now() THEN 'expired'
             WHEN w.status = 'not_served' THEN 'not served'
@@ -3180,7 +3214,8 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN w.status = 'failed' THEN 'failed'
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
-            WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= now() - interval '12 hours' THEN 'late'
+            WHEN w.next_refresh_at IS NOT NULL
+             AND d.due_since <= now() - interval '12 hours' THEN 'late'
             WHEN w.wanted_by IS NOT NULL OR w.next_refresh_at <= now() THEN 'due'
             WHEN w.last_loaded_at IS NULL THEN 'missing'
             ELSE 'fresh' END AS state) s
@@ -3241,7 +3276,11 @@ SELECT a.account_key,
 SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.window_date,
        s.state,
        CASE s.state
-            WHEN 'paused' THEN jsonb_build_object('code', 'account-paused', 'detail', jsonb_strip_nulls(jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
+            WHEN 'paused'
+            THEN jsonb_build_object(
+                     'code', 'account-paused',
+                     'detail', jsonb_strip_nulls(
+                         jsonb_build_object('by', a.paused_by, 'account', a.account_key)))
             WHEN 'disabled' THEN jsonb_build_object('code', 'account-disabled')
             WHEN 'needs attention' THEN o.needs_attention
             WHEN 'expired' THEN jsonb_build_object('code', 'expired')
@@ -3255,15 +3294,19 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN 'expired' THEN w.expires_at
             WHEN 'not served' THEN w.not_served_since
             WHEN 'late' THEN d.due_since
-            WHEN 'due' THEN CASE WHEN d.due_since <= now() THEN d.due_since ELSE w.wanted_at END
+            WHEN 'due'
+            THEN CASE WHEN d.due_since <= now() THEN d.due_since ELSE w.wanted_at END
             WHEN 'fresh' THEN w.last_loaded_at
             WHEN 'failed' THEN w.cause_since
             WHEN 'suspicious' THEN w.cause_since
             WHEN 'unconfirmed' THEN w.cause_since
             ELSE w.last_requested_at END,
        CASE WHEN s.state IN ('loading', 'requested', 'late at Amazon') THEN r.next_step_at
-            WHEN s.state IN ('late', 'due') THEN greatest(now(), CASE WHEN w.wanted_by IS NULL THEN o.next_look_at END)
-            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired') THEN w.next_refresh_at END,
+            WHEN s.state IN ('late', 'due')
+            THEN greatest(now(),
+                          CASE WHEN w.wanted_by IS NULL THEN o.next_run_at END)
+            WHEN s.state NOT IN ('paused', 'disabled', 'needs attention', 'expired')
+            THEN w.next_refresh_at END,
        CASE WHEN w.not_served_since IS NULL THEN w.data_as_of END,
        w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
        AND (w.next_refresh_at IS NULL OR w.expires_at <= now()),
@@ -3274,14 +3317,15 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
   JOIN advertiser_accounts a ON a.account_id = w.account_id AND a.country_code = w.country_code
   JOIN ads_accounts o ON o.account_id = w.account_id
   LEFT JOIN report_requests r ON r.id = w.request_id
- CROSS JOIN LATERAL (SELECT greatest(w.next_refresh_at, a.first_seen_at, o.next_look_at) AS due_since) d
+ CROSS JOIN LATERAL (SELECT greatest(w.next_refresh_at, a.first_seen_at, o.next_run_at) AS due_since) d
  CROSS JOIN LATERAL (SELECT
        CASE WHEN a.paused THEN 'paused'
             WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
             WHEN o.needs_attention IS NOT NULL THEN 'needs attention'
             WHEN w.request_id IS NOT NULL
             THEN CASE WHEN r.status = 'completed' THEN 'loading'
-                      WHEN r.status = 'in_flight' AND r.late_at <= now() THEN 'late at Amazon'
+                      WHEN r.status = 'in_flight' AND r.late_at <= now()
+                      THEN 'late at Amazon'
                       ELSE 'requested' END
             WHEN w.last_loaded_at IS NULL AND w.expires_at <= now() THEN 'expired'
             WHEN w.status = 'not_served' THEN 'not served'
@@ -3289,7 +3333,8 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             WHEN w.status = 'failed' THEN 'failed'
             WHEN w.status = 'unconfirmed' THEN 'unconfirmed'
             WHEN w.suspicious_digest IS NOT NULL THEN 'suspicious'
-            WHEN w.next_refresh_at IS NOT NULL AND d.due_since <= now() - interval '12 hours' THEN 'late'
+            WHEN w.next_refresh_at IS NOT NULL
+             AND d.due_since <= now() - interval '12 hours' THEN 'late'
             WHEN w.wanted_by IS NOT NULL OR w.next_refresh_at <= now() THEN 'due'
             WHEN w.last_loaded_at IS NULL THEN 'missing'
             ELSE 'fresh' END AS state) s

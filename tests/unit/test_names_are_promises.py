@@ -132,7 +132,7 @@ def test_check_names() -> None:
     checked: dict[str, list[str]] = {}
     for key in defs.resolve_asset_graph().asset_check_keys:
         checked.setdefault(key.asset_key.to_user_string(), []).append(key.name)
-    assert_listed("DATASETS", DATASETS.values(), checked)
+    assert_listed("DATASETS", DATASETS, checked)
     for names in checked.values():
         assert_listed("CHECKS", CHECKS, names)
 
@@ -153,7 +153,7 @@ def test_all_jobs_run_in_one_process() -> None:
 @pytest.mark.parametrize(
     ("assets", "automation"),
     [
-        (list(DATASETS.values()), {"poll_reports_in_flight", "refresh_due_accounts"}),
+        (DATASETS, {"poll_reports_in_flight", "refresh_due_accounts"}),
         (["accounts"], {"refresh_due_accounts", "sync_accounts_hourly"}),
         (["campaigns", "targets"], {"refresh_due_accounts"}),
     ],

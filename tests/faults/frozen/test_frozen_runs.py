@@ -14,7 +14,7 @@ from dagster import DagsterRunStatus
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.defs.schedules import (
     HELP_AFTER,
-    POLL_LOOK_EVERY_SECONDS,
+    POLL_SENSOR_SECONDS,
     poll_reports_in_flight,
 )
 from bidbeacon_sessions.reaper import close_dead_sessions
@@ -72,7 +72,7 @@ class FrozenRun:
                 if self.is_loaded(account):
                     loaded.setdefault(account.account_key, passed)
             assert passed < LOADED_WITHIN_SECONDS, f"loaded: {loaded}"
-            pace.wait(POLL_LOOK_EVERY_SECONDS - passed % POLL_LOOK_EVERY_SECONDS)
+            pace.wait(POLL_SENSOR_SECONDS - passed % POLL_SENSOR_SECONDS)
         return loaded[self.other.account_key], loaded[self.frozen.account_key]
 
 
@@ -122,7 +122,7 @@ def test_a_frozen_look_stops_nobody_for_long(
     others, taken_over = frozen_run.tick_until_loaded()
     told = f"the other account after {others:.0f} s, the frozen one after {taken_over:.0f} s"
     record_property("detail", told)
-    assert others < HELP_AFTER.total_seconds() + 2 * POLL_LOOK_EVERY_SECONDS + RUN_SECONDS
+    assert others < HELP_AFTER.total_seconds() + 2 * POLL_SENSOR_SECONDS + RUN_SECONDS
 
     frozen_run.tick()
     session = frozen_session(world)

@@ -10,15 +10,15 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 PIPELINES = PROJECT_ROOT / "bidbeacon_pipelines"
 UP = {("windows.tables", "report_requests")}
 """Modules with what they name of higher rooms: a window refers to the request that it waits for."""
-LOG = {
-    "problems.explain_queries": "explains from its actions why a day is as it is",
-}
+LOG = {"problems.explain": "explains from its actions why a day is as it is"}
 """Modules that may read the log, each with the reason. All decisions are made from rows of the rooms."""
 _MADE = re.compile(
     r'__tablename__ = "(\w+)"|CREATE (?:OR REPLACE )?(?:FUNCTION|VIEW) (\w+)(?!\.)\b'
 )
 _NAMED = re.compile(r'\b(?:FROM|JOIN|UPDATE|INTO|USING)\s+(\w+)|ForeignKey\("(\w+)\.|\b(\w+)\(:')
-_LOG_NAMED = re.compile(r"\b(?:FROM|JOIN)\s+session_(?:actions|references)\b")
+_LOG_NAMED = re.compile(
+    r"\b(?:FROM|JOIN)\s+session_(?:actions|references)\b|\blist_actions(?:_about|_at)?\b"
+)
 
 
 def rooms() -> list[str]:
@@ -51,8 +51,8 @@ def test_sql_names_nothing_of_a_higher_room() -> None:
     assert up == UP
 
 
-def test_sql_reads_the_log_to_explain_only() -> None:
-    """So an action may be renamed, and sessions deleted, without any decision becoming another."""
+def test_the_log_is_read_to_explain_only() -> None:
+    """By SQL or by the library: an action may be renamed, and sessions deleted, without another decision."""
     readers = {
         ".".join(path.relative_to(PIPELINES).with_suffix("").parts)
         for path in PIPELINES.rglob("*.py")

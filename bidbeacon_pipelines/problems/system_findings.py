@@ -199,8 +199,8 @@ def judge_disk(folder: Path, free: int, total: int) -> list[Finding]:
     place, severity = place_of(folder), Severity.ERROR if free < _FULL_DISK else Severity.WARNING
     sizes = {"free": f"{free / 2**30:,.1f}", "total": f"{total / 2**30:,.0f}"}
     nearly_full = cause("disk-nearly-full", detail={"folder": str(folder), **sizes})
-    because = (finding_key(cause("file-not-written", **place)),)
-    return [found(nearly_full, severity=severity, because=because)]
+    unwritable = cause("file-not-written", host=place["host"], folder=place["folder"])
+    return [found(nearly_full, severity=severity, because=(finding_key(unwritable),))]
 
 
 # Disabled accounts keep the partitions that they had while they were synced.

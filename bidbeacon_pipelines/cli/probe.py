@@ -4,7 +4,7 @@ import signal
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -34,9 +34,17 @@ from bidbeacon_pipelines.probe.comparisons import (
 from bidbeacon_pipelines.probe.probe import Probe
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import with_job_session
+from bidbeacon_sessions.clock import read_day
 from bidbeacon_sessions.errors import ExpectedError, UsageError
 
 _MARKS = {EXPECTED: "fine", APPLIED: "waiting", DIFFERS: "error", UNCHECKED: "warning"}
+
+
+def _parse_day(value: str) -> date:
+    try:
+        return read_day(value)
+    except ValueError:
+        raise UsageError(f"--day: expected a day like 2026-11-23, got: {value!r}.") from None
 
 
 def probe(
@@ -45,8 +53,10 @@ def probe(
         list[str] | None, typer.Option(help="Only this dataset, repeatable; absent: all.")
     ] = None,
     day: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Day to request; absent: two days ago."),
+        date | None,
+        typer.Option(
+            parser=_parse_day, metavar="DAY", help="Day to request; absent: two days ago."
+        ),
     ] = None,
     record: Annotated[
         Path | None, typer.Option(help="File for the recording; absent: a new one in this folder.")
@@ -72,7 +82,7 @@ def probe(
         with context.engine.begin() as connection:
             contract = read_contract(connection, ads_account.account_id)
         today = context.now().date()
-        requested = day.date() if day else today - timedelta(days=2)
+        requested = day or today - timedelta(days=2)
         run = Probe(ads_account, contract, datasets, requested, today, listener)
         _print_costs(run)
         if not yes and not typer.confirm("Go on?", err=True):

@@ -417,7 +417,7 @@ def test_interrupted_probe_prints_what_it_found(
     [
         (("--account", "nobody"), "No account 'nobody'"),
         (("--record", "missing/file.json", "--yes"), "missing/file.json can't be written"),
-        (("--day", "yesterday"), "does not match the format"),
+        (("--day", "yesterday"), "expected a day like 2026-11-23"),
         (("--dataset", "weather"), "expected a dataset (daily_campaigns,"),
     ],
 )

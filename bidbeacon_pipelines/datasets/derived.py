@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bidbeacon_pipelines.datasets.fields import with_windows
+from bidbeacon_pipelines.datasets.metrics import with_windows
 from bidbeacon_pipelines.datasets.registry import Dataset
 
 

@@ -11,41 +11,45 @@ from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Literal
 
-from bidbeacon_pipelines.datasets.fields import (
+from bidbeacon_pipelines.datasets.dimensions import (
     AD,
     AD_GROUP,
-    AD_PRODUCT_FIELD,
-    BASE,
     CAMPAIGN,
     CAMPAIGN_NAME,
-    CONVERSIONS,
     COST_TYPE,
-    COUNTRY_FIELD,
-    CURRENCY_FIELD,
-    DATE_FIELD,
-    FROM_CLICKS,
-    HALO,
-    HALO_ORDERS,
-    HOUR_FIELD,
     MARKETPLACE,
     MATCH_TYPE,
-    OTHER_COUNTRY_NAMES,
     PLACEMENT,
     PRODUCT,
-    PROMOTED,
     PURCHASED_MARKETPLACE,
     PURCHASED_PRODUCT,
     SEARCH_TERM,
     SKU,
+    TARGET_VALUE,
+)
+from bidbeacon_pipelines.datasets.fields import (
+    AD_PRODUCT_FIELD,
+    COUNTRY_FIELD,
+    CURRENCY_FIELD,
+    DATE_FIELD,
+    HOUR_FIELD,
+    OTHER_COUNTRY_NAMES,
     SPONSORED_BRANDS,
     SPONSORED_DISPLAY,
     SPONSORED_PRODUCTS,
-    TARGET_VALUE,
     Dimension,
     Metric,
-    new_to_brand,
     products_of,
     report_name,
+)
+from bidbeacon_pipelines.datasets.metrics import (
+    BASE,
+    CONVERSIONS,
+    FROM_CLICKS,
+    HALO,
+    HALO_ORDERS,
+    PROMOTED,
+    new_to_brand,
     viewable,
 )
 from bidbeacon_sessions.errors import UsageError

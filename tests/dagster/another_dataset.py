@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from bidbeacon_pipelines.datasets.fields import BASE, SPONSORED_PRODUCTS, Dimension
+from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS, Dimension
+from bidbeacon_pipelines.datasets.metrics import BASE
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS
 
 MATCHED_TARGET = Dimension(

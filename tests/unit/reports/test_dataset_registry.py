@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bidbeacon_pipelines.datasets import registry
-from bidbeacon_pipelines.datasets.fields import BASE, Dimension, Metric
+from bidbeacon_pipelines.datasets.fields import Dimension, Metric
+from bidbeacon_pipelines.datasets.metrics import BASE
 
 COMPANIONS = {
     "campaign.name": "campaign.id",

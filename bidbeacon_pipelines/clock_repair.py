@@ -78,10 +78,10 @@ _REPAIRS: Final = tuple(
                   gone_at = CASE WHEN gone_at > :now THEN :now ELSE gone_at END
             WHERE began_at > :now OR gone_at > :now""",
         """findings
-              SET told = (SELECT jsonb_object_agg(key, jsonb_set(value, '{at}', to_jsonb(
+              SET last_alerts = (SELECT jsonb_object_agg(key, jsonb_set(value, '{at}', to_jsonb(
                               least(CAST(value ->> 'at' AS timestamptz), :now))))
-                            FROM jsonb_each(told))
-            WHERE EXISTS (SELECT FROM jsonb_each(told)
+                            FROM jsonb_each(last_alerts))
+            WHERE EXISTS (SELECT FROM jsonb_each(last_alerts)
                            WHERE CAST(value ->> 'at' AS timestamptz) > :now)""",
         """alert_receivers SET next_attempt_at = :now
             WHERE next_attempt_at > CAST(:now AS timestamptz) + interval '1 hour'""",

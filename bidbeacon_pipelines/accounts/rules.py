@@ -94,7 +94,7 @@ def choose_owner(owner: str | None, listed_by: Sequence[str], unsure: Collection
     return listed_by[0]
 
 
-class CannotAskError(UsageError):
+class NothingToDoError(UsageError):
     """A user's request is refused because a run would do nothing; `what_to_do` is the remedy."""
 
     def __init__(self, message: str, what_to_do: str) -> None:
@@ -102,7 +102,7 @@ class CannotAskError(UsageError):
         super().__init__(message)
 
 
-class AccountStoppedError(CannotAskError):
+class AccountStoppedError(NothingToDoError):
     """The account is paused, disabled by Amazon, or needs attention."""
 
     def __init__(self, account: "Account") -> None:

@@ -110,7 +110,7 @@ class WindowsExpired(_WindowsAction):
 class WindowsNotServed(_WindowsAction):
     """Windows are not served: Amazon refuses them as too old, or has no rows of that age.
 
-    `ad_products` names those without rows; `is_partly` says that other ad products are served.
+    `ad_products` names those without rows; `is_partly`: other ad products are served.
     """
 
     sentence = (
@@ -444,13 +444,13 @@ class RegistryOverridden(Action):
     """An override of the registry was set or removed, by a person or learned from reports."""
 
     sentence = (
-        "Changed {what} of {dataset:badge} in {region}[ for {account:account}] to {value}: {by}"
+        "Changed {subject} of {dataset:badge} in {region}[ for {account:account}] to {value}: {by}"
     )
 
     region: str
     dataset: str
     account: str = ""
-    what: str
+    subject: str
     value: str
     by: str
 

@@ -18,7 +18,7 @@ from bidbeacon_sessions.errors import UsageError
 
 _Region = Annotated[Region, typer.Argument(help="NA, EU or FE.")]
 _Dataset = Annotated[str, typer.Argument(help="The dataset's name.")]
-_What = Annotated[
+_Subject = Annotated[
     str,
     typer.Argument(
         help="grouping, field:NAME (our name of a field), history:REPORT (in days, fewer or more "
@@ -39,11 +39,15 @@ def contract_list(as_json: Json = False) -> None:
 def _print_override(one: Row) -> None:
     of = "" if one["ads_account_key"] is None else f" of {one['ads_account_key']}"
     by = f"{one['set_by']}, {one['set_at']:%Y-%m-%d}"
-    console.print(f"{one['region']} {one['dataset']}{of}: {one['what']} {one['value']} ({by})")
+    console.print(f"{one['region']} {one['dataset']}{of}: {one['subject']} {one['value']} ({by})")
 
 
 def contract_set(
-    region: _Region, dataset: _Dataset, what: _What, value: _Value, account: OnlyAccount = None
+    region: _Region,
+    dataset: _Dataset,
+    subject: _Subject,
+    value: _Value,
+    account: OnlyAccount = None,
 ) -> None:
     """Override the registry for a region or one of its ads accounts.
 
@@ -51,11 +55,13 @@ def contract_set(
     """
     names = _read_names(region, get_dataset(dataset), account)
     try:
-        check_override(get_dataset(dataset), what, value, of_one=account is not None, names=names)
+        check_override(
+            get_dataset(dataset), subject, value, of_one=account is not None, names=names
+        )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    _change(region, dataset, what, value, account)
-    console.print(f"{what} of {dataset} in {region} is {value}.")
+    _change(region, dataset, subject, value, account)
+    console.print(f"{subject} of {dataset} in {region} is {value}.")
 
 
 def _read_names(region: Region, dataset: Dataset, account: str | None) -> dict[str, str]:
@@ -67,23 +73,28 @@ def _read_names(region: Region, dataset: Dataset, account: str | None) -> dict[s
 
 
 def contract_forget(
-    region: _Region, dataset: _Dataset, what: _What, account: OnlyAccount = None
+    region: _Region, dataset: _Dataset, subject: _Subject, account: OnlyAccount = None
 ) -> None:
     """Remove an override, so that the registry's value applies again."""
     get_dataset(dataset)
-    if not _change(region, dataset, what, None, account):
-        raise UsageError(f"Nothing is overridden of {what} of {dataset} in {region}.")
-    console.print(f"{what} of {dataset} in {region} is the registry's again.")
+    if not _change(region, dataset, subject, None, account):
+        raise UsageError(f"Nothing is overridden of {subject} of {dataset} in {region}.")
+    console.print(f"{subject} of {dataset} in {region} is the registry's again.")
 
 
 def _change(
-    region: Region, dataset: str, what: str, value: str | None, account: str | None
+    region: Region, dataset: str, subject: str, value: str | None, account: str | None
 ) -> bool:
     store, by = open_store(), COMMAND_LINE
     found = None if account is None else get_ads_account(account)
     if found is not None and found.region != region:
         raise UsageError(f"{found.label} is in region {found.region}, not in {region}.")
-    given: dict[str, Any] = {"region": region, "dataset": dataset, "what": what, "value": value}
+    given: dict[str, Any] = {
+        "region": region,
+        "dataset": dataset,
+        "subject": subject,
+        "value": value,
+    }
     with (
         with_job_session("change-contract", store=store, input=given) as session,
         store.begin() as connection,

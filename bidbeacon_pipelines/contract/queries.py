@@ -9,7 +9,7 @@ from bidbeacon_pipelines.contract.rules import LEARNED, Contract, make_contract
 from bidbeacon_pipelines.entities.queries import find_ad_products
 
 _FOR_ACCOUNT = text("""
-    SELECT v.dataset, v.account_id, v.what, v.value
+    SELECT v.dataset, v.account_id, v.subject, v.value
       FROM registry_overrides v
       JOIN ads_accounts o ON o.region = v.region
      WHERE o.account_id = :account_id AND (v.account_id IS NULL OR v.account_id = o.account_id)""")
@@ -22,11 +22,11 @@ def read_contract(connection: Connection, account_id: str) -> Contract:
 
 
 _LIST = text("""
-    SELECT v.id, v.region, v.dataset, v.account_id, o.ads_account_key, v.what, v.value, v.set_by,
+    SELECT v.id, v.region, v.dataset, v.account_id, o.ads_account_key, v.subject, v.value, v.set_by,
            v.set_at
       FROM registry_overrides v
       LEFT JOIN ads_accounts o USING (account_id)
-     ORDER BY v.region, v.dataset, o.ads_account_key NULLS FIRST, v.what""")
+     ORDER BY v.region, v.dataset, o.ads_account_key NULLS FIRST, v.subject""")
 
 
 def list_overrides(connection: Connection) -> list[RowMapping]:
@@ -36,9 +36,10 @@ def list_overrides(connection: Connection) -> list[RowMapping]:
 
 # A learned override doesn't replace one that a person has set.
 _SET = text("""
-    INSERT INTO registry_overrides AS o (region, dataset, account_id, what, value, set_by, set_at)
-    VALUES (:region, :dataset, :account_id, :what, :value, :set_by, :set_at)
-    ON CONFLICT (region, dataset, account_id, what)
+    INSERT INTO registry_overrides AS o
+           (region, dataset, account_id, subject, value, set_by, set_at)
+    VALUES (:region, :dataset, :account_id, :subject, :value, :set_by, :set_at)
+    ON CONFLICT (region, dataset, account_id, subject)
     DO UPDATE SET value = excluded.value, set_by = excluded.set_by, set_at = excluded.set_at
      WHERE o.set_by = :learned OR :set_by <> :learned""")
 
@@ -47,7 +48,7 @@ def set_override(
     connection: Connection,
     region: str,
     dataset: str,
-    what: str,
+    subject: str,
     value: str,
     *,
     account_id: str | None = None,
@@ -56,13 +57,13 @@ def set_override(
 ) -> bool:
     """Store or replace an override; return False if a learned one met a person's."""
     values: dict[str, Any] = {"region": region, "dataset": dataset, "account_id": account_id}
-    values |= {"what": what, "value": value, "set_by": set_by, "set_at": set_at}
+    values |= {"subject": subject, "value": value, "set_by": set_by, "set_at": set_at}
     return connection.execute(_SET, values | {"learned": LEARNED}).rowcount > 0
 
 
 _DELETE = text("""
     DELETE FROM registry_overrides o
-     WHERE region = :region AND dataset = :dataset AND what = :what
+     WHERE region = :region AND dataset = :dataset AND subject = :subject
        AND account_id IS NOT DISTINCT FROM :account_id
        AND (o.set_by = :learned OR :set_by <> :learned)""")
 
@@ -71,13 +72,13 @@ def delete_override(
     connection: Connection,
     region: str,
     dataset: str,
-    what: str,
+    subject: str,
     *,
     account_id: str | None = None,
     by: str,
 ) -> bool:
     """Delete an override, a person's only if `by` is a person; return whether one was deleted."""
-    values = {"region": region, "dataset": dataset, "what": what, "account_id": account_id}
+    values = {"region": region, "dataset": dataset, "subject": subject, "account_id": account_id}
     values |= {"set_by": by, "learned": LEARNED}
     return connection.execute(_DELETE, values).rowcount > 0
 
@@ -86,7 +87,7 @@ _DELETE_LEARNED = text("""
     DELETE FROM registry_overrides
      WHERE id IN (
            SELECT id FROM registry_overrides
-            WHERE set_by = :learned AND what LIKE 'period:%' AND set_at < :before
+            WHERE set_by = :learned AND subject LIKE 'period:%' AND set_at < :before
             LIMIT :most)
     RETURNING region, account_id, dataset""")
 

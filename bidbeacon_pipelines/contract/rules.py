@@ -58,14 +58,14 @@ class Contract:
     def spellings(self, dataset: Dataset) -> dict[str, str]:
         """Return Amazon's names of the fields of a dataset that differ from ours, by our names."""
         names = {
-            what.removeprefix(f"{FIELD}:"): value
-            for (name, what), value in self.overrides.items()
-            if name == dataset.name and what.startswith(f"{FIELD}:")
+            subject.removeprefix(f"{FIELD}:"): value
+            for (name, subject), value in self.overrides.items()
+            if name == dataset.name and subject.startswith(f"{FIELD}:")
         }
         return {ours: name for ours, name in names.items() if ours != name}
 
-    def _days(self, report: DatasetReport, what: str) -> int | None:
-        days = self.overrides.get((report.dataset.name, f"{what}:{report.name}"))
+    def _days(self, report: DatasetReport, subject: str) -> int | None:
+        days = self.overrides.get((report.dataset.name, f"{subject}:{report.name}"))
         return None if days is None else int(days)
 
 
@@ -74,12 +74,12 @@ def make_contract(
 ) -> Contract:
     """Return the contract of an ads account; its own overrides replace those of its region."""
     ordered = sorted(overrides, key=lambda row: row["account_id"] is not None)
-    return Contract({(row["dataset"], row["what"]): row["value"] for row in ordered}, products)
+    return Contract({(row["dataset"], row["subject"]): row["value"] for row in ordered}, products)
 
 
 def check_override(
     dataset: Dataset,
-    what: str,
+    subject: str,
     value: str,
     *,
     of_one: bool = False,
@@ -91,7 +91,7 @@ def check_override(
 
     Args:
         dataset: The dataset.
-        what: The subject: grouping, field:NAME, history:REPORT or period:REPORT.
+        subject: The subject: grouping, field:NAME, history:REPORT or period:REPORT.
         value: The new value.
         of_one: Whether it is for one ads account only.
         names: The names of fields that are overridden already, by our names.
@@ -99,18 +99,18 @@ def check_override(
     Raises:
         ValueError: The override is invalid; the message states valid ones.
     """
-    kind, _, subject = what.partition(":")
-    if kind == GROUPING and not subject and not of_one:
+    kind, _, name = subject.partition(":")
+    if kind == GROUPING and not name and not of_one:
         parse_grouping(dataset, value)
-    elif kind == FIELD and subject:
-        _check_name(dataset, subject, value, names)
-    elif kind in {HISTORY, PERIOD} and set(products_of(subject)) <= set(dataset.ad_products):
+    elif kind == FIELD and name:
+        _check_name(dataset, name, value, names)
+    elif kind in {HISTORY, PERIOD} and set(products_of(name)) <= set(dataset.ad_products):
         if not _DAYS.fullmatch(value):
             raise ValueError(f"expected a number of days, 1 to 9999, got: {value!r}")
     else:
         raise ValueError(
             "expected grouping (of a region), field:NAME, history:REPORT or period:REPORT, "
-            f"got: {what!r}"
+            f"got: {subject!r}"
         )
 
 

@@ -88,7 +88,7 @@ class Campaign(_Entity, _Delivered, PipelinesBase):
     targeting: Mapped[str | None] = mapped_column(
         comment="AUTO, MANUAL, or a tactic such as T00020"
     )
-    cost_type: Mapped[str | None] = mapped_column(comment="CPC or VCPM, where Amazon says so")
+    cost_type: Mapped[str | None] = mapped_column(comment="CPC or VCPM, if Amazon reports it")
     start_date: Mapped[date | None] = mapped_column(
         comment="First day, on the account's own calendar"
     )
@@ -152,7 +152,7 @@ class AdGroup(_Entity, _Delivered, PipelinesBase):
     )
     currency_code: Mapped[str | None] = mapped_column(comment="Currency of the amounts")
     creative_type: Mapped[str | None] = mapped_column(
-        comment="Kind of creative, where Amazon says so"
+        comment="Kind of creative, if Amazon reports it"
     )
     goal: Mapped[str | None] = mapped_column(comment="What Sponsored Display optimizes for")
     kpi: Mapped[str | None] = mapped_column(comment="The measure of that goal")

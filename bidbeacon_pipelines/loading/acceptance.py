@@ -128,7 +128,7 @@ class Suspicious:
 
 
 @dataclass(frozen=True)
-class Doubted:
+class NeedsDecision:
     """Keep the final data, remember this report and request no other one: a user decides.
 
     `account` is its key, `dataset` its name; `old` are the window's totals, `new` the report's.
@@ -149,7 +149,7 @@ class Doubted:
         of = {"account": self.account, "dataset": self.dataset}
         return cause("final-rows-lost", **of, detail=detail)
 
-    def plus(self, other: "Doubted") -> "Doubted":
+    def plus(self, other: "NeedsDecision") -> "NeedsDecision":
         """Return the verdict on both windows as one; both have the same cause."""
         return replace(self, old=self.old + other.old, new=self.new + other.new)
 
@@ -194,7 +194,7 @@ class Unconfirmed:
         return self
 
 
-Verdict = Accept | Suspicious | Doubted | Refuse | Unconfirmed
+Verdict = Accept | Suspicious | NeedsDecision | Refuse | Unconfirmed
 
 
 def decide_load(

@@ -20,7 +20,7 @@ from bidbeacon_pipelines.entities.queries import find_first_deliverable_day
 from bidbeacon_pipelines.loading.acceptance import (
     Accept,
     BadRows,
-    Doubted,
+    NeedsDecision,
     Refuse,
     Suspicious,
     Totals,
@@ -93,7 +93,7 @@ class LoadResult:
     silent: list[date] = field(default_factory=list)
     not_served: list[RowMapping] = field(default_factory=list)
     unconfirmed: dict[date, Unconfirmed] = field(default_factory=dict)
-    suspicious: dict[date, Suspicious | Doubted] = field(default_factory=dict)
+    suspicious: dict[date, Suspicious | NeedsDecision] = field(default_factory=dict)
     refused: dict[date, Refuse] = field(default_factory=dict)
     rows: int = 0
     unresolved: int = 0
@@ -117,7 +117,7 @@ class LoadResult:
             "rows_withheld": self.withheld,
         }
         others = self.rows_read - sum(own.values())
-        return {"rows_read": self.rows_read, **own, "rows_not_waited_for": others}
+        return {"rows_read": self.rows_read, **own, "rows_ignored": others}
 
     @property
     def silent_days(self) -> list[date]:
@@ -138,7 +138,7 @@ class LoadResult:
                 self.silent.append(day)
             return
         self.withheld += tally.total("read_rows")
-        if isinstance(verdict, Suspicious | Doubted):
+        if isinstance(verdict, Suspicious | NeedsDecision):
             self.suspicious[day] = verdict
         elif isinstance(verdict, Unconfirmed):
             self.unconfirmed[day] = verdict
@@ -251,12 +251,12 @@ class _AccountLoad:
                     ages[name] = max(ages[name], self._age(day))
         return ages
 
-    def _doubted(self, window: ReportWindow, tally: WindowTally) -> Doubted:
+    def _doubted(self, window: ReportWindow, tally: WindowTally) -> NeedsDecision:
         old, new = Totals(tally.total("old_rows"), window.spend), tally.totals
         if "spend" not in self.scope.dataset.columns:
             old, new = replace(old, spend=None), replace(new, spend=None)
         account, name = self.account, self.scope.dataset.name
-        return Doubted(account.account_key, name, account.currency_code, old, new)
+        return NeedsDecision(account.account_key, name, account.currency_code, old, new)
 
     def _refused_report(self, limit: float) -> Refuse | None:
         """Return the verdict on all windows if too many rows belong to no known window.
@@ -315,9 +315,9 @@ class _AccountLoad:
             case Accept():
                 of = self.scope.dataset, day, self.account.time_zone
                 return loaded(window, as_of, next_refresh_at(*of, as_of))
-            case Suspicious(cause=cause) | Doubted(cause=cause) | Unconfirmed(cause=cause):
+            case Suspicious(cause=cause) | NeedsDecision(cause=cause) | Unconfirmed(cause=cause):
                 again_at, new = None, self.tallies[day].totals
-                if not isinstance(verdict, Doubted):
+                if not isinstance(verdict, NeedsDecision):
                     again_at = rules.now + suspicious_pause(window.suspicious_count)
                 kept = put_back(window, again_at)
                 is_silent = isinstance(verdict, Unconfirmed)

@@ -13,7 +13,7 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.datasets.registry import Dataset, DatasetReport
 from bidbeacon_pipelines.loading.acceptance import WindowTally
-from bidbeacon_pipelines.loading.rows import RowCheck, WaitingAccount
+from bidbeacon_pipelines.loading.rows import RequestedAccount, RowCheck
 from bidbeacon_pipelines.loading.tables import ReportLoad
 from bidbeacon_pipelines.windows.history_queries import judge_loaded_windows
 
@@ -63,7 +63,7 @@ def make_check(
 ) -> RowCheck:
     """Return the check of a report's rows, given the accounts and days that wait for it."""
     accounts = [
-        WaitingAccount(account.id, account.country_code, account.time_zone, frozenset(days))
+        RequestedAccount(account.id, account.country_code, account.time_zone, frozenset(days))
         for account, days in windows
     ]
     [account_id] = {account.account_id for account, _ in windows}

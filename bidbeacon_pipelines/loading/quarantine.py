@@ -32,7 +32,7 @@ from bidbeacon_pipelines.loading.quarantine_queries import (
     stage_held_rows,
     update_quarantined_rows,
 )
-from bidbeacon_pipelines.loading.rows import BadRow, CheckedRow, NotWaitedFor, OtherRow, RowCheck
+from bidbeacon_pipelines.loading.rows import BadRow, CheckedRow, IgnoredAs, OtherRow, RowCheck
 from bidbeacon_pipelines.loading.staging import gather_rows, open_stage, tally_windows
 from bidbeacon_pipelines.loading.tables import QuarantinedRow
 from bidbeacon_pipelines.values.decode import read_object
@@ -128,7 +128,7 @@ def _sort(check: RowCheck, rows: Sequence[QuarantinedRow], held: Collection[str]
                 result.valid[row.id] = day, line
             case BadRow(cause=why, window_date=day):
                 result.kept.append((row.id, day, why))
-            case OtherRow(kind=NotWaitedFor.DAY):
+            case OtherRow(kind=IgnoredAs.DAY):
                 result.kept.append((row.id, row.window_date, row.cause))
             case OtherRow(ad_product=product) if product not in held:
                 result.foreign.append(row.id)

@@ -74,7 +74,7 @@ _MOST_REMEMBERED: Final = 1 << 16
 
 
 @dataclass(frozen=True)
-class WaitingAccount:
+class RequestedAccount:
     """An account that waits for a report, with the `days` of its windows.
 
     `id` is that of our tables; `time_zone` is that of the rows' days and hours.
@@ -106,7 +106,7 @@ class BadRow(NamedTuple):
         return f"{self.cause['field']}: {f'expected {expected}' if expected else 'missing'}"
 
 
-class NotWaitedFor(Enum):
+class IgnoredAs(Enum):
     """Why a row is counted and not stored."""
 
     COUNTRY = "of another country of the ads account"
@@ -117,7 +117,7 @@ class NotWaitedFor(Enum):
 class OtherRow(NamedTuple):
     """A row that no window waits for; `account` is None if it is of another country."""
 
-    kind: NotWaitedFor
+    kind: IgnoredAs
     account: int | None = None
     ad_product: str | None = None
 
@@ -169,7 +169,7 @@ class RowCheck:
     def __init__(
         self,
         dataset: Dataset,
-        accounts: Sequence[WaitingAccount],
+        accounts: Sequence[RequestedAccount],
         *,
         ad_products: Iterable[str],
         period: tuple[date, date],
@@ -230,16 +230,16 @@ class RowCheck:
         except FieldError as error:
             return BadRow(invalid_fields([_fault(COUNTRY_FIELD, error)]), None, None)
         if account is None:
-            return OtherRow(NotWaitedFor.COUNTRY)
+            return OtherRow(IgnoredAs.COUNTRY)
         product = find_ad_product(values[AD_PRODUCT_FIELD])
         if product is not None and product not in self._cells:
-            return OtherRow(NotWaitedFor.AD_PRODUCT, account.id, product)
+            return OtherRow(IgnoredAs.AD_PRODUCT, account.id, product)
         day = find_date(values[DATE_FIELD])
         if product is not None and self._is_of_period(day) and day not in account.days:
-            return OtherRow(NotWaitedFor.DAY, account.id)
+            return OtherRow(IgnoredAs.DAY, account.id)
         return self._check_fields(values, account, product, day)
 
-    def _find_account(self, country: object) -> WaitingAccount | None:
+    def _find_account(self, country: object) -> RequestedAccount | None:
         """Return the account of a row's country; None if it does not wait for the report.
 
         Raises:
@@ -260,7 +260,7 @@ class RowCheck:
         return str(day)
 
     def _check_fields(
-        self, values: Values, account: WaitingAccount, product: str | None, day: date | None
+        self, values: Values, account: RequestedAccount, product: str | None, day: date | None
     ) -> _GoodRow | BadRow:
         faults: dict[str, dict[str, str]] = {}
 

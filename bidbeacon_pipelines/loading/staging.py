@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of
 from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.loading.acceptance import BadRows, ProductTally, WindowTally
-from bidbeacon_pipelines.loading.rows import ESCAPES, BadRow, NotWaitedFor, OtherRow, RowCheck
+from bidbeacon_pipelines.loading.rows import ESCAPES, BadRow, IgnoredAs, OtherRow, RowCheck
 from bidbeacon_sessions.writes import json_text
 
 WINDOWS: Final = (
@@ -83,12 +83,12 @@ class RowCounter:
         return {
             str(other.ad_product): rows
             for other, rows in self.others.items()
-            if other.kind is NotWaitedFor.AD_PRODUCT and other.account == account
+            if other.kind is IgnoredAs.AD_PRODUCT and other.account == account
         }
 
     def foreign(self, account: int) -> int:
         """Return the number of rows of other countries and of days no window waits for."""
-        kinds = OtherRow(NotWaitedFor.COUNTRY), OtherRow(NotWaitedFor.DAY, account)
+        kinds = OtherRow(IgnoredAs.COUNTRY), OtherRow(IgnoredAs.DAY, account)
         return sum(self.others[kind] for kind in kinds)
 
 

@@ -19,7 +19,7 @@ class ReportLoad(PipelinesBase):
     `report` names the ad products of the report, `start_date` and `end_date` are its first and last
     day, `data_as_of` is when it was requested, and `session_id` is the session that loaded it.
     `silent_days` were accepted without rows, though the country has deliverable campaigns.
-    `rows_withheld` are valid rows of windows that were not accepted, `rows_not_waited_for` those of
+    `rows_withheld` are valid rows of windows that were not accepted, `rows_ignored` those of
     other countries, days and ad products.
     """
 
@@ -40,19 +40,18 @@ class ReportLoad(PipelinesBase):
     rows_summed: Mapped[int]
     rows_quarantined: Mapped[int]
     rows_withheld: Mapped[int]
-    rows_not_waited_for: Mapped[int]
+    rows_ignored: Mapped[int]
     silent_days: Mapped[list[date]] = mapped_column(ARRAY(Date), server_default=text("'{}'"))
 
     __table_args__ = (
         _account(),
         CheckConstraint(
             "rows_read = rows_loaded + rows_summed + rows_quarantined + rows_withheld"
-            " + rows_not_waited_for",
+            " + rows_ignored",
             name="every_row_is_counted",
         ),
         CheckConstraint(
-            "least(rows_loaded, rows_summed, rows_quarantined, rows_withheld,"
-            " rows_not_waited_for) >= 0",
+            "least(rows_loaded, rows_summed, rows_quarantined, rows_withheld, rows_ignored) >= 0",
             name="counts_not_negative",
         ),
         Index("ix_report_loads_silent", "data_as_of", postgresql_where=text("silent_days <> '{}'")),

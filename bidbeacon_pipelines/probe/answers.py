@@ -24,10 +24,10 @@ from bidbeacon_pipelines.datasets.registry import DatasetReport
 from bidbeacon_pipelines.entities.read import FIELDS, EntityProblems, read_entities
 from bidbeacon_pipelines.loading.rows import (
     BadRow,
-    NotWaitedFor,
+    IgnoredAs,
     OtherRow,
+    RequestedAccount,
     RowCheck,
-    WaitingAccount,
 )
 from bidbeacon_pipelines.probe.comparisons import Shape, add_to, field_name
 from bidbeacon_pipelines.values.decode import iter_values
@@ -207,7 +207,7 @@ def read_report(
     check = RowCheck(
         report.dataset,
         [
-            WaitingAccount(number, account.country_code, account.time_zone, days)
+            RequestedAccount(number, account.country_code, account.time_zone, days)
             for number, account in enumerate(accounts)
         ],
         ad_products=report.ad_products,
@@ -225,7 +225,7 @@ def read_report(
         if isinstance(checked, BadRow):
             facts.set_aside += 1
             facts.add_faults(checked.cause)
-        elif isinstance(checked, OtherRow) and checked.kind is NotWaitedFor.AD_PRODUCT:
+        elif isinstance(checked, OtherRow) and checked.kind is IgnoredAs.AD_PRODUCT:
             facts.products[product_name(checked.ad_product or "")] += 1
     return facts
 

@@ -71,14 +71,14 @@ class Override:
     """An override of the contract, for one ads account or its region."""
 
     dataset: str
-    what: str
+    subject: str
     value: str
     of_account: bool = False
 
     def command(self, region: str) -> str:
         """Return the command that stores it."""
         of = " --account NAME" if self.of_account else ""
-        return f"bidbeacon contract set {region} {self.dataset} {self.what} {self.value}{of}"
+        return f"bidbeacon contract set {region} {self.dataset} {self.subject} {self.value}{of}"
 
 
 @dataclass(frozen=True)

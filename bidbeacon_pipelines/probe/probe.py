@@ -113,7 +113,7 @@ class Probe:
                     self.amazon.session,
                     ads_account.region,
                     override.dataset,
-                    override.what,
+                    override.subject,
                     override.value,
                     ads_account=ads_account if override.of_account else None,
                     by="probe",

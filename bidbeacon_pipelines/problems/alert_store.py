@@ -12,7 +12,7 @@ from bidbeacon_pipelines.problems.alert_rules import AlertEvent, KnownFinding
 _KNOWN = TypeAdapter(KnownFinding)
 
 _LIST = text("""
-    SELECT finding, began_at, gone_at, acknowledged, told AS last_alerts
+    SELECT finding, began_at, gone_at, acknowledged, last_alerts
       FROM findings
      ORDER BY began_at DESC, key""")
 
@@ -66,7 +66,7 @@ def claim_receiver(connection: Connection, receiver: int, now: datetime) -> bool
 
 _RECORD_ALERT = text("""
     UPDATE findings
-       SET told = told || jsonb_build_object(
+       SET last_alerts = last_alerts || jsonb_build_object(
                CAST(:receiver AS text),
                jsonb_build_object('event', CAST(:event AS text),
                                   'at', CAST(:now AS timestamptz)))

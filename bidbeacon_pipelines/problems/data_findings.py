@@ -13,7 +13,7 @@ from bidbeacon_pipelines.causes import Cause, cause
 from bidbeacon_pipelines.datasets.fields import SHORT_NAMES, product_name
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.entities.left_out_queries import list_left_out_campaigns
-from bidbeacon_pipelines.loading.acceptance import Doubted, Totals
+from bidbeacon_pipelines.loading.acceptance import NeedsDecision, Totals
 from bidbeacon_pipelines.problems.checks import list_quarantined
 from bidbeacon_pipelines.problems.findings import (
     NAMES_SHOWN,
@@ -65,7 +65,7 @@ def undecided_days(connection: Connection, settings: Settings, now: datetime) ->
         )
         of = row["account_key"], row["dataset"], row["currency_code"]
         effect = _effect(row, "waiting for a decision")
-        yield found(Doubted(*of, old, new).cause, effect, **facts_of(row))
+        yield found(NeedsDecision(*of, old, new).cause, effect, **facts_of(row))
 
 
 def _effect(row: RowMapping, what: str) -> Effect:

@@ -28,7 +28,7 @@ def act(
     beside *Accept*, which keeps our rows.
 
     Raises:
-        CannotAskError: The days can't be requested from Amazon now.
+        NothingToDoError: The days can't be requested from Amazon now.
         FindingIsOverError: There is no such finding, or it has no action.
     """
     with store.begin() as connection:

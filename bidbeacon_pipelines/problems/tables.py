@@ -14,8 +14,8 @@ class StoredFinding(PipelinesBase):
     """One row is a finding, present or past, with its acknowledgement and the alerts sent.
 
     `finding` has the fields of `problems.findings.Finding` as last found, `acknowledged` those of
-    `alert_rules.Acknowledgement`. `gone_at` is when it was first no longer found. `told` has the
-    last alert about it by receiver: `event`, and `at`, when it was sent.
+    `alert_rules.Acknowledgement`. `gone_at` is when it was first no longer found. `last_alerts`
+    has the last alert about it by receiver: `event`, and `at`, when it was sent.
     """
 
     __tablename__ = "findings"
@@ -25,7 +25,7 @@ class StoredFinding(PipelinesBase):
     began_at: Mapped[datetime]
     gone_at: Mapped[datetime | None]
     acknowledged: Mapped[dict[str, Any] | None]
-    told: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    last_alerts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
 
     __table_args__ = (
         CheckConstraint("length(key) BETWEEN 1 AND 100", name="key_is_short"),

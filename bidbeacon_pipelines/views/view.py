@@ -131,7 +131,7 @@ IS_COMPLETE = ViewColumn(
     "w.is_complete",
     "Whether every report of the day that Amazon serves is loaded. "
     "Where it is false, sums of the day are too small. "
-    "True says nothing of `not_served` and `left_out` of `reports.days`.",
+    "True is independent of `not_served` and `left_out` of `reports.days`.",
     "boolean",
 )
 AGE = (AS_OF, IS_FINAL, IS_COMPLETE)

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator
 
 from bidbeacon_pipelines.accounts.names import AmbiguousAccountError, BadAliasError
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
-from bidbeacon_pipelines.accounts.rules import BadCadenceError, CannotAskError
+from bidbeacon_pipelines.accounts.rules import BadCadenceError, NothingToDoError
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.problems.alerts import FindingIsOverError
 from bidbeacon_pipelines.problems.explain import UnknownReportError
@@ -42,7 +42,7 @@ def refusing_errors() -> Iterator[None]:
         kinds = type(error).mro()
         status, what_to_do = next(_ANSWERS[kind] for kind in kinds if kind in _ANSWERS)
         raise RefusedError(status, str(error), what_to_do) from error
-    except CannotAskError as error:
+    except NothingToDoError as error:
         raise RefusedError(409, str(error), error.what_to_do) from error
 
 

@@ -21,7 +21,7 @@ def change_contract(
     session: SessionRecorder,
     region: str,
     dataset: str,
-    what: str,
+    subject: str,
     value: str | None,
     *,
     ads_account: AdsAccount | None = None,
@@ -30,19 +30,19 @@ def change_contract(
 ) -> bool:
     """Set or delete (`value` is None) an override of the registry; return whether it changed.
 
-    Only a person can change a person's override; `by` is that person, or `learned`. `what` is as in
-    `RegistryOverride`. The override is valid in the region, or for one ads account only. The next
-    refresh of each affected ads account makes its windows again.
+    Only a person can change a person's override; `by` is that person, or `learned`. `subject` is as
+    in `RegistryOverride`. The override is valid in the region, or for one ads account only. The
+    next refresh of each affected ads account makes its windows again.
     """
     account_id = None if ads_account is None else ads_account.account_id
-    key = (connection, region, dataset, what)
+    key = (connection, region, dataset, subject)
     if value is None:
         is_changed = delete_override(*key, account_id=account_id, by=by)
     else:
         is_changed = set_override(*key, value, account_id=account_id, set_by=by, set_at=at)
     if not is_changed:
         return False
-    if not what.startswith(FIELD):
+    if not subject.startswith(FIELD):
         mark_windows_outdated(connection, region=region, account_id=account_id, dataset=dataset)
     session.add_in(
         connection,
@@ -50,7 +50,7 @@ def change_contract(
             region=region,
             dataset=dataset,
             account="" if ads_account is None else ads_account.ads_account_key,
-            what=what,
+            subject=subject,
             value=value or "the registry's value",
             by=by,
         ),

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.accounts.rules import CannotAskError, check_active
+from bidbeacon_pipelines.accounts.rules import NothingToDoError, check_active
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import ReportAccepted, RowsKept
 from bidbeacon_pipelines.contract.queries import read_contract
@@ -29,7 +29,7 @@ def check_loadable(
     """Return the days that are over in the account's time zone and that Amazon still serves.
 
     Raises:
-        CannotAskError: the account is stopped, or none of the days can be loaded.
+        NothingToDoError: the account is stopped, or none of the days can be loaded.
     """
     check_active(account)
     dataset, today = reports[0].dataset, local_date(now, account.time_zone)
@@ -38,7 +38,7 @@ def check_loadable(
     if loadable := [day for day in days if oldest <= day <= newest]:
         return loadable
     given = f"{min(days)}" if len(days) == 1 else f"{len(days):,} days, {min(days)} to {max(days)}"
-    raise CannotAskError(
+    raise NothingToDoError(
         f"Expected days of {dataset.name} from {oldest} to {newest}, which Amazon serves and which "
         f"are over in the account's time zone ({account.time_zone}), got: {given}.",
         "Request days that are over and that Amazon still serves.",
@@ -59,8 +59,8 @@ def want_load(
     See `list_wanted_json`. Days that can't be loaded are left out.
 
     Raises:
-        CannotAskError: the account is stopped, none of the days can be loaded, they have no windows
-            yet, or an overridden history leaves them out.
+        NothingToDoError: the account is stopped, none of the days can be loaded, they have no
+            windows yet, or an overridden history leaves them out.
     """
     reports = read_contract(connection, account.account_id).reports(dataset)
     loadable = check_loadable(account, reports, days, now)
@@ -72,7 +72,7 @@ def want_load(
         if one["dataset"] == dataset.name and not requested.isdisjoint(one["windows"])
     ]
     if not wanted:
-        raise CannotAskError(
+        raise NothingToDoError(
             f"{account.label} has no windows of these days of {dataset.name}: its first refresh "
             "makes them, if Amazon serves them (`bidbeacon contract list` shows other histories).",
             "Try again in a few minutes, or request younger days.",
@@ -111,8 +111,8 @@ def decide_days(
     Return the days of these that waited for a decision.
 
     Raises:
-        CannotAskError: none of the days waits for a decision, or the account is stopped, so that no
-            report can be accepted.
+        NothingToDoError: none of the days waits for a decision, or the account is stopped, so that
+            no report can be accepted.
     """
     if accepts:
         check_active(account)
@@ -120,7 +120,7 @@ def decide_days(
     with store.begin() as connection:
         now = read_now(connection, settings)
         if not list_undecided(connection, *chosen, now=now):
-            raise CannotAskError(
+            raise NothingToDoError(
                 f"No report of these days of {dataset.name} of {account.label} waits for a "
                 "decision.",
                 "Home shows the days that wait for one.",

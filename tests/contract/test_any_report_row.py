@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
-from bidbeacon_pipelines.loading.rows import RowCheck, WaitingAccount
+from bidbeacon_pipelines.loading.rows import RequestedAccount, RowCheck
 from bidbeacon_pipelines.loading.staging import RowCounter, stage_report
 from tests.contract.answers import MADE_QUICKLY
 from tests.contract.catalogue import needs_documents
@@ -49,7 +49,7 @@ def test_every_row_is_stored_or_set_aside_or_counted(
         with_own_key(row, number)
     part.write_bytes(gzip.compress(to_json([row.values for row in report]).encode()))
 
-    account = WaitingAccount(1, COUNTRY, TIME_ZONE, frozenset([DAY]))
+    account = RequestedAccount(1, COUNTRY, TIME_ZONE, frozenset([DAY]))
     period = (OTHER_DAY, DAY)
     check = RowCheck(
         dataset, [account], ad_products=ad_products, period=period, has_one_country=False

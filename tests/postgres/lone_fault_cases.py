@@ -15,12 +15,12 @@ from tests.postgres.lone_fault_consequences import (
     Anew,
     Case,
     Confirmed,
-    Doubted,
     FewBad,
     FifteenLoadsInVain,
     FiveInVain,
     LoadedLater,
     NeedsAttention,
+    NeedsDecision,
     PolledLater,
     Refused,
     RefusedTwice,
@@ -302,8 +302,8 @@ ROWS: dict[str, Case] = {
         rows="unchanged",
         why="^history-not-proven: Amazon reports no rows of days this old",
     ),
-    "country_missing": Doubted(faults=(once("rows", change="no_country"),)),
-    "empty_report: once, where rows were": Doubted(
+    "country_missing": NeedsDecision(faults=(once("rows", change="no_country"),)),
+    "empty_report: once, where rows were": NeedsDecision(
         faults=(once("rows", change="vanish", share=1),), loaded_before=True, told=SUSPICIOUS
     ),
     "empty_report: twice, where rows were": SaidTwice(

@@ -186,7 +186,7 @@ class Anew(Case):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doubted(Anew):
+class NeedsDecision(Anew):
     """The report is doubted: after 15 minutes another is requested, which differs and is loaded."""
 
     told: tuple[str, ...] = (*SILENT, "report-processed")
@@ -195,7 +195,7 @@ class Doubted(Anew):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SaidTwice(Doubted):
+class SaidTwice(NeedsDecision):
     """The second report says the same, which is loaded."""
 
     strikes: tuple[int, ...] = (2,)

@@ -676,7 +676,7 @@ CREATE TABLE findings (
 	began_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	gone_at TIMESTAMP WITH TIME ZONE, 
 	acknowledged JSONB, 
-	told JSONB DEFAULT '{}' NOT NULL, 
+	last_alerts JSONB DEFAULT '{}' NOT NULL, 
 	CONSTRAINT pk_findings PRIMARY KEY (key), 
 	CONSTRAINT ck_findings_key_is_short CHECK (length(key) BETWEEN 1 AND 100), 
 	CONSTRAINT ck_findings_ends_after_start CHECK (gone_at >= began_at)
@@ -1037,19 +1037,19 @@ CREATE TABLE registry_overrides (
 	region TEXT NOT NULL, 
 	dataset TEXT NOT NULL, 
 	account_id TEXT COLLATE "C", 
-	what TEXT NOT NULL, 
+	subject TEXT NOT NULL, 
 	value TEXT NOT NULL, 
 	set_by TEXT NOT NULL, 
 	set_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
 	CONSTRAINT pk_registry_overrides PRIMARY KEY (id), 
 	CONSTRAINT ck_registry_overrides_region_known CHECK (region IN ('NA', 'EU', 'FE')), 
-	CONSTRAINT ck_registry_overrides_what_known CHECK (what ~ '^(grouping|(field|history|period):.+)$'), 
-	CONSTRAINT ck_registry_overrides_days_counted CHECK (what !~ '^(history|period):' OR value ~ '^[1-9][0-9]{0,3}$'), 
-	CONSTRAINT ck_registry_overrides_grouping_of_region CHECK (what <> 'grouping' OR account_id IS NULL), 
+	CONSTRAINT ck_registry_overrides_subject_known CHECK (subject ~ '^(grouping|(field|history|period):.+)$'), 
+	CONSTRAINT ck_registry_overrides_days_counted CHECK (subject !~ '^(history|period):' OR value ~ '^[1-9][0-9]{0,3}$'), 
+	CONSTRAINT ck_registry_overrides_grouping_of_region CHECK (subject <> 'grouping' OR account_id IS NULL), 
 	CONSTRAINT fk_registry_overrides_account_id FOREIGN KEY(account_id) REFERENCES ads_accounts (account_id)
 );
 
-CREATE UNIQUE INDEX uq_registry_overrides ON registry_overrides (region, dataset, account_id, what) NULLS NOT DISTINCT;
+CREATE UNIQUE INDEX uq_registry_overrides ON registry_overrides (region, dataset, account_id, subject) NULLS NOT DISTINCT;
 
 CREATE TABLE report_requests (
 	id BIGINT GENERATED ALWAYS AS IDENTITY, 
@@ -1132,7 +1132,7 @@ COMMENT ON COLUMN ad_groups.default_bid IS 'Bid of targets that have none of the
 
 COMMENT ON COLUMN ad_groups.currency_code IS 'Currency of the amounts';
 
-COMMENT ON COLUMN ad_groups.creative_type IS 'Kind of creative, where Amazon says so';
+COMMENT ON COLUMN ad_groups.creative_type IS 'Kind of creative, if Amazon reports it';
 
 COMMENT ON COLUMN ad_groups.goal IS 'What Sponsored Display optimizes for';
 
@@ -1281,7 +1281,7 @@ COMMENT ON COLUMN campaigns.brand_entity_id IS 'The brand of Sponsored Brands';
 
 COMMENT ON COLUMN campaigns.targeting IS 'AUTO, MANUAL, or a tactic such as T00020';
 
-COMMENT ON COLUMN campaigns.cost_type IS 'CPC or VCPM, where Amazon says so';
+COMMENT ON COLUMN campaigns.cost_type IS 'CPC or VCPM, if Amazon reports it';
 
 COMMENT ON COLUMN campaigns.start_date IS 'First day, on the account''s own calendar';
 
@@ -1469,12 +1469,12 @@ CREATE TABLE report_loads (
 	rows_summed BIGINT NOT NULL, 
 	rows_quarantined BIGINT NOT NULL, 
 	rows_withheld BIGINT NOT NULL, 
-	rows_not_waited_for BIGINT NOT NULL, 
+	rows_ignored BIGINT NOT NULL, 
 	silent_days DATE[] DEFAULT '{}' NOT NULL, 
 	CONSTRAINT pk_report_loads PRIMARY KEY (request_id, account_id, country_code), 
 	CONSTRAINT fk_report_loads_account_id_country_code FOREIGN KEY(account_id, country_code) REFERENCES advertiser_accounts (account_id, country_code), 
-	CONSTRAINT ck_report_loads_every_row_is_counted CHECK (rows_read = rows_loaded + rows_summed + rows_quarantined + rows_withheld + rows_not_waited_for), 
-	CONSTRAINT ck_report_loads_counts_not_negative CHECK (least(rows_loaded, rows_summed, rows_quarantined, rows_withheld, rows_not_waited_for) >= 0)
+	CONSTRAINT ck_report_loads_every_row_is_counted CHECK (rows_read = rows_loaded + rows_summed + rows_quarantined + rows_withheld + rows_ignored), 
+	CONSTRAINT ck_report_loads_counts_not_negative CHECK (least(rows_loaded, rows_summed, rows_quarantined, rows_withheld, rows_ignored) >= 0)
 );
 
 CREATE INDEX ix_report_loads_silent ON report_loads (data_as_of) WHERE silent_days <> '{}';
@@ -2052,7 +2052,7 @@ COMMENT ON COLUMN reports.daily_campaigns.acos IS 'Advertising cost of sales: sp
 COMMENT ON COLUMN reports.daily_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
 COMMENT ON COLUMN reports.daily_campaigns.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
 COMMENT ON COLUMN reports.daily_campaigns.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.daily_campaigns.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True says nothing of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.daily_campaigns.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
 
 CREATE VIEW reports.hourly_campaigns AS
 SELECT a.account_key,
@@ -2121,7 +2121,7 @@ COMMENT ON COLUMN reports.hourly_campaigns.acos IS 'Advertising cost of sales: s
 COMMENT ON COLUMN reports.hourly_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
 COMMENT ON COLUMN reports.hourly_campaigns.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
 COMMENT ON COLUMN reports.hourly_campaigns.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.hourly_campaigns.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True says nothing of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.hourly_campaigns.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
 
 CREATE VIEW reports.daily_placements AS
 SELECT a.account_key,
@@ -2192,7 +2192,7 @@ COMMENT ON COLUMN reports.daily_placements.acos IS 'Advertising cost of sales: s
 COMMENT ON COLUMN reports.daily_placements.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
 COMMENT ON COLUMN reports.daily_placements.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
 COMMENT ON COLUMN reports.daily_placements.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.daily_placements.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True says nothing of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.daily_placements.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
 
 CREATE VIEW reports.daily_targets AS
 SELECT a.account_key,
@@ -2280,7 +2280,7 @@ COMMENT ON COLUMN reports.daily_targets.acos IS 'Advertising cost of sales: spen
 COMMENT ON COLUMN reports.daily_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
 COMMENT ON COLUMN reports.daily_targets.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
 COMMENT ON COLUMN reports.daily_targets.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.daily_targets.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True says nothing of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.daily_targets.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
 
 CREATE VIEW reports.hourly_targets AS
 SELECT a.account_key,
@@ -2362,7 +2362,7 @@ COMMENT ON COLUMN reports.hourly_targets.acos IS 'Advertising cost of sales: spe
 COMMENT ON COLUMN reports.hourly_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
 COMMENT ON COLUMN reports.hourly_targets.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
 COMMENT ON COLUMN reports.hourly_targets.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.hourly_targets.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True says nothing of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.hourly_targets.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
 
 CREATE VIEW reports.daily_products AS
 SELECT a.account_key,
@@ -2440,7 +2440,7 @@ COMMENT ON COLUMN reports.daily_products.acos IS 'Advertising cost of sales: spe
 COMMENT ON COLUMN reports.daily_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
 COMMENT ON COLUMN reports.daily_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
 COMMENT ON COLUMN reports.daily_products.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.daily_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True says nothing of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.daily_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
 
 CREATE VIEW reports.hourly_products AS
 SELECT a.account_key,
@@ -2520,7 +2520,7 @@ COMMENT ON COLUMN reports.hourly_products.acos IS 'Advertising cost of sales: sp
 COMMENT ON COLUMN reports.hourly_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
 COMMENT ON COLUMN reports.hourly_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
 COMMENT ON COLUMN reports.hourly_products.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.hourly_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True says nothing of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.hourly_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
 
 CREATE VIEW reports.daily_search_terms AS
 SELECT a.account_key,
@@ -2600,7 +2600,7 @@ COMMENT ON COLUMN reports.daily_search_terms.acos IS 'Advertising cost of sales:
 COMMENT ON COLUMN reports.daily_search_terms.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
 COMMENT ON COLUMN reports.daily_search_terms.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
 COMMENT ON COLUMN reports.daily_search_terms.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.daily_search_terms.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True says nothing of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.daily_search_terms.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
 
 CREATE VIEW reports.daily_purchased_products AS
 SELECT a.account_key,
@@ -2696,7 +2696,7 @@ COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_sales IS 'Sales 
 COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_units IS 'Units of shoppers who had not bought the brand in the 12 months before.';
 COMMENT ON COLUMN reports.daily_purchased_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
 COMMENT ON COLUMN reports.daily_purchased_products.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.daily_purchased_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True says nothing of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.daily_purchased_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
 
 CREATE VIEW reports.portfolios AS
 SELECT a.account_key,
@@ -2776,7 +2776,7 @@ COMMENT ON COLUMN reports.campaigns.name IS 'Name at Amazon';
 COMMENT ON COLUMN reports.campaigns.portfolio_id IS 'Amazon''s id of the portfolio';
 COMMENT ON COLUMN reports.campaigns.brand_entity_id IS 'The brand of Sponsored Brands';
 COMMENT ON COLUMN reports.campaigns.targeting IS 'AUTO, MANUAL, or a tactic such as T00020';
-COMMENT ON COLUMN reports.campaigns.cost_type IS 'CPC or VCPM, where Amazon says so';
+COMMENT ON COLUMN reports.campaigns.cost_type IS 'CPC or VCPM, if Amazon reports it';
 COMMENT ON COLUMN reports.campaigns.start_date IS 'First day, on the account''s own calendar';
 COMMENT ON COLUMN reports.campaigns.end_date IS 'Last day, on the account''s own calendar; null where it has none';
 COMMENT ON COLUMN reports.campaigns.budget IS 'What the advertiser set, in currency_code';
@@ -2831,7 +2831,7 @@ COMMENT ON COLUMN reports.ad_groups.campaign_id IS 'Amazon''s id of the campaign
 COMMENT ON COLUMN reports.ad_groups.name IS 'Name at Amazon';
 COMMENT ON COLUMN reports.ad_groups.default_bid IS 'Bid of targets that have none of their own, in currency_code; null in Sponsored Brands';
 COMMENT ON COLUMN reports.ad_groups.currency_code IS 'Currency of the amounts';
-COMMENT ON COLUMN reports.ad_groups.creative_type IS 'Kind of creative, where Amazon says so';
+COMMENT ON COLUMN reports.ad_groups.creative_type IS 'Kind of creative, if Amazon reports it';
 COMMENT ON COLUMN reports.ad_groups.goal IS 'What Sponsored Display optimizes for';
 COMMENT ON COLUMN reports.ad_groups.kpi IS 'The measure of that goal';
 COMMENT ON COLUMN reports.ad_groups.state IS 'ENABLED, PAUSED, ARCHIVED, or another word of Amazon''s';
@@ -3029,7 +3029,7 @@ COMMENT ON COLUMN reports.restatements.rows_changed IS 'Rows whose metrics this 
 COMMENT ON COLUMN reports.restatements.rows_appeared IS 'Rows that this load added.';
 COMMENT ON COLUMN reports.restatements.rows_vanished IS 'Rows that this load removed.';
 COMMENT ON COLUMN reports.restatements.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.restatements.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True says nothing of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.restatements.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
 
 CREATE VIEW reports.account_daily_summaries AS
 SELECT a.account_key,
@@ -3116,7 +3116,7 @@ COMMENT ON COLUMN reports.account_daily_summaries.hourly_sales IS 'sales as the 
 COMMENT ON COLUMN reports.account_daily_summaries.hourly_spend IS 'spend as the hours of the day add up; null where they were not loaded, or are no longer kept.';
 COMMENT ON COLUMN reports.account_daily_summaries.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
 COMMENT ON COLUMN reports.account_daily_summaries.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.account_daily_summaries.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True says nothing of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.account_daily_summaries.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
 COMMENT ON COLUMN reports.account_daily_summaries.hourly_as_of IS 'When the hourly report was requested.';
 
 CREATE VIEW reports.days AS
@@ -3233,7 +3233,7 @@ COMMENT ON COLUMN reports.days.state IS 'The worst of its reports: fresh, missin
 COMMENT ON COLUMN reports.days.cause IS 'Code of what is wrong with that report; null where nothing is.';
 COMMENT ON COLUMN reports.days.as_of IS 'When the oldest of the loaded reports was requested. Null where none is loaded.';
 COMMENT ON COLUMN reports.days.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.days.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True says nothing of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.days.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
 COMMENT ON COLUMN reports.days.next_at IS 'When the next step of a report is due, if any.';
 COMMENT ON COLUMN reports.days.not_served IS 'Ad products that Amazon does not serve for this day. They have no rows, which does not mean zero.';
 COMMENT ON COLUMN reports.days.left_out IS 'Names of Sponsored Brands campaigns that may have run on this day and that Amazon leaves out of its reports, since they have no ad groups. The day counts as complete without them.';

@@ -101,7 +101,7 @@ def test_loose_words_by_chance_cost_no_window(world: World, chance: float) -> No
     load_all_that_is_due(world, account)
     for _ in range(6):
         pass_days(world, account, 1)
-    assert [] == world.query("SELECT what, value FROM registry_overrides")
+    assert [] == world.query("SELECT subject, value FROM registry_overrides")
     assert [] == [ago for ago in ages(world, "expired") if ago <= 300]
     world.sandbox.state.rules.clear()
     pass_days(world, account, 1)
@@ -120,7 +120,7 @@ def test_days_past_a_shorter_history_end_on_the_second_day(world: World) -> None
     on_the_second = creates(world) - on_the_first_day
     ended = [ago for ago in ages(world, "not_served") if ago <= 400]
     assert (list(range(61, 401)), []) == (ended, ages(world, "failed"))
-    assert [] == world.query("SELECT what, value FROM registry_overrides")
+    assert [] == world.query("SELECT subject, value FROM registry_overrides")
     # Four reports that are refused twice, a search of eight; then one of yesterday, and the refused day twice.
     assert (16, 3) == (on_the_first_day, on_the_second)
     pass_days(world, account, 1)

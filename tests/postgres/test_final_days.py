@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bidbeacon_pipelines.accounts.rules import CannotAskError
+from bidbeacon_pipelines.accounts.rules import NothingToDoError
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.problems import alerts
 from bidbeacon_pipelines.problems.finding_actions import act
@@ -196,11 +196,11 @@ def test_whoever_keeps_ours_is_asked_again_by_the_next_load(world: World, accoun
 def test_only_days_that_wait_for_a_decision_are_decided(world: World, account: Account) -> None:
     """Nothing is recorded for others, and nothing is accepted for a paused account."""
     for accepts in (True, False):
-        with pytest.raises(CannotAskError, match="No report of these days"):
+        with pytest.raises(NothingToDoError, match="No report of these days"):
             decide(world, account, accepts=accepts)
     load_again(world, account)
     world.pause(account)
-    with pytest.raises(CannotAskError, match="No reports are requested"):
+    with pytest.raises(NothingToDoError, match="No reports are requested"):
         decide(world, world.account_in(*account.identity.values()), accepts=True)
     assert [] == world.query("SELECT 1 FROM session_headers WHERE job_name = 'decide-windows'")
 

@@ -69,7 +69,7 @@ def expected_counts(report: Sequence[Raw], loaded: Sequence[date]) -> dict[str, 
         "rows_summed": len(taken) - len(keys),
         "rows_quarantined": len(report) - len(good) - others,
         "rows_withheld": len(good) - len(taken),
-        "rows_not_waited_for": others,
+        "rows_ignored": others,
     }
 
 

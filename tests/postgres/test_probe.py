@@ -38,7 +38,7 @@ TODAY = NOON.date()
 ONE = ("--yes", "--dataset", "hourly_targets")
 """A probe of one report."""
 INSTANT = SandboxConfig(rows_per_day=12, report_seconds=0, export_seconds=0)
-OVERRIDES = "SELECT what, value FROM registry_overrides WHERE dataset = :dataset"
+OVERRIDES = "SELECT subject, value FROM registry_overrides WHERE dataset = :dataset"
 CREATES = "SELECT status FROM api_calls WHERE call = 'create_report' ORDER BY id"
 SHARED = """
     SELECT (SELECT count(*) FROM report_gates),

@@ -43,7 +43,7 @@ def test_report_that_is_too_large_is_split(world: World, broken: dict[str, Any])
     world.break_with(**broken)
     load_by_hand(world, account, *DAYS)
     assert [2, 2, 2, 2] == lengths_of_loaded_reports(world)
-    learned = tuples(world.engine, "SELECT what, value, set_by FROM registry_overrides")
+    learned = tuples(world.engine, "SELECT subject, value, set_by FROM registry_overrides")
     assert [("period:SP+SB+SD", "2", "learned")] == learned
     refused = len(world.actions("report-split"))
     assert refused > 0
@@ -99,6 +99,6 @@ def test_override_of_a_person_stays(world: World, learned_value: str | None) -> 
     later = now + LEARNED_FOR + timedelta(days=1)
     with world.session() as session:
         delete_old_records(world.engine, session, world.context.settings, later)
-    stored = tuples(world.engine, "SELECT what, value, set_by FROM registry_overrides")
+    stored = tuples(world.engine, "SELECT subject, value, set_by FROM registry_overrides")
     assert [("period:SB", "90", "maria")] == stored
     assert ["90"] == [one["value"] for one in world.actions("registry-overridden")]

@@ -219,11 +219,11 @@ def test_alerts_of_the_future_are_reminded_of_a_day_from_now(settled: World) -> 
     now = settled.context.now()
     told = {"1": {"event": "began", "at": FUTURE.isoformat()}}
     with settled.engine.begin() as connection:
-        insert = """INSERT INTO findings (key, finding, began_at, gone_at, told)
+        insert = """INSERT INTO findings (key, finding, began_at, gone_at, last_alerts)
                     VALUES ('key', '{}', :future, :future, CAST(:told AS jsonb))"""
         connection.execute(text(insert), {"future": FUTURE, "told": json.dumps(told)})
     repair(settled)
-    stored = """SELECT began_at, gone_at, told #>> '{1,event}', CAST(told #>> '{1,at}' AS timestamptz)
+    stored = """SELECT began_at, gone_at, last_alerts #>> '{1,event}', CAST(last_alerts #>> '{1,at}' AS timestamptz)
                   FROM findings"""
     assert [(now, now, "began", now)] == tuples(settled.engine, stored)
 

@@ -288,7 +288,7 @@ _NOT_LOADED = """
     SELECT account_key, dataset, report, window_date, status, data_as_of, next_refresh_at, expires_at, request_id, cause
       FROM report_windows JOIN advertiser_accounts USING (account_id, country_code)
      WHERE load_count = 0 ORDER BY window_date DESC LIMIT 40"""
-_LEARNED = "SELECT region, dataset, what, value, set_by, set_at FROM registry_overrides"
+_LEARNED = "SELECT region, dataset, subject, value, set_by, set_at FROM registry_overrides"
 _LOADS_BY_HAND = """
     SELECT account_key, started_at, status, outcome, error, input, action_count, actions -> -1 AS last_action
       FROM job_sessions WHERE job_name = 'load-windows' ORDER BY started_at DESC LIMIT 20"""

@@ -151,7 +151,7 @@ class Oracle:
         for load in loads:
             delivery = self._delivery(load["request_id"])
             taken = load["rows_loaded"] + load["rows_summed"] + load["rows_withheld"]
-            told = (load["rows_read"], taken, load["rows_quarantined"], load["rows_not_waited_for"])
+            told = (load["rows_read"], taken, load["rows_quarantined"], load["rows_ignored"])
             elsewhere = delivery.rows - delivery.good - len(delivery.bad)
             expected = (delivery.rows, delivery.good, len(delivery.bad), elsewhere)
             if told != expected:

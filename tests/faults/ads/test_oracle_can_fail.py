@@ -40,7 +40,7 @@ BREAKAGES = {
     "a window's totals": "UPDATE report_windows SET product_totals = jsonb_set(product_totals, '{SPONSORED_PRODUCTS,spend}', '0.5') WHERE load_count > 0",
     "a window's report": "UPDATE report_windows SET loaded_by_request = loaded_by_request + 1 WHERE load_count > 0",
     "a window's count": "UPDATE report_windows SET row_count = row_count + 1 WHERE load_count > 0",
-    "a load's counts": f"UPDATE report_loads SET rows_loaded = rows_loaded - 1, rows_not_waited_for = rows_not_waited_for + 1 WHERE {ONE_ROW.format('report_loads')}",
+    "a load's counts": f"UPDATE report_loads SET rows_loaded = rows_loaded - 1, rows_ignored = rows_ignored + 1 WHERE {ONE_ROW.format('report_loads')}",
     "a bad row gone": f"DELETE FROM quarantined_rows WHERE {ONE_ROW.format('quarantined_rows')}",
     "a bad row changed": f"UPDATE quarantined_rows SET raw = raw::jsonb || '{{\"x\": 1}}' WHERE {ONE_ROW.format('quarantined_rows')}",
 }

@@ -15,10 +15,10 @@ from bidbeacon_pipelines.datasets import registry
 from bidbeacon_pipelines.datasets.fields import Metric
 from bidbeacon_pipelines.loading.rows import (
     BadRow,
-    NotWaitedFor,
+    IgnoredAs,
     OtherRow,
+    RequestedAccount,
     RowCheck,
-    WaitingAccount,
 )
 from bidbeacon_pipelines.loading.staging import staged_columns
 from bidbeacon_pipelines.values.decode import read_object
@@ -63,7 +63,7 @@ def _row_check(
     ad_products: tuple[str, ...] = (PRODUCT,),
     has_one_country: bool = True,
 ) -> RowCheck:
-    account = WaitingAccount(1, country, "America/Los_Angeles", frozenset([DAY]))
+    account = RequestedAccount(1, country, "America/Los_Angeles", frozenset([DAY]))
     return RowCheck(
         dataset, [account], ad_products=ad_products, period=period, has_one_country=has_one_country
     )
@@ -166,7 +166,7 @@ def test_unreadable_country(told: object, *, has_one_country: bool) -> None:
 def test_other_countries_rows_are_foreign() -> None:
     """Rows of another country are told apart, also where they would be bad."""
     canadian = RAW | {"campaign.country": "CA", "metric.clicks": "?"}
-    assert OtherRow(NotWaitedFor.COUNTRY) == _check(canadian)
+    assert OtherRow(IgnoredAs.COUNTRY) == _check(canadian)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_spellings_of_an_ad_product(told: str) -> None:
 def test_rows_of_other_ad_products(told: str, product: str) -> None:
     """Rows of another product than was asked for are told apart, also where they would be bad."""
     result = _check(RAW | {"adProduct.value": told, "target.matchType": 7})
-    assert OtherRow(NotWaitedFor.AD_PRODUCT, 1, product) == result
+    assert OtherRow(IgnoredAs.AD_PRODUCT, 1, product) == result
 
 
 @pytest.mark.parametrize("told", ["Sponsored Dreams", "", None, 1, ["SPONSORED_PRODUCTS"]])
@@ -435,7 +435,7 @@ def test_remembered_rows_are_checked_as_new_ones(
 def test_rows_of_days_that_nothing_waits_for_are_not_checked(clicks: int) -> None:
     """A day of the report that is in no window of the country is no bad row, whatever it has."""
     other = RAW | {"date.value": "2025-12-28", "metric.clicks": clicks}
-    assert OtherRow(NotWaitedFor.DAY, 1) == _check(other, period=(date(2025, 12, 28), DAY))
+    assert OtherRow(IgnoredAs.DAY, 1) == _check(other, period=(date(2025, 12, 28), DAY))
 
 
 @pytest.mark.parametrize("day", ["2025-12-28", "2025-12-30"])

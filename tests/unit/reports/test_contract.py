@@ -45,15 +45,17 @@ def test_reports_by_the_campaigns_that_there_are() -> None:
 
 def test_overrides_of_an_ads_account_count_more_than_those_of_its_region() -> None:
     """Each is of one report, or field, of one dataset."""
-    own = {"dataset": "daily_products", "account_id": "one", "what": "period:SB", "value": "10"}
+    own = {"dataset": "daily_products", "account_id": "one", "subject": "period:SB", "value": "10"}
     others = {"account_id": None, "value": "20"}
     contract = make_contract(
         [
             own,
             own | others,
-            own | others | {"what": "history:SB"},
-            own | others | {"what": "field:campaign.id", "value": "campaign.number"},
-            own | others | {"dataset": "daily_campaigns", "what": "grouping", "value": "SP,SB+SD"},
+            own | others | {"subject": "history:SB"},
+            own | others | {"subject": "field:campaign.id", "value": "campaign.number"},
+            own
+            | others
+            | {"dataset": "daily_campaigns", "subject": "grouping", "value": "SP,SB+SD"},
         ],
         None,
     )

@@ -68,9 +68,8 @@ def metric_values(catalog: Catalog, lines: Lines, derived: Iterable[str] = ()) -
 def _derive(metric: str, values: Numbers, chance: Numbers) -> Numbers:
     """Return the shares, rounded up or down by chance, so that small ones aren't all zero."""
     source, share = _DERIVED[metric]
-    shares: Numbers = values[METRICS.index(source)] * share
-    rounded: Numbers = np.floor(shares + chance).astype(np.int64)
-    return rounded
+    shares: Numbers = np.floor(values[METRICS.index(source)] * share + chance).astype(np.int64)
+    return shares
 
 
 _RATES = {

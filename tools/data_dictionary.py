@@ -1,6 +1,6 @@
 """The data dictionary: `python -m tools.data_dictionary` prints it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from bidbeacon_pipelines.datasets.derived import RATIOS, Ratio, ratios_of
@@ -164,7 +164,7 @@ def _elsewhere() -> Iterator[str]:
     )
 
 
-def names_elsewhere() -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
+def names_elsewhere() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Return the names in reporting v3, and all others, of each column that has any."""
     dimensions = (one for dataset in ALL_DATASETS for one in dataset.dimensions)
     metrics = (one for dataset in ALL_DATASETS for one in dataset.metrics)

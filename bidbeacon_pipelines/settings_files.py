@@ -27,7 +27,7 @@ class _Home(BaseSettings):
     home: Path = Path(".bidbeacon")
 
 
-def find_running_env(env_file: Path = PROJECT_ROOT / ".env") -> Path:
+def running_env_file(env_file: Path = PROJECT_ROOT / ".env") -> Path:
     """Return the file to which a running `bidbeacon dev` or `db start` writes its settings."""
     return PROJECT_ROOT / _Home(_env_file=env_file).home / RUNNING_ENV
 
@@ -45,8 +45,8 @@ def read_settings(
     """
     _check_readable(env_file)
     files = [env_file]
-    if running and os.access(find_running_env(env_file), os.F_OK):
-        files.insert(0, find_running_env(env_file))
+    if running and os.access(running_env_file(env_file), os.F_OK):
+        files.insert(0, running_env_file(env_file))
         _check_readable(files[0])
     try:
         settings = kind(_env_file=files)

@@ -82,7 +82,7 @@ _RUN_SIGNS = text("""
      GROUP BY run_id""")
 
 
-def find_run_signs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RowMapping]:
+def read_run_signs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RowMapping]:
     """Return a summary of each run's sessions, by run id; runs without sessions are missing.
 
     Columns: open_sessions, the number still running; ended_at, the end of the last one, or None.

@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bidbeacon_sessions.actions import accounts_of, render_action
-from bidbeacon_sessions.queries import find_labels
+from bidbeacon_sessions.queries import read_subject_labels
 from bidbeacon_sessions.sentences import explain_cause, plain_text
 from bidbeacon_sessions.settings import get_session_settings
 
@@ -76,7 +76,7 @@ def describe_status(session: Mapping[Any, Any]) -> str:
 def read_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> dict[str, str]:
     """Return the labels of the accounts that stored actions are about, by key."""
     keys = {key for row in rows for key in accounts_of(row["type"], row["payload"])}
-    return find_labels(connection, keys)
+    return read_subject_labels(connection, keys)
 
 
 def action_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:

@@ -218,7 +218,7 @@ def list_excerpts(
     return connection.execute(_EXCERPTS, values | {"ids": list(ids)}).mappings().all()
 
 
-def find_labels(connection: sa.Connection, keys: Collection[str]) -> dict[str, str]:
+def read_subject_labels(connection: sa.Connection, keys: Collection[str]) -> dict[str, str]:
     """Return the labels of subjects, by key; those without a label are missing."""
     if not keys:
         return {}

@@ -13,7 +13,7 @@ import dagster as dg
 from sqlalchemy import RowMapping
 
 from bidbeacon_sessions.connections import SessionStore
-from bidbeacon_sessions.leases import begin_reaping, find_run_signs, list_dead_sessions
+from bidbeacon_sessions.leases import begin_reaping, list_dead_sessions, read_run_signs
 from bidbeacon_sessions.session import finalize_session
 from bidbeacon_sessions.settings import get_session_settings
 
@@ -110,7 +110,7 @@ def _close_if_dead(
 
 def _has_other_session(store: SessionStore, run: dg.DagsterRun) -> bool:
     with store.begin() as connection:
-        return bool(find_run_signs(connection, [run.run_id])[run.run_id]["open_sessions"] > 1)
+        return bool(read_run_signs(connection, [run.run_id])[run.run_id]["open_sessions"] > 1)
 
 
 def fail_lost_runs(
@@ -133,7 +133,7 @@ def fail_lost_runs(
         if now is None:
             return 0, cursor
         runs = instance.get_runs(dg.RunsFilter(statuses=[Status.STARTED]))
-        signs = find_run_signs(alone, [run.run_id for run in runs])
+        signs = read_run_signs(alone, [run.run_id for run in runs])
         for run in runs:
             of_sessions = signs.get(run.run_id)
             if not _may_be_lost(run, of_sessions, code_location):

@@ -11,7 +11,7 @@ from rich.text import Text
 from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.cli.options import open_store
 from bidbeacon_pipelines.cli.output import Json, console, print_entry, print_json
-from bidbeacon_pipelines.database.address import find_database
+from bidbeacon_pipelines.database.address import get_database
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.engine import DatabaseUnavailableError, shared_engine
 from bidbeacon_pipelines.problems import alerts
@@ -37,7 +37,7 @@ def doctor(as_json: Json = False) -> None:
     settings = get_settings()
     found: list[Finding | KnownFinding] = []
     try:
-        examined = examine(settings, shared_engine(find_database(settings)))
+        examined = examine(settings, shared_engine(get_database(settings)))
     except DatabaseUnavailableError as error:
         examined = examine(settings, None, str(error))
     for one in examined:

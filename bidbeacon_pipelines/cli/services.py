@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from bidbeacon_pipelines.cli.output import console
 from bidbeacon_pipelines.database.address import (
     check_mode,
-    find_database,
+    get_database,
     open_database,
     psql_args,
     store_mode,
@@ -102,7 +102,7 @@ def db_upgrade(
     )
 
     settings = get_settings()
-    url = find_database(settings)
+    url = get_database(settings)
     with shared_engine(url).connect() as connection:
         check_mode(connection, settings.mode)
     if upgrade(url, report=console.print):
@@ -120,14 +120,14 @@ def db_upgrade(
 
 def db_url() -> None:
     """Print the database's address for scripts, password included, unless it is invalid."""
-    sys.stdout.write(find_database(get_settings()) + "\n")
+    sys.stdout.write(get_database(get_settings()) + "\n")
 
 
 def db_shell() -> None:
     """Open psql; try `select * from job_sessions order by started_at desc limit 5`."""
     from bidbeacon_pipelines.dev.postgres import find_binaries
 
-    shown, secret = psql_args(parse_database_url(find_database(get_settings())))
+    shown, secret = psql_args(parse_database_url(get_database(get_settings())))
     psql = shutil.which("psql") or str(find_binaries() / "psql")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is psql's: it ends a query, not the shell
     command = [psql, make_conninfo(**shown)]

@@ -47,12 +47,12 @@ def open_database(settings: Settings) -> str:
         DatabaseUnavailableError: The database can't be used, or holds data of the other mode.
         SchemaError: Its tables are older or newer than this program.
     """
-    url = find_database(settings)
+    url = get_database(settings)
     _check_contents(url, settings.mode)
     return url
 
 
-def find_database(settings: Settings) -> str:
+def get_database(settings: Settings) -> str:
     """Return the address of the database; that the server can be used is checked once.
 
     Raises:

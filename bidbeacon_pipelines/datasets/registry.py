@@ -259,7 +259,7 @@ def spelled(fields: Iterable[str], spellings: Mapping[str, str]) -> tuple[str, .
     return tuple(spellings.get(field, field) for field in fields)
 
 
-def find_other_spelling(dataset: Dataset, fields: Iterable[str], refusal: str) -> dict[str, str]:
+def other_spellings(dataset: Dataset, fields: Iterable[str], refusal: str) -> dict[str, str]:
     """Return the other names, by ours, of the fields that Amazon's `refusal` names as unknown."""
     renamed = {field: other for field, other in dataset.other_names.items() if field in set(fields)}
     return {ours: other for ours, other in renamed.items() if ours in refusal or other in refusal}

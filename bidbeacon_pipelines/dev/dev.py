@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bidbeacon_pipelines.database.address import find_database, show_database_url
+from bidbeacon_pipelines.database.address import get_database, show_database_url
 from bidbeacon_pipelines.database.engine import DatabaseUnavailableError
 from bidbeacon_pipelines.dev.environment import (
     LOGIN_VARIABLE,
@@ -100,7 +100,7 @@ class _Start:
 
     async def _open_database(self) -> str:
         if self._settings.database_url is not None:
-            return await asyncio.to_thread(find_database, self._settings)
+            return await asyncio.to_thread(get_database, self._settings)
         # The sandbox and Amazon have a database each, so that credentials can come and go.
         name = "sandbox" if self._settings.uses_sandbox else "bidbeacon"
         server = EmbeddedPostgres(self._settings.home, name)

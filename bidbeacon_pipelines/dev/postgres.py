@@ -121,7 +121,7 @@ class EmbeddedPostgres:
         program = self.binaries / name
         if os.geteuid() != 0:
             return (str(program),)
-        uid, gid = find_account(self.data)
+        uid, gid = user_of_server(self.data)
         account = (f"--reuid={uid}", f"--regid={gid}", "--clear-groups")
         is_open = is_reachable(program) and is_reachable(self.folder)
         return ("setpriv", *account, *(() if is_open else PASSING_BY), str(program))
@@ -133,7 +133,7 @@ class EmbeddedPostgres:
         password_file.write_text(password)
         if os.geteuid() == 0:
             for path in (draft, password_file):
-                os.chown(path, *find_account(self.data))
+                os.chown(path, *user_of_server(self.data))
         command = (
             *(*self._program("initdb"), f"--pgdata={draft}", f"--pwfile={password_file}"),
             *(f"--username={ROLE}", "--auth=scram-sha-256", "--encoding=UTF8", *self.initial),
@@ -156,7 +156,7 @@ class EmbeddedPostgres:
         draft.replace(self._connection_file)
 
 
-def find_account(data: Path) -> tuple[int, int]:
+def user_of_server(data: Path) -> tuple[int, int]:
     """Return user and group ids that run the server for root: those of the data, if any.
 
     Raises:

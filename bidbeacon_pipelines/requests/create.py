@@ -27,7 +27,7 @@ from bidbeacon_pipelines.amazon_ads.reports import (
 )
 from bidbeacon_pipelines.contract.queries import read_contract
 from bidbeacon_pipelines.contract.rules import FIELD, LEARNED
-from bidbeacon_pipelines.datasets.registry import Dataset, find_other_spelling, spelled
+from bidbeacon_pipelines.datasets.registry import Dataset, other_spellings, spelled
 from bidbeacon_pipelines.requests.gate import enter_gate, record_create_result
 from bidbeacon_pipelines.requests.locked import LockedRequest
 from bidbeacon_pipelines.requests.queries import (
@@ -207,7 +207,7 @@ def create_by_any_name(
         try:
             return create(spelled(fields, {**known, **learned})), learned
         except UnknownField as error:
-            others = find_other_spelling(dataset, fields, error.reason)
+            others = other_spellings(dataset, fields, error.reason)
             new = {ours: ours if ours in known else other for ours, other in others.items()}
             if not new.keys() - learned.keys():
                 error.field = next((one for one in fields if one in error.reason), None)

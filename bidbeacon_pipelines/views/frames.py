@@ -11,7 +11,7 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, text
 
 from bidbeacon_pipelines.accounts.queries import UnknownAccountError
-from bidbeacon_pipelines.database.address import find_database
+from bidbeacon_pipelines.database.address import get_database
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.datasets.registry import UnknownDatasetError
 from bidbeacon_pipelines.settings import get_settings
@@ -73,7 +73,7 @@ def read_frame(
     first, last = days
     if last < first:
         raise ValueError(f"expected the first and the last day, got: {first} and {last}")
-    engine = engine or shared_engine(find_database(get_settings()))
+    engine = engine or shared_engine(get_database(get_settings()))
     with engine.connect() as connection:
         _check_accounts(connection, accounts or ())
         rows = _read(connection, view, accounts, first, last)

@@ -85,7 +85,7 @@ def render_pages(extension: Extension) -> dict[str, str]:
     templates.globals |= {
         "links": to_json(dict(extension.links)),
         "login_hint": extension.login_hint.split("`"),
-        "modules": lambda script: find_modules(
+        "modules": lambda script: list_modules(
             script, lambda it: files.get_source(templates, it)[0]
         ),
         "navigation": extension.navigation,
@@ -97,7 +97,7 @@ def render_pages(extension: Extension) -> dict[str, str]:
     return {"/": pages[STREAM_PAGE], **pages}
 
 
-def find_modules(script: str, read: Callable[[str], str]) -> list[str]:
+def list_modules(script: str, read: Callable[[str], str]) -> list[str]:
     """Return the modules that a script imports, also indirectly; `read` returns their text."""
     found: set[str] = set()
     unread = [script]

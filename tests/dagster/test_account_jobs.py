@@ -13,7 +13,7 @@ from bidbeacon_pipelines.defs.partitions import (
     NoPartitionError,
 )
 from bidbeacon_pipelines.defs.reports import refresh_account_job
-from bidbeacon_pipelines.defs.schedules import busy_accounts
+from bidbeacon_pipelines.defs.sensors import busy_accounts
 from bidbeacon_pipelines.windows.due import list_keys_without_entities
 from bidbeacon_sessions.clock import utc_now
 from tests.dagster.runs import failure_of, run_job

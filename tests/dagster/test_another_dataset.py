@@ -15,7 +15,7 @@ from bidbeacon_pipelines.database.schema import MIGRATIONS
 from bidbeacon_pipelines.datasets import registry as datasets
 from bidbeacon_pipelines.datasets.dataset_tables import columns_of, make_dataset_table
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, DATASETS
-from bidbeacon_pipelines.defs.schedules import refresh_due_accounts
+from bidbeacon_pipelines.defs.sensors import refresh_due_accounts
 from bidbeacon_pipelines.migrations.create import list_views, run
 from bidbeacon_pipelines.migrations.upgrade import upgrade
 from bidbeacon_pipelines.problems.checks import CHECKS

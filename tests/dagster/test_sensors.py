@@ -18,9 +18,9 @@ from sqlalchemy import func, text
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.unwritable_folders import record_unwritable
 from bidbeacon_pipelines.definitions import defs
-from bidbeacon_pipelines.defs import schedules
+from bidbeacon_pipelines.defs import sensors
 from bidbeacon_pipelines.defs.partitions import ACCOUNT_TAG, ADS_ACCOUNT_TAG, PARTITION_TAG
-from bidbeacon_pipelines.defs.schedules import (
+from bidbeacon_pipelines.defs.sensors import (
     LOW_PRIORITY,
     WANTED_TAG,
     poll_reports_in_flight,
@@ -252,11 +252,11 @@ def test_many_due_reports_get_as_many_runs_as_may_poll_at_once(
     """One run would take long for them, also one that is under way."""
     make_reports_due(stocked)
     with monkeypatch.context() as few:
-        few.setattr(schedules, "MANY_DUE", 1)
+        few.setattr(sensors, "MANY_DUE", 1)
         assert polls(stocked) == 2
     put_run(stocked, "poll_reports", DagsterRunStatus.STARTED)
     assert skipped(stocked, poll_reports_in_flight) == IN_PROGRESS
-    monkeypatch.setattr(schedules, "MANY_DUE", 1)
+    monkeypatch.setattr(sensors, "MANY_DUE", 1)
     assert polls(stocked) == 1
 
 

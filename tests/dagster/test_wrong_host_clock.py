@@ -14,7 +14,7 @@ from sqlalchemy import func
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.database.clock import DatabaseClock, read_now
 from bidbeacon_pipelines.datasets.registry import DATASETS
-from bidbeacon_pipelines.defs.schedules import poll_reports_in_flight, refresh_due_accounts
+from bidbeacon_pipelines.defs.sensors import poll_reports_in_flight, refresh_due_accounts
 from bidbeacon_pipelines.problems.system_findings import silent_jobs, unhealthy_processes
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings, get_settings
 from bidbeacon_pipelines.windows.rules import local_date, window_dates
@@ -46,7 +46,7 @@ TICK = """
 import sys
 from dagster import DagsterInstance, build_sensor_context
 from bidbeacon_pipelines.definitions import defs
-from bidbeacon_pipelines.defs.schedules import busy_accounts, refresh_due_accounts
+from bidbeacon_pipelines.defs.sensors import busy_accounts, refresh_due_accounts
 
 with DagsterInstance.from_config(sys.argv[1]) as instance:
     [answer] = refresh_due_accounts(build_sensor_context(instance=instance, definitions=defs))

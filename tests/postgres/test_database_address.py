@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from bidbeacon_pipelines.database.address import (
     WrongModeError,
     check_mode,
-    find_database,
+    get_database,
     open_database,
     store_mode,
 )
@@ -40,7 +40,7 @@ def test_server_older_than_16_is_refused() -> None:
         threading.Thread(target=greet_as_postgres_15, args=(listener,)).start()
         url = f"postgresql://someone@127.0.0.1:{listener.getsockname()[1]}/db?sslmode=disable&gssencmode=disable"
         with pytest.raises(DatabaseUnavailableError, match="is PostgreSQL 15: 16 or newer"):
-            find_database(Settings(database_url=SecretStr(url)))
+            get_database(Settings(database_url=SecretStr(url)))
 
 
 @pytest.mark.parametrize(("mine", "other"), [("sandbox", "real"), ("real", "sandbox")])

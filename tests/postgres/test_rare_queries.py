@@ -35,7 +35,7 @@ from bidbeacon_pipelines.windows import due
 from bidbeacon_pipelines.windows.queries import list_windows_of_request, release_windows
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_pipelines.windows.wanted_queries import list_wanted
-from bidbeacon_sessions.leases import find_run_signs, list_dead_sessions
+from bidbeacon_sessions.leases import list_dead_sessions, read_run_signs
 from tests.support.rows import add_account, change_windows
 
 NOW: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -163,7 +163,7 @@ QUERIES: Final[Mapping[str, Callable[[Connection], object]]] = {
     "whether a request is needed": lambda c: is_needed(c, -1, now=NOW),
     "windows released from a request": lambda c: release_windows(c, 20_000, []),
     "dead sessions": list_dead_sessions,
-    "sessions of no run": lambda c: find_run_signs(c, ["no run"]),
+    "sessions of no run": lambda c: read_run_signs(c, ["no run"]),
 }
 _BLOCKS = text("""
     SELECT CAST(coalesce(sum(pg_stat_get_xact_blocks_fetched(oid)), 0) AS bigint)

@@ -52,7 +52,7 @@ def due_ads_accounts(world: World) -> list[str]:
 def due_syncs(world: World, hours: float = 0) -> list[str]:
     """Return the accounts whose entities the sensor would sync, so many hours from now."""
     # Tests without Dagster need not wait until it is imported.
-    from bidbeacon_pipelines.defs.schedules import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
+    from bidbeacon_pipelines.defs.sensors import ENTITIES_LIVE, ENTITIES_MISSED_LIVE
 
     then = world.context.now() + timedelta(hours=hours)
     ages = {

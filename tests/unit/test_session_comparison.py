@@ -11,7 +11,7 @@ import bidbeacon_sessions
 from bidbeacon_sessions.listing import compare
 from bidbeacon_sessions.server.answers import RefusedError
 from bidbeacon_sessions.server.figures import divide
-from bidbeacon_sessions.server.pages import find_modules
+from bidbeacon_sessions.server.pages import list_modules
 from tests.support.recorded_sessions import NOON
 
 
@@ -91,4 +91,4 @@ def test_a_page_preloads_all_that_its_script_imports() -> None:
         "b.js": 'import { a } from "./a.js";',
         "late.js": "",
     }
-    assert ["a.js", "b.js"] == find_modules("page.js", modules.__getitem__)
+    assert ["a.js", "b.js"] == list_modules("page.js", modules.__getitem__)

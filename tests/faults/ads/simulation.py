@@ -1,6 +1,6 @@
 """Time passes in steps of minutes: what Dagster's schedule and sensors would start is run here, one run after another, in this process.
 
-The decisions are the product's: the same queries, jobs and pauses as in `defs.schedules` and the
+The decisions are the product's: the same queries, jobs and pauses as in `defs.sensors` and the
 ops, without Dagster.
 """
 
@@ -21,7 +21,7 @@ from bidbeacon_pipelines.accounts.queries import (
 )
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
-from bidbeacon_pipelines.defs.schedules import (
+from bidbeacon_pipelines.defs.sensors import (
     ENTITIES_LIVE,
     ENTITIES_MISSED_LIVE,
     PAUSE_AFTER_FAILURE,

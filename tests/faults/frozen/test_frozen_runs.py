@@ -12,7 +12,7 @@ import pytest
 from dagster import DagsterRunStatus
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.defs.schedules import (
+from bidbeacon_pipelines.defs.sensors import (
     HELP_AFTER,
     POLL_SENSOR_SECONDS,
     poll_reports_in_flight,

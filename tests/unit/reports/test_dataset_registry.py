@@ -121,9 +121,9 @@ def test_renamed_fields() -> None:
     """A refusal that names a field leads to its other name; one that names none says nothing."""
     dataset = registry.DAILY_PRODUCTS
     fields = dataset.fields_for(["SPONSORED_PRODUCTS"])
-    named = registry.find_other_spelling(dataset, fields, "400005: unknown field: campaign.country")
+    named = registry.other_spellings(dataset, fields, "400005: unknown field: campaign.country")
     assert {"campaign.country": "campaignCountry.value"} == named
-    assert {} == registry.find_other_spelling(dataset, fields, "400005")
+    assert {} == registry.other_spellings(dataset, fields, "400005")
     assert "campaignCountry.value" in registry.spelled(fields, named)
 
 

@@ -33,7 +33,7 @@ from bidbeacon_pipelines.windows.due import (
 )
 from bidbeacon_pipelines.windows.wanted_queries import list_wanted
 from bidbeacon_sessions.dagster import label_tag
-from bidbeacon_sessions.queries import find_labels, list_accounts_failed_twice
+from bidbeacon_sessions.queries import list_accounts_failed_twice, read_subject_labels
 
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -205,7 +205,7 @@ def _runs_for(
         return
     busy = busy_accounts(instance, job_name)
     with session_store().begin() as connection:
-        labels = find_labels(connection, keys)
+        labels = read_subject_labels(connection, keys)
     for key in keys:
         if key not in busy:
             tags = {PARTITION_TAG: key, tag: key} | label_tag(labels.get(key)) | LOW_PRIORITY

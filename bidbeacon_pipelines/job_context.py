@@ -12,12 +12,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.amazon_ads import download_folders
-from bidbeacon_pipelines.amazon_ads.client import (
-    SHORT_WAITS,
-    AdsApiClient,
-    RetryPolicy,
-    connect,
-)
+from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS, AdsApiClient, RetryPolicy, connect
 from bidbeacon_pipelines.amazon_ads.errors import NotWritten
 from bidbeacon_pipelines.clock_repair import repair_clock
 from bidbeacon_pipelines.database.clock import DatabaseClock

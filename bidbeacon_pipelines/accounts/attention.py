@@ -6,11 +6,7 @@ from bidbeacon_pipelines.accounts.credential_queries import (
     clear_credentials_need_attention,
     set_credentials_need_attention,
 )
-from bidbeacon_pipelines.accounts.queries import (
-    count_refusal,
-    list_countries,
-    set_needs_attention,
-)
+from bidbeacon_pipelines.accounts.queries import count_refusal, list_countries, set_needs_attention
 from bidbeacon_pipelines.accounts.tables import AdsAccount
 from bidbeacon_pipelines.actions import (
     AccountNeedsAttention,

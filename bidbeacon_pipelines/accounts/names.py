@@ -15,7 +15,7 @@ from bidbeacon_pipelines.accounts.queries import (
 )
 from bidbeacon_pipelines.accounts.rules import slug_of
 from bidbeacon_pipelines.accounts.tables import LONGEST_ALIAS, Account, AdsAccount
-from bidbeacon_pipelines.amazon_ads.countries import normalise_country
+from bidbeacon_pipelines.values.countries import normalise_country
 from bidbeacon_sessions.errors import UsageError
 
 _MOST_SHOWN = 8

@@ -6,23 +6,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    RootModel,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, RootModel, model_validator
 
 from bidbeacon_pipelines.amazon_ads import wire
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, AdsRequest, Owner
-from bidbeacon_pipelines.amazon_ads.countries import (
-    COUNTRIES,
-    NO_CURRENCY,
-    Country,
-    get_country,
-    normalise_country,
-)
 from bidbeacon_pipelines.amazon_ads.endpoints import REGIONS
 from bidbeacon_pipelines.amazon_ads.errors import (
     AdsApiError,
@@ -31,6 +18,13 @@ from bidbeacon_pipelines.amazon_ads.errors import (
     Rejected,
 )
 from bidbeacon_pipelines.settings import Region
+from bidbeacon_pipelines.values.countries import (
+    COUNTRIES,
+    NO_CURRENCY,
+    Country,
+    get_country,
+    normalise_country,
+)
 from bidbeacon_sessions.sentences import join_sentences
 
 T = TypeVar("T")

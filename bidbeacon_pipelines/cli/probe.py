@@ -24,13 +24,7 @@ from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.probe.amazon import Amazon
 from bidbeacon_pipelines.probe.answers import Listener
-from bidbeacon_pipelines.probe.comparisons import (
-    APPLIED,
-    DIFFERS,
-    EXPECTED,
-    UNCHECKED,
-    Comparison,
-)
+from bidbeacon_pipelines.probe.comparisons import APPLIED, DIFFERS, EXPECTED, UNCHECKED, Comparison
 from bidbeacon_pipelines.probe.probe import Probe
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import with_job_session

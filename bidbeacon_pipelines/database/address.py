@@ -10,11 +10,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 from sqlalchemy import URL, Connection, text
 
-from bidbeacon_pipelines.database.engine import (
-    DatabaseUnavailableError,
-    first_line,
-    shared_engine,
-)
+from bidbeacon_pipelines.database.engine import DatabaseUnavailableError, first_line, shared_engine
 from bidbeacon_pipelines.database.schema import check_schema
 from bidbeacon_pipelines.settings import Mode, Settings
 from bidbeacon_sessions.connections import connect_args, parse_database_url

@@ -29,11 +29,7 @@ from bidbeacon_pipelines.job_context import JobContext, open_job_context
 from bidbeacon_pipelines.problems.explain import Question, explain_worst
 from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_sessions import Action, SessionRecorder, SessionStore, Subject
-from bidbeacon_sessions.dagster import (
-    JobSessionsResource,
-    session_link,
-    session_metadata,
-)
+from bidbeacon_sessions.dagster import JobSessionsResource, session_link, session_metadata
 from bidbeacon_sessions.errors import ExpectedError
 
 logger = logging.getLogger(__name__)

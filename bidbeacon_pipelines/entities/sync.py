@@ -16,11 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.accounts.attention import record_refusal
-from bidbeacon_pipelines.accounts.queries import (
-    change_account,
-    count_export_refusal,
-    lock_rows,
-)
+from bidbeacon_pipelines.accounts.queries import change_account, count_export_refusal, lock_rows
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.actions import (
     EntitiesMisread,

@@ -9,18 +9,11 @@ from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTab
 from bidbeacon_pipelines.database.schema import VIEWS_VERSION
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.entities.queries import IS_DELIVERABLE_FUNCTION
-from bidbeacon_pipelines.loading.restatements import (
-    WINDOW_RESTATEMENTS_VIEW,
-    performance_rows_view,
-)
+from bidbeacon_pipelines.loading.restatements import WINDOW_RESTATEMENTS_VIEW, performance_rows_view
 from bidbeacon_pipelines.states.window_states import WINDOW_STATES_FUNCTION
 from bidbeacon_pipelines.tables import PipelinesBase
 from bidbeacon_pipelines.views import SCHEMA, make_views
-from bidbeacon_sessions.tables import (
-    JOB_SESSION_ACCOUNTS_VIEW,
-    JOB_SESSIONS_VIEW,
-    SessionsBase,
-)
+from bidbeacon_sessions.tables import JOB_SESSION_ACCOUNTS_VIEW, JOB_SESSIONS_VIEW, SessionsBase
 
 # This style does not double percent signs.
 _DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]

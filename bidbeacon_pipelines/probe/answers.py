@@ -22,13 +22,7 @@ from bidbeacon_pipelines.amazon_ads.wire import STRICT
 from bidbeacon_pipelines.datasets.fields import DATE_FIELD, product_name
 from bidbeacon_pipelines.datasets.registry import DatasetReport
 from bidbeacon_pipelines.entities.read import FIELDS, EntityProblems, read_entities
-from bidbeacon_pipelines.loading.rows import (
-    BadRow,
-    IgnoredAs,
-    OtherRow,
-    RequestedAccount,
-    RowCheck,
-)
+from bidbeacon_pipelines.loading.rows import BadRow, IgnoredAs, OtherRow, RequestedAccount, RowCheck
 from bidbeacon_pipelines.probe.comparisons import Shape, add_to, field_name
 from bidbeacon_pipelines.values.decode import iter_values
 from bidbeacon_pipelines.values.field_types import find_date

@@ -18,11 +18,7 @@ from bidbeacon_pipelines.credentials import DEFAULT
 from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.engine import first_line
 from bidbeacon_pipelines.database.processes import list_processes
-from bidbeacon_pipelines.database.schema import (
-    list_revisions,
-    read_version,
-    schema_problem,
-)
+from bidbeacon_pipelines.database.schema import list_revisions, read_version, schema_problem
 from bidbeacon_pipelines.problems.alert_rules import KnownFinding
 from bidbeacon_pipelines.problems.alerts import list_open
 from bidbeacon_pipelines.problems.findings import Effect, Finding

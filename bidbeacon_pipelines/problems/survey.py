@@ -7,11 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from bidbeacon_pipelines.problems import (
-    data_findings,
-    report_findings,
-    system_findings,
-)
+from bidbeacon_pipelines.problems import data_findings, report_findings, system_findings
 from bidbeacon_pipelines.problems.findings import Finding, merge
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.totals import summarize_windows

@@ -18,10 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bidbeacon_pipelines.accounts.changes import PAGE, AccountChanges
-from bidbeacon_pipelines.accounts.names import (
-    get_named_account,
-    get_named_ads_account,
-)
+from bidbeacon_pipelines.accounts.names import get_named_account, get_named_ads_account
 from bidbeacon_pipelines.accounts.queries import get_ads_account
 from bidbeacon_pipelines.accounts.rules import choose_cadence
 from bidbeacon_pipelines.accounts.tables import Account

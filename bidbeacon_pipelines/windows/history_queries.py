@@ -15,11 +15,7 @@ from sqlalchemy import Connection, RowMapping, TextClause, text
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.contract.proven_queries import store_histories
-from bidbeacon_pipelines.datasets.registry import (
-    ALL_DATASETS,
-    DAILY_CAMPAIGNS,
-    HOURLY_CAMPAIGNS,
-)
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, DAILY_CAMPAIGNS, HOURLY_CAMPAIGNS
 from bidbeacon_pipelines.windows.queries import record_again
 from bidbeacon_pipelines.windows.rules import UNDOUBTED_DAYS, UNDOUBTED_DAYS_OF_HOURS
 from bidbeacon_sessions.writes import json_text

@@ -29,12 +29,7 @@ from bidbeacon_pipelines.windows.queries import (
     set_window_times,
     set_windows_through,
 )
-from bidbeacon_pipelines.windows.rules import (
-    expires_at,
-    local_date,
-    next_refresh_at,
-    window_dates,
-)
+from bidbeacon_pipelines.windows.rules import expires_at, local_date, next_refresh_at, window_dates
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionRecorder
 

@@ -14,7 +14,6 @@ from hypothesis.vendor.pretty import RepresentationPrinter
 
 from bidbeacon_pipelines.amazon_ads.accounts import AccountListing, list_accounts, list_profiles
 from bidbeacon_pipelines.amazon_ads.client import AdsApiClient, Owner
-from bidbeacon_pipelines.amazon_ads.countries import normalise_country
 from bidbeacon_pipelines.amazon_ads.entities import (
     Export,
     ExportKind,
@@ -42,6 +41,7 @@ from bidbeacon_pipelines.amazon_ads.reports import (
     retrieve_report,
 )
 from bidbeacon_pipelines.entities.read import EntityProblems, read_entities
+from bidbeacon_pipelines.values.countries import normalise_country
 from bidbeacon_pipelines.values.field_types import is_storable
 from bidbeacon_sessions.sentences import join_sentences
 from tests.contract.answers import MADE_QUICKLY, Answer, failures, schema_of, successes

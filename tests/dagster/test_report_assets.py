@@ -8,11 +8,7 @@ from sqlalchemy import func
 
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.definitions import defs
-from bidbeacon_pipelines.defs.partitions import (
-    ACCOUNT_WINDOWS,
-    WINDOW_PARTITIONS,
-    partition_key,
-)
+from bidbeacon_pipelines.defs.partitions import ACCOUNT_WINDOWS, WINDOW_PARTITIONS, partition_key
 from bidbeacon_pipelines.problems.checks import CHECKS
 from bidbeacon_pipelines.requests.drive import drive_request
 from bidbeacon_pipelines.windows.tables import ReportWindow

@@ -20,11 +20,7 @@ from sqlalchemy.dialects.postgresql import array
 from bidbeacon_pipelines.datasets.registry import DATASETS, get_dataset
 from bidbeacon_pipelines.defs import checks, materializations
 from bidbeacon_pipelines.defs.resources import Context
-from bidbeacon_pipelines.problems.checks import (
-    QUARANTINE_IS_SMALL,
-    ROWS_RECONCILE,
-    WINDOW_IS_FRESH,
-)
+from bidbeacon_pipelines.problems.checks import QUARANTINE_IS_SMALL, ROWS_RECONCILE, WINDOW_IS_FRESH
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.dagster.runs import ASSET_KEY, materialize_days, recorded_partitions, run_job
 from tests.postgres.explaining import findings

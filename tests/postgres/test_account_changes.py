@@ -9,12 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from bidbeacon_pipelines.accounts.changes import AccountChanges
 from bidbeacon_pipelines.accounts.names import BadAliasError
-from bidbeacon_pipelines.accounts.queries import (
-    IS_ACTIVE,
-    IS_REFRESHED,
-    STOP_WORD,
-    get_account,
-)
+from bidbeacon_pipelines.accounts.queries import IS_ACTIVE, IS_REFRESHED, STOP_WORD, get_account
 from bidbeacon_pipelines.accounts.rules import Cadence
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.settings import Settings

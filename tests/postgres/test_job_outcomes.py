@@ -7,9 +7,7 @@ import pytest
 from bidbeacon_pipelines.accounts.rules import AccountStoppedError
 from bidbeacon_pipelines.loading.quarantine import replay_quarantine
 from bidbeacon_pipelines.problems.findings import Finding
-from bidbeacon_pipelines.requests.load_days import (
-    WindowNotLoadedError,
-)
+from bidbeacon_pipelines.requests.load_days import WindowNotLoadedError
 from tests.postgres.explaining import findings
 from tests.support.jobs import load_by_hand
 from tests.support.one_dataset import only_daily_targets

@@ -12,13 +12,7 @@ from bidbeacon_pipelines.datasets.registry import (
     Dataset,
 )
 from bidbeacon_pipelines.settings import PROJECT_ROOT
-from tests.postgres.load_world import (
-    DAY,
-    KEYWORD,
-    LoadWorld,
-    Raw,
-    report_row,
-)
+from tests.postgres.load_world import DAY, KEYWORD, LoadWorld, Raw, report_row
 from tests.support.reading import tuples
 from tests.support.report_rows import with_target_ids
 

@@ -8,11 +8,7 @@ from sqlalchemy import Engine
 
 from bidbeacon_pipelines.contract.queries import set_override
 from bidbeacon_pipelines.datasets.fields import SPONSORED_PRODUCTS
-from bidbeacon_pipelines.datasets.registry import (
-    DAILY_PRODUCTS,
-    DAILY_TARGETS,
-    DatasetReport,
-)
+from bidbeacon_pipelines.datasets.registry import DAILY_PRODUCTS, DAILY_TARGETS, DatasetReport
 from bidbeacon_pipelines.probe.answers import read_report
 from tests.postgres.load_world import AS_OF, DAY, LoadWorld, report_row
 from tests.postgres.test_quarantine_replay import replay

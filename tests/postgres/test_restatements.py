@@ -11,11 +11,7 @@ import pytest
 from sqlalchemy import RowMapping, func
 
 from bidbeacon_pipelines.datasets.fields import AD_PRODUCTS
-from bidbeacon_pipelines.datasets.registry import (
-    DAILY_PURCHASED_PRODUCTS,
-    HOURLY_TARGETS,
-    Dataset,
-)
+from bidbeacon_pipelines.datasets.registry import DAILY_PURCHASED_PRODUCTS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.loading.restatements import list_window_loads
 from bidbeacon_pipelines.retention import delete_old_records
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings

@@ -15,13 +15,7 @@ from websockets.sync.client import connect
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.server import transports
 from tests.faults.stream.stream_programs import Server
-from tests.stream.reading import (
-    Stream,
-    closing_code,
-    refusal_of,
-    serve_stream,
-    websocket_address,
-)
+from tests.stream.reading import Stream, closing_code, refusal_of, serve_stream, websocket_address
 from tests.stream.writing import start_session
 from tests.support.waiting import wait_until
 

@@ -16,12 +16,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from bidbeacon_pipelines.accounts.queries import get_account
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
-from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES
 from bidbeacon_pipelines.database.tables import SimulatedTime
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
 from bidbeacon_pipelines.entities.tables import Campaign
 from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.values.countries import COUNTRIES
 from bidbeacon_pipelines.windows.rules import expires_at
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.tables import SessionHeader

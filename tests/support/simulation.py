@@ -7,13 +7,13 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from itertools import takewhile
 
-from bidbeacon_pipelines.amazon_ads.countries import get_country
 from bidbeacon_pipelines.datasets.registry import DAILY_TARGETS, DATASETS, HOURLY_TARGETS, Dataset
 from bidbeacon_pipelines.requests.planning_rules import (
     PlannedRequest,
     plan_requests,
     should_wait_for_countries,
 )
+from bidbeacon_pipelines.values.countries import get_country
 from bidbeacon_pipelines.windows.rules import due_at, local_date, oldest_served, start_of_day
 
 DAILY = DAILY_TARGETS

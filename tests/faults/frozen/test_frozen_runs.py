@@ -12,11 +12,7 @@ import pytest
 from dagster import DagsterRunStatus
 
 from bidbeacon_pipelines.accounts.tables import Account
-from bidbeacon_pipelines.defs.sensors import (
-    HELP_AFTER,
-    POLL_SENSOR_SECONDS,
-    poll_reports_in_flight,
-)
+from bidbeacon_pipelines.defs.sensors import HELP_AFTER, POLL_SENSOR_SECONDS, poll_reports_in_flight
 from bidbeacon_sessions.reaper import close_dead_sessions
 from bidbeacon_sessions.settings import get_session_settings
 from tests.dagster.runs import run_job

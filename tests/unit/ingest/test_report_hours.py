@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidbeacon_pipelines.amazon_ads.countries import COUNTRIES
+from bidbeacon_pipelines.values.countries import COUNTRIES
 from bidbeacon_pipelines.values.field_types import FieldError
 from bidbeacon_pipelines.values.hours import (
     ImpossibleHourError,

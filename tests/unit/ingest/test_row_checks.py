@@ -13,13 +13,7 @@ from hypothesis import strategies as st
 from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.datasets import registry
 from bidbeacon_pipelines.datasets.fields import Metric
-from bidbeacon_pipelines.loading.rows import (
-    BadRow,
-    IgnoredAs,
-    OtherRow,
-    RequestedAccount,
-    RowCheck,
-)
+from bidbeacon_pipelines.loading.rows import BadRow, IgnoredAs, OtherRow, RequestedAccount, RowCheck
 from bidbeacon_pipelines.loading.staging import staged_columns
 from bidbeacon_pipelines.values.decode import read_object
 from tests.unit.ingest.conftest import Write

@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.contract.rules import Contract, check_override, make_contract
 from bidbeacon_pipelines.datasets import registry
-from bidbeacon_pipelines.requests.refusals import (
-    halves,
-    is_too_large,
-    should_be_apart,
-)
+from bidbeacon_pipelines.requests.refusals import halves, is_too_large, should_be_apart
 from bidbeacon_pipelines.requests.rules import FailureKind, RequestFailure
 
 SP, SB, SD = "SPONSORED_PRODUCTS", "SPONSORED_BRANDS", "SPONSORED_DISPLAY"

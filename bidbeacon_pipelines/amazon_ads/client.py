@@ -350,8 +350,6 @@ def connect(
 ) -> AdsApiClient:
     """Open a session with Amazon or the sandbox as a credential of the settings.
 
-    The other arguments are those of `AdsApiClient`.
-
     Raises:
         CredentialRefused: There is no such credential, or a part of the only one is not set.
     """

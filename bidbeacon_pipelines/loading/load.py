@@ -121,7 +121,7 @@ class LoadResult:
 
     @property
     def silent_days(self) -> list[date]:
-        """The silent days that Amazon serves."""
+        """The days accepted without rows, except those that Amazon does not serve."""
         ended = {row["window_date"] for row in self.not_served if row["is_whole"]}
         return [day for day in self.silent if day not in ended]
 

@@ -24,12 +24,12 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 
 BOUND_TO_CPU_TIME = "tests/faults/ads/test_sixty_days.py"
 """Its clock is simulated anyway, and libfaketime makes each look at the real one expensive."""
-SETS_A_CLOCK = "tests/dagster/test_daemon_clock.py"
-"""It moves the clock of a daemon itself, against the real time."""
+SET_CLOCKS = ("tests/dagster/test_daemon_clock.py", "tests/dagster/test_wrong_host_clock.py")
+"""They move the clocks of processes themselves, against the real time."""
 EVERYTHING = [
     "-m",
     "not faults and not dagster_ui and not deploy",
-    *(f"--deselect={left_out}" for left_out in (BOUND_TO_CPU_TIME, SETS_A_CLOCK)),
+    *(f"--deselect={left_out}" for left_out in (BOUND_TO_CPU_TIME, *SET_CLOCKS)),
 ]
 QUICK = ["tests/unit", "tests/stream", "tests/web"]
 """Run at every second hour."""

@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -30,13 +29,13 @@ def download_folder(downloads: Path, name: str) -> Iterator[Path]:
     """
     try:
         make_private_folder(downloads)
-        _remove_leftovers(downloads)
         with (
             TemporaryDirectory(
                 prefix=f"{name}-", dir=downloads, ignore_cleanup_errors=True
             ) as folder,
             _touching(folder),
         ):
+            _remove_leftovers(Path(folder))
             yield Path(folder)
     except OSError as error:
         free = usage_of_disk(downloads).free / 2**20
@@ -78,9 +77,10 @@ def _touching(folder: str) -> Iterator[None]:
         thread.join()
 
 
-def _remove_leftovers(downloads: Path) -> None:
-    oldest = time.time() - _LEFT_AFTER.total_seconds()
-    for folder in downloads.iterdir():
+def _remove_leftovers(new: Path) -> None:
+    # The new folder has the time of the file system, which may differ from the host's.
+    oldest = new.stat().st_mtime - _LEFT_AFTER.total_seconds()
+    for folder in new.parent.iterdir():
         with suppress(OSError):  # another process has just removed it
             if max(path.stat().st_mtime for path in (folder, *folder.iterdir())) < oldest:
                 shutil.rmtree(folder, ignore_errors=True)

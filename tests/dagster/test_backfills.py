@@ -161,7 +161,7 @@ def statuses(world: World) -> set[DagsterRunStatus]:
 
 def wait_for_amazon(world: World, runs: int) -> None:
     """Wait until so many runs wait for Amazon."""
-    wait_until(lambda: value(world.engine, WAITING) == runs, "runs wait for Amazon", 60)
+    wait_until(lambda: value(world.engine, WAITING) == runs, "runs wait for Amazon", 120)
 
 
 def kill_worker(world: World, run: DagsterRun) -> None:

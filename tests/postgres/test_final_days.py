@@ -1,7 +1,7 @@
 """Days that were final keep their rows, whatever comes later with far less: a person accepts it, or keeps ours."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from tests.postgres.explaining import explained, findings
 from tests.support.commands import run_command
 from tests.support.jobs import make_windows
 from tests.support.reading import call
+from tests.support.rows import simulate_time
 from tests.support.world import DATASET, Row, World
 
 TODAY = date(2026, 1, 15)
@@ -33,6 +34,8 @@ YOUNG = TODAY - timedelta(days=3)
 def account(world: World) -> Account:
     """Return an account with three final days and a young one, of which Amazon has no rows any more."""
     found = world.account()
+    # Decisions use the database's time: later than the world's, the days would expire undecided.
+    simulate_time(world.engine, ahead_by=world.context.now() - datetime.now(UTC))
     world.load(found, *DAYS)
     world.load(found, YOUNG)
     world.break_with("rows", change="vanish", share=1)

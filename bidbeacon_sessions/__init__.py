@@ -1,7 +1,8 @@
-"""Job sessions: the input and the actions of each job, typed, in SQL and live on a page.
+"""Job sessions: record the input and actions of jobs, for SQL and for a live page.
 
 This module is the public interface. The core depends neither on Dagster nor on advertising;
-`bidbeacon_sessions.dagster` adds the Dagster resource and metadata, `reaper` the sensor.
+`bidbeacon_sessions.dagster` adds the Dagster resource and metadata. `bidbeacon_sessions.reaper`
+adds the sensor.
 """
 
 from bidbeacon_sessions.actions import Action, Reference, Subject

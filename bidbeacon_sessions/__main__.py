@@ -1,6 +1,6 @@
 """`python -m bidbeacon_sessions MODULE …`: serve the page and the stream of a project.
 
-Creates the tables in an empty database, and imports the modules, which define the actions.
+Imports the modules, which define the action classes. Creates the tables if they are missing.
 """
 
 import importlib

@@ -10,7 +10,7 @@ class ReportRequested(Action):
     windows: list[date]
 ```
 
-Payloads are never rewritten. Sentences are rendered when they are read, so wording may change.
+A stored payload never changes. The sentence is rendered at each read, so its wording may change.
 """
 
 import json
@@ -37,8 +37,8 @@ class Subject:
     """The subject of a session, such as an account.
 
     Args:
-        key: its identifier, which never changes.
-        label: its display name. The newest label of a key is also shown for earlier sessions.
+        key: the subject's identifier, which never changes.
+        label: the display name. Earlier sessions of the subject also show the newest label.
     """
 
     key: str
@@ -47,10 +47,10 @@ class Subject:
 
 @dataclass(frozen=True)
 class Reference:
-    """One window of one dataset of an account, and the effect of an action on it.
+    """The account, dataset and window that an action affected, and the effect.
 
     Args:
-        account: the account's key, as shown in tags and used as partition key.
+        account: the account's key, which is also shown in tags and used as partition key.
         effect: one word, e.g. `queued`, `requested`, `loaded`.
         dataset: the dataset's name, if any.
         window: the window's key (an ISO date), if any.
@@ -65,8 +65,8 @@ class Reference:
 class Action(BaseModel):
     """Base class of actions; a subclass registers its type, the class name in kebab-case.
 
-    `ends_wait_for` names what the session was waiting for before the action, as in "waiting for
-    Amazon"; `own_seconds` names the field with the seconds of own work after the wait.
+    If the session waited before the action, `ends_wait_for` is what it waited for, e.g. "Amazon".
+    `own_seconds` is the name of the field with the seconds of own work after that wait.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,7 +81,7 @@ class Action(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Check and register the class; a class named `_…` is an abstract base."""
+        """Check and register the class, unless its name begins with `_` (an abstract class)."""
         if cls.__name__.startswith("_"):
             return
         cls.type = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
@@ -99,17 +99,17 @@ class Action(BaseModel):
         return "warning" if warns else self.tone
 
     def parts(self) -> list[Part]:
-        """Return the sentence as parts."""
+        """Return the sentence of this action as parts (see `sentences.py`)."""
         return self.template.render(self.__dict__)
 
 
 def action_classes() -> Mapping[str, type[Action]]:
-    """Return every registered class by type, sorted."""
+    """Return all registered action classes by action type, in order of the types."""
     return dict(sorted(_registry.items()))
 
 
 def render_action(action_type: str, payload: Mapping[str, Any]) -> list[Part]:
-    """Return the sentence of a stored action as parts; if its class is unknown, the data."""
+    """Return a stored action's sentence, or type and payload if no class can read it."""
     if action := _find_action(action_type, payload):
         if CUT_MARK not in payload:
             return action.parts()
@@ -125,8 +125,9 @@ def render_action(action_type: str, payload: Mapping[str, Any]) -> list[Part]:
 def accounts_of(action_type: str, payload: Mapping[str, Any]) -> list[str]:
     """Return the keys of the accounts that a stored action is about, each once.
 
-    They are the keys of the object `accounts`, else the values of `account` and of the fields that
-    the sentence shows as accounts, else the accounts of the action's references.
+    The first of these sources that is not empty is used: the keys of the payload's object
+    `accounts`; the values of `account` and of the fields that the sentence shows as accounts; the
+    accounts of the action's references.
     """
     action_class = _registry.get(action_type)
     if action_class is None:
@@ -142,7 +143,7 @@ def accounts_of(action_type: str, payload: Mapping[str, Any]) -> list[str]:
 
 
 def _find_action(action_type: str, payload: Mapping[str, Any]) -> Action | None:
-    """Return a stored action, without fields unknown to its class; None if it is invalid."""
+    """Return a stored action, ignoring unknown fields, or None if no class can read it."""
     action_class = _registry.get(action_type)
     if action_class is None:
         return None

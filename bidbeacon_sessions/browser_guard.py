@@ -1,8 +1,8 @@
 """Protect a server from web pages of other sites, by the headers `Host` and `Origin`.
 
-Any page that a person opens can make the browser send requests to this machine: for images, forms
-and WebSockets, and of any kind if the name of the page's site is made to resolve to this machine
-(DNS rebinding). A page cannot forge these two headers; programs send no `Origin`.
+A page can make the browser that opens it send requests to this machine, for images, forms and
+WebSockets. If the name of the page's site resolves to this machine (DNS rebinding), it can send any
+request. A page cannot forge these two headers. Programs that are not browsers send no `Origin`.
 """
 
 import re
@@ -19,15 +19,15 @@ class BrowserGuard:
 
     Attributes:
         public_url: another address at which browsers reach the server, such as that of a proxy.
-        only_loopback: whether only names of this machine are served. Otherwise so are IP addresses
-            and names without a dot, which no site on the internet can make resolve to this machine.
+        only_loopback: if True, only loopback hosts are served. If False, so are IP addresses and
+            names without a dot: no site on the internet can make them resolve to this machine.
     """
 
     public_url: str = ""
     only_loopback: bool = True
 
     def serves(self, headers: Mapping[str, str]) -> bool:
-        """Return whether a request names a host that is served."""
+        """Return whether the `Host` header of a request is a host that is served."""
         name = split_address(f"//{headers.get('host', '')}").hostname or ""
         if is_loopback(name) or (name and name == split_address(self.public_url).hostname):
             return True

@@ -1,8 +1,8 @@
-"""The change log: commits at contiguous positions, so that a reader misses none.
+"""The change log: it numbers committed changes without gaps, so that readers miss none.
 
-Sequence values and timestamps are assigned before a commit, so a cursor made of them skips late
-commits. Here the cursor is a snapshot of the database: a step publishes the rows that are visible
-now and were not visible in the stored snapshot. Writers take no lock and send no notification.
+Sequence values and timestamps are assigned before a commit, so a reader that follows them skips
+late commits. This log stores a snapshot of the database instead. A step publishes the rows that are
+visible now but not in that snapshot. Writers take no lock and send no notification.
 """
 
 import re
@@ -20,7 +20,7 @@ _CURSOR = re.compile(
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place in the log, written `<epoch>.<position>`, after the change at `position`."""
+    """A place in the log after the change at `position`; as text `<epoch>.<position>`."""
 
     epoch: UUID
     position: int
@@ -30,7 +30,7 @@ class Cursor:
 
 
 NOWHERE = Cursor(UUID(int=0), 0)
-"""A cursor of no log: its reader must reload."""
+"""A cursor that belongs to no log, so that its reader must reload."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Position:
 
     @property
     def cursor(self) -> Cursor:
-        """The cursor of a reader that has every change."""
+        """The cursor after the newest change."""
         return Cursor(self.epoch, self.position)
 
 
@@ -74,9 +74,9 @@ _CHANGES = text("""
 
 
 def read_changes(connection: Connection, after: Cursor, limit: int) -> Sequence[Row[Any]]:
-    """Return the next changes after a cursor, by position; none if its epoch is another one.
+    """Return the next changes after a cursor, by position; none if the log's epoch differs.
 
-    Columns: position, session_id, and the ord of an action, or 0 if the session's header changed.
+    Columns: position, session_id, ord (of the changed action; 0 if the session's header changed).
     """
     values = {"after": after.position, "epoch": after.epoch, "limit": limit}
     return connection.execute(_CHANGES, values).all()
@@ -109,7 +109,7 @@ _POLL = text(f"""
 
 
 def poll(connection: Connection) -> tuple[bool, Position]:
-    """Return whether a step is due, and the log's position, without lock or transaction id."""
+    """Return whether a step is due, and the log's position; use no lock or transaction id."""
     is_due, *position = connection.execute(_POLL).one()
     return is_due, Position(*position)
 
@@ -121,7 +121,7 @@ _OLDEST = text(f"""
 
 
 def read_unpublished_seconds(connection: Connection) -> float:
-    """Return the age of the oldest committed change that is not published; 0 if none."""
+    """Return the age of the oldest committed, unpublished change; 0 if there is none."""
     return float(connection.execute(_OLDEST).scalar_one())
 
 
@@ -154,9 +154,9 @@ _PUBLISH = text(f"""
 def step(connection: Connection) -> int | None:
     """Publish the changes committed since the last step, and return their number.
 
-    The caller's transaction must be READ COMMITTED. Any process may take a step at any time; one
-    of them gets the cursor, the others return None immediately. A transaction that commits late is
-    published by a later step, and an interrupted step leaves nothing behind.
+    The caller's transaction must be READ COMMITTED. Any process may take a step at any time.
+    If another process is taking a step, this one returns None immediately. A later step publishes
+    the transactions that commit later. An interrupted step changes nothing.
     """
     taken = connection.execute(_TAKE).mappings().first()
     if taken is None:
@@ -174,10 +174,10 @@ _FORGET_PLACE = text("UPDATE session_change_cursor SET system_identifier = NULL"
 
 
 def begin_epoch(connection: Connection) -> None:
-    """Start the log anew in the caller's READ COMMITTED transaction: all readers must reload.
+    """Restart the log in the caller's READ COMMITTED transaction; all readers must reload.
 
-    Call it after the database was restored from a backup, which a step can't always detect. It
-    waits for a step of another process.
+    Call it after a restore from a backup, which a step can't always detect. If another process is
+    taking a step, this waits for its end.
     """
     connection.execute(_FORGET_PLACE)
     step(connection)

@@ -22,16 +22,16 @@ def read_day(text: str) -> date:
     """Parse a day such as `2026-11-23`.
 
     Raises:
-        ValueError: it is not a day from 1970 to 2999.
+        ValueError: `text` is not a day from 1970 to 2999.
     """
     return read_instant(f"{text}T00:00").date()
 
 
 def read_instant(text: str) -> datetime:
-    """Parse an instant such as `2026-11-23T05:00:00Z`; it is naive if it names no zone.
+    """Parse an instant such as `2026-11-23T05:00:00Z`; without a time zone it is naive.
 
     Raises:
-        ValueError: it is not an instant from 1970 to 2999.
+        ValueError: `text` is not an instant from 1970 to 2999.
     """
     when = datetime.fromisoformat(text)
     if when.year not in _YEARS:
@@ -43,7 +43,7 @@ def parse_duration(text: str) -> timedelta:
     """Parse a duration: `6h`, `90m`, `1d12h`, or ISO 8601 (`P1DT12H`).
 
     Raises:
-        ValueError: it is none.
+        ValueError: `text` is not a duration.
     """
     given = text.strip()
     match = _DURATION.fullmatch(given) or _ISO_DURATION.fullmatch(given)

@@ -1,10 +1,10 @@
-"""Connections to Postgres: the store of sessions, and connections named after a session.
+"""Connections to PostgreSQL: the store of sessions, and connections named after a session.
 
-The session's id is in `application_name`, so that the connections of a dead session can be ended. A
-process that is frozen, or behind a network that has fallen silent, keeps its transaction and its
-locks: in the middle of COPY its connection counts as active, and its kernel answers keepalives. The
-server has to end such a connection. When the process wakes up, it needs new connections. It gets
-none once its session is closed, so it cannot write any more.
+`application_name` contains the session's id, so that the connections of a dead session can be
+ended. If a process freezes or its network fails, its transaction stays open and keeps its locks. No
+timeout helps: during COPY the connection counts as active, and the kernel answers keepalives. So
+the server must end it. A process that wakes up later gets no new connection if its session is
+closed, so it can no longer write.
 """
 
 import logging
@@ -58,8 +58,8 @@ def parse_database_url(database_url: str) -> URL:
     """Parse `postgresql://…`, `postgres://…` or `postgresql+driver://…` for psycopg 3.
 
     Raises:
-        SettingsError: it is none of these. The message contains no part of the address, which may
-            hold a password.
+        SettingsError: the address has another form. The message contains no part of it, since it
+            may hold a password.
     """
     with suppress(ArgumentError, ValueError):
         url = make_url(database_url.strip())
@@ -77,7 +77,7 @@ def parse_database_url(database_url: str) -> URL:
 def client_args(url: URL) -> dict[str, Any]:
     """Return the client-side arguments of a connection, which PgBouncer accepts too.
 
-    Text is UTF-8 whatever `PGCLIENTENCODING` is. Limits in the address are kept.
+    The encoding is UTF-8, whatever `PGCLIENTENCODING` is. Limits that the address sets are kept.
     """
     limits = {name: value for name, value in _CLIENT_LIMITS.items() if name not in url.query}
     return {**limits, "client_encoding": "utf8"}
@@ -86,8 +86,8 @@ def client_args(url: URL) -> dict[str, Any]:
 def connect_args(url: URL) -> dict[str, Any]:
     """Return the arguments of a direct connection, for `create_engine(connect_args=…)`.
 
-    As `client_args`; instants are UTC, tables are those of schema `public`, and silence is noticed
-    on both sides. `options` of the address are kept, and ours come last.
+    Adds server options to `client_args`: time zone UTC, schema `public`, and timeouts. They follow
+    the `options` of the address, and so override them.
     """
     given = url.query.get("options", ())
     ours = (f"-c {name}={value}" for name, value in _SERVER_OPTIONS.items())
@@ -96,7 +96,7 @@ def connect_args(url: URL) -> dict[str, Any]:
 
 
 def make_engine(url: URL, *, options: str = "", **pool: Any) -> Engine:
-    """Return an engine with a small pool of its own; `options` are further server options."""
+    """Return an engine with a small connection pool; `options` are further server options."""
     arguments = connect_args(url)
     return create_engine(
         url,
@@ -109,7 +109,7 @@ def make_engine(url: URL, *, options: str = "", **pool: Any) -> Engine:
 
 
 class SessionStore:
-    """The sessions of one database, on an engine with psycopg 3 that the caller owns."""
+    """The sessions of one database; the caller owns the engine, which uses psycopg 3."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -118,7 +118,7 @@ class SessionStore:
 
     @classmethod
     def connect(cls, database_url: str) -> "SessionStore":
-        """Make a store with a small pool of its own on `postgresql://…`."""
+        """Create a store for an address `postgresql://…`, with a small connection pool."""
         return cls(make_engine(parse_database_url(database_url), pool_pre_ping=True))
 
     def begin(self) -> AbstractContextManager[Connection]:
@@ -135,7 +135,7 @@ class SessionStore:
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """Open a read-only transaction with one snapshot for all its statements."""
+        """Open a read-only transaction whose statements all see the same snapshot."""
         with self.engine.connect() as connection:
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             yield connection.execution_options(**options)
@@ -151,12 +151,12 @@ class SessionStore:
 
 
 _current: ContextVar[tuple[UUID, ...]] = ContextVar("sessions", default=())
-"""The session is the last one; its work is part of the sessions before it."""
+"""The nested sessions that the code works for; the last one is the innermost."""
 
 
 @contextmanager
 def working_for(session_id: UUID) -> Iterator[None]:
-    """Work for a session inside the block; its threads do so only in a copy of the context."""
+    """Name connections after a session in the block; threads need a copy of its context."""
     outer = _current.get()
     mine = (*outer, session_id)
     _current.set(mine)
@@ -227,7 +227,7 @@ def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
 
 
 def _name_at_checkout(driver: _Driver, entry: ConnectionPoolEntry, _: object) -> None:
-    """Name a connection that leaves the pool after its thread's session, or as it was made."""
+    """Give a connection from the pool the current session's name, or its original name."""
     session_id = next(reversed(_current.get()), None)
     # The server reports each change, so this sends no query.
     shown = driver.info.parameter_status("application_name") or ""

@@ -1,4 +1,4 @@
-"""Job sessions in Dagster: the resource that opens them, and the metadata of one.
+"""Job sessions in Dagster: the resource that opens sessions, and their metadata.
 
 Any Dagster project can use it: put `with sessions.session(context, "…")` into an op or asset.
 """
@@ -81,7 +81,7 @@ _PARTITION_TAGS = ("partition", "asset_partition_range_start", "asset_partition_
 
 
 class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
-    """Opens sessions in the database of `BIDBEACON_DATABASE_URL`, or of your own `store`."""
+    """Opens sessions in the database of `BIDBEACON_DATABASE_URL`, unless you override `store`."""
 
     def store(self) -> SessionStore:
         """Return the store that sessions are written to."""
@@ -96,11 +96,11 @@ class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
         input: dict[str, Any] | None = None,  # noqa: A002 - the column's name
         account: Subject | None = None,
     ) -> Iterator[SessionRecorder]:
-        """Record the work inside as the session of this attempt of this step.
+        """Record the work inside the block as the session of this attempt of the step.
 
         Run id, step key, retry number, partition (or range of partitions) and asset are taken from
-        the context, and the run is tagged with the session. An exception that leaves the block is
-        masked, since Dagster keeps it in its events.
+        the context, and the run is tagged with the session. Secrets in an exception that leaves
+        the block are masked, since Dagster stores the exception in its events.
         """
         step = context.get_step_execution_context()
         try:
@@ -127,7 +127,7 @@ class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
 
 
 def label_tag(label: str | None) -> dict[str, str]:
-    """Return the tag with the label of a run's account; none without a label."""
+    """Return the tag with the label of a run's account; empty without a label."""
     return {LABEL_TAG: mask_text(label)[:_LONGEST_TAG]} if label else {}
 
 

@@ -40,7 +40,7 @@ class SessionClosedError(SessionsError):
 
 
 class DatabaseAwayError(SessionsError):
-    """The database was away for longer than writes are retried."""
+    """The database stayed unavailable for as long as writes are retried."""
 
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
@@ -48,7 +48,7 @@ class DatabaseAwayError(SessionsError):
 
 
 class SettingsError(SessionsError, UsageError):
-    """Settings are invalid, or their file can't be read; `problems` has one line each."""
+    """Settings are invalid, or their file can't be read; `problems` has a text for each."""
 
     def __init__(self, *problems: str) -> None:
         self.problems = problems
@@ -56,13 +56,13 @@ class SettingsError(SessionsError, UsageError):
 
 
 class MaskedError(SessionsError):
-    """Replaces an error whose text contains a secret, by its class name and masked text."""
+    """Replaces an error with a secret in its text; contains the class name and masked text."""
 
 
 def mask_error(error: BaseException) -> BaseException:
-    """Return the error to raise in place of one that may contain secrets.
+    """Return an error without secrets, to raise instead of the given error.
 
-    It is without its causes if they contain one, or a `MaskedError` if its own text does.
+    If only causes contain a secret, they are removed. If the text does, it is a `MaskedError`.
     """
     if _is_clean(error):
         return error
@@ -74,6 +74,6 @@ def mask_error(error: BaseException) -> BaseException:
 
 
 def _is_clean(error: BaseException) -> bool:
-    """Return whether the error's traceback, apart from source code, contains no secret."""
+    """Return whether the texts of an error and of its causes contain no secret."""
     text = "".join(traceback.format_exception(error, limit=0))
     return mask_text(text) == text

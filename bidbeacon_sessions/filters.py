@@ -46,15 +46,15 @@ def expectation_of(problem: Mapping[str, Any]) -> str:
 
 
 class SessionFilter(BaseModel):
-    """The criteria of a list of sessions; a field that is None does not restrict.
+    """The criteria that sessions must match; a criterion that is None is ignored.
 
     Attributes:
-        account: a key, a name or a part of one. Together with `dataset` and `window` it matches one
-            reference to all three; without them it also matches the session's own account.
-        outcome: the session's outcome; together with `account`, its outcome for that account.
-        type: the type of one of its actions.
-        since: started at or after this instant.
-        before: started before this instant.
+        account: an account's key or name, or a part of one. With `dataset` or `window`, one
+            reference must match all of them. Else the session's own account may match too.
+        outcome: the session's outcome; if `account` is given, the outcome for that account.
+        type: the session has an action of this type.
+        since: the session started at or after this instant.
+        before: the session started before this instant.
         text: words, or beginnings of words, in the session or in one of its actions.
     """
 
@@ -73,14 +73,14 @@ class SessionFilter(BaseModel):
     text: Value | None = None
 
     def without(self, *names: str) -> "SessionFilter":
-        """Return the filter without some of its restrictions."""
+        """Return a copy of the filter without the given criteria."""
         return SessionFilter.model_construct(
             **{name: value for name, value in self if name not in names}
         )
 
 
 class SessionPage(SessionFilter):
-    """A page of a list, newest first: at most `limit` sessions after `older_than`."""
+    """A filter with a page: at most `limit` sessions older than the session `older_than`."""
 
     older_than: UUID | None = None
     limit: int = Field(50, ge=1, le=200)
@@ -92,8 +92,8 @@ _NAMES = tuple(name for name in SessionFilter.model_fields if name != "text")
 def parse_terms(terms: Iterable[str], now: datetime) -> SessionFilter:
     """Parse a filter as written on the page: terms such as `status:failed`, and words.
 
-    `since:` and `before:` take an instant, a day (both in UTC unless they name a zone) or how long
-    before `now`: `2h`.
+    `since:` and `before:` take an instant, a day, or a duration before `now` such as `2h`. Instants
+    and days without a time zone are in UTC.
 
     Raises:
         UsageError: a name or value is invalid.
@@ -130,7 +130,7 @@ def _parse_time(name: str, value: str, now: datetime) -> datetime:
 
 
 def complete_term(begun: str) -> list[str]:
-    """Return the completions of a term: names, and the values of `status:` and `outcome:`."""
+    """Complete a partial term to names, or to values of `status:` and `outcome:`."""
     name, colon, value = begun.partition(":")
     if not colon:
         return [f"{one}:" for one in _NAMES if one.startswith(name)]

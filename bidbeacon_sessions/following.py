@@ -1,8 +1,8 @@
-"""`Follower.follow(after, filter)`: follow the change log over any transport.
+"""Follow the change log for all readers of a process, over any transport.
 
-A reader is a cursor. One task per process polls the log, about every 20 ms while there are readers,
-and readers wait for its polls. Readers with the same cursor and filter share one read and one
-encoding per poll. A slow reader is served later, and then gets each session in its present state.
+A reader is a cursor and a filter. One task per process polls the log, about every 20 ms while there
+are readers, and readers wait for these polls. Readers with the same cursor and filter share one
+read and one encoding per poll. A slow reader gets each session only in its latest state.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _THREADS = 4
 
 @dataclass(frozen=True)
 class _Poll:
-    """One poll of the log, numbered when it begins; `position` is None while away."""
+    """One poll of the log; `position` is None if the database does not answer."""
 
     number: int
     position: Position | None
@@ -51,7 +51,7 @@ class _Poll:
 
 
 class Follower:
-    """Async context manager that follows the log for all readers, counted in `readers`."""
+    """Async context manager that follows the log for all readers; `readers` counts them."""
 
     def __init__(self, store: SessionStore) -> None:
         self.readers: Counter[str] = Counter()
@@ -90,7 +90,7 @@ class Follower:
 
     @property
     def lag_seconds(self) -> float:
-        """The time since everything committed was published and read."""
+        """The seconds since a poll last found all committed changes published."""
         return time.monotonic() - self._fresh_at
 
     @property
@@ -104,9 +104,9 @@ class Follower:
     ) -> AsyncGenerator[Frame, None]:
         """Yield changes of matching sessions after a cursor (None: from now on), as they happen.
 
-        A `sync` follows once the reader is up to date, and then every `SYNC_SECONDS`. The generator
-        ends when the process stops, and after a `reset`: the log lacks changes after the cursor, so
-        the reader must reload the list.
+        A `sync` message follows when the reader is up to date, and then every `SYNC_SECONDS`. The
+        generator ends when the process stops, or after a `reset` message: the log no longer has all
+        changes after the cursor, so the reader must reload the list.
         """
         self.readers[transport] += 1
         self._wake.set()
@@ -144,7 +144,7 @@ class Follower:
             self.readers[transport] -= 1
 
     async def _next_poll(self, seen: int, *, is_requested: bool) -> _Poll | None:
-        """Wait for the end of a poll with a higher number; return None when the process stops."""
+        """Wait for a poll with a number above `seen`; return None when the process stops."""
         while not self._is_closed:
             if self._latest.number > seen:
                 return self._latest
@@ -155,7 +155,7 @@ class Follower:
     async def _read(
         self, poll: _Poll, after: Cursor, newest: Position, wanted: SessionFilter, sent: Cursor
     ) -> Frame | None:
-        """Return a reader's frame, shared by readers with the same key; None while away."""
+        """Return a frame, which equal readers share; None if the database does not answer."""
         key = (after, sent, wanted)
         if key not in poll.reads:
             poll.reads[key] = asyncio.create_task(self._read_in_turn(after, newest, wanted, sent))
@@ -236,7 +236,7 @@ class Follower:
                 logger.warning("The change log could not be trimmed: %s", type(error).__name__)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        """Call in a thread; on a timeout give up its connection, which ends by its own timeouts."""
+        """Call in a thread; on a timeout, give up the connections and raise TimeoutError."""
         try:
             async with asyncio.timeout(SILENT_SECONDS):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, call)
@@ -245,7 +245,7 @@ class Follower:
             raise
 
     def _sync(self, upto: Cursor | None) -> Frame:
-        """Return a frame with the position of the log; `upto` is the reader's."""
+        """Return a `sync` frame with the log's position; `upto` is the reader's cursor."""
         data = {
             "cursor": self._position and str(self._position.cursor),
             "server_time": utc_now().isoformat(),

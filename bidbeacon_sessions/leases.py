@@ -1,4 +1,4 @@
-"""Leases of sessions: heartbeats extend one; after its end the session may be closed."""
+"""Leases: heartbeats extend a session's lease; after its end the session may be closed."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ from bidbeacon_sessions.settings import get_session_settings
 logger = logging.getLogger(__name__)
 
 AWAY_BEAT_SECONDS = 0.5
-"""The pause between beats while the database is away: shorter than `_GRACE_SECONDS`."""
+"""The pause between heartbeats while the database is unavailable: shorter than `_GRACE_SECONDS`."""
 _GRACE_SECONDS = 4 * AWAY_BEAT_SECONDS
 
 # Leases use the database's clock only, so that clocks of several machines don't matter. A closed
@@ -29,7 +29,7 @@ _BEAT = text("""
 
 
 def is_unclaimed(claimed_by: str) -> str:
-    """Return the SQL condition that the column `claimed_by` names no living session."""
+    """Return an SQL condition: `claimed_by` is null or the lease of its session has ended."""
     return f"""({claimed_by} IS NULL OR NOT EXISTS (
         SELECT FROM session_leases l
          WHERE l.session_id = {claimed_by} AND l.expires_at > clock_timestamp()))"""
@@ -53,7 +53,7 @@ _DEAD = text("""
 def list_dead_sessions(
     connection: Connection, *, silent_for: timedelta = timedelta(0)
 ) -> list[RowMapping]:
-    """Return running sessions that have been silent for a time, the oldest 500.
+    """Return the 500 oldest running sessions without a heartbeat for `silent_for`.
 
     Columns: id, job_name, run_id, step_key, started_at, heartbeat_at, lease_ended. A session is
     certainly dead only if its lease has ended.
@@ -68,7 +68,7 @@ _REAPER = text("""
 
 
 def begin_reaping(connection: Connection) -> datetime | None:
-    """Take the reaper's lock for the transaction; return the database's time, or None."""
+    """Lock the reaper in this transaction; return the database's time, None if not free."""
     now: datetime | None = connection.execute(_REAPER).scalar()
     return now
 
@@ -85,7 +85,7 @@ _RUN_SIGNS = text("""
 def read_run_signs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RowMapping]:
     """Return a summary of each run's sessions, by run id; runs without sessions are missing.
 
-    Columns: open_sessions, the number still running; ended_at, the end of the last one, or None.
+    Columns: open_sessions (the number still running), ended_at (the newest end, or None).
     """
     found = connection.execute(_RUN_SIGNS, {"run_ids": list(run_ids)}).mappings()
     return {row["run_id"]: row for row in found}
@@ -98,9 +98,9 @@ _LAST_SIGN = text("""
 
 
 def find_last_sign(connection: Connection, *, ahead: timedelta) -> datetime | None:
-    """Return the start or heartbeat of a session that came last, or None without sessions.
+    """Return the time of the newest start or heartbeat of any session, or None.
 
-    Starts are stored by the clocks of hosts: those further `ahead` are ignored.
+    Hosts store starts by their own clocks, so starts more than `ahead` in the future are ignored.
     """
     last: datetime | None = connection.execute(_LAST_SIGN, {"ahead": ahead}).scalar()
     return last
@@ -114,7 +114,7 @@ def end_dead_connections(connection: Connection) -> int:
 
 @contextmanager
 def heartbeat(store: SessionStore, session_id: UUID) -> Iterator[None]:
-    """Extend the lease of a session from a thread, until the block is left.
+    """Extend a session's lease from a background thread while the block runs.
 
     If the lease ends while the database is away, another process may close the session.
     """

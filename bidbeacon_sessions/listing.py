@@ -20,7 +20,7 @@ from bidbeacon_sessions.spans import describe_time
 FIRST_ACTIONS = 2
 LAST_ACTIONS = 10
 MOST_ACTIONS = 1_000
-"""Actions of one session in an answer; the stream pauses some 20 µs for each."""
+"""The limit of one session's actions in an answer; each delays the stream by some 20 µs."""
 MOST_DIFFERENCES = 50
 _LONGEST_VALUE = 200
 _LARGE = frozenset({"error", "input", "labels"})
@@ -31,8 +31,8 @@ def read_sessions(
 ) -> dict[str, Any]:
     """Return matching sessions, newest first, each with some of its actions.
 
-    These are those of `queries.list_excerpts`. `accounts` has the keys of the filter's accounts:
-    one for a key, even an unknown one, or many for a part of a name.
+    `queries.list_excerpts` selects the actions. `accounts` in the result has the keys of all
+    accounts that match the filter's account, or its text itself if none matches.
     """
     with store.snapshot() as connection:
         accounts = queries.find_accounts(connection, wanted.account)
@@ -59,7 +59,7 @@ def read_sessions(
 def read_session(
     store: SessionStore, session_id: UUID, *, after: int = 0, most: int = 10_000
 ) -> dict[str, Any] | None:
-    """Return one session with up to `most` actions after an `ord`, or None if there is none.
+    """Return a session with up to `most` actions after an `ord`, or None if it is unknown.
 
     `more_after` is the `ord` of the last action in the answer if there are more, else null.
     """
@@ -88,7 +88,7 @@ def _as_of(cursor: str) -> dict[str, Any]:
 
 
 def read_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
-    """Return a session's time, neighbours, references and last good session, or None."""
+    """Return a session's time, neighbours, references and last good session; None if unknown."""
     with store.snapshot() as connection:
         session = queries.find_session(connection, session_id)
         if session is None:
@@ -113,7 +113,7 @@ def _with_counts(connection: Connection, session: RowMapping) -> dict[Any, Any]:
 
 
 def compare(here: Mapping[Any, Any], there: Mapping[Any, Any]) -> list[dict[str, Any]]:
-    """Return at most 50 differences of a session from a good one.
+    """Return at most 50 differences between a session (`here`) and a good one (`there`).
 
     Compared are `actions` (counts by type), `input` and `labels`. A difference is `{"what":
     "action", "name": "report-failed", "here": 3, "there": 0}`; a missing input or label is None.

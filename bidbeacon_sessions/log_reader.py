@@ -20,7 +20,7 @@ EVERYTHING = SessionFilter()
 
 
 class LogReader:
-    """Reads the log at an engine's address for several threads, on connections of its own."""
+    """Reads the log for several threads, with its own connections to the engine's database."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = make_engine(
@@ -44,16 +44,16 @@ class LogReader:
             return head(connection), published is not None
 
     def read(self, after: Cursor, newest: Position, wanted: SessionFilter, sent: Cursor) -> Frame:
-        """Return the messages about the next changes, at most `MOST_CHANGES`, for a filter.
+        """Return a filter's messages about the next changes, at most `MOST_CHANGES` of them.
 
-        The frame is a `reset` without a cursor if `after` is of another epoch or from the future,
-        or the log was trimmed after it. Its readers must reload the list.
+        If `after` has another epoch or is from the future, or changes after it were trimmed, the
+        frame is a `reset` without a cursor. The readers must then reload the list.
 
         Args:
             after: the last position that was read.
             newest: the log's position.
             wanted: the filter.
-            sent: the position up to which the readers' last message covers all changes.
+            sent: the position up to which the messages sent so far cover all changes.
         """
         missing = newest.position - after.position
         if after.epoch != newest.epoch or missing < 0:
@@ -75,7 +75,7 @@ class LogReader:
             return trim(connection, rows=get_session_settings().change_log_rows)
 
     def dispose(self) -> None:
-        """Close idle connections, and those in use after their use; later reads reconnect."""
+        """Close idle connections now and busy ones after their use; later reads reconnect."""
         self._engine.dispose()
 
 
@@ -93,7 +93,7 @@ def _describe(
 ) -> list[Message]:
     """Return a message per changed session that matches, with its state and new actions.
 
-    A session that matches all but the filter's status or outcome gets a `gone` message. Only the
+    If a session does not match only the filter's status or outcome, its message is `gone`. Only the
     last message moves the reader's cursor: after a broken connection messages are repeated, never
     skipped.
     """
@@ -121,7 +121,6 @@ def _describe(
 
 
 def _new_actions(connection: Connection, places: set[tuple[UUID, int]]) -> dict[UUID, list[str]]:
-    """Return the actions at these places as JSON text, in order, by session."""
     rows = list_actions_at(connection, places) if places else ()
     labels = read_labels(connection, rows)
     actions: dict[UUID, list[str]] = {}

@@ -63,14 +63,14 @@ _RUN = re.compile("[a-z0-9]*")
 
 _remembered: dict[str, str] = {}
 _known: list[tuple[str, re.Pattern[str]]] = []
-"""Of each secret, longest first, its longest run of letters and digits, and its pattern."""
+"""The longest run of letters and digits and the pattern of each secret, longest secret first."""
 
 
 def remember_secret(name: str, value: str) -> None:
-    """Mask a value from now on wherever it occurs; it replaces the last one of this name.
+    """Mask a value from now on; it replaces the earlier value with this name.
 
-    It is found in any case, URL-encoded, in HTML, in JSON, and in JSON that is quoted in JSON. A
-    value of fewer than 12 characters is masked only if a name or its form marks it as a secret.
+    The value is found in upper and lower case, URL-encoded, in HTML, in JSON, and in JSON inside
+    JSON. If it has fewer than 12 characters, only its form or the name before it can mark it.
     """
     if _remembered.get(name) == value:
         return
@@ -108,7 +108,7 @@ def _forms_of(char: str) -> str:
 def names_secret(name: str) -> bool:
     """Return whether a name denotes a secret: `client_secret`, `X-Api-Key`, `PGPASSWORD`.
 
-    In a name with spaces, which may be a campaign's ("secret santa 2026"), the last word decides.
+    If a name has spaces, as the campaign "secret santa 2026" does, only its last word counts.
     """
     words = [word.lower() for word in _WORD.findall(name.rpartition(" ")[2])]
     joined = "_".join(words)
@@ -120,9 +120,9 @@ def names_secret(name: str) -> bool:
 def mask(value: Any) -> Any:
     """Return a copy of a JSON-like value with every secret masked, at any depth.
 
-    The whole value of a key that names a secret is masked, and the second item of a pair such as a
-    header. Values that JSON can't represent (a URL object, an exception) become their text, masked.
-    Values nested too deeply are masked as a whole.
+    If a key denotes a secret, its whole value is masked. So is the second item of a tuple such as
+    a header, if the first item denotes a secret. Values that JSON can't
+    represent, such as URL objects, become masked text. Too deeply nested values are masked whole.
     """
     if isinstance(value, str):
         return mask_text(value)
@@ -191,7 +191,7 @@ def _mask_values_of_names(text: str) -> str:
 
 
 def _find_value(text: str, name: re.Match[str]) -> tuple[int, int]:
-    """Return start and end of a secret name's value; an empty range if a sentence follows."""
+    """Return start and end of the value after a secret name; equal if there is no value."""
     start = name.end()
     if opening := _OPENING.match(text, start):
         closing = re.compile(rf"(?<!\\){re.escape(opening[1])}").search(text, opening.end())
@@ -210,6 +210,6 @@ def _run_at(pattern: re.Pattern[str], text: str, start: int) -> str:
 
 
 def _is_header(name: str, text: str, start: int) -> bool:
-    """Return whether the rest of the line is secret, unlike "Cookie: Chocolate", a product."""
+    """Return whether a secret header begins here; the product "Cookie: Chocolate" has none."""
     word = name.lower().rpartition("-")[2]
     return word == "authorization" or (word == "cookie" and _COOKIE.match(text, start) is not None)

@@ -12,7 +12,7 @@ Event = Literal["job-sessions:updated", "job-sessions:gone", "sync", "reset"]
 ResetReason = Literal["epoch", "expired"]
 
 PIECE_CHARACTERS = 64 * 1024
-"""The approximate size of one send. A reader has ten seconds for each piece."""
+"""The approximate size of one piece. A reader must receive a piece within ten seconds."""
 
 json_bytes = msgspec.json.Encoder(enc_hook=str).encode
 """Encode plain data as compact JSON in UTF-8."""
@@ -24,7 +24,7 @@ def to_json(value: Any) -> str:
 
 
 class Message(NamedTuple):
-    """One message: event, cursor to resume from (if it moves), and data as JSON on one line."""
+    """A message: `id` is the cursor to resume from (None: unchanged), `data` one line of JSON."""
 
     event: Event
     id: str | None
@@ -32,7 +32,7 @@ class Message(NamedTuple):
 
 
 class Frame:
-    """Messages sent together, and the cursor after them; shared, so each form is encoded once."""
+    """Messages to send together, and the cursor after them; readers share the encoded form."""
 
     def __init__(self, messages: Sequence[Message], upto: Cursor | None) -> None:
         self.messages = messages
@@ -40,12 +40,12 @@ class Frame:
 
     @cached_property
     def sse(self) -> list[bytes]:
-        """The pieces of an event stream."""
+        """The messages as Server-Sent Events, in pieces to send."""
         return [piece.encode() for piece in _pieces(map(_as_event, self.messages))]
 
     @cached_property
     def websocket(self) -> list[str]:
-        """The texts of WebSocket messages, each with one or more of our messages, one a line."""
+        """The texts to send over a WebSocket; each has one or more messages, one per line."""
         return list(_pieces(map(_as_line, self.messages)))
 
 
@@ -59,7 +59,6 @@ def _as_line(message: Message) -> str:
 
 
 def _pieces(texts: Iterable[str]) -> Iterator[str]:
-    """Join short texts up to `PIECE_CHARACTERS`."""
     waiting: list[str] = []
     size = 0
     for each in texts:

@@ -53,7 +53,7 @@ def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def error_text(error: Mapping[str, Any]) -> str:
-    """Return sentence and advice of a `session_json` error, else its class and message."""
+    """Return an error of `session_json` as text: sentence and advice, or class and message."""
     if explained := error["explained"]:
         return " ".join(filter(None, (explained["sentence"], explained.get("advice"))))
     return f"{error['type']}: {error['message']}"
@@ -80,7 +80,7 @@ def read_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> di
 
 
 def action_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """Return a stored action with its sentence and accounts; labels as of `read_labels`."""
+    """Return a stored action as JSON with its sentence; `read_labels` returns `labels`."""
     parts = render_action(row["type"], row["payload"])
     accounts = accounts_of(row["type"], row["payload"])
     for part in parts if labels else ():

@@ -1,6 +1,6 @@
 """Read sessions: lists, one session, its neighbours, references and counts.
 
-`writes.py` writes them; the change log and leases have their own modules of SQL.
+`writes.py` writes sessions; `change_log.py` and `leases.py` have their own SQL.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -85,7 +85,7 @@ def list_actions_about(
 ) -> Sequence[sa.RowMapping]:
     """Return the newest 200 actions on a window, or on its whole account, oldest first.
 
-    Those on the account are only those with one of the given effects.
+    Actions on the whole account are included only if their effect is one of `effects`.
 
     Columns: effect, job_name, session_status, session_mark (see `tables.MARK`), and those of
         `list_actions`.
@@ -112,7 +112,7 @@ _CALLED = sa.text(f"""
 
 
 def find_accounts(connection: sa.Connection, given: str | None) -> tuple[str, ...]:
-    """Return the account with this key, else all whose name or key contains the text."""
+    """Return the account with the key `given`, else all whose name or key contains `given`."""
     for statement in () if given is None else (_NAMED, _CALLED):
         if found := tuple(connection.execute(statement, {"given": given}).scalars()):
             return found
@@ -168,7 +168,7 @@ def match_sessions(
 ) -> dict[UUID, bool]:
     """Return the sessions that match a filter without its status and outcome.
 
-    The values are whether they also match these two. A session never stops matching the others.
+    The value is whether status and outcome match too. A session never stops matching the rest.
     """
     accounts = find_accounts(connection, wanted.account)
     lasting = search.conditions(wanted.without("status", "outcome"), accounts)
@@ -209,10 +209,10 @@ def list_excerpts(
     errors: int = 0,
     accounts: Sequence[str] = (),
 ) -> Sequence[sa.RowMapping]:
-    """Return some actions of several sessions, each session's in order.
+    """Return some actions of several sessions, in order within each session.
 
-    These are the `first` ones, the `last` ones, the last `errors`, and the `last` ones that refer
-    to the accounts.
+    The parameters are numbers of actions per session: the first ones, the last ones, and the last
+    ones with an error. In addition come the last `last` actions that refer to one of `accounts`.
     """
     values = {"first": first, "last": last, "errors": errors, "accounts": list(accounts)}
     return connection.execute(_EXCERPTS, values | {"ids": list(ids)}).mappings().all()
@@ -231,8 +231,8 @@ def find_near(
 ) -> dict[str, sa.RowMapping | None]:
     """Return the headers of a session's neighbours of the same job and account.
 
-    They are `previous`, `next`, and `last_good`: the newest before it that succeeded without
-    problems.
+    The keys are `previous`, `next`, and `last_good`: the newest earlier session that succeeded
+    without problems.
     """
     same = _HEADERS.where(
         H.c.job_name == session["job_name"], H.c.account_key == session["account_key"]
@@ -260,7 +260,7 @@ _REFERENCES = sa.text("""
 
 
 def list_references(connection: sa.Connection, session_id: UUID) -> Sequence[sa.RowMapping]:
-    """Return a session's references, in the order of the first action with each.
+    """Return a session's references, in the order in which actions first have them.
 
     Columns: account_key, account_label, dataset, effect, windows (or None).
     """
@@ -269,7 +269,7 @@ def list_references(connection: sa.Connection, session_id: UUID) -> Sequence[sa.
 
 
 def count_actions_by_type(connection: sa.Connection, session_id: UUID) -> dict[str, int]:
-    """Return the number of a session's actions of each type, in order of the first one."""
+    """Return the number of a session's actions by type, in order of first appearance."""
     by_type = sa.select(_A.c.type, sa.func.count().label("actions")).group_by(_A.c.type)
     in_order = by_type.where(_A.c.session_id == session_id).order_by(sa.func.min(_A.c.ord))
     return {row.type: row.actions for row in connection.execute(in_order)}
@@ -284,7 +284,7 @@ UNRECOVERED_SESSIONS = """
            SELECT FROM session_headers s
             WHERE s.job_name = h.job_name AND s.account_key IS NOT DISTINCT FROM h.account_key
               AND s.started_at > h.started_at AND s.status = 'succeeded')"""
-"""SQL for failed sessions whose job has not succeeded since for the same account; with `label`."""
+"""SQL for failed sessions without a later success of the same job and account; adds `label`."""
 
 _FAILED_TWICE = sa.text("""
     SELECT account FROM (
@@ -303,8 +303,9 @@ _FAILED_TWICE = sa.text("""
 def list_accounts_failed_twice(
     connection: sa.Connection, job_name: str, *, since: datetime
 ) -> set[str]:
-    """Return the accounts (`""` for none) with two failed sessions of a job in a row.
+    """Return the accounts (`""`: no account) whose last two sessions of a job both failed.
 
-    These are their last two, and the later one ended at most an hour after `since`.
+    Only sessions that started between a day before and an hour after `since` are read. The later of
+    the two must have ended within the hour after `since`.
     """
     return set(connection.execute(_FAILED_TWICE, {"job": job_name, "since": since}).scalars())

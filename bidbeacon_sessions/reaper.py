@@ -1,4 +1,4 @@
-"""The reaper: a sensor that closes sessions whose process died, and fails lost runs.
+"""The reaper: a sensor that closes sessions whose process died, and fails their runs.
 
 It ends only runs of its own code location, and measures time by the database's clock.
 """
@@ -35,11 +35,11 @@ _FINISHED = frozenset({Status.SUCCESS, Status.FAILURE, Status.CANCELED})
 
 
 def build_session_closer(store: Callable[[], SessionStore]) -> dg.SensorDefinition:
-    """Make the reaper of a code location.
+    """Return the sensor that closes the dead sessions of a code location.
 
-    A started run whose only session gave no sign of life for the length of a lease is terminated
-    and reported as failed; otherwise it would keep its slot for ever. A started run without an open
-    session is failed after three minutes without an event.
+    If the lease of a run's only open session ends, the run is terminated and reported as failed;
+    otherwise it would count as running for ever. A started run without an open session is reported
+    as failed after three minutes without an event.
     """
 
     @dg.sensor(
@@ -65,7 +65,7 @@ def build_session_closer(store: Callable[[], SessionStore]) -> dg.SensorDefiniti
 def close_dead_sessions(
     store: SessionStore, instance: dg.DagsterInstance, code_location: str | None = None
 ) -> int:
-    """Close every session without a sign of life, and end its run; return their number.
+    """Close each session whose process died, and end its run; return the number of sessions.
 
     Skips runs of other code locations. Does nothing while another process is reaping.
     """
@@ -121,9 +121,9 @@ def fail_lost_runs(
 ) -> tuple[int, str | None]:
     """Fail started runs whose worker died outside of a session.
 
-    Returns their number, and the cursor for the next call: for each run without an open session,
-    its last sign of life and the time at which that was first seen. Dagster's run monitoring ends
-    runs that don't start or don't stop.
+    Returns the number of failed runs, and the cursor for the next call. The cursor has, for each
+    run without an open session, its last sign of life and when that sign was first seen. Runs that
+    don't start or don't stop are left to Dagster's run monitoring.
     """
     before: dict[str, tuple[str, str]] = json.loads(cursor or "{}")
     seen: dict[str, tuple[str, str]] = {}
@@ -166,7 +166,7 @@ def _last_sign(instance: dg.DagsterInstance, run: dg.DagsterRun, signs: RowMappi
 def _end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, seen: str) -> None:
     """Terminate a run; report it as failed, or as cancelled if it was being cancelled.
 
-    The launcher has a few seconds, since it may wait for a host that is gone.
+    The launcher gets five seconds to terminate it, since it may wait for a host that is gone.
     """
     terminating = Thread(target=_terminate, args=(instance, run.run_id), daemon=True)
     terminating.start()

@@ -1,7 +1,7 @@
 """Build the statements that find the sessions of a filter; `queries.py` executes them.
 
-A list is read from the newest session on, by an index on the start, until it is full. The index of
-words is used only for a text that too few of the newest sessions contain.
+Sessions are read from the newest on, by an index on the start, until the list is full. The index of
+words is used only if too few of the newest sessions contain the text.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ WALKED_FOR_TEXT = 500
 
 H = tables.SessionHeader.__table__.alias("h")
 OUTCOME_OF: sa.ColumnElement[str] = sa.literal_column(tables.OUTCOME)
-"""The outcome of the session `h`; of a running one, its outcome so far."""
+"""The outcome of the session `h`; of a running session, its outcome so far."""
 MARK_OF: sa.ColumnElement[str] = sa.literal_column(tables.MARK)
 
 _A = tables.SessionAction.__table__.alias("f")
@@ -50,7 +50,7 @@ def find_newest(
 ) -> sa.Select[Any]:
     """Return the statement that finds the newest matching sessions: `started_at` and `id`.
 
-    `accounts` are the filter's accounts; `older_than` is the last session of the page before.
+    `accounts` are the filter's accounts; `older_than` is the last session of the previous page.
     """
     if wanted.text is None:
         return _walk(wanted, accounts, older_than, limit)
@@ -74,7 +74,7 @@ def find_newest(
 def conditions(
     wanted: SessionFilter, accounts: Sequence[str], older_than: Place | None = None
 ) -> list[Condition]:
-    """Return the conditions on the session `h`; fast for known ones, or if nearly all match."""
+    """Return the conditions on the session `h`; fast for given ids, or if nearly all match."""
     given = [*_of_time(wanted, H, older_than), *_of_header(wanted, accounts)]
     if wanted.text is not None:
         given.append(_has_text(wanted.text))
@@ -84,7 +84,7 @@ def conditions(
 
 
 def conditions_that_pass(wanted: SessionFilter, keys: Keys) -> list[Condition]:
-    """Return the conditions on the session `h` that may change: its status and outcome."""
+    """Return the conditions that a session `h` may stop matching: status and outcome."""
     given: list[Condition] = [] if wanted.status is None else [H.c.status == wanted.status]
     if wanted.outcome is None:
         return given
@@ -131,7 +131,7 @@ def _walk(
 def _walk_about(
     wanted: SessionFilter, keys: Keys, older_than: Place | None, limit: int
 ) -> sa.Select[Any]:
-    """Walk the subjects from the newest session on; each session counts once."""
+    """Return the statement that finds the newest sessions by the subjects in `_ABOUT`."""
     walk: sa.Select[Any] = sa.select(_ABOUT.c.started_at, _ABOUT.c.id).distinct()
     walk = walk.where(*_about(wanted, keys), *_of_time(wanted, _ABOUT, older_than))
     walk = _newest_first(walk, _ABOUT)
@@ -148,7 +148,6 @@ def _newest_first(found: sa.Select[Any], source: sa.FromClause) -> sa.Select[Any
 
 
 def _of_header(wanted: SessionFilter, keys: Keys) -> list[Condition]:
-    """Return the conditions on the session itself, apart from time and text."""
     given = conditions_that_pass(wanted, keys)
     if wanted.job is not None:
         given.append(H.c.job_name == wanted.job)
@@ -220,6 +219,6 @@ def _has_text(wanted: str) -> Condition:
 
 
 def sessions_with_text(wanted: str) -> sa.CTE:
-    """Return the ids of all sessions with a text, in a header or in the index of words."""
+    """Return the ids of all sessions whose header or actions contain a text."""
     found = sa.text(_WITH_TEXT).bindparams(text=wanted).columns(sa.column("id", sa.Uuid()))
     return found.cte("with_text").prefix_with("MATERIALIZED")

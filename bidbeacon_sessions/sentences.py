@@ -1,16 +1,16 @@
-"""The template language of sentences, which renders an action's payload, and causes of failures.
+"""The template language that renders payloads as sentences, and the causes of failures.
 
 `"Requested {report_id:badge} for {windows:count:window} {windows:windows}[ after
 {waited_seconds:duration}]"`
 
 `{field}`, `{field:kind}` or `{field:kind:argument}` shows a field; kinds are listed in `KINDS`.
-`[…]` is omitted if any field inside is `None`, empty or 0, apart from an amount of 0. A full stop
-at the end of a field is omitted before a punctuation mark of the template, so that a reason may end
-with one or not.
+`[…]` is omitted if a field inside is `None`, empty or 0; an amount of money may be 0. If a
+punctuation mark follows a field in the template, a full stop at the end of the field's text is
+omitted.
 
 A part is a JSON object with `kind` and `text`; `badge`, `window`, `account` and `time` parts have a
-`value` too (for `time` an ISO instant). A cause is a JSON object that an application stores and
-explains.
+`value` too (for `time` an ISO instant). A cause is a JSON object about a
+failure. The application stores it, and explains it to users.
 """
 
 import re
@@ -25,7 +25,7 @@ from typing import Any, Final
 Part = dict[str, str]
 
 Explainer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Returns a cause as pages show it: `sentence`, and more such as `advice`; never raises."""
+"""Returns the texts for a cause: `sentence`, and others such as `advice`. Never raises."""
 
 PROCESS_KILLED: Final = {"code": "process-killed"}
 """The cause of a session whose process died."""
@@ -54,9 +54,9 @@ _BLANK: Part = {"kind": "text", "text": " "}
 
 @dataclass(frozen=True)
 class Piece:
-    """A run of literal text, or one field with the kind it is shown as.
+    """A piece of a template: literal text, or a field with the kind that renders it.
 
-    Pieces of a `group` are omitted together if one of their fields is empty.
+    Pieces with the same `group` above 0 are omitted together if one of their fields is empty.
     """
 
     text: str = ""
@@ -66,7 +66,7 @@ class Piece:
     group: int = 0
 
     def is_empty(self, values: Mapping[str, Any]) -> bool:
-        """Return whether the field has no value; an amount of 0 is a value."""
+        """Return whether the field has no value; an amount of money of 0 is a value."""
         value = values[self.name]
         return value is None if self.kind == "money" else not value
 
@@ -83,12 +83,12 @@ class Template:
         return [piece for piece in self.pieces if piece.name]
 
     def field_names(self) -> set[str]:
-        """Return the names of all payload fields in the sentence, including arguments."""
+        """Return the names of all payload fields in the sentence, including currencies."""
         currencies = {each.argument for each in self.fields if each.kind == "money"}
         return {piece.name for piece in self.fields} | currencies - {""}
 
     def render(self, values: Mapping[str, Any]) -> list[Part]:
-        """Return the parts of the sentence for a payload: Python values by field name."""
+        """Return the sentence as parts; `values` are the payload's values by field name."""
         hidden = {piece.group for piece in self.fields if piece.is_empty(values)} - {0}
         parts: list[Part] = []
         is_after_field = False
@@ -129,7 +129,7 @@ def without_stop(text: str) -> str:
 
 
 def join_sentences(*texts: str) -> str:
-    """Join texts of one or more sentences, each with one final mark; empty ones are omitted."""
+    """Join texts that are not empty; a text without a final mark gets a full stop."""
     ends = [without_stop(text.strip()) for text in texts if text.strip()]
     return " ".join(end if end.endswith(_ENDS_OF_SENTENCES) else f"{end}." for end in ends)
 
@@ -138,7 +138,7 @@ def parse_template(source: str) -> Template:
     """Parse a sentence template.
 
     Raises:
-        ValueError: a brace or bracket is left over, or a kind is unknown.
+        ValueError: a brace or bracket has no partner, or a kind is unknown.
     """
     pieces: list[Piece] = []
     position = 0
@@ -244,4 +244,4 @@ KINDS: Mapping[str, Callable[[Any, str, Mapping[str, Any]], str | list[Part]]] =
     "windows": partial(_valued, "window"),
     "time": _time,
 }
-"""Renders a field by its value, the argument after the second colon, and all fields' values."""
+"""A renderer gets the field's value, the argument after the second colon, and all values."""

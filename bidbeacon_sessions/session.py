@@ -29,7 +29,7 @@ ClosedStatus = Literal["succeeded", "failed", "cancelled", "crashed"]
 RETRY_SECONDS: Final = 30.0
 """How long a write is retried while the database is away."""
 FINAL_ORD: Final = 1_000_000
-"""Higher than any `ord` of a recorder, whose open transaction may hold the next one."""
+"""The `ord` of `SessionFinalized`; an open transaction of the recorder may hold the next one."""
 _FIRST_RETRY_PAUSE, _LONGEST_RETRY_PAUSE = 0.1, 2.0
 _MAX_ERROR_TEXT = 8_000
 _AWAY = (
@@ -53,7 +53,7 @@ class SessionFinalized(Action):
 
 
 class ActionsOmitted(Action):
-    """A session recorded as many actions as it may have; further ones are not stored."""
+    """A session reached the limit of actions; further actions are not stored."""
 
     sentence = "Further actions are left out, after {most:count:action}"
     tone = "warning"
@@ -70,11 +70,11 @@ def finalize_session(
     now: datetime,
     has_successor: bool = False,
 ) -> bool:
-    """Close a session of another process, with an action for the reason; end its connections.
+    """Close a session of another process, record the reason, and end its connections.
 
     The outcome of a crashed session is `problems`, or `warnings` if another attempt took over its
-    work (`has_successor`). Safe to call from several processes at once: one of them closes the
-    session, the others get False.
+    work (`has_successor`). Several processes may call this at once: one closes the session, and
+    the others get False.
     """
     session = writes.lock_session(connection, session_id)
     if session is None:
@@ -100,13 +100,13 @@ def finalize_session(
 class SessionRecorder:
     """Appends actions to one session.
 
-    Made by `with_job_session`; not for use by several threads at once.
+    `with_job_session` creates it. Several threads must not use it at the same time.
 
     Attributes:
         session_id: the session's id, also in `job_sessions.id`.
-        store: where it is kept.
-        on_recorded: called with each stored action: by `add` once it is on disk, by `add_in` when
-            the transaction is about to commit.
+        store: the store that the session is written to.
+        on_recorded: a function called with each stored action: by `add` after the commit, by
+            `add_in` just before the commit.
     """
 
     def __init__(self, store: SessionStore, session: writes.NewSession, clock: Clock) -> None:
@@ -128,11 +128,11 @@ class SessionRecorder:
     def add(self, action: Action) -> None:
         """Append an action, and return when it is on disk.
 
-        While the database is away, this is retried for 30 seconds.
+        If the database is unavailable, `add` tries again for 30 seconds.
 
         Raises:
             SessionClosedError: another process closed this session meanwhile.
-            DatabaseAwayError: the database is still away.
+            DatabaseAwayError: the database is still unavailable after 30 seconds.
         """
         if prepared := self._place(action):
             self._retrying(self._append, prepared)
@@ -170,8 +170,8 @@ class SessionRecorder:
     def close(self, status: ClosedStatus, error: dict[str, Any] | None = None) -> None:
         """End the session.
 
-        Retried as in `add` while the database is away, but not after an interrupt. If it stays
-        away, the lease ends, and another process closes the session.
+        If the database is unavailable, `close` tries again for 30 seconds, except if `status` is
+        `cancelled`. If that fails, the lease ends, and another process closes the session.
         """
         if status == "cancelled":
             self._retrying.stop = tenacity.stop_after_attempt(1)
@@ -201,7 +201,7 @@ class SessionRecorder:
             raise errors.SessionClosedError(str(self.session_id), status)
 
     def _reconnect(self, state: tenacity.RetryCallState) -> None:
-        """Close the connection: the next try makes a new one, perhaps to another server."""
+        """Close the connection; the next attempt opens a new one, perhaps to another server."""
         if state.attempt_number == 1:
             logger.warning("Session %s: the database is away, trying again", self.session_id)
         self._disconnect()
@@ -215,7 +215,7 @@ class SessionRecorder:
             self._connection.close()
 
     def _place(self, action: Action) -> writes.NewAction | None:
-        """Return an action with the next `ord`: at the limit `ActionsOmitted`, beyond it None."""
+        """Return an action with its `ord`; beyond the limit once `ActionsOmitted`, then None."""
         if self._last_ord > settings.MAX_ACTIONS:
             return None
         self._last_ord += 1
@@ -236,7 +236,7 @@ def _prepared(action: Action, ord_: int, at: datetime) -> writes.NewAction:
 
 
 def is_away(error: BaseException) -> bool:
-    """Return whether an error means that the database is away, not that it refuses the data."""
+    """Return whether an error means that the database is unavailable."""
     cause = getattr(error, "orig", error)  # what the driver raised
     return isinstance(cause, _AWAY) or getattr(error, "connection_invalidated", False)
 
@@ -254,32 +254,33 @@ def with_job_session(
     labels: dict[str, Any] | None = None,
     clock: Clock = utc_now,
 ) -> Iterator[SessionRecorder]:
-    """Record the work inside as one session.
+    """Record the work inside the block as one session.
 
     ```python
     with with_job_session("refresh-account", input={"account": "US.38rle97"}) as session:
         session.add(WindowsQueued(…))
     ```
 
-    The session ends as `succeeded`; as `failed` with the error if an exception leaves the block; as
-    `cancelled` if an interrupt does (`KeyboardInterrupt`, Dagster's termination), even one hidden
-    by an error: then the interrupt is raised. Other exceptions are raised unchanged. If the process
-    dies inside, another one closes the session as `crashed`. While the database is away, the start,
-    `add` and the end are retried for 30 seconds each.
+    If the block ends normally, the session is `succeeded`. If an exception leaves the block, the
+    session is `failed`, with the error. If an interrupt leaves it (`KeyboardInterrupt`, Dagster's
+    termination), the session is `cancelled`. If an error hides an interrupt, the interrupt is
+    raised. Other exceptions are raised unchanged. If the process dies, another process closes the
+    session as `crashed`. While the database is unavailable, the start, `add` and the end are each
+    tried again for 30 seconds.
 
     Args:
         job_name: the name of the work, kebab-case.
-        input: the job's input; stored once, secrets masked.
-        store: where sessions are kept; by default the database of `BIDBEACON_DATABASE_URL`.
-        run_id: the run this is part of; with `step_key` and `retry_number` it names the attempt.
+        input: the job's input; secrets in it are masked.
+        store: the store of the session; by default the database of `BIDBEACON_DATABASE_URL`.
+        run_id: the session's run; `run_id`, `step_key` and `retry_number` identify the attempt.
         step_key: the step within the run.
         retry_number: 0 for the first attempt.
-        account: the account it works for, if it is just one.
-        labels: plain facts shown beside the session (partition, asset).
+        account: the account, if the work is for exactly one account.
+        labels: other facts to show with the session, such as the partition.
         clock: returns the current instant in UTC.
 
     Raises:
-        DatabaseAwayError: the database is still away after 30 seconds.
+        DatabaseAwayError: the database is still unavailable after 30 seconds.
     """
     new = writes.NewSession(
         id=uuid4(),
@@ -325,10 +326,10 @@ def _closing(recorder: SessionRecorder) -> Iterator[None]:
 
 
 def _interrupt_behind(error: BaseException) -> BaseException | None:
-    """Return the interrupt that ends the block, if any: the error itself, or a hidden one.
+    """Return the interrupt that is the error or is hidden by it, or None.
 
-    A signal in the middle of a driver's statement raises the interrupt, and the clean-up after it
-    then raises the driver's own error. An error raised *from* an interrupt replaces it on purpose.
+    If a signal interrupts a statement, the driver's clean-up may raise an error that hides the
+    interrupt. An error that was raised `from` an interrupt replaces the interrupt on purpose.
     """
     found: BaseException | None = error
     while isinstance(found, Exception):
@@ -340,8 +341,8 @@ def _interrupt_behind(error: BaseException) -> BaseException | None:
 def describe_error(error: BaseException) -> dict[str, Any]:
     """Return an exception as stored in `job_sessions.error`: secrets masked, then cut to size.
 
-    It has type, message and traceback, and the exception's attribute `failure_cause`, if any, as
-    `cause`: a JSON object that the application explains.
+    The keys are type, message and traceback. If the exception has the attribute `failure_cause`,
+    it is stored as `cause`, a JSON object that the application explains.
     """
     message = mask_text(str(error))
     trace = mask_text("".join(traceback.format_exception(error)))

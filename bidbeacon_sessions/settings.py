@@ -29,7 +29,7 @@ _DAY: Final = 24 * 3600
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a host."""
+    """Return whether a host is a loopback host, which only this machine can reach."""
     if host == "localhost":
         return True
     try:
@@ -73,7 +73,7 @@ WebAddress = Annotated[str, AfterValidator(_check_web_address)]
 
 
 class SessionSettings(BaseSettings):
-    """Each field is `BIDBEACON_<NAME>` in the environment, or in `.env`."""
+    """Settings, read from variables `BIDBEACON_<NAME>` in the environment or in `.env`."""
 
     model_config = SettingsConfigDict(
         env_prefix="BIDBEACON_",
@@ -111,13 +111,13 @@ class SessionSettings(BaseSettings):
     """How many changes a reader of the stream may be behind before it must reload."""
 
     def login_url(self, token: str) -> str:
-        """Return the address at which a browser logs in with the token by opening it."""
+        """Return the address that logs a browser in with the token."""
         return f"{self.stream_public_url}/login?token={quote(token, safe='')}"
 
     @model_validator(mode="before")
     @classmethod
     def _check_names(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Refuse misspelt names in `.env` only; Kubernetes adds its own to the environment."""
+        """Refuse unknown names in `.env`; in the environment they may be those of Kubernetes."""
         for name in values.keys() - cls.model_fields.keys():
             near = get_close_matches(name, cls.model_fields, 1)
             meant = f"BIDBEACON_{near[0].upper()}" if near else "the name of a setting"
@@ -127,7 +127,6 @@ class SessionSettings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _check_text(cls, value: object) -> object:
-        """Refuse an empty value, whose meaning would differ by setting, and invalid text."""
         if isinstance(value, str) and not value.strip():
             raise ValueError("expected a value; remove the variable to use the default")
         if isinstance(value, str) and any(
@@ -146,7 +145,7 @@ _readers: list[Callable[[], SessionSettings]] = [lambda: SessionSettings(_env_fi
 
 
 def read_settings_with(reader: Callable[[], SessionSettings]) -> None:
-    """Set the function that reads the settings; by default environment and `.env` are read."""
+    """Set the function that reads the settings instead of the environment and `.env`."""
     _readers[:] = [reader]
 
 
@@ -159,7 +158,7 @@ def get_session_settings() -> SessionSettings:
 
 
 def remember_secrets(settings: BaseSettings) -> None:
-    """Mask the secret settings from now on: the password of an address, else the value."""
+    """Mask secret settings from now on; of database and Redis addresses, the passwords."""
     for name, value in settings:
         if isinstance(value, SecretStr):
             for number, part in enumerate(value.get_secret_value().split()):

@@ -1,7 +1,7 @@
 """Divide the time of a session into steps of own work and of waiting.
 
-A step is the time between two actions. It was a wait if the class of the second action has
-`ends_wait_for`, else own work.
+A step ends with an action, or with the session. If the action's class has `ends_wait_for`, the
+session waited before the action, else it worked.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,10 +19,10 @@ class Step(NamedTuple):
     """A part of a session's time.
 
     Args:
-        waits_for: what was waited for; None for own work.
+        waits_for: what the session waited for; None for own work.
         start: seconds after the session began.
-        seconds: its length.
-        ord: the `ord` of the action that ended it; None for the end of the session.
+        seconds: the length of the step.
+        ord: the `ord` of the action that ended the step; None if the session's end did.
     """
 
     waits_for: str | None
@@ -34,7 +34,7 @@ class Step(NamedTuple):
 def describe_time(
     session: Mapping[Any, Any], actions: Iterable[Mapping[Any, Any]]
 ) -> dict[str, Any]:
-    """Return where a session's time went, as JSON.
+    """Return how long a session worked and waited, as JSON.
 
     ```json
     {"seconds": 190.2,
@@ -44,12 +44,12 @@ def describe_time(
     ```
 
     `sums` has an entry for own work and for each `ends_wait_for` of the action classes, in the same
-    order for all sessions. `steps` are the longest, in order of time, and `more` sums up the
-    others. The time of a running session ends with its last action.
+    order for all sessions. `steps` has the longest steps in order of time, and `more` sums
+    up the other steps. The time of a running session ends with its last action.
 
     Args:
         session: a header, with `started_at` and `finished_at`.
-        actions: all of its actions, in order: ord, type, at, payload.
+        actions: all actions of the session in order, with ord, type, at and payload.
     """
     steps = list(divide_time(session["started_at"], session["finished_at"], actions))
     longest = sorted(steps, key=lambda step: step.seconds, reverse=True)[:MOST_STEPS]
@@ -72,7 +72,7 @@ def describe_time(
 def divide_time(
     started_at: datetime, finished_at: datetime | None, actions: Iterable[Mapping[Any, Any]]
 ) -> Iterator[Step]:
-    """Yield the steps of a session, without gaps between them; none is empty."""
+    """Yield the steps of a session in order, without gaps; each has a length above 0."""
     classes = action_classes()
     end = 0.0
     for action in actions:
@@ -90,7 +90,7 @@ def divide_time(
 def _waiting(
     action_class: type[Action] | None, payload: Mapping[str, Any], seconds: float
 ) -> tuple[str | None, float]:
-    """Return what was waited for before an action, and the seconds of own work after it."""
+    """Return what the session waited for before an action, and the own work after the wait."""
     if action_class is None or action_class.ends_wait_for is None:
         return None, seconds
     own = payload.get(action_class.own_seconds or "")

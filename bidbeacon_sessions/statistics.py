@@ -17,7 +17,7 @@ from bidbeacon_sessions.tables import OUTCOME
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of time in equal intervals: from `since` on, before `before`."""
+    """A period from `since` to before `before`, divided into equal intervals."""
 
     since: datetime
     before: datetime
@@ -39,8 +39,8 @@ def count_by_interval(
     """Return the number of matching sessions that started in each interval, by mark.
 
     Columns: at, mark, sessions. The filter's own `since` and `before` are ignored, and sessions
-    that only skipped have the mark `succeeded`. None if counting takes longer than four seconds;
-    then the transaction is aborted.
+    that only skipped have the mark `succeeded`. If counting takes longer than four seconds, the
+    transaction is aborted and the result is None.
     """
     since = literal(span.since, H.c.started_at.type)
     at = func.date_bin(span.interval, H.c.started_at, since).label("at")
@@ -116,7 +116,7 @@ _BY_STATUS = text(
 
 
 def count_by_status(connection: Connection) -> Sequence[RowMapping]:
-    """Return the number of sessions: job_name, status, sessions."""
+    """Return the number of sessions by job and status: job_name, status, sessions."""
     return connection.execute(_BY_STATUS).mappings().all()
 
 
@@ -142,7 +142,7 @@ _JOBS = text(f"""
 def aggregate_jobs(
     connection: Connection, since: datetime, before: datetime
 ) -> list[dict[str, Any]]:
-    """Return the figures of each job that has sessions.
+    """Return the figures of each job with sessions that started in a period.
 
     Keys: job_name, count, failures (failed or crashed sessions without a later attempt that did
         their work), problems (sessions with that outcome), p50 and p95 (percentiles of durations in

@@ -15,7 +15,7 @@ from sqlalchemy.types import UserDefinedType
 ACTION_WORDS = (
     "(to_tsvector('simple', type) || jsonb_to_tsvector('simple', payload, '[\"string\"]'))"
 )
-"""The words of an action that free text is searched in: of its type and of its payload's texts."""
+"""SQL for the words of an action that a text search covers: its type and its payload's texts."""
 SESSION_STATUSES = ("running", "succeeded", "failed", "cancelled", "crashed")
 SESSION_OUTCOMES = ("ok", "warnings", "problems")
 TONES = ("neutral", "progress", "success", "warning", "error")
@@ -63,9 +63,9 @@ class SessionsBase(DeclarativeBase):
 class SessionHeader(SessionsBase):
     """One row is a session: one attempt of an op or other work, its input, and its end.
 
-    The outcome is stored when a session ends. That of a running one is derived from its actions: an
-    update would lock the header that each action refers to. `recovered_by` is the later attempt
-    that completed the step of a failed or crashed one.
+    The outcome is stored when a session ends. The outcome of a running session is derived from its
+    actions, since an update would lock the header that each action refers to. `recovered_by` is the
+    later attempt that completed the step of a failed or crashed session.
     """
 
     __tablename__ = "session_headers"
@@ -154,7 +154,7 @@ class SessionAction(SessionsBase):
 class SessionReference(SessionsBase):
     """One row is a reference of an action: account, dataset, window, and the effect on it.
 
-    It repeats its session's start, so that an index finds the newest sessions with a reference.
+    `started_at` is the session's start, so that an index finds the newest sessions of a reference.
     """
 
     __tablename__ = "session_references"
@@ -197,7 +197,7 @@ class SessionSubject(SessionsBase):
 
 
 class SessionLease(SessionsBase):
-    """One row is the lease of a running session, apart so that a beat changes no header."""
+    """One row is the lease of a running session; heartbeats change it and not the header."""
 
     __tablename__ = "session_leases"
 
@@ -212,7 +212,7 @@ class SessionLease(SessionsBase):
 
 
 class SessionChange(SessionsBase):
-    """One row is a published change of a header (`ord` 0) or an action, without gaps."""
+    """One row is a published change of a header (`ord` 0) or action; no position is missing."""
 
     __tablename__ = "session_changes"
 
@@ -222,7 +222,7 @@ class SessionChange(SessionsBase):
 
 
 class SessionChangeCursor(SessionsBase):
-    """The only row is the snapshot up to which changes have been published, and the epoch."""
+    """The only row has the log's epoch, and the snapshot up to which changes are published."""
 
     __tablename__ = "session_change_cursor"
 
@@ -247,13 +247,13 @@ def _worst(tone: str) -> str:
 
 OUTCOME_SO_FAR = f"""(SELECT {_worst("s.tone")} FROM session_actions s
       WHERE s.session_id = h.id AND s.tone IN ('warning', 'error'))"""
-"""The outcome of the session `h` that follows from its actions."""
+"""SQL for the outcome of the session `h` that follows from its actions."""
 OUTCOME = f"coalesce(h.outcome, {OUTCOME_SO_FAR})"
-"""The outcome of the session `h`, stored or not."""
+"""SQL for the outcome of the session `h`: the stored one, else the one so far."""
 MARK = """CASE WHEN h.status IN ('failed', 'crashed') AND h.outcome <> 'problems' THEN 'retried'
       WHEN h.status = 'succeeded' AND h.outcome <> 'ok' THEN h.outcome ELSE h.status END"""
-"""The word for icon and colour of the session `h`: its status, `warnings` or `problems` of one that
-succeeded, or `retried`."""
+"""SQL for the word that selects icon and colour of the session `h`: its status; `warnings` or
+`problems` if it succeeded with them; or `retried`."""
 
 JOB_SESSIONS_VIEW = f"""
 CREATE VIEW job_sessions AS
@@ -302,8 +302,8 @@ SELECT h.id AS session_id,
         UNION
        SELECT t.account_key FROM session_references t WHERE t.session_id = h.id) k
 """
-"""The outcome of each session for each account: its own, or one that its actions refer to. Of a
-running session, the outcome so far."""
+"""The outcome of each session for its own account and for each account that its actions refer to. A
+running session has its outcome so far."""
 
 
 def create_tables(engine: sa.Engine) -> None:

@@ -1,4 +1,4 @@
-"""Follow the sessions of a filter, and show each action once, also over breaks of the database."""
+"""Follow the sessions of a filter; show each action once, even after a database outage."""
 
 import asyncio
 import json
@@ -46,9 +46,9 @@ class Tail:
     _is_away: bool = False
 
     async def follow(self, last: int, *, to_the_end: bool = False) -> None:
-        """Show the last sessions, then everything new, forever or to the end of a session.
+        """Show the `last` newest sessions, then everything new, or if `to_the_end` until one ends.
 
-        While the database is away, it waits.
+        If the database does not answer, wait for it.
         """
         async with Follower(self.store) as follower:
             after = await self._read(last, is_whole=to_the_end)
@@ -69,9 +69,9 @@ class Tail:
                 await asyncio.sleep(AWAY_SECONDS)
 
     def _read_once(self, last: int, *, is_whole: bool) -> Cursor:
-        """Show the new part of the last sessions; return the cursor to follow from.
+        """Show what is new in the `last` newest sessions; return the cursor to follow from.
 
-        `is_whole` reads all actions instead of the first and last ones.
+        If `is_whole`, read all actions of each session instead of an excerpt.
         """
         with self.store.begin() as connection:
             step(connection)  # unpublished changes are in the list, and would be sent again

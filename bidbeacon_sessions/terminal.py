@@ -1,7 +1,7 @@
 """Sessions and actions as lines for a terminal.
 
-A line is a pair of texts: a head, and a body with a hanging indent behind it. A text is a list of
-pieces with their style, such as `("failed", "bold red")`, for `rich.text.Text.assemble`.
+A line is a pair of texts: a head, and a body that is indented by the head's width. A text is a
+list of pieces with their style, such as `("failed", "bold red")`, for `rich.text.Text.assemble`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ _PARTS: Final = {"badge": "bold", "window": "magenta", "account": "blue", "time"
 
 
 def session_line(session: Mapping[str, Any], at: str) -> Line:
-    """Return a session (of `presentation.session_json`) as a line, `at` in local time."""
+    """Return a session of `presentation.session_json` as a line; show `at` in local time."""
     icon, style = MARKS[session["mark"]]
     body = [(describe_status(session), style), (f"  {session['job_name']}", "bold")]
     if session["account"]:
@@ -56,10 +56,10 @@ def action_line(
     form: str = "%H:%M:%S",
     zone: tzinfo | None = None,
 ) -> Line:
-    """Return an action (of `presentation.action_json`) as a line: time, accounts, sentence.
+    """Return an action of `presentation.action_json` as a line: time, accounts, sentence.
 
-    The session's own `account` is not shown. `form` is the format of the time, `zone` its time zone
-    (None: the local one).
+    `account` is the session's account, which is not shown. `form` is the format of the time, and
+    `zone` its time zone (None: local time).
     """
     at, style = datetime.fromisoformat(action["at"]).astimezone(zone), _TONES[action["tone"]]
     others = whose(action, account)
@@ -93,7 +93,7 @@ class TailLines:
         self._named: str | None = None
 
     def lines_of(self, event: Mapping[str, Any]) -> Iterator[Line]:
-        """Yield the lines of a session, an action or a notice."""
+        """Yield the lines of an event: a session, an action or a notice."""
         match event:
             case {"session": session}:
                 yield session_line(session, session["finished_at"] or session["started_at"])

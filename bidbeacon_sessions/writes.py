@@ -23,7 +23,7 @@ from bidbeacon_sessions.tables import OUTCOME_SO_FAR
 
 @dataclass(frozen=True)
 class NewSession:
-    """The facts of a session at its start."""
+    """The data of a session when it starts."""
 
     id: UUID
     job_name: str
@@ -59,7 +59,7 @@ _NAME_SUBJECTS = text("""
 
 
 def name_subjects(connection: Connection, subjects: Iterable[Subject]) -> None:
-    """Store the labels of subjects, under which earlier sessions are shown too."""
+    """Store the labels of subjects; earlier sessions show the new labels too."""
     named = {each.key: each.label for each in subjects}
     values = {
         "keys": list(named),
@@ -99,8 +99,8 @@ _OPEN = text("""
 def insert_session(connection: Connection, session: NewSession) -> list[UUID]:
     """Store a running session of this process with its lease.
 
-    If its attempt was already recorded, its retry number is increased. Returns older attempts of
-    the same step that are still running.
+    If the step has earlier sessions, the retry number is at least one higher than theirs. Returns
+    the ids of other attempts of the same step that are still running.
     """
     if session.account is not None:
         name_subjects(connection, [session.account])
@@ -142,12 +142,12 @@ _APPEND: LiteralString = """
 
 
 def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:
-    """Append an action once, with its references; return False if the session has ended."""
+    """Append an action and its references once; return False if the session has ended."""
     return bool(connection.exec_driver_sql(_APPEND, _values_of(session_id, action)).scalar_one())
 
 
 def append_action(connection: psycopg.Connection[Any], session_id: UUID, action: NewAction) -> bool:
-    """Do the same on a psycopg connection in autocommit mode, by a prepared statement."""
+    """Do what `insert_action` does, on a psycopg connection in autocommit mode."""
     found = connection.execute(_APPEND, _values_of(session_id, action), prepare=True).fetchone()
     return found is not None and found[0] > 0
 
@@ -208,11 +208,11 @@ def close_session(
     error: dict[str, Any] | None = None,
     has_successor: bool = False,
 ) -> bool:
-    """End a running session and its lease, with an outcome; return False if it had ended.
+    """End a running session and its lease; return False if it had already ended.
 
-    A failed or crashed one has problems, unless a successor took over its work; a cancelled one has
-    at least warnings, since it did not finish. When one succeeds, its earlier attempts no longer
-    have problems because they failed.
+    The outcome of a failed or crashed session is `problems`, unless a successor took over its work.
+    The outcome of a cancelled session is at least `warnings`. If a session succeeds, its earlier
+    failed attempts get the outcome of their actions.
     """
     values = {
         "id": session_id,
@@ -236,7 +236,7 @@ _LOCK = text("""
 
 
 def lock_session(connection: Connection, session_id: UUID) -> RowMapping | None:
-    """Lock a running session without waiting; return id and heartbeat_at, or None."""
+    """Lock a running session without waiting; return id and heartbeat_at, None if not free."""
     return connection.execute(_LOCK, {"id": session_id}).mappings().first()
 
 
@@ -289,9 +289,10 @@ def _storable(value: Any) -> Any:
 
 
 def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
-    """Return a JSON object of at most `max_bytes` as JSON text.
+    """Shorten a JSON object until its JSON text has at most `max_bytes`.
 
-    The largest lists and texts are halved until it fits, and listed under `cut` with their length.
+    Large texts and lists are halved, other large values removed. The key `cut` lists the shortened
+    fields with their original length.
     """
     small = dict(value)
     cut: dict[str, int] = {}

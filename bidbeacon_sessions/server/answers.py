@@ -35,7 +35,7 @@ class JsonAnswer(JSONResponse):
     """Plain data as JSON, encoded by msgspec: ten times as fast as the standard library."""
 
     def render(self, content: Any) -> bytes:
-        """Encode it."""
+        """Return the content as JSON in UTF-8."""
         return json_bytes(content)
 
 
@@ -45,12 +45,12 @@ def problem(status: int, error: str, what_to_do: str) -> JSONResponse:
 
 
 def wants_page(connection: HTTPConnection) -> bool:
-    """Return whether a browser requests a page, rather than a program data."""
+    """Return whether a browser requests a page, and not a program that requests data."""
     return "text/html" in connection.headers.get("accept", "")
 
 
 class Parameters(BaseModel):
-    """No parameters; base class of others."""
+    """Base class of request parameters; the class itself allows no parameter."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -42,7 +42,7 @@ MOST_THREADS = 500
 def create_app(
     store: SessionStore, access: Access | None = None, *, extension: Extension | None = None
 ) -> Starlette:
-    """Return the app over one store; its lifespan follows the change log.
+    """Return the app for one store; the app follows the change log while it runs.
 
     Args:
         store: the sessions to show; owned by the caller.

@@ -1,9 +1,9 @@
 """Access control: clients on this machine may read; changes require a token.
 
-Without a token the server listens on loopback only, answers requests that name a loopback host
-only, and changes nothing. With `BIDBEACON_STREAM_TOKEN` every request needs it, with
-`BIDBEACON_STREAM_CHANGES_TOKEN` only requests that change something: as a header, or by the cookie
-that `/login` sets. Those requests and WebSockets must come from our own pages.
+Without a token the server listens on loopback only, answers only requests to a loopback host or the
+public address, and refuses changes. `BIDBEACON_STREAM_TOKEN` is needed by every request, and
+`BIDBEACON_STREAM_CHANGES_TOKEN` by requests that change something. Clients send a token as a header
+or as the cookie of `/login`. Changes and WebSockets must come from our own pages.
 """
 
 import asyncio
@@ -48,12 +48,12 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class Access:
-    """The rules of one server.
+    """The access rules of one server.
 
     Args:
-        token: the token that every request needs; None on loopback only.
+        token: the token that every request needs; None is allowed on loopback only.
         public_url: the address at which browsers reach the page.
-        changes_token: requests that change something need this or `token`; none may without both.
+        changes_token: changes need this token or `token`; if both are None, changes are refused.
     """
 
     token: str | None = None
@@ -62,10 +62,10 @@ class Access:
 
     @classmethod
     def for_host(cls, host: str) -> "Access":
-        """Return the rules for an address to listen on, from the settings.
+        """Return the rules of the settings for a server that listens on `host`.
 
         Raises:
-            SettingsError: other machines reach that address, and no token is set.
+            SettingsError: other machines can reach `host`, and no token is set.
         """
         settings = get_session_settings()
         tokens = (settings.stream_token, settings.stream_changes_token)
@@ -104,7 +104,7 @@ class Access:
         return _require_token(connection)
 
     def refusal_of_changes(self, connection: HTTPConnection) -> tuple[str, str] | None:
-        """Return why a client may not change anything and what helps, or None if it may."""
+        """Return why a client may not change anything and what to do, or None if it may."""
         if not self._tokens:
             what_to_do = (
                 "Set BIDBEACON_STREAM_TOKEN or BIDBEACON_STREAM_CHANGES_TOKEN, "
@@ -116,7 +116,7 @@ class Access:
         return "Changes need a login.", connection.app.state.login_hint
 
     def knows_token(self, given: str) -> bool:
-        """Return whether the text is a token; takes the same time for every wrong one."""
+        """Return whether the text is a valid token; the duration reveals nothing about it."""
         return any(hmac.compare_digest(given.encode(), token.encode()) for token in self._tokens)
 
     @property
@@ -156,10 +156,10 @@ class Gate:
 
 
 async def log_in(request: Request) -> Response:
-    """Serve the login form; for a token, set the cookie and redirect to the requested page.
+    """Serve the login form; if a token is given, set the cookie and redirect to the page.
 
-    The token comes from the form or from the address. The answer redirects, so the token never
-    becomes a `Referer`. A wrong token leads to the form again.
+    The token comes from the form or from the address. The redirect keeps the token out of
+    `Referer` headers. After a wrong token, the form is shown again.
     """
     if request.method == "POST":
         given = await _read_form(request)
@@ -187,7 +187,7 @@ async def log_in(request: Request) -> Response:
 
 
 def _proof_of(token: str) -> str:
-    """Return the cookie's value: proof of the token, not the token."""
+    """Return the cookie's value, which proves the token without containing it."""
     return hmac.new(token.encode(), b"bidbeacon stream cookie", hashlib.sha256).hexdigest()
 
 

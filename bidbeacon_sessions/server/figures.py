@@ -31,10 +31,10 @@ _WIDTHS = (
 
 
 def divide(since: datetime | None, before: datetime | None) -> Span:
-    """Divide a stretch of time (default: the last 24 hours) at multiples of the width in UTC.
+    """Divide a period (default: the last 24 hours) at multiples of an interval's width in UTC.
 
     Raises:
-        RefusedError: it ends before it begins.
+        RefusedError: `since` is not earlier than `before`.
     """
     before = before or utc_now()
     since = since or before - _USUAL_STRETCH
@@ -72,7 +72,7 @@ def answer_histogram(request: Request) -> Response:
 
 
 def answer_metrics(request: Request) -> Response:
-    """Answer with lag and clients, and with figures of the tables while the database answers."""
+    """Answer with lag and clients, and if the database answers, with figures of the tables."""
     follower: Follower = request.app.state.follower
     store: SessionStore = request.app.state.store
     registry = CollectorRegistry()

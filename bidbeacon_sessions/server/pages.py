@@ -1,4 +1,4 @@
-"""The pages with their files, and the additions of a product to the server.
+"""The pages, their files, and the extension with a product's own pages and routes.
 
 Pages are Jinja templates that extend `layout.html`. They are rendered once, when the server starts.
 """
@@ -32,19 +32,18 @@ _IMPORT = re.compile(r'from "\./([\w-]+\.js)"')
 
 @dataclass(frozen=True)
 class Extension:
-    """Additions of a product to the server, all in one place.
+    """A product's additions to the server.
 
     Args:
-        routes: of its API. As for all others, a request that changes something needs a token.
-        pages: templates of `files` that extend `layout.html`, by address, which may end in a
-            `{name}`. One at `/` replaces the stream as first page.
-        files: the folder of its templates, and of scripts, styles and icons, which are served below
-            `/web/`.
-        navigation: entries of every page's navigation: the label by the address.
-        links: addresses of the product to which the pages link, with `{name}` for each value:
-            `account` (`{account}`) and `window` (`{account}`, `{dataset}`, `{window}`). Labels of
-            accounts are loaded from `accounts`. A module at `session_actions` makes the buttons of
-            a session's page. Missing ones are not linked.
+        routes: the routes of the product's API. Requests that change something need a token.
+        pages: templates in `files` that extend `layout.html`, by address. An address may end in
+            `{name}`. A page at `/` replaces the stream as the first page.
+        files: the folder of templates, scripts, styles and icons. All but the templates are served
+            below `/web/`.
+        navigation: the labels in the navigation of every page, by address.
+        links: addresses of the product by name, each optional. `account` (with `{account}`) and
+            `window` (with `{account}`, `{dataset}`, `{window}`) are links. `accounts` returns the
+            labels of accounts. `session_actions` is a module for buttons of sessions' pages.
         login_hint: a sentence on where to find the token.
     """
 
@@ -68,12 +67,12 @@ class PageFiles(StaticFiles):
         )
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        """Find a file."""
+        """Find a file that may be served."""
         return super().lookup_path(path) if path.endswith(_SERVED) else ("", None)
 
 
 def render_pages(extension: Extension) -> dict[str, str]:
-    """Return the text of all pages by address; `NOT_FOUND` is for unknown addresses."""
+    """Return the text of all pages by address; `NOT_FOUND` is the page for unknown ones."""
     files = FileSystemLoader([*([extension.files] if extension.files else []), _OURS])
     templates = Environment(
         loader=files,
@@ -98,7 +97,7 @@ def render_pages(extension: Extension) -> dict[str, str]:
 
 
 def list_modules(script: str, read: Callable[[str], str]) -> list[str]:
-    """Return the modules that a script imports, also indirectly; `read` returns their text."""
+    """Return the modules that a script imports, also indirectly; `read` returns a file's text."""
     found: set[str] = set()
     unread = [script]
     while unread:

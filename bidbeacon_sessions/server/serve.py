@@ -33,10 +33,10 @@ _COLLECT_AFTER = 20_000
 
 
 class StreamServer(uvicorn.Server):
-    """The stream on one address, on uvicorn.
+    """A uvicorn server for the stream at one address.
 
-    Takes the arguments of `create_app`; port 0 is any free one, and `access` by default that of the
-    settings. Raises SessionsError if the address is in use, or is not this machine's.
+    `extension` and `access` are those of `create_app`; port 0 means any free port. Raises
+    SessionsError if the address is in use, or does not belong to this machine.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class StreamServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop at SIGINT and SIGTERM, without uvicorn's second signal that fails the process."""
+        """Stop at SIGINT or SIGTERM, but don't raise the signal again, as uvicorn would."""
         loop = asyncio.get_running_loop()
         with suppress(ValueError, RuntimeError, NotImplementedError):  # not in the main thread
             for number in (signal.SIGINT, signal.SIGTERM):

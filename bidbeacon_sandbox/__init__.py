@@ -1,6 +1,6 @@
-"""A local stand-in for the Amazon Ads API over HTTP, with seeded data and injected faults.
+"""A local imitation of the Amazon Ads API over HTTP, with seeded data and injected faults.
 
-It imports nothing from the product.
+This package imports nothing from the product.
 """
 
 from bidbeacon_sandbox.server import create_app, serve

@@ -21,13 +21,13 @@ class Command(
     cli_exit_on_error=False,
     cli_implicit_flags=True,
 ):
-    """Play Amazon Ads over real HTTP, with seeded data and rules for what goes wrong.
+    """Imitate the Amazon Ads API over HTTP, with seeded data and rules that inject faults.
 
-    Each option can also be set in the environment: SANDBOX_SEED is --seed.
+    Each option can also be set by an environment variable: SANDBOX_SEED sets --seed.
     """
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(3040, ge=0, le=65_535, description="Port to listen on; 0: any free one.")
+    port: int = Field(3040, ge=0, le=65_535, description="Port to listen on; 0: any free port.")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The calls for access tokens, and for the ads accounts and profiles of a region."""
+"""The API calls for access tokens, ads accounts and profiles."""
 
 import re
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _PROFILE_FILTERS = {
     "profileTypeFilter": ("seller", "vendor", "agency"),
     "validPaymentMethodFilter": ("true", "false"),
 }
-"""The allowed values of each parameter of the list of profiles."""
+"""The allowed values of each query parameter of `list_profiles`."""
 
 
 async def issue_token(call: Call) -> Response:
@@ -94,7 +94,7 @@ async def list_accounts(call: Call) -> Response:
 async def list_profiles(call: Call) -> Response:
     """Return the region's profiles that may be edited; `GET /{region}/v2/profiles`.
 
-    `accessLevel=view` adds those that may only be viewed.
+    `accessLevel=view` adds the profiles that may only be viewed.
     """
     await call.admit()
     query = _read_profile_filters(call)
@@ -131,7 +131,7 @@ async def query_accounts(call: Call) -> Response:
 
 
 def read_page(body: Any, items: Sequence[_Item]) -> tuple[Sequence[_Item], dict[str, str]]:
-    """Return the requested page, and the next one's token if any; refuse an invalid body."""
+    """Return the requested items, and `nextToken` if there are more; refuse an invalid body."""
     if not isinstance(body, dict):
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "The body is not a JSON object"})
     size, token = body.get("maxResults", _LONGEST_PAGE), body.get("nextToken", _FIRST_PAGE)

@@ -15,7 +15,7 @@ AccountStatus = Literal["CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED"]
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One country of the API; `country` is the code in accounts (`GB`; profiles have `UK`)."""
+    """One country of the API; `country` is its code in accounts (`GB`; profiles have `UK`)."""
 
     country: str
     region: Region
@@ -39,12 +39,12 @@ REGIONS: tuple[Region, ...] = ("NA", "EU", "FE")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _KNOWN = (("US", "CA"), ("DE", "GB"), ("JP",), ("US",))
 _DISABLED = 3
-"""Default countries of the first accounts, and the number of the disabled one."""
+"""The default countries of the first accounts, and the index of the disabled account."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountCountry:
-    """An ads account's presence in one country: its own profile, entity and amount of data."""
+    """One country of an ads account: its profile, entity id and number of rows per day."""
 
     market: Market
     profile_id: int
@@ -53,7 +53,7 @@ class AccountCountry:
 
     @property
     def country(self) -> str:
-        """The country code accounts use (`GB`, never `UK`)."""
+        """The country code that accounts have (`GB`, never `UK`)."""
         return self.market.country
 
 
@@ -71,15 +71,15 @@ class Account:
 
     @property
     def country_codes(self) -> tuple[str, ...]:
-        """The codes of its countries."""
+        """The codes of the account's countries."""
         return tuple(country.country for country in self.countries)
 
     def find_country(self, code: str) -> AccountCountry | None:
-        """Return its presence in a country, if it has one."""
+        """Return the account's country with this code, or None."""
         return next((country for country in self.countries if country.country == code), None)
 
     def first_day(self, now: datetime) -> date:
-        """Return the earliest of its countries' local dates."""
+        """Return the earliest local date at `now` among the account's countries."""
         return min(now.astimezone(country.market.zone).date() for country in self.countries)
 
 
@@ -112,9 +112,9 @@ def make_accounts(
     rows_per_day: int | None = None,
     long_ids: bool = False,
 ) -> AccountBook:
-    """Make accounts, each with countries of one region.
+    """Make `count` accounts, each with countries of one region.
 
-    The first have the given countries, by default US and CA, DE and GB, JP, and US (disabled).
+    The first accounts have `countries`, by default US and CA; DE and GB; JP; US (disabled).
     `SandboxConfig` describes the arguments.
     """
     made, names = [], WORLD["accounts"]

@@ -14,7 +14,7 @@ JSON = "application/json"
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a failure
-    """Ends a call with an answer; `details` is the code and text for `error_body`, if any."""
+    """Ends a call with `response`; `details` (code and text, if any) are for `error_body`."""
 
     def __init__(self, response: Response, details: dict[str, Any] | None = None) -> None:
         super().__init__(f"refused with status {response.status_code}")
@@ -24,22 +24,22 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a failure
 def json_response(
     body: Any, status: int = 200, headers: dict[str, str] | None = None, media: str = JSON
 ) -> Response:
-    """Return an answer in JSON, with text that is not escaped to ASCII."""
+    """Return a JSON response; non-ASCII characters are not escaped."""
     return Response(to_json(body), status, headers, media_type=media)
 
 
 def iso(instant: datetime) -> str:
-    """Return an instant (UTC) in the format of answers."""
+    """Format a UTC time as in Amazon's answers: `2026-01-31T23:59:59Z`."""
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def refuse(status: int, details: dict[str, Any], headers: dict[str, str] | None = None) -> Refusal:
-    """Return a refusal whose body gets the shape of its call's errors."""
+    """Return a refusal with JSON `details`, which `error_body` adapts to the call."""
     return Refusal(json_response(details, status, headers), details)
 
 
 def refuse_xml(status: int, code: str, message: str) -> Refusal:
-    """Return a refusal of the file store, which is XML."""
+    """Return a refusal by the file store, whose errors are XML."""
     text = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
@@ -48,7 +48,7 @@ def refuse_xml(status: int, code: str, message: str) -> Refusal:
 
 
 def throttled(headers: dict[str, str] | None = None) -> Refusal:
-    """Return the gateway's 429; `headers` may hold a Retry-After."""
+    """Return a 429 refusal like Amazon's gateway; `headers` may contain Retry-After."""
     return refuse(429, BODIES[429], headers)
 
 
@@ -73,7 +73,7 @@ def refusal_of(rule: Answer) -> Refusal:
 
 
 def answer_error(error: RequestError) -> Response:
-    """Return a 207 in which the only item failed."""
+    """Return a response with status 207 in which the only item has this error."""
     one = {"code": error.code, "message": error.message}
     return json_response({"error": [{"index": 0, "errors": [one]}], "success": []}, 207)
 
@@ -94,10 +94,10 @@ _PORTFOLIO_WORDS = {
 
 
 def error_body(operation: Operation, status: int, details: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of a refusal in the shape that Amazon documents for its call.
+    """Return the body of a refusal in the form that Amazon documents for the call.
 
-    Where the code is a word for the status, a numeric one (400005) goes to the start of the text.
-    Tokens, profiles and files have undocumented errors: `details` is returned unchanged.
+    If the documented code is a word, a numeric code (400005) moves to the start of the text.
+    Errors of tokens, profiles and files are undocumented: `details` is returned unchanged.
     """
     texts = (str(details[key]) for key in ("message", "details", "detail") if key in details)
     code, text = str(details.get("code", "")), next(texts, "")

@@ -34,7 +34,7 @@ class Call:
         self.sandbox: SandboxState = request.app.state.sandbox
         self.is_cut = False
         self.bent_by: set[str] = set()
-        """The kinds of rules that may make the answer differ from Amazon's documents."""
+        """The kinds of applied rules that may make the answer undocumented by Amazon."""
         first, headers = request.url.path.split("/")[1].upper(), request.headers
         self.subject = Subject(
             operation,
@@ -44,13 +44,13 @@ class Call:
 
     @property
     def now(self) -> datetime:
-        """The sandbox's present instant, UTC."""
+        """The current time of the sandbox's clock, in UTC."""
         return self.sandbox.clock.now()
 
     def concerns(
         self, account: Account | None, country: str | None = None, datasets: tuple[str, ...] = ()
     ) -> None:
-        """Set the call's account, country and reports, for the ledger and the rules."""
+        """Set the account, country and datasets for the ledger and rules, if `account` is given."""
         if account is not None:
             self.subject = replace(
                 self.subject,
@@ -63,7 +63,7 @@ class Call:
     def strike(
         self, kind: type[_Rule], when: Callable[[_Rule], object] = lambda _: True
     ) -> _Rule | None:
-        """Return the first rule of a kind that strikes this call, if any."""
+        """Return the first rule of a kind that fulfils `when` and applies to this call, or None."""
         rule = next(self.sandbox.rules.struck(kind, self.subject, when), None)
         self.obeys(rule)
         return rule
@@ -71,19 +71,19 @@ class Call:
     def strikes(
         self, kind: type[_Rule], when: Callable[[_Rule], object] = lambda _: True
     ) -> tuple[_Rule, ...]:
-        """Return every rule of a kind that strikes this call."""
+        """Return all rules of a kind that fulfil `when` and apply to this call."""
         rules = tuple(self.sandbox.rules.struck(kind, self.subject, when))
         self.obeys(*rules)
         return rules
 
     def obeys(self, *rules: Limits | None) -> None:
-        """Record rules that struck this call, or the creation of its report or export."""
+        """Record in `bent_by` those of the applied rules that may make the answer undocumented."""
         self.bent_by.update(
             getattr(rule, "rule", "") for rule in rules if rule and rule.bends_answers
         )
 
     def accounts(self) -> Sequence[Account]:
-        """Return the ads accounts that the call's credential lists."""
+        """Return the ads accounts that the call's credential has access to."""
         every, issued = self.sandbox.world.accounts.accounts, self._issued
         numbers = issued.credential.accounts if issued else ()
         return every if numbers is None else [every[number] for number in numbers]
@@ -95,11 +95,11 @@ class Call:
         return account not in [every[number] for number in numbers if number < len(every)]
 
     def accounts_in_region(self) -> list[Account]:
-        """Return the listed ads accounts of the call's region."""
+        """Return the ads accounts of the call's region that the credential has access to."""
         return [account for account in self.accounts() if account.region == self.subject.region]
 
     async def apply_rules(self) -> None:
-        """Apply the rules for any call; raise the refusal of one that ends it."""
+        """Apply the rules that concern all kinds of calls; raise a refusal if a rule ends it."""
         for slow in self.strikes(Slow):
             await asyncio.sleep(slow.seconds)
         self.is_cut = self.strike(Cut) is not None
@@ -115,7 +115,7 @@ class Call:
             raise refuse(404, {"code": "404", "details": "Profile not found in this region"})
 
     async def admit(self) -> None:
-        """Apply the rules, then raise a refusal if token or client id is invalid."""
+        """Apply the rules, then raise a refusal if the token or client id is invalid."""
         await self.apply_rules()
         if self.subject.client is None:
             text = "Amazon-Advertising-API-ClientId is missing"
@@ -132,7 +132,7 @@ class Call:
             raise refuse(403, {"message": "Forbidden"})
 
     def announced_size(self, size: int) -> int:
-        """Return a file's size in bytes for the answer; a rule may falsify it."""
+        """Return the file size in bytes to put in the answer; a rule may make it wrong."""
         rule = self.strike(File, lambda rule: rule.size_factor is not None)
         if rule is None or rule.size_factor is None:
             return size
@@ -140,7 +140,7 @@ class Call:
         return wrong if wrong != size else size + 1
 
     def signed(self, paths: Sequence[str]) -> list[tuple[str, datetime]]:
-        """Return files' signed URLs and their expiry; a rule may repeat or expire them."""
+        """Return a signed URL and its expiry for each path; a rule may repeat or expire URLs."""
         urls, base = self.sandbox.urls, str(self.request.base_url).rstrip("/")
         if self.strike(Urls, lambda rule: rule.same) and paths[0] in urls.first:
             signed = [urls.first[path] for path in paths]
@@ -151,7 +151,7 @@ class Call:
         return [(base + url, expires_at) for url, expires_at in signed]
 
     def require_media(self, *media: str) -> None:
-        """Refuse any other content type, or a body without one (415)."""
+        """Refuse (415) a content type other than `media`, or a body without content type."""
         headers = self.request.headers
         given = headers.get("content-type", "").partition(";")[0].strip().lower()
         is_empty = not given and headers.get("content-length", "0") == "0"
@@ -160,12 +160,12 @@ class Call:
             raise refuse(415, {"code": "415", "details": f"Content-Type must be {media[0]}"})
 
     def require_accept(self, media: str) -> None:
-        """Refuse any other Accept, or none (406)."""
+        """Refuse the call (406) unless its Accept header is `media`."""
         if self.request.headers.get("accept", "").strip().lower() != media:
             raise refuse(406, {"code": "NOT_ACCEPTABLE", "details": f"Accept must be {media}"})
 
     async def json(self, *, required: bool = False) -> Any:
-        """Return the body's JSON; `{}` if empty and not `required`, None if invalid."""
+        """Return the JSON body, or None if invalid; an empty body is `{}` unless `required`."""
         try:
             return json.loads(await self.request.body() or (b"" if required else b"{}"))
         except (ValueError, RecursionError):
@@ -181,7 +181,7 @@ class Call:
         return self.sandbox.tokens.find(self._bearer[1])
 
     def finished(self, response: Response) -> Response:
-        """Add a request id to an answer, apply rules that edit it, and record the call."""
+        """Add a request id to the response, apply rules that edit it, and record the call."""
         response.headers["x-amz-rid"] = uuid4().hex.upper()
         for rule in self.strikes(Answer, lambda one: not one.ends_the_call):
             if response.media_type and response.media_type.endswith("json"):
@@ -199,7 +199,7 @@ def _write(response: Response, body: Any) -> None:
 
 
 def _broken_off(whole: Response) -> ASGIApp:
-    """Return an answer that sends half of each piece of its body, and never its end."""
+    """Return a response that sends half of each body chunk and never completes."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_half(message: Message) -> None:
@@ -221,7 +221,7 @@ def _refused_request(call: Call, error: RequestError) -> Refusal:
 
 
 def _refused(call: Call, refusal: Refusal) -> Response:
-    """Return a refusal's answer as Amazon documents it, unless a rule differs on purpose."""
+    """Return a refusal's response as documented, unless a rule makes it differ on purpose."""
     response = refusal.response
     if refusal.details is not None and not call.bent_by:
         status = response.status_code
@@ -234,7 +234,7 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 
 def endpoint(operation: Operation, handler: Handler) -> Callable[[Request], Awaitable[ASGIApp]]:
-    """Return a route's endpoint for a handler, which gets the call and may refuse it."""
+    """Return a route endpoint that passes each call to `handler`, which may refuse the call."""
 
     async def answer(request: Request) -> ASGIApp:
         call = Call(request, operation)

@@ -1,4 +1,4 @@
-"""The entities of an account's country, made from the seed and the forms of `world.json`."""
+"""Makes the entities of an account in one country from the seed and `world.json`."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -28,11 +28,11 @@ PRODUCT_SHARES: dict[AdProduct, float] = {
     "SPONSORED_BRANDS": 0.24,
     "SPONSORED_DISPLAY": 0.04,
 }
-"""Rows a day of each ad product, relative to Sponsored Products, as in a recorded report."""
+"""Rows per day of each ad product relative to Sponsored Products, from a recorded report."""
 
 
 class World:
-    """The accounts of a sandbox, and the catalogs of their countries, made at first use."""
+    """The accounts of a sandbox, and their catalogs, each made when it is first used."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
@@ -59,7 +59,7 @@ class World:
 
 
 class _Maker:
-    """Makes the entities of one ad product of an account's country."""
+    """Makes the entities of one ad product of an account in one country."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class _Maker:
         self._last_id = self._rng.randrange(10 ** (digits - 1), 9 * 10 ** (digits - 1))
 
     def make(self, rows_per_day: int) -> Catalog:
-        """Make enough entities for about `rows_per_day` daily target rows."""
+        """Make enough entities for about `rows_per_day` rows of targets per day."""
         wanted = round(rows_per_day / ACTIVE_SHARE)
         while len(self._slots) < wanted:
             self._add_campaign()
@@ -160,7 +160,7 @@ class _Maker:
         return ad
 
     def _add_targets(self, campaign: Entity, place: Entity, started: date) -> Iterator[Entity]:
-        """Add an ad group's targets; yield the positive ones, which differ in report rows."""
+        """Add an ad group's targets; yield the positive targets, whose report rows differ."""
         rng, targeting = self._rng, campaign.get("targetingSettings", "")
         forms = WORLD["targets"][targeting]
         if targeting != "AUTO":
@@ -176,7 +176,7 @@ class _Maker:
                 self._add_target(place, started, keywords[0], negative=True)
 
     def _filled(self, form: Entity) -> Entity:
-        """Return the form of a target with its blank text or number filled in."""
+        """Return a target's template with its blank text or number filled in."""
         texts = {
             "keyword": seeded.keyword(self._rng),
             "asin": seeded.asin(self._rng),
@@ -221,7 +221,7 @@ class _Maker:
         return str(self._last_id)
 
     def _shared_id(self) -> str:
-        """Return the first campaign's id, equal in all countries: ids are unique per profile."""
+        """Return the first campaign's id, which all countries share: ids are unique per profile."""
         seed, account_id, _, product = self._place
         return str(10**14 + seed_number(seed, account_id, product, "shared") % 10**14)
 
@@ -259,7 +259,7 @@ def _portfolios(seed: int, account_id: str, market: Market) -> list[Entity]:
 
 
 def _brand_asins(ads: list[Entity]) -> list[str]:
-    """Return the products bought after ads: those shown, and three more of the brand."""
+    """Return the products bought after ads: the shown products and three others of the brand."""
     more = (seed_number("more of the brand", ads[0]["adId"], number) % 10**8 for number in range(3))
     shown = dict.fromkeys(asin for ad in ads for asin in asins_of(ad))
     return [*shown, *(f"B1{number:08d}" for number in more)]

@@ -20,7 +20,7 @@ from bidbeacon_sandbox.truth import day_truth
 
 
 class ClockChange(BaseModel):
-    """A change of the clock: a jump by `advance_seconds`, then a stop or a restart."""
+    """A change of the clock: a jump by `advance_seconds`, then a stop or restart (`frozen`)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,10 +32,10 @@ Day = Annotated[date, Field(ge=FIRST_START.date(), lt=LAST_START.date())]
 
 
 class TruthQuery(BaseModel):
-    """A query for a day's true rows.
+    """A query for the true rows of one day.
 
-    `date` is account-local, `fields` are those of reports, with commas between them, and `at` sets
-    the day's age (absent: now).
+    `date` is the account's local date. `fields` are report fields, separated by commas. The
+    rows are those known at `at` (default: now).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -52,7 +52,7 @@ Page = Callable[[SandboxState, Request], Awaitable[Response]]
 
 
 def page(answer: Page) -> Callable[[Request], Awaitable[Response]]:
-    """Return a route's endpoint for a page; invalid input is a 400 with the reason."""
+    """Return a route endpoint that calls `answer`; invalid input gets a 400 with the reason."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -73,12 +73,12 @@ async def healthz(sandbox: SandboxState, _: Request) -> Response:
 
 
 async def show_rules(sandbox: SandboxState, _: Request) -> Response:
-    """Return the rules in force; `GET /sandbox/rules`."""
+    """Return all rules with their counts; `GET /sandbox/rules`."""
     return json_response({"rules": sandbox.rules.overview()})
 
 
 async def add_rules(sandbox: SandboxState, request: Request) -> Response:
-    """Put one rule or a list of rules in force; `POST /sandbox/rules`."""
+    """Add one rule or a list of rules; `POST /sandbox/rules`."""
     put_in_force(sandbox, await request.body())
     return json_response({"rules": sandbox.rules.overview()}, 201)
 
@@ -95,13 +95,13 @@ def put_in_force(sandbox: SandboxState, text: str | bytes) -> None:
 
 
 async def clear_rules(sandbox: SandboxState, _: Request) -> Response:
-    """Take every rule out of force; `DELETE /sandbox/rules`."""
+    """Remove all rules; `DELETE /sandbox/rules`."""
     sandbox.rules.clear()
     return Response(status_code=204)
 
 
 async def change_clock(sandbox: SandboxState, request: Request) -> Response:
-    """Advance, freeze or release the clock; `POST /sandbox/clock`."""
+    """Move, stop or restart the clock; `POST /sandbox/clock`."""
     change = ClockChange.model_validate_json(await request.body())
     sandbox.clock.advance(change.advance_seconds)
     if change.frozen is not None:
@@ -110,7 +110,7 @@ async def change_clock(sandbox: SandboxState, request: Request) -> Response:
 
 
 async def show_truth(sandbox: SandboxState, request: Request) -> Response:
-    """Return a day's true rows; `GET /sandbox/truth?account=…&country=…&date=…`."""
+    """Return the true rows of a day; `GET /sandbox/truth?account=…&country=…&date=…`."""
     query = TruthQuery.model_validate(dict(request.query_params))
     account = sandbox.world.accounts.find(query.account)
     country = account.find_country(query.country) if account else None

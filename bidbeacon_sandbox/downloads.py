@@ -1,4 +1,4 @@
-"""The file store: signed URLs, no Authorization header, errors as XML."""
+"""The file store: it requires signed URLs without Authorization header; errors are XML."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ _MEDIA = "application/octet-stream"
 
 
 async def download(call: Call) -> Response:
-    """Return a generated file; `GET /downloads/{job}/{part}.json.gz?…`."""
+    """Return a file of a report or export; `GET /downloads/{job}/{part}.json.gz?…`."""
     sandbox, job_id = call.sandbox, call.request.path_params["job"]
     part: int = call.request.path_params["part"]
     is_report = sandbox.reports.find(job_id) is not None
@@ -57,7 +57,7 @@ def _redirected(call: Call, location: str) -> Response:
 
 
 def _send(content: bytes, rules: tuple[File, ...]) -> Response:
-    """Return the answer with a file, which rules may truncate or slow down."""
+    """Return a response with a file, which rules may truncate or slow down."""
     for rule in rules:
         if rule.keep is not None:
             content = content[: int(len(content) * rule.keep)]

@@ -1,4 +1,4 @@
-"""Edits of JSON by rules, in answers and rows: fields are dropped, added or rewritten."""
+"""Edits that rules make to JSON in answers and rows: drop, add or rewrite fields."""
 
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
@@ -17,7 +17,7 @@ _Value = TypeVar("_Value")
 
 
 class Edits(BaseModel):
-    """Edits of fields by their names, at any depth; a name may end with `*`."""
+    """Edits of JSON fields at any depth; a field name may end with the wildcard `*`."""
 
     drop: tuple[str, ...] = ()
     add: dict[str, Any] = Field({}, description="Fields that each object has besides.")
@@ -27,15 +27,15 @@ class Edits(BaseModel):
 
     @property
     def edits_anything(self) -> bool:
-        """Whether it has an edit."""
+        """Whether there is at least one edit."""
         return any((self.drop, self.add, self.words, self.write))
 
     def concerns(self, item: dict[str, Any]) -> bool:
-        """Return whether an object has the values of `where`."""
+        """Return whether the fields of an object have the values that `where` requires."""
         return all(item.get(key) in values for key, values in self.where.items())
 
     def edited(self, body: Any, *, in_field: str = "") -> Any:
-        """Return JSON data with the edits made in all its objects."""
+        """Return JSON data, the value of field `in_field`, with the edits made in all objects."""
         if isinstance(body, list):
             return [self.edited(item) for item in body]
         if not isinstance(body, dict):
@@ -56,7 +56,7 @@ class Edits(BaseModel):
 
 
 def _find(key: str, named: dict[str, _Value]) -> _Value | None:
-    """Return the entry of a field, or of a name with `*` that covers it."""
+    """Return the value of the first name that equals `key` or, with `*`, matches it."""
     for name, value in named.items():
         if key == name or (name.endswith("*") and key.startswith(name[:-1])):
             return value

@@ -1,4 +1,4 @@
-"""Entities of an account in one country, as in exports and in report rows."""
+"""Entities of an account in one country, in the form of exports and of report rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ THEMES = ("SEARCH_RELATED_TO_YOUR_BRAND", "SEARCH_RELATED_TO_YOUR_LANDING_PAGES"
 ACTIVE_SHARE = 0.82
 
 Entity = dict[str, Any]
-"""A campaign, ad group, ad, target or portfolio, as Amazon's answers have it."""
+"""A campaign, ad group, ad, target or portfolio, in the form of Amazon's answers."""
 
 
 class Slot(NamedTuple):
-    """An ad and the target that shows it, which have at most one report row a day.
+    """A pair of an ad and the target that shows it; the pair has at most one row per day.
 
-    `bid` is the highest cost of a click or, for vCPM, of a viewable impression, and `price` that
-    of a unit of the product; both are in millionths.
+    `bid` is the highest cost of a click or, for vCPM, of a viewable impression. `price` is the
+    highest price of one unit of the product. Both are in millionths of the currency.
     """
 
     campaign: Entity
@@ -53,9 +53,9 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All entities of one ad product of an account in one country, and its portfolios.
+    """All entities of one ad product, and the portfolios, of an account in one country.
 
-    Each slot has a row on `active_share` of the days.
+    Each slot (a pair of ad and target) has a report row on a share `active_share` of the days.
     """
 
     seed: int
@@ -69,31 +69,32 @@ class Catalog:
     active_share: float = ACTIVE_SHARE
 
     def local_now(self, now: datetime) -> datetime:
-        """Return an instant in the account's time zone."""
+        """Convert a time to the account's time zone."""
         return now.astimezone(self.market.zone)
 
 
 def advertised_asin(ad: Entity) -> str | None:
-    """Return the product that an ad advertises; Sponsored Brands and image ads have none."""
+    """Return the ASIN that an ad advertises; None for Sponsored Brands and image ads."""
     products = asins_of(ad)
     return products[0] if products and ad["adProduct"] != "SPONSORED_BRANDS" else None
 
 
 def asins_of(ad: Entity) -> list[str]:
-    """Return the products that an ad shows."""
+    """Return the ASINs of the products that an ad shows."""
     return [one["productId"] for one in ad["creative"].get("products", ())]
 
 
 def bid_of(target: Entity) -> float | None:
-    """Return a target's bid, which comes in two forms; negative ones have none."""
+    """Return a target's bid from either of its JSON forms; None for negative targets."""
     bid = target.get("bid")
     return bid["bid"] if isinstance(bid, dict) else bid
 
 
 def report_target(target: Entity) -> tuple[str | None, str | None]:
-    """Return the `target.value` and the `target.matchType` of report rows.
+    """Return a target's `target.value` and `target.matchType` in report rows.
 
-    Sponsored Display has no match type, audiences by id no value, and one kind of theme neither.
+    Sponsored Display has no match type. Audiences given by id have no value. One of the two
+    themes has neither a value nor a match type.
     """
     kind, match_type = target["targetType"], target["targetDetails"].get("matchType")
     if kind == "THEME":
@@ -163,4 +164,4 @@ AD_VALUES: dict[str, Callable[[Slot, Catalog], Any]] = {
     "advertisedProduct.marketplace": _marketplace,
     "advertisedProductMarketplace.value": _marketplace,
 }
-"""The fields of a row that depend only on its slot."""
+"""The report fields that depend only on the slot, with functions that return their values."""

@@ -1,4 +1,4 @@
-"""The calls for the entities of one profile: exports, and the list of portfolios."""
+"""The API calls for the entities of one profile: exports and portfolios."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ from bidbeacon_sandbox.list_filters import PortfolioQuery, read_body
 from bidbeacon_sandbox.rules import Accepted429, ExportEnds, OldBrands, Rows
 
 _MOST_IN_PROGRESS = 5
-"""Exports of one kind."""
+"""How many exports of one kind may be in progress, in all accounts together."""
 _PORTFOLIO_MEDIA = "application/vnd.spPortfolio.v3+json"
 
 
 async def create_export(call: Call) -> Response:
-    """Accept an export of the entities of one kind; `POST /{region}/{kind}/export`."""
+    """Create an export of the entities of one kind; `POST /{region}/{kind}/export`."""
     kind = call.request.path_params["kind"]
     if kind not in EXPORT_KINDS:
         raise refuse(404, {"code": "NOT_FOUND", "details": "There are no such exports"})

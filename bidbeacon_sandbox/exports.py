@@ -1,4 +1,4 @@
-"""Exports of an account's country: their filters, status over time, and entities."""
+"""Exports of an account in one country: their filters, status over time, and entities."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ KEPT = timedelta(hours=24)
 
 
 class ExportFilter(BaseModel):
-    """The body of an export's creation; the last three filters are for targets."""
+    """The body of a request for an export; the last three filters apply only to targets."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,11 +47,11 @@ class ExportFilter(BaseModel):
 
     @property
     def is_about_targets(self) -> bool:
-        """Whether it names one of the filters that only targets have."""
+        """Whether the request contains a filter that applies only to targets."""
         return not self.model_fields_set <= {"adProductFilter", "stateFilter"}
 
     def passes(self, entity: Entity) -> bool:
-        """Return whether an entity passes; the filters for targets ignore other entities."""
+        """Return whether an entity passes; the filters for targets let other entities pass."""
         return (
             entity["state"] in self.stateFilter
             and entity.get("negative", False) in self.negativeFilter
@@ -61,13 +61,13 @@ class ExportFilter(BaseModel):
 
 
 def media_type(kind: ExportKind) -> str:
-    """Return the media type that a kind's calls must have in Content-Type and Accept."""
+    """Return the media type required in Content-Type and Accept for exports of a kind."""
     return f"application/vnd.{kind.lower()}export.v1+json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export(Job):
-    """One export."""
+    """One requested export."""
 
     ready_at: datetime
     kind: ExportKind
@@ -75,11 +75,11 @@ class Export(Job):
 
     @property
     def failure(self) -> ExportEnds | None:
-        """The rule that makes it fail, if any."""
+        """The rule that makes the export fail, or None."""
         return next((one for one in self.rules_of(ExportEnds) if one.status == "FAILED"), None)
 
     def status(self, now: datetime) -> ExportStatus:
-        """Return its status at an instant."""
+        """Return the status of the export at `now`."""
         if now < self.ready_at:
             return "PROCESSING"
         return "FAILED" if self.failure else "COMPLETED"
@@ -100,7 +100,7 @@ class Exports(Jobs[Export]):
         now: datetime,
         rules: tuple[Limits, ...] = (),
     ) -> Export:
-        """Accept a request for an export of one account in one country."""
+        """Create an export for `place`, an account in one of its countries."""
         config, account_id, country = self._world.config, place[0].account_id, place[1].country
         number = seed_number(config.seed, kind, account_id, country, now, len(self))
         ends = [rule for rule in rules if isinstance(rule, ExportEnds)]
@@ -119,11 +119,11 @@ class Exports(Jobs[Export]):
         )
 
     def in_progress(self, kind: ExportKind, now: datetime) -> int:
-        """Return the number of exports of a kind in progress, of all accounts."""
+        """Return how many exports of a kind are in progress, in all accounts together."""
         return sum(one.kind == kind and one.status(now) == "PROCESSING" for one in self)
 
     def rows(self, job: Export) -> Iterator[str]:
-        """Return the entities that pass an export's filter."""
+        """Return the entities that pass the filter of an export, as JSON texts."""
         account = self._world.accounts.find(job.account_id)
         country = account and account.find_country(job.country or "")
         if not account or not country:
@@ -138,7 +138,7 @@ class Exports(Jobs[Export]):
 
 
 def _entities(catalog: Catalog, job: Export) -> Iterator[Entity]:
-    """Yield the entities of an export; those of an old campaign have no ad group."""
+    """Yield an export's entities, without ad groups in campaigns that `OldBrands` chooses."""
     without = old_brands(catalog, job.rules_of(OldBrands))
     for entity in catalog.entities[job.kind]:
         if job.kind == "campaigns" or entity["campaignId"] not in without:

@@ -1,4 +1,4 @@
-"""The reports of the contract, from `datasets.json`, and the rules for their fields."""
+"""The kinds of reports in `datasets.json` (the contract), and checks of report fields."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -13,7 +13,7 @@ _SAME_IN_ALL |= {"campaign.country", "campaignCountry.value"}
 
 
 class Dataset(NamedTuple):
-    """One report of the contract; `keys` are the dimensions that identify it."""
+    """One kind of report in `datasets.json`; `keys` are the dimensions that identify the kind."""
 
     products: tuple[str, ...]
     keys: frozenset[str]
@@ -34,12 +34,12 @@ NEW_NAMES: dict[str, str] = {
     for old, new in _CONTRACT["fieldVariants"].items()
     if "." in new[0].split()[0] and "[?]" not in new[0]
 }
-"""Newer names of fields by the older ones; a server knows one or the other."""
+"""Newer names of fields, by the older names; a server accepts only one of the two."""
 _KEYS = frozenset[str]().union(*(one.keys for one in DATASETS.values()))
 
 
 def datasets_of(fields: Collection[str], products: Collection[str]) -> tuple[str, ...]:
-    """Return the names of the contract's reports that match these fields and ad products."""
+    """Return the names in `datasets.json` that match these fields and ad products."""
     old_names = {new: old for old, new in NEW_NAMES.items()}
     keys = {old_names.get(field, field) for field in fields} & _KEYS
     return tuple(
@@ -56,13 +56,13 @@ def _has_shares(fields: Collection[str]) -> bool:
 
 
 def metrics_of(product: str) -> frozenset[str]:
-    """Return the metrics that any report of an ad product has."""
+    """Return all metrics that the reports of an ad product have."""
     fields = [one.fields for one in DATASETS.values() if product in one.products]
     return frozenset(field for of_one in fields for field in of_one if field.startswith("metric."))
 
 
 class RequestError(Exception):
-    """A v1 report request is refused; with Amazon's code and a message."""
+    """A v1 report request is refused; `code` is Amazon's error code."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -83,7 +83,7 @@ METRICS = (
     ),
     *("metric.newToBrandPurchases", "metric.newToBrandSales", "metric.newToBrandUnitsSold"),
 )
-"""The metrics that are drawn; others are derived from these."""
+"""The metrics that are made from random numbers; all others are derived from these."""
 RATES = ("metric.ctr", "metric.cpc", "metric.roas")
 SHARES = (
     "metric.topOfSearchImpressionShare",
@@ -103,7 +103,7 @@ SPLIT_FIELDS: dict[str, Split] = {
     "convertedProduct.id": "purchased_product",
     "convertedProductMarketplace.value": "purchased_product",
 }
-"""The fields that split a day further."""
+"""The fields that split a day into more rows, with the dimension of each split."""
 KNOWN_FIELDS = frozenset((*TIME_FIELDS, *METRICS, *RATES, *SHARES, *AD_VALUES)).union(
     TARGET_FIELDS, SPLIT_FIELDS, *(one.fields for one in DATASETS.values())
 )
@@ -152,25 +152,25 @@ _EXCLUDED: dict[str, Collection[str]] = {
     SHARES[1]: _NOT_OF_TERM_SHARES,
     SHARES[2]: _NOT_OF_TERM_SHARES,
 }
-"""Fields that exclude each other in a report, by the contract."""
+"""Fields that can't be in the same report, according to the contract."""
 _OF_SOME_PRODUCTS = ("advertisedProduct.id", "searchTerm.value", "placementClassification.value")
 _PURCHASED = {
     one.products[0]: one.keys - {"campaign.id", "convertedProductMarketplace.value"}
     for one in DATASETS.values()
     if "convertedProduct.id" in one.keys
 }
-"""The key fields of each ad product's purchased products, beside campaign and marketplace."""
+"""Key fields of each ad product's purchased products, besides campaign and marketplace."""
 
 
 def is_money(metric: str) -> bool:
-    """Return whether a metric is an amount of the row's currency."""
+    """Return whether a metric is an amount in the row's currency."""
     return metric in {"metric.totalCost", "metric.cpc"} or any(
         word in metric for word in ("sales", "Sales", "Royalties")
     )
 
 
 def applies(metric: str, product: AdProduct) -> bool:
-    """Return whether an ad product has a metric; the rows of the others have null."""
+    """Return whether an ad product has a metric; if not, the metric is null in its rows."""
     if metric == "metric.viewableImpressions" or metric.startswith("metric.newToBrand"):
         return product != "SPONSORED_PRODUCTS"
     if metric in METRICS:
@@ -179,7 +179,10 @@ def applies(metric: str, product: AdProduct) -> bool:
 
 
 def has_hours(fields: Collection[str], product: AdProduct) -> bool:
-    """Return False for hours below campaigns, which only Sponsored Products has."""
+    """Return whether an ad product has reports with these fields.
+
+    Only Sponsored Products has hourly reports on a finer level than campaigns.
+    """
     is_finer = not set(_FINER_THAN_CAMPAIGN).isdisjoint(fields)
     return "hour.value" not in fields or product == "SPONSORED_PRODUCTS" or not is_finer
 
@@ -187,12 +190,12 @@ def has_hours(fields: Collection[str], product: AdProduct) -> bool:
 def check_fields(
     fields: tuple[str, ...], products: tuple[AdProduct, ...], *, has_new_names: bool
 ) -> None:
-    """Check a report's fields as Amazon does; raise `RequestError`.
+    """Check a report's fields as Amazon does; raise `RequestError` if they are invalid.
 
     Args:
         fields: The requested fields.
-        products: The ad products that the filter names.
-        has_new_names: Whether fields have their newer names, and not the older ones.
+        products: The ad products that the request's filter contains.
+        has_new_names: Whether only the newer names of fields are valid, not the older names.
     """
     unknown = frozenset(NEW_NAMES if has_new_names else NEW_NAMES.values())
     _check_names(fields, KNOWN_FIELDS.union(NEW_NAMES.values()) - unknown)
@@ -254,17 +257,17 @@ def _check_purchased(fields: tuple[str, ...], products: tuple[AdProduct, ...]) -
 
 
 def companionless(field: str, companion: str) -> RequestError:
-    """Return the refusal of a field that requires another one."""
+    """Return the error for a field that requires another field."""
     text = f"field {field} cannot be used without also including fields: ({companion})"
     return RequestError("400006", f"400006: {text}")
 
 
 def excluded(first: str, *others: str) -> RequestError:
-    """Return the refusal of fields that can't be used together."""
+    """Return the error for fields that can't be used together."""
     text = f"field {first} cannot be used along with fields: ({', '.join(others)})"
     return RequestError("400004", f"400004: {text}")
 
 
 def unknown_field(field: str) -> RequestError:
-    """Return the refusal of an unknown field."""
+    """Return the error for an unknown field."""
     return RequestError("400005", f"400005: unknown field: {field}")

@@ -16,16 +16,16 @@ from bidbeacon_sandbox.rules import Limits
 
 _Rule = TypeVar("_Rule", bound=Limits)
 _CACHE_BYTES = 1 << 27
-"""Files beyond this size are dropped, and made again on demand."""
+"""The most bytes of cached files; files that were evicted are made again on demand."""
 _BATCH = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A report or an export, with the rules that struck its creation; it never changes.
+    """A report or an export, with the rules that applied when it was created; immutable.
 
-    A report covers all countries of its account: its `country` is None. `ready_at` is when it
-    completes or fails; None: never.
+    A report covers all countries of its account, so its `country` is None. `ready_at` is when
+    the job completes or fails; None means never.
     """
 
     id: str
@@ -37,16 +37,16 @@ class Job:
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """The contract's reports that it matches."""
+        """The names in `datasets.json` that a report matches; empty for an export."""
         return ()
 
     @property
     def part_count(self) -> int | None:
-        """The number of its files; None: as many as its rows need."""
+        """The number of the job's files; None means as many as its rows need."""
         return 1
 
     def rules_of(self, kind: type[_Rule]) -> tuple[_Rule, ...]:
-        """Return its rules of one kind."""
+        """Return the job's rules of one kind."""
         return tuple(rule for rule in self.rules if isinstance(rule, kind))
 
 
@@ -60,7 +60,7 @@ class Jobs(Generic[_Job]):
         self._jobs: dict[str, _Job] = {}
 
     def keep(self, job: _Job) -> _Job:
-        """Add a job that was accepted."""
+        """Add a job, and return it."""
         self._jobs[job.id] = job
         return job
 
@@ -92,7 +92,7 @@ class Files:
         self._turn = asyncio.Lock()
 
     async def parts(self, jobs: Jobs[_Job], job: _Job) -> list[bytes]:
-        """Return the parts of a job; missing ones are made in a thread, one job at a time."""
+        """Return the parts of a job; if missing, make them in a thread, one job at a time."""
         if job.id not in self._kept:
             async with self._turn:
                 if job.id not in self._kept:
@@ -104,7 +104,7 @@ class Files:
         return parts
 
     def _write(self, jobs: Jobs[_Job], job: _Job) -> list[bytes]:
-        """Return a job's parts; if their number is fixed, the last may be empty."""
+        """Make the parts of a job; if their number is fixed, the last parts may be empty."""
         texts, count = jobs.rows(job), job.part_count
         if count is None:
             parts = [write_part(islice(texts, self._part_rows))]
@@ -120,7 +120,7 @@ class Files:
 
 
 def write_part(texts: Iterable[str]) -> bytes:
-    """Return JSON texts as one gzipped array; the same texts give the same bytes."""
+    """Return JSON texts as one gzipped JSON array; the same texts give the same bytes."""
     whole = io.BytesIO()
     with gzip.GzipFile("", "wb", 1, whole, mtime=0) as file:
         file.write(b"[")
@@ -139,7 +139,7 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 class SignedUrls:
-    """The issued download URLs, without their host; a restart invalidates all of them."""
+    """All issued download URLs, without host; they become invalid when the sandbox restarts."""
 
     def __init__(self) -> None:
         self._known: dict[str, datetime] = {}
@@ -147,7 +147,7 @@ class SignedUrls:
         """The first URL of each path, with its expiry."""
 
     def sign(self, path: str, expires_at: datetime) -> tuple[str, datetime]:
-        """Return a new URL of a path, and its expiry (UTC)."""
+        """Return a new signed URL for a path, with its expiry (UTC)."""
         url = f"{path}?X-Amz-Signature={token_hex(32)}"
         self._known[url] = expires_at
         self.first.setdefault(path, (url, expires_at))

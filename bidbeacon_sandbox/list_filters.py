@@ -1,6 +1,6 @@
 """Filters in the bodies of calls that list ads accounts and portfolios.
 
-Unknown names are refused as well, since a misspelt filter would let everything pass.
+Unknown filter names are refused, because a misspelt filter would let everything pass.
 """
 
 from typing import Any, Literal, TypeVar
@@ -38,14 +38,14 @@ class _Query(_Part):
 
 
 class AccountQuery(_Query):
-    """A query for ads accounts, by default all global ones."""
+    """A query for ads accounts; by default it returns all global accounts."""
 
     advertiserAccountIdFilter: _AccountIds = _AccountIds.model_construct(include=())  # noqa: N815 - the wire's name
     isGlobalAccountFilter: _IsGlobal = _IsGlobal(include=(True,))  # noqa: N815 - the same
     maxResults: StrictFloat = Field(100.0, ge=10)  # noqa: N815 - the same
 
     def passes(self, account_id: str) -> bool:
-        """Return whether a global ads account passes."""
+        """Return whether a global ads account matches the query."""
         ids = self.advertiserAccountIdFilter.include
         return self.isGlobalAccountFilter.include[0] and (not ids or account_id in ids)
 
@@ -68,7 +68,7 @@ class _States(_Part):
 
 
 class PortfolioQuery(_Query):
-    """A query for portfolios, by default all of a profile."""
+    """A query for portfolios; by default it returns all portfolios of a profile."""
 
     portfolioIdFilter: _Texts = _Texts()  # noqa: N815 - the wire's name
     nameFilter: _Names = _Names()  # noqa: N815 - the same
@@ -76,7 +76,7 @@ class PortfolioQuery(_Query):
     includeExtendedDataFields: StrictBool = False  # noqa: N815 - the same
 
     def passes(self, portfolio: Entity) -> bool:
-        """Return whether a portfolio passes."""
+        """Return whether a portfolio matches the query."""
         ids, names, states = self.portfolioIdFilter, self.nameFilter, self.stateFilter
         return (
             (not ids.include or portfolio["portfolioId"] in ids.include)
@@ -86,7 +86,7 @@ class PortfolioQuery(_Query):
 
 
 def read_body(kind: type[_Body], body: Any) -> _Body:
-    """Return a body as a model; refuse an invalid one (400)."""
+    """Return the request body as a model of class `kind`; refuse an invalid body (400)."""
     try:
         return kind.model_validate(body)
     except ValidationError as error:

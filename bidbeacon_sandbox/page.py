@@ -1,4 +1,4 @@
-"""The sandbox's page: accounts, reports in flight, latest calls, and rules with switches."""
+"""The sandbox's web page: accounts, reports in flight, latest calls and rules."""
 
 import json
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ async def show_page(sandbox: SandboxState, _: Request) -> Response:
 
 
 async def change_by_form(sandbox: SandboxState, request: Request) -> Response:
-    """Add, switch or remove a rule by a form of the page; `POST /sandbox/change`."""
+    """Add, switch or remove a rule, as a form of the page requests; `POST /sandbox/change`."""
     text = (await request.body()).decode(errors="replace")
     form = {key: values[0] for key, values in parse_qs(text).items()}
     do = form.get("do")

@@ -39,7 +39,7 @@ _REASONS: dict[str | None, tuple[str, str]] = {
 
 
 async def create_report(call: Call) -> Response:
-    """Accept one report; `POST /{region}/adsApi/v1/create/reports`."""
+    """Accept a request for one report; `POST /{region}/adsApi/v1/create/reports`."""
     sandbox, body = call.sandbox, await call.json()
     try:
         request = read_create(body)
@@ -114,7 +114,7 @@ def _describe(report: Report, status: str) -> dict[str, Any]:
 
 
 def _failure(report: Report, status: str) -> dict[str, str]:
-    """Return the code and reason of a failure; unless FAILED, only a rule sets them."""
+    """Return a failure's code and reason; reports that did not FAIL have them only by a rule."""
     rule = report.end_rule if status in _ENDS else None
     code, reason = (rule.code, rule.reason) if rule else (None, None)
     if status == "FAILED":
@@ -168,7 +168,7 @@ def _refuse_by_rule(call: Call, request: ReportRequest) -> None:
 
 
 def _check_room(call: Call, account: Account, request: ReportRequest) -> None:
-    """Refuse a report while too many or, by a rule, an equal one are in flight."""
+    """Refuse a report if too many are in flight or, by a rule, if an equal one is."""
     sandbox, now = call.sandbox, call.now
     in_flight = sandbox.reports.in_flight(account, now)
     twin = next((one for one in in_flight if _is_same(one.request, request)), None)

@@ -1,4 +1,4 @@
-"""Parsing and checks of report requests, as Amazon's: shape, fields, filter and period."""
+"""Parses report requests; checks form, fields, filter and period as Amazon does."""
 
 import calendar
 import re
@@ -33,7 +33,7 @@ HOURLY_DAYS_BACK = 14
 
 
 class Condition(NamedTuple):
-    """A condition on one field; `negated` is the filter's `not`, None if that is missing."""
+    """A filter condition on one field; `negated` is the value of `not`, None if missing."""
 
     field: str
     operator: str
@@ -41,14 +41,14 @@ class Condition(NamedTuple):
     negated: bool | None
 
     def passes(self, row: Mapping[str, str]) -> bool:
-        """Return whether a row with these values passes."""
+        """Return whether a row with these values fulfils the condition."""
         return (row[self.field] in self.values) != bool(self.negated)
 
 
 def read_conditions(row_filter: Any) -> list[Condition]:
-    """Return the conditions of a filter, nested ones included; a row must pass all of them.
+    """Return all conditions of a filter, also nested ones; a row must fulfil all of them.
 
-    Anything but `{"on": …}` and `{"and": {"filters": […]}}` is refused.
+    A filter is refused unless it is `{"on": …}` or `{"and": {"filters": […]}}`.
     """
     match row_filter:
         case None:
@@ -90,7 +90,7 @@ def _check_condition(condition: Condition) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ReportRequest:
-    """A requested report; both dates are inclusive calendar dates, the filter is unparsed."""
+    """A requested report from `start` to `end`, both inclusive; `filter` is not parsed yet."""
 
     account_id: str
     format: str
@@ -101,22 +101,22 @@ class ReportRequest:
 
     @property
     def days(self) -> int:
-        """The number of days of its period."""
+        """The number of days in the period."""
         return (self.end - self.start).days + 1
 
     @property
     def is_hourly(self) -> bool:
-        """Whether its rows are hours."""
+        """Whether the report has a row for each hour."""
         return "hour.value" in self.fields
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """The contract's reports that it matches."""
+        """The names in `datasets.json` that the request matches."""
         return datasets_of(self.fields, self.products)
 
     @property
     def named_products(self) -> tuple[AdProduct, ...] | None:
-        """The ad products that pass its filter; None where it is not about ad products."""
+        """The ad products that pass the filter; None if it has no condition on ad products."""
         conditions = [one for one in read_conditions(self.filter) if one.field == "adProduct.value"]
         if not conditions:
             return None
@@ -128,7 +128,7 @@ class ReportRequest:
 
     @property
     def products(self) -> tuple[AdProduct, ...]:
-        """The ad products whose rows it may have."""
+        """The ad products that the report may contain."""
         named = self.named_products
         return AD_PRODUCTS if named is None else named
 
@@ -155,7 +155,7 @@ def _read_day(text: str) -> date:
 
 
 def read_create(body: Any) -> ReportRequest:
-    """Parse the body of a create call: one account, one report and one period."""
+    """Parse the body of a call that creates a report: one account, report and period."""
     match body:
         case {
             "accessRequestedAccounts": [{"advertiserAccountId": str(account_id), **access}],
@@ -182,7 +182,7 @@ def read_create(body: Any) -> ReportRequest:
 def checked(request: ReportRequest, rules: Sequence[Refuse] = ()) -> ReportRequest:
     """Check a request's filter and fields as Amazon does, or as rules define.
 
-    Return the request; if a rule ignores unknown fields, without them.
+    Return the request. If a rule ignores unknown fields, the request is returned without them.
     """
     for condition in read_conditions(request.filter):
         _check_condition(condition)
@@ -206,7 +206,7 @@ def _check_rule(rule: Refuse, fields: tuple[str, ...], products: tuple[AdProduct
 
 
 def read_report_id(body: Any) -> str:
-    """Parse the body of a retrieve or a delete call: exactly one report id."""
+    """Return the only report id in the body of a call that retrieves or deletes a report."""
     match body:
         case {"reportIds": [str(report_id)]}:
             return report_id
@@ -219,7 +219,7 @@ def check_period(
     rules: Sequence[Refuse] = (),
     histories: Sequence[History] = (),
 ) -> None:
-    """Refuse a period that is reversed, too long, or starts before all ad products' history.
+    """Refuse a period that is reversed, too long, or starts before any ad product has data.
 
     `today` is the account's local date.
     """
@@ -244,7 +244,7 @@ def check_period(
 def first_day_of(
     product: AdProduct, today: date, histories: Sequence[History] = (), *, hourly: bool
 ) -> date:
-    """Return an ad product's oldest day: 14 days (hourly) or 15 months ago, or by rules."""
+    """Return an ad product's oldest day: 14 days (hourly) or 15 months ago, or as rules set."""
     days = [rule.days for rule in histories if rule.covers(product)]
     if hourly:
         days.append(HOURLY_DAYS_BACK)

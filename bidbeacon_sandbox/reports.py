@@ -37,38 +37,38 @@ _PENDING_SHARE = 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Job):
-    """One report; if `ready_at` is None, it stays PENDING for ever."""
+    """A requested report; if `ready_at` is None, the report stays PENDING forever."""
 
     client: str
     request: ReportRequest
 
     @property
     def end_rule(self) -> ReportEnds | None:
-        """The rule that gives it another end than COMPLETED, if any."""
+        """The rule that makes the report end in a status other than COMPLETED, or None."""
         ends = (rule for rule in self.rules_of(ReportEnds) if rule.status != "COMPLETED")
         return next((one for one in ends if self.request.days > one.longer_than_days), None)
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """The contract's reports that it matches."""
+        """The names in `datasets.json` that the report matches."""
         return self.request.datasets
 
     @property
     def part_count(self) -> int | None:
-        """The number of its parts; None: as many as its rows need."""
+        """The number of the report's parts; None means as many as its rows need."""
         parts = self.rules_of(Parts)
         if any(rule.single_url for rule in parts):
             return 1
         return next((rule.count for rule in parts if rule.count), None)
 
     def end(self, now: datetime) -> ReportEnd | None:
-        """Return how it has ended by an instant; None while it is in flight."""
+        """Return the final status if the report has ended by `now`, else None."""
         if self.ready_at is None or now < self.ready_at:
             return None
         return self.end_rule.status if self.end_rule else "COMPLETED"
 
     def status(self, now: datetime) -> str:
-        """Return its status at an instant: usually PENDING, PROCESSING, then COMPLETED."""
+        """Return the status at `now`: usually PENDING, then PROCESSING, then COMPLETED."""
         end, rules = self.end(now), self.rules_of(ReportEnds)
         word = next((rule.word for rule in rules if rule.word), None)
         if end or word:
@@ -79,7 +79,7 @@ class Report(Job):
         return "PENDING" if now < begins else "PROCESSING"
 
     def is_in_flight(self, now: datetime) -> bool:
-        """Return whether it has not ended yet."""
+        """Return whether the report has not ended by `now`."""
         return self.end(now) is None
 
 
@@ -100,7 +100,7 @@ class Reports(Jobs[Report]):
         rules: tuple[Limits, ...] = (),
         client: str = "",
     ) -> Report:
-        """Accept a request; the id depends on seed, request, time and number of creates."""
+        """Add a report; its id depends on seed, request, time and number of reports so far."""
         config = self._world.config
         self._created += 1
         report_id = str(UUID(int=seed_number(config.seed, "report", request, now, self._created)))
@@ -123,7 +123,7 @@ class Reports(Jobs[Report]):
         return [report for report in own if report.is_in_flight(now)]
 
     def rows(self, job: Report) -> Iterator[str]:
-        """Return a report's rows, of all countries of its account, as of its creation."""
+        """Return a report's rows for all countries of its account, as known at its creation."""
         account = self._world.accounts.find(job.account_id)
         if account is None:
             return iter(())
@@ -180,7 +180,7 @@ def _find_change(report: Report, change: RowChange) -> Rows | None:
 
 
 def _products_with_rows(report: Report) -> tuple[AdProduct, ...]:
-    """Return a report's ad products; Sponsored Display has no search terms and placements."""
+    """Return the ad products with rows; Sponsored Display has no search terms or placements."""
     request = report.request
     named = AD_PRODUCTS if _find_change(report, "all_products") else request.products
     named = tuple(product for product in named if has_hours(request.fields, product))
@@ -191,7 +191,7 @@ def _products_with_rows(report: Report) -> tuple[AdProduct, ...]:
 
 
 def _passing_campaigns(catalog: Catalog, report: Report) -> frozenset[str] | None:
-    """Return the ids of the campaigns that are in a report; None for all."""
+    """Return the ids of the campaigns in a report; None means all campaigns."""
     left_out = old_brands(catalog, report.rules_of(OldBrands))
     ignores_filter = _find_change(report, "all_products") is not None
     conditions = [] if ignores_filter else read_conditions(report.request.filter)

@@ -1,4 +1,4 @@
-"""Changes of a file's rows by rules: invalid, foreign, restated, new and missing rows."""
+"""Changes that rules make to a file's rows: invalid, foreign, restated, new, missing rows."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -29,11 +29,11 @@ _SPOILT: dict[RowChange, tuple[Sequence[str], Sequence[Any]]] = {
     "unreadable_country": (COUNTRY_FIELDS, (False, 0, [], _GONE)),
     "unknown_target": (("target.value",), ("unknown 1", "unknown 2", "unknown 3")),
 }
-"""Changes that set one of some fields to one of some values."""
+"""Changes that give one of the listed fields one of the listed values (or remove it)."""
 
 
 def with_rules(rows: Iterator[str], rules: Sequence[Rows], seed: object) -> Iterator[str]:
-    """Return rows with the changes of rules; the same seed gives the same changes."""
+    """Return rows as changed by the rules; the same seed gives the same changes."""
     for number, rule in enumerate(rules):
         if rule.edits_anything or not _OF_CATALOGS.issuperset(rule.change):
             rng = Random(seed_number("rows", number, seed))  # noqa: S311 - data, not secrets
@@ -42,12 +42,12 @@ def with_rules(rows: Iterator[str], rules: Sequence[Rows], seed: object) -> Iter
 
 
 def with_more_rows(catalog: Catalog, share: float) -> Catalog:
-    """Return a catalog with more rows a day, by a share; its other rows don't change."""
+    """Return a catalog with about `share` more rows per day; existing rows don't change."""
     return replace(catalog, active_share=min(1.0, catalog.active_share * (1 + share)))
 
 
 def old_brands(catalog: Catalog, rules: Sequence[OldBrands]) -> frozenset[str]:
-    """Return the ids of the Sponsored Brands campaigns that rules make old ones."""
+    """Return the ids of the Sponsored Brands campaigns that `OldBrands` rules choose."""
     country = catalog.market.country
     most = max((rule.campaigns for rule in rules if rule.country in {None, country}), default=0)
     if catalog.product != "SPONSORED_BRANDS":
@@ -58,7 +58,7 @@ def old_brands(catalog: Catalog, rules: Sequence[OldBrands]) -> frozenset[str]:
 
 
 def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
-    """Change the rule's share of rows, spread evenly so that even a small file has some."""
+    """Change the rule's share of the rows, evenly spread so that small files have some too."""
     changes = [change for change in rule.change if change not in _OF_CATALOGS]
     credit = rng.random()
     for text in rows:
@@ -81,7 +81,7 @@ def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
 
 
 def _spoilt(row: _Row, change: RowChange, rng: Random) -> _Row:
-    """Return a row with an invalid field; one without an hour gets an impossible date."""
+    """Make a field of a row invalid; if there is no hour to change, the date is changed."""
     fields, values = _SPOILT[change]
     known = [field for field in fields if field in row]
     if not known and change == "impossible_hour":
@@ -100,7 +100,7 @@ def _restated(row: _Row, rng: Random) -> list[_Row]:
 
 
 def _foreign(row: _Row, _: Random) -> list[_Row]:
-    """Add a row of a country in another region, as reports of a global account have."""
+    """Return the row and a copy for a country of another region, as in global accounts."""
     fields = [field for field in COUNTRY_FIELDS if field in row]
     in_fe = {row[field] for field in fields} & {"AU", "JP", "SG"}
     country, currency = ("BR", "BRL") if in_fe else ("AU", "AUD")
@@ -108,7 +108,7 @@ def _foreign(row: _Row, _: Random) -> list[_Row]:
 
 
 def _duplicate_key(row: _Row, rng: Random) -> list[_Row]:
-    """Split a row into two with the same key that add up to it."""
+    """Split a row into two rows with the same key, whose metrics add up to the original."""
     rest = dict(row)
     for metric in METRICS:
         if row.get(metric) is not None:

@@ -1,7 +1,7 @@
-"""Report rows as JSON text, with exactly the requested fields, which define their grain.
+"""Writes report rows as JSON texts; the requested fields decide what one row stands for.
 
-Amounts are exact: they are integers until they are written digit by digit. Texts that don't change
-from day to day are made once: a row costs a few microseconds.
+Amounts are exact, because they are integers until they are written as text. Texts that are equal
+on all days are made only once, so that a row costs a few microseconds.
 """
 
 import json
@@ -32,7 +32,7 @@ _MILLION = 1_000_000
 
 
 def to_json(value: Any) -> str:
-    """Return a value as compact JSON, with text that is not escaped to ASCII."""
+    """Return a value as compact JSON; non-ASCII characters are not escaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -43,15 +43,15 @@ def amount_text(micros: int) -> str:
 
 
 _DERIVED: dict[str, tuple[str, float]] = WORLD["derived_metrics"]
-"""Metrics that are a share of another one: its name, and the share."""
+"""Metrics that are a share of another metric, with that metric's name and the share."""
 TRUE_TARGET = "target.id"
-"""The true target, a field that no report has."""
+"""The field with the id of the true target; Amazon's reports don't have this field."""
 
 
 def metric_values(catalog: Catalog, lines: Lines, derived: Iterable[str] = ()) -> Numbers:
-    """Return the metrics of lines, a row for each of `METRICS` and `derived`.
+    """Return an array with one row for each metric of `METRICS` and `derived`.
 
-    Amounts are in millionths. Each line has whole numbers, so that sums are the same at any grain.
+    Amounts are in millionths. All values are integers, so that sums agree at every level.
     """
     impressions, clicks, viewable, purchases, extra, halo, views, new = lines.counts
     cost = np.where(per_view(catalog)[lines.slot], viewable, clicks) * lines.bid
@@ -66,7 +66,7 @@ def metric_values(catalog: Catalog, lines: Lines, derived: Iterable[str] = ()) -
 
 
 def _derive(metric: str, values: Numbers, chance: Numbers) -> Numbers:
-    """Return the shares, rounded up or down by chance, so that small ones aren't all zero."""
+    """Return a metric as a share of its source, rounded randomly so that few don't become 0."""
     source, share = _DERIVED[metric]
     shares: Numbers = np.floor(values[METRICS.index(source)] * share + chance).astype(np.int64)
     return shares
@@ -100,17 +100,17 @@ _PERIODS: dict[str, Callable[[date], str]] = {
     "year.value": lambda day: f"{day:%Y}",
 }
 _HOURS = ("{hour}", '"{hour}"', "{hour}", '"{day}T{hour:02d}:00:00"')
-"""The forms of an hour; without a date it has the last one."""
+"""The forms in which rows show the hour; rows without a date use the last form."""
 
 
 class RowWriter:
-    """Writes the rows of one ad product of an account's country, with the fields of a report.
+    """Writes report rows of one ad product of an account in one country.
 
     Args:
         catalog: The entities.
         fields: The requested fields; `target.id` is the true target.
-        campaign_ids: The campaigns that pass the filter; None for all.
-        varies: Whether ids and hours have several forms, as Amazon's have.
+        campaign_ids: The campaigns that pass the filter; None means all campaigns.
+        varies: Whether ids and hours are written in several forms, as Amazon does.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class RowWriter:
         self._slot_codes = np.array([self._slot_code(slot) for slot in catalog.slots])
 
     def rows(self, days: Iterable[tuple[date, Age]], period: tuple[date, date]) -> Iterator[str]:
-        """Yield the rows of account-local days as JSON texts, each day as known at its age."""
+        """Yield rows of account-local days as JSON texts, with the numbers known at each age."""
         for (head, day), group in groupby(days, lambda one: self._head(one[0], period)):
             tables = [self._table(day, age) for day, age in group]
             keys = np.concatenate([keys for keys, _ in tables], axis=1)
@@ -157,7 +157,7 @@ class RowWriter:
                 yield from self._written(head, day, keys, values)
 
     def _head(self, day: date, period: tuple[date, date]) -> tuple[str, date]:
-        """Return the start of a row with its time fields; and the day, if rows have one."""
+        """Return a row's first text (time fields), and its day or else the period's first day."""
         whole = f"{period[0].isoformat()} - {period[1].isoformat()}"
         called = {
             field: _PERIODS[field](day) if field in _PERIODS else whole for field in self._time
@@ -165,7 +165,7 @@ class RowWriter:
         return "{" + _fields(called), day if self._of_days else period[0]
 
     def _table(self, day: date, age: Age) -> tuple[Numbers, Numbers]:
-        """Return a day's lines as codes of their identifying texts, a row each, and metrics."""
+        """Return two arrays with a column per line of a day: codes of its texts; its metrics."""
         catalog = self._catalog
         lines = day_lines(catalog, day, age, hourly=self._hourly, splits=list(self._splits))
         lines = lines.take(self._passes[lines.slot])
@@ -178,7 +178,7 @@ class RowWriter:
         return keys, metric_values(catalog, lines, self._derived)
 
     def _written(self, head: str, day: date, keys: Numbers, values: Numbers) -> Iterator[str]:
-        """Yield rows; lines that differ only in fields that were not requested are added up."""
+        """Yield rows; lines with the same values in all requested fields are added up."""
         different, group = np.unique(keys, axis=1, return_inverse=True)
         order = np.argsort(group.ravel(), kind="stable")
         starts = np.searchsorted(group.ravel()[order], np.arange(different.shape[1]))
@@ -194,7 +194,7 @@ class RowWriter:
             yield head + self._dimensions(number, day, key) + named % tuple(row)
 
     def _dimensions(self, number: int, day: date, key: list[int]) -> str:
-        """Return a row's dimensions; every second row has numeric ids, hours have three forms."""
+        """Return a row's dimensions as JSON text; ids have two forms, and hours have three."""
         slot, *rest = key
         text = self._texts[slot][self._varies and number % 2]
         if self._hourly:
@@ -204,7 +204,7 @@ class RowWriter:
         return text + "".join(self._texts[code][0] for code in rest)
 
     def _code(self, text: str, other: str) -> int:
-        """Return the index in `_texts` of a text in its two forms; add new ones."""
+        """Return the index in `_texts` of the two forms of a text; add them if missing."""
         if (text, other) not in self._codes:
             self._codes[text, other] = len(self._texts)
             self._texts.append((text, other))

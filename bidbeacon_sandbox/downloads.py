@@ -57,7 +57,6 @@ def _redirected(call: Call, location: str) -> Response:
 
 
 def _send(content: bytes, rules: tuple[File, ...]) -> Response:
-    """Return a response with a file, which rules may truncate or slow down."""
     for rule in rules:
         if rule.keep is not None:
             content = content[: int(len(content) * rule.keep)]

@@ -20,10 +20,12 @@ class Edits(BaseModel):
     """Edits of JSON fields at any depth; a field name may end with the wildcard `*`."""
 
     drop: tuple[str, ...] = ()
-    add: dict[str, Any] = Field({}, description="Fields that each object has besides.")
-    words: dict[str, dict[str, str]] = Field({}, description="Other words for values, by field.")
-    write: dict[str, Writing] = Field({}, description="Another way to write values, by field.")
-    where: dict[str, tuple[str, ...]] = Field({}, description="Only objects with these values.")
+    add: dict[str, Any] = Field({}, description="Fields to add to each object.")
+    words: dict[str, dict[str, str]] = Field({}, description="Replacements of texts, by field.")
+    write: dict[str, Writing] = Field({}, description="Other forms of values, by field.")
+    where: dict[str, tuple[str, ...]] = Field(
+        {}, description="Edit only objects with these values."
+    )
 
     @property
     def edits_anything(self) -> bool:

@@ -93,8 +93,7 @@ def bid_of(target: Entity) -> float | None:
 def report_target(target: Entity) -> tuple[str | None, str | None]:
     """Return a target's `target.value` and `target.matchType` in report rows.
 
-    Sponsored Display has no match type. Audiences given by id have no value. One of the two
-    themes has neither a value nor a match type.
+    Sponsored Display has no match type, an audience by id has no value, and one theme has neither.
     """
     kind, match_type = target["targetType"], target["targetDetails"].get("matchType")
     if kind == "THEME":

@@ -148,7 +148,6 @@ def _check_rest(access: Any, options: Any, query: Any) -> None:
 
 
 def _read_day(text: str) -> date:
-    """Return a date given as YYYY-MM-DD; refuse the other forms of ISO 8601."""
     if not _DAY.fullmatch(text):
         raise ValueError(text)
     return date.fromisoformat(text)

@@ -1,6 +1,6 @@
-"""The rules in force: how they are read, and when one strikes.
+"""Reads the rules of a sandbox, and decides which rules apply to a call.
 
-Strikes depend only on counts and the seed: the same calls in the same order fail the same way.
+Apart from time limits, only counts and the seed decide: equal calls in equal order fail equally.
 """
 
 import re
@@ -35,7 +35,7 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The subject of a call, as far as known; `datasets` are reports of `datasets.json`."""
+    """What a call is about, as far as known; `datasets` are names from `datasets.json`."""
 
     operation: Operation
     client: str | None = None
@@ -56,12 +56,12 @@ class _Armed:
 
 
 class Rulebook:
-    """The rules in force; safe to change while the server runs.
+    """The rules of a sandbox; they can be changed while the server runs.
 
     Args:
-        seed: Decides which calls a probability strikes.
+        seed: Decides to which calls a rule with a probability applies.
         now: The sandbox's clock.
-        rules: In force from the start.
+        rules: The rules that apply from the start.
     """
 
     def __init__(self, seed: int, now: Callable[[], datetime], rules: Iterable[Any]) -> None:
@@ -72,27 +72,27 @@ class Rulebook:
         self.add(*rules)
 
     def add(self, *rules: Any) -> None:
-        """Put rules in force, after those that already are."""
+        """Add rules after the existing rules."""
         for rule in rules:
             self._added += 1
             self._armed.append(_Armed(self._added, rule, self._now()))
 
     def clear(self) -> None:
-        """Take every rule out of force."""
+        """Remove all rules."""
         self._armed = []
 
     def remove(self, number: int) -> None:
-        """Take one rule out of force."""
+        """Remove the rule with this number, if it exists."""
         self._armed = [armed for armed in self._armed if armed.number != number]
 
     def switch(self, number: int, *, on: bool) -> None:
-        """Switch one rule on or off; reset its counts and its time."""
+        """Switch one rule on or off; restart its counts and its time limit."""
         for armed in self._armed:
             if armed.number == number:
                 armed.on, armed.since, armed.matched, armed.struck = on, self._now(), 0, 0
 
     def overview(self) -> list[dict[str, Any]]:
-        """Return each rule's JSON with its number, state, and counts of matches and strikes."""
+        """Return each rule as JSON with its number, state, and how often it matched and applied."""
         return [
             {
                 "number": armed.number,
@@ -107,7 +107,7 @@ class Rulebook:
     def struck(
         self, kind: type[_Rule], subject: Subject, when: Callable[[_Rule], object]
     ) -> Iterator[_Rule]:
-        """Yield the rules of a kind that strike a call; only those consumed are counted."""
+        """Yield the rules of a kind that apply to a call; a rule counts once it is yielded."""
         for armed in self._armed:
             rule = armed.rule
             if isinstance(rule, kind) and when(rule) and self._strikes(armed, subject):
@@ -143,7 +143,7 @@ def _concerns(rule: Limits, subject: Subject) -> bool:
 
 
 def read_rules(given: Any) -> tuple[Any, ...]:
-    """Return one rule or a list of rules from JSON data; raise `RuleError` if invalid."""
+    """Parse JSON data of one rule or a list of rules; raise `RuleError` if it is invalid."""
     try:
         every = given if isinstance(given, list | tuple) else [given]
         return tuple(map(_READER.validate_python, every))
@@ -154,7 +154,7 @@ def read_rules(given: Any) -> tuple[Any, ...]:
 def check_names(
     rules: Iterable[Limits], accounts: Sequence[Account], clients: Sequence[str]
 ) -> None:
-    """Raise `RuleError` if a rule names an unknown ads account or client."""
+    """Raise `RuleError` if a rule refers to an unknown ads account or client."""
     known = {name: one for one in accounts for name in names_of(one.account_id)[:2]}
     words = {one.name.lower(): one for one in accounts} | known
     for rule in rules:
@@ -166,13 +166,13 @@ def check_names(
         near = [words[close[0]]] if close else accounts[:3]
         there = ", ".join(f"{one.account_id} ({one.name})" for one in near)
         raise RuleError(
-            f"There is no ads account {rule.account!r}. Expected an id, or what follows its last "
-            f"dot. {'The nearest is' if close else 'There are:'} {there}."
+            f"There is no ads account {rule.account!r}. Expected an id, or the part after its "
+            f"last dot. {'The nearest is' if close else 'There are:'} {there}."
         )
 
 
 def describe_invalid(error: ValidationError) -> str:
-    """Return a sentence on the first error: its place, the expected and the given value."""
+    """Describe the first error in a sentence: its place, the expected and the given value."""
     first = error.errors()[0]
     given, context = first["input"], first.get("ctx", {})
     kind = next((part for part in first["loc"] if part in KINDS), None)

@@ -1,4 +1,4 @@
-"""The kinds of rules, which inject faults into calls. Rules are JSON, and they combine."""
+"""The kinds of rules, which inject faults into calls. Rules are JSON and can be combined."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -50,7 +50,7 @@ def names_of(whole: str | None) -> tuple[str, ...]:
 
 
 def nearest(given: Any, known: Sequence[str]) -> str:
-    """Return a sentence with the known word nearest to a given one, or with all of them."""
+    """Return a sentence with the known word closest to `given`, or with all known words."""
     close = get_close_matches(str(given), known, n=1)
     return f"The nearest is {close[0]}." if close else f"There are: {', '.join(known)}."
 
@@ -72,11 +72,11 @@ FieldName = Annotated[str, _one_of("field", _FIELDS)]
 
 
 class Limits(BaseModel):
-    """Optional limits of a rule; without any it applies to every call, until it is removed."""
+    """Optional limits of a rule; a rule without limits applies to every call until removed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     calls: ClassVar[Calls] = OPERATIONS
-    """The calls that it can be limited to."""
+    """The calls that a rule of this kind can be limited to."""
 
     name: str | None = None  # Its name on pages; absent: its kind.
     client: str | None = None  # A client id.
@@ -91,7 +91,7 @@ class Limits(BaseModel):
 
     @property
     def bends_answers(self) -> bool:
-        """Whether the answers that it makes or changes may differ from Amazon's documents."""
+        """Whether the rule may make answers differ from Amazon's documentation."""
         return False
 
     @model_validator(mode="after")
@@ -107,7 +107,7 @@ class _Throttling(Limits):
     as_date: bool = False  # Write Retry-After as an HTTP date.
 
     def headers(self) -> dict[str, str]:
-        """Return the Retry-After header; a date is by the real clock, as clients' waits are."""
+        """Return the Retry-After header, if any; a date uses the real clock, as clients do."""
         if self.retry_after is None:
             return {}
         if not self.as_date:
@@ -119,7 +119,7 @@ class _Throttling(Limits):
 class Answer(_Throttling, Edits):
     """Answers with a status, or edits fields of the usual answer.
 
-    Without a call, a 5xx strikes every call, and a 4xx all but tokens and downloads.
+    Without `call`, a status below 500 does not apply to tokens and downloads; others do.
     """
 
     rule: Literal["answer"]
@@ -128,30 +128,30 @@ class Answer(_Throttling, Edits):
 
     @property
     def bends_answers(self) -> bool:
-        """Always."""
+        """Always True, because the rule can produce any answer."""
         return True
 
     @property
     def ends_the_call(self) -> bool:
-        """Whether it replaces the usual answer instead of editing it."""
+        """Whether the rule replaces the usual answer instead of editing it."""
         return self.status is not None or self.html
 
 
 class Slow(Limits):
-    """The answer takes longer, in real time."""
+    """Delays the answer, in real time."""
 
     rule: Literal["slow"]
     seconds: Seconds = 0.5
 
 
 class Cut(Limits):
-    """The connection closes in the middle of the body."""
+    """Closes the connection in the middle of the body."""
 
     rule: Literal["cut"]
 
 
 class Token(Limits):
-    """The access token dies early (401), or the refresh token (one, or all) was revoked."""
+    """Expires the access token early (401), or revokes one refresh token or all of them."""
 
     rule: Literal["token"]
     what: Literal["dies", "revoked"] = "dies"
@@ -159,9 +159,9 @@ class Token(Limits):
 
 
 class Refuse(Limits):
-    """Refuses calls about an account by reason or code, or changes which are refused, and how.
+    """Refuses calls for an account with a reason or code, or changes what is refused and how.
 
-    Several `fields` are refused as a combination (`400004`), a single one as unknown (`400005`).
+    Several `fields` are refused as a combination (`400004`), a single field as unknown (`400005`).
     """
 
     rule: Literal["refuse"]
@@ -176,22 +176,22 @@ class Refuse(Limits):
 
     @property
     def bends_answers(self) -> bool:
-        """Whether it has a code of its own, which may be any, or wants a 207."""
+        """Whether the rule sets a code, which can be any text, or answers with a 207."""
         return self.code is not None or self.as_207
 
     @property
     def changes_checks(self) -> bool:
-        """Whether it changes what is refused because of fields, filter or period."""
+        """Whether the rule changes the checks of fields, filter or period."""
         by_reason = self.reason in {"old_names", "mixed_products", "too_old"}
         return by_reason or bool(self.fields or self.ignore_unknown)
 
 
 class History(Limits):
-    """Limits the days that reports reach back; the shortest rule counts.
+    """Limits how many days back reports have data; of several rules, the shortest applies.
 
-    The default is 15 months, and the limit of hourly reports is 14 days in any case. A report that
-    begins earlier is refused if all of its ad products are among `products`; otherwise it has no
-    rows of theirs for older days. With `empty` it is never refused.
+    Without a rule the limit is 15 months. For hourly reports it is at most 14 days. A report that
+    begins earlier is refused if `products` contains all its ad products; otherwise it has no older
+    rows of these products. With `empty`, such a report is never refused.
     """
 
     rule: Literal["history"]
@@ -201,12 +201,12 @@ class History(Limits):
     empty: bool = False
 
     def covers(self, product: AdProduct) -> bool:
-        """Return whether it applies to an ad product."""
+        """Return whether the rule applies to an ad product."""
         return not self.products or product in self.products
 
 
 class ReportEnds(Limits):
-    """Sets how and when a report ends, and its status until then. PENDING never ends."""
+    """Sets how and when a report ends, and its status until then. PENDING means never."""
 
     rule: Literal["report_ends"]
     calls = _CREATE_REPORT
@@ -219,12 +219,12 @@ class ReportEnds(Limits):
 
     @property
     def bends_answers(self) -> bool:
-        """Whether it has a status of its own, or an undocumented end."""
+        """Whether the rule sets its own status text or an undocumented final status."""
         return self.word is not None or self.status in {"CANCELLED", "EXPIRED"}
 
 
 class Rows(Edits, Limits):
-    """Changes or edits rows of reports or, with `of`, of exports; each row has one change."""
+    """Changes or edits rows of reports (with `of`: of exports); a row gets one change only."""
 
     rule: Literal["rows"]
     calls = _CREATES
@@ -239,14 +239,14 @@ class Rows(Edits, Limits):
 
     @property
     def share_of_rows(self) -> float:
-        """The share of rows that it changes."""
+        """The share of rows that the rule changes, from 0 to 1."""
         if self.share is not None:
             return self.share
         return _SHARES.get(self.change[0], _USUAL_SHARE) if self.change else 1.0
 
 
 class Parts(Limits):
-    """Sets how a report is split and listed; part `missing` (-1: the last) is a 404."""
+    """Sets how a report is split and listed; downloading part `missing` (-1: last) is a 404."""
 
     rule: Literal["parts"]
     calls = frozenset(("create_report", "download"))
@@ -257,12 +257,12 @@ class Parts(Limits):
 
     @property
     def bends_answers(self) -> bool:
-        """Whether it has the field of an older version."""
+        """Whether the rule uses `url`, a field of an older API version."""
         return self.single_url
 
 
 class Urls(Limits):
-    """Makes download URLs expired, or the same in each answer."""
+    """Makes download URLs expire at once, or repeats the same URLs in every answer."""
 
     rule: Literal["urls"]
     calls = _SIGNS
@@ -293,12 +293,12 @@ class ExportEnds(Limits):
 
     @property
     def bends_answers(self) -> bool:
-        """Whether its code is undocumented."""
+        """Whether the rule's code is undocumented."""
         return self.code not in {"INTERNAL_ERROR", "TIMED_OUT"}
 
 
 class OldBrands(Limits):
-    """Strips each country's first enabled Brands campaigns of ad groups and of report rows."""
+    """Removes ad groups and report rows of each country's first enabled Brands campaigns."""
 
     rule: Literal["old_brands"]
     calls = _CREATES
@@ -306,14 +306,14 @@ class OldBrands(Limits):
 
 
 class Accepted429(_Throttling):
-    """Answers a create with 429 although it was accepted."""
+    """Creates the report or export, but answers with 429."""
 
     rule: Literal["accepted_429"]
     calls = _CREATES
 
 
 class OneAtATime(_Throttling):
-    """Answers a create with 429 while its client has `most` reports in flight in the region."""
+    """Throttles (429) new reports while the client has `most` in flight in the region."""
 
     rule: Literal["one_at_a_time"]
     calls = _CREATE_REPORT
@@ -321,19 +321,19 @@ class OneAtATime(_Throttling):
 
 
 class Duplicate(Limits):
-    """Refuses a duplicate of a report in flight (425); the answer contains that one's id."""
+    """Refuses (425) a duplicate of a report in flight; the answer has the first report's id."""
 
     rule: Literal["duplicate"]
     calls = _CREATE_REPORT
 
     @property
     def bends_answers(self) -> bool:
-        """Always: it is an answer of the older reporting (v3)."""
+        """Always True, because only the older reporting API (v3) gives this answer."""
         return True
 
 
 def usual_calls(rule: Limits) -> Calls:
-    """Return the calls that a rule strikes if it names none."""
+    """Return the calls to which a rule applies if its `call` is not set."""
     match rule:
         case Answer(status=int(status), html=False) if status < _SERVER_ERROR:
             return _API

@@ -1,6 +1,6 @@
 """Numbers that depend only on seed and inputs, and names drawn from `world.json`.
 
-Some names are awkward on purpose: quotes, markup, right-to-left text, emoji.
+Some names are awkward on purpose: they contain quotes, markup, right-to-left text, emoji.
 """
 
 import json
@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 WORLD: dict[str, Any] = json.loads((files("bidbeacon_sandbox") / "world.json").read_text("utf-8"))
-"""Markets, names, and the forms that entities have."""
+"""Markets, names, and templates of entities."""
 
 
 def seed_number(*parts: object) -> int:

@@ -1,6 +1,6 @@
-"""The sandbox's ASGI app, its routes, and how to run it in the foreground or in a thread.
+"""The sandbox's ASGI app and its routes, served in the foreground or in a thread.
 
-Each region has a path of its own, where Amazon has a host.
+Each region has its own path, whereas Amazon has a host for each region.
 """
 
 import signal
@@ -38,7 +38,7 @@ _OF_REGIONS: tuple[tuple[str, str, Operation, Handler], ...] = (
     ("GET", "exports/{export_id}", "get_export", export_api.get_export),
     ("POST", "{kind}/export", "create_export", export_api.create_export),
 )
-"""The calls below each region."""
+"""The calls below the path of each region."""
 _OWN: tuple[tuple[str, str, Page], ...] = (
     ("GET", "/healthz", control_api.healthz),
     ("GET", "/sandbox", page.show_page),
@@ -60,7 +60,7 @@ def create_app(config: SandboxConfig) -> Starlette:
     """Return the app of a sandbox; its state is `app.state.sandbox`.
 
     Raises:
-        RuleError: a rule names an unknown account or client.
+        RuleError: a rule refers to an unknown account or client.
     """
     routes = [
         Route(f"/{region.lower()}/{path}", endpoint(operation, handler), methods=[method])
@@ -78,13 +78,13 @@ def create_app(config: SandboxConfig) -> Starlette:
 
 
 def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> None:
-    """Serve until SIGINT or SIGTERM, then give running calls a second to finish.
+    """Serve until SIGINT or SIGTERM; running calls then have one second to finish.
 
-    Port 0 is any free one. The address is printed as soon as calls are accepted.
+    Port 0 means any free port. The address is printed as soon as calls are accepted.
 
     Raises:
-        RuleError: a rule names an unknown account or client.
-        SandboxError: the address can't be listened on.
+        RuleError: a rule refers to an unknown account or client.
+        SandboxError: the sandbox can't listen on the address.
         SystemExit: with code 0, after SIGTERM.
     """
     # After shutdown, uvicorn raises the signal again, which by default would kill the process.

@@ -23,8 +23,8 @@ FIRST_START, LAST_START = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1,
 class Credential(BaseModel):
     """A client and its refresh token.
 
-    `accounts` are the numbers of the ads accounts that it lists, from 0 (absent: all). Those in
-    `view_only` may not be edited: their profiles are listed with `accessLevel=view` only.
+    `accounts` are the numbers, from 0, of the ads accounts that it can access (default: all). The
+    accounts in `view_only` can't be edited: only `accessLevel=view` lists their profiles.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,26 +41,26 @@ class SandboxConfig(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="SANDBOX_")
 
-    seed: int = Field(1, description="Same seed, same accounts, entities and numbers.")
+    seed: int = Field(1, description="The same seed gives the same accounts and numbers.")
     accounts: int = Field(
-        4, ge=1, le=10_000, description="Ads accounts; each has one or more countries."
+        4, ge=1, le=10_000, description="Number of ads accounts; each has one or more countries."
     )
     countries: tuple[tuple[str, ...], ...] = Field(
-        (), description="Countries of the first ads accounts; absent: those of four known ones."
+        (), description="Countries of the first ads accounts; default: US+CA, DE+GB, JP, US."
     )
     rows_per_day: int | None = Field(
         None,
         ge=1,
         le=1_000_000,
-        description="Daily target rows of an account's country; absent: 200 to 2,000.",
+        description="Rows of targets per account, country and day; default: 200 to 2,000.",
     )
     campaigns_begin: dict[int, date] = Field(
         {},
         description="First day of the campaigns of ads accounts, by number from 0; "
-        "absent: years ago.",
+        "default: years ago.",
     )
     long_ids: bool = Field(
-        False, description="Ids of entities and profiles of up to 19 digits, beyond 2^53."
+        False, description="Use entity and profile ids of up to 19 digits, above 2^53."
     )
     credentials: tuple[Credential, ...] = Field(
         (Credential(view_only=(2,)),),
@@ -68,32 +68,30 @@ class SandboxConfig(BaseSettings):
         description="Clients and refresh tokens, as JSON.",
     )
     report_seconds: Seconds = Field(
-        4.0, description="Mean time from creation to COMPLETED, spread by half."
+        4.0, description="Mean time until a report is COMPLETED, varied by ±50 %."
     )
-    export_seconds: Seconds = Field(
-        1.0, description="Time from creation to COMPLETED of an export."
-    )
+    export_seconds: Seconds = Field(1.0, description="Time until an export is COMPLETED.")
     part_rows: int = Field(
         50_000, ge=1, description="Rows of one report part; a larger report has more parts."
     )
     token_seconds: int = Field(3600, ge=1, le=10**9, description="How long an access token lives.")
     poll_min_seconds: Seconds = Field(
-        0.0, description="Polling one report faster than this is a 429; 0 is off."
+        0.0, description="Least time between polls of a report, else 429; 0: no limit."
     )
     max_reports_in_flight: int = Field(
-        2, ge=1, description="Reports of one account that may be in flight."
+        2, ge=1, description="Most reports of one account in flight at a time."
     )
     rules: Annotated[tuple[Any, ...], BeforeValidator(read_rules)] = Field(
-        (), description="What goes wrong, as a JSON list of rules."
+        (), description="Rules that inject faults, as a JSON list."
     )
     clock_start: AwareDatetime | None = Field(
         None,
         ge=FIRST_START,
         lt=LAST_START,
-        description="Where the sandbox's clock starts; absent: now.",
+        description="Start time of the sandbox's clock; default: now.",
     )
     clock_frozen: bool = Field(
-        False, description="The clock stands still until it is moved on by POST /sandbox/clock."
+        False, description="Stop the clock; only POST /sandbox/clock moves it."
     )
 
     @model_validator(mode="after")

@@ -17,27 +17,27 @@ from bidbeacon_sandbox.settings import Credential, SandboxConfig
 
 
 class SandboxClock:
-    """A UTC clock that starts at `start` (absent: now); a frozen one moves only when set."""
+    """A UTC clock that starts at `start` (default: now); a frozen clock moves only when set."""
 
     def __init__(self, start: datetime | None, *, is_frozen: bool) -> None:
         self.is_frozen = is_frozen
         self.set(start or datetime.now(UTC))
 
     def now(self) -> datetime:
-        """Return the sandbox's present instant, UTC."""
+        """Return the current time of this clock, in UTC."""
         elapsed = 0.0 if self.is_frozen else time.monotonic() - self._since
         return (self._base + timedelta(seconds=elapsed)).astimezone(UTC)
 
     def set(self, instant: datetime) -> None:
-        """Jump to an instant (aware)."""
+        """Set the clock to a time, which must have a time zone."""
         self._base, self._since = instant, time.monotonic()
 
     def advance(self, seconds: float) -> None:
-        """Jump forward (or back) by a number of seconds."""
+        """Move the clock forward, or back if `seconds` is negative."""
         self.set(self.now() + timedelta(seconds=seconds))
 
     def freeze(self, *, is_frozen: bool) -> None:
-        """Stop the clock, or let it run on from its present instant."""
+        """Stop the clock, or let it continue from its current time."""
         now = self.now()
         self.is_frozen = is_frozen
         self.set(now)
@@ -58,7 +58,7 @@ class Tokens:
         self._issued: dict[str, Issued] = {}
 
     def issue(self, credential: Credential, now: datetime) -> str:
-        """Return a new token, which expires `seconds` from now."""
+        """Return a new token that expires `self.seconds` after `now`."""
         token = f"Atza|{secrets.token_urlsafe(48)}"
         self._issued[token] = Issued(credential, now + timedelta(seconds=self.seconds))
         return token
@@ -68,14 +68,14 @@ class Tokens:
         return self._issued.get(token)
 
     def expire(self, token: str, now: datetime) -> None:
-        """Let a token expire now."""
+        """Make a token expire at `now`, if it was issued."""
         if issued := self.find(token):
             self._issued[token] = issued._replace(expires_at=now)
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredCall:
-    """One call and the status of its answer; `time` is the sandbox's clock, UTC."""
+    """One call and the status of its answer; `time` is from the sandbox's clock."""
 
     time: datetime
     operation: Operation
@@ -91,7 +91,7 @@ class Ledger(deque[AnsweredCall]):
         super().__init__(maxlen=100_000)
 
     def calls(self, operation: Operation | None = None) -> list[AnsweredCall]:
-        """Return the calls, all or those of one operation."""
+        """Return all calls, or only the calls of one operation."""
         return [call for call in list(self) if operation in {None, call.operation}]
 
 
@@ -99,7 +99,7 @@ class SandboxState:
     """The state of one sandbox; rules, clock and ledger may be used from another thread.
 
     Raises:
-        RuleError: a rule names an unknown account or client.
+        RuleError: a rule refers to an unknown account or client.
     """
 
     def __init__(self, config: SandboxConfig) -> None:

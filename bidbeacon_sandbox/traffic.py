@@ -1,8 +1,8 @@
-"""The numbers of an account's day, which depend only on the seed, the day and its age.
+"""The metrics of an account's day; they depend only on the seed, the day and its age.
 
-Each slot of the catalog draws its own numbers a day, so that no row depends on another. Counts are
-integers and amounts millionths of the currency. Whatever a day is split by (hours, placements,
-search terms), each count is split evenly, so that the parts add up to the day.
+Each slot (ad and target) has its own random numbers per day, so that no row depends on another
+row. Counts are integers, and amounts are in millionths of the currency. If a day is split by hours,
+placements or search terms, each count is split evenly, so that the parts add up to the day.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,27 +17,27 @@ from bidbeacon_sandbox.entities import Catalog, Slot, asins_of
 from bidbeacon_sandbox.seeded import search_term, seed_number
 
 Split = Literal["search_term", "matched_target", "placement", "purchased_product"]
-"""The dimensions that the lines of a day can be split by, besides hours."""
+"""The dimensions, besides hours, by which the lines of a day can be split."""
 SETTLED_AGE = 3
 """Age in days from which impressions and clicks no longer change."""
 PURCHASE_STAGES = ((1, 0.30), (7, 0.70), (14, 0.82), (28, 0.90), (60, 0.97))
-"""Shares of the final purchases known below an age in days; from 60 days on, it is all."""
+"""Shares of the final purchases known before an age in days; from day 60 on, all are."""
 OTHER_PLACEMENTS = {
     "Top of Search on-Amazon": "TOP_OF_SEARCH",
     "Detail Page on-Amazon": "PRODUCT_PAGE",
     "Other on-Amazon": "REST_OF_SEARCH",
     "Off Amazon": "OFF_AMAZON",
 }
-"""The other spelling of placements that have two."""
+"""The second spelling of the placements that have two spellings."""
 PLACEMENTS = (*OTHER_PLACEMENTS, "SITE_AMAZON_BUSINESS")
 MOST_IMPRESSIONS = 2048
 CLICK_RATE, PURCHASE_RATE, VIEW_RATE = 1 / 16, 1 / 4, 1 / 256
-"""Highest rates: clicks and (after views) purchases to impressions, purchases to clicks."""
+"""Highest clicks per impression, purchases per click, and view purchases per impression."""
 WEEKDAYS = (1.0, 0.97, 0.95, 0.98, 1.05, 1.17, 1.14)
 APPEAR_ON_DAY_2, APPEAR_ON_DAY_7, VANISH_ON_DAY_3 = 0.005, 0.004, 0.003
 """Shares of the rows that appear late or vanish."""
 DRIFT = (-0.07, 0.055)
-"""How far impressions and clicks of a day can be off, for each day until they are settled."""
+"""Lowest and highest error of impressions and clicks, for each day until they are settled."""
 RARELY = 1 / 16
 """Share of rows with a reduced price, four or six decimals, or an unknown product."""
 HOURS_OF_A_DAY = 24
@@ -53,16 +53,16 @@ class Age(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """Lines of a day, as columns.
+    """The lines of a day, from which report rows are made; arrays have a column per line.
 
     Attributes:
         slot: The number of each line's slot in the catalog.
-        counts: Impressions, clicks, viewable impressions, purchases, units beyond one a purchase,
-            and purchases of other products (halo), after views, and new to the brand: a row each.
-        bid: What a click or, for vCPM, a viewable impression costs, in millionths.
-        price: What a unit is sold for, in millionths.
-        chance: Numbers from 0 to 1, five rows, that decide how a line is split.
-        values: The hour or the text of each dimension that the day is split by.
+        counts: Eight rows: impressions, clicks, viewable impressions, purchases, units beyond one
+            per purchase; purchases of other products (halo), after views, and new to the brand.
+        bid: The cost of a click or, for vCPM, of a viewable impression, in millionths.
+        price: The price of a unit, in millionths.
+        chance: Five rows of random numbers from 0 to 1, which decide how a line is split.
+        values: The hours or texts of each dimension by which the day is split.
     """
 
     slot: Numbers
@@ -73,7 +73,7 @@ class Lines(NamedTuple):
     values: tuple[Numbers, ...] = ()
 
     def take(self, chosen: Numbers) -> "Lines":
-        """Return some of the lines, given by numbers or by a mask."""
+        """Return the chosen lines; `chosen` contains indexes or is a boolean mask."""
         return Lines(
             self.slot[chosen],
             self.counts[:, chosen],
@@ -84,12 +84,12 @@ class Lines(NamedTuple):
         )
 
     def labelled(self, values: Any, kind: type = object) -> "Lines":
-        """Return the lines with one more value each."""
+        """Return the lines with one more dimension, which has these values."""
         return self._replace(values=(*self.values, np.array(values, dtype=kind)))
 
 
 def age_of(catalog: Catalog, day: date, now: datetime) -> Age:
-    """Return how old an account-local day is at an instant."""
+    """Return the age of an account-local day at `now`."""
     local = catalog.local_now(now)
     days = (local.date() - day).days
     return Age(days, local.hour if days == 0 else HOURS_OF_A_DAY)
@@ -98,10 +98,10 @@ def age_of(catalog: Catalog, day: date, now: datetime) -> Age:
 def day_lines(
     catalog: Catalog, day: date, age: Age, *, hourly: bool = False, splits: Sequence[Split] = ()
 ) -> Lines:
-    """Return the lines of an account-local day as known at its age, by hour and by each split.
+    """Return the lines of an account-local day as known at `age`, split by hour and `splits`.
 
-    A future day has none; today has the hours that are over. Hourly lines lack every 25th click
-    and every 50th impression, as Amazon's two pipelines differ.
+    A future day has no lines, and today only the hours that are over. Hourly lines lack every 25th
+    click and every 50th impression, because Amazon's daily and hourly numbers differ too.
     """
     lines = _whole_day(catalog, day, age.days)
     if hourly or age.hours < HOURS_OF_A_DAY:
@@ -119,7 +119,7 @@ def day_lines(
 
 
 def _whole_day(catalog: Catalog, day: date, age: int) -> Lines:
-    """Return the lines of all slots; random rounding keeps a few purchases from becoming 0."""
+    """Return a line per active slot; random rounding keeps rare purchases from becoming 0."""
     slots, count = catalog.slots, len(catalog.slots)
     place = catalog.seed, catalog.account_id, catalog.market.country, catalog.product
     rng = np.random.default_rng(seed_number(*place, day.isoformat()))
@@ -157,7 +157,7 @@ def _whole_day(catalog: Catalog, day: date, age: int) -> Lines:
 
 
 def per_view(catalog: Catalog) -> Numbers:
-    """Return which slots are charged for viewable impressions instead of clicks."""
+    """Return a mask of the slots that pay for viewable impressions instead of clicks."""
     return np.array([slot.campaign.get("costType") == "VCPM" for slot in catalog.slots])
 
 
@@ -170,7 +170,7 @@ def _is_present(outcome: Numbers, age: int) -> Numbers:
 
 
 def _click_cost(catalog: Catalog, bids: Numbers, chance: Numbers, decimals: Numbers) -> Numbers:
-    """Return 40 to 100 % of the bids in cents (or yen), one in eight with more decimals."""
+    """Return costs of 40 to 100 % of the bids, in cents or yen; one in eight is finer."""
     exact = bids * (40 + _choice(chance, 61)) // 100
     usual = 10_000 if catalog.market.has_cents else 1_000_000
     finest = np.where(decimals < RARELY, 1, np.where(decimals < 2 * RARELY, 100, usual))
@@ -179,12 +179,12 @@ def _click_cost(catalog: Catalog, bids: Numbers, chance: Numbers, decimals: Numb
 
 
 def _choice(chance: Numbers, count: int) -> Numbers:
-    """Return a number below `count` for each number from 0 to 1."""
+    """Convert each number from 0 to 1 to an integer below `count`."""
     return (chance * count).astype(np.int64)
 
 
 def _divided(lines: Lines, parts: Numbers) -> tuple[Lines, Numbers]:
-    """Split lines into `parts`, at most one per impression; return them with part numbers."""
+    """Split each line into `parts`, at most one per impression; return also the part numbers."""
     parts = np.minimum(parts, np.maximum(1, lines.counts[0]))
     origin = np.repeat(np.arange(parts.size), parts)
     number = np.arange(origin.size) - np.repeat(np.cumsum(parts) - parts, parts)
@@ -214,7 +214,7 @@ def _by_hour(catalog: Catalog, day: date, lines: Lines) -> Lines:
 
 
 def _by_search_term(catalog: Catalog, _: date, lines: Lines) -> Lines:
-    """Split by search terms, of which only those with a click are reported."""
+    """Split lines by search term; only search terms with a click are reported."""
     cut, number = _divided(lines, 1 + _choice(lines.chance[3], 3))
     first = _choice(cut.chance[4], 4)
     is_clicked = cut.counts[1] > 0
@@ -237,7 +237,7 @@ def _by_placement(_: Catalog, __: date, lines: Lines) -> Lines:
 
 
 def _by_matched_target(catalog: Catalog, _: date, lines: Lines) -> Lines:
-    """Split by the product pages that showed an ad; blank but for Sponsored Display."""
+    """Split lines by the product page with the ad; only Sponsored Display has such pages."""
     if catalog.product != "SPONSORED_DISPLAY":
         return lines.labelled([None] * lines.slot.size)
     cut, number = _divided(lines, 1 + _choice(lines.chance[3], 3))
@@ -246,7 +246,7 @@ def _by_matched_target(catalog: Catalog, _: date, lines: Lines) -> Lines:
 
 
 def _by_purchased_product(catalog: Catalog, _: date, lines: Lines) -> Lines:
-    """Split by purchased product: the advertised one and another; some lines have none."""
+    """Split lines by purchased product: the advertised and another one; omit some lines."""
     lines = lines.take(lines.chance[3] >= RARELY)
     purchases, extra, halo = lines.counts[3:6]
     promoted = purchases - halo

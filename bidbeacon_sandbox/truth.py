@@ -1,4 +1,4 @@
-"""The true rows of an account's day, without the effects of rules, to compare tables with."""
+"""The true rows of an account's day, unchanged by rules. Tables are compared with them."""
 
 import json
 from collections.abc import Collection
@@ -17,9 +17,9 @@ UNRESOLVABLE = frozenset({None, "THEME"})
 def day_truth(
     catalog: Catalog, day: date, now: datetime, fields: Collection[str]
 ) -> list[dict[str, Any]]:
-    """Return the true rows of an account-local day as JSON data, by Amazon's names of fields.
+    """Return the true rows of an account-local day as JSON data, with Amazon's field names.
 
-    Rows have the given fields of reports, and `target.id`, the true target, if they have targets.
+    Rows have the given report fields. Rows with targets also have the true target's `target.id`.
     Amounts are decimal texts. A metric is None if the ad product doesn't have it.
     """
     targets = {TRUE_TARGET} if "target.value" in fields else set()

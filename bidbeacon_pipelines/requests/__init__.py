@@ -1,1 +1,1 @@
-"""Report requests: planned, created, polled, loaded; and loads by hand."""
+"""Report requests: plan, create, poll and load reports, and load days by hand."""

@@ -1,4 +1,4 @@
-"""Creates the report of a request at Amazon, or adopts it if Amazon is already making it."""
+"""Creates the report of a request, or adopts the same report if Amazon already has it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -60,10 +60,10 @@ from bidbeacon_sessions import Action
 
 
 def create(request: LockedRequest) -> bool:
-    """Create the report of a request, or adopt the same one if Amazon is already making it.
+    """Create the report of a request, or adopt the same report if Amazon already generates it.
 
-    The attempt is stored first, so it counts even if the process dies. Return False without a
-    create if the gate is closed or the plan is no longer needed.
+    The attempt is stored first, so that it counts even if the process dies. Return False if no
+    attempt was made: the gate is closed, or the plan is no longer needed.
     """
     before, now = failure_of(request.row), request.context.now
     if not _begin_attempt(request):
@@ -91,7 +91,7 @@ def create(request: LockedRequest) -> bool:
 
 
 def _begin_attempt(request: LockedRequest) -> bool:
-    """Enter the gate, attach the windows and count the attempt; return False if none is made."""
+    """Enter the gate, attach windows and count the attempt; return whether this was possible."""
     context, session_id = request.context, request.session.session_id
     with context.engine.begin() as connection:
         row = lock_request_row(connection, request.row.id, session_id)
@@ -114,7 +114,7 @@ def _begin_attempt(request: LockedRequest) -> bool:
 
 
 def _is_needless(connection: Connection, plan: ReportRequest, now: datetime) -> bool:
-    """Return whether a plan is not needed or too long; if so, have its account planned again."""
+    """Return whether a plan is too long or not needed; if so, plan the ads account again."""
     contract, planned = read_contract(connection, plan.account_id), plan.dataset_report
     report = contract.report(planned.dataset, planned.ad_products)
     if plan.days <= report.longest_period_days and is_needed(connection, plan.id, now=now):
@@ -124,7 +124,7 @@ def _is_needless(connection: Connection, plan: ReportRequest, now: datetime) -> 
 
 
 def _attach_windows(request: LockedRequest, connection: Connection, now: datetime) -> None:
-    """Attach windows to the report, and record which refreshes it makes unnecessary."""
+    """Attach windows to the request, and record the refreshes that its report replaces."""
     session, dataset = request.session, request.dataset
     attach_windows(connection, request.row.id, now=now)
     request.windows = list_windows_of_request(connection, request.row.id)
@@ -153,7 +153,7 @@ def _action_of(request: LockedRequest, result: Result, after: ReportRequest) -> 
 
 
 def _count_bridged(request: LockedRequest) -> int:
-    """Return the number of days of the report that are due in no country."""
+    """Return the number of the report's days that are not due in any country."""
     if request.row.by_hand:
         return 0
     now, windows = request.context.now(), [window for _, window in request.waiting]
@@ -162,7 +162,7 @@ def _count_bridged(request: LockedRequest) -> int:
 
 
 def _create_report(request: LockedRequest) -> Report:
-    """Create the report, and store the field names that Amazon accepted."""
+    """Create the report, and store field names that Amazon accepted for the first time."""
     row, dataset, region = request.row, request.dataset, request.ads_account.region
 
     def create_as(spelled_fields: Sequence[str]) -> Report:
@@ -194,10 +194,10 @@ def create_by_any_name(
     known: Mapping[str, str],
     create: Callable[[Sequence[str]], Report],
 ) -> tuple[Report, dict[str, str]]:
-    """Create a report; if Amazon rejects a field's name, try its other name immediately.
+    """Create a report; if Amazon rejects a field's name, retry at once with the other name.
 
-    `fields` are our names; `known` maps them to Amazon's where these are known to differ. Return
-    the report, and the names that were accepted and not in `known`, by our names.
+    `fields` are our names. `known` maps our names to Amazon's names that are known to differ.
+    Return the report, and the accepted names that are not in `known`, by our names.
 
     Raises:
         UnknownField: Amazon rejects all names of a field.
@@ -230,7 +230,7 @@ def _adopt(request: LockedRequest, duplicate: DuplicateReport) -> Result:
 
 
 def _is_same(report: Report, request: ReportRequest, spellings: Mapping[str, str]) -> bool:
-    """Return whether a report has a request's days, its fields in any spelling, and its rows."""
+    """Return whether a report has the request's days, fields (in any spelling) and rows."""
     same_days = {(p.start, p.end) for p in report.periods} == {
         (request.start_date, request.end_date)
     }

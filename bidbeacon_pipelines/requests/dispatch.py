@@ -20,7 +20,7 @@ from bidbeacon_sessions import SessionClosedError, SessionRecorder
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT_IN_A_RUN = timedelta(seconds=5)
-"""No step waits longer inside a run; longer waits are left to the next run."""
+"""The longest wait in a run; a request that has to wait longer is left to the next run."""
 
 
 def step_requests(
@@ -32,26 +32,29 @@ def step_requests(
     on_step: Callable[[], object] | None = None,
     until: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Take the next step of each request at Amazon that is due; return how many there were.
+    """Poll and load the reports that are due; return the number of their requests.
 
-    Planned reports are created first, and again after each step, so that Amazon's report slots are
-    used during long loads. Only the first and last round of creates waits for their pace.
+    Planned reports are created first, and again after each request, so that Amazon generates the
+    next ones during long loads. Only the first and the last creation of reports wait for the pause
+    between two creates.
 
-    Several processes share the work: each takes one request at a time, and skips ads accounts that
-    others work on. A request is stepped once; if it falls due again, it is left to the next run, so
-    every run ends. It ends early once `until()` is true or its worker is being stopped.
+    Several processes can share the work: each takes one request at a time, and skips ads accounts
+    that another process works on. A run takes each request once; if the request falls due again, it
+    is left to the next run, so every run ends. A run ends early once `until()` is true or the
+    worker is being stopped.
 
-    With an ads account, only its requests are stepped, and reports are created at its gate only,
-    the most urgent of all accounts first. Errors of creates are logged; the shared run retries.
+    With `ads_account`, only its own reports are polled and loaded, and reports are created only at
+    its gate, the most urgent of all accounts first. Errors of creates are logged; the shared run
+    retries.
 
-    `by_hand` is for a load by hand of the ads account: only reports that a person wants are
-    created, and the requests of all accounts at its gate are polled, but not loaded, since they may
-    be large. All errors but those of its own creates are logged.
+    `by_hand` means that a person loads days of the ads account. Then only reports that a person
+    wants are created. The reports of all accounts at the gate are polled, but not loaded, since
+    they may be large. Only errors of creates for this ads account are raised; all others are
+    logged.
 
     Raises:
-        LockLostError: another session took over; this one stops.
-        Exception: the error of one request, or a group of errors. The other requests were created
-            or stepped before.
+        LockLostError: another session took over a request; this session stops.
+        Exception: the error of one request, or a group of errors, after all other requests.
     """
     due_at, stepped = context.now(), list[int]()
     gate = None if ads_account is None else (ads_account.client_id, ads_account.region)
@@ -98,8 +101,8 @@ def create_reports(
 ) -> None:
     """Create planned reports, the most urgent first, until every gate is full or closed.
 
-    Safe to run concurrently. With `waits`, wait for the pace between two creates. Errors that are
-    not logged are added to `failures`; the other arguments are those of `step_requests`.
+    Safe to run concurrently. If `waits` is true, wait for the pause between two creates. Errors
+    that are not logged are added to `failures`. The other arguments are those of `step_requests`.
     """
     if ads_account is None:
         with context.engine.begin() as connection:
@@ -121,7 +124,7 @@ def create_reports(
 
 @contextmanager
 def _keeping_errors(failures: list[Exception] | None, request_id: int) -> Iterator[None]:
-    """Add an error to `failures`, or log it without a list, so that other requests go on."""
+    """Add an error to `failures`, or log it if there is no list; other requests continue."""
     try:
         yield
     except (LockLostError, SessionClosedError):
@@ -147,7 +150,7 @@ def _next_request(
     *,
     by_hand: bool,
 ) -> Candidate | None:
-    """Wait for the pace of creates and return the next request; None if none can be created."""
+    """Return the next request to create, after the pause between creates; None without one."""
     if context.is_stopping():
         return None
     now, late_after = context.now(), context.settings.late_after

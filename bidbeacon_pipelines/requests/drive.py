@@ -1,7 +1,7 @@
-"""Drives one report request: takes its steps until it has to wait or has ended.
+"""Takes the steps of one report request until it has to wait or has ended.
 
-Each row is stored before its step is taken, under the request's lock. A process may die at any
-point: the next one reads the row and continues.
+Before each step the request's row is stored, while the session has the request's lock. A process
+may die at any point: the next process reads the row and continues.
 """
 
 from collections.abc import Sequence
@@ -73,12 +73,12 @@ def drive_request(
 ) -> str | None:
     """Lock a request, take all steps that are possible now, unlock it and return its status.
 
-    Return None if it had ended, or another session works on it. Without `loads`, and while this
-    host can't write downloads, leave a completed report to another run. After an unexpected error
-    the request rests for five minutes, so that it doesn't fail every run.
+    Return None if the request has ended or another session works on it. A completed report is left
+    to another run if `loads` is false or this host can't write downloads. After an unexpected error
+    the request rests for five minutes, so that it does not make every run fail.
 
     Raises:
-        LockLostError: another session took over; the open transaction is rolled back.
+        LockLostError: another session took over the request; the transaction is rolled back.
     """
     with context.engine.begin() as connection:
         row = lock_request(connection, request_id, session.session_id)
@@ -120,7 +120,7 @@ def _take_steps(request: LockedRequest, *, loads: bool) -> None:
 
 
 def _next_step(request: LockedRequest, *, loads: bool) -> Step | None:
-    """Return the next step: GiveUp for a stopped ads account, None if it needs credentials."""
+    """Return the request's next step, which is GiveUp if its accounts are stopped, or None."""
     row, needs_attention = request.row, request.ads_account.needs_attention
     if row.finished_at is not None:
         return None
@@ -137,7 +137,6 @@ def _next_step(request: LockedRequest, *, loads: bool) -> Step | None:
 
 
 def _disabled(request: LockedRequest) -> list[str]:
-    """Return the keys of the waiting accounts that are paused or disabled."""
     return [key for key in request.windows if not request.countries[key].is_active]
 
 
@@ -146,7 +145,7 @@ def _stop_cause(request: LockedRequest, account_key: str) -> Cause:
 
 
 def _release_disabled(request: LockedRequest) -> None:
-    """Release the windows of paused or disabled countries while other countries still wait."""
+    """Release the windows of paused or disabled countries, if other countries still wait."""
     disabled, session = _disabled(request), request.session
     if not disabled or len(disabled) == len(request.windows):
         return
@@ -163,7 +162,7 @@ def _release_disabled(request: LockedRequest) -> None:
 
 
 def _poll(request: LockedRequest) -> None:
-    """Poll the report; if that ended it, the next step records the cause."""
+    """Poll the report; if the report has failed, the next step records the cause."""
     now = request.context.now()
     try:
         result: Result = of_report(request.retrieve())
@@ -190,7 +189,6 @@ def _poll(request: LockedRequest) -> None:
 
 
 def _load(request: LockedRequest) -> None:
-    """Store the attempt, then download the report and load it."""
     request.store(request.after(Load()))
     context = request.context
     later = context.now() + context.settings.poll_every
@@ -224,7 +222,7 @@ def _store_failed(request: LockedRequest, result: Result) -> None:
 
 
 def _load_parts(request: LockedRequest, report: Report, parts: Sequence[Path]) -> None:
-    """Load and record all windows in one transaction, which needs the session's lock."""
+    """Load and record all windows in one transaction; this fails if the lock was lost."""
     if not request.windows:
         request.store(request.after(Loaded()))
         return

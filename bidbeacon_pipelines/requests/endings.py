@@ -1,6 +1,6 @@
-"""Ends a request without its report: splits it into shorter ones, or fails its windows.
+"""Ends a request whose report failed: requests shorter reports, or fails the windows.
 
-A part of a refused report shows what Amazon serves: `learn_from_part` learns from it.
+The report of a part of a refused period shows what Amazon serves: see `learn_from_part`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,7 +49,7 @@ from bidbeacon_sessions import Action
 
 
 def give_up(request: LockedRequest, failure: RequestFailure) -> None:
-    """End a request: its windows fail with the cause, and are due again at their next offset.
+    """End a request: its windows fail, and are due again at their next refresh offset.
 
     Days that are requested again in shorter reports stay due. Windows of a stopped account don't
     fail: `window_states` shows that the account is stopped.
@@ -81,13 +81,16 @@ def give_up(request: LockedRequest, failure: RequestFailure) -> None:
 def release_stopped(
     request: LockedRequest, connection: Connection, windows: Iterable[ReportWindow]
 ) -> None:
-    """Release windows of stopped accounts; they are due as soon as the account is resumed."""
+    """Release windows of stopped accounts, so that they are due once the account is resumed."""
     now = request.context.now()
     release_windows(connection, request.row.id, [put_back(one, now) for one in windows])
 
 
 def plan_released(connection: Connection, row: ReportRequest) -> None:
-    """Plan released windows that fell due meanwhile; make windows of a former grouping again."""
+    """Plan the ads account again if windows that a request released are due.
+
+    If the report's grouping has been replaced meanwhile, have its windows made again too.
+    """
     lock_planning(connection, row.account_id)
     replan_released(connection, row.account_id, row.id)
     dataset = row.dataset_report.dataset
@@ -106,11 +109,11 @@ def without_report(
     *,
     is_requested_again: bool = False,
 ) -> ReportWindow:
-    """Return a window as it is after its report failed, or was refused for it.
+    """Return a window after its report failed, or was refused for this window.
 
-    It stays as it was if it needed no report or waits for a person's decision. Final data stays
-    final, and a loaded window that is not served stays so. `ended` are the requests of its report
-    that ended in the last days.
+    The window stays as it was if it needed no report or waits for a person's decision. Final data
+    stays final. A loaded window with status `not_served` keeps this status. `ended` are the
+    requests of the same report that ended in the last days.
     """
     if awaits_decision(window) or not needs_report(window, now):
         return put_back(window, window.next_refresh_at)
@@ -129,7 +132,7 @@ def without_report(
 
 
 def _with_advice(request: LockedRequest, failure: RequestFailure) -> RequestFailure:
-    """Add the command that requests the ad products in separate reports, if that may help."""
+    """Return the failure with the command that splits the report by ad product, if useful."""
     row, dataset = request.row, request.dataset
     if not should_be_apart(failure, row.dataset_report.ad_products, days=row.days):
         return failure
@@ -141,7 +144,7 @@ def _with_advice(request: LockedRequest, failure: RequestFailure) -> RequestFail
 
 
 def _days_to_narrow_to(request: LockedRequest, failure: RequestFailure) -> list[Days]:
-    """Return the periods to request instead; of days that are too old, first the younger half."""
+    """Return shorter periods to request instead; for too old days, only the younger half."""
     row, now = request.row, request.context.now()
     ad_products = row.dataset_report.ad_products
     longest = request.contract.report(request.dataset, ad_products).longest_period_days
@@ -165,7 +168,7 @@ def _release_failed(
     *,
     failing_since: datetime | None,
 ) -> None:
-    """Release all windows: days that are requested again stay due and wanted, the others fail."""
+    """Release all windows: those of days in `parts` stay due and wanted, the others fail."""
     now, dataset = request.context.now(), request.dataset
     reports = list_ended_requests(connection, request.row, now)
     again: list[ReportWindow] = []
@@ -208,9 +211,10 @@ def _requested_days(row: ReportRequest) -> RequestedDays:
 
 
 def learn_from_part(request: LockedRequest, connection: Connection, now: datetime) -> None:
-    """Learn from a report of a part of a refused one, and request the part that waited for it.
+    """Learn from a loaded report that covers a part of the days of a refused report.
 
-    If the refused report was too large, the ads account's longest period is learned.
+    If the refused report was too large, store the ads account's longest period. If its days were
+    too old, request the older days, which waited for this report.
     """
     given, dataset = request.row, request.dataset
     if given.narrows is None:
@@ -233,7 +237,7 @@ def learn_from_part(request: LockedRequest, connection: Connection, now: datetim
 
 
 def _end_refused(request: LockedRequest, connection: Connection, why: Cause) -> None:
-    """End the days that Amazon keeps refusing as too old; older days may then be due."""
+    """End the days that Amazon keeps refusing as too old, and plan the ads account again."""
     ended_for = cause("not-served", detail=why.get("detail"))
     refused = _requested_days(request.row)
     ended = end_refused_windows(connection, refused, ended_for, request.context.now())
@@ -242,7 +246,7 @@ def _end_refused(request: LockedRequest, connection: Connection, why: Cause) -> 
 
 
 def reopen_ended(request: LockedRequest, connection: Connection, now: datetime) -> None:
-    """Make not-served days due again once a day that Amazon refused as too old is loaded."""
+    """Make not-served days due again if a day that Amazon had refused as too old was loaded."""
     waiting = [window for _, window in request.waiting]
     ended = [one for one in waiting if one.refused_alone_at or one.not_served_since]
     refused = [one for one in ended if not is_unproven(one)]
@@ -257,7 +261,6 @@ def _replan(
     changed: Mapping[str, list[date]],
     action: Callable[..., Action],
 ) -> None:
-    """Record an action for the changed days of each account, and have all planned again."""
     change_ads_account(connection, request.row.account_id, planned_at=None)
     for key, days in changed.items():
         of_days = action(account=key, dataset=request.dataset.name, windows=days)

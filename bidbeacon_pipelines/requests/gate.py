@@ -1,6 +1,6 @@
-"""The gate that limits how all processes create reports, one per client id and region.
+"""The gates that limit the creation of reports across all processes.
 
-`gate_rules` decides; this module has the SQL.
+There is one gate per client id and region. `gate_rules` decides; this module has the SQL.
 """
 
 import random
@@ -31,14 +31,14 @@ from bidbeacon_sessions import SessionRecorder
 
 @dataclass(frozen=True)
 class GateState:
-    """A gate with the number of reports that Amazon may be making, and of planned reports."""
+    """A gate, how many reports Amazon may be generating there, and how many are planned."""
 
     in_flight: int
     planned: int
     gate: ReportGate
 
     def closed_until(self, now: datetime) -> datetime | None:
-        """Return when a gate that a refused create has closed opens again; None if it is open."""
+        """Return when the gate opens again if a refused create closed it; None if it is open."""
         at = self.gate.next_create_at
         return at if self.gate.refusals and at > now else None
 
@@ -77,7 +77,7 @@ _GATES = text("""
 def lock_gate(
     connection: Connection, client_id: str, region: str, *, now: datetime, first_limit: float = 1
 ) -> GateState:
-    """Return a gate, locked until the transaction ends; a new one gets `first_limit`."""
+    """Lock a gate until the transaction ends; create it with `first_limit` if it is missing."""
     new = insert(ReportGate).values(
         client_id=client_id,
         region=region,
@@ -102,7 +102,7 @@ def store_gate(connection: Connection, gate: ReportGate) -> None:
 def find_gate(
     connection: Connection, client_id: str, region: str, *, now: datetime
 ) -> GateState | None:
-    """Return one gate, or None before its first report is created."""
+    """Return the gate of a client id and region, or None before its first report is created."""
     return next(iter(list_gates(connection, now=now, client_id=client_id, region=region)), None)
 
 
@@ -113,7 +113,7 @@ def list_gates(
     client_id: str | None = None,
     region: str | None = None,
 ) -> list[GateState]:
-    """Return all gates, or the one of a client id and region."""
+    """Return all gates, or only the gate of a client id and region."""
     values = {"now": now, "client_id": client_id, "region": region}
     rows = [dict(row) for row in connection.execute(_GATES, values).mappings()]
     return [GateState(row.pop("in_flight"), row.pop("planned"), ReportGate(**row)) for row in rows]
@@ -132,13 +132,13 @@ _LATE_WINDOWS = text(f"""
 def count_late_windows(
     connection: Connection, client_id: str, region: str, *, overdue_before: datetime
 ) -> int:
-    """Return how many windows that fell due before `overdue_before` wait for a create."""
+    """Return how many windows due by `overdue_before` wait until their report is created."""
     values = {"client_id": client_id, "region": region, "overdue_before": overdue_before}
     return int(connection.execute(_LATE_WINDOWS, values).scalar_one())
 
 
 def list_gates_with_work(connection: Connection, *, now: datetime) -> list[tuple[str, str]]:
-    """Return client id and region of each gate with requests that are ready to be created."""
+    """Return the client id and region of each gate with reports that are ready to be created."""
     rows = connection.execute(
         text(f"""
             SELECT DISTINCT o.client_id, o.region
@@ -160,7 +160,7 @@ def pause_before_create(
 def enter_gate(
     connection: Connection, account: AdsAccount, now: datetime, *, first_limit: int
 ) -> bool:
-    """Return whether a report may be created now; if so, count it in this transaction."""
+    """Reserve a create in this transaction; return False if no report may be created now."""
     key = (account.client_id, account.region)
     state = lock_gate(connection, *key, now=now, first_limit=first_limit)
     if time_to_next_create(state.gate, state.in_flight, now) != timedelta(0):
@@ -203,7 +203,7 @@ def record_create_result(
 def hold_gate(
     connection: Connection, account: AdsAccount, now: datetime, *, until: datetime
 ) -> None:
-    """Close the gate until an instant if a report without a request takes its last slot."""
+    """Close the gate until an instant if a report without a request uses its last slot."""
     state = lock_gate(connection, account.client_id, account.region, now=now)
     if state.in_flight + 1 >= int(state.gate.in_flight_limit):
         later = max(until, state.gate.next_create_at)

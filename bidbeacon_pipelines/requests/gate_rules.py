@@ -1,9 +1,10 @@
-"""How many reports may be in flight, and when the next may be created. Pure.
+"""Rules for how many reports may be in flight, and when the next is created. Pure.
 
-There is one gate per client id and region. Amazon limits both numbers per client id and region,
-publishes neither and changes them with its load. So they are learned: a refused create (HTTP 429)
-halves the limit on reports in flight, doubles the pause between creates and closes the gate for
-minutes; accepted creates slowly raise the limit and shorten the pause again.
+There is one gate per client id and region. For each, Amazon limits the reports in flight and the
+creates. It does not publish these limits, and changes them with its load. So the gate learns them:
+a refused create (HTTP 429) halves the limit on reports in flight, doubles the pause between creates
+and closes the gate for minutes; accepted creates slowly raise the limit and shorten the pause
+again.
 """
 
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 LARGEST_LIMIT = 20.0
 RAISE = 0.1
-"""Added to the limit by a create that was accepted at the limit: ten of them add one report."""
+"""How much an accepted create raises a limit that was reached: ten creates add one report."""
 SHORTEST_PACE = timedelta(seconds=1)
 LONGEST_PACE = timedelta(minutes=5)
 FASTER = 0.8
@@ -23,7 +24,7 @@ LONGEST_CLOSURE = timedelta(hours=1)
 LONGEST_REQUESTED_CLOSURE = timedelta(hours=24)
 """The longest closure that Amazon's `Retry-After` can cause."""
 PROBE_LASTS = timedelta(minutes=2)
-"""How long no other report is created while the result of a probe is unknown."""
+"""How long other creates wait for the result of a probe at most; see `entered`."""
 _MOST_DOUBLINGS = 10
 
 
@@ -35,9 +36,9 @@ def time_to_next_create(gate: "ReportGate", in_flight: int, now: datetime) -> ti
 
 
 def entered(gate: "ReportGate", now: datetime) -> "ReportGate":
-    """Return the gate after a create has begun: the next one waits for the pace.
+    """Return the gate after a create has begun: the next create waits for the gate's pace.
 
-    After a refused create, one create is sent alone as a probe; the next one waits for its result.
+    After a refused create, the first create is a probe: the others wait for its result.
     """
     return gate.with_changes(next_create_at=now + (PROBE_LASTS if gate.refusals else gate.pace))
 
@@ -58,17 +59,17 @@ def accepted(gate: "ReportGate", in_flight: int, now: datetime) -> "ReportGate":
 
 
 def answered(gate: "ReportGate", now: datetime) -> "ReportGate":
-    """Return the gate after a create that failed; the next one waits for the pace as well."""
+    """Return the gate after a create that failed; the next create waits for the pace as well."""
     return gate.with_changes(next_create_at=max(gate.next_create_at, now + gate.pace))
 
 
 def refused(
     gate: "ReportGate", now: datetime, *, jitter: float, not_before: datetime | None = None
 ) -> "ReportGate":
-    """Return the gate after a create was refused with 429: closed for 2 to 5 minutes.
+    """Return the gate after Amazon refused a create (429): it is closed for 2 to 5 minutes.
 
-    Each further refusal in a row closes it for twice as long, up to an hour. `jitter` (0 to 1)
-    spreads the retries of regions and clients; `not_before` is from `Retry-After`, if any.
+    Each further refusal in a row doubles this time, up to an hour. `jitter` (0 to 1) spreads the
+    retries of regions and clients. `not_before` is from Amazon's `Retry-After`, if any.
     """
     shortest, longest = FIRST_CLOSURE
     first = shortest + (longest - shortest) * jitter

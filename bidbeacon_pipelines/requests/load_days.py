@@ -1,4 +1,4 @@
-"""Loads days by hand, whether or not they are due, and waits for a bounded time."""
+"""Loads days by hand, whether or not they are due, within a time limit."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ class WindowNotLoadedError(ExpectedError):
 
     Attributes:
         causes: The cause for each day that was not loaded. The message has each distinct cause
-            once, with its first days.
-        loaded: The other requested days, which were loaded.
+            once, with the first days of that cause.
+        loaded: The requested days that were loaded.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ def load_days(
 ) -> list[ReportWindow]:
     """Load days now, whether or not they are due: mark them as wanted and wait for them.
 
-    A day that fails, or is not over in the account's time zone, does not stop the others. The
-    session claims the days that no other living session has claimed, and requests and loads these;
-    for the others it only waits. Days that it gives up are no longer wanted, unless another load
-    waits for them. If its process is killed, they stay wanted and another session claims them.
+    If a day fails, or is not over in the account's time zone, the other days are still loaded. The
+    session claims, requests and loads each day that no other living session has claimed; it only
+    waits for claimed days. Days that the session gives up are no longer wanted, unless another load
+    waits for them. If its process is killed, the days stay wanted and another session claims them.
 
     `days` are account-local, and `by` is the user to record. `on_progress` is called before each
     wait. Return the loaded windows as they are stored now.
@@ -89,7 +89,7 @@ def load_days(
     Raises:
         AccountStoppedError: the account is paused, disabled or needs attention.
         WindowNotLoadedError: a day isn't served or isn't over, its report failed or was suspicious,
-            or Amazon took longer than the setting allows.
+            or Amazon took longer than `by_hand_wait_minutes` in the settings.
     """
     load = _LoadOfDays(context, session, account, dataset, by, context.now())
     deadline = load.started + timedelta(minutes=context.settings.by_hand_wait_minutes)
@@ -132,16 +132,15 @@ class _LoadOfDays:
         return {"account": self.account.account_key, "dataset": self.dataset.name}
 
     def windows(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Return the windows of days that Amazon served when the load started."""
         with self.context.engine.begin() as connection:
             windows = list_windows(connection, self.account, self.dataset.name, days)
         return [window for window in windows if window.expires_at > self.started]
 
     def begin(self, days: Sequence[date], before: Sequence[ReportWindow]) -> dict[date, Cause]:
-        """Record the request, and mark the loadable days as wanted and claimed.
+        """Record the load, and mark the days that can be loaded as wanted and claimed.
 
-        Return the causes of the others. Days that were wanted before are claimed first, so that
-        they are no longer wanted if the load fails here.
+        Return the cause of each day that can't be loaded. Days that were already wanted are claimed
+        first: if the load fails here, they are no longer wanted.
         """
         mine = (one.wanted_at for one in before if one.wanted_by == self.by and one.wanted_at)
         at = min(mine, default=None)
@@ -161,7 +160,6 @@ class _LoadOfDays:
         return left_out
 
     def _check_active(self, days: Sequence[date]) -> None:
-        """Record that the account is stopped and raise, if it is."""
         with self.context.engine.begin() as connection:
             account = get_account(connection, self.account.account_key)
         if account.stop_reason is not None:
@@ -189,14 +187,13 @@ class _LoadOfDays:
         self.session.add(skipped)
 
     def claim(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Claim wanted windows that no living session has claimed; return all that are wanted."""
+        """Claim wanted windows that no living session has claimed; return all wanted windows."""
         of = (self.account, self.dataset.name, days)
         with self.context.engine.begin() as connection:
             claim_windows(connection, *of, self.session.session_id, by=self.by)
         return [window for window in self.windows(days) if window.wanted_by is not None]
 
     def progress(self, days: Sequence[date], pending: Sequence[ReportWindow]) -> str:
-        """Return the sentence on how many windows are loaded and what the others wait for."""
         total, waited = len(self.windows(days)), self.context.now() - self.started
         waits_for, fault = "Amazon", self.context.find_pause()
         if all(window.request_id is None for window in pending):
@@ -207,11 +204,11 @@ class _LoadOfDays:
         return f"{total - len(pending)} of {total} loaded, waiting for {waits_for} since {since}"
 
     def step(self, pending: Sequence[ReportWindow], *, records_waiting: bool) -> None:
-        """Step the requests of claimed windows; plan and create the missing ones.
+        """Take the steps of claimed windows' requests; request the windows without a request.
 
-        An unexpected error of one of these ends the load. While Amazon makes as many reports as it
-        allows, poll the reports of the gate for a few seconds until one is done. They may be large,
-        so loading them is left to the shared run.
+        An unexpected error of such a request ends the load. If Amazon allows no further report,
+        poll the gate's reports for a few seconds until one may be created. These reports may be
+        large, so loading them is left to the shared run.
         """
         context, session, account = self.context, self.session, self.account
         self._check_active(_days(pending))
@@ -236,7 +233,6 @@ class _LoadOfDays:
         return _days(one for one in now if one.wanted_by is not None and one.request_id is None)
 
     def give_up(self, pending: Sequence[ReportWindow]) -> None:
-        """Record the windows that were not loaded within the time limit."""
         causes = [(self._why_pending(window), window) for window in pending]
         for why, windows in group_by_cause(causes):
             self.session.add(WaitGivenUp(**self.facts, windows=_days(windows), cause=why))
@@ -244,7 +240,7 @@ class _LoadOfDays:
     def causes(
         self, days: Sequence[date], before: Sequence[ReportWindow], now: Sequence[ReportWindow]
     ) -> dict[date, Cause]:
-        """Return the cause for each day that was not loaded meanwhile, or is not served."""
+        """Return the cause for each day that was not loaded since `before`, or is not served."""
         with self.context.engine.begin() as connection:
             stopped = get_account(connection, self.account.account_key).stop_cause
         old_requests = {None, *(window.loaded_by_request for window in before)}

@@ -1,4 +1,4 @@
-"""One locked request with its ads account, countries, waiting windows and report."""
+"""A locked request with its ads account, countries, waiting windows and report."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,9 +38,9 @@ class LockedRequest:
 
     Attributes:
         row: The request as it is stored.
-        countries: All accounts of its ads account, by key.
-        windows: The windows that wait for it, by account key, each list by date.
-        report: Its report as Amazon last described it.
+        countries: All accounts of the request's ads account, by key.
+        windows: The windows that wait for the request, by account key, sorted by date.
+        report: The report as Amazon last described it.
         was_refused: Whether Amazon has refused the ads account since the request was locked.
     """
 
@@ -65,18 +65,18 @@ class LockedRequest:
 
     @property
     def dataset(self) -> Dataset:
-        """The dataset that its report fills."""
+        """The dataset that the report fills."""
         return self.row.dataset_report.dataset
 
     @cached_property
     def contract(self) -> Contract:
-        """What Amazon is known to serve the ads account."""
+        """The contract of the ads account: what Amazon is known to serve."""
         with self.context.engine.begin() as connection:
             return read_contract(connection, self.row.account_id)
 
     @property
     def client(self) -> AdsApiClient:
-        """The client with the ads account's credential."""
+        """The API client that uses the ads account's credential."""
         return self.context.client_for(self.ads_account.credential)
 
     @property
@@ -86,7 +86,7 @@ class LockedRequest:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The fields that all actions share; several countries are named with their days."""
+        """The fields that all actions of the request share, such as its account and days."""
         days = {key: [one.window_date for one in own] for key, own in self.windows.items()}
         is_one = len(days) == 1
         return {
@@ -98,7 +98,7 @@ class LockedRequest:
         }
 
     def after(self, change: Step | Result) -> ReportRequest:
-        """Return the row after a step was begun or decided, or after its result."""
+        """Return the request's row as changed by a step, or by the result of a step."""
         settings = self.context.settings
         first_poll_after = settings.first_poll_after(self.dataset.usual_latency)
         polling = Polling(first_poll_after, settings.poll_every)
@@ -106,7 +106,7 @@ class LockedRequest:
 
     @contextmanager
     def storing(self, after: ReportRequest) -> Iterator[Connection]:
-        """Store the row, in one transaction with the block."""
+        """Store the row in one transaction with the statements of the `with` block."""
         with self.context.engine.begin() as connection:
             update_request(connection, self.row, after, self.session.session_id)
             yield connection
@@ -134,9 +134,10 @@ class LockedRequest:
                 change_ads_account(connection, self.row.account_id, refusals=0)
 
     def record_refusal(self, error: AuthError, unconfirmed: Result) -> Result:
-        """Count a refusal of the ads account; return the result for the request.
+        """Count Amazon's refusal of the ads account; return the result for the request.
 
-        A refused credential stops all its ads accounts; the request rests until it is renewed.
+        It is `unconfirmed` until the refusals stop the ads account. A refused credential stops all
+        its ads accounts; the request rests until the credential is renewed.
         """
         self.was_refused = True
         with self.context.engine.begin() as connection:
@@ -147,7 +148,7 @@ class LockedRequest:
         return failure_from(error, now) if stops else unconfirmed
 
     def retried(self, result: Result, after: ReportRequest, attempt: int) -> Action | None:
-        """Return the action that records why a step is repeated; None without a cause."""
+        """Return the action that records why a step is repeated; None if there is no cause."""
         if not isinstance(result, NoAnswer | NotMade) or result.cause is None:
             return None
         at = after.next_step_at or self.context.now()

@@ -1,4 +1,4 @@
-"""Plans the reports of an ads account: makes its windows, and covers wanted and due days."""
+"""Plans the report requests that cover the wanted and due days of an ads account."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,10 +28,9 @@ from bidbeacon_sessions import SessionRecorder
 
 
 def plan_account(context: JobContext, session: SessionRecorder, ads_account: AdsAccount) -> None:
-    """Create the windows of an ads account up to today, and plan the due ones.
+    """Create the windows of an ads account up to today, and plan reports for due windows.
 
-    Amazon is not called: the dispatcher creates planned reports. Safe to run at any time and
-    concurrently.
+    The dispatcher creates planned reports at Amazon. Safe to run at any time and concurrently.
     """
     with context.engine.begin() as connection:
         # Stored first, so that an ads account whose planning fails is not always the next.
@@ -52,13 +51,13 @@ class _Draft:
 
     Attributes:
         report: The dataset and ad products to request.
-        by_hand: The requests of wanted days.
-        due: The days that are due, and in none of these requests.
-        scheduled: The requests of the due days.
-        stored: The unsent plans of due days.
-        stored_by_hand: The unsent plans of wanted days.
-        waits_until: Until when the due days wait at most for those of other countries; None if they
-            don't wait. Days that are in an unsent plan no longer wait.
+        by_hand: The planned requests for wanted days.
+        due: The due days that no request in `by_hand` covers.
+        scheduled: The planned requests for the days in `due`.
+        stored: The stored requests for due days that were not sent yet.
+        stored_by_hand: The stored requests for wanted days that were not sent yet.
+        waits_until: The latest time until which due days wait for other countries; None if they
+            don't wait. They don't wait if there are requests in `stored`.
     """
 
     report: DatasetReport
@@ -71,9 +70,10 @@ class _Draft:
 
 
 def plan_wanted(context: JobContext, account_id: str) -> None:
-    """Cover the wanted days of an ads account with requests of their own, and store these.
+    """Plan and store separate requests for the wanted days of an ads account.
 
-    The dispatcher creates them first. Plans of days that are only due stay as they are.
+    The dispatcher creates their reports first. Plans for days that are due but not wanted stay
+    unchanged.
     """
     now = context.now()
     with context.engine.begin() as connection:
@@ -90,11 +90,12 @@ def plan_due(
     ads_account: AdsAccount,
     accounts: Sequence[Account],
 ) -> None:
-    """Cover the wanted and due days of an ads account with requests, and store these.
+    """Plan and store requests for the wanted and the due days of an ads account.
 
-    Wanted days have requests of their own. Planning of one ads account is serialized, and unsent
-    plans are replaced, so no day is in two plans of a kind. Once all due days are planned, the next
-    refresh is scheduled. `accounts` are the active ones; several wait for each other.
+    Wanted days have separate requests. Planning of one ads account is serialized and replaces
+    unsent plans, so no day is in two plans for wanted days or in two for due days. Once all due
+    days are planned, the next refresh is scheduled. `accounts` are the active accounts; if there
+    are several, due days may wait for other countries.
     """
     now, hours = context.now(), context.settings.wait_for_countries_hours
     patience = timedelta(hours=hours if len(accounts) > 1 else 0)
@@ -130,7 +131,6 @@ def plan_due(
 def _lock_drafts(
     connection: Connection, account_id: str, now: datetime, patience: timedelta
 ) -> list[_Draft]:
-    """Lock planning of an ads account, and return the plan of each of its reports."""
     # If the contract changes while we wait for the lock, its windows are made and planned again.
     contract = read_contract(connection, account_id)
     lock_planning(connection, account_id)
@@ -154,7 +154,7 @@ def _draft(
     now: datetime,
     patience: timedelta,
 ) -> _Draft:
-    """Cover the due and wanted days of a report, except those in parts of a refused request."""
+    """Plan the due and wanted days of a report that no part of a refused report covers."""
     longest_days = report.longest_period_days
     parts = [PlannedRequest(one.start_date, one.end_date) for one in stored if one.narrows]
     plans = [one for one in stored if not one.narrows]
@@ -181,7 +181,7 @@ def _draft(
 
 
 def _skips(key: str, drafts: Sequence[_Draft]) -> Iterator[WindowSkipped]:
-    """Yield the actions for datasets that wait for other countries, or for all if none is due."""
+    """Yield an action per dataset that waits for other countries, or for all without due days."""
     waiting: dict[str, datetime] = {}
     for draft in drafts:
         if draft.waits_until is not None:

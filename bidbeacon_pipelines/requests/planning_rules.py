@@ -1,16 +1,16 @@
-"""Which reports to request, and which planned one is created next. Pure.
+"""Rules for which reports to request, and which planned report to create next. Pure.
 
-The due days of one report of an ads account are covered with as few requests as possible. A request
-has all countries of its ads account, so a day takes one request, however many countries are due.
-The cover is greedy from the newest due day: each request reaches back as far as the longest period
-allows, over days that aren't due. That is the least number of requests (an interval cover of
-points).
+The due days of a report are covered with as few requests as possible. A request covers all
+countries of its ads account, so a day needs one request, however many countries are due. Planning
+starts at the newest due day: each request reaches back as far as the longest period allows, over
+days that aren't due. This greedy interval cover needs the fewest requests.
 
-Reports by hand are created first, those of the newest days before others, so that a day is
-completed in all its reports before an older one. Then come first refreshes of a day, then younger
-refreshes, then older ones. Among equals the report that is worth most goes first: one point for
-each first refresh that it makes on time, two for each day since it was last requested. No planned
-report waits for more than ten others of the same kind: of its ads account, dataset and ad products.
+Reports by hand are created first, newest days first, so that all reports of a day are completed
+before those of an older day. Next come the first refreshes of days, then the second ones, and so
+on. Among equal reports, the report that is worth most is created first: it gets one point for each
+first refresh that it makes on time, and two points for each day since such a report was last
+requested. No planned report waits for more than ten others of the same kind: the same ads account,
+dataset and ad products.
 """
 
 from bisect import bisect_right
@@ -22,10 +22,10 @@ from math import inf
 from bidbeacon_pipelines.datasets.registry import Dataset
 
 WAITS_FOR_AT_MOST = 10
-"""Reports of the same kind that may be created before one that is planned."""
+"""The most reports of the same kind that may be created before a planned report."""
 WORTH_OF_A_DAY = 2
-"""First refreshes on time that are worth as much as one day without a report. A higher number
-shortens the longest pause but delays more first refreshes (`python -m benchmarks.scarcity`)."""
+"""How many first refreshes on time are worth one day without a report. A higher number shortens the
+longest pause but delays more first refreshes (`python -m benchmarks.scarcity`)."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -35,8 +35,8 @@ class PlannedRequest:
 
     Attributes:
         start: First day.
-        end: Last day; it is due or wanted.
-        by_hand: Whether its days are wanted.
+        end: Last day; this day is due or wanted.
+        by_hand: Whether a person wants its days now.
     """
 
     start: date
@@ -44,7 +44,7 @@ class PlannedRequest:
     by_hand: bool = False
 
     def has(self, day: date) -> bool:
-        """Return whether a day is in its range."""
+        """Return whether a day is in the request's range."""
         return self.start <= day <= self.end
 
 
@@ -57,8 +57,8 @@ def plan_requests(
 ) -> list[PlannedRequest]:
     """Cover days with as few requests as possible, newest first.
 
-    A request spans at most `longest_days`, both ends counted; days in `alone` have one of their
-    own.
+    A request covers at most `longest_days`, including both ends. Each day in `alone` gets a
+    separate request.
     """
     covered = sorted({*days} - {*alone}, reverse=True)
     groups = [*_cover(covered, longest_days), *([day] for day in alone)]
@@ -69,17 +69,16 @@ def plan_requests(
 def should_wait_for_countries(
     first_due: datetime, next_due: datetime | None, now: datetime, patience: timedelta
 ) -> bool:
-    """Return whether due windows wait for those of other countries that fall due soon.
+    """Return whether due windows wait for windows of other countries that fall due soon.
 
-    The first of them fell due at `first_due` and may wait for `patience`; the report's next window
-    in any country falls due at `next_due`.
+    The first due window fell due at `first_due` and may wait for `patience`. The report's next
+    window in any country falls due at `next_due`.
     """
     deadline = first_due + patience
     return next_due is not None and now < deadline and next_due <= deadline
 
 
 def _cover(targets: Sequence[date], longest_days: int) -> Iterator[list[date]]:
-    """Split descending days into groups that one request each can cover."""
     group: list[date] = []
     for day in targets:
         if group and (group[0] - day).days >= longest_days:
@@ -95,13 +94,13 @@ class Candidate:
     """A planned report.
 
     Attributes:
-        end_date: Its newest day.
-        by_hand: Whether its days are wanted.
-        on_time: How many windows, in all countries, it would load for the first time and on time if
-            it were created now.
-        passed_over: Reports of its kind created since it was planned.
-        report_requested_at: When a report of its kind was last created; None if none ever was.
-        account_requested_at: The same for all kinds of the ads account that have a planned report.
+        end_date: The report's newest day.
+        by_hand: Whether a person wants its days now.
+        on_time: How many windows, in all countries, the report would load for the first time and on
+            time if it were created now.
+        passed_over: The number of reports of the same kind created since it was planned.
+        report_requested_at: When a report of the same kind was last created; None if never.
+        account_requested_at: The latest `report_requested_at` of the ads account's planned reports.
     """
 
     request_id: int
@@ -119,7 +118,7 @@ class Candidate:
 def next_to_create(
     candidates: Sequence[Candidate], datasets: Mapping[str, Dataset], *, now: datetime
 ) -> Candidate | None:
-    """Return the planned report of a client id and region to create next, if there is any."""
+    """Return the candidate of a client id and region to create next; None if there are none."""
     if not candidates:
         return None
     first = min(
@@ -137,7 +136,7 @@ def next_to_create(
 
 
 def days_old(end: date, now: datetime) -> int:
-    """Return a report's age in days by its newest day `end`, at least 1."""
+    """Return a report's age in days, counted from its newest day `end`; at least 1."""
     return max((now.astimezone(UTC).date() - end).days, 1)
 
 
@@ -158,7 +157,7 @@ def _urgency(candidate: Candidate, dataset: Dataset, now: datetime) -> tuple[obj
 
 
 def _worth(candidate: Candidate, now: datetime) -> float:
-    """Return the worth of a report created now; infinite if its kind was never requested."""
+    """Return a report's worth if it is created now; infinite if its kind was never requested."""
     if candidate.report_requested_at is None:
         return inf
     return candidate.on_time + WORTH_OF_A_DAY * (

@@ -1,7 +1,7 @@
-"""SQL on report requests, their locks and their windows.
+"""SQL for report requests, their locks and their windows.
 
-`locked_by` names the session that works on a request. The lock ends with that session's lease, so
-also when its process dies.
+`locked_by` is the session that works on a request. The lock ends when the session's lease expires,
+so it also ends after the session's process has died.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ _UNLOCKED = is_unclaimed("r.locked_by")
 IS_CREATABLE = f"""{_TO_CREATE} AND {_UNLOCKED}
            AND o.needs_attention_for IS DISTINCT FROM 'credentials'
            AND (o.needs_attention_for IS NULL OR r.attempts > 0 OR r.sent_at IS NOT NULL)"""
-"""Whether the report of request `r` of ads account `o` may be created at `:now`, gates aside."""
+"""SQL: request `r` of ads account `o` may be created at `:now`, if its gate is open."""
 
 
 def lock_planning(connection: Connection, account_id: str) -> None:
@@ -62,21 +62,21 @@ _UNSENT = """r.status = 'planned' AND r.attempts = 0
 def lock_plans(connection: Connection, account_id: str) -> list[ReportRequest]:
     """Return the unsent requests of an ads account, newest days first, and lock their rows.
 
-    A request that is being sent is waited for, and left out.
+    If a request is being sent, wait until it is sent, and leave it out.
     """
     plans = select(_R).where(_R.account_id == account_id, text(_UNSENT))
     return read_rows(connection, plans.order_by(_R.end_date.desc(), _R.id).with_for_update())
 
 
 def insert_request(connection: Connection, **columns: Any) -> None:
-    """Store a planned request, given columns of its row."""
+    """Store a planned request with the given column values."""
     connection.execute(insert(ReportRequest).values(columns))
 
 
 def insert_load_by_hand(
     connection: Connection, session_id: UUID, account: Account, dataset: str, days: Sequence[date]
 ) -> None:
-    """Store the days that a session is to load now."""
+    """Store the days of an account that a session is to load by hand."""
     load = {"session_id": session_id, "dataset": dataset, "days": list(days)}
     connection.execute(insert(LoadByHand).values(**load, **account.identity))
 
@@ -90,9 +90,9 @@ def replace_plans(
     *,
     at: datetime,
 ) -> bool:
-    """Replace the locked plans of a report: change them, add missing ones, delete the rest.
+    """Replace the stored plans of a report: change them, add missing ones, delete the rest.
 
-    Return False if they cover the same days already.
+    The caller has locked the stored plans. Return False if they already equal the planned ones.
     """
     if planned == [PlannedRequest(one.start_date, one.end_date, one.by_hand) for one in stored]:
         return False
@@ -110,7 +110,7 @@ def replace_plans(
 
 
 def delete_plans(connection: Connection, request_ids: Sequence[int]) -> None:
-    """Delete those of the requests that were never sent."""
+    """Delete the given requests, except requests that were already sent."""
     connection.execute(
         text(f"DELETE FROM report_requests r WHERE r.id = ANY(:ids) AND {_UNSENT}"),
         {"ids": list(request_ids)},
@@ -130,7 +130,7 @@ _LEFT = text(f"""
 
 
 def count_windows_left(connection: Connection, account_id: str, *, now: datetime) -> int:
-    """Return how many windows of an ads account are due or failed, and in no open request."""
+    """Return how many due or failed windows of an ads account no open request covers."""
     values = {"account_id": account_id, "datasets": list(DATASETS), "now": now}
     return int(connection.execute(_LEFT, values).scalar_one())
 
@@ -191,10 +191,10 @@ def lock_next_request(
     loads: bool = True,
     stepped: Sequence[int] = (),
 ) -> ReportRequest | None:
-    """Lock the request at Amazon that has been due for longest; return None if there is none.
+    """Lock the request whose poll or load has been due longest; return None if there is none.
 
-    Left out are ads accounts that another session works on, requests in `stepped`, and those with a
-    complete report if `loads` is false or `downloads`, this host's folder, can't be written.
+    Ads accounts that another session works on and requests in `stepped` are skipped. Completed
+    reports are skipped if `loads` is false, or if this host can't write to its folder `downloads`.
     `account_id` and `gate` (client id and region) restrict the requests.
     """
     client_id, region = gate or (None, None)
@@ -204,7 +204,6 @@ def lock_next_request(
 
 
 def _lock(connection: Connection, lockable: str, values: dict[str, Any]) -> ReportRequest | None:
-    """Lock and return the request that a query finds, without waiting for row locks."""
     lock = text(f"""
         UPDATE report_requests
            SET locked_by = :by
@@ -220,12 +219,12 @@ def _lock(connection: Connection, lockable: str, values: dict[str, Any]) -> Repo
 def lock_request_row(
     connection: Connection, request_id: int, session_id: UUID
 ) -> ReportRequest | None:
-    """Lock the row of a request that this session has locked until the transaction ends.
+    """Lock the row of a request until the transaction ends, and return the request.
 
-    Return the request as it is stored, or None if it was deleted.
+    This session has to have the request's lock. Return None if the request was deleted.
 
     Raises:
-        LockLostError: another session has locked it.
+        LockLostError: another session has locked the request.
     """
     found = read_rows(connection, select(_R).where(_R.id == request_id).with_for_update())
     if not found:
@@ -238,7 +237,7 @@ def lock_request_row(
 def unlock_request(
     connection: Connection, request_id: int, session_id: UUID, *, not_before: datetime | None = None
 ) -> None:
-    """Release the lock on a request; postpone an earlier next step to `not_before`."""
+    """Release the lock on a request, and postpone its next step to `not_before`, if given."""
     connection.execute(
         text("""
             UPDATE report_requests
@@ -251,10 +250,10 @@ def unlock_request(
 def list_requests_to_step(
     connection: Connection, *, due_at: datetime, downloads: Path
 ) -> list[ReportRequest]:
-    """Return the requests at Amazon whose next step is due, longest waiting first.
+    """Return the requests whose poll or load is due, the longest waiting first.
 
-    Left out are ads accounts that a living session works on or that wait for credentials, and loads
-    while `downloads`, this host's folder, can't be written.
+    Ads accounts are left out if a living session works on them or if they wait for credentials.
+    Loads are left out while this host can't write to its folder `downloads`.
     """
     due = select(_R).join(_O, _O.account_id == _R.account_id).where(text(_DUE))
     ordered = due.order_by(text("r.next_step_at NULLS FIRST, r.id"))
@@ -267,7 +266,7 @@ def update_request(
     """Store the changes of a request that this session has locked.
 
     Raises:
-        LockLostError: another session has locked it.
+        LockLostError: another session has locked the request.
     """
     changes = {"locked_by": session_id} | after.changes_from(before)
     mine = (ReportRequest.id == before.id, ReportRequest.locked_by == session_id)
@@ -317,9 +316,9 @@ def list_candidates(
 ) -> list[Candidate]:
     """Return the requests of a gate whose report may be created now if the gate is open.
 
-    Plans of an ads account that needs attention are left out; its requests that were sent before
-    are included, to be given up. A part of a refused report with wanted days counts as by hand. A
-    window is on time up to `tolerance` after it fell due.
+    Of an ads account that needs attention, only requests that were sent before are included, so
+    that they can be given up. A request for a part of a refused report counts as by hand if it has
+    wanted days. A window is on time until `tolerance` after it fell due.
     """
     values = {"client_id": client_id, "region": region, "now": now}
     rows = connection.execute(_CANDIDATES, values | {"on_time_since": now - tolerance})
@@ -358,7 +357,7 @@ _IS_NEEDED = text(f"""
 
 
 def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:
-    """Attach the due and wanted windows in a request's period to it; return how many.
+    """Attach the due and wanted windows in a request's period to it; return their number.
 
     Days between them are included if they are over in their country and the request is not by hand.
     Windows that wait for another request are left out.
@@ -369,8 +368,8 @@ def attach_windows(connection: Connection, request_id: int, *, now: datetime) ->
 def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool:
     """Return whether a request's period has due or wanted windows without a request.
 
-    A part of a refused report is also needed for windows that were not loaded since the refusal: it
-    shows whether Amazon serves them.
+    A request for a part of a refused report is also needed if windows were not loaded since the
+    refusal: its report shows whether Amazon serves them.
     """
     found = connection.execute(_IS_NEEDED, {"request_id": request_id, "now": now})
     return bool(found.scalar_one())

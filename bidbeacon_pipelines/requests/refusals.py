@@ -1,8 +1,8 @@
-"""Which refusals of a report are final, and which of its days are requested again. Pure.
+"""Rules for which refusals of a report are final, and which days to request again. Pure.
 
 A faulty gateway may refuse a report that Amazon would accept, and a final refusal postpones the
-data by a day. So an implausible refusal has to be confirmed by requesting the report again, later.
-Even a confirmed one may have a misleading reason, so the report is requested for fewer days.
+data by a day. So an implausible refusal has to be confirmed by requesting the report again later.
+Even a confirmed refusal may have a misleading reason, so fewer days are requested next.
 """
 
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ Days = tuple[date, date]
 """The first and last day of a report."""
 
 _REFUSED_FIELDS = frozenset({"field-refused", "fields-refused-together"})
-"""Causes that don't change: fields that Amazon doesn't know or doesn't combine."""
+"""Causes that a retry can't change: Amazon doesn't know a field or doesn't combine fields."""
 
 
 def doubted(failure: RequestFailure) -> RequestFailure:
-    """Return a refusal as one to be confirmed: the report is requested again, later."""
+    """Return a refusal as a failure after which the report is requested again, to confirm it."""
     return replace(failure, kind=FailureKind.NO_REPORT)
 
 
 def weighed(
     failure: RequestFailure, before: RequestFailure | None, *, is_part: bool
 ) -> RequestFailure:
-    """Return a failure to create a report, as one to be confirmed if it is implausible.
+    """Return the failure of a create; if it is implausible, as `doubted` returns it.
 
-    It is plausible if the attempt `before` failed for the same cause.
+    A failure is plausible if the attempt before failed for the same cause (`before`).
     """
     is_same = before is not None and before.cause["code"] == failure.cause["code"]
     is_believed = is_same or not _is_doubtful(failure, is_part=is_part)
@@ -45,14 +45,14 @@ def is_too_large(failure: RequestFailure, *, days: int, longest_days: int) -> bo
     """Return whether a report of `days` days failed because it was too large.
 
     A report of the longest period that failed in every attempt counts as too large, since Amazon
-    doesn't always report that.
+    doesn't always state that a report is too large.
     """
     fails_always = failure.kind is FailureKind.REPORT_FAILED and days >= longest_days
     return failure.kind is FailureKind.TOO_LARGE or fails_always
 
 
 def halves(start: date, end: date) -> list[Days]:
-    """Return the two halves of a period, the younger one first; nothing for a single day."""
+    """Return the two halves of a period, the younger half first; no halves for a single day."""
     if start == end:
         return []
     middle = start + timedelta(days=((end - start).days + 1) // 2)

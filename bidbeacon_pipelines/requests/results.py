@@ -48,16 +48,16 @@ _KINDS: dict[type[AdsApiError], FailureKind] = {
     AuthError: FailureKind.NOT_AUTHORIZED,
     Rejected: FailureKind.REJECTED,
 }
-"""The first matching class decides."""
+"""The kind of failure by class of error; the first class that matches decides."""
 
 
 def not_before(error: AdsApiError, now: datetime) -> datetime | None:
-    """Return the instant from Amazon's `Retry-After`, if any."""
+    """Return the earliest time of a retry, from Amazon's `Retry-After`; None if there is none."""
     return None if error.retry_after is None else now + timedelta(seconds=error.retry_after)
 
 
 def of_report(report: Report, *, adopted: bool = False) -> Reported | RequestFailure:
-    """Return a report's status as a result; an unknown status counts as being generated."""
+    """Return the result for a report's status; an unknown status counts as still generating."""
     is_complete = report.status is ReportStatus.COMPLETED
     if is_complete or not report.is_terminal:
         status = (report.raw_status, is_complete)
@@ -72,19 +72,19 @@ def of_report(report: Report, *, adopted: bool = False) -> Reported | RequestFai
 
 
 def failure_from(error: AdsApiError, now: datetime) -> RequestFailure:
-    """Return an error as a failure, whose kind depends on the error's class."""
+    """Return the failure for an error; its kind depends on the error's class."""
     kinds = (kind for of, kind in _KINDS.items() if isinstance(error, of))
     kind = next(kinds, FailureKind.NO_REPORT)
     return RequestFailure(kind, error.failure_cause, not_before(error, now))
 
 
 def no_answer(error: AdsApiError, now: datetime) -> NoAnswer:
-    """Return the result of a step whose outcome is unknown."""
+    """Return the result of a step whose outcome is unknown because of an error."""
     return NoAnswer(error.failure_cause, not_before(error, now))
 
 
 def of_failed_create(error: AdsApiError, now: datetime) -> Result:
-    """Return the result of a failed create, but for duplicate reports and refused rights."""
+    """Return the result of a failed create; callers handle `DuplicateReport`, `AuthError`."""
     match error:
         case OutcomeUnknown():
             is_throttled = isinstance(error.cause, Throttled)
@@ -96,7 +96,7 @@ def of_failed_create(error: AdsApiError, now: datetime) -> Result:
 
 
 def of_failed_poll(error: AdsApiError, now: datetime) -> Result:
-    """Return the result of a failed poll, but for refused rights."""
+    """Return the result of a failed poll; callers handle `AuthError`."""
     match error:
         case NotFound():
             return RequestFailure(FailureKind.NO_REPORT, error.failure_cause)
@@ -107,9 +107,9 @@ def of_failed_poll(error: AdsApiError, now: datetime) -> Result:
 
 
 def of_failed_load(error: Exception, now: datetime, again_at: datetime) -> Result:
-    """Return the result of a load that failed with one of `LOAD_ERRORS` but refused rights.
+    """Return the result of a load that failed with one of `LOAD_ERRORS`, except `AuthError`.
 
-    After a 429 without a `Retry-After` the report is loaded again at `again_at`.
+    After a 429 without `Retry-After`, or an unwritable file, load again at `again_at`.
     """
     match error:
         case Throttled() | NotWritten():

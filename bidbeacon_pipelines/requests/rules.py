@@ -1,8 +1,8 @@
 """The life cycle of a report request: `next_step` decides, and `apply` changes its row.
 
-Pure: rows are read and copied, never queried. Each step ends the request or moves a bounded counter
-or a deadline, so every request ends. Only a step that was not made, and a throttled create (429),
-are not counted.
+Pure: rows are read and copied, never queried. Each step ends the request, or changes a counter or
+deadline that has a limit, so every request ends. A step that was not made is not counted. A
+throttled create (429) is not counted either.
 
     planned ──Create──▶ sent ──────▶ in_flight ──Poll…──▶ completed ──Load──▶ loaded
        ▲                 │               │                    │
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from bidbeacon_pipelines.requests.tables import ReportRequest
 
 MAX_ATTEMPTS = 5
-"""How many times a report is requested in all."""
+"""How many times a report is requested at most."""
 MAX_LOADS = 3
 """How many times a completed report is loaded at most."""
 MAX_PENDING = timedelta(hours=24)
 """How long a report may take before it is requested again; also the longest `Retry-After`."""
 LATE_AFTER_USUAL = 4
-"""A report is late after this many times its dataset's usual time, but not before `LATE_AFTER`."""
+"""A report is late after this multiple of the dataset's usual time, at least `LATE_AFTER`."""
 LATE_AFTER = timedelta(minutes=30)
 LONGEST_POLL_PAUSE = timedelta(minutes=15)
 FIRST_RETRY_PAUSE = timedelta(minutes=5)
 FIRST_GRACE = timedelta(minutes=10)
-"""Pause after a create with an unknown outcome."""
+"""The first pause after a create with an unknown outcome; it doubles with each attempt."""
 LONGEST_RETRY_PAUSE = timedelta(hours=2)
 """The longest pause between attempts."""
 _SHORTEST_PAUSE = timedelta(seconds=1)
@@ -39,7 +39,7 @@ _GROWTH_STEPS = 20  # bounds the exponent: such pauses are cut anyway
 
 
 class RequestStatus(StrEnum):
-    """A request is `sent` until Amazon's answer is known, and `completed` until it is loaded."""
+    """A request's status: `sent` until Amazon's answer is known, `completed` until loaded."""
 
     PLANNED = "planned"
     SENT = "sent"
@@ -50,11 +50,11 @@ class RequestStatus(StrEnum):
 
 
 class FailureKind(StrEnum):
-    """Kinds of failure of a report that lead to different next steps.
+    """The kind of a report's failure, which decides the next step.
 
-    A report is requested again if there is none, if it can't be loaded, or if Amazon failed to
-    generate it. A report that is too large is split. `refusals` has the rules for refusals that
-    have to be confirmed.
+    A report is requested again if it does not exist, can't be loaded, or if Amazon failed to
+    generate it. A report that is too large is split into shorter ones. `refusals` has the rules for
+    refusals that have to be confirmed.
     """
 
     NO_REPORT = "no_report"
@@ -73,15 +73,15 @@ TERMINAL_FAILURES = NEEDS_ATTENTION | {
     FailureKind.TOO_LARGE,
     FailureKind.REJECTED,
 }
-"""Failures that would be the same if the report was requested again."""
+"""Failures that would occur again if the report was requested again."""
 
 
 @dataclass(frozen=True)
 class Polling:
-    """When a report is polled.
+    """The times at which a report is polled.
 
-    The first poll is when the dataset's reports are usually ready, the second one `every` later.
-    Each further pause is 1.5 times as long, up to 15 minutes.
+    The first poll is when reports of the dataset are usually ready. The second poll is `every`
+    later. Each further pause is 1.5 times as long as the last, up to 15 minutes.
     """
 
     first_after: timedelta = timedelta(minutes=3)
@@ -97,9 +97,9 @@ class Polling:
 
 @dataclass(frozen=True)
 class RequestFailure:
-    """A failure of a request; also the result of a step that was refused.
+    """The failure of a request, or the result of a step that was refused.
 
-    `not_before` is from Amazon's `Retry-After`, if any.
+    `not_before` is the earliest time of a retry, from Amazon's `Retry-After`, if any.
     """
 
     kind: FailureKind
@@ -146,9 +146,9 @@ class Reported:
 
     Attributes:
         amazon_status: Amazon's status, unchanged.
-        is_complete: Whether it can be loaded.
-        is_adopted: Whether Amazon was already generating it before the create.
-        made_at: When Amazon began to generate it, if known; UTC.
+        is_complete: Whether the report can be loaded.
+        is_adopted: Whether Amazon was already generating the report before the create.
+        made_at: When Amazon began to generate the report, if known; UTC.
     """
 
     report_id: str
@@ -162,9 +162,9 @@ class Reported:
 class NoAnswer:
     """The step was tried without a usable result.
 
-    After a create, Amazon may have accepted it anyway; after a poll, the report may be fine; after
-    a failed download or load, the old data is untouched. A create that Amazon throttled (429) is
-    not counted as an attempt.
+    After a create, Amazon may have accepted the report anyway. After a poll, the report may be
+    fine. After a failed download or load, the old data is unchanged. A create that Amazon throttled
+    (429) is not counted as an attempt.
     """
 
     cause: Cause
@@ -176,9 +176,9 @@ class NoAnswer:
 class NotMade:
     """The step was certainly not taken, and is not counted as an attempt.
 
-    Our own rate limits, or a 429 for a token or a file, stopped it before; our credentials are
-    refused; another job has locked the account's rows; or this host can't write the file. `cause`
-    is None if another action of the session has recorded it.
+    Possible causes are our own rate limits, a 429 for a token or a file, refused credentials,
+    account rows that another job has locked, and a file that this host can't write. `cause` is None
+    if another action of the session has recorded the cause.
     """
 
     not_before: datetime
@@ -187,14 +187,14 @@ class NotMade:
 
 @dataclass(frozen=True)
 class Loaded:
-    """All windows of the report have ended: loaded, suspicious or refused."""
+    """The result of a load: each window of the report is loaded, suspicious or refused."""
 
 
 Result = Reported | RequestFailure | NoAnswer | NotMade | Loaded
 
 
 def failure_of(row: "ReportRequest") -> RequestFailure | None:
-    """Return the last failure of a request; of a planned one, why it is requested again."""
+    """Return the last failure of a request, or None; a planned retry keeps this failure."""
     if row.failure_kind is None:
         return None
     return RequestFailure(
@@ -223,10 +223,10 @@ def next_step(row: "ReportRequest", now: datetime) -> Step | None:
 def apply(
     row: "ReportRequest", change: Step | Result, now: datetime, polling: Polling | None = None
 ) -> "ReportRequest":
-    """Return the row after a step was begun or decided, or after its result.
+    """Return the row as changed by a step that begins, or by the result of a step.
 
-    The caller stores each row before it goes on, and that of a `Create` or `Load` before it acts,
-    so that the attempt counts even if the process dies.
+    The caller stores each row before it continues. It stores the row of a `Create` or `Load` before
+    it takes this step, so that the attempt counts even if the process dies.
     """
     if isinstance(change, Create | Poll | Load | Retry | GiveUp):
         after = _after_step(row, change, now)
@@ -243,7 +243,7 @@ def retry_pause(attempts: int) -> timedelta:
 
 
 def grace(attempts: int) -> timedelta:
-    """Return the pause before an attempt with an unknown outcome is repeated."""
+    """Return the pause before a create with an unknown outcome is repeated."""
     return _doubled(FIRST_GRACE, attempts)
 
 
@@ -257,7 +257,7 @@ def _creation(row: "ReportRequest", now: datetime) -> Step | None:
 
 
 def _found_wrong(row: "ReportRequest", now: datetime) -> RequestFailure | None:
-    """Return why a report is no longer waited for; a late one is polled once more before."""
+    """Return the failure of a report that took too long or can't be loaded, or None."""
     if row.status == RequestStatus.COMPLETED:
         if row.loads < MAX_LOADS:
             return None
@@ -364,7 +364,7 @@ def _polled(
 
 
 def _not_made(row: "ReportRequest", again_at: datetime) -> "ReportRequest":
-    """Return the row without the attempt or load that was not made."""
+    """Return the row without the attempt or load that was counted but not made."""
     changes: dict[str, Any] = {}
     if row.status == RequestStatus.SENT:
         changes = {"status": RequestStatus.PLANNED.value, "attempts": row.attempts - 1}
@@ -375,13 +375,11 @@ def _not_made(row: "ReportRequest", again_at: datetime) -> "ReportRequest":
 
 
 def _sent(row: "ReportRequest", at: datetime) -> dict[str, Any]:
-    """Return the columns of the instants at which a report was requested and becomes late."""
     usual: timedelta = LATE_AFTER_USUAL * row.dataset_report.dataset.usual_latency
     return {"sent_at": at, "late_at": at + max(LATE_AFTER, usual)}
 
 
 def _failed(failure: RequestFailure | None, next_step_at: datetime | None) -> dict[str, Any]:
-    """Return the columns of a failure, or of none, and of the next step's instant."""
     return {
         "failure_kind": failure and failure.kind.value,
         "cause": failure and failure.cause,
@@ -394,7 +392,7 @@ def _is_ahead(at: datetime | None, now: datetime) -> bool:
 
 
 def _latest(ours: datetime, not_before: datetime | None, now: datetime) -> datetime:
-    """Return the later of two instants; `not_before`, from Amazon, is cut to `MAX_PENDING`."""
+    """Return the later of two times; `not_before` is limited to `MAX_PENDING` from now."""
     return ours if not_before is None else max(ours, min(not_before, now + MAX_PENDING))
 
 

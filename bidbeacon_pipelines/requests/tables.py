@@ -1,4 +1,4 @@
-"""The tables of report requests, of the gate that creates them, and of loads by hand."""
+"""The tables of report requests, of the gates that limit them, and of loads by hand."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -18,12 +18,13 @@ OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
 class ReportRequest(PipelinesBase):
     """One row is one report requested for an ads account: a range of days in all countries.
 
-    `report` names the ad products whose rows are requested: `SP+SB+SD`. Until the first attempt a
-    request is planned: no window waits for it, and the next planning may change or delete it. It is
-    stored before it is sent, and Amazon's `report_id` before it is polled. From `late_at` on Amazon
-    takes far longer than usual. `locked_by` is the session that has locked the request, for as long
-    as that session's lease. `narrows` is the refused request of which this one requests a part of
-    the days, to learn what Amazon serves. `first_failed_at` is when an attempt failed first.
+    `report` lists the ad products whose rows are requested, such as `SP+SB+SD`. A request is
+    planned until its first attempt: no window waits for it, and the next planning may change or
+    delete it. A request is stored before it is sent, and Amazon's `report_id` before the first
+    poll. After `late_at`, Amazon takes far longer than usual. `locked_by` is the session that has
+    locked the request, until the session's lease ends. `narrows` is a refused request: the row
+    requests a part of its days, to learn what Amazon serves. `first_failed_at` is when an attempt
+    first failed.
     """
 
     __tablename__ = "report_requests"
@@ -61,7 +62,7 @@ class ReportRequest(PipelinesBase):
 
     @property
     def days(self) -> int:
-        """The number of days that it covers."""
+        """The number of days that the request covers."""
         return (self.end_date - self.start_date).days + 1
 
     __table_args__ = (
@@ -86,9 +87,10 @@ class ReportRequest(PipelinesBase):
 class ReportGate(PipelinesBase):
     """One row is the gate of one client id and region; see `requests.gate_rules`.
 
-    `in_flight_limit`, rounded down, is how many reports may be in flight, `pace` the pause between
-    two creates, and `next_create_at` the earliest next one. `refusals` counts creates refused (429)
-    in a row, `refused_count` all of them, and `closed_for` is how long these closed the gate.
+    `in_flight_limit`, rounded down, is how many reports may be in flight. `pace` is the pause
+    between two creates, and `next_create_at` the earliest time of the next create. `refusals`
+    counts the creates refused (429) in a row, and `refused_count` all refused creates. `closed_for`
+    is the total time for which refused creates closed the gate.
     """
 
     __tablename__ = "report_gates"
@@ -111,7 +113,7 @@ class ReportGate(PipelinesBase):
 
 
 class LoadByHand(PipelinesBase):
-    """One row is the days of a dataset of an account that a session is to load by hand."""
+    """One row is a load by hand: the days of one dataset and account that a session loads."""
 
     __tablename__ = "loads_by_hand"
 

@@ -22,19 +22,19 @@ BadRows = Counter[str]
 
 
 def is_too_bad(bad_rows: BadRows, good_rows: int, limit: float) -> bool:
-    """Return whether the share of bad rows exceeds a limit; `good_rows` are not summed by key."""
+    """Return whether the share of bad rows exceeds `limit`; rows count before they are summed."""
     return bad_rows.total() > limit * (good_rows + bad_rows.total())
 
 
 @dataclass(frozen=True)
 class Totals:
-    """Rows of a window, and their spend; None if the dataset has none."""
+    """The number of rows of a window, and their spend; None if the dataset has no spend."""
 
     rows: int
     spend: Decimal | None
 
     def __add__(self, other: "Totals") -> "Totals":
-        """Return the totals of both windows."""
+        """Return the sum of the totals of two windows."""
         spend = None if self.spend is None or other.spend is None else self.spend + other.spend
         return Totals(self.rows + other.rows, spend)
 
@@ -45,10 +45,11 @@ class ProductTally:
 
     Attributes:
         old_rows: Rows in the table.
-        rows: Rows in the report, those of one key summed.
+        rows: Rows in the report after rows with the same key are summed.
         read_rows: Rows in the report before they are summed.
         unresolved: Rows in the report with an unknown target.
-        spend: In the report, in the account's currency; so are `sales`.
+        spend: Spend in the report, in the account's currency.
+        sales: Sales in the report, in the account's currency.
     """
 
     old_rows: int
@@ -71,12 +72,12 @@ class WindowTally:
 
     @property
     def totals(self) -> Totals:
-        """The report's rows and spend."""
+        """The rows and spend of the report for the window."""
         return Totals(self.total("rows"), self.total("spend"))
 
     @property
     def lost(self) -> dict[str, ProductTally]:
-        """The ad products that lost nearly all rows; most rows may be of another one."""
+        """The ad products that have lost nearly all rows compared with the table."""
         return {
             name: product
             for name, product in self.products.items()
@@ -98,7 +99,7 @@ class WindowTally:
 
 @dataclass(frozen=True)
 class Accept:
-    """Load the report; `is_silent`: empty though it should have rows, as two reports state."""
+    """Load the report; `is_silent`: two reports have no rows, although rows were expected."""
 
     is_silent: bool = False
 
@@ -107,7 +108,7 @@ class Accept:
 class Suspicious:
     """Keep the old data, remember this report and request another one.
 
-    If only some ad products lost nearly all rows, these are named and their rows counted.
+    If only some ad products have lost nearly all rows, `ad_products` and the counts are of these.
     """
 
     old_rows: int
@@ -116,7 +117,7 @@ class Suspicious:
 
     @property
     def cause(self) -> Cause:
-        """The ad products that lost rows, and the number of rows now and before."""
+        """The cause, with the ad products that lost rows and the numbers of rows before and now."""
         products = [product_name(name) for name in self.ad_products] or None
         detail = {"new_rows": self.new_rows, "old_rows": self.old_rows}
         return cause("rows-lost", ad_products=products, detail=detail)
@@ -129,9 +130,9 @@ class Suspicious:
 
 @dataclass(frozen=True)
 class NeedsDecision:
-    """Keep the final data, remember this report and request no other one: a user decides.
+    """Keep the final data and remember this report; a user decides, so request no other one.
 
-    `account` is its key, `dataset` its name; `old` are the window's totals, `new` the report's.
+    `account` is a key and `dataset` a name. `old` is from the window and `new` from the report.
     """
 
     account: str
@@ -142,7 +143,7 @@ class NeedsDecision:
 
     @property
     def cause(self) -> Cause:
-        """The cause, with rows and spend of the final days before and now."""
+        """The cause, with the rows and the spend before and in this report."""
         detail: dict[str, Any] = {"new_rows": self.new.rows, "old_rows": self.old.rows}
         for name, spend in (("old_spend", self.old.spend), ("new_spend", self.new.spend)):
             detail[name] = None if spend is None else f"{spend:,.2f} {self.currency}"
@@ -156,10 +157,10 @@ class NeedsDecision:
 
 @dataclass(frozen=True)
 class Refuse:
-    """Keep the old data: too many rows are invalid.
+    """Keep the old data, because too many rows are invalid.
 
-    `good_rows` are not summed by key. With `is_whole_report` rows are counted over the whole
-    report, because dates or countries are unreadable.
+    `good_rows` counts rows before they are summed. If `is_whole_report`, the rows without a
+    readable date or country are too many, and the verdict is the same for all windows.
     """
 
     bad_rows: BadRows
@@ -168,7 +169,7 @@ class Refuse:
 
     @property
     def cause(self) -> Cause:
-        """The number and share of bad rows, with the two most frequent faults."""
+        """The cause, with the number and share of bad rows and the two most frequent faults."""
         bad = self.bad_rows.total()
         rows = self.good_rows + bad
         faults = [f"{count:,} × {fault}" for fault, count in self.bad_rows.most_common(2)]
@@ -177,7 +178,7 @@ class Refuse:
         return cause(code, detail=detail)
 
     def plus(self, other: "Refuse") -> "Refuse":
-        """Return the verdict on both windows as one; a whole report is counted once."""
+        """Return the verdict on both windows as one; the rows of a whole report count once."""
         if self.is_whole_report:
             return self
         return Refuse(self.bad_rows + other.bad_rows, self.good_rows + other.good_rows)
@@ -185,7 +186,7 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Unconfirmed:
-    """Do not take missing rows for zero: remember the empty report and request another one."""
+    """Rows are expected but missing: remember the empty report and request another one."""
 
     cause: Cause = field(default_factory=partial(cause, "rows-missing"))
 
@@ -211,16 +212,15 @@ def decide_load(
     """Decide whether a report replaces the data of one window.
 
     Args:
-        tally: The rows of the window, and those of the report for it.
-        bad_rows: Invalid rows of the window; those without a readable date are judged once for the
-            whole report.
-        bad_share_limit: Largest share of bad rows among all rows that is still loaded, 0 to 1.
-        earlier: The digest of the last report for this window, if that was suspicious; never that
-            of the same report, since it is stored when a request ends.
+        tally: The counts and sums of the table and of the report for this window.
+        bad_rows: Invalid rows of the window. Rows without a readable date are judged elsewhere, for
+            the whole report.
+        bad_share_limit: The largest accepted share of bad rows among all rows, 0 to 1.
+        earlier: The digest of the previous report for this window, if that was suspicious.
         digest: The digest of this report's rows, from `loading.staging.digest_window`.
-        should_have_rows: Whether the window was never loaded and the report has no row of the
-            country, though it has deliverable campaigns.
-        is_final: Whether the window's data is final, so that no second report confirms a loss.
+        should_have_rows: Whether the country has deliverable campaigns, but the window was never
+            loaded and the report has no row of the country.
+        is_final: Whether the window's data is final; a second report then can't confirm a loss.
         is_accepted: Whether a user has accepted the loss of rows.
     """
     old_rows, new_rows, read_rows = map(tally.total, ("old_rows", "rows", "read_rows"))
@@ -240,6 +240,6 @@ def decide_load(
 
 
 def suspicious_pause(suspicious_before: int) -> timedelta:
-    """Return the pause before a window with this many earlier suspicious reports is requested."""
+    """Return the pause before a window's next request, after this many suspicious reports."""
     grown: timedelta = FIRST_SUSPICIOUS_PAUSE * 4 ** min(suspicious_before, 10)
     return min(grown, LONGEST_SUSPICIOUS_PAUSE)

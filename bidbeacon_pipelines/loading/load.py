@@ -1,8 +1,8 @@
-"""Loads a downloaded report into the windows of all countries that wait for it.
+"""Load a downloaded report into the windows of all countries that wait for it.
 
-All parts are loaded in the caller's transaction, so no reader sees half a report. A load is
-idempotent. First loads and refreshes take the same steps: read, check, stage, judge each window,
-merge the accepted ones.
+All files are loaded in the caller's transaction, so no reader sees half a report. A load is
+idempotent. First loads and refreshes take the same steps: read, check and stage the rows, judge
+each window, and merge the accepted windows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -70,8 +70,8 @@ class LoadRules:
 
     Attributes:
         now: The instant of the load, UTC.
-        bad_row_share: Share of invalid rows above which a window is refused, 0 to 1.
-        refused: Returns the next state of a refused window, given its account and the cause.
+        bad_row_share: The largest accepted share of invalid rows in a window, 0 to 1.
+        refused: A function that returns the next state of a refused window.
     """
 
     now: datetime
@@ -83,10 +83,11 @@ class LoadRules:
 class LoadResult:
     """The result of a load for one account.
 
-    `suspicious` and `refused` windows keep their old rows. `unconfirmed` windows have no rows yet,
-    though they should; `silent` ones are loaded without rows. `not_served` are loaded windows that
-    are not served, wholly or in part, as `judge_loaded_windows` returns them. `foreign` rows are of
-    countries and days that no window waits for.
+    `suspicious` and `refused` windows keep their old rows. `unconfirmed` windows were not loaded,
+    because rows were expected and the report has none. `silent` windows were loaded without rows.
+    `not_served` has loaded windows that Amazon does not serve wholly or in part, as
+    `judge_loaded_windows` returns them. `foreign` counts rows of countries and days that no window
+    waits for.
     """
 
     loaded: list[date] = field(default_factory=list)
@@ -109,7 +110,7 @@ class LoadResult:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The report's rows by outcome, as columns of `report_loads`."""
+        """The number of the report's rows by result, as columns of `report_loads`."""
         own = {
             "rows_loaded": self.rows,
             "rows_summed": self.summed,
@@ -121,12 +122,12 @@ class LoadResult:
 
     @property
     def silent_days(self) -> list[date]:
-        """The days accepted without rows, except those that Amazon does not serve."""
+        """The days that were accepted without rows and that Amazon serves."""
         ended = {row["window_date"] for row in self.not_served if row["is_whole"]}
         return [day for day in self.silent if day not in ended]
 
     def take(self, day: date, tally: WindowTally, verdict: Verdict) -> None:
-        """Add the verdict on a window."""
+        """Add the verdict on the window of a day, with the counts in its tally."""
         if isinstance(verdict, Accept):
             self.loaded.append(day)
             self.rows += tally.total("rows")
@@ -155,11 +156,11 @@ def load_report(
 ) -> dict[str, LoadResult]:
     """Load a report into the windows that wait for it; return results by account key.
 
-    The caller holds the accounts' `lock_rows` in an open transaction, adds its actions and commits.
-    `parts` are all downloaded files, in order.
+    The caller opens a transaction and locks the accounts with `lock_rows` before the call. After
+    it, the caller adds the actions and commits. `parts` are all downloaded files, in order.
 
     Raises:
-        BrokenPartError: A part can't be read to its end; roll back.
+        BrokenPartError: A file can't be read to its end. The caller must roll back.
     """
     days = [(account, [one.window_date for one in windows]) for account, windows in waiting]
     counter = stage_report(connection, scope.dataset, make_check(connection, scope, days), parts)
@@ -205,7 +206,7 @@ class _AccountLoad:
 
     @property
     def accepted(self) -> list[date]:
-        """The windows that take the report."""
+        """The days of the accepted windows."""
         return [day for day, verdict in self.verdicts.items() if isinstance(verdict, Accept)]
 
     def judge(self) -> None:
@@ -233,7 +234,7 @@ class _AccountLoad:
             self.verdicts[day] = self._doubted(window, tally) if is_doubted else verdict
 
     def _is_past_history(self, day: date, tally: WindowTally) -> bool:
-        """Return whether an ad product lost all rows of a day older than any proven served."""
+        """Return whether an ad product lost all rows, and Amazon may not serve days so old."""
         gone = [name for name, product in tally.lost.items() if not product.rows]
         return any(self._age(day) > self._served_ages[name] for name in gone)
 
@@ -242,7 +243,7 @@ class _AccountLoad:
 
     @cached_property
     def _served_ages(self) -> dict[str, int]:
-        """The greatest age in days, by ad product, that is proven by this or an earlier report."""
+        """The greatest age in days that Amazon is proven to serve, by ad product."""
         report = self.account.account_id, self.scope.dataset.name, self.scope.ad_products
         ages = list_served_ages(self.connection, *report)
         for day, tally in self.tallies.items():
@@ -259,10 +260,10 @@ class _AccountLoad:
         return NeedsDecision(account.account_key, name, account.currency_code, old, new)
 
     def _refused_report(self, limit: float) -> Refuse | None:
-        """Return the verdict on all windows if too many rows belong to no known window.
+        """Refuse all windows if too many rows have no readable country or no readable date.
 
-        Rows without a readable country may belong to any account, so their share of the whole
-        report counts; for rows without a readable date, their share of the account's rows.
+        Rows without a readable country are compared with the whole report, since they may belong to
+        any account. Rows without a readable date are compared with the account's rows.
         """
         others = sum(tally.total("read_rows") for tally in self.tallies.values())
         others += sum(bad.total() for day, bad in self.bad.items() if day is not None)
@@ -280,7 +281,7 @@ class _AccountLoad:
         return digest_window(self.connection, self.scope.dataset, *window, products)
 
     def _silent_days(self) -> frozenset[date]:
-        """Return the new days that should have rows, if the report has none of the country."""
+        """Return the days to load first that should have rows, if the report has none at all."""
         new = [window.window_date for window in self.windows if window.data_as_of is None]
         if not new or self.bad or any(tally.total("rows") for tally in self.tallies.values()):
             return frozenset()

@@ -1,4 +1,4 @@
-"""The actions of a load: one per loaded account, one per cause of windows not loaded."""
+"""The actions of a load: for each loaded account, and for each cause of unloaded windows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,10 @@ from bidbeacon_sessions import Action
 
 @dataclass(frozen=True)
 class LoadFacts:
-    """Facts of a load; `account` is the ads account's key, `currencies` are by account key."""
+    """Facts of a load that its actions share.
+
+    `account` is the ads account's key. `currencies` has the currency of each account key.
+    """
 
     scope: ReportScope
     account: str
@@ -36,9 +39,9 @@ class LoadFacts:
 
 
 def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list[Action]:
-    """Return the actions to record in a load's transaction; `results` are by account key.
+    """Return the actions to record in a load's transaction; `results` has account keys.
 
-    The last one before any `WindowsNotServed` ends the request.
+    `WindowsNotServed` actions come last. The action before them ends the request.
     """
     unconfirmed = {key: result.unconfirmed for key, result in results.items()}
     suspicious = {key: result.suspicious for key, result in results.items()}
@@ -85,7 +88,6 @@ def _processed(account: str, result: LoadResult, facts: LoadFacts) -> dict[str, 
 def _by_cause(
     verdicts: Mapping[str, Mapping[date, Any]], facts: LoadFacts
 ) -> Iterator[dict[str, Any]]:
-    """Yield one action payload per distinct cause."""
     found = [(account, day, one) for account, own in verdicts.items() for day, one in own.items()]
     for _, alike in group_by_cause((one.cause, (account, day, one)) for account, day, one in found):
         total = reduce(lambda first, second: first.plus(second), [one for *_, one in alike])
@@ -112,7 +114,6 @@ def _remarks(results: Mapping[str, LoadResult], facts: LoadFacts) -> Iterator[Ac
 
 
 def _not_served(results: Mapping[str, LoadResult], facts: LoadFacts) -> Iterator[Action]:
-    """Yield one action per account and list of ad products that are not served."""
     alike: dict[tuple[str, str, bool], list[date]] = {}
     for account, result in results.items():
         for row in result.not_served:

@@ -1,4 +1,4 @@
-"""SQL on loads: row counts of a report, its quarantined rows, and windows after a load."""
+"""SQL for loads: row counts and quarantined rows of a report, and windows after a load."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from bidbeacon_pipelines.windows.history_queries import judge_loaded_windows
 
 @dataclass(frozen=True)
 class ReportScope:
-    """A requested report to load: its period, as-of instant, and the session that loads it."""
+    """A requested report to load: its first and last day, request time and loading session."""
 
     report: DatasetReport
     request_id: int
@@ -40,7 +40,7 @@ class ReportScope:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The scope as bound parameters."""
+        """The bound parameters of SQL statements that concern this report."""
         return {
             "dataset": self.dataset.name,
             "report": self.report.name,
@@ -51,7 +51,7 @@ class ReportScope:
 
 
 def window_values(windows: Collection[tuple[Account, date]]) -> dict[str, Any]:
-    """Return windows as bound parameters: `accounts` and `days`."""
+    """Return the bound parameters `accounts` and `days`, which together name the windows."""
     return {
         "accounts": [account.id for account, _ in windows],
         "days": [day for _, day in windows],
@@ -61,7 +61,7 @@ def window_values(windows: Collection[tuple[Account, date]]) -> dict[str, Any]:
 def make_check(
     connection: Connection, scope: ReportScope, windows: Sequence[tuple[Account, Collection[date]]]
 ) -> RowCheck:
-    """Return the check of a report's rows, given the accounts and days that wait for it."""
+    """Return the check of a report's rows; `windows` has accounts with the days that wait."""
     accounts = [
         RequestedAccount(account.id, account.country_code, account.time_zone, frozenset(days))
         for account, days in windows
@@ -84,7 +84,7 @@ def insert_load(
     counts: Mapping[str, int],
     silent: Sequence[date],
 ) -> None:
-    """Store a report's row counts and silent days for an account; a CHECK verifies the sum."""
+    """Store a report's row counts, and its accepted days without rows, for an account."""
     start, end = scope.period
     statement = insert(ReportLoad).values(
         request_id=scope.request_id,
@@ -119,7 +119,7 @@ _RELEASE = text("""
               AND (q.window_date IS NULL OR w.window_date = q.window_date)
               AND q.request_id IN (w.loaded_by_request, w.last_request_id))""")
 MOST_ROWS_OF_A_REFUSED_WINDOW = 1_000
-"""The most bad rows that are kept of a window that was not loaded; all are counted."""
+"""The most invalid rows stored for a window that was not loaded; all are counted."""
 
 # A loaded window keeps every bad row, since each can be replayed.
 _QUARANTINE = text("""
@@ -141,10 +141,10 @@ def quarantine_rows(
     days: Sequence[date],
     loaded: Sequence[date],
 ) -> None:
-    """Quarantine the report's invalid rows; delete those of reports that no window holds.
+    """Store a report's invalid rows in quarantine; delete those of replaced reports.
 
-    Call it after `update_loaded_windows`. `days` are the windows that the report was for, `loaded`
-    those that were loaded. Rows with an unreadable country are stored for every account.
+    Call it after `update_loaded_windows`. `days` are the days that waited for the report; `loaded`
+    are the loaded ones of them. Rows with an unreadable country are stored for every account.
     """
     values = scope.values | account.identity
     values |= {"account": account.id, "days": list(days), "loaded": list(loaded)}
@@ -177,9 +177,9 @@ def insert_removals(
     account: Account,
     lost: Sequence[tuple[date, str]],
 ) -> None:
-    """Store the rows and spend that a merge removed; `lost` are days with ad products.
+    """Store how many rows and how much spend a merge removed.
 
-    Call it before the windows are released.
+    `lost` has tuples of day and ad product. Call it before the windows are released.
     """
     values = scope.values | {"account": account.id}
     values |= {"days": [day for day, _ in lost], "products": [product for _, product in lost]}
@@ -204,7 +204,7 @@ def update_loaded_windows(
     tallies: Mapping[date, WindowTally],
     bad_rows: Mapping[date, int],
 ) -> None:
-    """Store totals and number of invalid rows of the loaded windows, by day."""
+    """Store the totals and the numbers of invalid rows of loaded windows, given by day."""
     values = scope.values | account.identity
     loads = [
         values | tally.values | {"day": day, "bad": bad_rows.get(day, 0)}
@@ -217,7 +217,7 @@ def update_loaded_windows(
 def judge_history(
     connection: Connection, scope: ReportScope, accounts: Collection[Account]
 ) -> list[RowMapping]:
-    """Judge the windows that hold a report; return the rows of `judge_loaded_windows`."""
+    """Find loaded windows that Amazon does not serve; see `judge_loaded_windows`."""
     [account_id] = {account.account_id for account in accounts}
     start, end = scope.period
     report = scope.values | {"account_id": account_id, "start": start, "end": end}

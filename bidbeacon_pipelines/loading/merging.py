@@ -1,9 +1,9 @@
-"""SQL that merges a staged report into its dataset's table, writing only changes.
+"""SQL that merges a staged report into its dataset's table and writes only changed rows.
 
-The report is compared with the table once. Rows that changed, appeared or vanished go into
-`report_changes` with their old metrics; from there the table is changed and `restatements` are
-written. The first load of windows has nothing to compare: the stage is inserted as it is. Rows of
-ad products that the report does not cover are never changed.
+The report is compared with the table once. The rows that changed, appeared or vanished are stored
+in the temporary table `report_changes` with their old metrics. The dataset's table and
+`restatements` are written from `report_changes`. If no window has rows or was loaded before, the
+staged rows are inserted without a comparison. Rows of other ad products never change.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ _OF_WINDOWS = "o.account = ANY(:accounts) AND o.window_date = ANY(:days)"
 
 @dataclass(frozen=True)
 class MergeCounts:
-    """The number of restatements of an account, and of vanished rows among them."""
+    """An account's number of restatements; `vanished` is the number that removed a row."""
 
     restated: int = 0
     vanished: int = 0
 
 
 def _facts(dataset: Dataset) -> list[str]:
-    """Return the columns that a later report may change: metrics and names."""
+    """Return the columns that a later report may change, which are metrics and names."""
     key = {
         *key_of(dataset),
         "ad_product",
@@ -42,10 +42,10 @@ def _facts(dataset: Dataset) -> list[str]:
 def merge_windows(
     connection: Connection, dataset: Dataset, values: Mapping[str, Any]
 ) -> dict[int, MergeCounts]:
-    """Merge the stage into the table; return counts by account id.
+    """Merge the staged rows into the dataset's table; return counts by account id.
 
-    `values` are bound parameters: `accounts` and `days` of the accepted windows, the only ones with
-    staged rows, and those of `ReportScope.values`.
+    `values` are bound parameters: `ReportScope.values`, and `accounts` and `days` of the accepted
+    windows. Only accepted windows may have staged rows.
     """
     counts: dict[int, MergeCounts] = {}
     new_rows = "report_rows"
@@ -85,7 +85,6 @@ def _metrics(dataset: Dataset) -> list[str]:
 
 @cache
 def _is_refresh(dataset: Dataset) -> TextClause:
-    """Return the statement that checks whether any window was loaded before, or has rows."""
     return text(f"""
         SELECT EXISTS ({_RESTATED_WINDOWS.format(table=dataset.name)})
             OR EXISTS (
@@ -95,7 +94,6 @@ def _is_refresh(dataset: Dataset) -> TextClause:
 
 @cache
 def _compare(dataset: Dataset) -> TextClause:
-    """Return the statement that collects the rows in which the stage and the table differ."""
     key, facts, metrics = key_of(dataset), _facts(dataset), _metrics(dataset)
     others = [column for column in staged_columns(dataset) if column not in {*key, *metrics}]
     known = ", ".join(

@@ -1,7 +1,7 @@
-"""Replays of quarantined rows: those that are valid now are loaded into their windows.
+"""Replays of quarantined rows: rows that are valid now are loaded into their windows.
 
-There is one transaction per report, which includes its action. A replay is safe to run at any time,
-repeatedly and beside loads: loaded rows leave quarantine, and it waits for a load of the account.
+Each report is replayed in one transaction, which also stores the action. A replay is safe to run
+again, since loaded rows leave quarantine. It waits until a running load of the account has ended.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -41,7 +41,7 @@ from bidbeacon_sessions import SessionRecorder
 
 @dataclass
 class _Sorted:
-    """A report's rows by their new result; `valid` has the day and the line of each by id."""
+    """A report's rows by the result of the new check; `valid` has days and lines by row id."""
 
     valid: dict[int, tuple[date, bytes]] = field(default_factory=dict)
     foreign: list[int] = field(default_factory=list)
@@ -62,8 +62,8 @@ def replay_quarantine(
 ) -> list[QuarantineReplayed]:
     """Check quarantined rows again and load the valid ones; return one action per report.
 
-    `account` (a key) and `dataset` (a name) restrict it. Rows of refused or replaced reports are
-    not checked: a newer report contains them.
+    If an account key or a dataset's name is given, only matching rows are checked. Rows of refused
+    or replaced reports are not checked, because a newer report contains them.
     """
     with engine.begin() as connection:
         reports = list_quarantined_reports(connection, account=account, dataset=dataset)
@@ -116,9 +116,10 @@ def _replay_rows(
 
 
 def _sort(check: RowCheck, rows: Sequence[QuarantinedRow], held: Collection[str]) -> _Sorted:
-    """Sort rows by their new result.
+    """Check rows again and sort them by result.
 
-    Rows are left out if their window holds another report, or another window their ad product.
+    `held` has the ad products of all windows with the report's data. The result omits rows whose ad
+    product belongs to another window of the same day.
     """
     result = _Sorted()
     for row in rows:
@@ -136,7 +137,7 @@ def _sort(check: RowCheck, rows: Sequence[QuarantinedRow], held: Collection[str]
 
 
 def _check_again(check: RowCheck, row: QuarantinedRow) -> CheckedRow:
-    """Check a row's text as the load did; an unreadable row stays invalid."""
+    """Check a row's text as a load does; a row that is not JSON stays invalid."""
     try:
         return check(read_object(row.raw))
     except (ValueError, RecursionError) as error:
@@ -147,7 +148,7 @@ def _check_again(check: RowCheck, row: QuarantinedRow) -> CheckedRow:
 def _load_valid(
     connection: Connection, account: Account, scope: ReportScope, checked: _Sorted
 ) -> None:
-    """Stage valid rows with those that their windows hold, and merge all as one report."""
+    """Stage the valid rows and the rows that their windows already have; merge them all."""
     with open_stage(connection, scope.dataset) as stage:
         stage.good([line for _, line in checked.valid.values()])
     stage_held_rows(connection, account, scope, checked.days)

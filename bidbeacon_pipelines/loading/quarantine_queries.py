@@ -1,7 +1,7 @@
-"""SQL on quarantined rows: lists, and the replay of rows that are valid now.
+"""SQL for quarantined rows: lists, and the replay of rows that are valid now.
 
-A replay uses the stage of a load (`loading.staging`): the rows of a window are staged together with
-the new ones, summed and merged, with the same result as a load of the whole report.
+A replay uses the stage of a load (`loading.staging`). It stages the loaded rows of a window with
+the replayed rows, sums and merges them. The result is the same as a load of the whole report.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,10 +53,10 @@ def list_quarantined_rows(
     reason: str | None = None,
     limit: int = 50,
 ) -> list[RowMapping]:
-    """Return quarantined rows, newest first; `reason` matches a part of the cause.
+    """Return quarantined rows, newest first; `reason` is a text to find in the cause.
 
-    Columns: those of `QuarantinedRow`, with account_key and account_label for the account, and
-        is_loaded (whether the window holds the row's report).
+    Columns: those of `QuarantinedRow`, but account_key and account_label instead of the account;
+        is_loaded: whether the data of the row's window is from the row's report.
     """
     values = {"account": account, "dataset": dataset, "day": day, "reason": reason, "limit": limit}
     return list(connection.execute(_LIST, values).mappings())
@@ -74,7 +74,7 @@ _REPORTS = text(f"""
 def list_quarantined_reports(
     connection: Connection, *, account: str | None = None, dataset: str | None = None
 ) -> list[tuple[str, str, int]]:
-    """Return account key, dataset and request id of the reports with rows to replay."""
+    """Return the reports with rows to replay: account key, dataset, request id."""
     rows = connection.execute(_REPORTS, {"account": account, "dataset": dataset})
     return [(key, name, request_id) for key, name, request_id in rows]
 
@@ -82,10 +82,10 @@ def list_quarantined_reports(
 def list_loaded_reports(
     connection: Connection, account: Account, dataset: Dataset, request_id: int
 ) -> list[tuple[ReportScope, list[date]]]:
-    """Return a report with the days whose windows hold it now.
+    """Return a report with the days whose windows have its data now.
 
-    There is none if later reports replaced it. After a new grouping, windows of several reports
-    hold it, each with its own ad products.
+    The list is empty if later reports replaced the data. It has several items if the grouping of ad
+    products changed after the load: one for each new group.
     """
     rows = connection.execute(
         text("""
@@ -113,7 +113,7 @@ def list_loaded_reports(
 def lock_quarantined_rows(
     connection: Connection, account: Account, scope: ReportScope
 ) -> list[QuarantinedRow]:
-    """Return a report's quarantined rows in file order, locked until the transaction ends."""
+    """Lock a report's quarantined rows until the transaction ends; return them in file order."""
     of_report = {"dataset": scope.dataset.name, "request_id": scope.request_id}
     row = QuarantinedRow
     rows = select(row).filter_by(**account.identity, **of_report).order_by(row.row_number, row.id)
@@ -123,7 +123,7 @@ def lock_quarantined_rows(
 def stage_held_rows(
     connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
 ) -> None:
-    """Stage the rows of the windows as well, so that the stage has the whole report."""
+    """Add the loaded rows of some days to the stage, so that it has the whole report."""
     columns = listed(staged_columns(scope.dataset))
     connection.execute(
         text(f"""
@@ -136,7 +136,7 @@ def stage_held_rows(
 
 
 def delete_quarantined_rows(connection: Connection, ids: Sequence[int]) -> None:
-    """Delete rows from quarantine."""
+    """Delete the quarantined rows with these ids."""
     statement = text("DELETE FROM quarantined_rows WHERE id = ANY(:ids)")
     connection.execute(statement, {"ids": list(ids)})
 
@@ -144,7 +144,7 @@ def delete_quarantined_rows(connection: Connection, ids: Sequence[int]) -> None:
 def update_quarantined_rows(
     connection: Connection, kept: Sequence[tuple[int, date | None, Cause]]
 ) -> None:
-    """Update rows that stay in quarantine: tuples of id, day and cause."""
+    """Update rows that stay in quarantine, given as tuples of id, day and cause."""
     statement = text("""
         UPDATE quarantined_rows SET window_date = :day, cause = CAST(:cause AS jsonb)
          WHERE id = :id AND (window_date, cause)
@@ -193,5 +193,5 @@ def recount_windows(
 def recount_bad_rows(
     connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
 ) -> None:
-    """Update the number of quarantined rows of windows that hold a report."""
+    """Update the number of quarantined rows in the windows of some days after a replay."""
     connection.execute(_COUNT_BAD, scope.values | account.identity | {"days": list(days)})

@@ -1,4 +1,4 @@
-"""SQL on changes of a window's totals from load to load: the view `window_restatements`."""
+"""SQL for the changes of a window's totals between loads: the view `window_restatements`."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -12,9 +12,9 @@ _METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 
 
 def performance_rows_view(datasets: Iterable[Dataset]) -> str:
-    """Return the statement that makes the view `performance_rows`: the rows of all datasets.
+    """Return the statement that creates `performance_rows`, a view of all datasets' rows.
 
-    They have the metrics that nearly all datasets have; a missing one is null.
+    The view has the metrics of most datasets. A metric that a dataset lacks is null.
     """
     kinds = {"sales": "numeric", "spend": "numeric"}
     nulls = {name: f"CAST(NULL AS {kinds.get(name, 'bigint')}) AS {name}" for name in _METRICS}
@@ -28,7 +28,7 @@ def performance_rows_view(datasets: Iterable[Dataset]) -> str:
 
 
 def _of_metrics(columns: str, indent: int) -> str:
-    """Return columns of each metric, with its name in place of `{0}`."""
+    """Return the SQL `columns` once for each metric, with the metric's name instead of `{0}`."""
     return f",\n{' ' * indent}".join(columns.format(name) for name in _METRICS)
 
 
@@ -139,18 +139,18 @@ _LOADS = text("""
 def list_window_loads(
     connection: Connection, account: Account, dataset: str, day: date
 ) -> list[RowMapping]:
-    """Return the loads of a window that changed its totals, rows of `window_restatements`.
+    """Return the loads that changed a window's totals, as rows of `window_restatements`.
 
-    They are ordered by ad product and currency, oldest first. `age_days` counts from the window's
-    day to the account-local day on which the report was requested: n of T+n. Totals before the
-    first load (`spend_before` and so on) are None.
+    The rows are sorted by ad product, currency and load, oldest load first. `age_days` counts from
+    the window's day to the account-local day of the request. In the first load, the totals before
+    it (`spend_before` and so on) are None.
     """
     rows = connection.execute(_LOADS, account.identity | {"dataset": dataset, "day": day})
     return list(rows.mappings())
 
 
 def find_first_kept_day(connection: Connection) -> date | None:
-    """Return the first day whose restatements are all kept; None if none were ever deleted."""
+    """Return the day from which all restatements are kept; None if none was ever deleted."""
     day: date | None = connection.execute(
         text("SELECT restatements_from FROM installation")
     ).scalar_one()
@@ -171,9 +171,9 @@ _DELETE = text("""
 
 
 def delete_restatements(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete at most `limit` restatements of windows before a day; return their number.
+    """Delete at most `limit` restatements of days before `before`; return the deleted number.
 
-    `find_first_kept_day` then returns a day after the last of them.
+    Then `find_first_kept_day` returns a later day than all days of deleted restatements.
     """
     deleted = connection.execute(_DELETE, {"before": before.date(), "limit": limit})
     return int(deleted.scalar_one())

@@ -1,8 +1,8 @@
-"""The check of report rows: each is checked once, and is valid, invalid or not waited for.
+"""The check of report rows. A row is valid, is invalid, or belongs to no requested window.
 
 The dataset's registry entry defines the checks. A valid row becomes the line that is copied into
-the stage (`loading.staging`); an invalid row is returned with its cause. Imports neither files nor
-the database.
+the stage (`loading.staging`). An invalid row is returned with its cause. This module uses neither
+files nor the database.
 """
 
 import re
@@ -75,9 +75,9 @@ _MOST_REMEMBERED: Final = 1 << 16
 
 @dataclass(frozen=True)
 class RequestedAccount:
-    """An account that waits for a report, with the `days` of its windows.
+    """An account with windows that wait for a report; `days` are the days of these windows.
 
-    `id` is that of our tables; `time_zone` is that of the rows' days and hours.
+    `id` is the account's id in our tables. Days and hours of rows are in `time_zone`.
     """
 
     id: int
@@ -91,8 +91,8 @@ class BadRow(NamedTuple):
 
     Attributes:
         cause: Each invalid field, with the expected and the actual value.
-        account: Id of its account; None if its country is unreadable.
-        window_date: Day of its window; None if unreadable.
+        account: The id of the row's account; None if the country is unreadable.
+        window_date: The day of the row's window; None if unreadable or not waited for.
     """
 
     cause: Cause
@@ -101,13 +101,13 @@ class BadRow(NamedTuple):
 
     @property
     def fault(self) -> str:
-        """The first invalid field and the reason, without the value."""
+        """The first invalid field and what was expected, without the actual value."""
         expected = self.cause["detail"]["faults"][0].get("expected")
         return f"{self.cause['field']}: {f'expected {expected}' if expected else 'missing'}"
 
 
 class IgnoredAs(Enum):
-    """Why a row is counted and not stored."""
+    """The reason why a row is only counted and not stored."""
 
     COUNTRY = "of another country of the ads account"
     DAY = "of a day of the report that no window of the account waits for"
@@ -115,7 +115,7 @@ class IgnoredAs(Enum):
 
 
 class OtherRow(NamedTuple):
-    """A row that no window waits for; `account` is None if it is of another country."""
+    """A row that no window waits for; `account` is None for a row of another country."""
 
     kind: IgnoredAs
     account: int | None = None
@@ -123,13 +123,13 @@ class OtherRow(NamedTuple):
 
 
 CheckedRow = bytes | BadRow | OtherRow
-"""A valid row is the line that is copied into the stage."""
+"""The result of a check; for a valid row, the line that is copied into the stage."""
 
 
 class _GoodRow(NamedTuple):
     """The line of a valid row in three pieces.
 
-    `time` is account and time; `subject` is key, ad product, currency and dimensions.
+    `time` has account, day and hour. `subject` has key, ad product, currency and dimensions.
     """
 
     time: bytes
@@ -149,20 +149,20 @@ class _Cell(NamedTuple):
 
 
 class RowCheck:
-    """Checks the rows of one report.
+    """Check the rows of one report.
 
-    Times and subjects (currency, ad product and dimensions) repeat: a target has a row in each hour
-    of each day. Each is checked once, and its piece of the line is cached by its bytes. Metrics in
-    the usual spelling are copied. A row with a new time or subject, or with an unusual metric, is
-    decoded and checked value by value.
+    Many rows have the same time, or the same subject (currency, ad product and dimensions). Each
+    time and each subject is checked once; its part of the line is cached by its bytes in the file.
+    Metrics in the usual spelling are copied. A row with a new time, a new subject or an unusual
+    metric is decoded and checked value by value.
 
     Args:
         dataset: The dataset of the report.
-        accounts: The accounts with windows that wait for it.
+        accounts: The accounts with windows that wait for the report.
         ad_products: The requested ad products.
-        period: First and last day of the report.
-        has_one_country: Whether the ads account has one country only; it then owns rows without a
-            country.
+        period: The first and the last day of the report.
+        has_one_country: Whether the ads account has only one country. A row without a country then
+            belongs to this country.
         spellings: Amazon's names of overridden fields, by our names.
     """
 
@@ -196,7 +196,7 @@ class RowCheck:
         self._subjects: dict[bytes, tuple[bytes, Callable[[bytes], object]]] = {}
 
     def __call__(self, row: Row) -> CheckedRow:
-        """Return a row's line, its faults, or the reason why it is ignored."""
+        """Check a row; return its line, its faults, or the reason why it is ignored."""
         if isinstance(row, dict):
             checked = self._check(self.decoder.values_of(row))
             return checked.line if isinstance(checked, _GoodRow) else checked
@@ -211,7 +211,7 @@ class RowCheck:
         return _TAB.join((time, subject, metrics.replace(b"null", b"\\N")))
 
     def _check_new(self, row: WireRow) -> CheckedRow:
-        """Check a row value by value; cache its time and subject if it is valid."""
+        """Check a row value by value; if it is valid, cache its time and its subject."""
         checked = self._check(self.decoder.values_of(row))
         if not isinstance(checked, _GoodRow):
             return checked
@@ -240,10 +240,10 @@ class RowCheck:
         return self._check_fields(values, account, product, day)
 
     def _find_account(self, country: object) -> RequestedAccount | None:
-        """Return the account of a row's country; None if it does not wait for the report.
+        """Return the account of a row's country, or None if no window of the country waits.
 
         Raises:
-            FieldError: The country is invalid, and the ads account has several.
+            FieldError: The country is invalid, or is missing and the ads account has several.
         """
         if self._only is not None and (country is None or country is UNSET or country == ""):
             return self._only
@@ -307,7 +307,7 @@ def _fault(field: str, error: FieldError) -> dict[str, str]:
 def make_decoder(
     dataset: Dataset, spellings: Mapping[str, str] = MappingProxyType({})
 ) -> RowDecoder:
-    """Compile the decoder of a dataset's rows; `spellings` are as for `RowCheck`."""
+    """Compile the decoder of a dataset's rows; `spellings` has Amazon's names by our names."""
     described = (declared.field for declared in dataset.dimensions_and_metrics)
     fields = dict.fromkeys(
         (*_time_fields(dataset), CURRENCY_FIELD, AD_PRODUCT_FIELD, COUNTRY_FIELD, *described)
@@ -320,7 +320,7 @@ def _time_fields(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _usual_metrics(dataset: Dataset, requested: Collection[str]) -> Callable[[bytes], object]:
-    """Return a matcher of a row's metrics, joined by tabs, that are all in the usual spelling."""
+    """Return a function that matches metrics, joined by tabs, if all have the usual spelling."""
     patterns = [
         rb"(?:%b|null%b)" % (_USUAL[metric.kind], b"" if metric.field in requested else rb"|\\N")
         for metric in dataset.metrics
@@ -329,7 +329,7 @@ def _usual_metrics(dataset: Dataset, requested: Collection[str]) -> Callable[[by
 
 
 def _cells(dataset: Dataset, requested: Collection[str]) -> tuple[list[_Cell], list[_Cell]]:
-    """Return the columns of dimensions and of metrics; only `requested` fields are required."""
+    """Return the cells of dimensions and of metrics; only `requested` fields are required."""
 
     def cell(declared: Dimension | Metric, column: str, check: Check) -> _Cell:
         is_required = declared.field in requested and column not in _MAY_BE_MISSING
@@ -352,7 +352,7 @@ def _optional(check: Check) -> Check:
 
 
 def _hour_check(day: date | None, time_zone: str) -> Check:
-    """Return the check of an hour of a day; without a day, only its format is checked."""
+    """Return the check of an hour field; if `day` is None, it checks only the format."""
     return as_hour if day is None else lambda value: as_instant(value, day, time_zone).isoformat()
 
 

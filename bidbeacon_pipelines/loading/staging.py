@@ -1,8 +1,8 @@
 """The stage: a report's checked rows, in temporary tables that end with the transaction.
 
-`report_rows` has the valid rows, with the columns of the dataset's table, those of one key summed.
-`report_bad` has the invalid ones, with cause and raw text; `account` is null if the country is
-unreadable.
+`report_rows` has the valid rows, with the columns of the dataset's table. Rows with the same key
+are summed. `report_bad` has the invalid rows with their cause and raw text; `account` is null if
+the country is unreadable.
 """
 
 from collections import Counter, defaultdict
@@ -28,26 +28,26 @@ WINDOWS: Final = (
     "unnest(CAST(:accounts AS int[]), CAST(:days AS date[])) AS w(account, window_date)"
 )
 _SETTINGS: Final = {"work_mem": "64MB", "default_statistics_target": "10"}
-"""Settings of a load's transaction: memory to sort 100,000 rows, and a small sample for ANALYZE."""
+"""Settings of a load's transaction: memory to sort 100,000 rows, small samples for ANALYZE."""
 _MOST_BAD_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 1 << 16
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def listed(columns: Sequence[str], of: str = "") -> str:
-    """Return columns as an SQL list, each with the alias `of` if given."""
+    """Return columns as an SQL list, each with the table alias `of` if given."""
     prefix = f"{of}." if of else ""
     return ", ".join(f"{prefix}{column}" for column in columns)
 
 
 @cache
 def key_of(dataset: Dataset) -> list[str]:
-    """Return the primary key of a dataset's table."""
+    """Return the columns of the primary key of a dataset's table."""
     return [column.name for column in columns_of(dataset) if column.primary_key]
 
 
 def same_key(dataset: Dataset, left: str, right: str) -> str:
-    """Return the condition that two rows of a dataset have the same key."""
+    """Return the SQL condition that rows of two table aliases have the same key."""
     return " AND ".join(f"{left}.{column} = {right}.{column}" for column in key_of(dataset))
 
 
@@ -58,11 +58,11 @@ def staged_columns(dataset: Dataset) -> list[str]:
 
 @dataclass
 class RowCounter:
-    """The counts of a report's rows, taken while they are read.
+    """Counts the rows of a report while they are read.
 
     Attributes:
-        total: All rows.
-        bad: Invalid rows by account, day and fault; None for an unreadable account or day.
+        total: The number of all rows.
+        bad: Invalid rows by account, day and fault. An unreadable account or day is None.
         others: Rows that no window waits for.
     """
 
@@ -71,7 +71,7 @@ class RowCounter:
     others: Counter[OtherRow] = field(default_factory=Counter)
 
     def bad_rows(self, account: int | None) -> dict[date | None, BadRows]:
-        """Return the invalid rows of an account by day; None for those of unreadable countries."""
+        """Count invalid rows by day; account None has the rows with an unreadable country."""
         by_day: defaultdict[date | None, BadRows] = defaultdict(BadRows)
         for (of, day, fault), rows in sorted(self.bad.items(), key=lambda item: item[0][2]):
             if of == account:
@@ -79,7 +79,7 @@ class RowCounter:
         return dict(by_day)
 
     def other_products(self, account: int) -> dict[str, int]:
-        """Return the number of an account's rows by ad product that was not requested."""
+        """Return the number of an account's rows of each ad product that was not requested."""
         return {
             str(other.ad_product): rows
             for other, rows in self.others.items()
@@ -87,7 +87,7 @@ class RowCounter:
         }
 
     def foreign(self, account: int) -> int:
-        """Return the number of rows of other countries and of days no window waits for."""
+        """Return the number of rows of other countries and of days that no window waits for."""
         kinds = OtherRow(IgnoredAs.COUNTRY), OtherRow(IgnoredAs.DAY, account)
         return sum(self.others[kind] for kind in kinds)
 
@@ -100,12 +100,12 @@ class StageWriter:
     file: IO[bytes]
 
     def good(self, lines: Sequence[bytes]) -> None:
-        """Stage valid rows: lines in the text format of COPY."""
+        """Stage valid rows, which are lines in the text format of COPY."""
         if lines:
             self.write(b"\n".join(lines) + b"\n")
 
     def bad(self, number: int, row: BadRow, raw: str) -> None:
-        """Stage an invalid row; `raw` is its text in the file."""
+        """Stage the invalid row with this number in the report; `raw` is its text in the file."""
         cells = (row.account, row.window_date, number, json_text(row.cause), raw)
         line = "\t".join("\\N" if cell is None else str(cell).translate(ESCAPES) for cell in cells)
         self.file.write(f"{line}\n".encode())
@@ -117,7 +117,7 @@ def stage_report(
     """Read, check and stage all rows of a report.
 
     Raises:
-        BrokenPartError: A part can't be read to its end.
+        BrokenPartError: A downloaded file can't be read to its end.
     """
     counter = RowCounter()
     with open_stage(connection, dataset) as stage:
@@ -145,7 +145,7 @@ def _stage_part(part: Path, check: RowCheck, stage: StageWriter, counter: RowCou
 def open_stage(connection: Connection, dataset: Dataset) -> Iterator[StageWriter]:
     """Create the stage and yield its writer; the rows are stored when the block ends.
 
-    The lines of valid rows have the dataset's `staged_columns`.
+    Lines of valid rows have the columns that `staged_columns` returns.
     """
     for setting, value in _SETTINGS.items():
         connection.execute(text(f"SET LOCAL {setting} = '{value}'"))
@@ -163,7 +163,6 @@ def open_stage(connection: Connection, dataset: Dataset) -> Iterator[StageWriter
 
 @contextmanager
 def _copy_into(connection: Connection, target: str) -> Iterator[Callable[[bytes], object]]:
-    """Yield the function that copies lines into a table; they are stored when the block ends."""
     driver = connection.connection.driver_connection
     assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for mypy
     with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
@@ -183,7 +182,7 @@ _BAD_TABLE = text("""
 
 
 def gather_rows(connection: Connection, dataset: Dataset) -> None:
-    """Sum the staged rows of one key; null means "no value" and adds nothing."""
+    """Replace staged rows that have the same key by their sum; null values add nothing."""
     connection.execute(text("ANALYZE report_rows (account, window_date)"))
     connection.execute(text("DROP TABLE IF EXISTS report_twins"))
     key = listed(key_of(dataset))
@@ -214,7 +213,7 @@ def _sum(dataset: Dataset) -> str:
 def tally_windows(
     connection: Connection, dataset: Dataset, values: Mapping[str, Any]
 ) -> dict[tuple[int, date], WindowTally]:
-    """Return the tallies of some windows, by account id and day.
+    """Count and sum the staged rows of windows; return the results by account id and day.
 
     `values` has the bound parameters `accounts`, `days` and `ad_products`.
     """
@@ -259,7 +258,7 @@ def _tally(dataset: Dataset) -> str:
 def digest_window(
     connection: Connection, dataset: Dataset, account: int, day: date, ad_products: Sequence[str]
 ) -> str:
-    """Return a digest of the keys and metrics of a window's staged rows of some ad products."""
+    """Return a digest of a window's staged rows of the given ad products (keys and metrics)."""
     # An instant as text depends on the connection's time zone; seconds since the epoch do not.
     key = [column for column in key_of(dataset) if column not in {"account", "window_date"}]
     compared = listed([*key, *(metric.column for metric in dataset.metrics)]).replace(
@@ -274,7 +273,7 @@ def digest_window(
 
 
 def delete_rows_of_other_windows(connection: Connection, values: Mapping[str, Any]) -> None:
-    """Delete the staged rows of all windows but those of `accounts` and `days` in `values`."""
+    """Delete the staged rows of windows that are not in `accounts` and `days` of `values`."""
     connection.execute(
         text(f"""
             DELETE FROM report_rows r

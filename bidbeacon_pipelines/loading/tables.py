@@ -1,4 +1,4 @@
-"""The tables of loads, of restatements, of removed rows and of quarantined rows."""
+"""The tables of loads, restatements, removed rows and quarantined rows."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,11 +16,11 @@ from bidbeacon_pipelines.database.base import amazon_id as _id
 class ReportLoad(PipelinesBase):
     """One row is the load of a report into the windows of one account, with its row counts.
 
-    `report` names the ad products of the report, `start_date` and `end_date` are its first and last
-    day, `data_as_of` is when it was requested, and `session_id` is the session that loaded it.
-    `silent_days` were accepted without rows, though the country has deliverable campaigns.
-    `rows_withheld` are valid rows of windows that were not accepted, `rows_ignored` those of
-    other countries, days and ad products.
+    `report` names the ad products of the report. `start_date` and `end_date` are its first and last
+    day. `data_as_of` is when it was requested. `session_id` is the session that loaded it.
+    `silent_days` were accepted without rows, although the country has deliverable campaigns.
+    `rows_withheld` counts valid rows of windows that were not accepted. `rows_ignored` counts rows
+    of other countries, days and ad products.
     """
 
     __tablename__ = "report_loads"
@@ -59,12 +59,12 @@ class ReportLoad(PipelinesBase):
 
 
 class Restatement(PipelinesBase):
-    """One row is a change to a dataset's row by a later report: appeared, changed or vanished.
+    """One row is a change that a later report made to one row of a dataset.
 
-    The first load of a window restates nothing. In a replay of quarantined rows, which restates a
-    report by itself, `old_data_as_of` equals `new_data_as_of`. The view `window_restatements` sums
-    them by load. `hour_at` is null for daily datasets. `row_key` is the row's key in the dataset's
-    table, `dimensions` its identifying values.
+    The row appeared, changed or vanished. The first load of a window makes no restatements. If a
+    replay of quarantined rows changed the row, `old_data_as_of` equals `new_data_as_of`. The view
+    `window_restatements` sums restatements by load. `hour_at` is null for daily datasets. `row_key`
+    is the row's key in the dataset's table; `dimensions` has the values of its dimensions.
     """
 
     __tablename__ = "restatements"
@@ -99,8 +99,8 @@ class Restatement(PipelinesBase):
 class RowRemoval(PipelinesBase):
     """One row is a load that removed nearly all rows of ad products from days of an account.
 
-    A second report confirmed it, or a user accepted it, which also acknowledges the removal.
-    `spend` is that of the removed rows, in the account's currency; `restatements` have the rows.
+    A second report confirmed the removal, or a user accepted and thereby acknowledged it. `spend`
+    sums the removed rows, in the account's currency. `restatements` has each removed row.
     """
 
     __tablename__ = "row_removals"
@@ -135,8 +135,8 @@ class RowRemoval(PipelinesBase):
 class QuarantinedRow(PipelinesBase):
     r"""One row is an invalid row of a report, with the cause.
 
-    `raw` is the row's text in the report: JSON that may contain `NaN` and `Infinity`. It is not
-    `jsonb`, which has no `\u0000` and no lone surrogates, and keeps the last of two equal fields.
+    `raw` is the row's text in the report: JSON that may contain `NaN` and `Infinity`. Its type is
+    text, since `jsonb` can't store these, `\u0000`, lone surrogates or a field twice.
     """
 
     __tablename__ = "quarantined_rows"

@@ -1,1 +1,1 @@
-"""Readers of the values in Amazon's files, for reports and entities alike."""
+"""Readers of the values in Amazon's files of reports and of exported entities."""

@@ -1,4 +1,4 @@
-"""Defaults of the countries where Amazon sells ads; profiles override them for an account."""
+"""Defaults of the countries where Amazon sells ads; an account's profile overrides them."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ NO_CURRENCY = "XXX"
 
 @dataclass(frozen=True)
 class Country:
-    """One country; `code` is ISO 3166's, `time_zone` an IANA name."""
+    """One country; `code` is an ISO 3166 code and `time_zone` an IANA name."""
 
     code: str
     region: Region
@@ -50,11 +50,11 @@ COUNTRIES: dict[str, Country] = {
 
 
 def normalise_country(code: str) -> str:
-    """Return the ISO code of a country: profiles have UK where accounts have GB."""
+    """Return the ISO code of a country; `UK`, which Amazon's profiles use, becomes `GB`."""
     code = code.strip().upper()
     return "GB" if code == "UK" else code
 
 
 def get_country(code: str, *, region: Region) -> Country:
-    """Return a country's defaults; an unknown one has `region`, UTC and no currency."""
+    """Return a country's defaults; an unknown country gets `region`, UTC and no currency."""
     return COUNTRIES.get(code) or Country(code, region, NO_CURRENCY, "UTC", None)

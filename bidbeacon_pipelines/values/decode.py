@@ -1,9 +1,9 @@
-"""Reads a downloaded file, one gzipped JSON array, with bounded memory.
+"""Read a downloaded file, which is one gzipped JSON array, with bounded memory.
 
-The end of the gzip stream, with its checksum, and of the array prove that the file is whole. Some
-150 objects are decoded at a time. If msgspec refuses one (a bare `NaN`, half a surrogate pair), the
-standard library reads it alone. Numbers keep every digit: whole ones become `int`, others
-`Decimal`, never a float. The last value of a repeated field counts.
+A file is complete if the checksum of the gzip stream is right and the array is closed. Some 150
+objects are decoded at a time. If msgspec refuses an object (a bare `NaN`, half a surrogate pair),
+the standard library reads this object alone. Numbers keep every digit: whole numbers become `int`,
+others `Decimal`, never a float. If an object has a field twice, the last value is used.
 """
 
 import codecs
@@ -28,16 +28,16 @@ from bidbeacon_pipelines.causes import cause
 from bidbeacon_sessions.errors import ExpectedError
 
 CHUNK_BYTES: Final = 1 << 16
-"""Bytes read at a time: some 150 rows, so that a bad row makes few others slow."""
+"""Bytes decoded at a time: some 150 rows, so that a bad row slows down only a few others."""
 LONGEST_VALUE_BYTES: Final = 1 << 23
-"""A row has some 500 bytes; one with a name of a megabyte is still read."""
+"""A usual row has some 500 bytes; a row with a name of a megabyte is still read."""
 MOST_INFLATED_BYTES: Final = 64 * 1024**3
-"""A larger file is a gzip bomb. Nothing is unpacked onto the disk, so this bounds time."""
+"""A file with more unpacked bytes is a gzip bomb. Nothing is unpacked onto the disk."""
 LONGEST_INTEGER: Final = 4_300
-"""Digits; the limit of Python's `int`."""
+"""The most digits that Python's `int` parses by default."""
 
 Values = dict[str, Any]
-"""The values of a row by Amazon's name of the field; `UNSET` for missing fields."""
+"""The values of a row by Amazon's field names. The value of a missing field is `UNSET`."""
 
 
 class BrokenPartError(ExpectedError):
@@ -45,8 +45,8 @@ class BrokenPartError(ExpectedError):
 
     Attributes:
         part: The file's name.
-        rows_read: Rows read before the fault; they must not be loaded.
-        found: The fault.
+        rows_read: The number of rows read before the fault. They must not be loaded.
+        found: A description of the fault.
     """
 
     def __init__(self, part: str, rows_read: int, found: str) -> None:
@@ -61,7 +61,7 @@ class BrokenPartError(ExpectedError):
 
 
 def exact_number(number: str) -> Decimal:
-    """Parse a number exactly; one out of range becomes infinite, which no field accepts."""
+    """Parse a number exactly; a number out of range becomes infinite, which is invalid."""
     try:
         return Decimal(number)
     except ArithmeticError:
@@ -84,7 +84,7 @@ _BLANKS = re.compile(rb"[ \t\n\r]*")
 
 @dataclass(frozen=True)
 class Batch:
-    """Adjacent values of a file; `text_of` returns the text of one, by its place in `rows`."""
+    """Consecutive values of a file; `text_of` returns the JSON text of a value by its index."""
 
     rows: Sequence[Any]
     text_of: Callable[[int], str]
@@ -94,7 +94,7 @@ def read_object(text: str) -> dict[str, Any]:
     """Parse a JSON object, every number exact.
 
     Raises:
-        ValueError: The text is not JSON, or not an object.
+        ValueError: The text is not a JSON object.
         RecursionError: The object is nested too deeply.
     """
     found = _EXACT.decode(text)
@@ -104,10 +104,10 @@ def read_object(text: str) -> dict[str, Any]:
 
 
 def iter_values(path: Path) -> Iterator[Any]:
-    """Yield the values of a file in its order.
+    """Yield the values of a file in their order.
 
     Raises:
-        BrokenPartError: As in `iter_batches`.
+        BrokenPartError: The same as for `iter_batches`.
     """
     for batch in iter_batches(path, _ANY):
         yield from batch.rows
@@ -116,16 +116,16 @@ def iter_values(path: Path) -> Iterator[Any]:
 def iter_batches(
     path: Path, decoder: "msgspec.json.Decoder[Any]", *, only_objects: bool = False
 ) -> Iterator[Batch]:
-    """Yield the values of a file, which may have several gzip members, in their order.
+    """Yield the values of a file in their order; the file may have several gzip members.
 
     Args:
         path: The file.
-        decoder: Decodes a list of objects.
-        only_objects: Whether other values are an error.
+        decoder: The decoder of a list of objects.
+        only_objects: Whether a value that is not an object is an error.
 
     Raises:
-        BrokenPartError: The file is truncated, damaged, not gzip, not JSON or not an array. Values
-            before the fault were yielded already, so load nothing before the end.
+        BrokenPartError: The file is truncated, damaged, not gzip, not JSON or not an array. The
+            values before the fault were already yielded, so don't load them before the end.
     """
     count = _Count()
     with _named_faults(path, count), igzip.open(path, "rb") as file:  # type: ignore[no-untyped-call]
@@ -156,7 +156,7 @@ def _named_faults(path: Path, count: _Count) -> Iterator[None]:
 
 
 class _Window:
-    """The bytes of a file that are inflated and not yet decoded."""
+    """The bytes of a file that are decompressed and not yet decoded."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -168,7 +168,7 @@ class _Window:
         self._at = len(codecs.BOM_UTF8) if self._held.startswith(codecs.BOM_UTF8) else 0
 
     def places(self) -> Iterator[None]:
-        """Walk through the array; at each step the caller takes one or several values."""
+        """Walk through the array; after each yield the caller takes one or more values."""
         self._expect(b"[")
         if self._next() == b"]":
             self._expect(b"]")
@@ -198,9 +198,9 @@ class _Window:
         return Batch([value], lambda _: text_of_value)
 
     def _objects(self, size: int) -> bytes:
-        """Return at most `size` bytes that may be whole objects with commas between them.
+        """Return at most `size` bytes that seem to be complete objects separated by commas.
 
-        Only decoding proves it: a brace may also be part of a text.
+        The last brace may also be part of a string, so only decoding shows whether they are.
         """
         if self._next() != b"{":
             return b""
@@ -209,7 +209,7 @@ class _Window:
         return self._held[self._at : self._held.rfind(b"}", self._at, self._at + size) + 1]
 
     def _value(self) -> tuple[Any, str]:
-        """Take the next value of any type; return it and its text."""
+        """Take the next value, which may have any type; return the value and its text."""
         while True:
             held = self._held[self._at :]
             text = codecs.getincrementaldecoder("utf-8")().decode(held, final=self._ended)
@@ -217,7 +217,7 @@ class _Window:
                 value, end = _EXACT.raw_decode(text)
             except json.JSONDecodeError as error:
                 if self._ended or len(held) > LONGEST_VALUE_BYTES:
-                    found = f"an object that is no JSON, {error.msg}: {self._shown()}"
+                    found = f"an object that is not valid JSON, {error.msg}: {self._shown()}"
                     raise ValueError(found) from error
             else:
                 if end < len(text) or self._ended:
@@ -227,7 +227,7 @@ class _Window:
             self._fill(len(held))
 
     def _next(self) -> bytes:
-        """Skip blanks and return the next byte without taking it; empty at the end."""
+        """Skip whitespace and return the next byte without taking it; b"" at the end."""
         while True:
             blanks = _BLANKS.match(self._held, self._at)
             self._at = blanks.end() if blanks else self._at
@@ -263,15 +263,15 @@ def _text_of(array: bytes, place: int) -> str:
 
 
 _MISSING: Final = Raw(b"\\N")
-"""The value of a missing field in a wire row; no value equals it, since it is not JSON."""
+"""The value of a missing field in a `WireRow`. It is not JSON, so no real value equals it."""
 
 
 class WireRow(msgspec.Struct):
-    """A row with values as bytes of the file; each decoder makes a subclass with its fields."""
+    """A row with values as raw bytes; each `RowDecoder` makes a subclass with its own fields."""
 
 
 Row = WireRow | dict[str, Any]
-"""A row as bytes; or decoded, if only the standard library could read it."""
+"""A row with raw bytes, or a decoded row if msgspec could not read it."""
 
 
 def _decoded(row: WireRow) -> dict[str, Any]:
@@ -283,9 +283,9 @@ def _decoded(row: WireRow) -> dict[str, Any]:
 
 
 class RowDecoder:
-    """Reads the rows of a report; values stay bytes, since most are never decoded.
+    """Read the rows of a report; values stay raw bytes, since most are never decoded.
 
-    `other_names` are those of some fields in other versions of Amazon's API, by Amazon's own.
+    `other_names` maps some names in `fields` to their names in other versions of Amazon's API.
     """
 
     def __init__(self, fields: Sequence[str], other_names: Mapping[str, str]) -> None:
@@ -310,7 +310,7 @@ class RowDecoder:
         return iter_batches(path, self._decoder, only_objects=True)
 
     def joiner(self, fields: Iterable[str]) -> Callable[[WireRow], bytes]:
-        """Return a function that joins the bytes of fields by tabs, their other names last."""
+        """Return a function that joins raw values by tabs: of fields, then of their other names."""
         names = [*fields]
         names += [self._other_names[name] for name in names if name in self._other_names]
         pick: Callable[[WireRow], Any] = attrgetter(*(self._attributes[name] for name in names))
@@ -319,7 +319,7 @@ class RowDecoder:
         return lambda row: b"\t".join(pick(row))
 
     def values_of(self, row: Row) -> Values:
-        """Return the values of a row; a field's other name is used if its own is missing."""
+        """Return the values of a row; a missing field is read by its other name, if it has one."""
         found = row if isinstance(row, dict) else _decoded(row)
         values = {name: found.get(name, UNSET) for name in self.fields}
         for name, other in self._other_names.items():

@@ -1,8 +1,8 @@
-"""The types of a report row's fields: accepted values, and errors for all others.
+"""The types of the fields of report rows: accepted values, and errors for all others.
 
-Each type is one function that returns a value as it is stored, or raises "expected X, got: Y";
-`loading.rows` prepends the field's name. Numbers are bounded so that sums of thousands of rows fit
-their columns: bigint for counts, numeric(20,6) for amounts.
+Each type is a function that returns the value as it is stored, or raises "expected X, got: Y".
+`loading.rows` adds the field's name. Numbers are limited so that the sum of thousands of rows fits
+into its column: bigint for counts, numeric(20,6) for amounts.
 """
 
 import re
@@ -11,12 +11,12 @@ from decimal import Decimal
 from functools import lru_cache
 
 COUNT_DIGITS, AMOUNT_DIGITS, AMOUNT_PLACES = 12, 10, 6
-"""The most digits of a count, of an amount's whole part, and of its decimals."""
+"""The most digits of a count, of an amount's whole part and of an amount's decimals."""
 _COUNT_LIMIT, _AMOUNT_LIMIT = 10**COUNT_DIGITS, 10**AMOUNT_DIGITS
 MOST_ID_DIGITS = 20
 _ID_LIMIT = 10**MOST_ID_DIGITS
 EXACT_FLOAT_LIMIT = 2**53
-"""A number with a decimal point was a float at some point, inexact above this limit."""
+"""The largest accepted id with a decimal point, since larger floats are inexact."""
 SHOWN_CHARS = 80
 
 _DIGITS = re.compile(r"[0-9]{1,20}\Z")
@@ -30,7 +30,7 @@ _COUNTRY = re.compile(r"[A-Z]{2}\Z")
 
 
 class FieldError(ValueError):
-    """A field's value is invalid: the message has the `expected` values and what it `got`."""
+    """A field's value is invalid. The message contains the expected and the actual value."""
 
     def __init__(self, expected: str, value: object) -> None:
         self.expected, self.got = expected, shown(value)
@@ -38,7 +38,7 @@ class FieldError(ValueError):
 
 
 def shown(value: object) -> str:
-    """Return a value for messages: strings quoted, numbers as sent, null as `nothing`; cut."""
+    """Return a value as short text for messages; None is `nothing`, and strings are quoted."""
     if value is None:
         return "nothing"
     text = str(value) if isinstance(value, Decimal) else ascii(value)
@@ -46,7 +46,7 @@ def shown(value: object) -> str:
 
 
 def as_amazon_id(value: object) -> str:
-    """Accept an id sent as a string of digits or a whole number, and return it as a string."""
+    """Accept an id that is a string of digits or a whole number; return it as a string."""
     if isinstance(value, str) and _DIGITS.match(value):
         return value
     if type(value) is int and 0 <= value < _ID_LIMIT:
@@ -57,7 +57,7 @@ def as_amazon_id(value: object) -> str:
 
 
 def as_count(value: object) -> int | None:
-    """Accept a whole number from 0 to below 10^12, or null."""
+    """Accept a whole number of at least 0 and below 10^12, or null."""
     if value is None or (type(value) is int and 0 <= value < _COUNT_LIMIT):
         return value
     if isinstance(value, Decimal) and _is_whole(value) and 0 <= value < _COUNT_LIMIT:
@@ -66,7 +66,7 @@ def as_count(value: object) -> int | None:
 
 
 def as_amount(value: object) -> Decimal | int | None:
-    """Accept an exact amount from 0 to below 10^10, or null."""
+    """Accept an amount of at least 0 and below 10^10 with at most 6 decimals, or null."""
     if value is None or (type(value) is int and 0 <= value < _AMOUNT_LIMIT):
         return value
     if isinstance(value, Decimal) and _is_amount(value):
@@ -80,14 +80,14 @@ def _is_amount(value: Decimal) -> bool:
 
 
 def as_text(value: object) -> str | None:
-    """Accept any text that Postgres can store, unchanged, or null."""
+    """Accept null or any text that Postgres can store; return it unchanged."""
     if value is None or (isinstance(value, str) and is_storable(value)):
         return value
     raise FieldError("text without NUL and lone surrogates", value)
 
 
 def as_product(value: object) -> str | None:
-    """Accept a product's id (usually an ASIN): letters, digits and `._-`; empty text, or null."""
+    """Accept a product's id (letters, digits and `._-`; usually an ASIN), empty text or null."""
     if value is None or value == "" or (isinstance(value, str) and _PRODUCT_ID.match(value)):
         return value
     raise FieldError("a product's id", value)
@@ -112,7 +112,7 @@ _PLACEMENTS = {
 
 
 def as_placement(value: object) -> str | None:
-    """Accept a placement or null; known placements get one spelling, others are unchanged."""
+    """Accept a placement or null; return known placements in one spelling, others unchanged."""
     placement = as_text(value)
     if placement is None:
         return None
@@ -121,7 +121,7 @@ def as_placement(value: object) -> str | None:
 
 
 def as_date(value: object) -> date:
-    """Accept a calendar date written YYYY-MM-DD."""
+    """Accept a calendar date in the form YYYY-MM-DD."""
     day = find_date(value)
     if day is None:
         raise FieldError("a date YYYY-MM-DD", value)
@@ -129,7 +129,7 @@ def as_date(value: object) -> date:
 
 
 def find_date(value: object) -> date | None:
-    """Return the date of a text YYYY-MM-DD; None for any other value."""
+    """Return the date if the value is text in the form YYYY-MM-DD, else None."""
     return _parse_date(value) if isinstance(value, str) else None
 
 
@@ -144,14 +144,14 @@ def _parse_date(text: str) -> date | None:
 
 
 def as_currency(value: object) -> str:
-    """Accept a currency's three letters."""
+    """Accept a currency code of three capital letters."""
     if isinstance(value, str) and _CURRENCY.match(value):
         return value
     raise FieldError("a currency of three capital letters", value)
 
 
 def as_country(value: object) -> str:
-    """Accept a country's two letters; Amazon's `UK` becomes `GB`."""
+    """Accept a country code of two letters; Amazon's `UK` becomes `GB`."""
     letters = value.strip().upper() if isinstance(value, str) else ""
     if _COUNTRY.match(letters):
         return "GB" if letters == "UK" else letters
@@ -171,7 +171,7 @@ _AD_PRODUCTS = {
 
 
 def as_ad_product(value: object) -> str:
-    """Accept a known ad product (`Sponsored Products`); return it in the spelling of filters."""
+    """Accept a known ad product in any spelling; return it in ours: `SPONSORED_PRODUCTS`."""
     product = find_ad_product(value)
     if product is None:
         raise FieldError("a known ad product", value)
@@ -179,7 +179,7 @@ def as_ad_product(value: object) -> str:
 
 
 def find_ad_product(value: object) -> str | None:
-    """Return a known ad product in the spelling of filters; None for any other value."""
+    """Return a known ad product in our spelling (`SPONSORED_PRODUCTS`), else None."""
     return _AD_PRODUCTS.get(_BLANKS.sub("", value).lower()) if isinstance(value, str) else None
 
 
@@ -189,5 +189,5 @@ def _is_whole(value: Decimal) -> bool:
 
 
 def is_storable(text: str) -> bool:
-    """Return whether Postgres can store the text: no NUL, no lone surrogate."""
+    """Return whether Postgres can store the text: it has no NUL and no lone surrogate."""
     return _UNSTORABLE.search(text) is None

@@ -1,9 +1,9 @@
-"""Readers of `hour.value`: an account-local hour, and its start in UTC. Pure.
+"""Readers of the field `hour.value`: an account-local hour, and its start in UTC. Pure.
 
-Amazon writes an hour as a number (17), as its digits ("9"), or as the local time of its start
-("2025-12-29T18:00:00"). On the day the clock goes forward one hour does not exist; on the day it
-goes back one is repeated. All zones in which Amazon sells shift by whole hours, but their offset
-from UTC may have half an hour (Asia/Kolkata).
+Amazon writes an hour as a number (17), as a string of digits ("9"), or as the local time of its
+start ("2025-12-29T18:00:00"). On the day when the clock goes forward, one hour does not exist. On
+the day when it goes back, one hour is repeated. In all time zones where Amazon sells, the clock
+changes by whole hours, but an offset from UTC may include half an hour (Asia/Kolkata).
 """
 
 import re
@@ -30,9 +30,9 @@ class WrittenHour(NamedTuple):
 
     Attributes:
         hour: 0 to 23.
-        day: The day, if it is written as a timestamp.
-        offset: The written offset from UTC, which alone distinguishes the two halves of a repeated
-            hour.
+        day: The day, if the hour is written as a timestamp.
+        offset: The offset from UTC, if it is written. Only the offset shows whether a repeated hour
+            is the first or the second one.
     """
 
     hour: int
@@ -41,7 +41,7 @@ class WrittenHour(NamedTuple):
 
 
 class ImpossibleHourError(ValueError):
-    """A day has no such hour; `expected` is a part of the error message."""
+    """The day does not have this hour; `expected` describes the possible hours."""
 
     def __init__(self, expected: str) -> None:
         super().__init__(f"expected {expected}")
@@ -49,7 +49,7 @@ class ImpossibleHourError(ValueError):
 
 
 def as_hour(value: object) -> WrittenHour:
-    """Accept an hour from 0 to 23 as a number or as digits, or the local time of its start."""
+    """Accept an hour as a number, as a string of digits, or as the local time of its start."""
     written = _parse(value) if isinstance(value, str) else _of_number(value)
     if written is None or written.hour >= HOURS_A_DAY:
         raise FieldError("an hour from 0 to 23 or the local time of its beginning", value)
@@ -57,7 +57,7 @@ def as_hour(value: object) -> WrittenHour:
 
 
 def as_instant(value: object, day: date, time_zone: str) -> datetime:
-    """Accept an hour of an account-local day; return the instant of its start, in UTC."""
+    """Accept an hour of an account-local day; return the start of the hour in UTC."""
     try:
         return start_of_hour(day, as_hour(value), time_zone)
     except ImpossibleHourError as error:
@@ -66,20 +66,20 @@ def as_instant(value: object, day: date, time_zone: str) -> datetime:
 
 @lru_cache(maxsize=_CACHED)
 def start_of_hour(day: date, written: WrittenHour, time_zone: str) -> datetime:
-    """Return the instant of the start of an hour of an account-local day, in UTC.
+    """Return the start of an hour of an account-local day, in UTC.
 
-    A repeated hour is its first half, unless the offset of the second is written.
+    Of a repeated hour, return the first start, unless the hour is written with the second offset.
 
     Raises:
-        ImpossibleHourError: The hour is of another day, is skipped by the clock, or has an offset
-            that the zone does not have then.
+        ImpossibleHourError: The hour belongs to another day, is skipped by the clock, or has an
+            offset that the time zone does not have in this hour.
     """
     if written.day not in (None, day):
         raise ImpossibleHourError(f"an hour of {day}")
     starts = _starts(day, written.hour, ZoneInfo(time_zone))
     if not starts:
         raise ImpossibleHourError(
-            f"an hour that {day} has in {time_zone}, where the clock goes forward over it"
+            f"an hour that exists on {day} in {time_zone} (the clock skips this hour)"
         )
     if written.offset is None:
         return next(iter(starts.values()))
@@ -89,7 +89,7 @@ def start_of_hour(day: date, written: WrittenHour, time_zone: str) -> datetime:
 
 
 def _starts(day: date, hour: int, zone: ZoneInfo) -> dict[timedelta, datetime]:
-    """Return the instants at which an hour starts, in order, by their offset from UTC."""
+    """Return the instants at which an hour starts, in order, by offset from UTC."""
     wall = datetime.combine(day, time(hour))
     starts: dict[timedelta, datetime] = {}
     for fold in (0, 1):

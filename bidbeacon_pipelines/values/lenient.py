@@ -1,7 +1,7 @@
 """Readers of the values of exported entities, built on `values.field_types`.
 
-Numbers may be text, text is cleaned so that Postgres can store it, and absent, null and empty
-values are None.
+A number may be written as text. Text is cleaned so that Postgres can store it. Missing, null and
+empty values become None.
 """
 
 import json
@@ -22,7 +22,7 @@ from bidbeacon_pipelines.values.field_types import (
 T = TypeVar("T")
 LONGEST_ID = 100
 _LONGEST_NUMBER = 1_000
-"""Digits before or after the decimal point; Postgres stores more, but entities have fewer."""
+"""The most digits before or after the decimal point; Postgres can store more."""
 _BLANKS = re.compile(r"[\s_]+")
 _DAY = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?:T.*)?\Z")
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -36,7 +36,7 @@ def clean(text: str) -> str:
 
 
 def read_id(value: Any) -> str | None:
-    """Read an id: a text, or a whole number of any length."""
+    """Read an id, which is text of at most 100 characters, or a whole number."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if not isinstance(value, str):
@@ -47,14 +47,14 @@ def read_id(value: Any) -> str | None:
 
 
 def read_text(value: Any) -> str | None:
-    """Read a text; a number becomes its digits."""
+    """Read text; a number becomes text."""
     if isinstance(value, bool | dict | list):
         raise FieldError("text", value)
     return None if value is None else clean(str(value))
 
 
 def read_word(value: Any) -> str | None:
-    """Read one of Amazon's constants, spelled in capital letters with underscores."""
+    """Read one of Amazon's constants; return it in capital letters with underscores."""
     text = read_text(value)
     return _BLANKS.sub("_", text.strip()).upper() or None if text is not None else None
 
@@ -76,7 +76,7 @@ read_count = _number_or_text(as_count)
 
 
 def read_flag(value: Any) -> bool | None:
-    """Read true or false."""
+    """Read true or false, which may be written as text."""
     words = {"true": True, "false": False}
     found = value if isinstance(value, bool) else words.get(str(value).strip().lower())
     if found is None and value not in (None, ""):
@@ -85,7 +85,7 @@ def read_flag(value: Any) -> bool | None:
 
 
 def read_date(value: Any) -> date | None:
-    """Read a calendar day, or the written day of an instant."""
+    """Read a calendar date; the time after it, if there is one, is ignored."""
     if value is None or value == "":
         return None
     parts = _DAY.match(str(value))
@@ -96,7 +96,7 @@ def read_date(value: Any) -> date | None:
 
 
 def read_instant(value: Any) -> datetime | None:
-    """Read an instant in ISO 8601; without an offset it is UTC."""
+    """Read an instant in ISO 8601; an instant without an offset is in UTC."""
     if value is None or value == "":
         return None
     try:
@@ -112,7 +112,7 @@ def read_json(value: Any) -> str | None:
 
 
 def exact_json(value: Any) -> str:
-    """Return a value as JSON that Postgres can store: exact numbers and cleaned texts.
+    """Return a value as JSON that Postgres can store, with exact numbers and cleaned text.
 
     Raises:
         RecursionError: The value is nested too deeply.

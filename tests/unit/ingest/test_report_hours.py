@@ -111,7 +111,7 @@ def test_what_is_no_hour_is_refused(value: object) -> None:
 @pytest.mark.parametrize(
     ("day", "value", "expected"),
     [
-        (8, 2, f"an hour that 2026-03-08 has in {US}, where the clock goes forward over it"),
+        (8, 2, f"an hour that exists on 2026-03-08 in {US} (the clock skips this hour)"),
         (9, "2026-03-08T18:00:00", "an hour of 2026-03-09"),
         (9, "2026-03-09T18:00:00Z", f"the offset from UTC that {US} has in that hour"),
     ],

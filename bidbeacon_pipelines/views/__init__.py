@@ -1,4 +1,4 @@
-"""The analysts' views of schema `reports`: datasets, account days, restatements, entities."""
+"""The analysts' views in the schema `reports`: datasets, days, restatements, entities."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -56,7 +56,7 @@ def _make_entity_view(table: Table) -> ReportView:
 
 
 def make_views(datasets: Iterable[Dataset]) -> tuple[ReportView, ...]:
-    """Return all views of the schema, in the order in which they can be created."""
+    """Return all views of the schema `reports` in an order in which they can be created."""
     return (
         *map(make_view, datasets),
         *(_make_entity_view(cast("Table", entity.__table__)) for entity in _ENTITIES),

@@ -1,7 +1,7 @@
-"""The view of a dataset, made from the registry.
+"""The view of a dataset, made from the dataset's registry entry.
 
-Names of campaigns and ad groups are joined from the entities, so they are current. Every join is an
-outer join to one row at most: PostgreSQL removes it from queries that use none of its columns.
+Names of campaigns and ad groups are joined from the tables of entities, so they are current. Every
+join is an outer join to at most one row, which PostgreSQL omits from queries that do not use it.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ _LOCAL_HOUR = "CAST(extract(hour FROM t.hour_at AT TIME ZONE a.time_zone) AS int
 
 
 def make_view(dataset: Dataset) -> ReportView:
-    """Return the view of a dataset."""
+    """Return the analysts' view of a dataset."""
     joined = "".join(
         f"\n  LEFT JOIN {entity} {alias} ON {alias}.account_id = a.account_id"
         f" AND {alias}.country_code = a.country_code AND {alias}.{key} = {reference}"
@@ -59,7 +59,7 @@ _JOINS = (
 
 
 def _joins(dataset: Dataset) -> list[tuple[str, str, str, str]]:
-    """Return the joins of a dataset's view: entity, alias, key and referencing column."""
+    """Return the joins of a dataset's view as entity, alias, key and referencing column."""
     named = {column.name for column in columns_of(dataset)}
     return [join for join in _JOINS if join[2] == "portfolio_id" or join[2] in named]
 
@@ -100,7 +100,7 @@ def _columns(dataset: Dataset) -> Iterator[ViewColumn]:
 
 
 def _dimension(dimension: Dimension, own: dict[str, ViewColumn]) -> Iterator[ViewColumn]:
-    """Yield the columns of a dimension; a campaign has its reported name until it is exported."""
+    """Yield a dimension's columns; a campaign without an export has the reported name."""
     name = dimension.column
     if name == "campaign_name":
         return

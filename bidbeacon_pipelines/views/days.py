@@ -1,4 +1,4 @@
-"""The views of accounts' days: totals, states, and changes from load to load."""
+"""The views of accounts' days: totals, states, and changes between loads."""
 
 from itertools import chain
 
@@ -45,7 +45,7 @@ ACCOUNT_DAYS = f"""
                AND w.product_totals ? '{SPONSORED_PRODUCTS}'
                AND w.not_served_since IS NULL AND '{SPONSORED_PRODUCTS}' <> ALL(w.not_served)) r
      GROUP BY window_date, ad_product, currency_code"""
-"""The sums of each day of account `a`, by ad product and currency: a lateral subquery."""
+"""A lateral subquery: the sums of each day of account `a`, by ad product and currency."""
 
 _HOURS = f"""
   LEFT JOIN LATERAL (
@@ -104,10 +104,10 @@ _STATES = f"({_QUERY}) t({_COLUMNS_OF_STATES}){OF_ACCOUNT}"
 
 
 def _not_served(aggregate: str = "") -> str:
-    """Return the SQL of the ad products that Amazon does not serve.
+    """Return the SQL for the ad products that Amazon does not serve on a day.
 
-    They are all of a report that was never loaded. `aggregate` is the aggregate function if several
-    reports are one row.
+    If the day is not served and was never loaded, these are all ad products of its report.
+    `aggregate` is the SQL function that combines several reports in one row.
     """
     never = "t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL"
     products = ",\n         ".join(

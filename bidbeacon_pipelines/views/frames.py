@@ -1,6 +1,6 @@
-"""Analysts' views as pandas DataFrames: `read_frame`.
+"""The analysts' views as pandas DataFrames.
 
-pandas takes half a second to import, so modules that every run loads do not import this one.
+Modules that every run loads do not import this module, since pandas takes half a second to import.
 """
 
 from collections.abc import Collection
@@ -29,9 +29,9 @@ _DTYPES: Final = {
     "boolean": "boolean",
     "timestamp with time zone": "datetime64[us, UTC]",
 }
-"""The dtype of a PostgreSQL type.
+"""The pandas dtype of each PostgreSQL type.
 
-Others are columns of objects: `Decimal` for numeric, `date` for date, `list` for an array.
+Other columns have Python objects: `Decimal` for numeric, `date` for date, `list` for an array.
 """
 
 
@@ -44,27 +44,27 @@ def read_frame(
 ) -> pd.DataFrame:
     """Return the rows of a view of schema `reports` as a DataFrame (see `docs/analysis.md`).
 
-    It has the view's columns (see `docs/data-dictionary.md`), ordered by account and day. An empty
-    one has the same dtypes:
+    The columns are those of the view (see `docs/data-dictionary.md`). Rows are sorted by account
+    and day. An empty DataFrame has the same dtypes:
 
     - ids, keys, names and currencies are `string`;
-    - `window_date` is an object column of `datetime.date`, a day of the account's own calendar;
+    - `window_date` is an object column of `datetime.date`, in the account's time zone;
     - instants (`as_of`, `hour_at`) are `datetime64[us, UTC]`;
-    - counts are `Int64`, truth values `boolean`;
-    - money, ratios and sums are object columns of exact `Decimal`; None if there is no value.
+    - counts are `Int64`, and truth values are `boolean`;
+    - money, ratios and sums are object columns of exact `Decimal`, or None without a value.
 
     Args:
-        dataset: Name of a view with days: a dataset, `account_daily_summaries`, `days`,
-            `report_days` or `restatements`.
-        accounts: Keys of accounts, like `US.acme-merch.1kc1bk21`; None for all.
-        days: First and last day, both included.
-        engine: The database; by default that of the settings. The role needs to read schema
-            `reports` only.
+        dataset: The name of a dataset, or `account_daily_summaries`, `days`, `report_days` or
+            `restatements`.
+        accounts: Keys of accounts such as `US.acme-merch.1kc1bk21`; None for all accounts.
+        days: The first and the last day, both included.
+        engine: The database; by default, the database of the settings. The role needs only the
+            right to read the schema `reports`.
 
     Raises:
-        UnknownDatasetError: There is no such view; the message lists those that exist.
-        UnknownAccountError: No day of an account with this key is known.
-        ValueError: The last day is before the first.
+        UnknownDatasetError: There is no view with this name; the message lists the existing names.
+        UnknownAccountError: An account key is unknown, or the account has no days.
+        ValueError: The last day is before the first day.
         DatabaseUnavailableError: No database is set, or it does not answer.
     """
     view = _VIEWS.get(dataset)

@@ -1,4 +1,4 @@
-"""The parts of a view of schema `reports`, and columns that views share."""
+"""The parts of a view in the schema `reports`, and the columns that views share."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 class ViewColumn:
     """A column of a view; `description` is its comment in the database.
 
-    `tags` are those of the registry, such as `additive`; `type` is PostgreSQL's name.
+    `tags` are the column's tags in the registry, such as `additive`. `type` is a PostgreSQL type.
     """
 
     name: str
@@ -35,18 +35,18 @@ class ViewColumn:
 
     @property
     def selected(self) -> str:
-        """The expression in the select list, with its alias."""
+        """The column's expression in the select list, with its alias if it needs one."""
         named = self.expression.partition(".")[2] == self.name
         return self.expression if named else f"{self.expression} AS {self.name}"
 
 
 def name_type(column: Column[Any]) -> str:
-    """Return PostgreSQL's name of a column's type, without its collation."""
+    """Return PostgreSQL's name for the type of a column, without the collation."""
     return column.type.compile(dialect=_DIALECT).partition(" COLLATE")[0].lower()
 
 
 def own_column(column: Column[Any]) -> ViewColumn:
-    """Return an unchanged column of the view's own table."""
+    """Return a view column that shows a column of the view's table unchanged."""
     tags = column.info.get(TAGS, ())
     return ViewColumn(
         column.name, f"t.{column.name}", column.comment or "", name_type(column), tags
@@ -55,7 +55,7 @@ def own_column(column: Column[Any]) -> ViewColumn:
 
 @dataclass(frozen=True)
 class ReportView:
-    """A view of schema `reports`."""
+    """A view in the schema `reports`."""
 
     name: str
     description: str
@@ -64,12 +64,12 @@ class ReportView:
 
     @property
     def full_name(self) -> str:
-        """Its name, qualified by the schema."""
+        """The name of the view with the schema, such as `reports.days`."""
         return f"{SCHEMA}.{self.name}"
 
     @property
     def sql(self) -> str:
-        """The statements that create the view, and comment on it and its columns."""
+        """The SQL statements that create the view and the comments on it and its columns."""
         selected = ",\n       ".join(column.selected for column in self.columns)
         comments = (
             f"COMMENT ON COLUMN {self.full_name}.{column.name} IS {_literal(column.description)}"
@@ -138,16 +138,16 @@ AGE = (AS_OF, IS_FINAL, IS_COMPLETE)
 
 
 def of_served_reports(condition: str, alias: str) -> str:
-    """Return SQL: whether a condition holds for all served reports of a day; false if none."""
+    """Return SQL that is true if a day has served reports and all of them meet `condition`."""
     return f"coalesce(bool_and({condition}) FILTER (WHERE {alias}.not_served_since IS NULL), false)"
 
 
 def with_age(dataset: str, *, alias: str = "w") -> str:
-    """Return the join of the windows of a row's day; `dataset` is the SQL of its name.
+    """Return the SQL join that adds `as_of`, `is_final` and `is_complete` to a row.
 
-    `as_of` is that of the row's ad product; `is_final` and `is_complete` are those of the day. The
-    join is an aggregate of one row, so PostgreSQL removes it if it is not used, and reads a day's
-    windows once for all rows of the day.
+    `dataset` is an SQL expression for the dataset's name. `as_of` belongs to the row's ad product;
+    `is_final` and `is_complete` belong to the day. The join aggregates to one row, so PostgreSQL
+    omits it if it is not used, and reads a day's windows once for all rows of the day.
     """
     return f"""
   LEFT JOIN LATERAL (
@@ -161,7 +161,7 @@ def with_age(dataset: str, *, alias: str = "w") -> str:
 
 
 def ratio_column(ratio: Ratio) -> ViewColumn:
-    """Return the column of a ratio of the row's metrics."""
+    """Return the view column that divides two metrics of the same row."""
     return ViewColumn(
         ratio.column,
         f"CAST(t.{ratio.numerator} AS numeric) / nullif(t.{ratio.denominator}, 0)",

@@ -1,12 +1,12 @@
-"""The tables of datasets, made from the registry: one each, named like its asset.
+"""The tables of datasets, made from the registry. A table is named like its dataset.
 
-One row has one report's metrics of one set of dimensions for an account-local day, or an hour of
-it. `row_key` is a digest of currency, ad product and the dimensions (`datasets.digests`).
-`window_date` is the account-local day; `hour_at` the instant at which an hour began. `target_match`
-is a digest of the target's name in its ad group; views join the target by it. A load locks its
-account's row, so rows need no foreign key check.
+One row has the metrics of one combination of dimensions in an account-local day or hour. `row_key`
+is a digest of currency, ad product and key dimensions (`datasets.digests`). `window_date` is the
+account-local day, and `hour_at` is the instant when the hour began. `target_match` is a digest of
+the target's name in its ad group; views use it to join the target. A load locks the account's row,
+so rows need no foreign key check.
 
-Tables of hours are partitioned by month of `window_date` (`datasets.partitions`).
+Tables of hourly datasets are partitioned by the month of `window_date` (`datasets.partitions`).
 """
 
 from collections.abc import Iterator
@@ -32,13 +32,13 @@ from bidbeacon_pipelines.datasets.fields import DIMENSION_TAGS, Dimension, Metri
 from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 
 TAGS = "tags"
-"""The key of a column's tags in its `info`."""
+"""The key of a column's tags in `Column.info`."""
 FILL_FACTOR = 80
-"""Percent; the free space lets changed rows stay on their page."""
+"""In percent. The rest of each page stays free, so that updated rows stay on their page."""
 
 
 def make_dataset_table(dataset: Dataset, metadata: MetaData = PipelinesBase.metadata) -> Table:
-    """Return the table of a dataset; by default it is registered with those of the package."""
+    """Make the table of a dataset; by default, add it to the metadata of this package."""
     hourly: dict[str, Any] = {"postgresql_partition_by": "RANGE (window_date)"}
     daily: dict[str, Any] = {"postgresql_with": {"fillfactor": FILL_FACTOR}}
     return Table(
@@ -52,7 +52,7 @@ def make_dataset_table(dataset: Dataset, metadata: MetaData = PipelinesBase.meta
 
 
 def columns_of(dataset: Dataset) -> list[Column[Any]]:
-    """Return new columns of a dataset's table, in their order."""
+    """Return the columns of a dataset's table in order, as new objects."""
     return list(_columns(dataset))
 
 

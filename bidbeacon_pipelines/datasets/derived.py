@@ -1,4 +1,4 @@
-"""Computed columns of analysts' views: ratios and the attribution window. Pure."""
+"""The computed columns of the analysts' views: ratios and the attribution window. Pure."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from bidbeacon_pipelines.datasets.registry import Dataset
 
 @dataclass(frozen=True)
 class Ratio:
-    """A quotient of two metrics; null where it would divide by zero.
+    """A quotient of two metrics; null if the denominator is zero.
 
-    Over several rows it is computed from the sums of the two metrics, never from the rows' ratios.
+    For several rows, divide the sums of the two metrics; don't average the ratios of the rows.
     """
 
     column: str
@@ -53,6 +53,6 @@ ATTRIBUTION = (
 
 
 def ratios_of(dataset: Dataset) -> tuple[Ratio, ...]:
-    """Return the ratios whose metrics a dataset has."""
+    """Return the ratios of which a dataset has both metrics."""
     columns = set(dataset.columns)
     return tuple(ratio for ratio in RATIOS if {ratio.numerator, ratio.denominator} <= columns)

@@ -1,9 +1,9 @@
-"""The digests of a report row: its key, and the name of its target. Pure.
+"""The digests of a report row: of its key, and of its target's name. Pure.
 
-They are stored, so their input never changes for existing values: tests have golden ones.
+Digests are stored, so the digest of an existing value must never change. Tests have fixed examples.
 
-The key identifies a row within its account, day and hour. Reports have no target ids: a row belongs
-to the target of its ad group that is not negative and has the same digest of its name:
+The key identifies a row within its account, day and hour. Reports have no target ids. A row belongs
+to the target in its ad group that is not negative and whose name has the same digest:
 
     row's matchType and value                the target's
     EXACT PHRASE BROAD, keyword text         match type and keyword
@@ -12,8 +12,8 @@ to the target of its ad group that is not negative and has the same digest of it
     TARGETING_EXPRESSION anything else       expression
     TARGETING_EXPRESSION_PREDEFINED          the automatic match type of this name
 
-Letter case, Unicode form (NFC) and blanks make no difference, because reports and exports may spell
-a keyword differently.
+Letter case, Unicode form (NFC) and extra blanks make no difference, because reports and exports may
+write a keyword differently.
 """
 
 import re
@@ -40,16 +40,16 @@ _ASIN = re.compile(
 )
 
 MatchName = tuple[str, str]
-"""A kind (for example PHRASE, PRODUCT_SIMILAR or EXPRESSION) and a text."""
+"""The name of a target: a kind (PHRASE, PRODUCT_SIMILAR, EXPRESSION and so on) and a text."""
 
 
 def row_key_of(dataset: Dataset) -> Callable[[Sequence[str | None]], str]:
-    """Return a function that makes the key of a dataset's row, in hexadecimal digits.
+    """Return a function that computes the key of a dataset's row, in hexadecimal digits.
 
-    Its argument has the canonical values of currency, ad product and the dataset's key dimensions,
-    in their order. The input of the digest is a version, and for each value its column's name,
-    type, length in characters and text. Nulls are left out, so that they differ from empty text,
-    and a dimension that is added later does not change keys of rows in which it is null.
+    The function's argument is a list of values: currency, ad product and the dataset's key
+    dimensions, in order. The digest includes a version, and the column's name, type, length and
+    text of each value. Nulls are omitted, so null differs from empty text, and a dimension that is
+    added later does not change the keys of rows in which it is null.
     """
     columns = [("currency_code", "t"), ("ad_product", "t")]
     columns += [(dimension.column, _TYPE_LETTERS[dimension.kind]) for dimension in dataset.keys]
@@ -67,21 +67,21 @@ def row_key_of(dataset: Dataset) -> Callable[[Sequence[str | None]], str]:
 
 
 def digest_of_row(match_type: str | None, value: str | None) -> bytes | None:
-    """Return the digest of the target's name in a row; None if it has none."""
+    """Return the digest of the target's name in a row; None if the row names no target."""
     return _digest(name_in_row(match_type or "", value or ""))
 
 
 def digest_of_target(
     match_type: str | None, keyword: str | None, asin: str | None, expression: str | None
 ) -> bytes | None:
-    """Return the digest of a target's name in reports; None if it has none."""
+    """Return the digest of a target's name; None if the target has no name in reports."""
     return _digest(name_of_target(match_type or "", keyword, asin, expression))
 
 
 def name_of_target(
     match_type: str, keyword: str | None, asin: str | None, expression: str | None
 ) -> MatchName | None:
-    """Return the name of a target in reports."""
+    """Return the name that a target has in reports; None if it has none."""
     match_type = match_type.upper()
     if match_type in KEYWORD_MATCH_TYPES and keyword is not None:
         return match_type, keyword
@@ -93,7 +93,7 @@ def name_of_target(
 
 
 def name_in_row(match_type: str, value: str) -> MatchName | None:
-    """Return the name of the target in a row."""
+    """Return the name of the target in a report row; None if the row names no target."""
     match_type = match_type.strip().upper()
     if match_type in KEYWORD_MATCH_TYPES:
         return match_type, value
@@ -104,7 +104,7 @@ def name_in_row(match_type: str, value: str) -> MatchName | None:
 
 
 def fold(text: str) -> str:
-    """Return a text with letter case, Unicode form and blanks normalized."""
+    """Return a text with normalized letter case, Unicode form and blanks."""
     return " ".join(
         unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split()
     )

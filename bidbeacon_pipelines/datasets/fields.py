@@ -1,4 +1,4 @@
-"""What datasets are made of: ad products, and the types of dimensions and metrics. Pure."""
+"""The parts of datasets: ad products, and the types of dimensions and metrics. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ SPONSORED_PRODUCTS = "SPONSORED_PRODUCTS"
 SPONSORED_BRANDS = "SPONSORED_BRANDS"
 SPONSORED_DISPLAY = "SPONSORED_DISPLAY"
 AD_PRODUCTS = (SPONSORED_PRODUCTS, SPONSORED_BRANDS, SPONSORED_DISPLAY)
-"""In the spelling of filters, exports and our tables; rows of reports have `Sponsored Products`."""
+"""As in filters, exports and our tables; report rows write `Sponsored Products` instead."""
 
 SHORT_NAMES = {SPONSORED_PRODUCTS: "SP", SPONSORED_BRANDS: "SB", SPONSORED_DISPLAY: "SD"}
 _LONG_NAMES = {short: long for long, short in SHORT_NAMES.items()}
 
 
 def report_name(ad_products: Iterable[str]) -> str:
-    """Return the name of a report of these ad products: `SP+SD`."""
+    """Return the name of a report of these ad products, such as `SP+SD`."""
     return "+".join(SHORT_NAMES[product] for product in ad_products)
 
 
 def products_of(report: str) -> tuple[str, ...]:
-    """Return the ad products of a report by its name.
+    """Return the ad products of a report, given its name such as `SP+SD`.
 
     Raises:
-        ValueError: The name has something else, or an ad product twice.
+        ValueError: A part of the name is not an ad product, or an ad product occurs twice.
     """
     names = report.split("+")
     if not set(names) <= set(_LONG_NAMES) or len(set(names)) < len(names):
@@ -32,7 +32,7 @@ def products_of(report: str) -> tuple[str, ...]:
 
 
 def product_name(product: str) -> str:
-    """Return an ad product's display name: `Sponsored Brands`."""
+    """Return an ad product's display name, such as `Sponsored Brands`."""
     return product.replace("_", " ").title()
 
 
@@ -46,7 +46,7 @@ AD_PRODUCT_FIELD = "adProduct.value"
 DIMENSION_TAGS = ("dimension",)
 METRIC_TAGS = ("metric", "additive")
 RATIO_TAGS = ("metric", "not_additive")
-"""Uses of a column: rows are grouped by it, its values may be summed over rows, or they may not."""
+"""Tags for columns to group by, for columns that may be summed, and for all other metrics."""
 
 DimensionKind = Literal["id", "text", "product", "marketplace", "placement"]
 MetricKind = Literal["count", "amount"]
@@ -54,19 +54,19 @@ MetricKind = Literal["count", "amount"]
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
-    """A column that identifies the rows of a dataset, or names them.
+    """A column that identifies the rows of a dataset, or describes the row's entity.
 
     Attributes:
-        field: Amazon's name.
-        column: Our name.
-        kind: The type of its values: an `id` of digits; `text`, unchanged; a `product`'s id; a
-            `marketplace`, where `UK` becomes `GB`; a `placement`, in one spelling if known.
+        field: Amazon's name of the field.
+        column: Our name of the column.
+        kind: The type of the values: an `id` of digits; `text`, stored unchanged; the id of a
+            `product`; a `marketplace` (`UK` becomes `GB`); a `placement` (one spelling if known).
         description: The comment in the database, also used in the data dictionary.
-        is_key: Whether it identifies rows. If other columns change, the row stays the same.
-        ad_products: The ad products with rows that have it.
-        other_names: Amazon's names for it in other versions of its API.
-        v3_names: Its names in the catalogue of fields of reporting v3; a test compares them.
-        connector_names: Its other names in older reports and in connectors.
+        is_key: Whether the column is part of the key that identifies a row.
+        ad_products: The ad products whose rows have the dimension.
+        other_names: Amazon's names of the field in other versions of the Ads API.
+        v3_names: The field's names in Amazon's list of reporting v3 fields; a test compares them.
+        connector_names: Other names of the field in older reports and in connectors.
     """
 
     field: str
@@ -81,23 +81,23 @@ class Dimension:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The uses of its column."""
+        """The tags of the column."""
         return DIMENSION_TAGS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A figure of a row; null means "no value", 0 was measured.
+    """A number in each row; null means that Amazon reported no value, 0 is a measured value.
 
     Attributes:
-        field: Amazon's name.
-        column: Our name.
+        field: Amazon's name of the field.
+        column: Our name of the column.
         kind: A whole `count`, or an `amount` in the row's currency.
         description: The comment in the database, also used in the data dictionary.
-        ad_products: The ad products with rows that have it; null in all other rows.
-        is_additive: Whether it may be summed over rows; shares and ranks may not.
-        v3_names: Its names in the catalogue of fields of reporting v3; a test compares them.
-        connector_names: Its other names in older reports and in connectors.
+        ad_products: The ad products whose rows have the metric; it is null in all other rows.
+        is_additive: Whether values may be summed over rows; shares and ranks may not.
+        v3_names: The field's names in Amazon's list of reporting v3 fields; a test compares them.
+        connector_names: Other names of the field in older reports and in connectors.
     """
 
     field: str
@@ -111,5 +111,5 @@ class Metric:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The uses of its column."""
+        """The tags of the column."""
         return METRIC_TAGS if self.is_additive else RATIO_TAGS

@@ -1,4 +1,4 @@
-"""The metrics of datasets, in groups that several datasets share. Pure."""
+"""The metrics of datasets, in groups that datasets combine. Pure."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ from bidbeacon_pipelines.datasets.fields import (
 
 
 def with_windows(name: str) -> tuple[str, ...]:
-    """Return a name with each attribution window of our columns."""
+    """Return a field name with `7d` and with `14d`, the attribution windows, in place of `{}`."""
     return name.format("7d"), name.format("14d")
 
 
@@ -92,7 +92,7 @@ BASE = (*TRAFFIC, *CONVERSIONS)
 
 
 def viewable(*ad_products: str) -> tuple[Metric, ...]:
-    """Return the metric of viewable impressions."""
+    """Return the metric of viewable impressions, for the given ad products."""
     return (
         _count(
             "viewableImpressions",
@@ -105,7 +105,7 @@ def viewable(*ad_products: str) -> tuple[Metric, ...]:
 
 
 def new_to_brand(*ad_products: str) -> tuple[Metric, ...]:
-    """Return the metrics of first orders of the brand in 12 months."""
+    """Return the metrics of orders by shoppers who are new to the brand."""
     first = "of shoppers who had not bought the brand in the 12 months before"
     return (
         _count(

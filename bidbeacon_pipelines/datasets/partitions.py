@@ -1,4 +1,4 @@
-"""SQL on the partitions of hourly tables: one per month of account-local days."""
+"""SQL for the partitions of hourly tables: one per month of account-local days."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -12,13 +12,13 @@ from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 HOURLY_DATASETS = tuple(dataset for dataset in ALL_DATASETS if dataset.is_hourly)
 _AHEAD = timedelta(days=45)
 _BEHIND = timedelta(days=15)
-"""Hours are served for 14 days."""
+"""Amazon serves hourly data for 14 days."""
 
 
 def ensure_partitions(engine: Engine, dataset: Dataset, first: date, last: date) -> list[str]:
-    """Create the missing partitions for rows of some days; return their names.
+    """Create the missing partitions for the days from `first` to `last`; return their names.
 
-    They are created in a short transaction, since attaching one locks the table for a moment.
+    This has its own short transaction, since attaching a partition locks the table for a moment.
     """
     if not dataset.is_hourly:
         return []
@@ -35,7 +35,7 @@ def ensure_partitions(engine: Engine, dataset: Dataset, first: date, last: date)
 
 
 def make_partitions_ahead(engine: Engine, today: date) -> list[str]:
-    """Create the partitions of all hourly tables for the next weeks; return their names."""
+    """Create missing partitions of hourly tables for the next 45 days; return their names."""
     days = today - _BEHIND, today + _AHEAD
     return [
         name for dataset in HOURLY_DATASETS for name in ensure_partitions(engine, dataset, *days)
@@ -43,7 +43,7 @@ def make_partitions_ahead(engine: Engine, today: date) -> list[str]:
 
 
 def drop_old_partitions(connection: Connection, before: date) -> list[str]:
-    """Drop the partitions of hourly tables that end before a day; return their names."""
+    """Drop hourly partitions of months before the month of `before`; return their names."""
     lock_until_commit(connection, "partitions")
     old = [name for dataset in HOURLY_DATASETS for name in _old(connection, dataset, before)]
     for name in old:

@@ -1,7 +1,7 @@
 """The registry of datasets.
 
-Requests, decoder, table, view, Dagster asset and data dictionary of a dataset are made from its
-entry. CONTRIBUTING.md lists what a new dataset needs beside it.
+A dataset's entry defines its requests, decoder, table, view, Dagster asset and data dictionary.
+CONTRIBUTING.md lists the other steps to add a dataset.
 """
 
 from collections.abc import Iterable, Mapping
@@ -59,7 +59,7 @@ Reconciles = Literal["equal", "close", "not above"]
 
 
 class UnknownDatasetError(UsageError):
-    """No dataset has this name; the message lists those that exist."""
+    """No dataset has this name; the message lists the existing names."""
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"expected a dataset ({', '.join(known)}), got: {name!r}")
@@ -72,26 +72,26 @@ class Dataset:
     """One kind of report: a grain, dimensions, metrics and ad products.
 
     Attributes:
-        name: Its name everywhere, for example `daily_targets`: its table and Dagster asset have it,
-            and its view is `reports.<name>`.
+        name: The name of the dataset, its table and its Dagster asset, for example `daily_targets`;
+            the view is `reports.<name>`.
         title: The displayed title.
-        grain: The time of a row: an account-local day, or an hour of one.
+        grain: The period that one row covers, an account-local day or an hour of such a day.
         entity: The entity that the metrics describe, in words.
-        dimensions: The columns that identify and name rows, beside day, hour, country, currency and
-            ad product, which all datasets have.
-        metrics: The figures.
-        groups: The ad products of each report. Those of one report have the same dimensions.
-        longest_period_days: Most days that one report may span, both ends counted.
-        refresh_offsets: Days after the window's date at whose local midnight a refresh falls due,
-            ascending.
-        usual_latency: The usual time until Amazon has made a report, when it is first polled.
-        reconciles_with: The dataset that its totals of a day are compared with; None if Amazon
-            guarantees nothing about them.
-        reconciles: The expected result: `equal`, `close` (from another pipeline at Amazon), or
-            `not above` (only a part of the rows is reported).
-        history_months: How far back Amazon serves it in calendar months; exactly one of months and
-            days is set.
-        history_days: The same in days.
+        dimensions: The columns that identify and name rows. All datasets also have day, country,
+            currency and ad product.
+        metrics: The metrics of a row.
+        groups: The ad products of each report. All ad products of a report have the same dimensions.
+        longest_period_days: The most days in one report, including the first and the last.
+        refresh_offsets: A refresh falls due this many days after the window's day, at local
+            midnight; ascending.
+        usual_latency: The usual time Amazon needs for a report; it is first polled after this time.
+        reconciles_with: The dataset whose daily totals are compared with the totals of this one;
+            None if Amazon guarantees no relation to any dataset.
+        reconciles: The expected relation: `equal`, `close` (Amazon computes the totals separately),
+            or `not above` (Amazon reports only some of the rows).
+        history_months: The number of past calendar months that Amazon serves. Either this or
+            `history_days` is set.
+        history_days: The number of past days that Amazon serves.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Dataset:
     history_days: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an entry that windows or loads can't handle."""
+        """Raise ValueError if windows or loads can't handle the dataset."""
         for is_possible, expected in (
             (
                 (self.history_months is None) != (self.history_days is None),
@@ -141,17 +141,17 @@ class Dataset:
 
     @property
     def is_hourly(self) -> bool:
-        """Whether its rows are of hours."""
+        """Whether one row covers an hour instead of a day."""
         return self.grain == "hour"
 
     @property
     def dimensions_and_metrics(self) -> list[Dimension | Metric]:
-        """Its dimensions and metrics."""
+        """The dimensions, followed by the metrics."""
         return [*self.dimensions, *self.metrics]
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of its dimensions and metrics."""
+        """The column names of the dimensions and metrics."""
         return tuple(declared.column for declared in self.dimensions_and_metrics)
 
     @property
@@ -161,17 +161,17 @@ class Dataset:
 
     @property
     def names_targets(self) -> bool:
-        """Whether its rows have the target as text, which has to be resolved."""
+        """Whether rows contain the target's text, by which its id has to be found."""
         return TARGET_VALUE.column in self.columns
 
     @property
     def ad_products(self) -> tuple[str, ...]:
-        """The ad products of all groups."""
+        """The ad products of all reports."""
         return tuple(product for group in self.groups for product in group)
 
     @property
     def other_names(self) -> dict[str, str]:
-        """The other name of fields that Amazon has renamed, by field."""
+        """The alternative names of fields that Amazon has renamed, by the field's main name."""
         renamed = {
             dimension.field: dimension.other_names[0]
             for dimension in self.dimensions
@@ -181,16 +181,16 @@ class Dataset:
 
     @cached_property
     def reports(self) -> tuple["DatasetReport", ...]:
-        """Its reports without overrides: one for each group of ad products."""
+        """The reports of the dataset without overrides, one for each group of ad products."""
         return tuple(DatasetReport(self, group) for group in self.groups)
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields of its first report."""
+        """The requested fields of the first of the dataset's `reports`."""
         return self.reports[0].fields
 
     def fields_for(self, ad_products: Iterable[str]) -> tuple[str, ...]:
-        """Return the fields to request in a report: all that any of its ad products has."""
+        """Return the fields to request in a report: every field that one of the ad products has."""
         requested = set(ad_products)
         time = (DATE_FIELD, HOUR_FIELD) if self.is_hourly else (DATE_FIELD,)
         described = [
@@ -209,13 +209,13 @@ class Dataset:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """A dataset with a group of ad products, requested together; a window is one day of it.
+    """A report of a dataset: a group of ad products that are requested together.
 
     Attributes:
         dataset: The dataset.
-        ad_products: In the order of the registry.
-        history_days: The number of days that Amazon serves, if overridden.
-        shorter_period: The most days that one report may span, if overridden by fewer.
+        ad_products: The ad products in the order of the registry.
+        history_days: The overridden number of past days that Amazon serves; None if not overridden.
+        shorter_period: The overridden most days in one report, which must be fewer; else None.
     """
 
     dataset: Dataset
@@ -225,17 +225,17 @@ class DatasetReport:
 
     @property
     def name(self) -> str:
-        """Its name, unique within the dataset: `SP+SD`."""
+        """The report's name, unique within the dataset, such as `SP+SD`."""
         return report_name(self.ad_products)
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The requested fields, in this order."""
+        """The fields to request, in order."""
         return self.dataset.fields_for(self.ad_products)
 
     @property
     def longest_period_days(self) -> int:
-        """Most days that one report may span, both ends counted."""
+        """The most days in one report, including the first and the last day."""
         longest = self.dataset.longest_period_days
         return min(longest, self.shorter_period or longest)
 
@@ -244,7 +244,7 @@ def parse_grouping(dataset: Dataset, grouping: str) -> tuple[tuple[str, ...], ..
     """Return the ad products of each report of a grouping such as `SP,SB+SD`.
 
     Raises:
-        ValueError: The grouping does not have each ad product of the dataset once.
+        ValueError: The grouping does not contain each ad product of the dataset exactly once.
     """
     groups = tuple(products_of(name) for name in grouping.split(","))
     every = [product for group in groups for product in group]
@@ -255,12 +255,12 @@ def parse_grouping(dataset: Dataset, grouping: str) -> tuple[tuple[str, ...], ..
 
 
 def spelled(fields: Iterable[str], spellings: Mapping[str, str]) -> tuple[str, ...]:
-    """Return Amazon's names of fields, given those that differ from ours."""
+    """Return Amazon's names of fields; `spellings` has those that differ, by our names."""
     return tuple(spellings.get(field, field) for field in fields)
 
 
 def other_spellings(dataset: Dataset, fields: Iterable[str], refusal: str) -> dict[str, str]:
-    """Return the other names, by ours, of the fields that Amazon's `refusal` names as unknown."""
+    """Return the alternative names, by our names, of fields that Amazon's `refusal` mentions."""
     renamed = {field: other for field, other in dataset.other_names.items() if field in set(fields)}
     return {ours: other for ours, other in renamed.items() if ours in refusal or other in refusal}
 
@@ -275,7 +275,7 @@ _daily = partial(
     refresh_offsets=(1, 3, 5, 7, 14, 30, 60),
     usual_latency=timedelta(minutes=3),
 )
-"""Declare a dataset of days, with what all of them have in common."""
+"""Declare a daily dataset with the attributes that all daily datasets share."""
 _hourly = partial(
     Dataset,
     grain="hour",
@@ -284,7 +284,7 @@ _hourly = partial(
     refresh_offsets=(1, 3, 13),
     usual_latency=timedelta(minutes=5),
 )
-"""Declare a dataset of hours, with what all of them have in common."""
+"""Declare an hourly dataset with the attributes that all hourly datasets share."""
 
 
 def _of(dimension: Dimension, *ad_products: str) -> Dimension:
@@ -403,10 +403,10 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(_REGISTRY)
 
 
 def get_dataset(name: str) -> Dataset:
-    """Return the dataset of this name.
+    """Return the dataset with this name.
 
     Raises:
-        UnknownDatasetError: There is none.
+        UnknownDatasetError: No dataset has this name.
     """
     try:
         return DATASETS[name]

@@ -80,7 +80,7 @@ class Dataset:
         dimensions: The columns that identify and name rows. All datasets also have day, country,
             currency and ad product.
         metrics: The metrics of a row.
-        groups: The ad products of each report. All ad products of a report have the same dimensions.
+        groups: The ad products of each report. Ad products of one report have the same dimensions.
         longest_period_days: The most days in one report, including the first and the last.
         refresh_offsets: A refresh falls due this many days after the window's day, at local
             midnight; ascending.

@@ -1,5 +1,5 @@
-"""The schema of both packages: creation in an empty database, and upgrades of all others.
+"""The schema of both packages: creation in an empty database, and upgrades of schemas.
 
-`create` has all statements for an empty database. `versions/` has the changes of tables, which
-Alembic applies to all others; functions and views are replaced there as a whole (`replace`).
+`create` has all statements for an empty database. In existing databases, Alembic applies the
+changes of tables in `versions/`, and `replace` replaces the functions and views.
 """

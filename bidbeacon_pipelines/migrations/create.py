@@ -1,4 +1,4 @@
-"""All statements that create the schema in an empty database."""
+"""The statements that create the schema in an empty database."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,9 +20,9 @@ _DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-cal
 
 
 def list_views(datasets: Sequence[Dataset] = ALL_DATASETS) -> dict[str, str]:
-    """Return the SQL of functions and views by kind and name, each after those that it uses.
+    """Return the SQL of functions and views by kind and name, in the order of dependencies.
 
-    A view's comments follow the statement that creates it.
+    The SQL of a view also sets the comments of the view.
     """
     return {
         "VIEW job_sessions": JOB_SESSIONS_VIEW,
@@ -42,7 +42,7 @@ def list_statements(
     views_version: int = VIEWS_VERSION,
     tables: MetaData = PipelinesBase.metadata,
 ) -> list[str]:
-    """Return the statements that create the schema at a revision, with our `tables`.
+    """Return the statements that create both packages' schema; `tables` are this package's.
 
     `oldest_program` is the newest migration of the oldest compatible program.
     """
@@ -81,6 +81,6 @@ def _compile(statement: CreateTable | CreateIndex | SetTableComment | SetColumnC
 
 
 def run(connection: Connection, *statements: str) -> None:
-    """Run statements without parameters, all at once."""
+    """Run statements without parameters, in one request to the server."""
     script = ";\n".join(statements)
     connection.exec_driver_sql(script, execution_options={"no_parameters": True})

@@ -1,9 +1,9 @@
-"""Replaces functions and views in one transaction, if the database has older ones.
+"""Replace functions and views in one transaction, if the database has older versions.
 
-PostgreSQL replaces a view to which columns are only appended, and a function with the same
-arguments and result. Others are dropped and created again, with their previous grants. Grants are
-stored from before the first migration, which may drop a view, until the views are replaced, so that
-an upgrade may be interrupted in between.
+PostgreSQL can replace a view if columns are only appended, and a function if its arguments and
+result stay the same. All others are dropped and created again with their previous grants. Grants
+are stored in the database before the first migration, since migrations may drop views, until all
+views are replaced. An upgrade may therefore be interrupted in between.
 """
 
 from typing import Final
@@ -22,9 +22,9 @@ from bidbeacon_pipelines.database.schema import VIEWS_VERSION
 from bidbeacon_pipelines.migrations.create import list_views, run
 
 _NOT_REPLACEABLE: Final = (InvalidTableDefinition, InvalidFunctionDefinition, AmbiguousFunction)
-"""Errors if columns of a view, or arguments or the result of a function, would change."""
+"""Errors of a replacement that would change a view's columns or a function's signature."""
 _NOT_GRANTABLE: Final = (UndefinedObject, UndefinedColumn)
-"""Errors if the role or the column of a grant is gone."""
+"""Errors of a grant whose role or column no longer exists."""
 
 _GRANTS = """
     SELECT name, CAST(oid AS bigint) AS oid,
@@ -61,15 +61,15 @@ _STORE_GRANTS = text(f"""
 
 
 def store_grants(connection: Connection) -> None:
-    """Store the grants on functions and views that are older than this program's.
+    """Store the grants on functions and views, if these are older than this program's.
 
-    Grants on views that an unfinished upgrade dropped are kept.
+    Stored grants on views that an interrupted upgrade dropped are kept.
     """
     connection.execute(_STORE_GRANTS, {"views": list(list_views()), "version": VIEWS_VERSION})
 
 
 def replace_views(connection: Connection) -> None:
-    """Replace functions and views that are older than this program's; keep stored grants."""
+    """Replace functions and views that are older than this program's; restore their grants."""
     read = text("SELECT views_version, grants FROM public.installation")
     version, stored = connection.execute(read).one()
     if version >= VIEWS_VERSION:
@@ -98,7 +98,7 @@ def _replace(connection: Connection, view: str, sql: str) -> None:
 
 
 def _try_to_run(connection: Connection, sql: str, refusals: tuple[type[Exception], ...]) -> bool:
-    """Run SQL; return False, with nothing done, if it fails with one of the `refusals`."""
+    """Run SQL; if it fails with one of the `refusals`, undo it and return False."""
     try:
         with connection.begin_nested():
             run(connection, sql)
@@ -119,7 +119,7 @@ _USERS = text("""
           FROM users JOIN pg_depend ON refclassid = class AND refobjid = object
           JOIN pg_rewrite r ON classid = CAST('pg_rewrite' AS regclass) AND r.oid = objid)
     SELECT concat('VIEW ', CAST(object AS regclass)) FROM users""")
-"""The views that use a function or view, including itself."""
+"""SQL for a function or view and all views that depend on it."""
 
 
 def _drop(connection: Connection, view: str) -> None:

@@ -1,7 +1,7 @@
-"""Brings a database's schema to this program's version: creates or migrates it.
+"""Create a database's schema, or migrate it to this program's version.
 
-A migration that waits for a table's lock blocks every later reader, so each waits for three seconds
-at most, then retries.
+A migration that waits for a table's lock blocks every later reader. Therefore a migration waits at
+most three seconds, and is then retried.
 """
 
 from pathlib import Path
@@ -33,15 +33,15 @@ def upgrade(
 ) -> bool:
     """Create the schema, or apply the missing migrations.
 
-    Return False, and change nothing, if the tables are newer than this program and compatible.
-    Several processes may call it at once.
+    If the tables are newer than this program but compatible, return False and change nothing.
+    Several processes may call this function at once.
 
-    `report` is called with a line of text before each wait; locks are retried for `patience`
+    `report` is called with a line of text before each wait. Locks are retried for `patience`
     seconds.
 
     Raises:
-        SchemaError: The tables are too new for this program, another program's, or in use for too
-            long, or foreign objects depend on a view that has to be dropped.
+        SchemaError: The tables are too new, belong to another program or were in use for too long,
+            or objects of others depend on a view that has to be dropped.
     """
     with schema_lock(database_url, report) as connection:
         event.listen(connection, "begin", _limit_waiting)
@@ -68,7 +68,7 @@ def _apply(connection: Connection, folder: Path) -> None:
 
 
 def migrate(connection: Connection, folder: Path) -> None:
-    """Apply the migrations of a folder, each in a transaction; functions and views stay."""
+    """Apply a folder's migrations, each in a transaction, without replacing views."""
     # The import takes a quarter of a second, which only upgrades need.
     from alembic import command
     from alembic.config import Config

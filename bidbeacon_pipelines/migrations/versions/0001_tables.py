@@ -1,4 +1,4 @@
-"""The tables as they were when this history began; empty databases get today's from the classes.
+"""The start of the migrations. Empty databases get their tables from the table classes.
 
 Revision ID: 0001
 """

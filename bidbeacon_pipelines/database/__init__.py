@@ -1,1 +1,1 @@
-"""The product's database: address, engines, schema version, locks and clock."""
+"""The database of BidBeacon: address, engines, schema version, locks and clock."""

@@ -1,6 +1,6 @@
-"""The address of the database: its forms for messages, psql and psycopg; checks of the database.
+"""The address of the database in its forms for messages, psql and psycopg, and its checks.
 
-A database has data of the sandbox or of the real Amazon, never of both: that is its mode.
+The mode of a database is `sandbox` or `real`: it has data of the sandbox or of the real Amazon.
 """
 
 from functools import cache
@@ -33,15 +33,15 @@ _WRONG_MODES: Final = {
 
 
 class WrongModeError(DatabaseUnavailableError):
-    """The database holds the data of the other mode."""
+    """The mode of the database, `sandbox` or `real`, differs from the mode of the settings."""
 
 
 def open_database(settings: Settings) -> str:
-    """Return the address of the database; its tables and its mode are checked once.
+    """Return the address of the database, after checking its tables and mode once.
 
     Raises:
-        DatabaseUnavailableError: The database can't be used, or holds data of the other mode.
-        SchemaError: Its tables are older or newer than this program.
+        DatabaseUnavailableError: The database can't be used, or has another mode than the settings.
+        SchemaError: The tables are older than this program, or too new for it.
     """
     url = get_database(settings)
     _check_contents(url, settings.mode)
@@ -49,10 +49,10 @@ def open_database(settings: Settings) -> str:
 
 
 def get_database(settings: Settings) -> str:
-    """Return the address of the database; that the server can be used is checked once.
+    """Return the address of the database, after checking the server once.
 
     Raises:
-        DatabaseUnavailableError: No database is set, or it can't be used; the message has advice.
+        DatabaseUnavailableError: No usable database is set. The message says what to do.
     """
     if settings.database_url is None:
         raise DatabaseUnavailableError(
@@ -97,10 +97,10 @@ def _checked_address(database_url: str) -> str:
 
 
 def check_mode(connection: Connection, mode: Mode) -> None:
-    """Compare the database's mode with `mode`; a database without a mode fits both.
+    """Check that the database has this mode, or no mode yet.
 
     Raises:
-        WrongModeError: They differ; the message has advice.
+        WrongModeError: The modes differ. The message says what to do.
     """
     if connection.execute(_FIND_TABLE).scalar() is None:
         return
@@ -113,21 +113,21 @@ def store_mode(connection: Connection, mode: Mode) -> None:
     """Store the mode in a database that has none.
 
     Raises:
-        WrongModeError: It has the other mode.
+        WrongModeError: The database already has the other mode.
     """
     connection.execute(_STORE_MODE, {"mode": mode})
     check_mode(connection, mode)
 
 
 def render_database_url(url: URL) -> str:
-    """Return `postgresql://…` with the password, in a form that SQLAlchemy and libpq accept."""
+    """Return an address with the password, in a form that SQLAlchemy and libpq accept."""
     address = url.set(drivername="postgresql", query={}).render_as_string(hide_password=False)
     query = urlencode(url.query, doseq=True, quote_via=quote)  # libpq does not read + as a blank
     return address.replace(" ", "%20") + (f"?{query}" if query else "")
 
 
 def show_database_url(database_url: str) -> str:
-    """Return an address without password and secret parameters; nothing of an invalid one."""
+    """Return an address without password and secret parameters, or `an invalid address`."""
     try:
         url = parse_database_url(database_url)
     except SettingsError:
@@ -140,15 +140,15 @@ def show_database_url(database_url: str) -> str:
 
 
 def psycopg_args(url: URL) -> dict[str, Any]:
-    """Return the arguments of `psycopg.connect` that connect in the same way."""
+    """Return the arguments with which `psycopg.connect` opens the same connection."""
     _, address = url.get_dialect()().create_connect_args(url)
     return {**address, **connect_args(url)}
 
 
 def psql_args(url: URL) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return psql's command line parameters, without secrets, and its environment variables.
+    """Return psql's connection parameters without secrets, and its environment variables.
 
-    No variable sets a key's password (`sslpassword`): psql prompts for it.
+    psql prompts for the password of a key (`sslpassword`), since no variable can set it.
     """
     _, address = url.get_dialect()().create_connect_args(url)
     shown = {name: value for name, value in address.items() if not names_secret(name)}

@@ -1,4 +1,4 @@
-"""The base of the pipelines' tables: metadata, types, reference to an account; reads of rows."""
+"""The base class and the shared columns of this package's tables, and reads of their rows."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -14,11 +14,11 @@ from bidbeacon_sessions.tables import SessionsBase
 Row = TypeVar("Row")
 
 TOTAL, TOTAL_COUNT = Numeric(38, 6), Numeric(38, 0)
-"""Types of sums over many rows: wide enough that they cannot overflow."""
+"""The types of sums over many rows, which are wide enough not to overflow."""
 
 
 class PipelinesBase(DeclarativeBase):
-    """Base of the tables of this package."""
+    """The base class of the tables of this package."""
 
     metadata = MetaData(naming_convention=SessionsBase.metadata.naming_convention)
     type_annotation_map: ClassVar = {
@@ -30,11 +30,11 @@ class PipelinesBase(DeclarativeBase):
     }
 
     def with_changes(self, **changes: Any) -> Self:
-        """Return a changed copy of a row."""
+        """Return a copy of the row with the given columns changed."""
         return type(self)(**self.as_dict() | changes)
 
     def changes_from(self, before: Self) -> dict[str, Any]:
-        """Return the columns whose values differ from those of `before`."""
+        """Return the columns whose values differ from `before`, with the new values."""
         old = before.as_dict()
         return {name: value for name, value in self.as_dict().items() if value != old[name]}
 
@@ -44,14 +44,14 @@ class PipelinesBase(DeclarativeBase):
 
 
 def amazon_id(*, primary_key: bool = False, sort_order: int = 0, comment: str | None = None) -> Any:
-    """Declare a column of Amazon ids; `sort_order` is its place among a table's columns."""
+    """Declare a column of Amazon ids; `sort_order` is the column's position in the table."""
     return mapped_column(
         Text(collation="C"), primary_key=primary_key, sort_order=sort_order, comment=comment
     )
 
 
 def account_reference() -> ForeignKeyConstraint:
-    """Declare the foreign key to the account that a row belongs to."""
+    """Declare the foreign key from a row to the row's account."""
     return ForeignKeyConstraint(
         ["account_id", "country_code"],
         ["advertiser_accounts.account_id", "advertiser_accounts.country_code"],
@@ -59,6 +59,6 @@ def account_reference() -> ForeignKeyConstraint:
 
 
 def read_rows(connection: Connection, statement: Select[Row]) -> list[Row]:
-    """Return the rows of a statement as objects of their mapped class, detached from it."""
+    """Return the rows of a statement as objects of their class, detached from the session."""
     with Session(connection, join_transaction_mode="rollback_only") as session:
         return list(session.scalars(statement))

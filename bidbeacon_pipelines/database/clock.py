@@ -1,7 +1,7 @@
-"""The time that decisions use: the database's, because a host's clock may be wrong.
+"""The time that decisions use: the database's time, because a host's clock may be wrong.
 
 Irreversible decisions (expiring windows, deleting old records) must not depend on the clock of one
-host. With the sandbox, simulations can move this time by a stored offset.
+host. If the sandbox is used, simulations can store an offset that is added to this time.
 """
 
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from bidbeacon_pipelines.settings import Settings
 
 CLOCKS_DIFFER_BY: Final = timedelta(minutes=1)
-"""The largest difference between correct clocks."""
+"""The largest difference between two clocks that both count as correct."""
 _READ_AGAIN_AFTER: Final = 60.0
 
 _NOW = text("SELECT clock_timestamp()")
@@ -22,10 +22,10 @@ _SIMULATED_NOW = text("""
 
 
 class DatabaseClock:
-    """Returns the database's time when called.
+    """Return the database's time when called.
 
-    It is read once a minute, on a connection of its own; a monotonic clock advances it in between.
-    With Amazon credentials in the settings, the stored offset is ignored.
+    The time is read from the database once a minute, on a separate connection. In between, this
+    host's monotonic clock advances it. The stored offset is added only if the sandbox is used.
     """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
@@ -47,7 +47,7 @@ class DatabaseClock:
 
 
 def read_now(connection: Connection, settings: Settings) -> datetime:
-    """Return the database's time, UTC; with the sandbox, moved by the stored offset."""
+    """Return the database's time, UTC; if the sandbox is used, with the stored offset."""
     now: datetime = connection.execute(
         _SIMULATED_NOW if settings.uses_sandbox else _NOW
     ).scalar_one()
@@ -55,6 +55,6 @@ def read_now(connection: Connection, settings: Settings) -> datetime:
 
 
 def read_real_now(connection: Connection) -> datetime:
-    """Return the database's time, UTC, without the stored offset, as Dagster's runs have it."""
+    """Return the database's time, UTC, without the offset; compare it with times of runs."""
     now: datetime = connection.execute(_NOW).scalar_one()
     return now

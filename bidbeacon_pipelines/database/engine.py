@@ -1,4 +1,4 @@
-"""Engines on the product's database (psycopg 3, UTC sessions), and the errors of a database."""
+"""Engines for the database of BidBeacon (psycopg 3, UTC), and database errors."""
 
 from functools import cache
 
@@ -9,16 +9,16 @@ from bidbeacon_sessions.errors import UsageError
 
 
 class DatabaseUnavailableError(UsageError):
-    """The database can't be used; each message is one line with advice."""
+    """The database can't be used. The message is one line that also says what to do."""
 
 
 def first_line(error: Exception) -> str:
-    """Return PostgreSQL's message, without the statement and values that SQLAlchemy adds."""
+    """Return the first line of PostgreSQL's message, without SQLAlchemy's additions."""
     return str(getattr(error, "orig", error)).strip().partition("\n")[0]
 
 
 def make_engine(database_url: str, *, pool_size: int = 3) -> Engine:
-    """Make an engine on `postgresql://…`; the caller disposes of it."""
+    """Make an engine for an address `postgresql://…`; the caller disposes of the engine."""
     url = parse_database_url(database_url)
     return create_engine(
         url,
@@ -31,5 +31,5 @@ def make_engine(database_url: str, *, pool_size: int = 3) -> Engine:
 
 @cache
 def shared_engine(database_url: str) -> Engine:
-    """Return the engine that this process shares for a database."""
+    """Return the one engine that all code in this process shares for a database."""
     return make_engine(database_url)

@@ -1,4 +1,4 @@
-"""SQL of advisory locks, for exclusive work that has no row to lock."""
+"""SQL for advisory locks, for exclusive work that has no row to lock."""
 
 from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, text
@@ -11,7 +11,7 @@ _WAIT = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
 class LockTakenError(RuntimeError):
-    """Another job held the lock for longer than `lock_timeout`; roll the transaction back."""
+    """Another job held the lock longer than `lock_timeout`. Roll back the transaction."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -21,7 +21,7 @@ class LockTakenError(RuntimeError):
 
 
 def try_lock_until_commit(connection: Connection, name: str) -> bool:
-    """Take a lock until the transaction ends; return False if a living session holds it."""
+    """Take a lock until the transaction ends; return False if another session holds it."""
     if connection.execute(_TRY, {"name": name}).scalar_one():
         return True
     end_dead_connections(connection)
@@ -29,7 +29,7 @@ def try_lock_until_commit(connection: Connection, name: str) -> bool:
 
 
 def lock_until_commit(connection: Connection, name: str) -> None:
-    """Take a lock until the transaction ends; wait for the `lock_timeout` at most.
+    """Take a lock until the transaction ends; wait at most as long as `lock_timeout`.
 
     Raises:
         LockTakenError: The lock was not available in time.

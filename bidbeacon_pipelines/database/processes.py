@@ -1,4 +1,4 @@
-"""Long-lived processes: each records a heartbeat every 30 seconds, with its host's clock offset."""
+"""Heartbeats of long-lived processes every 30 seconds, with the host's clock error."""
 
 import logging
 import os
@@ -49,14 +49,14 @@ logger = logging.getLogger(__name__)
 
 
 def find_dagster_kind(arguments: Sequence[str]) -> Kind | None:
-    """Return the long-lived process of Dagster that a command line starts, if any."""
+    """Return the kind of Dagster process that a command line starts; None if short-lived."""
     line = re.sub(r"\S*/| -m", "", " ".join(arguments[:5]))
     line = line.replace("dagster._daemon", "dagster-daemon").replace("_webserver", "-webserver")
     return next((kind for kind, words in _DAGSTERS.items() if re.search(words, line)), None)
 
 
 def announce_dagster(database_url: str) -> None:
-    """Store heartbeats if this is a long-lived process of Dagster; runs have sessions."""
+    """Start the heartbeats if this is a long-lived process of Dagster, not a run."""
     kind = find_dagster_kind(sys.orig_argv)
     if kind is not None:
         announce(kind, database_url)
@@ -64,7 +64,7 @@ def announce_dagster(database_url: str) -> None:
 
 @cache
 def announce(kind: Kind, database_url: str) -> None:
-    """Start a thread that stores heartbeats of this process, once."""
+    """Start a thread that stores heartbeats of this process; later calls do nothing."""
     thread = threading.Thread(target=_beat, args=(kind, database_url), name="presence", daemon=True)
     thread.start()
 
@@ -89,10 +89,10 @@ def _beat(kind: Kind, database_url: str) -> None:
 
 
 def _watch_clock(seconds: int) -> None:
-    """Sleep for the given seconds; restart the daemon if its host's clock is set back.
+    """Sleep for the given seconds; restart Dagster's daemon if the host's clock is set back.
 
-    Dagster's daemon keeps the times of its next runs and ticks in memory. If the clock is set back,
-    it would start nothing until these times.
+    The daemon has the times of its next runs and ticks in memory. After the clock is set back, it
+    would start nothing until the clock reaches these times again.
     """
     highest = _clock_offset()
     for _ in range(seconds):
@@ -116,25 +116,25 @@ def _start_again() -> None:
 
 
 def program_version() -> str:
-    """Return the version of this program, with its newest migration."""
+    """Return the version of this program and its newest migration: `1.0.0 (0001)`."""
     return f"{version('bidbeacon')} ({list_revisions()[-1]})"
 
 
 def record_process(
     connection: Connection, kind: str, host: str, pid: int, version: str, *, is_start: bool
 ) -> None:
-    """Store a heartbeat at the database's time; `is_start`: it is the first of this process."""
+    """Store a process's heartbeat at the database's time; `is_start` marks the first one."""
     values = {"kind": kind, "host": host, "pid": pid, "version": version, "is_start": is_start}
     connection.execute(_RECORD, values | {"host_now": utc_now()})
 
 
 def list_processes(connection: Connection, *, within: timedelta) -> list[RowMapping]:
-    """Return the processes seen within a time, by kind and host: all columns, and silent_for."""
+    """Return the processes with a recent heartbeat; silent_for is the time since the last."""
     return list(connection.execute(_LIST, {"within": within}).mappings())
 
 
 def delete_silent_processes(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete at most `limit` processes last seen before an instant; return their number."""
+    """Delete at most `limit` processes without a heartbeat since `before`; return the number."""
     deleted = connection.execute(
         text("""
             DELETE FROM processes

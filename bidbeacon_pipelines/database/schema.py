@@ -1,8 +1,8 @@
-"""The version of the database's schema, and the programs that may work on it.
+"""The version of the database's schema, and which programs are compatible with it.
 
-A program works on tables of its own newest migration, and on newer ones if it is not older than
-`installation.oldest_program`. A migration that removes anything that older programs use raises it.
-`bidbeacon_pipelines.migrations` changes the schema, one process at a time.
+A program can use tables at its own newest migration. It can use newer tables if it has the
+migration `installation.oldest_program`. A migration that removes something that older programs use
+raises `oldest_program`. `bidbeacon_pipelines.migrations` changes the schema, one process at a time.
 """
 
 import re
@@ -27,9 +27,9 @@ from bidbeacon_sessions.errors import UsageError
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 VIEWS: Final = MIGRATIONS / "views.txt"
-"""The versions of all functions and views, each with its digest; `make migration` appends to it."""
+"""A line for each version of the views, with a digest; `make migration` appends a line."""
 VIEWS_VERSION: Final = len(VIEWS.read_text().splitlines())
-"""The newest version of functions and views. An upgrade replaces older ones only."""
+"""This program's version of functions and views. An upgrade replaces only older versions."""
 LOCK_TIMEOUT: Final = "3s"
 PATIENCE_SECONDS: Final = 600.0
 _LONGEST_PAUSE: Final = 15
@@ -46,11 +46,11 @@ Report = Callable[[str], None]
 
 
 class SchemaError(UsageError):
-    """The tables have another version, or can't be changed now; the message has advice."""
+    """The tables have an unsuitable version or can't be changed; the message has advice."""
 
 
 def list_revisions(folder: Path = MIGRATIONS) -> list[str]:
-    """Return the numbers of a folder's migrations, by default this program's, oldest first."""
+    """Return the numbers of the migrations in a folder, oldest first."""
     return sorted(path.name.partition("_")[0] for path in (folder / "versions").glob("[0-9]*.py"))
 
 
@@ -58,9 +58,9 @@ class SchemaVersion(NamedTuple):
     """The version of a database's schema.
 
     Attributes:
-        revision: The newest migration of its tables; None if there are none.
+        revision: The newest migration that was applied; None if there are no tables.
         oldest_program: The newest migration of the oldest compatible program; None if unknown.
-        views: The version of its functions and views.
+        views: The version of functions and views.
     """
 
     revision: str | None
@@ -86,9 +86,9 @@ def _find(connection: Connection, table: str, column: str) -> str | None:
 
 
 def schema_problem(version: SchemaVersion, known: Sequence[str] = ()) -> str | None:
-    """Return why a program can't work on a schema, with advice; None if it can.
+    """Return why a program can't use a schema, and what to do; None if it can use it.
 
-    `known` are the program's migrations, by default this program's.
+    `known` are the migrations of the program, by default the migrations of this program.
     """
     known = known or list_revisions()
     revision, newest = version.revision, known[-1]
@@ -119,7 +119,7 @@ def schema_problem(version: SchemaVersion, known: Sequence[str] = ()) -> str | N
 
 
 def check_schema(engine: Engine) -> None:
-    """Raise SchemaError if this program can't work on the schema."""
+    """Raise SchemaError if this program can't use the database's schema."""
     with engine.connect() as connection:
         problem = schema_problem(read_version(connection))
     if problem is not None:
@@ -128,10 +128,10 @@ def check_schema(engine: Engine) -> None:
 
 @contextmanager
 def schema_lock(database_url: str, report: Report) -> Iterator[Connection]:
-    """Take the lock for schema changes, on its own connection, and yield that connection.
+    """Take the lock for schema changes on a new connection, and yield the connection.
 
-    The lock is polled: a statement that waited for it would be an open transaction, and an index
-    that the holder builds concurrently waits for the end of all of these.
+    The lock is polled, because waiting for it in a statement would keep a transaction open. If the
+    process with the lock builds an index concurrently, it waits for the end of all transactions.
     """
     engine = make_engine(database_url, pool_size=1)
     try:
@@ -159,11 +159,11 @@ def _take_lock(connection: Connection, report: Report) -> None:
 def patiently(
     change: Callable[[], None], report: Report, patience: float = PATIENCE_SECONDS
 ) -> None:
-    """Change the schema; retry after a pause if a lock is not available, or after a deadlock.
+    """Call `change`; retry after a pause if a lock is not available, or after a deadlock.
 
     Raises:
-        SchemaError: The locks were not available within `patience` seconds, foreign objects depend
-            on a dropped one, or foreign tables have our names.
+        SchemaError: The locks were not available within `patience` seconds, objects of others
+            depend on a dropped object, or tables of others have the names of our tables.
     """
 
     def report_pause(state: RetryCallState) -> None:

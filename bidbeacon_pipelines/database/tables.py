@@ -11,9 +11,9 @@ from bidbeacon_pipelines.database.base import PipelinesBase
 
 
 class SimulatedTime(PipelinesBase):
-    """At most one row: the offset of the time that decisions use; see `database.clock`.
+    """At most one row: an offset that is added to the database's time; see `database.clock`.
 
-    It is used with the sandbox only, never with Amazon credentials.
+    The offset is used only with the sandbox, never with Amazon credentials.
     """
 
     __tablename__ = "simulated_time"
@@ -27,12 +27,12 @@ class SimulatedTime(PipelinesBase):
 class Installation(PipelinesBase):
     """One row: the mode of this database, and the versions of its schema.
 
-    Processes of the other mode refuse the database; while `mode` is null, both may use it (see
-    `database.address`). `oldest_program` is the newest migration of the oldest compatible program,
-    `views_version` the version of functions and views (see `database.schema`), and `grants` are the
-    rights on them at the start of an unfinished upgrade (see `migrations`). `restatements_from` is
-    the first account-local day from which all restatements are kept; null while none were deleted.
-    `latest_at` is the latest instant read from the database's clock (see `clock_repair`).
+    Only processes of the same `mode` may use the database; null allows both (see
+    `database.address`). `oldest_program` is the newest migration of the oldest compatible program.
+    `views_version` is the version of functions and views (see `database.schema`). `grants` are the
+    grants on them before an unfinished upgrade (see `migrations`). All restatements are kept from
+    the account-local day `restatements_from` on; null if none was deleted. `latest_at` is the
+    latest time read from the database's clock (see `clock_repair`).
     """
 
     __tablename__ = "installation"
@@ -54,9 +54,9 @@ class Installation(PipelinesBase):
 class Process(PipelinesBase):
     """One row is a long-lived process of a host: stream, worker or a server of Dagster.
 
-    `version` is its program's, with the newest migration. `seen_at` is the instant of its last
-    heartbeat by the database's clock (see `database.processes`). `clock_ahead_by` is how far its
-    host's clock was then ahead of the database's, negative if it was behind.
+    `version` has the program's version and newest migration. `seen_at` is the time of the last
+    heartbeat on the database's clock (see `database.processes`). `clock_ahead_by` is how far the
+    host's clock was ahead of the database's clock at that time; negative if it was behind.
     """
 
     __tablename__ = "processes"
@@ -71,9 +71,9 @@ class Process(PipelinesBase):
 
 
 class UnwritableFolder(PipelinesBase):
-    """One row is a folder for downloads that a host can't write, since `since`.
+    """One row is a folder for downloads to which a host can't write, from the time `since` on.
 
-    The host's loads pause until `retry_at`. Its next successful load deletes the row.
+    The host's loads pause until `retry_at`. The next successful load on the host deletes the row.
     """
 
     __tablename__ = "unwritable_folders"

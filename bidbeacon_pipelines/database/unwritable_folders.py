@@ -1,4 +1,4 @@
-"""SQL on folders for downloads that a host can't write, so that its loads pause."""
+"""SQL for folders for downloads to which a host can't write, so its loads pause."""
 
 import socket
 from datetime import datetime, timedelta
@@ -9,10 +9,10 @@ from sqlalchemy import Connection, RowMapping, text
 
 RETRY_AFTER: Final = timedelta(minutes=5)
 _SHOWN_FOR: Final = timedelta(hours=1)
-"""A host that has not retried for longer has nothing to load, or is gone."""
+"""A folder is listed for this long after `retry_at`; then the host is idle or gone."""
 _MINE = "u.host = :host AND u.folder = :folder"
 IS_PAUSED_HERE = f"EXISTS (SELECT FROM unwritable_folders u WHERE {_MINE} AND u.retry_at > :now)"
-"""SQL condition that the loads of this host pause at `:now`; see `place_of` for the others."""
+"""SQL condition: this host's loads pause at `:now`; `place_of` returns the other values."""
 _RECORD = text("""
     INSERT INTO unwritable_folders (host, folder, reason, since, retry_at)
     VALUES (:host, :folder, :reason, :now, :retry_at)
@@ -27,27 +27,27 @@ _LIST = text("""
 
 
 def place_of(folder: Path) -> dict[str, Any]:
-    """Return the key of a folder of this host."""
+    """Return the key of a folder on this host, as bound parameters."""
     return {"host": socket.gethostname(), "folder": str(folder)}
 
 
 def record_unwritable(connection: Connection, folder: Path, reason: str, now: datetime) -> None:
-    """Store that a folder of this host can't be written, and when to retry."""
+    """Store that this host can't write to a folder, and when to retry."""
     values = {"reason": reason, "now": now, "retry_at": now + RETRY_AFTER}
     connection.execute(_RECORD, {**place_of(folder), **values})
 
 
 def record_writable(connection: Connection, folder: Path) -> None:
-    """Store that a folder of this host can be written."""
+    """Store that this host can write to a folder again."""
     delete = text(f"DELETE FROM unwritable_folders u WHERE {_MINE}")
     connection.execute(delete, place_of(folder))
 
 
 def find_unwritable(connection: Connection, folder: Path, now: datetime) -> RowMapping | None:
-    """Return host, folder, reason and is_paused of a folder of this host, if unwritable."""
+    """Return host, folder, reason and is_paused if this host can't write to a folder."""
     return connection.execute(_FIND, {**place_of(folder), "now": now}).mappings().first()
 
 
 def list_unwritable(connection: Connection, now: datetime) -> list[RowMapping]:
-    """Return host, folder, reason and since of folders that were unwritable in the last hour."""
+    """Return host, folder, reason and since of the folders that were recently unwritable."""
     return list(connection.execute(_LIST, {"after": now - _SHOWN_FOR}).mappings())

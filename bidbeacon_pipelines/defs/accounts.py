@@ -1,4 +1,4 @@
-"""Accounts in Dagster: the asset of their table, and the job that syncs them."""
+"""Accounts in Dagster: the asset of the accounts' table, and the job that syncs it."""
 
 from typing import Any
 
@@ -19,18 +19,18 @@ from bidbeacon_pipelines.defs.resources import BidBeaconSessions
     owners=[OWNER],
     deps=["amazon_ads"],
     description=(
-        "Ads accounts in each of their countries, as Amazon listed them last: name, currency, "
-        "time zone, status. Materializing reads them again and makes partitions of those that are "
-        "not disabled; no account and no partition is ever deleted."
+        "Ads accounts in each of their countries, as Amazon last listed them: name, currency, "
+        "time zone, status. Materializing reads the accounts again and adds partitions for those "
+        "that are not disabled. No account and no partition is ever deleted."
     ),
     metadata=table_metadata(Account.__tablename__, Account.__table__.columns),
 )
 def accounts(
     context: dg.AssetExecutionContext, job_sessions: BidBeaconSessions
 ) -> dg.MaterializeResult[Any]:
-    """Store the accounts that Amazon lists, and make partitions of those that aren't disabled.
+    """Store the accounts that Amazon lists; add partitions for those that aren't disabled.
 
-    Safe to run again: neither accounts nor partitions are ever deleted.
+    Safe to run again, since neither accounts nor partitions are ever deleted.
     """
     with job_sessions.work(context, "sync-accounts") as job:
         listed = set(sync_all_accounts(job.context, job.session))
@@ -62,6 +62,6 @@ sync_accounts_hourly = dg.ScheduleDefinition(
     cron_schedule="7 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="New accounts and countries, names and statuses, a few minutes past the hour "
+    description="Updates accounts, countries, names and statuses a few minutes past the hour, "
     "when Amazon is less busy.",
 )

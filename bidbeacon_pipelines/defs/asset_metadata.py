@@ -15,15 +15,15 @@ OWNER = "team:advertising"
 
 
 def table_metadata(table: str, columns: Iterable[Any]) -> dict[str, Any]:
-    """Return the address and columns of a table, with types, descriptions and the registry's tags.
+    """Return the address and columns of a table, with types, descriptions and tags.
 
-    There is no URI if the settings have no database, as when definitions are only listed.
+    The address is omitted if no database is set, for example when definitions are only listed.
     """
     return _metadata(f"public.{table}", [_table_column(column) for column in columns])
 
 
 def view_metadata(view: ReportView) -> dict[str, Any]:
-    """Return the address and columns of a view, like those of a table."""
+    """Return the address and columns of a view, with types, descriptions and tags."""
     return _metadata(view.full_name, [_view_column(column) for column in view.columns])
 
 

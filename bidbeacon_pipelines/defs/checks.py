@@ -1,4 +1,4 @@
-"""Asset checks of whole datasets: hourly, at materializations, and after recording loads."""
+"""Asset checks of datasets, run hourly, at materializations and after recording loads."""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ RECENT = timedelta(minutes=10)
 
 
 def build_report_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
-    """Make the checks of a dataset's asset; each result covers all accounts and windows."""
+    """Make the asset checks of a dataset; each result covers all accounts and windows."""
     descriptions = dict(CHECKS)
     descriptions[ROWS_RECONCILE] += f" {RECONCILED[dataset.reconciles]}"
 
@@ -56,9 +56,9 @@ def build_report_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
 def evaluate_checks(context: Context, job: RunningJob, datasets: Collection[str]) -> None:
     """Log check results of datasets with newly recorded loads, as events of the run.
 
-    Results of the last ten minutes are logged again instead of evaluated, since there are loads
-    every minute and checks read all windows; `checked_at` is the time of the evaluation. New
-    results link to the session of `job`.
+    Loads occur every minute, and checks read all windows. Therefore results from the last ten
+    minutes are logged again; `checked_at` is the time when the check was evaluated. If there are
+    none, the checks are evaluated now, and their results link to the session of `job`.
     """
     now = job.context.now()
     for dataset in map(get_dataset, sorted(datasets)):
@@ -90,7 +90,7 @@ def evaluate_checks(context: Context, job: RunningJob, datasets: Collection[str]
 def _find_recent_results(
     instance: dg.DagsterInstance, dataset: Dataset, now: datetime
 ) -> list[dg.AssetCheckEvaluation]:
-    """Return the last results of a dataset's checks, or none if one is too old or in progress."""
+    """Return the last results of all checks of a dataset, or [] if one is missing or too old."""
     asset = dg.AssetKey(dataset.name)
     records = [
         instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(asset, name))
@@ -141,5 +141,5 @@ check_datasets_hourly = dg.ScheduleDefinition(
     cron_schedule="37 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Once an hour, so that a window that is not loaded is noticed.",
+    description="Checks once an hour, so that a window that is not loaded is noticed.",
 )

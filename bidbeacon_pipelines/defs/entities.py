@@ -19,7 +19,7 @@ from bidbeacon_sessions.queries import list_excerpts
 
 _MOST_ACTIONS = 50
 LONGEST_WAIT_FOR_EXPORTS = timedelta(seconds=5)
-"""A longer wait in a run would delay other accounts in the queue."""
+"""The longest wait for an export in a run. A longer one would delay queued accounts."""
 
 
 @dg.multi_asset(
@@ -34,9 +34,9 @@ LONGEST_WAIT_FOR_EXPORTS = timedelta(seconds=5)
             partitions_def=ACCOUNT_PARTITIONS,
             skippable=True,
             description=(
-                f"{name.replace('_', ' ').capitalize()} of an account, as Amazon had them at the "
-                "last sync: once a day, and sooner where rows of reports name unknown targets. "
-                "All five kinds are synced together."
+                f"{name.replace('_', ' ').capitalize()} of an account, as exported by Amazon in "
+                "the last sync. A sync runs once a day, or sooner if report rows contain unknown "
+                "targets, and covers campaigns, ad groups, ads, targets and portfolios."
             ),
             metadata=table_metadata(name, table.columns),
         )
@@ -48,8 +48,8 @@ def entities(
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Store an account's campaigns, ad groups, ads, targets and portfolios.
 
-    Safe to run again: rows are replaced. Delays by Amazon are recorded in the session, and the
-    sensor starts the next sync.
+    Safe to run again, since rows are replaced. If Amazon's exports are delayed, the session records
+    it, the run succeeds, and the sensor `refresh_due_accounts` starts the next sync.
     """
     key = context.partition_key if context.has_partition_key else None
     with job_sessions.work(context, "sync-entities", input={"account": key}, account=key) as job:

@@ -1,6 +1,6 @@
-"""Assets without runs: Amazon before the datasets, and the analysts' views after them.
+"""Assets that no run materializes: Amazon as the source, and the analysts' views.
 
-An arrow from A to B means that rows of B depend on rows of A, not only that both have one account.
+Asset B depends on asset A if rows of B depend on rows of A, not only if both have one account.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from bidbeacon_pipelines.views import ACCOUNT_DAYS_VIEW, REPORT_VIEWS, list_join
 ENTITY_TABLES = {
     entity.__tablename__: entity.__table__ for entity in (Campaign, AdGroup, Ad, Target, Portfolio)
 }
-"""The tables of entities by name; the asset of each has the same name."""
+"""The tables of entities by name. An asset has the same name as its table."""
 
 AMAZON_ADS = dg.AssetSpec(
     "amazon_ads",
@@ -36,10 +36,10 @@ AMAZON_ADS = dg.AssetSpec(
 
 
 def entities_behind(dataset: Dataset) -> list[str]:
-    """Return the assets of the entities that a dataset's rows depend on.
+    """Return the assets of the entities on which a dataset's rows depend.
 
-    Campaigns determine which ad products are requested, and whether a report without rows is
-    plausible. Targets determine the target ids of rows. Views join names.
+    Campaigns determine which ad products are requested, and whether a report may be empty. Targets
+    determine the target ids of rows. Names are no dependency, since only views join them.
     """
     return ["campaigns", "targets"] if dataset.names_targets else ["campaigns"]
 
@@ -53,9 +53,9 @@ def _view_spec(name: str, tables: Sequence[str], grain: str) -> dg.AssetSpec:
         tags={"grain": grain},
         owners=[OWNER],
         description=(
-            f"{view.description} For analysts; a view, so it is always as fresh as its table, "
-            "and nothing is run for it: how fresh that is, and what was done last, is shown by "
-            f"`{tables[0]}`."
+            f"{view.description} For analysts. This is a view, so it is always as fresh as its "
+            "table and needs no runs. The asset of the table shows how fresh it is and what was "
+            f"done last: `{tables[0]}`."
         ),
         deps=tables,
         metadata=view_metadata(view),

@@ -1,6 +1,6 @@
-"""Events of loads: materializations of complete days, and observations of others.
+"""Events of loads: materializations of complete days, and observations of all other days.
 
-A day of a dataset is complete once all its windows are loaded, expired or not served.
+A day of a dataset is complete if each of its windows is loaded, expired or not served.
 """
 
 from collections.abc import Sequence
@@ -31,23 +31,23 @@ from bidbeacon_sessions.dagster import session_link
 
 _BATCH = 100
 _LOCK = "record loads"
-"""Only the run that holds it logs events: a day's last event is of the run stored last."""
+"""Only the run with this lock logs events; so a day's stored run logged its last event."""
 _wait_longer = retry(
     retry=retry_if_exception_type(LockTakenError), stop=stop_after_attempt(10), reraise=True
 )
-"""Wait for the lock for up to ten times `lock_timeout`; it is released after each batch."""
+"""Retry if the lock is taken: wait up to ten times `lock_timeout` for it."""
 
 
 def record_loads(context: Context, job: RunningJob, *, waits: bool = False) -> None:
     """Record an event for every day with loads that are not recorded in Dagster yet.
 
-    This includes loads of killed runs and of the command line. If another run holds the lock,
-    return: the sensor starts a run for the rest. With `waits`, wait for the lock. The checks of the
-    datasets are evaluated after each batch, since Dagster shows a check as not evaluated after a
-    new materialization, and recording many loads takes minutes.
+    This includes loads of killed runs and of the command line. If another run holds the lock, wait
+    if `waits` is true, else return; the sensor then starts a run for the rest. After a new
+    materialization, Dagster shows checks as not evaluated, and recording many loads takes minutes.
+    Therefore the datasets' checks are evaluated after each batch.
 
     Raises:
-        LockTakenError: with `waits`, another run has been recording for too long.
+        LockTakenError: `waits` is true, and another run has held the lock for too long.
     """
     total = 0
     while days := _record_batch(context, job, waits=waits):
@@ -77,13 +77,13 @@ def log_days(
     dataset: Dataset,
     days: Sequence[date],
 ) -> None:
-    """Log events of loaded days that a run was started for; wait for the lock.
+    """Log events of the loaded days among `days`, for which this run was started.
 
-    They are logged even if another run has done so, since a backfill counts only the
-    materializations of its own runs.
+    The events are logged even if another run has already logged them, since a backfill counts only
+    materializations by its own runs.
 
     Raises:
-        LockTakenError: another run has been recording for too long.
+        LockTakenError: Another run has held the lock for too long.
     """
     with job.context.engine.begin() as connection:
         lock_until_commit(connection, _LOCK)
@@ -104,9 +104,9 @@ def _record(
 
 
 def day_metadata(day: Row[Any]) -> dict[str, Any]:
-    """Return the figures of one loaded day, as numbers, so that Dagster plots them.
+    """Return the metadata of one loaded day; Dagster plots the numbers in it.
 
-    Amounts are rounded to cents; those that the dataset does not have are left out.
+    Amounts are rounded to cents. Spend or sales are omitted if the dataset does not have them.
     """
     amounts = {"spend": day.spend, "sales": day.sales}
     columns = get_dataset(day.dataset).columns

@@ -1,4 +1,4 @@
-"""Partitions: account × window, the account's calendar day; and tags that limit runs."""
+"""Partitions by account and window (an account-local day), and the tags of runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -12,12 +12,12 @@ from bidbeacon_sessions.errors import ExpectedError
 
 ACCOUNT_TAG = "account"
 ADS_ACCOUNT_TAG = "ads_account"
-"""`dagster.yaml` limits runs to one at a time per value of this tag."""
+"""For each value of this tag, `dagster.yaml` allows only one run at a time."""
 
 FIRST_DAY = first_partition_day(datetime.now(UTC).date(), get_settings().partition_months)
-"""The first partition's day while this process runs; older windows are in Postgres only."""
+"""The day of the first partition, fixed when this process starts; older days have none."""
 PARTITION_TAG = "dagster/partition"
-"""Dagster's tag of a run's partition; our sensors set it, also for accounts without partition."""
+"""Dagster's tag for a run's partition. Our sensors set it even if there is no partition."""
 ACCOUNTS, ADS_ACCOUNTS = "accounts", "ads_accounts"
 ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name=ACCOUNTS)
 ADS_ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name=ADS_ACCOUNTS)
@@ -44,7 +44,7 @@ class NoPartitionError(ExpectedError):
 
 
 def add_partitions(instance: dg.DagsterInstance, accounts: Iterable[Account]) -> None:
-    """Add missing partitions of accounts that are not disabled, and of their ads accounts."""
+    """Add missing partitions for accounts that are not disabled, and for their ads accounts."""
     shown = [account for account in accounts if not account.is_disabled]
     ads_accounts = dict.fromkeys(one.ads_account_key for one in shown)
     instance.add_dynamic_partitions(ADS_ACCOUNTS, list(ads_accounts))
@@ -52,12 +52,12 @@ def add_partitions(instance: dg.DagsterInstance, accounts: Iterable[Account]) ->
 
 
 def partition_key(account_key: str, day: date) -> dg.MultiPartitionKey:
-    """Return the partition of one account's day."""
+    """Return the partition key of a day of an account."""
     return dg.MultiPartitionKey({"account": account_key, "window": day.isoformat()})
 
 
 def days_by_account(keys: Iterable[str]) -> Mapping[str, Sequence[date]]:
-    """Group multi-partition keys by account, days ascending; raise `NoPartitionError` if none."""
+    """Group the days of partition keys by account; raise `NoPartitionError` without keys."""
     grouped: dict[str, list[date]] = {}
     for key in keys:
         dimensions = ACCOUNT_WINDOWS.get_partition_key_from_str(str(key)).keys_by_dimension

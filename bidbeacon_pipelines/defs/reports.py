@@ -1,4 +1,4 @@
-"""Report datasets in Dagster: assets, partitioned by account and window, and their jobs."""
+"""Datasets in Dagster: assets with partitions by account and window, and jobs."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -29,7 +29,7 @@ from bidbeacon_pipelines.settings import get_settings
 
 
 def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:
-    """Make the asset of a dataset; materializing a partition loads its window now, due or not."""
+    """Make a dataset's asset; materializing a partition loads its window, even if not due."""
 
     @dg.asset(
         name=dataset.name,
@@ -43,12 +43,12 @@ def build_report_asset(dataset: Dataset) -> dg.AssetsDefinition:
         pool=BY_HAND_POOL,
         output_required=False,
         description=(
-            f"{dataset.title}, from Amazon's reports: one partition is one account and one day of "
-            "its own calendar. Materializing loads the day again (by a report in flight that has "
-            "it, or one of its own); loading twice is the same as once. Where a day is not over in "
-            "the account's time zone, the others are loaded, and the run fails. By themselves, "
-            "`refresh_due_accounts` and `poll_reports_in_flight` keep it fresh. "
-            f"What happened, live: [Event Stream]({get_settings().stream_public_url})."
+            f"{dataset.title}, from Amazon's reports. One partition is one account and one day in "
+            "the account's time zone. Materializing loads the day again, from a report in flight "
+            "or a new one; it is safe to repeat. If a day is not over in the account's time zone, "
+            "the other days are loaded and the run fails. The sensors `refresh_due_accounts` and "
+            "`poll_reports_in_flight` keep the data fresh. "
+            f"Live events: [Event Stream]({get_settings().stream_public_url})."
         ),
         metadata={
             **table_metadata(dataset.name, columns_of(dataset)),
@@ -89,7 +89,7 @@ def _load(
     *,
     by: str = "Dagster",
 ) -> None:
-    """Load days of an account now; record the loaded ones even if others fail; run the checks."""
+    """Load days of an account now; record all loaded days, even if some fail; run the checks."""
     account, loaded = read_account(job.context.engine, account_key), list[date]()
     try:
         windows = load_days(job.context, job.session, account, dataset, days, by=by)
@@ -104,7 +104,7 @@ def _load(
 
 
 class LoadConfig(dg.Config):
-    """The windows to load: days (`2026-11-23`) of a dataset of an account; `by` is the user."""
+    """The windows to load, given as days such as `2026-11-23`; `by` is the requesting user."""
 
     account: str
     dataset: str
@@ -116,7 +116,7 @@ class LoadConfig(dg.Config):
 def load_windows_op(
     context: dg.OpExecutionContext, config: LoadConfig, job_sessions: BidBeaconSessions
 ) -> None:
-    """Load windows now, whether or not they are due, and record them as materializations.
+    """Load windows now, even if they are not due, and record their days in Dagster.
 
     Safe to run again.
     """
@@ -133,7 +133,7 @@ load_windows = one_op_job(
 
 @dg.op
 def refresh_account_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
-    """Plan due windows of an ads account, create reports at its gate, and load complete ones.
+    """Plan due windows of an ads account, create and poll reports, and load completed ones.
 
     Safe to run again.
     """
@@ -152,8 +152,8 @@ def refresh_account_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSe
 
 refresh_account_job = one_op_job(
     refresh_account_op,
-    "Bring one ads account up to date: plan what is due, create reports at its gate, load what is "
-    "ready; never waits for Amazon.",
+    "Bring one ads account up to date: plan due windows, create reports, load completed ones; "
+    "never wait for Amazon to complete a report.",
     config=dg.PartitionedConfig(
         ADS_ACCOUNT_PARTITIONS,
         run_config_for_partition_key_fn=lambda _: {},
@@ -164,7 +164,7 @@ refresh_account_job = one_op_job(
 
 @dg.op
 def poll_reports_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
-    """Create planned reports, poll every report in flight that is due, and load complete ones.
+    """Create planned reports, poll all reports that are due, and load completed reports.
 
     Safe to run again.
     """
@@ -184,7 +184,7 @@ load_datasets = dg.define_asset_job(
     "load_datasets",
     selection=dataset_assets,
     description=(
-        "Load days of an account again, of all datasets. Among the jobs of the sensors that keep "
-        "datasets fresh, so that each dataset's page shows them."
+        "Load days of an account again, in all datasets. The sensors that keep datasets fresh list "
+        "this job, so that the page of each dataset shows the sensors."
     ),
 )

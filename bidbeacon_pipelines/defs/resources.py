@@ -1,4 +1,4 @@
-"""The resource of all ops and assets, which opens a job's tools and session; jobs of one op."""
+"""The resource that opens the tools and session of a job, and helpers for all definitions."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -40,21 +40,21 @@ _MOST_OBSERVED = 500
 
 @dataclass(frozen=True)
 class RunningJob:
-    """The tools of a job (database, Ads API, settings, clock), and its open session."""
+    """The tools of a job (database, Ads API, settings, clock), and the job's open session."""
 
     context: JobContext
     session: SessionRecorder
 
     def metadata(self) -> dict[str, dg.MetadataValue[Any]]:
-        """Return the session's present metadata."""
+        """Return the current metadata of the session."""
         return session_metadata(self.context.sessions, self.session.session_id)
 
 
 class BidBeaconSessions(JobSessionsResource):
-    """Job sessions in the product's database; without run config, so the UI shows no secret."""
+    """Job sessions in BidBeacon's database; it has no config, so the UI can show no secret."""
 
     def store(self) -> SessionStore:
-        """Return the store on this process's pool of connections."""
+        """Return the store of sessions, which uses this process's connections."""
         return session_store()
 
     @contextmanager
@@ -67,15 +67,15 @@ class BidBeaconSessions(JobSessionsResource):
         account: str | None = None,
         ads_account: str | None = None,
     ) -> Iterator[RunningJob]:
-        """Open the tools and session of a job for a block.
+        """Open the tools and the session of a job for a `with` block.
 
-        At its end, also after an error, windows that were not loaded are observed. The output of an
-        op gets the session's metadata. `account` or `ads_account` is the key of the only account or
-        ads account of the job.
+        When the block ends, even with an error, observations of windows that were not loaded are
+        logged. The output of an op gets the session's metadata. If the job concerns a single
+        account or ads account, `account` or `ads_account` is the key.
 
         Raises:
-            Failure: the work raised an exception. Its description is the exception's message, its
-                metadata links to the session; expected errors have no traceback.
+            Failure: The block raised an exception. The description is the exception's message, and
+                the metadata links to the session. Expected errors have no traceback.
         """
         settings, session_id = get_settings(), None
         unloaded: Unloaded = {}
@@ -109,7 +109,7 @@ def _find_subject(engine: Engine, account: str | None, ads_account: str | None) 
 
 
 Unloaded = dict[tuple[str, str, date], str]
-"""Windows (account, dataset, day) that a session handled but did not load, with the last effect."""
+"""The last effect on each window (account, dataset, day) that a session did not load."""
 
 
 def _track_unloaded(unloaded: Unloaded, action: Action) -> None:
@@ -148,7 +148,7 @@ def log_day(
     day: tuple[Account, str, date],
     facts: Mapping[str, Any],
 ) -> None:
-    """Log an event of a partition (account, dataset, local day), with the given facts.
+    """Log an event for the partition of a day (account, dataset, local day), with `facts`.
 
     The explanation of the day's worst window is added. Days before the first partition are skipped.
     """
@@ -169,11 +169,11 @@ def log_day(
 def one_op_job(
     op: dg.OpDefinition, description: str, *, config: dg.PartitionedConfig[Any] | None = None
 ) -> dg.JobDefinition:
-    """Return a job of a single op, with the op's name without `_op`."""
+    """Return a job of one op; the job has the op's name without `_op`."""
     graph = dg.GraphDefinition(op.name.removesuffix("_op"), node_defs=[op])
     return graph.to_job(description=description, config=config)
 
 
 def session_store() -> SessionStore:
-    """Return the store of sessions on this process's pool of connections."""
+    """Return the store of sessions, which uses this process's pool of connections."""
     return SessionStore(shared_engine(open_database(get_settings())))

@@ -1,4 +1,4 @@
-"""Sensors that start runs if there is work."""
+"""The sensors, which start runs if there is work."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -44,35 +44,35 @@ _UNFINISHED = [
 ]
 DUE_SENSOR_SECONDS = 30
 POLL_SENSOR_SECONDS = 15
-"""All accounts wait for the shared poll: if its worker is busy or frozen, another starts soon."""
+"""The interval is short: if the worker of a poll is frozen, the next one soon replaces it."""
 POLL_EVERY = timedelta(minutes=1)
-"""Interval of the shared poll of reports; first polls that are due sooner do not wait for it.
+"""The interval of the poll of all reports. A newly created report may be polled sooner.
 
-A run costs two CPU seconds, and Amazon allows one poll of a report a minute."""
+A run costs two CPU seconds, and Amazon allows one poll of a report per minute."""
 HELP_AFTER = timedelta(seconds=30)
-"""A longer run loads a large report or is frozen: another one starts if there is work."""
+"""If a poll takes longer (a large report, a frozen worker), another one may start."""
 MANY_DUE = 10
-"""From this many due reports on, as many runs start as may poll at once."""
+"""If at least this many reports are due, as many polls start as may run at once."""
 _INCOMPLETE = (
     "BIDBEACON_ADS_API_CLIENT_ID is set without BIDBEACON_ADS_API_CLIENT_SECRET "
     "or …_REFRESH_TOKEN: set all three, or none."
 )
 _RUN_COMES_LATE = timedelta(seconds=5)
-"""Tolerance for intervals, since a run is stored a moment after the tick that requested it."""
+"""A tolerance, since a run is stored a moment after the sensor requested it."""
 ENTITIES_LIVE = timedelta(hours=24)
 ENTITIES_MISSED_LIVE = timedelta(hours=6)
-"""The shorter interval of syncs after rows with unknown targets, some of which never appear."""
+"""The interval of syncs while rows have unknown targets, some of which never appear."""
 PAUSE_AFTER_FAILURE = timedelta(minutes=5)
-"""The pause of an account after two failures in a row; the first one, which a restart of the
-database may have caused, is retried at the next tick."""
+"""The pause of an account after two failures in a row. A single failure, which a database
+restart may have caused, is retried at the next tick."""
 
 MOST_WANTED_RUNS = 20
-"""Limit of runs by hand in Dagster's queue; further ones are queued when these have begun."""
+"""The most queued runs for user requests; others are queued when these have started."""
 WANTED_TAG = "bidbeacon/wanted"
-"""The tag of a run by hand: account, dataset (or `entities`) and time of the user's request."""
+"""The tag of a run for a user's request: account, dataset (or `entities`) and time."""
 
 LOW_PRIORITY = {"dagster/priority": "-1"}
-"""Tags of scheduled runs: runs by hand and the poll of all reports precede them in the queue."""
+"""The tags of automatic runs. Runs for users and polls precede these runs in the queue."""
 
 
 @dg.sensor(
@@ -85,7 +85,7 @@ LOW_PRIORITY = {"dagster/priority": "-1"}
 def refresh_due_accounts(
     context: dg.SensorEvaluationContext,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Yield runs for accounts with work, every half minute."""
+    """Yield runs for user requests, and for accounts with due work."""
     reason = _why_unreachable(get_settings())
     if reason is not None:
         yield dg.SkipReason(reason)
@@ -103,10 +103,9 @@ def refresh_due_accounts(
     minimum_interval_seconds=POLL_SENSOR_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Starts one run for all reports that are due for a check or can be created now; one a "
-        "minute, or sooner for reports that the last run created. Starts another one where the "
-        "last one is still busy after half a minute, and as many as may poll at once where many "
-        "reports are due."
+        "Starts one run a minute for all reports that can be polled or created now, or sooner for "
+        "reports that the last run created. Starts another run if the last run is still busy "
+        "after half a minute. If many reports are due, starts as many runs as may poll at once."
     ),
 )
 def poll_reports_in_flight(
@@ -114,7 +113,7 @@ def poll_reports_in_flight(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Yield runs for reports that can be polled or created, and for loads missing in Dagster.
 
-    A failed poll does not pause the sensor: the error concerns one request, which is paused alone.
+    A failed poll does not pause the sensor, since only the failed request is paused.
     """
     repair_clock(session_store().engine, get_settings())
     answer = _why_unreachable(get_settings()) or _polls_to_start(context.instance)
@@ -126,7 +125,7 @@ def poll_reports_in_flight(
 
 
 def busy_accounts(instance: dg.DagsterInstance, job_name: str) -> set[str]:
-    """Return accounts (`""` for none) with a run of a job in progress or two recent failures."""
+    """Return accounts whose run of a job is unfinished or failed twice; `""` is no account."""
     under_way = list_runs_under_way(instance, job_name)
     with session_store().begin() as connection:
         since = read_real_now(connection) - PAUSE_AFTER_FAILURE
@@ -135,7 +134,7 @@ def busy_accounts(instance: dg.DagsterInstance, job_name: str) -> set[str]:
 
 
 def list_runs_under_way(instance: dg.DagsterInstance, job_name: str) -> list[dg.DagsterRun]:
-    """Return the unfinished runs of a job, also queued ones and those of dead workers."""
+    """Return the unfinished runs of a job, including queued runs and runs of dead workers."""
     return list(instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED)))
 
 
@@ -172,9 +171,9 @@ def _due_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
 
 
 def _wanted_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
-    """Yield a run per user request without a living session or an unfinished run.
+    """Yield a run for each user request that has no living session and no unfinished run.
 
-    A killed run leaves its request pending, so the next tick starts another run.
+    The request of a killed run stays pending, so the next tick starts another run.
     """
     # Runs are read first: the request of one that ends meanwhile is no longer pending.
     jobs = (load_windows.name, sync_entities.name)

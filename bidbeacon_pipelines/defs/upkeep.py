@@ -1,4 +1,4 @@
-"""Upkeep: deletion of old records, sessions of crashed runs, and what Dagster has lost."""
+"""Upkeep: delete old records, close sessions of crashed runs, restore lost Dagster data."""
 
 import dagster as dg
 
@@ -14,7 +14,7 @@ from bidbeacon_sessions.reaper import build_session_closer
 
 @dg.op
 def delete_old_records_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
-    """Delete records past their retention time. Safe to run at any time, and again."""
+    """Delete records that are older than their retention time. Safe to run at any time."""
     with job_sessions.work(context, "delete-old-records") as job:
         tools = job.context
         delete_all_old_records(tools.engine, job.session, tools.settings, tools.now())
@@ -32,7 +32,7 @@ delete_old_records_daily = dg.ScheduleDefinition(
     cron_schedule="23 3 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Once a day, when little else is due.",
+    description="Deletes old records once a day, when little else is due.",
 )
 
 close_crashed_sessions = build_session_closer(session_store)
@@ -40,7 +40,7 @@ close_crashed_sessions = build_session_closer(session_store)
 
 @dg.op
 def record_again_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
-    """Record every load that Dagster has lost, and make the partitions of accounts.
+    """Record every load that Dagster has lost, and add missing partitions of accounts.
 
     A load is lost if its partition's last materialization differs from our tables. Safe to repeat.
     """
@@ -55,7 +55,7 @@ def record_again_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessi
 
 record_again = one_op_job(
     record_again_op,
-    "Bring back what Dagster has lost: partitions of accounts, and materializations of loads. "
-    "Launch it after assets were wiped, runs deleted, Dagster's tables or ours restored from a "
-    "backup, or BIDBEACON_PARTITION_MONTHS enlarged.",
+    "Restore what Dagster has lost: partitions of accounts, and materializations of loads. Launch "
+    "it after you wiped assets, deleted runs, restored Dagster's or BidBeacon's tables from a "
+    "backup, or increased BIDBEACON_PARTITION_MONTHS.",
 )

@@ -1,1 +1,1 @@
-"""BidBeacon's pipelines: Amazon Ads reports as Dagster assets, kept complete, correct and fresh."""
+"""BidBeacon's pipelines load Amazon Ads reports as Dagster assets and keep them fresh."""

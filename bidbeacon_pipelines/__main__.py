@@ -6,7 +6,7 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command; after Ctrl-C, also during imports, exit with 130."""
+    """Run the command; exit with 130 after Ctrl-C, even if it comes during imports."""
     try:
         from bidbeacon_pipelines.cli import main as run_command
 

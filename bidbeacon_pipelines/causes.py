@@ -1,11 +1,11 @@
-"""Causes of failures as data: codes with parameters, and their sentences and advice.
+"""Causes of failures: stored as a code with parameters, shown as sentence and advice.
 
 A cause is a JSON object: `{"code": "field-refused", "field": "clicks", "detail": {"reason": "…"}}`.
-Causes with the same code and parameters are equal. Facts of one occurrence (counts, ids, days,
-Amazon's own words) are in `detail`, so SQL groups by `cause - 'detail'`.
+Causes with the same code and parameters are equal. `detail` has the facts of one occurrence
+(counts, ids, days, Amazon's own words), so SQL groups by `cause - 'detail'`.
 
-Sentences and advice are templates of `str.format`. A part in brackets is left out if one of its
-values is missing, since a cause may be explained without its detail; `[…|…]` has a replacement.
+Sentences and advice are templates for `str.format`. A part in brackets is left out if one of its
+values is missing, because a cause may have no detail. In `[a|b]`, b then replaces a.
 """
 
 import json
@@ -20,7 +20,7 @@ from bidbeacon_sessions.sentences import join_sentences, without_stop
 T = TypeVar("T")
 Cause = dict[str, Any]
 ButtonAction = Literal["load", "resume", "accept", "acknowledge"]
-"""The action of the button beside a cause."""
+"""What the button beside a cause does."""
 
 _OPTIONAL: Final = re.compile(r"\[([^\[\]]*)\]")
 
@@ -29,27 +29,27 @@ class Severity(StrEnum):
     """The severity of a finding or a state."""
 
     FINE = "fine"
-    """Nothing to do, nothing to wait for."""
+    """There is nothing to do and nothing to wait for."""
     WAITING = "waiting"
-    """It continues by itself in the usual time."""
+    """BidBeacon continues by itself, in the usual time."""
     WARNING = "warning"
-    """It continues by itself, but something is unusual."""
+    """BidBeacon continues by itself, but something is unusual."""
     ERROR = "error"
-    """It lasts for days, or until a person acts."""
+    """The problem lasts for days, or until a person acts."""
 
 
 @dataclass(frozen=True)
 class CauseKind:
-    """A row of the table of codes.
+    """The sentence, advice and severity of all causes with the same code.
 
     Attributes:
-        code: Stored, and never renamed.
-        sentence: The failure, as a template, or as a function of parameters and detail.
-        advice: What to do, as a template; may be empty.
-        severity: Its severity.
-        action: The action of its button, if it has one.
-        link: The page with more information, from the root of the address.
-        parameters: The names of the parameters by which causes of this code differ.
+        code: The code, which is stored and so is never renamed.
+        sentence: Describes the failure: a template, or a function of parameters and detail.
+        advice: A template of what the user can do; may be empty.
+        severity: The severity of a finding with such a cause.
+        action: What the button beside the cause does; None if there is no button.
+        link: The path of the page with more information, such as `/sessions`.
+        parameters: The names of the parameters by which two causes with this code can differ.
     """
 
     code: str
@@ -63,7 +63,7 @@ class CauseKind:
 
 @dataclass(frozen=True)
 class Explained:
-    """A cause in sentences for users; `advice` may be empty."""
+    """A cause as sentences for users; `advice` may be empty."""
 
     code: str
     severity: Severity
@@ -74,7 +74,7 @@ class Explained:
 
     @property
     def text(self) -> str:
-        """Sentence and advice."""
+        """The sentence, followed by the advice."""
         return join_sentences(self.sentence, self.advice)
 
 
@@ -106,7 +106,7 @@ def _recovers(
     action: ButtonAction | None = None,
     parameters: tuple[str, ...] = (),
 ) -> CauseKind:
-    """Return a kind of cause after which BidBeacon retries by itself."""
+    """Return the kind of a cause after which BidBeacon retries by itself: a warning."""
     return CauseKind(code, sentence, advice, Severity.WARNING, action, None, parameters)
 
 
@@ -576,16 +576,16 @@ _TABLE = (
 )
 
 CAUSE_KINDS: Final[Mapping[str, CauseKind]] = {kind.code: kind for kind in _TABLE}
-"""The table of codes."""
+"""All kinds of causes by code."""
 
 
 def cause(
     code: str, *, detail: Mapping[str, Any] | None = None, **parameters: Any
 ) -> dict[str, Any]:
-    """Return a cause in its stored form, without parameters and details that are None.
+    """Return a cause in its stored form; parameters and details that are None are left out.
 
     Raises:
-        ValueError: The table has no such code, or the code no such parameter.
+        ValueError: `CAUSE_KINDS` has no such code, or the code has no such parameter.
     """
     kind = CAUSE_KINDS.get(code)
     if kind is None:
@@ -599,28 +599,28 @@ def cause(
 def invalid_fields(faults: Sequence[Mapping[str, str]]) -> Cause:
     """Return the cause of a row or entity with missing or invalid fields.
 
-    Each fault has `field`, `expected` and, unless the field is missing, `got`.
+    Each fault has `field` and `expected`, and `got` unless the field is missing.
     """
     return cause("fields-invalid", field=faults[0]["field"], detail={"faults": list(faults)})
 
 
 def with_detail(cause: Cause, **detail: Any) -> dict[str, Any]:
-    """Return a cause with more detail."""
+    """Return a copy of a cause with these facts added to its detail."""
     return {**cause, "detail": {**cause.get("detail", {}), **_storable(detail)}}
 
 
 def without_detail(cause: Cause) -> Cause:
-    """Return a cause's code and parameters, by which causes are equal."""
+    """Return a cause's code and parameters, which decide whether two causes are equal."""
     return {name: value for name, value in cause.items() if name != "detail"}
 
 
 def cause_key(cause: Cause) -> str:
-    """Return a text that is the same for equal causes only."""
+    """Return a text that two causes share only if they are equal."""
     return json.dumps(without_detail(cause), sort_keys=True)
 
 
 def group_by_cause(items: Iterable[tuple[Cause, T]]) -> list[tuple[Cause, list[T]]]:
-    """Return each distinct cause, with the detail of its first item, and its items."""
+    """Return each distinct cause with its items; the cause has the detail of the first item."""
     groups: dict[str, tuple[Cause, list[T]]] = {}
     for why, item in items:
         groups.setdefault(cause_key(why), (why, []))[1].append(item)
@@ -628,7 +628,7 @@ def group_by_cause(items: Iterable[tuple[Cause, T]]) -> list[tuple[Cause, list[T
 
 
 def explain(cause: Mapping[str, Any] | None) -> Explained:
-    """Return a cause in sentences; never raise, even if the stored value is invalid."""
+    """Return a cause as sentences for users; never raise, even if the stored value is invalid."""
     cause = cause if isinstance(cause, Mapping) else {"code": "other"}
     code, detail = str(cause.get("code")), cause.get("detail")
     kind = CAUSE_KINDS.get(code)
@@ -643,7 +643,7 @@ def explain(cause: Mapping[str, Any] | None) -> Explained:
 
 
 def explain_as_json(cause: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a cause in sentences, as JSON data."""
+    """Return a cause as sentences for users, as JSON data."""
     return asdict(explain(cause))
 
 
@@ -656,7 +656,7 @@ def _explained(kind: CauseKind, values: Mapping[str, Any]) -> Explained:
 
 
 def _storable(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values as jsonb accepts them: without None, NUL and lone surrogates."""
+    """Return values that jsonb accepts: without None, NUL and lone surrogates."""
     return {
         name: value.replace("\x00", "␀").encode("utf-8", "replace").decode()
         if isinstance(value, str)
@@ -672,7 +672,7 @@ def _filled(template: str, values: Mapping[str, Any]) -> str:
 
 
 def _segments(template: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the filled parts of a template; those in brackets only if all values are known."""
+    """Yield the filled parts of a template; bracketed parts only if their values are known."""
     for place, part in enumerate(_OPTIONAL.split(template)):
         if place % 2 == 0:
             yield part.format_map(values)

@@ -1,8 +1,8 @@
 """The Celery app of the workers that execute Dagster's runs in a cluster.
 
 Start one with `celery -A bidbeacon_pipelines.celery_worker worker`. Dagster's `CeleryRunLauncher`
-sends it whole runs. Each process of the pool executes one run at a time. Celery forks them after
-this module is imported, so they have the definitions before their first run.
+sends whole runs to the workers. Each process of a worker executes one run at a time. Celery forks
+the processes after it imported this module, so they have the definitions before their first run.
 """
 
 import signal
@@ -25,10 +25,10 @@ from bidbeacon_sessions.errors import SettingsError
 # `run_monitoring.max_runtime_seconds` of dagster.yaml is three hours.
 _LONGER_THAN_ANY_RUN: Final = 4 * 3600
 SHUTDOWN_SECONDS: Final = 120
-"""How long a run may continue after its worker's SIGTERM; containers need a longer grace period.
+"""How long a run may continue after its worker got SIGTERM.
 
-A polling run ends after the report that it is loading. A load by hand may wait longer for Amazon:
-it is interrupted, and later polls load its reports."""
+Containers need a longer grace period. A run that polls reports ends after the report that it is
+loading. A load by hand that waits longer is interrupted; later runs load its reports."""
 
 CONFIG: Final[dict[str, Any]] = {
     "worker_concurrency": 1,
@@ -54,7 +54,7 @@ CONFIG: Final[dict[str, Any]] = {
 
 
 def make_worker_app(settings: Settings) -> Celery:
-    """Return the Celery app that listens on Dagster's queue in Redis.
+    """Return the Celery app that takes runs from Dagster's queue in Redis.
 
     Raises:
         SettingsError: BIDBEACON_REDIS_URL is not set.

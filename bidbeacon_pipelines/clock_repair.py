@@ -1,8 +1,8 @@
 """Repairs stored instants after the database's clock was set back.
 
-The database's clock may be ahead for a while, for example with its host's. Work would then wait
-for the instants stored meanwhile. Therefore `installation` has the latest instant that was read; if
-the clock is behind it, one repair runs over all tables. Queries and rules trust stored instants.
+If the database's clock was ahead for a while, tables have instants that are too late, and work
+would wait for them. Therefore the table `installation` has the latest instant that was read. If the
+clock is behind that instant, all tables are repaired. Queries and rules trust stored instants.
 """
 
 import logging
@@ -18,7 +18,7 @@ from bidbeacon_sessions.settings import get_session_settings
 logger = logging.getLogger(__name__)
 
 _REPEATED_FOR: Final = timedelta(minutes=2)
-"""Other processes use a clock reading for up to a minute, so may store wrong instants."""
+"""How long repairs go on: other processes may use a wrong time for up to a minute."""
 _READ = text("""
     SELECT clock_timestamp(), latest_at,
            pg_try_advisory_xact_lock(hashtextextended('bidbeacon clock', 0))
@@ -95,10 +95,10 @@ _REPAIRS: Final = tuple(
 
 
 def repair_clock(engine: Engine, settings: Settings) -> bool:
-    """Repair stored instants if the database's clock was set back; return whether it did.
+    """Repair stored instants if the database's clock was set back; return whether it was.
 
-    One process at a time repairs them. Repairs are repeated for two minutes, for instants that
-    other processes store meanwhile.
+    One process at a time repairs instants. Each call in the next two minutes repairs them again,
+    because other processes may still store wrong instants.
     """
     with engine.begin() as connection:
         now, latest, is_alone = connection.execute(_READ).one()
@@ -115,14 +115,14 @@ def repair_clock(engine: Engine, settings: Settings) -> bool:
 
 
 def repair_instants(engine: Engine, now: datetime, real_now: datetime) -> int:
-    """Pull back stored instants that are too far ahead; return the number of changed rows.
+    """Correct instants that are too far in the future; return the number of changed rows.
 
     Each statement is a transaction of its own, so that no table is locked for long.
 
     Args:
-        engine: The database.
-        now: The present instant; with the sandbox, moved by the stored offset.
-        real_now: The present instant without that offset.
+        engine: The engine of the database.
+        now: The present instant; with the sandbox, it includes the simulation's offset.
+        real_now: The present instant without the simulation's offset.
     """
     values = {"now": now, "real_now": real_now, "lease": get_session_settings().lease_seconds}
     repaired = 0

@@ -1,4 +1,4 @@
-"""Credentials of Login with Amazon: one from three variables, or named ones of a file."""
+"""Credentials of Login with Amazon: a single one from settings, or named ones from a file."""
 
 import os
 import tomllib
@@ -13,7 +13,7 @@ from bidbeacon_sessions.masking import remember_secret
 Region = Literal["NA", "EU", "FE"]
 
 DEFAULT: Final = "default"
-"""The name of the credential of the three variables, and of the sandbox."""
+"""The name of the sandbox's credential, and of the one in `BIDBEACON_ADS_API_…` settings."""
 _OF_OTHERS: Final = 0o007
 _Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,40}$")]
 _Text = Annotated[str, Field(min_length=1)]
@@ -25,7 +25,7 @@ class _Table(BaseModel):
 
 
 class Credential(_Table):
-    """A named refresh token of a client; the token endpoint of `region` issued it."""
+    """A client's refresh token with a name; the token endpoint of `region` issued the token."""
 
     name: str = DEFAULT
     client_id: str
@@ -35,12 +35,12 @@ class Credential(_Table):
 
     @property
     def digest(self) -> str:
-        """The key of its shared access token, which changes with the refresh token."""
+        """A digest under which its access token is shared; another refresh token changes it."""
         identity = f"{self.client_id} {self.refresh_token.get_secret_value()}"
         return sha256(identity.encode()).hexdigest()
 
     def mask_secrets(self) -> None:
-        """Register its secrets for masking in all texts from now on."""
+        """Mask the client secret and the refresh token in all texts from now on."""
         remember_secret(f"client secret of {self.name}", self.client_secret.get_secret_value())
         remember_secret(f"refresh token of {self.name}", self.refresh_token.get_secret_value())
 
@@ -73,9 +73,9 @@ class _Token(_Table):
 
 
 class CredentialsFile(_Table):
-    """The content of the credentials file: clients, and refresh tokens naming their clients.
+    """The content of the credentials file: clients, and refresh tokens with a client each.
 
-    With `sandbox`, the sandbox is called instead of Amazon.
+    If `sandbox` is true, BidBeacon calls the sandbox instead of Amazon.
     """
 
     clients: dict[_Name, _Client]
@@ -92,7 +92,7 @@ class CredentialsFile(_Table):
         return self
 
     def by_name(self) -> dict[str, Credential]:
-        """Return the credentials, in the order of the file."""
+        """Return the credentials by name, in the order of the file."""
         return {
             name: Credential(
                 name=name,
@@ -109,8 +109,8 @@ def read_credentials_file(path: Path) -> CredentialsFile:
     """Read the credentials file; its secrets are masked from then on.
 
     Raises:
-        ValueError: Others than its owner and group may read it, or it is invalid. The message lists
-            each fault, without secrets.
+        ValueError: The file is invalid, or users other than its owner and group may read it. The
+            message lists each fault, without secrets.
     """
     try:
         with path.open("rb") as file:
@@ -133,7 +133,7 @@ def read_credentials_file(path: Path) -> CredentialsFile:
 
 
 def _faults(error: ValidationError) -> str:
-    """Return each fault with its place, without the values, which may be secrets."""
+    """Return each fault with its place in the file, but without values, which may be secret."""
     faults = []
     for fault in error.errors(include_input=False, include_url=False):
         words = {"missing": "is missing", "extra_forbidden": "is not known"}
@@ -145,5 +145,5 @@ def _faults(error: ValidationError) -> str:
 
 
 def shown_name(credential: str) -> str | None:
-    """Return a credential's name for users; None for the unnamed one of the three variables."""
+    """Return a credential's name for users; None if it comes from settings and has no name."""
     return None if credential == DEFAULT else credential

@@ -1,6 +1,6 @@
-"""The code location: the definitions of all modules of `defs`, executor and resources.
+"""Dagster's code location: the definitions in `defs`, the executor and the resources.
 
-Importing it only reads settings: no database, no network, no server, no files.
+Importing this module reads the settings. It uses no database, network or server.
 """
 
 import warnings

@@ -1,4 +1,4 @@
-"""The context of a job: database, Ads API, settings, clock, and whether its worker stops."""
+"""The context of a job: database, Ads API clients, settings, clock, and request to stop."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -27,11 +27,11 @@ from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.clock import Clock
 
 _stopping = RawValue("b", 0)
-"""Shared with processes that are forked later, which get no signal of their own."""
+"""Whether to stop; shared with processes forked later, because they get no signal."""
 
 
 def request_stop() -> None:
-    """Let runs of this process and its forks begin no further work; safe in signal handlers."""
+    """Let runs of this process and its forks start no new work; safe in signal handlers."""
     _stopping.value = 1
 
 
@@ -42,15 +42,15 @@ def is_stopping() -> bool:
 
 @dataclass(frozen=True)
 class JobContext:
-    """The tools of one job run.
+    """The database, clients, settings and clock of one run of a job.
 
     Attributes:
-        engine: Our database.
-        client_for: Returns a credential's client by name; raises `CredentialRefused` if not set.
+        engine: The engine of BidBeacon's database.
+        client_for: Returns a credential's Ads API client by name, or raises `CredentialRefused`.
         settings: The settings of the pipelines.
-        clock: Returns the present instant in UTC; the database's, or a simulated one.
+        clock: Returns the present instant in UTC, from the database's clock or a simulated one.
         sleep: Sleeps for the given number of seconds.
-        is_stopping: Returns whether the run's worker is being stopped and must start nothing new.
+        is_stopping: Returns whether the worker is being stopped and the job must start no new work.
     """
 
     engine: Engine
@@ -62,12 +62,12 @@ class JobContext:
 
     @property
     def sessions(self) -> SessionStore:
-        """The store of sessions, in the same database."""
+        """The store of sessions in the database of `engine`."""
         return SessionStore(self.engine)
 
     @property
     def downloads(self) -> Path:
-        """The folder for files on their way into the database."""
+        """The folder for downloaded files, which are deleted after they are loaded."""
         return self.settings.scratch_folder
 
     @contextmanager
@@ -75,7 +75,7 @@ class JobContext:
         """Yield a private folder for downloads.
 
         Raises:
-            NotWritten: It can't be written. Loads of this host pause until it can.
+            NotWritten: The folder can't be written. Loads of this host pause until it can be.
         """
         with (
             self._recording_unwritable(),
@@ -86,9 +86,9 @@ class JobContext:
             record_writable(connection, self.downloads)
 
     def find_pause(self) -> NotWritten | None:
-        """Return the error that pauses this host's loads, or None.
+        """Return the error because of which this host's loads are paused, or None.
 
-        A paused host tries to write a file every five minutes, before calling Amazon.
+        While loads are paused, it tries to write a file every five minutes.
         """
         with self.engine.begin() as connection:
             found = find_unwritable(connection, self.downloads, self.now())
@@ -121,10 +121,10 @@ class JobContext:
 def open_job_context(
     settings: Settings, database_url: str, *, retry: RetryPolicy = SHORT_WAITS
 ) -> Iterator[JobContext]:
-    """Open the tools for one job run, with this process's own connection pool.
+    """Open a job's context, with this process's connection pool for the database.
 
-    Calls to Amazon share rate limits and access tokens with all processes on this database, and are
-    written to its call log.
+    Calls to Amazon share rate limits and access tokens with all processes that use this database.
+    They are recorded in its call log.
     """
     engine = shared_engine(database_url)
     repair_clock(engine, settings)

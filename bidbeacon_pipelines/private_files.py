@@ -1,11 +1,11 @@
-"""Makes files and folders that only their owner can read, whatever the shell's umask."""
+"""Makes files and folders that only their owner can read, even with an open umask."""
 
 import os
 from pathlib import Path
 
 PRIVATE = 0o700
 PASSAGE = 0o711
-"""Others can enter such a folder but not list it: the embedded server's account needs its data."""
+"""Others can enter such a folder but not list it: the embedded server's data is below."""
 
 
 def make_new_files_private() -> None:
@@ -14,7 +14,7 @@ def make_new_files_private() -> None:
 
 
 def make_private_folder(folder: Path, mode: int = PRIVATE) -> None:
-    """Make a private folder and missing parents; existing folders keep their mode."""
+    """Make a private folder and its missing parents; existing folders keep their mode."""
     if folder.is_dir():
         return
     make_private_folder(folder.parent, PASSAGE)

@@ -1,6 +1,6 @@
-"""Deletes records past their retention time, in small batches with short locks.
+"""Deletes records after their retention time, in small batches with short locks.
 
-For another kind of record, add a `Rule` to `rules_of`.
+To delete another kind of records, add a `Rule` to `rules_of`.
 """
 
 import shutil
@@ -28,15 +28,15 @@ ROWS_A_PIECE = 5_000
 SESSIONS_A_PIECE = 200
 _UNUSED_FOR = timedelta(days=1)
 LEARNED_FOR = timedelta(days=28)
-"""The time after which learned limits are tried again: an outage may have caused them."""
+"""How long limits learned from Amazon's refusals are kept; an outage may have caused them."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The retention time of a kind of records, usually a table.
+    """The retention time of one kind of records, usually the rows of a table.
 
-    `delete` deletes at most `piece` records (by default `ROWS_A_PIECE`) from before an instant, and
-    returns how many.
+    `delete` deletes records older than an instant, at most `piece` of them (default:
+    `ROWS_A_PIECE`), and returns the number of deleted records.
     """
 
     what: str
@@ -76,10 +76,10 @@ def _rule_of_table(table: str, column: str, keep: timedelta) -> Rule:
 def delete_old_records(
     engine: Engine, session: SessionRecorder, settings: Settings, now: datetime
 ) -> dict[str, int]:
-    """Delete records past their retention time, and record it; return their numbers by kind.
+    """Delete records after their retention time; return the number of deleted records by kind.
 
-    Each batch is a transaction, so the next run continues after a killed one. Also creates the
-    partitions for the next weeks of hourly rows.
+    Each batch is a transaction, so the next run continues the work of a killed run. The deletion
+    is recorded in the session. Partitions for the next weeks of hourly rows are created too.
     """
     make_partitions_ahead(engine, now.date())
     counts = {rule.what: _delete_by(engine, rule, now - rule.keep) for rule in rules_of(settings)}
@@ -115,7 +115,7 @@ def _drop_partitions(connection: Connection, before: datetime, _: int) -> int:
 
 
 def delete_printed_lines(folder: Path, before: datetime, most: int) -> int:
-    """Delete up to `most` folders of runs without output since `before`; return the number."""
+    """Delete up to `most` folders of runs that wrote nothing since `before`; return how many."""
     if not folder.is_dir():
         return 0
     old = (run for run in folder.iterdir() if run.is_dir() and _last_written(run) < before)

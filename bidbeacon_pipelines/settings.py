@@ -1,4 +1,4 @@
-"""All settings of the pipelines, with defaults for local use; see `settings_files`."""
+"""All settings of the pipelines, with defaults for local use; `settings_files` reads them."""
 
 import os
 import re
@@ -44,7 +44,7 @@ _LONGEST_KEPT_DAYS = 36_500
 _NO_USER_HEADERS = frozenset({"authorization", "cookie", "host", "origin", "proxy-authorization"})
 
 Mode = Literal["sandbox", "real"]
-"""Whether the sandbox or the real Amazon is called."""
+"""Whether BidBeacon calls the sandbox or the real Amazon."""
 
 
 def _check_alert_urls(value: SecretStr) -> SecretStr:
@@ -87,7 +87,7 @@ def _read_credentials_file(value: Path | None) -> CredentialsFile | None:
 
 
 def _local_url(host: str, port: int) -> str:
-    """Return the address at which this machine reaches a server that listens on `host`."""
+    """Return the URL for a client on this machine of a server that listens on `host`."""
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - recognised, not bound
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -168,14 +168,14 @@ class Settings(SessionSettings):
 
     @property
     def uses_sandbox(self) -> bool:
-        """Whether the sandbox is called: no client id is set, or the credentials file states it."""
+        """Whether to call the sandbox: no client id is set, or the credentials file says so."""
         if self.credentials_file is not None:
             return self.credentials_file.sandbox
         return self.ads_api_client_id is None
 
     @property
     def credentials(self) -> dict[str, Credential]:
-        """The credentials by name, in the file's order; empty if a variable is missing."""
+        """The credentials by name, in the file's order; empty if settings are missing for one."""
         if self.credentials_file is not None:
             return self.credentials_file.by_name()
         if self.ads_api_client_id is None:
@@ -192,24 +192,24 @@ class Settings(SessionSettings):
 
     @property
     def mode(self) -> Mode:
-        """The mode of this process, which has to be its database's too."""
+        """The mode of this process; the database must have the same mode."""
         return "sandbox" if self.uses_sandbox else "real"
 
     @property
     def poll_every(self) -> timedelta:
-        """The pause between polls of a report: Amazon allows one a minute, the sandbox is fast."""
+        """The pause between polls of a report; shorter with the sandbox, which is faster."""
         return timedelta(
             seconds=self.report_poll_seconds or (_SANDBOX_POLL_SECONDS if self.uses_sandbox else 60)
         )
 
     @property
     def late_after(self) -> timedelta:
-        """The time after its due date from which a window is late."""
+        """How long after its due time a window counts as late."""
         return timedelta(hours=self.late_after_hours)
 
     @property
     def silent_after(self) -> timedelta:
-        """The time without any job that is a problem."""
+        """How long no job may run before this becomes a finding."""
         return timedelta(minutes=self.alert_silent_minutes)
 
     def first_poll_after(self, usual_latency: timedelta) -> timedelta:
@@ -220,18 +220,18 @@ class Settings(SessionSettings):
 
     @property
     def dagster_home(self) -> Path:
-        """Dagster's home folder in `bidbeacon dev`, absolute as Dagster demands."""
+        """Dagster's home folder in `bidbeacon dev`; Dagster requires an absolute path."""
         return self.home.absolute() / "dagster"
 
     @property
     def compute_logs(self) -> Path:
-        """Dagster's default folder for output of steps, below DAGSTER_HOME, a folder per run."""
+        """The folder in DAGSTER_HOME with the output of steps; each run has its own subfolder."""
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster") / "storage"
 
 
 @cache
 def get_settings() -> Settings:
-    """Read the settings once per process."""
+    """Return the settings, which are read once per process."""
     return read_settings(Settings)
 
 

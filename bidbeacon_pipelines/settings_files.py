@@ -1,4 +1,4 @@
-"""Reads settings from `BIDBEACON_…` variables, `.env`, and the file of `bidbeacon dev`."""
+"""Reads settings from the environment, `.env`, and a file that `bidbeacon dev` writes."""
 
 import os
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from bidbeacon_sessions.errors import SettingsError
 from bidbeacon_sessions.settings import SessionSettings, remember_secrets
 
 RUNNING_ENV: Final = "env"
-"""The file in the home folder with settings of a running `bidbeacon dev` or `db start`."""
+"""The name of the file to which `bidbeacon dev` and `db start` write their settings."""
 _LONGEST_SHOWN: Final = 200
 
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 PROJECT_ROOT: Final = _CHECKOUT if (_CHECKOUT / "workspace.yaml").exists() else Path.cwd()
-"""The checkout, which has `workspace.yaml`, else the working directory."""
+"""The repository if `workspace.yaml` is there, else the working folder."""
 
 Kind = TypeVar("Kind", bound=BaseSettings)
 
@@ -28,7 +28,7 @@ class _Home(BaseSettings):
 
 
 def running_env_file(env_file: Path = PROJECT_ROOT / ".env") -> Path:
-    """Return the file to which a running `bidbeacon dev` or `db start` writes its settings."""
+    """Return the path of the file to which a running `bidbeacon dev` or `db start` writes."""
     return PROJECT_ROOT / _Home(_env_file=env_file).home / RUNNING_ENV
 
 
@@ -37,8 +37,8 @@ def read_settings(
 ) -> Kind:
     """Read settings from the environment, `.env`, and the file of a running `bidbeacon dev`.
 
-    The first of these that has a setting decides; without `running` the last one is not read.
-    Secrets are masked from then on.
+    The environment overrides `.env`, and `.env` overrides that file, which is read only with
+    `running`. Secrets are masked from then on.
 
     Raises:
         SettingsError: Some settings are invalid, or a file can't be read.
@@ -71,7 +71,7 @@ def _check_readable(env_file: Path) -> None:
 
 
 def _describe(kind: type[BaseSettings], problem: Mapping[str, Any], env_file: Path) -> str:
-    """Return a line with the variable, expectation, value unless it is secret, and its origin."""
+    """Return a line with variable, expectation, source and, unless it is secret, the value."""
     expected = (
         problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
     )

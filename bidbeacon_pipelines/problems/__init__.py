@@ -1,1 +1,1 @@
-"""Problems and what to do about them: Home, doctor, alerts, checks, explanations."""
+"""Problems and what to do about them: findings, alerts, checks, explanations, Home."""

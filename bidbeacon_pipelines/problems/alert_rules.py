@@ -1,4 +1,4 @@
-"""Rules for alerts: one when a finding begins, daily while it lasts, one at its end. Pure."""
+"""Rules for alerts: one when a finding begins, one each day it lasts, one when it ends."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,16 +10,16 @@ from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.problems.findings import ORDER, Finding
 
 BACK_AFTER = timedelta(hours=4)
-"""The shortest time from the alert that a finding ended to one that it began again."""
+"""The shortest time between an alert that a finding ended and one that it began again."""
 REMIND_AFTER = timedelta(hours=24)
 _TICK = timedelta(microseconds=1)
-"""A finding that reappears at the very instant at which it would end has not ended."""
+"""A finding has not ended if it reappears exactly when it would have ended."""
 _MOST_LISTED = 20
 _LONGEST_TITLE = 240
 
 
 class AlertEvent(StrEnum):
-    """An event of a finding that alerts report."""
+    """What an alert reports about a finding: it began, still exists, or ended."""
 
     BEGAN = "began"
     STILL = "still"
@@ -39,7 +39,7 @@ class LastAlert:
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """A person's acknowledgement of a finding, with the severity and extent it had then."""
+    """A person's acknowledgement of a finding, with its severity and count at that time."""
 
     by: str
     at: datetime
@@ -48,21 +48,21 @@ class Acknowledgement:
     count: int
 
     def covers(self, finding: Finding) -> bool:
-        """Return whether it still holds: the finding is neither more severe nor twice as large."""
+        """Return whether a finding is neither more severe than then nor at least twice as large."""
         is_worse = ORDER.index(finding.severity) > ORDER.index(self.severity)
         return not is_worse and (finding.count < 2 * self.count or not self.count)
 
 
 @dataclass(frozen=True)
 class KnownFinding:
-    """A finding as stored.
+    """A finding with its history, as stored in the database.
 
     Attributes:
-        finding: As it was last found.
-        began_at: When it was found first, since it last ended.
-        gone_at: Since when it is no longer found; None while it is.
-        acknowledged: None if it is not acknowledged, or has changed since.
-        last_alerts: The last alert about it, by the receiver's number.
+        finding: The finding as the last check that found it returned it.
+        began_at: When a check first found it. If it had ended before, when it was found again.
+        gone_at: When a check first no longer found it; None if the last check found it.
+        acknowledged: The acknowledgement; None without one, or if the finding got worse since.
+        last_alerts: The last alert about it to each receiver, by the receiver's number.
     """
 
     finding: Finding
@@ -73,11 +73,11 @@ class KnownFinding:
 
     @property
     def since(self) -> datetime:
-        """The start of the problem, as far as that is known."""
+        """The start of the problem; if that is unknown, when the finding was first found."""
         return self.finding.since or self.began_at
 
     def has_ended(self, now: datetime) -> bool:
-        """Return whether it has been gone for its whole `settles_after`."""
+        """Return whether it has not been found for at least its `settles_after`."""
         return self.gone_at is not None and now - self.gone_at >= self.finding.settles_after
 
 
@@ -87,7 +87,7 @@ News = Sequence[tuple[KnownFinding, AlertEvent]]
 
 @dataclass(frozen=True)
 class AlertMessage:
-    """The text of an alert, of kind `warning`, `failure` or, for a problem's end, `success`."""
+    """The text of an alert; its kind is `warning`, `failure`, or `success` if a problem ended."""
 
     title: str
     body: str
@@ -95,7 +95,7 @@ class AlertMessage:
 
 
 def is_quiet(hours: str | None, zone: ZoneInfo, now: datetime) -> bool:
-    """Return whether an instant is in the quiet hours (`22:00-07:00`, end excluded)."""
+    """Return whether an instant is in the quiet hours, such as `22:00-07:00` (end excluded)."""
     if hours is None:
         return False
     start, end = map(time.fromisoformat, hours.split("-"))
@@ -108,7 +108,7 @@ def is_quiet(hours: str | None, zone: ZoneInfo, now: datetime) -> bool:
 def with_findings(
     known: Mapping[str, KnownFinding], findings: Iterable[Finding], now: datetime
 ) -> list[KnownFinding]:
-    """Return the stored findings updated by those that a check has found now."""
+    """Return all known findings, updated with the findings that a check has just returned."""
     present = {one.key: one for one in findings}
     seen = [_updated(one, known.get(key), now) for key, one in present.items()]
     gone = [
@@ -126,12 +126,12 @@ def _updated(finding: Finding, before: KnownFinding | None, now: datetime) -> Kn
 
 
 def list_news(known: Iterable[KnownFinding], receiver: int, now: datetime) -> News:
-    """Return the findings to report to a receiver now, each with its event."""
+    """Return the findings that an alert must report to a receiver now, each with its event."""
     return [(one, event) for one in known if (event := find_event(one, receiver, now))]
 
 
 def find_event(known: KnownFinding, receiver: int, now: datetime) -> AlertEvent | None:
-    """Return the event of a finding to report to a receiver now, or None."""
+    """Return which event of a finding an alert must report to a receiver now, or None."""
     last = known.last_alerts.get(receiver)
     is_reported = last is not None and last.at >= known.began_at and last.event != AlertEvent.ENDED
     if known.gone_at is not None:
@@ -147,7 +147,7 @@ def find_event(known: KnownFinding, receiver: int, now: datetime) -> AlertEvent 
 
 
 def write_digest(news: News, *, address: str, zone: ZoneInfo) -> AlertMessage:
-    """Return one message about at least one finding; the worst is its title."""
+    """Return one message about one or more findings; its title is about the worst of them."""
     kinds = ("failure", "warning", "success")
     messages = [_write(known, event, address=address, zone=zone) for known, event in news]
     worst, *others = messages = sorted(messages, key=lambda one: kinds.index(one.kind))

@@ -1,4 +1,4 @@
-"""SQL on stored findings, their acknowledgements, and the alerts sent about them."""
+"""SQL for stored findings, their acknowledgements, and the alerts sent about them."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -18,7 +18,7 @@ _LIST = text("""
 
 
 def list_known(connection: Connection) -> dict[str, KnownFinding]:
-    """Return all stored findings by key, the newest first."""
+    """Return all stored findings by key; those that began last come first."""
     known = [_KNOWN.validate_python(dict(row)) for row in connection.execute(_LIST).mappings()]
     return {one.finding.key: one for one in known}
 
@@ -34,7 +34,7 @@ _SAVE = text("""
 
 
 def save_known(connection: Connection, known: Iterable[KnownFinding]) -> None:
-    """Store findings, without the alerts sent about them."""
+    """Store findings, but not the alerts about them, which `record_alerts` stores."""
     rows = [
         _KNOWN.dump_python(one, mode="json")
         | {"key": one.finding.key, "began_at": one.began_at, "gone_at": one.gone_at}
@@ -58,8 +58,8 @@ _CLAIM = text("""
 def claim_receiver(connection: Connection, receiver: int, now: datetime) -> bool:
     """Reserve a receiver for one attempt; return whether this process may send to it now.
 
-    The next attempt is scheduled before this one is made, so a process that dies while sending
-    blocks no other. Pauses double from one minute to 15, until an attempt succeeds.
+    The next attempt's time is stored before this attempt, so a process that dies while sending does
+    not block others. Pauses double from one minute to 15 until an attempt succeeds.
     """
     return connection.execute(_CLAIM, {"receiver": receiver, "now": now}).first() is not None
 
@@ -80,7 +80,7 @@ _RECORD_SUCCESS = text("""
 def record_alerts(
     connection: Connection, receiver: int, events: Mapping[str, AlertEvent], now: datetime
 ) -> None:
-    """Store the events of findings, by key, that were sent to a receiver."""
+    """Store which events were sent to a receiver; `events` is by the findings' keys."""
     facts = {"receiver": str(receiver), "now": now}
     for key, event in events.items():
         connection.execute(_RECORD_ALERT, facts | {"key": key, "event": event})
@@ -102,7 +102,7 @@ _FAILING = text("""
 
 
 def find_failing_receiver(connection: Connection, receivers: int) -> RowMapping | None:
-    """Return error and `failing_since` of the longest failing of so many receivers, or None."""
+    """Return error and `failing_since` of the receiver that has failed longest, or None."""
     return connection.execute(_FAILING, {"receivers": receivers}).mappings().first()
 
 
@@ -112,5 +112,5 @@ _DELETE = text("""
 
 
 def delete_findings(connection: Connection, before: datetime, most: int) -> int:
-    """Delete at most `most` findings that were gone before an instant; return how many."""
+    """Delete at most `most` findings that are gone since before an instant; return how many."""
     return connection.execute(_DELETE, {"before": before, "most": most}).rowcount

@@ -1,4 +1,4 @@
-"""Alerts: check for findings once a minute, store them, and send each receiver one digest."""
+"""Checks for findings once a minute, stores them, and sends each receiver one digest."""
 
 import logging
 import threading
@@ -42,13 +42,13 @@ from bidbeacon_sessions.masking import mask_text
 
 CHECK_EVERY: Final = timedelta(minutes=1)
 OUTAGE_AFTER: Final = timedelta(minutes=5)
-"""How long checks may fail before an alert is sent; no other alert comes meanwhile."""
+"""How long checks may fail before an alert about it; no other alerts are sent meanwhile."""
 
 logger = logging.getLogger(__name__)
 
 
 class FindingIsOverError(ExpectedError):
-    """There is no such finding any more; `keys` has those of the present findings."""
+    """The finding no longer exists; `keys` has the keys of the findings that exist."""
 
     def __init__(self, message: str = "This finding is over.", *, keys: Sequence[str] = ()) -> None:
         self.keys = keys
@@ -56,7 +56,7 @@ class FindingIsOverError(ExpectedError):
 
 
 def check_findings(connection: Connection, settings: Settings, now: datetime) -> None:
-    """Check for findings and store them; a lock lets one process do this at a time."""
+    """Check for findings and store them; only one process does this at a time."""
     lock_until_commit(connection, "alerts")
     known = list_known(connection)
     seen = with_findings(known, survey(connection, settings, now).findings, now)
@@ -66,7 +66,7 @@ def check_findings(connection: Connection, settings: Settings, now: datetime) ->
 def list_open(
     connection: Connection, findings: Sequence[Finding], now: datetime
 ) -> list[KnownFinding]:
-    """Return present findings, in their order, as stored; those not stored yet begin now."""
+    """Return findings with their stored history, in the same order; new ones begin now."""
     known = with_findings(list_known(connection), findings, now)
     return [one for one in known if one.gone_at is None]
 
@@ -74,10 +74,10 @@ def list_open(
 def get_finding(
     connection: Connection, settings: Settings, now: datetime, key: str
 ) -> KnownFinding:
-    """Return the present finding with a key.
+    """Return the finding with a key that exists now.
 
     Raises:
-        FindingIsOverError: there is none.
+        FindingIsOverError: No finding with this key exists.
     """
     findings = survey(connection, settings, now).findings
     for one in list_open(connection, [one for one in findings if one.key == key], now):
@@ -90,10 +90,10 @@ def acknowledge(
 ) -> KnownFinding:
     """Acknowledge a finding until it gets worse, grows to twice its size, or ends.
 
-    A finding whose action is `acknowledge` ends at once.
+    If the action of the finding is `acknowledge`, it ends immediately.
 
     Raises:
-        FindingIsOverError: there is none with this key.
+        FindingIsOverError: No finding with this key exists.
     """
     known = get_finding(connection, settings, now, key)
     given = Acknowledgement(by, now, note, known.finding.severity, known.finding.count)
@@ -111,7 +111,7 @@ def unacknowledge(
     """Remove the acknowledgement of a finding.
 
     Raises:
-        FindingIsOverError: there is no finding with this key.
+        FindingIsOverError: No finding with this key exists.
     """
     known = replace(get_finding(connection, settings, now, key), acknowledged=None)
     save_known(connection, [known])
@@ -119,15 +119,15 @@ def unacknowledge(
 
 
 class AlertWatch:
-    """Check for findings once a minute in a thread, store them, and send alerts.
+    """Checks for findings once a minute in a thread, stores them, and sends alerts.
 
-    Several processes may watch one database: only one of them sends each digest.
+    Several processes may watch the same database; each digest is sent by only one of them.
 
     Args:
-        engine: The database; the caller disposes of it.
-        settings: The settings of alerts; there may be no receivers.
-        clock: By default the database's.
-        host_clock: Used while the database does not answer.
+        engine: The engine of the database; the caller disposes of it.
+        settings: The settings; their list of receivers may be empty.
+        clock: Returns the present instant; by default, the time of the database.
+        host_clock: Returns the present instant for alerts about failed checks.
     """
 
     def __init__(
@@ -148,11 +148,11 @@ class AlertWatch:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Watch until the process ends or `stop` is called."""
+        """Start the thread, which runs until the process ends or `stop` is called."""
         threading.Thread(target=self._run, name="alerts", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop after the current check."""
+        """Stop the thread after its current check."""
         self._stopped.set()
 
     def check_once(self) -> None:
@@ -165,7 +165,7 @@ class AlertWatch:
                 self._notify(receiver, now)
 
     def watch_once(self) -> None:
-        """Check and send alerts; log a failure, and send an alert if it persists."""
+        """Check for findings and send alerts; if that fails for long, send an alert about it."""
         outages = []
         try:
             self.check_once()
@@ -180,10 +180,9 @@ class AlertWatch:
             self._stopped.wait(CHECK_EVERY.total_seconds())
 
     def _notify(self, receiver: Receiver, now: datetime) -> None:
-        """Send a receiver one digest of its unreported events, if there are any.
+        """Send a receiver one digest of the events that it does not know yet, if there are any.
 
-        The attempt is committed before it is made, the reported events after it: if the process
-        dies in between, the digest is sent again later.
+        If the process dies after sending it, before the events are stored, it is sent again.
         """
         number = receiver.number
         with self._engine.begin() as connection:
@@ -198,7 +197,6 @@ class AlertWatch:
             record_alerts(connection, number, {one.finding.key: event for one, event in news}, now)
 
     def _send(self, receiver: Receiver, news: News) -> str | None:
-        """Send a digest; return the error if that failed."""
         address = self._settings.stream_public_url
         try:
             receiver.send(write_digest(news, address=address, zone=self._zone))
@@ -207,10 +205,10 @@ class AlertWatch:
         return None
 
     def _notify_of_outages(self, findings: Sequence[Finding], now: datetime) -> None:
-        """Send alerts that findings can't be read, or can be read again.
+        """Send alerts that checks for findings fail, or that they succeed again.
 
-        Nothing can be stored meanwhile, so the state is in memory: each watching process sends
-        them, and sends them again after a restart.
+        Sent alerts are kept only in memory, because the database may be unreachable. So each
+        process that watches sends these alerts, and sends them again after a restart.
         """
         known = {one.finding.key: one for one in with_findings(self._outages, findings, now)}
         quiet = is_quiet(self._settings.alert_quiet_hours, self._zone, now)
@@ -232,6 +230,6 @@ def _outage(error: Exception) -> Finding:
 
 
 def _is_settled(known: KnownFinding) -> bool:
-    """Return whether an outage is over, and its end was reported to each notified receiver."""
+    """Return whether an outage is over and each receiver with an alert about it knows that."""
     is_reported = all(last.event is AlertEvent.ENDED for last in known.last_alerts.values())
     return known.gone_at is not None and is_reported

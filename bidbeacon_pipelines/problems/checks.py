@@ -1,6 +1,6 @@
-"""Checks of a dataset over all accounts and windows; Dagster shows them as asset checks.
+"""Checks of a dataset for all accounts and windows; Dagster shows them as asset checks.
 
-They read counts and sums in `report_windows`, never rows of reports.
+Checks read the counts and sums in `report_windows`, but never rows of reports.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,7 +57,7 @@ _MOST_CASES = 20
 def check_dataset(
     engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime, settings: Settings
 ) -> list[Finding]:
-    """Run all checks of a dataset; store the number of differing totals, and record failures."""
+    """Run all checks of a dataset; store and record their outcome, and return the results."""
     results = judge_dataset(engine, dataset, now, settings)
     failed = [result for result in results if result.severity is not Severity.FINE]
     found = " ".join(result.sentence for result in failed)
@@ -86,7 +86,7 @@ def judge_dataset(
 def _result(
     check: str, sentence: str, figures: Mapping[str, Any], cases: Sequence[Mapping[str, str]] = ()
 ) -> Finding:
-    """Return the result of a check, which fails if there are cases; all have the same keys."""
+    """Return the result of a check; it failed if `cases`, dicts with the same keys, has any."""
     severity = Severity.WARNING if cases else Severity.FINE
     facts = {**figures, "cases": cases}
     return Finding(key=check, code=check, severity=severity, sentence=sentence, facts=facts)
@@ -95,7 +95,7 @@ def _result(
 def judge_freshness(
     connection: Connection, dataset: Dataset, now: datetime, late_after: timedelta
 ) -> Finding:
-    """Return the result of `window_is_fresh`: no account has late windows."""
+    """Return the result of the check `window_is_fresh`: no account has late windows."""
     late = list_late_accounts(connection, dataset.name, now, late_after)
     refreshed = sum(account.stop_reason is None for account in list_accounts(connection))
     windows = sum(row["windows"] for row in late)
@@ -163,9 +163,9 @@ _DIFFERENCES = text(f"""{_COMPARED}
 
 
 def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) -> Finding:
-    """Return the result of comparing each day's totals by ad product with the other dataset's.
+    """Return the result of comparing a dataset's totals with those of `reconciles_with`.
 
-    Totals of a dataset from another pipeline may differ by `closeness`, a share.
+    Totals are by day and ad product. `closeness` is the allowed share if `reconciles` is `close`.
     """
     if dataset.reconciles_with is None:
         sentence = "Amazon does not promise that these rows add up to those of another report."
@@ -233,16 +233,16 @@ _QUARANTINED = text(f"""
 
 
 def list_quarantined(connection: Connection, dataset: str | None = None) -> list[RowMapping]:
-    """Return the accounts with quarantined rows, of one or all datasets, largest share first.
+    """Return the accounts with quarantined rows of a dataset (default: all), worst first.
 
-    Columns: dataset, account_key, label, windows (with such rows), quarantined, rows (good ones),
-        since, share, is_too_large (whether the share exceeds 0.2 %).
+    Columns: dataset, account_key, label, windows (how many have quarantined rows), quarantined
+        (rows), rows (loaded ones), since, share (of quarantined rows), is_too_large (over 0.2 %).
     """
     return list(connection.execute(_QUARANTINED, {"dataset": dataset}).mappings())
 
 
 def judge_quarantine(connection: Connection, dataset: Dataset) -> Finding:
-    """Return the result of `quarantine_is_small`: no account has too many quarantined rows."""
+    """Return the result of the check `quarantine_is_small`: few rows are quarantined."""
     accounts = list_quarantined(connection, dataset.name)
     over = [account for account in accounts if account["is_too_large"]]
     rows = sum(account["quarantined"] for account in accounts)

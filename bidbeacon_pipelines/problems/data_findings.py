@@ -1,4 +1,4 @@
-"""Findings on the data of reports: rows lost, removed or quarantined, and days not served."""
+"""Findings about the data of reports: rows lost, removed or quarantined; days not served."""
 
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -35,7 +35,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.queries import AWAITS_DECISION
 
 FINAL_ROWS_LOST: Final = "final-rows-lost"
-"""The code of the cause that awaits a person's decision."""
+"""The code of the cause of days for which a person must decide which rows to keep."""
 _UNDECIDED = text(f"""
     SELECT a.account_key, 1 AS accounts, ARRAY[{ACCOUNT_LABEL}] AS names, a.currency_code,
            w.dataset, count(*) AS days, min(w.window_date) AS oldest, max(w.window_date) AS newest,
@@ -53,9 +53,9 @@ _UNDECIDED = text(f"""
 
 
 def undecided_days(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield the accounts with final days for which a later report has far fewer rows.
+    """Yield a finding per account and dataset with final days that wait for a decision.
 
-    Days whose accepted report is requested already are left out.
+    A later report has far fewer rows for them. Days that a person accepted are left out.
     """
     for row in connection.execute(_UNDECIDED, {"now": now}).mappings():
         spent = "spend" in get_dataset(row["dataset"]).columns
@@ -69,7 +69,7 @@ def undecided_days(connection: Connection, settings: Settings, now: datetime) ->
 
 
 def _effect(row: RowMapping, what: str) -> Effect:
-    """Return "3 days affected, … to …", with the page of the newest day."""
+    """Return an effect such as "3 days affected, … to …", linked to the newest day's page."""
     link = window_link(row["dataset"], row["account_key"], row["newest"])
     days = f"{counted(row['days'], 'day')} {what}, {day_range(row['oldest'], row['newest'])}"
     return Effect(days, link, row["days"])
@@ -95,7 +95,7 @@ _REMOVED = text(f"""
 
 
 def removed_rows(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield the unacknowledged removals of rows by confirmed reports, per account and dataset."""
+    """Yield a finding per account and dataset with unacknowledged removals of rows."""
     for row in connection.execute(_REMOVED).mappings():
         yield found(_removal_of(row), _effect(row, "affected"), **facts_of(row))
 
@@ -116,7 +116,7 @@ _ACKNOWLEDGE = text("""
 def acknowledge_removals(
     connection: Connection, key: str, now: datetime, *, by: str, note: str
 ) -> None:
-    """Store the acknowledgement of a finding's removals, which ends it."""
+    """Acknowledge the removals of rows that a finding is about, which ends the finding."""
     for row in connection.execute(_REMOVED).mappings().all():
         if finding_key(_removal_of(row)) == key:
             values = {"ids": row["ids"], "by": by, "now": now, "note": note or None}
@@ -124,9 +124,9 @@ def acknowledge_removals(
 
 
 HISTORY_NOT_PROVEN: Final = "history-not-proven"
-"""The code of the cause of days whose age is not proven."""
+"""The code of the cause of days without rows at an age of which no rows have ever come."""
 _OLDER_DAYS_COME = timedelta(hours=1)
-"""Within this time, older days of the same backfill may prove the age of younger ones."""
+"""The delay of the alert: meanwhile rows of older days may come and prove the history."""
 
 # An ad product without totals was refused as too old before its report was joined with others:
 # it is left out.
@@ -154,9 +154,10 @@ _UNPROVEN = text(f"""
 
 
 def unproven_histories(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield the datasets of accounts with old days that lack proof and so count as not served.
+    """Yield a finding per account and dataset with days not served because of their age.
 
-    Days that are too old to be requested again are left out.
+    Amazon reported no rows of these days, and has never sent rows of that age, so the days may not
+    count as zeros. Days that are too old to be requested again are left out.
     """
     rows = connection.execute(_UNPROVEN, {"now": now, "products": list(SHORT_NAMES)}).mappings()
     for (account_key, dataset), grouped in groupby(rows, itemgetter("account_key", "dataset")):
@@ -177,11 +178,11 @@ def unproven_histories(connection: Connection, settings: Settings, now: datetime
 
 
 _MOST_ACCOUNTS: Final = 10
-"""The most accounts whose campaigns are named; the others are counted."""
+"""The finding lists the campaigns of this many accounts, and counts the other accounts."""
 
 
 def left_out_campaigns(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the finding on campaigns that reports leave out, by account, with their budgets."""
+    """Return the finding about campaigns that reports leave out, with their budgets."""
     rows = list_left_out_campaigns(connection, now)
     if not rows:
         return []
@@ -223,7 +224,7 @@ _SILENT = text(f"""
 
 
 def silent_countries(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield the windows loaded within a day without rows though campaigns were deliverable."""
+    """Yield a finding about windows accepted without rows despite deliverable campaigns."""
     for row in connection.execute(_SILENT, {"since": now - RECENTLY}).mappings():
         extent = f"{counted(row['windows'], 'window')} without rows{in_datasets(row['datasets'])}"
         link = f"/sessions?{urlencode({'type': 'silence-accepted', 'since': '24h'})}"
@@ -232,7 +233,7 @@ def silent_countries(connection: Connection, settings: Settings, now: datetime) 
 
 
 def large_quarantines(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield the accounts with too many quarantined rows of a dataset."""
+    """Yield a finding per account and dataset with too many quarantined rows."""
     for row in list_quarantined(connection):
         if row["is_too_large"]:
             rows = f"{counted(row['quarantined'], 'row')} of {row['label']} in quarantine"
@@ -250,7 +251,7 @@ _DIFFERING = text("""
 
 
 def differing_totals(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield the datasets whose last check found totals that differ from another dataset's."""
+    """Yield a finding per dataset whose totals differ from those of another dataset."""
     for row in connection.execute(_DIFFERING, {"since": now - RECENTLY}).mappings():
         number, link = row["differing"], f"/sessions/{row['session_id']}"
         effect = Effect(f"{counted(number, 'total')} by day and ad product", link, number)

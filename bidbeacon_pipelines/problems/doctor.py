@@ -1,4 +1,4 @@
-"""Checks everything that has to work: database, Amazon's API, and all findings; read-only."""
+"""Checks the database and Amazon's API, and lists all findings; changes nothing."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -34,7 +34,7 @@ _START_ALL = "`make dev` or `bidbeacon dev` starts everything."
 def examine(
     settings: Settings, engine: Engine | None, why_no_engine: str = ""
 ) -> Iterator[Finding | KnownFinding]:
-    """Yield the results for database, Amazon, each finding, all hosts' processes, accounts.
+    """Yield the results for database and Amazon, all findings, all processes, and accounts.
 
     If the database can't be used, `engine` is None, and `why_no_engine` has reason and advice.
     """
@@ -81,7 +81,7 @@ def _check_database(engine: Engine) -> Finding:
 
 
 def _check_amazon(settings: Settings, engine: Engine | None, credential: str) -> Finding:
-    """Check that Amazon, or the sandbox, accepts a credential and answers in each region."""
+    """Check that Amazon (or the sandbox) accepts a credential and answers in each region."""
     address = settings.sandbox_url if settings.uses_sandbox else "Amazon"
     name = "sandbox" if settings.uses_sandbox else "Amazon"
     if credential != DEFAULT:
@@ -96,7 +96,7 @@ def _check_amazon(settings: Settings, engine: Engine | None, credential: str) ->
 
 
 def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]) -> Finding:
-    """Return the result for all regions; `problems` has the error of each, or None."""
+    """Return the result for all regions; `problems` has each region's error, or None."""
     away = {region: problem for region, problem in problems.items() if problem}
     facts = {"address": address, "regions": {one: one not in away for one in problems}}
     if not away:
@@ -112,10 +112,10 @@ def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]
 def _call_amazon(
     settings: Settings, engine: Engine | None, credential: str
 ) -> dict[Region, str | None]:
-    """Make a cheap call to each region, with at most one retry; return each error or None.
+    """Make a cheap call to each region, with at most one retry; return its error or None.
 
     Raises:
-        CredentialRefused: Amazon refused the credential, which is the same for all regions.
+        CredentialRefused: Amazon refused the credential.
     """
     problems: dict[Region, str | None] = dict.fromkeys(REGIONS)
     with connect(settings, credential, engine=engine, retry=_HASTY, shares_token=False) as client:
@@ -130,7 +130,7 @@ def _call_amazon(
 
 
 def as_checked(found: Finding | KnownFinding) -> Finding:
-    """Return a result as a finding; an acknowledged one is fine."""
+    """Return a result as a finding; if it is acknowledged, its severity is `FINE`."""
     if isinstance(found, Finding):
         return found
     finding, given = found.finding, found.acknowledged

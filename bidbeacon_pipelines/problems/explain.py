@@ -1,4 +1,4 @@
-"""Explains the windows of a day: state, cause and next step, in at most two sentences."""
+"""Explains the state of a day's windows, its cause, and what happens next."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -32,7 +32,7 @@ from bidbeacon_sessions.sentences import without_stop
 
 NO_WINDOW_STATE = "no window"
 _FIRST_ENTITIES_WITHIN: Final = timedelta(minutes=15)
-"""The longest wait of a new account's first request for its first entity sync."""
+"""The longest time that a new account's first report waits for the first entity sync."""
 _HEADS: Final[Mapping[WindowState, str]] = {
     WindowState.FAILED: "Its report failed",
     WindowState.SUSPICIOUS: "Its last report is suspicious",
@@ -43,7 +43,7 @@ _OF_ACCOUNT = ("account_key", "label", "time_zone", "paused", "amazon_status", "
 
 @dataclass(frozen=True)
 class Question:
-    """A day of a dataset of an account to explain, at an instant."""
+    """A question why a day of a dataset and account is as it is at the instant `now`."""
 
     account: Account
     dataset: Dataset
@@ -53,7 +53,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A window's state, cause and next step, as in the answer; see `docs/explain.md`."""
+    """A window's state, its cause, and what happens next; see `docs/explain.md`."""
 
     state: str
     severity: Severity
@@ -65,7 +65,7 @@ class Explanation:
 
 
 class UnknownReportError(UsageError):
-    """The day has no report with this name; the message lists those that it has."""
+    """The day has no report with this name; the message lists the names of its reports."""
 
 
 def explain_day(
@@ -73,11 +73,11 @@ def explain_day(
 ) -> dict[str, Any]:
     """Return the explanations of a day's windows as JSON data; see `docs/explain.md`.
 
-    `verdict` is on the window of `report`, or else on the worst one. In a REPEATABLE READ
-    transaction everything is of one moment.
+    `verdict` explains the window of `report`, by default the window in the worst state. Use a
+    REPEATABLE READ transaction, so that all queries see the same state of the database.
 
     Raises:
-        UnknownReportError: the day has no such report.
+        UnknownReportError: The day has no such report.
     """
     account, dataset = question.account, question.dataset
     windows = {one.row["report"]: one for one in _read_windows(connection, settings, question)}
@@ -119,7 +119,7 @@ def explain_day(
 
 
 def _session_json(window: "_Window | None", rows: Sequence[RowMapping]) -> dict[str, Any] | None:
-    """Return the session that works on a window's request, else the last that refers to it."""
+    """Return the session that works on the window's report, by default the last in `rows`."""
     worker = None if window is None else window.row["worker"]
     id_ = worker or next((row["session_id"] for row in reversed(rows)), None)
     return None if id_ is None else {"id": id_, "url": session_url(str(id_))}
@@ -132,7 +132,7 @@ def _timeline_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[st
 
 
 def explain_worst(connection: Connection, settings: Settings, question: Question) -> Explanation:
-    """Return the explanation of the worst window of a day, or of the missing window."""
+    """Return the explanation of a day's worst window, or why the day has no window."""
     windows = _read_windows(connection, settings, question)
     return windows[0].explain() if windows else _explain_missing(connection, question)
 
@@ -140,7 +140,7 @@ def explain_worst(connection: Connection, settings: Settings, question: Question
 def _read_windows(
     connection: Connection, settings: Settings, question: Question
 ) -> list["_Window"]:
-    """Return the windows of a day, one per report of the dataset, the worst first."""
+    """Return the windows of a day, one per report of the dataset, the worst state first."""
     account, owner = question.account, question.account.ads_account
     day, now, late_after = question.day, question.now, settings.late_after
     key, dataset = account.account_key, question.dataset.name
@@ -175,7 +175,7 @@ def _explain_missing(connection: Connection, question: Question) -> Explanation:
 
 
 class _Window:
-    """A window of a day, explained by its row of `list_day_windows`, request and gate."""
+    """A window to explain, with its row of `list_day_windows`, its request and its gate."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ class _Window:
         return f"{row['row_count'] or 0:,} rows as of {_when(row['as_of'] or self._now)}"
 
     def _refresh(self, at: datetime) -> str:
-        """Return "The refresh T+3" if the refresh due at an instant is one of the dataset's."""
+        """Return "The refresh T+3" if one of the dataset's refreshes is due, else "A refresh"."""
         dataset, zone = self._question.dataset, self._question.account.time_zone
         until = max(at, self._now)
         found = missed_offsets(dataset, self._question.day, zone, self.row["as_of"], until)
@@ -332,7 +332,7 @@ class _Window:
         return self._explained(what, then, self._now)
 
     def _obstacles(self) -> list[tuple[str, datetime | None]]:
-        """Return what a due window may wait for, and until when."""
+        """Return the reasons for which a due window may wait, each with the end of the wait."""
         account = self._question.account
         refreshed_at = account.ads_account.next_run_at
         first_due = self.row["first_due_at"]

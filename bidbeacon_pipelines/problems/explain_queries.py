@@ -1,4 +1,4 @@
-"""SQL that reads what explanations of windows need, by indexes."""
+"""SQL that reads the facts from which windows are explained; all queries use indexes."""
 
 from datetime import date, datetime, timedelta
 
@@ -69,16 +69,17 @@ _WINDOWS = text(f"""
 def list_day_windows(
     connection: Connection, key: str, dataset: str, day: date, at: datetime, late_after: timedelta
 ) -> list[RowMapping]:
-    """Return the windows of a day, one per report, with what their explanations need.
+    """Return the windows of a day, one per report, with the facts that explain them.
 
     Columns: those of `window_states`, and
-        served_by (the request that it waits for, else one that was planned and never sent),
-        worker (the living session that works on that request),
-        younger_date and younger_refresh_at (of the next younger day that Amazon refused alone),
-        first_due_at (when the first window that waits for other countries fell due),
-        next_not_served_at (when the next day of its report that is not served is requested again),
-        unproven (ad products not served for lack of proof: ad_product, age_days of the window in
-        its first report, proven_days, the greatest age at which rows of it came, or None).
+        served_by (id of the window's request, else of a planned request that covers its day),
+        worker (id of the running session that works on that request, or None),
+        younger_date, younger_refresh_at (the next younger day that was refused in a report of its
+        own, and when it is requested again),
+        first_due_at (when the first window that waits for other countries became due),
+        next_not_served_at (when a not served day of the same report is requested again),
+        unproven (ad products not served because Amazon never sent rows of this age: ad_product,
+        age_days of the window, and proven_days, the greatest age with rows, or None).
     """
     values = {"key": key, "dataset": dataset, "day": day, "products": list(SHORT_NAMES)}
     return list(connection.execute(_WINDOWS, values | state_values(at, late_after)).mappings())

@@ -1,4 +1,4 @@
-"""Takes the action of a finding for all its days or ads accounts: load, resume, accept."""
+"""Takes a finding's action for all its days or ads accounts: load, resume, accept, keep."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ from bidbeacon_sessions import SessionStore
 def act(
     store: SessionStore, settings: Settings, key: str, *, by: str, keeps: bool = False
 ) -> dict[str, str]:
-    """Take the action of a finding's button for a user; return its result and a page.
+    """Take the action of a finding's button in the name of a user.
 
-    The result is a sentence, `message`, and the page a `link`. With `keeps`, the button is the one
-    beside *Accept*, which keeps our rows.
+    Return the result as a sentence, `message`, and the path of a page with details, `link`. With
+    `keeps`, keep the loaded rows instead of accepting the report.
 
     Raises:
         NothingToDoError: The days can't be requested from Amazon now.
-        FindingIsOverError: There is no such finding, or it has no action.
+        FindingIsOverError: The finding no longer exists, or it has no such action.
     """
     with store.begin() as connection:
         now = read_now(connection, settings)
@@ -64,7 +64,7 @@ _REFUSED = text(f"""
 
 
 def _load(connection: Connection, windows: Sequence[RowMapping], *, by: str, now: datetime) -> str:
-    """Request loads of those windows that are not wanted yet; return a sentence."""
+    """Request loads of the windows that no user has requested yet; return a sentence."""
     days: dict[tuple[str, str], set[date]] = defaultdict(set)
     for row in windows:
         if row["wanted_by"] is None:

@@ -1,4 +1,4 @@
-"""A finding: a problem, or the result of a check, with its cause and its effects. Pure."""
+"""Findings: problems or results of checks, each with its cause and its effects."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,12 +17,12 @@ from bidbeacon_pipelines.causes import (
 )
 
 RECENTLY = timedelta(hours=24)
-"""How long a finding about a single event is shown."""
+"""How long a finding about a single event, such as a failed session, is shown."""
 NOTHING_HAPPENS = "nothing-happens"
 NAMES_SHOWN = 3
-"""The most accounts of a finding that are named; the others are counted."""
+"""A finding names at most this many accounts; the other accounts are counted."""
 SETTLES_AFTER = timedelta(hours=2)
-"""The wait before a finding on windows counts as ended: a retried window may fail again."""
+"""How long a finding about windows must be gone to be over: a retry may fail again."""
 ORDER = list(Severity)
 _FACTS = ("names", "accounts", "since", "next_at")
 
@@ -31,7 +31,7 @@ _FACTS = ("names", "accounts", "since", "next_at")
 class Effect:
     """An effect of a cause: "120 windows of 3 accounts failed, in daily_targets".
 
-    `link` is the page that shows it; `count` is None if its extent can't be counted.
+    `link` is the path of a page that shows the effect; `count` is None if nothing is counted.
     """
 
     text: str
@@ -44,18 +44,18 @@ class Finding(Explained):
     """A problem with its cause and extent, or the result of a check.
 
     Attributes:
-        key: The code, with a digest of the cause's parameters, if any; stable while it lasts.
-        link: The page that shows it, from the root of the address.
-        effects: Its effects; the first one is its own, the others are consequences.
+        key: The code and a digest of the cause's parameters, if it has any; it never changes.
+        link: The path of the page that shows the problem, such as `/accounts`.
+        effects: What is affected; the first is the direct effect, the others are consequences.
         names: Labels of some of the affected accounts, at most `NAMES_SHOWN`.
-        accounts: The number of affected accounts, at least.
-        since: Its start; None if unknown.
-        next_at: When it continues or is tried again by itself; None if never or unknown.
-        unit: The objects of its button's action: "120 days".
-        because: The keys of findings of which it is a consequence if one of them is present.
-        alert_after: How long it must last before an alert is sent.
-        settles_after: How long it must be gone before it counts as ended.
-        facts: The figures that were checked, as data; may be empty.
+        accounts: The number of affected accounts; there may be more.
+        since: When the problem began; None if unknown.
+        next_at: When BidBeacon tries again by itself; None if never or unknown.
+        unit: What the button's action is taken for: "120 days".
+        because: Keys of possible roots; if one is present, this finding becomes its effect.
+        alert_after: How long the finding must last before an alert is sent.
+        settles_after: How long the finding must be gone before it counts as ended.
+        facts: The figures that a check has compared, as data; may be empty.
     """
 
     key: str
@@ -78,7 +78,7 @@ class Finding(Explained):
 
     @property
     def headline(self) -> str:
-        """The sentence after the accounts: "Acme Merch · US and 4 more accounts: Amazon …"."""
+        """The accounts and the sentence: "Acme Merch · US and 4 more accounts: Amazon …"."""
         if not self.names:
             return self.sentence
         more = self.accounts - len(self.names)
@@ -87,14 +87,14 @@ class Finding(Explained):
 
 
 Findings = Iterator[Finding]
-"""The findings of one kind that exist now."""
+"""The findings that a function of this package has found."""
 
 
 def found(cause: Cause, *effects: Effect, accounts: int = 0, **facts: Any) -> Finding:
-    """Return the finding of a cause, with `facts` as its attributes.
+    """Return a finding with a cause, its effects, and `facts` as further attributes.
 
-    Severity, advice and action are by default those of the table of causes. The advice names an
-    account only if `accounts` is at most one.
+    Severity, advice and action come from `causes.CAUSE_KINDS`, unless `facts` has others. The
+    advice contains the name of an account only if `accounts` is at most one.
     """
     if accounts > 1 and isinstance(detail := cause.get("detail"), Mapping):
         cause = {**cause, "detail": {k: v for k, v in detail.items() if k != "account"}}
@@ -105,13 +105,13 @@ def found(cause: Cause, *effects: Effect, accounts: int = 0, **facts: Any) -> Fi
 
 
 def facts_of(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the columns of a row that are attributes of its finding, without nulls."""
+    """Return the columns of a row that are attributes of a finding and not null."""
     given = {name: row[name] for name in _FACTS if row.get(name) is not None}
     return {n: tuple(value) if isinstance(value, list) else value for n, value in given.items()}
 
 
 def finding_key(cause: Cause) -> str:
-    """Return the key of a cause's finding: its code, with a digest of its parameters if any."""
+    """Return the key of findings with a cause: its code and a digest of its parameters."""
     code = str(cause["code"])
     if without_detail(cause).keys() == {"code"}:
         return code
@@ -121,7 +121,7 @@ def finding_key(cause: Cause) -> str:
 def merge(findings: Iterable[Finding], now: datetime) -> list[Finding]:
     """Return one finding per cause with all effects, the worst first.
 
-    A finding whose `because` names another present one becomes an effect of that one.
+    If `because` of a finding contains the key of another finding, it becomes an effect of that.
     """
     by_key: dict[str, Finding] = {}
     for each in findings:
@@ -172,12 +172,12 @@ def day_range(oldest: date, newest: date) -> str:
 
 
 def window_link(dataset: str, account_key: str, day: date) -> str:
-    """Return the page of a window."""
+    """Return the path of the page that shows a window."""
     chosen = {"dataset": dataset, "account": account_key, "window": str(day)}
     return f"/coverage?{urlencode(chosen)}"
 
 
 def in_datasets(names: Sequence[str]) -> str:
-    """Return ", in daily_targets and 2 more datasets"; empty without names."""
+    """Return ", in daily_targets and 2 more datasets", or "" if there are no names."""
     more = f" and {counted(len(names) - 1, 'more dataset')}" if len(names) > 1 else ""
     return f", in {names[0]}{more}" if names else ""

@@ -1,4 +1,4 @@
-"""The data of the first page: findings, fresh windows, and the cost of Amazon's limits."""
+"""The data of the page Home: findings, states of windows, and delays by Amazon's limits."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ _RECENTLY = timedelta(hours=24)
 
 
 def read_home(store: SessionStore, settings: Settings, now: datetime) -> dict[str, Any]:
-    """Return the state of everything at an instant as plain data; see `docs/page.md`."""
+    """Return the data of the page Home at an instant, as JSON data; see `docs/page.md`."""
     with store.snapshot() as connection:
         state = survey(connection, settings, now)
         findings = list_open(connection, state.findings, now)
@@ -43,7 +43,7 @@ def read_home(store: SessionStore, settings: Settings, now: datetime) -> dict[st
 
 
 def finding_json(known: KnownFinding) -> dict[str, Any]:
-    """Return a finding as shown on the page and the command line."""
+    """Return a finding as JSON data for the page and the command line."""
     finding = known.finding
     derived = {"count": finding.count, "since": known.since, "button": button_of(finding)}
     derived["other_button"] = "Keep ours" if finding.action == "accept" else None
@@ -53,7 +53,7 @@ def finding_json(known: KnownFinding) -> dict[str, Any]:
 
 
 def button_of(finding: Finding) -> str | None:
-    """Return the label of a finding's button; None if it has none."""
+    """Return the label of a finding's button; None if the finding has no button."""
     match finding.action:
         case "load" if finding.unit:
             return (
@@ -100,7 +100,7 @@ _WERE_LISTED = text("SELECT EXISTS (SELECT FROM credential_listings)")
 
 
 def _read_start(connection: Connection, home: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return what happens until the first data is loaded; None if nothing is being started."""
+    """Return what a new installation does until its first data; None if it has data already."""
     accounts, datasets = home["accounts"], home["datasets"]
     if any(one["states"].get(state) for one in datasets for state in ("fresh", "suspicious")):
         return None

@@ -1,6 +1,6 @@
-"""The receivers of alerts: the URLs of `BIDBEACON_ALERT_URLS`, to which apprise sends.
+"""Receivers of alerts: the URLs in `BIDBEACON_ALERT_URLS`; apprise sends the messages.
 
-No part of a URL is ever shown.
+URLs may contain secrets, so messages and logs show only their scheme.
 """
 
 import logging
@@ -28,26 +28,26 @@ _APP: Mapping[str, Any] = {
 
 
 class NotSentError(ExpectedError):
-    """A receiver did not accept a message; the reason has no part of its URL."""
+    """A receiver did not accept a message; the reason contains no part of its URL."""
 
 
 @dataclass(frozen=True)
 class Receiver:
-    """A URL, with secrets, that alerts are sent to; `number` is its place in the setting."""
+    """A URL to which alerts are sent; `number` is its place in the setting, from 1 on."""
 
     number: int
     url: str = field(repr=False)
 
     @property
     def label(self) -> str:
-        """Its number and scheme, without anything that may be secret."""
+        """The number and the URL's scheme, without the parts that may be secret."""
         return f"{self.number}. {self.url.partition('://')[0].lower()}://{MASK}"
 
     def send(self, message: AlertMessage) -> None:
-        """Send a message, coloured by its kind if the receiver supports that.
+        """Send a message; some receivers show its kind by a color.
 
         Raises:
-            NotSentError: it was not accepted within `SENDING_TAKES_AT_MOST` seconds.
+            NotSentError: It was not accepted within `SENDING_TAKES_AT_MOST` seconds.
         """
         _silence_apprise()
         from apprise import Apprise, AppriseAsset, LogCapture, NotifyFormat
@@ -71,7 +71,7 @@ class Receiver:
             raise NotSentError(self._masked(reason))
 
     def _masked(self, text: str) -> str:
-        """Return a text without any part of the URL, since services keep secrets in any of them."""
+        """Return a text without any part of the URL, since each part may be a secret."""
         rest = self.url.partition("://")[2]
         text = re.sub(r"\S*://\S*", MASK, text)
         words = re.findall(r"[\w.-]+", f"{rest} {unquote(rest)}")
@@ -88,7 +88,7 @@ def list_receivers(settings: Settings) -> Sequence[Receiver]:
 
 
 def _silence_apprise() -> None:
-    """Silence apprise's log, since it has parts of URLs; failures are in the result."""
+    """Silence apprise's log, since it contains parts of URLs; `send` reports failures."""
     log = logging.getLogger("apprise")
     log.setLevel(logging.WARNING)
     log.propagate = False

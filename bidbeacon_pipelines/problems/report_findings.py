@@ -1,4 +1,4 @@
-"""Findings on reports: failed or late windows, failing calls, accounts not refreshed."""
+"""Findings about reports: failed or late windows, failing calls, accounts not refreshed."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -36,7 +36,7 @@ _WORDS: Final = {
     WindowState.UNCONFIRMED: "waiting for a second report",
     WindowState.NOT_SERVED: "not served",
 }
-"""The states that are findings; expired windows, which nothing can help, are only counted."""
+"""The states that are findings, with their words. Expired windows can't be repaired."""
 SEVERITIES: Final = {
     WindowState.FRESH: Severity.FINE,
     WindowState.MISSING: Severity.FINE,
@@ -49,16 +49,16 @@ SEVERITIES: Final = {
     WindowState.EXPIRED: Severity.ERROR,
     WindowState.NEEDS_ATTENTION: Severity.ERROR,
 }
-"""The severity of a state; all others are warnings."""
+"""The severities of states; the states that are missing here are warnings."""
 _FOUND_APART: Final = (FINAL_ROWS_LOST, HISTORY_NOT_PROVEN)
 _SECOND_REPORT = timedelta(minutes=45)
 _ALL_DAYS = 731
 LATELY = timedelta(hours=1)
-"""Older calls are not considered."""
+"""How far back failed calls are considered."""
 ORDINARY = timedelta(minutes=10)
-"""Shorter throttling or failures of calls are normal."""
+"""How long failing calls are normal; if they fail longer, the finding is a warning."""
 _NEXT_SYNC = timedelta(minutes=65)
-"""Accounts are listed once an hour; a single failure is not reported."""
+"""The delay of an alert: accounts are listed hourly, and the next listing may succeed."""
 _WHAT = {
     "create": "create reports",
     "retrieve": "poll reports",
@@ -68,9 +68,9 @@ _WHAT = {
 
 
 def unsettled_windows(unsettled: Sequence[RowMapping]) -> Findings:
-    """Yield a finding per state and cause of `states.totals.WindowSummary.unsettled`.
+    """Yield a finding for each state and cause of `states.totals.WindowSummary.unsettled`.
 
-    Windows that `undecided_days` and `unproven_histories` report are left out.
+    Windows for which `undecided_days` or `unproven_histories` yields findings are left out.
     """
     alike: dict[tuple[WindowState, str], list[RowMapping]] = {}
     for row in unsettled:
@@ -118,7 +118,7 @@ _WINDOWS = text(f"""
 def list_finding_windows(
     connection: Connection, settings: Settings, now: datetime, key: str
 ) -> list[RowMapping]:
-    """Return a finding's windows, newest first: account_key, dataset, window_date, wanted_by."""
+    """Return a finding's windows (account_key, dataset, window_date, wanted_by), newest first."""
     values = state_values(now, settings.late_after)
     rows = connection.execute(_WINDOWS, values).mappings()
     return [row for row in rows if row["cause"] and finding_key(row["cause"]) == key]
@@ -178,7 +178,7 @@ _TROUBLE = text(f"""
 
 
 def failing_calls(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield the calls for reports that failed or were throttled since the last success."""
+    """Yield findings about calls for reports that have failed since the last success."""
     for row in connection.execute(_TROUBLE, {"now": now, "since": now - LATELY}).mappings():
         calls, waiting = counted(row["calls"], "call"), counted(row["reports"], "report")
         of = "" if row["credential"] == DEFAULT else f", credential {row['credential']}"
@@ -207,7 +207,7 @@ _RETRIED = text(f"""
 
 
 def retried_reports(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield the causes for which reports are requested again, and when."""
+    """Yield a finding for each cause of failed reports that are requested again."""
     for row in connection.execute(_RETRIED).mappings():
         attempt = f"attempt {min(row['attempts'] + 1, MAX_ATTEMPTS)} of {MAX_ATTEMPTS}"
         again = f"{counted(row['reports'], 'report')} requested again, {attempt}"
@@ -245,7 +245,7 @@ _STOPPED = text(f"""
 
 
 def stopped_accounts(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield the causes for which ads accounts with active countries need attention."""
+    """Yield a finding for each cause for which ads accounts need attention."""
     for row in connection.execute(_STOPPED).mappings():
         number, windows = row["accounts"], row["windows"]
         accounts = counted(number, "ads account")
@@ -265,7 +265,7 @@ _UNLISTED = text("""
 
 
 def unlisted_accounts(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield the credentials, or their regions, whose accounts the last sync could not list."""
+    """Yield a finding for each credential or region whose accounts can't be listed."""
     for row in connection.execute(_UNLISTED).mappings():
         link, why = f"/sessions/{row['session_id']}", row["cause"]
         name = shown_name(row["credential"])
@@ -291,7 +291,7 @@ _LISTED_TWICE = text(f"""
 
 
 def accounts_listed_twice(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield the ads accounts that several credentials list, until they are assigned to one."""
+    """Yield findings about ads accounts listed by several credentials and assigned to none."""
     for row in connection.execute(_LISTED_TWICE).mappings():
         cause = {
             "code": "listed-twice",

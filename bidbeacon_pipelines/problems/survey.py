@@ -1,4 +1,4 @@
-"""All findings: the one list that Home, `bidbeacon doctor` and alerts read."""
+"""All findings; Home, `bidbeacon doctor` and alerts read this list."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _FINDERS: Final[Sequence[Callable[[Connection, Settings, datetime], Iterable[Fin
 
 @dataclass(frozen=True)
 class Survey:
-    """The findings, the worst first, and the number of windows of each dataset in each state."""
+    """All findings, the worst first, and the number of windows by dataset and state."""
 
     findings: Sequence[Finding]
     windows: Mapping[str, Mapping[WindowState, int]]
@@ -47,7 +47,7 @@ class Survey:
 def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     """Return all findings and counts of windows at an instant.
 
-    The first of several findings with the same cause has the sentence.
+    Findings with the same cause are merged; the sentence of the first one is kept.
     """
     windows = summarize_windows(connection, now, settings.late_after)
     findings = [

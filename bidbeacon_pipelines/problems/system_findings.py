@@ -1,4 +1,4 @@
-"""Findings on BidBeacon itself: jobs, processes, disks, partitions, delivery of alerts."""
+"""Findings about BidBeacon itself: jobs, processes, disks, partitions, delivery of alerts."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -39,9 +39,9 @@ from bidbeacon_sessions.queries import UNRECOVERED_SESSIONS
 from bidbeacon_sessions.sentences import format_duration
 
 _DAEMON_STARTS = timedelta(minutes=10)
-"""The process that sends alerts may start before Dagster's first run."""
+"""The delay of alerts: the process that sends them may start before Dagster's first run."""
 _NEXT_RUN = timedelta(minutes=15)
-"""A failed run is followed by another within minutes."""
+"""The delay of alerts about failed runs: the next run, within minutes, may succeed."""
 _OVERDUE_AFTER = timedelta(minutes=15)
 _LONG_OVERDUE_AFTER = timedelta(hours=2)
 _LOW_DISK, _FULL_DISK = 5 * 2**30, 2**30
@@ -56,7 +56,7 @@ _LATEST = f"now() + interval '{CLOCKS_DIFFER_BY.seconds} seconds'"
 
 
 def silent_jobs(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the finding that no job has run for long; the sync of accounts starts hourly."""
+    """Return a finding if no job has run for `silent_after`; one starts at least hourly."""
     last = find_last_sign(connection, ahead=CLOCKS_DIFFER_BY)
     if last is None or now - last <= settings.silent_after:
         return []
@@ -76,7 +76,7 @@ _NOT_POLLED = text("""
 
 
 def unpolled_reports(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the finding on reports whose poll or load is long overdue."""
+    """Return a finding if reports wait too long to be polled or loaded."""
     row = connection.execute(_NOT_POLLED, {"before": now - _OVERDUE_AFTER}).mappings().first()
     if row is None:
         return []
@@ -140,7 +140,7 @@ _FAILED = text(f"""
 
 
 def failed_sessions(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield the causes for which sessions of the last 24 hours failed and did not recover."""
+    """Yield findings about sessions that failed in the last 24 hours and did not recover."""
     for row in connection.execute(_FAILED, {"since": now - RECENTLY}).mappings():
         chosen = {"job": row["job_name"], "status": row["status"], "since": "24h"}
         which = f"/{row['last_id']}" if row["sessions"] == 1 else f"?{urlencode(chosen)}"
@@ -161,7 +161,7 @@ def failed_sessions(connection: Connection, settings: Settings, now: datetime) -
 
 
 def unwritable_folders(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield each host whose loads pause because it can't write downloads."""
+    """Yield a finding for each host whose loads pause because it can't write downloads."""
     for row in list_unwritable(connection, now):
         detail = {"reason": row["reason"]}
         why = cause("file-not-written", host=row["host"], folder=row["folder"], detail=detail)
@@ -169,12 +169,12 @@ def unwritable_folders(connection: Connection, settings: Settings, now: datetime
 
 
 def unwritable_logs(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the finding that runs' output can't be written; in a cluster workers log it."""
+    """Return a finding if runs' output can't be written here; in a cluster, workers write it."""
     return [] if settings.redis_url is not None else judge_logs(settings.compute_logs)
 
 
 def judge_logs(folder: Path) -> list[Finding]:
-    """Return a finding if a folder, which Dagster creates when needed, can't be written to."""
+    """Return a finding if a folder can't be written to; it need not exist yet."""
     try:
         place = folder if folder.exists() else folder.parent
         if place.exists():
@@ -187,7 +187,7 @@ def judge_logs(folder: Path) -> list[Finding]:
 
 
 def full_disk(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the finding that the disk for downloads is nearly full."""
+    """Return a finding if the disk for downloads is nearly full."""
     disk = usage_of_disk(settings.scratch_folder)
     return judge_disk(settings.scratch_folder, disk.free, disk.total)
 
@@ -211,13 +211,13 @@ _HAVE_PARTITIONS = text("""
 
 
 def too_many_partitions(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return a finding from 80 % of the partitions that Dagster's UI can show."""
+    """Return a finding if partitions exceed 80 % of the number that Dagster's UI can show."""
     accounts = connection.execute(_HAVE_PARTITIONS).scalar_one()
     return judge_partitions(accounts, settings.partition_months, now)
 
 
 def judge_partitions(accounts: int, months: int, now: datetime) -> list[Finding]:
-    """Return a finding if this number of accounts has nearly too many partitions."""
+    """Return a finding if a number of accounts has nearly too many partitions for Dagster."""
     days = count_partition_days(now.date(), months)
     if accounts * days < NEARLY_FULL:
         return []
@@ -227,15 +227,15 @@ def judge_partitions(accounts: int, months: int, now: datetime) -> list[Finding]
 
 
 def unhealthy_processes(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the findings on the long-lived processes of the last day."""
+    """Return findings about the long-running processes that were seen in the last day."""
     return judge_processes(list_processes(connection, within=timedelta(days=1)))
 
 
 def judge_processes(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list[Finding]:
-    """Return findings on several daemons, differing versions, silent kinds, and wrong clocks.
+    """Return findings about stopped processes, several daemons, versions and clocks.
 
-    On a single host only the daemon, which starts everything, is reported as silent: other
-    processes are stopped at will. A daemon not seen after another one's start was stopped before.
+    If all processes run on one host, only a stopped daemon is a finding, because users stop the
+    other processes at will. A daemon is ignored if it was last seen before the newest one started.
     """
     living = [one for one in processes if one["silent_for"] <= _PROCESS_SILENT_AFTER]
     daemons = [one for one in living if one["kind"] == "daemon"]
@@ -268,7 +268,7 @@ def _wrong_clocks(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list[s
 
 
 def undelivered_alerts(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the finding, never alerted, that alerts are not watched for or not delivered."""
+    """Return a finding if alerts are not sent or not delivered; no alert is sent about it."""
     if settings.alert_urls is None:
         return []
     living = list_processes(connection, within=_PROCESS_SILENT_AFTER)

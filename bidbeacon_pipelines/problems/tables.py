@@ -1,4 +1,4 @@
-"""The tables of findings, of alerts about them, and of checks of datasets."""
+"""The tables of findings, receivers of alerts, and checks of datasets."""
 
 from datetime import datetime
 from typing import Any
@@ -11,11 +11,11 @@ from bidbeacon_pipelines.database.base import PipelinesBase
 
 
 class StoredFinding(PipelinesBase):
-    """One row is a finding, present or past, with its acknowledgement and the alerts sent.
+    """One row is a finding, present or past, with its acknowledgement and the alerts about it.
 
-    `finding` has the fields of `problems.findings.Finding` as last found, `acknowledged` those of
-    `alert_rules.Acknowledgement`. `gone_at` is when it was first no longer found. `last_alerts`
-    has the last alert about it by receiver: `event`, and `at`, when it was sent.
+    `finding` has the fields of `problems.findings.Finding`, `acknowledged` those of
+    `alert_rules.Acknowledgement`. `gone_at` is when a check first no longer found the finding.
+    `last_alerts` has, by receiver, the `event` of the last alert and when it was sent, `at`.
     """
 
     __tablename__ = "findings"
@@ -34,10 +34,10 @@ class StoredFinding(PipelinesBase):
 
 
 class AlertReceiver(PipelinesBase):
-    """One row is a receiver of alerts: the earliest next attempt, and the last failure.
+    """One row is a receiver of alerts, with its earliest next attempt and its last failure.
 
-    `receiver` is the place of its address in `BIDBEACON_ALERT_URLS`, from 1 on. `failing_since` is
-    the first attempt after the last success. `next_attempt_at` is set before an attempt is made.
+    `receiver` is the place of its URL in `BIDBEACON_ALERT_URLS`, from 1 on. `failing_since` is when
+    sending first failed after the last success. `next_attempt_at` is stored before an attempt.
     """
 
     __tablename__ = "alert_receivers"
@@ -51,7 +51,7 @@ class AlertReceiver(PipelinesBase):
 
 
 class DatasetCheck(PipelinesBase):
-    """One row is the last check of a dataset: `differing` totals disagree with another's."""
+    """One row is a dataset's last check, with the number of differing totals (`differing`)."""
 
     __tablename__ = "dataset_checks"
 

@@ -1,6 +1,6 @@
 """The command `bidbeacon`: everything that can be done without Dagster's UI.
 
-Each command is a function of one of the modules here.
+Each subcommand is a function in one of the modules of this package.
 """
 
 import sys
@@ -31,7 +31,6 @@ __all__ = ["app", "main"]
 
 class _Root(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        """Run a command; report an error in one line and exit with its code."""
         try:
             return super().invoke(ctx)
         except (TyperException, typer.Abort, typer.Exit):
@@ -84,7 +83,7 @@ _add_commands()
 
 
 def main() -> None:
-    """Run the command; report an error in one line and exit with its code."""
+    """Run the command; print an error as one line, and exit with the error's exit code."""
     make_new_files_private()
     resend_lost_signals()
     try:
@@ -95,7 +94,7 @@ def main() -> None:
 
 
 def _checked(argument: str) -> str:
-    """Return an argument with visible control characters; refuse bytes that are not UTF-8."""
+    """Return an argument with control characters made visible; refuse invalid UTF-8."""
     if any("\ud800" <= char <= "\udfff" for char in argument):
         raise typer.BadParameter(f"Expected arguments in UTF-8, got: {argument!a}.")
     return safe_text(argument)

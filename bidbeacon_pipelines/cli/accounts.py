@@ -1,4 +1,4 @@
-"""Commands on accounts and entities: lists, pause and resume, aliases, cadences."""
+"""Commands for accounts and entities: list, pause, resume, rename, set the cadence."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
@@ -73,7 +73,7 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str | None]:
 def entities_list(
     account: OnlyAccount = None, country: CountryOption = None, as_json: Json = False
 ) -> None:
-    """Show how many entities of each kind are stored, gone, and set aside."""
+    """Show how many entities of each kind are stored, gone from Amazon, and set aside."""
     with open_store().begin() as connection:
         chosen = list_named_accounts(connection, account, country)
         labels = {one.account_key: one.label for one in chosen}
@@ -97,16 +97,16 @@ def _counted(count: Mapping[str, Any]) -> Sequence[str]:
 
 
 def accounts_pause(account: AccountArgument, country: CountryOption = None) -> None:
-    """Stop refreshing an account; its data stays."""
+    """Stop refreshing an account. Its data is kept."""
     found = get_account(account, country)
     _changes().pause(found)
     console.print(f"{found.label} is paused.")
 
 
 def accounts_resume(account: AccountArgument, country: CountryOption = None) -> None:
-    """Refresh an account again; also clears why it needs attention.
+    """Refresh an account again after it was paused or needed attention.
 
-    The next sync of accounts adds its partition if it has none.
+    The next sync of accounts adds the account's partition to Dagster if it is missing.
     """
     found = get_account(account, country)
     _changes().resume(found)
@@ -123,7 +123,7 @@ def accounts_rename(
         str | None, typer.Argument(help="The alias, in all countries; absent: Amazon's name.")
     ] = None,
 ) -> None:
-    """Set the alias of an ads account, shown instead of Amazon's name; both can be searched."""
+    """Set an alias of an ads account, shown instead of Amazon's name. Both names are found."""
     renamed = _changes().rename(get_ads_account(account), alias)
     console.print(f"{renamed.ads_account_key} is called {renamed.label}.")
 
@@ -141,7 +141,7 @@ def accounts_cadence(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Set or show how often an ads account is refreshed; manual loads do not wait for it."""
+    """Set or show how often an ads account is refreshed. Loads by hand do not wait for it."""
     chosen = choose_cadence(every=every, cron=cron, as_soon_as_due=as_soon_as_due)
     found = get_ads_account(account)
     if chosen is not None:

@@ -1,4 +1,4 @@
-"""Commands on overrides of the registry of datasets."""
+"""Commands for overrides of the registry of datasets."""
 
 from typing import Annotated, Any
 
@@ -29,7 +29,7 @@ _Value = Annotated[str, typer.Argument(help="A grouping like SP,SB+SD, a field's
 
 
 def contract_list(as_json: Json = False) -> None:
-    """Show the overrides of the registry, with author and date."""
+    """Show the overrides of the registry of datasets, with author and date."""
     with open_store().begin() as connection:
         overrides = list_overrides(connection)
     empty = "Nothing of the registry is overridden."
@@ -49,9 +49,9 @@ def contract_set(
     value: _Value,
     account: OnlyAccount = None,
 ) -> None:
-    """Override the registry for a region or one of its ads accounts.
+    """Override a value of the registry for a region or for one of its ads accounts.
 
-    Another grouping loads the dataset again.
+    If the grouping changes, the dataset is loaded again.
     """
     names = _read_names(region, get_dataset(dataset), account)
     try:
@@ -75,7 +75,7 @@ def _read_names(region: Region, dataset: Dataset, account: str | None) -> dict[s
 def contract_forget(
     region: _Region, dataset: _Dataset, subject: _Subject, account: OnlyAccount = None
 ) -> None:
-    """Remove an override, so that the registry's value applies again."""
+    """Remove an override, so that BidBeacon uses the value of the registry again."""
     get_dataset(dataset)
     if not _change(region, dataset, subject, None, account):
         raise UsageError(f"Nothing is overridden of {subject} of {dataset} in {region}.")

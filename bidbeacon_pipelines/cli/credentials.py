@@ -1,4 +1,4 @@
-"""Commands on credentials: named refresh tokens, and the ads accounts of each."""
+"""Commands for credentials, which are named refresh tokens, and for their ads accounts."""
 
 from collections import Counter
 from typing import Annotated, Any
@@ -31,7 +31,7 @@ _Accounts = Annotated[
 
 
 def credentials_list(as_json: Json = False) -> None:
-    """Show the credentials, the number of their ads accounts, and whether Amazon refuses them."""
+    """Show each credential, the number of its ads accounts, and whether Amazon refuses it."""
     settings = get_settings()
     with open_store().begin() as connection:
         stored = summarize_credentials(connection)
@@ -61,9 +61,9 @@ def _print_credential(row: Row) -> None:
 
 
 def credentials_check(name: _OnlyName = None, as_json: Json = False) -> None:
-    """Check whether Amazon accepts the credentials, and which accounts it lists for each.
+    """Check whether Amazon accepts each credential, and count the accounts that it lists.
 
-    Needs no database. Exits with 1 if one is refused, or a region does not answer.
+    Needs no database. Exits with 1 if a credential is refused or a region does not answer.
     """
     settings = get_settings()
     chosen = [_get_credential(settings, name)] if name else list(settings.credentials.values())
@@ -103,7 +103,7 @@ def _print_answer(row: dict[str, Any]) -> None:
 
 
 def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
-    """Assign ads accounts to a credential that lists them, if several do."""
+    """Assign ads accounts that several credentials list to one of these credentials."""
     settings = get_settings()
     credential = _get_credential(settings, name)
     store = open_store()

@@ -1,4 +1,4 @@
-"""Commands on findings and alerts: check, list, acknowledge, send a test message."""
+"""Commands for findings and alerts: check, list, acknowledge, send a test message."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -30,9 +30,9 @@ _Key = Annotated[
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check database and Amazon, list all findings as Home does, and print what to do.
+    """Check the database and Amazon, list all findings as Home does, and print what to do.
 
-    Exits with 1 if something is broken.
+    Exits with 1 if a check fails or a finding is an error.
     """
     settings = get_settings()
     found: list[Finding | KnownFinding] = []
@@ -68,7 +68,7 @@ def _print_check(check: Finding, *more: str) -> None:
 
 
 def alerts_list(as_json: Json = False) -> None:
-    """List present findings, as `bidbeacon doctor` does, with keys and last alerts."""
+    """List present findings like `bidbeacon doctor`, with their keys and last alerts."""
     settings = get_settings()
     labels = {receiver.number: receiver.label for receiver in list_receivers(settings)}
     with open_store().begin() as connection:
@@ -109,7 +109,10 @@ def alerts_acknowledge(
     note: Annotated[str, typer.Option(help="The reason, for later readers.")] = "",
     by: Annotated[str, typer.Option(help="Your name.")] = "command line",
 ) -> None:
-    """Acknowledge a finding: no alert until it gets worse, doubles or ends (exit 2: unknown)."""
+    """Acknowledge a finding: no alerts are sent until it gets worse, doubles or ends.
+
+    Exits with 2 if there is no such finding.
+    """
     _change(alerts.acknowledge, key, by=by, note=note)
     console.print(f"{key} is acknowledged until it changes.")
 
@@ -131,9 +134,9 @@ def _change(change: Callable[..., KnownFinding], key: str, **facts: str) -> None
 
 
 def alerts_test() -> None:
-    """Send a test message to each receiver, and print the result.
+    """Send a test message to each receiver of alerts, and print the results.
 
-    Exits with 1 if one did not accept it.
+    Exits with 1 if a receiver did not accept the message.
     """
     settings = get_settings()
     receivers = list_receivers(settings)

@@ -1,4 +1,4 @@
-"""Commands that record a session and print it live; most of them call Amazon."""
+"""Commands that record a session and print its actions live; most of them call Amazon."""
 
 import asyncio
 import threading
@@ -49,14 +49,14 @@ from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.tail import Tail
 
 _END_SECONDS: Final = 10.0
-"""Longest wait for the end of a session while the database is away."""
+"""How long to wait for a session's end to be printed if the database does not answer."""
 
 
 def refresh(account: AccountOption, country: CountryOption = None, as_json: Json = False) -> None:
-    """Bring an account up to date: plan due windows, create reports, load complete ones.
+    """Refresh an account now: plan due windows, request reports, load complete reports.
 
-    Never waits for Amazon. Exits with 0 if everything due is loaded or in progress, 1 if not, and 2
-    if the account is unknown or stopped, or there is no database.
+    Does not wait until reports are complete. Exits with 0 if all due windows are loaded or
+    requested, 1 if not, and 2 if the account is unknown or stopped, or there is no database.
     """
     with _open_context() as context:
         found = get_account(account, country)
@@ -81,11 +81,11 @@ def load(
     dataset: DatasetOption = "daily_targets",
     as_json: Json = False,
 ) -> None:
-    """Load days now, whether or not they are due; wait for Amazon, and print the session live.
+    """Load days now, even if they are not due. Waits for Amazon and prints the session live.
 
-    Exits with 0 if all days are loaded, 1 if one is not, or stays not served, and 2 if the account
-    is unknown or stopped, no day can be loaded, or there is no database. Ctrl-C and SIGTERM cancel
-    its session (exit codes 130 and 143); the next run continues its requests.
+    Exits with 0 if all days are loaded, 1 if a day is not loaded or stays not served, and 2 if the
+    account is unknown or stopped, no day can be loaded, or there is no database. Ctrl-C and SIGTERM
+    cancel the session (exit codes 130 and 143); the next run continues its requests.
     """
     days = parse_windows(window)
     chosen = get_dataset(dataset)
@@ -104,7 +104,7 @@ def load(
 
 
 def accounts_sync(as_json: Json = False) -> None:
-    """Read the accounts from Amazon; they are added and updated, never deleted."""
+    """Read the accounts from Amazon. Accounts are added and updated, but never deleted."""
     with (
         _open_context(RetryPolicy()) as context,
         recorded(context.sessions, "sync-accounts", as_json=as_json) as (session, _),
@@ -115,9 +115,9 @@ def accounts_sync(as_json: Json = False) -> None:
 def entities_sync(
     account: OnlyAccount = None, country: CountryOption = None, as_json: Json = False
 ) -> None:
-    """Sync the entities of an account, or of all active accounts one after another.
+    """Sync the entities of an account (default: of all active accounts, one after another).
 
-    Exits with 0 if all were synced, 1 if one was not, and 2 if there is none to sync.
+    Exits with 0 if all accounts were synced, 1 if not, and 2 if there is no account to sync.
     """
     with _open_context(RetryPolicy()) as context:
         with context.engine.begin() as connection:
@@ -142,7 +142,7 @@ def entities_sync(
 
 
 def _sync(context: JobContext, key: str, **show: Any) -> bool:
-    """Sync one account in a session of its own; print an error; return whether it succeeded."""
+    """Sync one account in its own session; print an error; return whether it succeeded."""
     try:
         # Read again: the previous sync may have stopped all accounts of a refused credential.
         account = read_account(context.engine, key)
@@ -167,7 +167,7 @@ def quarantine_replay(
     dataset: OnlyDataset = None,
     as_json: Json = False,
 ) -> None:
-    """Check quarantined rows again after a fix, and load those that are valid now."""
+    """Validate quarantined rows again, after a fix, and load the rows that are valid now."""
     if dataset is not None:
         get_dataset(dataset)
     store = open_store()
@@ -193,8 +193,8 @@ def recorded(
 ) -> Iterator[tuple[SessionRecorder, Status]]:
     """Record the block as a session and print it live; yield the session and its status line.
 
-    Ctrl-C, SIGTERM and the end of the terminal cancel it. With `as_json` nothing is printed until
-    the end, when `take_json` gets the session.
+    Ctrl-C, SIGTERM and the end of the terminal cancel the session. With `as_json` nothing is
+    printed; at the end `take_json` is called with the session.
     """
     of_account = {} if account is None else {"account": account.key}
     given = {**of_account, **(given or {}), "via": COMMAND_LINE}

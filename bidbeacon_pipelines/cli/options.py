@@ -25,17 +25,17 @@ _HELP = "The account: its name, its alias or its key."
 
 
 def open_store() -> SessionStore:
-    """Return the database of the settings, after checking its schema version.
+    """Return the session store in the database of the settings; check the schema's version.
 
     Raises:
-        DatabaseUnavailableError: there is no database.
-        SchemaError: its tables are older or newer.
+        DatabaseUnavailableError: There is no database.
+        SchemaError: The tables are older or newer than this program can use.
     """
     return SessionStore(shared_engine(open_database(get_settings())))
 
 
 def complete_account(incomplete: str) -> list[tuple[str, str]]:
-    """Return shell completions of account names with labels; none if no database answers."""
+    """Return completions of account names, with labels; none if the database doesn't answer."""
     try:
         with open_store().begin() as connection:
             return complete_name(list_accounts(connection), incomplete)
@@ -44,13 +44,13 @@ def complete_account(incomplete: str) -> list[tuple[str, str]]:
 
 
 def get_account(named: str, country: str | None = None) -> Account:
-    """Like `get_named_account`, in a transaction of its own."""
+    """Return the account with a name or key, as `get_named_account` does."""
     with open_store().begin() as connection:
         return get_named_account(connection, named, country)
 
 
 def get_ads_account(named: str) -> AdsAccount:
-    """Like `get_named_ads_account`, in a transaction of its own."""
+    """Return the ads account with a name or key, as `get_named_ads_account` does."""
     with open_store().begin() as connection:
         return get_named_ads_account(connection, named)
 
@@ -84,11 +84,11 @@ DaysOption = Annotated[
 
 
 MOST_DAYS: Final = 10_000
-"""Limit of the days of `--window`; Amazon serves no dataset for this long."""
+"""The most days that `--window` accepts; Amazon keeps no dataset for so many days."""
 
 
 def parse_windows(values: Iterable[str]) -> list[date]:
-    """Return the days of `--window` in order, each once; raise `UsageError` if invalid."""
+    """Return the days of `--window`, sorted and without duplicates, or raise `UsageError`."""
     days = sorted({day for value in values for day in parse_days(value)})
     if len(days) > MOST_DAYS:
         raise UsageError(f"window: expected at most {MOST_DAYS:,} days, got: {len(days):,}.")

@@ -32,7 +32,7 @@ MARKS: Final = SESSION_MARKS | {
     "error": ("✘", "bold red"),
     "stopped": ("■", "yellow"),
 }
-"""Icon and style of marks of sessions, severities, and stopped accounts."""
+"""The icon and style of each session mark and severity, and of stopped accounts."""
 
 _C0 = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"} | {0x7F: "␡"}
 _C1_AND_BIDI = (
@@ -49,26 +49,26 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 
 
 def safe_text(text: str) -> str:
-    """Return a text with control and bidirectional characters replaced by visible ones."""
+    """Return a text in which visible characters replace control and bidirectional ones."""
     return text.translate(_VISIBLE)
 
 
 def safe_json(value: Any, *, indent: int | None = None) -> str:
-    """Return a value as JSON without raw control characters; other types as text."""
+    """Return a value as JSON without raw control characters; unknown types become text."""
     return json.dumps(value, ensure_ascii=False, indent=indent, default=str).translate(_ESCAPED)
 
 
 class SafeConsole(Console):
-    """A console that prints control characters in texts visibly; its own colors still work."""
+    """A console that makes control characters in texts visible, and still prints colors."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Render a safe text, so that its width is known before columns are laid out."""
+        """Make a text safe and render it, so that its width is known before the layout."""
         return super().render_str(safe_text(text), **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Render to segments whose text and links are safe."""
+        """Render an object as segments with safe texts and links."""
         for text, style, control in super().render(renderable, options):
             if control:
                 yield Segment(text, style, control)
@@ -82,7 +82,7 @@ errors = SafeConsole(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
-    """Print a value as JSON, on one line without `indent`; other types as text."""
+    """Print a value as JSON, on one line if `indent` is None; unknown types become text."""
     sys.stdout.write(safe_json(value, indent=indent) + "\n")
     sys.stdout.flush()
 
@@ -90,7 +90,7 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 def print_list(
     rows: Sequence[Row], print_row: Callable[[Row], None], *, as_json: bool, if_empty: str
 ) -> None:
-    """Print rows as JSON or each by a function; print `if_empty` if there are none."""
+    """Print rows as JSON, or with `print_row`; print `if_empty` if there are no rows."""
     if as_json:
         print_json([dict(row) for row in rows])
         return
@@ -103,7 +103,7 @@ def print_list(
 def print_entry(
     mark: str, head: Text, lines: Iterable[str | None] = (), link: str | None = None
 ) -> None:
-    """Print an icon and a line, further lines below it, and a link on one line."""
+    """Print an icon with a line, further lines below it, and a link that is not wrapped."""
     icon, style = MARKS[mark]
     _print_hanging(Text(f"{icon} ", style), head)
     for line in filter(None, lines):
@@ -113,7 +113,7 @@ def print_entry(
 
 
 def print_lines(lines: Iterable[Line]) -> None:
-    """Print lines of sessions, each body with a hanging indent."""
+    """Print lines about sessions; if a line is wrapped, its rest is indented."""
     for head, body in lines:
         _print_hanging(Text.assemble(*head), Text.assemble(*body))
 
@@ -127,7 +127,7 @@ def _print_hanging(head: Text, body: Text) -> None:
 
 
 def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Return a table of texts; all columns but the first have numbers."""
+    """Return a table of texts; all columns except the first are aligned right, for numbers."""
     table = Table(title=title, title_justify="left", box=None, collapse_padding=True)
     for place, column in enumerate(columns):
         table.add_column(column, justify="right" if place else "left", overflow="fold")
@@ -137,10 +137,10 @@ def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) 
 
 
 def report(error: BaseException) -> int:
-    """Print an error as one line, or a bug with its traceback, without secrets.
+    """Print an error as one line, or a bug with its traceback; secrets are masked.
 
-    Return the exit code: 1 if the command failed, 2 if it can't be carried out, 128 plus the number
-    of a signal. For Ctrl-C outside of a session or a closed output, raise the error instead.
+    Return the exit code: 1 if the command failed, 2 if it can't be carried out, or 128 plus the
+    number of a signal. Raise the error again if it is Ctrl-C outside of a session or a closed pipe.
     """
     line = _line_of(error)
     if line is not None:
@@ -175,10 +175,10 @@ def _line_of(error: BaseException) -> str | None:
 
 @contextmanager
 def safe_output() -> Iterator[None]:
-    """Make printing safe with closed output, a full disk or another encoding than UTF-8.
+    """Let printing work with a closed output or an encoding other than UTF-8.
 
     Raises:
-        OSError: the output could not be written.
+        OSError: The output could not be written, for example because the disk is full.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

@@ -1,4 +1,4 @@
-"""The command `probe`: compares Amazon's answers with the registry before any load."""
+"""The command `probe`: compares Amazon's answers with the registry before the first load."""
 
 import signal
 from collections import Counter
@@ -63,8 +63,8 @@ def probe(
 ) -> None:
     """Compare Amazon's answers with BidBeacon's expectations, after a confirmation.
 
-    Exits with 0 if nothing differs or all differences were applied, 1 if not, and 2 if an option is
-    wrong or there is no database.
+    Exits with 0 if nothing differs or `--apply` stored all differences, 1 if not, and 2 if an
+    option is wrong or there is no database.
     """
     settings, listener = get_settings(), Listener()
     datasets = [get_dataset(name) for name in dataset or DATASETS]
@@ -92,7 +92,7 @@ def probe(
 
 
 def _get_account(context: JobContext, named: str | None) -> AdsAccount:
-    """Sync the accounts; return the named ads account, or the first active one with a profile."""
+    """Sync the accounts; return the named ads account, by default an active one with profile."""
     _print_note("Listing accounts and profiles")
     given = {"via": "command line"}
     with with_job_session("sync-accounts", store=context.sessions, input=given) as session:

@@ -1,4 +1,4 @@
-"""Commands on the database, and those that run a service until they are stopped."""
+"""Commands for the database, and commands that run a service until they are stopped."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ from bidbeacon_sessions.settings import get_session_settings
 
 
 def dev() -> None:
-    """Run database, sandbox (without Amazon credentials), Dagster and Event Stream locally."""
+    """Run database, Dagster, Event Stream and (without Amazon credentials) sandbox locally."""
     # Imported here since the image of deploy/ lacks the package `dev`.
     from bidbeacon_pipelines.dev.dev import run_dev
 
@@ -40,7 +40,7 @@ def dev() -> None:
 
 
 def db_start() -> None:
-    """Run the embedded database alone, with its tables upgraded, until Ctrl-C."""
+    """Run only the embedded database until Ctrl-C, after upgrading its tables."""
     from bidbeacon_pipelines.dev.dev import run_dev
 
     settings = read_settings(Settings, running=False)
@@ -54,7 +54,7 @@ def stream(
         int | None, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free port.")
     ] = None,
 ) -> None:
-    """Run the Event Stream: the page and its live endpoints (SSE and WebSocket), and alerts."""
+    """Run the Event Stream: pages, live endpoints (SSE and WebSocket), and sending of alerts."""
     # Imported here since it would cost every command a third of a second.
     from bidbeacon_pipelines.web import pipelines_extension
     from bidbeacon_sessions.server.serve import serve
@@ -73,7 +73,7 @@ def stream(
 
 
 def login() -> None:
-    """Print the login URL, which contains the token; open it to use the page's buttons."""
+    """Print the login URL, which contains the token. Open it to use the page's buttons."""
     settings = get_settings()
     token = settings.stream_token or settings.stream_changes_token
     if token is None:
@@ -91,7 +91,7 @@ def db_upgrade(
         typer.Option("--restored", help="Begin a new epoch of the stream: readers load again."),
     ] = False,
 ) -> None:
-    """Upgrade our tables and Dagster's; all other commands only check their version.
+    """Upgrade BidBeacon's and Dagster's tables. No other command upgrades them.
 
     The first run stores whether the database is for the sandbox or for the real Amazon. Newer
     tables that this program can use are not changed. Use --restored after the database was restored
@@ -119,7 +119,7 @@ def db_upgrade(
 
 
 def db_url() -> None:
-    """Print the database's address for scripts, password included, unless it is invalid."""
+    """Print the URL of the database, with its password, for scripts."""
     sys.stdout.write(get_database(get_settings()) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Commands on sessions. Filters have the form of the page: `job:load-windows since:6h words`."""
+"""Commands for sessions. Filters are those of the page: `job:load-windows since:6h words`."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ from bidbeacon_sessions.terminal import TailLines, action_line, session_line, se
 
 
 def complete_filter(incomplete: str) -> list[str]:
-    """Return shell completions of a filter's term: names, statuses, outcomes and accounts."""
+    """Return completions of a term of a filter: names, statuses, outcomes and accounts."""
     name, colon, begun = incomplete.partition(":")
     if name == "account" and colon:
         return [f"account:{one}" for one, _ in complete_account(begun)]
@@ -49,7 +49,7 @@ def sessions_list(
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show sessions, newest first; running ones with their last action."""
+    """Show sessions, newest first. A running session is shown with its last action."""
     wanted, store = _read_filter(terms), open_store()
     found = read_sessions(store, wanted, limit)["sessions"]
     if not found:
@@ -66,7 +66,7 @@ def _print_listed(session: Mapping[str, Any]) -> None:
 
 
 def _check_names(connection: Connection, wanted: SessionFilter) -> None:
-    """Raise if nothing can match, since the account or action is unknown."""
+    """Raise `UsageError` if no session can match: the account or action is unknown."""
     if wanted.type is not None and wanted.type not in action_classes():
         raise UsageError(
             "type: expected an action of docs/actions.md, such as report-failed, "
@@ -92,7 +92,7 @@ def sessions_tail(
     ] = 3,
     as_json: Json = False,
 ) -> None:
-    """Follow sessions live until Ctrl-C; wait while the database is away, and miss nothing.
+    """Print sessions live until Ctrl-C. Nothing is missed if the database fails for a while.
 
     With `--json` each line is an action or the state of a session.
     """
@@ -101,7 +101,7 @@ def sessions_tail(
 
 
 def event_printer(*, has_errors: bool = True) -> Callable[[Event], None]:
-    """Return a function that prints the events of a tail."""
+    """Return a function that prints the events of a `Tail`."""
     lines = TailLines(has_errors=has_errors)
     return lambda event: print_lines(lines.lines_of(event))
 
@@ -116,7 +116,7 @@ def _read_filter(terms: Sequence[str] | None) -> SessionFilter:
 
 
 def get_session(store: SessionStore, session_id: UUID) -> dict[str, Any]:
-    """Return a session with its actions, as in JSON output, or raise `ExpectedError`."""
+    """Return a session with its actions as JSON data, or raise `ExpectedError`."""
     loaded = read_session(store, session_id)
     if loaded is None:
         raise ExpectedError(f"No session {session_id}: `bidbeacon sessions list` shows the newest.")

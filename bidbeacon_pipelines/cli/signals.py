@@ -1,4 +1,4 @@
-"""Signals that end a command: with a session they cancel it, and none is lost."""
+"""Signals that end a command: they cancel its session, and no signal is lost."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ _SEND_AGAIN_SECONDS: Final = 0.1
 
 
 class StoppedBySignal(KeyboardInterrupt):
-    """A signal ended the command; `exit_code` is 128 plus its number."""
+    """A signal ended the command; `exit_code` is 128 plus the signal's number."""
 
     def __init__(self, number: int) -> None:
         self.number, self.exit_code = number, 128 + number
@@ -22,7 +22,7 @@ class StoppedBySignal(KeyboardInterrupt):
 def stop_at_signals() -> None:
     """Raise `StoppedBySignal` at Ctrl-C, SIGTERM and the end of the terminal.
 
-    A second signal ends the process at once. Ignored signals, as by `nohup`, stay ignored.
+    A second signal ends the process immediately. Signals ignored before (`nohup`) stay ignored.
     """
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -35,7 +35,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def resend_lost_signals() -> None:
-    """Send a signal again if its exception was lost: raised while Python frees an object."""
+    """Send a signal again if Python ignored its exception, raised while an object was freed."""
     report = sys.unraisablehook
 
     def resend(unraisable: "sys.UnraisableHookArgs") -> None:

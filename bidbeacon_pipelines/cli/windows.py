@@ -1,4 +1,4 @@
-"""Commands on report windows: explanation, restatements, quarantine and decisions."""
+"""Commands for report windows: explanations, restatements, quarantine and decisions."""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -63,7 +63,7 @@ def explain(
 ) -> None:
     """Explain the state of a report window and what happens next, and list its actions.
 
-    Exits with 2 for unknown names and reports.
+    Exits with 2 if a name or report is unknown.
     """
     settings, of_dataset = get_settings(), get_dataset(dataset)
     with open_store().snapshot() as connection:
@@ -77,7 +77,7 @@ def explain(
 
 
 def print_explanation(explanation: Row) -> None:
-    """Print an explanation of `explain_day`: verdict, then actions by session, newest first."""
+    """Print the result of `explain_day`: the verdict, then actions by session, newest first."""
     verdict, session = explanation["verdict"], explanation["verdict"]["session"]
     label, window = (explanation["account_label"], "blue"), (explanation["window"], "magenta")
     console.print(Text.assemble(label, f" {explanation['dataset']} ", window))
@@ -128,10 +128,10 @@ def restatements(
 
 
 def print_loads(loads: Sequence[Row], columns: Sequence[str]) -> None:
-    """Print a line for each load that changed the totals, and the total change.
+    """Print a table per ad product and currency: loads that changed totals, and the change.
 
-    Each ad product and currency has its own table, with the age at which a report last confirmed
-    its totals. Metrics that are not `columns` of the dataset are left out.
+    The title has the day's age when a report last confirmed the totals. Metrics that are not in
+    `columns`, the columns of the dataset, are left out.
     """
     metrics = [name for name in _METRICS if name in columns]
     for (ad_product, currency), some in _by_product(loads).items():
@@ -183,7 +183,7 @@ def quarantine_list(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show quarantined rows, newest first, each as received and with the reason."""
+    """Show quarantined rows, newest first: each row as received, and why it is invalid."""
     if dataset is not None:
         get_dataset(dataset)
     key = None if account is None else get_account(account, country).account_key
@@ -200,7 +200,7 @@ def windows_accept(
     country: CountryOption = None,
     dataset: DatasetOption = "daily_targets",
 ) -> None:
-    """Accept the next report of final days that wait for a decision, and request it now."""
+    """Accept the next report for final days that wait for a decision, and request it now."""
     decided = _decide(account, country, dataset, window, accepts=True)
     console.print(f"Accepted {decided}: the next report is taken, and Dagster requests it now.")
 
@@ -211,7 +211,7 @@ def windows_keep(
     country: CountryOption = None,
     dataset: DatasetOption = "daily_targets",
 ) -> None:
-    """Keep the loaded rows of final days of which a later report has far fewer."""
+    """Keep the loaded rows of final days for which a later report has far fewer rows."""
     decided = _decide(account, country, dataset, window, accepts=False)
     console.print(f"Kept the rows of {decided}.")
 

@@ -1,4 +1,4 @@
-"""The product's pages and routes, which extend the server of `bidbeacon_sessions`."""
+"""BidBeacon's pages and routes, which extend the server of `bidbeacon_sessions`."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from bidbeacon_sessions.server import STREAM_PAGE, Extension
 def pipelines_extension(
     store: SessionStore, settings: Settings, *, clock: Clock | None = None
 ) -> Extension:
-    """Return the `extension` for `create_app` and `serve`, by default on the database's clock."""
+    """Return the `extension` for `create_app` and `serve`; default clock: the database's."""
     clock = clock or DatabaseClock(store.engine, settings)
     return Extension(
         routes=[

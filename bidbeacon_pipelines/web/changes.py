@@ -1,8 +1,8 @@
 """Routes that change something: accounts, loads and syncs by hand, decisions, findings.
 
-All are `POST` with a JSON object. A page of another site can't send one, because browsers send a
-preflight request before JSON. The server refuses requests with a foreign `Origin` and requests
-without a token.
+Each is a `POST` with a JSON object. A page of another site can't send such a request, because
+browsers send a preflight request before JSON. The server refuses requests with a foreign `Origin`
+and requests without a token.
 """
 
 from collections.abc import Awaitable, Callable
@@ -73,11 +73,11 @@ class _AcknowledgementParameters(_FindingParameters):
 
 
 Change = Callable[[Any, str], dict[str, Any]]
-"""Makes the change of a body in the name of a user; returns the answer."""
+"""Makes the change that a request's body describes for a user; returns the answer."""
 
 
 def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
-    """Return the routes that change a store's database."""
+    """Return the routes that change the database of a session store."""
     handlers = _ChangeHandlers(store, settings)
     changes: dict[str, tuple[Change, type[Parameters]]] = {
         "/api/account/pause": (handlers.pause, AccountParameters),
@@ -104,10 +104,10 @@ def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
 
 
 def user_of(request: Request, settings: Settings) -> str:
-    """Return the user named in the header of `BIDBEACON_USER_HEADER`, else "page".
+    """Return the user's name from the header `BIDBEACON_USER_HEADER`, or "page" without it.
 
-    A trusted proxy sets it. The name is shortened and masked like all text from outside. A header
-    that comes twice is ignored: one of them is not the proxy's.
+    A trusted proxy sets the header. The name is shortened and masked like all text from outside. If
+    the header comes twice, it is ignored, because the proxy sent only one of them.
     """
     if settings.user_header is None:
         return PAGE

@@ -1,4 +1,4 @@
-"""Parameters of requests that several routes share, and the answers to wrong ones."""
+"""Parameters of requests that several routes share, and the answers to wrong parameters."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,10 +31,10 @@ _ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
 
 @contextmanager
 def refusing_errors() -> Iterator[None]:
-    """Refuse a request, with advice, because of an error in what it names or requests.
+    """Turn errors of the block that the user can correct into a refusal with advice.
 
     Raises:
-        RefusedError: such an error has been raised.
+        RefusedError: The block raised such an error.
     """
     try:
         yield
@@ -57,6 +57,6 @@ Day = Annotated[date, BeforeValidator(_parse_day)]
 
 
 class AccountParameters(Parameters):
-    """The account that is meant, by its name or key."""
+    """The account that a request is about, by its name or key."""
 
     account: Value

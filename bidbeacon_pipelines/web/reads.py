@@ -1,4 +1,4 @@
-"""Routes that only read: Home, accounts, coverage, explanations, metrics of jobs."""
+"""Routes that only read data: Home, accounts, coverage, explanations, metrics of jobs."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -41,7 +41,7 @@ class _ExplainParameters(AccountParameters):
 
 
 def read_routes(store: SessionStore, settings: Settings, *, clock: Clock) -> list[BaseRoute]:
-    """Return the routes over a store's database."""
+    """Return the routes that read the database of a session store."""
     reads = _Reads(store, settings, clock)
     answers: dict[str, Callable[[Request], Response]] = {
         "home": reads.home,
@@ -61,12 +61,11 @@ class _Reads:
         self._coverage = WindowCoverage(store, late_after=settings.late_after, clock=clock)
 
     def home(self, request: Request) -> Response:
-        """Answer with the data of the first page."""
         read_query(Parameters, request.query_params)
         return JsonAnswer(read_home(self._store, self._settings, self._clock()))
 
     def account(self, request: Request) -> Response:
-        """Answer with one account in figures."""
+        """Answer with the state, schedule and figures of one account."""
         named = read_query(AccountParameters, request.query_params).account
         with self._store.snapshot() as connection:
             account = get_named_account(connection, named)
@@ -84,12 +83,11 @@ class _Reads:
         return JSONResponse({"accounts": self._coverage.list_accounts()})
 
     def coverage(self, request: Request) -> Response:
-        """Answer with the states of a dataset's windows."""
         query = read_query(_CoverageParameters, request.query_params)
         return JSONResponse(self._coverage.read_coverage(query.dataset, query.days, query.to))
 
     def explain(self, request: Request) -> Response:
-        """Answer with a window's state, cause and next step."""
+        """Answer with a window's state, its cause, and what happens next."""
         query = read_query(_ExplainParameters, request.query_params)
         dataset = get_dataset(query.dataset)
         with self._store.snapshot() as connection:
@@ -100,7 +98,7 @@ class _Reads:
         return JSONResponse(answer | {"partition_url": url})
 
     def job_metrics(self, request: Request) -> Response:
-        """Answer with the number and duration of each job's sessions since 24 whole hours ago."""
+        """Answer with the number and duration of each job's sessions in the last 24 hours."""
         read_query(Parameters, request.query_params)
         before = utc_now()
         this_hour = before.replace(minute=0, second=0, microsecond=0)
@@ -111,7 +109,7 @@ class _Reads:
 
 
 def _partition_url(settings: Settings, account: str, dataset: Dataset, window: date) -> str:
-    """Return the address of a window's partition in Dagster, preselected in its launch dialog."""
+    """Return the URL of a window's partition in Dagster, where it is selected for a launch."""
     partition = quote(f"{account}|{window}", safe="")
     asset = f"{settings.dagster_public_url}/assets/{dataset.name}"
     return f"{asset}?view=partitions&partition={partition}"

@@ -111,6 +111,7 @@ def _recovers(
 
 
 _START_ALL = "Check that Dagster is running: `make dev` or `bidbeacon dev` starts everything."
+_NO_OTHER_ALERT = "No other alerts are sent meanwhile."
 
 _TABLE = (
     # Credentials and accounts
@@ -139,15 +140,15 @@ _TABLE = (
     CauseKind(
         "credential-not-set",
         "The credential {credential_name} is not set any more.",
-        "Add it to BIDBEACON_CREDENTIALS_FILE, or run `bidbeacon accounts sync`: accounts that "
-        "another credential lists belong to that one then.",
+        "Add it to BIDBEACON_CREDENTIALS_FILE, or run `bidbeacon accounts sync`, which assigns its "
+        "accounts to other credentials that list them.",
         parameters=("credential_name",),
     ),
     CauseKind(
         "listed-twice",
         "The credentials {credential_name} and {others} list the same account; "
         "it belongs to {credential_name}.",
-        "Decide which one it is to belong to: "
+        "Choose the credential that it belongs to: "
         "`bidbeacon credentials assign NAME[ {account}| ACCOUNT]`.",
         Severity.WARNING,
         parameters=("credential_name", "others"),
@@ -166,7 +167,7 @@ _TABLE = (
     ),
     CauseKind(
         "reporting-not-allowed",
-        "Amazon lists the account and refuses its reports[: {reason}].",
+        "Amazon lists the account but refuses its reports[: {reason}].",
         "Grant the authorising user the right to view campaigns and edit reports, or the viewer "
         "role of its manager account. Then run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
         action="resume",
@@ -193,23 +194,23 @@ _TABLE = (
     _recovers(
         "throttled",
         "Amazon throttled the request[ to {operation}] (429)[: {reason}].",
-        "It is repeated later. If this lasts, request higher limits from Amazon by ticket.",
+        "BidBeacon repeats it later. If this lasts, ask Amazon's support for higher limits.",
     ),
     _recovers(
         "rate-limited",
-        "Our own rate limits allow the request[ to {operation}] only later[: {reason}].",
-        "It is sent then.",
+        "BidBeacon's own rate limits delay the request[ to {operation}][: {reason}].",
+        "It is sent as soon as they allow it.",
     ),
     _recovers(
         "amazon-unavailable",
         "Amazon answered [the request to {operation} ]with an error of its own[ (HTTP {status})]"
         "[: {reason}].",
-        "It is tried again later.",
+        "BidBeacon tries again later.",
     ),
     _recovers(
         "unreachable",
         "Amazon could not be reached[: {reason}].",
-        "Check the network. It is tried again later.",
+        "Check the network. BidBeacon tries again later.",
     ),
     _recovers(
         "answer-unreadable",
@@ -225,7 +226,7 @@ _TABLE = (
     CauseKind(
         "field-refused",
         "Amazon refused [the field {field}|a field][: {reason}].",
-        "If Amazon has another name for it, `bidbeacon contract set` stores that.",
+        "If Amazon has another name for the field, store that name with `bidbeacon contract set`.",
         parameters=("field",),
     ),
     CauseKind(
@@ -247,7 +248,7 @@ _TABLE = (
     _recovers(
         "not-found",
         "Amazon does not know the requested object[: {reason}].",
-        "A report is requested again.",
+        "If it is a report, BidBeacon requests a new one.",
         action="load",
     ),
     _recovers(
@@ -341,8 +342,8 @@ _TABLE = (
     _recovers(
         "rows-lost",
         "The report lost nearly all rows[ of {ad_products}]"
-        "[: {new_rows:,} where {old_rows:,} were].",
-        "The old rows are kept. A second report is requested, and decides.",
+        "[: {new_rows:,} instead of {old_rows:,}].",
+        "The old rows are kept. A second report is requested to confirm this.",
         parameters=("ad_products",),
     ),
     CauseKind(
@@ -350,15 +351,15 @@ _TABLE = (
         "A report has far fewer rows for final days of {dataset} than are loaded"
         "[: {new_rows:,} instead of {old_rows:,}][, spend {new_spend} instead of {old_spend}].",
         "The loaded rows are kept. Check these days in Amazon's console, then accept what Amazon "
-        "reports (`bidbeacon windows accept`) or keep ours (`bidbeacon windows keep`).",
+        "reports (`bidbeacon windows accept`) or keep the loaded rows (`bidbeacon windows keep`).",
         Severity.WARNING,
         action="accept",
         parameters=("account", "dataset"),
     ),
     _recovers(
         "rows-missing",
-        "The report has no rows of the country, though it has deliverable campaigns.",
-        "A second report is requested, and decides.",
+        "The report has no rows of the country, though the country has deliverable campaigns.",
+        "A second report is requested to confirm this.",
     ),
     CauseKind("fields-invalid", _fields_invalid, parameters=("field",)),
     CauseKind("row-unreadable", "Expected a JSON object[, got: {got}]."),
@@ -379,17 +380,17 @@ _TABLE = (
         "not-served",
         "Amazon refuses the day as too old[: {reason}].",
         "The youngest of these days is requested again after 28 days; if Amazon serves it, the "
-        "others are due. To request a day now, load it by hand.",
+        "other days become due. To request a day now, load it by hand.",
         Severity.WAITING,
         action="load",
     ),
     CauseKind(
         "history-not-proven",
-        "Amazon reports no rows of days this old, though the account had campaigns then, and rows "
-        "so old have never come.",
-        "Amazon may no longer serve such days: they are not zeros, and not in sums. They become "
-        "zeros by themselves once rows as old of the same ad product come; nothing is requested "
-        "again. To check, compare a day with Amazon's console. "
+        "Amazon reports no rows of days this old, though the account had campaigns then, and "
+        "BidBeacon has never received rows of this age.",
+        "Amazon may no longer serve such days, so they do not count as zeros and are not in sums. "
+        "They become zeros by themselves once rows of this age come for the same ad product; "
+        "nothing is requested again. To check, compare a day with Amazon's console. "
         "`bidbeacon contract set REGION DATASET history:REPORT DAYS` requests fewer days.",
         Severity.WARNING,
         parameters=("account",),
@@ -406,8 +407,8 @@ _TABLE = (
     ),
     CauseKind(
         "still-at-amazon",
-        "Amazon is not done yet.",
-        "The scheduled refresh continues with it.",
+        "Amazon has not completed the report yet.",
+        "The scheduled refresh loads it later.",
         Severity.WAITING,
     ),
     CauseKind(
@@ -442,8 +443,8 @@ _TABLE = (
         "region-not-listed",
         "The accounts of region {region} can't be listed[ for credential {credential_name}]"
         "[: {reason}].",
-        "Its known accounts are still refreshed, but new ones and changes at Amazon are not seen. "
-        "It is tried again each hour.",
+        "Its known accounts are still refreshed, but BidBeacon does not see new accounts or "
+        "changes at Amazon. It tries again each hour.",
         parameters=("region", "credential_name"),
     ),
     CauseKind(
@@ -456,7 +457,7 @@ _TABLE = (
         "campaigns-not-reported",
         "Amazon's reports leave out enabled Sponsored Brands campaigns of the old kind, which have "
         "no ad groups.",
-        "Their spend and sales are missing in all datasets; `left_out` of `reports.days` names "
+        "Their spend and sales are missing in all datasets; `left_out` of `reports.days` lists "
         "them. Convert them at Amazon to campaigns with ad groups, and read their numbers in "
         "Amazon's console until then. A new campaign only needs its first ad group.",
         Severity.WARNING,
@@ -465,7 +466,7 @@ _TABLE = (
         "rows-removed",
         "Removed [{rows:,} |]rows of {dataset}[, spend {spend}], because two reports in a row did "
         "not have them.",
-        "Check these days in Amazon's console, then acknowledge this. `bidbeacon restatements` "
+        "Check these days in Amazon's console, then acknowledge the loss. `bidbeacon restatements` "
         "shows the previous numbers of a day.",
         Severity.WARNING,
         action="acknowledge",
@@ -488,8 +489,8 @@ _TABLE = (
     CauseKind(
         "quarantine-too-large",
         "Too many rows of an account are in quarantine.",
-        "More than 0.2 % are. `bidbeacon quarantine list` shows them and why. "
-        "`bidbeacon quarantine replay` loads those that can be read by now.",
+        "The limit is 0.2 %. `bidbeacon quarantine list` shows the rows with the reasons. "
+        "`bidbeacon quarantine replay` loads the rows that are valid after a fix.",
         Severity.WARNING,
     ),
     CauseKind(
@@ -513,7 +514,7 @@ _TABLE = (
     CauseKind(
         "many-partitions",
         "Dagster's UI soon can't show all partitions[: {accounts:,} accounts × {days:,} days are "
-        "{partitions:,} per asset, and it is made for {most:,}].",
+        "{partitions:,} per asset, and it can show {most:,}].",
         "[Set BIDBEACON_PARTITION_MONTHS={months} and restart Dagster. Older days are still kept "
         "and refreshed in Postgres. After you set more months again, launch the job record_again, "
         "which shows Dagster the days that it missed.|Spread the accounts over several "
@@ -558,8 +559,8 @@ _TABLE = (
         "Run `bidbeacon alerts test`.",
         Severity.WARNING,
     ),
-    CauseKind("database-away", "The database does not answer.", "No other alert comes meanwhile."),
-    CauseKind("check-failed", "The check for problems fails.", "No other alert comes meanwhile."),
+    CauseKind("database-away", "The database does not answer.", _NO_OTHER_ALERT),
+    CauseKind("check-failed", "The check for problems fails.", _NO_OTHER_ALERT),
     # Failures of our own
     CauseKind(
         "process-killed",

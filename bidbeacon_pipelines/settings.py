@@ -153,7 +153,7 @@ class Settings(SessionSettings):
         if not is_loopback(value) and not info.data.get("allow_other_machines"):
             raise ValueError(
                 "expected a loopback address such as 127.0.0.1, or "
-                "BIDBEACON_ALLOW_OTHER_MACHINES=true beside it"
+                "BIDBEACON_ALLOW_OTHER_MACHINES=true as well"
             )
         return value
 
@@ -163,7 +163,7 @@ class Settings(SessionSettings):
         cls, value: CredentialsFile | None, info: ValidationInfo
     ) -> CredentialsFile | None:
         if value is not None and info.data.get("ads_api_refresh_token") is not None:
-            raise ValueError("expected it or BIDBEACON_ADS_API_REFRESH_TOKEN, not both")
+            raise ValueError("expected this or BIDBEACON_ADS_API_REFRESH_TOKEN, not both")
         return value
 
     @property

@@ -49,16 +49,15 @@ app = typer.Typer(
 
 _MODULES = (accounts, contract, credentials, findings, services, sessions, windows, loading)
 _GROUPS = {
-    "accounts": "Advertiser accounts: an Amazon ads account in one country each.",
-    "alerts": "List what is wrong now and the alerts about it, acknowledge it, "
-    "send a test message.",
-    "contract": "What Amazon serves differently from the registry: learned, or set by a person.",
-    "credentials": "Named refresh tokens of our clients, and the ads accounts of each.",
-    "db": "The database: the embedded one, or that of BIDBEACON_DATABASE_URL.",
+    "accounts": "Advertiser accounts; each is an Amazon ads account in one country.",
+    "alerts": "List findings and the alerts about them, acknowledge a finding, send a test message.",
+    "contract": "Overrides of the registry of datasets, learned from Amazon or set by a person.",
+    "credentials": "Named refresh tokens, and the ads accounts that belong to each.",
+    "db": "The database: the embedded one, or the one at BIDBEACON_DATABASE_URL.",
     "entities": "Campaigns, ad groups, ads, targets and portfolios, as last received from Amazon.",
     "quarantine": "Invalid rows of reports: as received, with the reason.",
-    "sessions": "Job sessions: each job's input and actions.",
-    "windows": "Final days of which a later report has far fewer rows: accept it, or keep ours.",
+    "sessions": "Sessions of jobs, with their input and actions.",
+    "windows": "Final days for which a later report has far fewer rows: accept it or keep ours.",
 }
 _UNGROUPED: Sequence[Callable[..., None]] = [
     *(services.dev, services.stream, services.login, findings.doctor, probe.probe),

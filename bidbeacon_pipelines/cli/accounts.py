@@ -120,7 +120,7 @@ def _changes() -> AccountChanges:
 def accounts_rename(
     account: AccountArgument,
     alias: Annotated[
-        str | None, typer.Argument(help="The alias, in all countries; absent: Amazon's name.")
+        str | None, typer.Argument(help="The alias in all countries (default: Amazon's name).")
     ] = None,
 ) -> None:
     """Set an alias of an ads account, shown instead of Amazon's name. Both names are found."""

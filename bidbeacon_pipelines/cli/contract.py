@@ -21,18 +21,18 @@ _Dataset = Annotated[str, typer.Argument(help="The dataset's name.")]
 _Subject = Annotated[
     str,
     typer.Argument(
-        help="grouping, field:NAME (our name of a field), history:REPORT (in days, fewer or more "
-        "than the registry has) or period:REPORT (in days)."
+        help="The overridden value: grouping, field:NAME (BidBeacon's name of a field), "
+        "history:REPORT (in days) or period:REPORT (in days)."
     ),
 ]
-_Value = Annotated[str, typer.Argument(help="A grouping like SP,SB+SD, a field's name, or days.")]
+_Value = Annotated[str, typer.Argument(help="A grouping (SP,SB+SD), Amazon's field name or days.")]
 
 
 def contract_list(as_json: Json = False) -> None:
     """Show the overrides of the registry of datasets, with author and date."""
     with open_store().begin() as connection:
         overrides = list_overrides(connection)
-    empty = "Nothing of the registry is overridden."
+    empty = "The registry has no overrides."
     print_list(overrides, _print_override, as_json=as_json, if_empty=empty)
 
 
@@ -78,8 +78,8 @@ def contract_forget(
     """Remove an override, so that BidBeacon uses the value of the registry again."""
     get_dataset(dataset)
     if not _change(region, dataset, subject, None, account):
-        raise UsageError(f"Nothing is overridden of {subject} of {dataset} in {region}.")
-    console.print(f"{subject} of {dataset} in {region} is the registry's again.")
+        raise UsageError(f"There is no override of {subject} of {dataset} in {region}.")
+    console.print(f"{subject} of {dataset} in {region} has the registry's value again.")
 
 
 def _change(

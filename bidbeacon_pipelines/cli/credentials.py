@@ -19,12 +19,12 @@ from bidbeacon_pipelines.settings import Settings, get_settings
 from bidbeacon_sessions.errors import UsageError
 
 _Name = Annotated[str, typer.Argument(help="The credential's name.")]
-_OnlyName = Annotated[str | None, typer.Argument(help="The credential's name; absent: all.")]
+_OnlyName = Annotated[str | None, typer.Argument(help="The credential's name (default: all).")]
 _Accounts = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[ACCOUNT]...",
-        help="Ads accounts: their names, aliases or keys; absent: all that it lists.",
+        help="Names, aliases or keys of ads accounts (default: all that the credential lists).",
         autocompletion=complete_account,
     ),
 ]
@@ -51,7 +51,7 @@ def _print_credential(row: Row) -> None:
     of = f"{row['client_id']}, {row['region']}" if row["is_set"] else "not set any more"
     line = f"{row['credential']} ({of}): {counted(row['ads_accounts'], 'ads account')}"
     if row["listed_twice"]:
-        line += f", {row['listed_twice']:,} of them listed by others too"
+        line += f", {row['listed_twice']:,} of them listed by other credentials too"
     if row["last_answer_at"]:
         line += f"; last answer at {row['last_answer_at']:%Y-%m-%d %H:%M} UTC"
     console.print(line)

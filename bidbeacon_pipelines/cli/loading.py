@@ -53,7 +53,7 @@ _END_SECONDS: Final = 10.0
 
 
 def refresh(account: AccountOption, country: CountryOption = None, as_json: Json = False) -> None:
-    """Refresh an account now: plan due windows, request reports, load complete reports.
+    """Bring an account up to date: plan due windows, request reports, load complete ones.
 
     Does not wait until reports are complete. Exits with 0 if all due windows are loaded or
     requested, 1 if not, and 2 if the account is unknown or stopped, or there is no database.
@@ -69,7 +69,7 @@ def refresh(account: AccountOption, country: CountryOption = None, as_json: Json
                 left = count_windows_left(connection, found.account_id, now=context.now())
     if left:
         raise ExpectedError(
-            f"{counted(left, 'window is', 'windows are')} due or failed and not on the way: "
+            f"{counted(left, 'window is', 'windows are')} due or failed, without an open request: "
             "Home and `bidbeacon explain` show why."
         )
 

@@ -44,16 +44,16 @@ def _parse_day(value: str) -> date:
 def probe(
     account: OnlyAccount = None,
     dataset: Annotated[
-        list[str] | None, typer.Option(help="Only this dataset, repeatable; absent: all.")
+        list[str] | None, typer.Option(help="Probe this dataset; repeatable (default: all).")
     ] = None,
     day: Annotated[
         date | None,
         typer.Option(
-            parser=_parse_day, metavar="DAY", help="Day to request; absent: two days ago."
+            parser=_parse_day, metavar="DAY", help="Day to request (default: two days ago)."
         ),
     ] = None,
     record: Annotated[
-        Path | None, typer.Option(help="File for the recording; absent: a new one in this folder.")
+        Path | None, typer.Option(help="The recording's file (default: a new one in this folder).")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     apply: Annotated[
@@ -79,7 +79,7 @@ def probe(
         requested = day or today - timedelta(days=2)
         run = Probe(ads_account, contract, datasets, requested, today, listener)
         _print_costs(run)
-        if not yes and not typer.confirm("Go on?", err=True):
+        if not yes and not typer.confirm("Continue?", err=True):
             raise ExpectedError("Nothing was created.")
         file = _create_file(record)
         _run(context, run, file, apply=apply)
@@ -113,8 +113,8 @@ def _print_costs(run: Probe) -> None:
         f"The probe creates {2 * len(run.reports)} reports and 4 exports for {of.label} "
         f"({of.region}), one after another; Amazon usually takes {minutes:.0f} minutes for them. "
         "It costs no money and changes nothing at Amazon. Meanwhile it takes one of the report "
-        "slots of this client id and region, so other reports may wait. Where Amazon serves fewer "
-        "or more days than expected, some more reports find out how many, and where it refuses "
+        "slots of this client id and region, so other reports may wait. If Amazon serves fewer or "
+        "more days than expected, more reports are created to find out how many. If it refuses "
         "several ad products in one report, each of them is requested alone."
     )
 

@@ -78,8 +78,8 @@ def login() -> None:
     token = settings.stream_token or settings.stream_changes_token
     if token is None:
         raise UsageError(
-            "There is no token: `bidbeacon dev` makes one for as long as it runs; "
-            "elsewhere set BIDBEACON_STREAM_TOKEN."
+            "There is no token: `bidbeacon dev` makes one while it runs; "
+            "without it, set BIDBEACON_STREAM_TOKEN."
         )
     sys.stdout.write(settings.login_url(token.get_secret_value()) + "\n")
 
@@ -88,7 +88,7 @@ def db_upgrade(
     *,
     restored: Annotated[
         bool,
-        typer.Option("--restored", help="Begin a new epoch of the stream: readers load again."),
+        typer.Option("--restored", help="Begin a new epoch of the stream: readers reload all."),
     ] = False,
 ) -> None:
     """Upgrade BidBeacon's and Dagster's tables. No other command upgrades them.

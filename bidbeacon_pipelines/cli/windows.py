@@ -57,7 +57,7 @@ def explain(
     dataset: DatasetOption = "daily_targets",
     report: Annotated[
         str | None,
-        typer.Option(help="One of several reports, such as SP+SD; absent: the worst."),
+        typer.Option(help="The report, such as SP+SD (default: the one in the worst state)."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -90,7 +90,7 @@ def print_explanation(explanation: Row) -> None:
     for report, other in explanation["reports"].items():
         if report != explanation["report"]:
             print_entry(other["severity"], Text(f"{report}: {other['sentence']}"))
-    console.print(Text.assemble("\n", ("what refers to it", "bold"), ", newest first, in UTC"))
+    console.print(Text.assemble("\n", ("its actions", "bold"), ", newest first, in UTC"))
     account, timeline = explanation["account"], reversed(explanation["timeline"])
     for _, group in groupby(timeline, key=lambda action: action["session_id"]):
         actions = list(group)

@@ -32,8 +32,8 @@ CHECKS: Final[Mapping[str, str]] = {
     ),
     ROWS_RECONCILE: (
         "A day's spend and sales of each ad product agree with those of the dataset that it is "
-        "compared with, as far as Amazon promises it. Totals that were not requested within six "
-        "hours are not comparable, since Amazon goes on changing numbers."
+        "compared with, as far as Amazon promises it. Totals requested more than six hours apart "
+        "are not comparable, since Amazon keeps changing the numbers."
     ),
     QUARANTINE_IS_SMALL: "At most 0.2 % of each account's rows are quarantined.",
 }

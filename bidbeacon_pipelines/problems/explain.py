@@ -240,7 +240,7 @@ class _Window:
         if self.row["cause"] is None:
             return self._explained(f"{has}.", "No further refresh is scheduled.")
         what = f"{has}, and its last refresh failed: {self._reason}."
-        return self._explained(what, "It is not tried again by itself.")
+        return self._explained(what, "BidBeacon does not try again by itself.")
 
     def missing(self) -> Explanation:
         at = self.row["next_at"]
@@ -252,8 +252,8 @@ class _Window:
     def stopped(self) -> Explanation:
         # `since` of a disabled account's window is its last request.
         since = None if self.state is WindowState.DISABLED else self.row["since"]
-        of = "" if since is None else f" since {_when(since)}"
-        what = f"It is not requested{of}: {self._reason}."
+        verb, of = ("is not", "") if since is None else ("has not been", f" since {_when(since)}")
+        what = f"It {verb} requested{of}: {self._reason}."
         return self._explained(
             what, "" if self.row["as_of"] is None else f"It keeps its {self._rows}."
         )
@@ -263,7 +263,7 @@ class _Window:
         return self._explained(f"It was never loaded, and Amazon has not served it since {since}.")
 
     def not_served(self) -> Explanation:
-        what = f"It is not served since {_when(self.row['since'])}: {self._reason}."
+        what = f"It has not been served since {_when(self.row['since'])}: {self._reason}."
         own_at, at = self.row["next_at"], self.row["next_not_served_at"]
         if self.row["wanted_by"] is not None or (own_at is not None and own_at <= self._now):
             return self._waiting(what)
@@ -312,7 +312,7 @@ class _Window:
             return self._waiting(f"{by} has requested it." if by else "It is due.")
         which = "Its first report" if self.row["as_of"] is None else self._refresh(since)
         due = "overdue" if self.state is WindowState.LATE else "due"
-        return self._waiting(f"{which} is {due} since {_when(since)}.")
+        return self._waiting(f"{which} has been {due} since {_when(since)}.")
 
     def _waiting(self, what: str) -> Explanation:
         if self.request is not None:
@@ -341,7 +341,7 @@ class _Window:
         entities_by = account.first_seen_at + _FIRST_ENTITIES_WITHIN if is_new else None
         by_countries = "It waits for other countries that the same report covers"
         return [
-            ("The cadence of its ads account has it requested at {}.", refreshed_at),
+            ("It is requested at {}, the next refresh of its ads account.", refreshed_at),
             (f"{by_countries}, until {{}} at the latest.", countries_by),
             ("The account's entities are synced first, until {} at the latest.", entities_by),
         ]
@@ -358,7 +358,7 @@ class _Window:
                 then = f"It {self._created(again=True)}."
             case RequestStatus.PLANNED:
                 since = _when(request.created_at)
-                what = f"A report for {_days(request)} is planned since {since}."
+                what = f"A report for {_days(request)} has been planned since {since}."
                 then = f"It {self._created()}."
             case RequestStatus.SENT:
                 at = _when(sent_at)
@@ -384,7 +384,7 @@ class _Window:
         what, then = f"Report {request.report_id} is complete at Amazon.", "It is loaded"
         if request.loads > 0:
             which = f"Attempt {request.loads} of {MAX_LOADS} to load report {request.report_id}"
-            what, then = f"{which} failed.", "It is tried again"
+            what, then = f"{which} failed.", "BidBeacon tries again"
         return self._explained(what, f"{then} {self._polled()}.", self._step_at)
 
     @property

@@ -35,7 +35,7 @@ def act(
         now = read_now(connection, settings)
         action = get_finding(connection, settings, now, key).finding.action
         if keeps and action != "accept":
-            raise FindingIsOverError("No rows of this finding can be kept.")
+            raise FindingIsOverError("This finding has no rows to keep.")
         has_windows = action in ("load", "accept")
         windows = list_finding_windows(connection, settings, now, key) if has_windows else []
         if action == "load":

@@ -123,5 +123,5 @@ def _read_start(connection: Connection, home: Mapping[str, Any]) -> dict[str, st
     if windows:
         made = counted(in_flight, "report")
         doing = f"Amazon is making {made}" if in_flight else "Reports are being planned"
-        now = f"{doing}, of {counted(windows, 'window')} (a day of a report of an account)."
+        now = f"{doing}, for {counted(windows, 'window')} (each a day in a report of an account)."
     return {"now": now, "first_data": first}

@@ -59,7 +59,7 @@ class Receiver:
             reason = self._masked(" ".join(warnings.getvalue().split()))
             if (scheme := self.url.partition("://")[0].lower()) in ("http", "https"):
                 webhook = f"{scheme.replace('http', 'json')}://host/path"
-                reason = f"no known service has it. For a webhook, write {webhook}."
+                reason = f"it belongs to no known service. For a webhook, write {webhook}."
             raise NotSentError(f"apprise can't use this address: {reason}")
         title, body, kind = message.title, message.body, message.kind
         result = service.notify(

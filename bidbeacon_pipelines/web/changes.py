@@ -151,7 +151,7 @@ def _check_sender(request: Request) -> None:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         expected = "Expected the content type application/json."
-        raise RefusedError(415, expected, "Send a JSON object, and this header.")
+        raise RefusedError(415, expected, "Send a JSON object with this content type.")
 
 
 async def _read_bytes(request: Request) -> bytes:

@@ -19,9 +19,9 @@ from bidbeacon_sessions.server.answers import Parameters, RefusedError
 
 _CORRECT = "Correct it, and send the request again."
 _ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
-    UnknownAccountError: (404, "Take the name or key of an account from /api/accounts."),
-    UnknownDatasetError: (404, "Take the name of a dataset from a session's sentence."),
-    UnknownReportError: (404, "Leave it out to explain the worst window."),
+    UnknownAccountError: (404, "Use the name or key of an account from /api/accounts."),
+    UnknownDatasetError: (404, "Use the name of a dataset, such as daily_targets."),
+    UnknownReportError: (404, "Omit `report` to explain the window in the worst state."),
     FindingIsOverError: (404, "Home shows what is wrong now."),
     AmbiguousAccountError: (400, "Use a key, or a name with a country, as in Acme Merch · US."),
     BadAliasError: (400, _CORRECT),

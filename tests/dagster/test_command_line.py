@@ -67,7 +67,7 @@ def test_refresh_ends_with_1_where_something_due_is_not_on_its_way(stocked: Worl
     is_one = ReportWindow.dataset == "daily_targets", ReportWindow.window_date == stocked.day()
     change_windows(stocked.engine, *is_one, status="failed")
     said = unwrapped(run_command(*refresh, code=1).stderr)
-    assert "1 window is due or failed and not on the way" in said
+    assert "1 window is due or failed, without an open request" in said
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def contract(*arguments: str, code: int = 0) -> str:
 
 def test_overrides_are_set_listed_and_forgotten(engine: Engine) -> None:
     """Each in a session, with who did it; the windows concerned are made again by the next refresh."""
-    assert "Nothing of the registry is overridden." == contract("list")
+    assert "The registry has no overrides." == contract("list")
     execute(
         engine,
         "INSERT INTO dataset_windows (account_id, country_code, dataset, report, through_date)"
@@ -45,7 +45,7 @@ def test_overrides_are_set_listed_and_forgotten(engine: Engine) -> None:
     contract("forget", *OWN, code=2)
     contract("forget", *OWN, "--account", "One")
     contract("forget", *CHANGED)
-    assert "Nothing of the registry is overridden." == contract("list")
+    assert "The registry has no overrides." == contract("list")
     rows = query(engine, "SELECT payload ->> 'value' AS value FROM session_actions ORDER BY at")
     assert ["60", "30", *["the registry's value"] * 2] == [row["value"] for row in rows]
 

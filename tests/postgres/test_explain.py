@@ -61,20 +61,20 @@ CASES: dict[str, tuple[dict[str, Any], Severity, str]] = {
     "due": (
         {"next_refresh_at": HOUR_AGO},
         Severity.WAITING,
-        f"Its first report is due since HOUR AGO. {PLANS}",
+        f"Its first report has been due since HOUR AGO. {PLANS}",
     ),
     "due by its cadence": (
         {"next_refresh_at": HOUR_AGO, "next_run_at": SOON},
         Severity.WAITING,
         (
-            "Its first report is due since HOUR AGO. "
-            "The cadence of its ads account has it requested at SOON."
+            "Its first report has been due since HOUR AGO. "
+            "It is requested at SOON, the next refresh of its ads account."
         ),
     ),
     "loaded and overdue": (
         LOADED | {"data_as_of": T14, "next_refresh_at": LONG_AGO},
         Severity.ERROR,
-        f"A refresh is overdue since LONG AGO. {PLANS}",
+        f"A refresh has been overdue since LONG AGO. {PLANS}",
     ),
     "wanted though it is fresh": (
         LOADED | WANTED | {"next_refresh_at": SOON},
@@ -84,7 +84,10 @@ CASES: dict[str, tuple[dict[str, Any], Severity, str]] = {
     "planned": (
         {"request": PLANNED},
         Severity.WAITING,
-        "A report for 2026-07-01 is planned since HOUR AGO. It is requested within two minutes.",
+        (
+            "A report for 2026-07-01 has been planned since HOUR AGO. "
+            "It is requested within two minutes."
+        ),
     ),
     "sent without an answer": (
         {"request": SENT | {"next_step_at": SOON}},
@@ -123,7 +126,7 @@ CASES: dict[str, tuple[dict[str, Any], Severity, str]] = {
     "complete, with a broken file": (
         {"request": BROKEN},
         Severity.WAITING,
-        "Attempt 1 of 3 to load report r failed. It is tried again at SOON.",
+        "Attempt 1 of 3 to load report r failed. BidBeacon tries again at SOON.",
     ),
     "failed": (
         {"status": "failed", "next_refresh_at": SOON} | FAILED,
@@ -134,7 +137,7 @@ CASES: dict[str, tuple[dict[str, Any], Severity, str]] = {
         LOADED | SUSPICIOUS | LOST | {"next_refresh_at": SOON},
         Severity.WARNING,
         (
-            "Its last report is suspicious: The report lost nearly all rows: 1 where 11 were. "
+            "Its last report is suspicious: The report lost nearly all rows: 1 instead of 11. "
             "It is requested again at SOON."
         ),
     ),

@@ -216,7 +216,7 @@ def test_who_waits_too_long_is_told_that_amazon_is_not_done(world: World) -> Non
     """After the setting's time the session ends; the request stays for the scheduled refresh."""
     world.break_with("report_ends", status="PENDING")
     account = world.account()
-    with pytest.raises(WindowNotLoadedError, match="Amazon is not done yet"):
+    with pytest.raises(WindowNotLoadedError, match="Amazon has not completed the report yet"):
         load_by_hand(world, account, DAY, minutes=50)
     assert world.window(account, DAY).status == "requested"
     [told] = world.actions("wait-given-up")

@@ -68,7 +68,7 @@ def test_detail_is_told_where_it_is_known() -> None:
     refused = cause("field-refused", field="clicks", detail=detail)
     assert explain(refused).text == (
         "Amazon refused the field clicks: No such field. Given up after 5 attempts. "
-        "If Amazon has another name for it, `bidbeacon contract set` stores that."
+        "If Amazon has another name for the field, store that name with `bidbeacon contract set`."
     )
 
 

@@ -341,7 +341,7 @@ def test_rows_are_kept_of_findings_that_offer_it_only(client: httpx.Client, fres
     change(fresh, 1, "failed", refused(43))
     [finding] = read_findings(client)
     answer = press(client, finding, "keep")
-    assert (404, "No rows of this finding can be kept.") == (
+    assert (404, "This finding has no rows to keep.") == (
         answer.status_code,
         answer.json()["error"],
     )

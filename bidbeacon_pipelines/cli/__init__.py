@@ -50,7 +50,7 @@ app = typer.Typer(
 _MODULES = (accounts, contract, credentials, findings, services, sessions, windows, loading)
 _GROUPS = {
     "accounts": "Advertiser accounts; each is an Amazon ads account in one country.",
-    "alerts": "List findings and the alerts about them, acknowledge a finding, send a test message.",
+    "alerts": "List findings and alerts about them, acknowledge a finding, send a test message.",
     "contract": "Overrides of the registry of datasets, learned from Amazon or set by a person.",
     "credentials": "Named refresh tokens, and the ads accounts that belong to each.",
     "db": "The database: the embedded one, or the one at BIDBEACON_DATABASE_URL.",

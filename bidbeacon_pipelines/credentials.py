@@ -35,7 +35,7 @@ class Credential(_Table):
 
     @property
     def digest(self) -> str:
-        """A digest under which its access token is shared; another refresh token changes it."""
+        """The key under which processes share its access token; a new refresh token changes it."""
         identity = f"{self.client_id} {self.refresh_token.get_secret_value()}"
         return sha256(identity.encode()).hexdigest()
 

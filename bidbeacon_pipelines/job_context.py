@@ -88,7 +88,7 @@ class JobContext:
     def find_pause(self) -> NotWritten | None:
         """Return the error because of which this host's loads are paused, or None.
 
-        While loads are paused, it tries to write a file every five minutes.
+        While loads are paused, this host tries to write a file every five minutes.
         """
         with self.engine.begin() as connection:
             found = find_unwritable(connection, self.downloads, self.now())
@@ -113,7 +113,7 @@ class JobContext:
             raise
 
     def now(self) -> datetime:
-        """Return the present instant, UTC."""
+        """Return the present instant in UTC."""
         return self.clock()
 
 

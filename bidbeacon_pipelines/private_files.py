@@ -5,7 +5,7 @@ from pathlib import Path
 
 PRIVATE = 0o700
 PASSAGE = 0o711
-"""Others can enter such a folder but not list it: the embedded server's data is below."""
+"""The mode of folders that others may enter but not list; the embedded server needs it."""
 
 
 def make_new_files_private() -> None:

@@ -175,7 +175,7 @@ class Settings(SessionSettings):
 
     @property
     def credentials(self) -> dict[str, Credential]:
-        """The credentials by name, in the file's order; empty if settings are missing for one."""
+        """The credentials by name, in the file's order; empty if settings are incomplete."""
         if self.credentials_file is not None:
             return self.credentials_file.by_name()
         if self.ads_api_client_id is None:

@@ -92,7 +92,7 @@ def probe(
 
 
 def _get_account(context: JobContext, named: str | None) -> AdsAccount:
-    """Sync the accounts; return the named ads account, by default an active one with profile."""
+    """Sync accounts; return the named ads account, by default an active one with a profile."""
     _print_note("Listing accounts and profiles")
     given = {"via": "command line"}
     with with_job_session("sync-accounts", store=context.sessions, input=given) as session:

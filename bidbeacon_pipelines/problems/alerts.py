@@ -182,7 +182,7 @@ class AlertWatch:
     def _notify(self, receiver: Receiver, now: datetime) -> None:
         """Send a receiver one digest of the events that it does not know yet, if there are any.
 
-        If the process dies after sending it, before the events are stored, it is sent again.
+        If the process dies between sending and storing the events, the digest is sent again.
         """
         number = receiver.number
         with self._engine.begin() as connection:
@@ -230,6 +230,6 @@ def _outage(error: Exception) -> Finding:
 
 
 def _is_settled(known: KnownFinding) -> bool:
-    """Return whether an outage is over and each receiver with an alert about it knows that."""
+    """Return whether an outage has ended and each alerted receiver has been told so."""
     is_reported = all(last.event is AlertEvent.ENDED for last in known.last_alerts.values())
     return known.gone_at is not None and is_reported

@@ -124,7 +124,7 @@ def acknowledge_removals(
 
 
 HISTORY_NOT_PROVEN: Final = "history-not-proven"
-"""The code of the cause of days without rows at an age of which no rows have ever come."""
+"""The code of the cause of old days without rows, if rows that old have never come."""
 _OLDER_DAYS_COME = timedelta(hours=1)
 """The delay of the alert: meanwhile rows of older days may come and prove the history."""
 

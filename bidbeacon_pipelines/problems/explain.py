@@ -43,7 +43,7 @@ _OF_ACCOUNT = ("account_key", "label", "time_zone", "paused", "amazon_status", "
 
 @dataclass(frozen=True)
 class Question:
-    """A question why a day of a dataset and account is as it is at the instant `now`."""
+    """The day of a dataset and account to explain, and the present instant."""
 
     account: Account
     dataset: Dataset

@@ -52,7 +52,7 @@ class Finding(Explained):
         since: When the problem began; None if unknown.
         next_at: When BidBeacon tries again by itself; None if never or unknown.
         unit: What the button's action is taken for: "120 days".
-        because: Keys of possible roots; if one is present, this finding becomes its effect.
+        because: Keys of findings that may cause this one, which then becomes an effect of theirs.
         alert_after: How long the finding must last before an alert is sent.
         settles_after: How long the finding must be gone before it counts as ended.
         facts: The figures that a check has compared, as data; may be empty.
@@ -73,7 +73,7 @@ class Finding(Explained):
 
     @property
     def count(self) -> int:
-        """The sum of the counts of its effects."""
+        """The sum of `count` of all its effects."""
         return sum(effect.count or 0 for effect in self.effects)
 
     @property
@@ -121,7 +121,7 @@ def finding_key(cause: Cause) -> str:
 def merge(findings: Iterable[Finding], now: datetime) -> list[Finding]:
     """Return one finding per cause with all effects, the worst first.
 
-    If `because` of a finding contains the key of another finding, it becomes an effect of that.
+    A finding is turned into an effect of another finding if its `because` contains the other's key.
     """
     by_key: dict[str, Finding] = {}
     for each in findings:

@@ -1,4 +1,4 @@
-"""Stops accounts that Amazon refuses; resumes them when it accepts their credential again."""
+"""Stops accounts that Amazon refuses; resumes them if it accepts their credential again."""
 
 from sqlalchemy import Connection
 
@@ -19,19 +19,19 @@ from bidbeacon_pipelines.credentials import shown_name
 from bidbeacon_sessions import SessionRecorder
 
 MOST_REFUSALS = 3
-"""An ads account is stopped after this many refusals in a row; a single one may be a gateway's."""
+"""An ads account is stopped after this many refusals in a row: a gateway may cause one refusal."""
 
 
 def record_refusal(
     connection: Connection, session: SessionRecorder, account: AdsAccount, error: AuthError
 ) -> bool:
-    """Stop the accounts of a refused credential, or an ads account refused too often.
+    """Count a refusal, and stop the requests for the accounts if a retry can't help.
 
-    That is `MOST_REFUSALS` times in a row, or once for missing rights, since no retry helps.
+    A refused credential stops all of its accounts. Another refusal stops the ads account if rights
+    are missing, or if it is the `MOST_REFUSALS`th in a row.
 
     Returns:
-        Whether manual action is needed now. Otherwise the refusal is counted, and the request may
-        be repeated later.
+        Whether the requests are stopped. If not, the refused request may be sent again later.
     """
     if isinstance(error, CredentialRefused):
         stop_credential(connection, session, account.credential, error)
@@ -50,7 +50,7 @@ def record_refusal(
 def stop_credential(
     connection: Connection, session: SessionRecorder, credential: str, error: CredentialRefused
 ) -> None:
-    """Stop requests for all accounts of a credential, and record it once."""
+    """Stop requests for all accounts of a credential, and record the newly stopped accounts."""
     why = error.failure_cause
     if keys := set_credentials_need_attention(connection, credential, why):
         name = shown_name(credential)
@@ -61,7 +61,7 @@ def stop_credential(
 
 
 def resume_credential(connection: Connection, session: SessionRecorder, credential: str) -> None:
-    """Resume all accounts that were stopped only for their credential."""
+    """Resume the accounts that were stopped only because their credential was refused."""
     if keys := clear_credentials_need_attention(connection, credential):
         name = shown_name(credential)
         accepted = CredentialsAccepted(credential_name=name, accounts=len(keys), keys=tuple(keys))

@@ -37,18 +37,18 @@ PAGE: Final = "page"
 
 
 class NotListedError(UsageError):
-    """A credential does not list the ads account that is to belong to it."""
+    """A user assigned an ads account to a credential that does not list the ads account."""
 
     def __init__(self, account: AdsAccount, credential: str) -> None:
         listed = ", ".join(account.listed_by) or "none"
         super().__init__(
             f"Expected a credential that lists {account.label} ({listed}), got: {credential}. "
-            "`bidbeacon accounts sync` reads again which ones do."
+            "`bidbeacon accounts sync` updates this list."
         )
 
 
 class AccountChanges:
-    """Changes accounts on behalf of one user, `by`."""
+    """Changes accounts on behalf of the user `by`."""
 
     def __init__(self, store: SessionStore, settings: Settings, *, by: str) -> None:
         self._store = store
@@ -65,7 +65,7 @@ class AccountChanges:
             session.add_in(connection, AccountPaused(account=key, by=self._by))
 
     def resume(self, account: Account) -> None:
-        """End an account's pause, and clear the reason why its ads account needs attention."""
+        """Resume an account that is paused or whose ads account needs attention."""
         if not account.paused and account.needs_attention is None:
             return
         key = account.account_key
@@ -83,7 +83,7 @@ class AccountChanges:
                 session.add_in(connection, action)
 
     def rename(self, account: AdsAccount, alias: str | None) -> AdsAccount:
-        """Set or remove an ads account's alias; return the account, or raise `BadAliasError`."""
+        """Set or remove an ads account's alias; raise `BadAliasError` if the alias is invalid."""
         checked = None if alias is None else check_alias(alias)
         key = account.ads_account_key
         with self._changing(account.ref) as (connection, session):
@@ -97,7 +97,7 @@ class AccountChanges:
             return renamed
 
     def assign(self, account: AdsAccount, credential: Credential) -> None:
-        """Assign or confirm an ads account's credential; raise `NotListedError` if unlisted."""
+        """Assign an ads account to a credential that lists it, or raise `NotListedError`."""
         if credential.name not in account.listed_by:
             raise NotListedError(account, credential.name)
         id_, name, before = account.account_id, credential.name, account.credential
@@ -126,7 +126,7 @@ def store_cadence(
 ) -> bool:
     """Set an ads account's cadence and its next refresh; return whether the cadence changed.
 
-    A new interval counts from the last refresh, a new cron from now.
+    An interval counts from the last refresh; a cron expression counts from now.
     """
     account = get_ads_account(connection, key)
     if account.cadence == cadence:

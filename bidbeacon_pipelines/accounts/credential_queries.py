@@ -1,4 +1,4 @@
-"""SQL on credentials: their ads accounts, their listings at Amazon and their state."""
+"""SQL for credentials: their ads accounts, the accounts Amazon lists, and their state."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -22,13 +22,13 @@ from bidbeacon_pipelines.database.locks import lock_until_commit
 def set_credentials_need_attention(
     connection: Connection, credential: str, cause: Cause
 ) -> list[str]:
-    """Stop the ads accounts of a refused credential; return the newly stopped accounts' keys."""
+    """Stop the ads accounts of a refused credential; return keys of newly stopped accounts."""
     of, is_new = AdsAccount.credential == credential, AdsAccount.needs_attention.is_(None)
     return change_ads_accounts(connection, of, is_new, **needing_attention("credentials", cause))
 
 
 def clear_credentials_need_attention(connection: Connection, credential: str) -> list[str]:
-    """Resume the ads accounts stopped only for their credential; return their accounts' keys."""
+    """Resume ads accounts stopped only for this credential; return their accounts' keys."""
     is_for_it = AdsAccount.needs_attention_for == "credentials"
     return change_ads_accounts(
         connection, AdsAccount.credential == credential, is_for_it, **RESUMED
@@ -36,7 +36,7 @@ def clear_credentials_need_attention(connection: Connection, credential: str) ->
 
 
 def set_owner(connection: Connection, account_id: str, credential: str, client_id: str) -> None:
-    """Assign an ads account to another credential; keep its proven histories."""
+    """Assign an ads account to another credential; its proven report histories stay known."""
     copy_histories(connection, account_id, client_id)
     new = {"credential": credential, "client_id": client_id, "credential_by": None}
     change_ads_account(connection, account_id, **new, **RESUMED, refusals=0)
@@ -54,7 +54,7 @@ _SET_LISTED_BY = text("""
 def set_listed_by(
     connection: Connection, listed_by: Mapping[str, Sequence[str]], unsure: Collection[str]
 ) -> None:
-    """Store the credentials that list each ads account, by its id; `unsure` ones keep theirs."""
+    """Store which credentials list each ads account id; never remove credentials in `unsure`."""
     values = [
         {"id": account_id, "names": sorted(names), "unsure": list(unsure)}
         for account_id, names in listed_by.items()
@@ -69,9 +69,9 @@ def replace_listings(
     session_id: UUID,
     at: datetime,
 ) -> None:
-    """Replace the stored answers of the last sync.
+    """Replace Amazon's stored answers of the last sync of accounts.
 
-    An answer has the credential, the region, and the cause if Amazon listed no accounts.
+    An answer is a credential, a region (None for all), and the cause if no accounts were listed.
     """
     lock_until_commit(connection, "credential listings")
     connection.execute(delete(CredentialListing))
@@ -106,20 +106,21 @@ _CREDENTIALS = text("""
 def summarize_credentials(connection: Connection) -> dict[str, RowMapping]:
     """Return the state of each credential that was ever used, by name.
 
-    Columns: credential, ads_accounts (number assigned to it), listed_twice (number of these that
-    others list too), refused (the cause, or None), refused_since, last_answer_at (of the last day).
+    Columns: credential, ads_accounts (how many belong to it), listed_twice (how many of them other
+    credentials list too), refused (the cause, or None), refused_since, last_answer_at (time of
+    Amazon's last successful answer, if it is less than a day old).
     """
     rows = connection.execute(_CREDENTIALS).mappings()
     return {row["credential"]: row for row in rows}
 
 
 def list_owners(connection: Connection) -> dict[str, str]:
-    """Return the credential that each ads account belongs to, by its id."""
+    """Return the credential of each ads account, by Amazon's id of the ads account."""
     owners = text("SELECT account_id, credential FROM ads_accounts")
     return {row.account_id: row.credential for row in connection.execute(owners)}
 
 
 def list_listed(connection: Connection, credential: str) -> list[AdsAccount]:
-    """Return the ads accounts that a credential lists, by key."""
+    """Return the ads accounts that a credential lists, sorted by key."""
     listed = select(AdsAccount).where(AdsAccount.listed_by.contains([credential]))
     return read_rows(connection, listed.order_by(AdsAccount.ads_account_key))

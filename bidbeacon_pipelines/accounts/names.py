@@ -24,7 +24,7 @@ _ALIKE = 0.5
 
 
 class AmbiguousAccountError(UsageError):
-    """Several accounts, `candidates`, match the name `given`."""
+    """The name `given` matches several accounts, the `candidates`."""
 
     def __init__(self, given: str, candidates: Sequence[Account]) -> None:
         self.given = given
@@ -64,7 +64,7 @@ def get_named_account(connection: Connection, given: str, country: str | None = 
 
 
 def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
-    """Like `get_named_account`, for ads accounts; names of their countries match too."""
+    """Return the ads account that a name matches, by its own or one of its accounts' names."""
     exact = find_ads_account(connection, given)
     if exact is not None:
         return exact
@@ -77,10 +77,11 @@ def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
 def list_named_accounts(
     connection: Connection, given: str | None, country: str | None = None
 ) -> list[Account]:
-    """Return the accounts that match a name, by label: all countries of an ads account.
+    """Return the accounts that match a name, sorted by label.
 
-    `given` is a name, alias, label or key, or the beginning of one; case, blanks and punctuation
-    do not matter. None matches all accounts. `country`, such as `DE`, limits the search.
+    `given` is a name, alias, label or key, or the beginning of one; case, blanks and punctuation do
+    not matter. The name of an ads account matches its accounts in all countries, and None matches
+    all accounts. If `country` is given, such as `DE`, only accounts in this country match.
 
     Raises:
         UnknownAccountError: no account matches the name.
@@ -98,9 +99,9 @@ def list_named_accounts(
 
 
 def complete_name(accounts: Sequence[Account], begun: str) -> list[tuple[str, str]]:
-    """Return the completions of a name, with labels: slugs of labels, else keys.
+    """Return the shell completions of a name, each with the label of its account.
 
-    A slug of several accounts is completed to their keys.
+    A completion is the slug of the label, or the account's key if several accounts have the slug.
     """
     count = Counter(slug_of(account.label) for account in accounts)
     found = []
@@ -121,7 +122,7 @@ def check_alias(given: str) -> str:
 
 
 def match_accounts(accounts: Sequence[Account], given: str) -> list[Account]:
-    """Return the exact matches, else those ignoring case and punctuation, else by prefix."""
+    """Return exact matches, else matches ignoring case and punctuation, else prefix matches."""
     if not given.strip():
         return []
     slug = slug_of(given)

@@ -1,4 +1,4 @@
-"""SQL on ads accounts and accounts."""
+"""SQL for ads accounts and accounts."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -28,7 +28,7 @@ IS_REFRESHED = f"{IS_ACTIVE} AND o.needs_attention IS NULL"
 STOP_WORD_ARMS = """WHEN a.paused THEN 'paused'
             WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
             WHEN o.needs_attention IS NOT NULL THEN 'needs attention'"""
-"""SQL of the arms of a CASE for why the account `a` of the ads account `o` is stopped."""
+"""SQL: the arms of a CASE that returns why the account `a` of ads account `o` is stopped."""
 STOP_WORD = f"CASE {STOP_WORD_ARMS} END"
 """SQL for the word that `Account.stopped` returns."""
 
@@ -78,20 +78,20 @@ _UPSERT_ACCOUNT = text("""
 def upsert_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> bool:
     """Store one account as Amazon lists it; return True if it is new.
 
-    `values` has the columns, and `trusted`: whether all profiles of the account's region and all
-    alternate ids of its ads account could be read. If not, region, currency and time zone may be
-    defaults, and its ids those of another profile: stored values are kept.
+    `values` has the columns and `trusted`: true if all profiles of the account's region and all
+    alternate ids of its ads account could be read. If it is false, region, currency and time zone
+    may be defaults, and ids may belong to another profile, so stored values are kept.
     """
     return bool(connection.execute(_UPSERT_ACCOUNT, values | {"now": now}).scalar_one())
 
 
 def list_accounts(connection: Connection) -> list[Account]:
-    """Return all accounts, by key."""
+    """Return all accounts, sorted by key."""
     return read_rows(connection, select(Account).order_by(Account.account_key))
 
 
 def list_subjects(connection: Connection) -> list[Subject]:
-    """Return all accounts and ads accounts as sessions refer to them, with present labels."""
+    """Return all accounts and ads accounts as subjects of sessions, with current labels."""
     of_ads_accounts = [one.ref for one in read_rows(connection, select(AdsAccount))]
     return [account.ref for account in list_accounts(connection)] + of_ads_accounts
 
@@ -111,25 +111,25 @@ def get_accounts(connection: Connection, keys: Collection[str]) -> dict[str, Acc
 
 
 def read_account(engine: Engine, key: str) -> Account:
-    """Like `get_account`, in a transaction of its own."""
+    """Return what `get_account` returns, in a new transaction."""
     with engine.begin() as connection:
         return get_account(connection, key)
 
 
 def list_countries(connection: Connection, account_id: str) -> list[Account]:
-    """Return the accounts of an ads account, one a country, by key."""
+    """Return the accounts of an ads account (one per country), sorted by key."""
     countries = select(Account).where(Account.account_id == account_id)
     return read_rows(connection, countries.order_by(Account.account_key))
 
 
 def set_paused(connection: Connection, account: Account, *, by: str) -> None:
-    """Pause an account, and have its ads account's due windows planned without this country."""
+    """Pause an account; the due windows of its ads account are planned again without it."""
     change_account(connection, account, paused=True, paused_by=by, paused_at=func.now())
     change_ads_account(connection, account.account_id, planned_at=None)
 
 
 def set_resumed(connection: Connection, account: Account) -> None:
-    """Resume an account and its ads account, and have due windows planned again."""
+    """Resume an account and its ads account; their due windows are planned again."""
     active = {"paused": False, "paused_by": None, "paused_at": None, "export_refusals": 0}
     change_account(connection, account, **active)
     change_ads_account(connection, account.account_id, **RESUMED, refusals=0)
@@ -142,7 +142,7 @@ def change_account(connection: Connection, account: Account, **values: Any) -> N
 
 
 def count_export_refusal(connection: Connection, account: Account, at: datetime) -> None:
-    """Count one more refusal of an account's exports in a row."""
+    """Increase the number of consecutive refusals of an account's exports by one."""
     refusals = func.least(Account.export_refusals + 1, 1000)
     change_account(connection, account, export_refusals=refusals, export_refused_at=at)
 
@@ -158,8 +158,8 @@ EXPORTS_MAY_START = """NOT EXISTS (
 def lock_rows(connection: Connection, account: Account) -> None:
     """Lock an account's rows for loading until the transaction ends, to prevent deadlocks.
 
-    The account's row is locked too, so that it can't be deleted meanwhile and loaded rows need no
-    foreign key check of their own.
+    The row of the account itself is locked too. It can't be deleted then, so that loaded rows need
+    no foreign key check.
 
     Raises:
         LockTakenError: another job has held the lock for too long.
@@ -190,11 +190,11 @@ _UPDATE_ADS_ACCOUNT = text("""
 def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> str:
     """Store an ads account as Amazon lists it; return its key, which never changes.
 
-    `values` has account_id, name, client_id, region, time_zone, `credential` unless it is the
-    default one, and `trusted`, as for `upsert_account`.
+    `values` has account_id, name, client_id, region, time_zone and `trusted` (see
+    `upsert_account`). It needs `credential` unless that is the default credential.
 
     Raises:
-        ValueError: its id makes no key.
+        ValueError: the ads account's id can't be part of a key.
     """
     values = {"credential": DEFAULT} | values
     copy_histories(connection, values["account_id"], values["client_id"], of=values["credential"])
@@ -223,7 +223,7 @@ def set_next_run(
 
 
 def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
-    """Return the ads account with this key, its own or that of one of its accounts, or None."""
+    """Return the ads account that has this key, or has an account with this key, or None."""
     of_country = select(Account.account_id).where(Account.account_key == key).scalar_subquery()
     is_found = or_(AdsAccount.ads_account_key == key, AdsAccount.account_id == of_country)
     found = read_rows(connection, select(AdsAccount).where(is_found))
@@ -231,7 +231,7 @@ def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
 
 
 def get_ads_account(connection: Connection, key: str) -> AdsAccount:
-    """Like `find_ads_account`, but raise `UnknownAccountError` if there is none."""
+    """Return what `find_ads_account` returns; raise `UnknownAccountError` instead of None."""
     found = find_ads_account(connection, key)
     if found is None:
         raise UnknownAccountError(key)
@@ -239,7 +239,7 @@ def get_ads_account(connection: Connection, key: str) -> AdsAccount:
 
 
 def read_ads_account(engine: Engine, key: str) -> AdsAccount:
-    """Like `get_ads_account`, in a transaction of its own."""
+    """Return what `get_ads_account` returns, in a new transaction."""
     with engine.begin() as connection:
         return get_ads_account(connection, key)
 
@@ -261,21 +261,21 @@ def change_ads_accounts(
 
 
 def needing_attention(of: str, cause: Cause) -> dict[str, Any]:
-    """Return the columns of ads accounts that need attention from now on, for a cause."""
+    """Return the column values of an ads account that needs attention from now on."""
     why = text("CAST(:cause AS jsonb)").bindparams(cause=json_text(cause))
     since = {"needs_attention_since": func.now()}
     return {"needs_attention": why, "needs_attention_for": of} | since
 
 
 def set_needs_attention(connection: Connection, account_id: str, cause: Cause) -> list[str]:
-    """Stop an ads account until a person resumes it; return the newly stopped accounts' keys."""
+    """Stop an ads account until a person resumes it; return keys of newly stopped accounts."""
     of = AdsAccount.account_id == account_id
     is_new = AdsAccount.needs_attention_for.is_distinct_from("account")
     return change_ads_accounts(connection, of, is_new, **needing_attention("account", cause))
 
 
 def count_refusal(connection: Connection, account_id: str) -> int:
-    """Count one more refusal of an ads account; return how many there are in a row."""
+    """Count one more refusal of an ads account; return the number of consecutive refusals."""
     refusals = func.least(AdsAccount.refusals + 1, 1000)
     counted = update(AdsAccount).where(AdsAccount.account_id == account_id)
     statement = counted.values(refusals=refusals).returning(AdsAccount.refusals)

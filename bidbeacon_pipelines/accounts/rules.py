@@ -1,11 +1,11 @@
-"""Rules on accounts: their keys, who may request what, and how often they are refreshed.
+"""Rules for accounts: keys, the credential of an account, and how often it is refreshed.
 
-A cadence determines when the next refresh may begin. That is set once everything due is planned,
-so a refresh doesn't split a backlog. Manual requests do not wait for the cadence.
+A cadence determines when the next refresh may begin. This time is set after all due windows are
+planned, so a refresh doesn't split a backlog. Manual requests do not wait for the cadence.
 
-Cron times are the account's local time, by the rules of Debian's cron (cronsim): a time skipped in
-spring comes right after the change, and a time repeated in autumn counts once. A rule for every
-hour runs every hour.
+Cron times are local times of the account, as in Debian's cron (cronsim): a time that is skipped in
+spring runs right after the clock change, and a time that occurs twice in autumn runs once. A cron
+for every hour runs every hour.
 """
 
 import re
@@ -31,7 +31,7 @@ _LONGEST_SLUG = 20
 
 SHORTEST = timedelta(minutes=5)
 LONGEST = timedelta(days=31)
-"""Even at this interval hourly windows (14 days) and offsets of daily ones are missed."""
+"""At this interval, hourly windows (14 days) and offsets of daily windows are missed already."""
 
 _CRON_FIELDS = 5
 
@@ -47,16 +47,16 @@ def account_key(country_code: str, ads_account_key: str) -> str:
 def ads_account_key(account_id: str, name: str, other_ids: Iterable[str]) -> str:
     """Return `<slug of the name>.<prefix of the id's last part>`, e.g. `acme-merch.1kc1bk21`.
 
-    There is no slug if the name has no letters or digits.
+    If the name has no letters or digits, the key is the prefix alone.
 
     Args:
         account_id: Amazon's id.
-        name: Its name when first listed; the key stays when the name changes.
-        other_ids: The ids of all other ads accounts: the prefix has at least eight characters, and
-            enough to differ from these.
+        name: The name when Amazon first listed the account; a later name doesn't change the key.
+        other_ids: The ids of all other ads accounts. The prefix has at least eight characters, and
+            as many as it needs to differ from these ids.
 
     Raises:
-        ValueError: the id's tail has characters that a key can't have.
+        ValueError: the id's last part has characters that a key can't have.
     """
     tail = _tail(account_id)
     others = [other.rsplit(".", 1)[-1] for other in other_ids]
@@ -80,14 +80,14 @@ def _tail(account_id: str) -> str:
 
 
 def slug_of(name: str) -> str:
-    """Return a name for a shell without quotes: `acme-merch-us`; unchanged if nothing is left."""
+    """Return a name as a slug (`acme-merch-us`), or unchanged if it has no letters or digits."""
     return re.sub(r"[\W_]+", "-", name.casefold()).strip("-") or name
 
 
 def choose_owner(owner: str | None, listed_by: Sequence[str], unsure: Collection[str]) -> str:
-    """Return an ads account's credential: its owner while it lists it, else the first.
+    """Return an ads account's credential: its present `owner`, else the first in `listed_by`.
 
-    `unsure` credentials may list it: Amazon did not list all of their accounts.
+    The owner stays if it lists the ads account, or if it is `unsure` (its list is incomplete).
     """
     if owner is not None and (owner in listed_by or owner in unsure):
         return owner
@@ -123,9 +123,9 @@ class BadCadenceError(UsageError):
 
 @dataclass(frozen=True)
 class Cadence:
-    """How often an account is refreshed; with neither, as soon as data is due.
+    """How often an account is refreshed; without `every` and `cron`, as soon as data is due.
 
-    `every` is an elapsed time of 5 minutes to 31 days. `cron` has five fields (minute, hour, day of
+    `every` is an interval of 5 minutes to 31 days. `cron` has five fields (minute, hour, day of
     month, month, day of week), in the account's time zone. Invalid values raise `BadCadenceError`.
     """
 
@@ -133,19 +133,17 @@ class Cadence:
     cron: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the values."""
         if self.every is not None and self.cron is not None:
-            raise BadCadenceError("expected one of a time between rounds and a cron, got both")
+            raise BadCadenceError("expected either an interval or a cron expression, got both")
         if self.every is not None and not SHORTEST <= self.every <= LONGEST:
             raise BadCadenceError(
-                "expected a time from 5 minutes to 31 days between rounds, "
+                "expected an interval of 5 minutes to 31 days, "
                 f"got: {describe_duration(self.every)}"
             )
         if self.cron is not None:
             _check_cron(self.cron)
 
     def __str__(self) -> str:
-        """Return the cadence in words."""
         if self.every is not None:
             return f"every {describe_duration(self.every)}"
         return f"cron {self.cron}" if self.cron is not None else "as soon as due"
@@ -153,10 +151,10 @@ class Cadence:
     def next_start(
         self, time_zone: str, *, last: datetime | None, now: datetime
     ) -> datetime | None:
-        """Return when the next refresh may begin, in UTC; None for as soon as data is due.
+        """Return when the next refresh may begin, in UTC; None means as soon as data is due.
 
-        Missed refreshes are not repeated. `every` counts from `last`, the planned start of the last
-        refresh, so that a late start delays no later one; without it, from now.
+        Missed refreshes are skipped. `every` counts from `last`, the planned start of the last
+        refresh, so that a late start does not delay later refreshes. Without `last`, return `now`.
         """
         if self.every is not None:
             return _on_the_grid(last, self.every, now)
@@ -169,7 +167,7 @@ AS_SOON_AS_DUE = Cadence()
 
 
 def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool) -> Cadence | None:
-    """Return the cadence of the options, None without any; raise `BadCadenceError`."""
+    """Return the cadence of the CLI options, or None; raise `BadCadenceError` for bad options."""
     if sum((every is not None, cron is not None, as_soon_as_due)) > 1:
         raise BadCadenceError("expected one of --every, --cron and --as-soon-as-due, got several")
     if as_soon_as_due:
@@ -182,9 +180,10 @@ def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool)
 def next_refresh(
     cadence: Cadence, time_zone: str, next_run_at: datetime | None, now: datetime
 ) -> datetime | None:
-    """Return when the next refresh may begin, in UTC; None for as soon as data is due.
+    """Return when the next refresh may begin, in UTC; None means as soon as data is due.
 
-    Call it once everything due is planned. A manual refresh before its time changes nothing.
+    Call this after all due windows are planned. A `next_run_at` in the future stays, so a manual
+    refresh before that time changes nothing.
     """
     start = next_run_at or now
     if start > now:
@@ -220,7 +219,7 @@ def _next_tick(cron: str, time_zone: str, now: datetime) -> datetime:
     for tick in CronSim(cron, now.astimezone(ZoneInfo(time_zone))):
         if tick.astimezone(UTC) > now:
             return tick.astimezone(UTC)
-    raise BadCadenceError(f"expected a cron that matches some time, got: {cron!r}")
+    raise BadCadenceError(f"expected a cron expression that matches some time, got: {cron!r}")
 
 
 def _check_cron(cron: str) -> None:

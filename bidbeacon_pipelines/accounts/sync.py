@@ -40,13 +40,14 @@ _MOST_PROBLEMS = 20
 
 
 def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
-    """Store every account that Amazon lists, as its owner lists it; return the accounts' keys.
+    """Store every account that Amazon lists; return the keys of the stored accounts.
 
-    If a refused credential is accepted again, resume the accounts that were stopped for it.
+    If several credentials list an account, use the listing of the credential that it belongs to.
+    Resume accounts that were stopped for a credential if Amazon accepts the credential again.
 
     Raises:
-        AdsApiError: no credential could be listed; the first one's error. The accounts of a refused
-            credential need attention now.
+        AdsApiError: Amazon listed no accounts for any credential; this is the error of the first.
+            Accounts of a refused credential need attention now.
     """
     listings, refused = _list(context, session)
     with context.engine.begin() as connection:
@@ -120,7 +121,7 @@ class _Sync:
     disabled: int = 0
 
     def assign(self, listed_by: dict[str, list[str]], unsure: Collection[str]) -> dict[str, str]:
-        """Return each ads account's credential, by its id; store and record changes."""
+        """Return the credential of each ads account, by account id; store and record changes."""
         before = list_owners(self.connection)
         owners = {
             account_id: choose_owner(before.get(account_id), names, unsure)
@@ -136,7 +137,7 @@ class _Sync:
         return owners
 
     def store(self, credential: str, own: list[ListedAccount], listing: AccountListing) -> None:
-        """Store the accounts of a credential, and record regions that were not listed."""
+        """Store the accounts that belong to a credential; record regions Amazon did not list."""
         client_id = self.context.client_for(credential).client_id
         owner = {"credential": credential, "client_id": client_id}
         keys: dict[str, str | None] = {}
@@ -184,7 +185,6 @@ class _Sync:
             self.added.append(key)
 
     def summary(self) -> AccountsSynced:
-        """Return the action with all that was stored."""
         return AccountsSynced(
             accounts=len(self.stored),
             added=len(self.added),

@@ -22,20 +22,20 @@ _CONTROLS = r"[\x01-\x1f\x7f]"
 
 
 class AdsAccount(PipelinesBase):
-    """One row is an ads account: Amazon's advertiser account, one id for all its countries.
+    """One row is an ads account: Amazon's advertiser account, with one id for all countries.
 
-    `alias` is shown in place of Amazon's `name`. Reports are requested for it, on the host of
-    `region`, with the limits of `client_id`. It belongs to `credential`; `listed_by` names all
-    credentials that list it. `credential_by` is the user that chose one, null if a sync did.
-    `needs_attention` is the cause why Amazon refuses us: no requests are made until a person
-    resumes it. `needs_attention_for` is `account` for this ads account only, `credentials` for all
-    of its credential. `refusals` counts Amazon's refusals (401 or 403) in a row.
+    `alias` is shown in place of Amazon's `name`. Reports of the ads account are requested on the
+    host of `region`, within the rate limits of `client_id`. The ads account belongs to
+    `credential`; `listed_by` has all credentials that list it. `credential_by` is the user who
+    chose the credential, null if a sync chose it. `needs_attention` is the cause why Amazon refuses
+    our requests: none are sent while it is set. `needs_attention_for` is `account` if Amazon
+    refuses this ads account, `credentials` if Amazon refuses the credential. `refusals` is the
+    number of consecutive refusals (401 or 403).
 
-    `refresh_every` or `refresh_cron` (in `time_zone`) is its own cadence; with neither it is
-    planned as soon as data is due. Due windows start no run before `next_run_at`. `last_run_at`
-    is when the last refresh began. Windows due up to `planned_at` are planned; null means that
-    planning has to be repeated. `cadence_by` and `cadence_at` are the user and time of the last
-    change of the cadence.
+    `refresh_every` or `refresh_cron` (in `time_zone`) is the cadence; if both are null, windows are
+    planned as soon as data is due. Before `next_run_at`, no run starts for due windows.
+    `last_run_at` is when the last refresh began. Windows due up to `planned_at` are planned; null
+    means planning has to be repeated. `cadence_by` last changed the cadence, at `cadence_at`.
     """
 
     __tablename__ = "ads_accounts"
@@ -94,22 +94,22 @@ class AdsAccount(PipelinesBase):
 
     @property
     def label(self) -> str:
-        """Its label: the alias, else Amazon's name, else the key."""
+        """The name to show: the alias, else Amazon's name, else the key."""
         return self.alias or self.name or self.ads_account_key
 
     @property
     def ref(self) -> Subject:
-        """How sessions refer to it."""
+        """The ads account as the subject of a session."""
         return Subject(self.ads_account_key, self.label)
 
     @property
     def cadence(self) -> Cadence:
-        """How often it is refreshed."""
+        """How often the ads account is refreshed."""
         return Cadence(every=self.refresh_every, cron=self.refresh_cron)
 
     @property
     def schedule(self) -> str:
-        """Its cadence and next refresh, in its local time, as a sentence."""
+        """A sentence with the cadence and the next refresh, in the account's local time."""
         if self.next_run_at is None:
             return f"{self.label} is refreshed {self.cadence}."
         local = self.next_run_at.astimezone(ZoneInfo(self.time_zone))
@@ -219,27 +219,27 @@ class Account(PipelinesBase):
 
     @property
     def label(self) -> str:
-        """Its label: `Acme Merch · US`."""
+        """The name to show, with the country: `Acme Merch · US`."""
         return f"{self.ads_account.label} · {self.country_code}"
 
     @property
     def ref(self) -> Subject:
-        """How sessions refer to it."""
+        """The account as the subject of a session."""
         return Subject(self.account_key, self.label)
 
     @property
     def identity(self) -> dict[str, str]:
-        """The two columns that every table of account data has."""
+        """The values of the columns that identify the account in every table of account data."""
         return {"account_id": self.account_id, "country_code": self.country_code}
 
     @property
     def is_disabled(self) -> bool:
-        """Whether Amazon has disabled it."""
+        """Whether Amazon has disabled the account."""
         return self.amazon_status == "DISABLED"
 
     @property
     def stopped(self) -> str | None:
-        """`paused`, `disabled` or `needs attention`; None if it is refreshed. See `STOP_WORD`."""
+        """`paused`, `disabled` or `needs attention`; else None. In SQL: `STOP_WORD`."""
         if self.paused:
             return "paused"
         if self.is_disabled:
@@ -248,7 +248,7 @@ class Account(PipelinesBase):
 
     @property
     def is_active(self) -> bool:
-        """Whether it is neither paused nor disabled; its ads account may still need attention."""
+        """Whether the account is neither paused nor disabled; it may still need attention."""
         return self.stopped in {None, "needs attention"}
 
     @property
@@ -269,8 +269,8 @@ class Account(PipelinesBase):
 class CredentialListing(PipelinesBase):
     """One row is Amazon's answer for a credential in the last sync of accounts.
 
-    `cause` is why it did not list the credential's accounts, or those of `region`; null if it did.
-    `session_id` is the session of that sync.
+    `cause` is why Amazon did not list the credential's accounts; null if it did. `region` is null
+    if the answer is for all regions. `session_id` is the session of the sync.
     """
 
     __tablename__ = "credential_listings"

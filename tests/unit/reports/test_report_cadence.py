@@ -135,7 +135,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     ("given_every", "cron", "said"),
     [
         (timedelta(hours=6), "0 6 * * *", "got both"),
-        (timedelta(minutes=4), None, "5 minutes to 31 days between rounds, got: 4 minutes"),
+        (timedelta(minutes=4), None, "5 minutes to 31 days, got: 4 minutes"),
         (timedelta(days=32), None, "got: 32 days"),
         (None, "0 6 * *", "five fields"),
         (None, "0 0 6 * * *", "five fields"),

@@ -1,4 +1,4 @@
-"""SQL on Sponsored Brands campaigns without ad groups, which Amazon's reports leave out."""
+"""SQL for Sponsored Brands campaigns without ad groups, which Amazon's reports leave out."""
 
 from datetime import date, datetime
 
@@ -27,7 +27,7 @@ _MARK_REPORTED = text("""
 
 
 def mark_reported_campaigns(connection: Connection, account: Account) -> None:
-    """Store which campaigns of an account Amazon's reports contain, after a sync of all kinds.
+    """Store which campaigns of an account are in Amazon's reports; call it after a full sync.
 
     Old Sponsored Brands campaigns have no ad groups, and reports leave them out without an error.
     """
@@ -44,15 +44,15 @@ LEFT_OUT_CAMPAIGNS = """
                       AT TIME ZONE a.time_zone AS date)) AS last_date
       FROM campaigns c
      WHERE c.account_id = a.account_id AND c.country_code = a.country_code AND NOT c.is_reported"""
-"""SQL of the campaigns of account `a` that Amazon's reports leave out: a lateral subquery.
+"""SQL of a lateral subquery: the campaigns of account `a` that Amazon's reports leave out.
 
-A campaign may have run from `first_date` to `last_date`; null is an open end. One that is not
-enabled ran at most until its last change at Amazon, one that is gone until an export lacked it.
+A campaign may have run from `first_date` to `last_date`; null means no limit. If it is not enabled,
+it ran at most until its last change at Amazon; if it is gone, until an export did not contain it.
 """
 
 
 def ran_on(day: str) -> str:
-    """Return the SQL condition that `c`, of `LEFT_OUT_CAMPAIGNS`, may have run on a day."""
+    """Return the SQL condition that `c` of `LEFT_OUT_CAMPAIGNS` may have run on a day."""
     return f"({day} >= c.first_date) IS NOT FALSE AND ({day} <= c.last_date) IS NOT FALSE"
 
 
@@ -68,7 +68,7 @@ _RUNNING = text(f"""
 
 
 def list_left_out_campaigns(connection: Connection, now: datetime) -> list[RowMapping]:
-    """Return campaigns that reports leave out and that may run today, of active accounts.
+    """Return the campaigns of active accounts that may run today but that reports leave out.
 
     Columns: account_key, label, name, budget, budget_recurrence, currency_code.
     """

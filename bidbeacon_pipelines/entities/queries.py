@@ -1,4 +1,4 @@
-"""SQL on campaigns, ad groups, ads, targets and portfolios, and on their exports."""
+"""SQL for campaigns, ad groups, ads, targets and portfolios, and for their exports."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -43,7 +43,7 @@ IS_DELIVERABLE_FUNCTION: Final = """
 CREATE FUNCTION is_deliverable(c campaigns) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
 SELECT c.state = 'ENABLED' AND c.gone_since IS NULL
 $$"""
-"""Whether a campaign is enabled and exists. PostgreSQL inlines it."""
+"""SQL function: whether a campaign is enabled and exists. PostgreSQL inlines it."""
 
 
 def find_export_in_flight(
@@ -94,7 +94,7 @@ def end_export(
 
 
 def list_kinds_done(connection: Connection, account: Account, *, since: datetime) -> set[str]:
-    """Return the kinds loaded by an incomplete sync from exports requested after `since`."""
+    """Return kinds loaded since the last complete sync from exports requested after `since`."""
     rows = connection.execute(
         text("""
             SELECT DISTINCT kind
@@ -113,8 +113,8 @@ def merge_entities(
 ) -> int:
     """Upsert entities of one kind as Amazon sent them; return their number.
 
-    Other entities are unchanged, since reports of old days still name them. `rows` have the table's
-    columns except those of account and time; columns that a row lacks are null.
+    Stored entities that are not in `rows` stay, since reports of old days still contain their ids.
+    A row has the table's columns except account and times; columns that it lacks become null.
     """
     table = _TABLES[kind]
     columns = [one.name for one in table.columns if one.name not in (*_OURS, *_JUDGED)]
@@ -142,10 +142,10 @@ def merge_entities(
 def mark_missing(
     connection: Connection, account: Account, kind: str, unread: Collection[str]
 ) -> None:
-    """Mark entities of one kind that a complete export lacked as missing.
+    """Mark entities of one kind as missing if a complete export did not contain them.
 
-    They are gone when the next complete export lacks them too. `unread` are the ids of exported
-    entities that could not be stored. Call it in the transaction that stored the export.
+    They are gone if the next complete export does not contain them either. `unread` has the ids of
+    exported entities that could not be stored. Call this in the transaction that stored the export.
     """
     of_account = "account_id = :account_id AND country_code = :country_code"
     name, key = _TABLES[kind].name, _key(kind)
@@ -167,9 +167,9 @@ def _key(kind: str) -> str:
 
 
 def name_targets(connection: Connection, account: Account) -> None:
-    """Store the target of each name, as used in reports.
+    """Store which target is meant by each text that reports use for targets.
 
-    Of several targets, existing ones come first, then enabled, then paused, then the lowest id.
+    Order of preference for one text: existing, enabled and paused targets, then the lowest id.
     """
     connection.execute(_NAME_TARGETS, account.identity | {"account": account.id})
 
@@ -228,10 +228,10 @@ def replace_problems(
 
 
 def count_entities(connection: Connection, account: Account | None = None) -> list[dict[str, Any]]:
-    """Return the numbers of entities of each kind, per account, of all accounts or of one.
+    """Return the numbers of entities by account and kind, for all accounts if none is given.
 
-    `stored` includes `gone` ones, which no longer exist. `seen_at` is when the last sync stored the
-    kind; `set_aside` is how many entities it could not store.
+    `stored` includes the `gone` entities, which no longer exist. `seen_at` is when the last sync
+    stored the kind; `set_aside` is the number of entities that this sync could not store.
     """
     of = "true" if account is None else "account_id = :account_id AND country_code = :country_code"
     rows = connection.execute(
@@ -259,10 +259,10 @@ _COUNTS = f"""
 
 
 def find_ad_products(connection: Connection, account_id: str) -> set[str] | None:
-    """Return an ads account's ad products with campaigns; None until all countries are synced.
+    """Return the ad products of an ads account's campaigns, or None if not all are synced yet.
 
-    Campaigns of any state and country count, also gone ones, which reports of old days contain.
-    Countries that are paused, disabled or without a profile are not waited for.
+    Campaigns of any state and country count, even gone ones: reports of old days contain them.
+    Countries that are paused, disabled or without a profile need no sync.
     """
     rows = connection.execute(
         text(f"""
@@ -283,7 +283,7 @@ def find_first_deliverable_day(
 ) -> date | None:
     """Return the earliest start date of an account's campaigns of these ad products, or None.
 
-    Only campaigns count that are deliverable now and contained in Amazon's reports.
+    Campaigns that are not deliverable now or that Amazon's reports leave out do not count.
     """
     found: date | None = connection.execute(
         text("""

@@ -1,8 +1,8 @@
 """Turns exported entities into rows of their tables.
 
-An entity without a readable id, parent or state is set aside. In other entities unreadable fields
-become null: a new form of a budget must not lose the campaign. Either way, the problem is stored
-with its cause and the raw entity.
+An entity without a readable id, parent or state is set aside: it is not stored. In other entities,
+an unreadable field becomes null, so that a changed format of budgets does not lose campaigns. In
+both cases, the problem is stored with its cause and the raw entity.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,13 +29,13 @@ from bidbeacon_pipelines.values.lenient import (
 )
 
 MOST_PROBLEMS_KEPT: Final = 1_000
-"""Limit per account and kind of entity; further problems are only counted."""
+"""Most problems stored per account and kind of entity; further problems are only counted."""
 
 Row = dict[str, Any]
 
 
 def find(raw: Any, path: Sequence[str]) -> Any:
-    """Return the value at a path of names, or None; of a list, the first match is used."""
+    """Return the value at a path, or None; in a list, use the first object with the name."""
     for name in path:
         if isinstance(raw, list):
             raw = next((item for item in raw if isinstance(item, dict) and name in item), None)
@@ -56,11 +56,10 @@ class _Field:
 
     @property
     def paths(self) -> list[_Path]:
-        """The possible paths of the value."""
         return [self.path, *([(*self.path, self.inner)] if self.inner else [])]
 
     def read_from(self, raw: Row) -> Any:
-        """Return the value; raise `FieldError` if it is missing or not of its type."""
+        """Return the value; raise `FieldError` if it is missing or has the wrong type."""
         came = find(raw, self.path)
         if self.inner and isinstance(came, dict):
             came = came.get(self.inner)
@@ -186,9 +185,9 @@ _REFINEMENTS = {
 
 @dataclass
 class EntityProblems:
-    """The entities of one kind of an account that could not be read.
+    """The entities of one account and kind that could not be read completely.
 
-    `set_aside_ids` has the id of each entity not stored, or None if the id could not be read.
+    `set_aside_ids` has the id of each entity that is not stored, or None if the id is unreadable.
     """
 
     set_aside_ids: list[str | None] = field(default_factory=list)
@@ -206,7 +205,7 @@ class EntityProblems:
         return self.kept[0].cause if self.kept else None
 
     def add(self, problem: EntityProblem) -> None:
-        """Count a problem, and keep it up to the limit."""
+        """Count a problem; keep it if fewer than `MOST_PROBLEMS_KEPT` are kept."""
         if problem.set_aside:
             self.set_aside_ids.append(problem.entity_id)
         self.incomplete += not problem.set_aside
@@ -217,7 +216,7 @@ class EntityProblems:
 def read_entities(
     kind: str, raw_entities: Iterable[Any], problems: EntityProblems
 ) -> Iterator[Row]:
-    """Yield entities as rows of their table; add unreadable ones to `problems`."""
+    """Yield entities as rows of their table; add those with unreadable fields to `problems`."""
     for raw in raw_entities:
         try:
             row, why, is_lost = _read(kind, raw)
@@ -264,7 +263,7 @@ def _read(kind: str, raw: Any) -> tuple[Row, Cause | None, bool]:
 
 
 def _rest(raw: Row, stored: AbstractSet[_Path], at: _Path = ()) -> Row:
-    """Return an object without values stored in columns and without objects emptied by that."""
+    """Return an object without the values that columns hold, and without emptied objects."""
     rest: Row = {}
     for name, value in raw.items():
         path = (*at, name)
@@ -304,7 +303,7 @@ def _complete_target(row: Row, raw: Row) -> None:
 
 
 def _category_expression(row: Row, details: Any) -> str:
-    """Return a category target's text as in reports, with its refinements."""
+    """Return the text that reports use for a category target, with its refinements."""
     values = {"category": row["category"], "brand": row["brand"]}
     values |= {name: find(details, (wire,)) for name, wire in _REFINEMENTS.items()}
     return clean(

@@ -1,8 +1,8 @@
-"""Syncs an account's campaigns, ad groups, ads and targets by exports, and its portfolios.
+"""Syncs an account's portfolios, and exports its campaigns, ad groups, ads and targets.
 
-An export is stored as soon as Amazon has accepted it, so the run after a killed one takes it over
-instead of requesting another. Exports loaded by a failed sync are not loaded again for some hours:
-the four exports need not succeed in one run.
+The id of an export is stored as soon as Amazon accepts the export. If the run is killed, the next
+run continues with this export instead of requesting a new one. The four exports need not succeed
+in one run: for some hours, an export that a failed sync has loaded is not repeated.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -76,9 +76,9 @@ from bidbeacon_sessions.errors import ExpectedError
 KINDS: tuple[ExportKind, ...] = get_args(ExportKind)
 LONGEST_WAIT = timedelta(minutes=20)
 UNFINISHED_LIVES = timedelta(hours=6)
-"""Exports loaded by a failed sync are reused by later ones for this long."""
+"""For this long, later syncs do not repeat exports that a failed sync has loaded."""
 PAUSE_AFTER_THROTTLING = timedelta(minutes=5)
-"""After exports were throttled without a `Retry-After`."""
+"""Pause of exports after Amazon throttled one without a `Retry-After`."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
 
@@ -91,7 +91,7 @@ class ExportFailedError(ExpectedError):
 
 
 class ExportNotReadyError(ExpectedError):
-    """Amazon is still making an export; a later sync takes it over."""
+    """Amazon is still making an export; a later sync continues with it."""
 
     def __init__(self, kind: str, export_id: str, amazon_status: str) -> None:
         detail = {"export_id": export_id, "status": amazon_status}
@@ -100,7 +100,7 @@ class ExportNotReadyError(ExpectedError):
 
 
 def is_put_off(error: Exception) -> bool:
-    """Return whether the next sync can complete this one: Amazon or a full disk delayed it."""
+    """Return whether an error only delays a sync, so that the next sync can complete it."""
     return isinstance(error, Throttled | ExportNotReadyError | NotWritten)
 
 
@@ -111,18 +111,18 @@ def sync_entities(
     *,
     longest_wait: timedelta = LONGEST_WAIT,
 ) -> dict[str, int]:
-    """Sync an account's entities; return the number of rows stored of each kind.
+    """Sync an account's entities; return the number of stored rows by kind.
 
-    Kinds are left out that a recent incomplete sync has stored, and portfolios if Amazon does not
-    list them.
+    The result lacks kinds that a recent incomplete sync has stored. It lacks portfolios if Amazon
+    does not list them.
 
     Raises:
-        ExportFailedError: one of the four failed; those before it are stored. Or the account has no
-            profile.
+        ExportFailedError: an export failed (exports finished before are stored), or the account has
+            no profile.
         ExportNotReadyError: Amazon needs longer than `longest_wait`; finished exports are stored.
-        NotWritten: this host can't write downloads; the exports remain for the next sync.
-        AuthError: Amazon refuses the account's exports, or our credentials.
-        AdsApiError: another call failed.
+        NotWritten: this host can't write downloads; the next sync continues with the exports.
+        AuthError: Amazon refuses the account's exports, or the credential.
+        AdsApiError: another call to Amazon failed.
     """
     return _Sync(context, session, account).run(context.now() + longest_wait)
 
@@ -132,7 +132,8 @@ def store_entities(
 ) -> tuple[int, EntityProblems]:
     """Store all entities of one kind with their problems; return the row count and problems.
 
-    If an entity's id could not be read, none is marked as missing, since it may be any of them.
+    If an entity's id could not be read, no stored entity is marked as missing, because each of them
+    may be the unreadable entity.
     """
     problems = EntityProblems()
     rows = merge_entities(connection, account, kind, read_entities(kind, raw, problems))
@@ -152,7 +153,7 @@ class _Sync:
     account: Account
 
     def run(self, wait_until: datetime) -> dict[str, int]:
-        """Sync all kinds; store the effects of refusals and throttling on later syncs."""
+        """Sync all kinds; count a refusal, and pause exports after throttling or a full disk."""
         with self._as_wanted():
             if self.account.profile_id is None:
                 error = ExportFailedError(cause("no-profile"))
@@ -174,7 +175,7 @@ class _Sync:
 
     @contextmanager
     def _as_wanted(self) -> Iterator[None]:
-        """Claim the sync if it was requested; end the request afterwards, unless it is delayed."""
+        """If a user requested a sync, claim the request; end it unless the sync is delayed."""
         account, session_id = self.account, self.session.session_id
         with self._begin() as connection:
             by = claim_entities(connection, account, session_id)
@@ -235,7 +236,7 @@ class _Sync:
         return counts
 
     def _request(self, kind: ExportKind) -> EntityExport:
-        """Return the export in flight, or request one."""
+        """Return the export in flight, or request a new export."""
         key = self.account.account_key
         with self._begin() as connection:
             running = find_export_in_flight(connection, self.account, kind)
@@ -244,7 +245,7 @@ class _Sync:
                 facts = {"account": key, "kind": kind, "export_id": running.export_id}
                 self.session.add(ExportRequested(**facts, adopted=True))
                 return running
-            self._fail(kind, running, _failed_export(kind, "it is older than Amazon keeps it"))
+            self._fail(kind, running, _failed_export(kind, "Amazon keeps it for 24 hours only"))
         try:
             export = create_export(self._client, self._owner, kind)
         except AdsApiError as error:
@@ -254,7 +255,7 @@ class _Sync:
         return self._insert(kind, export.export_id)
 
     def _insert(self, kind: ExportKind, export_id: str) -> EntityExport:
-        """Store an accepted export; if another sync was faster, return that one's."""
+        """Store an accepted export; if another sync stored one first, return that export."""
         facts, now = {"account": self.account.account_key, "kind": kind}, self.context.now()
         try:
             with self._begin() as connection:
@@ -278,7 +279,7 @@ class _Sync:
         *,
         may_repeat: bool = True,
     ) -> int:
-        """Store an export; if Amazon no longer knows it or its file, request it once more."""
+        """Load an export; if Amazon no longer has it or its file, request it once more."""
         try:
             return self._store(kind, self._wait(kind, requested, wait_until), requested)
         except (AuthError, ExportNotReadyError, NotWritten, Throttled) as error:
@@ -346,7 +347,7 @@ class _Sync:
             self.session.add_in(connection, misread)
 
     def _sync_portfolios(self) -> dict[str, int]:
-        """Store the portfolios; a failure is recorded only, since no report needs them."""
+        """Store the portfolios; only record a failure, since no report needs portfolios."""
         account = self.account
         try:
             listed = list_portfolios(self._client, self._owner)
@@ -360,7 +361,7 @@ class _Sync:
         return {"portfolios": rows}
 
     def _download(self, kind: ExportKind, export: Export, file: Path) -> None:
-        """Fetch an export's file; if its URL has expired, poll for a fresh one."""
+        """Fetch an export's file; if the URL of the file has expired, get a fresh URL."""
         for _ in range(MOST_SIGNINGS):
             try:
                 return self._fetch(kind, export, file)
@@ -375,11 +376,11 @@ class _Sync:
         download(self._client, export.url, file, self._owner)
 
     def _complete(self, before: Collection[str] | None) -> None:
-        """Store that the sync is complete.
+        """Store that the sync is complete, and update what depends on the campaigns.
 
         If the ads account's ad products differ from `before`, its windows are made again, since its
-        reports change. Loaded days without rows are judged anew by the campaigns of that time,
-        unless a load holds the lock for too long.
+        reports change. Loaded days without rows are checked again, with the campaigns of these
+        days. This check is skipped if a load holds the lock for too long.
         """
         account_id = self.account.account_id
         with self._begin() as connection:

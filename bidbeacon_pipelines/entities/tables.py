@@ -1,9 +1,9 @@
 """Tables of campaigns, ad groups, ads, targets and portfolios as last sent by Amazon.
 
 Columns are for filters and joins; `details` holds every other field of the entity, as Amazon sent
-it. An entity that Amazon no longer sends keeps its row and its state: `seen_at` is when it was sent
-last, the same instant for all entities of one export. An entity exists while `gone_since` is null:
-it is gone when two complete exports in a row did not have it.
+it. An entity that Amazon no longer sends keeps its row and its state. `seen_at` is when Amazon last
+sent the entity; it is the same instant for all entities of one export. An entity exists while
+`gone_since` is null; it is gone if two complete exports in a row did not contain it.
 """
 
 from datetime import date, datetime
@@ -131,7 +131,7 @@ class Campaign(_Entity, _Delivered, PipelinesBase):
 
 
 class AdGroup(_Entity, _Delivered, PipelinesBase):
-    """One row is an ad group. Those of Sponsored Brands have no bid."""
+    """One row is an ad group. Ad groups of Sponsored Brands have no bid."""
 
     __tablename__ = "ad_groups"
 
@@ -156,7 +156,7 @@ class AdGroup(_Entity, _Delivered, PipelinesBase):
 
 
 class Ad(_Entity, _Delivered, PipelinesBase):
-    """One row is an ad, of one product or, in Sponsored Brands, of none or many."""
+    """One row is an ad. It shows one product; in Sponsored Brands, it may show none or many."""
 
     __tablename__ = "ads"
 
@@ -187,8 +187,8 @@ class Ad(_Entity, _Delivered, PipelinesBase):
 class Target(_Entity, _Delivered, PipelinesBase):
     """One row is a target: a keyword, product, category, audience, theme or automatic group.
 
-    A target of a whole campaign has no ad group. Reports name a target by a text instead of its id;
-    `match_digest` is the digest of this target's text, see `datasets.digests`.
+    A target of a whole campaign has no ad group. Reports contain a text instead of the target's id;
+    `match_digest` is the digest of this text, see `datasets.digests`.
     """
 
     __tablename__ = "targets"
@@ -237,7 +237,7 @@ class Target(_Entity, _Delivered, PipelinesBase):
 
 
 class TargetName(PipelinesBase):
-    """One row maps a digest in the rows of an ad group to the target that they belong to."""
+    """One row maps the digest of a target's text in reports, in one ad group, to the target."""
 
     __tablename__ = "target_names"
 
@@ -280,8 +280,8 @@ class Portfolio(_Entity, PipelinesBase):
 class EntityProblem(PipelinesBase):
     """One row is an entity that the last sync of its kind could not read completely.
 
-    `raw` is its JSON. `set_aside` ones were not stored; an older row is unchanged. The others were
-    stored without the fields that `cause` names.
+    `raw` is the entity's JSON. If `set_aside`, the entity was not stored, and an older row of it is
+    unchanged. Otherwise it was stored without the fields that `cause` lists.
     """
 
     __tablename__ = "entity_problems"
@@ -304,7 +304,7 @@ class EntityProblem(PipelinesBase):
 
 
 class EntityExport(PipelinesBase):
-    """One row is one export requested from Amazon; the run after a killed one takes it over."""
+    """One row is one requested export. If the run is killed, the next run continues with it."""
 
     __tablename__ = "entity_exports"
 

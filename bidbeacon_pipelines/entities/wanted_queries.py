@@ -1,6 +1,6 @@
-"""SQL on syncs of entities by hand, and on their claims.
+"""SQL for the syncs of entities that users request, and for the claims of these syncs.
 
-A claim names a session, and lasts as long as its lease. A Dagster sensor starts the runs.
+A session claims a sync while its lease lasts. A Dagster sensor starts the runs.
 """
 
 from uuid import UUID
@@ -26,18 +26,18 @@ _WANTED = text(f"""
 
 
 def list_wanted_syncs(connection: Connection, account: Account | None = None) -> list[RowMapping]:
-    """Return the syncs by hand of all accounts or of one, the oldest first.
+    """Return the syncs that users requested, oldest first, for all accounts if none is given.
 
-    Columns: account_key, account_label, dataset (None), windows (none), wanted_by, wanted_at,
-    session_id (the living session that has claimed it, or None) and may_start (whether Amazon may
-    be called for it now).
+    Columns: account_key, account_label, dataset (None), windows (empty), wanted_by, wanted_at,
+    session_id (the running session that has claimed the sync, or None) and may_start (whether the
+    account is not stopped and its exports are not throttled).
     """
     values = {"key": None if account is None else account.account_key}
     return list(connection.execute(_WANTED, values).mappings())
 
 
 def want_sync(connection: Connection, account: Account, *, by: str) -> None:
-    """Request a sync of an account's entities for a user; an earlier request is kept instead.
+    """Request a sync of an account's entities for a user, unless a request exists already.
 
     Raises:
         AccountStoppedError: the account is stopped.
@@ -56,7 +56,7 @@ def want_sync(connection: Connection, account: Account, *, by: str) -> None:
 def claim_entities(connection: Connection, account: Account, session_id: UUID) -> str | None:
     """Claim the requested sync of an account's entities for a session; return the requester.
 
-    Return None if no sync is requested, or another living session has claimed it.
+    Return None if no sync is requested, or if another running session has claimed it.
     """
     claimed = connection.execute(
         text(f"""
@@ -72,7 +72,7 @@ def claim_entities(connection: Connection, account: Account, session_id: UUID) -
 def end_claim_of_entities(
     connection: Connection, account: Account, session_id: UUID, *, stays_wanted: bool
 ) -> None:
-    """End a session's claim of an account's entities, and the request unless it stays wanted."""
+    """End a session's claim; end the user's request too, unless `stays_wanted`."""
     connection.execute(
         text("""
             UPDATE advertiser_accounts

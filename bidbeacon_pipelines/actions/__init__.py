@@ -1,7 +1,7 @@
 """The catalogue of actions that jobs record, by subject.
 
-Importing this package registers all of them and the explanations of their causes, which every
-process that shows sessions needs.
+Importing this package registers all actions and the explanations of their causes. Every process
+that shows sessions must import it.
 """
 
 from bidbeacon_pipelines.actions.accounts import (

@@ -32,7 +32,7 @@ class AccountsSynced(Action):
 
 
 class AccountSyncFailed(Action):
-    """Amazon listed no accounts of a credential, in any region; stored accounts are kept."""
+    """Amazon listed no accounts of a credential in any region; stored accounts are kept."""
 
     sentence = "The accounts[ of credential {credential_name}] could not be synced: {cause:cause}"
     tone = "error"
@@ -55,7 +55,7 @@ class RegionNotListed(Action):
 
 
 class AccountNeedsAttention(Action):
-    """Amazon refuses the account's authorisation; requests stop until a person resumes it."""
+    """Amazon refuses our requests for an account; they stop until a person resumes it."""
 
     sentence = "{account:account} needs attention: {cause:cause}"
     tone = "error"
@@ -65,7 +65,7 @@ class AccountNeedsAttention(Action):
     cause: Cause
 
     def references(self) -> list[Reference]:
-        """The account."""
+        """Return a reference to the account."""
         return [Reference(self.account, "needs-attention")]
 
 
@@ -79,7 +79,7 @@ class AccountPaused(Action):
     by: str
 
     def references(self) -> list[Reference]:
-        """The account."""
+        """Return a reference to the account."""
         return [Reference(self.account, "paused")]
 
 
@@ -93,7 +93,7 @@ class AccountResumed(Action):
     by: str
 
     def references(self) -> list[Reference]:
-        """The account."""
+        """Return a reference to the account."""
         return [Reference(self.account, "resumed")]
 
 
@@ -107,7 +107,7 @@ class CadenceChanged(Action):
     by: str
 
     def references(self) -> list[Reference]:
-        """The ads account."""
+        """Return a reference to the ads account."""
         return [Reference(self.account, "cadence-changed")]
 
 
@@ -122,7 +122,7 @@ class AccountRenamed(Action):
     by: str
 
     def references(self) -> list[Reference]:
-        """The ads account."""
+        """Return a reference to the ads account."""
         return [Reference(self.account, "renamed")]
 
 
@@ -139,7 +139,7 @@ class AccountAssigned(Action):
     by: str | None = None
 
     def references(self) -> list[Reference]:
-        """The ads account."""
+        """Return a reference to the ads account."""
         return [Reference(self.account, "assigned")]
 
 
@@ -159,12 +159,12 @@ class CredentialsRefused(Action):
     keys: tuple[str, ...]
 
     def references(self) -> list[Reference]:
-        """Return one reference per account that did not need attention before."""
+        """Return one reference per newly stopped account."""
         return [Reference(key, "needs-attention") for key in self.keys]
 
 
 class CredentialsAccepted(Action):
-    """Amazon accepts a credential again; accounts that were stopped only for it resume."""
+    """Amazon accepts a credential again; accounts stopped only for this credential resume."""
 
     sentence = (
         "Amazon accepts our credentials again[ ({credential_name})]: "

@@ -16,12 +16,12 @@ class EntitySyncRequested(_EntityAction):
     by: str
 
     def references(self) -> list[Reference]:
-        """The account."""
+        """Return a reference to the account."""
         return [Reference(self.account, "sync-wanted")]
 
 
 class ExportRequested(_EntityAction):
-    """An export was requested from Amazon, or one in flight was taken over."""
+    """An export was requested from Amazon, or an export already in flight is used instead."""
 
     sentence = "[Took over{adopted:flag} ]Export {export_id:badge} of {kind} for {account:account}"
     tone = "progress"
@@ -33,7 +33,7 @@ class ExportRequested(_EntityAction):
 
 
 class ExportsSkipped(_EntityAction):
-    """Exports were not requested, since a recent incomplete sync has stored them."""
+    """Exports were not requested because a recent incomplete sync has already stored them."""
 
     sentence = (
         "Skipped {kinds:count:export} for {account:account}, "
@@ -58,7 +58,7 @@ class ExportPending(_EntityAction):
     export_id: str | None = None
 
     def references(self) -> list[Reference]:
-        """The account."""
+        """Return a reference to the account."""
         return [Reference(self.account, "export-pending")]
 
 
@@ -74,7 +74,7 @@ class ExportFailed(_EntityAction):
     cause: Cause
 
     def references(self) -> list[Reference]:
-        """The account."""
+        """Return a reference to the account."""
         return [Reference(self.account, "export-failed")]
 
 
@@ -89,14 +89,14 @@ class EntitiesSynced(_EntityAction):
     rows: int
 
     def references(self) -> list[Reference]:
-        """The account."""
+        """Return a reference to the account."""
         return [Reference(self.account, "entities-synced")]
 
 
 class EntitiesMisread(_EntityAction):
-    """Entities could not be read.
+    """Some entities could not be read completely.
 
-    `bad` ones were not stored, `incomplete` ones were stored without their unreadable fields.
+    `bad` entities were not stored; `incomplete` entities were stored without unreadable fields.
     """
 
     sentence = (
@@ -111,7 +111,7 @@ class EntitiesMisread(_EntityAction):
     cause: Cause
 
     def references(self) -> list[Reference]:
-        """The account."""
+        """Return a reference to the account."""
         return [Reference(self.account, "entities-misread")]
 
 

@@ -57,8 +57,8 @@ class _WindowsAction(Action):
 class _ReportAction(_WindowsAction):
     """An action on one report.
 
-    If several countries wait for it, `account` is their ads account's key, `windows` are all days,
-    and `accounts` has the windows of each account.
+    If several countries wait for the report, `account` is the key of their ads account, `windows`
+    has the days of all countries, and `accounts` has the days of each country's account.
     """
 
     ends_wait_for = "Amazon"
@@ -77,14 +77,14 @@ class _ReportAction(_WindowsAction):
 
 
 class _RequestEnded(_WindowsAction):
-    """An action that ends a request, or its part for one country if `more_countries` follow."""
+    """An action that ends a request; if `more_countries`, it ends only one country's part."""
 
     request_id: int
     more_countries: bool = False
 
 
 class WindowsPlanned(Action):
-    """Windows that should exist were created."""
+    """Missing windows were created, up to the day `through`."""
 
     sentence = (
         "Planned {created:count:new window} of {dataset:badge} for {account:account}, "
@@ -98,7 +98,7 @@ class WindowsPlanned(Action):
 
 
 class WindowsExpired(_WindowsAction):
-    """Windows that were never loaded are older than what Amazon serves."""
+    """Windows were given up: they were never loaded, and Amazon no longer serves their days."""
 
     sentence = (
         "Gave up {windows:count:window} of {dataset:badge}, too old for Amazon: {windows:windows}"
@@ -108,9 +108,9 @@ class WindowsExpired(_WindowsAction):
 
 
 class WindowsNotServed(_WindowsAction):
-    """Windows are not served: Amazon refuses them as too old, or has no rows of that age.
+    """Amazon does not serve windows: it refuses them as too old, or has no rows of that age.
 
-    `ad_products` names those without rows; `is_partly`: other ad products are served.
+    `ad_products` has the ad products without rows; if `is_partly`, other ad products are served.
     """
 
     sentence = (
@@ -125,7 +125,7 @@ class WindowsNotServed(_WindowsAction):
     cause: Cause
 
     def references(self) -> list[Reference]:
-        """Return one reference per window; partly served ones are loaded all the same."""
+        """Return one reference per window; partly served windows have their own effect."""
         effect = "partly-not-served" if self.is_partly else self.effect
         days = [day.isoformat() for day in self.windows]
         return [Reference(self.account, effect, self.dataset, day) for day in days]
@@ -158,7 +158,7 @@ class ReportsPlanned(Action):
     end: date
 
     def references(self) -> list[Reference]:
-        """Return the ads account's dataset only: a first plan has tens of thousands of windows."""
+        """Return one reference to the dataset: a first plan has tens of thousands of windows."""
         return [Reference(self.account, self.effect, self.dataset)]
 
 
@@ -193,7 +193,7 @@ class WindowsQueued(_ReportAction):
 
 
 class WindowSkipped(_WindowsAction):
-    """Windows were skipped, for a reason."""
+    """Windows were skipped for the given reason."""
 
     sentence = (
         "Skipped[ {windows:count:window} of] {dataset:badge}: {reason}[ {windows:windows}]"
@@ -207,7 +207,7 @@ class WindowSkipped(_WindowsAction):
     cause: Cause | None = None
 
     def references(self) -> list[Reference]:
-        """Return one reference per window, or one of the dataset if there are no windows."""
+        """Return one reference per window, or one to the dataset if there are no windows."""
         effect = self.not_requested if self.reason in _NOT_REQUESTED else self.effect
         windows = [
             Reference(self.account, effect, self.dataset, day.isoformat()) for day in self.windows
@@ -216,7 +216,7 @@ class WindowSkipped(_WindowsAction):
 
 
 class WaitGivenUp(_WindowsAction):
-    """A load by hand waited as long as allowed; its windows are not loaded yet."""
+    """A load that a user requested waited as long as allowed; its windows are not loaded yet."""
 
     sentence = (
         "Stopped waiting for {windows:count:window} of {dataset:badge}: "
@@ -246,7 +246,7 @@ class ReportRequested(_ReportAction):
 
 
 class ReportAdopted(_ReportAction):
-    """Amazon rejected a report as a duplicate of one in flight, which is used instead."""
+    """Amazon rejected a report as a duplicate; the report already in flight is used instead."""
 
     sentence = (
         "Adopted report {report_id:badge} in flight for {windows:count:window}"
@@ -262,7 +262,7 @@ class ReportAdopted(_ReportAction):
 class ReportPending(_ReportAction):
     """A report is not complete yet; it is polled again later.
 
-    Only the first poll refers to each window.
+    Only the action of the first poll has a reference per window.
     """
 
     sentence = (
@@ -280,7 +280,7 @@ class ReportPending(_ReportAction):
     cause: Cause | None = None
 
     def references(self) -> list[Reference]:
-        """Return one reference per window at the first poll, then one of the dataset."""
+        """Return one reference per window at the first poll, later one to the dataset."""
         if self.polls <= 1:
             return super().references()
         return [
@@ -289,7 +289,7 @@ class ReportPending(_ReportAction):
 
 
 class ReportProcessed(_RequestEnded):
-    """A report was loaded; recorded in the transaction that wrote the rows.
+    """A report was loaded; the transaction that wrote the rows recorded this action.
 
     `spend` and `sales` are null if the dataset has no such column.
     """
@@ -324,7 +324,7 @@ class ReportProcessed(_RequestEnded):
 
 
 class OtherProductsReported(Action):
-    """A report had rows of ad products outside its filter; they were not loaded."""
+    """A report had rows of ad products outside its filter; these rows were not loaded."""
 
     sentence = (
         "Set aside {rows:count:row} of ad products that report {report_id:badge} "
@@ -340,12 +340,12 @@ class OtherProductsReported(Action):
     ad_products: str
 
     def references(self) -> list[Reference]:
-        """Return one reference of the dataset."""
+        """Return one reference to the dataset."""
         return [Reference(self.account, "set-aside", self.dataset)]
 
 
 class ReportSuspicious(_ReportAction, _RequestEnded):
-    """A report was suspicious, so the old data stays.
+    """A report was suspicious, so the rows loaded before were kept.
 
     The windows are requested again, or wait for a person's decision if their data is final.
     """
@@ -362,7 +362,7 @@ class ReportSuspicious(_ReportAction, _RequestEnded):
 
 
 class WindowsUnconfirmed(_ReportAction, _RequestEnded):
-    """A report had no rows of a country with deliverable campaigns: it is requested once more."""
+    """A report had no rows of a country with deliverable campaigns; it is requested once more."""
 
     sentence = (
         "Left {windows:count:day} of {dataset:badge}[ in {accounts:count:account}] unconfirmed: "
@@ -376,7 +376,7 @@ class WindowsUnconfirmed(_ReportAction, _RequestEnded):
 
 
 class ReportAccepted(_WindowsAction):
-    """A person accepted far fewer rows for final days: the next report is taken."""
+    """A person accepted far fewer rows for final days; the next report will be loaded."""
 
     sentence = (
         "Accepted the next report of {dataset:badge} for "
@@ -388,7 +388,7 @@ class ReportAccepted(_WindowsAction):
 
 
 class RowsKept(_WindowsAction):
-    """A person kept the loaded rows of final days, of which a later report has far fewer."""
+    """A person kept the loaded rows of final days; a later report had far fewer rows."""
 
     sentence = (
         "Kept the rows of {dataset:badge} for {windows:count:final day} {windows:windows}: {by}"
@@ -399,7 +399,7 @@ class RowsKept(_WindowsAction):
 
 
 class SilenceAccepted(_WindowsAction):
-    """Windows were loaded without rows: two reports had none, despite deliverable campaigns."""
+    """Windows were loaded without rows: two reports had no rows for deliverable campaigns."""
 
     sentence = (
         "Accepted {windows:count:window} of {dataset:badge} without rows {windows:windows}: "
@@ -413,7 +413,7 @@ class SilenceAccepted(_WindowsAction):
 
 
 class ReportFailed(_ReportAction, _RequestEnded):
-    """A request was given up, or its rows were refused, for one cause in all of these windows."""
+    """A request was given up or its rows were refused, for the same cause in all windows."""
 
     sentence = (
         "Report of {dataset:badge} failed for {windows:count:day}[ in {accounts:count:account}]: "
@@ -427,7 +427,7 @@ class ReportFailed(_ReportAction, _RequestEnded):
 
 
 class ReportSplit(_ReportAction, _RequestEnded):
-    """Amazon refused a report as too large or too old; fewer of its days are requested again."""
+    """Amazon refused a report as too large or too old; shorter reports are requested instead."""
 
     sentence = (
         "Requesting {windows:count:window} of {dataset:badge} again "
@@ -441,7 +441,7 @@ class ReportSplit(_ReportAction, _RequestEnded):
 
 
 class RegistryOverridden(Action):
-    """An override of the registry was set or removed, by a person or learned from reports."""
+    """A person set or removed an override of the registry, or reports showed its new value."""
 
     sentence = (
         "Changed {subject} of {dataset:badge} in {region}[ for {account:account}] to {value}: {by}"
@@ -456,9 +456,9 @@ class RegistryOverridden(Action):
 
 
 class RequestRetried(_ReportAction):
-    """An attempt failed and is repeated later.
+    """An attempt failed, and BidBeacon tries again later.
 
-    Not a warning: `report-failed` is recorded when no attempt is left.
+    This is not a warning. If no attempt is left, `report-failed` is recorded instead.
     """
 
     sentence = (
@@ -474,7 +474,7 @@ class RequestRetried(_ReportAction):
 
 
 class QuarantineReplayed(_WindowsAction):
-    """Quarantined rows were checked again; recorded in the transaction that loaded them."""
+    """Quarantined rows were checked again; the transaction that loaded them recorded this."""
 
     sentence = (
         "Replayed {rows:count:quarantined row} of {dataset:badge} for {account:account}"
@@ -492,9 +492,9 @@ class QuarantineReplayed(_WindowsAction):
 
 
 class CreatesPaused(Action):
-    """Amazon throttled report creation (429): it is paused in the region, and then limited.
+    """Amazon throttled report creation (429): it is paused in the region, then limited.
 
-    `late_windows` is the number of windows that wait for the end of the pause and are late by then.
+    `late_windows` is the number of windows that will be late when the pause ends.
     """
 
     sentence = (
@@ -531,4 +531,4 @@ UNLOADED: Final = frozenset(
         ReportFailed.effect,
     }
 )
-"""Effects on windows that a session handled but did not load."""
+"""Effects of actions on windows that a session handled but did not load."""

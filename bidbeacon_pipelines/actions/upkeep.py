@@ -6,7 +6,7 @@ from bidbeacon_sessions import Action
 class DatasetChecked(Action):
     """A dataset was checked over all of its accounts and windows.
 
-    `found` has the sentences of failed checks, `differing` is the number of totals that differ.
+    `found` has the sentences of the failed checks. `differing` is the number of differing totals.
     """
 
     sentence = "Made {checks:count:check} of {dataset:badge}[, {failed} failed][: {found}]"
@@ -19,7 +19,7 @@ class DatasetChecked(Action):
 
 
 class OldRecordsDeleted(Action):
-    """Records past their retention time were deleted; `counts` has all kinds, also with zero."""
+    """Records past their retention time were deleted; in `counts`, a kind may have zero."""
 
     sentence = "Deleted {rows:count:old record}[: {by_table}]"
 

@@ -51,7 +51,7 @@ _OptionalId = Annotated[wire.Id | None, BeforeValidator(lambda value: value or N
 
 
 class AlternateId(wire.WireModel):
-    """Profile and entity id of an ads account in one country; either may be missing."""
+    """Profile and entity id of an ads account in one country; either id may be missing."""
 
     country_code: Annotated[_Country, AfterValidator(normalise_country), Field(min_length=1)]
     profile_id: _OptionalId = None
@@ -66,7 +66,7 @@ class CountryError(wire.WireModel):
 
 
 class ListedAdsAccount(wire.WireModel):
-    """An Amazon ads account: one for many countries."""
+    """An ads account as Amazon lists it, with all of its countries."""
 
     ads_account_id: wire.Id
     account_name: wire.Sent[wire.Text] = None
@@ -82,13 +82,13 @@ class ListedAdsAccount(wire.WireModel):
 
     @property
     def countries(self) -> list[str]:
-        """The ISO codes of its countries."""
+        """The ISO codes of the ads account's countries."""
         codes = (*self.country_codes, *(one.country_code for one in self.alternate_ids))
         return _once(filter(None, map(normalise_country, codes)))
 
     @property
     def sentences(self) -> dict[str, list[str]]:
-        """Amazon's errors of it, by country."""
+        """Amazon's error messages about the ads account, by country."""
         sentences: dict[str, list[str]] = {}
         for code, errors in (self.errors or {}).items():
             texts = (one.error_message or one.error_code or "not usable" for one in errors)
@@ -96,7 +96,7 @@ class ListedAdsAccount(wire.WireModel):
         return sentences
 
     def merged_with(self, other: Self) -> Self:
-        """Return it with the countries, ids, errors and missing texts of another listing of it."""
+        """Return this ads account, completed with another listing of the same ads account."""
         errors = dict(self.errors or {})
         for code, others in (other.errors or {}).items():
             errors[code] = errors.get(code, ()) + others
@@ -116,7 +116,7 @@ def _once(items: Iterable[T]) -> list[T]:
 
 
 class AccountInfo(wire.WireModel):
-    """Seller or vendor of a profile."""
+    """The seller or vendor that a profile belongs to."""
 
     id: wire.Sent[wire.Text] = None
     name: wire.Sent[wire.Text] = None
@@ -135,12 +135,12 @@ class Profile(wire.WireModel):
 
     @property
     def info(self) -> AccountInfo:
-        """Its seller or vendor, as far as Amazon sends it."""
+        """The profile's seller or vendor; without values if Amazon sends none."""
         return self.account_info or AccountInfo()
 
 
 class Page(wire.WireModel):
-    """One page, from either shape seen: an object with a list, or a bare list."""
+    """One page of ads accounts; Amazon sends an object with a list, or the list alone."""
 
     ads_accounts: tuple[wire.Item[ListedAdsAccount], ...]
     next_token: str | None = None
@@ -159,8 +159,8 @@ class Profiles(RootModel[tuple[wire.Item[Profile], ...]]):
 class ListedAccount:
     """An ads account in one country.
 
-    `account_id` is shared by all countries; `country_code` is ISO's (GB, never UK); an account
-    without `profile_id` can't be exported; `account_type` (`seller`, `vendor` or `agency`)
+    `account_id` is the same in all countries; `country_code` is the ISO code (GB, never UK).
+    Entities can't be exported without `profile_id`. `account_type` (`seller`, `vendor` or `agency`)
     determines how long sales are attributed to an ad. `problems` are sentences for users.
     """
 
@@ -180,13 +180,12 @@ class ListedAccount:
 
 @dataclass(frozen=True)
 class AccountListing:
-    """The answers of all regions: the accounts in Amazon's order, and the errors.
+    """What Amazon listed in all regions: the accounts in Amazon's order, and the errors.
 
-    Region, currency and time zone of an account can be trusted if its region is in
-    `answered_regions` and its ads account not in `unsure_accounts`, which have an invalid alternate
-    id in some region. Otherwise they may be defaults. `problems` are sentences about invalid items,
-    profiles without account, and countries where an account doesn't work; `errors` are those of
-    regions that could not be listed completely.
+    An account's region, currency and time zone may be defaults unless its region is in
+    `answered_regions` and its ads account is not in `unsure_accounts` (ads accounts with an invalid
+    alternate id). `problems` are sentences about invalid items, profiles without an account, and
+    countries where an account doesn't work. `errors` has regions that were not listed completely.
     """
 
     accounts: tuple[ListedAccount, ...]
@@ -201,7 +200,7 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
 
     Raises:
         CredentialRefused: The credential was refused.
-        AdsApiError: All regions failed; the first one's error.
+        AdsApiError: All regions failed; this is the error of the first region.
     """
     listed = _Listed(client)
     for region in REGIONS:
@@ -219,10 +218,7 @@ def list_accounts(client: AdsApiClient) -> AccountListing:
 
 @dataclass
 class _Listed:
-    """The ads accounts and profiles by id, each with the first region that listed it.
-
-    `is_complete` is whether all ads accounts and their ids were valid.
-    """
+    """The ads accounts and profiles by id, each with the first region that listed it."""
 
     client: AdsApiClient
     accounts: dict[str, tuple[Region, ListedAdsAccount]] = field(default_factory=dict)
@@ -232,9 +228,10 @@ class _Listed:
     problems: list[str] = field(default_factory=list)
     errors: dict[Region, AdsApiError] = field(default_factory=dict)
     is_complete: bool = True
+    """Whether all ads accounts and their ids were valid."""
 
     def add_region(self, region: Region) -> None:
-        """List a region; what came before an error is kept."""
+        """List a region; keep the accounts and profiles that were read before an error."""
         try:
             self._add_accounts(region)
             is_trusted = self._add_profiles(region, list_profiles(self.client, region))
@@ -277,7 +274,6 @@ class _Listed:
             return ()
 
     def by_country(self) -> Iterator[ListedAccount]:
-        """Yield each ads account in each of its countries."""
         for region, account in self.accounts.values():
             for code in account.countries:
                 yield _account(account, get_country(code, region=region), self.profiles)
@@ -323,8 +319,8 @@ def list_profiles(
 ) -> tuple[Any, ...]:
     """Return a region's profiles as Amazon sends them; also a cheap check of the connection.
 
-    Profiles that our user may view but not edit, as of many vendors, come only with `view_only`. It
-    is not known whether Amazon lists the others there too.
+    Profiles that our user may only view, such as those of many vendors, are listed only with
+    `view_only`. It is unknown whether Amazon then lists profiles that our user may edit too.
     """
     request = AdsRequest(
         name="list_profiles",
@@ -381,12 +377,12 @@ def _missing(profile_id: str | None, profile: Profile | None, country: Country) 
     unknown = ", since the country is unknown" if country.currency_code == NO_CURRENCY else ""
     used += f" and {country.currency_code}{unknown}."
     if profile_id is None:
-        return f"Amazon names no profile in {country.code}; {used}"
+        return f"Amazon lists no profile in {country.code}; {used}"
     return f"Profile {profile_id} is not among the profiles listed; {used}"
 
 
 def _left_out(listed: ListedAdsAccount) -> Iterator[str]:
-    """Yield a sentence per country that has only an error, or one if there is no country."""
+    """Yield a sentence per country that only has an error; yield one if there is no country."""
     name = listed.account_name or listed.ads_account_id
     for code, sentences in listed.sentences.items():
         if code not in listed.countries:

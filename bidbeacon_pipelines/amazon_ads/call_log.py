@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def recording(engine: Engine | None, call: ApiCall, now: Clock) -> Iterator[None]:
-    """Log the call made in the block, whether it succeeds or raises, if there is an engine."""
+    """If there is an engine, log the call made in the block, even if the call fails."""
     call.called_at = now()
     try:
         yield
@@ -41,9 +41,9 @@ def _insert(engine: Engine, call: ApiCall) -> None:
 
 
 def summarize_calls(connection: Connection, since: datetime) -> Sequence[RowMapping]:
-    """Return the totals of calls since an instant, by name, most frequent first.
+    """Return totals per name of call since an instant, the most frequent calls first.
 
-    `failed` counts unsuccessful and missing responses; `throttled` includes 429s inside
+    `failed` counts unsuccessful and missing responses; `throttled` includes 429s in the body of
     multi-status answers.
     """
     rows = connection.execute(

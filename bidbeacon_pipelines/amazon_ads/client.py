@@ -50,9 +50,9 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """The limits of retries: attempts per call, and seconds to wait in total per client.
+    """Limits of retries: `attempts` per call; `patience` is a client's total wait in seconds.
 
-    A wait beyond the patience isn't shortened: the error is raised instead, with its `retry_after`.
+    If the next wait exceeds the patience left, the error is raised at once, with `retry_after`.
     `backoff` is the wait if Amazon sends no `Retry-After`: "full jitter" by default.
     """
 
@@ -84,8 +84,8 @@ class Owner:
 class AdsRequest:
     """One request to a region's host.
 
-    `name` is for the log of calls. Messages have the `operation` ("create a report"), the owner and
-    `about` (", 2026-11-01 to 2026-11-07"). A request that `creates` is never sent twice.
+    `name` is for the log of calls. Messages contain `operation` ("create a report"), the owner and
+    `about` (", 2026-11-01 to 2026-11-07"). With `creates`, it is retried only if it was not sent.
     """
 
     name: str
@@ -101,14 +101,14 @@ class AdsRequest:
 
 
 class AdsApiClient:
-    """One authorised session for all regions; a context manager, for one thread.
+    """An authorised session for all regions: a context manager, to be used in one thread.
 
-    Reads are retried on 429, 5xx and broken connections within the policy. A create is retried only
-    if it certainly was not sent; if Amazon may have accepted it, `OutcomeUnknown` is raised.
+    Reads are retried after 429, 5xx and broken connections, within the `RetryPolicy`. A request
+    to create something is retried only if it was not sent; otherwise it may raise `OutcomeUnknown`.
 
-    Through the database (`engine`) processes share tokens and rate limits and log their calls;
-    without it calls are neither limited nor logged. With `shares_token=False` a new token is
-    requested, which checks the credential.
+    With `engine`, processes share tokens and rate limits in the database and log their calls there;
+    without it, calls are neither limited nor logged. `shares_token=False` requests a new token,
+    which checks the credential.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class AdsApiClient:
             if not token:
                 return
             if token in tokens:
-                reason = "the pages were to end, got the same nextToken twice"
+                reason = "expected the pages to end, got the same nextToken twice"
                 raise errors.MalformedAnswer(reason, operation=request.operation)
             tokens.add(token)
             request = replace(request, json=request.json | {"nextToken": token})
@@ -189,7 +189,7 @@ class AdsApiClient:
         raise AssertionError("the last attempt raises")
 
     def pause(self, owner: Owner, call_class: CallClass, seconds: float) -> None:
-        """Stop an account's calls of a kind, in all processes that share its rate limits."""
+        """Pause an account's calls of a class in all processes that share the rate limits."""
         if self._limiter is not None:
             self._limiter.pause(self._scope(owner, call_class), seconds)
 
@@ -197,9 +197,9 @@ class AdsApiClient:
     def turn(
         self, request: AdsRequest, state: RetryCallState | None = None, *, is_resent: bool = False
     ) -> Iterator[ApiCall]:
-        """Wait until a request may be sent, log the call made in the block, and store pauses.
+        """Wait until a request may be sent; log the call made in the block, and store a pause.
 
-        `is_resent` marks a second request of one attempt, whose backoff is logged with the first.
+        `is_resent` marks the second request of an attempt: its wait is logged with the first one.
         """
         owner = request.owner
         call = ApiCall(
@@ -220,17 +220,17 @@ class AdsApiClient:
                 error.add_facts(status=call.status, request_id=call.request_id)
                 error.add_facts(credential_name=shown_name(self._credential.name))
                 if error.retry_after and call.status is not None:
-                    self._heed(owner, request.call_class, error.retry_after)
+                    self._store_pause(owner, request.call_class, error.retry_after)
                 raise
 
-    def _heed(self, owner: Owner, call_class: CallClass, seconds: float) -> None:
+    def _store_pause(self, owner: Owner, call_class: CallClass, seconds: float) -> None:
         try:
             self.pause(owner, call_class, seconds)
         except SQLAlchemyError as error:  # logged only: Amazon's answer is raised next
             logger.warning("A pause requested by Amazon is not stored: %s", first_line(error))
 
     def exchange(self, request: httpx.Request, call: ApiCall, **options: Any) -> httpx.Response:
-        """Return the response, noted in `call`; raise `Unavailable` if the connection fails."""
+        """Send a request and note its status in `call`; raise `Unavailable` if that fails."""
         try:
             response = self.http.send(request, **options)
         except httpx.RequestError as error:
@@ -304,7 +304,7 @@ class AdsApiClient:
             if seconds > self._patience:
                 reason = (
                     f"calls of this kind are paused for another {seconds:.0f} s, "
-                    "since Amazon requested it or many are queued"
+                    "because Amazon requested a pause or many calls are queued"
                 )
                 raise errors.RateLimited(reason, operation=request.operation, retry_after=seconds)
             self._wait(seconds)
@@ -331,7 +331,7 @@ class AdsApiClient:
 
 
 def unreachable(error: httpx.RequestError) -> errors.Unavailable:
-    """Return the error of a failed connection, with `sent`: may the request have been sent?"""
+    """Return the error of a failed connection; `sent` is set if Amazon may have the request."""
     sent = not isinstance(error, _NEVER_SENT)
     what = "the connection broke or took too long" if sent else "the connection failed"
     detail = f": {error}" if str(error) else ""
@@ -351,10 +351,10 @@ def connect(
     """Open a session with Amazon or the sandbox as a credential of the settings.
 
     Raises:
-        CredentialRefused: There is no such credential, or a part of the only one is not set.
+        CredentialRefused: The settings have no such credential, or no complete credential at all.
     """
     if not settings.credentials:
-        raise errors.CredentialRefused("not all is set", cause_code="credentials-incomplete")
+        raise errors.CredentialRefused("it is incomplete", cause_code="credentials-incomplete")
     found = settings.credentials.get(credential)
     if found is None:
         missing = {"cause_code": "credential-not-set", "credential_name": credential}

@@ -22,10 +22,10 @@ _TRIAL_BYTES: Final = 2**16
 
 @contextmanager
 def download_folder(downloads: Path, name: str) -> Iterator[Path]:
-    """Yield a new private folder below `downloads`; remove those left by killed processes.
+    """Yield a new private folder below `downloads`; remove folders left by killed processes.
 
     Raises:
-        NotWritten: The folder, or a file in it, could not be written or read, also in the block.
+        NotWritten: The folder or a file in it could not be written or read, before or in the block.
     """
     try:
         make_private_folder(downloads)
@@ -45,7 +45,7 @@ def download_folder(downloads: Path, name: str) -> Iterator[Path]:
 
 
 def check_writable(downloads: Path) -> None:
-    """Raise `NotWritten` if a small file can't be written; it is removed."""
+    """Write a small file and remove it; raise `NotWritten` if it can't be written."""
     with download_folder(downloads, "trial") as folder, (folder / "trial").open("wb") as file:
         file.write(os.urandom(_TRIAL_BYTES))
         file.flush()
@@ -53,7 +53,7 @@ def check_writable(downloads: Path) -> None:
 
 
 def usage_of_disk(folder: Path) -> Any:
-    """Return the total, used and free bytes of the disk that a folder is on, or will be on."""
+    """Return the total, used and free bytes of the disk of a folder, which need not exist yet."""
     there = next(one for one in (folder, *folder.parents) if os.access(one, os.F_OK))
     return shutil.disk_usage(there)
 

@@ -1,7 +1,7 @@
 """Downloads files of reports and exports, from Amazon's hosts only and without our token.
 
-A file is stored gzipped, as it is transferred. Its reader checks that it is complete, by the end of
-the gzip stream and of the JSON array.
+A file is stored as it is transferred: gzipped. The reader of the file checks that the gzip stream
+and the JSON array are complete.
 """
 
 import re
@@ -31,10 +31,10 @@ from bidbeacon_pipelines.amazon_ads.tables import ApiCall
 # S3 sends its first byte within a second; a connection silent for so long is dead.
 _TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=30.0, pool=None)
 MOST_BYTES: Final = 2 * 1024**3
-"""Largest file as it is transferred."""
+"""Size limit of a file as it is transferred, gzipped."""
 LONGEST_TRANSFER: Final = timedelta(minutes=30)
 MOST_SIGNINGS: Final = 2
-"""How many times fresh URLs are requested without a file being downloaded."""
+"""Fresh URLs are requested at most this many times in a row without downloading a file."""
 
 _XML_FACT = re.compile(r"<(Code|Message)>([^<]*)</\1>")
 # S3 answers 400 when the session that signed a URL has ended, and 403 when the URL itself has.
@@ -48,15 +48,15 @@ def download(
 ) -> None:
     """Download a file without our token, which S3 refuses.
 
-    Broken connections and 5xx are retried from the start, within the client's policy. After an
-    error, a part of the file may be left.
+    After a broken connection or a 5xx, the download starts again, within the client's policy. After
+    an error, a part of the file may be left on the disk.
 
     Raises:
         UrlExpired: The URL has expired.
         NotFound: There is no such file.
         AdsApiError: The host is not allowed, the file is larger than `most_bytes`, or the request
             failed otherwise.
-        OSError: It can't be written; `download_folder` turns it into `NotWritten`.
+        OSError: The file can't be written; `download_folder` turns this into `NotWritten`.
     """
     request = AdsRequest(
         name="download",
@@ -89,8 +89,7 @@ def download_report(
     Raises:
         UrlExpired: Fresh URLs don't work either.
         ReportChanged: The report is no longer complete, or has other files now.
-        AdsApiError: As `download` and `retrieve` raise; `file-missing` if Amazon doesn't have a
-            file, or lists none.
+        AdsApiError: A call failed, or (`file-missing`) Amazon lists no file or doesn't have one.
     """
     paths: list[Path] = []
     signings = 0
@@ -150,7 +149,7 @@ def _opened(client: AdsApiClient, secret: SecretStr, call: ApiCall) -> Iterator[
     try:
         url = httpx.URL(secret.get_secret_value())
     except httpx.InvalidURL as error:
-        raise _refused(f"the file was to have a URL, got: {error}") from None
+        raise _refused(f"expected a URL for the file, got: {error}") from None
     if not client.endpoints.allow_download(url):
         raise _foreign(client, url)
     # Identity: the file is gzipped already.
@@ -171,7 +170,7 @@ def _opened(client: AdsApiClient, secret: SecretStr, call: ApiCall) -> Iterator[
 
 def _foreign(client: AdsApiClient, url: httpx.URL) -> AdsApiError:
     expected = ", ".join(client.endpoints.download_hosts)
-    return _refused(f"the file was to come from {expected}, got: {url.scheme}://{url.host}")
+    return _refused(f"expected a file from {expected}, got: {url.scheme}://{url.host}")
 
 
 def _refused(reason: str) -> AdsApiError:

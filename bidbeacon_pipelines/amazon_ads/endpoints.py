@@ -15,9 +15,9 @@ REGIONS: tuple[Region, ...] = get_args(Region)
 class Endpoints:
     """The addresses of Amazon or a sandbox: base URL and token endpoint of each region.
 
-    Files may come from `download_hosts`: ".amazonaws.com" is any host below it, by https only;
-    "127.0.0.1:3040" is exactly this host and port, also by http. `uses_proxy` is whether the
-    environment's proxy settings apply.
+    Files may be downloaded from `download_hosts`. ".amazonaws.com" allows all of its subdomains, by
+    https only; "127.0.0.1:3040" allows this host and port, by http or https. `uses_proxy` is
+    whether the environment's proxy settings apply.
     """
 
     api: Mapping[Region, str]

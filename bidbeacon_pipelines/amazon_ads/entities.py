@@ -1,4 +1,4 @@
-"""A profile's campaigns, ad groups, ads and targets by exports, and its list of portfolios."""
+"""Exports a profile's campaigns, ad groups, ads and targets, and lists its portfolios."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -50,18 +50,18 @@ class Export(wire.WireModel):
     @model_validator(mode="after")
     def _has_file(self) -> Self:
         if self.status is ExportStatus.COMPLETED and not self.url:
-            raise ValueError("a completed export was to have a url")
+            raise ValueError("expected a completed export to have a url")
         return self
 
     @property
     def status(self) -> ExportStatus:
-        """Its status."""
+        """The export's status."""
         word = self.raw_status.strip().upper()
         return ExportStatus.__members__.get(word, ExportStatus.PROCESSING)
 
     @property
     def is_terminal(self) -> bool:
-        """Whether its status is final."""
+        """Whether the export's status is final."""
         return self.status is not ExportStatus.PROCESSING
 
 
@@ -71,9 +71,9 @@ class _Portfolios(wire.WireModel):
 
 
 def create_export(client: AdsApiClient, owner: Owner, kind: ExportKind) -> Export:
-    """Start an export of all entities of one kind; at most five run at once.
+    """Start an export of all entities of one kind; at most five exports run at once.
 
-    It is retried as reads are: a duplicate only takes one of the five places.
+    The request is retried like a read: a duplicate export only takes one of the five places.
 
     Raises:
         NotAuthorized: The user has no rights in this profile, or it belongs to another region.
@@ -92,10 +92,10 @@ def create_export(client: AdsApiClient, owner: Owner, kind: ExportKind) -> Expor
 
 
 def get_export(client: AdsApiClient, owner: Owner, kind: ExportKind, export_id: str) -> Export:
-    """Return an export's status; `kind` must be its own, or Amazon answers 406.
+    """Return an export with its status; `kind` must be the kind of this export (else: 406).
 
     Raises:
-        NotFound: Amazon doesn't know this export, or no longer.
+        NotFound: Amazon doesn't know this export, or no longer knows it.
     """
     request = AdsRequest(
         name="get_export",
@@ -107,7 +107,7 @@ def get_export(client: AdsApiClient, owner: Owner, kind: ExportKind, export_id: 
     )
     export = client.call_model(request, Export)
     if export.export_id != export_id:
-        reason = f"the answer was to be about export {export_id}, got: {export.export_id}"
+        reason = f"expected an answer about export {export_id}, got: {export.export_id}"
         raise MalformedAnswer(reason, operation=request.operation)
     return export
 

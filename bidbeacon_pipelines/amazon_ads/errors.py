@@ -14,18 +14,17 @@ LONGEST_TEXT: Final = 1_000
 
 
 def as_text(value: object, longest: int = LONGEST_TEXT) -> str:
-    """Return a text without characters that Postgres can't store, masked, then truncated."""
+    """Return a value as text for Postgres: secrets masked, at most `longest` characters."""
     return mask_text(clean(str(value)))[:longest]
 
 
 class AdsApiError(ExpectedError):
     """A call to the Ads API failed.
 
-    `reason` is Amazon's text if it answered, otherwise ours. `cause_code` refers to `causes.py`,
-    which has the sentence and advice. The client adds the other attributes: what was tried
-    (`operation`, `about`) by which credential, HTTP status, Amazon's error code, its id of the
-    request, and `retry_after` in seconds. `sent` is whether the request may have reached Amazon,
-    though no answer came.
+    `reason` is Amazon's text if Amazon answered, otherwise ours. `causes.py` has the sentence and
+    advice for `cause_code`. The client sets the other attributes: `operation` and `about` describe
+    the request, `code` is Amazon's error code, `request_id` Amazon's id of the request,
+    `retry_after` is in seconds. `sent` is whether an unanswered request may have reached Amazon.
     """
 
     transient: ClassVar[bool] = False
@@ -57,7 +56,7 @@ class AdsApiError(ExpectedError):
 
     @property
     def failure_cause(self) -> dict[str, Any]:
-        """The cause with its parameters, as stored."""
+        """The cause of the error with its parameters, in the form that is stored."""
         detail = {
             "reason": self.reason,
             "operation": self.operation or "call the Ads API",
@@ -70,25 +69,25 @@ class AdsApiError(ExpectedError):
         return cause(self.cause_code, detail=detail, **differing)
 
     def add_facts(self, **facts: str | float | None) -> None:
-        """Set those of the facts that are not set yet."""
+        """Set the given attributes, except those that are already set."""
         for name, value in facts.items():
             if getattr(self, name) is None:
                 setattr(self, name, as_text(value) if isinstance(value, str) else value)
 
 
 class AuthError(AdsApiError):
-    """Amazon refuses us."""
+    """Amazon refuses our credential or our access."""
 
 
 class CredentialRefused(AuthError):
-    """A credential gets no access token, since it is refused or not set."""
+    """There is no access token: Amazon refuses the credential, or the credential is not set."""
 
     cause_code = "credentials-refused"
     parameters = ("credential_name",)
 
 
 class NotAuthorized(AuthError):
-    """We are authenticated but not authorised for this."""
+    """Amazon accepts the credential but does not allow it this request."""
 
     cause_code = "account-refused"
 
@@ -104,19 +103,19 @@ class Rejected(AdsApiError):
 
 
 class TooOld(Rejected):
-    """The period seems to be before the data's retention, by the message: there is no code."""
+    """Amazon's message says that the period is too old; there is no error code for this."""
 
     cause_code = "report-too-old"
 
 
 class TooLarge(Rejected):
-    """The report would be too large for Amazon: request its days in several reports."""
+    """The report would be too large for Amazon; request its days in several reports."""
 
     cause_code = "report-too-large"
 
 
 class UnknownField(Rejected):
-    """A `field` of the report is unknown to Amazon by this name, at least in this version."""
+    """Amazon does not know a `field` of the report by this name, at least in this version."""
 
     cause_code = "field-refused"
     parameters = ("field",)
@@ -124,14 +123,14 @@ class UnknownField(Rejected):
 
 
 class DuplicateReport(Rejected):
-    """The same report is being made already, under `report_id`."""
+    """Amazon is already making the same report; `report_id` is the id of that report."""
 
     cause_code = "report-duplicate"
     report_id = ""
 
 
 class NotFound(Rejected):
-    """The requested object is unknown to Amazon, or no longer known."""
+    """Amazon does not know the requested object, or no longer knows it."""
 
     cause_code = "not-found"
 
@@ -143,14 +142,14 @@ class UrlExpired(AdsApiError):
 
 
 class ReportChanged(AdsApiError):
-    """A report retrieved for fresh URLs (`report`) is no longer complete, or has other files."""
+    """`report`, retrieved again for fresh URLs, is no longer complete or has other files."""
 
     cause_code = "report-changed"
     report: Any = None
 
 
 class NotWritten(AdsApiError):
-    """This host can't write its downloads; the report or export is still at Amazon."""
+    """This host can't write downloads; Amazon still has the report or export."""
 
     cause_code = "file-not-written"
     parameters = ("host", "folder")
@@ -166,7 +165,7 @@ class MalformedAnswer(AdsApiError):
 
 
 class Throttled(AdsApiError):
-    """429: too many requests."""
+    """Amazon answered 429: too many requests."""
 
     transient = True
     cause_code = "throttled"
@@ -187,7 +186,7 @@ class Unavailable(AdsApiError):
 
 
 class OutcomeUnknown(AdsApiError):
-    """A create failed by `cause`, but Amazon may have accepted it, so it was not retried."""
+    """A create request failed (`cause`), but it was not retried: Amazon may have accepted it."""
 
     def __init__(self, cause: AdsApiError) -> None:
         facts = ("operation", "about", "status", "code", "request_id", "retry_after")
@@ -196,5 +195,5 @@ class OutcomeUnknown(AdsApiError):
 
     @property
     def failure_cause(self) -> dict[str, Any]:
-        """The cause, as stored."""
+        """The cause of the original error, in the form that is stored."""
         return self.cause.failure_cause

@@ -29,7 +29,7 @@ TOO_LARGE = re.compile(
     r"|exceeds? the (?:maximum|max|allowed) (?:report |file )?size|too (?:many rows|much data)",
     re.IGNORECASE,
 )
-"""Messages about a report that is too large, since there is no published code."""
+"""Matches messages about a report that is too large: there is no published code."""
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 # Amazon's document has only words as codes; recorded texts begin with the number.
 _NUMBERED = re.compile(r"([45]\d{5}): (?=.)")
@@ -72,16 +72,16 @@ class ErrorBody:
 
 
 def error_for(response: httpx.Response, body: ErrorBody | None = None) -> errors.AdsApiError:
-    """Return the error of an unsuccessful response; `body` is its own, if read already."""
+    """Return the error of an unsuccessful response; `body` is its body if already read."""
     return _error(response, response.status_code, body or _read_body(response))
 
 
 def partial_error(
     response: httpx.Response, body: Any, *, beside: str | None = None
 ) -> errors.AdsApiError:
-    """Return the error of a multi-status answer, decided by its code.
+    """Return the error in a multi-status answer; the error's code decides its class.
 
-    `beside` describes the part that succeeded; the reason begins with it.
+    `beside` describes the part that succeeded; the error's reason begins with this text.
     """
     read = _combined(body) or ErrorBody(None, "a partial failure without a reason")
     text = read.text if beside is None else f"{beside}; {read.text}"
@@ -95,7 +95,7 @@ def _read_body(response: httpx.Response) -> ErrorBody:
 
 
 def find_json(response: httpx.Response) -> Any:
-    """Return the body read as JSON, numbers with a point as `Decimal`; None if it isn't JSON."""
+    """Return the body read as JSON, or None if it isn't JSON; decimals become `Decimal`."""
     try:
         return json.loads(response.text, parse_float=Decimal)
     except (ValueError, RecursionError):
@@ -105,8 +105,8 @@ def find_json(response: httpx.Response) -> Any:
 def retry_after(response: httpx.Response) -> float | None:
     """Return the response's `Retry-After` in seconds; None if it is absent or invalid.
 
-    It is a number or an HTTP date (RFC 9110, 10.2.3). A date counts from the response's own `Date`,
-    since clocks differ; a past one means 0.
+    The header is a number or an HTTP date (RFC 9110, 10.2.3). A date is compared with the `Date` of
+    the response, since our clock may differ from Amazon's. A past date means 0.
     """
     value = response.headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(value):

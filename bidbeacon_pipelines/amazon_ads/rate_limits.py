@@ -1,4 +1,4 @@
-"""Our own rate limits, shared through Postgres: intervals of calls, and Amazon's pauses."""
+"""Our own rate limits, shared through Postgres: intervals between calls, and pauses."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,9 +11,9 @@ from bidbeacon_pipelines.settings import Region
 from bidbeacon_sessions.clock import Clock
 
 LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
-"""A longer `Retry-After` is cut to this."""
+"""A pause for a longer `Retry-After` is shortened to this."""
 RESERVED_AHEAD: Final = 1.0
-"""Seconds: a start reserved further ahead would delay the whole region."""
+"""Seconds; reserving the start of a call further ahead would delay the whole region."""
 
 
 class CallClass(StrEnum):
@@ -41,11 +41,11 @@ class RateLimiter:
     """Spaces out the calls of all processes on one database, and stores Amazon's pauses.
 
     Amazon publishes no limits, and changes them with its load; ours are far below any reported one.
-    Reports may be limited to one create a second in a region, refused ones included.
+    In a region, Amazon may allow one request to create a report per second, even if it is refused.
 
-    Each statement is a transaction of its own, so a dead or frozen process blocks no other. `scale`
-    is a factor of the intervals; with 0, only pauses delay calls. Time is the database's clock,
-    unless a simulated one is given.
+    Each statement is its own transaction, so a dead or frozen process blocks no other. `scale`
+    multiplies the intervals; if it is 0, only pauses delay calls. Time is the database's clock,
+    unless `now` is given.
     """
 
     def __init__(self, engine: Engine, scale: float = 1.0, now: Clock | None = None) -> None:
@@ -54,13 +54,16 @@ class RateLimiter:
         self._now = now
 
     def reserve(self, scope: LimitScope) -> float:
-        """Return the seconds until the call may start; above `RESERVED_AHEAD` none is reserved."""
+        """Reserve the next start of a call in a scope; return the seconds until this start.
+
+        If they exceed `RESERVED_AHEAD`, nothing is reserved: wait, and call this again.
+        """
         seconds = 1.0 if scope.call_class is CallClass.CREATE else 0.05
         wait = self._execute(_RESERVE, scope, timedelta(seconds=self._scale * seconds))
         return float(wait)
 
     def pause(self, scope: LimitScope, seconds: float) -> None:
-        """Pause calls of the account or, without one, of the region."""
+        """Pause the calls of a scope's account, or of its region if it has no account."""
         pause = min(timedelta(seconds=max(0.0, seconds)), LONGEST_RETRY_AFTER)
         self._execute(_PAUSE, scope, pause)
 

@@ -1,4 +1,4 @@
-"""Reports of the unified reporting API (v1): create one, and get its status."""
+"""Creates reports in the unified reporting API (v1), and retrieves their status."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -17,7 +17,7 @@ from bidbeacon_pipelines.settings import Region
 
 
 class ReportStatus(StrEnum):
-    """The status of a report; any other word than these and their synonyms is `PROCESSING`."""
+    """The status of a report; an unknown word of Amazon's counts as `PROCESSING`."""
 
     PROCESSING = "PROCESSING"
     COMPLETED = "COMPLETED"
@@ -31,14 +31,14 @@ _SYNONYMS = {"SUCCESS": "COMPLETED", "FAILURE": "FAILED", "CANCELED": "CANCELLED
 
 
 class ReportPart(wire.WireModel):
-    """One file of a report; its URL is signed, so a secret."""
+    """One file of a report; its URL is signed and therefore a secret."""
 
     url: wire.Url
     size_bytes: wire.Size = Field(None, validation_alias="sizeInBytes")
 
 
 class Period(wire.WireModel):
-    """Calendar dates in the account's own time zone, both inclusive."""
+    """The first and the last day of a report, in the account's time zone."""
 
     start: date = Field(validation_alias=AliasPath("datePeriod", "startDate"))
     end: date = Field(validation_alias=AliasPath("datePeriod", "endDate"))
@@ -55,8 +55,8 @@ def _account_id(linked: Any) -> Any:
 class Report(wire.WireModel):
     """A report as Amazon describes it; `raw_status` is Amazon's word.
 
-    `account_ids`, `periods`, `fields` and `row_filter` are those of its request, as far as Amazon
-    sends them; they determine whether a report can be adopted.
+    `account_ids`, `periods`, `fields` and `row_filter` repeat the request of the report, as far as
+    Amazon sends them; they determine whether the report can be used instead of a new one.
     """
 
     report_id: wire.Id
@@ -89,24 +89,24 @@ class Report(wire.WireModel):
 
     @property
     def status(self) -> ReportStatus:
-        """Its status."""
+        """The report's status."""
         word = self.raw_status.strip().upper()
         return ReportStatus.__members__.get(_SYNONYMS.get(word, word), ReportStatus.PROCESSING)
 
     @property
     def is_terminal(self) -> bool:
-        """Whether its status is final."""
+        """Whether the report's status is final."""
         return self.status is not ReportStatus.PROCESSING
 
 
 class ReportAnswer(wire.WireModel):
-    """The answer about one report."""
+    """Amazon's answer about one report."""
 
     report: Report = Field(validation_alias=AliasPath("success", 0, "report"))
 
 
 def ad_product_filter(ad_products: Sequence[str]) -> dict[str, Any]:
-    """Return the filter for rows of these ad products; without it a report has those of all."""
+    """Return the filter for these ad products; a report without a filter has all."""
     operator = "EQUALS" if len(ad_products) == 1 else "IN"
     return {
         "on": {
@@ -130,13 +130,13 @@ def create_report(
 ) -> Report:
     """Create a report of all countries of an ads account, from `start` to `end` inclusive.
 
-    The days are local to each account. Fields are dotted names: an attribute needs its key, money
-    needs `budgetCurrency.value`.
+    The days are local to each account. Fields are dotted names: an attribute needs its key too, and
+    money needs `budgetCurrency.value`.
 
     Raises:
-        OutcomeUnknown: Amazon may have accepted it: 429, 5xx, a broken connection.
-        DuplicateReport: The same report is being made already.
-        Rejected: Amazon refuses fields or period.
+        OutcomeUnknown: The report may exist, despite a 429, a 5xx or a broken connection.
+        DuplicateReport: Amazon is already making the same report.
+        Rejected: Amazon refuses the fields or the period.
     """
     report = {
         "format": "GZIP_JSON",
@@ -183,7 +183,7 @@ def retrieve_report(
 
     report = client.call(request, _read_report)
     if report.report_id != report_id:
-        reason = f"the answer was to be about report {report_id}, got: {report.report_id}"
+        reason = f"expected an answer about report {report_id}, got: {report.report_id}"
         raise MalformedAnswer(reason, operation=request.operation)
     return report
 

@@ -14,12 +14,12 @@ _CALL_CLASSES = tuple(map(str, CallClass))
 
 
 class ApiCall(PipelinesBase):
-    """One row is one call to Amazon as a credential, answered or not; kept 30 days.
+    """One row is one call to Amazon with a credential, answered or not; it is kept 30 days.
 
-    `duration` is from sending to the complete response. `queued` is the time in our own queue
-    before, `waited` the wait since the previous attempt (`Retry-After` or backoff), and
-    `retry_count` the number of previous attempts. `error` is the client's name of the error;
-    without `status`, there was no complete response.
+    `duration` is from sending to the complete response. `queued` is the wait for our own rate
+    limits, `waited` the wait since the previous attempt (`Retry-After` or backoff), `retry_count`
+    the number of previous attempts. `error` is the class of the client's error. If `status` is
+    null, no complete response came.
     """
 
     __tablename__ = "api_calls"
@@ -49,10 +49,10 @@ class ApiCall(PipelinesBase):
 
 
 class RateLimit(PipelinesBase):
-    """One row is the rate limit of a client's calls of a kind, in a region or of one account.
+    """One row is the rate limit of a client's calls of a class, for a region or an account.
 
-    All processes share it. `account_id` is empty for the region's own. The next call starts no
-    earlier than `next_start_at`.
+    All processes share the row. `account_id` is empty if the limit is for the whole region. The
+    next call starts no earlier than `next_start_at`.
     """
 
     __tablename__ = "rate_limits"

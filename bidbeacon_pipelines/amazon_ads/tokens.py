@@ -41,7 +41,7 @@ _STORE = text("""
 
 
 class TokenAnswer(BaseModel):
-    """Login with Amazon's answer; `expires_in` is in seconds."""
+    """The answer of Login with Amazon; `expires_in` is in seconds."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
@@ -64,9 +64,9 @@ def read_token(response: httpx.Response) -> TokenAnswer:
 class TokenAuth(httpx.Auth):
     """Adds a credential's access token to requests.
 
-    It is renewed after nine tenths of its life, by one call of `request_token`, and shared in the
-    database under a key, if there is an engine. A refusal of the credential is final: later calls
-    raise it without a new request.
+    `request_token` is called for a new token after nine tenths of the token's life. If there is an
+    engine, processes share the token in the database under `key`. A refusal of the credential is
+    final: later calls raise the same error without a new request.
     """
 
     def __init__(
@@ -80,13 +80,13 @@ class TokenAuth(httpx.Auth):
         self._refusal: CredentialRefused | None = None
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Add the token that `get` returned last."""
+        """Add the token that `get` returned last to the request."""
         if self._token is not None:
             request.headers["Authorization"] = f"Bearer {self._token.access_token}"
         yield request
 
     def get(self, refused: str | None = None) -> str:
-        """Return a valid token that differs from the one that Amazon has `refused`."""
+        """Return a valid token other than the token that Amazon has `refused`."""
         if self._refusal is not None:
             raise self._refusal.with_traceback(None)
         token = self._token

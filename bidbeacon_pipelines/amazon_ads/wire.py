@@ -1,4 +1,4 @@
-"""Reads Amazon's response bodies: unknown fields are ignored, errors name missing ones."""
+"""Validates Amazon's response bodies; unknown fields are ignored."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 STRICT: Final = {"strict": True}
-"""The context of a validation without leniency, in which documented words count: the probe's."""
+"""The probe's validation context: no field is lenient, and only documented words are valid."""
 
 
 def _id_text(value: object) -> object:
@@ -37,7 +37,7 @@ def _id_text(value: object) -> object:
         # The value isn't shown: it may have lost its last digits already.
         raise PydanticCustomError(
             "id_not_exact",
-            "an id is to be text or a whole number, got a number with a point or an exponent",
+            "expected an id as text or a whole number, got a number with a point or an exponent",
         )
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -75,7 +75,7 @@ def _if_strict(value: object, check: Callable[[object], Any], info: ValidationIn
 
 
 def documented(expected: str, is_known: Callable[[str], object]) -> AfterValidator:
-    """Return a check that a text is a known word, made in a strict validation only."""
+    """Return a check that a text is a known word; only a strict validation makes the check."""
 
     def check(word: str, info: ValidationInfo) -> str:
         if info.context == STRICT and not is_known(word):
@@ -86,7 +86,7 @@ def documented(expected: str, is_known: Callable[[str], object]) -> AfterValidat
 
 
 def one_of(*words: str) -> AfterValidator:
-    """Return a check that a text is one of these words, made in a strict validation only."""
+    """Return a check that a text is one of `words`; only a strict validation makes the check."""
     *others, last = (repr(str(word)) for word in words)
     expected = f"{', '.join(others)} or {last}" if others else last
     return documented(expected, frozenset(words).__contains__)
@@ -109,7 +109,7 @@ Url = Annotated[SecretStr, Field(min_length=1)]
 
 
 class WireModel(BaseModel):
-    """A body in Amazon's camelCase; in Python it is constructed by field names."""
+    """A response body; Amazon's names are in camelCase, the Python fields in snake_case."""
 
     model_config = ConfigDict(
         extra="ignore",
@@ -123,16 +123,16 @@ class WireModel(BaseModel):
 
 
 def read_json(response: httpx.Response) -> Any:
-    """Return a response's JSON; raise `Unavailable` if it is truncated or a gateway's page."""
+    """Return a response's JSON; raise `Unavailable` if it is truncated or not JSON."""
     body = find_json(response)
     if body is None:
-        came = f"begins with {as_text(response.text, 80)!r}" if response.text else "is empty"
-        raise Unavailable(f"the answer was to be JSON and {came}", cause_code="answer-unreadable")
+        came = f"got: {as_text(response.text, 80)!r}" if response.text else "got an empty answer"
+        raise Unavailable(f"expected JSON, {came}", cause_code="answer-unreadable")
     return body
 
 
 def read_as(model: type[M], body: Any) -> M:
-    """Validate a body, or raise `MalformedAnswer` with each field and its fault."""
+    """Validate a body; raise `MalformedAnswer` with the invalid fields and their faults."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -141,7 +141,7 @@ def read_as(model: type[M], body: Any) -> M:
 
 
 def read_each(model: type[M], items: Iterable[Any], what: str, problems: list[str]) -> Iterator[M]:
-    """Yield the valid items; add a sentence about each other one to `problems`, by its number."""
+    """Yield the valid items; add a sentence about each invalid item to `problems`."""
     for number, item in enumerate(items, start=1):
         try:
             yield model.model_validate(item)

@@ -90,7 +90,7 @@ def test_what_is_missing_is_replaced_and_said(amazon: FakeAmazon) -> None:
     assert ("America/Los_Angeles", "USD") == (us.time_zone, us.currency_code)
     assert "time zone is 'Mars/Olympus'" in us.problems[0]
     assert "is not among the profiles listed" in gb.problems[1]
-    assert "Amazon names no profile in DE; using Europe/Paris and EUR." in de.problems
+    assert "Amazon lists no profile in DE; using Europe/Paris and EUR." in de.problems
     assert ("UTC", "XXX") == (unknown.time_zone, unknown.currency_code)
     assert "UNKNOWN" == unknown.status
     assert "since the country is unknown" in unknown.problems[0]
@@ -215,7 +215,7 @@ def test_broken_alternate_id_loses_no_account(amazon: FakeAmazon) -> None:
     of = "Region NA, account amzn1.acme, alternate id No."
     missing, not_exact = found.problems
     assert f"{of} 1 is not as described: countryCode: Field required." == missing
-    assert not_exact.startswith(f"{of} 2 is not as described: profileId: an id is to be text")
+    assert not_exact.startswith(f"{of} 2 is not as described: profileId: expected an id as text")
     assert ("NA", "EU", "FE") == found.answered_regions
     assert {"amzn1.acme"} == found.unsure_accounts
 

@@ -133,7 +133,7 @@ def test_words_for_the_status(amazon: FakeAmazon, word: str, status: reports.Rep
         (report(status="COMPLETED", completedReportParts=[{}]), "url: Field required"),
         ({"success": []}, "success.0.report: Field required"),
         ([], "body: Input should be"),
-        (report(status="PENDING", reportId="r-2"), "was to be about report r-1, got: r-2"),
+        (report(status="PENDING", reportId="r-2"), "expected an answer about report r-1, got: r-2"),
     ],
 )
 def test_answer_that_is_not_as_described(amazon: FakeAmazon, body: Any, fault: str) -> None:
@@ -178,7 +178,7 @@ def test_export_that_is_completed_has_a_file(amazon: FakeAmazon) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "fault"),
-    [("e/1", "a completed export was to have a url"), ("e-2", "export e-2, got: e/1")],
+    [("e/1", "expected a completed export to have a url"), ("e-2", "export e-2, got: e/1")],
 )
 def test_export_that_is_not_as_described(amazon: FakeAmazon, asked: str, fault: str) -> None:
     """It has no file, or is not the one that was asked for."""

@@ -1,5 +1,5 @@
-"""Comparison of a real account's answers with the product's contract; see `docs/probe.md`.
+"""The probe: compares Amazon's answers for an account with the contract (`docs/probe.md`).
 
-It uses the product's own client and readers. It needs the database, since it shares limits, gate
-and contract with all other processes.
+It uses the product's own client and readers. It needs the database, since it shares rate limits,
+the gate for report creation and the contract with all other processes.
 """

@@ -1,4 +1,4 @@
-"""Requests of a probe: exports, and reports one at a time, through the gate."""
+"""The requests of a probe: exports, and reports, created one at a time through the gate."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,7 +38,7 @@ REFUSED_TOGETHER: Final = "fields-refused-together"
 
 
 class GaveUpError(Exception):
-    """A step can't be completed; the message states the reason, without ids and names."""
+    """A step of a probe can't be completed; the message has the reason, without ids and names."""
 
 
 @dataclass
@@ -46,10 +46,10 @@ class Amazon:
     """Requests reports and exports of one ads account.
 
     Attributes:
-        countries: The accounts of the ads account; the entities of the first are exported.
+        countries: The accounts of the ads account; only the first account's entities are exported.
         contract: The contract before the probe.
         on_progress: Called with a sentence at each step and each wait.
-        names: New names of fields that Amazon accepted, by dataset.
+        names: New names of fields that Amazon accepted, by dataset and our name.
     """
 
     context: JobContext
@@ -69,11 +69,11 @@ class Amazon:
     def create(
         self, report: DatasetReport, start: date, end: date, *, more: Sequence[str] = ()
     ) -> reports.Report:
-        """Create a report with `more` fields; replace names that Amazon doesn't know.
+        """Create a report with `more` fields; try other names for fields that Amazon doesn't know.
 
         Raises:
             GaveUpError: no report slot was free for an hour.
-            AdsApiError: Amazon refuses it.
+            AdsApiError: Amazon refuses the report.
         """
         learned = self.names.setdefault(report.dataset.name, {})
         known = self.contract.spellings(report.dataset) | learned
@@ -86,8 +86,8 @@ class Amazon:
         """Return the finished report of a period; None if Amazon refuses the period.
 
         Raises:
-            GaveUpError: it was not ready after an hour, or no report slot was free.
-            AdsApiError: as for `create`, except for a refusal of the period.
+            GaveUpError: the report was not ready after an hour, or no report slot was free.
+            AdsApiError: Amazon refuses the report for another reason than its period.
         """
         self.on_progress(f"Requesting {report.dataset.name} {report.name}, {start} to {end}")
         try:
@@ -101,7 +101,7 @@ class Amazon:
         return None if is_too_large else ended
 
     def finish(self, report: reports.Report) -> reports.Report:
-        """Wait until a report has ended, and hold its place at the gate."""
+        """Wait until a report has ended; meanwhile, the gate counts it as running."""
         return self._ended(lambda: self._retrieve(report.report_id))
 
     @contextmanager
@@ -109,7 +109,7 @@ class Amazon:
         """Download the files of a report; delete them at the end of the block.
 
         Raises:
-            GaveUpError: it failed.
+            GaveUpError: the report failed.
         """
         if isinstance(of_report(report), RequestFailure):
             raise GaveUpError(f"the report ended {report.status}")
@@ -120,7 +120,7 @@ class Amazon:
 
     @contextmanager
     def listed(self, kind: EntityKind) -> Iterator[Iterable[Any]]:
-        """Export the entities of a kind in one country, or list its portfolios.
+        """Yield the entities of a kind in the first country, from an export or a list.
 
         Raises:
             GaveUpError: the export failed.
@@ -143,7 +143,7 @@ class Amazon:
     def _create(
         self, report: DatasetReport, start: date, end: date, fields: Sequence[str]
     ) -> reports.Report:
-        """Create a report when the gate lets it, and again after each 429."""
+        """Create a report when the gate allows it; try again after each 429."""
         while True:
             self._enter_gate()
             try:
@@ -169,7 +169,7 @@ class Amazon:
                 return created
 
     def _enter_gate(self) -> None:
-        """Wait until a report may be created; after one timeout, wait no more."""
+        """Wait until a report may be created; after one timeout, do not wait any more."""
         waited = timedelta(0)
         while not self._may_create():
             if self._has_waited or waited >= LONGEST_WAIT:
@@ -199,7 +199,7 @@ class Amazon:
         )
 
     def _ended(self, poll: Callable[[], Made]) -> Made:
-        """Poll a report or an export until it has ended; hold the gate for a report."""
+        """Poll a report or an export until it has ended; a report counts at the gate meanwhile."""
         poll_every, waited = self.context.settings.poll_every, timedelta(0)
         while not (polled := poll()).is_terminal:
             if waited >= LONGEST_WAIT:

@@ -1,4 +1,4 @@
-"""Comparison of answers to calls and of rows of files with the contract."""
+"""Compares answers to calls, and rows of files, with the contract."""
 
 import re
 from collections import Counter
@@ -52,7 +52,7 @@ CALLS: Final[dict[str, tuple[str, type[BaseModel]]]] = {
     "create export": ("/(campaigns|adGroups|ads|targets)/export", entities.Export),
     "get export": ("/exports/[^/]+", entities.Export),
 }
-"""The calls that the product makes, with the ends of their paths and their answers."""
+"""The calls that the product makes: the end of the path (a pattern), the model of the answer."""
 
 
 def find_call(path: str) -> str | None:
@@ -92,7 +92,7 @@ def _sentence(fault: ErrorDetails) -> str:
 
 @dataclass
 class Answers:
-    """The answers of one status to one call; `slowest` is in seconds."""
+    """All answers to one call that have the same status; `slowest` is in seconds."""
 
     call: str
     status: int
@@ -104,7 +104,7 @@ class Answers:
 
 
 class Listener:
-    """The answers to a client's calls except downloads, by call, status and success."""
+    """Collects the answers to a client's calls (no downloads), by call, status and success."""
 
     def __init__(self) -> None:
         self.answers: dict[tuple[str, int, bool], Answers] = {}
@@ -143,7 +143,7 @@ _ALWAYS: Final[Mapping[str, Collection[str]]] = {
 
 @dataclass
 class FileFacts:
-    """Facts on the rows of files; `products` counts rows of ad products not requested."""
+    """Facts about the rows of files; `products` counts rows of ad products not requested."""
 
     rows: int = 0
     set_aside: int = 0
@@ -154,7 +154,7 @@ class FileFacts:
 
     @property
     def differences(self) -> list[str]:
-        """The faults, each with the number of its rows."""
+        """The faults, each with the number of rows that have the fault."""
         return [f"{fault} ({count} of {self.rows} rows)" for fault, count in self.faults.items()]
 
     def objects(self, values: Iterable[Any]) -> Iterator[dict[str, Any]]:
@@ -166,7 +166,7 @@ class FileFacts:
                 yield value
             else:
                 self.set_aside += 1
-                self.faults["a row that is no object"] += 1
+                self.faults["a row that is not an object"] += 1
 
     def add_keys(
         self, row: Mapping[str, Any], always: Collection[str], known: Collection[str]
@@ -190,12 +190,12 @@ def read_report(
     day: date,
     spellings: Mapping[str, str],
 ) -> FileFacts:
-    """Check the rows of the files of a report of one day as a load does.
+    """Check the rows in the files of a one-day report as a load does.
 
-    `spellings` are Amazon's names of fields by ours.
+    `spellings` maps our names of fields to Amazon's names.
 
     Raises:
-        BrokenPartError: a file is no gzipped JSON array, or cut short.
+        BrokenPartError: a file is not a gzipped JSON array, or is truncated.
     """
     facts, days = FileFacts(), frozenset([day])
     check = RowCheck(
@@ -228,7 +228,7 @@ def find_oldest_day(paths: Iterable[Path], start: date, end: date) -> date | Non
     """Return the oldest day of a report's period that has rows in its files, if any.
 
     Raises:
-        BrokenPartError: a file is no gzipped JSON array, or cut short.
+        BrokenPartError: a file is not a gzipped JSON array, or is truncated.
     """
     rows = (row for path in paths for row in iter_values(path) if isinstance(row, dict))
     days = (find_date(row.get(DATE_FIELD)) for row in rows)
@@ -236,7 +236,7 @@ def find_oldest_day(paths: Iterable[Path], start: date, end: date) -> date | Non
 
 
 def read_listed(entities: Iterable[Any], kind: str) -> FileFacts:
-    """Check entities of a kind as a sync does."""
+    """Check the entities of a kind as a sync does."""
     facts, known = FileFacts(), {"tags", *(wanted.path[0] for wanted in FIELDS[kind].values())}
     for row in facts.objects(entities):
         facts.add_keys(row, _ALWAYS[kind], known)

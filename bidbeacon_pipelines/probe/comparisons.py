@@ -32,7 +32,7 @@ _DEEPEST: Final = 12
 
 
 def field_name(key: str) -> str:
-    """Return a key that names a field; hide one that may be a value, like an id or a secret."""
+    """Return a key if it is a field's name, or `…` if it may be a value such as an id."""
     return key if _FIELD.fullmatch(key) and mask_text(key) == key else "…"
 
 
@@ -76,7 +76,7 @@ class Override:
     of_account: bool = False
 
     def command(self, region: str) -> str:
-        """Return the command that stores it."""
+        """Return the CLI command that stores the override."""
         of = " --account NAME" if self.of_account else ""
         return f"bidbeacon contract set {region} {self.dataset} {self.subject} {self.value}{of}"
 
@@ -87,9 +87,9 @@ class Comparison:
 
     Attributes:
         verdict: As expected, applied, differs, or could not be checked.
-        found: Without ids, names and amounts, so that it may be recorded.
-        amazon: Amazon's own words, for the terminal only.
-        override: Stored by `--apply`.
+        found: What was found, without ids, names and amounts, so that it may be recorded.
+        amazon: Amazon's own message, which is shown in the terminal only.
+        override: The override that `--apply` stores.
     """
 
     subject: str
@@ -104,7 +104,7 @@ class Comparison:
 def compared(
     subject: str, check: str, *differences: str, found: str = "", to_do: str = ISSUE
 ) -> Comparison:
-    """Return the result of a check: its differences, or without any, as expected."""
+    """Return the result of a check: the differences, or 'as expected' if there are none."""
     if not differences:
         return Comparison(subject, check, EXPECTED, found)
     left = len(differences) - _MOST_SHOWN

@@ -40,7 +40,7 @@ from bidbeacon_pipelines.windows.rules import oldest_served
 
 FORMAT: Final = "bidbeacon-probe-3"
 PUBLISHED: Final = (456, 459, 95, 96, 65, 66, 60, 61)
-"""Published histories in days (15 months, and the older API's), each with one too long."""
+"""Published histories in days (15 months, and the older API's), each followed by one too long."""
 LONGEST_PUBLISHED: Final = 730
 """The longest published history in days: 24 months."""
 _GRANT: Final = (
@@ -55,13 +55,13 @@ _UNITS: Final = {HISTORY: "days back", PERIOD: "days in one report"}
 
 @dataclass
 class Probe:
-    """Compares an ads account's answers with what the product relies on.
+    """Compares Amazon's answers for an ads account with what the product relies on.
 
     Attributes:
         contract: How the product requests the datasets.
         day: The day whose rows are read.
-        today: The present date, UTC, from which limits count.
-        files: Facts on the rows of each export and report.
+        today: The present date in UTC; histories are counted back from it.
+        files: Facts about the rows of each export and report.
     """
 
     ads_account: AdsAccount
@@ -83,7 +83,7 @@ class Probe:
 
     @property
     def comparisons(self) -> list[Comparison]:
-        """The comparisons so far, with one for each subject that was not reached."""
+        """The comparisons made so far, and one for each subject that was not reached."""
         made = [*self._of_answers(), *self._made]
         reached = {one.subject for one in made}
         reason = "interrupted" if self.is_interrupted else _NOT_REQUESTED
@@ -124,7 +124,7 @@ class Probe:
                 self._made[number] = replace(one, verdict=APPLIED, to_do="")
 
     def write_recording(self, path: Path) -> None:
-        """Write shapes of answers and findings to a file, without ids, names and amounts.
+        """Write the shapes of answers and the findings to a file, without ids, names and amounts.
 
         Raises:
             OSError: the file can't be written.
@@ -194,7 +194,7 @@ class Probe:
             self._differs(dataset.name, "names", f"{ours} is {name}", override)
 
     def _check_report(self, report: DatasetReport) -> bool:
-        """Check a report or, if it is refused, its ad products apart; return if it is accepted."""
+        """Check a report (if refused, each ad product alone); return whether it was accepted."""
         subject, day, is_accepted = _subject(report), self.day, False
         with self._step(subject, _REQUEST):
             self.amazon.on_progress(f"Requesting {subject}, {day}")
@@ -219,7 +219,7 @@ class Probe:
         subject, dataset = _subject(together), together.dataset
         accepted = [self._check_report(report) for report in apart]
         if not all(accepted):
-            self._compare(subject, GROUPING, "refused in one report, and not accepted apart")
+            self._compare(subject, GROUPING, "refused in one report; not all accepted separately")
             return
         every = self.contract.all_reports(dataset)
         groups = [part.name for one in every for part in (apart if one == together else [one])]
@@ -236,9 +236,9 @@ class Probe:
         self._compare(subject, "filter", *others, to_do=to_do)
 
     def _check_limits(self, report: DatasetReport) -> None:
-        """Check a report's history and longest period; if one is refused, search for it.
+        """Check a report's history and longest period; if one is refused, search for its limit.
 
-        All limits are numbers of days; a history is the age of the oldest day.
+        Both are numbers of days; a history is the age of the oldest day.
         """
         rows = list[int]()
 
@@ -270,9 +270,9 @@ class Probe:
         self._compare_limit(report, PERIOD, given, longest)
 
     def _compare_history(self, report: DatasetReport, rows: int, given: int, expected: int) -> None:
-        """Compare the ages of the oldest row, of the oldest day given, and of the contract's.
+        """Compare the age of the oldest row and of the oldest accepted day with the contract's.
 
-        Only rows prove a history; the contract leaves one day as safety.
+        Only rows prove a history; the history in the contract is one day shorter, to be safe.
         """
         days = rows if rows > expected + 1 else given
         if rows >= days:
@@ -298,7 +298,7 @@ class Probe:
         seen = {country for facts in self.files.values() for country in facts.countries}
         expected = {account.country_code for account in self.amazon.countries}
         if not seen:
-            found = "no report has rows: choose a busier account by --account, or a --day"
+            found = "no report has rows: choose a busier account with --account, or another --day"
             self._leave("countries", "rows", found)
             return
         missing = [f"no report has rows of {code}" for code in sorted(expected - seen)]
@@ -309,7 +309,7 @@ class Probe:
         self._compare("countries", "rows", *missing, found=here, to_do=to_do)
 
     def _check_unknown_field(self) -> None:
-        """Check the refusal of an unknown field, from which the product learns new names."""
+        """Check how Amazon refuses an unknown field; refusals teach the product new names."""
         single = replace(self.reports[0], ad_products=self.reports[0].ad_products[:1])
         differences = list[str]()
         with self._step("unknown field", "refusal"):
@@ -324,8 +324,8 @@ class Probe:
             except Rejected as error:
                 differences = [f"{refusal_of(error)}, expected code 400005"]
             to_do = (
-                "The product can't learn other names of fields: "
-                "set them by `bidbeacon contract set`"
+                "The product can't learn Amazon's new names of fields: "
+                "set them with `bidbeacon contract set`"
             )
             self._compare("unknown field", "refusal", *differences, to_do=to_do)
 
@@ -343,9 +343,9 @@ class Probe:
 
 
 def search_history(is_given: Callable[[int], bool], *, given: int, refused: int) -> int:
-    """Return the most days back that Amazon serves, between a `given` and a `refused` number.
+    """Return the longest history in days that Amazon serves: `given` or more, below `refused`.
 
-    A refusal alone proves no limit: it is refused, and given for one day less.
+    One refusal proves no limit. The result does: Amazon serves it and refuses one day more.
     """
     while refused - given > 1:
         between = (days for days in PUBLISHED if given < days < refused)
@@ -358,7 +358,7 @@ def search_history(is_given: Callable[[int], bool], *, given: int, refused: int)
 
 
 def find_longest(is_given: Callable[[int], bool], longest: int) -> int | None:
-    """Return the first accepted period in days, halving the longest one; None without any."""
+    """Return the first accepted period in days, halving `longest` each time; None if none is."""
     days = longest
     while not is_given(days):
         if days <= 1:

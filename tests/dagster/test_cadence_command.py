@@ -37,7 +37,7 @@ def test_a_cadence_is_set_shown_and_taken_away(stocked: World) -> None:
     ("options", "said"),
     [
         (["--every", "soon"], "expected a duration like 6h"),
-        (["--every", "1m"], "expected a time from 5 minutes to 31 days"),
+        (["--every", "1m"], "expected an interval of 5 minutes to 31 days"),
         (["--cron", "0 6 * *"], "expected five fields"),
         (
             ["--cron", "0 6 * * *", "--every", "6h"],

@@ -153,7 +153,7 @@ def test_home_is_starting_until_a_window_is_loaded(client: httpx.Client, engine:
     assert "2 accounts are being synced" in told["now"]
     assert "The first data comes" in told["first_data"]
     make_windows(engine, account, 3, next_refresh_at=NOW)
-    assert "of 3 windows" in read_home(client)["starting"]["now"]
+    assert "for 3 windows" in read_home(client)["starting"]["now"]
     change(engine, 1, **as_loaded(NOW))
     assert read_home(client)["starting"] is None
 

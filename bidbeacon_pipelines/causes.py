@@ -20,7 +20,7 @@ from bidbeacon_sessions.sentences import join_sentences, without_stop
 T = TypeVar("T")
 Cause = dict[str, Any]
 ButtonAction = Literal["load", "resume", "accept", "acknowledge"]
-"""What the button beside a cause does."""
+"""The action of the button beside a cause."""
 
 _OPTIONAL: Final = re.compile(r"\[([^\[\]]*)\]")
 
@@ -47,7 +47,7 @@ class CauseKind:
         sentence: Describes the failure: a template, or a function of parameters and detail.
         advice: A template of what the user can do; may be empty.
         severity: The severity of a finding with such a cause.
-        action: What the button beside the cause does; None if there is no button.
+        action: The action of the button beside the cause; None if there is no button.
         link: The path of the page with more information, such as `/sessions`.
         parameters: The names of the parameters by which two causes with this code can differ.
     """

@@ -35,7 +35,7 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a call is about, as far as known; `datasets` are names from `datasets.json`."""
+    """The subject of a call, as far as known; `datasets` are names from `datasets.json`."""
 
     operation: Operation
     client: str | None = None

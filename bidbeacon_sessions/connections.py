@@ -227,7 +227,7 @@ def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
 
 
 def _name_at_checkout(driver: _Driver, entry: ConnectionPoolEntry, _: object) -> None:
-    """Give a connection from the pool the current session's name, or its original name."""
+    """Name a pooled connection after the current session, or restore its original name."""
     session_id = next(reversed(_current.get()), None)
     # The server reports each change, so this sends no query.
     shown = driver.info.parameter_status("application_name") or ""

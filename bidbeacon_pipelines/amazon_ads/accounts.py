@@ -180,7 +180,7 @@ class ListedAccount:
 
 @dataclass(frozen=True)
 class AccountListing:
-    """What Amazon listed in all regions: the accounts in Amazon's order, and the errors.
+    """The answers of all regions: the accounts in Amazon's order, and the errors.
 
     An account's region, currency and time zone may be defaults unless its region is in
     `answered_regions` and its ads account is not in `unsure_accounts` (ads accounts with an invalid

@@ -19,7 +19,7 @@ _LONGEST_TITLE = 240
 
 
 class AlertEvent(StrEnum):
-    """What an alert reports about a finding: it began, still exists, or ended."""
+    """The event that an alert reports about a finding: it began, still exists, or ended."""
 
     BEGAN = "began"
     STILL = "still"

@@ -230,6 +230,6 @@ def _outage(error: Exception) -> Finding:
 
 
 def _is_settled(known: KnownFinding) -> bool:
-    """Return whether an outage has ended and each alerted receiver has been told so."""
+    """Return whether an outage has ended and each alerted receiver was notified of it."""
     is_reported = all(last.event is AlertEvent.ENDED for last in known.last_alerts.values())
     return known.gone_at is not None and is_reported

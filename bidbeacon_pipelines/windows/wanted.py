@@ -1,4 +1,4 @@
-"""What users request of windows: loads now, and decisions about suspicious reports.
+"""Requests of users for windows: loads now, and decisions about suspicious reports.
 
 A Dagster sensor starts the runs of loads.
 """

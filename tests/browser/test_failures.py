@@ -363,7 +363,7 @@ FAILURES: Mapping[str, Failure] = {
     "campaigns have no ad groups": Failure(find_old_brands, sync),
     "a report takes longer than usual": Failure(keep_pending(hours=1), go_on, goes_on=True),
     "Amazon works on a report for hours": Failure(keep_pending(hours=8), go_on, goes_on=True),
-    "a day is not asked for": Failure(leave_due, go_on),
+    "a day is not requested": Failure(leave_due, go_on),
     "Amazon throttles reports for ten minutes": Failure(TOO_MANY, go_on, goes_on=True),
     "a region answers with errors for ten minutes": Failure(BROKEN, go_on, goes_on=True),
     "an export of entities fails": Failure(entities("export_failed"), sync, goes_on=True),

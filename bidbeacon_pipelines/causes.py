@@ -616,7 +616,7 @@ def without_detail(cause: Cause) -> Cause:
 
 
 def cause_key(cause: Cause) -> str:
-    """Return a text that is the same for two causes if, and only if, they are equal."""
+    """Return a text that is the same for equal causes, and different for others."""
     return json.dumps(without_detail(cause), sort_keys=True)
 
 

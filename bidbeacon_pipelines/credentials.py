@@ -25,7 +25,7 @@ class _Table(BaseModel):
 
 
 class Credential(_Table):
-    """A client's refresh token with a name; the token endpoint of `region` issued the token."""
+    """A named refresh token of a client, issued by the token endpoint of `region`."""
 
     name: str = DEFAULT
     client_id: str

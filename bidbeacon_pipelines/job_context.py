@@ -31,12 +31,12 @@ _stopping = RawValue("b", 0)
 
 
 def request_stop() -> None:
-    """Let runs of this process and its forks start no new work; safe in signal handlers."""
+    """Make jobs of this process and its forks start no new work; safe in signal handlers."""
     _stopping.value = 1
 
 
 def is_stopping() -> bool:
-    """Return whether this process or its parent is being stopped."""
+    """Return whether `request_stop` was called in this process or its parent."""
     return bool(_stopping.value)
 
 

@@ -35,8 +35,8 @@ LEARNED_FOR = timedelta(days=28)
 class Rule:
     """The retention time of one kind of records, usually the rows of a table.
 
-    `delete` deletes records older than an instant, at most `piece` of them (default:
-    `ROWS_A_PIECE`), and returns the number of deleted records.
+    `delete` deletes at most `piece` records (default: `ROWS_A_PIECE`) that are older than an
+    instant, and returns how many it deleted.
     """
 
     what: str

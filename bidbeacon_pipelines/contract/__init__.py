@@ -1,1 +1,1 @@
-"""The contract: what was set or learned of Amazon, in place of the registry of datasets."""
+"""The contract: values set by users or learned from Amazon that override the registry."""

@@ -1,4 +1,4 @@
-"""SQL that raises and copies proven histories."""
+"""SQL on proven histories: the greatest age of days for which Amazon is known to serve rows."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,9 +16,9 @@ _STORE_HISTORIES = text("""
 
 
 def store_histories(connection: Connection, proven: Iterable[Mapping[Any, Any]]) -> None:
-    """Store the ages of days with rows, where they are greater than the stored ones.
+    """Store the ages of days with rows if they are greater than the stored ages.
 
-    Each has client_id, region, dataset, ad_product, age_days, account_key and window_date.
+    Each item has client_id, region, dataset, ad_product, age_days, account_key and window_date.
     """
     connection.execute(_STORE_HISTORIES, list(map(dict, proven)))
 

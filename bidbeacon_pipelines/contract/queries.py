@@ -55,7 +55,7 @@ def set_override(
     set_by: str,
     set_at: datetime,
 ) -> bool:
-    """Store or replace an override; return False if a learned one met a person's."""
+    """Store or replace an override; return False if a learned one would replace a person's."""
     values: dict[str, Any] = {"region": region, "dataset": dataset, "account_id": account_id}
     values |= {"subject": subject, "value": value, "set_by": set_by, "set_at": set_at}
     return connection.execute(_SET, values | {"learned": LEARNED}).rowcount > 0
@@ -93,6 +93,6 @@ _DELETE_LEARNED = text("""
 
 
 def delete_learned_periods(connection: Connection, before: datetime, most: int) -> list[RowMapping]:
-    """Delete longest periods learned before an instant; return region, account_id and dataset."""
+    """Delete period limits learned before an instant; return region, account_id and dataset."""
     values = {"learned": LEARNED, "before": before, "most": most}
     return list(connection.execute(_DELETE_LEARNED, values).mappings())

@@ -29,7 +29,7 @@ class Contract:
     products: Collection[str] | None = None
 
     def reports(self, dataset: Dataset) -> list[DatasetReport]:
-        """Return the reports of a dataset with ad products that have campaigns, else the first."""
+        """Return a dataset's reports whose ad products have campaigns, or the first if none has."""
         every = self.all_reports(dataset)
         if self.products is None:
             return every
@@ -87,14 +87,14 @@ def check_override(
 ) -> None:
     """Raise if an override of a dataset is invalid.
 
-    Whether Amazon knows the name of a field is not checked.
+    This does not check whether Amazon knows the name of a field.
 
     Args:
         dataset: The dataset.
         subject: The subject: grouping, field:NAME, history:REPORT or period:REPORT.
         value: The new value.
-        of_one: Whether it is for one ads account only.
-        names: The names of fields that are overridden already, by our names.
+        of_one: Whether the override is for one ads account only.
+        names: Amazon's names of fields that are overridden already, by our names.
 
     Raises:
         ValueError: The override is invalid; the message states valid ones.
@@ -123,4 +123,4 @@ def _check_name(dataset: Dataset, ours: str, name: str, names: Mapping[str, str]
         raise ValueError(f"expected a field's name such as {ours}, got: {name!r}")
     own = {ours, others.get(ours), names.get(ours)}
     if name in {*fields, *others.values(), *names.values()} - own:
-        raise ValueError(f"expected the name of no other field of {dataset.name}, got: {name!r}")
+        raise ValueError(f"expected a name no other field of {dataset.name} has, got: {name!r}")

@@ -14,7 +14,7 @@ class RegistryOverride(PipelinesBase):
     `subject` is `grouping` (which ad products come in one report), `field:` with our name of a
     report field, or `history:` or `period:` with the name of a report. `value` is the grouping
     (`SP,SB+SD`), Amazon's name of the field, or a number of days. `set_by` is a user, or `learned`
-    if a report has shown it.
+    if it was derived from Amazon's answers.
     """
 
     __tablename__ = "registry_overrides"
@@ -50,11 +50,11 @@ class RegistryOverride(PipelinesBase):
 
 
 class ProvenHistory(PipelinesBase):
-    """One row is the greatest age in days at which a report had rows of an ad product.
+    """One row is the age of the oldest day for which a report had rows of an ad product.
 
-    It holds for a client, region and dataset. The age is counted on the account's calendar, up to
-    the instant of the report's request. `account_key` and `window_date` are the day that proved it,
-    and `proven_at` is when that day was loaded.
+    It is valid for a client, region and dataset. The age is counted on the account's calendar,
+    up to the instant of the report's request. `account_key` and `window_date` are the day that
+    proved it, and `proven_at` is when that day was loaded.
     """
 
     __tablename__ = "proven_histories"

@@ -45,9 +45,9 @@ _FIND_TABLES: Final = text(f"""
 
 
 class PastScheduleStorage(PostgresScheduleStorage):
-    """Ticks and states of sensors and schedules, without those stored in the future.
+    """Ticks and states of sensors and schedules, without instants in the future.
 
-    Clocks that are ahead store such instants, and Dagster would wait until they are past: a sensor
+    Hosts whose clock is ahead store such instants, and Dagster would wait for them: a sensor
     ticks one interval after its last tick, and a schedule continues from its newest tick. Instants
     are compared with this process's clock, as Dagster does.
     """
@@ -79,7 +79,7 @@ def _latest_instant() -> float:
 
 
 def _without_future(state: Any) -> Any:
-    """Return a state without instants of the future; a schedule that starts then starts now."""
+    """Return a state without future instants; a schedule that starts in the future starts now."""
     data, now, latest = state.instigator_data, time.time(), _latest_instant()
     stored = data._asdict() if data else {}
     ahead = {
@@ -102,7 +102,7 @@ class BidBeaconStorage(DagsterPostgresStorage):
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """Return the only option: an address other than BIDBEACON_DATABASE_URL, as of PgBouncer."""
+        """Return the only option: an address that replaces BIDBEACON_DATABASE_URL."""
         return {"postgres_url": dg.Field(dg.StringSource, is_required=False)}
 
     @classmethod
@@ -142,9 +142,9 @@ class BidBeaconStorage(DagsterPostgresStorage):
     def pool_connections(self) -> Engine:
         """Replace the engines of all parts by one that pools connections; return it.
 
-        dagster-postgres opens a connection for every statement, which costs a run worker more than
-        its work. Its public `optimize_for_webserver` pools as well, but does not check connections
-        before use, which break when the server restarts.
+        dagster-postgres opens a connection for every statement, which takes a run worker longer
+        than the statements. Its public `optimize_for_webserver` also pools connections, but does
+        not check them before use, so they fail after a restart of the server.
         """
         engine = create_engine(
             self.postgres_url,
@@ -166,13 +166,13 @@ class NoDefinitionsState(dg.UPathDefsStateStorage):
     """The state of components: our definitions have none, so Dagster need not query it."""
 
     def get_latest_defs_state_info(self) -> None:
-        """Return that nothing is stored."""
+        """Return None: no state is stored."""
 
 
 def dagster_database_url(url: str, *options: str) -> str:
     """Return an address for psycopg2, which dagster-postgres uses, with encoding UTF-8.
 
-    `options` are startup options for a direct connection, such as `-cname=value`, besides its own.
+    `options` are more startup options for a direct connection, such as `-cname=value`.
     """
     address = parse_database_url(url).set(drivername=_DRIVER)
     address = address.update_query_dict({k: str(v) for k, v in client_args(address).items()})
@@ -193,7 +193,7 @@ def check_dagster_tables(engine: Engine) -> None:
         found = connection.execute(_FIND_TABLES).one()
     if not found.has_tables:
         raise SchemaError(
-            "The database has no tables of Dagster's yet: run `bidbeacon db upgrade`."
+            "Dagster's tables are missing in the database: run `bidbeacon db upgrade`."
         )
     if found.schema != SCHEMA:
         raise SchemaError(

@@ -22,7 +22,7 @@ class GuardedApp:
     Args:
         app: the app to guard.
         public_url: another address at which browsers reach it, such as that of a proxy.
-        post_only: the end of paths that accept only `POST`, or a browser that opens them as a page.
+        post_only: the end of paths that accept only `POST`, or a browser that opens a page.
     """
 
     def __init__(self, app: ASGIApp, *, public_url: str = "", post_only: str = "") -> None:

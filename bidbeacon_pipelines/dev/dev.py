@@ -189,7 +189,7 @@ def only_start(home: Path) -> Iterator[None]:
         yield
     except BlockingIOError:
         raise LocalError(
-            f"`bidbeacon dev` or `bidbeacon db start` runs already for {home}: use that one, "
+            f"`bidbeacon dev` or `bidbeacon db start` is already running for {home}: use it, "
             "stop it first, or set BIDBEACON_HOME and the ports (BIDBEACON_DAGSTER_PORT, …) "
             "for a second one."
         ) from None

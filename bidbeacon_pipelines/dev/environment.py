@@ -1,4 +1,4 @@
-"""The environment of one start: variables of its processes, and files for other terminals."""
+"""The environment of `bidbeacon dev`: variables of its processes, files for other terminals."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def shared_environment(settings: Settings, database_url: str) -> dict[str, str]:
 
 
 def service_environment(shared: Mapping[str, str]) -> dict[str, str]:
-    """Return the complete environment of this start's services."""
+    """Return the complete environment of the services of `bidbeacon dev`."""
     return {**os.environ, **shared, "PYTHONUNBUFFERED": "1"}
 
 
@@ -69,7 +69,7 @@ def make_dagster_home(settings: Settings, code_server_port: int) -> None:
 
 @contextmanager
 def shared_with_other_terminals(settings: Settings, shared: Mapping[str, str]) -> Iterator[None]:
-    """Keep the variables in a private file during the block, for shells and our settings."""
+    """Write the variables to a private file for the block; shells and `bidbeacon` read it."""
     file = settings.home / RUNNING_ENV
     file.unlink(missing_ok=True)
     file.touch(0o600)
@@ -84,6 +84,6 @@ def _quoted(name: str, value: str) -> str:
     """Return a value quoted for both `sh` and python-dotenv; raise `LocalError` if impossible."""
     if set(value) & set("'\\\n$"):
         raise LocalError(
-            f"{name}: expected no quotes, dollar signs, backslashes and line ends, got {value!r}."
+            f"{name}: expected no quotes, dollar signs, backslashes or line ends, got {value!r}."
         )
     return f"'{value}'"

@@ -78,7 +78,7 @@ class EmbeddedPostgres:
         self._connection_file = self.folder / "connection.json"
 
     def prepare(self) -> Service:
-        """Make missing data, stop a leftover server, choose a port, and return the service.
+        """Create missing data, stop a server left running, choose a port, and return the service.
 
         Raises:
             LocalError: PostgreSQL can't run here; the message has the remedy.
@@ -101,7 +101,7 @@ class EmbeddedPostgres:
         return f"postgresql://{address}/{database or self._database}"
 
     def problem(self) -> str | None:
-        """Return why the server is not ready; if it is, make the database and return None."""
+        """Return why the server is not ready; if it is, create the database and return None."""
         exists = "SELECT FROM pg_database WHERE datname = %s"
         create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self._database))
         try:
@@ -115,8 +115,7 @@ class EmbeddedPostgres:
     def _program(self, name: str) -> tuple[str, ...]:
         """Return the command of a program of PostgreSQL; for root, run by another account.
 
-        If folders are closed to that account, as those below `/root` are, it bypasses their
-        permissions.
+        If that account can't enter a folder, such as one below `/root`, it bypasses permissions.
         """
         program = self.binaries / name
         if os.geteuid() != 0:
@@ -145,7 +144,7 @@ class EmbeddedPostgres:
         if done.returncode != 0:
             shutil.rmtree(draft)
             reason = done.stderr.strip().rpartition("\n")[2]
-            raise LocalError(f"PostgreSQL could not make {self.data}: {reason}")
+            raise LocalError(f"PostgreSQL could not create {self.data}: {reason}")
         self._store_connection(0, password)
         draft.rename(self.data)
 
@@ -157,7 +156,7 @@ class EmbeddedPostgres:
 
 
 def user_of_server(data: Path) -> tuple[int, int]:
-    """Return user and group ids that run the server for root: those of the data, if any.
+    """Return user and group ids that run the server for root: those of the data if it exists.
 
     Raises:
         LocalError: There is no unprivileged account.
@@ -183,8 +182,9 @@ def is_reachable(path: Path) -> bool:
 def stop_server(data: Path) -> None:
     """Stop a server that a killed start left running on these data.
 
-    A `postmaster.pid` with the number of another program, as after a restart of the machine, or of
-    a zombie is removed: PostgreSQL would refuse to start. It handles other stale ones itself.
+    A `postmaster.pid` is removed if its process id now belongs to another program, as after a
+    restart of the machine, or to a zombie: PostgreSQL would refuse to start. PostgreSQL handles
+    other stale files itself.
     """
     pid_file = data / "postmaster.pid"
     with suppress(FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):

@@ -40,7 +40,7 @@ class Child:
 
     @property
     def is_alive(self) -> bool:
-        """Whether any process of its group lives, except zombies, which others may have to reap."""
+        """Whether any process of its group is alive; zombies don't count."""
         return not self.ended.done() or any(map(self._is_member, psutil.pids()))
 
     def signal(self, number: signal.Signals) -> None:
@@ -49,7 +49,7 @@ class Child:
             os.killpg(self._group, number)
 
     def failure(self, what: str) -> ServiceFailedError:
-        """Return the error of an event, with the last lines of the log, without colours."""
+        """Return an error that says `what` happened, with the log's last lines, without colors."""
         lines = COLOURS.sub("", self._log.read_text(errors="replace")).splitlines()
         tail = "\n".join(lines[-LOG_TAIL_LINES:])
         return ServiceFailedError(f"{self.service.name} {what}. The end of {self._log}:\n{tail}")
@@ -69,7 +69,7 @@ class Child:
 
 
 class Processes:
-    """The children of one start, with a log file each in the folder `logs`."""
+    """The processes of one `bidbeacon dev`, each with a log file in the folder `logs`."""
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs

@@ -43,9 +43,9 @@ class Service:
         options: Options of its subprocess, such as the working directory.
         host: Address it listens on.
         port: Port it listens on.
-        problem: Returns why it is not ready yet, or None; absent if another service's check
-            includes it.
-        needs_database: Whether it is started after the upgrade of the database, or before.
+        problem: Returns why it is not ready yet, or None if it is; absent if the check of another
+            service covers it.
+        needs_database: Whether it is started only after the database is upgraded.
     """
 
     name: str

@@ -58,8 +58,8 @@ _OF_DAYS = text(f"""
 def lock_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> Sequence[Row[Any]]:
     """Lock and return the days with loads that are not recorded in Dagster, newest first.
 
-    At most `limit` windows are locked, until the transaction ends. Those that another transaction
-    records or loads are skipped.
+    At most `limit` windows are locked, until the transaction ends. Windows that another transaction
+    has locked, to record or load them, are skipped.
 
     Columns: account_id, country_code, account_key, currency_code, dataset, window_date, is_complete
         (whether each window is loaded, expired or not served), new_loads (by report, the number of
@@ -74,7 +74,7 @@ def lock_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> Seque
 def list_loaded_days(
     connection: Connection, account: Account, dataset: str, days: Sequence[date]
 ) -> Sequence[Row[Any]]:
-    """Return the loaded ones of some days, newest first: columns of `lock_unrecorded_days`."""
+    """Return those of the given days that are loaded, newest first, as `lock_unrecorded_days`."""
     values = account.identity | {"dataset": dataset, "days": list(days)}
     return connection.execute(_OF_DAYS, values).all()
 

@@ -76,7 +76,7 @@ _NOT_SERVED = text("""
 
 
 class WindowCoverage:
-    """Reads the coverage of the store's database; a window is late once due for `late_after`."""
+    """Reads the coverage page's data; a window is late if it has been due for `late_after`."""
 
     def __init__(
         self,
@@ -92,7 +92,8 @@ class WindowCoverage:
     def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
         """Return the state of each account's windows, one letter per day.
 
-        `dataset` is the first one by default. `not_served` names ad products by runs of days.
+        `dataset` is by default the first one. `not_served` in the result has runs of consecutive
+        days, with the ad products that Amazon did not serve on them.
 
         Raises:
             UnknownDatasetError: there is no dataset of this name.
@@ -148,7 +149,7 @@ def _list_not_served(
 
 
 def _runs(not_served: Mapping[date, Sequence[str]]) -> Iterator[tuple[Sequence[str], list[date]]]:
-    """Yield ad products with consecutive days, oldest first, on which they are not served."""
+    """Yield each run of consecutive days with the same unserved ad products, oldest first."""
     days = enumerate(sorted(not_served.items()))
     in_a_row = groupby(days, key=lambda one: (one[1][1], one[1][0] - timedelta(days=one[0])))
     for (products, _), run in in_a_row:
@@ -182,7 +183,7 @@ def _row_json(
 
 
 def _mark(cells: str, start: date, not_served: Mapping[date, Sequence[str]]) -> Iterator[str]:
-    """Yield the letters of days; fresh days without some ad products have one of their own."""
+    """Yield the letter of each day, with another one for fresh days that lack ad products."""
     fresh = STATE_LETTERS[WindowState.FRESH]
     for place, letter in enumerate(cells):
         is_partly = letter == fresh and start + timedelta(days=place) in not_served

@@ -1,1 +1,1 @@
-"""Account days: figures of all datasets for the days of an account."""
+"""Figures of accounts for their pages: identity, freshness, spend and sales by day."""

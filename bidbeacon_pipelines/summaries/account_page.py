@@ -26,7 +26,7 @@ def read_account(
 ) -> dict[str, Any]:
     """Return an account at an instant (UTC) for its page; see `docs/page.md`.
 
-    Amounts are exact, as text. In a REPEATABLE READ transaction everything is of one moment.
+    Amounts are exact, as text. In a REPEATABLE READ transaction, all figures are of one instant.
     """
     states = count_states(connection, account, now, settings.late_after)
     answer = {
@@ -65,7 +65,7 @@ def who_json(account: Account) -> dict[str, Any]:
 
 
 def schedule_json(account: Account) -> dict[str, Any]:
-    """Return an account's cadence, and when it was first seen, synced and paused."""
+    """Return an account's refresh cadence, and when it was first seen, synced and paused."""
     of_ads_account = ("cadence_by", "cadence_at", "next_run_at", "last_run_at")
     own = ("paused_by", "paused_at", "entities_synced_at", "first_seen_at", "synced_at")
     return {

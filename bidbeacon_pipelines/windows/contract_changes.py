@@ -1,4 +1,4 @@
-"""Changes the contract of ads accounts, and has their windows made again."""
+"""Changes the contract of ads accounts, and marks their windows to be created again."""
 
 from datetime import datetime
 

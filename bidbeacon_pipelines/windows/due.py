@@ -48,11 +48,12 @@ _WITH_DUE_WORK = text(f"""
 def list_ads_accounts_with_due_work(
     connection: Connection, *, now: datetime, datasets: Sequence[str]
 ) -> list[str]:
-    """Return the keys of ads accounts with windows to create, or due since the last planning.
+    """Return the keys of ads accounts with windows to create, or windows newly due.
 
-    An ads account waits for its own cadence, and for up to 15 minutes until the entities of all its
-    countries are synced. The one refreshed longest ago comes first. Only windows of `datasets`
-    count.
+    A window is newly due if it fell due after the last planning of its ads account. An ads account
+    is left out until its cadence allows the next refresh, and for at most 15 minutes until the
+    entities of its countries are synced. The one refreshed longest ago comes first. Only windows of
+    `datasets` count.
     """
     values = {"now": now, "datasets": list(datasets)}
     return list(connection.execute(_WITH_DUE_WORK, values).scalars())
@@ -94,7 +95,7 @@ def list_days_to_plan(
 ) -> dict[tuple[str, str], list[Row[Any]]]:
     """Return, by dataset and report, the due or wanted days that are in no request yet.
 
-    Expired days are left out, and those that wait for a younger day that is refused as too old.
+    Left out are expired days, and days refused as too old while a younger day is tried alone.
     Columns: dataset, report, window_date, due_since (when the first of its windows fell due, or
     None), is_wanted, windows (in how many countries it is due or wanted) and is_alone (whether
     Amazon refused it alone as too old, so that it is requested alone again).
@@ -122,10 +123,10 @@ def list_next_due(
 
 
 def replan_released(connection: Connection, account_id: str, request_id: int) -> None:
-    """Plan an ads account again if windows of a request fell due before the last planning.
+    """Mark an ads account to be planned again if its last planning left out windows of a request.
 
-    Planning left them out, since they were in the request. The caller holds the planning lock, so
-    that no concurrent planning overwrites this.
+    Planning leaves out due windows that are in a request. The caller has released them, and holds
+    the planning lock, so that no concurrent planning overwrites this.
     """
     connection.execute(
         text("""UPDATE ads_accounts o SET planned_at = NULL

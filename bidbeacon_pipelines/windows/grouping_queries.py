@@ -1,7 +1,7 @@
-"""SQL that replaces the windows of a dataset when its ad products are grouped anew.
+"""SQL that replaces the windows of a dataset when its reports get other ad products.
 
 A day is replaced as a whole. A day with a window that is in a request, or locked by another
-transaction, is left to the next time.
+transaction, is replaced next time.
 """
 
 from collections.abc import Collection, Mapping
@@ -29,7 +29,8 @@ def lock_other_windows(
 ) -> tuple[dict[str, list[date]], set[date]]:
     """Lock the windows of a dataset of an account, except those of the reports `kept`.
 
-    Return their days by report, and the busy days: a window is in a request or locked by others.
+    Return their days by report, and the busy days: those with a window that is in a request or
+    locked by another transaction.
     """
     values = account.identity | {"dataset": dataset, "kept": list(kept)}
     windows = f"SELECT report, window_date FROM report_windows WHERE {_OTHERS}"
@@ -153,7 +154,7 @@ def replace_windows(
     needed: Collection[str],
     now: datetime,
 ) -> int:
-    """Create windows of a report from windows of `old` reports with its ad products.
+    """Create windows of a report that take over the state of windows of `old` reports.
 
     Return how many were created. The transaction has locked the old windows. A new window has the
     earliest `data_as_of` and due time of its old ones, and their highest number of loads. If one of
@@ -179,7 +180,7 @@ def delete_other_windows(
 ) -> None:
     """Delete the windows of a dataset, except those of the reports `kept` and of busy days.
 
-    Busy days are made again when their request ends, or on the next local day.
+    Busy days are replaced when their request ends, or on the next local day.
     """
     lists = {"kept": list(kept), "busy": list(busy)}
     values = account.identity | {"dataset": dataset, "today": today} | lists

@@ -1,4 +1,4 @@
-"""SQL on the proven history of ad products, and on older days without rows.
+"""SQL on how far back Amazon is proven to serve an ad product, and on older empty days.
 
 Amazon may return empty reports for days that it no longer serves. So an ad product without rows on
 a day older than any day with rows is a measured zero only if the account had no campaign of it
@@ -53,7 +53,10 @@ _OLDER = text(f"""
 
 
 def _judge_where(condition: str) -> TextClause:
-    """Return the statement that judges windows `w` of accounts `a` and ads accounts `o`."""
+    """Return the statement that stores which ad products of loaded windows are not served.
+
+    `condition` selects windows `w`, of accounts `a` and ads accounts `o`.
+    """
     # An ad product without totals is of a refused window that was never loaded: only a report can
     # show more. A locked window is judged by its load, or after the next sync of entities, and a
     # product whose rows are all in quarantine after their replay. `last_refresh_at` is the only
@@ -149,7 +152,7 @@ _SERVED = text(f"""
 def list_served_ages(
     connection: Connection, account_id: str, dataset: str, ad_products: Sequence[str]
 ) -> dict[str, int]:
-    """Return, by ad product, the greatest age in days that Amazon is known to serve."""
+    """Return, by ad product, the age in days of the oldest day that Amazon is known to serve."""
     values = {"account_id": account_id, "dataset": dataset, "ad_products": list(ad_products)}
     return {row.ad_product: row.age_days for row in connection.execute(_SERVED, values)}
 
@@ -157,12 +160,12 @@ def list_served_ages(
 def judge_loaded_windows(
     connection: Connection, accounts: Collection[Account], **report: Any
 ) -> list[RowMapping]:
-    """Judge the windows that a report was loaded into; return those that are not served.
+    """Decide which windows of a loaded report are not served by Amazon, and return those.
 
-    First the greatest age of its days with rows is stored, so that only older days are doubted. If
-    it is greater than before, the doubted windows of all accounts are judged again. The load's
-    transaction has released the windows. `report` is `account_id`, `dataset`, `report`,
-    `request_id`, `start` and `end`.
+    First the age of its oldest day with rows is stored: days without rows count as not served only
+    if they are older. If that age has grown, the windows without rows of all accounts are judged
+    again. The load's transaction has released the windows. `report` is `account_id`, `dataset`,
+    `report`, `request_id`, `start` and `end`.
 
     Return account_key, window_date, ad_products (not served), and is_whole: whether the window has
     no other ad products.
@@ -179,9 +182,9 @@ def judge_loaded_windows(
 
 
 def judge_account(connection: Connection, account: Account, dataset: str | None = None) -> None:
-    """Judge all windows of an account, or of one of its datasets.
+    """Decide again which windows of an account, or of one of its datasets, are not served.
 
-    The result may change after a sync of its campaigns, or in a new grouping of ad products.
+    The result may change after a sync of its campaigns, or when reports get other ad products.
     """
     judged = _judge(connection, _JUDGE_ACCOUNT, account.identity | {"dataset": dataset})
     _record_days_again(connection, [account], judged)
@@ -191,7 +194,7 @@ _Days = Mapping[tuple[str, str], Sequence[date]]
 
 
 def _judge(connection: Connection, statement: TextClause, values: Mapping[str, Any]) -> _Days:
-    """Judge windows; return the days that are not served now, by country and dataset."""
+    """Run a judging statement; return the days not served from now on, by country and dataset."""
     why = {"cause": json_text(cause("history-not-proven"))}
     days = defaultdict[tuple[str, str], list[date]](list)
     for row in connection.execute(statement, dict(values) | why):

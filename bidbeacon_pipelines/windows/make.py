@@ -1,4 +1,4 @@
-"""Creates the windows of a dataset up to today, and ends those no longer served."""
+"""Creates the windows of a dataset up to today, and expires those no longer served."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,12 +56,12 @@ def make_dataset_windows(
     *,
     again: bool = False,
 ) -> None:
-    """Create the windows up to today, and end those that Amazon no longer serves.
+    """Create the windows up to today, and expire those that Amazon no longer serves.
 
-    This is done once per local day, or `again`; windows made up to tomorrow also count, since the
-    clocks of two hosts may differ around midnight. Windows of reports that the ads account has no
-    campaigns for, or that another grouping has replaced, are deleted; the new windows take over
-    their state.
+    This is done once per local day, or if `again` is true. Nothing is done if another host, whose
+    clock is ahead around midnight, has made the windows up to tomorrow. Windows of reports that the
+    contract no longer has are deleted, and those of the reports that replace them take over their
+    state.
     """
     now = context.now()
     today = local_date(now, account.time_zone)
@@ -93,7 +93,7 @@ def make_dataset_windows(
 def _regroup(
     connection: Connection, account: Account, contract: Contract, dataset: Dataset, now: datetime
 ) -> tuple[Counter[str], set[date]]:
-    """Replace the windows of former reports; return the new ones by report, and the busy days."""
+    """Replace windows of former reports; return how many by new report, and the skipped days."""
     reports, moved = contract.reports(dataset), Counter[str]()
     kept = [report.name for report in reports]
     old, busy = lock_other_windows(connection, account, dataset.name, kept)
@@ -127,7 +127,7 @@ def _make(
     today: date,
     moved: Mapping[str, int],
 ) -> int:
-    """Create the windows that a report lacks after those moved to it; return how many."""
+    """Create a report's missing windows; store the day up to which they exist; return how many."""
     name, times = report.dataset.name, _times_of_new(report, days, account.time_zone)
     created = create_windows(connection, account, name, report.name, times)
     count = created + moved.get(report.name, 0)
@@ -155,7 +155,7 @@ def _renew(
     reports: Sequence[DatasetReport],
     now: datetime,
 ) -> list[date]:
-    """Store changed times of windows; return the days that had expired and are served again."""
+    """Update due and expiry times of windows; return expired days that are served again."""
     # They change with the history, and if the database's clock was ahead and has ended windows.
     windows, reopened = list_windows(connection, account, dataset.name), set[date]()
     for report in reports:
@@ -175,7 +175,7 @@ def _renew(
 def _times(
     report: DatasetReport, window: ReportWindow, account: Account, now: datetime
 ) -> WindowTimes | None:
-    """Return the times of a window if they change; one that ended too early is due again."""
+    """Return new due and expiry times of a window, or None if they are unchanged."""
     dataset, day, zone = report.dataset, window.window_date, account.time_zone
     expires, due = expires_at(dataset, day, zone, report.history_days), window.next_refresh_at
     is_final = window.cause is not None or window.decision is not None

@@ -48,7 +48,7 @@ _IS_YOUNGER_REFUSED = text(f"""
 
 
 def is_younger_day_refused(connection: Connection, requested: RequestedDays) -> bool:
-    """Return whether the next younger day was never loaded, and is too old or in a request."""
+    """Return whether the next day is also unloaded, and is refused as too old or in a request."""
     return bool(connection.execute(_IS_YOUNGER_REFUSED, asdict(requested)).scalar_one())
 
 
@@ -142,9 +142,9 @@ def reopen_windows(
 ) -> dict[str, list[date]]:
     """Make ended windows due again after a refused day was loaded; return days by account.
 
-    If the loaded day had ended, these are all ended windows; else those younger than the loaded
-    day, since Amazon can't have refused them because of their age. `refused` are the windows of the
-    loaded request that Amazon had refused, as they were before.
+    If the loaded day had ended, all ended windows are due again. Otherwise only those younger than
+    the loaded day are: Amazon can't have refused them because of their age. `refused` are the
+    windows of the loaded request that Amazon had refused before, in their state before the load.
     """
     values = asdict(requested) | {
         "now": now,

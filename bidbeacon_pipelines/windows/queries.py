@@ -98,7 +98,7 @@ def mark_windows_outdated(
     account_id: str | None = None,
     dataset: str | None = None,
 ) -> None:
-    """Have the next refresh of each ads account make and plan its windows again."""
+    """Mark ads accounts so that their next refresh creates and plans their windows again."""
     values = {"region": region, "account_id": account_id, "dataset": dataset}
     chosen = """(CAST(:region AS text) IS NULL OR o.region = :region)
                 AND (CAST(:account_id AS text) IS NULL OR o.account_id = :account_id)"""
@@ -146,7 +146,7 @@ def set_window_times(
 def expire_windows(
     connection: Connection, account: Account, dataset: str, *, now: datetime
 ) -> list[date]:
-    """End the windows that Amazon no longer serves; return the days that were never loaded.
+    """Expire windows that Amazon no longer serves; return their days that were never loaded.
 
     These become `expired`. Loaded windows keep their data and are no longer refreshed.
     """
@@ -181,7 +181,7 @@ def expire_windows(
 def record_again(
     connection: Connection, account: Account, dataset: str, days: Sequence[date]
 ) -> None:
-    """Have the loads of complete days recorded in Dagster again."""
+    """Mark loads of complete days as unrecorded, so that Dagster gets them again."""
     if days:
         connection.execute(
             text(f"""
@@ -274,7 +274,8 @@ def decide_windows(
 ) -> list[date]:
     """Store a person's decision about suspicious reports of final days; return these days.
 
-    Accepted days are wanted, and take any next report; others are as before the suspicious one.
+    Accepted days become wanted, and their next report is loaded whatever it contains. Other days
+    keep their data, and are again as before the suspicious report.
     """
     values = account.identity | {"dataset": dataset, "days": list(days), "by": by, "now": now}
     decided = connection.execute(_ACCEPT if accepts else _KEEP, values)
@@ -308,7 +309,7 @@ def release_windows(
     failing_since: datetime | None = None,
     keep_wanted: bool = False,
 ) -> None:
-    """Detach windows from a request, and store each as given.
+    """Detach windows from a request, and store their new state.
 
     `failing_since` is when the first attempt of a failed request failed. Wanted windows are no
     longer wanted, except with `keep_wanted`.

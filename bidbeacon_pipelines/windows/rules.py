@@ -45,11 +45,11 @@ NOT_SUSPICIOUS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class MissedOffsets:
-    """The refresh offsets of a window that are due.
+    """The refresh offsets of a window that are due and not in its data.
 
     Attributes:
-        serves: The latest one that is not yet in the data; None if nothing is due.
-        skipped: Earlier ones that its refresh makes unnecessary, ascending.
+        serves: The latest offset, which the next refresh serves; None if nothing is due.
+        skipped: The earlier offsets, ascending, which that refresh makes unnecessary.
     """
 
     serves: int | None
@@ -78,7 +78,7 @@ def start_of_day(day: date, time_zone: str) -> datetime:
 
 
 def oldest_served(dataset: Dataset, today: date, history_days: int | None = None) -> date:
-    """Return the oldest day that is safely served on the account-local day `today`.
+    """Return the oldest day that Amazon serves on local `today`, with a margin for safety.
 
     Months are counted back to the same day of the month, or to its last day if it is shorter.
     `history_days` replaces the registry's history.
@@ -90,14 +90,14 @@ def oldest_served(dataset: Dataset, today: date, history_days: int | None = None
 
 
 def oldest_of(reports: Iterable[DatasetReport], today: date) -> date:
-    """Return the oldest day that one of a dataset's reports safely serves on local `today`."""
+    """Return the oldest day that any of the reports serves on local `today`, with a margin."""
     return min(oldest_served(one.dataset, today, one.history_days) for one in reports)
 
 
 def expires_at(
     dataset: Dataset, window_date: date, time_zone: str, history_days: int | None = None
 ) -> datetime:
-    """Return the first instant at which `oldest_served` is later than a window."""
+    """Return when a window expires: when `oldest_served` first returns a later day; in UTC."""
     days = history_days or dataset.history_days
     if days is not None:
         return start_of_day(window_date + timedelta(days=days), time_zone)
@@ -114,17 +114,17 @@ def window_dates(reports: Iterable[DatasetReport], today: date) -> list[date]:
 
 
 def due_at(window_date: date, offset_days: int, time_zone: str) -> datetime:
-    """Return when the refresh of an offset falls due: local midnight `offset_days` later."""
+    """Return when a window's refresh is due: local midnight `offset_days` after its day, in UTC."""
     return start_of_day(window_date + timedelta(days=offset_days), time_zone)
 
 
 def next_refresh_at(
     dataset: Dataset, window_date: date, time_zone: str, data_as_of: datetime | None
 ) -> datetime | None:
-    """Return when the first refresh that is not in the window's data falls due.
+    """Return the due time of a window's first refresh after `data_as_of`, in UTC.
 
-    It is in the past for an overdue window, and None if all offsets are in the data. `data_as_of`
-    is when the loaded report was requested, if there is one.
+    It is in the past for an overdue window, and None after the last refresh. `data_as_of` is when
+    the loaded report was requested; None if no report was loaded.
     """
     return next((at for _, at in _open_offsets(dataset, window_date, time_zone, data_as_of)), None)
 
@@ -140,9 +140,9 @@ def again_after_failure(
 ) -> datetime | None:
     """Return when a window is due again after its report failed; None if its data is final.
 
-    That is its next offset. A window without data waits for at most a day, since no other refresh
-    would load it. After its last offset, a window with data is tried once a day for a week.
-    `ended_at` are the instants at which other reports of its day ended in at least the last days.
+    That is its next refresh offset, or for a window without data at most a day later. After the
+    last offset, a window with data is retried once a day for a week. `ended_at` are the times at
+    which earlier reports of the day ended; the week begins with the first after the last offset.
     """
     at = next_refresh_at(dataset, window_date, time_zone, failed_at)
     tomorrow = failed_at + timedelta(days=1)
@@ -171,8 +171,8 @@ def loaded(
 def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "ReportWindow":
     """Return a window after its report failed or was refused.
 
-    A window with data that is not due again is final with that data. A loaded window that is not
-    served stays so.
+    If it has data and is not due again, its data is final. A loaded window that is not served
+    keeps that status.
     """
     if is_unproven(window):
         return put_back(window, None)
@@ -182,7 +182,7 @@ def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "
 
 
 def is_unproven(window: "ReportWindow") -> bool:
-    """Return whether a window was loaded without rows, and is too old for that to be a zero."""
+    """Return whether a window was loaded without rows, and Amazon may not serve so old a day."""
     return window.not_served_since is not None and window.data_as_of is not None
 
 
@@ -209,9 +209,9 @@ def needs_report(window: "ReportWindow", now: datetime) -> bool:
 
 
 def put_back(window: "ReportWindow", at: datetime | None) -> "ReportWindow":
-    """Return a window as before its request, which neither failed nor brought data.
+    """Return a window as before its request, if that neither failed nor loaded data.
 
-    It is due at an instant unless it waits for a person's decision, or was loaded and is not
+    It is due `at` an instant, unless a person has to decide about it, or it was loaded and is not
     served.
     """
     status = "missing" if window.data_as_of is None else "loaded"

@@ -108,7 +108,7 @@ def decide_days(
 ) -> list[date]:
     """Accept the next report of final days, and request it now, or keep the loaded rows.
 
-    Return the days of these that waited for a decision.
+    Return the given days that waited for a decision.
 
     Raises:
         NothingToDoError: none of the days waits for a decision, or the account is stopped, so that

@@ -50,9 +50,9 @@ def want_windows(
     *,
     now: datetime,
 ) -> None:
-    """Mark the windows of these days that Amazon serves as wanted, so that they go first.
+    """Mark windows as wanted, so that they are requested first, unless they have expired.
 
-    Windows that are wanted already keep their person and their claim.
+    Windows that are already wanted keep the name of the person and their claim.
     """
     connection.execute(
         text(f"""UPDATE report_windows SET wanted_by = :by, wanted_at = now(), claimed_by = NULL
@@ -71,9 +71,9 @@ def claim_windows(
     *,
     by: str,
 ) -> None:
-    """Claim the wanted windows of these days that no other living session has claimed.
+    """Claim the wanted windows of these days, except those that a running session has claimed.
 
-    Windows that another session has given up are wanted again.
+    Windows whose claim another session has given up become wanted again.
     """
     connection.execute(
         text(f"""
@@ -91,7 +91,7 @@ def claim_windows(
 def give_up_claims(
     connection: Connection, account: Account, dataset: str, session_id: UUID
 ) -> None:
-    """Mark windows that a session has claimed as no longer wanted; others may claim them."""
+    """Mark windows that a session has claimed as no longer wanted; other sessions may claim."""
     connection.execute(
         text(f"""UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL
                   WHERE {OF_DATASET} AND wanted_by IS NOT NULL AND claimed_by = :session_id"""),

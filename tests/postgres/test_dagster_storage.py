@@ -104,7 +104,7 @@ def test_a_broken_connection_is_replaced(instance: DagsterInstance, database_url
 
 def test_missing_tables_are_said_in_one_line(dagster_home: Path) -> None:
     """Loading the storage creates no table."""
-    with pytest.raises(SchemaError, match=r"^The database has no tables of Dagster's yet: run `b"):
+    with pytest.raises(SchemaError, match=r"^Dagster's tables are missing in the database: run `b"):
         DagsterInstance.get()
 
 

@@ -69,7 +69,7 @@ def test_database_serves_other_terminals(terminal: Terminal) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     code, refusal = terminal.call("db", "start")
-    assert (1, True) == (code, "runs already for" in refusal)
+    assert (1, True) == (code, "is already running for" in refusal)
 
     kill_family(terminal.process)
     terminal.start("db", "start")

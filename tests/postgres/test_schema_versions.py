@@ -263,7 +263,9 @@ def test_dagster_and_its_ops_refuse_them_too(
     with pytest.raises(SchemaError, match="upgrade the program"):
         DagsterInstance.from_config(str(tmp_path)).get_runs()
     set_revision(database_url, list_revisions()[-1])
-    with pytest.raises(SchemaError, match="no tables of Dagster's yet: run `bidbeacon db upgrade`"):
+    with pytest.raises(
+        SchemaError, match="tables are missing in the database: run `bidbeacon db upgrade`"
+    ):
         DagsterInstance.from_config(str(tmp_path)).get_runs()
     assert [] == run(database_url, "SELECT 1 FROM pg_namespace WHERE nspname = 'dagster'")
 

@@ -76,8 +76,8 @@ def test_overrides_of_an_ads_account_count_more_than_those_of_its_region() -> No
         ("field:metric.sales", "hour.value", "a field's name such as metric.sales, got"),
         ("field:campaign.id", "metric.x", "a field's name such as campaign.id, got"),
         ("field:metric.sales", "metric. sales", "a field's name such as metric.sales, got"),
-        ("field:metric.sales", "metric.purchases", "of no other field of daily_products, got"),
-        ("field:campaign.id", "campaignCountry.value", "of no other field of daily_products"),
+        ("field:metric.sales", "metric.purchases", "no other field of daily_products has, got"),
+        ("field:campaign.id", "campaignCountry.value", "no other field of daily_products has"),
         ("products", "SP", "expected grouping"),
     ],
 )

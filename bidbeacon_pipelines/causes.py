@@ -139,7 +139,7 @@ _TABLE = (
     ),
     CauseKind(
         "credential-not-set",
-        "The credential {credential_name} is not set any more.",
+        "The credential {credential_name} is no longer configured.",
         "Add it to BIDBEACON_CREDENTIALS_FILE, or run `bidbeacon accounts sync`, which assigns its "
         "accounts to other credentials that list them.",
         parameters=("credential_name",),

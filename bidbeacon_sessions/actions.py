@@ -170,7 +170,7 @@ def _checked_template(cls: type[Action]) -> Template:
         raise ActionDefinitionError(f'{name} has no sentence: declare `sentence = "…"`.')
     if clash := _RESERVED & fields:
         raise ActionDefinitionError(
-            f"{name} has fields {sorted(clash)}, names that every action has already: rename them."
+            f"{name} declares fields {sorted(clash)}, which every action has already: rename them."
         )
     try:
         template = parse_template(cls.sentence)
@@ -179,6 +179,6 @@ def _checked_template(cls: type[Action]) -> Template:
     named = {*template.field_names(), *filter(None, (cls.warns_with, cls.own_seconds))}
     if missing := named - fields:
         raise ActionDefinitionError(
-            f"{name} names {sorted(missing)}, its payload has {sorted(fields)}."
+            f"{name} mentions unknown fields {sorted(missing)}; known: {sorted(fields)}."
         )
     return template

@@ -214,7 +214,7 @@ def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
     for row in found:
         if row.ended is None:
             logger.error(
-                "%s gives no sign of life, and its connection (process %d, role %s) may hold locks "
+                "%s sends no heartbeat, and its connection (process %d, role %s) may hold locks "
                 "that others need. This role may not end it: grant it %s or pg_signal_backend.",
                 row.application_name,
                 row.pid,

@@ -34,8 +34,7 @@ class SessionClosedError(SessionsError):
         self.status = status
         super().__init__(
             f"Session {session_id} was closed as {status or 'gone'} by another process, probably "
-            "because this one gave no sign of life: end this job, its work is taken up by the next "
-            "run."
+            "because this one sent no heartbeat. End this job: the next run continues its work."
         )
 
 
@@ -44,7 +43,9 @@ class DatabaseAwayError(SessionsError):
 
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
-        super().__init__(f"The database is away, so session {session_id} can't be recorded.")
+        super().__init__(
+            f"The database can't be reached, so session {session_id} can't be recorded."
+        )
 
 
 class SettingsError(SessionsError, UsageError):

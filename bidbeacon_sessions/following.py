@@ -256,5 +256,5 @@ class Follower:
 
     def _mark_away(self, error: Exception) -> None:
         if not self._is_away:
-            logger.warning("The database is away (%s)", type(error).__name__)
+            logger.warning("The database can't be reached (%s)", type(error).__name__)
         self._is_away = True

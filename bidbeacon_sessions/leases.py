@@ -116,7 +116,7 @@ def end_dead_connections(connection: Connection) -> int:
 def heartbeat(store: SessionStore, session_id: UUID) -> Iterator[None]:
     """Extend a session's lease from a background thread while the block runs.
 
-    If the lease ends while the database is away, another process may close the session.
+    If the lease ends while the database can't be reached, another process may close the session.
     """
     stop = threading.Event()
     beating = threading.Thread(target=_beat_until, args=(stop, store, session_id), daemon=True)
@@ -139,6 +139,6 @@ def _beat_until(stop: threading.Event, store: SessionStore, session_id: UUID) ->
             is_away = False
         except SQLAlchemyError as error:
             if not is_away:
-                why = f"the database is away ({type(error).__name__})"
+                why = f"the database can't be reached ({type(error).__name__})"
                 logger.warning("Session %s: no heartbeat, %s", session_id, why)
             is_away = True

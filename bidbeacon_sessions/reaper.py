@@ -93,7 +93,7 @@ def _close_if_dead(
         return False  # a pause that its lease still covers
     # End the run first: a reaper that dies in between finds the session still open the next time.
     if run is not None and status in _AT_WORK and not _has_other_session(store, run):
-        _end_run(instance, run, f"Its worker gave no sign of life since {row['heartbeat_at']}")
+        _end_run(instance, run, f"Its worker sent no heartbeat since {row['heartbeat_at']}")
     was_terminated = status in _TERMINATED
     with store.begin() as connection:
         return finalize_session(
@@ -122,7 +122,7 @@ def fail_lost_runs(
     """Fail started runs whose worker died outside of a session.
 
     Returns the number of failed runs, and the cursor for the next call. The cursor has, for each
-    run without an open session, its last sign of life and when that sign was first seen. Runs that
+    run without an open session, its last heartbeat and when that was first seen. Runs that
     don't start or don't stop are left to Dagster's run monitoring.
     """
     before: dict[str, tuple[str, str]] = json.loads(cursor or "{}")

@@ -169,7 +169,7 @@ def fold_windows(parts: Sequence[Part]) -> list[Part]:
 def _pieces(source: str, group: int) -> Iterator[Piece]:
     for text, name, shown_as, _ in Formatter().parse(source):
         if "[" in text or "]" in text or name == "":
-            raise ValueError(f"a brace or bracket is left over in {source!r}")
+            raise ValueError(f"a brace or bracket has no partner in {source!r}")
         if text:
             yield Piece(text, group=group)
         if name is None:

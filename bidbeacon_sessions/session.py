@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 ClosedStatus = Literal["succeeded", "failed", "cancelled", "crashed"]
 
 RETRY_SECONDS: Final = 30.0
-"""How long a write is retried while the database is away."""
+"""How long a write is retried while the database can't be reached."""
 FINAL_ORD: Final = 1_000_000
 """The `ord` of `SessionFinalized`; an open transaction of the recorder may hold the next one."""
 _FIRST_RETRY_PAUSE, _LONGEST_RETRY_PAUSE = 0.1, 2.0
@@ -41,11 +41,11 @@ _AWAY = (
 
 
 class SessionFinalized(Action):
-    """A session whose process gave no sign of life was closed by another process."""
+    """A session whose process sent no heartbeat was closed by another process."""
 
-    sentence = "Closed as {status:badge}: {reason}.[ Last sign of life {last_seen_at:time}.]"
+    sentence = "Closed as {status:badge}: {reason}.[ Last heartbeat {last_seen_at:time}.]"
     tone = "warning"
-    ends_wait_for = "a sign of life"
+    ends_wait_for = "a heartbeat"
 
     status: str
     reason: str
@@ -203,7 +203,7 @@ class SessionRecorder:
     def _reconnect(self, state: tenacity.RetryCallState) -> None:
         """Close the connection; the next attempt opens a new one, perhaps to another server."""
         if state.attempt_number == 1:
-            logger.warning("Session %s: the database is away, trying again", self.session_id)
+            logger.warning("Session %s: the database can't be reached, retrying", self.session_id)
         self._disconnect()
 
     def _give_up(self, state: tenacity.RetryCallState) -> NoReturn:

@@ -72,7 +72,7 @@ class AccountNeedsAttention(Action):
 class AccountPaused(Action):
     """A person paused an account: no reports are requested for it."""
 
-    sentence = "Paused {account:account}: {by}"
+    sentence = "Paused {account:account}, by {by}"
     tone = "warning"
 
     account: str
@@ -86,7 +86,7 @@ class AccountPaused(Action):
 class AccountResumed(Action):
     """A person resumed an account that was paused or needed attention."""
 
-    sentence = "Resumed {account:account}: {by}"
+    sentence = "Resumed {account:account}, by {by}"
     tone = "success"
 
     account: str
@@ -100,7 +100,7 @@ class AccountResumed(Action):
 class CadenceChanged(Action):
     """A person changed how often an ads account is refreshed."""
 
-    sentence = "Changed the cadence of {account:account} to: {cadence}. {by}"
+    sentence = "Changed the cadence of {account:account} to: {cadence}, by {by}"
 
     account: str
     cadence: str
@@ -114,7 +114,7 @@ class CadenceChanged(Action):
 class AccountRenamed(Action):
     """A person set or removed the alias of an ads account."""
 
-    sentence = "Renamed {account:account}: {before:badge} is now {name:badge}. {by}"
+    sentence = "Renamed {account:account}: {before:badge} is now {name:badge}, by {by}"
 
     account: str
     before: str
@@ -130,7 +130,8 @@ class AccountAssigned(Action):
     """An ads account was assigned to another credential, or a person confirmed its credential."""
 
     sentence = (
-        "{account:account} now belongs to credential {credential_name}[, not to {before}][. {by}]"
+        "{account:account} now belongs to credential {credential_name}[, not to {before}]"
+        "[, by {by}]"
     )
 
     account: str

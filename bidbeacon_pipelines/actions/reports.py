@@ -380,7 +380,7 @@ class ReportAccepted(_WindowsAction):
 
     sentence = (
         "Accepted the next report of {dataset:badge} for "
-        "{windows:count:final day} {windows:windows}: {by}"
+        "{windows:count:final day} {windows:windows}, by {by}"
     )
     effect = "accepted"
 
@@ -391,7 +391,7 @@ class RowsKept(_WindowsAction):
     """A person kept the loaded rows of final days; a later report had far fewer rows."""
 
     sentence = (
-        "Kept the rows of {dataset:badge} for {windows:count:final day} {windows:windows}: {by}"
+        "Kept the rows of {dataset:badge} for {windows:count:final day} {windows:windows}, by {by}"
     )
     effect = "kept"
 
@@ -444,7 +444,8 @@ class RegistryOverridden(Action):
     """A person set or removed an override of the registry, or reports showed its new value."""
 
     sentence = (
-        "Changed {subject} of {dataset:badge} in {region}[ for {account:account}] to {value}: {by}"
+        "Changed {subject} of {dataset:badge} in {region}[ for {account:account}] to {value}, "
+        "by {by}"
     )
 
     region: str

@@ -354,10 +354,12 @@ def connect(
         CredentialRefused: The settings have no such credential, or no complete credential at all.
     """
     if not settings.credentials:
-        raise errors.CredentialRefused("it is incomplete", cause_code="credentials-incomplete")
+        raise errors.CredentialRefused(
+            "the settings have no complete credential", cause_code="credentials-incomplete"
+        )
     found = settings.credentials.get(credential)
     if found is None:
         missing = {"cause_code": "credential-not-set", "credential_name": credential}
-        raise errors.CredentialRefused("it is not set", **missing)
+        raise errors.CredentialRefused("the settings have no credential of this name", **missing)
     endpoints = Endpoints.of(settings)
     return AdsApiClient(found, endpoints, engine=engine, retry=retry, shares_token=shares_token)

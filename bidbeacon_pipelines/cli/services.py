@@ -115,7 +115,7 @@ def db_upgrade(
     if restored:
         with shared_engine(url).begin() as connection:
             begin_epoch(connection)
-        console.print("A new epoch of the stream has begun: its readers load again.")
+        console.print("A new epoch of the stream has begun: clients load their sessions again.")
 
 
 def db_url() -> None:

@@ -202,7 +202,7 @@ def windows_accept(
 ) -> None:
     """Accept the next report for final days that wait for a decision, and request it now."""
     decided = _decide(account, country, dataset, window, accepts=True)
-    console.print(f"Accepted {decided}: the next report is taken, and Dagster requests it now.")
+    console.print(f"Accepted {decided}: the next report is loaded, and Dagster requests it now.")
 
 
 def windows_keep(

@@ -190,14 +190,14 @@ def patiently(
             origin: Any = error.orig
             users = origin.diag.message_detail.replace("\n", ", ")
             raise SchemaError(
-                f"The upgrade drops something that others use ({users}): drop what uses it, "
-                "run `bidbeacon db upgrade` again, and create it anew."
+                f"The upgrade replaces objects that others depend on ({users}): drop those, run "
+                "`bidbeacon db upgrade` again, and create them again."
             ) from None
         if _sqlstate(error) in _NAME_CONFLICTS:
             raise SchemaError(
-                "The database has something of our names that is not ours, or was made by an "
-                f"unreleased version ({first_line(error)}): set BIDBEACON_DATABASE_URL to a new "
-                "database."
+                "The database has an object with a name of BidBeacon's that another program or an "
+                f"unreleased version created ({first_line(error)}): set BIDBEACON_DATABASE_URL "
+                "to a new database."
             ) from None
         raise
 

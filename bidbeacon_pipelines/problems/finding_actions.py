@@ -95,5 +95,7 @@ def _decide(
     number = counted(len(decided), "day")
     if not accepts:
         return {"message": f"Kept the rows of {number}.", "link": "/sessions?job=decide-windows"}
-    done = f"Accepted {number}: the next report is taken. Dagster requests it within half a minute."
+    done = (
+        f"Accepted {number}: the next report is loaded. Dagster requests it within half a minute."
+    )
     return {"message": done, "link": _LOADS}

@@ -200,8 +200,8 @@ class _LoadOfDays:
             waits_for = "a free report slot"
         elif fault is not None:
             waits_for = f"{fault.folder}, which {fault.host} can't write to"
-        since = format_duration(waited.total_seconds())
-        return f"{total - len(pending)} of {total} loaded, waiting for {waits_for} since {since}"
+        duration = format_duration(waited.total_seconds())
+        return f"{total - len(pending)} of {total} loaded; has waited {duration} for {waits_for}"
 
     def step(self, pending: Sequence[ReportWindow], *, records_waiting: bool) -> None:
         """Take the steps of claimed windows' requests; request the windows without a request.

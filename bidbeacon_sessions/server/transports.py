@@ -85,7 +85,7 @@ async def _deliver(
         leaving.cancel()
         for result in await asyncio.gather(sending, leaving, return_exceptions=True):
             if isinstance(result, Exception) and not isinstance(result, _READER_LEFT):
-                logger.error("A stream broke off", exc_info=result)
+                logger.error("A stream ended with an error", exc_info=result)
 
 
 async def _send_all(frames: Frames, send_frame: Callable[[Frame], Awaitable[None]]) -> None:

@@ -131,7 +131,7 @@ def test_a_tag_leads_to_the_page_and_the_list_finds_accounts(
     expect(page.locator("h1")).to_contain_text("Acme Merch · MX")
     expect(page.locator("#schedule")).to_contain_text("by maria")
     page.get_by_role("link", name="sessions that paused it").click()
-    expect(page.locator(".session .sentence")).to_contain_text(["Paused Acme Merch · MX: maria"])
+    expect(page.locator(".session .sentence")).to_contain_text(["Paused Acme Merch · MX, by maria"])
 
 
 def test_the_list_of_accounts_sorts_by_mouse_and_keyboard(page: Page, filled: SessionStore) -> None:

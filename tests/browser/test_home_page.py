@@ -158,7 +158,7 @@ def test_lost_rows_are_decided_about_and_acknowledged(page: Page, healthy: Sessi
     panel = page.locator("#detail")
     expect(panel.get_by_role("button", name="Keep ours")).to_be_visible()
     panel.get_by_role("button", name="Accept").click()
-    expect(panel).to_contain_text("Accepted: the next report is taken.")
+    expect(panel).to_contain_text("Accepted: the next report is loaded.")
     with healthy.begin() as connection:
         assert ["page"] == [one["wanted_by"] for one in list_wanted(connection)]
     page.go_back()

@@ -182,7 +182,7 @@ def test_a_load_in_a_terminal_says_what_it_waits_for(stocked: World) -> None:
                 printed += chunk
     os.close(ours)
     assert process.returncode == 0
-    assert re.search(rb"0 of 1 loaded, waiting for Amazon since \d+\.?\d* s", printed)
+    assert re.search(rb"0 of 1 loaded; has waited \d+\.?\d* s for Amazon", printed)
     assert b"waiting" not in printed.rpartition(b"succeeded")[2]
 
 

@@ -45,7 +45,7 @@ CANCELLED = ("cancelled", "warnings", "terminated in Dagster")
 def leave_session(
     world: World, run_id: str | None, *, silent_for: int = 0, step: str = "work"
 ) -> UUID:
-    """Write a session as a killed process leaves it, with its last sign of life so many seconds ago; return its id."""
+    """Write a session as a killed process leaves it, with its last heartbeat the given seconds ago; return its id."""
     wait_past_grace(world.engine)
     with world.sessions.begin() as connection:
         session_id = start_session(connection, job="killed", run_id=run_id, step_key=step)
@@ -107,7 +107,7 @@ def test_a_dead_session_ends_as_its_run_did_and_an_unfinished_run_ends_with_it(
     if run_id is not None:
         assert run_then == status_of(world.instance, run_id)
         messages = [record.message for record in world.instance.all_logs(run_id)]
-        assert (run_then != run) == any("gave no sign of life" in message for message in messages)
+        assert (run_then != run) == any("sent no heartbeat" in message for message in messages)
 
 
 @pytest.mark.parametrize("answer", [True, False])

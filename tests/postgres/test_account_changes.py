@@ -64,7 +64,7 @@ def test_a_pause_and_its_end_are_recorded_with_who_did_it(store: SessionStore) -
     changes(store, "paul").resume(paused)
     resumed = account(store)
     assert (False, None, None) == (resumed.paused, resumed.paused_by, resumed.paused_at)
-    assert ["Paused Acme · GB: maria", "Resumed Acme · GB: paul"] == told(store)
+    assert ["Paused Acme · GB, by maria", "Resumed Acme · GB, by paul"] == told(store)
 
 
 def test_an_account_that_needed_a_person_is_resumed_by_one(store: SessionStore) -> None:
@@ -73,7 +73,7 @@ def test_an_account_that_needed_a_person_is_resumed_by_one(store: SessionStore) 
     changes(store).resume(account(store))
     assert None is account(store).needs_attention
     changes(store).resume(account(store))
-    assert ["Resumed Acme · GB: maria"] == told(store)
+    assert ["Resumed Acme · GB, by maria"] == told(store)
 
 
 def test_cadence_and_alias_are_recorded(store: SessionStore) -> None:
@@ -84,7 +84,7 @@ def test_cadence_and_alias_are_recorded(store: SessionStore) -> None:
     changes(store).rename(ads_account, "Tea")
     changes(store).rename(ads_account, None)
     assert [
-        "Changed the cadence of Acme to: every 6 hours. maria",
+        "Changed the cadence of Acme to: every 6 hours, by maria",
         "Renamed Acme: Acme is now Tea. maria",
         "Renamed Acme: Tea is now Acme. maria",
     ] == told(store)
@@ -93,13 +93,13 @@ def test_cadence_and_alias_are_recorded(store: SessionStore) -> None:
     assert 4 == len(query(store.engine, "SELECT id FROM session_headers"))
 
 
-CADENCE = "Changed the cadence of Acme to: cron 0 6 * * *. command line"
+CADENCE = "Changed the cadence of Acme to: cron 0 6 * * *, by command line"
 
 
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (("pause", "Acme"), "Paused Acme · GB: command line"),
+        (("pause", "Acme"), "Paused Acme · GB, by command line"),
         (("cadence", "Acme", "--cron", "0 6 * * *"), CADENCE),
         (("rename", "Acme", "Tea"), "Renamed Tea: Acme is now Tea. command line"),
     ],

@@ -166,7 +166,7 @@ def test_upgrade_makes_ours_and_dagsters(empty_url: str) -> None:
         (
             "CREATE TABLE campaigns (id int)",
             (
-                "The database has something of our names that is not ours, or was made by an unreleased version "
+                "The database has an object with a name of BidBeacon's that another program or an unreleased version created "
                 '(relation "campaigns" already exists): set BIDBEACON_DATABASE_URL to a new database.'
             ),
         ),

@@ -31,7 +31,7 @@ def step_and_epoch(store: SessionStore) -> UUID:
     return epoch_of(store)
 
 
-SAID = "The database is up to date.\nA new epoch of the stream has begun: its readers load again.\n"
+SAID = "The database is up to date.\nA new epoch of the stream has begun: clients load their sessions again.\n"
 MAY_BE_IGNORED = re.compile(
     r"error: could not execute query: ERROR:  (cannot drop inherited constraint|unrecognized configuration parameter)"
 )

@@ -83,13 +83,17 @@ def test_a_sentence_reads(action: Action, said: str) -> None:
     ("name", "given", "said"),
     [
         ("Wordless", {"sentence": ""}, "has no sentence"),
-        ("Misspelt", {"sentence": "{prise}"}, r"names \['prise'\], its payload has \['price'\]"),
-        ("Mispriced", {"sentence": "For {price:money:curency}"}, r"names \['curency'\]"),
+        (
+            "Misspelt",
+            {"sentence": "{prise}"},
+            r"mentions unknown fields \['prise'\]; known: \['price'\]",
+        ),
+        ("Mispriced", {"sentence": "For {price:money:curency}"}, r"unknown fields \['curency'\]"),
         ("Unreadable", {"sentence": "For {price:gold}"}, "unknown kind 'gold'"),
-        ("Reserved", {"__annotations__": {"at": str}}, r"has fields \['at'\], names that every"),
+        ("Reserved", {"__annotations__": {"at": str}}, r"declares fields \['at'\], which every"),
         ("SampleQueued", {}, "is taken by"),
-        ("Warning", {"warns_with": "lots"}, r"names \['lots'\]"),
-        ("Owning", {"own_seconds": "hours"}, r"names \['hours'\]"),
+        ("Warning", {"warns_with": "lots"}, r"unknown fields \['lots'\]"),
+        ("Owning", {"own_seconds": "hours"}, r"unknown fields \['hours'\]"),
     ],
 )
 def test_class_that_can_be_no_action_is_refused(name: str, given: Any, said: str) -> None:

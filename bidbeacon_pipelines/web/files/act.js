@@ -57,7 +57,7 @@ export function decisions(account, dataset, windows, done) {
     return done();
   };
   return [
-    button("Accept", decide("/api/account/accept-report", "Accepted: the next report is taken. Dagster requests it within half a minute."), { title: "Load Amazon’s next report, even if it has far fewer rows" }),
+    button("Accept", decide("/api/account/accept-report", "Accepted: the next report is loaded. Dagster requests it within half a minute."), { title: "Load Amazon’s next report, even if it has far fewer rows" }),
     button("Keep ours", decide("/api/account/keep-rows", "The loaded rows are kept."), { title: "Keep the loaded rows of this day" }),
   ];
 }

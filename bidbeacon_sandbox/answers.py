@@ -14,7 +14,7 @@ JSON = "application/json"
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a failure
-    """Ends a call with `response`; `details` (code and text, if any) are for `error_body`."""
+    """Ends a call with `response`; its `details`, if any, are the input of `error_body`."""
 
     def __init__(self, response: Response, details: dict[str, Any] | None = None) -> None:
         super().__init__(f"refused with status {response.status_code}")

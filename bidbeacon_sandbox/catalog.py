@@ -221,7 +221,7 @@ class _Maker:
         return str(self._last_id)
 
     def _shared_id(self) -> str:
-        """Return the first campaign's id, which all countries share: ids are unique per profile."""
+        """Return the first campaign's id, shared by all countries: ids are unique only per profile."""
         seed, account_id, _, product = self._place
         return str(10**14 + seed_number(seed, account_id, product, "shared") % 10**14)
 
@@ -259,7 +259,7 @@ def _portfolios(seed: int, account_id: str, market: Market) -> list[Entity]:
 
 
 def _brand_asins(ads: list[Entity]) -> list[str]:
-    """Return the products bought after ads: the shown products and three others of the brand."""
+    """Return the ASINs that ads sell: the advertised ones and three more of the same brand."""
     more = (seed_number("more of the brand", ads[0]["adId"], number) % 10**8 for number in range(3))
     shown = dict.fromkeys(asin for ad in ads for asin in asins_of(ad))
     return [*shown, *(f"B1{number:08d}" for number in more)]

@@ -138,7 +138,7 @@ class Exports(Jobs[Export]):
 
 
 def _entities(catalog: Catalog, job: Export) -> Iterator[Entity]:
-    """Yield an export's entities, without ad groups in campaigns that `OldBrands` chooses."""
+    """Yield an export's entities; an `OldBrands` rule removes the ad groups of its campaigns."""
     without = old_brands(catalog, job.rules_of(OldBrands))
     for entity in catalog.entities[job.kind]:
         if job.kind == "campaigns" or entity["campaignId"] not in without:

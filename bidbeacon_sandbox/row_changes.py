@@ -47,7 +47,7 @@ def with_more_rows(catalog: Catalog, share: float) -> Catalog:
 
 
 def old_brands(catalog: Catalog, rules: Sequence[OldBrands]) -> frozenset[str]:
-    """Return the ids of the Sponsored Brands campaigns that `OldBrands` rules choose."""
+    """Return the ids of the Sponsored Brands campaigns to which `OldBrands` rules apply."""
     country = catalog.market.country
     most = max((rule.campaigns for rule in rules if rule.country in {None, country}), default=0)
     if catalog.product != "SPONSORED_BRANDS":

@@ -228,5 +228,5 @@ class RowWriter:
 
 
 def _fields(named: Mapping[str, Any]) -> str:
-    """Return fields as the beginning or the middle of a JSON object."""
+    """Return fields as JSON text with a comma after each, `"name":value,`, without braces."""
     return "".join(f"{to_json(field)}:{to_json(value)}," for field, value in named.items())

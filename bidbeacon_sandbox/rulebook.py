@@ -1,6 +1,7 @@
 """Reads the rules of a sandbox, and decides which rules apply to a call.
 
-Apart from time limits, only counts and the seed decide: equal calls in equal order fail equally.
+Except for time limits, rules depend only on counts and the seed: the same calls in the same order
+get the same faults.
 """
 
 import re
@@ -35,7 +36,7 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The subject of a call, as far as known; `datasets` are names from `datasets.json`."""
+    """The known facts of a call; `datasets` are names from `datasets.json`."""
 
     operation: Operation
     client: str | None = None
@@ -107,7 +108,7 @@ class Rulebook:
     def struck(
         self, kind: type[_Rule], subject: Subject, when: Callable[[_Rule], object]
     ) -> Iterator[_Rule]:
-        """Yield the rules of a kind that apply to a call; a rule counts once it is yielded."""
+        """Yield the rules of a kind that apply to a call; a yielded rule counts as applied."""
         for armed in self._armed:
             rule = armed.rule
             if isinstance(rule, kind) and when(rule) and self._strikes(armed, subject):

@@ -117,9 +117,10 @@ class _Throttling(Limits):
 
 
 class Answer(_Throttling, Edits):
-    """Answers with a status, or edits fields of the usual answer.
+    """Replaces the answer by one with `status`, or edits fields of the usual answer.
 
-    Without `call`, a status below 500 does not apply to tokens and downloads; others do.
+    Without `call`, the rule applies to every call, except that a status below 500 without `html`
+    does not apply to tokens and downloads.
     """
 
     rule: Literal["answer"]

@@ -1,8 +1,8 @@
 """The change log: it numbers committed changes without gaps, so that readers miss none.
 
 Sequence values and timestamps are assigned before a commit, so a reader that follows them skips
-late commits. This log stores a snapshot of the database instead. A step publishes the rows that are
-visible now but not in that snapshot. Writers take no lock and send no notification.
+late commits. This log stores a snapshot of the database instead. Each call of `step` publishes the
+rows that are visible now but not in that snapshot. Writers take no lock and send no notification.
 """
 
 import re
@@ -109,7 +109,10 @@ _POLL = text(f"""
 
 
 def poll(connection: Connection) -> tuple[bool, Position]:
-    """Return whether a step is due, and the log's position; use no lock or transaction id."""
+    """Return whether `step` must be called, and the log's position; take no lock.
+
+    The query is read-only, so it uses no transaction id.
+    """
     is_due, *position = connection.execute(_POLL).one()
     return is_due, Position(*position)
 

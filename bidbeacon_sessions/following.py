@@ -155,7 +155,10 @@ class Follower:
     async def _read(
         self, poll: _Poll, after: Cursor, newest: Position, wanted: SessionFilter, sent: Cursor
     ) -> Frame | None:
-        """Return a frame, which equal readers share; None if the database does not answer."""
+        """Return the changes after a cursor as a frame; None if the database does not answer.
+
+        Readers with the same cursors and filter share the read and its frame.
+        """
         key = (after, sent, wanted)
         if key not in poll.reads:
             poll.reads[key] = asyncio.create_task(self._read_in_turn(after, newest, wanted, sent))

@@ -68,7 +68,11 @@ _REAPER = text("""
 
 
 def begin_reaping(connection: Connection) -> datetime | None:
-    """Lock the reaper in this transaction; return the database's time, None if not free."""
+    """Take the reaper's lock until the end of the transaction, so that only one process reaps.
+
+    Returns:
+        The database's time, or None if another process has the lock.
+    """
     now: datetime | None = connection.execute(_REAPER).scalar()
     return now
 

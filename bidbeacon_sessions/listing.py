@@ -1,4 +1,4 @@
-"""Sessions as JSON answers: the list with its cursor, one session, and its surroundings."""
+"""Sessions as JSON: the list with its cursor, one session, and its neighbours and references."""
 
 import json
 from collections import defaultdict

@@ -80,7 +80,7 @@ def read_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> di
 
 
 def action_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """Return a stored action as JSON with its sentence; `read_labels` returns `labels`."""
+    """Return a stored action as JSON with its sentence; `labels` comes from `read_labels`."""
     parts = render_action(row["type"], row["payload"])
     accounts = accounts_of(row["type"], row["payload"])
     for part in parts if labels else ():

@@ -1,4 +1,4 @@
-"""Recording of sessions."""
+"""Start a session, append its actions, and close it; retry writes while the database is away."""
 
 import logging
 import traceback

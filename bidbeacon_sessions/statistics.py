@@ -144,9 +144,9 @@ def aggregate_jobs(
 ) -> list[dict[str, Any]]:
     """Return the figures of each job with sessions that started in a period.
 
-    Keys: job_name, count, failures (failed or crashed sessions without a later attempt that did
-        their work), problems (sessions with that outcome), p50 and p95 (percentiles of durations in
-        seconds, None if none has ended), intervals (count and failures of every hour from `since`).
+    Keys: job_name, count, failures (failed or crashed sessions with the outcome `problems`),
+        problems (all sessions with this outcome), p50 and p95 (percentiles of durations in seconds,
+        None if no session has ended), intervals (count and failures of every hour from `since`).
     """
     connection.execute(_IN_MEMORY)
     hour = timedelta(hours=1)

@@ -212,7 +212,7 @@ class SessionLease(SessionsBase):
 
 
 class SessionChange(SessionsBase):
-    """One row is a published change of a header (`ord` 0) or action; no position is missing."""
+    """One row is a published change of a header (`ord` 0) or action; positions have no gaps."""
 
     __tablename__ = "session_changes"
 

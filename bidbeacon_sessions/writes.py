@@ -236,7 +236,10 @@ _LOCK = text("""
 
 
 def lock_session(connection: Connection, session_id: UUID) -> RowMapping | None:
-    """Lock a running session without waiting; return id and heartbeat_at, None if not free."""
+    """Lock a running session without waiting; return its id and heartbeat_at.
+
+    Return None if the session is not running, or if another transaction has locked it.
+    """
     return connection.execute(_LOCK, {"id": session_id}).mappings().first()
 
 

@@ -38,10 +38,11 @@ class LimitScope:
 
 
 class RateLimiter:
-    """Spaces out the calls of all processes on one database, and stores Amazon's pauses.
+    """Delays calls, so that all processes on one database together keep our rate limits.
 
-    Amazon publishes no limits, and changes them with its load; ours are far below any reported one.
-    In a region, Amazon may allow one request to create a report per second, even if it is refused.
+    Also stores the pauses that Amazon requires. Amazon publishes no limits, and changes them with
+    its load. Ours are far below any reported one. Amazon may allow only one request to create a
+    report per second in a region, and may count refused requests.
 
     Each statement is its own transaction, so a dead or frozen process blocks no other. `scale`
     multiplies the intervals; if it is 0, only pauses delay calls. Time is the database's clock,

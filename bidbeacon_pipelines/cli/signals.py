@@ -35,7 +35,10 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def resend_lost_signals() -> None:
-    """Send a signal again if Python ignored its exception, raised while an object was freed."""
+    """Install a hook that sends a signal again if Python has dropped its exception.
+
+    Python drops exceptions that are raised in finalizers, such as `__del__`.
+    """
     report = sys.unraisablehook
 
     def resend(unraisable: "sys.UnraisableHookArgs") -> None:

@@ -167,9 +167,10 @@ def _key(kind: str) -> str:
 
 
 def name_targets(connection: Connection, account: Account) -> None:
-    """Store which target is meant by each text that reports use for targets.
+    """Store the id of the target for each text by which reports identify targets of an ad group.
 
-    Order of preference for one text: existing, enabled and paused targets, then the lowest id.
+    If several targets have the same text, existing ones are preferred, then enabled ones, then
+    paused ones, then the lowest id.
     """
     connection.execute(_NAME_TARGETS, account.identity | {"account": account.id})
 

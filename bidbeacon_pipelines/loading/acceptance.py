@@ -22,7 +22,10 @@ BadRows = Counter[str]
 
 
 def is_too_bad(bad_rows: BadRows, good_rows: int, limit: float) -> bool:
-    """Return whether the share of bad rows exceeds `limit`; rows count before they are summed."""
+    """Return whether the share of bad rows exceeds `limit`.
+
+    `good_rows` counts rows before those with the same key are summed.
+    """
     return bad_rows.total() > limit * (good_rows + bad_rows.total())
 
 
@@ -159,8 +162,8 @@ class NeedsDecision:
 class Refuse:
     """Keep the old data, because too many rows are invalid.
 
-    `good_rows` counts rows before they are summed. If `is_whole_report`, the rows without a
-    readable date or country are too many, and the verdict is the same for all windows.
+    `good_rows` counts rows before those with the same key are summed. If `is_whole_report`, the
+    rows without a readable date or country are too many, and all windows get this verdict.
     """
 
     bad_rows: BadRows

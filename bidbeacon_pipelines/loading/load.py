@@ -86,8 +86,8 @@ class LoadResult:
     `suspicious` and `refused` windows keep their old rows. `unconfirmed` windows were not loaded,
     because rows were expected and the report has none. `silent` windows were loaded without rows.
     `not_served` has loaded windows that Amazon does not serve wholly or in part, as
-    `judge_loaded_windows` returns them. `foreign` counts rows of countries and days that no window
-    waits for.
+    `judge_loaded_windows` returns them. `foreign` counts rows of countries and days without
+    a requested window.
     """
 
     loaded: list[date] = field(default_factory=list)

@@ -92,7 +92,7 @@ class BadRow(NamedTuple):
     Attributes:
         cause: Each invalid field, with the expected and the actual value.
         account: The id of the row's account; None if the country is unreadable.
-        window_date: The day of the row's window; None if unreadable or not waited for.
+        window_date: The day of the row's window; None if unreadable or without a requested window.
     """
 
     cause: Cause
@@ -115,7 +115,7 @@ class IgnoredAs(Enum):
 
 
 class OtherRow(NamedTuple):
-    """A row that no window waits for; `account` is None for a row of another country."""
+    """A row that is not stored; `account` is None for a row of another country."""
 
     kind: IgnoredAs
     account: int | None = None
@@ -240,7 +240,7 @@ class RowCheck:
         return self._check_fields(values, account, product, day)
 
     def _find_account(self, country: object) -> RequestedAccount | None:
-        """Return the account of a row's country, or None if no window of the country waits.
+        """Return the account of a row's country, or None if the country has no requested window.
 
         Raises:
             FieldError: The country is invalid, or is missing and the ads account has several.

@@ -63,7 +63,7 @@ class RowCounter:
     Attributes:
         total: The number of all rows.
         bad: Invalid rows by account, day and fault. An unreadable account or day is None.
-        others: Rows that no window waits for.
+        others: Rows that are only counted and not stored, by reason.
     """
 
     total: int = 0
@@ -87,7 +87,7 @@ class RowCounter:
         }
 
     def foreign(self, account: int) -> int:
-        """Return the number of rows of other countries and of days that no window waits for."""
+        """Return the number of rows of other countries, and of days without a requested window."""
         kinds = OtherRow(IgnoredAs.COUNTRY), OtherRow(IgnoredAs.DAY, account)
         return sum(self.others[kind] for kind in kinds)
 

@@ -345,7 +345,8 @@ class Probe:
 def search_history(is_given: Callable[[int], bool], *, given: int, refused: int) -> int:
     """Return the longest history in days that Amazon serves: `given` or more, below `refused`.
 
-    One refusal proves no limit. The result does: Amazon serves it and refuses one day more.
+    A refusal alone does not show the limit. Search until Amazon serves the result, but refuses a
+    history that is one day longer.
     """
     while refused - given > 1:
         between = (days for days in PUBLISHED if given < days < refused)
@@ -358,7 +359,10 @@ def search_history(is_given: Callable[[int], bool], *, given: int, refused: int)
 
 
 def find_longest(is_given: Callable[[int], bool], longest: int) -> int | None:
-    """Return the first accepted period in days, halving `longest` each time; None if none is."""
+    """Return a period in days that Amazon accepts, or None if even one day is refused.
+
+    Try `longest` first, then halve the period after each refusal.
+    """
     days = longest
     while not is_given(days):
         if days <= 1:

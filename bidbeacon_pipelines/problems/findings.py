@@ -156,18 +156,18 @@ def _together(first: Finding, second: Finding) -> Finding:
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return "1 window" or "1,200 windows"."""
+    """Return a number with its noun, such as "1 window" or "1,200 windows"."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return "Sponsored Products, Sponsored Brands and Sponsored Display"."""
+    """Join names as in "Sponsored Products, Sponsored Brands and Sponsored Display"."""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
 
 
 def day_range(oldest: date, newest: date) -> str:
-    """Return "2026-11-20", or "2026-11-20 to 2026-11-23"."""
+    """Return a range of days as text: "2026-11-20", or "2026-11-20 to 2026-11-23"."""
     return str(oldest) if oldest == newest else f"{oldest} to {newest}"
 
 
@@ -178,6 +178,6 @@ def window_link(dataset: str, account_key: str, day: date) -> str:
 
 
 def in_datasets(names: Sequence[str]) -> str:
-    """Return ", in daily_targets and 2 more datasets", or "" if there are no names."""
+    """Return datasets as text, such as ", in daily_targets and 2 more datasets"; "" if none."""
     more = f" and {counted(len(names) - 1, 'more dataset')}" if len(names) > 1 else ""
     return f", in {names[0]}{more}" if names else ""

@@ -81,15 +81,15 @@ def give_up(request: LockedRequest, failure: RequestFailure) -> None:
 def release_stopped(
     request: LockedRequest, connection: Connection, windows: Iterable[ReportWindow]
 ) -> None:
-    """Release windows of stopped accounts, so that they are due once the account is resumed."""
+    """Detach windows of stopped accounts from the request; they are due after the resume."""
     now = request.context.now()
     release_windows(connection, request.row.id, [put_back(one, now) for one in windows])
 
 
 def plan_released(connection: Connection, row: ReportRequest) -> None:
-    """Plan the ads account again if windows that a request released are due.
+    """Plan the ads account again if due windows were detached from an ended request.
 
-    If the report's grouping has been replaced meanwhile, have its windows made again too.
+    If the contract no longer has the request's report, the windows are also created again.
     """
     lock_planning(connection, row.account_id)
     replan_released(connection, row.account_id, row.id)

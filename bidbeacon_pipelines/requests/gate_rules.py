@@ -36,9 +36,10 @@ def time_to_next_create(gate: "ReportGate", in_flight: int, now: datetime) -> ti
 
 
 def entered(gate: "ReportGate", now: datetime) -> "ReportGate":
-    """Return the gate after a create has begun: the next create waits for the gate's pace.
+    """Return the gate after a create has begun; the next create may begin after `gate.pace`.
 
-    After a refused create, the first create is a probe: the others wait for its result.
+    If the last create was refused, this one is a probe: the next create waits for its result, but
+    at most `PROBE_LASTS`.
     """
     return gate.with_changes(next_create_at=now + (PROBE_LASTS if gate.refusals else gate.pace))
 
@@ -59,7 +60,7 @@ def accepted(gate: "ReportGate", in_flight: int, now: datetime) -> "ReportGate":
 
 
 def answered(gate: "ReportGate", now: datetime) -> "ReportGate":
-    """Return the gate after a create that failed; the next create waits for the pace as well."""
+    """Return the gate after a create failed; the next create waits at least `gate.pace`."""
     return gate.with_changes(next_create_at=max(gate.next_create_at, now + gate.pace))
 
 

@@ -228,7 +228,7 @@ class _LoadOfDays:
             self._skip(lacking, SkipReason.WAITS_FOR_AMAZON)
 
     def _lacking(self, windows: Sequence[ReportWindow]) -> list[date]:
-        """Return the days of windows that are still wanted and not in a request yet."""
+        """Return the days of windows that a user has requested and no report request contains."""
         now = self.windows(_days(windows))
         return _days(one for one in now if one.wanted_by is not None and one.request_id is None)
 

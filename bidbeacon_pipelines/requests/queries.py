@@ -314,11 +314,11 @@ _CANDIDATES = text(f"""
 def list_candidates(
     connection: Connection, client_id: str, region: str, *, now: datetime, tolerance: timedelta
 ) -> list[Candidate]:
-    """Return the requests of a gate whose report may be created now if the gate is open.
+    """Return the requests of a client and region that may be sent now, if its gate is open.
 
     Of an ads account that needs attention, only requests that were sent before are included, so
-    that they can be given up. A request for a part of a refused report counts as by hand if it has
-    wanted days. A window is on time until `tolerance` after it fell due.
+    that they can be given up. A request for a part of a refused report also has `by_hand` if a user
+    requested one of its days. A window is on time until `tolerance` after it fell due.
     """
     values = {"client_id": client_id, "region": region, "now": now}
     rows = connection.execute(_CANDIDATES, values | {"on_time_since": now - tolerance})
@@ -357,7 +357,7 @@ _IS_NEEDED = text(f"""
 
 
 def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:
-    """Attach the due and wanted windows in a request's period to it; return their number.
+    """Attach the due and user-requested windows of a request's period to it; return how many.
 
     Days between them are included if they are over in their country and the request is not by hand.
     Windows that wait for another request are left out.
@@ -366,7 +366,7 @@ def attach_windows(connection: Connection, request_id: int, *, now: datetime) ->
 
 
 def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool:
-    """Return whether a request's period has due or wanted windows without a request.
+    """Return whether a request's period has due or user-requested windows without a request.
 
     A request for a part of a refused report is also needed if windows were not loaded since the
     refusal: its report shows whether Amazon serves them.

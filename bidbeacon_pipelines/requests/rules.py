@@ -1,8 +1,8 @@
 """The life cycle of a report request: `next_step` decides, and `apply` changes its row.
 
 Pure: rows are read and copied, never queried. Each step ends the request, or changes a counter or
-deadline that has a limit, so every request ends. A step that was not made is not counted. A
-throttled create (429) is not counted either.
+deadline that has a limit, so every request ends. `NotMade` steps and throttled creates (429) are
+not counted as attempts.
 
     planned ──Create──▶ sent ──────▶ in_flight ──Poll…──▶ completed ──Load──▶ loaded
        ▲                 │               │                    │
@@ -109,12 +109,12 @@ class RequestFailure:
 
 @dataclass(frozen=True)
 class Create:
-    """Store the attempt, then create the report."""
+    """Store the attempt, then request the report from Amazon."""
 
 
 @dataclass(frozen=True)
 class Poll:
-    """Poll the report."""
+    """Retrieve the status of the report from Amazon."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class Access:
 
     @classmethod
     def for_host(cls, host: str) -> "Access":
-        """Return the rules of the settings for a server that listens on `host`.
+        """Return the access rules from the settings, for a server that listens on `host`.
 
         Raises:
             SettingsError: other machines can reach `host`, and no token is set.
@@ -132,7 +132,7 @@ class Access:
 
 
 class Gate:
-    """ASGI middleware that applies the rules, and adds the security headers to every answer."""
+    """ASGI middleware that enforces `Access`, and adds security headers to every answer."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app

@@ -32,7 +32,7 @@ PRODUCT_SHARES: dict[AdProduct, float] = {
 
 
 class World:
-    """The accounts of a sandbox, and their catalogs, each made when it is first used."""
+    """The accounts of a sandbox and their catalogs, which are created at their first use."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
@@ -221,7 +221,7 @@ class _Maker:
         return str(self._last_id)
 
     def _shared_id(self) -> str:
-        """Return the first campaign's id, shared by all countries: ids are unique only per profile."""
+        """Return the first campaign's id, shared by all countries: ids are unique per profile."""
         seed, account_id, _, product = self._place
         return str(10**14 + seed_number(seed, account_id, product, "shared") % 10**14)
 

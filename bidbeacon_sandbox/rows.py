@@ -157,7 +157,7 @@ class RowWriter:
                 yield from self._written(head, day, keys, values)
 
     def _head(self, day: date, period: tuple[date, date]) -> tuple[str, date]:
-        """Return a row's first text (time fields), and its day or else the period's first day."""
+        """Return the row's first text (time fields), and its day or the period's first day."""
         whole = f"{period[0].isoformat()} - {period[1].isoformat()}"
         called = {
             field: _PERIODS[field](day) if field in _PERIODS else whole for field in self._time
@@ -165,7 +165,7 @@ class RowWriter:
         return "{" + _fields(called), day if self._of_days else period[0]
 
     def _table(self, day: date, age: Age) -> tuple[Numbers, Numbers]:
-        """Return two arrays with a column per line of a day: codes of its texts; its metrics."""
+        """Return two arrays, codes of texts and metrics, each with a column per line of a day."""
         catalog = self._catalog
         lines = day_lines(catalog, day, age, hourly=self._hourly, splits=list(self._splits))
         lines = lines.take(self._passes[lines.slot])

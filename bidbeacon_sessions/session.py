@@ -326,7 +326,7 @@ def _closing(recorder: SessionRecorder) -> Iterator[None]:
 
 
 def _interrupt_behind(error: BaseException) -> BaseException | None:
-    """Return the interrupt that is the error or is hidden by it, or None.
+    """Return the error if it is an interrupt, else the interrupt that it hides, or None.
 
     If a signal interrupts a statement, the driver's clean-up may raise an error that hides the
     interrupt. An error that was raised `from` an interrupt replaces the interrupt on purpose.

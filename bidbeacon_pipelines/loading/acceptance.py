@@ -181,7 +181,7 @@ class Refuse:
         return cause(code, detail=detail)
 
     def plus(self, other: "Refuse") -> "Refuse":
-        """Return the verdict on both windows as one; the rows of a whole report count once."""
+        """Return the verdict on both windows as one; a verdict on a whole report stays as it is."""
         if self.is_whole_report:
             return self
         return Refuse(self.bad_rows + other.bad_rows, self.good_rows + other.good_rows)

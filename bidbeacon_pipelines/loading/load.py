@@ -281,7 +281,7 @@ class _AccountLoad:
         return digest_window(self.connection, self.scope.dataset, *window, products)
 
     def _silent_days(self) -> frozenset[date]:
-        """Return the days to load first that should have rows, if the report has none at all."""
+        """Return days that were never loaded and should have rows, if the report has no rows."""
         new = [window.window_date for window in self.windows if window.data_as_of is None]
         if not new or self.bad or any(tally.total("rows") for tally in self.tallies.values()):
             return frozenset()

@@ -71,7 +71,7 @@ class RowCounter:
     others: Counter[OtherRow] = field(default_factory=Counter)
 
     def bad_rows(self, account: int | None) -> dict[date | None, BadRows]:
-        """Count invalid rows by day; account None has the rows with an unreadable country."""
+        """Return an account's invalid rows by day; None: the rows with an unreadable country."""
         by_day: defaultdict[date | None, BadRows] = defaultdict(BadRows)
         for (of, day, fault), rows in sorted(self.bad.items(), key=lambda item: item[0][2]):
             if of == account:
@@ -143,7 +143,7 @@ def _stage_part(part: Path, check: RowCheck, stage: StageWriter, counter: RowCou
 
 @contextmanager
 def open_stage(connection: Connection, dataset: Dataset) -> Iterator[StageWriter]:
-    """Create the stage and yield its writer; the rows are stored when the block ends.
+    """Create the stage's tables and yield a writer; all rows are stored when the block ends.
 
     Lines of valid rows have the columns that `staged_columns` returns.
     """

@@ -40,7 +40,10 @@ from bidbeacon_pipelines.windows.rules import oldest_served
 
 FORMAT: Final = "bidbeacon-probe-3"
 PUBLISHED: Final = (456, 459, 95, 96, 65, 66, 60, 61)
-"""Published histories in days (15 months, and the older API's), each followed by one too long."""
+"""Published histories in days, each followed by one that is a little too long.
+
+They are 15 months, and the histories of the older API.
+"""
 LONGEST_PUBLISHED: Final = 730
 """The longest published history in days: 24 months."""
 _GRANT: Final = (

@@ -22,7 +22,7 @@ NOTHING_HAPPENS = "nothing-happens"
 NAMES_SHOWN = 3
 """A finding names at most this many accounts; the other accounts are counted."""
 SETTLES_AFTER = timedelta(hours=2)
-"""How long a finding about windows must be gone to be over: a retry may fail again."""
+"""How long a finding about windows must be gone before it ends, since a retry may fail again."""
 ORDER = list(Severity)
 _FACTS = ("names", "accounts", "since", "next_at")
 

@@ -168,7 +168,10 @@ def _release_failed(
     *,
     failing_since: datetime | None,
 ) -> None:
-    """Release all windows: those of days in `parts` stay due and wanted, the others fail."""
+    """Detach all windows from the request: days in `parts` stay due, the others fail.
+
+    Days in `parts` also stay marked if a user requested them.
+    """
     now, dataset = request.context.now(), request.dataset
     reports = list_ended_requests(connection, request.row, now)
     again: list[ReportWindow] = []

@@ -76,12 +76,12 @@ def load_days(
     by: str,
     on_progress: Callable[[str], object] = lambda _: None,
 ) -> list[ReportWindow]:
-    """Load days now, whether or not they are due: mark them as wanted and wait for them.
+    """Load days now, whether or not they are due: mark them as requested by a user, and wait.
 
     If a day fails, or is not over in the account's time zone, the other days are still loaded. The
-    session claims, requests and loads each day that no other living session has claimed; it only
-    waits for claimed days. Days that the session gives up are no longer wanted, unless another load
-    waits for them. If its process is killed, the days stay wanted and another session claims them.
+    session claims, requests and loads each day that no other running session has claimed, and waits
+    for the days that others have claimed. Days that the session gives up lose the mark, unless
+    another load waits for them. If its process is killed, another session claims the days.
 
     `days` are account-local, and `by` is the user to record. `on_progress` is called before each
     wait. Return the loaded windows as they are stored now.
@@ -137,10 +137,10 @@ class _LoadOfDays:
         return [window for window in windows if window.expires_at > self.started]
 
     def begin(self, days: Sequence[date], before: Sequence[ReportWindow]) -> dict[date, Cause]:
-        """Record the load, and mark the days that can be loaded as wanted and claimed.
+        """Record the load, mark the days that can be loaded as requested by `by`, and claim them.
 
-        Return the cause of each day that can't be loaded. Days that were already wanted are claimed
-        first: if the load fails here, they are no longer wanted.
+        Return the cause of each day that can't be loaded. Days that a user requested before are
+        claimed first, so that they lose this mark too if the load fails here.
         """
         mine = (one.wanted_at for one in before if one.wanted_by == self.by and one.wanted_at)
         at = min(mine, default=None)
@@ -187,7 +187,7 @@ class _LoadOfDays:
         self.session.add(skipped)
 
     def claim(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Claim wanted windows that no living session has claimed; return all wanted windows."""
+        """Claim windows that no running session has claimed; return all that are still requested."""
         of = (self.account, self.dataset.name, days)
         with self.context.engine.begin() as connection:
             claim_windows(connection, *of, self.session.session_id, by=self.by)

@@ -130,7 +130,7 @@ _LEFT = text(f"""
 
 
 def count_windows_left(connection: Connection, account_id: str, *, now: datetime) -> int:
-    """Return how many due or failed windows of an ads account no open request covers."""
+    """Return the number of due or failed windows of an ads account without an open request."""
     values = {"account_id": account_id, "datasets": list(DATASETS), "now": now}
     return int(connection.execute(_LEFT, values).scalar_one())
 

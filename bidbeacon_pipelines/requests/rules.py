@@ -364,7 +364,7 @@ def _polled(
 
 
 def _not_made(row: "ReportRequest", again_at: datetime) -> "ReportRequest":
-    """Return the row without the attempt or load that was counted but not made."""
+    """Return the row after a step was not taken: subtract the attempt or load it had counted."""
     changes: dict[str, Any] = {}
     if row.status == RequestStatus.SENT:
         changes = {"status": RequestStatus.PLANNED.value, "attempts": row.attempts - 1}

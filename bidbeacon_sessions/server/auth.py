@@ -116,7 +116,7 @@ class Access:
         return "Changes need a login.", connection.app.state.login_hint
 
     def knows_token(self, given: str) -> bool:
-        """Return whether the text is a valid token; the duration reveals nothing about it."""
+        """Return whether the text is a valid token; compare in constant time."""
         return any(hmac.compare_digest(given.encode(), token.encode()) for token in self._tokens)
 
     @property

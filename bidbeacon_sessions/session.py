@@ -1,4 +1,7 @@
-"""Start a session, append its actions, and close it; retry writes while the database is away."""
+"""Recording of sessions.
+
+A session is started, gets actions, and is closed; writes are retried while the database is away.
+"""
 
 import logging
 import traceback

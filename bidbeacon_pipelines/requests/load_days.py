@@ -187,7 +187,7 @@ class _LoadOfDays:
         self.session.add(skipped)
 
     def claim(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Claim windows that no running session has claimed; return all that are still requested."""
+        """Claim windows that no running session has claimed; return all still requested ones."""
         of = (self.account, self.dataset.name, days)
         with self.context.engine.begin() as connection:
             claim_windows(connection, *of, self.session.session_id, by=self.by)

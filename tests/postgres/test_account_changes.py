@@ -85,8 +85,8 @@ def test_cadence_and_alias_are_recorded(store: SessionStore) -> None:
     changes(store).rename(ads_account, None)
     assert [
         "Changed the cadence of Acme to: every 6 hours, by maria",
-        "Renamed Acme: Acme is now Tea. maria",
-        "Renamed Acme: Tea is now Acme. maria",
+        "Renamed Acme: Acme is now Tea, by maria",
+        "Renamed Acme: Tea is now Acme, by maria",
     ] == told(store)
     with pytest.raises(BadAliasError):
         changes(store).rename(ads_account, "x" * 81)
@@ -101,7 +101,7 @@ CADENCE = "Changed the cadence of Acme to: cron 0 6 * * *, by command line"
     [
         (("pause", "Acme"), "Paused Acme · GB, by command line"),
         (("cadence", "Acme", "--cron", "0 6 * * *"), CADENCE),
-        (("rename", "Acme", "Tea"), "Renamed Tea: Acme is now Tea. command line"),
+        (("rename", "Acme", "Tea"), "Renamed Tea: Acme is now Tea, by command line"),
     ],
 )
 def test_what_the_command_line_changes_is_recorded_as_its_own(

@@ -189,7 +189,7 @@ def test_a_database_of_an_unreleased_version_is_refused(database_url: str) -> No
     run(database_url, "ALTER TABLE installation DROP views_version")
     result = command(database_url, "db", "upgrade")
     assert 2 == result.exit_code
-    assert 'an unreleased version (column "views_version" does not exist)' in result.stderr
+    assert 'an unreleased version created (column "views_version" does not exist)' in result.stderr
 
 
 def test_an_older_program_works_on_until_something_is_removed(

@@ -287,7 +287,7 @@ _TABLE = (
     CauseKind(
         "download-refused",
         "BidBeacon refused the download[: {reason}].",
-        "Check where the URL came from.",
+        "A proxy may change Amazon's answers: check it. If there is none, please report it.",
     ),
     _recovers(
         "download-expired",

@@ -196,7 +196,7 @@ class Follower:
             if self._failures > 1:
                 self._mark_away(error)
         except Exception:
-            logger.exception("The change log could not be read")
+            logger.exception("The change log could not be read: trying again")
         else:
             return PAUSE_SECONDS
         self._is_requested = True
@@ -236,7 +236,8 @@ class Follower:
             try:
                 await self._in_thread(self._log.trim)
             except (SQLAlchemyError, TimeoutError) as error:
-                logger.warning("The change log could not be trimmed: %s", type(error).__name__)
+                why = type(error).__name__
+                logger.warning("Old changes could not be deleted, trying again later: %s", why)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         """Call in a thread; on a timeout, give up the connections and raise TimeoutError."""

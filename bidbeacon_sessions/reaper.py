@@ -144,7 +144,7 @@ def fail_lost_runs(
                 since = now.isoformat()
             seen[run.run_id] = (sign, since)
             if now - datetime.fromisoformat(since) >= LOST_AFTER:
-                _end_run(instance, run, f"It has had no session and no event since {since}")
+                _end_run(instance, run, f"The run has had no session and no event since {since}")
                 failed += 1
     return failed, json.dumps(seen)
 
@@ -181,4 +181,8 @@ def _terminate(instance: dg.DagsterInstance, run_id: str) -> None:
     try:
         instance.run_launcher.terminate(run_id)
     except Exception:
-        logger.warning("Run %s could not be terminated", run_id, exc_info=True)
+        logger.warning(
+            "Dagster run %s could not be terminated: its end is recorded anyway",
+            run_id,
+            exc_info=True,
+        )

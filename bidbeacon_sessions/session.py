@@ -58,7 +58,9 @@ class SessionFinalized(Action):
 class ActionsOmitted(Action):
     """A session reached the limit of actions; further actions are not stored."""
 
-    sentence = "Further actions are left out, after {most:count:action}"
+    sentence = (
+        "Further actions are not stored: this session reached the limit of {most:count:action}"
+    )
     tone = "warning"
 
     most: int
@@ -189,7 +191,10 @@ class SessionRecorder:
                 connection, self.session_id, status=status, finished_at=self._clock(), error=error
             )
             if not closed and writes.find_status(connection, self.session_id) != status:
-                logger.warning("Session %s had been closed by another process", self.session_id)
+                logger.warning(
+                    "Session %s was closed by another process before: its status is not changed",
+                    self.session_id,
+                )
 
     def _insert_session(self) -> list[UUID]:
         with self.store.begin() as connection:
@@ -320,7 +325,9 @@ def _closing(recorder: SessionRecorder) -> Iterator[None]:
             )
         except Exception as own:  # noqa: BLE001 - the job's own error is the one to raise
             logger.warning(
-                "Session %s could not be closed: %s", recorder.session_id, mask_text(str(own))
+                "Session %s could not be closed, another process will close it: %s",
+                recorder.session_id,
+                mask_text(str(own)),
             )
         if interrupt:
             raise interrupt from None
@@ -359,7 +366,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
         isinstance(error, errors.ExpectedError) or not isinstance(error, Exception)
     ):
         # The class of an expected error, or of an interrupt, means nothing to users.
-        cause = {"code": "other", "reason": str(error) or "It was interrupted."}
+        cause = {"code": "other", "reason": str(error) or "The job was interrupted."}
     return data if cause is None else data | {"cause": writes.within(mask(cause), _MAX_ERROR_TEXT)}
 
 

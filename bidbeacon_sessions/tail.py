@@ -92,7 +92,7 @@ class Tail:
             case "sync":
                 self._show_database(is_away=data["database"] == "away")
             case "reset":
-                notice = f"The log restarted ({data['reason']}): loading what was missed."
+                notice = f"The change log restarted ({data['reason']}): loading what was missed."
                 self.show({"notice": notice})
 
     def _take(self, session: Mapping[str, Any], actions: Iterable[Mapping[str, Any]]) -> None:

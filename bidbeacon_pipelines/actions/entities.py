@@ -23,7 +23,10 @@ class EntitySyncRequested(_EntityAction):
 class ExportRequested(_EntityAction):
     """An export was requested from Amazon, or an export already in flight is used instead."""
 
-    sentence = "[Took over{adopted:flag} ]Export {export_id:badge} of {kind} for {account:account}"
+    sentence = (
+        "Export {export_id:badge} of {kind} for {account:account} is in progress at Amazon"
+        "[, requested earlier{adopted:flag}]"
+    )
     tone = "progress"
     ends_wait_for = "Amazon"
 
@@ -47,7 +50,7 @@ class ExportPending(_EntityAction):
     """An export is not ready, or could not be polled or stored; the next sync continues."""
 
     sentence = (
-        "Left {kind} of {account:account} to the next sync[, export {export_id:badge}]: "
+        "Postponed {kind} of {account:account} to the next sync[, export {export_id:badge}]: "
         "{cause:cause}"
     )
     tone = "warning"

@@ -169,8 +169,8 @@ class LoadRequested(_WindowsAction):
     """
 
     sentence = (
-        "Requested a load of {windows:count:window} of {dataset:badge}[ at {wanted_at:time}], by "
-        "{by} {windows:windows}"
+        "Requested a load of {windows:count:window} of {dataset:badge} {windows:windows}"
+        "[ at {wanted_at:time}], by {by}"
     )
     effect = "wanted"
 
@@ -327,8 +327,8 @@ class OtherProductsReported(Action):
     """A report had rows of ad products outside its filter; these rows were not loaded."""
 
     sentence = (
-        "Set aside {rows:count:row} of ad products that report {report_id:badge} "
-        "of {dataset:badge} was not requested for: {ad_products}"
+        "Did not load {rows:count:row} of {dataset:badge}: report {report_id:badge} was not "
+        "requested for their ad products, {ad_products}"
     )
     tone = "warning"
 

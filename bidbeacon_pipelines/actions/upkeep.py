@@ -9,7 +9,7 @@ class DatasetChecked(Action):
     `found` has the sentences of the failed checks. `differing` is the number of differing totals.
     """
 
-    sentence = "Made {checks:count:check} of {dataset:badge}[, {failed} failed][: {found}]"
+    sentence = "Ran {checks:count:check} of {dataset:badge}[, {failed} failed][: {found}]"
 
     dataset: str
     checks: int

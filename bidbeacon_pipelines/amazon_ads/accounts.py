@@ -269,7 +269,7 @@ class _Listed:
         try:
             return list_profiles(self.client, region, view_only=True)
         except (Rejected, NotAuthorized) as error:
-            problem = "profiles that may only be viewed could not be listed"
+            problem = "profiles with view-only access could not be listed"
             self.problems.append(join_sentences(f"Region {region}: {problem}: {error.reason}"))
             return ()
 

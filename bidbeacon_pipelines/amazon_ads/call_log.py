@@ -37,7 +37,9 @@ def _insert(engine: Engine, call: ApiCall) -> None:
             session.execute(text("SET LOCAL synchronous_commit = off"))
             session.add(call)
     except SQLAlchemyError as error:
-        logger.warning("A call to Amazon is missing in api_calls (%s)", type(error).__name__)
+        logger.warning(
+            "A call to Amazon could not be recorded in api_calls (%s)", type(error).__name__
+        )
 
 
 def summarize_calls(connection: Connection, since: datetime) -> Sequence[RowMapping]:

@@ -227,7 +227,9 @@ class AdsApiClient:
         try:
             self.pause(owner, call_class, seconds)
         except SQLAlchemyError as error:  # logged only: Amazon's answer is raised next
-            logger.warning("A pause requested by Amazon is not stored: %s", first_line(error))
+            logger.warning(
+                "A pause that Amazon requested could not be stored: %s", first_line(error)
+            )
 
     def exchange(self, request: httpx.Request, call: ApiCall, **options: Any) -> httpx.Response:
         """Send a request and note its status in `call`; raise `Unavailable` if that fails."""

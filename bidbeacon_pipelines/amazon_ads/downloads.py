@@ -110,7 +110,7 @@ def download_report(
             paths.append(path)
             signings = 0
     if not paths:
-        raise _missing("it has no file at all, though it is complete")
+        raise _missing("the report is complete, but Amazon lists no file of it")
     return paths
 
 
@@ -118,7 +118,10 @@ def _compared(before: Report, now: Report) -> Report:
     old, new = ([part.size_bytes for part in report.parts] for report in (before, now))
     if now.status is ReportStatus.COMPLETED and old == new:
         return now
-    reason = f"it was COMPLETED with files of {old} bytes and is now {now.raw_status} with {new}"
+    reason = (
+        f"it was COMPLETED with files of {old} bytes, and is now {now.raw_status} "
+        f"with files of {new} bytes"
+    )
     changed = ReportChanged(reason, operation="download a report")
     changed.report = now
     raise changed

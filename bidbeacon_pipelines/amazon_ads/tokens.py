@@ -121,7 +121,9 @@ class TokenAuth(httpx.Auth):
                 connection.execute(_STORE, token.as_dict())
                 return token
         except LockTakenError:
-            logger.warning("Another process has been renewing the access token for too long")
+            logger.warning(
+                "Another process did not finish renewing the access token: requesting one more"
+            )
             return self._request_now()  # Amazon accepts several tokens at a time
 
     def _request_now(self) -> AccessToken:

@@ -137,7 +137,9 @@ def read_as(model: type[M], body: Any) -> M:
         return model.model_validate(body)
     except ValidationError as error:
         # `from None`: the original shows the values, which may be signed URLs.
-        raise MalformedAnswer(f"the answer is not as described: {_faults_of(error)}") from None
+        raise MalformedAnswer(
+            f"the answer differs from its documentation: {_faults_of(error)}"
+        ) from None
 
 
 def read_each(model: type[M], items: Iterable[Any], what: str, problems: list[str]) -> Iterator[M]:
@@ -146,7 +148,8 @@ def read_each(model: type[M], items: Iterable[Any], what: str, problems: list[st
         try:
             yield model.model_validate(item)
         except ValidationError as error:
-            fault = f"{what} No. {number} is not as described: {_faults_of(error)}."
+            faults = _faults_of(error)
+            fault = f"{what} No. {number} differs from its documentation: {faults}."
             problems.append(as_text(fault))
 
 

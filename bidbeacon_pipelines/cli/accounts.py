@@ -125,7 +125,7 @@ def accounts_rename(
 ) -> None:
     """Set an alias of an ads account, shown instead of Amazon's name. Both names are found."""
     renamed = _changes().rename(get_ads_account(account), alias)
-    console.print(f"{renamed.ads_account_key} is called {renamed.label}.")
+    console.print(f"{renamed.ads_account_key} is now called {renamed.label}.")
 
 
 def accounts_cadence(

@@ -48,7 +48,7 @@ def credentials_list(as_json: Json = False) -> None:
 
 
 def _print_credential(row: Row) -> None:
-    of = f"{row['client_id']}, {row['region']}" if row["is_set"] else "not set any more"
+    of = f"{row['client_id']}, {row['region']}" if row["is_set"] else "no longer configured"
     line = f"{row['credential']} ({of}): {counted(row['ads_accounts'], 'ads account')}"
     if row["listed_twice"]:
         line += f", {row['listed_twice']:,} of them listed by other credentials too"
@@ -123,6 +123,6 @@ def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
 def _get_credential(settings: Settings, name: str) -> Credential:
     found = settings.credentials.get(name)
     if found is None:
-        names = ", ".join(settings.credentials) or "none is set completely"
+        names = ", ".join(settings.credentials) or "the settings have no complete credential"
         raise UsageError(f"Expected the name of a credential ({names}), got: {name}.")
     return found

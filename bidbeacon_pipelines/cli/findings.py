@@ -50,7 +50,7 @@ def doctor(as_json: Json = False) -> None:
         print_json({"ok": not broken, "checks": list(map(_check_json, found))})
     else:
         warnings = f", {counted(odd, 'warning')}" if odd else ""
-        summary = f"{broken} broken{warnings}." if broken or odd else "All is well."
+        summary = f"{counted(broken, 'error')}{warnings}." if broken or odd else "All is well."
         console.print(summary, style="bold red" if broken else "yellow" if odd else "green")
     raise typer.Exit(1 if broken else 0)
 
@@ -88,7 +88,9 @@ def alerts_list(as_json: Json = False) -> None:
             as_checked(one), f"{one.finding.key}, since {_minute(one.since)}{again}", *sent
         )
     unsent = "" if labels else " No alerts are sent: BIDBEACON_ALERT_URLS is not set."
-    summary = f"{len(known)} open.{unsent}" if known else f"Nothing is wrong.{unsent}"
+    summary = (
+        f"{counted(len(known), 'open finding')}.{unsent}" if known else f"Nothing is wrong.{unsent}"
+    )
     console.print(summary, style="bold")
 
 
@@ -114,7 +116,7 @@ def alerts_acknowledge(
     Exits with 2 if there is no such finding.
     """
     _change(alerts.acknowledge, key, by=by, note=note)
-    console.print(f"{key} is acknowledged until it changes.")
+    console.print(f"{key} is acknowledged: no alerts until it gets worse, doubles or ends.")
 
 
 def alerts_unacknowledge(key: _Key) -> None:

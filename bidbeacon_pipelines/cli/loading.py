@@ -128,7 +128,7 @@ def entities_sync(
         if not active:
             raise UsageError(
                 f"There is no account to sync{f' in {country}' if country else ''}: "
-                "`bidbeacon accounts list` shows them."
+                "`bidbeacon accounts list` shows all accounts and why some are not refreshed."
             )
         some = active if account is None else chosen
         sessions: list[dict[str, Any]] = []

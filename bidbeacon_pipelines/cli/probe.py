@@ -80,7 +80,7 @@ def probe(
         run = Probe(ads_account, contract, datasets, requested, today, listener)
         _print_costs(run)
         if not yes and not typer.confirm("Continue?", err=True):
-            raise ExpectedError("Nothing was created.")
+            raise ExpectedError("Cancelled: nothing was created at Amazon.")
         file = _create_file(record)
         _run(context, run, file, apply=apply)
     _print(run.comparisons, as_json=as_json)
@@ -103,7 +103,10 @@ def _get_account(context: JobContext, named: str | None) -> AdsAccount:
         for account in list_accounts(connection):
             if account.stop_reason is None and account.profile_id is not None:
                 return account.ads_account
-    raise ExpectedError("There is no active account with a profile.")
+    raise ExpectedError(
+        "There is no active account with a profile: `bidbeacon accounts list` shows the accounts, "
+        "and --account chooses one."
+    )
 
 
 def _print_costs(run: Probe) -> None:

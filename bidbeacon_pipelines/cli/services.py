@@ -88,7 +88,7 @@ def db_upgrade(
     *,
     restored: Annotated[
         bool,
-        typer.Option("--restored", help="Begin a new epoch of the stream: readers reload all."),
+        typer.Option("--restored", help="Make all clients of the stream load their data again."),
     ] = False,
 ) -> None:
     """Upgrade BidBeacon's and Dagster's tables. No other command upgrades them.

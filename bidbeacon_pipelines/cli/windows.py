@@ -86,7 +86,7 @@ def print_explanation(explanation: Row) -> None:
     print_entry(verdict["severity"], head, lines, session and session["url"])
     if explanation["left_out"]:
         named = ", ".join(explanation["left_out"])
-        print_entry("warning", Text(f"left out by Amazon, having no ad groups: {named}"))
+        print_entry("warning", Text(f"Amazon leaves out campaigns without ad groups: {named}"))
     for report, other in explanation["reports"].items():
         if report != explanation["report"]:
             print_entry(other["severity"], Text(f"{report}: {other['sentence']}"))
@@ -124,7 +124,7 @@ def restatements(
     if not loads and first_kept is not None and window < first_kept:
         console.print(f"Restatements of days before {first_kept} are deleted.")
     elif not loads:
-        console.print("It has not been loaded yet.")
+        console.print("This day has not been loaded yet.")
 
 
 def print_loads(loads: Sequence[Row], columns: Sequence[str]) -> None:

@@ -81,7 +81,9 @@ def _beat(kind: Kind, database_url: str) -> None:
                 record_process(connection, *this, is_start=is_start)
             is_start = False
         except SQLAlchemyError as error:
-            logger.debug("The heartbeat could not be stored: %s", type(error).__name__)
+            logger.debug(
+                "The heartbeat of this process could not be stored: %s", type(error).__name__
+            )
         if kind == "daemon":
             _watch_clock(BEAT_SECONDS)
         else:
@@ -108,11 +110,13 @@ def _clock_offset() -> float:
 
 
 def _start_again() -> None:
-    logger.warning("The host's clock was set back: Dagster's daemon starts again.")
+    logger.warning("The host's clock was set back: restarting Dagster's daemon.")
     try:
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - our own command, without a shell
     except OSError as error:
-        logger.exception("Dagster's daemon can't start again: restart it. %s", error.strerror)
+        logger.exception(
+            "Dagster's daemon can't be restarted (%s): restart it by hand", error.strerror
+        )
 
 
 def program_version() -> str:

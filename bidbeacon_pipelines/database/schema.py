@@ -184,7 +184,7 @@ def patiently(
             raise SchemaError(
                 f"Other transactions used the tables for {patience:.0f} s: end them "
                 "(pg_stat_activity lists them, the oldest xact_start first), then run "
-                "`bidbeacon db upgrade` again. What was done is kept."
+                "`bidbeacon db upgrade` again. The completed steps are kept."
             ) from None
         if _sqlstate(error) == _DEPENDENTS_EXIST:
             origin: Any = error.orig

@@ -104,7 +104,11 @@ def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]
         return _check(name, Severity.FINE, sentence, facts=facts)
     severity = Severity.WARNING if len(away) < len(problems) else Severity.ERROR
     sentence = f"{address} does not answer for {' '.join(away)}"
-    advice = _START_ALL if name.startswith("sandbox") else "Accounts there wait. Check the network."
+    advice = (
+        _START_ALL
+        if name.startswith("sandbox")
+        else "Accounts there can't be refreshed until then. Check the network."
+    )
     effects = tuple(Effect(f"{region}: {problem}", "") for region, problem in away.items())
     return _check(name, severity, sentence, advice=advice, effects=effects, facts=facts)
 

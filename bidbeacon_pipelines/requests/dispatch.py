@@ -84,7 +84,7 @@ def step_requests(
     if stepped:
         create(waits=True)
     if len(failures) > 1:
-        raise ExceptionGroup("Several requests failed", failures)
+        raise ExceptionGroup(f"{len(failures)} requests failed", failures)
     for failure in failures:
         raise failure
     return len(stepped)

@@ -31,8 +31,8 @@ class LockLostError(RuntimeError):
     def __init__(self, request_id: int) -> None:
         self.request_id = request_id
         super().__init__(
-            f"Another session took over request {request_id}, since this one's lease had expired. "
-            "This work is rolled back."
+            f"The lease on request {request_id} expired, and another session took it over. "
+            "This session's changes to it are rolled back; the other session continues it."
         )
 
 

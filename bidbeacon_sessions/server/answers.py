@@ -120,7 +120,9 @@ async def _on_database_error(_: HTTPConnection, error: Exception) -> JSONRespons
 async def _on_unforeseen_error(_: HTTPConnection, error: Exception) -> JSONResponse:
     logger.error("A request failed", exc_info=error)
     return problem(
-        500, "Something went wrong here.", "Try again; the cause is in the stream's log."
+        500,
+        "The server failed on this request.",
+        "Try again; the error is in the stream's log.",
     )
 
 

@@ -50,7 +50,7 @@ function takeKey(filter, key, value, word) {
   if (!value) return `“${word}” needs a value behind the colon.`;
   if (key === "status" && !STATUSES.includes(value)) return `There is no status “${value}”. Statuses: ${STATUSES.join(", ")}.`;
   if (key === "outcome" && !OUTCOMES.includes(value)) return `There is no outcome “${value}”. Outcomes: ${OUTCOMES.join(", ")}.`;
-  if ((key === "since" || key === "before") && toInstant(value) === null) return `“${value}” is no time. ${HOW}`;
+  if ((key === "since" || key === "before") && toInstant(value) === null) return `“${value}” is not a valid time. ${HOW}`;
   filter[key] = value;
   return null;
 }
@@ -81,7 +81,7 @@ export function toQuery(filter) {
   for (const key of ["since", "before"]) {
     if (!filter[key]) continue;
     const instant = toInstant(filter[key]);
-    if (instant === null) throw Object.assign(new Error(`“${filter[key]}” is no time.`), { whatToDo: HOW, status: 400 });
+    if (instant === null) throw Object.assign(new Error(`“${filter[key]}” is not a valid time.`), { whatToDo: HOW, status: 400 });
     query[key] = new Date(instant).toISOString();
   }
   return query;

@@ -16,7 +16,7 @@ function hide(element) {
 
 /** Show a connection's error in place of data that could not be loaded, or above data that `isShown`; hide it once the connection is live. */
 export function showState({ name, error }, { noun, isShown, retry }, title = `The ${noun} could not be loaded`) {
-  if (error && isShown) showTrouble(`The ${noun} can't be renewed.`, error, retry);
+  if (error && isShown) showTrouble(`The ${noun} could not be updated.`, error, retry);
   else if (error) {
     byId("skeleton").hidden = true;
     const advice = error.whatToDo && el("p", {}, withCommands(error.whatToDo));

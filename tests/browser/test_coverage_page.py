@@ -236,7 +236,7 @@ def test_campaigns_that_amazon_leaves_out_are_named(page: Page, windows: Session
     expect(page.locator(".cursor")).to_have_attribute("aria-label", label)
     page.keyboard.press("Enter")
     expect(page.locator("#detail .left-out")).to_have_text(
-        "Left out by Amazon, having no ad groups: <i>Video</i>"
+        "Amazon leaves out campaigns without ad groups: <i>Video</i>"
     )
     page.get_by_role("link", name="Table").click()
     expect(page.locator(".coverage-table .which").last).to_contain_text(

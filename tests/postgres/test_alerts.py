@@ -448,7 +448,7 @@ def test_the_command_lists_what_is_open_without_receivers(place: Place, alerts: 
     output = alerts("list")
     assert f": {TITLE}" in output
     assert "Nothing is wrong" not in output
-    assert "1 open. No alerts are sent: BIDBEACON_ALERT_URLS is not set." in output
+    assert "1 open finding. No alerts are sent: BIDBEACON_ALERT_URLS is not set." in output
     assert [SAID] == [one["sentence"] for one in json.loads(alerts("list", "--json"))]
     assert [] == query(place.engine, "SELECT FROM findings")
 

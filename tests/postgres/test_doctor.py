@@ -267,7 +267,7 @@ def test_doctor_lists_the_findings_of_home(environment: SimpleNamespace, engine:
     assert "✘ nothing-happens: No job has run for 3 h" in result.stdout
     assert "→ Check that Dagster is running" in result.stdout
     assert "  http://127.0.0.1:3030/sessions\n" in result.stdout
-    assert "1 broken." == result.stdout.splitlines()[-1]
+    assert "1 error." == result.stdout.splitlines()[-1]
     run_command("alerts", "acknowledge", "nothing-happens", "--by", "Bob")
     found = checks()["nothing-happens"]
     assert ("error", "Bob", None) == (

@@ -79,7 +79,7 @@ def test_an_interrupt_that_cleaning_up_hides_cancels_the_session(
             raise RuntimeError from error
     [row] = recorded(session_store)
     assert (row.status, row.error["type"]) == ("cancelled", "KeyboardInterrupt")
-    assert row.error["cause"] == {"code": "other", "reason": "It was interrupted."}
+    assert row.error["cause"] == {"code": "other", "reason": "The job was interrupted."}
 
 
 def test_an_error_that_is_made_of_an_interrupt_fails_the_session(

@@ -58,7 +58,7 @@ const daysOf = (first, last) => Array.from({ length: Math.min(MOST_WINDOWS, days
 
 export function entitiesSection({ entities, schedule }) {
   const title = el("h2", { id: "entities-title" }, "Campaigns and other entities");
-  if (entities.length === 0) return [title, el("p", { class: "quiet" }, "They were not synced yet.")];
+  if (entities.length === 0) return [title, el("p", { class: "quiet" }, "They have not been synced yet.")];
   const heads = ["Kind", "Stored", "Gone", "Set aside"];
   const rows = entities.map((one) => el("tr", {}, el("th", { scope: "row" }, one.kind.replace(/_|(?=[A-Z])/g, " ").toLowerCase()), ...[one.stored, one.gone, one.set_aside].map((count) => el("td", { class: count === 0 && "zero" }, count.toLocaleString("en")))));
   return [

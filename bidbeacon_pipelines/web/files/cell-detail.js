@@ -76,7 +76,7 @@ export class CellDetail {
         verdict.advice && el("p", {}, el("bdi", {}, withCommands(verdict.advice))),
         verdict.session && el("p", {}, el("a", { href: sessionPath(verdict.session.id) }, "Show the session")),
       ),
-      leftOut.length > 0 && el("p", { class: "left-out" }, "Left out by Amazon, having no ad groups: ", el("bdi", {}, leftOut.join(", "))),
+      leftOut.length > 0 && el("p", { class: "left-out" }, "Amazon leaves out campaigns without ad groups: ", el("bdi", {}, leftOut.join(", "))),
       next && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at) }, next)),
       facts.account && this.buttons(this.chosen, isResumable(facts.account), verdict.cause, address),
       el("h3", {}, newest.length > 0 ? "Sessions that refer to it, newest first" : "No session refers to it yet"),

@@ -119,7 +119,9 @@ def test_broken_account_or_profile_loses_no_other(amazon: FakeAmazon) -> None:
     broken = page({"accountName": "x"}, ACME)
     found = listing(amazon, broken, profiles({"profileId": 1.5}, UK_PROFILE))
     assert {"GB", "US"} == by_country(found).keys()
-    account = "Region NA, account No. 1 is not as described: adsAccountId: Field required."
+    account = (
+        "Region NA, account No. 1 differs from its documentation: adsAccountId: Field required."
+    )
     assert account in found.problems
     assert any(problem.startswith("Region NA, profile No. 1") for problem in found.problems)
     assert ("EU", "FE") == found.answered_regions
@@ -154,7 +156,7 @@ def test_region_that_refuses_the_second_profiles_stays(amazon: FakeAmazon, statu
     found = list_accounts(amazon.connect(attempts=1))
     assert ({}, ("NA", "EU", "FE")) == (found.errors, found.answered_regions)
     assert "vendor" == by_country(found)["GB"].account_type
-    said = "profiles that may only be viewed could not be listed: accessLevel not allowed."
+    said = "profiles with view-only access could not be listed: accessLevel not allowed."
     expected = [f"Region {region}: {said}" for region in ("NA", "EU", "FE")]
     assert expected == [one for one in found.problems if one.startswith("Region")]
 
@@ -214,8 +216,10 @@ def test_broken_alternate_id_loses_no_account(amazon: FakeAmazon) -> None:
     assert (None, None) == (accounts["CA"].profile_id, accounts["CA"].entity_id)
     of = "Region NA, account amzn1.acme, alternate id No."
     missing, not_exact = found.problems
-    assert f"{of} 1 is not as described: countryCode: Field required." == missing
-    assert not_exact.startswith(f"{of} 2 is not as described: profileId: expected an id as text")
+    assert f"{of} 1 differs from its documentation: countryCode: Field required." == missing
+    assert not_exact.startswith(
+        f"{of} 2 differs from its documentation: profileId: expected an id as text"
+    )
     assert ("NA", "EU", "FE") == found.answered_regions
     assert {"amzn1.acme"} == found.unsure_accounts
 

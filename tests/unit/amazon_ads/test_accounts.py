@@ -339,7 +339,7 @@ def test_broken_accounts_are_numbered_through_all_pages(amazon: FakeAmazon) -> N
     amazon.plays(page({}, nextToken="more"), page({}), *EMPTY[1:], *EMPTY * 2)
     found = list_accounts(amazon.connect())
     assert ["Region NA, account No. 1", "Region NA, account No. 2"] == [
-        problem.partition(" is ")[0] for problem in found.problems
+        problem.partition(" differs ")[0] for problem in found.problems
     ]
 
 

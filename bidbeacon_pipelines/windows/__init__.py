@@ -1,1 +1,1 @@
-"""Windows: each is one account-local day of one dataset of one account."""
+"""Windows: each is one account-local day of one report of one account."""

@@ -14,7 +14,10 @@ from bidbeacon_sessions.writes import json_text
 OF_DATASET = "account_id = :account_id AND country_code = :country_code AND dataset = :dataset"
 _OF_REPORT = f"{OF_DATASET} AND report = :report"
 IS_COMPLETE = "({0}.load_count > 0 OR {0}.status = 'expired' OR {0}.not_served_since IS NOT NULL)"
-"""Whether a window is loaded or has ended; a day is materialized once all its windows are."""
+"""SQL condition that a window is loaded, expired or not served.
+
+A day is materialized in Dagster once this is true for all its windows.
+"""
 
 _CREATE = text("""
     INSERT INTO report_windows (account_id, country_code, dataset, report, window_date,
@@ -26,7 +29,7 @@ _CREATE = text("""
 
 
 class WindowTimes(NamedTuple):
-    """When a window is due next, and when it expires."""
+    """The next due time of a window (None if none is left) and its expiry, in UTC."""
 
     next_refresh_at: datetime | None
     expires_at: datetime
@@ -39,7 +42,7 @@ def create_windows(
     report: str,
     times: Mapping[date, WindowTimes],
 ) -> int:
-    """Create the missing windows of a report; return how many were new."""
+    """Create the windows of a report that do not exist yet; return how many were created."""
     values = _of_report(account, dataset, report) | times_values(times)
     return connection.execute(_CREATE, values).rowcount
 
@@ -49,7 +52,7 @@ def _of_report(account: Account, dataset: str, report: str) -> dict[str, Any]:
 
 
 def times_values(times: Mapping[date, WindowTimes]) -> dict[str, Any]:
-    """Return times of windows as the parameters `days`, `due` and `expiries`."""
+    """Return times of windows as the SQL parameters `days`, `due` and `expiries`."""
     return {
         "days": list(times),
         "due": [one.next_refresh_at for one in times.values()],
@@ -58,7 +61,7 @@ def times_values(times: Mapping[date, WindowTimes]) -> dict[str, Any]:
 
 
 def list_windows_through(connection: Connection, account_id: str) -> dict[tuple[str, str], date]:
-    """Return, by country and dataset, the local day up to which all its windows exist."""
+    """Return, by country and dataset, the local day up to which windows of all reports exist."""
     rows = connection.execute(
         text("""SELECT country_code, dataset, min(through_date) AS through_date
                   FROM dataset_windows WHERE account_id = :id GROUP BY country_code, dataset"""),
@@ -68,7 +71,7 @@ def list_windows_through(connection: Connection, account_id: str) -> dict[tuple[
 
 
 def list_reports_through(connection: Connection, account: Account, dataset: str) -> dict[str, date]:
-    """Return, by report, the local day up to which the windows of a dataset exist."""
+    """Return, by report of a dataset, the local day up to which its windows exist."""
     rows = connection.execute(
         text(f"SELECT report, through_date FROM dataset_windows WHERE {OF_DATASET}"),
         account.identity | {"dataset": dataset},
@@ -79,7 +82,7 @@ def list_reports_through(connection: Connection, account: Account, dataset: str)
 def set_windows_through(
     connection: Connection, account: Account, dataset: str, report: str, through: date, created: int
 ) -> None:
-    """Store the local day up to which windows of a report exist, and count the created ones."""
+    """Store the local day up to which a report has windows; add `created` to their count."""
     connection.execute(
         text("""
             INSERT INTO dataset_windows AS d (account_id, country_code, dataset, report,
@@ -98,7 +101,10 @@ def mark_windows_outdated(
     account_id: str | None = None,
     dataset: str | None = None,
 ) -> None:
-    """Mark ads accounts so that their next refresh creates and plans their windows again."""
+    """Mark ads accounts so that their next refresh creates and plans their windows again.
+
+    Each argument narrows the choice. Without arguments, all ads accounts are marked.
+    """
     values = {"region": region, "account_id": account_id, "dataset": dataset}
     chosen = """(CAST(:region AS text) IS NULL OR o.region = :region)
                 AND (CAST(:account_id AS text) IS NULL OR o.account_id = :account_id)"""
@@ -128,7 +134,7 @@ def set_window_times(
     *,
     now: datetime,
 ) -> list[date]:
-    """Store when windows are due and expire; return the expired days that are missing again."""
+    """Store due and expiry times of windows; return the expired days that are now `missing`."""
     values = _of_report(account, dataset, report) | times_values(times) | {"now": now}
     connection.execute(
         text(f"UPDATE report_windows w SET {_NEW_TIMES} AND w.status <> 'expired'"), values
@@ -146,9 +152,10 @@ def set_window_times(
 def expire_windows(
     connection: Connection, account: Account, dataset: str, *, now: datetime
 ) -> list[date]:
-    """Expire windows that Amazon no longer serves; return their days that were never loaded.
+    """Expire windows that Amazon no longer serves; return the days that were never loaded.
 
-    These become `expired`. Loaded windows keep their data and are no longer refreshed.
+    Windows that were never loaded get the status `expired`. Loaded windows keep their data and are
+    no longer refreshed.
     """
     values = account.identity | {"dataset": dataset, "now": now}
     connection.execute(
@@ -181,7 +188,7 @@ def expire_windows(
 def record_again(
     connection: Connection, account: Account, dataset: str, days: Sequence[date]
 ) -> None:
-    """Mark loads of complete days as unrecorded, so that Dagster gets them again."""
+    """Mark loads of complete days as unrecorded: the next run records them in Dagster again."""
     if days:
         connection.execute(
             text(f"""
@@ -200,7 +207,7 @@ def record_again(
 def list_windows(
     connection: Connection, account: Account, dataset: str, days: Sequence[date] | None = None
 ) -> list[ReportWindow]:
-    """Return the windows of a dataset, or those of some days, by date and report."""
+    """Return the windows of a dataset, or only those of `days`, sorted by date and report."""
     chosen = (
         select(ReportWindow)
         .filter_by(**account.identity, dataset=dataset)
@@ -214,7 +221,7 @@ def list_windows(
 def list_windows_of_request(
     connection: Connection, request_id: int
 ) -> dict[str, list[ReportWindow]]:
-    """Return the windows that wait for a request by account key, each list by date."""
+    """Return the windows that are in a request by account key, each list sorted by date."""
     of = and_(
         Account.account_id == ReportWindow.account_id,
         Account.country_code == ReportWindow.country_code,
@@ -234,7 +241,7 @@ def list_windows_of_request(
 
 AWAITS_DECISION = """(w.suspicious_digest IS NOT NULL AND w.next_refresh_at IS NULL
             AND w.request_id IS NULL AND w.expires_at > :now)"""
-"""Whether a person has to decide about the last report of window `w`, whose data is final."""
+"""SQL condition that a person has to decide about a suspicious report of final window `w`."""
 _UNDECIDED = f"{OF_DATASET} AND window_date = ANY(:days) AND {AWAITS_DECISION}"
 _ACCEPT = text(f"""
     UPDATE report_windows w
@@ -272,17 +279,17 @@ def decide_windows(
     by: str,
     now: datetime,
 ) -> list[date]:
-    """Store a person's decision about suspicious reports of final days; return these days.
+    """Store a person's decision about suspicious reports; return the days that waited for it.
 
-    Accepted days become wanted, and their next report is loaded whatever it contains. Other days
-    keep their data, and are again as before the suspicious report.
+    If `accepts`, the days become wanted, and their next report is loaded whatever it contains.
+    Otherwise the days keep their data and return to their state before the suspicious report.
     """
     values = account.identity | {"dataset": dataset, "days": list(days), "by": by, "now": now}
     decided = connection.execute(_ACCEPT if accepts else _KEEP, values)
     return sorted(set(decided.scalars()))
 
 
-# `cause_since` is the first failure in a row with the same cause.
+# `cause_since` is the time of the first of consecutive failures with the same cause.
 _RELEASE = text("""
     UPDATE report_windows w
        SET request_id = NULL, status = n.status, next_refresh_at = n.next_refresh_at,
@@ -311,8 +318,8 @@ def release_windows(
 ) -> None:
     """Detach windows from a request, and store their new state.
 
-    `failing_since` is when the first attempt of a failed request failed. Wanted windows are no
-    longer wanted, except with `keep_wanted`.
+    `failing_since` is when the first attempt of a failed request failed. With `keep_wanted`, wanted
+    windows stay wanted; otherwise they are no longer wanted.
     """
     rows = json_text([window.as_dict() for window in windows])
     values = {"request_id": request_id, "windows": rows, "keep_wanted": keep_wanted}

@@ -1,10 +1,11 @@
-"""Which windows exist, and when each falls due. Pure: nothing here reads a clock.
+"""Rules for which windows exist, and when each falls due. Pure: no function reads a clock.
 
-A window is one calendar day of an account. Days are dates in the account's own calendar; instants
-are aware UTC datetimes.
+A window is one calendar day of one report of an account. Days are dates in the account's time zone;
+instants are aware UTC datetimes.
 
-Source of the rules: Amazon's retention and restatement periods (15 months and 120 days a report for
-daily rows, 14 and 14 days for hourly rows; conversions restated up to 60 days).
+Source of the rules: Amazon's retention and restatement periods. Daily rows are served for 15
+months, at most 120 days in one report; hourly rows for 14 days, at most 14 in one report.
+Conversions are restated for up to 60 days.
 """
 
 from calendar import monthrange
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
     from bidbeacon_pipelines.windows.tables import ReportWindow
 
 EDGE_SAFETY = timedelta(days=1)
-"""Not requested at the old end: Amazon's calendar may be a day ahead of the account's."""
+"""The oldest served day is not requested: Amazon's calendar may be ahead of the account's."""
 
 RETRIED_FOR = timedelta(days=7)
-"""How long a failed last refresh is repeated, once a day."""
+"""How long the last refresh of a window is retried, once a day, if it fails."""
 
 UNDOUBTED_DAYS: Final = 30
 UNDOUBTED_DAYS_OF_HOURS: Final = 12
-"""Up to this age in days, daily or hourly data is served: its history needs no proof."""
+"""Amazon is assumed, without proof, to serve daily or hourly data up to this age in days."""
 
 UNDECIDED: dict[str, Any] = dict.fromkeys(("decision", "decided_by", "decided_at"))
-"""The columns of a window without a decision."""
+"""The column values of a window without a decision."""
 
 NOT_SUSPICIOUS: dict[str, Any] = {
     "suspicious_digest": None,
@@ -40,16 +41,16 @@ NOT_SUSPICIOUS: dict[str, Any] = {
     "suspicious_spend": None,
     "suspicious_count": 0,
 } | UNDECIDED
-"""The columns of a window whose last report was not suspicious."""
+"""The column values of a window whose last report was not suspicious."""
 
 
 @dataclass(frozen=True)
 class MissedOffsets:
-    """The refresh offsets of a window that are due and not in its data.
+    """The refresh offsets of a window that are due, and that its data does not cover yet.
 
     Attributes:
         serves: The latest offset, which the next refresh serves; None if nothing is due.
-        skipped: The earlier offsets, ascending, which that refresh makes unnecessary.
+        skipped: The earlier offsets, ascending; the next refresh makes them unnecessary.
     """
 
     serves: int | None
@@ -60,7 +61,7 @@ def local_date(now: datetime, time_zone: str) -> date:
     """Return the calendar date of an instant in a time zone.
 
     Raises:
-        ValueError: `now` carries no time zone.
+        ValueError: `now` has no time zone.
     """
     if now.tzinfo is None:
         raise ValueError(f"expected an aware datetime, got: {now.isoformat()}")
@@ -70,18 +71,19 @@ def local_date(now: datetime, time_zone: str) -> date:
 def start_of_day(day: date, time_zone: str) -> datetime:
     """Return the first instant of a local day, in UTC.
 
-    If midnight is skipped (Africa/Cairo in spring) this is the instant of the change, since a
-    skipped wall time is read with the offset before it. If there are two midnights, it is the
-    first. Valid for every zone since 1975.
+    If the clock skips midnight (Africa/Cairo in spring), this is the instant of the clock change:
+    Python reads a skipped local time with the UTC offset before the change. If midnight occurs
+    twice, this is the first. Valid for every time zone since 1975.
     """
     return datetime.combine(day, time.min, _zone(time_zone)).astimezone(UTC)
 
 
 def oldest_served(dataset: Dataset, today: date, history_days: int | None = None) -> date:
-    """Return the oldest day that Amazon serves on local `today`, with a margin for safety.
+    """Return the oldest day to request on the local date `today`.
 
-    Months are counted back to the same day of the month, or to its last day if it is shorter.
-    `history_days` replaces the registry's history.
+    That is the day after the oldest day that Amazon serves, for safety (`EDGE_SAFETY`). Months are
+    counted back to the same day of the month, or to the last day of a shorter month. `history_days`
+    overrides the registry's history.
     """
     days = history_days or dataset.history_days
     if days is not None:
@@ -90,14 +92,14 @@ def oldest_served(dataset: Dataset, today: date, history_days: int | None = None
 
 
 def oldest_of(reports: Iterable[DatasetReport], today: date) -> date:
-    """Return the oldest day that any of the reports serves on local `today`, with a margin."""
+    """Return the oldest day to request of any of the reports; see `oldest_served`."""
     return min(oldest_served(one.dataset, today, one.history_days) for one in reports)
 
 
 def expires_at(
     dataset: Dataset, window_date: date, time_zone: str, history_days: int | None = None
 ) -> datetime:
-    """Return when a window expires: when `oldest_served` first returns a later day; in UTC."""
+    """Return when a window expires, in UTC: when `oldest_served` first returns a later day."""
     days = history_days or dataset.history_days
     if days is not None:
         return start_of_day(window_date + timedelta(days=days), time_zone)
@@ -105,9 +107,10 @@ def expires_at(
 
 
 def window_dates(reports: Iterable[DatasetReport], today: date) -> list[date]:
-    """Return the days of a dataset's windows on local `today`, oldest first, today included.
+    """Return the days of a dataset's windows up to the local date `today`, oldest first.
 
-    They are the same for each report; a report that no longer serves a day has an expired window.
+    They are the same for each report of the dataset. If Amazon no longer serves a day for one of
+    the reports, the window of this report is expired.
     """
     oldest = oldest_of(reports, today)
     return [oldest + timedelta(days=n) for n in range((today - oldest).days + 1)]
@@ -140,9 +143,10 @@ def again_after_failure(
 ) -> datetime | None:
     """Return when a window is due again after its report failed; None if its data is final.
 
-    That is its next refresh offset, or for a window without data at most a day later. After the
-    last offset, a window with data is retried once a day for a week. `ended_at` are the times at
-    which earlier reports of the day ended; the week begins with the first after the last offset.
+    A window with data is due at its next refresh offset, and after the last one once a day for a
+    week. A window without data is due at its next refresh offset, or a day after the failure if
+    that is earlier. `ended_at` are the times at which earlier reports of the day ended. The week
+    begins at the first of these times after the last offset, or at `failed_at` if there is none.
     """
     at = next_refresh_at(dataset, window_date, time_zone, failed_at)
     tomorrow = failed_at + timedelta(days=1)
@@ -158,7 +162,7 @@ def again_after_failure(
 def loaded(
     window: "ReportWindow", data_as_of: datetime, next_refresh_at: datetime | None
 ) -> "ReportWindow":
-    """Return a window after its report was loaded."""
+    """Return a copy of a window as it is after its report was loaded."""
     return window.with_changes(
         status="loaded",
         data_as_of=data_as_of,
@@ -169,10 +173,10 @@ def loaded(
 
 
 def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "ReportWindow":
-    """Return a window after its report failed or was refused.
+    """Return a copy of a window as it is after its report failed or was refused.
 
-    If it has data and is not due again, its data is final. A loaded window that is not served
-    keeps that status.
+    If `again_at` is None and the window has data, its status is `loaded` and its data is final. A
+    window that was loaded and is not served keeps the status `not_served`.
     """
     if is_unproven(window):
         return put_back(window, None)
@@ -182,7 +186,7 @@ def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "
 
 
 def is_unproven(window: "ReportWindow") -> bool:
-    """Return whether a window was loaded without rows, and Amazon may not serve so old a day."""
+    """Return whether a window has no rows, and Amazon is not proven to serve so old a day."""
     return window.not_served_since is not None and window.data_as_of is not None
 
 
@@ -209,10 +213,10 @@ def needs_report(window: "ReportWindow", now: datetime) -> bool:
 
 
 def put_back(window: "ReportWindow", at: datetime | None) -> "ReportWindow":
-    """Return a window as before its request, if that neither failed nor loaded data.
+    """Return a copy of a window as it was before a request that did not change its data.
 
-    It is due `at` an instant, unless a person has to decide about it, or it was loaded and is not
-    served.
+    The window is due at the instant `at`, unless a person has to decide about it, or it was loaded
+    and is not served.
     """
     status = "missing" if window.data_as_of is None else "loaded"
     if window.not_served_since is not None:
@@ -245,11 +249,11 @@ def _open_offsets(
 
 @cache
 def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)  # which itself caches only the last eight zones
+    return ZoneInfo(name)  # ZoneInfo's own cache keeps only eight zones
 
 
 def _months_after(day: date, months: int) -> date:
-    """Return the day some months later; if there is none, the first of the next month."""
+    """Return the same day `months` later; if there is none, the first of the next month."""
     year, month_index = divmod(day.year * 12 + day.month - 1 + months, 12)
     first = date(year, month_index + 1, 1)
     return first + timedelta(days=min(day.day - 1, monthrange(year, month_index + 1)[1]))

@@ -28,33 +28,36 @@ CAUSE_KEY = "CAST(md5(CAST(cause - 'detail' AS text)) AS uuid)"
 class ReportWindow(PipelinesBase):
     """One row is a window: one day, in the account's time zone, of one report of one account.
 
-    `report` names the ad products of the report that fills `dataset`: `SP+SB+SD`. `request_id` is
-    the open request, `last_request_id` that one or the last before it, and `loaded_by_request` the
-    request of the data. `data_as_of` is when the loaded report was requested: later events are not
-    in it. `first_data_as_of` is the same of the first loaded report. `expires_at` is when Amazon
-    stops serving the day. `product_totals` has rows, spend and sales by ad product, in the
-    account's currency.
+    `report` lists the ad products of the report that fills `dataset`, such as `SP+SB+SD`.
+    `expires_at` is when Amazon stops serving the day. `request_id` is the open request,
+    `last_request_id` the latest request, open or ended, and `loaded_by_request` the request whose
+    report is loaded. `data_as_of` is when that report was requested; it has no later events.
+    `first_data_as_of` is the same for the first loaded report. `product_totals` has rows, spend and
+    sales by ad product, in the account's currency.
 
-    `recorded_load_count` is the last load recorded in Dagster: after a killed run it is behind, and
-    the next run records the rest. `recorded_run_id` is the run of the last materialization: if
-    Dagster's last one is of another run, the load is recorded again.
+    `recorded_load_count` is the value of `load_count` that was last recorded in Dagster. If it is
+    lower than `load_count`, for example after a run was killed, the next run records the load.
+    `recorded_run_id` is the run of the last materialization. If Dagster's last materialization is
+    of another run, the load is recorded again.
 
-    `suspicious_*` describe a suspicious report (empty, or far too small) that waits for a second
-    one, or for a person if the data is final. `decision` is what that person decided: `accept` any
-    next report (cleared once one is loaded) or `keep` the data. `cause` is why the last report
-    failed, was refused or is suspicious, also while another one is requested, and `cause_since`
-    when that happened first. `cause_key` is the same for equal causes.
+    `suspicious_*` describe a suspicious report (empty, or far too small). It waits for a second
+    report that confirms it, or for a person if the data is final. `decision` is that person's
+    decision: `accept` loads the next report whatever it contains (cleared once one is loaded),
+    `keep` keeps the data. `cause` is why the last report failed, was refused or is suspicious; it
+    stays while another report is requested. `cause_since` is when this cause first occurred.
+    `cause_key` is a hash of the cause without its detail.
 
-    `wanted_by` is the person who requested the day now, whether or not it is due, and `wanted_at`
-    when. `claimed_by` is the session that loads it, while its lease lasts; of a window that is no
-    longer wanted, the session that gave it up. All three are empty once its request has ended.
+    `wanted_by` is the user who requested the day now, due or not, and `wanted_at` is when.
+    `claimed_by` is the session that loads the day; its claim is valid until its lease ends. If
+    `wanted_by` is empty, `claimed_by` is the session that gave up the load. All three are cleared
+    when the request ends, unless shorter periods are requested instead.
 
-    `refused_alone_at` is when Amazon first refused the day as too old in a report of this day
-    alone. `not_served_since` is when the day ended as not served: it was refused, or was loaded
-    without rows and is too old for a measured zero. Both are empty once the day is loaded and
-    served. `not_served` names the ad products without rows that Amazon is not proven to serve for
-    so old a day; if the window has no others, its status is `not_served`. The day's age counts from
-    `first_data_as_of`.
+    `refused_alone_at` is when Amazon first refused a report of this day alone as too old.
+    `not_served_since` is when the day ended as not served: Amazon refused it, or returned no rows
+    and is not proven to serve so old a day. Both are empty once the day is loaded and served.
+    `not_served` lists the ad products without rows that Amazon is not proven to serve for so old a
+    day. If no other ad product has rows or a measured zero (no rows on a day that Amazon is proven
+    to serve), the status is `not_served`. The day's age is counted at `first_data_as_of`.
     """
 
     __tablename__ = "report_windows"
@@ -121,7 +124,7 @@ class ReportWindow(PipelinesBase):
         CheckConstraint(
             "num_nulls(decision, decided_by, decided_at) IN (0, 3)", name="decision_complete"
         ),
-        # Windows with problems are counted from these two alone.
+        # `states.totals` counts windows with problems from this index alone.
         Index(
             "ix_report_windows_unsettled",
             "account_id",
@@ -142,7 +145,7 @@ class ReportWindow(PipelinesBase):
                 "status IN ('failed', 'unconfirmed', 'not_served') OR suspicious_digest IS NOT NULL"
             ),
         ),
-        # These are few, and include the windows that wait for a person's decision.
+        # These windows are few. They include those that wait for a person's decision.
         Index(
             "ix_report_windows_suspicious",
             "account_id",
@@ -150,7 +153,7 @@ class ReportWindow(PipelinesBase):
             "dataset",
             postgresql_where=text("suspicious_digest IS NOT NULL"),
         ),
-        # The finding on them reads this index only.
+        # The finding about old days without rows selects its windows with this index.
         Index(
             "ix_report_windows_not_served",
             "account_id",
@@ -208,8 +211,8 @@ class ReportWindow(PipelinesBase):
             "data_as_of",
             postgresql_where=text("unresolved_count > 0"),
         ),
-        # In the order of the query for them: the server can't know that there are none, and would
-        # otherwise search for the first of them along the primary key.
+        # The columns are in the sort order of the query for unrecorded windows. Otherwise Postgres,
+        # which can't know that there are none, would scan the primary key for the first of them.
         Index(
             "ix_report_windows_unrecorded",
             "account_id",
@@ -231,7 +234,10 @@ class ReportWindow(PipelinesBase):
 
 
 class DatasetWindows(PipelinesBase):
-    """One row is the last local day with windows of one report of an account, and their count."""
+    """One row is one report of an account: the last local day with windows, and their count.
+
+    `through_date` is 2000-01-01 if the next refresh has to create and plan the windows again.
+    """
 
     __tablename__ = "dataset_windows"
 

@@ -30,9 +30,10 @@ def change_contract(
 ) -> bool:
     """Set or delete (`value` is None) an override of the registry; return whether it changed.
 
-    Only a person can change a person's override; `by` is that person, or `learned`. `subject` is as
-    in `RegistryOverride`. The override is valid in the region, or for one ads account only. The
-    next refresh of each affected ads account makes its windows again.
+    `by` is a user, or `learned` for a value derived from Amazon's answers, which never changes a
+    user's override. `subject` is as in `RegistryOverride`. The override is valid in the region, or
+    for `ads_account` only. Except for a field's name, the next refresh of each affected ads account
+    creates its windows again.
     """
     account_id = None if ads_account is None else ads_account.account_id
     key = (connection, region, dataset, subject)
@@ -59,7 +60,7 @@ def change_contract(
 
 
 def delete_learned_limits(connection: Connection, before: datetime, most: int) -> int:
-    """Delete limits learned before an instant, at most `most`, and return how many."""
+    """Delete up to `most` report periods that were learned before an instant; return how many."""
     learned = delete_learned_periods(connection, before, most)
     for row in learned:
         facts = {"region": row["region"], "account_id": row["account_id"]}

@@ -9,12 +9,15 @@ from sqlalchemy import Connection, Row, text
 from bidbeacon_pipelines.accounts.queries import EXPORTS_MAY_START, IS_ACTIVE, IS_REFRESHED
 
 DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_run_at)"
-"""When window `w` fell due; not before its account was first seen or its cadence allows."""
+"""SQL expression for when window `w` fell due.
+
+That is never before its account was first seen, or before its cadence allows the next refresh.
+"""
 IS_DUE = "w.next_refresh_at <= :now"
 """SQL condition that window `w` is due at `:now`."""
 
-# Each part has an index that gives just its rows. A window that was due when the ads account was
-# last planned is in its plan, or waits for the next one to fall due.
+# Each part of the query has an index with exactly its rows. A window that was due when the ads
+# account was last planned is in a plan already, or waits until the next window falls due.
 _WITH_DUE_WORK = text(f"""
     SELECT o.ads_account_key
       FROM ads_accounts o
@@ -51,17 +54,17 @@ def list_ads_accounts_with_due_work(
     """Return the keys of ads accounts with windows to create, or windows newly due.
 
     A window is newly due if it fell due after the last planning of its ads account. An ads account
-    is left out until its cadence allows the next refresh, and for at most 15 minutes until the
-    entities of its countries are synced. The one refreshed longest ago comes first. Only windows of
-    `datasets` count.
+    is left out until its cadence allows the next refresh. It is also left out until the entities of
+    its countries are synced, for at most 15 minutes after a country was first seen. The least
+    recently refreshed ads account comes first. Only windows of `datasets` count.
     """
     values = {"now": now, "datasets": list(datasets)}
     return list(connection.execute(_WITH_DUE_WORK, values).scalars())
 
 
-# Each part has an index that gives just its rows: of 24 months of all datasets of a steady account
-# these are a few dozen. A day that was refused as too old waits while a younger one is refused,
-# which is requested alone.
+# Each part of the query has an index with exactly its rows: a few dozen for an account without
+# backlog and with 24 months of all datasets. A day that was refused as too old is left out while a
+# younger day, which is requested alone, is refused or in a request.
 _DAYS_TO_PLAN = text(f"""
     SELECT dataset, report, window_date, min(due_since) AS due_since,
            bool_or(is_wanted) AS is_wanted, count(*) AS windows,
@@ -117,16 +120,17 @@ _NEXT_DUE = text(f"""
 def list_next_due(
     connection: Connection, account_id: str, *, after: datetime, until: datetime
 ) -> dict[tuple[str, str], datetime]:
-    """Return, by dataset and report, when the next window falls due between two instants."""
+    """Return, by dataset and report, when a window first falls due after `after`, by `until`."""
     rows = connection.execute(_NEXT_DUE, {"account_id": account_id, "after": after, "until": until})
     return {(dataset, report): due for dataset, report, due in rows}
 
 
 def replan_released(connection: Connection, account_id: str, request_id: int) -> None:
-    """Mark an ads account to be planned again if its last planning left out windows of a request.
+    """Have an ads account planned again if its last planning left out windows of a request.
 
-    Planning leaves out due windows that are in a request. The caller has released them, and holds
-    the planning lock, so that no concurrent planning overwrites this.
+    Planning leaves out due windows that are in a request. The caller must have released the
+    request's windows and must hold the planning lock: otherwise a concurrent planning may overwrite
+    the mark.
     """
     connection.execute(
         text("""UPDATE ads_accounts o SET planned_at = NULL
@@ -148,10 +152,10 @@ def list_keys_without_entities(
 ) -> Sequence[str]:
     """Return the keys of active accounts whose entities are due for a sync.
 
-    The last sync is missing or before `synced_before`, or it is before `missed_before` and rows
-    with unknown targets were loaded since. Left out are accounts whose sync a person has requested,
-    whose exports Amazon throttles, or, after too many refusals in a row, refused after
-    `missed_before`.
+    An account is due if it was never synced or was last synced before `synced_before`. It is also
+    due if it was last synced before `missed_before` and rows with unknown targets were loaded
+    since. Left out are accounts whose sync a user has requested, whose exports Amazon throttles, or
+    whose exports it refused too many times in a row, the last time after `missed_before`.
     """
     rows = connection.execute(
         text(f"""

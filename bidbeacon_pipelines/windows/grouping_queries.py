@@ -1,7 +1,7 @@
 """SQL that replaces the windows of a dataset when its reports get other ad products.
 
-A day is replaced as a whole. A day with a window that is in a request, or locked by another
-transaction, is replaced next time.
+All windows of a day are replaced together. If one of them is in a request, or locked by another
+transaction, the day is busy and is replaced later.
 """
 
 from collections.abc import Collection, Mapping
@@ -43,7 +43,8 @@ def lock_other_windows(
     return days, {day for report, day in found if (report, day) not in locked}
 
 
-# Counts per window, not per ad product, go to the window with the old window's first ad product.
+# Quarantined and unresolved rows are counted per window, not per ad product. The new window with
+# the old window's first ad product gets these counts.
 _REPLACE = text(f"""
     WITH old AS (
         SELECT * FROM report_windows
@@ -156,12 +157,15 @@ def replace_windows(
 ) -> int:
     """Create windows of a report that take over the state of windows of `old` reports.
 
-    Return how many were created. The transaction has locked the old windows. A new window has the
-    earliest `data_as_of` and due time of its old ones, and their highest number of loads. If one of
-    them failed, it is due immediately. A loaded window lists the ad products that were not served;
-    the caller judges whether it is served itself. A window that was never loaded is not served if
-    none of its `needed` ad products was, and missing if one of them was neither loaded nor finally
-    refused. `times` are, by day, when a window without data is due, and when any window expires.
+    Return how many were created. The caller must have locked the old windows. A new window has the
+    earliest `data_as_of` and due time of its old windows, and their highest number of loads. If one
+    of them failed, it is due immediately. `needed` are the report's ad products with campaigns.
+
+    A new window is loaded if an old one was, and each needed ad product was loaded or is not
+    served. It lists those not served; the caller decides whether the whole window is not served.
+    Otherwise the new window is not served if no needed ad product is, and missing if one of them
+    was neither loaded nor finally refused. Expired days become `expired`. `times` has, by day, the
+    due time of a window without data, and the expiry of any window.
     """
     values: dict[str, Any] = account.identity | {"dataset": dataset, "report": report, "now": now}
     values |= {"ad_products": list(ad_products), "needed": list(needed), "old": list(old)}

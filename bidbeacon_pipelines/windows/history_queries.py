@@ -1,8 +1,8 @@
 """SQL on how far back Amazon is proven to serve an ad product, and on older empty days.
 
-Amazon may return empty reports for days that it no longer serves. So an ad product without rows on
-a day older than any day with rows is a measured zero only if the account had no campaign of it
-then.
+Amazon may return empty reports for days that it no longer serves. An ad product's proven history is
+the greatest age of a day with rows. Within it, a day without rows is a measured zero. An older day
+without rows is not served, unless the account had no campaign of the ad product on that day.
 """
 
 from collections import defaultdict
@@ -20,14 +20,15 @@ from bidbeacon_pipelines.windows.queries import record_again
 from bidbeacon_pipelines.windows.rules import UNDOUBTED_DAYS, UNDOUBTED_DAYS_OF_HOURS
 from bidbeacon_sessions.writes import json_text
 
-# A zero that was measured while the day was young stays one when a later report confirms it.
+# The age at the first load. A zero that was measured while the day was young stays a measured zero
+# when a later report confirms it.
 _FIRST_AGE = """(
     CAST(coalesce(w.first_data_as_of, w.data_as_of) AT TIME ZONE a.time_zone AS date)
     - w.window_date)"""
 _HOURLY = ", ".join(f"'{one.name}'" for one in ALL_DATASETS if one.is_hourly)
 _UNDOUBTED_AGE = f"""
     CASE WHEN w.dataset IN ({_HOURLY}) THEN {UNDOUBTED_DAYS_OF_HOURS} ELSE {UNDOUBTED_DAYS} END"""
-# Amazon counts in the calendar of one country, which may be a day ahead of or behind the account's.
+# One day less, since Amazon's calendar may be a day ahead of or behind the account's.
 _SERVED_AGE = f"greatest(h.age_days - 1, {_UNDOUBTED_AGE})"
 _OF_WINDOW = "h.client_id = o.client_id AND h.region = o.region AND h.dataset = w.dataset"
 _WINDOWS = """report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
@@ -55,14 +56,15 @@ _OLDER = text(f"""
 def _judge_where(condition: str) -> TextClause:
     """Return the statement that stores which ad products of loaded windows are not served.
 
-    `condition` selects windows `w`, of accounts `a` and ads accounts `o`.
+    `condition` is SQL that selects windows `w` of accounts `a` and ads accounts `o`.
     """
-    # An ad product without totals is of a refused window that was never loaded: only a report can
-    # show more. A locked window is judged by its load, or after the next sync of entities, and a
-    # product whose rows are all in quarantine after their replay. `last_refresh_at` is the only
-    # refresh that so old a window may still need. Most days without rows are before the product's
-    # first campaign, which is in an index. Campaigns left out of reports never have rows. Without
-    # OFFSET 0, Postgres would read the campaigns once for each use.
+    # An ad product without totals comes from a refused window that was never loaded. It stays not
+    # served until a report has it. A locked window is skipped: its load judges it, or the next sync
+    # of entities. An ad product whose rows are all in quarantine is judged after their replay.
+    # `last_refresh_at` is when the last refresh is due; windows this old need no earlier one. The
+    # start of the first campaign is compared first: it is in an index, and most days without rows
+    # are before it. Campaigns that are not in reports are ignored, since they never have rows.
+    # Without OFFSET 0, Postgres would read the campaigns once for each use of a column.
     return text(f"""
     WITH judged AS (
         SELECT w.account_id, w.country_code, w.dataset, w.report, w.window_date,
@@ -128,7 +130,7 @@ def _judge_where(condition: str) -> TextClause:
 
 
 _JUDGE_LOADED = _judge_where(_LOADED)
-# Windows older than the proven age stay as they are, and may be many.
+# Windows older than the proven age are left out: they would not change, and may be many.
 _JUDGE_PROVEN_SINCE = _judge_where(f"""o.client_id = :client_id AND o.region = :region
            AND w.dataset = :dataset AND w.not_served <> '{{}}'
            AND w.not_served && CAST(:ad_products AS text[]) AND {_FIRST_AGE} <= :age_days""")
@@ -162,13 +164,14 @@ def judge_loaded_windows(
 ) -> list[RowMapping]:
     """Decide which windows of a loaded report are not served by Amazon, and return those.
 
-    First the age of its oldest day with rows is stored: days without rows count as not served only
-    if they are older. If that age has grown, the windows without rows of all accounts are judged
-    again. The load's transaction has released the windows. `report` is `account_id`, `dataset`,
-    `report`, `request_id`, `start` and `end`.
+    Days without rows are not served only if they are older than the oldest day with rows. So this
+    first stores the age of the report's oldest day with rows, by ad product. If an age is a new
+    maximum, windows in which the ad product was not served are judged again, in all accounts of the
+    client and region. The caller must have released the windows. `report` has `account_id`,
+    `dataset`, `report`, `request_id`, `start` and `end`.
 
-    Return account_key, window_date, ad_products (not served), and is_whole: whether the window has
-    no other ad products.
+    Columns: account_key, window_date, ad_products (those not served), and is_whole (whether the
+    whole window is not served).
     """
     proven = connection.execute(_OLDER, report).mappings().all()
     if proven:
@@ -194,7 +197,7 @@ _Days = Mapping[tuple[str, str], Sequence[date]]
 
 
 def _judge(connection: Connection, statement: TextClause, values: Mapping[str, Any]) -> _Days:
-    """Run a judging statement; return the days not served from now on, by country and dataset."""
+    """Run a `_judge_where` statement; return the days now not served, by country and dataset."""
     why = {"cause": json_text(cause("history-not-proven"))}
     days = defaultdict[tuple[str, str], list[date]](list)
     for row in connection.execute(statement, dict(values) | why):

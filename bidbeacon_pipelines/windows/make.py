@@ -37,7 +37,7 @@ from bidbeacon_sessions import SessionRecorder
 def make_windows(
     context: JobContext, session: SessionRecorder, accounts: Sequence[Account]
 ) -> None:
-    """Create the windows of an ads account's countries up to today, if any are missing."""
+    """Create the windows of an ads account's countries up to today, if any do not exist yet."""
     with context.engine.begin() as connection:
         through = list_windows_through(connection, accounts[0].account_id)
     for account in accounts:
@@ -56,12 +56,12 @@ def make_dataset_windows(
     *,
     again: bool = False,
 ) -> None:
-    """Create the windows up to today, and expire those that Amazon no longer serves.
+    """Create a dataset's windows up to today, and expire those that Amazon no longer serves.
 
-    This is done once per local day, or if `again` is true. Nothing is done if another host, whose
-    clock is ahead around midnight, has made the windows up to tomorrow. Windows of reports that the
-    contract no longer has are deleted, and those of the reports that replace them take over their
-    state.
+    This is done once per local day, and whenever `again` is true. Nothing is done if the windows
+    exist up to tomorrow: around midnight, another host whose clock is ahead may have created them.
+    If the contract has new reports, their windows take over the state of the former reports'
+    windows, which are deleted.
     """
     now = context.now()
     today = local_date(now, account.time_zone)
@@ -93,7 +93,7 @@ def make_dataset_windows(
 def _regroup(
     connection: Connection, account: Account, contract: Contract, dataset: Dataset, now: datetime
 ) -> tuple[Counter[str], set[date]]:
-    """Replace windows of former reports; return how many by new report, and the skipped days."""
+    """Replace windows of former reports; return how many per new report, and the busy days."""
     reports, moved = contract.reports(dataset), Counter[str]()
     kept = [report.name for report in reports]
     old, busy = lock_other_windows(connection, account, dataset.name, kept)
@@ -127,7 +127,7 @@ def _make(
     today: date,
     moved: Mapping[str, int],
 ) -> int:
-    """Create a report's missing windows; store the day up to which they exist; return how many."""
+    """Create a report's windows and store their last day; return how many are new."""
     name, times = report.dataset.name, _times_of_new(report, days, account.time_zone)
     created = create_windows(connection, account, name, report.name, times)
     count = created + moved.get(report.name, 0)
@@ -138,7 +138,7 @@ def _make(
 def _times_of_new(
     report: DatasetReport, days: Iterable[date], zone: str
 ) -> dict[date, WindowTimes]:
-    """Return when windows without data are due, and when they expire."""
+    """Return the due and expiry times of windows without data, by day."""
     dataset, history = report.dataset, report.history_days
     return {
         day: WindowTimes(
@@ -156,7 +156,8 @@ def _renew(
     now: datetime,
 ) -> list[date]:
     """Update due and expiry times of windows; return expired days that are served again."""
-    # They change with the history, and if the database's clock was ahead and has ended windows.
+    # The times change with the history in the contract. Windows that ended too early, because the
+    # database's clock was ahead, become due again.
     windows, reopened = list_windows(connection, account, dataset.name), set[date]()
     for report in reports:
         times = {

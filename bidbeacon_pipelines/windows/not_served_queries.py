@@ -1,4 +1,4 @@
-"""SQL on days that Amazon refuses as too old: they end as not served, or are due again."""
+"""SQL on days that Amazon refuses as too old: it ends them as not served, or reopens them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.writes import json_text
 
 REQUESTED_AGAIN_AFTER: Final = timedelta(days=28)
-"""The pause before a day that was refused alone, and ended, is requested again."""
+"""The pause before a day that ended because it was refused alone is requested again."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ _OF_REQUEST = f"""{_OF_REPORT} AND w.window_date BETWEEN :start_date AND :end_da
        AND w.last_request_id = :request_id AND w.request_id IS NULL AND w.last_loaded_at IS NULL"""
 _NOW = "CAST(:now AS timestamptz)"
 
-# A day that was loaded and is not served does not show what Amazon serves.
+# A day that was loaded without rows and is not served does not prove what Amazon serves.
 _HAS_COME = "w.last_loaded_at IS NOT NULL AND w.not_served_since IS NULL"
 _OLDEST_LOADED = f"""(
     SELECT min(w.window_date) FROM report_windows w WHERE {_OF_REPORT} AND {_HAS_COME})"""
 
-# A day that has ended, though an older one was loaded, did not end because of its age.
+# If an older day was loaded, a day that ended as not served was not refused because of its age.
 _IS_YOUNGER_REFUSED = text(f"""
     SELECT coalesce(bool_and(w.last_loaded_at IS NULL)
                     AND bool_or(w.request_id IS NOT NULL OR w.cause ->> 'code' = 'report-too-old'
@@ -48,7 +48,10 @@ _IS_YOUNGER_REFUSED = text(f"""
 
 
 def is_younger_day_refused(connection: Connection, requested: RequestedDays) -> bool:
-    """Return whether the next day is also unloaded, and is refused as too old or in a request."""
+    """Return whether the day after the requested days is refused as too old, or in a request.
+
+    Return False if that day is loaded in any country.
+    """
     return bool(connection.execute(_IS_YOUNGER_REFUSED, asdict(requested)).scalar_one())
 
 
@@ -71,7 +74,7 @@ _END = f"""
            AND w.dataset = e.dataset AND w.window_date = e.window_date AND w.load_count > 0)
     SELECT a.account_key, e.window_date FROM ended e
       JOIN advertiser_accounts a USING (account_id, country_code)"""
-# A younger day that was loaded shows that Amazon refuses the day because of its age.
+# If a younger day was loaded, Amazon refuses the day because of its age.
 _END_REFUSED = text(
     _END.format(
         condition=f"""{_OF_REQUEST} AND (w.not_served_since IS NOT NULL OR (
@@ -97,10 +100,11 @@ _END_OLDER = text(
 def end_refused_windows(
     connection: Connection, requested: RequestedDays, ended_for: Cause, now: datetime
 ) -> dict[str, list[date]]:
-    """End windows of a report that was refused as too old; return their days by account key.
+    """Set windows refused as too old to `not_served`; return their days by account key.
 
-    A day ends if it was refused alone on two calendar days (UTC) while a younger day is loaded. All
-    older days end with it if none of them was ever loaded. Days that had ended before end again.
+    A day is not served if a report of this day alone was refused on two calendar days (UTC) while a
+    younger day is loaded. So are all older days, if none of them was ever loaded. Days that were
+    not served before, and are refused again, stay not served. `ended_for` is stored as the cause.
     """
     values = asdict(requested) | {
         "now": now,
@@ -114,7 +118,7 @@ def end_refused_windows(
     return _by_account([*refused, *older])
 
 
-# A day that was loaded without rows may have ended as not served; it proves nothing.
+# A day loaded without rows may be not served after its load. Such a day proves nothing.
 _CAME = text(f"""
     WITH cleared AS (
         UPDATE report_windows w SET refused_alone_at = NULL
@@ -140,11 +144,12 @@ _REOPEN = text(f"""
 def reopen_windows(
     connection: Connection, requested: RequestedDays, refused: Sequence[ReportWindow], now: datetime
 ) -> dict[str, list[date]]:
-    """Make ended windows due again after a refused day was loaded; return days by account.
+    """Make not-served windows due again after a refused day is loaded; return their days.
 
-    If the loaded day had ended, all ended windows are due again. Otherwise only those younger than
-    the loaded day are: Amazon can't have refused them because of their age. `refused` are the
-    windows of the loaded request that Amazon had refused before, in their state before the load.
+    If the loaded day was not served before, all not-served windows that were never loaded are due
+    again. Otherwise only those younger than the loaded day are: Amazon can't have refused them
+    because of their age. `refused` are the windows of the loaded request that Amazon had refused
+    before, in their state before the load.
     """
     values = asdict(requested) | {
         "now": now,

@@ -117,7 +117,7 @@ def window_dates(reports: Iterable[DatasetReport], today: date) -> list[date]:
 
 
 def due_at(window_date: date, offset_days: int, time_zone: str) -> datetime:
-    """Return when a window's refresh is due: local midnight `offset_days` after its day, in UTC."""
+    """Return when a refresh is due, in UTC: local midnight `offset_days` after a window's day."""
     return start_of_day(window_date + timedelta(days=offset_days), time_zone)
 
 

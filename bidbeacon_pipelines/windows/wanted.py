@@ -1,6 +1,6 @@
-"""Requests of users for windows: loads now, and decisions about suspicious reports.
+"""Requests of users: to load days now, or to decide about suspicious reports.
 
-A Dagster sensor starts the runs of loads.
+A load is only stored here; a Dagster sensor starts its run.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ def want_load(
 ) -> dict[str, Any]:
     """Request a load of days now, whether or not they are due, and return its JSON.
 
-    See `list_wanted_json`. Days that can't be loaded are left out.
+    The JSON is as in `list_wanted_json`. Days that can't be loaded are left out.
 
     Raises:
         NothingToDoError: the account is stopped, none of the days can be loaded, they have no
@@ -73,15 +73,19 @@ def want_load(
     ]
     if not wanted:
         raise NothingToDoError(
-            f"{account.label} has no windows of these days of {dataset.name}: its first refresh "
-            "makes them, if Amazon serves them (`bidbeacon contract list` shows other histories).",
-            "Try again in a few minutes, or request younger days.",
+            f"{account.label} has no windows of these days of {dataset.name}. Its first refresh "
+            "creates them, back to the oldest day that Amazon serves (`bidbeacon contract list` "
+            "shows overrides of the history).",
+            "Try again in a few minutes, or request later days.",
         )
     return wanted[-1]
 
 
 def list_wanted_json(connection: Connection, account: Account) -> list[dict[str, Any]]:
-    """Return an account's loads and syncs by hand; `session` is the session that claimed one."""
+    """Return the loads and syncs that users requested for an account, as JSON, oldest first.
+
+    `session` is the running session that has claimed the load or sync, or None.
+    """
     return [
         {
             "account": row["account_key"],
@@ -106,9 +110,9 @@ def decide_days(
     accepts: bool,
     by: str,
 ) -> list[date]:
-    """Accept the next report of final days, and request it now, or keep the loaded rows.
+    """Decide about suspicious reports of final days: accept the next report, or keep the rows.
 
-    Return the given days that waited for a decision.
+    An accepted report is requested now. Return those of the days that waited for a decision.
 
     Raises:
         NothingToDoError: none of the days waits for a decision, or the account is stopped, so that
@@ -123,7 +127,7 @@ def decide_days(
             raise NothingToDoError(
                 f"No report of these days of {dataset.name} of {account.label} waits for a "
                 "decision.",
-                "Home shows the days that wait for one.",
+                "The page Home shows the days that wait for a decision.",
             )
     with (
         with_job_session(

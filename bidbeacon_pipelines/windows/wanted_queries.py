@@ -1,6 +1,6 @@
-"""SQL on loads of windows by hand, and on their claims.
+"""SQL on loads that users request, and on the sessions that claim their windows.
 
-A claim names a session, and lasts as long as its lease.
+A session claims a window to load it. The claim is valid until the session's lease ends.
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ _WANTED = text(f"""
 
 
 def list_wanted(connection: Connection, account: Account | None = None) -> list[RowMapping]:
-    """Return the loads and syncs by hand of all accounts or of one, the oldest first.
+    """Return the loads and syncs that users requested, of all accounts or one, oldest first.
 
-    Columns: as of `list_wanted_syncs`; a load has its dataset and windows (its days, ascending).
+    Columns: as in `list_wanted_syncs`. A load also has a dataset and windows (its days, ascending).
     """
     values = {"key": None if account is None else account.account_key}
     loads = connection.execute(_WANTED, values).mappings()
@@ -50,9 +50,9 @@ def want_windows(
     *,
     now: datetime,
 ) -> None:
-    """Mark windows as wanted, so that they are requested first, unless they have expired.
+    """Mark unexpired windows as wanted by a user: they are requested first, due or not.
 
-    Windows that are already wanted keep the name of the person and their claim.
+    Windows that are already wanted keep their user and their claim.
     """
     connection.execute(
         text(f"""UPDATE report_windows SET wanted_by = :by, wanted_at = now(), claimed_by = NULL
@@ -73,7 +73,7 @@ def claim_windows(
 ) -> None:
     """Claim the wanted windows of these days, except those that a running session has claimed.
 
-    Windows whose claim another session has given up become wanted again.
+    Windows whose load a session has given up (see `give_up_claims`) become wanted again.
     """
     connection.execute(
         text(f"""
@@ -91,7 +91,7 @@ def claim_windows(
 def give_up_claims(
     connection: Connection, account: Account, dataset: str, session_id: UUID
 ) -> None:
-    """Mark windows that a session has claimed as no longer wanted; other sessions may claim."""
+    """Mark windows claimed by a session as no longer wanted; other sessions may claim them."""
     connection.execute(
         text(f"""UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL
                   WHERE {OF_DATASET} AND wanted_by IS NOT NULL AND claimed_by = :session_id"""),

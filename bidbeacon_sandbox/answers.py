@@ -96,7 +96,7 @@ _PORTFOLIO_WORDS = {
 def error_body(operation: Operation, status: int, details: dict[str, Any]) -> dict[str, Any]:
     """Return the body of a refusal in the form that Amazon documents for the call.
 
-    If the documented code is a word, a numeric code (400005) moves to the start of the text.
+    Where Amazon documents a word as the code, a numeric code (400005) is put before the text.
     Errors of tokens, profiles and files are undocumented: `details` is returned unchanged.
     """
     texts = (str(details[key]) for key in ("message", "details", "detail") if key in details)

@@ -27,7 +27,7 @@ SCOPE_HEADER = "amazon-advertising-api-scope"
 
 
 class Call:
-    """A call that is being answered."""
+    """A call that is being answered: its request, known facts and applied rules."""
 
     def __init__(self, request: Request, operation: Operation) -> None:
         self.request = request
@@ -50,7 +50,7 @@ class Call:
     def concerns(
         self, account: Account | None, country: str | None = None, datasets: tuple[str, ...] = ()
     ) -> None:
-        """Set the account, country and datasets for the ledger and rules, if `account` is given."""
+        """Set the account, country and datasets that rules match, if `account` is given."""
         if account is not None:
             self.subject = replace(
                 self.subject,
@@ -77,7 +77,7 @@ class Call:
         return rules
 
     def obeys(self, *rules: Limits | None) -> None:
-        """Record in `bent_by` those of the applied rules that may make the answer undocumented."""
+        """Record in `bent_by` the given rules that may make the answer undocumented by Amazon."""
         self.bent_by.update(
             getattr(rule, "rule", "") for rule in rules if rule and rule.bends_answers
         )
@@ -99,7 +99,7 @@ class Call:
         return [account for account in self.accounts() if account.region == self.subject.region]
 
     async def apply_rules(self) -> None:
-        """Apply the rules that concern all kinds of calls; raise a refusal if a rule ends it."""
+        """Apply the rules for all kinds of calls; raise a refusal if a rule ends the call."""
         for slow in self.strikes(Slow):
             await asyncio.sleep(slow.seconds)
         self.is_cut = self.strike(Cut) is not None
@@ -165,7 +165,7 @@ class Call:
             raise refuse(406, {"code": "NOT_ACCEPTABLE", "details": f"Accept must be {media}"})
 
     async def json(self, *, required: bool = False) -> Any:
-        """Return the JSON body, or None if invalid; an empty body is `{}` unless `required`."""
+        """Return the JSON body, None if invalid; an empty body is `{}`, or None if `required`."""
         try:
             return json.loads(await self.request.body() or (b"" if required else b"{}"))
         except (ValueError, RecursionError):

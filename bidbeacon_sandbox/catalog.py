@@ -32,7 +32,7 @@ PRODUCT_SHARES: dict[AdProduct, float] = {
 
 
 class World:
-    """The accounts of a sandbox and their catalogs, which are created at their first use."""
+    """The accounts of a sandbox, and their entities, which are created at their first use."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
@@ -82,7 +82,7 @@ class _Maker:
         self._last_id = self._rng.randrange(10 ** (digits - 1), 9 * 10 ** (digits - 1))
 
     def make(self, rows_per_day: int) -> Catalog:
-        """Make enough entities for about `rows_per_day` rows of targets per day."""
+        """Make enough entities for about `rows_per_day` report rows (ad and target) per day."""
         wanted = round(rows_per_day / ACTIVE_SHARE)
         while len(self._slots) < wanted:
             self._add_campaign()
@@ -160,7 +160,7 @@ class _Maker:
         return ad
 
     def _add_targets(self, campaign: Entity, place: Entity, started: date) -> Iterator[Entity]:
-        """Add an ad group's targets; yield the positive targets, whose report rows differ."""
+        """Add an ad group's targets; yield the positive ones, with distinct report values."""
         rng, targeting = self._rng, campaign.get("targetingSettings", "")
         forms = WORLD["targets"][targeting]
         if targeting != "AUTO":
@@ -176,7 +176,7 @@ class _Maker:
                 self._add_target(place, started, keywords[0], negative=True)
 
     def _filled(self, form: Entity) -> Entity:
-        """Return a target's template with its blank text or number filled in."""
+        """Return a copy of a target's template; fill in a blank keyword, ASIN or audience id."""
         texts = {
             "keyword": seeded.keyword(self._rng),
             "asin": seeded.asin(self._rng),
@@ -221,7 +221,7 @@ class _Maker:
         return str(self._last_id)
 
     def _shared_id(self) -> str:
-        """Return the first campaign's id, shared by all countries: ids are unique per profile."""
+        """Return the id of each country's first campaign: ids are unique only within a profile."""
         seed, account_id, _, product = self._place
         return str(10**14 + seed_number(seed, account_id, product, "shared") % 10**14)
 

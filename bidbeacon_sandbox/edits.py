@@ -37,7 +37,7 @@ class Edits(BaseModel):
         return all(item.get(key) in values for key, values in self.where.items())
 
     def edited(self, body: Any, *, in_field: str = "") -> Any:
-        """Return JSON data, the value of field `in_field`, with the edits made in all objects."""
+        """Return `body`, the JSON value of field `in_field`, with the edits made in all objects."""
         if isinstance(body, list):
             return [self.edited(item) for item in body]
         if not isinstance(body, dict):
@@ -58,7 +58,7 @@ class Edits(BaseModel):
 
 
 def _find(key: str, named: dict[str, _Value]) -> _Value | None:
-    """Return the value of the first name that equals `key` or, with `*`, matches it."""
+    """Return the value of the first name that equals `key` or matches it with a final `*`."""
     for name, value in named.items():
         if key == name or (name.endswith("*") and key.startswith(name[:-1])):
             return value

@@ -93,7 +93,8 @@ def bid_of(target: Entity) -> float | None:
 def report_target(target: Entity) -> tuple[str | None, str | None]:
     """Return a target's `target.value` and `target.matchType` in report rows.
 
-    Sponsored Display has no match type, an audience by id has no value, and one theme has neither.
+    Sponsored Display has no match type, and an audience has no value. The first theme of `THEMES`
+    has neither.
     """
     kind, match_type = target["targetType"], target["targetDetails"].get("matchType")
     if kind == "THEME":

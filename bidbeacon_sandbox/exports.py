@@ -51,7 +51,7 @@ class ExportFilter(BaseModel):
         return not self.model_fields_set <= {"adProductFilter", "stateFilter"}
 
     def passes(self, entity: Entity) -> bool:
-        """Return whether an entity passes; the filters for targets let other entities pass."""
+        """Return whether an entity fulfils all filters; those for targets ignore other entities."""
         return (
             entity["state"] in self.stateFilter
             and entity.get("negative", False) in self.negativeFilter

@@ -92,7 +92,7 @@ class Files:
         self._turn = asyncio.Lock()
 
     async def parts(self, jobs: Jobs[_Job], job: _Job) -> list[bytes]:
-        """Return the parts of a job; if missing, make them in a thread, one job at a time."""
+        """Return a job's files; if not cached, make them in a thread, one job at a time."""
         if job.id not in self._kept:
             async with self._turn:
                 if job.id not in self._kept:
@@ -104,7 +104,7 @@ class Files:
         return parts
 
     def _write(self, jobs: Jobs[_Job], job: _Job) -> list[bytes]:
-        """Make the parts of a job; if their number is fixed, the last parts may be empty."""
+        """Make the files of a report or export; if their number is fixed, the last may be empty."""
         texts, count = jobs.rows(job), job.part_count
         if count is None:
             parts = [write_part(islice(texts, self._part_rows))]

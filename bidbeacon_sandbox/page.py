@@ -27,7 +27,7 @@ textarea { width: 100%; font-family: monospace } .wrong { color: #a00 }
 
 
 async def show_page(sandbox: SandboxState, _: Request) -> Response:
-    """Return the page; `GET /sandbox`."""
+    """Return the sandbox's web page; `GET /sandbox`."""
     return _page(sandbox)
 
 

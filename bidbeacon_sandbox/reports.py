@@ -180,7 +180,7 @@ def _find_change(report: Report, change: RowChange) -> Rows | None:
 
 
 def _products_with_rows(report: Report) -> tuple[AdProduct, ...]:
-    """Return the ad products with rows; Sponsored Display has no search terms or placements."""
+    """Return the ad products that may have rows in a report, by its filter and fields."""
     request = report.request
     named = AD_PRODUCTS if _find_change(report, "all_products") else request.products
     named = tuple(product for product in named if has_hours(request.fields, product))
@@ -191,7 +191,7 @@ def _products_with_rows(report: Report) -> tuple[AdProduct, ...]:
 
 
 def _passing_campaigns(catalog: Catalog, report: Report) -> frozenset[str] | None:
-    """Return the ids of the campaigns in a report; None means all campaigns."""
+    """Return the ids of the campaigns that pass a report's filter; None means all campaigns."""
     left_out = old_brands(catalog, report.rules_of(OldBrands))
     ignores_filter = _find_change(report, "all_products") is not None
     conditions = [] if ignores_filter else read_conditions(report.request.filter)

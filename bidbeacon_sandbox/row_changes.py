@@ -42,12 +42,12 @@ def with_rules(rows: Iterator[str], rules: Sequence[Rows], seed: object) -> Iter
 
 
 def with_more_rows(catalog: Catalog, share: float) -> Catalog:
-    """Return a catalog with about `share` more rows per day; existing rows don't change."""
+    """Return a catalog with `share` (0.5: half) more rows per day; existing rows stay the same."""
     return replace(catalog, active_share=min(1.0, catalog.active_share * (1 + share)))
 
 
 def old_brands(catalog: Catalog, rules: Sequence[OldBrands]) -> frozenset[str]:
-    """Return the ids of the Sponsored Brands campaigns to which `OldBrands` rules apply."""
+    """Return the ids of the campaigns that lose ad groups and rows by `OldBrands` rules."""
     country = catalog.market.country
     most = max((rule.campaigns for rule in rules if rule.country in {None, country}), default=0)
     if catalog.product != "SPONSORED_BRANDS":
@@ -58,7 +58,7 @@ def old_brands(catalog: Catalog, rules: Sequence[OldBrands]) -> frozenset[str]:
 
 
 def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
-    """Change the rule's share of the rows, evenly spread so that small files have some too."""
+    """Change the rule's share of the rows, spread evenly so that small files have changes too."""
     changes = [change for change in rule.change if change not in _OF_CATALOGS]
     credit = rng.random()
     for text in rows:
@@ -81,7 +81,7 @@ def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
 
 
 def _spoilt(row: _Row, change: RowChange, rng: Random) -> _Row:
-    """Make a field of a row invalid; if there is no hour to change, the date is changed."""
+    """Make a field of a row invalid; `impossible_hour` changes the date of rows without hour."""
     fields, values = _SPOILT[change]
     known = [field for field in fields if field in row]
     if not known and change == "impossible_hour":

@@ -1,4 +1,4 @@
-"""Writes report rows as JSON texts; the requested fields decide what one row stands for.
+"""Writes report rows as JSON texts, one per combination of the requested dimensions.
 
 Amounts are exact, because they are integers until they are written as text. Texts that are equal
 on all days are made only once, so that a row costs a few microseconds.
@@ -51,7 +51,7 @@ TRUE_TARGET = "target.id"
 def metric_values(catalog: Catalog, lines: Lines, derived: Iterable[str] = ()) -> Numbers:
     """Return an array with one row for each metric of `METRICS` and `derived`.
 
-    Amounts are in millionths. All values are integers, so that sums agree at every level.
+    Amounts are in millionths. All values are integers: reports at all levels have equal totals.
     """
     impressions, clicks, viewable, purchases, extra, halo, views, new = lines.counts
     cost = np.where(per_view(catalog)[lines.slot], viewable, clicks) * lines.bid
@@ -66,7 +66,7 @@ def metric_values(catalog: Catalog, lines: Lines, derived: Iterable[str] = ()) -
 
 
 def _derive(metric: str, values: Numbers, chance: Numbers) -> Numbers:
-    """Return a metric as a share of its source, rounded randomly so that few don't become 0."""
+    """Return a metric that is a fixed share of another one, rounded up or down at random."""
     source, share = _DERIVED[metric]
     shares: Numbers = np.floor(values[METRICS.index(source)] * share + chance).astype(np.int64)
     return shares
@@ -108,7 +108,7 @@ class RowWriter:
 
     Args:
         catalog: The entities.
-        fields: The requested fields; `target.id` is the true target.
+        fields: The requested fields; `target.id`, unknown to Amazon, adds the target's id.
         campaign_ids: The campaigns that pass the filter; None means all campaigns.
         varies: Whether ids and hours are written in several forms, as Amazon does.
     """
@@ -157,7 +157,7 @@ class RowWriter:
                 yield from self._written(head, day, keys, values)
 
     def _head(self, day: date, period: tuple[date, date]) -> tuple[str, date]:
-        """Return the row's first text (time fields), and its day or the period's first day."""
+        """Return the start of a row's JSON text (time fields), and its day or its first day."""
         whole = f"{period[0].isoformat()} - {period[1].isoformat()}"
         called = {
             field: _PERIODS[field](day) if field in _PERIODS else whole for field in self._time
@@ -165,7 +165,7 @@ class RowWriter:
         return "{" + _fields(called), day if self._of_days else period[0]
 
     def _table(self, day: date, age: Age) -> tuple[Numbers, Numbers]:
-        """Return two arrays, codes of texts and metrics, each with a column per line of a day."""
+        """Return the dimensions (as codes) and the metrics of a day's lines, a column per line."""
         catalog = self._catalog
         lines = day_lines(catalog, day, age, hourly=self._hourly, splits=list(self._splits))
         lines = lines.take(self._passes[lines.slot])
@@ -178,7 +178,7 @@ class RowWriter:
         return keys, metric_values(catalog, lines, self._derived)
 
     def _written(self, head: str, day: date, keys: Numbers, values: Numbers) -> Iterator[str]:
-        """Yield rows; lines with the same values in all requested fields are added up."""
+        """Yield rows as JSON texts; add up the lines whose requested dimensions are equal."""
         different, group = np.unique(keys, axis=1, return_inverse=True)
         order = np.argsort(group.ravel(), kind="stable")
         starts = np.searchsorted(group.ravel()[order], np.arange(different.shape[1]))
@@ -194,7 +194,7 @@ class RowWriter:
             yield head + self._dimensions(number, day, key) + named % tuple(row)
 
     def _dimensions(self, number: int, day: date, key: list[int]) -> str:
-        """Return a row's dimensions as JSON text; ids have two forms, and hours have three."""
+        """Return a row's dimensions as JSON text; the forms of ids and hours vary between rows."""
         slot, *rest = key
         text = self._texts[slot][self._varies and number % 2]
         if self._hourly:
@@ -204,7 +204,7 @@ class RowWriter:
         return text + "".join(self._texts[code][0] for code in rest)
 
     def _code(self, text: str, other: str) -> int:
-        """Return the index in `_texts` of the two forms of a text; add them if missing."""
+        """Return the index in `_texts` of a JSON text and its other form; add them if missing."""
         if (text, other) not in self._codes:
             self._codes[text, other] = len(self._texts)
             self._texts.append((text, other))

@@ -36,7 +36,7 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The known facts of a call; `datasets` are names from `datasets.json`."""
+    """The facts of a call that rules match; `datasets` are names from `datasets.json`."""
 
     operation: Operation
     client: str | None = None

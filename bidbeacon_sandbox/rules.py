@@ -43,7 +43,7 @@ Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 def names_of(whole: str | None) -> tuple[str, ...]:
-    """Return the names by which a rule may refer to an account id or a dataset."""
+    """Return an account id or a dataset's name, and the shorter names that rules may use."""
     if whole is None:
         return ()
     return whole, whole.rpartition(".")[2], whole.partition("_")[2]
@@ -107,7 +107,7 @@ class _Throttling(Limits):
     as_date: bool = False  # Write Retry-After as an HTTP date.
 
     def headers(self) -> dict[str, str]:
-        """Return the Retry-After header, if any; a date uses the real clock, as clients do."""
+        """Return the Retry-After header, if any; a date is real time, not the sandbox's time."""
         if self.retry_after is None:
             return {}
         if not self.as_date:
@@ -160,7 +160,7 @@ class Token(Limits):
 
 
 class Refuse(Limits):
-    """Refuses calls for an account with a reason or code, or changes what is refused and how.
+    """Refuses calls for an account, or changes when and with which answer they are refused.
 
     Several `fields` are refused as a combination (`400004`), a single field as unknown (`400005`).
     """
@@ -182,7 +182,7 @@ class Refuse(Limits):
 
     @property
     def changes_checks(self) -> bool:
-        """Whether the rule changes the checks of fields, filter or period."""
+        """Whether the rule changes the checks of a report request's fields, filter or period."""
         by_reason = self.reason in {"old_names", "mixed_products", "too_old"}
         return by_reason or bool(self.fields or self.ignore_unknown)
 
@@ -207,7 +207,7 @@ class History(Limits):
 
 
 class ReportEnds(Limits):
-    """Sets how and when a report ends, and its status until then. PENDING means never."""
+    """Sets when and how a report ends, and its status until then; PENDING: it never ends."""
 
     rule: Literal["report_ends"]
     calls = _CREATE_REPORT
@@ -225,7 +225,7 @@ class ReportEnds(Limits):
 
 
 class Rows(Edits, Limits):
-    """Changes or edits rows of reports (with `of`: of exports); a row gets one change only."""
+    """Edits some rows of reports (with `of`: of exports), and makes one `change` to each."""
 
     rule: Literal["rows"]
     calls = _CREATES
@@ -247,7 +247,7 @@ class Rows(Edits, Limits):
 
 
 class Parts(Limits):
-    """Sets how a report is split and listed; downloading part `missing` (-1: last) is a 404."""
+    """Sets how a report is split and listed; part `missing` (-1: last) is a 404."""
 
     rule: Literal["parts"]
     calls = frozenset(("create_report", "download"))
@@ -299,7 +299,7 @@ class ExportEnds(Limits):
 
 
 class OldBrands(Limits):
-    """Removes ad groups and report rows of each country's first enabled Brands campaigns."""
+    """Imitates old Sponsored Brands campaigns, which have no ad groups and no report rows."""
 
     rule: Literal["old_brands"]
     calls = _CREATES

@@ -1,4 +1,4 @@
-"""The state of a running sandbox."""
+"""The state of a running sandbox: its clock, access tokens, rules, latest calls and jobs."""
 
 import secrets
 import time
@@ -85,7 +85,7 @@ class AnsweredCall:
 
 
 class Ledger(deque[AnsweredCall]):
-    """The latest 100,000 calls, oldest first."""
+    """A log of the latest 100,000 calls to the sandbox, oldest first."""
 
     def __init__(self) -> None:
         super().__init__(maxlen=100_000)

@@ -53,10 +53,12 @@ class Age(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """The lines of a day, from which report rows are made; arrays have a column per line.
+    """The lines of a day; a line has the counts of one ad and target, or a split part of them.
+
+    Report rows are sums of lines. Each array has one column per line.
 
     Attributes:
-        slot: The number of each line's slot in the catalog.
+        slot: The index of each line's slot (ad and target) in the catalog.
         counts: Eight rows: impressions, clicks, viewable impressions, purchases, units beyond one
             per purchase; purchases of other products (halo), after views, and new to the brand.
         bid: The cost of a click or, for vCPM, of a viewable impression, in millionths.
@@ -98,7 +100,7 @@ def age_of(catalog: Catalog, day: date, now: datetime) -> Age:
 def day_lines(
     catalog: Catalog, day: date, age: Age, *, hourly: bool = False, splits: Sequence[Split] = ()
 ) -> Lines:
-    """Return the lines of an account-local day as known at `age`, split by hour and `splits`.
+    """Return a day's lines (counts per ad and target) as known at `age`, split as requested.
 
     A future day has no lines, and today only the hours that are over. Hourly lines lack every 25th
     click and every 50th impression, because Amazon's daily and hourly numbers differ too.
@@ -119,7 +121,10 @@ def day_lines(
 
 
 def _whole_day(catalog: Catalog, day: date, age: int) -> Lines:
-    """Return a line per active slot; random rounding keeps rare purchases from becoming 0."""
+    """Return one line for each slot (a pair of ad and target) that has a row on this day.
+
+    Purchases are rounded up or down at random; usual rounding would make most of them 0.
+    """
     slots, count = catalog.slots, len(catalog.slots)
     place = catalog.seed, catalog.account_id, catalog.market.country, catalog.product
     rng = np.random.default_rng(seed_number(*place, day.isoformat()))
@@ -170,7 +175,7 @@ def _is_present(outcome: Numbers, age: int) -> Numbers:
 
 
 def _click_cost(catalog: Catalog, bids: Numbers, chance: Numbers, decimals: Numbers) -> Numbers:
-    """Return costs of 40 to 100 % of the bids, in cents or yen; one in eight is finer."""
+    """Return costs of 40 to 100 % of the bids, in cents or yen; one in eight is more precise."""
     exact = bids * (40 + _choice(chance, 61)) // 100
     usual = 10_000 if catalog.market.has_cents else 1_000_000
     finest = np.where(decimals < RARELY, 1, np.where(decimals < 2 * RARELY, 100, usual))
@@ -184,7 +189,7 @@ def _choice(chance: Numbers, count: int) -> Numbers:
 
 
 def _divided(lines: Lines, parts: Numbers) -> tuple[Lines, Numbers]:
-    """Split each line into `parts`, at most one per impression; return also the part numbers."""
+    """Split each line into `parts`, at most one per impression; return each part's number too."""
     parts = np.minimum(parts, np.maximum(1, lines.counts[0]))
     origin = np.repeat(np.arange(parts.size), parts)
     number = np.arange(origin.size) - np.repeat(np.cumsum(parts) - parts, parts)
@@ -246,7 +251,7 @@ def _by_matched_target(catalog: Catalog, _: date, lines: Lines) -> Lines:
 
 
 def _by_purchased_product(catalog: Catalog, _: date, lines: Lines) -> Lines:
-    """Split lines by purchased product: the advertised and another one; omit some lines."""
+    """Split purchases by product, the advertised and another one; omit lines at random."""
     lines = lines.take(lines.chance[3] >= RARELY)
     purchases, extra, halo = lines.counts[3:6]
     promoted = purchases - halo

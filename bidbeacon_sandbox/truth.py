@@ -1,4 +1,4 @@
-"""The true rows of an account's day, unchanged by rules. Tables are compared with them."""
+"""The true rows of an account's day, unchanged by rules; tests compare tables with them."""
 
 import json
 from collections.abc import Collection

@@ -135,7 +135,7 @@ class Profile(wire.WireModel):
 
     @property
     def info(self) -> AccountInfo:
-        """The profile's seller or vendor; without values if Amazon sends none."""
+        """The profile's seller or vendor; an empty `AccountInfo` if Amazon sends none."""
         return self.account_info or AccountInfo()
 
 
@@ -231,7 +231,7 @@ class _Listed:
     """Whether all ads accounts and their ids were valid."""
 
     def add_region(self, region: Region) -> None:
-        """List a region; keep the accounts and profiles that were read before an error."""
+        """Add a region's ads accounts and profiles; keep those that were read before an error."""
         try:
             self._add_accounts(region)
             is_trusted = self._add_profiles(region, list_profiles(self.client, region))
@@ -258,7 +258,7 @@ class _Listed:
         self.is_complete &= len(self.problems) == known_problems
 
     def _add_profiles(self, region: Region, items: tuple[Any, ...]) -> bool:
-        """Add the valid profiles; return whether all are valid."""
+        """Add the valid profiles of a region; return whether all of its profiles are valid."""
         known_problems, of = len(self.problems), f"Region {region}, profile"
         for profile in wire.read_each(Profile, items, of, self.problems):
             # Of profiles with one id the first is used, which may be edited.
@@ -382,7 +382,7 @@ def _missing(profile_id: str | None, profile: Profile | None, country: Country) 
 
 
 def _left_out(listed: ListedAdsAccount) -> Iterator[str]:
-    """Yield a sentence per country that only has an error; yield one if there is no country."""
+    """Yield the errors of countries that are not listed, and a sentence if no country is."""
     name = listed.account_name or listed.ads_account_id
     for code, sentences in listed.sentences.items():
         if code not in listed.countries:

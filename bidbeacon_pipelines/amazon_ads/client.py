@@ -157,7 +157,7 @@ class AdsApiClient:
         return self.retried(lambda state: self._send(request, read, state))
 
     def call_model(self, request: AdsRequest, model: type[M]) -> M:
-        """Make a call and validate its answer."""
+        """Make a call and return its answer, validated as an instance of `model`."""
         return self.call(request, lambda response: read_as(model, read_json(response)))
 
     def call_pages(self, request: AdsRequest, page: type[M]) -> Iterator[M]:
@@ -197,9 +197,10 @@ class AdsApiClient:
     def turn(
         self, request: AdsRequest, state: RetryCallState | None = None, *, is_resent: bool = False
     ) -> Iterator[ApiCall]:
-        """Wait until a request may be sent; log the call made in the block, and store a pause.
+        """Wait until a request may be sent, and log the call that is made in the block.
 
-        `is_resent` marks the second request of an attempt: its wait is logged with the first one.
+        If Amazon's answer requires a pause (`Retry-After`), store it. `is_resent` marks the second
+        request of an attempt: the wait before the attempt is logged with the first request.
         """
         owner = request.owner
         call = ApiCall(
@@ -232,7 +233,7 @@ class AdsApiClient:
             )
 
     def exchange(self, request: httpx.Request, call: ApiCall, **options: Any) -> httpx.Response:
-        """Send a request and note its status in `call`; raise `Unavailable` if that fails."""
+        """Send a request and note its status in `call`; raise `Unavailable` if none comes."""
         try:
             response = self.http.send(request, **options)
         except httpx.RequestError as error:
@@ -333,7 +334,7 @@ class AdsApiClient:
 
 
 def unreachable(error: httpx.RequestError) -> errors.Unavailable:
-    """Return the error of a failed connection; `sent` is set if Amazon may have the request."""
+    """Return the error of a failed connection; set `sent` if the request may have arrived."""
     sent = not isinstance(error, _NEVER_SENT)
     what = "the connection broke or took too long" if sent else "the connection failed"
     detail = f": {error}" if str(error) else ""

@@ -60,7 +60,7 @@ def usage_of_disk(folder: Path) -> Any:
 
 @contextmanager
 def _touching(folder: str) -> Iterator[None]:
-    """Touch a folder regularly during the block, since reading its files leaves no trace."""
+    """Touch a folder every minute during the block, so that it isn't removed as a leftover."""
     is_over = Event()
 
     def touch() -> None:

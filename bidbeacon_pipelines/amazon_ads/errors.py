@@ -69,7 +69,7 @@ class AdsApiError(ExpectedError):
         return cause(self.cause_code, detail=detail, **differing)
 
     def add_facts(self, **facts: str | float | None) -> None:
-        """Set the given attributes, except those that are already set."""
+        """Set the given attributes of the error, except those that are already set."""
         for name, value in facts.items():
             if getattr(self, name) is None:
                 setattr(self, name, as_text(value) if isinstance(value, str) else value)

@@ -65,7 +65,7 @@ _BY_CODE: dict[str | None, type[errors.AdsApiError]] = {
 
 @dataclass(frozen=True)
 class ErrorBody:
-    """Code and text of an error body."""
+    """The error code and the message in the body of an unsuccessful response."""
 
     code: str | None
     text: str
@@ -135,7 +135,7 @@ def _error(response: httpx.Response, status: int, body: ErrorBody) -> errors.Ads
 
 
 def _class_of(status: int, body: ErrorBody) -> type[errors.AdsApiError]:
-    """Return the class of an error: the first pattern, status or code that fits decides."""
+    """Return the class of an error, by the status, the code and patterns of the message."""
     if not httpx.codes.is_client_error(status):
         is_fault = httpx.codes.is_server_error(status)
         return errors.Unavailable if is_fault else errors.MalformedAnswer

@@ -57,7 +57,7 @@ class RateLimiter:
     def reserve(self, scope: LimitScope) -> float:
         """Reserve the next start of a call in a scope; return the seconds until this start.
 
-        If they exceed `RESERVED_AHEAD`, nothing is reserved: wait, and call this again.
+        If the wait exceeds `RESERVED_AHEAD`, nothing is reserved: wait, and call this again.
         """
         seconds = 1.0 if scope.call_class is CallClass.CREATE else 0.05
         wait = self._execute(_RESERVE, scope, timedelta(seconds=self._scale * seconds))

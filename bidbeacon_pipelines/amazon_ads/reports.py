@@ -106,7 +106,7 @@ class ReportAnswer(wire.WireModel):
 
 
 def ad_product_filter(ad_products: Sequence[str]) -> dict[str, Any]:
-    """Return the filter for these ad products; a report without a filter has all."""
+    """Return the row filter of a report that is limited to these ad products."""
     operator = "EQUALS" if len(ad_products) == 1 else "IN"
     return {
         "on": {

@@ -96,7 +96,7 @@ class TokenAuth(httpx.Auth):
         return token.access_token
 
     def _renewed(self, old: AccessToken | None, refused: str | None) -> AccessToken:
-        """Return a fresh token, or the old one during a transient failure of the endpoint."""
+        """Return a new token, or the old one if the token endpoint fails temporarily."""
         try:
             return self._shared(self._engine, refused) if self._engine else self._request_now()
         except AdsApiError as error:

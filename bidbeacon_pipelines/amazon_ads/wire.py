@@ -75,7 +75,7 @@ def _if_strict(value: object, check: Callable[[object], Any], info: ValidationIn
 
 
 def documented(expected: str, is_known: Callable[[str], object]) -> AfterValidator:
-    """Return a check that a text is a known word; only a strict validation makes the check."""
+    """Return a check that a text is a known word, made only with the context `STRICT`."""
 
     def check(word: str, info: ValidationInfo) -> str:
         if info.context == STRICT and not is_known(word):
@@ -86,7 +86,7 @@ def documented(expected: str, is_known: Callable[[str], object]) -> AfterValidat
 
 
 def one_of(*words: str) -> AfterValidator:
-    """Return a check that a text is one of `words`; only a strict validation makes the check."""
+    """Return a check that a text is one of `words`, made only with the context `STRICT`."""
     *others, last = (repr(str(word)) for word in words)
     expected = f"{', '.join(others)} or {last}" if others else last
     return documented(expected, frozenset(words).__contains__)

@@ -69,7 +69,7 @@ class Amazon:
     def create(
         self, report: DatasetReport, start: date, end: date, *, more: Sequence[str] = ()
     ) -> reports.Report:
-        """Create a report with `more` fields; try other names for fields that Amazon doesn't know.
+        """Create a report, with `more` fields added; if a field is unknown, try its other names.
 
         Raises:
             GaveUpError: no report slot was free for an hour.
@@ -101,7 +101,7 @@ class Amazon:
         return None if is_too_large else ended
 
     def finish(self, report: reports.Report) -> reports.Report:
-        """Wait until a report has ended; meanwhile, the gate counts it as running."""
+        """Wait until a report has ended; until then, the gate counts it as running."""
         return self._ended(lambda: self._retrieve(report.report_id))
 
     @contextmanager
@@ -120,7 +120,7 @@ class Amazon:
 
     @contextmanager
     def listed(self, kind: EntityKind) -> Iterator[Iterable[Any]]:
-        """Yield the entities of a kind in the first country, from an export or a list.
+        """Yield the entities of a kind in the ads account's first country: exported or listed.
 
         Raises:
             GaveUpError: the export failed.
@@ -169,7 +169,7 @@ class Amazon:
                 return created
 
     def _enter_gate(self) -> None:
-        """Wait until a report may be created; after one timeout, do not wait any more."""
+        """Wait until the gate is open or raise `GaveUpError`; after a timeout, don't wait again."""
         waited = timedelta(0)
         while not self._may_create():
             if self._has_waited or waited >= LONGEST_WAIT:
@@ -199,7 +199,7 @@ class Amazon:
         )
 
     def _ended(self, poll: Callable[[], Made]) -> Made:
-        """Poll a report or an export until it has ended; a report counts at the gate meanwhile."""
+        """Poll a report or export until it has ended; until then, the gate counts the report."""
         poll_every, waited = self.context.settings.poll_every, timedelta(0)
         while not (polled := poll()).is_terminal:
             if waited >= LONGEST_WAIT:

@@ -143,7 +143,7 @@ _ALWAYS: Final[Mapping[str, Collection[str]]] = {
 
 @dataclass
 class FileFacts:
-    """Facts about the rows of files; `products` counts rows of ad products not requested."""
+    """Counts and faults of rows; `products` counts the rows of ad products not requested."""
 
     rows: int = 0
     set_aside: int = 0
@@ -176,7 +176,7 @@ class FileFacts:
         self.faults.update(f"{field_name(key)}: unknown" for key in row if key not in known)
 
     def add_faults(self, cause: Mapping[str, Any]) -> None:
-        """Count the fields that a reader refuses, without their values."""
+        """Count the invalid fields that a stored cause lists, without their values."""
         for fault in cause.get("detail", {}).get("faults", ()):
             expected = fault.get("expected")
             found = f"expected {expected}" if expected else "missing"
@@ -236,7 +236,7 @@ def find_oldest_day(paths: Iterable[Path], start: date, end: date) -> date | Non
 
 
 def read_listed(entities: Iterable[Any], kind: str) -> FileFacts:
-    """Check the entities of a kind as a sync does."""
+    """Check entities from an export or a list with the reader that the entity sync uses."""
     facts, known = FileFacts(), {"tags", *(wanted.path[0] for wanted in FIELDS[kind].values())}
     for row in facts.objects(entities):
         facts.add_keys(row, _ALWAYS[kind], known)

@@ -37,13 +37,13 @@ def field_name(key: str) -> str:
 
 
 def add_to(shape: Shape, value: Any) -> None:
-    """Add the places and kinds of a value to a shape."""
+    """Add the JSON paths of a value, and the kind (text, null, …) at each path, to a shape."""
     for place, kind in _leaves(value, "", 0):
         shape.setdefault(place, set()).add(kind)
 
 
 def as_json(shape: Shape) -> dict[str, str]:
-    """Return a shape as data for JSON."""
+    """Return a shape (the kinds of values at each JSON path) as data for JSON."""
     return {place: " | ".join(sorted(kinds)) for place, kinds in sorted(shape.items())}
 
 

@@ -1,4 +1,4 @@
-"""The probe of one ads account: its requests and checks, its findings, and its recording."""
+"""Checks Amazon's answers for one ads account against the contract, and records them."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -86,7 +86,7 @@ class Probe:
 
     @property
     def comparisons(self) -> list[Comparison]:
-        """The comparisons made so far, and one for each subject that was not reached."""
+        """The results of all checks so far, and one for each subject that was not reached."""
         made = [*self._of_answers(), *self._made]
         reached = {one.subject for one in made}
         reason = "interrupted" if self.is_interrupted else _NOT_REQUESTED
@@ -107,7 +107,7 @@ class Probe:
             self._check_unknown_field()
 
     def apply(self) -> None:
-        """Store the overrides of the comparisons in the contract."""
+        """Store in the contract the overrides that the comparisons propose."""
         context, ads_account = self.amazon.context, self.ads_account
         with context.engine.begin() as connection:
             for override in filter(None, (one.override for one in self._made)):
@@ -154,7 +154,7 @@ class Probe:
 
     @contextmanager
     def _step(self, subject: str, check: str) -> Iterator[None]:
-        """Turn an error in the block into a comparison."""
+        """Record an error in the block as the result of a check, instead of raising it."""
         try:
             yield
         except AdsApiError as error:
@@ -217,7 +217,7 @@ class Probe:
         return is_accepted
 
     def _check_apart(self, together: DatasetReport) -> None:
-        """Check each ad product of a report alone; if all are accepted, the grouping differs."""
+        """Check the ad products of a refused report alone; if all are accepted, advise a split."""
         apart = [replace(together, ad_products=(one,)) for one in together.ad_products]
         subject, dataset = _subject(together), together.dataset
         accepted = [self._check_report(report) for report in apart]
@@ -273,9 +273,9 @@ class Probe:
         self._compare_limit(report, PERIOD, given, longest)
 
     def _compare_history(self, report: DatasetReport, rows: int, given: int, expected: int) -> None:
-        """Compare the age of the oldest row and of the oldest accepted day with the contract's.
+        """Compare the age of the oldest row, or of the oldest accepted day, with the contract's.
 
-        Only rows prove a history; the history in the contract is one day shorter, to be safe.
+        Only rows prove a history. The contract's may be one day shorter than Amazon's, to be safe.
         """
         days = rows if rows > expected + 1 else given
         if rows >= days:
@@ -312,7 +312,7 @@ class Probe:
         self._compare("countries", "rows", *missing, found=here, to_do=to_do)
 
     def _check_unknown_field(self) -> None:
-        """Check how Amazon refuses an unknown field; refusals teach the product new names."""
+        """Check that a refusal names the unknown field, since BidBeacon relies on this name."""
         single = replace(self.reports[0], ad_products=self.reports[0].ad_products[:1])
         differences = list[str]()
         with self._step("unknown field", "refusal"):

@@ -179,7 +179,7 @@ def applies(metric: str, product: AdProduct) -> bool:
 
 
 def has_hours(fields: Collection[str], product: AdProduct) -> bool:
-    """Return whether an ad product has reports with these fields; without `hour.value`, always True.
+    """Return whether an ad product has reports with these fields; always, without `hour.value`.
 
     Only Sponsored Products has hourly reports on a finer level than campaigns.
     """

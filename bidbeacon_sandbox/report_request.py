@@ -243,7 +243,7 @@ def check_period(
 def first_day_of(
     product: AdProduct, today: date, histories: Sequence[History] = (), *, hourly: bool
 ) -> date:
-    """Return an ad product's first day with data: 14 days (hourly) or 15 months ago, or by rules."""
+    """Return an ad product's first day with data: 14 days (hourly) or 15 months ago, or by rule."""
     days = [rule.days for rule in histories if rule.covers(product)]
     if hourly:
         days.append(HOURLY_DAYS_BACK)

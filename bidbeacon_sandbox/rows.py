@@ -204,7 +204,7 @@ class RowWriter:
         return text + "".join(self._texts[code][0] for code in rest)
 
     def _code(self, text: str, other: str) -> int:
-        """Return the index in `_texts` of a JSON text and its other form; add them if missing."""
+        """Return the index in `_texts` of two forms: ids as text, and as numbers; add it if new."""
         if (text, other) not in self._codes:
             self._codes[text, other] = len(self._texts)
             self._texts.append((text, other))

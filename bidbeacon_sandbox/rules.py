@@ -50,7 +50,7 @@ def names_of(whole: str | None) -> tuple[str, ...]:
 
 
 def nearest(given: Any, known: Sequence[str]) -> str:
-    """Return a sentence with the known word closest to `given`, or with all known words."""
+    """Return a sentence that suggests the known word closest to `given`, or lists all words."""
     close = get_close_matches(str(given), known, n=1)
     return f"The nearest is {close[0]}." if close else f"There are: {', '.join(known)}."
 

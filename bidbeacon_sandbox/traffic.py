@@ -86,7 +86,7 @@ class Lines(NamedTuple):
         )
 
     def labelled(self, values: Any, kind: type = object) -> "Lines":
-        """Return the lines with one more dimension, which has these values."""
+        """Return the lines with one more dimension, which has one of `values` per line."""
         return self._replace(values=(*self.values, np.array(values, dtype=kind)))
 
 

@@ -50,7 +50,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Limits of retries: `attempts` per call; `patience` is a client's total wait in seconds.
+    """Limits of retries: `attempts` per call; `patience` limits a client's total wait (seconds).
 
     If the next wait exceeds the patience left, the error is raised at once, with `retry_after`.
     `backoff` is the wait if Amazon sends no `Retry-After`: "full jitter" by default.

@@ -81,7 +81,7 @@ def digest_of_target(
 def name_of_target(
     match_type: str, keyword: str | None, asin: str | None, expression: str | None
 ) -> MatchName | None:
-    """Return the name that a target has in reports; None if it has none."""
+    """Return the name, a kind and a text, of a target in reports; None if it has none."""
     match_type = match_type.upper()
     if match_type in KEYWORD_MATCH_TYPES and keyword is not None:
         return match_type, keyword
@@ -93,7 +93,7 @@ def name_of_target(
 
 
 def name_in_row(match_type: str, value: str) -> MatchName | None:
-    """Return the name of the target in a report row; None if the row names no target."""
+    """Return the target's name, a kind and a text, in a report row; None if it has none."""
     match_type = match_type.strip().upper()
     if match_type in KEYWORD_MATCH_TYPES:
         return match_type, value

@@ -81,7 +81,7 @@ class Dimension:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The tags of the column."""
+        """The tags that mark the column as one to group by."""
         return DIMENSION_TAGS
 
 
@@ -111,5 +111,5 @@ class Metric:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The tags of the column."""
+        """The tags that show whether the column may be summed over rows."""
         return METRIC_TAGS if self.is_additive else RATIO_TAGS

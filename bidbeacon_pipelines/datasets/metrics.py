@@ -13,7 +13,7 @@ from bidbeacon_pipelines.datasets.fields import (
 
 
 def with_windows(name: str) -> tuple[str, ...]:
-    """Return a field name with `7d` and with `14d`, the attribution windows, in place of `{}`."""
+    """Return a field's two names, with attribution window `7d` and `14d` in place of `{}`."""
     return name.format("7d"), name.format("14d")
 
 

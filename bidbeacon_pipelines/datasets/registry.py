@@ -110,7 +110,7 @@ class Dataset:
     history_days: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError if windows or loads can't handle the dataset."""
+        """Raise ValueError if attributes are invalid, such as unsorted `refresh_offsets`."""
         for is_possible, expected in (
             (
                 (self.history_months is None) != (self.history_days is None),
@@ -161,7 +161,7 @@ class Dataset:
 
     @property
     def names_targets(self) -> bool:
-        """Whether rows contain the target's text, by which its id has to be found."""
+        """Whether the dataset's rows identify the target by a text instead of its id."""
         return TARGET_VALUE.column in self.columns
 
     @property
@@ -214,8 +214,8 @@ class DatasetReport:
     Attributes:
         dataset: The dataset.
         ad_products: The ad products in the order of the registry.
-        history_days: The overridden number of past days that Amazon serves; None if not overridden.
-        shorter_period: The overridden most days in one report, which must be fewer; else None.
+        history_days: The number of past days that Amazon serves, if an override has it; else None.
+        shorter_period: The most days in one report, if an override reduces it; else None.
     """
 
     dataset: Dataset
@@ -255,7 +255,7 @@ def parse_grouping(dataset: Dataset, grouping: str) -> tuple[tuple[str, ...], ..
 
 
 def spelled(fields: Iterable[str], spellings: Mapping[str, str]) -> tuple[str, ...]:
-    """Return Amazon's names of fields; `spellings` has those that differ, by our names."""
+    """Return Amazon's names of fields; `spellings` maps our names to Amazon's if they differ."""
     return tuple(spellings.get(field, field) for field in fields)
 
 

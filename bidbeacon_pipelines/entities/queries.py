@@ -94,7 +94,7 @@ def end_export(
 
 
 def list_kinds_done(connection: Connection, account: Account, *, since: datetime) -> set[str]:
-    """Return kinds loaded since the last complete sync from exports requested after `since`."""
+    """Return entity kinds loaded from exports made after `since` and the last complete sync."""
     rows = connection.execute(
         text("""
             SELECT DISTINCT kind

@@ -153,7 +153,7 @@ class _Sync:
     account: Account
 
     def run(self, wait_until: datetime) -> dict[str, int]:
-        """Sync all kinds; count a refusal, and pause exports after throttling or a full disk."""
+        """Sync all kinds; count refusals, and pause exports if throttled or files are unwritable."""
         with self._as_wanted():
             if self.account.profile_id is None:
                 error = ExportFailedError(cause("no-profile"))
@@ -175,7 +175,7 @@ class _Sync:
 
     @contextmanager
     def _as_wanted(self) -> Iterator[None]:
-        """If a user requested a sync, claim the request; end it unless the sync is delayed."""
+        """Claim a user's request for this sync, if any; end it after the block unless delayed."""
         account, session_id = self.account, self.session.session_id
         with self._begin() as connection:
             by = claim_entities(connection, account, session_id)
@@ -347,7 +347,7 @@ class _Sync:
             self.session.add_in(connection, misread)
 
     def _sync_portfolios(self) -> dict[str, int]:
-        """Store the portfolios; only record a failure, since no report needs portfolios."""
+        """Store the portfolios; record a failure without raising it, as no report needs them."""
         account = self.account
         try:
             listed = list_portfolios(self._client, self._owner)
@@ -378,8 +378,8 @@ class _Sync:
     def _complete(self, before: Collection[str] | None) -> None:
         """Store that the sync is complete, and update what depends on the campaigns.
 
-        If the ads account's ad products differ from `before`, its windows are made again, since its
-        reports change. Loaded days without rows are checked again, with the campaigns of these
+        If the ads account's ad products differ from `before`, its windows are created again, since
+        its reports change. Loaded days without rows are checked again, with the campaigns of these
         days. This check is skipped if a load holds the lock for too long.
         """
         account_id = self.account.account_id

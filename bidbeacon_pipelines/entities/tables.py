@@ -250,7 +250,7 @@ class TargetName(PipelinesBase):
 
 
 class Portfolio(_Entity, PipelinesBase):
-    """One row is a portfolio, which groups campaigns and may have a budget of its own."""
+    """One row is a portfolio, which groups campaigns and may have its own budget."""
 
     __tablename__ = "portfolios"
 

@@ -72,7 +72,7 @@ def claim_entities(connection: Connection, account: Account, session_id: UUID) -
 def end_claim_of_entities(
     connection: Connection, account: Account, session_id: UUID, *, stays_wanted: bool
 ) -> None:
-    """End a session's claim; end the user's request too, unless `stays_wanted`."""
+    """End a session's claim of a sync, and the user's request for it unless `stays_wanted`."""
     connection.execute(
         text("""
             UPDATE advertiser_accounts

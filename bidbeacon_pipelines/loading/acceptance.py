@@ -102,16 +102,16 @@ class WindowTally:
 
 @dataclass(frozen=True)
 class Accept:
-    """Load the report; `is_silent`: two reports have no rows, although rows were expected."""
+    """The verdict to load a report; `is_silent`: two reports lack the expected rows."""
 
     is_silent: bool = False
 
 
 @dataclass(frozen=True)
 class Suspicious:
-    """Keep the old data, remember this report and request another one.
+    """The verdict to keep the old data until another report confirms the loss of rows.
 
-    If only some ad products have lost nearly all rows, `ad_products` and the counts are of these.
+    If only some ad products lost nearly all rows, `ad_products` and counts concern only these.
     """
 
     old_rows: int
@@ -120,20 +120,20 @@ class Suspicious:
 
     @property
     def cause(self) -> Cause:
-        """The cause, with the ad products that lost rows and the numbers of rows before and now."""
+        """The window's cause to store, with ad products that lost rows, and rows before and now."""
         products = [product_name(name) for name in self.ad_products] or None
         detail = {"new_rows": self.new_rows, "old_rows": self.old_rows}
         return cause("rows-lost", ad_products=products, detail=detail)
 
     def plus(self, other: "Suspicious") -> "Suspicious":
-        """Return the verdict on both windows as one; both have the same cause."""
+        """Return one verdict for two windows that have the same cause, with the sums of rows."""
         rows = self.old_rows + other.old_rows, self.new_rows + other.new_rows
         return Suspicious(*rows, self.ad_products)
 
 
 @dataclass(frozen=True)
 class NeedsDecision:
-    """Keep the final data and remember this report; a user decides, so request no other one.
+    """The verdict to keep final data until a user accepts or rejects the loss of rows.
 
     `account` is a key and `dataset` a name. `old` is from the window and `new` from the report.
     """
@@ -146,7 +146,7 @@ class NeedsDecision:
 
     @property
     def cause(self) -> Cause:
-        """The cause, with the rows and the spend before and in this report."""
+        """The window's cause to store, with rows and spend before and in this report."""
         detail: dict[str, Any] = {"new_rows": self.new.rows, "old_rows": self.old.rows}
         for name, spend in (("old_spend", self.old.spend), ("new_spend", self.new.spend)):
             detail[name] = None if spend is None else f"{spend:,.2f} {self.currency}"
@@ -154,13 +154,13 @@ class NeedsDecision:
         return cause("final-rows-lost", **of, detail=detail)
 
     def plus(self, other: "NeedsDecision") -> "NeedsDecision":
-        """Return the verdict on both windows as one; both have the same cause."""
+        """Return one verdict for two windows that have the same cause, with the sums of rows."""
         return replace(self, old=self.old + other.old, new=self.new + other.new)
 
 
 @dataclass(frozen=True)
 class Refuse:
-    """Keep the old data, because too many rows are invalid.
+    """The verdict to keep the old data, because too many rows are invalid.
 
     `good_rows` counts rows before those with the same key are summed. If `is_whole_report`, the
     rows without a readable date or country are too many, and all windows get this verdict.
@@ -172,7 +172,7 @@ class Refuse:
 
     @property
     def cause(self) -> Cause:
-        """The cause, with the number and share of bad rows and the two most frequent faults."""
+        """The window's cause to store, with the share of bad rows and two most frequent faults."""
         bad = self.bad_rows.total()
         rows = self.good_rows + bad
         faults = [f"{count:,} × {fault}" for fault, count in self.bad_rows.most_common(2)]
@@ -181,7 +181,7 @@ class Refuse:
         return cause(code, detail=detail)
 
     def plus(self, other: "Refuse") -> "Refuse":
-        """Return the verdict on both windows as one; a verdict on a whole report stays as it is."""
+        """Return one verdict for two windows; a verdict on a whole report stays unchanged."""
         if self.is_whole_report:
             return self
         return Refuse(self.bad_rows + other.bad_rows, self.good_rows + other.good_rows)
@@ -189,12 +189,12 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Unconfirmed:
-    """Rows are expected but missing: remember the empty report and request another one."""
+    """The verdict that all expected rows are missing; another report has to confirm this."""
 
     cause: Cause = field(default_factory=partial(cause, "rows-missing"))
 
     def plus(self, _other: "Unconfirmed") -> "Unconfirmed":
-        """Return the verdict on both windows as one."""
+        """Return one verdict for two windows."""
         return self
 
 

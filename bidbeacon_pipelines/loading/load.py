@@ -127,7 +127,7 @@ class LoadResult:
         return [day for day in self.silent if day not in ended]
 
     def take(self, day: date, tally: WindowTally, verdict: Verdict) -> None:
-        """Add the verdict on the window of a day, with the counts in its tally."""
+        """Record the verdict on a day's window, and add the window's counts to the totals."""
         if isinstance(verdict, Accept):
             self.loaded.append(day)
             self.rows += tally.total("rows")
@@ -281,7 +281,7 @@ class _AccountLoad:
         return digest_window(self.connection, self.scope.dataset, *window, products)
 
     def _silent_days(self) -> frozenset[date]:
-        """Return days that were never loaded and should have rows, if the report has no rows."""
+        """Return never-loaded days that should have rows, if the report has no rows at all."""
         new = [window.window_date for window in self.windows if window.data_as_of is None]
         if not new or self.bad or any(tally.total("rows") for tally in self.tallies.values()):
             return frozenset()

@@ -39,7 +39,7 @@ class LoadFacts:
 
 
 def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list[Action]:
-    """Return the actions to record in a load's transaction; `results` has account keys.
+    """Return the actions that record a load, in order; `results` is by account key.
 
     `WindowsNotServed` actions come last. The action before them ends the request.
     """

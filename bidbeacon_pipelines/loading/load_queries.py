@@ -51,7 +51,7 @@ class ReportScope:
 
 
 def window_values(windows: Collection[tuple[Account, date]]) -> dict[str, Any]:
-    """Return the bound parameters `accounts` and `days`, which together name the windows."""
+    """Return the bound parameters `accounts` and `days`: two lists with one item per window."""
     return {
         "accounts": [account.id for account, _ in windows],
         "days": [day for _, day in windows],
@@ -61,7 +61,7 @@ def window_values(windows: Collection[tuple[Account, date]]) -> dict[str, Any]:
 def make_check(
     connection: Connection, scope: ReportScope, windows: Sequence[tuple[Account, Collection[date]]]
 ) -> RowCheck:
-    """Return the check of a report's rows; `windows` has accounts with the days that wait."""
+    """Return the check of a report's rows; `windows` has the accounts and requested days."""
     accounts = [
         RequestedAccount(account.id, account.country_code, account.time_zone, frozenset(days))
         for account, days in windows
@@ -217,7 +217,7 @@ def update_loaded_windows(
 def judge_history(
     connection: Connection, scope: ReportScope, accounts: Collection[Account]
 ) -> list[RowMapping]:
-    """Find loaded windows that Amazon does not serve; see `judge_loaded_windows`."""
+    """Return the report's windows that Amazon does not serve; see `judge_loaded_windows`."""
     [account_id] = {account.account_id for account in accounts}
     start, end = scope.period
     report = scope.values | {"account_id": account_id, "start": start, "end": end}

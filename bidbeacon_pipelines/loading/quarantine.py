@@ -41,7 +41,7 @@ from bidbeacon_sessions import SessionRecorder
 
 @dataclass
 class _Sorted:
-    """A report's rows by the result of the new check; `valid` has days and lines by row id."""
+    """Rows by result: `valid` (day and line by id), `foreign` (ids), `kept` in quarantine."""
 
     valid: dict[int, tuple[date, bytes]] = field(default_factory=dict)
     foreign: list[int] = field(default_factory=list)
@@ -118,8 +118,8 @@ def _replay_rows(
 def _sort(check: RowCheck, rows: Sequence[QuarantinedRow], held: Collection[str]) -> _Sorted:
     """Check rows again and sort them by result.
 
-    `held` has the ad products of all windows with the report's data. The result omits rows whose ad
-    product belongs to another window of the same day.
+    `held` has the ad products of all windows whose data is from this report. A row is left out of
+    the result if its ad product is in `held` but not one of the ad products of `check`.
     """
     result = _Sorted()
     for row in rows:
@@ -137,7 +137,7 @@ def _sort(check: RowCheck, rows: Sequence[QuarantinedRow], held: Collection[str]
 
 
 def _check_again(check: RowCheck, row: QuarantinedRow) -> CheckedRow:
-    """Check a row's text as a load does; a row that is not JSON stays invalid."""
+    """Check a quarantined row's text again as a load does; text other than JSON is invalid."""
     try:
         return check(read_object(row.raw))
     except (ValueError, RecursionError) as error:

@@ -149,11 +149,11 @@ class _Cell(NamedTuple):
 
 
 class RowCheck:
-    """Check the rows of one report.
+    """A check of the rows of one report.
 
     Many rows have the same time, or the same subject (currency, ad product and dimensions). Each
     time and each subject is checked once; its part of the line is cached by its bytes in the file.
-    Metrics in the usual spelling are copied. A row with a new time, a new subject or an unusual
+    Metrics in the usual notation are copied. A row with a new time, a new subject or an unusual
     metric is decoded and checked value by value.
 
     Args:
@@ -320,7 +320,7 @@ def _time_fields(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _usual_metrics(dataset: Dataset, requested: Collection[str]) -> Callable[[bytes], object]:
-    """Return a function that matches metrics, joined by tabs, if all have the usual spelling."""
+    """Return a function that matches tab-joined metrics if all have the usual notation."""
     patterns = [
         rb"(?:%b|null%b)" % (_USUAL[metric.kind], b"" if metric.field in requested else rb"|\\N")
         for metric in dataset.metrics
@@ -329,7 +329,10 @@ def _usual_metrics(dataset: Dataset, requested: Collection[str]) -> Callable[[by
 
 
 def _cells(dataset: Dataset, requested: Collection[str]) -> tuple[list[_Cell], list[_Cell]]:
-    """Return the cells of dimensions and of metrics; only `requested` fields are required."""
+    """Return the column, field and check of each dimension and metric (see `_Cell`).
+
+    Only fields in `requested` are required in a row.
+    """
 
     def cell(declared: Dimension | Metric, column: str, check: Check) -> _Cell:
         is_required = declared.field in requested and column not in _MAY_BE_MISSING

@@ -48,7 +48,7 @@ class Acknowledgement:
     count: int
 
     def covers(self, finding: Finding) -> bool:
-        """Return whether a finding has since become neither more severe nor twice as large."""
+        """Return whether this still applies: the finding is not more severe or twice as large."""
         is_worse = ORDER.index(finding.severity) > ORDER.index(self.severity)
         return not is_worse and (finding.count < 2 * self.count or not self.count)
 
@@ -77,7 +77,7 @@ class KnownFinding:
         return self.finding.since or self.began_at
 
     def has_ended(self, now: datetime) -> bool:
-        """Return whether it has not been found for at least its `settles_after`."""
+        """Return whether the finding has been gone for at least its `settles_after`."""
         return self.gone_at is not None and now - self.gone_at >= self.finding.settles_after
 
 

@@ -66,7 +66,7 @@ def check_findings(connection: Connection, settings: Settings, now: datetime) ->
 def list_open(
     connection: Connection, findings: Sequence[Finding], now: datetime
 ) -> list[KnownFinding]:
-    """Return findings with their stored history, in the same order; new ones begin now."""
+    """Return findings with their stored history, in the same order; new findings begin at `now`."""
     known = with_findings(list_known(connection), findings, now)
     return [one for one in known if one.gone_at is None]
 
@@ -230,6 +230,6 @@ def _outage(error: Exception) -> Finding:
 
 
 def _is_settled(known: KnownFinding) -> bool:
-    """Return whether an outage has ended and each alerted receiver was notified of it."""
+    """Return whether an outage has ended and each alerted receiver was notified of the end."""
     is_reported = all(last.event is AlertEvent.ENDED for last in known.last_alerts.values())
     return known.gone_at is not None and is_reported

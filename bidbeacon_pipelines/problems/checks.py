@@ -86,7 +86,7 @@ def judge_dataset(
 def _result(
     check: str, sentence: str, figures: Mapping[str, Any], cases: Sequence[Mapping[str, str]] = ()
 ) -> Finding:
-    """Return the result of a check, which failed if there are `cases` (with equal keys)."""
+    """Return a check's result, a warning if there are `cases`; all cases have the same keys."""
     severity = Severity.WARNING if cases else Severity.FINE
     facts = {**figures, "cases": cases}
     return Finding(key=check, code=check, severity=severity, sentence=sentence, facts=facts)

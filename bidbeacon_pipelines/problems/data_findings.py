@@ -156,7 +156,7 @@ _UNPROVEN = text(f"""
 def unproven_histories(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield a finding per account and dataset with days not served because of their age.
 
-    Amazon reported no rows of these days, and has never sent rows of that age, so the days may not
+    Amazon reported no rows of these days, and has never sent rows of that age, so the days must not
     count as zeros. Days that are too old to be requested again are left out.
     """
     rows = connection.execute(_UNPROVEN, {"now": now, "products": list(SHORT_NAMES)}).mappings()

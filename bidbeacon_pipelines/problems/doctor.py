@@ -96,7 +96,7 @@ def _check_amazon(settings: Settings, engine: Engine | None, credential: str) ->
 
 
 def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]) -> Finding:
-    """Return the result for all regions; `problems` has each region's error, or None."""
+    """Return the result of the calls to all regions; `problems` has their errors, or None."""
     away = {region: problem for region, problem in problems.items() if problem}
     facts = {"address": address, "regions": {one: one not in away for one in problems}}
     if not away:

@@ -227,7 +227,7 @@ class _Window:
         return f"{row['row_count'] or 0:,} rows as of {_when(row['as_of'] or self._now)}"
 
     def _refresh(self, at: datetime) -> str:
-        """Return "The refresh T+3" if one of the dataset's refreshes is due, else "A refresh"."""
+        """Return a refresh's name: "The refresh T+3", or "A refresh" if none is due by `at`."""
         dataset, zone = self._question.dataset, self._question.account.time_zone
         until = max(at, self._now)
         found = missed_offsets(dataset, self._question.day, zone, self.row["as_of"], until)
@@ -332,7 +332,7 @@ class _Window:
         return self._explained(what, then, self._now)
 
     def _obstacles(self) -> list[tuple[str, datetime | None]]:
-        """Return the reasons for which a due window may wait, each with the end of the wait."""
+        """Return possible reasons why a due window is not requested yet, each with its end."""
         account = self._question.account
         refreshed_at = account.ads_account.next_run_at
         first_due = self.row["first_due_at"]

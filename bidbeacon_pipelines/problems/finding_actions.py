@@ -64,7 +64,7 @@ _REFUSED = text(f"""
 
 
 def _load(connection: Connection, windows: Sequence[RowMapping], *, by: str, now: datetime) -> str:
-    """Request loads of the windows that no user has requested yet; return a sentence."""
+    """Request loads of windows that no user has requested yet; return the text to show."""
     days: dict[tuple[str, str], set[date]] = defaultdict(set)
     for row in windows:
         if row["wanted_by"] is None:

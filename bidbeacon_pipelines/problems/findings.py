@@ -29,7 +29,7 @@ _FACTS = ("names", "accounts", "since", "next_at")
 
 @dataclass(frozen=True)
 class Effect:
-    """An effect of a cause: "120 windows of 3 accounts failed, in daily_targets".
+    """An effect of a finding's cause, such as "120 windows failed, in daily_targets".
 
     `link` is the path of a page that shows the effect; `count` is None if nothing is counted.
     """
@@ -51,7 +51,7 @@ class Finding(Explained):
         accounts: The number of affected accounts; there may be more.
         since: When the problem began; None if unknown.
         next_at: When BidBeacon tries again by itself; None if never or unknown.
-        unit: What the button's action is taken for: "120 days".
+        unit: The days or accounts to which the button's action applies, such as "120 days".
         because: Keys of findings that may cause this one, which then becomes an effect of theirs.
         alert_after: How long the finding must last before an alert is sent.
         settles_after: How long the finding must be gone before it counts as ended.
@@ -73,12 +73,12 @@ class Finding(Explained):
 
     @property
     def count(self) -> int:
-        """The sum of `count` of all its effects."""
+        """The sum of the `count` of all effects of the finding."""
         return sum(effect.count or 0 for effect in self.effects)
 
     @property
     def headline(self) -> str:
-        """The accounts and the sentence: "Acme Merch · US and 4 more accounts: Amazon …"."""
+        """The headline: affected accounts, then the sentence; "Acme Merch · US: Amazon …"."""
         if not self.names:
             return self.sentence
         more = self.accounts - len(self.names)

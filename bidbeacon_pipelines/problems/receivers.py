@@ -47,7 +47,7 @@ class Receiver:
         """Send a message; some receivers show its kind by a color.
 
         Raises:
-            NotSentError: It was not accepted within `SENDING_TAKES_AT_MOST` seconds.
+            NotSentError: The message was not accepted within `SENDING_TAKES_AT_MOST` seconds.
         """
         _silence_apprise()
         from apprise import Apprise, AppriseAsset, LogCapture, NotifyFormat

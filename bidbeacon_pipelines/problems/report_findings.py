@@ -68,9 +68,10 @@ _WHAT = {
 
 
 def unsettled_windows(unsettled: Sequence[RowMapping]) -> Findings:
-    """Yield a finding for each state and cause of `states.totals.WindowSummary.unsettled`.
+    """Yield a finding for each state and cause of windows with problems, such as late ones.
 
-    Windows for which `undecided_days` or `unproven_histories` yields findings are left out.
+    `unsettled` is from `WindowSummary`. Windows for which `undecided_days` or `unproven_histories`
+    yields findings are left out.
     """
     alike: dict[tuple[WindowState, str], list[RowMapping]] = {}
     for row in unsettled:

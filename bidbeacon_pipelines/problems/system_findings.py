@@ -169,7 +169,7 @@ def unwritable_folders(connection: Connection, settings: Settings, now: datetime
 
 
 def unwritable_logs(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return a finding if runs' output can't be written here; in a cluster, workers write it."""
+    """Return a finding if this host can't write runs' logs; in a cluster, workers write them."""
     return [] if settings.redis_url is not None else judge_logs(settings.compute_logs)
 
 
@@ -217,7 +217,7 @@ def too_many_partitions(connection: Connection, settings: Settings, now: datetim
 
 
 def judge_partitions(accounts: int, months: int, now: datetime) -> list[Finding]:
-    """Return a finding if a number of accounts has nearly too many partitions for Dagster."""
+    """Return a finding if accounts and months need nearly too many partitions for Dagster."""
     days = count_partition_days(now.date(), months)
     if accounts * days < NEARLY_FULL:
         return []

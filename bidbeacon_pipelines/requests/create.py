@@ -91,7 +91,7 @@ def create(request: LockedRequest) -> bool:
 
 
 def _begin_attempt(request: LockedRequest) -> bool:
-    """Enter the gate, attach windows and count the attempt; return whether this was possible."""
+    """Reserve a create, attach windows, count the attempt; return False if none may begin."""
     context, session_id = request.context, request.session.session_id
     with context.engine.begin() as connection:
         row = lock_request_row(connection, request.row.id, session_id)
@@ -114,7 +114,7 @@ def _begin_attempt(request: LockedRequest) -> bool:
 
 
 def _is_needless(connection: Connection, plan: ReportRequest, now: datetime) -> bool:
-    """Return whether a plan is too long or not needed; if so, plan the ads account again."""
+    """Return whether a planned request is too long or not needed; then schedule new planning."""
     contract, planned = read_contract(connection, plan.account_id), plan.dataset_report
     report = contract.report(planned.dataset, planned.ad_products)
     if plan.days <= report.longest_period_days and is_needed(connection, plan.id, now=now):
@@ -124,7 +124,7 @@ def _is_needless(connection: Connection, plan: ReportRequest, now: datetime) -> 
 
 
 def _attach_windows(request: LockedRequest, connection: Connection, now: datetime) -> None:
-    """Attach windows to the request, and record the refreshes that its report replaces."""
+    """Attach windows to the request, and record the missed refreshes that its report replaces."""
     session, dataset = request.session, request.dataset
     attach_windows(connection, request.row.id, now=now)
     request.windows = list_windows_of_request(connection, request.row.id)
@@ -230,7 +230,7 @@ def _adopt(request: LockedRequest, duplicate: DuplicateReport) -> Result:
 
 
 def _is_same(report: Report, request: ReportRequest, spellings: Mapping[str, str]) -> bool:
-    """Return whether a report has the request's days, fields (in any spelling) and rows."""
+    """Return whether a report's days, fields (by any name) and row filter fit the request."""
     same_days = {(p.start, p.end) for p in report.periods} == {
         (request.start_date, request.end_date)
     }

@@ -124,7 +124,7 @@ def create_reports(
 
 @contextmanager
 def _keeping_errors(failures: list[Exception] | None, request_id: int) -> Iterator[None]:
-    """Add an error to `failures`, or log it if there is no list; other requests continue."""
+    """Add an error to `failures`, or log it if that is None; raise it if the lock was lost."""
     try:
         yield
     except (LockLostError, SessionClosedError):
@@ -150,7 +150,7 @@ def _next_request(
     *,
     by_hand: bool,
 ) -> Candidate | None:
-    """Return the next request to create, after the pause between creates; None without one."""
+    """Wait until a create may begin; return the most urgent request, or None if none is ready."""
     if context.is_stopping():
         return None
     now, late_after = context.now(), context.settings.late_after

@@ -120,7 +120,7 @@ def _take_steps(request: LockedRequest, *, loads: bool) -> None:
 
 
 def _next_step(request: LockedRequest, *, loads: bool) -> Step | None:
-    """Return the request's next step, which is GiveUp if its accounts are stopped, or None."""
+    """Return the step to take now: `GiveUp` if the accounts are stopped; None if no step is due."""
     row, needs_attention = request.row, request.ads_account.needs_attention
     if row.finished_at is not None:
         return None
@@ -145,7 +145,7 @@ def _stop_cause(request: LockedRequest, account_key: str) -> Cause:
 
 
 def _release_disabled(request: LockedRequest) -> None:
-    """Release the windows of paused or disabled countries, if other countries still wait."""
+    """Detach windows of paused or disabled countries from the request, if others still wait."""
     disabled, session = _disabled(request), request.session
     if not disabled or len(disabled) == len(request.windows):
         return

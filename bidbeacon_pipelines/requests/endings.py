@@ -81,13 +81,13 @@ def give_up(request: LockedRequest, failure: RequestFailure) -> None:
 def release_stopped(
     request: LockedRequest, connection: Connection, windows: Iterable[ReportWindow]
 ) -> None:
-    """Detach windows of stopped accounts from the request; they are due after the resume."""
+    """Detach windows of stopped accounts; they are requested once the accounts are resumed."""
     now = request.context.now()
     release_windows(connection, request.row.id, [put_back(one, now) for one in windows])
 
 
 def plan_released(connection: Connection, row: ReportRequest) -> None:
-    """Plan the ads account again if due windows were detached from an ended request.
+    """Schedule new planning if due windows were detached from an ended request.
 
     If the contract no longer has the request's report, the windows are also created again.
     """
@@ -240,7 +240,7 @@ def learn_from_part(request: LockedRequest, connection: Connection, now: datetim
 
 
 def _end_refused(request: LockedRequest, connection: Connection, why: Cause) -> None:
-    """End the days that Amazon keeps refusing as too old, and plan the ads account again."""
+    """Mark days that Amazon keeps refusing as too old as not served; schedule new planning."""
     ended_for = cause("not-served", detail=why.get("detail"))
     refused = _requested_days(request.row)
     ended = end_refused_windows(connection, refused, ended_for, request.context.now())

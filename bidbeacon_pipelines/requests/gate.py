@@ -132,7 +132,7 @@ _LATE_WINDOWS = text(f"""
 def count_late_windows(
     connection: Connection, client_id: str, region: str, *, overdue_before: datetime
 ) -> int:
-    """Return how many windows due by `overdue_before` wait until their report is created."""
+    """Return how many windows due by `overdue_before` are in requests without a report yet."""
     values = {"client_id": client_id, "region": region, "overdue_before": overdue_before}
     return int(connection.execute(_LATE_WINDOWS, values).scalar_one())
 
@@ -203,7 +203,7 @@ def record_create_result(
 def hold_gate(
     connection: Connection, account: AdsAccount, now: datetime, *, until: datetime
 ) -> None:
-    """Close the gate until an instant if a report without a request uses its last slot."""
+    """Close the gate until an instant if a report of `bidbeacon probe` takes its last slot."""
     state = lock_gate(connection, account.client_id, account.region, now=now)
     if state.in_flight + 1 >= int(state.gate.in_flight_limit):
         later = max(until, state.gate.next_create_at)

@@ -47,8 +47,8 @@ def entered(gate: "ReportGate", now: datetime) -> "ReportGate":
 def accepted(gate: "ReportGate", in_flight: int, now: datetime) -> "ReportGate":
     """Return the gate after a create was accepted.
 
-    `in_flight` includes the new report. The pace counts from Amazon's answer, since a create may
-    have waited for a token after it began.
+    `in_flight` includes the new report. The pause before the next create starts at `now`,
+    when Amazon answered, since a create may have waited for a token after it began.
     """
     limit, pace = gate.in_flight_limit, max(gate.pace * FASTER, SHORTEST_PACE)
     return gate.with_changes(
@@ -60,7 +60,7 @@ def accepted(gate: "ReportGate", in_flight: int, now: datetime) -> "ReportGate":
 
 
 def answered(gate: "ReportGate", now: datetime) -> "ReportGate":
-    """Return the gate after a create failed; the next create waits at least `gate.pace`."""
+    """Return the gate after a create failed, but not with a 429: the next waits for `pace`."""
     return gate.with_changes(next_create_at=max(gate.next_create_at, now + gate.pace))
 
 

@@ -139,8 +139,8 @@ class _LoadOfDays:
     def begin(self, days: Sequence[date], before: Sequence[ReportWindow]) -> dict[date, Cause]:
         """Record the load, mark the days that can be loaded as requested by `by`, and claim them.
 
-        Return the cause of each day that can't be loaded. Days that a user requested before are
-        claimed first, so that they lose this mark too if the load fails here.
+        Return the cause of each day that can't be loaded. Days that are already marked are
+        claimed first, so that they lose the mark too if a check before the load fails.
         """
         mine = (one.wanted_at for one in before if one.wanted_by == self.by and one.wanted_at)
         at = min(mine, default=None)
@@ -187,7 +187,7 @@ class _LoadOfDays:
         self.session.add(skipped)
 
     def claim(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Claim windows that no running session has claimed; return all still requested ones."""
+        """Claim free user-requested windows; return all windows that are still requested."""
         of = (self.account, self.dataset.name, days)
         with self.context.engine.begin() as connection:
             claim_windows(connection, *of, self.session.session_id, by=self.by)
@@ -240,7 +240,7 @@ class _LoadOfDays:
     def causes(
         self, days: Sequence[date], before: Sequence[ReportWindow], now: Sequence[ReportWindow]
     ) -> dict[date, Cause]:
-        """Return the cause for each day that was not loaded since `before`, or is not served."""
+        """Return the cause for each day not loaded between `before` and `now`, or not served."""
         with self.context.engine.begin() as connection:
             stopped = get_account(connection, self.account.account_key).stop_cause
         old_requests = {None, *(window.loaded_by_request for window in before)}

@@ -106,14 +106,14 @@ class LockedRequest:
 
     @contextmanager
     def storing(self, after: ReportRequest) -> Iterator[Connection]:
-        """Store the row in one transaction with the statements of the `with` block."""
+        """Store the request's new row in one transaction with the `with` block's statements."""
         with self.context.engine.begin() as connection:
             update_request(connection, self.row, after, self.session.session_id)
             yield connection
         self.row = after
 
     def store(self, after: ReportRequest, action: Action | None = None) -> None:
-        """Store the row, and record the action in the same transaction."""
+        """Store the request's new row, and record the action in the same transaction."""
         with self.storing(after) as connection:
             if action is not None:
                 self.session.add_in(connection, action)
@@ -136,8 +136,9 @@ class LockedRequest:
     def record_refusal(self, error: AuthError, unconfirmed: Result) -> Result:
         """Count Amazon's refusal of the ads account; return the result for the request.
 
-        It is `unconfirmed` until the refusals stop the ads account. A refused credential stops all
-        its ads accounts; the request rests until the credential is renewed.
+        The result is `unconfirmed` while the refusals are too few to stop the ads account. A
+        refused credential stops all its ads accounts; the request waits until the credential is
+        renewed.
         """
         self.was_refused = True
         with self.context.engine.begin() as connection:
@@ -148,7 +149,7 @@ class LockedRequest:
         return failure_from(error, now) if stops else unconfirmed
 
     def retried(self, result: Result, after: ReportRequest, attempt: int) -> Action | None:
-        """Return the action that records why a step is repeated; None if there is no cause."""
+        """Return the action that records why a step is retried; None if `result` has no cause."""
         if not isinstance(result, NoAnswer | NotMade) or result.cause is None:
             return None
         at = after.next_step_at or self.context.now()

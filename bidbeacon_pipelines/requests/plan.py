@@ -1,4 +1,4 @@
-"""Plans the report requests that cover the wanted and due days of an ads account."""
+"""Plans the report requests for the due and user-requested days of an ads account."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -51,11 +51,11 @@ class _Draft:
 
     Attributes:
         report: The dataset and ad products to request.
-        by_hand: The planned requests for wanted days.
+        by_hand: The planned requests for days that users requested.
         due: The due days that no request in `by_hand` covers.
         scheduled: The planned requests for the days in `due`.
         stored: The stored requests for due days that were not sent yet.
-        stored_by_hand: The stored requests for wanted days that were not sent yet.
+        stored_by_hand: The stored requests for user-requested days that were not sent yet.
         waits_until: The latest time until which due days wait for other countries; None if they
             don't wait. They don't wait if there are requests in `stored`.
     """
@@ -70,10 +70,10 @@ class _Draft:
 
 
 def plan_wanted(context: JobContext, account_id: str) -> None:
-    """Plan and store separate requests for the wanted days of an ads account.
+    """Plan and store separate requests for days of an ads account that users requested.
 
-    The dispatcher creates their reports first. Plans for days that are due but not wanted stay
-    unchanged.
+    The dispatcher creates their reports first. Plans for days that are due but not requested
+    by users stay unchanged.
     """
     now = context.now()
     with context.engine.begin() as connection:
@@ -90,12 +90,12 @@ def plan_due(
     ads_account: AdsAccount,
     accounts: Sequence[Account],
 ) -> None:
-    """Plan and store requests for the wanted and the due days of an ads account.
+    """Plan and store requests for the due and the user-requested days of an ads account.
 
-    Wanted days have separate requests. Planning of one ads account is serialized and replaces
-    unsent plans, so no day is in two plans for wanted days or in two for due days. Once all due
-    days are planned, the next refresh is scheduled. `accounts` are the active accounts; if there
-    are several, due days may wait for other countries.
+    User-requested (wanted) days have separate requests. Planning of one ads account is serialized
+    and replaces unsent plans, so no day is in two plans for wanted days or in two for due days.
+    Once all due days are planned, the next refresh is scheduled. `accounts` are the active
+    accounts; if there are several, due days may wait for other countries.
     """
     now, hours = context.now(), context.settings.wait_for_countries_hours
     patience = timedelta(hours=hours if len(accounts) > 1 else 0)
@@ -154,7 +154,7 @@ def _draft(
     now: datetime,
     patience: timedelta,
 ) -> _Draft:
-    """Plan the due and wanted days of a report that no part of a refused report covers."""
+    """Plan a report's due and user-requested days, except those in parts of refused reports."""
     longest_days = report.longest_period_days
     parts = [PlannedRequest(one.start_date, one.end_date) for one in stored if one.narrows]
     plans = [one for one in stored if not one.narrows]
@@ -181,7 +181,7 @@ def _draft(
 
 
 def _skips(key: str, drafts: Sequence[_Draft]) -> Iterator[WindowSkipped]:
-    """Yield an action per dataset that waits for other countries, or for all without due days."""
+    """Yield a skip per dataset that waits for other countries; if nothing is due, one for each."""
     waiting: dict[str, datetime] = {}
     for draft in drafts:
         if draft.waits_until is not None:

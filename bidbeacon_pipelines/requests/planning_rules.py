@@ -5,12 +5,12 @@ countries of its ads account, so a day needs one request, however many countries
 starts at the newest due day: each request reaches back as far as the longest period allows, over
 days that aren't due. This greedy interval cover needs the fewest requests.
 
-Reports by hand are created first, newest days first, so that all reports of a day are completed
-before those of an older day. Next come the first refreshes of days, then the second ones, and so
-on. Among equal reports, the report that is worth most is created first: it gets one point for each
-first refresh that it makes on time, and two points for each day since such a report was last
-requested. No planned report waits for more than ten others of the same kind: the same ads account,
-dataset and ad products.
+Reports that users requested are created first, newest days first, so that all reports of a day are
+completed before those of an older day. Next come the first refreshes of days, then the second ones,
+and so on. Among equal reports, the report that is worth most is created first: it gets one point
+for each first refresh that it makes on time, and two points for each day since such a report was
+last requested. No planned report waits for more than ten others of the same kind: the same ads
+account, dataset and ad products.
 """
 
 from bisect import bisect_right
@@ -35,7 +35,7 @@ class PlannedRequest:
 
     Attributes:
         start: First day.
-        end: Last day; this day is due or wanted.
+        end: Last day; this day is due or requested by a user.
         by_hand: Whether a person wants its days now.
     """
 
@@ -157,7 +157,7 @@ def _urgency(candidate: Candidate, dataset: Dataset, now: datetime) -> tuple[obj
 
 
 def _worth(candidate: Candidate, now: datetime) -> float:
-    """Return a report's worth if it is created now; infinite if its kind was never requested."""
+    """Return a report's points if it is created now; infinite if its kind was never requested."""
     if candidate.report_requested_at is None:
         return inf
     return candidate.on_time + WORTH_OF_A_DAY * (

@@ -359,8 +359,8 @@ _IS_NEEDED = text(f"""
 def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:
     """Attach the due and user-requested windows of a request's period to it; return how many.
 
-    Days between them are included if they are over in their country and the request is not by hand.
-    Windows that wait for another request are left out.
+    Unless the request is `by_hand`, other past days of the period are attached too, except days
+    that Amazon does not serve. Windows that are attached to another request are left out.
     """
     return connection.execute(_ATTACH, {"request_id": request_id, "now": now}).rowcount
 

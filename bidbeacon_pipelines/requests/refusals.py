@@ -19,16 +19,16 @@ _REFUSED_FIELDS = frozenset({"field-refused", "fields-refused-together"})
 
 
 def doubted(failure: RequestFailure) -> RequestFailure:
-    """Return a refusal as a failure after which the report is requested again, to confirm it."""
+    """Return a refusal as `NO_REPORT`, so that a second request confirms or disproves it."""
     return replace(failure, kind=FailureKind.NO_REPORT)
 
 
 def weighed(
     failure: RequestFailure, before: RequestFailure | None, *, is_part: bool
 ) -> RequestFailure:
-    """Return the failure of a create; if it is implausible, as `doubted` returns it.
+    """Return the failure of a create; change an implausible one with `doubted`.
 
-    A failure is plausible if the attempt before failed for the same cause (`before`).
+    A failure is plausible if `before`, the failure of the previous attempt, has the same cause.
     """
     is_same = before is not None and before.cause["code"] == failure.cause["code"]
     is_believed = is_same or not _is_doubtful(failure, is_part=is_part)

@@ -1,4 +1,4 @@
-"""Turns Amazon's responses and the client's errors into results for `rules.apply`."""
+"""Turns Amazon's responses and API errors into results of steps, for `rules.apply`."""
 
 from datetime import datetime, timedelta
 

@@ -39,7 +39,7 @@ _GROWTH_STEPS = 20  # bounds the exponent: such pauses are cut anyway
 
 
 class RequestStatus(StrEnum):
-    """A request's status: `sent` until Amazon's answer is known, `completed` until loaded."""
+    """A request's status: `sent` until Amazon answers the create, `completed` until loaded."""
 
     PLANNED = "planned"
     SENT = "sent"
@@ -109,22 +109,22 @@ class RequestFailure:
 
 @dataclass(frozen=True)
 class Create:
-    """Store the attempt, then request the report from Amazon."""
+    """The step that stores the attempt, then requests the report from Amazon."""
 
 
 @dataclass(frozen=True)
 class Poll:
-    """Retrieve the status of the report from Amazon."""
+    """The step that retrieves the status of the report from Amazon."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """Store the attempt, then download the report and load it."""
+    """The step that stores the attempt, then downloads the report and loads it."""
 
 
 @dataclass(frozen=True)
 class Retry:
-    """Drop this report and request a new one, not before `at`."""
+    """The step that drops this report and requests a new one, not before `at`."""
 
     at: datetime
     failure: RequestFailure
@@ -132,7 +132,7 @@ class Retry:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """End the request as failed."""
+    """The step that ends the request as failed."""
 
     failure: RequestFailure
 
@@ -160,7 +160,7 @@ class Reported:
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """The step was tried without a usable result.
+    """The result of a step that was tried but failed, or had no usable answer.
 
     After a create, Amazon may have accepted the report anyway. After a poll, the report may be
     fine. After a failed download or load, the old data is unchanged. A create that Amazon throttled
@@ -174,7 +174,7 @@ class NoAnswer:
 
 @dataclass(frozen=True)
 class NotMade:
-    """The step was certainly not taken, and is not counted as an attempt.
+    """The result of a step that was certainly not taken; it does not count as an attempt.
 
     Possible causes are our own rate limits, a 429 for a token or a file, refused credentials,
     account rows that another job has locked, and a file that this host can't write. `cause` is None

@@ -18,13 +18,13 @@ OPEN_REQUEST = "status IN ('planned', 'sent', 'in_flight', 'completed')"
 class ReportRequest(PipelinesBase):
     """One row is one report requested for an ads account: a range of days in all countries.
 
-    `report` lists the ad products whose rows are requested, such as `SP+SB+SD`. A request is
-    planned until its first attempt: no window waits for it, and the next planning may change or
-    delete it. A request is stored before it is sent, and Amazon's `report_id` before the first
-    poll. After `late_at`, Amazon takes far longer than usual. `locked_by` is the session that has
-    locked the request, until the session's lease ends. `narrows` is a refused request: the row
-    requests a part of its days, to learn what Amazon serves. `first_failed_at` is when an attempt
-    first failed.
+    `report` lists the ad products whose rows are requested, such as `SP+SB+SD`. Until its first
+    attempt, a request is only planned: no window is attached to it, and the next planning may
+    change or delete it. A request is stored before it is sent, and Amazon's `report_id` before the
+    first poll. After `late_at`, Amazon takes far longer than usual. `locked_by` is the session that
+    has locked the request, until the session's lease ends. `narrows` is the id of a refused
+    request, if this request repeats a part of its days to learn which days Amazon serves.
+    `first_failed_at` is when an attempt first failed.
     """
 
     __tablename__ = "report_requests"

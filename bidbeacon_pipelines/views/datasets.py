@@ -100,7 +100,7 @@ def _columns(dataset: Dataset) -> Iterator[ViewColumn]:
 
 
 def _dimension(dimension: Dimension, own: dict[str, ViewColumn]) -> Iterator[ViewColumn]:
-    """Yield a dimension's columns; a campaign without an export has the reported name."""
+    """Yield a dimension's view columns, such as a campaign's id, its current name and portfolio."""
     name = dimension.column
     if name == "campaign_name":
         return

@@ -59,7 +59,7 @@ class _Field:
         return [self.path, *([(*self.path, self.inner)] if self.inner else [])]
 
     def read_from(self, raw: Row) -> Any:
-        """Return the value; raise `FieldError` if it is missing or has the wrong type."""
+        """Return the field's value in a raw entity; raise `FieldError` if it is missing or wrong."""
         came = find(raw, self.path)
         if self.inner and isinstance(came, dict):
             came = came.get(self.inner)

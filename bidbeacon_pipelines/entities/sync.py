@@ -153,7 +153,7 @@ class _Sync:
     account: Account
 
     def run(self, wait_until: datetime) -> dict[str, int]:
-        """Sync all kinds; count refusals, and pause exports if throttled or files are unwritable."""
+        """Sync all kinds; count refusals, and pause exports if throttled or on write errors."""
         with self._as_wanted():
             if self.account.profile_id is None:
                 error = ExportFailedError(cause("no-profile"))

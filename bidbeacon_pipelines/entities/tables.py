@@ -69,7 +69,7 @@ class _Delivered:  # entities that come by export
 
 
 class Campaign(_Entity, _Delivered, PipelinesBase):
-    """One row is a campaign. Dates are days of the account's own calendar."""
+    """One row is a campaign. Dates are account-local days."""
 
     __tablename__ = "campaigns"
 

@@ -179,7 +179,8 @@ def insert_removals(
 ) -> None:
     """Store how many rows and how much spend a merge removed.
 
-    `lost` has tuples of day and ad product. Call it before the windows are released.
+    `lost` has tuples of day and ad product. Call it before the windows are detached from the
+    request.
     """
     values = scope.values | {"account": account.id}
     values |= {"days": [day for day, _ in lost], "products": [product for _, product in lost]}

@@ -41,7 +41,7 @@ from bidbeacon_sessions import SessionRecorder
 
 @dataclass
 class _Sorted:
-    """Rows by result: `valid` (day and line by id), `foreign` (ids), `kept` in quarantine."""
+    """Rows by result: `valid` (day, line by id), `foreign` (ids to delete), `kept` (still bad)."""
 
     valid: dict[int, tuple[date, bytes]] = field(default_factory=dict)
     foreign: list[int] = field(default_factory=list)

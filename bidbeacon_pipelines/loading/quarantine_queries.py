@@ -123,7 +123,7 @@ def lock_quarantined_rows(
 def stage_held_rows(
     connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
 ) -> None:
-    """Add the loaded rows of some days to the stage, so that it has the whole report."""
+    """Add the loaded rows of some days to the stage, so that the stage has the whole report."""
     columns = listed(staged_columns(scope.dataset))
     connection.execute(
         text(f"""

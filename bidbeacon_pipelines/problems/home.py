@@ -100,7 +100,7 @@ _WERE_LISTED = text("SELECT EXISTS (SELECT FROM credential_listings)")
 
 
 def _read_start(connection: Connection, home: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return texts on what a new installation is doing and when data comes, or None."""
+    """Return texts for a new installation on its current work and first data; else None."""
     accounts, datasets = home["accounts"], home["datasets"]
     if any(one["states"].get(state) for one in datasets for state in ("fresh", "suspicious")):
         return None

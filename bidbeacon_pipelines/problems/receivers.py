@@ -40,7 +40,7 @@ class Receiver:
 
     @property
     def label(self) -> str:
-        """The number and the URL's scheme, without the parts that may be secret."""
+        """The receiver's number and its URL's scheme, without URL parts that may be secret."""
         return f"{self.number}. {self.url.partition('://')[0].lower()}://{MASK}"
 
     def send(self, message: AlertMessage) -> None:

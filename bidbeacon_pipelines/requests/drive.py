@@ -75,7 +75,7 @@ def drive_request(
 
     Return None if the request has ended or another session works on it. A completed report is left
     to another run if `loads` is false or this host can't write downloads. After an unexpected error
-    the request rests for five minutes, so that it does not make every run fail.
+    the request waits for five minutes, so that it does not make every run fail.
 
     Raises:
         LockLostError: another session took over the request; the transaction is rolled back.
@@ -222,7 +222,7 @@ def _store_failed(request: LockedRequest, result: Result) -> None:
 
 
 def _load_parts(request: LockedRequest, report: Report, parts: Sequence[Path]) -> None:
-    """Load and record all windows in one transaction; this fails if the lock was lost."""
+    """Load the report into its windows in one transaction; fail if the lock was lost."""
     if not request.windows:
         request.store(request.after(Loaded()))
         return

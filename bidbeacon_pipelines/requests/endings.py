@@ -132,7 +132,7 @@ def without_report(
 
 
 def _with_advice(request: LockedRequest, failure: RequestFailure) -> RequestFailure:
-    """Return the failure with the command that splits the report by ad product, if useful."""
+    """Return the failure with an advised command, if a report per ad product may help."""
     row, dataset = request.row, request.dataset
     if not should_be_apart(failure, row.dataset_report.ad_products, days=row.days):
         return failure

@@ -60,7 +60,7 @@ def accepted(gate: "ReportGate", in_flight: int, now: datetime) -> "ReportGate":
 
 
 def answered(gate: "ReportGate", now: datetime) -> "ReportGate":
-    """Return the gate after a create failed, but not with a 429: the next waits for `pace`."""
+    """Return the gate after a create failed without a 429; the next create waits for `pace`."""
     return gate.with_changes(next_create_at=max(gate.next_create_at, now + gate.pace))
 
 

@@ -187,7 +187,7 @@ class _LoadOfDays:
         self.session.add(skipped)
 
     def claim(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Claim free user-requested windows; return all windows that are still requested."""
+        """Claim requested windows without a running claim; return all that are still requested."""
         of = (self.account, self.dataset.name, days)
         with self.context.engine.begin() as connection:
             claim_windows(connection, *of, self.session.session_id, by=self.by)

@@ -1,4 +1,4 @@
-"""A locked request with its ads account, countries, waiting windows and report."""
+"""A locked request with its ads account, countries, attached windows and report."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,7 +39,7 @@ class LockedRequest:
     Attributes:
         row: The request as it is stored.
         countries: All accounts of the request's ads account, by key.
-        windows: The windows that wait for the request, by account key, sorted by date.
+        windows: The windows attached to the request, by account key, sorted by date.
         report: The report as Amazon last described it.
         was_refused: Whether Amazon has refused the ads account since the request was locked.
     """
@@ -81,7 +81,7 @@ class LockedRequest:
 
     @property
     def waiting(self) -> list[tuple[Account, ReportWindow]]:
-        """The windows that wait for the request, each with its account."""
+        """The windows attached to the request, each with its account."""
         return [(self.countries[key], one) for key, own in self.windows.items() for one in own]
 
     @property

@@ -19,7 +19,7 @@ _REFUSED_FIELDS = frozenset({"field-refused", "fields-refused-together"})
 
 
 def doubted(failure: RequestFailure) -> RequestFailure:
-    """Return a refusal as `NO_REPORT`, so that a second request confirms or disproves it."""
+    """Return a refusal with kind `NO_REPORT`, so that a second request confirms it or not."""
     return replace(failure, kind=FailureKind.NO_REPORT)
 
 

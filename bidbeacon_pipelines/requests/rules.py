@@ -392,7 +392,7 @@ def _is_ahead(at: datetime | None, now: datetime) -> bool:
 
 
 def _latest(ours: datetime, not_before: datetime | None, now: datetime) -> datetime:
-    """Return the later of two times; `not_before` is limited to `MAX_PENDING` from now."""
+    """Return our time or, if later, `not_before`, but this at most `MAX_PENDING` from now."""
     return ours if not_before is None else max(ours, min(not_before, now + MAX_PENDING))
 
 

@@ -11,7 +11,7 @@ from typing import Final
 MOST_PARTITIONS: Final = 100_000
 NEARLY_FULL: Final = MOST_PARTITIONS * 8 // 10
 DAYS_AHEAD: Final = 1
-"""The last partition is today in UTC. No day is over anywhere before it starts in UTC."""
+"""The last partition is today's UTC date: in each time zone, a day ends after its start in UTC."""
 
 
 def first_partition_day(today: date, months: int) -> date:

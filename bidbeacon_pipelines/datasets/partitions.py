@@ -12,7 +12,7 @@ from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 HOURLY_DATASETS = tuple(dataset for dataset in ALL_DATASETS if dataset.is_hourly)
 _AHEAD = timedelta(days=45)
 _BEHIND = timedelta(days=15)
-"""Amazon serves hourly data for 14 days."""
+"""How far back partitions are created; Amazon serves hourly data for 14 days."""
 
 
 def ensure_partitions(engine: Engine, dataset: Dataset, first: date, last: date) -> list[str]:

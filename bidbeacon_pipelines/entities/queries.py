@@ -31,9 +31,9 @@ _TABLES: Mapping[str, Any] = {
     "portfolios": Portfolio.__table__,
 }
 _OURS = ("seen_at", "missing_since", "gone_since")
-"""Columns that no export has."""
+"""Columns that exports lack and that a merge sets."""
 _JUDGED = ("is_reported",)
-"""Columns that no export has and that a merge doesn't change."""
+"""Columns that exports lack and that a merge doesn't change."""
 _NO_DETAILS = {"details": "{}"}
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TABLES, _NO_DETAILS) | {
     "ads": _NO_DETAILS | {"asins": [], "skus": []}

@@ -59,7 +59,7 @@ class _Field:
         return [self.path, *([(*self.path, self.inner)] if self.inner else [])]
 
     def read_from(self, raw: Row) -> Any:
-        """Return the field's value in a raw entity; raise `FieldError` if it is missing or wrong."""
+        """Return a field or None; raise `FieldError` if it is invalid, or required but missing."""
         came = find(raw, self.path)
         if self.inner and isinstance(came, dict):
             came = came.get(self.inner)

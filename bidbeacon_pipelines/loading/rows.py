@@ -64,7 +64,7 @@ _USUAL: Final = {
     "count": b"[0-9]{1,%d}" % COUNT_DIGITS,
     "amount": rb"[0-9]{1,%d}(?:\.[0-9]{1,%d})?" % (AMOUNT_DIGITS, AMOUNT_PLACES),
 }
-"""The usual spelling of metrics. Rows are JSON, so a number has no leading zeros."""
+"""The usual notation of metrics. Rows are JSON, so a number has no leading zeros."""
 _TAB: Final = b"\t"
 _NULL: Final = "\\N"
 ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})

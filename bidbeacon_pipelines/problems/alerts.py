@@ -42,7 +42,7 @@ from bidbeacon_sessions.masking import mask_text
 
 CHECK_EVERY: Final = timedelta(minutes=1)
 OUTAGE_AFTER: Final = timedelta(minutes=5)
-"""How long checks may fail before an alert about it; no other alerts are sent meanwhile."""
+"""How long checks may fail before an alert about it; no other alerts are sent while checks fail."""
 
 logger = logging.getLogger(__name__)
 

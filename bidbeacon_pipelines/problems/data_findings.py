@@ -124,9 +124,9 @@ def acknowledge_removals(
 
 
 HISTORY_NOT_PROVEN: Final = "history-not-proven"
-"""The code of the cause of old days without rows, if rows that old have never come."""
+"""The code of the cause of old days without rows, if Amazon never sent rows of that age."""
 _OLDER_DAYS_COME = timedelta(hours=1)
-"""The delay of the alert: meanwhile rows of older days may come and prove the history."""
+"""The delay of the alert: Amazon may soon send rows of older days, which prove the history."""
 
 # An ad product without totals was refused as too old before its report was joined with others:
 # it is left out.

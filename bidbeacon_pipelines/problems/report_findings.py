@@ -36,7 +36,7 @@ _WORDS: Final = {
     WindowState.UNCONFIRMED: "waiting for a second report",
     WindowState.NOT_SERVED: "not served",
 }
-"""The states that are findings, with their words; expired windows can't be repaired."""
+"""The text of each state that makes a finding; not of expired windows, which can't be repaired."""
 SEVERITIES: Final = {
     WindowState.FRESH: Severity.FINE,
     WindowState.MISSING: Severity.FINE,

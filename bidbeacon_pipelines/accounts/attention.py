@@ -25,10 +25,10 @@ MOST_REFUSALS = 3
 def record_refusal(
     connection: Connection, session: SessionRecorder, account: AdsAccount, error: AuthError
 ) -> bool:
-    """Count a refusal, and stop the requests for the accounts if a retry can't help.
+    """Count Amazon's refusal of a request, and stop the accounts if a retry can't help.
 
-    A refused credential stops all of its accounts. Another refusal stops the ads account if rights
-    are missing, or if it is the `MOST_REFUSALS`th in a row.
+    If the credential is refused, all of its accounts are stopped. Any other refusal stops the ads
+    account if rights are missing, or if it is the `MOST_REFUSALS`th refusal in a row.
 
     Returns:
         Whether the requests are stopped. If not, the refused request may be sent again later.

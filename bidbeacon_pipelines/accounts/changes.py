@@ -48,7 +48,7 @@ class NotListedError(UsageError):
 
 
 class AccountChanges:
-    """Changes accounts on behalf of the user `by`."""
+    """Changes to accounts that the user `by` makes, each recorded in a session."""
 
     def __init__(self, store: SessionStore, settings: Settings, *, by: str) -> None:
         self._store = store

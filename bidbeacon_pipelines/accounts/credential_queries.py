@@ -28,7 +28,7 @@ def set_credentials_need_attention(
 
 
 def clear_credentials_need_attention(connection: Connection, credential: str) -> list[str]:
-    """Resume ads accounts stopped only for this credential; return their accounts' keys."""
+    """Resume ads accounts that a refusal of this credential stopped; return accounts' keys."""
     is_for_it = AdsAccount.needs_attention_for == "credentials"
     return change_ads_accounts(
         connection, AdsAccount.credential == credential, is_for_it, **RESUMED
@@ -36,7 +36,10 @@ def clear_credentials_need_attention(connection: Connection, credential: str) ->
 
 
 def set_owner(connection: Connection, account_id: str, credential: str, client_id: str) -> None:
-    """Assign an ads account to another credential; its proven report histories stay known."""
+    """Assign an ads account to another credential, and resume it if it needed attention.
+
+    The greatest ages of days with rows that Amazon served are copied to the new client id.
+    """
     copy_histories(connection, account_id, client_id)
     new = {"credential": credential, "client_id": client_id, "credential_by": None}
     change_ads_account(connection, account_id, **new, **RESUMED, refusals=0)
@@ -54,7 +57,7 @@ _SET_LISTED_BY = text("""
 def set_listed_by(
     connection: Connection, listed_by: Mapping[str, Sequence[str]], unsure: Collection[str]
 ) -> None:
-    """Store which credentials list each ads account id; never remove credentials in `unsure`."""
+    """Store which credentials list each ads account; keep `unsure` ones (incomplete lists)."""
     values = [
         {"id": account_id, "names": sorted(names), "unsure": list(unsure)}
         for account_id, names in listed_by.items()
@@ -121,6 +124,6 @@ def list_owners(connection: Connection) -> dict[str, str]:
 
 
 def list_listed(connection: Connection, credential: str) -> list[AdsAccount]:
-    """Return the ads accounts that a credential lists, sorted by key."""
+    """Return the ads accounts that Amazon lists for a credential, sorted by key."""
     listed = select(AdsAccount).where(AdsAccount.listed_by.contains([credential]))
     return read_rows(connection, listed.order_by(AdsAccount.ads_account_key))

@@ -64,7 +64,7 @@ def get_named_account(connection: Connection, given: str, country: str | None = 
 
 
 def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
-    """Return the ads account that a name matches, by its own or one of its accounts' names."""
+    """Return the ads account that matches a name: its own or that of one of its accounts."""
     exact = find_ads_account(connection, given)
     if exact is not None:
         return exact

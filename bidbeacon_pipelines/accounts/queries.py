@@ -111,7 +111,7 @@ def get_accounts(connection: Connection, keys: Collection[str]) -> dict[str, Acc
 
 
 def read_account(engine: Engine, key: str) -> Account:
-    """Return what `get_account` returns, in a new transaction."""
+    """Return the account with this key like `get_account`, but in a new transaction."""
     with engine.begin() as connection:
         return get_account(connection, key)
 
@@ -123,20 +123,20 @@ def list_countries(connection: Connection, account_id: str) -> list[Account]:
 
 
 def set_paused(connection: Connection, account: Account, *, by: str) -> None:
-    """Pause an account; the due windows of its ads account are planned again without it."""
+    """Pause an account; the next refresh plans its ads account's due windows without it."""
     change_account(connection, account, paused=True, paused_by=by, paused_at=func.now())
     change_ads_account(connection, account.account_id, planned_at=None)
 
 
 def set_resumed(connection: Connection, account: Account) -> None:
-    """Resume an account and its ads account; their due windows are planned again."""
+    """Resume an account and its ads account; the next refresh plans all due windows again."""
     active = {"paused": False, "paused_by": None, "paused_at": None, "export_refusals": 0}
     change_account(connection, account, **active)
     change_ads_account(connection, account.account_id, **RESUMED, refusals=0)
 
 
 def change_account(connection: Connection, account: Account, **values: Any) -> None:
-    """Set columns of an account."""
+    """Set the columns in `values` in an account's row."""
     statement = update(Account).filter_by(**account.identity)
     connection.execute(statement.values(**values))
 
@@ -208,7 +208,7 @@ def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: d
 
 
 def change_ads_account(connection: Connection, account_id: str, **values: Any) -> None:
-    """Set columns of an ads account."""
+    """Set the columns in `values` in an ads account's row."""
     statement = update(AdsAccount).where(AdsAccount.account_id == account_id)
     connection.execute(statement.values(**values))
 
@@ -223,7 +223,7 @@ def set_next_run(
 
 
 def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
-    """Return the ads account that has this key, or has an account with this key, or None."""
+    """Return the ads account with this key, or with an account that has this key, or None."""
     of_country = select(Account.account_id).where(Account.account_key == key).scalar_subquery()
     is_found = or_(AdsAccount.ads_account_key == key, AdsAccount.account_id == of_country)
     found = read_rows(connection, select(AdsAccount).where(is_found))
@@ -231,7 +231,7 @@ def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
 
 
 def get_ads_account(connection: Connection, key: str) -> AdsAccount:
-    """Return what `find_ads_account` returns; raise `UnknownAccountError` instead of None."""
+    """Return the ads account of a key like `find_ads_account`, or raise `UnknownAccountError`."""
     found = find_ads_account(connection, key)
     if found is None:
         raise UnknownAccountError(key)
@@ -239,7 +239,7 @@ def get_ads_account(connection: Connection, key: str) -> AdsAccount:
 
 
 def read_ads_account(engine: Engine, key: str) -> AdsAccount:
-    """Return what `get_ads_account` returns, in a new transaction."""
+    """Return the ads account of a key like `get_ads_account`, but in a new transaction."""
     with engine.begin() as connection:
         return get_ads_account(connection, key)
 
@@ -261,7 +261,10 @@ def change_ads_accounts(
 
 
 def needing_attention(of: str, cause: Cause) -> dict[str, Any]:
-    """Return the column values of an ads account that needs attention from now on."""
+    """Return the column values with which an ads account needs attention from now on.
+
+    `of` is `account` or `credentials`: what Amazon refuses.
+    """
     why = text("CAST(:cause AS jsonb)").bindparams(cause=json_text(cause))
     since = {"needs_attention_since": func.now()}
     return {"needs_attention": why, "needs_attention_for": of} | since

@@ -1,7 +1,8 @@
 """Rules for accounts: keys, the credential of an account, and how often it is refreshed.
 
 A cadence determines when the next refresh may begin. This time is set after all due windows are
-planned, so a refresh doesn't split a backlog. Manual requests do not wait for the cadence.
+planned, so that the rest of a backlog does not wait for the next refresh. Manual requests do not
+wait for the cadence.
 
 Cron times are local times of the account, as in Debian's cron (cronsim): a time that is skipped in
 spring runs right after the clock change, and a time that occurs twice in autumn runs once. A cron
@@ -167,7 +168,11 @@ AS_SOON_AS_DUE = Cadence()
 
 
 def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool) -> Cadence | None:
-    """Return the cadence of the CLI options, or None; raise `BadCadenceError` for bad options."""
+    """Return the cadence that CLI options set, or None if none of them is given.
+
+    Raises:
+        BadCadenceError: The options are invalid, or there are several.
+    """
     if sum((every is not None, cron is not None, as_soon_as_due)) > 1:
         raise BadCadenceError("expected one of --every, --cron and --as-soon-as-due, got several")
     if as_soon_as_due:
@@ -182,8 +187,8 @@ def next_refresh(
 ) -> datetime | None:
     """Return when the next refresh may begin, in UTC; None means as soon as data is due.
 
-    Call this after all due windows are planned. A `next_run_at` in the future stays, so a manual
-    refresh before that time changes nothing.
+    Call this after all due windows are planned. A `next_run_at` in the future is kept, so a
+    manual refresh before that time does not move it.
     """
     start = next_run_at or now
     if start > now:

@@ -43,11 +43,11 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
     """Store every account that Amazon lists; return the keys of the stored accounts.
 
     If several credentials list an account, use the listing of the credential that it belongs to.
-    Resume accounts that were stopped for a credential if Amazon accepts the credential again.
+    Resume accounts that were stopped because of a credential if Amazon accepts it again.
 
     Raises:
-        AdsApiError: Amazon listed no accounts for any credential; this is the error of the first.
-            Accounts of a refused credential need attention now.
+        AdsApiError: Amazon listed no accounts for any credential. The error is that of the first
+            credential. Accounts of a refused credential need attention now.
     """
     listings, refused = _list(context, session)
     with context.engine.begin() as connection:
@@ -121,7 +121,10 @@ class _Sync:
     disabled: int = 0
 
     def assign(self, listed_by: dict[str, list[str]], unsure: Collection[str]) -> dict[str, str]:
-        """Return the credential of each ads account, by account id; store and record changes."""
+        """Choose the credential of each listed ads account; return it by account id.
+
+        Changes are stored and recorded. `unsure` credentials have incomplete or missing lists.
+        """
         before = list_owners(self.connection)
         owners = {
             account_id: choose_owner(before.get(account_id), names, unsure)

@@ -27,15 +27,16 @@ class AdsAccount(PipelinesBase):
     `alias` is shown in place of Amazon's `name`. Reports of the ads account are requested on the
     host of `region`, within the rate limits of `client_id`. The ads account belongs to
     `credential`; `listed_by` has all credentials that list it. `credential_by` is the user who
-    chose the credential, null if a sync chose it. `needs_attention` is the cause why Amazon refuses
-    our requests: none are sent while it is set. `needs_attention_for` is `account` if Amazon
+    chose the credential, null if a sync chose it. `needs_attention` is the cause of Amazon's
+    refusals: no requests are sent while it is set. `needs_attention_for` is `account` if Amazon
     refuses this ads account, `credentials` if Amazon refuses the credential. `refusals` is the
     number of consecutive refusals (401 or 403).
 
     `refresh_every` or `refresh_cron` (in `time_zone`) is the cadence; if both are null, windows are
     planned as soon as data is due. Before `next_run_at`, no run starts for due windows.
-    `last_run_at` is when the last refresh began. Windows due up to `planned_at` are planned; null
-    means planning has to be repeated. `cadence_by` last changed the cadence, at `cadence_at`.
+    `last_run_at` is when the last refresh began. Reports are planned for all windows due up to
+    `planned_at`; null if they have to be planned again. The user `cadence_by` last changed the
+    cadence, at `cadence_at`.
     """
 
     __tablename__ = "ads_accounts"
@@ -239,7 +240,7 @@ class Account(PipelinesBase):
 
     @property
     def stopped(self) -> str | None:
-        """`paused`, `disabled` or `needs attention`; else None. In SQL: `STOP_WORD`."""
+        """Why the account is stopped: `paused`, `disabled` or `needs attention`; else None."""
         if self.paused:
             return "paused"
         if self.is_disabled:
@@ -253,7 +254,7 @@ class Account(PipelinesBase):
 
     @property
     def stop_cause(self) -> dict[str, Any] | None:
-        """The cause why no reports are requested for this account, or None."""
+        """The cause that stops requests of reports for this account, or None."""
         if self.stopped == "paused":
             detail = {"account": self.account_key, "by": self.paused_by}
             return cause("account-paused", detail=detail)

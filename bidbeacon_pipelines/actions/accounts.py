@@ -9,7 +9,7 @@ from bidbeacon_sessions import Action, Reference
 class AccountsSynced(Action):
     """The accounts that Amazon lists were stored.
 
-    `problem_count` includes problems that are not in `problems`.
+    `problems` has only the first problems; `problem_count` is the number of all.
     """
 
     sentence = (
@@ -55,7 +55,7 @@ class RegionNotListed(Action):
 
 
 class AccountNeedsAttention(Action):
-    """Amazon refuses our requests for an account; they stop until a person resumes it."""
+    """Amazon refuses our requests for an account. None are sent until a person resumes it."""
 
     sentence = "{account:account} needs attention: {cause:cause}"
     tone = "error"
@@ -165,7 +165,7 @@ class CredentialsRefused(Action):
 
 
 class CredentialsAccepted(Action):
-    """Amazon accepts a credential again; accounts stopped only for this credential resume."""
+    """Amazon accepts a credential again; accounts resume that were stopped only because of it."""
 
     sentence = (
         "Amazon accepts our credentials again[ ({credential_name})]: "

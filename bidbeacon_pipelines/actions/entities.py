@@ -36,7 +36,7 @@ class ExportRequested(_EntityAction):
 
 
 class ExportsSkipped(_EntityAction):
-    """Exports were not requested because a recent incomplete sync has already stored them."""
+    """Exports were not requested because an unfinished recent sync stored these entities."""
 
     sentence = (
         "Skipped {kinds:count:export} for {account:account}, "
@@ -47,7 +47,7 @@ class ExportsSkipped(_EntityAction):
 
 
 class ExportPending(_EntityAction):
-    """An export is not ready, or could not be polled or stored; the next sync continues."""
+    """An export is not ready, or could not be polled or stored; the next sync tries again."""
 
     sentence = (
         "Postponed {kind} of {account:account} to the next sync[, export {export_id:badge}]: "
@@ -82,7 +82,7 @@ class ExportFailed(_EntityAction):
 
 
 class EntitiesSynced(_EntityAction):
-    """Entities were stored as Amazon sent them; recorded in the transaction that wrote them."""
+    """Entities were stored as Amazon sent them. The same transaction records this action."""
 
     sentence = "Synced {rows:count:row} of {kind} for {account:account}"
     tone = "success"
@@ -119,7 +119,7 @@ class EntitiesMisread(_EntityAction):
 
 
 class PortfoliosNotListed(_EntityAction):
-    """Amazon did not list the portfolios; stored ones are kept, and the next sync retries."""
+    """Amazon did not list the portfolios. Stored ones are kept, and the next sync retries."""
 
     sentence = "Portfolios of {account:account} could not be listed: {cause:cause}"
     tone = "warning"

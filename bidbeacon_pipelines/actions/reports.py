@@ -77,14 +77,14 @@ class _ReportAction(_WindowsAction):
 
 
 class _RequestEnded(_WindowsAction):
-    """An action that ends a request; if `more_countries`, it ends only one country's part."""
+    """An action that ends a request, or only one country's part of it if `more_countries`."""
 
     request_id: int
     more_countries: bool = False
 
 
 class WindowsPlanned(Action):
-    """Missing windows were created, up to the day `through`."""
+    """The missing windows of an account up to the day `through` were created in the database."""
 
     sentence = (
         "Planned {created:count:new window} of {dataset:badge} for {account:account}, "
@@ -125,14 +125,14 @@ class WindowsNotServed(_WindowsAction):
     cause: Cause
 
     def references(self) -> list[Reference]:
-        """Return one reference per window; partly served windows have their own effect."""
+        """Return one reference per window, with another effect if the windows are partly served."""
         effect = "partly-not-served" if self.is_partly else self.effect
         days = [day.isoformat() for day in self.windows]
         return [Reference(self.account, effect, self.dataset, day) for day in days]
 
 
 class WindowsReopened(_WindowsAction):
-    """Windows are due again because Amazon serves them after all."""
+    """Windows that ended or were postponed too early are due again: Amazon serves their days."""
 
     sentence = (
         "Reopened {windows:count:window} of {dataset:badge}, ended or postponed too early: "
@@ -158,7 +158,7 @@ class ReportsPlanned(Action):
     end: date
 
     def references(self) -> list[Reference]:
-        """Return one reference to the dataset: a first plan has tens of thousands of windows."""
+        """Return one reference to the dataset, not one per window: there may be thousands."""
         return [Reference(self.account, self.effect, self.dataset)]
 
 
@@ -179,7 +179,7 @@ class LoadRequested(_WindowsAction):
 
 
 class WindowsQueued(_ReportAction):
-    """Windows wait for a report that is about to be created."""
+    """Windows were attached to a report request, which is sent to Amazon immediately after."""
 
     sentence = (
         "Queued {windows:count:report window} of {dataset:badge}[ in {accounts:count:account}] "
@@ -280,7 +280,7 @@ class ReportPending(_ReportAction):
     cause: Cause | None = None
 
     def references(self) -> list[Reference]:
-        """Return one reference per window at the first poll, later one to the dataset."""
+        """Return one reference per window at the first poll, and one to the dataset later."""
         if self.polls <= 1:
             return super().references()
         return [
@@ -289,7 +289,7 @@ class ReportPending(_ReportAction):
 
 
 class ReportProcessed(_RequestEnded):
-    """A report was loaded; the transaction that wrote the rows recorded this action.
+    """A report was loaded. The action is recorded in the transaction that stores the rows.
 
     `spend` and `sales` are null if the dataset has no such column.
     """
@@ -324,7 +324,7 @@ class ReportProcessed(_RequestEnded):
 
 
 class OtherProductsReported(Action):
-    """A report had rows of ad products outside its filter; these rows were not loaded."""
+    """A report had rows of ad products that were not requested; these rows were not loaded."""
 
     sentence = (
         "Did not load {rows:count:row} of {dataset:badge}: report {report_id:badge} was not "
@@ -345,7 +345,7 @@ class OtherProductsReported(Action):
 
 
 class ReportSuspicious(_ReportAction, _RequestEnded):
-    """A report was suspicious, so the rows loaded before were kept.
+    """A report lost nearly all rows of windows or of ad products; the loaded rows were kept.
 
     The windows are requested again, or wait for a person's decision if their data is final.
     """
@@ -362,7 +362,7 @@ class ReportSuspicious(_ReportAction, _RequestEnded):
 
 
 class WindowsUnconfirmed(_ReportAction, _RequestEnded):
-    """A report had no rows of a country with deliverable campaigns; it is requested once more."""
+    """A report had no rows of a country with enabled campaigns; it is requested once more."""
 
     sentence = (
         "Left {windows:count:day} of {dataset:badge}[ in {accounts:count:account}] unconfirmed: "
@@ -376,7 +376,10 @@ class WindowsUnconfirmed(_ReportAction, _RequestEnded):
 
 
 class ReportAccepted(_WindowsAction):
-    """A person accepted far fewer rows for final days; the next report will be loaded."""
+    """A person accepted far fewer rows for days that need no further refresh (final days).
+
+    The next report is loaded.
+    """
 
     sentence = (
         "Accepted the next report of {dataset:badge} for "
@@ -388,7 +391,10 @@ class ReportAccepted(_WindowsAction):
 
 
 class RowsKept(_WindowsAction):
-    """A person kept the loaded rows of final days; a later report had far fewer rows."""
+    """A person kept the loaded rows of days that need no further refresh (final days).
+
+    A later report had far fewer rows.
+    """
 
     sentence = (
         "Kept the rows of {dataset:badge} for {windows:count:final day} {windows:windows}, by {by}"
@@ -399,7 +405,7 @@ class RowsKept(_WindowsAction):
 
 
 class SilenceAccepted(_WindowsAction):
-    """Windows were loaded without rows: two reports had no rows for deliverable campaigns."""
+    """Windows were loaded without rows: two reports had none, despite enabled campaigns."""
 
     sentence = (
         "Accepted {windows:count:window} of {dataset:badge} without rows {windows:windows}: "
@@ -413,7 +419,10 @@ class SilenceAccepted(_WindowsAction):
 
 
 class ReportFailed(_ReportAction, _RequestEnded):
-    """A request was given up or its rows were refused, for the same cause in all windows."""
+    """A report request was given up, or the rows of its report were refused.
+
+    All `windows` have the same cause.
+    """
 
     sentence = (
         "Report of {dataset:badge} failed for {windows:count:day}[ in {accounts:count:account}]: "
@@ -441,7 +450,7 @@ class ReportSplit(_ReportAction, _RequestEnded):
 
 
 class RegistryOverridden(Action):
-    """A person set or removed an override of the registry, or reports showed its new value."""
+    """An override of the registry was set or removed, by a person or by Amazon's answers."""
 
     sentence = (
         "Changed {subject} of {dataset:badge} in {region}[ for {account:account}] to {value}, "
@@ -457,9 +466,9 @@ class RegistryOverridden(Action):
 
 
 class RequestRetried(_ReportAction):
-    """An attempt failed, and BidBeacon tries again later.
+    """An attempt to create, poll or load a report failed, and BidBeacon tries again later.
 
-    This is not a warning. If no attempt is left, `report-failed` is recorded instead.
+    After the last attempt, `report-failed` is recorded instead.
     """
 
     sentence = (
@@ -475,7 +484,7 @@ class RequestRetried(_ReportAction):
 
 
 class QuarantineReplayed(_WindowsAction):
-    """Quarantined rows were checked again; the transaction that loaded them recorded this."""
+    """Quarantined rows were checked again, and rows that are valid now were loaded."""
 
     sentence = (
         "Replayed {rows:count:quarantined row} of {dataset:badge} for {account:account}"
@@ -493,9 +502,10 @@ class QuarantineReplayed(_WindowsAction):
 
 
 class CreatesPaused(Action):
-    """Amazon throttled report creation (429): it is paused in the region, then limited.
+    """Amazon throttled report creation (429); creation is paused in the region until `until`.
 
-    `late_windows` is the number of windows that will be late when the pause ends.
+    After the pause, at most `limit` reports are generated at a time. `late_windows` is the number
+    of windows that will be late when the pause ends.
     """
 
     sentence = (

@@ -6,7 +6,8 @@ from bidbeacon_sessions import Action
 class DatasetChecked(Action):
     """A dataset was checked over all of its accounts and windows.
 
-    `found` has the sentences of the failed checks. `differing` is the number of differing totals.
+    `found` describes the failed checks. `differing` is the number of totals (by day and ad product)
+    that differ from those of another dataset.
     """
 
     sentence = "Ran {checks:count:check} of {dataset:badge}[, {failed} failed][: {found}]"
@@ -19,7 +20,7 @@ class DatasetChecked(Action):
 
 
 class OldRecordsDeleted(Action):
-    """Records past their retention time were deleted; in `counts`, a kind may have zero."""
+    """Records past their retention time were deleted; `counts` has their number by kind."""
 
     sentence = "Deleted {rows:count:old record}[: {by_table}]"
 

@@ -73,7 +73,7 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str | None]:
 def entities_list(
     account: OnlyAccount = None, country: CountryOption = None, as_json: Json = False
 ) -> None:
-    """Show how many entities of each kind are stored, gone from Amazon, and set aside."""
+    """Count entities by kind: stored, gone from Amazon, and not stored because unreadable."""
     with open_store().begin() as connection:
         chosen = list_named_accounts(connection, account, country)
         labels = {one.account_key: one.label for one in chosen}
@@ -123,7 +123,7 @@ def accounts_rename(
         str | None, typer.Argument(help="The alias in all countries (default: Amazon's name).")
     ] = None,
 ) -> None:
-    """Set an alias of an ads account, shown instead of Amazon's name. Both names are found."""
+    """Set an alias of an ads account, shown instead of Amazon's name. Commands accept both."""
     renamed = _changes().rename(get_ads_account(account), alias)
     console.print(f"{renamed.ads_account_key} is now called {renamed.label}.")
 
@@ -141,7 +141,7 @@ def accounts_cadence(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Set or show how often an ads account is refreshed. Loads by hand do not wait for it."""
+    """Set or show how often an ads account is refreshed. Manual loads do not wait for this."""
     chosen = choose_cadence(every=every, cron=cron, as_soon_as_due=as_soon_as_due)
     found = get_ads_account(account)
     if chosen is not None:

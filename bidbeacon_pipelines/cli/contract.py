@@ -51,7 +51,7 @@ def contract_set(
 ) -> None:
     """Override a value of the registry for a region or for one of its ads accounts.
 
-    If the grouping changes, the dataset is loaded again.
+    A new grouping of ad products into reports replaces the dataset's windows.
     """
     names = _read_names(region, get_dataset(dataset), account)
     try:

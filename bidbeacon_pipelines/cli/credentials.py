@@ -103,7 +103,7 @@ def _print_answer(row: dict[str, Any]) -> None:
 
 
 def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
-    """Assign ads accounts that several credentials list to one of these credentials."""
+    """Assign ads accounts to a credential, by default all that other credentials list too."""
     settings = get_settings()
     credential = _get_credential(settings, name)
     store = open_store()

@@ -120,7 +120,7 @@ def alerts_acknowledge(
 
 
 def alerts_unacknowledge(key: _Key) -> None:
-    """Remove an acknowledgement."""
+    """Remove the acknowledgement of a finding, so that alerts of it are sent again."""
     _change(alerts.unacknowledge, key)
     console.print(f"{key} is not acknowledged any more.")
 

@@ -83,9 +83,9 @@ def load(
 ) -> None:
     """Load days now, even if they are not due. Waits for Amazon and prints the session live.
 
-    Exits with 0 if all days are loaded, 1 if a day is not loaded or stays not served, and 2 if the
-    account is unknown or stopped, no day can be loaded, or there is no database. Ctrl-C and SIGTERM
-    cancel the session (exit codes 130 and 143); the next run continues its requests.
+    Exits with 0 if all days are loaded, 1 if a day is not loaded or Amazon still does not serve it,
+    and 2 if the account is unknown or stopped, no day can be loaded, or there is no database.
+    Ctrl-C and SIGTERM cancel the session (exit codes 130 and 143); its requests continue later.
     """
     days = parse_windows(window)
     chosen = get_dataset(dataset)

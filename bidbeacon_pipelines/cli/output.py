@@ -49,7 +49,7 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 
 
 def safe_text(text: str) -> str:
-    """Return a text in which visible characters replace control and bidirectional ones."""
+    """Replace control and bidirectional characters of a text by visible ones, and return it."""
     return text.translate(_VISIBLE)
 
 

@@ -101,7 +101,7 @@ def sessions_tail(
 
 
 def event_printer(*, has_errors: bool = True) -> Callable[[Event], None]:
-    """Return a function that prints the events of a `Tail`."""
+    """Return a function that prints the events of a `Tail`, which follows sessions live."""
     lines = TailLines(has_errors=has_errors)
     return lambda event: print_lines(lines.lines_of(event))
 

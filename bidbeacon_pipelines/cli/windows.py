@@ -77,7 +77,7 @@ def explain(
 
 
 def print_explanation(explanation: Row) -> None:
-    """Print the result of `explain_day`: the verdict, then actions by session, newest first."""
+    """Print the result of `explain_day`: state and advice, then actions, newest first."""
     verdict, session = explanation["verdict"], explanation["verdict"]["session"]
     label, window = (explanation["account_label"], "blue"), (explanation["window"], "magenta")
     console.print(Text.assemble(label, f" {explanation['dataset']} ", window))
@@ -128,10 +128,10 @@ def restatements(
 
 
 def print_loads(loads: Sequence[Row], columns: Sequence[str]) -> None:
-    """Print a table per ad product and currency: loads that changed totals, and the change.
+    """Print a table per ad product and currency of a day's loads that changed its totals.
 
-    The title has the day's age when a report last confirmed the totals. Metrics that are not in
-    `columns`, the columns of the dataset, are left out.
+    The last of several lines is the total change. The title has the day's age, in days, when a
+    report last confirmed the totals. Metrics outside the dataset's `columns` are left out.
     """
     metrics = [name for name in _METRICS if name in columns]
     for (ad_product, currency), some in _by_product(loads).items():
@@ -200,7 +200,7 @@ def windows_accept(
     country: CountryOption = None,
     dataset: DatasetOption = "daily_targets",
 ) -> None:
-    """Accept the next report for final days that wait for a decision, and request it now."""
+    """Accept and request the next report of final days (no refresh left) that need a decision."""
     decided = _decide(account, country, dataset, window, accepts=True)
     console.print(f"Accepted {decided}: the next report is loaded, and Dagster requests it now.")
 
@@ -211,7 +211,7 @@ def windows_keep(
     country: CountryOption = None,
     dataset: DatasetOption = "daily_targets",
 ) -> None:
-    """Keep the loaded rows of final days for which a later report has far fewer rows."""
+    """Keep the loaded rows of final days (no refresh left); a later report has far fewer."""
     decided = _decide(account, country, dataset, window, accepts=False)
     console.print(f"Kept the rows of {decided}.")
 

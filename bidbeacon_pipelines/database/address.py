@@ -97,7 +97,7 @@ def _checked_address(database_url: str) -> str:
 
 
 def check_mode(connection: Connection, mode: Mode) -> None:
-    """Check that the database has this mode, or no mode yet.
+    """Check that the database has this mode (`sandbox` or `real`), or no mode yet.
 
     Raises:
         WrongModeError: The modes differ. The message says what to do.
@@ -140,7 +140,7 @@ def show_database_url(database_url: str) -> str:
 
 
 def psycopg_args(url: URL) -> dict[str, Any]:
-    """Return the arguments with which `psycopg.connect` opens the same connection."""
+    """Return the arguments with which `psycopg.connect` connects to the database at `url`."""
     _, address = url.get_dialect()().create_connect_args(url)
     return {**address, **connect_args(url)}
 
@@ -148,7 +148,7 @@ def psycopg_args(url: URL) -> dict[str, Any]:
 def psql_args(url: URL) -> tuple[dict[str, Any], dict[str, str]]:
     """Return psql's connection parameters without secrets, and its environment variables.
 
-    psql prompts for the password of a key (`sslpassword`), since no variable can set it.
+    psql prompts for the password of a TLS key (`sslpassword`): no variable can set it.
     """
     _, address = url.get_dialect()().create_connect_args(url)
     shown = {name: value for name, value in address.items() if not names_secret(name)}

@@ -1,4 +1,4 @@
-"""The base class and the shared columns of this package's tables, and reads of their rows."""
+"""The base class and shared columns of this package's tables, and a function to read rows."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -22,7 +22,7 @@ _SIMULATED_NOW = text("""
 
 
 class DatabaseClock:
-    """Return the database's time when called.
+    """A clock that returns the database's time when it is called.
 
     The time is read from the database once a minute, on a separate connection. In between, this
     host's monotonic clock advances it. The stored offset is added only if the sandbox is used.
@@ -55,6 +55,6 @@ def read_now(connection: Connection, settings: Settings) -> datetime:
 
 
 def read_real_now(connection: Connection) -> datetime:
-    """Return the database's time, UTC, without the offset; compare it with times of runs."""
+    """Return the database's time, UTC, without the offset, to compare with times of runs."""
     now: datetime = connection.execute(_NOW).scalar_one()
     return now

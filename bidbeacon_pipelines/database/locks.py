@@ -21,7 +21,7 @@ class LockTakenError(RuntimeError):
 
 
 def try_lock_until_commit(connection: Connection, name: str) -> bool:
-    """Take a lock until the transaction ends; return False if another session holds it."""
+    """Take a lock until the transaction ends; return False if another transaction holds it."""
     if connection.execute(_TRY, {"name": name}).scalar_one():
         return True
     end_dead_connections(connection)

@@ -25,13 +25,13 @@ class SimulatedTime(PipelinesBase):
 
 
 class Installation(PipelinesBase):
-    """One row: the mode of this database, and the versions of its schema.
+    """The only row has the mode of this database, and the versions of its schema.
 
-    Only processes of the same `mode` may use the database; null allows both (see
+    Only processes of the same `mode` may use the database; null allows both modes (see
     `database.address`). `oldest_program` is the newest migration of the oldest compatible program.
     `views_version` is the version of functions and views (see `database.schema`). `grants` are the
-    grants on them before an unfinished upgrade (see `migrations`). All restatements are kept from
-    the account-local day `restatements_from` on; null if none was deleted. `latest_at` is the
+    grants on them before an unfinished upgrade (see `migrations`). Restatements of account-local
+    days from `restatements_from` on are complete; null if none was deleted. `latest_at` is the
     latest time read from the database's clock (see `clock_repair`).
     """
 

@@ -27,7 +27,7 @@ _LIST = text("""
 
 
 def place_of(folder: Path) -> dict[str, Any]:
-    """Return the key of a folder on this host, as bound parameters."""
+    """Return the host and path of a folder on this host, as parameters of a statement."""
     return {"host": socket.gethostname(), "folder": str(folder)}
 
 
@@ -44,10 +44,10 @@ def record_writable(connection: Connection, folder: Path) -> None:
 
 
 def find_unwritable(connection: Connection, folder: Path, now: datetime) -> RowMapping | None:
-    """Return host, folder, reason and is_paused if this host can't write to a folder."""
+    """Return host, folder, reason and is_paused (loads wait); None if the folder is writable."""
     return connection.execute(_FIND, {**place_of(folder), "now": now}).mappings().first()
 
 
 def list_unwritable(connection: Connection, now: datetime) -> list[RowMapping]:
-    """Return host, folder, reason and since of the folders that were recently unwritable."""
+    """Return recently unwritable folders of all hosts: host, folder, reason and since."""
     return list(connection.execute(_LIST, {"after": now - _SHOWN_FOR}).mappings())

@@ -1,1 +1,1 @@
-"""Dagster's assets, checks, jobs, schedules and sensors; thin, with the work elsewhere."""
+"""Dagster's assets, checks, jobs, schedules and sensors; they call the other packages."""

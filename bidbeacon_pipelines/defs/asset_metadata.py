@@ -15,7 +15,7 @@ OWNER = "team:advertising"
 
 
 def table_metadata(table: str, columns: Iterable[Any]) -> dict[str, Any]:
-    """Return the address and columns of a table, with types, descriptions and tags.
+    """Return Dagster metadata of a table: its address and typed, described, tagged columns.
 
     The address is omitted if no database is set, for example when definitions are only listed.
     """
@@ -23,7 +23,7 @@ def table_metadata(table: str, columns: Iterable[Any]) -> dict[str, Any]:
 
 
 def view_metadata(view: ReportView) -> dict[str, Any]:
-    """Return the address and columns of a view, with types, descriptions and tags."""
+    """Return Dagster metadata of a view: its address and typed, described, tagged columns."""
     return _metadata(view.full_name, [_view_column(column) for column in view.columns])
 
 

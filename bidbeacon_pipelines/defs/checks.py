@@ -54,11 +54,11 @@ def build_report_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
 
 
 def evaluate_checks(context: Context, job: RunningJob, datasets: Collection[str]) -> None:
-    """Log check results of datasets with newly recorded loads, as events of the run.
+    """Log the results of all checks of these datasets, as events of the run.
 
-    Loads occur every minute, and checks read all windows. Therefore results from the last ten
-    minutes are logged again; `checked_at` is the time when the check was evaluated. If there are
-    none, the checks are evaluated now, and their results link to the session of `job`.
+    The datasets have newly recorded loads. Loads occur every minute, and checks read all windows.
+    Therefore results of the last ten minutes are reused; `checked_at` is the time of evaluation.
+    If there are none, the checks are evaluated now, and the results link to the session of `job`.
     """
     now = job.context.now()
     for dataset in map(get_dataset, sorted(datasets)):

@@ -77,10 +77,10 @@ def log_days(
     dataset: Dataset,
     days: Sequence[date],
 ) -> None:
-    """Log events of the loaded days among `days`, for which this run was started.
+    """Log an event for each of `days` that is loaded; this run was started for these days.
 
-    The events are logged even if another run has already logged them, since a backfill counts only
-    materializations by its own runs.
+    An event is logged even if another run has logged it before, since a Dagster backfill counts
+    only materializations by its own runs.
 
     Raises:
         LockTakenError: Another run has held the lock for too long.

@@ -89,7 +89,10 @@ def _load(
     *,
     by: str = "Dagster",
 ) -> None:
-    """Load days of an account now; record all loaded days, even if some fail; run the checks."""
+    """Load days of an account now; then record loaded days in Dagster and run the checks.
+
+    Days are recorded even if the load of others fails.
+    """
     account, loaded = read_account(job.context.engine, account_key), list[date]()
     try:
         windows = load_days(job.context, job.session, account, dataset, days, by=by)

@@ -51,7 +51,7 @@ class RunningJob:
 
 
 class BidBeaconSessions(JobSessionsResource):
-    """Job sessions in BidBeacon's database; it has no config, so the UI can show no secret."""
+    """The Dagster resource for job sessions; it has no config that could show a secret."""
 
     def store(self) -> SessionStore:
         """Return the store of sessions, which uses this process's connections."""
@@ -148,9 +148,10 @@ def log_day(
     day: tuple[Account, str, date],
     facts: Mapping[str, Any],
 ) -> None:
-    """Log an event for the partition of a day (account, dataset, local day), with `facts`.
+    """Log an event for the partition of a day (account, dataset, local day).
 
-    The explanation of the day's worst window is added. Days before the first partition are skipped.
+    Its metadata are `facts` and the explanation of the day's worst window. Days before the first
+    partition are skipped.
     """
     account, name, window = day
     if window >= FIRST_DAY:

@@ -85,7 +85,7 @@ LOW_PRIORITY = {"dagster/priority": "-1"}
 def refresh_due_accounts(
     context: dg.SensorEvaluationContext,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Yield runs for user requests, and for accounts with due work."""
+    """Yield runs for user requests, due syncs, and accounts with windows to create or plan."""
     reason = _why_unreachable(get_settings())
     if reason is not None:
         yield dg.SkipReason(reason)
@@ -111,7 +111,7 @@ def refresh_due_accounts(
 def poll_reports_in_flight(
     context: dg.SensorEvaluationContext,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Yield runs for reports that can be polled or created, and for loads missing in Dagster.
+    """Yield runs to poll or create reports, and to record loads that are missing in Dagster.
 
     A failed poll does not pause the sensor, since only the failed request is paused.
     """
@@ -125,7 +125,10 @@ def poll_reports_in_flight(
 
 
 def busy_accounts(instance: dg.DagsterInstance, job_name: str) -> set[str]:
-    """Return accounts whose run of a job is unfinished or failed twice; `""` is no account."""
+    """Return keys of accounts with an unfinished run of a job, or two recent failures of it.
+
+    The key is `""` for an unfinished run that concerns no account.
+    """
     under_way = list_runs_under_way(instance, job_name)
     with session_store().begin() as connection:
         since = read_real_now(connection) - PAUSE_AFTER_FAILURE

@@ -10,7 +10,7 @@ _RAISE = text("UPDATE public.installation SET oldest_program = :revision")
 
 
 def raise_oldest_program(ctx: MigrationContext, step: MigrationInfo, *_: Any, **__: Any) -> None:
-    """Store the migration's `oldest_program` in the database, if the migration has one."""
+    """Store the oldest compatible program in the database, if the migration declares one."""
     module = getattr(step.up_revision, "module", None)
     oldest = getattr(module, "oldest_program", None)
     if oldest and ctx.connection:

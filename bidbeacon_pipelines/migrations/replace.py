@@ -1,9 +1,9 @@
 """Replace functions and views in one transaction, if the database has older versions.
 
 PostgreSQL can replace a view if columns are only appended, and a function if its arguments and
-result stay the same. All others are dropped and created again with their previous grants. Grants
-are stored in the database before the first migration, since migrations may drop views, until all
-views are replaced. An upgrade may therefore be interrupted in between.
+result stay the same. All others are dropped and created again with their previous grants.
+Migrations may drop views, so the grants are stored in the database before the first migration, and
+removed after all views are replaced. Therefore no grant is lost if an upgrade is interrupted.
 """
 
 from typing import Final
@@ -98,7 +98,7 @@ def _replace(connection: Connection, view: str, sql: str) -> None:
 
 
 def _try_to_run(connection: Connection, sql: str, refusals: tuple[type[Exception], ...]) -> bool:
-    """Run SQL; if it fails with one of the `refusals`, undo it and return False."""
+    """Run SQL and return True; if it fails with one of these errors, undo it and return False."""
     try:
         with connection.begin_nested():
             run(connection, sql)

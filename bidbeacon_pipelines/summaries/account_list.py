@@ -1,7 +1,7 @@
 """The data of the page of all accounts: state, fresh windows, recent spend, next refresh.
 
-No statement reads all windows: those that are not fresh are rare and indexed, and the number of
-all is stored in `dataset_windows`.
+No statement reads all windows. Fresh windows are not counted: the windows that are not fresh,
+which are few and indexed, are subtracted from the total in `dataset_windows`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,7 +60,7 @@ _LIST = text(f"""
 def list_accounts_json(
     connection: Connection, settings: Settings, *, now: datetime
 ) -> dict[str, Any]:
-    """Return all accounts at an instant (UTC) for their page; see `docs/page.md`."""
+    """Return the data of the page of all accounts, at the instant `now`; see `docs/page.md`."""
     values = state_values(now, settings.late_after) | {"days": DAYS}
     rows = connection.execute(_LIST, values).mappings()
     return {"at": instant(now), "accounts": [_account_json(row) for row in rows]}

@@ -24,9 +24,9 @@ _SUMS = ("days", "spend", "sales", "orders", "acos")
 def read_account(
     connection: Connection, settings: Settings, account: Account, *, now: datetime
 ) -> dict[str, Any]:
-    """Return an account at an instant (UTC) for its page; see `docs/page.md`.
+    """Return the data of an account's page, at the instant `now`; see `docs/page.md`.
 
-    Amounts are exact, as text. In a REPEATABLE READ transaction, all figures are of one instant.
+    Amounts are exact, as text. Call it in a REPEATABLE READ transaction for consistent figures.
     """
     states = count_states(connection, account, now, settings.late_after)
     answer = {
@@ -43,7 +43,7 @@ def read_account(
 
 
 def who_json(account: Account) -> dict[str, Any]:
-    """Return the identity of an account, and the reason if it is not refreshed."""
+    """Return an account's names and ids, and the reason if no reports are requested for it."""
     return {
         "key": account.account_key,
         "label": account.label,

@@ -1,4 +1,4 @@
-"""SQL that sums up accounts' days from loaded rows at read time; dates are account-local."""
+"""SQL that sums up loaded rows of an account by day or period; dates are account-local."""
 
 from datetime import date
 from typing import Any

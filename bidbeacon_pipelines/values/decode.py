@@ -2,7 +2,7 @@
 
 A file is complete if the checksum of the gzip stream is right and the array is closed. Some 150
 objects are decoded at a time. If msgspec refuses an object (a bare `NaN`, half a surrogate pair),
-the standard library reads this object alone. Numbers keep every digit: whole numbers become `int`,
+the standard library parses only this object. Numbers keep every digit: whole numbers become `int`,
 others `Decimal`, never a float. If an object has a field twice, the last value is used.
 """
 
@@ -91,7 +91,7 @@ class Batch:
 
 
 def read_object(text: str) -> dict[str, Any]:
-    """Parse a JSON object, every number exact.
+    """Parse a JSON object, without rounding any number.
 
     Raises:
         ValueError: The text is not a JSON object.
@@ -168,7 +168,7 @@ class _Window:
         self._at = len(codecs.BOM_UTF8) if self._held.startswith(codecs.BOM_UTF8) else 0
 
     def places(self) -> Iterator[None]:
-        """Walk through the array; after each yield the caller takes one or more values."""
+        """Yield before each value or batch of the array; the caller then takes it with `take`."""
         self._expect(b"[")
         if self._next() == b"]":
             self._expect(b"]")
@@ -198,9 +198,10 @@ class _Window:
         return Batch([value], lambda _: text_of_value)
 
     def _objects(self, size: int) -> bytes:
-        """Return at most `size` bytes that seem to be complete objects separated by commas.
+        """Return at most `size` bytes, from the next object to the last closing brace.
 
-        The last brace may also be part of a string, so only decoding shows whether they are.
+        The brace may be part of a string, so only decoding shows whether the objects are complete.
+        Return b"" if the next value is not an object.
         """
         if self._next() != b"{":
             return b""
@@ -310,7 +311,10 @@ class RowDecoder:
         return iter_batches(path, self._decoder, only_objects=True)
 
     def joiner(self, fields: Iterable[str]) -> Callable[[WireRow], bytes]:
-        """Return a function that joins raw values by tabs: of fields, then of their other names."""
+        """Return a function that joins a row's raw values of `fields` by tabs.
+
+        The values under the fields' other names follow.
+        """
         names = [*fields]
         names += [self._other_names[name] for name in names if name in self._other_names]
         pick: Callable[[WireRow], Any] = attrgetter(*(self._attributes[name] for name in names))
@@ -319,7 +323,7 @@ class RowDecoder:
         return lambda row: b"\t".join(pick(row))
 
     def values_of(self, row: Row) -> Values:
-        """Return the values of a row; a missing field is read by its other name, if it has one."""
+        """Return a row's values by field name; a field may be in the row under its other name."""
         found = row if isinstance(row, dict) else _decoded(row)
         values = {name: found.get(name, UNSET) for name in self.fields}
         for name, other in self._other_names.items():

@@ -89,7 +89,7 @@ def start_of_hour(day: date, written: WrittenHour, time_zone: str) -> datetime:
 
 
 def _starts(day: date, hour: int, zone: ZoneInfo) -> dict[timedelta, datetime]:
-    """Return the instants at which an hour starts, in order, by offset from UTC."""
+    """Return the instants (at most two) at which an hour starts, in order, by UTC offset."""
     wall = datetime.combine(day, time(hour))
     starts: dict[timedelta, datetime] = {}
     for fold in (0, 1):

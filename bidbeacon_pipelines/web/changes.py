@@ -1,4 +1,4 @@
-"""Routes that change something: accounts, loads and syncs by hand, decisions, findings.
+"""Routes that change accounts or findings, start loads and syncs, or decide on reports.
 
 Each is a `POST` with a JSON object. A page of another site can't send such a request, because
 browsers send a preflight request before JSON. The server refuses requests with a foreign `Origin`
@@ -77,7 +77,7 @@ Change = Callable[[Any, str], dict[str, Any]]
 
 
 def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
-    """Return the routes that change the database of a session store."""
+    """Return the routes that pages use to change the database of a session store."""
     handlers = _ChangeHandlers(store, settings)
     changes: dict[str, tuple[Change, type[Parameters]]] = {
         "/api/account/pause": (handlers.pause, AccountParameters),
@@ -143,7 +143,7 @@ def _endpoint(
 
 
 def _check_sender(request: Request) -> None:
-    """Refuse requests that another site's page may have sent."""
+    """Refuse requests from pages of other sites, and requests that do not contain JSON."""
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise RefusedError(
             403, "This request comes from another site.", "Use the buttons of the page itself."

@@ -1,4 +1,4 @@
-"""Parameters of requests that several routes share, and the answers to wrong parameters."""
+"""HTTP parameters that several routes share, and the answers to wrong parameters."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ _ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
 
 @contextmanager
 def refusing_errors() -> Iterator[None]:
-    """Turn errors of the block that the user can correct into a refusal with advice.
+    """Turn errors of the block that the user can correct into `RefusedError` with advice.
 
     Raises:
         RefusedError: The block raised such an error.

@@ -41,7 +41,7 @@ class _ExplainParameters(AccountParameters):
 
 
 def read_routes(store: SessionStore, settings: Settings, *, clock: Clock) -> list[BaseRoute]:
-    """Return the routes that read the database of a session store."""
+    """Return the routes with the data of pages, read from the database of a session store."""
     reads = _Reads(store, settings, clock)
     answers: dict[str, Callable[[Request], Response]] = {
         "home": reads.home,

@@ -36,10 +36,7 @@ def clear_credentials_need_attention(connection: Connection, credential: str) ->
 
 
 def set_owner(connection: Connection, account_id: str, credential: str, client_id: str) -> None:
-    """Assign an ads account to another credential, and resume it if it needed attention.
-
-    The greatest ages of days with rows that Amazon served are copied to the new client id.
-    """
+    """Assign an ads account to another credential; copy the greatest ages of days with rows."""
     copy_histories(connection, account_id, client_id)
     new = {"credential": credential, "client_id": client_id, "credential_by": None}
     change_ads_account(connection, account_id, **new, **RESUMED, refusals=0)

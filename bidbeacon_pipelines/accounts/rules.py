@@ -168,11 +168,7 @@ AS_SOON_AS_DUE = Cadence()
 
 
 def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool) -> Cadence | None:
-    """Return the cadence that CLI options set, or None if none of them is given.
-
-    Raises:
-        BadCadenceError: The options are invalid, or there are several.
-    """
+    """Return the cadence that CLI options set, or None; raise `BadCadenceError` if invalid."""
     if sum((every is not None, cron is not None, as_soon_as_due)) > 1:
         raise BadCadenceError("expected one of --every, --cron and --as-soon-as-due, got several")
     if as_soon_as_due:

@@ -1,6 +1,6 @@
 """Assets that no run materializes: Amazon as the source, and the analysts' views.
 
-Asset B depends on asset A if rows of B depend on rows of A, not only if both have one account.
+Asset B depends on asset A only if rows of B depend on rows of A. The same account is not enough.
 """
 
 from collections.abc import Sequence

@@ -42,9 +42,10 @@ def list_statements(
     views_version: int = VIEWS_VERSION,
     tables: MetaData = PipelinesBase.metadata,
 ) -> list[str]:
-    """Return the statements that create both packages' schema; `tables` are this package's.
+    """Return the statements that create the schema of this package and `bidbeacon_sessions`.
 
-    `oldest_program` is the newest migration of the oldest compatible program.
+    `tables` are the tables of this package. `oldest_program` is the newest migration of the oldest
+    compatible program.
     """
     return [
         *_list_tables(SessionsBase.metadata),

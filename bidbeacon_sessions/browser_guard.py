@@ -27,7 +27,7 @@ class BrowserGuard:
     only_loopback: bool = True
 
     def serves(self, headers: Mapping[str, str]) -> bool:
-        """Return whether the `Host` header of a request is a host that is served."""
+        """Return whether requests to the host in the `Host` header may be answered."""
         name = split_address(f"//{headers.get('host', '')}").hostname or ""
         if is_loopback(name) or (name and name == split_address(self.public_url).hostname):
             return True

@@ -20,7 +20,7 @@ _CURSOR = re.compile(
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place in the log after the change at `position`; as text `<epoch>.<position>`."""
+    """A reader's place in the log, just after a change; as text `<epoch>.<position>`."""
 
     epoch: UUID
     position: int
@@ -35,7 +35,7 @@ NOWHERE = Cursor(UUID(int=0), 0)
 
 @dataclass(frozen=True)
 class Position:
-    """The newest position of the log, and the oldest one kept (`position + 1` if none is)."""
+    """The newest and the oldest stored position; `oldest` is `position + 1` if none is stored."""
 
     epoch: UUID
     position: int
@@ -109,7 +109,7 @@ _POLL = text(f"""
 
 
 def poll(connection: Connection) -> tuple[bool, Position]:
-    """Return whether `step` must be called, and the log's position; take no lock.
+    """Return whether `step` must publish changes, and the log's position; take no lock.
 
     The query is read-only, so it uses no transaction id.
     """
@@ -124,7 +124,7 @@ _OLDEST = text(f"""
 
 
 def read_unpublished_seconds(connection: Connection) -> float:
-    """Return the age of the oldest committed, unpublished change; 0 if there is none."""
+    """Return the age of the oldest committed change that is not yet in the log, or 0."""
     return float(connection.execute(_OLDEST).scalar_one())
 
 
@@ -158,8 +158,8 @@ def step(connection: Connection) -> int | None:
     """Publish the changes committed since the last step, and return their number.
 
     The caller's transaction must be READ COMMITTED. Any process may take a step at any time.
-    If another process is taking a step, this one returns None immediately. A later step publishes
-    the transactions that commit later. An interrupted step changes nothing.
+    If another process is taking a step, None is returned immediately. Transactions that commit
+    after this step are published by a later one. An interrupted step changes nothing.
     """
     taken = connection.execute(_TAKE).mappings().first()
     if taken is None:

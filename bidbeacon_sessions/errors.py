@@ -39,7 +39,7 @@ class SessionClosedError(SessionsError):
 
 
 class DatabaseAwayError(SessionsError):
-    """The database stayed unavailable for as long as writes are retried."""
+    """The database stayed unavailable until the retries of a write ended."""
 
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
@@ -63,7 +63,8 @@ class MaskedError(SessionsError):
 def mask_error(error: BaseException) -> BaseException:
     """Return an error without secrets, to raise instead of the given error.
 
-    If only causes contain a secret, they are removed. If the text does, it is a `MaskedError`.
+    If only the error's causes contain a secret, they are removed. If its own text contains one, a
+    `MaskedError` is returned.
     """
     if _is_clean(error):
         return error

@@ -130,7 +130,7 @@ def _parse_time(name: str, value: str, now: datetime) -> datetime:
 
 
 def complete_term(begun: str) -> list[str]:
-    """Complete a partial term to names, or to values of `status:` and `outcome:`."""
+    """Return completions of a filter term: names, or values of `status:` and `outcome:`."""
     name, colon, value = begun.partition(":")
     if not colon:
         return [f"{one}:" for one in _NAMES if one.startswith(name)]

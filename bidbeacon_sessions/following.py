@@ -90,12 +90,12 @@ class Follower:
 
     @property
     def lag_seconds(self) -> float:
-        """The seconds since a poll last found all committed changes published."""
+        """The seconds since a poll last found that all committed changes were in the log."""
         return time.monotonic() - self._fresh_at
 
     @property
     def is_ready(self) -> bool:
-        """Whether the log is being read."""
+        """Whether recent polls of the change log succeeded."""
         has_read = self._position is not None
         return has_read and not self._is_away and self.lag_seconds < STALE_SECONDS
 
@@ -144,7 +144,7 @@ class Follower:
             self.readers[transport] -= 1
 
     async def _next_poll(self, seen: int, *, is_requested: bool) -> _Poll | None:
-        """Wait for a poll with a number above `seen`; return None when the process stops."""
+        """Wait for the next poll after poll number `seen`; return None when the process stops."""
         while not self._is_closed:
             if self._latest.number > seen:
                 return self._latest
@@ -240,7 +240,7 @@ class Follower:
                 logger.warning("Old changes could not be deleted, trying again later: %s", why)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        """Call in a thread; on a timeout, give up the connections and raise TimeoutError."""
+        """Run a function in a thread; if it times out, drop connections and raise TimeoutError."""
         try:
             async with asyncio.timeout(SILENT_SECONDS):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, call)
@@ -249,7 +249,7 @@ class Follower:
             raise
 
     def _sync(self, upto: Cursor | None) -> Frame:
-        """Return a `sync` frame with the log's position; `upto` is the reader's cursor."""
+        """Return a `sync` message on the log's state as a frame; `upto` is the reader's cursor."""
         data = {
             "cursor": self._position and str(self._position.cursor),
             "server_time": utc_now().isoformat(),

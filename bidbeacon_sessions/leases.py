@@ -29,7 +29,7 @@ _BEAT = text("""
 
 
 def is_unclaimed(claimed_by: str) -> str:
-    """Return an SQL condition: `claimed_by` is null or the lease of its session has ended."""
+    """Return an SQL condition: the column is null, or is a session whose lease has ended."""
     return f"""({claimed_by} IS NULL OR NOT EXISTS (
         SELECT FROM session_leases l
          WHERE l.session_id = {claimed_by} AND l.expires_at > clock_timestamp()))"""

@@ -88,7 +88,7 @@ def _as_of(cursor: str) -> dict[str, Any]:
 
 
 def read_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
-    """Return a session's time, neighbours, references and last good session; None if unknown."""
+    """Return a session's time use, neighbours, references and last good session, or None."""
     with store.snapshot() as connection:
         session = queries.find_session(connection, session_id)
         if session is None:
@@ -136,7 +136,7 @@ def _differences(
 
 
 def _flatten(value: Any, path: str = "") -> dict[str, str]:
-    """Return each leaf of nested objects by its path, `a.b`; lists are leaves."""
+    """Return the values of nested objects as text, by path such as `a.b`; lists are values."""
     if isinstance(value, Mapping) and value:
         leaves: dict[str, str] = {}
         for key, item in value.items():

@@ -33,7 +33,7 @@ class LogReader:
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def advance(self) -> tuple[Position, bool]:
-        """Take a step if due; return the log's position, and whether all commits are published."""
+        """Publish waiting changes; return the log's position, and whether the log is complete."""
         with self._reading.connect() as connection:
             is_due, position = poll(connection)
         if not is_due:
@@ -44,7 +44,7 @@ class LogReader:
             return head(connection), published is not None
 
     def read(self, after: Cursor, newest: Position, wanted: SessionFilter, sent: Cursor) -> Frame:
-        """Return a filter's messages about the next changes, at most `MOST_CHANGES` of them.
+        """Return messages about the next changes of matching sessions, at most `MOST_CHANGES`.
 
         If `after` has another epoch or is from the future, or changes after it were trimmed, the
         frame is a `reset` without a cursor. The readers must then reload the list.
@@ -53,7 +53,7 @@ class LogReader:
             after: the last position that was read.
             newest: the log's position.
             wanted: the filter.
-            sent: the position up to which the messages sent so far cover all changes.
+            sent: the position up to which all changes have been sent to the reader.
         """
         missing = newest.position - after.position
         if after.epoch != newest.epoch or missing < 0:
@@ -75,7 +75,7 @@ class LogReader:
             return trim(connection, rows=get_session_settings().change_log_rows)
 
     def dispose(self) -> None:
-        """Close idle connections now and busy ones after their use; later reads reconnect."""
+        """Close idle connections now, and others after their current use; later reads reconnect."""
         self._engine.dispose()
 
 
@@ -93,9 +93,9 @@ def _describe(
 ) -> list[Message]:
     """Return a message per changed session that matches, with its state and new actions.
 
-    If a session does not match only the filter's status or outcome, its message is `gone`. Only the
-    last message moves the reader's cursor: after a broken connection messages are repeated, never
-    skipped.
+    If a session matches the filter except for its status or outcome, its message is `gone`. Only
+    the last message moves the reader's cursor: after a broken connection, messages are repeated,
+    never skipped.
     """
     last = {change.session_id: change.position for change in changes}
     ids = sorted(last, key=last.__getitem__)

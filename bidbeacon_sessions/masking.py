@@ -82,7 +82,7 @@ def remember_secret(name: str, value: str) -> None:
 
 @lru_cache
 def _run_and_pattern(secret: str) -> tuple[str, re.Pattern[str]]:
-    """Return a part of a secret that no encoding changes, and the pattern of all its forms."""
+    """Return the longest run of letters and digits in a secret, and a pattern of its forms."""
     run = max(_RUN.findall(secret.lower()), key=len)
     chars = re.sub(r"\\+", r"\\", secret)  # the pattern of a backslash matches any number of them
     return run, re.compile("".join(map(_forms_of, chars)), re.IGNORECASE)
@@ -90,7 +90,7 @@ def _run_and_pattern(secret: str) -> tuple[str, re.Pattern[str]]:
 
 @lru_cache
 def _forms_of(char: str) -> str:
-    """Return the pattern of a character: as it is, URL-encoded, in JSON, or in HTML."""
+    """Return a pattern for a character, either plain or encoded for a URL, JSON or HTML."""
     if re.fullmatch("[A-Za-z0-9_.~-]", char):  # no encoding changes it
         return re.escape(char)
     url = "".join(f"%(?:25){{0,3}}{byte:02x}" for byte in char.encode())
@@ -106,7 +106,7 @@ def _forms_of(char: str) -> str:
 
 @lru_cache(4_096)
 def names_secret(name: str) -> bool:
-    """Return whether a name denotes a secret: `client_secret`, `X-Api-Key`, `PGPASSWORD`.
+    """Return whether a name denotes a secret, as `client_secret` or `PGPASSWORD` does.
 
     If a name has spaces, as the campaign "secret santa 2026" does, only its last word counts.
     """
@@ -191,7 +191,7 @@ def _mask_values_of_names(text: str) -> str:
 
 
 def _find_value(text: str, name: re.Match[str]) -> tuple[int, int]:
-    """Return start and end of the value after a secret name; equal if there is no value."""
+    """Return start and end of the value after a secret's name; they are equal without a value."""
     start = name.end()
     if opening := _OPENING.match(text, start):
         closing = re.compile(rf"(?<!\\){re.escape(opening[1])}").search(text, opening.end())
@@ -210,6 +210,6 @@ def _run_at(pattern: re.Pattern[str], text: str, start: int) -> str:
 
 
 def _is_header(name: str, text: str, start: int) -> bool:
-    """Return whether a secret header begins here; the product "Cookie: Chocolate" has none."""
+    """Return whether this is a header with a secret; a product "Cookie: Chocolate" is not."""
     word = name.lower().rpartition("-")[2]
     return word == "authorization" or (word == "cookie" and _COOKIE.match(text, start) is not None)

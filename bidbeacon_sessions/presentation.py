@@ -74,7 +74,7 @@ def describe_status(session: Mapping[Any, Any]) -> str:
 
 
 def read_labels(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> dict[str, str]:
-    """Return the labels of the accounts that stored actions are about, by key."""
+    """Return the labels of the accounts that are named in stored actions, by account key."""
     keys = {key for row in rows for key in accounts_of(row["type"], row["payload"])}
     return read_subject_labels(connection, keys)
 
@@ -100,7 +100,7 @@ def action_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, 
 
 
 def whose(action: Mapping[str, Any], session_account: str | None) -> str:
-    """Return the names of an action's accounts that its sentence and session don't show."""
+    """Return the names of an action's other accounts, not shown by its sentence or session."""
     known = {part["value"] for part in action["parts"] if part["kind"] == "account"} | {
         session_account
     }

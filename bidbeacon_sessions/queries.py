@@ -166,9 +166,9 @@ def _among(ids: Sequence[UUID]) -> sa.ColumnElement[bool]:
 def match_sessions(
     connection: sa.Connection, ids: Sequence[UUID], wanted: SessionFilter
 ) -> dict[UUID, bool]:
-    """Return the sessions that match a filter without its status and outcome.
+    """Return which of the given sessions match a filter, ignoring its status and outcome.
 
-    The value is whether status and outcome match too. A session never stops matching the rest.
+    The value is whether status and outcome match too. Only these two can stop matching.
     """
     accounts = find_accounts(connection, wanted.account)
     lasting = search.conditions(wanted.without("status", "outcome"), accounts)
@@ -305,7 +305,7 @@ def list_accounts_failed_twice(
 ) -> set[str]:
     """Return the accounts (`""`: no account) whose last two sessions of a job both failed.
 
-    Only sessions that started between a day before and an hour after `since` are read. The later of
-    the two must have ended within the hour after `since`.
+    Only sessions that started between a day before and an hour after `since` are read. The later
+    end of the two sessions must be within the hour after `since`.
     """
     return set(connection.execute(_FAILED_TWICE, {"job": job_name, "since": since}).scalars())

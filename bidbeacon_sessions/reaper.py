@@ -122,7 +122,7 @@ def fail_lost_runs(
     """Fail started runs whose worker died outside of a session.
 
     Returns the number of failed runs, and the cursor for the next call. The cursor has, for each
-    run without an open session, its last heartbeat and when that was first seen. Runs that
+    run without an open session, its newest event and when that was first seen. Runs that
     don't start or don't stop are left to Dagster's run monitoring.
     """
     before: dict[str, tuple[str, str]] = json.loads(cursor or "{}")
@@ -158,7 +158,7 @@ def _may_be_lost(run: dg.DagsterRun, signs: RowMapping | None, code_location: st
 
 
 def _last_sign(instance: dg.DagsterInstance, run: dg.DagsterRun, signs: RowMapping | None) -> str:
-    """Return a text that changes with each event of a run and each end of its sessions."""
+    """Return a text that changes whenever a run has a new event or one of its sessions ends."""
     newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
     return f"{newest[0].storage_id if newest else None} {signs and signs['ended_at']}"
 

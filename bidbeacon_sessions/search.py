@@ -74,7 +74,10 @@ def find_newest(
 def conditions(
     wanted: SessionFilter, accounts: Sequence[str], older_than: Place | None = None
 ) -> list[Condition]:
-    """Return the conditions on the session `h`; fast for given ids, or if nearly all match."""
+    """Return the SQL conditions that a session, table alias `h`, must meet to match the filter.
+
+    They are fast if the ids are given too, or if nearly all sessions match.
+    """
     given = [*_of_time(wanted, H, older_than), *_of_header(wanted, accounts)]
     if wanted.text is not None:
         given.append(_has_text(wanted.text))
@@ -84,7 +87,7 @@ def conditions(
 
 
 def conditions_that_pass(wanted: SessionFilter, keys: Keys) -> list[Condition]:
-    """Return the conditions that a session `h` may stop matching: status and outcome."""
+    """Return the conditions on status and outcome; only these can become false for a session."""
     given: list[Condition] = [] if wanted.status is None else [H.c.status == wanted.status]
     if wanted.outcome is None:
         return given
@@ -104,7 +107,7 @@ def conditions_that_pass(wanted: SessionFilter, keys: Keys) -> list[Condition]:
 
 
 def place_tuple(started_at: datetime, session_id: UUID) -> sa.Tuple:
-    """Return a session's place as SQL, to compare other places with."""
+    """Return a session's start and id as an SQL tuple, to compare with those of others."""
     return sa.tuple_(
         sa.literal(started_at, H.c.started_at.type), sa.literal(session_id, H.c.id.type)
     )
@@ -113,7 +116,7 @@ def place_tuple(started_at: datetime, session_id: UUID) -> sa.Tuple:
 def _walk(
     wanted: SessionFilter, accounts: Sequence[str], older_than: Place | None, limit: int
 ) -> sa.Select[Any]:
-    """Return the statement that finds the newest sessions that match, ignoring the text."""
+    """Return the statement that finds the newest matching sessions, without the filter's text."""
     if wanted.account is None and wanted.window is None:
         given = conditions(wanted.without("text"), (), older_than)
         found = sa.select(H.c.started_at, H.c.id).where(*given)
@@ -131,7 +134,7 @@ def _walk(
 def _walk_about(
     wanted: SessionFilter, keys: Keys, older_than: Place | None, limit: int
 ) -> sa.Select[Any]:
-    """Return the statement that finds the newest sessions by the subjects in `_ABOUT`."""
+    """Return the statement that finds the newest sessions by account, dataset and window."""
     walk: sa.Select[Any] = sa.select(_ABOUT.c.started_at, _ABOUT.c.id).distinct()
     walk = walk.where(*_about(wanted, keys), *_of_time(wanted, _ABOUT, older_than))
     walk = _newest_first(walk, _ABOUT)

@@ -73,7 +73,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Template:
-    """A parsed sentence."""
+    """A parsed sentence template, which renders payloads."""
 
     pieces: tuple[Piece, ...]
 
@@ -155,7 +155,7 @@ def plain_text(parts: Sequence[Part]) -> str:
 
 
 def fold_windows(parts: Sequence[Part]) -> list[Part]:
-    """Replace more than seven windows by one part: `2026-07-27 … 2026-11-23 with gaps`."""
+    """Replace more than seven windows by one range: `2026-07-27 … 2026-11-23 with gaps`."""
     places = [place for place, part in enumerate(parts) if part["kind"] == "window"]
     if len(places) <= MOST_SINGLE_WINDOWS:
         return list(parts)

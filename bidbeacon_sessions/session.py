@@ -1,6 +1,6 @@
 """Recording of sessions.
 
-A session is started, gets actions, and is closed; writes are retried while the database is away.
+A session starts, gets actions, and ends; writes are retried if the database is unavailable.
 """
 
 import logging
@@ -223,7 +223,7 @@ class SessionRecorder:
             self._connection.close()
 
     def _place(self, action: Action) -> writes.NewAction | None:
-        """Return an action with its `ord`; beyond the limit once `ActionsOmitted`, then None."""
+        """Return the action with its `ord`; beyond the limit first `ActionsOmitted`, then None."""
         if self._last_ord > settings.MAX_ACTIONS:
             return None
         self._last_ord += 1

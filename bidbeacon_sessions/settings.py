@@ -117,7 +117,7 @@ class SessionSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _check_names(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Refuse unknown names in `.env`; in the environment they may be those of Kubernetes."""
+        """Refuse unknown names in `.env`; those in the environment may be set by Kubernetes."""
         for name in values.keys() - cls.model_fields.keys():
             near = get_close_matches(name, cls.model_fields, 1)
             meant = f"BIDBEACON_{near[0].upper()}" if near else "the name of a setting"

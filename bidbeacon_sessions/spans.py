@@ -90,7 +90,7 @@ def divide_time(
 def _waiting(
     action_class: type[Action] | None, payload: Mapping[str, Any], seconds: float
 ) -> tuple[str | None, float]:
-    """Return what the session waited for before an action, and the own work after the wait."""
+    """Return what a session waited for before an action (or None), and seconds of own work."""
     if action_class is None or action_class.ends_wait_for is None:
         return None, seconds
     own = payload.get(action_class.own_seconds or "")

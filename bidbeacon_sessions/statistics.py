@@ -36,11 +36,11 @@ _BOUND = text("SELECT set_config('statement_timeout', :longest, true)")
 def count_by_interval(
     connection: Connection, wanted: SessionFilter, span: Span
 ) -> Sequence[RowMapping] | None:
-    """Return the number of matching sessions that started in each interval, by mark.
+    """Return the number of matching sessions by mark, for each interval of their start.
 
-    Columns: at, mark, sessions. The filter's own `since` and `before` are ignored, and sessions
-    that only skipped have the mark `succeeded`. If counting takes longer than four seconds, the
-    transaction is aborted and the result is None.
+    Columns: at, mark (see `tables.MARK`), sessions. The filter's own `since` and `before` are
+    ignored, and sessions that only skipped have the mark `succeeded`. If counting takes longer than
+    four seconds, the transaction is aborted and the result is None.
     """
     since = literal(span.since, H.c.started_at.type)
     at = func.date_bin(span.interval, H.c.started_at, since).label("at")

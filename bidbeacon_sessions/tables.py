@@ -22,7 +22,7 @@ TONES = ("neutral", "progress", "success", "warning", "error")
 
 
 class ServerType(UserDefinedType[str]):
-    """A type of PostgreSQL whose values only the server compares."""
+    """A PostgreSQL type that SQLAlchemy lacks, such as `xid8`; Python doesn't interpret values."""
 
     cache_ok = True
 
@@ -30,7 +30,7 @@ class ServerType(UserDefinedType[str]):
         self.name = name
 
     def get_col_spec(self, **_: Any) -> str:
-        """Return the type's name in DDL."""
+        """Return the type's name for CREATE TABLE."""
         return self.name
 
 
@@ -197,7 +197,7 @@ class SessionSubject(SessionsBase):
 
 
 class SessionLease(SessionsBase):
-    """One row is the lease of a running session; heartbeats change it and not the header."""
+    """One row is the lease of a running session; heartbeats update this row."""
 
     __tablename__ = "session_leases"
 
@@ -222,7 +222,7 @@ class SessionChange(SessionsBase):
 
 
 class SessionChangeCursor(SessionsBase):
-    """The only row has the log's epoch, and the snapshot up to which changes are published."""
+    """The only row is the change log's state: epoch, position and last published snapshot."""
 
     __tablename__ = "session_change_cursor"
 

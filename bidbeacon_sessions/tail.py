@@ -46,9 +46,9 @@ class Tail:
     _is_away: bool = False
 
     async def follow(self, last: int, *, to_the_end: bool = False) -> None:
-        """Show the `last` newest sessions, then everything new, or if `to_the_end` until one ends.
+        """Show the `last` newest sessions, and then each new session, action and status.
 
-        If the database does not answer, wait for it.
+        If `to_the_end`, stop when a session ends. If the database does not answer, wait for it.
         """
         async with Follower(self.store) as follower:
             after = await self._read(last, is_whole=to_the_end)

@@ -99,8 +99,8 @@ _OPEN = text("""
 def insert_session(connection: Connection, session: NewSession) -> list[UUID]:
     """Store a running session of this process with its lease.
 
-    If the step has earlier sessions, the retry number is at least one higher than theirs. Returns
-    the ids of other attempts of the same step that are still running.
+    If the run's step has earlier sessions, the retry number is higher than theirs. Returns the ids
+    of other attempts of the same step that are still running.
     """
     if session.account is not None:
         name_subjects(connection, [session.account])
@@ -147,7 +147,7 @@ def insert_action(connection: Connection, session_id: UUID, action: NewAction) -
 
 
 def append_action(connection: psycopg.Connection[Any], session_id: UUID, action: NewAction) -> bool:
-    """Do what `insert_action` does, on a psycopg connection in autocommit mode."""
+    """Append an action as `insert_action` does, on a psycopg connection with autocommit."""
     found = connection.execute(_APPEND, _values_of(session_id, action), prepare=True).fetchone()
     return found is not None and found[0] > 0
 

@@ -45,7 +45,7 @@ def problem(status: int, error: str, what_to_do: str) -> JSONResponse:
 
 
 def wants_page(connection: HTTPConnection) -> bool:
-    """Return whether a browser requests a page, and not a program that requests data."""
+    """Return whether the client accepts HTML, as browsers do and other programs do not."""
     return "text/html" in connection.headers.get("accept", "")
 
 

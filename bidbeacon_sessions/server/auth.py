@@ -187,7 +187,7 @@ async def log_in(request: Request) -> Response:
 
 
 def _proof_of(token: str) -> str:
-    """Return the cookie's value, which proves the token without containing it."""
+    """Return the cookie's value, which is derived from the token but doesn't contain it."""
     return hmac.new(token.encode(), b"bidbeacon stream cookie", hashlib.sha256).hexdigest()
 
 

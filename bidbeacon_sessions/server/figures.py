@@ -53,7 +53,7 @@ def divide(since: datetime | None, before: datetime | None) -> Span:
 
 
 def answer_histogram(request: Request) -> Response:
-    """Count a filter's sessions by interval and mark; `counts` is null if it takes too long."""
+    """Count matching sessions by interval and `tables.MARK`; `counts` is null on a timeout."""
     wanted = read_query(SessionFilter, request.query_params)
     span = divide(wanted.since, wanted.before)
     store: SessionStore = request.app.state.store
@@ -72,7 +72,7 @@ def answer_histogram(request: Request) -> Response:
 
 
 def answer_metrics(request: Request) -> Response:
-    """Answer with lag and clients, and if the database answers, with figures of the tables."""
+    """Serve the metrics: lag and clients; if the database is available, also those from it."""
     follower: Follower = request.app.state.follower
     store: SessionStore = request.app.state.store
     registry = CollectorRegistry()

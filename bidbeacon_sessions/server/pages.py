@@ -67,7 +67,7 @@ class PageFiles(StaticFiles):
         )
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        """Find a file that may be served."""
+        """Return the path and `stat` of a file, or `("", None)` if it may not be served."""
         return super().lookup_path(path) if path.endswith(_SERVED) else ("", None)
 
 

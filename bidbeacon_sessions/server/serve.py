@@ -86,7 +86,7 @@ def serve(store: SessionStore, *, host: str, port: int, extension: Extension | N
 
 
 def skip_imported_objects() -> None:
-    """Exclude all current objects from garbage collection, which delayed answers by 50 ms."""
+    """Exclude existing objects from garbage collection, as it delayed responses by 50 ms."""
     gc.collect()
     gc.freeze()
 

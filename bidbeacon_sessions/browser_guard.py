@@ -35,7 +35,7 @@ class BrowserGuard:
         return not self.only_loopback and name != "" and bool(is_local_or_address)
 
     def comes_from_own_page(self, headers: Mapping[str, str]) -> bool:
-        """Return whether a request comes from a page of this server, or from a program."""
+        """Return whether a request's `Origin` is this server, or missing, as from programs."""
         origin, host = headers.get("origin"), headers.get("host")
         public = split_address(self.public_url)
         own = {f"http://{host}", f"https://{host}", f"{public.scheme}://{public.netloc}"}

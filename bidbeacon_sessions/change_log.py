@@ -179,8 +179,8 @@ _FORGET_PLACE = text("UPDATE session_change_cursor SET system_identifier = NULL"
 def begin_epoch(connection: Connection) -> None:
     """Restart the log in the caller's READ COMMITTED transaction; all readers must reload.
 
-    Call it after a restore from a backup, which a step can't always detect. If another process is
-    taking a step, this waits for its end.
+    Call it after a restore from a backup, which `step` can't always detect. If another process is
+    in `step`, this function waits until it ends.
     """
     connection.execute(_FORGET_PLACE)
     step(connection)

@@ -1,4 +1,4 @@
-"""The session filter, shared by lists, figures, stream, page and command line."""
+"""The filter of sessions for lists, figures, stream, page and command line."""
 
 import re
 from collections.abc import Iterable, Mapping

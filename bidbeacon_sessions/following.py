@@ -83,7 +83,7 @@ class Follower:
         self._log.dispose()
 
     def close(self) -> None:
-        """End `follow` for all readers."""
+        """End the streams of all readers: each `follow` stops."""
         self._is_closed = True
         self._news.set()
         self._wake.set()

@@ -1,4 +1,4 @@
-"""Leases: heartbeats extend a session's lease; after its end the session may be closed."""
+"""Leases: heartbeats extend a session's lease; if it ends, another process may close it."""
 
 import logging
 import threading

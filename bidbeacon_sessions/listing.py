@@ -32,7 +32,7 @@ def read_sessions(
     """Return matching sessions, newest first, each with some of its actions.
 
     `queries.list_excerpts` selects the actions. `accounts` in the result has the keys of all
-    accounts that match the filter's account, or its text itself if none matches.
+    accounts that match the filter's account, or the filter's text if none matches.
     """
     with store.snapshot() as connection:
         accounts = queries.find_accounts(connection, wanted.account)

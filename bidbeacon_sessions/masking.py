@@ -70,7 +70,7 @@ def remember_secret(name: str, value: str) -> None:
     """Mask a value from now on; it replaces the earlier value with this name.
 
     The value is found in upper and lower case, URL-encoded, in HTML, in JSON, and in JSON inside
-    JSON. If it has fewer than 12 characters, only its form or the name before it can mark it.
+    JSON. A value of fewer than 12 characters is found only by its form or by the name before it.
     """
     if _remembered.get(name) == value:
         return

@@ -24,7 +24,7 @@ def to_json(value: Any) -> str:
 
 
 class Message(NamedTuple):
-    """A message: `id` is the cursor to resume from (None: unchanged), `data` one line of JSON."""
+    """A message; `data` is JSON on one line, `id` the cursor to resume from (None: unchanged)."""
 
     event: Event
     id: str | None
@@ -32,7 +32,7 @@ class Message(NamedTuple):
 
 
 class Frame:
-    """Messages to send together, and the cursor after them; readers share the encoded form."""
+    """Messages to send together, encoded once for all readers, and the cursor after them."""
 
     def __init__(self, messages: Sequence[Message], upto: Cursor | None) -> None:
         self.messages = messages

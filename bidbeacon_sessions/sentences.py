@@ -88,7 +88,7 @@ class Template:
         return {piece.name for piece in self.fields} | currencies - {""}
 
     def render(self, values: Mapping[str, Any]) -> list[Part]:
-        """Return the sentence as parts; `values` are the payload's values by field name."""
+        """Return the sentence of a payload as parts; `values` has its values by field name."""
         hidden = {piece.group for piece in self.fields if piece.is_empty(values)} - {0}
         parts: list[Part] = []
         is_after_field = False

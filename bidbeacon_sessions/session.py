@@ -136,7 +136,7 @@ class SessionRecorder:
         If the database is unavailable, `add` tries again for 30 seconds.
 
         Raises:
-            SessionClosedError: another process closed this session meanwhile.
+            SessionClosedError: another process has closed this session.
             DatabaseAwayError: the database is still unavailable after 30 seconds.
         """
         if prepared := self._place(action):
@@ -147,8 +147,8 @@ class SessionRecorder:
         """Append an action inside the caller's transaction, so that both commit or neither.
 
         Raises:
-            SessionClosedError: another process closed this session meanwhile; the transaction must
-                be rolled back.
+            SessionClosedError: another process has closed this session; the transaction must be
+                rolled back.
         """
         prepared = self._place(action)
         if prepared is None:

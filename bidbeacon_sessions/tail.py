@@ -69,7 +69,7 @@ class Tail:
                 await asyncio.sleep(AWAY_SECONDS)
 
     def _read_once(self, last: int, *, is_whole: bool) -> Cursor:
-        """Show what is new in the `last` newest sessions; return the cursor to follow from.
+        """Show what changed in the `last` newest sessions; return the cursor to follow from.
 
         If `is_whole`, read all actions of each session instead of an excerpt.
         """

@@ -1,4 +1,4 @@
-"""The ASGI app, for any ASGI server: the routes and the short handlers."""
+"""The ASGI app, for any ASGI server: its routes, and the handlers of few lines."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

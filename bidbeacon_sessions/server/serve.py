@@ -59,7 +59,7 @@ class StreamServer(uvicorn.Server):
         super().run([self._socket, *(sockets or ())])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End open streams first, as uvicorn would wait for them."""
+        """Shut down, but end open streams first, since uvicorn would wait for them."""
         self.app.state.follower.close()
         await asyncio.sleep(_GOODBYE_SECONDS)  # streams send their own close code
         await super().shutdown(sockets)

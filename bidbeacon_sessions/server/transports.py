@@ -38,7 +38,7 @@ class EventStream:
     """The ASGI endpoint of Server-Sent Events."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one reader until it leaves or does not read, or the stream ends."""
+        """Send the stream to one reader until it leaves or stops reading, or the stream ends."""
         frames = _frames(scope["app"].state.follower, HTTPConnection(scope), "sse")
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         await send(_body(b": stream\n\n"))

@@ -42,9 +42,9 @@ _COPY_HISTORIES = text("""
 def copy_histories(
     connection: Connection, account_id: str, client_id: str, *, of: str | None = None
 ) -> None:
-    """Copy proven histories to an ads account's new client id; call it before the change.
+    """Copy proven histories to an ads account's new client id, before that id is stored.
 
-    With `of`, only if the ads account belongs to this credential.
+    If `of` is given, copy them only if the ads account belongs to this credential.
     """
     values = {"account_id": account_id, "client_id": client_id, "of": of}
     connection.execute(_COPY_HISTORIES, values)

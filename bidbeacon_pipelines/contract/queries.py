@@ -16,7 +16,7 @@ _FOR_ACCOUNT = text("""
 
 
 def read_contract(connection: Connection, account_id: str) -> Contract:
-    """Return the registry with the overrides and ad products of an ads account."""
+    """Return an ads account's contract: the registry with its overrides and ad products."""
     overrides = connection.execute(_FOR_ACCOUNT, {"account_id": account_id}).mappings().all()
     return make_contract(overrides, find_ad_products(connection, account_id))
 
@@ -30,11 +30,11 @@ _LIST = text("""
 
 
 def list_overrides(connection: Connection) -> list[RowMapping]:
-    """Return all overrides, each with its ads account's key."""
+    """Return all overrides with their ads accounts' keys (None for a whole region)."""
     return list(connection.execute(_LIST).mappings())
 
 
-# A learned override doesn't replace one that a person has set.
+# A learned override doesn't replace one that a user has set.
 _SET = text("""
     INSERT INTO registry_overrides AS o
            (region, dataset, account_id, subject, value, set_by, set_at)
@@ -55,7 +55,7 @@ def set_override(
     set_by: str,
     set_at: datetime,
 ) -> bool:
-    """Store or replace an override; return False if a learned one would replace a person's."""
+    """Store or replace an override; return False if a learned one would replace a user's."""
     values: dict[str, Any] = {"region": region, "dataset": dataset, "account_id": account_id}
     values |= {"subject": subject, "value": value, "set_by": set_by, "set_at": set_at}
     return connection.execute(_SET, values | {"learned": LEARNED}).rowcount > 0
@@ -77,7 +77,10 @@ def delete_override(
     account_id: str | None = None,
     by: str,
 ) -> bool:
-    """Delete an override, a person's only if `by` is a person; return whether one was deleted."""
+    """Delete an override; return whether one was deleted.
+
+    An override that a user has set is deleted only if `by` is a user, not `learned`.
+    """
     values = {"region": region, "dataset": dataset, "subject": subject, "account_id": account_id}
     values |= {"set_by": by, "learned": LEARNED}
     return connection.execute(_DELETE, values).rowcount > 0

@@ -1,4 +1,4 @@
-"""The contract of an ads account: the registry with its overrides. Pure."""
+"""The contract of an ads account: the registry with its overrides. Uses no database."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -13,7 +13,7 @@ GROUPING, FIELD, HISTORY, PERIOD = "grouping", "field", "history", "period"
 _DAYS = re.compile("[1-9][0-9]{0,3}")
 _FIELD_NAME = re.compile(r"[A-Za-z0-9]+\.[A-Za-z0-9]+")
 LEARNED = "learned"
-"""The author of overrides that were learned from reports."""
+"""The `set_by` of overrides that BidBeacon derived from Amazon's answers."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,10 @@ class Contract:
     products: Collection[str] | None = None
 
     def reports(self, dataset: Dataset) -> list[DatasetReport]:
-        """Return a dataset's reports whose ad products have campaigns, or the first if none has."""
+        """Return a dataset's reports with an ad product that has campaigns.
+
+        If no report has one, return the first; if the ad products are unknown, return all.
+        """
         every = self.all_reports(dataset)
         if self.products is None:
             return every
@@ -42,12 +45,12 @@ class Contract:
         return [self.report(dataset, group) for group in groups]
 
     def needed_products(self, report: DatasetReport) -> list[str]:
-        """Return the ad products of a report with campaigns, or all if none has any."""
+        """Return those of a report's ad products that have campaigns, or all if none has any."""
         known = self.products or ()
         return [one for one in report.ad_products if one in known] or list(report.ad_products)
 
     def report(self, dataset: Dataset, ad_products: tuple[str, ...]) -> DatasetReport:
-        """Return one report of a dataset, with its overrides."""
+        """Return the report of these ad products, with its overridden history and period."""
         report = DatasetReport(dataset, ad_products)
         return replace(
             report,
@@ -56,7 +59,7 @@ class Contract:
         )
 
     def spellings(self, dataset: Dataset) -> dict[str, str]:
-        """Return Amazon's names of the fields of a dataset that differ from ours, by our names."""
+        """Return Amazon's names of a dataset's fields, by our names, where the two differ."""
         names = {
             subject.removeprefix(f"{FIELD}:"): value
             for (name, subject), value in self.overrides.items()
@@ -97,7 +100,7 @@ def check_override(
         names: Amazon's names of fields that are overridden already, by our names.
 
     Raises:
-        ValueError: The override is invalid; the message states valid ones.
+        ValueError: The override is invalid; the message has the valid forms.
     """
     kind, _, name = subject.partition(":")
     if kind == GROUPING and not name and not of_one:
@@ -109,7 +112,7 @@ def check_override(
             raise ValueError(f"expected a number of days, 1 to 9999, got: {value!r}")
     else:
         raise ValueError(
-            "expected grouping (of a region), field:NAME, history:REPORT or period:REPORT, "
+            "expected grouping (only for a region), field:NAME, history:REPORT or period:REPORT, "
             f"got: {subject!r}"
         )
 
@@ -120,7 +123,9 @@ def _check_name(dataset: Dataset, ours: str, name: str, names: Mapping[str, str]
         raise ValueError(f"expected a field of {dataset.name}, got: {ours!r}")
     is_metric = ours.startswith("metric.")
     if not _FIELD_NAME.fullmatch(name) or name.startswith("metric.") != is_metric:
-        raise ValueError(f"expected a field's name such as {ours}, got: {name!r}")
+        raise ValueError(f"expected a field name such as {ours}, got: {name!r}")
     own = {ours, others.get(ours), names.get(ours)}
     if name in {*fields, *others.values(), *names.values()} - own:
-        raise ValueError(f"expected a name no other field of {dataset.name} has, got: {name!r}")
+        raise ValueError(
+            f"expected a name that no other field of {dataset.name} has, got: {name!r}"
+        )

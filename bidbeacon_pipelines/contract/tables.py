@@ -9,7 +9,7 @@ from bidbeacon_pipelines.database.base import PipelinesBase
 
 
 class RegistryOverride(PipelinesBase):
-    """One row overrides the registry for a dataset in a region, or for one ads account of it.
+    """One row is an override of the registry for a dataset, in a region or for one ads account.
 
     `subject` is `grouping` (which ad products come in one report), `field:` with our name of a
     report field, or `history:` or `period:` with the name of a report. `value` is the grouping
@@ -53,8 +53,8 @@ class ProvenHistory(PipelinesBase):
     """One row is the age of the oldest day for which a report had rows of an ad product.
 
     It is valid for a client, region and dataset. The age is counted on the account's calendar,
-    up to the instant of the report's request. `account_key` and `window_date` are the day that
-    proved it, and `proven_at` is when that day was loaded.
+    up to the instant of the report's request. `account_key` and `window_date` identify the day,
+    and `proven_at` is when it was loaded.
     """
 
     __tablename__ = "proven_histories"

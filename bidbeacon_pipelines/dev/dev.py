@@ -38,7 +38,7 @@ DYING_SECONDS: Final = 20
 
 
 def run_dev(settings: Settings, console: Console, *, with_services: bool = True) -> int:
-    """Run all services or the database; return 0 after a signal, 1 after a (printed) error."""
+    """Run all services, or only the database; return 0 after a signal, 1 after an error."""
     try:
         with only_start(settings.home):
             asyncio.run(_Start(settings, console, with_services=with_services).run())
@@ -68,7 +68,7 @@ class _Start:
                 await self._run()
             finally:
                 self._is_stopping = True
-                self._print("Stopping (Ctrl-C again: at once)")
+                self._print("Stopping. Press Ctrl-C again to kill everything immediately.")
                 await self._processes.stop()
 
     def _interrupt(self, task: "asyncio.Task[None]") -> None:
@@ -101,7 +101,7 @@ class _Start:
     async def _open_database(self) -> str:
         if self._settings.database_url is not None:
             return await asyncio.to_thread(get_database, self._settings)
-        # The sandbox and Amazon have a database each, so that credentials can come and go.
+        # Sandbox and Amazon use separate databases, so credentials can be set or removed later.
         name = "sandbox" if self._settings.uses_sandbox else "bidbeacon"
         server = EmbeddedPostgres(self._settings.home, name)
         service = await asyncio.to_thread(server.prepare)
@@ -119,7 +119,7 @@ class _Start:
                 return server.url()
 
     async def _upgrade(self, environment: dict[str, str]) -> None:
-        # In a process of its own, which frees its memory.
+        # A separate process returns all its memory when it ends.
         upgrade = await asyncio.create_subprocess_exec(
             *(*OURS, "db", "upgrade"),
             stdin=asyncio.subprocess.DEVNULL,
@@ -155,8 +155,8 @@ class _Start:
         elif self._services:
             self._print("`bidbeacon login` prints the address that enables the page's buttons.")
         self._print(
-            "Other terminals: `bidbeacon` uses this database; Dagster's own commands do so after "
-            f"`set -a; . {self._settings.home / RUNNING_ENV}`."
+            "In other terminals, `bidbeacon` uses this database. Dagster's own commands use it "
+            f"after `set -a; . {self._settings.home / RUNNING_ENV}`."
         )
         seconds = time.monotonic() - self._started_at
         self._console.print(
@@ -164,7 +164,7 @@ class _Start:
         )
 
     def _watched(self) -> list[Service]:
-        """Return the services with a readiness check, which are those with pages."""
+        """Return the services with a readiness check; these are the ones with web pages."""
         return [service for service in self._services if service.problem]
 
     def _print(self, line: str) -> None:
@@ -189,9 +189,9 @@ def only_start(home: Path) -> Iterator[None]:
         yield
     except BlockingIOError:
         raise LocalError(
-            f"`bidbeacon dev` or `bidbeacon db start` is already running for {home}: use it, "
-            "stop it first, or set BIDBEACON_HOME and the ports (BIDBEACON_DAGSTER_PORT, …) "
-            "for a second one."
+            f"`bidbeacon dev` or `bidbeacon db start` is already running for {home}. Use it, "
+            "stop it, or start a second one with another BIDBEACON_HOME and other ports "
+            "(BIDBEACON_DAGSTER_PORT, …)."
         ) from None
     finally:
         os.close(descriptor)

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.settings_files import RUNNING_ENV
 
 LOGIN_VARIABLE: Final = "BIDBEACON_STREAM_CHANGES_TOKEN"
 FIRST_WITH_SANDBOX: Final = 8
-"""First limit of reports in flight with the sandbox, so that its accounts fill in minutes."""
+"""The initial limit of reports in flight with the sandbox, whose accounts load in minutes."""
 
 
 def shared_environment(settings: Settings, database_url: str) -> dict[str, str]:
@@ -57,7 +57,7 @@ def _first_reports_in_flight(settings: Settings) -> int:
 
 
 def make_dagster_home(settings: Settings, code_server_port: int) -> None:
-    """Make Dagster's home with a link to `dagster.yaml` and a workspace of the code server."""
+    """Create DAGSTER_HOME with a link to `dagster.yaml`, and a workspace of the code server."""
     make_private_folder(settings.dagster_home)
     link = settings.dagster_home / "dagster.yaml"
     link.unlink(missing_ok=True)
@@ -69,7 +69,7 @@ def make_dagster_home(settings: Settings, code_server_port: int) -> None:
 
 @contextmanager
 def shared_with_other_terminals(settings: Settings, shared: Mapping[str, str]) -> Iterator[None]:
-    """Write the variables to a private file for the block; shells and `bidbeacon` read it."""
+    """Write the variables to a private file for other terminals; delete it after the block."""
     file = settings.home / RUNNING_ENV
     file.unlink(missing_ok=True)
     file.touch(0o600)
@@ -84,6 +84,7 @@ def _quoted(name: str, value: str) -> str:
     """Return a value quoted for both `sh` and python-dotenv; raise `LocalError` if impossible."""
     if set(value) & set("'\\\n$"):
         raise LocalError(
-            f"{name}: expected no quotes, dollar signs, backslashes or line ends, got {value!r}."
+            f"{name}: expected a value without single quotes, dollar signs, backslashes and line "
+            f"breaks, got: {value!r}."
         )
     return f"'{value}'"

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: binaries of a wheel, and a server on 127.0.0.1 with a password.
+"""The embedded PostgreSQL: a server on 127.0.0.1 with a password, from a wheel's binaries.
 
 `<home>/postgres/` holds `connection.json` (port and password, private) and `data`.
 """
@@ -36,7 +36,7 @@ PASSING_BY: Final = (
     "--inh-caps=+dac_override",
     "--ambient-caps=+dac_override",
 )
-"""Options of setpriv by which an unprivileged account bypasses permissions; see capabilities(7)."""
+"""Options of setpriv that let an unprivileged account bypass permissions; see capabilities(7)."""
 STOP_SECONDS: Final = 20
 
 
@@ -57,7 +57,7 @@ def find_binaries() -> Path:
 
 
 class EmbeddedPostgres:
-    """The server of one home folder, whose lock the caller holds, with one `database`."""
+    """The server of a home folder, which the caller has locked, with one database."""
 
     # PostgreSQL's own collation is the same on every system, whatever the system's library.
     initial: tuple[str, ...] = (
@@ -78,7 +78,7 @@ class EmbeddedPostgres:
         self._connection_file = self.folder / "connection.json"
 
     def prepare(self) -> Service:
-        """Create missing data, stop a server left running, choose a port, and return the service.
+        """Create the data if missing, stop a leftover server, choose a port; return the service.
 
         Raises:
             LocalError: PostgreSQL can't run here; the message has the remedy.
@@ -113,9 +113,9 @@ class EmbeddedPostgres:
         return None
 
     def _program(self, name: str) -> tuple[str, ...]:
-        """Return the command of a program of PostgreSQL; for root, run by another account.
+        """Return the command that runs a PostgreSQL program; root runs it as another account.
 
-        If that account can't enter a folder, such as one below `/root`, it bypasses permissions.
+        If that account can't enter the folders, as below `/root`, it bypasses permissions.
         """
         program = self.binaries / name
         if os.geteuid() != 0:
@@ -156,7 +156,9 @@ class EmbeddedPostgres:
 
 
 def user_of_server(data: Path) -> tuple[int, int]:
-    """Return user and group ids that run the server for root: those of the data if it exists.
+    """Return the ids of the user and group that run the server if root starts it.
+
+    They belong to the owner of the data, unless that is root, else to `postgres` or `nobody`.
 
     Raises:
         LocalError: There is no unprivileged account.
@@ -180,11 +182,11 @@ def is_reachable(path: Path) -> bool:
 
 
 def stop_server(data: Path) -> None:
-    """Stop a server that a killed start left running on these data.
+    """Stop the server that a killed `bidbeacon dev` or `db start` left running on the data.
 
     A `postmaster.pid` is removed if its process id now belongs to another program, as after a
-    restart of the machine, or to a zombie: PostgreSQL would refuse to start. PostgreSQL handles
-    other stale files itself.
+    restart of the machine, or to a zombie: PostgreSQL would refuse to start with it. PostgreSQL
+    handles other stale files itself.
     """
     pid_file = data / "postmaster.pid"
     with suppress(FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):

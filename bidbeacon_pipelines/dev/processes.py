@@ -49,7 +49,7 @@ class Child:
             os.killpg(self._group, number)
 
     def failure(self, what: str) -> ServiceFailedError:
-        """Return an error that says `what` happened, with the log's last lines, without colors."""
+        """Return an error with `what` happened and the last lines of the log, without colors."""
         lines = COLOURS.sub("", self._log.read_text(errors="replace")).splitlines()
         tail = "\n".join(lines[-LOG_TAIL_LINES:])
         return ServiceFailedError(f"{self.service.name} {what}. The end of {self._log}:\n{tail}")
@@ -92,18 +92,22 @@ class Processes:
         self._children.append(Child(service, process, log))
 
     async def wait_until_ready(self, service: Service) -> None:
-        """Wait for a service; raise `ServiceFailedError` if one ends, or after two minutes."""
+        """Wait until a service is ready, for at most two minutes.
+
+        Raises:
+            ServiceFailedError: The service is not ready in time, or a service ended.
+        """
         await self.while_all_live(self._poll(service))
 
     async def wait_until_one_ends(self) -> NoReturn:
-        """Raise `ServiceFailedError` when a service ends; keep the logs short meanwhile."""
+        """Rotate long logs until a service ends, then raise `ServiceFailedError`."""
         while True:
             await self.while_all_live(asyncio.sleep(ROTATE_SECONDS))
             for child in self._children:
                 child.rotate_log()
 
     async def while_all_live(self, work: Awaitable[T]) -> T:
-        """Return the result of `work`; raise `ServiceFailedError` if a service ends before."""
+        """Return the result of `work`; raise `ServiceFailedError` if a service ends first."""
         task = asyncio.ensure_future(work)
         ends = [child.ended for child in self._children]
         try:
@@ -116,19 +120,19 @@ class Processes:
             task.cancel()
 
     async def stop(self) -> None:
-        """Stop all children with ever stronger signals; the database, started first, comes last."""
+        """Stop all children by SIGINT, SIGTERM, then SIGKILL; the first, the database, is last."""
         await _stop(self._children[1:])
         await _stop(self._children)
         self._children = []
 
     def kill(self) -> None:
-        """Kill all children at once."""
+        """Kill all children immediately."""
         for child in self._children:
             child.signal(signal.SIGKILL)
 
     async def _poll(self, service: Service) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        assert service.problem is not None  # noqa: S101 - others are not waited for
+        assert service.problem is not None  # noqa: S101 - callers pass only services with a check
         while problem := await asyncio.to_thread(service.problem, service):
             if time.monotonic() > deadline:
                 [child] = [child for child in self._children if child.service is service]
@@ -141,7 +145,7 @@ async def _stop(children: Collection[Child]) -> None:
         deadline = time.monotonic() + seconds
         for child in children:
             child.signal(number)
-        while (  # noqa: ASYNC110 - the end of a process group is no event
+        while (  # noqa: ASYNC110 - asyncio has no event for the end of a group
             any(child.is_alive for child in children) and time.monotonic() < deadline
         ):
             await asyncio.sleep(0.05)

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 LOOPBACK: Final = "127.0.0.1"
 ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
 SANDBOX_REPORTS_IN_FLIGHT: Final = 20
-"""The sandbox's limit of reports in flight: the gate's own maximum, so that it refuses none."""
+"""The sandbox's limit of reports in flight: the gate's maximum, so that none is refused."""
 OURS: Final = (sys.executable, "-m", "bidbeacon_pipelines")
 SANDBOX: Final = (sys.executable, "-m", "bidbeacon_sandbox")
 LOCATION: Final = "bidbeacon"
@@ -38,14 +38,14 @@ class Service:
     """One program that runs as long as `bidbeacon dev`.
 
     Attributes:
-        name: Its name, also of its log file and of the setting of its port.
+        name: The service's name, from which its log file and its port's setting are named.
         command: Program and arguments; no secret, since all users of the machine can read them.
         options: Options of its subprocess, such as the working directory.
         host: Address it listens on.
         port: Port it listens on.
-        problem: Returns why it is not ready yet, or None if it is; absent if the check of another
-            service covers it.
-        needs_database: Whether it is started only after the database is upgraded.
+        problem: Returns why the service is not ready, or None if it is ready. Without it, the
+            check of another service covers this one.
+        needs_database: Whether the service is started only after the database is upgraded.
     """
 
     name: str
@@ -67,16 +67,16 @@ class Service:
         if self.port is not None and not is_free(self.port, self.host):
             variable = f"BIDBEACON_{self.name.upper().replace('-', '_')}_PORT"
             raise LocalError(
-                f"Port {self.port} ({self.name}) is in use: stop the program that has it "
+                f"Port {self.port} ({self.name}) is in use: stop the program that uses it "
                 f"(`lsof -i :{self.port}` names it), or set {variable} to another port."
             )
 
 
 def list_services(settings: Settings, code_server_port: int) -> list[Service]:
-    """Return the services: sandbox (without Amazon credentials), stream, and Dagster's.
+    """Return the services: the sandbox (if it is used), the stream, and Dagster's.
 
-    Dagster's processes run in its home, since `.env` of their working directory would override the
-    environment.
+    Dagster's processes run in DAGSTER_HOME, because a `.env` file in their working directory
+    would override the environment.
     """
     ours, dagsters = {"cwd": PROJECT_ROOT}, {"cwd": settings.dagster_home}
     workspace = ("-w", str(settings.dagster_home / WORKSPACE))
@@ -117,7 +117,7 @@ def _web() -> httpx.Client:
 
 
 def web_problem(service: Service) -> str | None:
-    """Return why a service of ours is not ready, or None."""
+    """Return why the sandbox or the stream is not ready, or None if it is ready."""
     try:
         _web().get(f"{service.url}/healthz").raise_for_status()
     except httpx.HTTPError as error:
@@ -144,7 +144,7 @@ def dagster_problem(service: Service) -> str | None:
             raise LocalError(f"Dagster can't load the definitions: {found['message']}")
     statuses = data["instance"]["daemonHealth"]["allDaemonStatuses"]
     missing = [one["daemonType"] for one in statuses if one["required"] and not one["healthy"]]
-    return f"no heartbeat of {', '.join(missing)}" if missing else None
+    return f"no heartbeat from daemon {', '.join(missing)}" if missing else None
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:

@@ -76,6 +76,8 @@ def test_two_fields_never_have_one_name() -> None:
     field = ("NA", "daily_targets", "field:metric.clicks")
     contract("set", *field, "metric.charged")
     other = contract("set", "NA", "daily_targets", "field:metric.sales", "metric.charged", code=2)
-    assert "expected a name no other field of daily_targets has, got: 'metric.charged'" in other
+    assert (
+        "expected a name that no other field of daily_targets has, got: 'metric.charged'" in other
+    )
     contract("set", "EU", "daily_targets", "field:metric.sales", "metric.charged")
     contract("set", *field, "metric.charged")

@@ -104,7 +104,7 @@ def test_part_of_dagster_that_is_not_ready_is_named(monkeypatch: pytest.MonkeyPa
         return dagster_problem(list_services(REAL, 4000)[-1])
 
     assert problem() is None
-    assert "no heartbeat of SENSOR" == problem(healthy=False)
+    assert "no heartbeat from daemon SENSOR" == problem(healthy=False)
     assert "the code location has not loaded" == problem(services.STARTING)
     with pytest.raises(LocalError, match="can't load the definitions: no such name"):
         problem("NameError")

@@ -5,7 +5,7 @@ Causes with the same code and parameters are equal. `detail` has the facts of on
 (counts, ids, days, Amazon's own words), so SQL groups by `cause - 'detail'`.
 
 Sentences and advice are templates for `str.format`. A part in brackets is left out if one of its
-values is missing, because a cause may have no detail. In `[a|b]`, b then replaces a.
+values is missing, because a cause may have no detail. In `[a|b]`, b is then used instead of a.
 """
 
 import json
@@ -43,7 +43,7 @@ class CauseKind:
     """The sentence, advice and severity of all causes with the same code.
 
     Attributes:
-        code: The code, which is stored and so is never renamed.
+        code: The code. It is stored, so it must never be renamed.
         sentence: Describes the failure: a template, or a function of parameters and detail.
         advice: A template of what the user can do; may be empty.
         severity: The severity of a finding with such a cause.
@@ -106,12 +106,12 @@ def _recovers(
     action: ButtonAction | None = None,
     parameters: tuple[str, ...] = (),
 ) -> CauseKind:
-    """Return the kind of a cause after which BidBeacon retries by itself: a warning."""
+    """Return the kind of a cause after which BidBeacon retries, with severity `WARNING`."""
     return CauseKind(code, sentence, advice, Severity.WARNING, action, None, parameters)
 
 
 _START_ALL = "Check that Dagster is running: `make dev` or `bidbeacon dev` starts everything."
-_NO_OTHER_ALERT = "No other alerts are sent meanwhile."
+_NO_OTHER_ALERT = "No other alerts are sent until this is resolved."
 
 _TABLE = (
     # Credentials and accounts
@@ -507,8 +507,8 @@ _TABLE = (
     CauseKind(
         "logs-not-written",
         "The output of runs can't be written[ to {folder}: {reason}].",
-        "Free space on that disk, or correct the folder's permissions. Runs continue meanwhile, "
-        "and their sessions are complete.",
+        "Free space on that disk, or correct the folder's permissions. Runs continue, and "
+        "their sessions are complete.",
         Severity.WARNING,
     ),
     CauseKind(

@@ -35,17 +35,17 @@ CONFIG: Final[dict[str, Any]] = {
     # Without this a worker reserves a second run, which waits behind the first while others idle.
     "worker_prefetch_multiplier": 1,
     "worker_disable_prefetch": True,
-    # A run is acknowledged when it starts. Dagster ignores a second delivery of a run that started,
-    # so a late acknowledgement could not repeat it either: sensors plan the work anew.
+    # A run is acknowledged when it starts. A late acknowledgement would not retry it: Dagster
+    # ignores a second delivery of a started run. Sensors plan its work again instead.
     "task_acks_late": False,
     # Redis redelivers unacknowledged tasks after this time.
     "broker_transport_options": {"visibility_timeout": _LONGER_THAN_ANY_RUN},
     # After a network failure connections to Redis may be broken unnoticed. Without this a run that
-    # starts with one is given up unexecuted, and stays "starting" for three minutes.
+    # starts with one is dropped without being executed, and stays "starting" for three minutes.
     "result_backend_always_retry": True,
     # Run monitoring fails a run whose task is no longer in Redis.
     "result_expires": 24 * 3600,
-    # A new process costs a fork and returns memory that Dagster does not.
+    # A new process costs only a fork, and frees memory that Dagster does not release.
     "worker_max_tasks_per_child": 500,
     "broker_connection_retry_on_startup": True,
     # Dagster's log goes to stderr directly, and not also through Celery's.
@@ -60,7 +60,7 @@ def make_worker_app(settings: Settings) -> Celery:
         SettingsError: BIDBEACON_REDIS_URL is not set.
     """
     if settings.redis_url is None:
-        raise SettingsError("BIDBEACON_REDIS_URL is not set: a worker needs the cluster's Redis.")
+        raise SettingsError("BIDBEACON_REDIS_URL is not set: set it to the cluster's Redis.")
     url = settings.redis_url.get_secret_value()
     app: Celery = make_app(  # type: ignore[no-untyped-call] # dagster-celery's
         {

@@ -1,8 +1,9 @@
 """Repairs stored instants after the database's clock was set back.
 
 If the database's clock was ahead for a while, tables have instants that are too late, and work
-would wait for them. Therefore the table `installation` has the latest instant that was read. If the
-clock is behind that instant, all tables are repaired. Queries and rules trust stored instants.
+would wait for them. Therefore the table `installation` stores the latest instant that the clock
+showed. If the clock is behind that instant, all tables are repaired. Queries and
+rules trust stored instants.
 """
 
 import logging
@@ -26,8 +27,8 @@ _READ = text("""
 _STORE_LATEST = text("UPDATE installation SET latest_at = :latest_at")
 
 # Each interval is the longest pause that is ever stored: instants further ahead are set to now.
-# Requests come first: a load that holds its request's row then stores the instants of its windows
-# before these are repaired, and a later one reads repaired instants.
+# Requests are repaired first, since a load locks its request's row: a running load then stores its
+# windows' instants before the windows are repaired, and a later load reads repaired instants.
 _REPAIRS: Final = tuple(
     text(f"UPDATE {statement}")
     for statement in (
@@ -62,7 +63,7 @@ _REPAIRS: Final = tuple(
         "advertiser_accounts SET first_seen_at = :now WHERE first_seen_at > :now",
         "advertiser_accounts SET entities_wanted_at = :now WHERE entities_wanted_at > :now",
         "advertiser_accounts SET export_refused_at = :now WHERE export_refused_at > :now",
-        # They are synced again immediately.
+        # Entities of these accounts are synced again immediately.
         """advertiser_accounts
               SET entities_synced_at = CAST(:now AS timestamptz) - interval '1 day'
             WHERE entities_synced_at > CAST(:now AS timestamptz) + interval '1 hour'""",

@@ -73,7 +73,7 @@ class _Token(_Table):
 
 
 class CredentialsFile(_Table):
-    """The content of the credentials file: clients, and refresh tokens with a client each.
+    """The content of the credentials file: clients, and refresh tokens that each name a client.
 
     If `sandbox` is true, BidBeacon calls the sandbox instead of Amazon.
     """

@@ -11,11 +11,11 @@ from bidbeacon_pipelines import defs as modules
 from bidbeacon_pipelines.defs.resources import BidBeaconSessions
 
 with warnings.catch_warnings():
-    # `load_from_defs_folder` is no preview, but needs a pyproject.toml, which a wheel has not.
+    # The stable `load_from_defs_folder` needs a pyproject.toml, which a wheel does not contain.
     warnings.simplefilter("ignore", dg.PreviewWarning)
     defs = dg.load_definitions_from_package_module(
         modules,
-        # A run is one process, its worker: half the CPU time, and no step outlives a killed run.
+        # Steps run in the run worker: half the CPU time, and no step outlives a killed run.
         executor=dg.in_process_executor,
         resources={"job_sessions": BidBeaconSessions()},
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 PRIVATE = 0o700
 PASSAGE = 0o711
-"""The mode of folders that others may enter but not list; the embedded server needs it."""
+"""The mode of folders that others may enter but not list; PostgreSQL needs it if root starts it."""
 
 
 def make_new_files_private() -> None:
@@ -14,7 +14,7 @@ def make_new_files_private() -> None:
 
 
 def make_private_folder(folder: Path, mode: int = PRIVATE) -> None:
-    """Make a private folder and its missing parents; existing folders keep their mode."""
+    """Create a folder with `mode`, and missing parents with `PASSAGE`; keep existing modes."""
     if folder.is_dir():
         return
     make_private_folder(folder.parent, PASSAGE)

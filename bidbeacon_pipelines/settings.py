@@ -163,7 +163,7 @@ class Settings(SessionSettings):
         cls, value: CredentialsFile | None, info: ValidationInfo
     ) -> CredentialsFile | None:
         if value is not None and info.data.get("ads_api_refresh_token") is not None:
-            raise ValueError("expected this or BIDBEACON_ADS_API_REFRESH_TOKEN, not both")
+            raise ValueError("expected this setting or BIDBEACON_ADS_API_REFRESH_TOKEN, not both")
         return value
 
     @property
@@ -209,7 +209,7 @@ class Settings(SessionSettings):
 
     @property
     def silent_after(self) -> timedelta:
-        """How long no job may run before this becomes a finding."""
+        """How long BidBeacon may go without running a job before this becomes a finding."""
         return timedelta(minutes=self.alert_silent_minutes)
 
     def first_poll_after(self, usual_latency: timedelta) -> timedelta:

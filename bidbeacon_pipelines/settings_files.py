@@ -75,7 +75,7 @@ def _describe(kind: type[BaseSettings], problem: Mapping[str, Any], env_file: Pa
     expected = (
         problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
     )
-    if not problem["loc"]:  # a name that is not a setting's
+    if not problem["loc"]:  # no setting has this name
         return f"{expected}, set in {env_file}."
     name = str(problem["loc"][0])
     variable = f"BIDBEACON_{name.upper()}"

@@ -1,4 +1,4 @@
 """The parts of Dagster's instance that `dagster.yaml` names, and the guard of its webserver.
 
-This package imports none of them: only a cluster has `dagster_celery`.
+None is imported here, because `dagster_celery` is installed only in a cluster.
 """

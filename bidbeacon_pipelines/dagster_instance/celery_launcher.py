@@ -1,4 +1,4 @@
-"""The run launcher of a cluster: dagster-celery's, with a working Terminate."""
+"""The run launcher of a cluster: dagster-celery's, but runs can be terminated properly."""
 
 import dagster as dg
 from dagster_celery.launcher import CeleryRunLauncher
@@ -7,7 +7,7 @@ from dagster_celery.launcher import CeleryRunLauncher
 class BidBeaconCeleryLauncher(CeleryRunLauncher):
     """Sends whole runs to Celery's workers, and marks runs as canceling before the interrupt.
 
-    dagster-celery does not mark them, so Dagster takes the interrupt for a failure.
+    dagster-celery does not mark them, so Dagster would record the interrupt as a failure.
     """
 
     def terminate(self, run_id: str) -> bool:

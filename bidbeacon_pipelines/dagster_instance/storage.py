@@ -1,7 +1,7 @@
 """Dagster's storage in our database: the classes for `dagster.yaml`, and its tables.
 
-Dagster's tables are in schema `dagster`, which is in the role's `search_path`: PgBouncer in
-transaction mode would refuse a startup option.
+Dagster's tables are in schema `dagster`, which is in the role's `search_path`. A startup
+option would be refused by PgBouncer in transaction mode.
 """
 
 import os
@@ -140,7 +140,7 @@ class BidBeaconStorage(DagsterPostgresStorage):
         return PastScheduleStorage(self.postgres_url, should_autocreate_tables=False)
 
     def pool_connections(self) -> Engine:
-        """Replace the engines of all parts by one that pools connections; return it.
+        """Replace the engines of runs, events and schedules by one with a pool; return it.
 
         dagster-postgres opens a connection for every statement, which takes a run worker longer
         than the statements. Its public `optimize_for_webserver` also pools connections, but does
@@ -163,7 +163,7 @@ class BidBeaconStorage(DagsterPostgresStorage):
 
 
 class NoDefinitionsState(dg.UPathDefsStateStorage):
-    """The state of components: our definitions have none, so Dagster need not query it."""
+    """Empty storage of components' state: our definitions have none, so no query is needed."""
 
     def get_latest_defs_state_info(self) -> None:
         """Return None: no state is stored."""
@@ -184,10 +184,10 @@ def dagster_database_url(url: str, *options: str) -> str:
 
 
 def check_dagster_tables(engine: Engine) -> None:
-    """Check that Dagster's tables exist and are in this role's path; Dagster checks versions.
+    """Check that Dagster's tables are in this role's `search_path`; Dagster checks versions.
 
     Raises:
-        SchemaError: They don't exist, or are not in the path; the message has instructions.
+        SchemaError: The tables don't exist, or are not in the path; the message has instructions.
     """
     with engine.connect() as connection:
         found = connection.execute(_FIND_TABLES).one()
@@ -198,15 +198,15 @@ def check_dagster_tables(engine: Engine) -> None:
     if found.schema != SCHEMA:
         raise SchemaError(
             f"Role {found.role} does not find Dagster's tables in schema {SCHEMA}: run "
-            f"`{found.remedy}` as this role, and grant it the schema as in docs/operations.md."
+            f"`{found.remedy}` as this role, and grant it the schema (see docs/operations.md)."
         )
 
 
 def upgrade_dagster(url: str, *, report: Report = lambda _: None) -> None:
-    """Create Dagster's schema and tables and our pool if missing; apply Dagster's migrations.
+    """Create Dagster's schema, tables and pool `by_hand` if missing; apply its migrations.
 
     The role that runs this gets the schema in its `search_path` in this database. The connection
-    has to be direct, without a pooler. `report` is called with a line when it has to wait.
+    has to be direct, without a pooler. `report` is called with a line when a lock delays this.
 
     Raises:
         SchemaError: The tables are locked for too long.

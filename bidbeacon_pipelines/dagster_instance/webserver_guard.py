@@ -1,4 +1,4 @@
-"""Keeps web pages of other sites away from Dagster's webserver, which has no login."""
+"""Refuses requests of other sites' pages to Dagster's webserver, which has no login."""
 
 import sys
 from functools import cache
@@ -22,7 +22,7 @@ class GuardedApp:
     Args:
         app: the app to guard.
         public_url: another address at which browsers reach it, such as that of a proxy.
-        post_only: the end of paths that accept only `POST`, or a browser that opens a page.
+        post_only: the suffix of paths that accept only `POST`, WebSockets and requests for HTML.
     """
 
     def __init__(self, app: ASGIApp, *, public_url: str = "", post_only: str = "") -> None:
@@ -46,7 +46,7 @@ class GuardedApp:
         request = HTTPConnection(scope)
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         if not self._guard.serves(request.headers):
-            return f"Expected a host that is served here, such as 127.0.0.1, got: {host}.\n"
+            return f"Expected a host name of this server, such as 127.0.0.1, got: {host}.\n"
         if not self._guard.comes_from_own_page(request.headers):
             return f"Expected a request from a page of this server, got one from: {origin}.\n"
         is_post_only = self._post_only and scope["path"].endswith(self._post_only)

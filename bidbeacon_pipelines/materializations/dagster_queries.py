@@ -20,8 +20,9 @@ def _has_run_events(connection: Connection) -> bool:
     )
 
 
-# A wiped asset keeps its events in the table, but Dagster shows only later ones.
-# A day is recorded by its last load, of any of its windows. Windows not served are not recorded.
+# Events from before an asset was wiped stay in the table, but Dagster does not show them.
+# A day's materialization is from the run that recorded the last load of any of its windows. Windows
+# that are not served have none.
 _UNMARK = text(f"""
     WITH days AS (
         SELECT w.account_id, w.country_code, w.window_date,
@@ -54,11 +55,11 @@ _UNMARK = text(f"""
 
 
 def unmark_lost_days(connection: Connection, dataset: Dataset, *, first_day: date) -> int:
-    """Mark loads as unrecorded whose materialization Dagster no longer has; return the number.
+    """Mark windows as unrecorded if Dagster lost their day's materialization; return how many.
 
     This happens when Dagster's events are deleted, or when its tables or ours are restored to an
-    earlier state. Without Dagster's events in this database nothing is done. `first_day` is the
-    first day that is a partition.
+    earlier state. If Dagster's events are not in this database, nothing is done. `first_day` is
+    the first day that has a partition in Dagster.
     """
     if not _has_run_events(connection):
         return 0
@@ -70,9 +71,9 @@ def unmark_lost_days(connection: Connection, dataset: Dataset, *, first_day: dat
 _KEPT_OF_A_RUN = ("PIPELINE_START", "PIPELINE_SUCCESS", "PIPELINE_FAILURE", "PIPELINE_CANCELED")
 """The event types from which Dagster's page of a run shows its start, end and status."""
 
-# Check results have no asset key in this table, so event types are compared too. Runs are read from
-# two days before the oldest one that still has its steps' events, so that not all runs are read; an
-# index on event types finds that one.
+# Check results have no asset key in this table, so event types are compared too. To avoid
+# reading all runs, only those since two days before the oldest run with events of steps are read;
+# an index on event types finds that run.
 _DELETE = text("""
     WITH oldest AS (
         SELECT r.create_timestamp - interval '2 days' AS at
@@ -98,8 +99,8 @@ def delete_run_events(connection: Connection, before: datetime, most: int) -> in
     """Delete at most `most` events of runs that ended before an instant; return their number.
 
     The oldest runs come first. All events of assets are kept (materializations, observations,
-    checks, and plans of them); so are the start and the end of each run. Without Dagster's events
-    in this database nothing is done.
+    checks, and plans of them); so are the start and the end of each run. If Dagster's events are
+    not in this database, nothing is done.
     """
     if not _has_run_events(connection):
         return 0

@@ -74,7 +74,7 @@ def lock_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> Seque
 def list_loaded_days(
     connection: Connection, account: Account, dataset: str, days: Sequence[date]
 ) -> Sequence[Row[Any]]:
-    """Return those of the given days that are loaded, newest first, as `lock_unrecorded_days`."""
+    """Return the given days that are loaded, newest first; columns as `lock_unrecorded_days`."""
     values = account.identity | {"dataset": dataset, "days": list(days)}
     return connection.execute(_OF_DAYS, values).all()
 

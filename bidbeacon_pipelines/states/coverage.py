@@ -41,8 +41,8 @@ PARTLY_NOT_SERVED: Final = "g"
 """The letter of a fresh day of which some ad products are not served."""
 _WORST_LAST: Final = "".join(STATE_LETTERS[state] for state in WindowState)
 
-# One string per account: 100 accounts times 731 days are 73,100 windows. The worst state of a day's
-# reports counts.
+# One string per account instead of a row per day: 100 accounts times 731 days are 73,100 days. A
+# day with several reports has the worst of their states.
 _LETTERS = text(f"""
     WITH days AS (
         SELECT account_key, window_date,
@@ -67,7 +67,7 @@ _LETTERS = text(f"""
                AND (c.last_date >= :start) IS NOT FALSE) AS left_out
       FROM advertiser_accounts a JOIN ads_accounts o USING (account_id) ORDER BY a.account_key""")
 
-# A day that was refused as too old is not served with all ad products of its report.
+# If Amazon refused a day as too old, it serves none of the ad products of the day's report.
 _NOT_SERVED = text("""
     SELECT a.account_key, w.window_date, w.report, w.not_served
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
@@ -92,8 +92,9 @@ class WindowCoverage:
     def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
         """Return the state of each account's windows, one letter per day.
 
-        `dataset` is by default the first one. `not_served` in the result has runs of consecutive
-        days, with the ad products that Amazon did not serve on them.
+        Without `dataset`, the first one is used; without `to`, the newest date in any time zone.
+        `not_served` in the result has runs of consecutive days, with the ad products that Amazon
+        did not serve on them.
 
         Raises:
             UnknownDatasetError: there is no dataset of this name.
@@ -183,7 +184,7 @@ def _row_json(
 
 
 def _mark(cells: str, start: date, not_served: Mapping[date, Sequence[str]]) -> Iterator[str]:
-    """Yield the letter of each day, with another one for fresh days that lack ad products."""
+    """Yield each day's letter: `PARTLY_NOT_SERVED` for fresh days without some ad products."""
     fresh = STATE_LETTERS[WindowState.FRESH]
     for place, letter in enumerate(cells):
         is_partly = letter == fresh and start + timedelta(days=place) in not_served

@@ -21,8 +21,8 @@ _COLUMNS = (
 )
 _MISSING = windows_in([WindowState.MISSING], columns=_COLUMNS, where="status = 'missing'")
 
-# All windows of a stopped account are in the state of the account. Totals come as rows without a
-# cause, and the number of windows made as one without a state.
+# All windows of a stopped account are in the state of the account. Rows without a cause are counts
+# by state; of these, the row without a state counts all windows of the dataset.
 _SUMMARY = text(f"""
     WITH active AS MATERIALIZED (
         SELECT a.account_id, a.country_code, a.account_key, {ACCOUNT_LABEL} AS label
@@ -101,11 +101,11 @@ class WindowSummary:
     """All windows by state.
 
     Attributes:
-        counts: How many of each dataset are in each state; states without windows are left out.
-        unsettled: Those of active accounts that failed, are late, are not served or wait for a
-            second report, by state, cause and dataset, the most first. Columns: dataset, state,
-            cause (of one of them), windows, accounts, since, next_at, newest (day), names (of at
-            most three accounts) and account_key (of the first).
+        counts: The number of windows by dataset and state; states without windows are left out.
+        unsettled: Windows of active accounts that failed, are late, are not served or wait for a
+            second report, grouped by state, cause and dataset, the largest group first. Columns:
+            dataset, state, cause (of one window), windows, accounts, since, next_at, newest (day),
+            names (of at most three accounts) and account_key (of the first).
     """
 
     counts: Mapping[str, Mapping[WindowState, int]]

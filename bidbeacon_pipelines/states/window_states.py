@@ -1,6 +1,6 @@
-"""The state of windows: `window_states`, a SQL function, is its only definition.
+"""The states of windows. The SQL function `window_states` is their only definition.
 
-It is inlined, so a query that reads it is planned like a query on the tables.
+PostgreSQL inlines it, so a query that reads it is planned like a query on the tables.
 """
 
 from collections import defaultdict
@@ -25,13 +25,13 @@ class WindowState(StrEnum):
     MISSING = "missing"
     """It has no data yet, and its first refresh is not due."""
     DUE = "due"
-    """Its next report is due or wanted, and not requested yet."""
+    """Its next report is due, or wanted by a user, and not requested yet."""
     REQUESTED = "requested"
     """Its report is requested, and Amazon generates it."""
     LOADING = "loading"
-    """Its report is complete and is loaded."""
+    """Its report is complete and is being loaded."""
     NOT_SERVED = "not served"
-    """Amazon refuses it as too old, or returned no rows and is not proven to serve so old a day."""
+    """Amazon refuses it as too old, or returned no rows and is not known to serve such old days."""
     PAUSED = "paused"
     """A person has paused its account."""
     DISABLED = "disabled"
@@ -92,7 +92,7 @@ _CAUSE = """
 
 
 def is_final_by(at: str) -> str:
-    """Return the SQL condition that window `w` is served and its data final at the instant `at`."""
+    """Return the SQL condition that window `w` is served and its data is final at `at`."""
     return f"""w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
        AND (w.next_refresh_at IS NULL OR w.expires_at <= {at})"""
 
@@ -165,7 +165,7 @@ _CONDITIONS: Final[Mapping[WindowState, tuple[str, ...]]] = {
         "request_id IS NULL AND wanted_by IS NOT NULL AND (next_refresh_at <= :at) IS NOT TRUE",
     ),
 }
-"""Conditions with an index of few rows; windows of a state meet one of the state's conditions."""
+"""Indexed conditions that few rows meet; each window of a state meets one of the state's."""
 
 
 def windows_in(states: Iterable[WindowState], *, columns: str = "*", where: str = "true") -> str:
@@ -208,7 +208,7 @@ def count_states(
 
 
 def count_json(dataset: str, states: Mapping[WindowState, int]) -> dict[str, Any]:
-    """Return the number of a dataset's windows, in all and by state, as pages show it."""
+    """Return the number of a dataset's windows, total and by state, as JSON data for pages."""
     return {
         "name": dataset,
         "title": get_dataset(dataset).title,

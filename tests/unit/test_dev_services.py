@@ -82,7 +82,7 @@ def test_other_terminals_get_the_settings_of_this_start(tmp_path: Path) -> None:
 def test_home_with_a_quote_in_its_name_is_refused(tmp_path: Path) -> None:
     """Shells and our settings would read it differently."""
     with (
-        pytest.raises(LocalError, match=r"^BIDBEACON_HOME: expected no quotes"),
+        pytest.raises(LocalError, match=r"^BIDBEACON_HOME: expected a value without single quotes"),
         shared_with_other_terminals(Settings(home=tmp_path), {"BIDBEACON_HOME": "/it's mine"}),
     ):
         pass

@@ -112,10 +112,15 @@ def _folder(version: str | None) -> Path:
 
 
 def main() -> int:
-    """Download the pinned documents if they are missing."""
-    if find_documents() or download():
+    """Download the pinned documents if missing; print the catalogue's fields that have a word."""
+    documents = find_documents() or (find_documents() if download() else None)
+    if documents is None:
+        sys.stderr.write(f"{NOT_CHECKED}.\n")
         return 0
-    sys.stderr.write(f"{NOT_CHECKED}.\n")
+    for word in sys.argv[1:]:
+        for name, field in documents.fields().items():
+            if word.lower() in name.lower():
+                print(f"{name}  {field['data_type']}  v3: {field['v3_name_sponsored_ads'] or '-'}")
     return 0
 
 

@@ -149,8 +149,8 @@ class BidBeaconStorage(DagsterPostgresStorage):
         engine = create_engine(
             self.postgres_url,
             isolation_level="AUTOCOMMIT",
-            # At most six runs and their pages are read at once. Every process of Dagster has such a
-            # pool, so a larger one would need more than PostgreSQL's usual connections.
+            # Every process of Dagster has such a pool and PostgreSQL allows 100 connections by
+            # default, so few are kept open; the webserver opens more while it has many requests.
             pool_size=2,
             max_overflow=20,
             pool_pre_ping=True,

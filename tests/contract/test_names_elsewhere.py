@@ -27,7 +27,9 @@ FIELDS = DECLARED | {
 @pytest.mark.parametrize("column", FIELDS)
 def test_names_of_v3_are_those_of_the_catalogue(column: str) -> None:
     """All of them, and no other; `Date` is the only one that the catalogue capitalizes."""
-    names = {name.replace("Date", "date") for name in Catalogue().v3_names(FIELDS[column])}
+    catalogue, field = Catalogue(), FIELDS[column]
+    assert field in catalogue.fields, f"the catalogue has no field {field}"
+    names = {name.replace("Date", "date") for name in catalogue.v3_names(field)}
     declared, _ = NAMES.get(column, ((), ()))
     assert names == set(declared), f"the v3_names of {column} are {sorted(names)}"
 
@@ -35,7 +37,8 @@ def test_names_of_v3_are_those_of_the_catalogue(column: str) -> None:
 def test_every_metric_has_names_elsewhere() -> None:
     """Those of the registry, and the ratios; no column has names that is in no view."""
     metrics = {metric.column for dataset in ALL_DATASETS for metric in dataset.metrics}
-    assert metrics | {ratio.column for ratio in RATIOS} <= set(NAMES)
+    nameless = (metrics | {ratio.column for ratio in RATIOS}) - set(NAMES)
+    assert not nameless, f"declare v3_names, or else connector_names, of {sorted(nameless)}"
     assert set(NAMES) <= {column.name for view in REPORT_VIEWS for column in view.columns}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Column, Connection, Integer, MetaData
+from sqlalchemy import BigInteger, CheckConstraint, Column, Connection, Integer, MetaData
 
 from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.database.schema import (
@@ -160,6 +160,18 @@ def test_changes_of_checks_are_generated(empty_url: str, folder: Path) -> None:
     assert "CHECK ((report <> '100%'::text))" == found["ck_report_windows_report_is_named"]
     assert "not served" in found["ck_report_windows_status_known"]
     assert "ck_report_windows_cause_is_an_object" not in found
+
+
+def test_a_new_count_is_null_for_older_programs(empty_url: str, folder: Path) -> None:
+    """The check of all counts changes with it, but refuses no row that they write."""
+    tables, table = changed_tables(), "daily_campaigns"
+    tables.tables[table].append_column(Column("video_views", BigInteger))
+    condition = "least(impressions, clicks, video_views) >= 0"
+    replace_check(tables, table, "counts_not_negative", condition)
+    path = write_next(empty_url, "Count videos", tables=tables, folder=folder)
+    assert path is not None
+    assert "video_views" in path.read_text()
+    assert "oldest_program = None" in path.read_text()
 
 
 def test_checks_of_new_and_dropped_columns_are_generated(empty_url: str, folder: Path) -> None:

@@ -116,7 +116,9 @@ def test_a_file_that_is_missing_or_stands_beside_the_variables_is_refused(
     """Nothing is asked as the wrong one."""
     file = write()
     monkeypatch.setenv("BIDBEACON_ADS_API_REFRESH_TOKEN", "x")
-    with pytest.raises(SettingsError, match="this setting or BIDBEACON_ADS_API_REFRESH_TOKEN, not both"):
+    with pytest.raises(
+        SettingsError, match="this setting or BIDBEACON_ADS_API_REFRESH_TOKEN, not both"
+    ):
         get_settings()
     file.unlink()
     with pytest.raises(SettingsError, match="No such file or directory"):

@@ -131,7 +131,7 @@ def test_an_ads_account_is_found_by_its_name_alone(shops: Engine) -> None:
 def test_an_alias_is_shown_in_place_of_the_name(shops: Engine) -> None:
     """The label, the subject of sessions and the search have it; Amazon's name is found as well; without it the name is back."""
     renamed = run_command("accounts", "rename", "Acme Merch", " Die Firma ")
-    assert "acmeshop0001 is called Die Firma." in renamed.stdout
+    assert "acmeshop0001 is now called Die Firma." in renamed.stdout
     assert (US, "Die Firma · US") == (named(shops, "die firma", "US").account_key, label(shops))
     assert US == named(shops, "Acme Merch · US").account_key
     with shops.begin() as connection:

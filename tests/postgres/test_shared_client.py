@@ -231,7 +231,7 @@ def test_no_call_fails_for_want_of_the_log(
     client = amazon.connect(engine=unreachable, limiter=limiter, shares_token=False)
     with caplog.at_level(logging.WARNING):
         list_profiles(client, "NA")
-    assert "missing in api_calls" in caplog.text
+    assert "could not be recorded in api_calls" in caplog.text
 
 
 def test_processes_share_a_token(engine: Engine) -> None:

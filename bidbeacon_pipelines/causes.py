@@ -232,7 +232,7 @@ _TABLE = (
     CauseKind(
         "fields-refused-together",
         "Amazon refused these fields in one report[: {reason}].",
-        "[`{command}` requests these ad products in separate reports.]",
+        "[To request these ad products in separate reports, run `{command}`.]",
     ),
     CauseKind(
         "report-too-old",
@@ -242,7 +242,7 @@ _TABLE = (
     _recovers(
         "report-too-large",
         "The report is too large for Amazon[: {reason}].",
-        "[`{command}` requests these ad products in separate reports.]",
+        "[To request these ad products in separate reports, run `{command}`.]",
         action="load",
     ),
     _recovers(
@@ -379,8 +379,8 @@ _TABLE = (
     CauseKind(
         "not-served",
         "Amazon refuses the day as too old[: {reason}].",
-        "The youngest of these days is requested again after 28 days; if Amazon serves it, the "
-        "other days become due. To request a day now, load it by hand.",
+        "The youngest of the refused days is requested again 28 days after its refusal. If Amazon "
+        "serves it then, the other days become due. To request a day now, load it by hand.",
         Severity.WAITING,
         action="load",
     ),

@@ -1,1 +1,1 @@
-"""Ads accounts and accounts: sync, names, pause, cadence, and a record of changes."""
+"""Ads accounts and their accounts (one per country): sync, names, pauses and cadences."""

@@ -1,4 +1,4 @@
-"""Changes of accounts by users, each recorded in a session with the user's name."""
+"""Changes that users make to accounts, each recorded in a session with the user's name."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -28,7 +28,7 @@ def set_credentials_need_attention(
 
 
 def clear_credentials_need_attention(connection: Connection, credential: str) -> list[str]:
-    """Resume ads accounts that a refusal of this credential stopped; return accounts' keys."""
+    """Resume a credential's ads accounts after a refusal; return the keys of their accounts."""
     is_for_it = AdsAccount.needs_attention_for == "credentials"
     return change_ads_accounts(
         connection, AdsAccount.credential == credential, is_for_it, **RESUMED
@@ -36,7 +36,10 @@ def clear_credentials_need_attention(connection: Connection, credential: str) ->
 
 
 def set_owner(connection: Connection, account_id: str, credential: str, client_id: str) -> None:
-    """Assign an ads account to another credential; copy the greatest ages of days with rows."""
+    """Assign an ads account to another credential; resume it if it needs attention.
+
+    Also copy to its `client_id` how far back Amazon served rows, per dataset and ad product.
+    """
     copy_histories(connection, account_id, client_id)
     new = {"credential": credential, "client_id": client_id, "credential_by": None}
     change_ads_account(connection, account_id, **new, **RESUMED, refusals=0)
@@ -54,7 +57,7 @@ _SET_LISTED_BY = text("""
 def set_listed_by(
     connection: Connection, listed_by: Mapping[str, Sequence[str]], unsure: Collection[str]
 ) -> None:
-    """Store which credentials list each ads account; keep `unsure` ones (incomplete lists)."""
+    """Store which credentials list each ads account; keep stored ones with `unsure` lists."""
     values = [
         {"id": account_id, "names": sorted(names), "unsure": list(unsure)}
         for account_id, names in listed_by.items()
@@ -69,7 +72,7 @@ def replace_listings(
     session_id: UUID,
     at: datetime,
 ) -> None:
-    """Replace Amazon's stored answers of the last sync of accounts.
+    """Replace the stored answers of Amazon about accounts with those of the current sync.
 
     An answer is a credential, a region (None for all), and the cause if no accounts were listed.
     """
@@ -104,11 +107,11 @@ _CREDENTIALS = text("""
 
 
 def summarize_credentials(connection: Connection) -> dict[str, RowMapping]:
-    """Return the state of each credential that was ever used, by name.
+    """Return the state, by name, of each credential with ads accounts or a recent answer.
 
-    Columns: credential, ads_accounts (how many belong to it), listed_twice (how many of them other
-    credentials list too), refused (the cause, or None), refused_since, last_answer_at (time of
-    Amazon's last successful answer, if it is less than a day old).
+    Columns: credential, ads_accounts (number of its ads accounts), listed_twice (number of those
+    that other credentials list too), refused (the cause, or None), refused_since, last_answer_at
+    (time of Amazon's last successful answer in the last day).
     """
     rows = connection.execute(_CREDENTIALS).mappings()
     return {row["credential"]: row for row in rows}

@@ -64,7 +64,10 @@ def get_named_account(connection: Connection, given: str, country: str | None = 
 
 
 def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
-    """Return the ads account that matches a name: its own or that of one of its accounts."""
+    """Return the ads account that matches a name, or that has an account that matches it.
+
+    The errors are those of `get_named_account`.
+    """
     exact = find_ads_account(connection, given)
     if exact is not None:
         return exact
@@ -101,7 +104,8 @@ def list_named_accounts(
 def complete_name(accounts: Sequence[Account], begun: str) -> list[tuple[str, str]]:
     """Return the shell completions of a name, each with the label of its account.
 
-    A completion is the slug of the label, or the account's key if several accounts have the slug.
+    `begun` is the text typed so far. A completion is the slug of the label. It is the account's key
+    if several accounts have this slug, or if only the key starts with `begun`.
     """
     count = Counter(slug_of(account.label) for account in accounts)
     found = []

@@ -111,7 +111,7 @@ def get_accounts(connection: Connection, keys: Collection[str]) -> dict[str, Acc
 
 
 def read_account(engine: Engine, key: str) -> Account:
-    """Return the account with this key like `get_account`, but in a new transaction."""
+    """Return the account with this key, read in a new transaction (see `get_account`)."""
     with engine.begin() as connection:
         return get_account(connection, key)
 
@@ -123,7 +123,10 @@ def list_countries(connection: Connection, account_id: str) -> list[Account]:
 
 
 def set_paused(connection: Connection, account: Account, *, by: str) -> None:
-    """Pause an account; the next refresh plans its ads account's due windows without it."""
+    """Pause an account.
+
+    The next refresh plans the ads account's due windows again, without those of this account.
+    """
     change_account(connection, account, paused=True, paused_by=by, paused_at=func.now())
     change_ads_account(connection, account.account_id, planned_at=None)
 
@@ -191,7 +194,7 @@ def upsert_ads_account(connection: Connection, values: dict[str, Any], *, now: d
     """Store an ads account as Amazon lists it; return its key, which never changes.
 
     `values` has account_id, name, client_id, region, time_zone and `trusted` (see
-    `upsert_account`). It needs `credential` unless that is the default credential.
+    `upsert_account`). If it has no `credential`, the default credential is used.
 
     Raises:
         ValueError: the ads account's id can't be part of a key.
@@ -216,14 +219,17 @@ def change_ads_account(connection: Connection, account_id: str, **values: Any) -
 def set_next_run(
     connection: Connection, ads_account: AdsAccount, next_run_at: datetime | None
 ) -> None:
-    """Set an ads account's next refresh, unless its cadence changed since it was read."""
+    """Store an ads account's next refresh.
+
+    Nothing is stored if a user has changed the cadence since `ads_account` was read.
+    """
     is_unchanged = AdsAccount.cadence_at.is_not_distinct_from(ads_account.cadence_at)
     statement = update(AdsAccount).where(AdsAccount.account_id == ads_account.account_id)
     connection.execute(statement.where(is_unchanged).values(next_run_at=next_run_at))
 
 
 def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
-    """Return the ads account with this key, or with an account that has this key, or None."""
+    """Return the ads account with this key, or None; `key` may be that of one of its accounts."""
     of_country = select(Account.account_id).where(Account.account_key == key).scalar_subquery()
     is_found = or_(AdsAccount.ads_account_key == key, AdsAccount.account_id == of_country)
     found = read_rows(connection, select(AdsAccount).where(is_found))
@@ -231,7 +237,7 @@ def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
 
 
 def get_ads_account(connection: Connection, key: str) -> AdsAccount:
-    """Return the ads account of a key like `find_ads_account`, or raise `UnknownAccountError`."""
+    """Call `find_ads_account`; raise `UnknownAccountError` if it returns None."""
     found = find_ads_account(connection, key)
     if found is None:
         raise UnknownAccountError(key)
@@ -239,7 +245,7 @@ def get_ads_account(connection: Connection, key: str) -> AdsAccount:
 
 
 def read_ads_account(engine: Engine, key: str) -> AdsAccount:
-    """Return the ads account of a key like `get_ads_account`, but in a new transaction."""
+    """Return an ads account by key, read in a new transaction (see `get_ads_account`)."""
     with engine.begin() as connection:
         return get_ads_account(connection, key)
 

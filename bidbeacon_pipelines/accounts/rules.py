@@ -1,12 +1,12 @@
 """Rules for accounts: keys, the credential of an account, and how often it is refreshed.
 
-A cadence determines when the next refresh may begin. This time is set after all due windows are
-planned, so that the rest of a backlog does not wait for the next refresh. Manual requests do not
-wait for the cadence.
+A cadence determines when the next refresh may begin. This time is stored only after reports are
+planned for all windows that are due now, so that none of them waits until that time. Manual
+requests do not wait for the cadence.
 
-Cron times are local times of the account, as in Debian's cron (cronsim): a time that is skipped in
-spring runs right after the clock change, and a time that occurs twice in autumn runs once. A cron
-for every hour runs every hour.
+Cron times are local times of the account, as in Debian's cron (cronsim). A fixed time that is
+skipped in spring runs right after the clock change, and a fixed time that occurs twice in autumn
+runs once. An hourly cron expression runs every hour, even when the clock changes.
 """
 
 import re
@@ -53,8 +53,8 @@ def ads_account_key(account_id: str, name: str, other_ids: Iterable[str]) -> str
     Args:
         account_id: Amazon's id.
         name: The name when Amazon first listed the account; a later name doesn't change the key.
-        other_ids: The ids of all other ads accounts. The prefix has at least eight characters, and
-            as many as it needs to differ from these ids.
+        other_ids: The ids of all other ads accounts. The prefix has at least eight characters. It
+            is longer if the last part of another id begins with the same characters.
 
     Raises:
         ValueError: the id's last part has characters that a key can't have.
@@ -113,7 +113,7 @@ class AccountStoppedError(NothingToDoError):
 
 
 def check_active(account: "Account") -> None:
-    """Raise `AccountStoppedError` if no reports are requested for an account."""
+    """Raise `AccountStoppedError` if an account is paused, disabled or needs attention."""
     if account.stop_reason is not None:
         raise AccountStoppedError(account)
 
@@ -155,7 +155,8 @@ class Cadence:
         """Return when the next refresh may begin, in UTC; None means as soon as data is due.
 
         Missed refreshes are skipped. `every` counts from `last`, the planned start of the last
-        refresh, so that a late start does not delay later refreshes. Without `last`, return `now`.
+        refresh, so that a late start does not delay later refreshes. With `every`, but without
+        `last`, return `now`.
         """
         if self.every is not None:
             return _on_the_grid(last, self.every, now)
@@ -168,7 +169,11 @@ AS_SOON_AS_DUE = Cadence()
 
 
 def choose_cadence(*, every: str | None, cron: str | None, as_soon_as_due: bool) -> Cadence | None:
-    """Return the cadence that CLI options set, or None; raise `BadCadenceError` if invalid."""
+    """Return the cadence that CLI options set, or None if no option is given.
+
+    Raises:
+        BadCadenceError: several options are given, or the cadence is invalid.
+    """
     if sum((every is not None, cron is not None, as_soon_as_due)) > 1:
         raise BadCadenceError("expected one of --every, --cron and --as-soon-as-due, got several")
     if as_soon_as_due:
@@ -183,8 +188,8 @@ def next_refresh(
 ) -> datetime | None:
     """Return when the next refresh may begin, in UTC; None means as soon as data is due.
 
-    Call this after all due windows are planned. A `next_run_at` in the future is kept, so a
-    manual refresh before that time does not move it.
+    Call this after all due windows are planned. `next_run_at` is the stored time of the next
+    refresh. If it is in the future, it is returned, so that a manual refresh does not move it.
     """
     start = next_run_at or now
     if start > now:

@@ -43,7 +43,7 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
     """Store every account that Amazon lists; return the keys of the stored accounts.
 
     If several credentials list an account, use the listing of the credential that it belongs to.
-    Resume accounts that were stopped because of a credential if Amazon accepts it again.
+    If Amazon accepts a refused credential again, resume the accounts that the refusal stopped.
 
     Raises:
         AdsApiError: Amazon listed no accounts for any credential. The error is that of the first
@@ -123,7 +123,8 @@ class _Sync:
     def assign(self, listed_by: dict[str, list[str]], unsure: Collection[str]) -> dict[str, str]:
         """Choose the credential of each listed ads account; return it by account id.
 
-        Changes are stored and recorded. `unsure` credentials have incomplete or missing lists.
+        `listed_by` has the credentials that list each ads account, by account id. `unsure`
+        credentials have incomplete or missing lists. Changes are stored and recorded.
         """
         before = list_owners(self.connection)
         owners = {

@@ -254,7 +254,7 @@ class Account(PipelinesBase):
 
     @property
     def stop_cause(self) -> dict[str, Any] | None:
-        """The cause that stops requests of reports for this account, or None."""
+        """Why no reports are requested for this account, as a cause; None if it isn't stopped."""
         if self.stopped == "paused":
             detail = {"account": self.account_key, "by": self.paused_by}
             return cause("account-paused", detail=detail)

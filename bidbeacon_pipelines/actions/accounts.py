@@ -165,7 +165,7 @@ class CredentialsRefused(Action):
 
 
 class CredentialsAccepted(Action):
-    """Amazon accepts a credential again; accounts resume that were stopped only because of it."""
+    """Amazon accepts a credential again. Requests resume for accounts its refusal stopped."""
 
     sentence = (
         "Amazon accepts our credentials again[ ({credential_name})]: "

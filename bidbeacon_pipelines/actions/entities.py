@@ -36,7 +36,7 @@ class ExportRequested(_EntityAction):
 
 
 class ExportsSkipped(_EntityAction):
-    """Exports were not requested because an unfinished recent sync stored these entities."""
+    """Exports were not requested again: a recent sync had loaded them before it failed."""
 
     sentence = (
         "Skipped {kinds:count:export} for {account:account}, "

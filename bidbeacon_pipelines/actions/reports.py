@@ -125,14 +125,20 @@ class WindowsNotServed(_WindowsAction):
     cause: Cause
 
     def references(self) -> list[Reference]:
-        """Return one reference per window, with another effect if the windows are partly served."""
+        """Return one reference per window.
+
+        The effect is `partly-not-served` if other ad products are served, else `not-served`.
+        """
         effect = "partly-not-served" if self.is_partly else self.effect
         days = [day.isoformat() for day in self.windows]
         return [Reference(self.account, effect, self.dataset, day) for day in days]
 
 
 class WindowsReopened(_WindowsAction):
-    """Windows that ended or were postponed too early are due again: Amazon serves their days."""
+    """Windows are due again: Amazon serves their days after all.
+
+    Their status was `expired` or `not_served`.
+    """
 
     sentence = (
         "Reopened {windows:count:window} of {dataset:badge}, ended or postponed too early: "
@@ -376,9 +382,9 @@ class WindowsUnconfirmed(_ReportAction, _RequestEnded):
 
 
 class ReportAccepted(_WindowsAction):
-    """A person accepted far fewer rows for days that need no further refresh (final days).
+    """A person accepted that the next report of final days has far fewer rows; it is loaded.
 
-    The next report is loaded.
+    Final days need no further refresh.
     """
 
     sentence = (
@@ -391,9 +397,9 @@ class ReportAccepted(_WindowsAction):
 
 
 class RowsKept(_WindowsAction):
-    """A person kept the loaded rows of days that need no further refresh (final days).
+    """A person kept the loaded rows of final days, although a later report had far fewer.
 
-    A later report had far fewer rows.
+    Final days need no further refresh.
     """
 
     sentence = (
@@ -450,7 +456,7 @@ class ReportSplit(_ReportAction, _RequestEnded):
 
 
 class RegistryOverridden(Action):
-    """An override of the registry was set or removed, by a person or by Amazon's answers."""
+    """An override of the registry was set or removed, by a person or due to Amazon's answer."""
 
     sentence = (
         "Changed {subject} of {dataset:badge} in {region}[ for {account:account}] to {value}, "

@@ -182,10 +182,11 @@ class ListedAccount:
 class AccountListing:
     """The answers of all regions: the accounts in Amazon's order, and the errors.
 
-    An account's region, currency and time zone may be defaults unless its region is in
-    `answered_regions` and its ads account is not in `unsure_accounts` (ads accounts with an invalid
-    alternate id). `problems` are sentences about invalid items, profiles without an account, and
-    countries where an account doesn't work. `errors` has regions that were not listed completely.
+    `answered_regions` were listed without errors or invalid profiles. In all other regions, an
+    account's region, currency and time zone may be defaults. The same applies to `unsure_accounts`:
+    ads accounts with an invalid alternate id. `problems` are sentences about invalid items,
+    profiles without an account, and countries where an account doesn't work. `errors` has regions
+    that were not listed completely.
     """
 
     accounts: tuple[ListedAccount, ...]
@@ -382,7 +383,7 @@ def _missing(profile_id: str | None, profile: Profile | None, country: Country) 
 
 
 def _left_out(listed: ListedAdsAccount) -> Iterator[str]:
-    """Yield the errors of countries that are not listed, and a sentence if no country is."""
+    """Yield the errors of unlisted countries, and a sentence if no country is listed at all."""
     name = listed.account_name or listed.ads_account_id
     for code, sentences in listed.sentences.items():
         if code not in listed.countries:

@@ -43,7 +43,7 @@ def _insert(engine: Engine, call: ApiCall) -> None:
 
 
 def summarize_calls(connection: Connection, since: datetime) -> Sequence[RowMapping]:
-    """Return totals per name of call since an instant, the most frequent calls first.
+    """Return totals of the calls since an instant, by name of the call, most frequent first.
 
     `failed` counts unsuccessful and missing responses; `throttled` includes 429s in the body of
     multi-status answers.

@@ -85,7 +85,8 @@ class AdsRequest:
     """One request to a region's host.
 
     `name` is for the log of calls. Messages contain `operation` ("create a report"), the owner and
-    `about` (", 2026-11-01 to 2026-11-07"). With `creates`, it is retried only if it was not sent.
+    `about` (", 2026-11-01 to 2026-11-07"). A request that `creates` something is retried only if it
+    was not sent.
     """
 
     name: str
@@ -199,8 +200,9 @@ class AdsApiClient:
     ) -> Iterator[ApiCall]:
         """Wait until a request may be sent, and log the call that is made in the block.
 
-        If Amazon's answer requires a pause (`Retry-After`), store it. `is_resent` marks the second
-        request of an attempt: the wait before the attempt is logged with the first request.
+        If Amazon's answer requires a pause (`Retry-After`), store it. `state` has the number of the
+        attempt and the wait before it; without it, the call has no retries. `is_resent` marks an
+        attempt's second request, after a 401: the wait is logged only with the first request.
         """
         owner = request.owner
         call = ApiCall(

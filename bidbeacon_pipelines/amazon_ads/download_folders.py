@@ -25,7 +25,7 @@ def download_folder(downloads: Path, name: str) -> Iterator[Path]:
     """Yield a new private folder below `downloads`; remove folders left by killed processes.
 
     Raises:
-        NotWritten: The folder or a file in it could not be written or read, before or in the block.
+        NotWritten: The folder could not be made, or the block could not write or read a file.
     """
     try:
         make_private_folder(downloads)

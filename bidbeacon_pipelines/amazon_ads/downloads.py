@@ -89,7 +89,8 @@ def download_report(
     Raises:
         UrlExpired: Fresh URLs don't work either.
         ReportChanged: The report is no longer complete, or has other files now.
-        AdsApiError: A call failed, or (`file-missing`) Amazon lists no file or doesn't have one.
+        AdsApiError: A call failed. The cause is `file-missing` if Amazon lists no file of the
+            report, or doesn't have a listed file.
     """
     paths: list[Path] = []
     signings = 0

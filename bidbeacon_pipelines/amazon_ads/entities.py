@@ -92,7 +92,9 @@ def create_export(client: AdsApiClient, owner: Owner, kind: ExportKind) -> Expor
 
 
 def get_export(client: AdsApiClient, owner: Owner, kind: ExportKind, export_id: str) -> Export:
-    """Return an export with its status; `kind` must be the kind of this export (else: 406).
+    """Return an export with its status.
+
+    `kind` must be the kind of this export; otherwise Amazon answers 406.
 
     Raises:
         NotFound: Amazon doesn't know this export, or no longer knows it.

@@ -87,7 +87,7 @@ class CredentialRefused(AuthError):
 
 
 class NotAuthorized(AuthError):
-    """Amazon accepts the credential but does not allow it this request."""
+    """Amazon accepts the credential, but does not allow this request."""
 
     cause_code = "account-refused"
 
@@ -115,7 +115,7 @@ class TooLarge(Rejected):
 
 
 class UnknownField(Rejected):
-    """Amazon does not know a `field` of the report by this name, at least in this version."""
+    """Amazon does not know a `field` of the report, at least in this version of the API."""
 
     cause_code = "field-refused"
     parameters = ("field",)

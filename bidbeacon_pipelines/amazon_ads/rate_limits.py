@@ -38,11 +38,11 @@ class LimitScope:
 
 
 class RateLimiter:
-    """Delays calls, so that all processes on one database together keep our rate limits.
+    """Delays calls, so that the processes that share a database keep our rate limits together.
 
     Also stores the pauses that Amazon requires. Amazon publishes no limits, and changes them with
-    its load. Ours are far below any reported one. Amazon may allow only one request to create a
-    report per second in a region, and may count refused requests.
+    its load. Our limits are far below any limit that was reported. Amazon may allow only one
+    request to create a report per second in a region, and may count refused requests.
 
     Each statement is its own transaction, so a dead or frozen process blocks no other. `scale`
     multiplies the intervals; if it is 0, only pauses delay calls. Time is the database's clock,

@@ -55,8 +55,9 @@ def _account_id(linked: Any) -> Any:
 class Report(wire.WireModel):
     """A report as Amazon describes it; `raw_status` is Amazon's word.
 
-    `account_ids`, `periods`, `fields` and `row_filter` repeat the request of the report, as far as
-    Amazon sends them; they determine whether the report can be used instead of a new one.
+    `account_ids`, `periods`, `fields` and `row_filter` are those of the request that created it;
+    they are empty or None if Amazon does not send them. They determine whether the report can be
+    used instead of a new one.
     """
 
     report_id: wire.Id

@@ -49,7 +49,7 @@ class ApiCall(PipelinesBase):
 
 
 class RateLimit(PipelinesBase):
-    """One row is the rate limit of a client's calls of a class, for a region or an account.
+    """One row is the rate limit of a client id for a class of calls in a region or account.
 
     All processes share the row. `account_id` is empty if the limit is for the whole region. The
     next call starts no earlier than `next_start_at`.

@@ -39,7 +39,7 @@ def entities_behind(dataset: Dataset) -> list[str]:
     """Return the assets of the entities on which a dataset's rows depend.
 
     Campaigns determine which ad products are requested, and whether a report may be empty. Targets
-    determine the target ids of rows. Names are no dependency, since only views join them.
+    determine the target ids of rows. Names of entities do not count: only views join them to rows.
     """
     return ["campaigns", "targets"] if dataset.names_targets else ["campaigns"]
 

@@ -41,10 +41,10 @@ _wait_longer = retry(
 def record_loads(context: Context, job: RunningJob, *, waits: bool = False) -> None:
     """Record an event for every day with loads that are not recorded in Dagster yet.
 
-    This includes loads of killed runs and of the command line. If another run holds the lock, wait
-    if `waits` is true, else return; the sensor then starts a run for the rest. After a new
-    materialization, Dagster shows checks as not evaluated, and recording many loads takes minutes.
-    Therefore the datasets' checks are evaluated after each batch.
+    This includes loads of killed runs and of the command line. A lock lets only one run record
+    loads at a time. If another run holds it, wait if `waits` is true, else return; the sensor then
+    starts a run for the rest. After a new materialization, Dagster shows the dataset's checks as
+    not evaluated. All batches may take minutes, so the checks are evaluated after each batch.
 
     Raises:
         LockTakenError: `waits` is true, and another run has held the lock for too long.
@@ -77,10 +77,10 @@ def log_days(
     dataset: Dataset,
     days: Sequence[date],
 ) -> None:
-    """Log an event for each of `days` that is loaded; this run was started for these days.
+    """Log an event for each of `days` that is loaded.
 
-    An event is logged even if another run has logged it before, since a Dagster backfill counts
-    only materializations by its own runs.
+    This run was started to load these days. An event is logged even if another run has logged it
+    before, since a Dagster backfill counts only materializations by its own runs.
 
     Raises:
         LockTakenError: Another run has held the lock for too long.

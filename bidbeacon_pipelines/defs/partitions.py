@@ -57,7 +57,7 @@ def partition_key(account_key: str, day: date) -> dg.MultiPartitionKey:
 
 
 def days_by_account(keys: Iterable[str]) -> Mapping[str, Sequence[date]]:
-    """Group the days of partition keys by account; raise `NoPartitionError` without keys."""
+    """Group the days of partition keys by account; raise `NoPartitionError` if there are none."""
     grouped: dict[str, list[date]] = {}
     for key in keys:
         dimensions = ACCOUNT_WINDOWS.get_partition_key_from_str(str(key)).keys_by_dimension

@@ -91,7 +91,7 @@ def _load(
 ) -> None:
     """Load days of an account now; then record loaded days in Dagster and run the checks.
 
-    Days are recorded even if the load of others fails.
+    Loaded days are recorded even if other days fail. `by` names the requester.
     """
     account, loaded = read_account(job.context.engine, account_key), list[date]()
     try:

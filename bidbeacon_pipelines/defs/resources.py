@@ -69,9 +69,10 @@ class BidBeaconSessions(JobSessionsResource):
     ) -> Iterator[RunningJob]:
         """Open the tools and the session of a job for a `with` block.
 
-        When the block ends, even with an error, observations of windows that were not loaded are
-        logged. The output of an op gets the session's metadata. If the job concerns a single
-        account or ads account, `account` or `ads_account` is the key.
+        When the block ends, even with an error, observations of windows that the job did not load
+        are logged in Dagster. If the caller is an op, its output gets the session's metadata.
+        `input` is stored with the session. If the job concerns a single account, `account` is the
+        account's key; if it concerns a single ads account, `ads_account` is the key of that.
 
         Raises:
             Failure: The block raised an exception. The description is the exception's message, and
@@ -148,10 +149,11 @@ def log_day(
     day: tuple[Account, str, date],
     facts: Mapping[str, Any],
 ) -> None:
-    """Log an event for the partition of a day (account, dataset, local day).
+    """Log an event for the partition of a day, given as account, dataset and local day.
 
-    Its metadata are `facts` and the explanation of the day's worst window. Days before the first
-    partition are skipped.
+    `event` is the type of the event. Its metadata are `facts` and an explanation. A day may have
+    several windows; the one in the worst state is explained. Days before the first partition are
+    skipped.
     """
     account, name, window = day
     if window >= FIRST_DAY:

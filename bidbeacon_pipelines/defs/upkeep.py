@@ -42,7 +42,8 @@ close_crashed_sessions = build_session_closer(session_store)
 def record_again_op(context: dg.OpExecutionContext, job_sessions: BidBeaconSessions) -> None:
     """Record every load that Dagster has lost, and add missing partitions of accounts.
 
-    A load is lost if its partition's last materialization differs from our tables. Safe to repeat.
+    A load is lost if the last materialization of its partition is missing, or is not from the run
+    that our tables name. Safe to repeat.
     """
     with job_sessions.work(context, "record-again") as job:
         with job.context.engine.begin() as connection:

@@ -57,7 +57,7 @@ def _first_reports_in_flight(settings: Settings) -> int:
 
 
 def make_dagster_home(settings: Settings, code_server_port: int) -> None:
-    """Create DAGSTER_HOME with a link to `dagster.yaml`, and a workspace of the code server."""
+    """Create DAGSTER_HOME with a link to `dagster.yaml` and the address of the code server."""
     make_private_folder(settings.dagster_home)
     link = settings.dagster_home / "dagster.yaml"
     link.unlink(missing_ok=True)

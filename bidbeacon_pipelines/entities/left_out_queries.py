@@ -52,7 +52,7 @@ it ran at most until its last change at Amazon; if it is gone, until an export d
 
 
 def ran_on(day: str) -> str:
-    """Return SQL that is true if campaign `c` (see `LEFT_OUT_CAMPAIGNS`) may have run on a day."""
+    """Return SQL: whether campaign `c` of `LEFT_OUT_CAMPAIGNS` may have run on SQL date `day`."""
     return f"({day} >= c.first_date) IS NOT FALSE AND ({day} <= c.last_date) IS NOT FALSE"
 
 

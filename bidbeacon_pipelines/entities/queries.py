@@ -94,7 +94,10 @@ def end_export(
 
 
 def list_kinds_done(connection: Connection, account: Account, *, since: datetime) -> set[str]:
-    """Return entity kinds loaded from exports made after `since` and the last complete sync."""
+    """Return the entity kinds that were loaded from exports newer than the last complete sync.
+
+    Exports made before `since` do not count.
+    """
     rows = connection.execute(
         text("""
             SELECT DISTINCT kind
@@ -145,7 +148,8 @@ def mark_missing(
     """Mark entities of one kind as missing if a complete export did not contain them.
 
     They are gone if the next complete export does not contain them either. `unread` has the ids of
-    exported entities that could not be stored. Call this in the transaction that stored the export.
+    exported entities that could not be stored; these are not missing. Call this in the transaction
+    that stored the export.
     """
     of_account = "account_id = :account_id AND country_code = :country_code"
     name, key = _TABLES[kind].name, _key(kind)
@@ -167,10 +171,11 @@ def _key(kind: str) -> str:
 
 
 def name_targets(connection: Connection, account: Account) -> None:
-    """Store the id of the target for each text by which reports identify targets of an ad group.
+    """Store which target each text in reports identifies, for all ad groups of an account.
 
-    If several targets have the same text, existing ones are preferred, then enabled ones, then
-    paused ones, then the lowest id.
+    Reports contain a text instead of the target's id. If several targets of an ad group have the
+    same text, those that still exist are preferred, then enabled ones, then paused ones, then the
+    lowest id.
     """
     connection.execute(_NAME_TARGETS, account.identity | {"account": account.id})
 
@@ -260,10 +265,11 @@ _COUNTS = f"""
 
 
 def find_ad_products(connection: Connection, account_id: str) -> set[str] | None:
-    """Return the ad products of an ads account's campaigns, or None if not all are synced yet.
+    """Return the ad products of an ads account's campaigns, or None if they are unknown yet.
 
-    Campaigns of any state and country count, even gone ones: reports of old days contain them.
-    Countries that are paused, disabled or without a profile need no sync.
+    They are unknown until the campaigns of every country are synced, or if there are no campaigns.
+    Countries that are paused, disabled or without a profile need no sync. Campaigns of any state
+    and country count, even gone ones: reports of old days contain them.
     """
     rows = connection.execute(
         text(f"""

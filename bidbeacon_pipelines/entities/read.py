@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 
 def find(raw: Any, path: Sequence[str]) -> Any:
-    """Return the value at a path of keys, or None; of a list, use the first item with the key."""
+    """Return the value at a path of keys, or None; in a list, use the first item with the key."""
     for name in path:
         if isinstance(raw, list):
             raw = next((item for item in raw if isinstance(item, dict) and name in item), None)
@@ -236,7 +236,7 @@ def _unreadable(got: str) -> Cause:
 
 
 def _read(kind: str, raw: Any) -> tuple[Row, Cause | None, bool]:
-    """Return an entity's row, its faults as a cause or None, and whether not to store it."""
+    """Return an entity's row, the cause if fields are invalid, and whether to set it aside."""
     if not isinstance(raw, dict):
         return {}, _unreadable(shown(raw)), True
     row: Row = {}
@@ -263,7 +263,11 @@ def _read(kind: str, raw: Any) -> tuple[Row, Cause | None, bool]:
 
 
 def _rest(raw: Row, stored: AbstractSet[_Path], at: _Path = ()) -> Row:
-    """Return an object without values stored in columns, and without objects emptied by this."""
+    """Return an object without the values that are stored in columns.
+
+    `stored` has the paths of these values, and `at` is the path of the object. Inner objects that
+    become empty are left out too.
+    """
     rest: Row = {}
     for name, value in raw.items():
         path = (*at, name)

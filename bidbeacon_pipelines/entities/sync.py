@@ -2,7 +2,8 @@
 
 The id of an export is stored as soon as Amazon accepts the export. If the run is killed, the next
 run continues with this export instead of requesting a new one. The four exports need not succeed
-in one run: for some hours, an export that a failed sync has loaded is not repeated.
+in the same run. If a sync fails, later syncs do not repeat the exports that it has loaded, for as
+long as `UNFINISHED_LIVES`.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -153,7 +154,11 @@ class _Sync:
     account: Account
 
     def run(self, wait_until: datetime) -> dict[str, int]:
-        """Sync all kinds; count refusals, and pause exports if throttled or on write errors."""
+        """Sync all kinds of entities; return the number of stored rows by kind.
+
+        If Amazon throttles a call, or a file can't be written, exports pause. If Amazon refuses
+        the credential or the exports, this is stored.
+        """
         with self._as_wanted():
             if self.account.profile_id is None:
                 error = ExportFailedError(cause("no-profile"))
@@ -175,7 +180,10 @@ class _Sync:
 
     @contextmanager
     def _as_wanted(self) -> Iterator[None]:
-        """Claim a user's request for this sync, if any; end it after the block unless delayed."""
+        """Claim a user's request for this sync, if there is one, for a `with` block.
+
+        The request ends with the block, unless an error only delays the sync (`is_put_off`).
+        """
         account, session_id = self.account, self.session.session_id
         with self._begin() as connection:
             by = claim_entities(connection, account, session_id)
@@ -378,9 +386,10 @@ class _Sync:
     def _complete(self, before: Collection[str] | None) -> None:
         """Store that the sync is complete, and update what depends on the campaigns.
 
-        If the ads account's ad products differ from `before`, its windows are created again, since
-        its reports change. Loaded days without rows are checked again, with the campaigns of these
-        days. This check is skipped if a load holds the lock for too long.
+        If the ads account's ad products differ from `before`, the next refresh creates its windows
+        again, since other reports have to be requested. The campaigns also help to decide which
+        loaded windows Amazon does not serve. This is decided again, unless a load holds the
+        account's lock for too long.
         """
         account_id = self.account.account_id
         with self._begin() as connection:

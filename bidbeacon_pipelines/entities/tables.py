@@ -237,7 +237,10 @@ class Target(_Entity, _Delivered, PipelinesBase):
 
 
 class TargetName(PipelinesBase):
-    """One row maps the digest of a target's text in reports, in one ad group, to the target."""
+    """One row maps a text in reports to the target that it identifies in one ad group.
+
+    `match_digest` is the digest of the text.
+    """
 
     __tablename__ = "target_names"
 

@@ -24,7 +24,7 @@ BadRows = Counter[str]
 def is_too_bad(bad_rows: BadRows, good_rows: int, limit: float) -> bool:
     """Return whether the share of bad rows exceeds `limit`.
 
-    `good_rows` counts rows before those with the same key are summed.
+    `good_rows` is the number of valid rows before rows with the same key are summed.
     """
     return bad_rows.total() > limit * (good_rows + bad_rows.total())
 
@@ -102,7 +102,7 @@ class WindowTally:
 
 @dataclass(frozen=True)
 class Accept:
-    """The verdict to load a report; `is_silent`: two reports lack the expected rows."""
+    """The verdict to load a report. If `is_silent`, two reports lacked the expected rows."""
 
     is_silent: bool = False
 
@@ -135,7 +135,8 @@ class Suspicious:
 class NeedsDecision:
     """The verdict to keep final data until a user accepts or rejects the loss of rows.
 
-    `account` is a key and `dataset` a name. `old` is from the window and `new` from the report.
+    `account` is the account's key, and `dataset` is the dataset's name. `old` has the totals of the
+    final data, and `new` has those of the report.
     """
 
     account: str
@@ -162,8 +163,9 @@ class NeedsDecision:
 class Refuse:
     """The verdict to keep the old data, because too many rows are invalid.
 
-    `good_rows` counts rows before those with the same key are summed. If `is_whole_report`, the
-    rows without a readable date or country are too many, and all windows get this verdict.
+    `good_rows` is the number of valid rows before rows with the same key are summed. If too many
+    rows have no readable date, or no readable country, all windows of the account get this verdict,
+    and `is_whole_report` is true.
     """
 
     bad_rows: BadRows
@@ -172,7 +174,7 @@ class Refuse:
 
     @property
     def cause(self) -> Cause:
-        """The window's cause to store, with the share of bad rows and two most frequent faults."""
+        """The window's cause to store: the share of bad rows, and the two most frequent faults."""
         bad = self.bad_rows.total()
         rows = self.good_rows + bad
         faults = [f"{count:,} × {fault}" for fault, count in self.bad_rows.most_common(2)]

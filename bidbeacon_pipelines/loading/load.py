@@ -1,4 +1,4 @@
-"""Load a downloaded report into the windows of all countries that wait for it.
+"""Load a downloaded report into all windows that wait for it, in one or more countries.
 
 All files are loaded in the caller's transaction, so no reader sees half a report. A load is
 idempotent. First loads and refreshes take the same steps: read, check and stage the rows, judge
@@ -85,9 +85,9 @@ class LoadResult:
 
     `suspicious` and `refused` windows keep their old rows. `unconfirmed` windows were not loaded,
     because rows were expected and the report has none. `silent` windows were loaded without rows.
-    `not_served` has loaded windows that Amazon does not serve wholly or in part, as
-    `judge_loaded_windows` returns them. `foreign` counts rows of countries and days without
-    a requested window.
+    `not_served` has loaded windows of which Amazon serves no ad product, or not all of them, as
+    rows of `judge_loaded_windows`. `foreign` counts rows of other countries, and rows of days
+    without a requested window.
     """
 
     loaded: list[date] = field(default_factory=list)
@@ -122,7 +122,7 @@ class LoadResult:
 
     @property
     def silent_days(self) -> list[date]:
-        """The days that were accepted without rows and that Amazon serves."""
+        """The days accepted without the expected rows, except days that Amazon does not serve."""
         ended = {row["window_date"] for row in self.not_served if row["is_whole"]}
         return [day for day in self.silent if day not in ended]
 
@@ -234,7 +234,7 @@ class _AccountLoad:
             self.verdicts[day] = self._doubted(window, tally) if is_doubted else verdict
 
     def _is_past_history(self, day: date, tally: WindowTally) -> bool:
-        """Return whether an ad product lost all rows, and Amazon may not serve days so old."""
+        """Return whether an ad product lost all rows of a day that Amazon may no longer serve."""
         gone = [name for name, product in tally.lost.items() if not product.rows]
         return any(self._age(day) > self._served_ages[name] for name in gone)
 
@@ -281,7 +281,10 @@ class _AccountLoad:
         return digest_window(self.connection, self.scope.dataset, *window, products)
 
     def _silent_days(self) -> frozenset[date]:
-        """Return never-loaded days that should have rows, if the report has no rows at all."""
+        """Return the never-loaded days that should have rows.
+
+        If the report has any row of the account, return no days.
+        """
         new = [window.window_date for window in self.windows if window.data_as_of is None]
         if not new or self.bad or any(tally.total("rows") for tally in self.tallies.values()):
             return frozenset()

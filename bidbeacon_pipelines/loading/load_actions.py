@@ -41,7 +41,7 @@ class LoadFacts:
 def actions_of_load(results: Mapping[str, LoadResult], facts: LoadFacts) -> list[Action]:
     """Return the actions that record a load, in order; `results` is by account key.
 
-    `WindowsNotServed` actions come last. The action before them ends the request.
+    One action ends the request; only `WindowsNotServed` actions come after it.
     """
     unconfirmed = {key: result.unconfirmed for key, result in results.items()}
     suspicious = {key: result.suspicious for key, result in results.items()}

@@ -143,8 +143,9 @@ def quarantine_rows(
 ) -> None:
     """Store a report's invalid rows in quarantine; delete those of replaced reports.
 
-    Call it after `update_loaded_windows`. `days` are the days that waited for the report; `loaded`
-    are the loaded ones of them. Rows with an unreadable country are stored for every account.
+    Call it after `update_loaded_windows`. `days` are the days whose windows waited for the report;
+    `loaded` are those of them that were loaded. Rows with an unreadable country are stored for
+    every account.
     """
     values = scope.values | account.identity
     values |= {"account": account.id, "days": list(days), "loaded": list(loaded)}
@@ -179,8 +180,8 @@ def insert_removals(
 ) -> None:
     """Store how many rows and how much spend a merge removed.
 
-    `lost` has tuples of day and ad product. Call it before the windows are detached from the
-    request.
+    `lost` has the days and ad products that lost nearly all rows, as tuples. Call it before the
+    windows are detached from the request.
     """
     values = scope.values | {"account": account.id}
     values |= {"days": [day for day, _ in lost], "products": [product for _, product in lost]}

@@ -41,7 +41,11 @@ from bidbeacon_sessions import SessionRecorder
 
 @dataclass
 class _Sorted:
-    """Rows by result: `valid` (day, line by id), `foreign` (ids to delete), `kept` (still bad)."""
+    """Quarantined rows by the result of their new check.
+
+    `valid` has the day and the line of each valid row, by row id. `foreign` has the ids of rows of
+    other countries and ad products, to delete. `kept` has the rows that stay in quarantine.
+    """
 
     valid: dict[int, tuple[date, bytes]] = field(default_factory=dict)
     foreign: list[int] = field(default_factory=list)
@@ -118,8 +122,8 @@ def _replay_rows(
 def _sort(check: RowCheck, rows: Sequence[QuarantinedRow], held: Collection[str]) -> _Sorted:
     """Check rows again and sort them by result.
 
-    `held` has the ad products of all windows whose data is from this report. A row is left out of
-    the result if its ad product is in `held` but not one of the ad products of `check`.
+    `check` is for one group of ad products; `held` has the ad products of all groups whose windows
+    have data of this report. Rows of the other groups in `held` are left out of the result.
     """
     result = _Sorted()
     for row in rows:

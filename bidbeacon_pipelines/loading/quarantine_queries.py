@@ -82,10 +82,10 @@ def list_quarantined_reports(
 def list_loaded_reports(
     connection: Connection, account: Account, dataset: Dataset, request_id: int
 ) -> list[tuple[ReportScope, list[date]]]:
-    """Return a report with the days whose windows have its data now.
+    """Return scopes of a report, each with the days whose windows have the report's data now.
 
-    The list is empty if later reports replaced the data. It has several items if the grouping of ad
-    products changed after the load: one for each new group.
+    There is one scope. If ad products were grouped differently after the load, there is one for
+    each new group. The list is empty if later reports replaced the data.
     """
     rows = connection.execute(
         text("""

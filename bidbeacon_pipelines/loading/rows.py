@@ -127,7 +127,7 @@ CheckedRow = bytes | BadRow | OtherRow
 
 
 class _GoodRow(NamedTuple):
-    """The line of a valid row in three pieces.
+    """The line of a valid row in three pieces (time, subject, metrics), and its ad product.
 
     `time` has account, day and hour. `subject` has key, ad product, currency and dimensions.
     """
@@ -152,9 +152,9 @@ class RowCheck:
     """A check of the rows of one report.
 
     Many rows have the same time, or the same subject (currency, ad product and dimensions). Each
-    time and each subject is checked once; its part of the line is cached by its bytes in the file.
-    Metrics in the usual notation are copied. A row with a new time, a new subject or an unusual
-    metric is decoded and checked value by value.
+    time and each subject is checked once. The resulting part of the line is cached; the key of the
+    cache is the text of the time or subject in the file. Metrics in the usual notation are copied.
+    A row with a new time, a new subject or an unusual metric is decoded and checked value by value.
 
     Args:
         dataset: The dataset of the report.
@@ -320,7 +320,7 @@ def _time_fields(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _usual_metrics(dataset: Dataset, requested: Collection[str]) -> Callable[[bytes], object]:
-    """Return a function that matches tab-joined metrics if all have the usual notation."""
+    """Return a function that checks whether tab-joined metrics all have the usual notation."""
     patterns = [
         rb"(?:%b|null%b)" % (_USUAL[metric.kind], b"" if metric.field in requested else rb"|\\N")
         for metric in dataset.metrics

@@ -97,7 +97,7 @@ class Restatement(PipelinesBase):
 
 
 class RowRemoval(PipelinesBase):
-    """One row is a load that removed nearly all rows of ad products from days of an account.
+    """One row is a load that removed nearly all rows of some ad products on some days.
 
     A second report confirmed the removal, or a user accepted and thereby acknowledged it. `spend`
     sums the removed rows, in the account's currency. `restatements` has each removed row.

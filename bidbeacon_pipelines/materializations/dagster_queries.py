@@ -98,9 +98,9 @@ _DELETE = text("""
 def delete_run_events(connection: Connection, before: datetime, most: int) -> int:
     """Delete at most `most` events of runs that ended before an instant; return their number.
 
-    The oldest runs come first. All events of assets are kept (materializations, observations,
-    checks, and plans of them); so are the start and the end of each run. If Dagster's events are
-    not in this database, nothing is done.
+    The oldest runs come first. All events of assets are kept: materializations, observations and
+    checks, also planned ones. The start and the end of each run are kept too. If Dagster's events
+    are not in this database, nothing is done.
     """
     if not _has_run_events(connection):
         return 0

@@ -62,9 +62,9 @@ def lock_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> Seque
     has locked, to record or load them, are skipped.
 
     Columns: account_id, country_code, account_key, currency_code, dataset, window_date, is_complete
-        (whether each window is loaded, expired or not served), new_loads (by report, the number of
-        the last load if it is not recorded), restated_count, last_loaded_at, session_id (of the
-        last load), data_as_of (when the oldest loaded report was requested), and the sums
+        (whether each window is loaded, expired or not served), new_loads (the number of the last
+        load of each report with unrecorded loads), restated_count, last_loaded_at, session_id (of
+        the last load), data_as_of (when the oldest loaded report was requested), and the sums
         load_count, row_count, quarantined_count, unresolved_count, spend and sales. Windows that
         are not served count as empty.
     """
@@ -74,7 +74,7 @@ def lock_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> Seque
 def list_loaded_days(
     connection: Connection, account: Account, dataset: str, days: Sequence[date]
 ) -> Sequence[Row[Any]]:
-    """Return the given days that are loaded, newest first; columns as `lock_unrecorded_days`."""
+    """Return the loaded days in `days`, newest first; columns as in `lock_unrecorded_days`."""
     values = account.identity | {"dataset": dataset, "days": list(days)}
     return connection.execute(_OF_DAYS, values).all()
 

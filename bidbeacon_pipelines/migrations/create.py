@@ -44,8 +44,8 @@ def list_statements(
 ) -> list[str]:
     """Return the statements that create the schema of this package and `bidbeacon_sessions`.
 
-    `tables` are the tables of this package. `oldest_program` is the newest migration of the oldest
-    compatible program.
+    `tables` are the tables of this package. `revision` is the newest migration. `oldest_program`
+    names the oldest program that works with this schema, by that program's newest migration.
     """
     return [
         *_list_tables(SessionsBase.metadata),

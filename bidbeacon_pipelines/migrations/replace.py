@@ -61,9 +61,9 @@ _STORE_GRANTS = text(f"""
 
 
 def store_grants(connection: Connection) -> None:
-    """Store the grants on functions and views, if these are older than this program's.
+    """Store the grants on functions and views, if the database has older versions than ours.
 
-    Stored grants on views that an interrupted upgrade dropped are kept.
+    If an interrupted upgrade has dropped views, the grants that it stored for them are kept.
     """
     connection.execute(_STORE_GRANTS, {"views": list(list_views()), "version": VIEWS_VERSION})
 

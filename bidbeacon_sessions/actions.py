@@ -50,7 +50,7 @@ class Reference:
     """The account, dataset and window that an action affected, and the effect.
 
     Args:
-        account: the account's key, which is also shown in tags and used as partition key.
+        account: the account's key, which Dagster also shows as partition key and in run tags.
         effect: one word, e.g. `queued`, `requested`, `loaded`.
         dataset: the dataset's name, if any.
         window: the window's key (an ISO date), if any.
@@ -65,8 +65,9 @@ class Reference:
 class Action(BaseModel):
     """Base class of actions; a subclass registers its type, the class name in kebab-case.
 
-    If the session waited before the action, `ends_wait_for` is what it waited for, e.g. "Amazon".
-    `own_seconds` is the name of the field with the seconds of own work after that wait.
+    If the session waited before the action, `ends_wait_for` says for what, e.g. "Amazon".
+    If it also worked between the wait and the action, the field that `own_seconds` names has the
+    seconds of this work. `warns_with` names a field that makes the action a warning if not empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,7 +95,7 @@ class Action(BaseModel):
         return ()
 
     def own_tone(self) -> Tone:
-        """Return `warning` if the field `warns_with` is not empty, else the tone of the class."""
+        """Return `warning` if the field that `warns_with` names is not empty, else `tone`."""
         warns = self.warns_with is not None and getattr(self, self.warns_with)
         return "warning" if warns else self.tone
 

@@ -19,8 +19,8 @@ class BrowserGuard:
 
     Attributes:
         public_url: another address at which browsers reach the server, such as that of a proxy.
-        only_loopback: if True, only loopback hosts are served. If False, so are IP addresses and
-            names without a dot: no site on the internet can make them resolve to this machine.
+        only_loopback: if False, not only loopback hosts are served, but also IP addresses and
+            names without a dot. Other sites cannot make these point to this machine.
     """
 
     public_url: str = ""
@@ -35,7 +35,7 @@ class BrowserGuard:
         return not self.only_loopback and name != "" and bool(is_local_or_address)
 
     def comes_from_own_page(self, headers: Mapping[str, str]) -> bool:
-        """Return whether a request's `Origin` is this server, or missing, as from programs."""
+        """Return whether the `Origin` is this server or is missing. Only browsers send it."""
         origin, host = headers.get("origin"), headers.get("host")
         public = split_address(self.public_url)
         own = {f"http://{host}", f"https://{host}", f"{public.scheme}://{public.netloc}"}

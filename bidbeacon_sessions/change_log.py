@@ -20,7 +20,10 @@ _CURSOR = re.compile(
 
 @dataclass(frozen=True)
 class Cursor:
-    """A reader's place in the log, just after a change; as text `<epoch>.<position>`."""
+    """A reader's place in the log, just after a change; as text `<epoch>.<position>`.
+
+    Each restart of the log begins a new epoch, a random UUID.
+    """
 
     epoch: UUID
     position: int
@@ -48,7 +51,7 @@ class Position:
 
 
 def parse_cursor(cursor: str) -> Cursor:
-    """Parse a cursor `<epoch>.<position>`; return `NOWHERE` for any other text."""
+    """Parse a cursor `<epoch>.<position>`; for other text return `NOWHERE`, which fits no log."""
     match = _CURSOR.fullmatch(cursor)
     return Cursor(UUID(match["epoch"]), int(match["position"])) if match else NOWHERE
 
@@ -74,7 +77,7 @@ _CHANGES = text("""
 
 
 def read_changes(connection: Connection, after: Cursor, limit: int) -> Sequence[Row[Any]]:
-    """Return the next changes after a cursor, by position; none if the log's epoch differs.
+    """Return the next changes after a cursor, by position; none if the log has another epoch.
 
     Columns: position, session_id, ord (of the changed action; 0 if the session's header changed).
     """

@@ -1,4 +1,4 @@
-"""The only module that reads the time, so that tests can set it; parses days and times."""
+"""Read the current time (only here, so that tests can replace it), and parse days and times."""
 
 import re
 from collections.abc import Callable

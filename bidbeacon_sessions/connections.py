@@ -77,7 +77,8 @@ def parse_database_url(database_url: str) -> URL:
 def client_args(url: URL) -> dict[str, Any]:
     """Return the client-side arguments of a connection, which PgBouncer accepts too.
 
-    The encoding is UTF-8, whatever `PGCLIENTENCODING` is. Limits that the address sets are kept.
+    The encoding is UTF-8, whatever `PGCLIENTENCODING` is. Other arguments that the address
+    sets already are left out.
     """
     limits = {name: value for name, value in _CLIENT_LIMITS.items() if name not in url.query}
     return {**limits, "client_encoding": "utf8"}
@@ -96,7 +97,10 @@ def connect_args(url: URL) -> dict[str, Any]:
 
 
 def make_engine(url: URL, *, options: str = "", **pool: Any) -> Engine:
-    """Return an engine with a small connection pool; `options` are further server options."""
+    """Return an engine with a small connection pool.
+
+    `options` are further server options such as `-c name=value`; `pool` goes to `create_engine`.
+    """
     arguments = connect_args(url)
     return create_engine(
         url,
@@ -156,7 +160,10 @@ _current: ContextVar[tuple[UUID, ...]] = ContextVar("sessions", default=())
 
 @contextmanager
 def working_for(session_id: UUID) -> Iterator[None]:
-    """Name connections after a session in the block; threads need a copy of its context."""
+    """Name the connections that the block uses after a session.
+
+    In other threads this works only if they run in a copy of the block's `contextvars` context.
+    """
     outer = _current.get()
     mine = (*outer, session_id)
     _current.set(mine)

@@ -127,7 +127,7 @@ class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
 
 
 def label_tag(label: str | None) -> dict[str, str]:
-    """Return the tag with the label of a run's account; empty without a label."""
+    """Return the run tag that shows an account's label, or no tag if `label` is empty."""
     return {LABEL_TAG: mask_text(label)[:_LONGEST_TAG]} if label else {}
 
 

@@ -49,7 +49,7 @@ class DatabaseAwayError(SessionsError):
 
 
 class SettingsError(SessionsError, UsageError):
-    """Settings are invalid, or their file can't be read; `problems` has a text for each."""
+    """Settings are invalid, or their file can't be read; `problems` has a text per problem."""
 
     def __init__(self, *problems: str) -> None:
         self.problems = problems
@@ -57,7 +57,7 @@ class SettingsError(SessionsError, UsageError):
 
 
 class MaskedError(SessionsError):
-    """Replaces an error with a secret in its text; contains the class name and masked text."""
+    """Raised instead of an error with a secret in its text; has its class name and masked text."""
 
 
 def mask_error(error: BaseException) -> BaseException:

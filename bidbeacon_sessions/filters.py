@@ -49,8 +49,9 @@ class SessionFilter(BaseModel):
     """The criteria that sessions must match; a criterion that is None is ignored.
 
     Attributes:
-        account: an account's key or name, or a part of one. With `dataset` or `window`, one
-            reference must match all of them. Else the session's own account may match too.
+        account: an account's key or name, or a part of one. It must match the session's account
+            or a reference of an action. If `dataset` or `window` is given too, one reference must
+            match all that are given.
         outcome: the session's outcome; if `account` is given, the outcome for that account.
         type: the session has an action of this type.
         since: the session started at or after this instant.

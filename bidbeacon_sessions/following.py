@@ -51,7 +51,7 @@ class _Poll:
 
 
 class Follower:
-    """Async context manager that follows the log for all readers; `readers` counts them."""
+    """Async context manager that follows the log; `readers` counts its readers by transport."""
 
     def __init__(self, store: SessionStore) -> None:
         self.readers: Counter[str] = Counter()
@@ -106,7 +106,8 @@ class Follower:
 
         A `sync` message follows when the reader is up to date, and then every `SYNC_SECONDS`. The
         generator ends when the process stops, or after a `reset` message: the log no longer has all
-        changes after the cursor, so the reader must reload the list.
+        changes after the cursor, so the reader must reload the list. In `readers` the reader
+        is counted under the name `transport`.
         """
         self.readers[transport] += 1
         self._wake.set()
@@ -144,7 +145,10 @@ class Follower:
             self.readers[transport] -= 1
 
     async def _next_poll(self, seen: int, *, is_requested: bool) -> _Poll | None:
-        """Wait for the next poll after poll number `seen`; return None when the process stops."""
+        """Wait for the next poll after poll number `seen`; return None when the process stops.
+
+        Polls that find no change end the wait only if `is_requested`, or if a `sync` is due.
+        """
         while not self._is_closed:
             if self._latest.number > seen:
                 return self._latest
@@ -157,7 +161,8 @@ class Follower:
     ) -> Frame | None:
         """Return the changes after a cursor as a frame; None if the database does not answer.
 
-        Readers with the same cursors and filter share the read and its frame.
+        Readers with the same cursors and filter share the read and its frame. Messages up to the
+        cursor `sent` have been sent to the reader.
         """
         key = (after, sent, wanted)
         if key not in poll.reads:
@@ -240,7 +245,7 @@ class Follower:
                 logger.warning("Old changes could not be deleted, trying again later: %s", why)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        """Run a function in a thread; if it times out, drop connections and raise TimeoutError."""
+        """Run a function in a thread; on a timeout, close the log's connections and raise."""
         try:
             async with asyncio.timeout(SILENT_SECONDS):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, call)

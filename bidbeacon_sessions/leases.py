@@ -29,7 +29,10 @@ _BEAT = text("""
 
 
 def is_unclaimed(claimed_by: str) -> str:
-    """Return an SQL condition: the column is null, or is a session whose lease has ended."""
+    """Return the SQL condition that no living session has claimed a row.
+
+    The column named `claimed_by` is null, or has the id of a session whose lease has ended.
+    """
     return f"""({claimed_by} IS NULL OR NOT EXISTS (
         SELECT FROM session_leases l
          WHERE l.session_id = {claimed_by} AND l.expires_at > clock_timestamp()))"""
@@ -104,7 +107,8 @@ _LAST_SIGN = text("""
 def find_last_sign(connection: Connection, *, ahead: timedelta) -> datetime | None:
     """Return the time of the newest start or heartbeat of any session, or None.
 
-    Hosts store starts by their own clocks, so starts more than `ahead` in the future are ignored.
+    Each host stores starts by its own clock, which may be wrong: starts that are more than `ahead`
+    in the future are ignored.
     """
     last: datetime | None = connection.execute(_LAST_SIGN, {"ahead": ahead}).scalar()
     return last

@@ -59,9 +59,10 @@ def read_sessions(
 def read_session(
     store: SessionStore, session_id: UUID, *, after: int = 0, most: int = 10_000
 ) -> dict[str, Any] | None:
-    """Return a session with up to `most` actions after an `ord`, or None if it is unknown.
+    """Return a session with up to `most` of its actions, or None if the session is unknown.
 
-    `more_after` is the `ord` of the last action in the answer if there are more, else null.
+    Actions are numbered by `ord` from 1; those up to `after` are skipped. `more_after` is the `ord`
+    of the last returned action if there are more, else null.
     """
     with store.snapshot() as connection:
         header = queries.find_session(connection, session_id)
@@ -115,7 +116,7 @@ def _with_counts(connection: Connection, session: RowMapping) -> dict[Any, Any]:
 def compare(here: Mapping[Any, Any], there: Mapping[Any, Any]) -> list[dict[str, Any]]:
     """Return at most 50 differences between a session (`here`) and a good one (`there`).
 
-    Compared are `actions` (counts by type), `input` and `labels`. A difference is `{"what":
+    Only `actions` (counts by type), `input` and `labels` are compared. A difference is `{"what":
     "action", "name": "report-failed", "here": 3, "there": 0}`; a missing input or label is None.
     """
     differences = [
@@ -136,7 +137,7 @@ def _differences(
 
 
 def _flatten(value: Any, path: str = "") -> dict[str, str]:
-    """Return the values of nested objects as text, by path such as `a.b`; lists are values."""
+    """Return the values of nested objects as text, by path such as `a.b`; a list is one value."""
     if isinstance(value, Mapping) and value:
         leaves: dict[str, str] = {}
         for key, item in value.items():

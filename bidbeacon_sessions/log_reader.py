@@ -33,7 +33,10 @@ class LogReader:
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def advance(self) -> tuple[Position, bool]:
-        """Publish waiting changes; return the log's position, and whether the log is complete."""
+        """Publish waiting changes; return the log's position, and whether none are left.
+
+        They may be left if another process is publishing at the same time.
+        """
         with self._reading.connect() as connection:
             is_due, position = poll(connection)
         if not is_due:

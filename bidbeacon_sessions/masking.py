@@ -82,7 +82,7 @@ def remember_secret(name: str, value: str) -> None:
 
 @lru_cache
 def _run_and_pattern(secret: str) -> tuple[str, re.Pattern[str]]:
-    """Return the longest run of letters and digits in a secret, and a pattern of its forms."""
+    """Return a secret's longest run of letters and digits, and a pattern of all its encodings."""
     run = max(_RUN.findall(secret.lower()), key=len)
     chars = re.sub(r"\\+", r"\\", secret)  # the pattern of a backslash matches any number of them
     return run, re.compile("".join(map(_forms_of, chars)), re.IGNORECASE)
@@ -191,7 +191,7 @@ def _mask_values_of_names(text: str) -> str:
 
 
 def _find_value(text: str, name: re.Match[str]) -> tuple[int, int]:
-    """Return start and end of the value after a secret's name; they are equal without a value."""
+    """Return start and end of the value after a secret's name; both are equal if it has none."""
     start = name.end()
     if opening := _OPENING.match(text, start):
         closing = re.compile(rf"(?<!\\){re.escape(opening[1])}").search(text, opening.end())
@@ -210,6 +210,6 @@ def _run_at(pattern: re.Pattern[str], text: str, start: int) -> str:
 
 
 def _is_header(name: str, text: str, start: int) -> bool:
-    """Return whether this is a header with a secret; a product "Cookie: Chocolate" is not."""
+    """Return whether this is a header with a secret. A text "Cookie: Chocolate" is not."""
     word = name.lower().rpartition("-")[2]
     return word == "authorization" or (word == "cookie" and _COOKIE.match(text, start) is not None)

@@ -40,7 +40,7 @@ class Frame:
 
     @cached_property
     def sse(self) -> list[bytes]:
-        """The messages as Server-Sent Events, in pieces to send."""
+        """The messages as Server-Sent Events, in pieces of one or more messages."""
         return [piece.encode() for piece in _pieces(map(_as_event, self.messages))]
 
     @cached_property

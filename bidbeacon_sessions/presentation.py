@@ -53,7 +53,7 @@ def session_json(header: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def error_text(error: Mapping[str, Any]) -> str:
-    """Return an error of `session_json` as text: sentence and advice, or class and message."""
+    """Return a session's error as text: its explanation with advice, else class and message."""
     if explained := error["explained"]:
         return " ".join(filter(None, (explained["sentence"], explained.get("advice"))))
     return f"{error['type']}: {error['message']}"
@@ -100,7 +100,7 @@ def action_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, 
 
 
 def whose(action: Mapping[str, Any], session_account: str | None) -> str:
-    """Return the names of an action's other accounts, not shown by its sentence or session."""
+    """Return the names of an action's accounts that its sentence and session do not show."""
     known = {part["value"] for part in action["parts"] if part["kind"] == "account"} | {
         session_account
     }

@@ -42,7 +42,10 @@ _ACTIONS = sa.select(*(_A.c.session_id, _A.c.ord, _A.c.type, _A.c.tone, _A.c.at,
 def list_actions(
     connection: sa.Connection, session_id: UUID, *, after: int = 0, limit: int = 10_000
 ) -> Sequence[sa.RowMapping]:
-    """Return a session's actions after an `ord`: session_id, ord, type, tone, at, payload."""
+    """Return a session's actions whose number `ord` is greater than `after`.
+
+    Columns: session_id, ord, type, tone, at, payload.
+    """
     of_session = _ACTIONS.where(_A.c.session_id == session_id, _A.c.ord > after)
     return connection.execute(of_session.order_by(_A.c.ord).limit(limit)).mappings().all()
 
@@ -112,7 +115,10 @@ _CALLED = sa.text(f"""
 
 
 def find_accounts(connection: sa.Connection, given: str | None) -> tuple[str, ...]:
-    """Return the account with the key `given`, else all whose name or key contains `given`."""
+    """Return the key `given` if an account has it, else the keys of similar accounts.
+
+    Similar accounts contain `given` in their name or key. If `given` is None, return no key.
+    """
     for statement in () if given is None else (_NAMED, _CALLED):
         if found := tuple(connection.execute(statement, {"given": given}).scalars()):
             return found
@@ -166,9 +172,10 @@ def _among(ids: Sequence[UUID]) -> sa.ColumnElement[bool]:
 def match_sessions(
     connection: sa.Connection, ids: Sequence[UUID], wanted: SessionFilter
 ) -> dict[UUID, bool]:
-    """Return which of the given sessions match a filter, ignoring its status and outcome.
+    """Return the given sessions that match a filter when its status and outcome are ignored.
 
-    The value is whether status and outcome match too. Only these two can stop matching.
+    The value is True if status and outcome match too. Only status and outcome of a session can
+    change so that it no longer matches.
     """
     accounts = find_accounts(connection, wanted.account)
     lasting = search.conditions(wanted.without("status", "outcome"), accounts)
@@ -211,8 +218,8 @@ def list_excerpts(
 ) -> Sequence[sa.RowMapping]:
     """Return some actions of several sessions, in order within each session.
 
-    The parameters are numbers of actions per session: the first ones, the last ones, and the last
-    ones with an error. In addition come the last `last` actions that refer to one of `accounts`.
+    Of each session these are the `first` first actions, the `last` last ones, the `errors` last
+    ones with an error, and the `last` last ones that refer to one of `accounts`.
     """
     values = {"first": first, "last": last, "errors": errors, "accounts": list(accounts)}
     return connection.execute(_EXCERPTS, values | {"ids": list(ids)}).mappings().all()
@@ -260,7 +267,7 @@ _REFERENCES = sa.text("""
 
 
 def list_references(connection: sa.Connection, session_id: UUID) -> Sequence[sa.RowMapping]:
-    """Return a session's references, in the order in which actions first have them.
+    """Return a session's references by account, dataset and effect, in order of first use.
 
     Columns: account_key, account_label, dataset, effect, windows (or None).
     """
@@ -305,7 +312,7 @@ def list_accounts_failed_twice(
 ) -> set[str]:
     """Return the accounts (`""`: no account) whose last two sessions of a job both failed.
 
-    Only sessions that started between a day before and an hour after `since` are read. The later
-    end of the two sessions must be within the hour after `since`.
+    Only sessions that started between a day before and an hour after `since` are read. Of the two
+    sessions, the one that ended last must have ended within the hour after `since`.
     """
     return set(connection.execute(_FAILED_TWICE, {"job": job_name, "since": since}).scalars())

@@ -167,6 +167,7 @@ def _end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, seen: str) -> Non
     """Terminate a run; report it as failed, or as cancelled if it was being cancelled.
 
     The launcher gets five seconds to terminate it, since it may wait for a host that is gone.
+    `seen` is the first part of the reported message: what was observed, without a full stop.
     """
     terminating = Thread(target=_terminate, args=(instance, run.run_id), daemon=True)
     terminating.start()

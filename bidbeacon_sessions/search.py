@@ -87,7 +87,10 @@ def conditions(
 
 
 def conditions_that_pass(wanted: SessionFilter, keys: Keys) -> list[Condition]:
-    """Return the conditions on status and outcome; only these can become false for a session."""
+    """Return the filter's conditions on status and outcome.
+
+    Only these can become false when a session changes. `keys` are the filter's accounts.
+    """
     given: list[Condition] = [] if wanted.status is None else [H.c.status == wanted.status]
     if wanted.outcome is None:
         return given
@@ -116,7 +119,7 @@ def place_tuple(started_at: datetime, session_id: UUID) -> sa.Tuple:
 def _walk(
     wanted: SessionFilter, accounts: Sequence[str], older_than: Place | None, limit: int
 ) -> sa.Select[Any]:
-    """Return the statement that finds the newest matching sessions, without the filter's text."""
+    """Return the statement that finds the newest matching sessions, ignoring `wanted.text`."""
     if wanted.account is None and wanted.window is None:
         given = conditions(wanted.without("text"), (), older_than)
         found = sa.select(H.c.started_at, H.c.id).where(*given)
@@ -134,7 +137,10 @@ def _walk(
 def _walk_about(
     wanted: SessionFilter, keys: Keys, older_than: Place | None, limit: int
 ) -> sa.Select[Any]:
-    """Return the statement that finds the newest sessions by account, dataset and window."""
+    """Return the statement of `_walk` for a filter with an account or a window.
+
+    `keys` are the filter's accounts, or a column with one; they are empty without an account.
+    """
     walk: sa.Select[Any] = sa.select(_ABOUT.c.started_at, _ABOUT.c.id).distinct()
     walk = walk.where(*_about(wanted, keys), *_of_time(wanted, _ABOUT, older_than))
     walk = _newest_first(walk, _ABOUT)

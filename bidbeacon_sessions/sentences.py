@@ -83,7 +83,7 @@ class Template:
         return [piece for piece in self.pieces if piece.name]
 
     def field_names(self) -> set[str]:
-        """Return the names of all payload fields in the sentence, including currencies."""
+        """Return the names of all fields in the sentence, also those with an amount's currency."""
         currencies = {each.argument for each in self.fields if each.kind == "money"}
         return {piece.name for piece in self.fields} | currencies - {""}
 

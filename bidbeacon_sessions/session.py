@@ -223,7 +223,10 @@ class SessionRecorder:
             self._connection.close()
 
     def _place(self, action: Action) -> writes.NewAction | None:
-        """Return the action with its `ord`; beyond the limit first `ActionsOmitted`, then None."""
+        """Return the action with its number `ord`, ready to be stored.
+
+        `ActionsOmitted` replaces the first action above the limit; for later ones return None.
+        """
         if self._last_ord > settings.MAX_ACTIONS:
             return None
         self._last_ord += 1

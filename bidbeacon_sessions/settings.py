@@ -117,7 +117,10 @@ class SessionSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _check_names(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Refuse unknown names in `.env`; those in the environment may be set by Kubernetes."""
+        """Refuse unknown names in `.env`.
+
+        Unknown names in the environment are ignored, since Kubernetes may have set them.
+        """
         for name in values.keys() - cls.model_fields.keys():
             near = get_close_matches(name, cls.model_fields, 1)
             meant = f"BIDBEACON_{near[0].upper()}" if near else "the name of a setting"
@@ -158,7 +161,7 @@ def get_session_settings() -> SessionSettings:
 
 
 def remember_secrets(settings: BaseSettings) -> None:
-    """Mask secret settings from now on; of database and Redis addresses, the passwords."""
+    """Mask the secrets in settings from now on; in a database or Redis address, the password."""
     for name, value in settings:
         if isinstance(value, SecretStr):
             for number, part in enumerate(value.get_secret_value().split()):

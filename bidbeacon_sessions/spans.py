@@ -90,7 +90,10 @@ def divide_time(
 def _waiting(
     action_class: type[Action] | None, payload: Mapping[str, Any], seconds: float
 ) -> tuple[str | None, float]:
-    """Return what a session waited for before an action (or None), and seconds of own work."""
+    """Return what a session waited for before an action, or None, and how long it then worked.
+
+    `seconds` is the time since the previous action. If the session did not wait, all of it is work.
+    """
     if action_class is None or action_class.ends_wait_for is None:
         return None, seconds
     own = payload.get(action_class.own_seconds or "")

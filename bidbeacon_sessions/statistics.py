@@ -17,7 +17,7 @@ from bidbeacon_sessions.tables import OUTCOME
 
 @dataclass(frozen=True)
 class Span:
-    """A period from `since` to before `before`, divided into equal intervals."""
+    """A period from `since` up to, but without, `before`, divided into equal intervals."""
 
     since: datetime
     before: datetime
@@ -38,9 +38,9 @@ def count_by_interval(
 ) -> Sequence[RowMapping] | None:
     """Return the number of matching sessions by mark, for each interval of their start.
 
-    Columns: at, mark (see `tables.MARK`), sessions. The filter's own `since` and `before` are
-    ignored, and sessions that only skipped have the mark `succeeded`. If counting takes longer than
-    four seconds, the transaction is aborted and the result is None.
+    Columns: at, mark (see `tables.MARK`), sessions. The period is that of `span`, not that of the
+    filter. Sessions whose actions all report skipped work have the mark `succeeded`, not `skipped`.
+    If counting takes longer than four seconds, the transaction is aborted and the result is None.
     """
     since = literal(span.since, H.c.started_at.type)
     at = func.date_bin(span.interval, H.c.started_at, since).label("at")

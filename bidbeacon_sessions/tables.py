@@ -188,7 +188,7 @@ class SessionReference(SessionsBase):
 
 
 class SessionSubject(SessionsBase):
-    """One row is a subject that sessions and actions refer to by key, and its current label."""
+    """One row is a subject of sessions and actions, such as an account: key and current label."""
 
     __tablename__ = "session_subjects"
 

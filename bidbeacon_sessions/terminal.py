@@ -37,7 +37,10 @@ _PARTS: Final = {"badge": "bold", "window": "magenta", "account": "blue", "time"
 
 
 def session_line(session: Mapping[str, Any], at: str) -> Line:
-    """Return a session of `presentation.session_json` as a line; show `at` in local time."""
+    """Return a session of `presentation.session_json` as a line that begins with a time.
+
+    The time is the ISO instant `at`, such as the session's start, in local time.
+    """
     icon, style = MARKS[session["mark"]]
     body = [(describe_status(session), style), (f"  {session['job_name']}", "bold")]
     if session["account"]:

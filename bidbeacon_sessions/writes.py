@@ -211,8 +211,8 @@ def close_session(
     """End a running session and its lease; return False if it had already ended.
 
     The outcome of a failed or crashed session is `problems`, unless a successor took over its work.
-    The outcome of a cancelled session is at least `warnings`. If a session succeeds, its earlier
-    failed attempts get the outcome of their actions.
+    The outcome of a cancelled session is at least `warnings`. If the session succeeds, the failure
+    of earlier attempts of its step no longer counts: only their actions decide their outcome.
     """
     values = {
         "id": session_id,

@@ -56,7 +56,10 @@ class Parameters(BaseModel):
 
 
 def read_query(kind: type[Parsed], query: QueryParams, *, ignored: str = "") -> Parsed:
-    """Parse the parameters of a request, ignoring empty ones; raise RefusedError if invalid."""
+    """Parse the parameters of a request; raise RefusedError if they are invalid.
+
+    Empty parameters and the parameter with the name `ignored` are not read.
+    """
     given = {name: value for name, value in query.items() if value and name != ignored}
     try:
         return kind.model_validate(given)

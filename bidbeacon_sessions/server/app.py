@@ -1,4 +1,4 @@
-"""The ASGI app, for any ASGI server: its routes, and the handlers of few lines."""
+"""The ASGI app, for any ASGI server: its routes, and its short handlers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -46,7 +46,7 @@ def create_app(
 
     Args:
         store: the sessions to show; owned by the caller.
-        access: the access rules; by default those of the settings for loopback.
+        access: the access rules; by default those that the settings define for 127.0.0.1.
         extension: the additions of a product.
     """
     rules = access or Access.for_host("127.0.0.1")

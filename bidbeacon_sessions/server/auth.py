@@ -223,6 +223,6 @@ def _require_token(connection: HTTPConnection) -> Response:
 
 
 def _next_path(request: Request) -> str:
-    """Return the path to redirect to after the login; other sites are replaced by `/`."""
+    """Return the path to redirect to after the login; `/` if it would lead to another site."""
     target = request.query_params.get("next", "/")
     return target if re.match(r"/(?![/\\])", target) else "/"

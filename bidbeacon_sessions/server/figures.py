@@ -31,7 +31,9 @@ _WIDTHS = (
 
 
 def divide(since: datetime | None, before: datetime | None) -> Span:
-    """Divide a period (default: the last 24 hours) at multiples of an interval's width in UTC.
+    """Divide a period (default: the last 24 hours) into equal intervals of a suitable width.
+
+    The intervals begin at multiples of the width in UTC, so the first may begin before `since`.
 
     Raises:
         RefusedError: `since` is not earlier than `before`.
@@ -53,7 +55,7 @@ def divide(since: datetime | None, before: datetime | None) -> Span:
 
 
 def answer_histogram(request: Request) -> Response:
-    """Count matching sessions by interval and `tables.MARK`; `counts` is null on a timeout."""
+    """Count sessions per interval and mark (see `tables.MARK`); on a timeout `counts` is null."""
     wanted = read_query(SessionFilter, request.query_params)
     span = divide(wanted.since, wanted.before)
     store: SessionStore = request.app.state.store
@@ -72,7 +74,7 @@ def answer_histogram(request: Request) -> Response:
 
 
 def answer_metrics(request: Request) -> Response:
-    """Serve the metrics: lag and clients; if the database is available, also those from it."""
+    """Serve the metrics of the stream, and those from the database if it is available."""
     follower: Follower = request.app.state.follower
     store: SessionStore = request.app.state.store
     registry = CollectorRegistry()

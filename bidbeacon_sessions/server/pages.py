@@ -41,9 +41,10 @@ class Extension:
         files: the folder of templates, scripts, styles and icons. All but the templates are served
             below `/web/`.
         navigation: the labels in the navigation of every page, by address.
-        links: addresses of the product by name, each optional. `account` (with `{account}`) and
-            `window` (with `{account}`, `{dataset}`, `{window}`) are links. `accounts` returns the
-            labels of accounts. `session_actions` is a module for buttons of sessions' pages.
+        links: addresses of the product by name, each optional. `account` is the page of an
+            account and contains `{account}`. `window` is the page of a window and contains
+            `{account}`, `{dataset}` and `{window}`. `accounts` returns the labels of accounts.
+            `session_actions` is a JavaScript module that adds buttons to sessions' pages.
         login_hint: a sentence on where to find the token.
     """
 
@@ -56,7 +57,7 @@ class Extension:
 
 
 class PageFiles(StaticFiles):
-    """Serves scripts, styles and icons; templates and declarations of types are not served."""
+    """Serves scripts, styles and icons, but no templates and no TypeScript declarations."""
 
     def __init__(self, extension: Extension) -> None:
         # The system may have other types for these, with which browsers run no script.
@@ -72,7 +73,7 @@ class PageFiles(StaticFiles):
 
 
 def render_pages(extension: Extension) -> dict[str, str]:
-    """Return the text of all pages by address; `NOT_FOUND` is the page for unknown ones."""
+    """Return the HTML of all pages by address; the key `NOT_FOUND` has that for unknown ones."""
     files = FileSystemLoader([*([extension.files] if extension.files else []), _OURS])
     templates = Environment(
         loader=files,

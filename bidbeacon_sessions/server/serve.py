@@ -86,13 +86,13 @@ def serve(store: SessionStore, *, host: str, port: int, extension: Extension | N
 
 
 def skip_imported_objects() -> None:
-    """Exclude existing objects from garbage collection, as it delayed responses by 50 ms."""
+    """Exclude existing objects from garbage collection: it delayed responses by 50 ms."""
     gc.collect()
     gc.freeze()
 
 
 class _ImpatientHttp(HttpToolsProtocol):
-    """uvicorn's HTTP, with a timeout for the line and headers of a request."""
+    """uvicorn's HTTP protocol, with a timeout for the first line and headers of a request."""
 
     _timer: TimerHandle
 

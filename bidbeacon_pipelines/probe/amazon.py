@@ -1,4 +1,4 @@
-"""The requests of a probe: exports, and reports, created one at a time through the gate."""
+"""Requests exports and reports for a probe; reports are created one by one at the gate."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -69,7 +69,7 @@ class Amazon:
     def create(
         self, report: DatasetReport, start: date, end: date, *, more: Sequence[str] = ()
     ) -> reports.Report:
-        """Create a report, with `more` fields added; if a field is unknown, try its other names.
+        """Create a report with additional fields `more`; if Amazon rejects a name, try another.
 
         Raises:
             GaveUpError: no report slot was free for an hour.
@@ -83,7 +83,7 @@ class Amazon:
         return created
 
     def find_ended(self, report: DatasetReport, start: date, end: date) -> reports.Report | None:
-        """Return the finished report of a period; None if Amazon refuses the period.
+        """Create a report and wait until it has ended; return None if Amazon refuses the period.
 
         Raises:
             GaveUpError: the report was not ready after an hour, or no report slot was free.
@@ -120,7 +120,9 @@ class Amazon:
 
     @contextmanager
     def listed(self, kind: EntityKind) -> Iterator[Iterable[Any]]:
-        """Yield the entities of a kind in the ads account's first country: exported or listed.
+        """Yield the entities of a kind in the ads account's first country.
+
+        Portfolios come from a list, entities of other kinds from an export.
 
         Raises:
             GaveUpError: the export failed.
@@ -169,7 +171,10 @@ class Amazon:
                 return created
 
     def _enter_gate(self) -> None:
-        """Wait until the gate is open or raise `GaveUpError`; after a timeout, don't wait again."""
+        """Wait until the gate allows a create; raise `GaveUpError` after an hour.
+
+        After one such timeout, later calls raise immediately if the gate is closed.
+        """
         waited = timedelta(0)
         while not self._may_create():
             if self._has_waited or waited >= LONGEST_WAIT:
@@ -199,7 +204,7 @@ class Amazon:
         )
 
     def _ended(self, poll: Callable[[], Made]) -> Made:
-        """Poll a report or export until it has ended; until then, the gate counts the report."""
+        """Poll a report or export until it ends; a running report keeps its slot at the gate."""
         poll_every, waited = self.context.settings.poll_every, timedelta(0)
         while not (polled := poll()).is_terminal:
             if waited >= LONGEST_WAIT:

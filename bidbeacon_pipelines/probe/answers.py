@@ -104,7 +104,7 @@ class Answers:
 
 
 class Listener:
-    """Collects the answers to a client's calls (no downloads), by call, status and success."""
+    """Collects answers to a client's calls, except downloads, by call, status and success."""
 
     def __init__(self) -> None:
         self.answers: dict[tuple[str, int, bool], Answers] = {}
@@ -143,7 +143,7 @@ _ALWAYS: Final[Mapping[str, Collection[str]]] = {
 
 @dataclass
 class FileFacts:
-    """Counts and faults of rows; `products` counts the rows of ad products not requested."""
+    """Counts and faults of rows; `products` counts rows whose ad product was not requested."""
 
     rows: int = 0
     set_aside: int = 0
@@ -158,7 +158,7 @@ class FileFacts:
         return [f"{fault} ({count} of {self.rows} rows)" for fault, count in self.faults.items()]
 
     def objects(self, values: Iterable[Any]) -> Iterator[dict[str, Any]]:
-        """Count the values of a file, and yield those that are objects."""
+        """Count the values of a file, and yield those that are JSON objects."""
         for value in values:
             self.rows += 1
             add_to(self.shape, [value])
@@ -176,7 +176,7 @@ class FileFacts:
         self.faults.update(f"{field_name(key)}: unknown" for key in row if key not in known)
 
     def add_faults(self, cause: Mapping[str, Any]) -> None:
-        """Count the invalid fields that a stored cause lists, without their values."""
+        """Count the invalid fields that the cause of a bad row lists, without the values."""
         for fault in cause.get("detail", {}).get("faults", ()):
             expected = fault.get("expected")
             found = f"expected {expected}" if expected else "missing"

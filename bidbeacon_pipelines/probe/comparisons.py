@@ -104,7 +104,10 @@ class Comparison:
 def compared(
     subject: str, check: str, *differences: str, found: str = "", to_do: str = ISSUE
 ) -> Comparison:
-    """Return the result of a check: the differences, or 'as expected' if there are none."""
+    """Return the result of a check: the differences, or 'as expected' if there are none.
+
+    The result shows `to_do` if there are differences, otherwise `found`.
+    """
     if not differences:
         return Comparison(subject, check, EXPECTED, found)
     left = len(differences) - _MOST_SHOWN

@@ -81,7 +81,7 @@ class Probe:
 
     @property
     def reports(self) -> list[DatasetReport]:
-        """The reports that the product requests; each is created twice."""
+        """The reports that the product requests; each is created for its rows and its limits."""
         return [report for dataset in self.datasets for report in self.contract.reports(dataset)]
 
     @property
@@ -127,7 +127,7 @@ class Probe:
                 self._made[number] = replace(one, verdict=APPLIED, to_do="")
 
     def write_recording(self, path: Path) -> None:
-        """Write the shapes of answers and the findings to a file, without ids, names and amounts.
+        """Write shapes of answers and comparisons to a file, without ids, names and amounts.
 
         Raises:
             OSError: the file can't be written.
@@ -197,7 +197,10 @@ class Probe:
             self._differs(dataset.name, "names", f"{ours} is {name}", override)
 
     def _check_report(self, report: DatasetReport) -> bool:
-        """Check a report (if refused, each ad product alone); return whether it was accepted."""
+        """Check a report; return whether Amazon accepted it.
+
+        If Amazon refuses several ad products in one report, check each in a separate report.
+        """
         subject, day, is_accepted = _subject(report), self.day, False
         with self._step(subject, _REQUEST):
             self.amazon.on_progress(f"Requesting {subject}, {day}")
@@ -217,7 +220,10 @@ class Probe:
         return is_accepted
 
     def _check_apart(self, together: DatasetReport) -> None:
-        """Check the ad products of a refused report alone; if all are accepted, advise a split."""
+        """Check each ad product of a refused report in a separate report.
+
+        If Amazon accepts all of them, propose an override that requests them separately.
+        """
         apart = [replace(together, ad_products=(one,)) for one in together.ad_products]
         subject, dataset = _subject(together), together.dataset
         accepted = [self._check_report(report) for report in apart]
@@ -239,9 +245,10 @@ class Probe:
         self._compare(subject, "filter", *others, to_do=to_do)
 
     def _check_limits(self, report: DatasetReport) -> None:
-        """Check a report's history and longest period; if one is refused, search for its limit.
+        """Check a report's history and its longest period, both in days.
 
-        Both are numbers of days; a history is the age of the oldest day.
+        A history is the age of the oldest day served. If Amazon refuses the history or period that
+        the contract expects, search for one that it accepts.
         """
         rows = list[int]()
 
@@ -273,9 +280,11 @@ class Probe:
         self._compare_limit(report, PERIOD, given, longest)
 
     def _compare_history(self, report: DatasetReport, rows: int, given: int, expected: int) -> None:
-        """Compare the age of the oldest row, or of the oldest accepted day, with the contract's.
+        """Compare a report's history with the one that the contract has; all are ages in days.
 
-        Only rows prove a history. The contract's may be one day shorter than Amazon's, to be safe.
+        `rows` is the age of the oldest row, `given` that of the oldest accepted day, and `expected`
+        the contract's history. Only rows prove that Amazon serves days of an age. The contract's
+        history may be one day shorter than Amazon's, to be safe.
         """
         days = rows if rows > expected + 1 else given
         if rows >= days:
@@ -346,7 +355,7 @@ class Probe:
 
 
 def search_history(is_given: Callable[[int], bool], *, given: int, refused: int) -> int:
-    """Return the longest history in days that Amazon serves: `given` or more, below `refused`.
+    """Return the longest history in days that Amazon serves: from `given` to below `refused`.
 
     A refusal alone does not show the limit. Search until Amazon serves the result, but refuses a
     history that is one day longer.

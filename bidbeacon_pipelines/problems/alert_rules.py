@@ -48,7 +48,7 @@ class Acknowledgement:
     count: int
 
     def covers(self, finding: Finding) -> bool:
-        """Return whether this still applies: the finding is not more severe or twice as large."""
+        """Return whether this still applies: the finding is neither worse nor twice as large."""
         is_worse = ORDER.index(finding.severity) > ORDER.index(self.severity)
         return not is_worse and (finding.count < 2 * self.count or not self.count)
 
@@ -59,7 +59,7 @@ class KnownFinding:
 
     Attributes:
         finding: The finding as the last check that found it returned it.
-        began_at: When a check first found it. If it had ended before, when it was found again.
+        began_at: When a check first found it, or found it again after it had ended.
         gone_at: When a check first no longer found it; None if the last check found it.
         acknowledged: The acknowledgement; None without one, or if the finding got worse since.
         last_alerts: The last alert about it to each receiver, by the receiver's number.

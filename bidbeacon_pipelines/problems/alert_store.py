@@ -102,7 +102,10 @@ _FAILING = text("""
 
 
 def find_failing_receiver(connection: Connection, receivers: int) -> RowMapping | None:
-    """Return error and `failing_since` of the receiver that has failed longest, or None."""
+    """Return the error and `failing_since` of the receiver that has failed longest, or None.
+
+    Receivers whose number exceeds `receivers`, the count in the settings, are ignored.
+    """
     return connection.execute(_FAILING, {"receivers": receivers}).mappings().first()
 
 
@@ -112,5 +115,5 @@ _DELETE = text("""
 
 
 def delete_findings(connection: Connection, before: datetime, most: int) -> int:
-    """Delete at most `most` findings that are gone since before an instant; return how many."""
+    """Delete at most `most` findings whose `gone_at` is before an instant; return how many."""
     return connection.execute(_DELETE, {"before": before, "most": most}).rowcount

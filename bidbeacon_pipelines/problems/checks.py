@@ -57,7 +57,7 @@ _MOST_CASES = 20
 def check_dataset(
     engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime, settings: Settings
 ) -> list[Finding]:
-    """Run all checks of a dataset; store and record their outcome, and return the results."""
+    """Run all checks of a dataset, store the outcome with an action, and return the results."""
     results = judge_dataset(engine, dataset, now, settings)
     failed = [result for result in results if result.severity is not Severity.FINE]
     found = " ".join(result.sentence for result in failed)
@@ -86,7 +86,10 @@ def judge_dataset(
 def _result(
     check: str, sentence: str, figures: Mapping[str, Any], cases: Sequence[Mapping[str, str]] = ()
 ) -> Finding:
-    """Return a check's result, a warning if there are `cases`; all cases have the same keys."""
+    """Return the result of a check: a warning if there are `cases`, otherwise fine.
+
+    `cases` are examples of the problem; all have the same keys.
+    """
     severity = Severity.WARNING if cases else Severity.FINE
     facts = {**figures, "cases": cases}
     return Finding(key=check, code=check, severity=severity, sentence=sentence, facts=facts)
@@ -165,7 +168,8 @@ _DIFFERENCES = text(f"""{_COMPARED}
 def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) -> Finding:
     """Return the result of comparing a dataset's totals with those of `reconciles_with`.
 
-    Totals are by day and ad product. `closeness` is the allowed share if `reconciles` is `close`.
+    Totals are by day and ad product. If the dataset's `reconciles` is `close`, totals may differ by
+    `closeness`, a share such as 0.05.
     """
     if dataset.reconciles_with is None:
         sentence = "Amazon does not promise that these rows add up to those of another report."
@@ -236,7 +240,8 @@ def list_quarantined(connection: Connection, dataset: str | None = None) -> list
     """Return the accounts with quarantined rows of a dataset (default: all), worst first.
 
     Columns: dataset, account_key, label, windows (how many have quarantined rows), quarantined
-        (rows), rows (loaded ones), since, share (of quarantined rows), is_too_large (over 0.2 %).
+        (number of these rows), rows (number of loaded rows), since (the earliest load of these
+        windows), share (of quarantined rows), is_too_large (whether the share is over 0.2 %).
     """
     return list(connection.execute(_QUARANTINED, {"dataset": dataset}).mappings())
 

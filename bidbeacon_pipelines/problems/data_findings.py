@@ -55,7 +55,8 @@ _UNDECIDED = text(f"""
 def undecided_days(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield a finding per account and dataset with final days that wait for a decision.
 
-    A later report has far fewer rows for them. Days that a person accepted are left out.
+    A later report has far fewer rows for them, so a person has to decide whether to accept it.
+    Days whose report a person has accepted are left out.
     """
     for row in connection.execute(_UNDECIDED, {"now": now}).mappings():
         spent = "spend" in get_dataset(row["dataset"]).columns
@@ -224,7 +225,10 @@ _SILENT = text(f"""
 
 
 def silent_countries(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield a finding about windows accepted without rows despite deliverable campaigns."""
+    """Yield a finding about windows whose reports were accepted without rows.
+
+    These windows should have rows, since their countries have campaigns that can deliver.
+    """
     for row in connection.execute(_SILENT, {"since": now - RECENTLY}).mappings():
         extent = f"{counted(row['windows'], 'window')} without rows{in_datasets(row['datasets'])}"
         link = f"/sessions?{urlencode({'type': 'silence-accepted', 'since': '24h'})}"

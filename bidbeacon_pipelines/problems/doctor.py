@@ -34,9 +34,9 @@ _START_ALL = "`make dev` or `bidbeacon dev` starts everything."
 def examine(
     settings: Settings, engine: Engine | None, why_no_engine: str = ""
 ) -> Iterator[Finding | KnownFinding]:
-    """Yield the results for database and Amazon, all findings, all processes, and accounts.
+    """Yield results about the database, Amazon, processes and accounts, and all findings.
 
-    If the database can't be used, `engine` is None, and `why_no_engine` has reason and advice.
+    If the database can't be used, `engine` is None; `why_no_engine` has the reason and advice.
     """
     first = _away(why_no_engine) if engine is None else _check_database(engine)
     yield first

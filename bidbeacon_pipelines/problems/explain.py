@@ -119,7 +119,7 @@ def explain_day(
 
 
 def _session_json(window: "_Window | None", rows: Sequence[RowMapping]) -> dict[str, Any] | None:
-    """Return the session that works on the window's report, by default the last in `rows`."""
+    """Return the session that works on the window's report, else that of the last action."""
     worker = None if window is None else window.row["worker"]
     id_ = worker or next((row["session_id"] for row in reversed(rows)), None)
     return None if id_ is None else {"id": id_, "url": session_url(str(id_))}
@@ -227,7 +227,7 @@ class _Window:
         return f"{row['row_count'] or 0:,} rows as of {_when(row['as_of'] or self._now)}"
 
     def _refresh(self, at: datetime) -> str:
-        """Return a refresh's name: "The refresh T+3", or "A refresh" if none is due by `at`."""
+        """Return the name of the refresh due by `at`: "The refresh T+3"; if none, "A refresh"."""
         dataset, zone = self._question.dataset, self._question.account.time_zone
         until = max(at, self._now)
         found = missed_offsets(dataset, self._question.day, zone, self.row["as_of"], until)

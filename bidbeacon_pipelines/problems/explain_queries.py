@@ -74,12 +74,12 @@ def list_day_windows(
     Columns: those of `window_states`, and
         served_by (id of the window's request, else of a planned request that covers its day),
         worker (id of the running session that works on that request, or None),
-        younger_date, younger_refresh_at (the next younger day that was refused in a separate
-        report, and when it is requested again),
+        younger_date (the nearest younger day that Amazon refused in a report of that day alone),
+        younger_refresh_at (when that younger day is requested again),
         first_due_at (when the first window that waits for other countries became due),
-        next_not_served_at (when a not served day of the same report is requested again),
-        unproven (ad products not served because Amazon never sent rows of this age: ad_product,
-        age_days of the window, and proven_days, the greatest age with rows, or None).
+        next_not_served_at (when the next `not_served` day of the report is requested again),
+        unproven (ad products not served because Amazon never sent rows of this age; each has
+        ad_product, age_days of the window, and proven_days, the greatest age with rows, or None).
     """
     values = {"key": key, "dataset": dataset, "day": day, "products": list(SHORT_NAMES)}
     return list(connection.execute(_WINDOWS, values | state_values(at, late_after)).mappings())

@@ -78,7 +78,7 @@ class Finding(Explained):
 
     @property
     def headline(self) -> str:
-        """The headline: affected accounts, then the sentence; "Acme Merch · US: Amazon …"."""
+        """The affected accounts and the sentence, such as "Acme Merch · US: Amazon …"."""
         if not self.names:
             return self.sentence
         more = self.accounts - len(self.names)

@@ -56,7 +56,7 @@ _LATEST = f"now() + interval '{CLOCKS_DIFFER_BY.seconds} seconds'"
 
 
 def silent_jobs(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return a finding if no job has run for `silent_after`; one starts at least hourly."""
+    """Return a finding if no job ran for `settings.silent_after`; jobs start at least hourly."""
     last = find_last_sign(connection, ahead=CLOCKS_DIFFER_BY)
     if last is None or now - last <= settings.silent_after:
         return []
@@ -140,7 +140,7 @@ _FAILED = text(f"""
 
 
 def failed_sessions(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield findings about sessions that failed in the last 24 hours and did not recover."""
+    """Yield findings about sessions of the last 24 hours that failed without a later success."""
     for row in connection.execute(_FAILED, {"since": now - RECENTLY}).mappings():
         chosen = {"job": row["job_name"], "status": row["status"], "since": "24h"}
         which = f"/{row['last_id']}" if row["sessions"] == 1 else f"?{urlencode(chosen)}"
@@ -169,7 +169,10 @@ def unwritable_folders(connection: Connection, settings: Settings, now: datetime
 
 
 def unwritable_logs(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return a finding if this host can't write runs' logs; in a cluster, workers write them."""
+    """Return a finding if this host can't write the logs of runs.
+
+    In a cluster (with Redis) there is no finding, since the workers write the logs.
+    """
     return [] if settings.redis_url is not None else judge_logs(settings.compute_logs)
 
 
@@ -217,7 +220,7 @@ def too_many_partitions(connection: Connection, settings: Settings, now: datetim
 
 
 def judge_partitions(accounts: int, months: int, now: datetime) -> list[Finding]:
-    """Return a finding if accounts and months need nearly too many partitions for Dagster."""
+    """Return a finding if these accounts and months need almost too many Dagster partitions."""
     days = count_partition_days(now.date(), months)
     if accounts * days < NEARLY_FULL:
         return []
@@ -232,10 +235,11 @@ def unhealthy_processes(connection: Connection, settings: Settings, now: datetim
 
 
 def judge_processes(processes: Sequence[RowMapping | Mapping[str, Any]]) -> list[Finding]:
-    """Return findings about stopped processes, several daemons, versions and clocks.
+    """Return findings about stopped processes, extra daemons, mixed versions, wrong clocks.
 
-    If all processes run on one host, only a stopped daemon is a finding, because users stop the
-    other processes at will. A daemon is ignored if it was last seen before the newest one started.
+    If all processes run on one host, a stopped process is a finding only if it is the daemon, since
+    users stop the others at will. A daemon that was last seen before the newest daemon started does
+    not count as an extra one.
     """
     living = [one for one in processes if one["silent_for"] <= _PROCESS_SILENT_AFTER]
     daemons = [one for one in living if one["kind"] == "daemon"]

@@ -91,7 +91,10 @@ def create(request: LockedRequest) -> bool:
 
 
 def _begin_attempt(request: LockedRequest) -> bool:
-    """Reserve a create, attach windows, count the attempt; return False if none may begin."""
+    """Reserve a create at the gate, attach windows and count the attempt.
+
+    Return False if the gate allows no create now, or if the plan is no longer needed.
+    """
     context, session_id = request.context, request.session.session_id
     with context.engine.begin() as connection:
         row = lock_request_row(connection, request.row.id, session_id)
@@ -114,7 +117,7 @@ def _begin_attempt(request: LockedRequest) -> bool:
 
 
 def _is_needless(connection: Connection, plan: ReportRequest, now: datetime) -> bool:
-    """Return whether a planned request is too long or not needed; then schedule new planning."""
+    """Return whether a planned request is too long or not needed; if so, schedule planning."""
     contract, planned = read_contract(connection, plan.account_id), plan.dataset_report
     report = contract.report(planned.dataset, planned.ad_products)
     if plan.days <= report.longest_period_days and is_needed(connection, plan.id, now=now):

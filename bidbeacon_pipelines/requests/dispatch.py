@@ -102,7 +102,8 @@ def create_reports(
     """Create planned reports, the most urgent first, until every gate is full or closed.
 
     Safe to run concurrently. If `waits` is true, wait for the pause between two creates. Errors
-    that are not logged are added to `failures`. The other arguments are those of `step_requests`.
+    that `step_requests` raises are added to `failures`; other errors are logged. The other
+    arguments are those of `step_requests`.
     """
     if ads_account is None:
         with context.engine.begin() as connection:
@@ -150,7 +151,11 @@ def _next_request(
     *,
     by_hand: bool,
 ) -> Candidate | None:
-    """Wait until a create may begin; return the most urgent request, or None if none is ready."""
+    """Return the most urgent request of a gate, once its create may begin.
+
+    Return None if no request is ready or the wait would exceed `longest_pause`. Requests in `tried`
+    are skipped.
+    """
     if context.is_stopping():
         return None
     now, late_after = context.now(), context.settings.late_after

@@ -145,7 +145,7 @@ def _stop_cause(request: LockedRequest, account_key: str) -> Cause:
 
 
 def _release_disabled(request: LockedRequest) -> None:
-    """Detach windows of paused or disabled countries from the request, if others still wait."""
+    """Detach windows of paused or disabled countries, unless the request has no others."""
     disabled, session = _disabled(request), request.session
     if not disabled or len(disabled) == len(request.windows):
         return

@@ -109,11 +109,12 @@ def without_report(
     *,
     is_requested_again: bool = False,
 ) -> ReportWindow:
-    """Return a window after its report failed, or was refused for this window.
+    """Return a window as changed after its report failed or was not loaded into it.
 
     The window stays as it was if it needed no report or waits for a person's decision. Final data
     stays final. A loaded window with status `not_served` keeps this status. `ended` are the
-    requests of the same report that ended in the last days.
+    requests of the same report that ended in the last days. If `is_requested_again`, the window
+    stays due.
     """
     if awaits_decision(window) or not needs_report(window, now):
         return put_back(window, window.next_refresh_at)
@@ -132,7 +133,7 @@ def without_report(
 
 
 def _with_advice(request: LockedRequest, failure: RequestFailure) -> RequestFailure:
-    """Return the failure with an advised command, if a report per ad product may help."""
+    """Return the failure; add a command for separate reports per ad product if it may help."""
     row, dataset = request.row, request.dataset
     if not should_be_apart(failure, row.dataset_report.ad_products, days=row.days):
         return failure
@@ -144,7 +145,11 @@ def _with_advice(request: LockedRequest, failure: RequestFailure) -> RequestFail
 
 
 def _days_to_narrow_to(request: LockedRequest, failure: RequestFailure) -> list[Days]:
-    """Return shorter periods to request instead; for too old days, only the younger half."""
+    """Return shorter periods to request instead of a failed report; none if that can't help.
+
+    They are both halves if the report was too large, and only the younger one if its days were too
+    old, narrowed to the days that need a report.
+    """
     row, now = request.row, request.context.now()
     ad_products = row.dataset_report.ad_products
     longest = request.contract.report(request.dataset, ad_products).longest_period_days
@@ -170,7 +175,7 @@ def _release_failed(
 ) -> None:
     """Detach all windows from the request: days in `parts` stay due, the others fail.
 
-    Days in `parts` also stay marked if a user requested them.
+    If a user requested days in `parts`, they also stay marked as requested.
     """
     now, dataset = request.context.now(), request.dataset
     reports = list_ended_requests(connection, request.row, now)
@@ -240,7 +245,7 @@ def learn_from_part(request: LockedRequest, connection: Connection, now: datetim
 
 
 def _end_refused(request: LockedRequest, connection: Connection, why: Cause) -> None:
-    """Mark days that Amazon keeps refusing as too old as not served; schedule new planning."""
+    """Set days that Amazon keeps refusing for their age to `not_served`; schedule planning."""
     ended_for = cause("not-served", detail=why.get("detail"))
     refused = _requested_days(request.row)
     ended = end_refused_windows(connection, refused, ended_for, request.context.now())
@@ -249,7 +254,7 @@ def _end_refused(request: LockedRequest, connection: Connection, why: Cause) -> 
 
 
 def reopen_ended(request: LockedRequest, connection: Connection, now: datetime) -> None:
-    """Make not-served days due again if a day that Amazon had refused as too old was loaded."""
+    """Make not-served days due again if this report loaded a day once refused as too old."""
     waiting = [window for _, window in request.waiting]
     ended = [one for one in waiting if one.refused_alone_at or one.not_served_since]
     refused = [one for one in ended if not is_unproven(one)]

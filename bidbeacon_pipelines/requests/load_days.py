@@ -139,8 +139,9 @@ class _LoadOfDays:
     def begin(self, days: Sequence[date], before: Sequence[ReportWindow]) -> dict[date, Cause]:
         """Record the load, mark the days that can be loaded as requested by `by`, and claim them.
 
-        Return the cause of each day that can't be loaded. Days that are already marked are
-        claimed first, so that they lose the mark too if a check before the load fails.
+        Return the cause of each day that can't be loaded. `before` has the windows before the load.
+        Days that are already marked are claimed before all checks: if a check fails, they lose the
+        mark, too.
         """
         mine = (one.wanted_at for one in before if one.wanted_by == self.by and one.wanted_at)
         at = min(mine, default=None)
@@ -187,7 +188,7 @@ class _LoadOfDays:
         self.session.add(skipped)
 
     def claim(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Claim requested windows without a running claim; return all that are still requested."""
+        """Claim requested windows that no running session claims; return all still requested."""
         of = (self.account, self.dataset.name, days)
         with self.context.engine.begin() as connection:
             claim_windows(connection, *of, self.session.session_id, by=self.by)
@@ -208,7 +209,8 @@ class _LoadOfDays:
 
         An unexpected error of such a request ends the load. If Amazon allows no further report,
         poll the gate's reports for a few seconds until one may be created. These reports may be
-        large, so loading them is left to the shared run.
+        large, so loading them is left to the shared run. If `records_waiting`, record an action
+        about the days that still have no request.
         """
         context, session, account = self.context, self.session, self.account
         self._check_active(_days(pending))
@@ -240,7 +242,10 @@ class _LoadOfDays:
     def causes(
         self, days: Sequence[date], before: Sequence[ReportWindow], now: Sequence[ReportWindow]
     ) -> dict[date, Cause]:
-        """Return the cause for each day not loaded between `before` and `now`, or not served."""
+        """Return the cause for each day that this load did not load, or that is not served.
+
+        `before` and `now` are the windows before the load and at its end.
+        """
         with self.context.engine.begin() as connection:
             stopped = get_account(connection, self.account.account_key).stop_cause
         old_requests = {None, *(window.loaded_by_request for window in before)}

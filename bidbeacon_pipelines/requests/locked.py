@@ -149,7 +149,10 @@ class LockedRequest:
         return failure_from(error, now) if stops else unconfirmed
 
     def retried(self, result: Result, after: ReportRequest, attempt: int) -> Action | None:
-        """Return the action that records why a step is retried; None if `result` has no cause."""
+        """Return the action that records why a step is retried; None if `result` has no cause.
+
+        `after` is the request's new row, which has the time of the next attempt.
+        """
         if not isinstance(result, NoAnswer | NotMade) or result.cause is None:
             return None
         at = after.next_step_at or self.context.now()

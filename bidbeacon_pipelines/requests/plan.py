@@ -154,7 +154,10 @@ def _draft(
     now: datetime,
     patience: timedelta,
 ) -> _Draft:
-    """Plan a report's due and user-requested days, except those in parts of refused reports."""
+    """Plan requests for a report's due and user-requested days.
+
+    Days that are in a stored request for a part of a refused report are left out.
+    """
     longest_days = report.longest_period_days
     parts = [PlannedRequest(one.start_date, one.end_date) for one in stored if one.narrows]
     plans = [one for one in stored if not one.narrows]
@@ -181,7 +184,10 @@ def _draft(
 
 
 def _skips(key: str, drafts: Sequence[_Draft]) -> Iterator[WindowSkipped]:
-    """Yield a skip per dataset that waits for other countries; if nothing is due, one for each."""
+    """Yield an action for each dataset whose due days wait for other countries.
+
+    If no day needs a request, yield one for every dataset: all are fresh already.
+    """
     waiting: dict[str, datetime] = {}
     for draft in drafts:
         if draft.waits_until is not None:

@@ -314,11 +314,11 @@ _CANDIDATES = text(f"""
 def list_candidates(
     connection: Connection, client_id: str, region: str, *, now: datetime, tolerance: timedelta
 ) -> list[Candidate]:
-    """Return the requests of a client and region that may be sent now, if its gate is open.
+    """Return the requests of a client and region that may be sent once the gate is open.
 
-    Of an ads account that needs attention, only requests that were sent before are included, so
-    that they can be given up. A request for a part of a refused report also has `by_hand` if a user
-    requested one of its days. A window is on time until `tolerance` after it fell due.
+    If an ads account needs attention, only its requests that were sent before are included, so that
+    they can be given up. For a part of a refused report, `by_hand` is also true if a user requested
+    one of its days. A window is on time until `tolerance` after it fell due.
     """
     values = {"client_id": client_id, "region": region, "now": now}
     rows = connection.execute(_CANDIDATES, values | {"on_time_since": now - tolerance})

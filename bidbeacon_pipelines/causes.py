@@ -657,7 +657,7 @@ def _explained(kind: CauseKind, values: Mapping[str, Any]) -> Explained:
 
 
 def _storable(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values that jsonb accepts: without None, NUL and lone surrogates."""
+    """Return the values for jsonb: drop those that are None, replace NUL and lone surrogates."""
     return {
         name: value.replace("\x00", "␀").encode("utf-8", "replace").decode()
         if isinstance(value, str)
@@ -673,7 +673,10 @@ def _filled(template: str, values: Mapping[str, Any]) -> str:
 
 
 def _segments(template: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the filled parts of a template; bracketed parts only if their values are known."""
+    """Yield the filled parts of a template; omit bracketed parts with missing values.
+
+    For `[a|b]`, yield b instead of a if a value of a is missing.
+    """
     for place, part in enumerate(_OPTIONAL.split(template)):
         if place % 2 == 0:
             yield part.format_map(values)

@@ -2,8 +2,8 @@
 
 If the database's clock was ahead for a while, tables have instants that are too late, and work
 would wait for them. Therefore the table `installation` stores the latest instant that the clock
-showed. If the clock is behind that instant, all tables are repaired. Queries and
-rules trust stored instants.
+showed. If the clock is behind that instant, all tables are repaired. Because of this repair,
+queries and rules do not check for instants in the future.
 """
 
 import logging

@@ -75,7 +75,10 @@ def _if_strict(value: object, check: Callable[[object], Any], info: ValidationIn
 
 
 def documented(expected: str, is_known: Callable[[str], object]) -> AfterValidator:
-    """Return a check that a text is a known word, made only with the context `STRICT`."""
+    """Return a validator of known words, which checks only in the context `STRICT`.
+
+    `expected` describes the known words in the error message.
+    """
 
     def check(word: str, info: ValidationInfo) -> str:
         if info.context == STRICT and not is_known(word):
@@ -86,7 +89,7 @@ def documented(expected: str, is_known: Callable[[str], object]) -> AfterValidat
 
 
 def one_of(*words: str) -> AfterValidator:
-    """Return a check that a text is one of `words`, made only with the context `STRICT`."""
+    """Return a validator that a text is in `words`, which checks only in the context `STRICT`."""
     *others, last = (repr(str(word)) for word in words)
     expected = f"{', '.join(others)} or {last}" if others else last
     return documented(expected, frozenset(words).__contains__)
@@ -143,7 +146,7 @@ def read_as(model: type[M], body: Any) -> M:
 
 
 def read_each(model: type[M], items: Iterable[Any], what: str, problems: list[str]) -> Iterator[M]:
-    """Yield the valid items; add a sentence about each invalid item to `problems`."""
+    """Yield the valid items; report the others in `problems`, as `what` with their number."""
     for number, item in enumerate(items, start=1):
         try:
             yield model.model_validate(item)

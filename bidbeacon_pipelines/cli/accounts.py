@@ -73,7 +73,10 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str | None]:
 def entities_list(
     account: OnlyAccount = None, country: CountryOption = None, as_json: Json = False
 ) -> None:
-    """Count entities by kind: stored, gone from Amazon, and not stored because unreadable."""
+    """Show three counts per kind of entity: stored, gone from Amazon, and invalid.
+
+    Invalid entities are not stored, because BidBeacon could not read them.
+    """
     with open_store().begin() as connection:
         chosen = list_named_accounts(connection, account, country)
         labels = {one.account_key: one.label for one in chosen}

@@ -51,7 +51,8 @@ def contract_set(
 ) -> None:
     """Override a value of the registry for a region or for one of its ads accounts.
 
-    A new grouping of ad products into reports replaces the dataset's windows.
+    A grouping says which ad products come in one report. After a new grouping, the dataset's report
+    windows are replaced by windows of the new reports.
     """
     names = _read_names(region, get_dataset(dataset), account)
     try:

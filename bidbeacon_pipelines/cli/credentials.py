@@ -103,7 +103,10 @@ def _print_answer(row: dict[str, Any]) -> None:
 
 
 def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
-    """Assign ads accounts to a credential, by default all that other credentials list too."""
+    """Assign ads accounts to a credential, so that BidBeacon uses it for their requests.
+
+    Default: those that Amazon lists for it and that another credential also lists or owns.
+    """
     settings = get_settings()
     credential = _get_credential(settings, name)
     store = open_store()

@@ -111,7 +111,7 @@ def alerts_acknowledge(
     note: Annotated[str, typer.Option(help="The reason, for later readers.")] = "",
     by: Annotated[str, typer.Option(help="Your name.")] = "command line",
 ) -> None:
-    """Acknowledge a finding: no alerts are sent until it gets worse, doubles or ends.
+    """Acknowledge a finding: no alerts until its severity rises, its count doubles or it ends.
 
     Exits with 2 if there is no such finding.
     """

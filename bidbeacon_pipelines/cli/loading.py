@@ -142,7 +142,10 @@ def entities_sync(
 
 
 def _sync(context: JobContext, key: str, **show: Any) -> bool:
-    """Sync one account in its own session; print an error; return whether it succeeded."""
+    """Sync an account's entities in a session of their own; return whether it succeeded.
+
+    If not, print the error. `show` has the arguments `as_json` and `take_json` of `recorded`.
+    """
     try:
         # Read again: the previous sync may have stopped all accounts of a refused credential.
         account = read_account(context.engine, key)
@@ -193,8 +196,8 @@ def recorded(
 ) -> Iterator[tuple[SessionRecorder, Status]]:
     """Record the block as a session and print it live; yield the session and its status line.
 
-    Ctrl-C, SIGTERM and the end of the terminal cancel the session. With `as_json` nothing is
-    printed; at the end `take_json` is called with the session.
+    `given` is stored as the session's input. Ctrl-C, SIGTERM and the end of the terminal cancel the
+    session. With `as_json` it is not printed live, but passed to `take_json` at the end.
     """
     of_account = {} if account is None else {"account": account.key}
     given = {**of_account, **(given or {}), "via": COMMAND_LINE}

@@ -103,7 +103,7 @@ def print_list(
 def print_entry(
     mark: str, head: Text, lines: Iterable[str | None] = (), link: str | None = None
 ) -> None:
-    """Print an icon with a line, further lines below it, and a link that is not wrapped."""
+    """Print the line `head` after the icon of `mark`, then `lines` and the link below it."""
     icon, style = MARKS[mark]
     _print_hanging(Text(f"{icon} ", style), head)
     for line in filter(None, lines):
@@ -140,7 +140,7 @@ def report(error: BaseException) -> int:
     """Print an error as one line, or a bug with its traceback; secrets are masked.
 
     Return the exit code: 1 if the command failed, 2 if it can't be carried out, or 128 plus the
-    number of a signal. Raise the error again if it is Ctrl-C outside of a session or a closed pipe.
+    number of a signal. Raise the error again if a pipe was closed, or for Ctrl-C outside a session.
     """
     line = _line_of(error)
     if line is not None:

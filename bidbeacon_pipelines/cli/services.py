@@ -32,7 +32,10 @@ from bidbeacon_sessions.settings import get_session_settings
 
 
 def dev() -> None:
-    """Run database, Dagster, Event Stream and (without Amazon credentials) sandbox locally."""
+    """Run all services locally: the database, Dagster and the Event Stream.
+
+    The sandbox, a simulation of Amazon, is run too if no Amazon credentials are set.
+    """
     # Imported here since the image of deploy/ lacks the package `dev`.
     from bidbeacon_pipelines.dev.dev import run_dev
 

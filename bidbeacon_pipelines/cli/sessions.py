@@ -1,4 +1,4 @@
-"""Commands for sessions. Filters are those of the page: `job:load-windows since:6h words`."""
+"""Commands for sessions, filtered as on the page: `job:load-windows since:6h words`."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -101,7 +101,10 @@ def sessions_tail(
 
 
 def event_printer(*, has_errors: bool = True) -> Callable[[Event], None]:
-    """Return a function that prints the events of a `Tail`, which follows sessions live."""
+    """Return a function that prints the events of a `Tail`, which follows sessions live.
+
+    If `has_errors` is false, the errors of sessions are left out.
+    """
     lines = TailLines(has_errors=has_errors)
     return lambda event: print_lines(lines.lines_of(event))
 

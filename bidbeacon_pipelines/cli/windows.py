@@ -128,10 +128,10 @@ def restatements(
 
 
 def print_loads(loads: Sequence[Row], columns: Sequence[str]) -> None:
-    """Print a table per ad product and currency of a day's loads that changed its totals.
+    """Print the loads that changed a day's totals, in one table per ad product and currency.
 
-    The last of several lines is the total change. The title has the day's age, in days, when a
-    report last confirmed the totals. Metrics outside the dataset's `columns` are left out.
+    If a table has several loads, a last line has the total change. The title says how old the day
+    was, in days, when a report last confirmed the totals. Only metrics in `columns` are printed.
     """
     metrics = [name for name in _METRICS if name in columns]
     for (ad_product, currency), some in _by_product(loads).items():
@@ -200,7 +200,10 @@ def windows_accept(
     country: CountryOption = None,
     dataset: DatasetOption = "daily_targets",
 ) -> None:
-    """Accept and request the next report of final days (no refresh left) that need a decision."""
+    """Accept that a report has far fewer rows for final days, so that the next one is loaded.
+
+    Final days are days that need no further refresh. Dagster requests the next report now.
+    """
     decided = _decide(account, country, dataset, window, accepts=True)
     console.print(f"Accepted {decided}: the next report is loaded, and Dagster requests it now.")
 
@@ -211,7 +214,10 @@ def windows_keep(
     country: CountryOption = None,
     dataset: DatasetOption = "daily_targets",
 ) -> None:
-    """Keep the loaded rows of final days (no refresh left); a later report has far fewer."""
+    """Keep the loaded rows of final days for which a later report has far fewer rows.
+
+    Final days are days that need no further refresh.
+    """
     decided = _decide(account, country, dataset, window, accepts=False)
     console.print(f"Kept the rows of {decided}.")
 

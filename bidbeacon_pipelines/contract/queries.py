@@ -16,7 +16,7 @@ _FOR_ACCOUNT = text("""
 
 
 def read_contract(connection: Connection, account_id: str) -> Contract:
-    """Return an ads account's contract: the registry with its overrides and ad products."""
+    """Return an ads account's contract: its region's overrides, its own, and its ad products."""
     overrides = connection.execute(_FOR_ACCOUNT, {"account_id": account_id}).mappings().all()
     return make_contract(overrides, find_ad_products(connection, account_id))
 
@@ -96,6 +96,9 @@ _DELETE_LEARNED = text("""
 
 
 def delete_learned_periods(connection: Connection, before: datetime, most: int) -> list[RowMapping]:
-    """Delete period limits learned before an instant; return region, account_id and dataset."""
+    """Delete up to `most` period limits that were learned before an instant.
+
+    Return the region, account_id and dataset of each.
+    """
     values = {"learned": LEARNED, "before": before, "most": most}
     return list(connection.execute(_DELETE_LEARNED, values).mappings())

@@ -59,7 +59,7 @@ class Contract:
         )
 
     def spellings(self, dataset: Dataset) -> dict[str, str]:
-        """Return Amazon's names of a dataset's fields, by our names, where the two differ."""
+        """Return a map from our names of a dataset's fields to Amazon's, where the two differ."""
         names = {
             subject.removeprefix(f"{FIELD}:"): value
             for (name, subject), value in self.overrides.items()
@@ -97,7 +97,7 @@ def check_override(
         subject: The subject: grouping, field:NAME, history:REPORT or period:REPORT.
         value: The new value.
         of_one: Whether the override is for one ads account only.
-        names: Amazon's names of fields that are overridden already, by our names.
+        names: Maps our names of fields to Amazon's, for fields that are overridden already.
 
     Raises:
         ValueError: The override is invalid; the message has the valid forms.

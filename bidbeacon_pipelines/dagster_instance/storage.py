@@ -203,10 +203,11 @@ def check_dagster_tables(engine: Engine) -> None:
 
 
 def upgrade_dagster(url: str, *, report: Report = lambda _: None) -> None:
-    """Create Dagster's schema, tables and pool `by_hand` if missing; apply its migrations.
+    """Create Dagster's schema and tables if missing, and apply Dagster's migrations.
 
-    The role that runs this gets the schema in its `search_path` in this database. The connection
-    has to be direct, without a pooler. `report` is called with a line when a lock delays this.
+    Also create the pool `by_hand`, which limits the concurrent runs started by hand. The role that
+    runs this gets the schema in its `search_path` in this database. The connection has to be
+    direct, without a pooler. `report` is called with a line when a lock delays this.
 
     Raises:
         SchemaError: The tables are locked for too long.

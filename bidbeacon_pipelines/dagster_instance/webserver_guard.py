@@ -22,7 +22,7 @@ class GuardedApp:
     Args:
         app: the app to guard.
         public_url: another address at which browsers reach it, such as that of a proxy.
-        post_only: the suffix of paths that accept only `POST`, WebSockets and requests for HTML.
+        post_only: a path suffix; these paths accept only `POST`, WebSockets and HTML requests.
     """
 
     def __init__(self, app: ASGIApp, *, public_url: str = "", post_only: str = "") -> None:
@@ -64,7 +64,7 @@ def guard_webserver() -> None:
     """Refuse requests of other sites' pages to Dagster's webserver, if this process is one.
 
     The webserver executes mutations sent by GET, checks neither `Host` nor `Origin`, and has no
-    setting for middleware. However it is started, it loads our storage.
+    setting for middleware. Our storage calls this, because every webserver loads it.
     """
     # Importing the webserver would cost every run a second.
     module = sys.modules.get("dagster_webserver.webserver")

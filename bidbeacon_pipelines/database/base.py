@@ -59,6 +59,6 @@ def account_reference() -> ForeignKeyConstraint:
 
 
 def read_rows(connection: Connection, statement: Select[Row]) -> list[Row]:
-    """Return the rows of a statement as objects of their class, detached from the session."""
+    """Return a statement's rows as objects of their class, detached from SQLAlchemy's session."""
     with Session(connection, join_transaction_mode="rollback_only") as session:
         return list(session.scalars(statement))

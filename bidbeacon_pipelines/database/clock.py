@@ -47,7 +47,7 @@ class DatabaseClock:
 
 
 def read_now(connection: Connection, settings: Settings) -> datetime:
-    """Return the database's time, UTC; if the sandbox is used, with the stored offset."""
+    """Return the database's time, UTC; with the sandbox, add the simulation's offset."""
     now: datetime = connection.execute(
         _SIMULATED_NOW if settings.uses_sandbox else _NOW
     ).scalar_one()
@@ -55,6 +55,6 @@ def read_now(connection: Connection, settings: Settings) -> datetime:
 
 
 def read_real_now(connection: Connection) -> datetime:
-    """Return the database's time, UTC, without the offset, to compare with times of runs."""
+    """Return the database's time, UTC, without a simulation's offset, like the times of runs."""
     now: datetime = connection.execute(_NOW).scalar_one()
     return now

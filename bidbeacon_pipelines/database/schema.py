@@ -1,8 +1,9 @@
 """The version of the database's schema, and which programs are compatible with it.
 
-A program can use tables at its own newest migration. It can use newer tables if it has the
-migration `installation.oldest_program`. A migration that removes something that older programs use
-raises `oldest_program`. `bidbeacon_pipelines.migrations` changes the schema, one process at a time.
+A program can use tables whose newest migration is the program's newest one. It can use newer tables
+if it includes the migration that is stored in `installation.oldest_program`. A migration that
+removes something that older programs use stores a newer migration there.
+`bidbeacon_pipelines.migrations` changes the schema, one process at a time.
 """
 
 import re
@@ -162,8 +163,8 @@ def patiently(
     """Call `change`; retry after a pause if a lock is not available, or after a deadlock.
 
     Raises:
-        SchemaError: The locks were not available within `patience` seconds, objects of others
-            depend on a dropped object, or tables of others have the names of our tables.
+        SchemaError: The locks were not available within `patience` seconds, an object that is not
+            BidBeacon's depends on a dropped one, or has the name of one of BidBeacon's.
     """
 
     def report_pause(state: RetryCallState) -> None:

@@ -3,7 +3,7 @@
 Digests are stored, so the digest of an existing value must never change. Tests have fixed examples.
 
 The key identifies a row within its account, day and hour. Reports have no target ids. A row belongs
-to the target in its ad group that is not negative and whose name has the same digest:
+to the target of its ad group whose name has the same digest; negative targets are not considered:
 
     row's matchType and value                the target's
     EXACT PHRASE BROAD, keyword text         match type and keyword
@@ -47,9 +47,9 @@ def row_key_of(dataset: Dataset) -> Callable[[Sequence[str | None]], str]:
     """Return a function that computes the key of a dataset's row, in hexadecimal digits.
 
     The function's argument is a list of values: currency, ad product and the dataset's key
-    dimensions, in order. The digest includes a version, and the column's name, type, length and
-    text of each value. Nulls are omitted, so null differs from empty text, and a dimension that is
-    added later does not change the keys of rows in which it is null.
+    dimensions, in order. The digest includes a version and, for each value, the column's name and
+    type, and the value's length and text. Nulls are omitted, so null differs from empty text, and a
+    dimension that is added later does not change the keys of rows in which it is null.
     """
     columns = [("currency_code", "t"), ("ad_product", "t")]
     columns += [(dimension.column, _TYPE_LETTERS[dimension.kind]) for dimension in dataset.keys]
@@ -81,7 +81,7 @@ def digest_of_target(
 def name_of_target(
     match_type: str, keyword: str | None, asin: str | None, expression: str | None
 ) -> MatchName | None:
-    """Return the name, a kind and a text, of a target in reports; None if it has none."""
+    """Return a target's name in reports as (kind, text); None if reports have no name for it."""
     match_type = match_type.upper()
     if match_type in KEYWORD_MATCH_TYPES and keyword is not None:
         return match_type, keyword
@@ -93,7 +93,7 @@ def name_of_target(
 
 
 def name_in_row(match_type: str, value: str) -> MatchName | None:
-    """Return the target's name, a kind and a text, in a report row; None if it has none."""
+    """Return the target's name in a report row as (kind, text); None if the row has none."""
     match_type = match_type.strip().upper()
     if match_type in KEYWORD_MATCH_TYPES:
         return match_type, value

@@ -60,7 +60,8 @@ class Dimension:
         field: Amazon's name of the field.
         column: Our name of the column.
         kind: The type of the values: an `id` of digits; `text`, stored unchanged; the id of a
-            `product`; a `marketplace` (`UK` becomes `GB`); a `placement` (one spelling if known).
+            `product`; a `marketplace` (`UK` becomes `GB`); a `placement`, whose known values are
+            stored in one spelling.
         description: The comment in the database, also used in the data dictionary.
         is_key: Whether the column is part of the key that identifies a row.
         ad_products: The ad products whose rows have the dimension.

@@ -15,7 +15,7 @@ OWNER = "team:advertising"
 
 
 def table_metadata(table: str, columns: Iterable[Any]) -> dict[str, Any]:
-    """Return Dagster metadata of a table: its address and typed, described, tagged columns.
+    """Return a table's Dagster metadata: address, and columns with type, description, tags.
 
     The address is omitted if no database is set, for example when definitions are only listed.
     """
@@ -23,7 +23,7 @@ def table_metadata(table: str, columns: Iterable[Any]) -> dict[str, Any]:
 
 
 def view_metadata(view: ReportView) -> dict[str, Any]:
-    """Return Dagster metadata of a view: its address and typed, described, tagged columns."""
+    """Return a view's Dagster metadata: address, and columns with type, description, tags."""
     return _metadata(view.full_name, [_view_column(column) for column in view.columns])
 
 

@@ -1,4 +1,7 @@
-"""Asset checks of datasets, run hourly, at materializations and after recording loads."""
+"""Asset checks of datasets.
+
+They run hourly, when an asset is materialized, and when loads are recorded in Dagster.
+"""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta

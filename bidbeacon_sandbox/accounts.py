@@ -15,7 +15,7 @@ AccountStatus = Literal["CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED"]
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One country of the API; `country` is its code in accounts (`GB`; profiles have `UK`)."""
+    """One country of Amazon Ads; its code is as in ads accounts (`GB`), not profiles (`UK`)."""
 
     country: str
     region: Region
@@ -53,7 +53,7 @@ class AccountCountry:
 
     @property
     def country(self) -> str:
-        """The country code that accounts have (`GB`, never `UK`)."""
+        """The country's code as in ads accounts (`GB`), not as in profiles (`UK`)."""
         return self.market.country
 
 

@@ -14,7 +14,7 @@ JSON = "application/json"
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a failure
-    """Ends a call with `response`; its `details`, if any, are the input of `error_body`."""
+    """Ends a call with `response`. `error_body` can turn `details`, if given, into its body."""
 
     def __init__(self, response: Response, details: dict[str, Any] | None = None) -> None:
         super().__init__(f"refused with status {response.status_code}")
@@ -96,8 +96,9 @@ _PORTFOLIO_WORDS = {
 def error_body(operation: Operation, status: int, details: dict[str, Any]) -> dict[str, Any]:
     """Return the body of a refusal in the form that Amazon documents for the call.
 
-    Where Amazon documents a word as the code, a numeric code (400005) is put before the text.
-    Errors of tokens, profiles and files are undocumented: `details` is returned unchanged.
+    The code in errors of reports and account queries is a word. If `details` contains a numeric
+    code (400005), it is put before the text of these errors. Errors of tokens, profiles and files
+    are undocumented: `details` is returned unchanged.
     """
     texts = (str(details[key]) for key in ("message", "details", "detail") if key in details)
     code, text = str(details.get("code", "")), next(texts, "")

@@ -1,4 +1,4 @@
-"""One call to the Ads API: its subject, access checks, rules and answer."""
+"""One call to the Ads API: its account, access checks, the rules for it, and its answer."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ class Call:
     def concerns(
         self, account: Account | None, country: str | None = None, datasets: tuple[str, ...] = ()
     ) -> None:
-        """Set the account, country and datasets that rules match, if `account` is given."""
+        """Set the account, country and datasets of the call; do nothing if `account` is None."""
         if account is not None:
             self.subject = replace(
                 self.subject,
@@ -77,7 +77,7 @@ class Call:
         return rules
 
     def obeys(self, *rules: Limits | None) -> None:
-        """Record in `bent_by` the given rules that may make the answer undocumented by Amazon."""
+        """Add to `bent_by` the kinds of those rules that can cause an undocumented answer."""
         self.bent_by.update(
             getattr(rule, "rule", "") for rule in rules if rule and rule.bends_answers
         )
@@ -99,7 +99,7 @@ class Call:
         return [account for account in self.accounts() if account.region == self.subject.region]
 
     async def apply_rules(self) -> None:
-        """Apply the rules for all kinds of calls; raise a refusal if a rule ends the call."""
+        """Apply rules on delays, cuts, answers, tokens and regions; some rules raise a refusal."""
         for slow in self.strikes(Slow):
             await asyncio.sleep(slow.seconds)
         self.is_cut = self.strike(Cut) is not None
@@ -115,7 +115,7 @@ class Call:
             raise refuse(404, {"code": "404", "details": "Profile not found in this region"})
 
     async def admit(self) -> None:
-        """Apply the rules, then raise a refusal if the token or client id is invalid."""
+        """Call `apply_rules`, then raise a refusal if the token or client id is invalid."""
         await self.apply_rules()
         if self.subject.client is None:
             text = "Amazon-Advertising-API-ClientId is missing"
@@ -140,7 +140,7 @@ class Call:
         return wrong if wrong != size else size + 1
 
     def signed(self, paths: Sequence[str]) -> list[tuple[str, datetime]]:
-        """Return a signed URL and its expiry for each path; a rule may repeat or expire URLs."""
+        """Return a signed URL and expiry for each path. Rules can reuse or expire these URLs."""
         urls, base = self.sandbox.urls, str(self.request.base_url).rstrip("/")
         if self.strike(Urls, lambda rule: rule.same) and paths[0] in urls.first:
             signed = [urls.first[path] for path in paths]
@@ -165,7 +165,10 @@ class Call:
             raise refuse(406, {"code": "NOT_ACCEPTABLE", "details": f"Accept must be {media}"})
 
     async def json(self, *, required: bool = False) -> Any:
-        """Return the JSON body, None if invalid; an empty body is `{}`, or None if `required`."""
+        """Return the parsed JSON body, or None if it is invalid.
+
+        An empty body counts as `{}`, or as invalid if `required`.
+        """
         try:
             return json.loads(await self.request.body() or (b"" if required else b"{}"))
         except (ValueError, RecursionError):
@@ -221,7 +224,10 @@ def _refused_request(call: Call, error: RequestError) -> Refusal:
 
 
 def _refused(call: Call, refusal: Refusal) -> Response:
-    """Return a refusal's response as documented, unless a rule makes it differ on purpose."""
+    """Return the response of a refusal.
+
+    Its body gets the form that Amazon documents, unless an applied rule allows other answers.
+    """
     response = refusal.response
     if refusal.details is not None and not call.bent_by:
         status = response.status_code

@@ -82,7 +82,7 @@ class _Maker:
         self._last_id = self._rng.randrange(10 ** (digits - 1), 9 * 10 ** (digits - 1))
 
     def make(self, rows_per_day: int) -> Catalog:
-        """Make enough entities for about `rows_per_day` report rows (ad and target) per day."""
+        """Make entities for about `rows_per_day` report rows a day, one per ad and target."""
         wanted = round(rows_per_day / ACTIVE_SHARE)
         while len(self._slots) < wanted:
             self._add_campaign()
@@ -160,7 +160,11 @@ class _Maker:
         return ad
 
     def _add_targets(self, campaign: Entity, place: Entity, started: date) -> Iterator[Entity]:
-        """Add an ad group's targets; yield the positive ones, with distinct report values."""
+        """Add the targets of an ad group; yield those that are not negative.
+
+        `place` contains the ids of the ad group and its campaign. No two yielded targets have both
+        the same value and the same match type in reports.
+        """
         rng, targeting = self._rng, campaign.get("targetingSettings", "")
         forms = WORLD["targets"][targeting]
         if targeting != "AUTO":
@@ -221,7 +225,7 @@ class _Maker:
         return str(self._last_id)
 
     def _shared_id(self) -> str:
-        """Return the id of each country's first campaign: ids are unique only within a profile."""
+        """Return the id of the first campaign in every country: ids are unique only per profile."""
         seed, account_id, _, product = self._place
         return str(10**14 + seed_number(seed, account_id, product, "shared") % 10**14)
 

@@ -1,4 +1,4 @@
-"""The file store: it requires signed URLs without Authorization header; errors are XML."""
+"""The file store. It refuses unsigned URLs and Authorization headers; its errors are XML."""
 
 import asyncio
 from collections.abc import AsyncIterator

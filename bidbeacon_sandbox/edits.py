@@ -58,7 +58,7 @@ class Edits(BaseModel):
 
 
 def _find(key: str, named: dict[str, _Value]) -> _Value | None:
-    """Return the value of the first name that equals `key` or matches it with a final `*`."""
+    """Return the value of the first name that matches `key`; a final `*` matches any ending."""
     for name, value in named.items():
         if key == name or (name.endswith("*") and key.startswith(name[:-1])):
             return value

@@ -55,7 +55,7 @@ class Slot(NamedTuple):
 class Catalog:
     """All entities of one ad product, and the portfolios, of an account in one country.
 
-    Each slot (a pair of ad and target) has a report row on a share `active_share` of the days.
+    `active_share` is the share of days on which a slot (a pair of ad and target) has a row.
     """
 
     seed: int
@@ -93,8 +93,8 @@ def bid_of(target: Entity) -> float | None:
 def report_target(target: Entity) -> tuple[str | None, str | None]:
     """Return a target's `target.value` and `target.matchType` in report rows.
 
-    Sponsored Display has no match type, and an audience has no value. The first theme of `THEMES`
-    has neither.
+    Sponsored Display has no match type, and an audience has no value. The theme
+    `SEARCH_RELATED_TO_YOUR_BRAND` has neither.
     """
     kind, match_type = target["targetType"], target["targetDetails"].get("matchType")
     if kind == "THEME":

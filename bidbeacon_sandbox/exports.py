@@ -51,7 +51,7 @@ class ExportFilter(BaseModel):
         return not self.model_fields_set <= {"adProductFilter", "stateFilter"}
 
     def passes(self, entity: Entity) -> bool:
-        """Return whether an entity fulfils all filters; those for targets ignore other entities."""
+        """Return whether an entity fulfils all filters except `adProductFilter`."""
         return (
             entity["state"] in self.stateFilter
             and entity.get("negative", False) in self.negativeFilter
@@ -138,7 +138,7 @@ class Exports(Jobs[Export]):
 
 
 def _entities(catalog: Catalog, job: Export) -> Iterator[Entity]:
-    """Yield an export's entities; an `OldBrands` rule removes the ad groups of its campaigns."""
+    """Yield an export's entities; campaigns chosen by `OldBrands` rules have no ad groups."""
     without = old_brands(catalog, job.rules_of(OldBrands))
     for entity in catalog.entities[job.kind]:
         if job.kind == "campaigns" or entity["campaignId"] not in without:

@@ -13,7 +13,7 @@ _SAME_IN_ALL |= {"campaign.country", "campaignCountry.value"}
 
 
 class Dataset(NamedTuple):
-    """One kind of report in `datasets.json`; `keys` are the dimensions that identify the kind."""
+    """One kind of report in `datasets.json`, recognized by the dimensions in `keys`."""
 
     products: tuple[str, ...]
     keys: frozenset[str]
@@ -179,9 +179,10 @@ def applies(metric: str, product: AdProduct) -> bool:
 
 
 def has_hours(fields: Collection[str], product: AdProduct) -> bool:
-    """Return whether an ad product has reports with these fields; always, without `hour.value`.
+    """Return False if the fields require hourly reports that the ad product does not have.
 
-    Only Sponsored Products has hourly reports on a finer level than campaigns.
+    Only Sponsored Products has hourly reports on a finer level than campaigns. Without
+    `hour.value` in the fields, the result is always True.
     """
     is_finer = not set(_FINER_THAN_CAMPAIGN).isdisjoint(fields)
     return "hour.value" not in fields or product == "SPONSORED_PRODUCTS" or not is_finer

@@ -104,7 +104,7 @@ class Files:
         return parts
 
     def _write(self, jobs: Jobs[_Job], job: _Job) -> list[bytes]:
-        """Make the files of a report or export; if their number is fixed, the last may be empty."""
+        """Make the files of a report or export; if their number is fixed, some may be empty."""
         texts, count = jobs.rows(job), job.part_count
         if count is None:
             parts = [write_part(islice(texts, self._part_rows))]

@@ -114,7 +114,7 @@ def _describe(report: Report, status: str) -> dict[str, Any]:
 
 
 def _failure(report: Report, status: str) -> dict[str, str]:
-    """Return the failure code and reason; a status other than FAILED has them only by a rule."""
+    """Return the failure code and reason. If the status is not FAILED, only a rule sets them."""
     rule = report.end_rule if status in _ENDS else None
     code, reason = (rule.code, rule.reason) if rule else (None, None)
     if status == "FAILED":
@@ -168,7 +168,7 @@ def _refuse_by_rule(call: Call, request: ReportRequest) -> None:
 
 
 def _check_room(call: Call, account: Account, request: ReportRequest) -> None:
-    """Refuse a report if too many are in flight or, by a rule, if it is a duplicate of one."""
+    """Refuse a report if too many are in flight, or if a rule refuses it as a duplicate."""
     sandbox, now = call.sandbox, call.now
     in_flight = sandbox.reports.in_flight(account, now)
     twin = next((one for one in in_flight if _is_same(one.request, request)), None)

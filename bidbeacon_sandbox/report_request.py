@@ -218,9 +218,10 @@ def check_period(
     rules: Sequence[Refuse] = (),
     histories: Sequence[History] = (),
 ) -> None:
-    """Refuse a period that is reversed, too long, or starts before any ad product has data.
+    """Refuse a period that is reversed, too long or too old.
 
-    `today` is the account's local date.
+    A period is too old if no requested ad product has data for the period's first day. Rules can
+    change this. `today` is the account's local date.
     """
     grain = "hourly" if request.is_hourly else "daily"
     if request.days < 1:
@@ -243,7 +244,11 @@ def check_period(
 def first_day_of(
     product: AdProduct, today: date, histories: Sequence[History] = (), *, hourly: bool
 ) -> date:
-    """Return an ad product's first day with data: 14 days (hourly) or 15 months ago, or by rule."""
+    """Return the first day for which reports of an ad product have data.
+
+    It is 15 months before `today`, unless a rule in `histories` sets a number of days. For hourly
+    reports it is at most 14 days before `today`.
+    """
     days = [rule.days for rule in histories if rule.covers(product)]
     if hourly:
         days.append(HOURLY_DAYS_BACK)

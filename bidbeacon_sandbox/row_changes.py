@@ -1,4 +1,4 @@
-"""Changes that rules make to a file's rows: invalid, foreign, restated, new, missing rows."""
+"""Changes that rules make to a file: invalid, restated, additional or missing rows."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -42,12 +42,12 @@ def with_rules(rows: Iterator[str], rules: Sequence[Rows], seed: object) -> Iter
 
 
 def with_more_rows(catalog: Catalog, share: float) -> Catalog:
-    """Return a catalog with `share` (0.5: half) more rows per day; existing rows stay the same."""
+    """Return a catalog with a `share` (0.5: half) more rows per day. Existing rows stay equal."""
     return replace(catalog, active_share=min(1.0, catalog.active_share * (1 + share)))
 
 
 def old_brands(catalog: Catalog, rules: Sequence[OldBrands]) -> frozenset[str]:
-    """Return the ids of the campaigns that lose ad groups and rows by `OldBrands` rules."""
+    """Return the ids of the campaigns that `OldBrands` rules leave without ad groups and rows."""
     country = catalog.market.country
     most = max((rule.campaigns for rule in rules if rule.country in {None, country}), default=0)
     if catalog.product != "SPONSORED_BRANDS":
@@ -58,7 +58,10 @@ def old_brands(catalog: Catalog, rules: Sequence[OldBrands]) -> frozenset[str]:
 
 
 def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
-    """Change the rule's share of the rows, spread evenly so that small files have changes too."""
+    """Yield all rows; change the share of them that the rule sets.
+
+    The changed rows are evenly spaced, so that small files usually contain some too.
+    """
     changes = [change for change in rule.change if change not in _OF_CATALOGS]
     credit = rng.random()
     for text in rows:
@@ -81,7 +84,7 @@ def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
 
 
 def _spoilt(row: _Row, change: RowChange, rng: Random) -> _Row:
-    """Make a field of a row invalid; `impossible_hour` changes the date of rows without hour."""
+    """Make one field invalid; `impossible_hour` changes the date if the row has no hour."""
     fields, values = _SPOILT[change]
     known = [field for field in fields if field in row]
     if not known and change == "impossible_hour":

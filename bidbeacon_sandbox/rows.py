@@ -51,7 +51,7 @@ TRUE_TARGET = "target.id"
 def metric_values(catalog: Catalog, lines: Lines, derived: Iterable[str] = ()) -> Numbers:
     """Return an array with one row for each metric of `METRICS` and `derived`.
 
-    Amounts are in millionths. All values are integers: reports at all levels have equal totals.
+    Amounts are in millionths. As all values are integers, reports at all levels have equal totals.
     """
     impressions, clicks, viewable, purchases, extra, halo, views, new = lines.counts
     cost = np.where(per_view(catalog)[lines.slot], viewable, clicks) * lines.bid
@@ -148,7 +148,10 @@ class RowWriter:
         self._slot_codes = np.array([self._slot_code(slot) for slot in catalog.slots])
 
     def rows(self, days: Iterable[tuple[date, Age]], period: tuple[date, date]) -> Iterator[str]:
-        """Yield rows of account-local days as JSON texts, with the numbers known at each age."""
+        """Yield rows as JSON texts, with the numbers of each day that are known at its age.
+
+        `days` are account-local days and their ages; `period` is the report's first and last day.
+        """
         for (head, day), group in groupby(days, lambda one: self._head(one[0], period)):
             tables = [self._table(day, age) for day, age in group]
             keys = np.concatenate([keys for keys, _ in tables], axis=1)
@@ -157,7 +160,10 @@ class RowWriter:
                 yield from self._written(head, day, keys, values)
 
     def _head(self, day: date, period: tuple[date, date]) -> tuple[str, date]:
-        """Return the start of a row's JSON text (time fields), and its day or its first day."""
+        """Return the time fields of a row as the start of its JSON text, and the row's day.
+
+        If rows are not per day or hour, the day is the first one of `period`.
+        """
         whole = f"{period[0].isoformat()} - {period[1].isoformat()}"
         called = {
             field: _PERIODS[field](day) if field in _PERIODS else whole for field in self._time
@@ -165,7 +171,7 @@ class RowWriter:
         return "{" + _fields(called), day if self._of_days else period[0]
 
     def _table(self, day: date, age: Age) -> tuple[Numbers, Numbers]:
-        """Return the dimensions (as codes) and the metrics of a day's lines, a column per line."""
+        """Return a day's dimensions (as codes) and metrics, two arrays with a column per line."""
         catalog = self._catalog
         lines = day_lines(catalog, day, age, hourly=self._hourly, splits=list(self._splits))
         lines = lines.take(self._passes[lines.slot])
@@ -204,7 +210,7 @@ class RowWriter:
         return text + "".join(self._texts[code][0] for code in rest)
 
     def _code(self, text: str, other: str) -> int:
-        """Return the index in `_texts` of two forms: ids as text, and as numbers; add it if new."""
+        """Return the index in `_texts` of a pair of JSON texts; add the pair if it is new."""
         if (text, other) not in self._codes:
             self._codes[text, other] = len(self._texts)
             self._texts.append((text, other))

@@ -1,7 +1,7 @@
 """Reads the rules of a sandbox, and decides which rules apply to a call.
 
-Except for time limits, rules depend only on counts and the seed: the same calls in the same order
-get the same faults.
+If no rule has a time limit, faults depend only on the seed and on counts of calls: the same calls
+in the same order get the same faults.
 """
 
 import re
@@ -36,7 +36,7 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The facts of a call that rules match; `datasets` are names from `datasets.json`."""
+    """The facts of a call that decide which rules apply; `datasets.json` defines `datasets`."""
 
     operation: Operation
     client: str | None = None

@@ -43,7 +43,10 @@ Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 def names_of(whole: str | None) -> tuple[str, ...]:
-    """Return an account id or a dataset's name, and the shorter names that rules may use."""
+    """Return the names that rules may use for `whole`, an account id or a dataset's name.
+
+    They are the whole name, its part after the last dot, and its part after the first `_`.
+    """
     if whole is None:
         return ()
     return whole, whole.rpartition(".")[2], whole.partition("_")[2]
@@ -107,7 +110,7 @@ class _Throttling(Limits):
     as_date: bool = False  # Write Retry-After as an HTTP date.
 
     def headers(self) -> dict[str, str]:
-        """Return the Retry-After header, if any; a date is real time, not the sandbox's time."""
+        """Return the Retry-After header, if any. A date in it is real time, not sandbox time."""
         if self.retry_after is None:
             return {}
         if not self.as_date:
@@ -119,8 +122,8 @@ class _Throttling(Limits):
 class Answer(_Throttling, Edits):
     """Replaces the answer by one with `status`, or edits fields of the usual answer.
 
-    Without `call`, the rule applies to every call, except that a status below 500 without `html`
-    does not apply to tokens and downloads.
+    Without `call`, the rule applies to every call. But if `status` is below 500 and `html` is
+    false, it does not apply to requests for tokens or to downloads.
     """
 
     rule: Literal["answer"]
@@ -129,7 +132,7 @@ class Answer(_Throttling, Edits):
 
     @property
     def bends_answers(self) -> bool:
-        """Always True, because the rule can produce any answer."""
+        """Always True: the rule can produce answers that Amazon does not document."""
         return True
 
     @property
@@ -177,7 +180,7 @@ class Refuse(Limits):
 
     @property
     def bends_answers(self) -> bool:
-        """Whether the rule sets a code, which can be any text, or answers with a 207."""
+        """Whether the rule can cause an undocumented answer: with any code, or with status 207."""
         return self.code is not None or self.as_207
 
     @property
@@ -191,8 +194,8 @@ class History(Limits):
     """Limits how many days back reports have data; of several rules, the shortest applies.
 
     Without a rule the limit is 15 months. For hourly reports it is at most 14 days. A report that
-    begins earlier is refused if `products` contains all its ad products; otherwise it has no older
-    rows of these products. With `empty`, such a report is never refused.
+    starts before the limit is refused if `products` contains all its ad products. Otherwise,
+    and always with `empty`, it is not refused, but has no rows of `products` from before the limit.
     """
 
     rule: Literal["history"]
@@ -207,7 +210,7 @@ class History(Limits):
 
 
 class ReportEnds(Limits):
-    """Sets when and how a report ends, and its status until then; PENDING: it never ends."""
+    """Sets when and how a report ends, and its status until then. With PENDING it never ends."""
 
     rule: Literal["report_ends"]
     calls = _CREATE_REPORT
@@ -220,12 +223,16 @@ class ReportEnds(Limits):
 
     @property
     def bends_answers(self) -> bool:
-        """Whether the rule sets its own status text or an undocumented final status."""
+        """Whether the rule sets an undocumented status: any text (`word`), CANCELLED or EXPIRED."""
         return self.word is not None or self.status in {"CANCELLED", "EXPIRED"}
 
 
 class Rows(Edits, Limits):
-    """Edits some rows of reports (with `of`: of exports), and makes one `change` to each."""
+    """Edits a share of the rows of reports or, if `of` names a kind, of exports.
+
+    Each of these rows also gets one of the changes in `change`, chosen at random. The changes
+    `appear`, `no_country` and `all_products` apply to a whole report.
+    """
 
     rule: Literal["rows"]
     calls = _CREATES
@@ -247,7 +254,7 @@ class Rows(Edits, Limits):
 
 
 class Parts(Limits):
-    """Sets how a report is split and listed; part `missing` (-1: last) is a 404."""
+    """Sets how a report is split and listed; downloads of file `missing` (-1: last) get a 404."""
 
     rule: Literal["parts"]
     calls = frozenset(("create_report", "download"))

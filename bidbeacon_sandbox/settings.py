@@ -23,8 +23,9 @@ FIRST_START, LAST_START = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1,
 class Credential(BaseModel):
     """A client and its refresh token.
 
-    `accounts` are the numbers, from 0, of the ads accounts that it can access (default: all). The
-    accounts in `view_only` can't be edited: only `accessLevel=view` lists their profiles.
+    `accounts` are the numbers, from 0, of the ads accounts that it can access (default: all). It
+    can't edit the accounts in `view_only`. Their profiles are listed only if a call has
+    `accessLevel=view`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -60,7 +60,8 @@ class Lines(NamedTuple):
     Attributes:
         slot: The index of each line's slot (ad and target) in the catalog.
         counts: Eight rows: impressions, clicks, viewable impressions, purchases, units beyond one
-            per purchase; purchases of other products (halo), after views, and new to the brand.
+            per purchase, purchases of other products (halo), purchases after a view of the ad,
+            and purchases by customers who are new to the brand.
         bid: The cost of a click or, for vCPM, of a viewable impression, in millionths.
         price: The price of a unit, in millionths.
         chance: Five rows of random numbers from 0 to 1, which decide how a line is split.
@@ -175,7 +176,7 @@ def _is_present(outcome: Numbers, age: int) -> Numbers:
 
 
 def _click_cost(catalog: Catalog, bids: Numbers, chance: Numbers, decimals: Numbers) -> Numbers:
-    """Return costs of 40 to 100 % of the bids, in cents or yen; one in eight is more precise."""
+    """Return costs of 40 to 100 % of the bids. Most are whole cents or yen; 1 in 8 is finer."""
     exact = bids * (40 + _choice(chance, 61)) // 100
     usual = 10_000 if catalog.market.has_cents else 1_000_000
     finest = np.where(decimals < RARELY, 1, np.where(decimals < 2 * RARELY, 100, usual))
@@ -189,7 +190,11 @@ def _choice(chance: Numbers, count: int) -> Numbers:
 
 
 def _divided(lines: Lines, parts: Numbers) -> tuple[Lines, Numbers]:
-    """Split each line into `parts`, at most one per impression; return each part's number too."""
+    """Split each line into as many lines as `parts` contains for it; return their numbers too.
+
+    A line with fewer impressions is split into one line per impression. The lines that a line is
+    split into are numbered from 0.
+    """
     parts = np.minimum(parts, np.maximum(1, lines.counts[0]))
     origin = np.repeat(np.arange(parts.size), parts)
     number = np.arange(origin.size) - np.repeat(np.cumsum(parts) - parts, parts)
@@ -242,7 +247,7 @@ def _by_placement(_: Catalog, __: date, lines: Lines) -> Lines:
 
 
 def _by_matched_target(catalog: Catalog, _: date, lines: Lines) -> Lines:
-    """Split lines by the product page with the ad; only Sponsored Display has such pages."""
+    """Split Sponsored Display's lines by the product page with the ad; other lines get None."""
     if catalog.product != "SPONSORED_DISPLAY":
         return lines.labelled([None] * lines.slot.size)
     cut, number = _divided(lines, 1 + _choice(lines.chance[3], 3))
@@ -251,7 +256,7 @@ def _by_matched_target(catalog: Catalog, _: date, lines: Lines) -> Lines:
 
 
 def _by_purchased_product(catalog: Catalog, _: date, lines: Lines) -> Lines:
-    """Split purchases by product, the advertised and another one; omit lines at random."""
+    """Split purchases by product, an advertised and another one; omit one line in 16."""
     lines = lines.take(lines.chance[3] >= RARELY)
     purchases, extra, halo = lines.counts[3:6]
     promoted = purchases - halo

@@ -422,7 +422,7 @@ def test_final_days_are_decided_about(
         assert (path.partition("-")[0], "maria") == tuple(row)
         assert asked_for == [one["by"] for one in wanted(product)]
     answer = product.post("/api/account/keep-rows", json=LOAD)
-    assert (409, "Home shows") == (answer.status_code, answer.json()["what_to_do"][:10])
+    assert (409, "The page Home shows") == (answer.status_code, answer.json()["what_to_do"][:19])
 
 
 def test_a_finding_is_acknowledged_with_or_without_a_note(

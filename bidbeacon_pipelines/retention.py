@@ -115,7 +115,10 @@ def _drop_partitions(connection: Connection, before: datetime, _: int) -> int:
 
 
 def delete_printed_lines(folder: Path, before: datetime, most: int) -> int:
-    """Delete up to `most` folders of runs that wrote nothing since `before`; return how many."""
+    """Delete at most `most` folders with the printed output of old runs; return how many.
+
+    A run is old if it wrote nothing since `before`.
+    """
     if not folder.is_dir():
         return 0
     old = (run for run in folder.iterdir() if run.is_dir() and _last_written(run) < before)

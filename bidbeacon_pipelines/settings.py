@@ -87,7 +87,7 @@ def _read_credentials_file(value: Path | None) -> CredentialsFile | None:
 
 
 def _local_url(host: str, port: int) -> str:
-    """Return the URL for a client on this machine of a server that listens on `host`."""
+    """Return the URL with which clients on this machine reach a server that listens on `host`."""
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - recognised, not bound
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -37,8 +37,8 @@ def read_settings(
 ) -> Kind:
     """Read settings from the environment, `.env`, and the file of a running `bidbeacon dev`.
 
-    The environment overrides `.env`, and `.env` overrides that file, which is read only with
-    `running`. Secrets are masked from then on.
+    The environment overrides `.env`, and `.env` overrides the file of `bidbeacon dev`, which is
+    read only if `running` is true. From then on, the process masks the secrets in these settings.
 
     Raises:
         SettingsError: Some settings are invalid, or a file can't be read.
@@ -71,7 +71,7 @@ def _check_readable(env_file: Path) -> None:
 
 
 def _describe(kind: type[BaseSettings], problem: Mapping[str, Any], env_file: Path) -> str:
-    """Return a line with variable, expectation, source and, unless it is secret, the value."""
+    """Return a message on an invalid setting, with its source and, if not secret, its value."""
     expected = (
         problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
     )

@@ -2,8 +2,8 @@
 
 `…_at` is an instant in UTC; `…_date` a calendar day in the account's time zone.
 
-Tables of account data have `account_id` and `country_code`, since one of Amazon's ids is unique
-only within an account and country. Ids are text with collation "C" (compared as bytes). Money is
+Tables of account data have `account_id` and `country_code`, since Amazon's ids are unique only
+within an account and country. Ids are text with collation "C" (compared as bytes). Money is
 `numeric(20, 6)` in the row's currency.
 """
 

@@ -114,8 +114,9 @@ def make_accounts(
 ) -> AccountBook:
     """Make `count` accounts, each with countries of one region.
 
-    The first accounts have `countries`, by default US and CA; DE and GB; JP; US (disabled).
-    `SandboxConfig` describes the arguments.
+    `countries` has the countries of the first accounts. By default, the first has US and CA, the
+    second DE and GB, the third JP, and the fourth, which is disabled, US. `SandboxConfig` describes
+    the arguments.
     """
     made, names = [], WORLD["accounts"]
     for index in range(count):

@@ -359,8 +359,8 @@ _IS_NEEDED = text(f"""
 def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:
     """Attach the due and user-requested windows of a request's period to it; return how many.
 
-    Unless the request is `by_hand`, other past days of the period are attached too, except days
-    that Amazon does not serve. Windows that are attached to another request are left out.
+    If the request is not `by_hand`, all other past days of the period that Amazon serves are
+    attached too. Windows that are attached to another request are left out.
     """
     return connection.execute(_ATTACH, {"request_id": request_id, "now": now}).rowcount
 
@@ -368,8 +368,8 @@ def attach_windows(connection: Connection, request_id: int, *, now: datetime) ->
 def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool:
     """Return whether a request's period has due or user-requested windows without a request.
 
-    A request for a part of a refused report is also needed if windows were not loaded since the
-    refusal: its report shows whether Amazon serves them.
+    A request for a part of a refused report is also needed if some past days of its period were
+    not loaded since the refusal: its report shows whether Amazon serves these days.
     """
     found = connection.execute(_IS_NEEDED, {"request_id": request_id, "now": now})
     return bool(found.scalar_one())

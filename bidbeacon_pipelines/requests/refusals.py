@@ -19,16 +19,17 @@ _REFUSED_FIELDS = frozenset({"field-refused", "fields-refused-together"})
 
 
 def doubted(failure: RequestFailure) -> RequestFailure:
-    """Return a refusal with kind `NO_REPORT`, so that a second request confirms it or not."""
+    """Return a refusal as kind `NO_REPORT`: the report is requested again to confirm it."""
     return replace(failure, kind=FailureKind.NO_REPORT)
 
 
 def weighed(
     failure: RequestFailure, before: RequestFailure | None, *, is_part: bool
 ) -> RequestFailure:
-    """Return the failure of a create; change an implausible one with `doubted`.
+    """Return the failure of a create, or `doubted(failure)` if it has to be confirmed first.
 
-    A failure is plausible if `before`, the failure of the previous attempt, has the same cause.
+    It is confirmed if `before`, the failure of the previous attempt, has the same cause. `is_part`
+    is whether the request repeats a part of a refused report.
     """
     is_same = before is not None and before.cause["code"] == failure.cause["code"]
     is_believed = is_same or not _is_doubtful(failure, is_part=is_part)
@@ -44,8 +45,8 @@ def _is_doubtful(failure: RequestFailure, *, is_part: bool) -> bool:
 def is_too_large(failure: RequestFailure, *, days: int, longest_days: int) -> bool:
     """Return whether a report of `days` days failed because it was too large.
 
-    A report of the longest period that failed in every attempt counts as too large, since Amazon
-    doesn't always state that a report is too large.
+    Amazon doesn't always state this cause. So a report of `longest_days`, the longest allowed
+    period, also counts as too large if Amazon failed to generate it in every attempt.
     """
     fails_always = failure.kind is FailureKind.REPORT_FAILED and days >= longest_days
     return failure.kind is FailureKind.TOO_LARGE or fails_always

@@ -57,7 +57,10 @@ def not_before(error: AdsApiError, now: datetime) -> datetime | None:
 
 
 def of_report(report: Report, *, adopted: bool = False) -> Reported | RequestFailure:
-    """Return the result for a report's status; an unknown status counts as still generating."""
+    """Return the result for a report's status; an unknown status counts as still generating.
+
+    `adopted` is whether Amazon was already generating the report before the create.
+    """
     is_complete = report.status is ReportStatus.COMPLETED
     if is_complete or not report.is_terminal:
         status = (report.raw_status, is_complete)
@@ -84,7 +87,7 @@ def no_answer(error: AdsApiError, now: datetime) -> NoAnswer:
 
 
 def of_failed_create(error: AdsApiError, now: datetime) -> Result:
-    """Return the result of a failed create; callers handle `DuplicateReport`, `AuthError`."""
+    """Return the result of a failed create; callers handle `DuplicateReport` and `AuthError`."""
     match error:
         case OutcomeUnknown():
             is_throttled = isinstance(error.cause, Throttled)
@@ -107,9 +110,9 @@ def of_failed_poll(error: AdsApiError, now: datetime) -> Result:
 
 
 def of_failed_load(error: Exception, now: datetime, again_at: datetime) -> Result:
-    """Return the result of a load that failed with one of `LOAD_ERRORS`, except `AuthError`.
+    """Return the result of a load that failed with `error`; callers handle `AuthError`.
 
-    After a 429 without `Retry-After`, or an unwritable file, load again at `again_at`.
+    After a 429 without `Retry-After`, or if a file can't be written, repeat it at `again_at`.
     """
     match error:
         case Throttled() | NotWritten():

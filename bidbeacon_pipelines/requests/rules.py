@@ -97,8 +97,9 @@ class Polling:
 
 @dataclass(frozen=True)
 class RequestFailure:
-    """The failure of a request, or the result of a step that was refused.
+    """The last failure of a request.
 
+    As the result of a step, it means that Amazon refused the step, or has no usable report.
     `not_before` is the earliest time of a retry, from Amazon's `Retry-After`, if any.
     """
 
@@ -176,9 +177,9 @@ class NoAnswer:
 class NotMade:
     """The result of a step that was certainly not taken; it does not count as an attempt.
 
-    Possible causes are our own rate limits, a 429 for a token or a file, refused credentials,
-    account rows that another job has locked, and a file that this host can't write. `cause` is None
-    if another action of the session has recorded the cause.
+    Possible causes are our own rate limits, a token or file that Amazon throttled (429), refused
+    credentials, account rows that another job has locked, and a file that this host can't write.
+    `cause` is None if another action of the session has recorded the cause.
     """
 
     not_before: datetime
@@ -225,8 +226,9 @@ def apply(
 ) -> "ReportRequest":
     """Return the row as changed by a step that begins, or by the result of a step.
 
-    The caller stores each row before it continues. It stores the row of a `Create` or `Load` before
-    it takes this step, so that the attempt counts even if the process dies.
+    The caller stores each row before it continues. Before it takes a `Create` or `Load` step, it
+    stores the row as changed by this step, so that the attempt counts even if the process dies.
+    `polling` has the times of the report's next polls.
     """
     if isinstance(change, Create | Poll | Load | Retry | GiveUp):
         after = _after_step(row, change, now)
@@ -364,7 +366,7 @@ def _polled(
 
 
 def _not_made(row: "ReportRequest", again_at: datetime) -> "ReportRequest":
-    """Return the row after a step was not taken: subtract the attempt or load it had counted."""
+    """Return the row after a step was not taken: the attempt or load is no longer counted."""
     changes: dict[str, Any] = {}
     if row.status == RequestStatus.SENT:
         changes = {"status": RequestStatus.PLANNED.value, "attempts": row.attempts - 1}
@@ -392,7 +394,7 @@ def _is_ahead(at: datetime | None, now: datetime) -> bool:
 
 
 def _latest(ours: datetime, not_before: datetime | None, now: datetime) -> datetime:
-    """Return our time or, if later, `not_before`, but this at most `MAX_PENDING` from now."""
+    """Return the later of both times; `not_before` counts as at most `MAX_PENDING` from now."""
     return ours if not_before is None else max(ours, min(not_before, now + MAX_PENDING))
 
 

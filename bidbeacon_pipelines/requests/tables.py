@@ -21,10 +21,10 @@ class ReportRequest(PipelinesBase):
     `report` lists the ad products whose rows are requested, such as `SP+SB+SD`. Until its first
     attempt, a request is only planned: no window is attached to it, and the next planning may
     change or delete it. A request is stored before it is sent, and Amazon's `report_id` before the
-    first poll. After `late_at`, Amazon takes far longer than usual. `locked_by` is the session that
-    has locked the request, until the session's lease ends. `narrows` is the id of a refused
-    request, if this request repeats a part of its days to learn which days Amazon serves.
-    `first_failed_at` is when an attempt first failed.
+    first poll. If the report is not ready at `late_at`, Amazon takes far longer than usual.
+    `locked_by` is the session that has locked the request, until the session's lease ends. If this
+    request repeats a part of a refused request, to learn which days Amazon serves, `narrows` is the
+    id of the refused request. `first_failed_at` is when an attempt first failed.
     """
 
     __tablename__ = "report_requests"

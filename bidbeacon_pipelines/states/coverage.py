@@ -122,7 +122,7 @@ class WindowCoverage:
         }
 
     def list_accounts(self) -> list[dict[str, Any]]:
-        """Return each account's `key`, `label`, `time_zone` and `stopped` (why, or None)."""
+        """Return each account's `key`, `label`, `time_zone` and `stopped` (the reason, or None)."""
         with self._store.snapshot() as connection:
             return [_account_json(account) for account in list_accounts(connection)]
 
@@ -184,7 +184,7 @@ def _row_json(
 
 
 def _mark(cells: str, start: date, not_served: Mapping[date, Sequence[str]]) -> Iterator[str]:
-    """Yield each day's letter: `PARTLY_NOT_SERVED` for fresh days without some ad products."""
+    """Yield each day's letter; fresh days in `not_served` get the letter `PARTLY_NOT_SERVED`."""
     fresh = STATE_LETTERS[WindowState.FRESH]
     for place, letter in enumerate(cells):
         is_partly = letter == fresh and start + timedelta(days=place) in not_served

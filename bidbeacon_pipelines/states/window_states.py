@@ -92,7 +92,7 @@ _CAUSE = """
 
 
 def is_final_by(at: str) -> str:
-    """Return the SQL condition that window `w` is served and its data is final at `at`."""
+    """Return the SQL condition that window `w` is served, and its data is final at time `at`."""
     return f"""w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
        AND (w.next_refresh_at IS NULL OR w.expires_at <= {at})"""
 
@@ -169,9 +169,9 @@ _CONDITIONS: Final[Mapping[WindowState, tuple[str, ...]]] = {
 
 
 def windows_in(states: Iterable[WindowState], *, columns: str = "*", where: str = "true") -> str:
-    """Return the SQL of a query that reads windows in rare states by indexes.
+    """Return the SQL of a query that finds the windows in some rare states by indexes.
 
-    All states are rare except `fresh` and those of stopped accounts. `columns` and the condition
+    Only `fresh` and the states of stopped accounts are not rare. `columns` and the condition
     `where` use columns of `window_states`.
     """
     by_condition = defaultdict[str, list[WindowState]](list)

@@ -31,11 +31,11 @@ _PERIODS = text(f"""
 def sum_up_periods(
     connection: Connection, account: Account, *, first: date, middle: date, end: date
 ) -> list[RowMapping]:
-    """Return sums of two periods of an account by ad product, in its own currency.
+    """Return an account's sums by ad product for two periods, in the account's own currency.
 
-    Columns: ad_product (null: all products), is_recent (true from `middle` to before `end`, false
-        from `first` to before `middle`), attribution_days (null if unknown), days (loaded ones),
-        spend, sales, orders, acos.
+    Columns: ad_product (null: all products), is_recent (true for the period from `middle` to before
+        `end`, false for that from `first` to before `middle`), attribution_days (null if unknown),
+        days (the number of loaded days), spend, sales, orders, acos.
     """
     values = _period(account, first, end) | {"middle": middle}
     return list(connection.execute(_PERIODS, values).mappings())

@@ -180,7 +180,7 @@ class _Window:
             raise ValueError("more text after the array")
 
     def take(self, decoder: "msgspec.json.Decoder[Any]", *, only_objects: bool) -> Batch:
-        """Decode a batch; on failure, halve it until the bad object is isolated."""
+        """Take and decode the next batch; on failure, halve it until it is one bad object."""
         size = CHUNK_BYTES
         while some := self._objects(size):
             text = b"[%b]" % some
@@ -313,7 +313,7 @@ class RowDecoder:
     def joiner(self, fields: Iterable[str]) -> Callable[[WireRow], bytes]:
         """Return a function that joins a row's raw values of `fields` by tabs.
 
-        The values under the fields' other names follow.
+        Next come the values that the row has under the other names of these fields.
         """
         names = [*fields]
         names += [self._other_names[name] for name in names if name in self._other_names]

@@ -38,7 +38,7 @@ class FieldError(ValueError):
 
 
 def shown(value: object) -> str:
-    """Return a value as short text for messages; None is `nothing`, and strings are quoted."""
+    """Return a value as short text for messages: None as `nothing`, strings in quotes."""
     if value is None:
         return "nothing"
     text = str(value) if isinstance(value, Decimal) else ascii(value)

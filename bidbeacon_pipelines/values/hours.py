@@ -89,7 +89,10 @@ def start_of_hour(day: date, written: WrittenHour, time_zone: str) -> datetime:
 
 
 def _starts(day: date, hour: int, zone: ZoneInfo) -> dict[timedelta, datetime]:
-    """Return the instants (at most two) at which an hour starts, in order, by UTC offset."""
+    """Return the instants at which an hour starts, keyed by UTC offset, the earliest first.
+
+    A skipped hour has none, and a repeated hour has two.
+    """
     wall = datetime.combine(day, time(hour))
     starts: dict[timedelta, datetime] = {}
     for fold in (0, 1):

@@ -100,7 +100,10 @@ def _columns(dataset: Dataset) -> Iterator[ViewColumn]:
 
 
 def _dimension(dimension: Dimension, own: dict[str, ViewColumn]) -> Iterator[ViewColumn]:
-    """Yield a dimension's view columns, such as a campaign's id, its current name and portfolio."""
+    """Yield a dimension's view columns, such as a campaign's id, current name and portfolio.
+
+    `own` has the columns of the dataset's table by name.
+    """
     name = dimension.column
     if name == "campaign_name":
         return

@@ -106,8 +106,8 @@ _STATES = f"({_QUERY}) t({_COLUMNS_OF_STATES}){OF_ACCOUNT}"
 def _not_served(aggregate: str = "") -> str:
     """Return the SQL for the ad products that Amazon does not serve on a day.
 
-    If the day is not served and was never loaded, these are all ad products of its report.
-    `aggregate` is the SQL function that combines several reports in one row.
+    For a report that was never loaded because Amazon does not serve the day, these are all its ad
+    products. If one row shows several reports, `aggregate` is the SQL function that combines them.
     """
     never = "t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL"
     products = ",\n         ".join(

@@ -138,7 +138,10 @@ AGE = (AS_OF, IS_FINAL, IS_COMPLETE)
 
 
 def of_served_reports(condition: str, alias: str) -> str:
-    """Return SQL that is true if Amazon serves reports of a day and all meet `condition`."""
+    """Return SQL that is true if a day has served reports and all of these meet `condition`.
+
+    `alias` is the alias of `report_windows` in the query.
+    """
     return f"coalesce(bool_and({condition}) FILTER (WHERE {alias}.not_served_since IS NULL), false)"
 
 

@@ -14,7 +14,7 @@ from bidbeacon_sessions.server import STREAM_PAGE, Extension
 def pipelines_extension(
     store: SessionStore, settings: Settings, *, clock: Clock | None = None
 ) -> Extension:
-    """Return BidBeacon's pages and routes for the server; default clock: the database's."""
+    """Return BidBeacon's pages and routes for the server; `clock` defaults to the database's."""
     clock = clock or DatabaseClock(store.engine, settings)
     return Extension(
         routes=[

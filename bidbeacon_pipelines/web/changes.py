@@ -1,8 +1,8 @@
 """Routes that change accounts or findings, start loads and syncs, or decide on reports.
 
-Each is a `POST` with a JSON object. A page of another site can't send such a request, because
-browsers send a preflight request before JSON. The server refuses requests with a foreign `Origin`
-and requests without a token.
+Each is a `POST` with a JSON object. A page of another site can't send such a request: browsers
+first ask the server with a preflight request, and the server does not permit other sites. The
+server also refuses requests with a foreign `Origin`, and requests without a token.
 """
 
 from collections.abc import Awaitable, Callable

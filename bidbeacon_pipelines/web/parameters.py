@@ -31,10 +31,10 @@ _ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
 
 @contextmanager
 def refusing_errors() -> Iterator[None]:
-    """Turn errors of the block that the user can correct into `RefusedError` with advice.
+    """Convert errors of the block to `RefusedError` with advice if the user can correct them.
 
     Raises:
-        RefusedError: The block raised such an error.
+        RefusedError: The block raised an error that the user can correct.
     """
     try:
         yield

@@ -109,7 +109,7 @@ class _Reads:
 
 
 def _partition_url(settings: Settings, account: str, dataset: Dataset, window: date) -> str:
-    """Return the URL of a window's partition in Dagster, where it is selected for a launch."""
+    """Return the URL of the Dagster page that shows a window's partition of its dataset."""
     partition = quote(f"{account}|{window}", safe="")
     asset = f"{settings.dagster_public_url}/assets/{dataset.name}"
     return f"{asset}?view=partitions&partition={partition}"

@@ -98,10 +98,11 @@ def list_days_to_plan(
 ) -> dict[tuple[str, str], list[Row[Any]]]:
     """Return, by dataset and report, the due or wanted days that are in no request yet.
 
-    Left out are expired days, and days refused as too old while a younger day is tried alone.
-    Columns: dataset, report, window_date, due_since (when the first of its windows fell due, or
-    None), is_wanted, windows (in how many countries it is due or wanted) and is_alone (whether
-    Amazon refused it alone as too old, so that it is requested alone again).
+    Expired days are left out. Unless they are wanted or loaded, days refused as too old are left
+    out while a younger day that was refused alone is requested again or still refused. Columns:
+    dataset, report, window_date, due_since (when the first of the day's windows fell due, or None),
+    is_wanted, windows (in how many countries the day is due or wanted) and is_alone (whether a
+    report of this day alone was refused as too old, so that it is requested alone again).
     """
     found: dict[tuple[str, str], list[Row[Any]]] = {}
     for row in connection.execute(_DAYS_TO_PLAN, {"account_id": account_id, "now": now}):
@@ -120,7 +121,7 @@ _NEXT_DUE = text(f"""
 def list_next_due(
     connection: Connection, account_id: str, *, after: datetime, until: datetime
 ) -> dict[tuple[str, str], datetime]:
-    """Return, by dataset and report, when a window first falls due after `after`, by `until`."""
+    """Return when a window is next due after `after`, up to `until`, by dataset and report."""
     rows = connection.execute(_NEXT_DUE, {"account_id": account_id, "after": after, "until": until})
     return {(dataset, report): due for dataset, report, due in rows}
 
@@ -128,9 +129,9 @@ def list_next_due(
 def replan_released(connection: Connection, account_id: str, request_id: int) -> None:
     """Have an ads account planned again if its last planning left out windows of a request.
 
-    Planning leaves out due windows that are in a request. The caller must have released the
-    request's windows and must hold the planning lock: otherwise a concurrent planning may overwrite
-    the mark.
+    Planning leaves out due windows that are in a request. This function clears `planned_at`. The
+    caller must have released the request's windows and must hold the planning lock: otherwise a
+    concurrent planning may set `planned_at` again.
     """
     connection.execute(
         text("""UPDATE ads_accounts o SET planned_at = NULL
@@ -154,8 +155,9 @@ def list_keys_without_entities(
 
     An account is due if it was never synced or was last synced before `synced_before`. It is also
     due if it was last synced before `missed_before` and rows with unknown targets were loaded
-    since. Left out are accounts whose sync a user has requested, whose exports Amazon throttles, or
-    whose exports it refused too many times in a row, the last time after `missed_before`.
+    since. Accounts are left out if a user has requested their sync or if Amazon throttles their
+    exports. They are also left out if Amazon refused their exports `MOST_EXPORT_REFUSALS` times in
+    a row, the last time after `missed_before`.
     """
     rows = connection.execute(
         text(f"""

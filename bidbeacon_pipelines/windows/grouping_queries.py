@@ -1,4 +1,4 @@
-"""SQL that replaces the windows of a dataset when its reports get other ad products.
+"""SQL that replaces a dataset's windows after its ad products move to other reports.
 
 All windows of a day are replaced together. If one of them is in a request, or locked by another
 transaction, the day is busy and is replaced later.
@@ -161,11 +161,11 @@ def replace_windows(
     earliest `data_as_of` and due time of its old windows, and their highest number of loads. If one
     of them failed, it is due immediately. `needed` are the report's ad products with campaigns.
 
-    A new window is loaded if an old one was, and each needed ad product was loaded or is not
-    served. It lists those not served; the caller decides whether the whole window is not served.
-    Otherwise the new window is not served if no needed ad product is, and missing if one of them
-    was neither loaded nor finally refused. Expired days become `expired`. `times` has, by day, the
-    due time of a window without data, and the expiry of any window.
+    A new window is `loaded` on two conditions: an old window was loaded, and each needed ad product
+    was loaded or is not served. Its `not_served` lists the latter. The caller decides later whether
+    the whole window is not served. Any other new window is `expired` if its day is. It is
+    `not_served` if Amazon serves none of the needed ad products, else `missing`. `times` has, by
+    day, the due time of a window without data, and the expiry of any window.
     """
     values: dict[str, Any] = account.identity | {"dataset": dataset, "report": report, "now": now}
     values |= {"ad_products": list(ad_products), "needed": list(needed), "old": list(old)}

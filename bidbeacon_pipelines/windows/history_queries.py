@@ -54,7 +54,7 @@ _OLDER = text(f"""
 
 
 def _judge_where(condition: str) -> TextClause:
-    """Return the statement that stores which ad products of loaded windows are not served.
+    """Return the SQL statement that stores, for loaded windows, the ad products not served.
 
     `condition` is SQL that selects windows `w` of accounts `a` and ads accounts `o`.
     """
@@ -164,11 +164,11 @@ def judge_loaded_windows(
 ) -> list[RowMapping]:
     """Decide which windows of a loaded report are not served by Amazon, and return those.
 
-    Days without rows are not served only if they are older than the oldest day with rows. So this
-    first stores the age of the report's oldest day with rows, by ad product. If an age is a new
-    maximum, windows in which the ad product was not served are judged again, in all accounts of the
-    client and region. The caller must have released the windows. `report` has `account_id`,
-    `dataset`, `report`, `request_id`, `start` and `end`.
+    A day with rows proves that Amazon serves all younger days. So this first stores the age of the
+    report's oldest day with rows, by ad product. If this age is a new maximum, windows in which the
+    ad product was not served are judged again, in all accounts of the client and region. The caller
+    must have released the windows of the report. `report` has `account_id`, `dataset`, `report`,
+    `request_id`, `start` and `end`.
 
     Columns: account_key, window_date, ad_products (those not served), and is_whole (whether the
     whole window is not served).
@@ -187,7 +187,8 @@ def judge_loaded_windows(
 def judge_account(connection: Connection, account: Account, dataset: str | None = None) -> None:
     """Decide again which windows of an account, or of one of its datasets, are not served.
 
-    The result may change after a sync of its campaigns, or when reports get other ad products.
+    The result may change after a sync of the account's campaigns, or when ad products move to
+    other reports.
     """
     judged = _judge(connection, _JUDGE_ACCOUNT, account.identity | {"dataset": dataset})
     _record_days_again(connection, [account], judged)

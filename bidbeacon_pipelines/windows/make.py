@@ -93,7 +93,7 @@ def make_dataset_windows(
 def _regroup(
     connection: Connection, account: Account, contract: Contract, dataset: Dataset, now: datetime
 ) -> tuple[Counter[str], set[date]]:
-    """Replace windows of former reports; return how many per new report, and the busy days."""
+    """Replace windows of former reports; return how many are new by report, and busy days."""
     reports, moved = contract.reports(dataset), Counter[str]()
     kept = [report.name for report in reports]
     old, busy = lock_other_windows(connection, account, dataset.name, kept)
@@ -127,7 +127,10 @@ def _make(
     today: date,
     moved: Mapping[str, int],
 ) -> int:
-    """Create a report's windows and store their last day; return how many are new."""
+    """Create a report's windows and store their last day; return how many are new.
+
+    `moved` is the number of windows that `_regroup` has already created, by report.
+    """
     name, times = report.dataset.name, _times_of_new(report, days, account.time_zone)
     created = create_windows(connection, account, name, report.name, times)
     count = created + moved.get(report.name, 0)

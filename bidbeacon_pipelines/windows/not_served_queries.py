@@ -1,4 +1,4 @@
-"""SQL on days that Amazon refuses as too old: it ends them as not served, or reopens them."""
+"""SQL on days that Amazon refuses as too old: they become `not_served`, or due again."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -50,7 +50,8 @@ _IS_YOUNGER_REFUSED = text(f"""
 def is_younger_day_refused(connection: Connection, requested: RequestedDays) -> bool:
     """Return whether the day after the requested days is refused as too old, or in a request.
 
-    Return False if that day is loaded in any country.
+    A day with the status `not_served` counts as refused, unless an older day is loaded. Return
+    False if the next day is loaded in any country.
     """
     return bool(connection.execute(_IS_YOUNGER_REFUSED, asdict(requested)).scalar_one())
 
@@ -103,8 +104,9 @@ def end_refused_windows(
     """Set windows refused as too old to `not_served`; return their days by account key.
 
     A day is not served if a report of this day alone was refused on two calendar days (UTC) while a
-    younger day is loaded. So are all older days, if none of them was ever loaded. Days that were
-    not served before, and are refused again, stay not served. `ended_for` is stored as the cause.
+    younger day is loaded. All older days are then set to `not_served` too, unless one of them was
+    ever loaded. A day that was `not_served` before and is refused again stays `not_served`.
+    `ended_for` is stored as the cause.
     """
     values = asdict(requested) | {
         "now": now,
@@ -144,12 +146,12 @@ _REOPEN = text(f"""
 def reopen_windows(
     connection: Connection, requested: RequestedDays, refused: Sequence[ReportWindow], now: datetime
 ) -> dict[str, list[date]]:
-    """Make not-served windows due again after a refused day is loaded; return their days.
+    """Make windows that are `not_served` due again after a refused day is loaded.
 
-    If the loaded day was not served before, all not-served windows that were never loaded are due
-    again. Otherwise only those younger than the loaded day are: Amazon can't have refused them
-    because of their age. `refused` are the windows of the loaded request that Amazon had refused
-    before, in their state before the load.
+    Return the days by account key. Only windows that were never loaded become due. If the loaded
+    day was `not_served` before, all of them become due. Otherwise only those younger than the
+    loaded day do: Amazon can't have refused them because of their age. `refused` are the windows of
+    the loaded request that Amazon had refused before, in their state before the load.
     """
     values = asdict(requested) | {
         "now": now,

@@ -134,7 +134,10 @@ def set_window_times(
     *,
     now: datetime,
 ) -> list[date]:
-    """Store due and expiry times of windows; return the expired days that are now `missing`."""
+    """Store due and expiry times of windows; return the expired days that are served again.
+
+    The status of these days becomes `missing`.
+    """
     values = _of_report(account, dataset, report) | times_values(times) | {"now": now}
     connection.execute(
         text(f"UPDATE report_windows w SET {_NEW_TIMES} AND w.status <> 'expired'"), values
@@ -221,7 +224,7 @@ def list_windows(
 def list_windows_of_request(
     connection: Connection, request_id: int
 ) -> dict[str, list[ReportWindow]]:
-    """Return the windows that are in a request by account key, each list sorted by date."""
+    """Return the windows of a request as one list per account key, each sorted by date."""
     of = and_(
         Account.account_id == ReportWindow.account_id,
         Account.country_code == ReportWindow.country_code,
@@ -318,8 +321,8 @@ def release_windows(
 ) -> None:
     """Detach windows from a request, and store their new state.
 
-    `failing_since` is when the first attempt of a failed request failed. With `keep_wanted`, wanted
-    windows stay wanted; otherwise they are no longer wanted.
+    If the request failed, `failing_since` is when one of its attempts first failed. With
+    `keep_wanted`, wanted windows stay wanted; otherwise they are no longer wanted.
     """
     rows = json_text([window.as_dict() for window in windows])
     values = {"request_id": request_id, "windows": rows, "keep_wanted": keep_wanted}

@@ -143,10 +143,10 @@ def again_after_failure(
 ) -> datetime | None:
     """Return when a window is due again after its report failed; None if its data is final.
 
-    A window with data is due at its next refresh offset, and after the last one once a day for a
-    week. A window without data is due at its next refresh offset, or a day after the failure if
-    that is earlier. `ended_at` are the times at which earlier reports of the day ended. The week
-    begins at the first of these times after the last offset, or at `failed_at` if there is none.
+    A window with data is due at its next refresh offset. After the last offset, it is due once a
+    day for a week. A window without data is due at its next refresh offset, or a day after the
+    failure if that is earlier. `ended_at` are the times at which earlier reports of the day ended.
+    The week begins at the first of these times after the last offset, or else at `failed_at`.
     """
     at = next_refresh_at(dataset, window_date, time_zone, failed_at)
     tomorrow = failed_at + timedelta(days=1)

@@ -31,7 +31,7 @@ class ReportWindow(PipelinesBase):
     `report` lists the ad products of the report that fills `dataset`, such as `SP+SB+SD`.
     `expires_at` is when Amazon stops serving the day. `request_id` is the open request,
     `last_request_id` the latest request, open or ended, and `loaded_by_request` the request whose
-    report is loaded. `data_as_of` is when that report was requested; it has no later events.
+    report is loaded. `data_as_of` is when that report was requested: later events are not in it.
     `first_data_as_of` is the same for the first loaded report. `product_totals` has rows, spend and
     sales by ad product, in the account's currency.
 
@@ -47,7 +47,7 @@ class ReportWindow(PipelinesBase):
     stays while another report is requested. `cause_since` is when this cause first occurred.
     `cause_key` is a hash of the cause without its detail.
 
-    `wanted_by` is the user who requested the day now, due or not, and `wanted_at` is when.
+    `wanted_by` is the user who requested a load of the day, due or not; `wanted_at` is when.
     `claimed_by` is the session that loads the day; its claim is valid until its lease ends. If
     `wanted_by` is empty, `claimed_by` is the session that gave up the load. All three are cleared
     when the request ends, unless shorter periods are requested instead.

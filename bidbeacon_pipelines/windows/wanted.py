@@ -60,7 +60,7 @@ def want_load(
 
     Raises:
         NothingToDoError: the account is stopped, none of the days can be loaded, they have no
-            windows yet, or an overridden history leaves them out.
+            windows yet, or they are older than the history in an override of the registry.
     """
     reports = read_contract(connection, account.account_id).reports(dataset)
     loadable = check_loadable(account, reports, days, now)

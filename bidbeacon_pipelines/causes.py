@@ -168,8 +168,9 @@ _TABLE = (
     CauseKind(
         "reporting-not-allowed",
         "Amazon lists the account but refuses its reports[: {reason}].",
-        "Grant the authorising user the right to view campaigns and edit reports, or the viewer "
-        "role of its manager account. Then run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
+        "Grant the user who authorized BidBeacon the right to view campaigns and edit reports of "
+        "the account, or the viewer role of the account's manager account. Then run "
+        "`bidbeacon accounts resume[ {account}| ACCOUNT]`.",
         action="resume",
     ),
     CauseKind(
@@ -182,7 +183,7 @@ _TABLE = (
     CauseKind(
         "account-disabled",
         "Amazon has disabled the account.",
-        "It is refreshed again when Amazon enables it.",
+        "The account is refreshed again when Amazon enables it.",
         Severity.FINE,
     ),
     CauseKind(
@@ -194,12 +195,13 @@ _TABLE = (
     _recovers(
         "throttled",
         "Amazon throttled the request[ to {operation}] (429)[: {reason}].",
-        "BidBeacon repeats it later. If this lasts, ask Amazon's support for higher limits.",
+        "BidBeacon repeats the request later. If this lasts, ask Amazon's support for higher "
+        "limits.",
     ),
     _recovers(
         "rate-limited",
         "BidBeacon's own rate limits delay the request[ to {operation}][: {reason}].",
-        "It is sent as soon as they allow it.",
+        "The request is sent as soon as the limits allow it.",
     ),
     _recovers(
         "amazon-unavailable",
@@ -220,7 +222,7 @@ _TABLE = (
     CauseKind(
         "request-refused",
         "Amazon refused the request[ to {operation}][: {reason}].",
-        "Repeating it does not help.",
+        "Repeating the request does not help.",
     ),
     # Reports at Amazon
     CauseKind(
@@ -254,7 +256,7 @@ _TABLE = (
     _recovers(
         "report-duplicate",
         "Amazon calls the report a duplicate of another one[: {reason}].",
-        "It is requested again later.",
+        "The report is requested again later.",
     ),
     CauseKind(
         "report-failed",
@@ -304,12 +306,12 @@ _TABLE = (
     _recovers(
         "report-changed",
         "The report changed while it was downloaded[: {reason}].",
-        "It is downloaded again.",
+        "The report is downloaded again.",
     ),
     _recovers(
         "file-incomplete",
         "A file is incomplete or damaged[: {reason}].",
-        "It is downloaded again.",
+        "The file is downloaded again.",
         action="load",
     ),
     CauseKind(
@@ -373,7 +375,7 @@ _TABLE = (
     _recovers(
         "late-at-amazon",
         "Amazon takes far longer than usual to create the report.",
-        "It is requested again if it is not complete after 24 hours.",
+        "The report is requested again if it is not complete after 24 hours.",
     ),
     CauseKind("expired", "The day was never loaded while Amazon served it."),
     CauseKind(
@@ -428,13 +430,13 @@ _TABLE = (
     _recovers(
         "export-failed",
         "The export of {kind} failed[: {reason}].",
-        "The next sync requests it again.",
+        "The next sync requests the export again.",
         parameters=("kind",),
     ),
     CauseKind(
         "export-not-ready",
         "The export of {kind} is not ready yet[: {status}].",
-        "The next sync continues with it.",
+        "The next sync continues with the same export.",
         Severity.WAITING,
         parameters=("kind",),
     ),
@@ -489,8 +491,9 @@ _TABLE = (
     CauseKind(
         "quarantine-too-large",
         "Too many rows of an account are in quarantine.",
-        "The limit is 0.2 %. `bidbeacon quarantine list` shows the rows with the reasons. "
-        "`bidbeacon quarantine replay` loads the rows that are valid after a fix.",
+        "More than 0.2 % of its rows are invalid. `bidbeacon quarantine list` shows the rows "
+        "with the reasons. `bidbeacon quarantine replay` loads the rows that are valid after a "
+        "fix.",
         Severity.WARNING,
     ),
     CauseKind(
@@ -524,13 +527,13 @@ _TABLE = (
     CauseKind(
         "several-daemons",
         "Several Dagster daemons are running[: {hosts}].",
-        "Stop all but one.",
+        "Stop all of these daemons but one.",
         Severity.WARNING,
     ),
     CauseKind(
         "versions-differ",
         "Processes run different versions[: {versions}].",
-        "Upgrade those that are behind.",
+        "Upgrade the processes with older versions.",
         Severity.WARNING,
     ),
     CauseKind(

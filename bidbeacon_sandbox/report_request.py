@@ -59,7 +59,7 @@ def read_conditions(row_filter: Any) -> list[Condition]:
             not others and len(filters) <= _MOST_FILTERS
         ):
             return [one for nested in filters for one in read_conditions(nested)]
-    raise RequestError("400000", "400000: expected a filter with on, or with and")
+    raise RequestError("400000", "400000: expected a filter with the key `on` or the key `and`")
 
 
 def _read_condition(field: str, rest: Any) -> Condition:

@@ -222,7 +222,8 @@ def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
         if row.ended is None:
             logger.error(
                 "%s sends no heartbeat, and its connection (process %d, role %s) may hold locks "
-                "that others need. This role may not end it: grant it %s or pg_signal_backend.",
+                "that others need. Our own role may not end that connection: grant our role the "
+                "role %s or pg_signal_backend.",
                 row.application_name,
                 row.pid,
                 row.rolname,

@@ -141,7 +141,7 @@ class _Sync:
         return owners
 
     def store(self, credential: str, own: list[ListedAccount], listing: AccountListing) -> None:
-        """Store the accounts that belong to a credential; record regions Amazon did not list."""
+        """Store the accounts of a credential; record each region whose listing failed."""
         client_id = self.context.client_for(credential).client_id
         owner = {"credential": credential, "client_id": client_id}
         keys: dict[str, str | None] = {}

@@ -80,7 +80,7 @@ class TokenAuth(httpx.Auth):
         self._refusal: CredentialRefused | None = None
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Add the token that `get` returned last to the request."""
+        """Authorize a request with the newest access token, if `get` has returned one."""
         if self._token is not None:
             request.headers["Authorization"] = f"Bearer {self._token.access_token}"
         yield request

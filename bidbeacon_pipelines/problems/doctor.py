@@ -100,10 +100,10 @@ def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]
     away = {region: problem for region, problem in problems.items() if problem}
     facts = {"address": address, "regions": {one: one not in away for one in problems}}
     if not away:
-        sentence = f"{address} accepts our token and answers for {' '.join(problems)}"
+        sentence = f"{address} accepts our token and answers for regions {', '.join(problems)}"
         return _check(name, Severity.FINE, sentence, facts=facts)
     severity = Severity.WARNING if len(away) < len(problems) else Severity.ERROR
-    sentence = f"{address} does not answer for {' '.join(away)}"
+    sentence = f"{address} does not answer for regions {', '.join(away)}"
     advice = (
         _START_ALL
         if name.startswith("sandbox")

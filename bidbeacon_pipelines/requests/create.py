@@ -233,7 +233,10 @@ def _adopt(request: LockedRequest, duplicate: DuplicateReport) -> Result:
 
 
 def _is_same(report: Report, request: ReportRequest, spellings: Mapping[str, str]) -> bool:
-    """Return whether a report's days, fields (by any name) and row filter fit the request."""
+    """Return whether a report has the same days, fields and row filter as the request.
+
+    A field counts as the same under any of its names; `spellings` has those learned from Amazon.
+    """
     same_days = {(p.start, p.end) for p in report.periods} == {
         (request.start_date, request.end_date)
     }

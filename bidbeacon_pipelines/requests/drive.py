@@ -120,7 +120,10 @@ def _take_steps(request: LockedRequest, *, loads: bool) -> None:
 
 
 def _next_step(request: LockedRequest, *, loads: bool) -> Step | None:
-    """Return the step to take now: `GiveUp` if the accounts are stopped; None if no step is due."""
+    """Return the step to take now: `GiveUp` if the accounts are stopped; None if no step is due.
+
+    With `loads` false, no `Load` is returned: the report is left to another run.
+    """
     row, needs_attention = request.row, request.ads_account.needs_attention
     if row.finished_at is not None:
         return None

@@ -38,7 +38,7 @@ class LockedRequest:
 
     Attributes:
         row: The request as it is stored.
-        countries: All accounts of the request's ads account, by key.
+        countries: The ads account's accounts, one per country, by account key.
         windows: The windows attached to the request, by account key, sorted by date.
         report: The report as Amazon last described it.
         was_refused: Whether Amazon has refused the ads account since the request was locked.

@@ -92,7 +92,7 @@ _CAUSE = """
 
 
 def is_final_by(at: str) -> str:
-    """Return the SQL condition that window `w` is served, and its data is final at time `at`."""
+    """Return the SQL condition that window `w` has data from Amazon that is final at time `at`."""
     return f"""w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
        AND (w.next_refresh_at IS NULL OR w.expires_at <= {at})"""
 

@@ -250,7 +250,7 @@ class _Window:
         self._ended = not chunk
         self._inflated += len(chunk)
         if self._inflated > MOST_INFLATED_BYTES:
-            raise ValueError(f"more than {MOST_INFLATED_BYTES:,} bytes")
+            raise ValueError(f"more JSON than the allowed {MOST_INFLATED_BYTES:,} bytes")
         self._held = self._held[self._at :] + chunk
         self._at = 0
 

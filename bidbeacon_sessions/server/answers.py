@@ -108,7 +108,7 @@ async def _on_http_error(connection: HTTPConnection, error: Exception) -> Respon
 
 async def _on_disconnect(_: HTTPConnection, error: Exception) -> JSONResponse:  # noqa: ARG001 - Starlette passes both
     """Answer a request whose body did not arrive; its client has left, so nothing is logged."""
-    return problem(400, "This request was cut off before its end.", "Send it again.")
+    return problem(400, "This request was cut off before its end.", "Send the request again.")
 
 
 async def _on_database_error(_: HTTPConnection, error: Exception) -> JSONResponse:

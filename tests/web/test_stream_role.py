@@ -112,7 +112,7 @@ def test_doctor_works_as_the_role(role_url: str) -> None:
     found = [*map(as_checked, examine(Settings(sandbox_url="http://127.0.0.1:1"), engine))]
     engine.dispose()
     assert ["database", "sandbox", "processes", "accounts"] == [one.code for one in found]
-    assert "does not answer for NA EU FE" in found[1].sentence
+    assert "does not answer for regions NA, EU, FE" in found[1].sentence
 
 
 RIGHTS = text("""

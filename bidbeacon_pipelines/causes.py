@@ -118,7 +118,7 @@ _TABLE = (
     CauseKind(
         "token-revoked",
         "Amazon refused our refresh token[ of credential {credential_name}][: {reason}].",
-        "Authorise BidBeacon again, set BIDBEACON_ADS_API_REFRESH_TOKEN (or refresh_token in "
+        "Authorize BidBeacon again, set BIDBEACON_ADS_API_REFRESH_TOKEN (or refresh_token in "
         "BIDBEACON_CREDENTIALS_FILE) to the new token, then run `bidbeacon accounts sync`.",
         parameters=("credential_name",),
     ),
@@ -161,8 +161,8 @@ _TABLE = (
     CauseKind(
         "account-refused",
         "Amazon refused the account[: {reason}].",
-        "Check that the authorising user may see this account, and that it belongs to this region. "
-        "Then run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
+        "Check that the user who authorized BidBeacon may see this account, and that it belongs to "
+        "this region. Then run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
         action="resume",
     ),
     CauseKind(

@@ -102,7 +102,7 @@ class AdsRequest:
 
 
 class AdsApiClient:
-    """An authorised session for all regions: a context manager, to be used in one thread.
+    """An authorized session for all regions: a context manager, to be used in one thread.
 
     Reads are retried after 429, 5xx and broken connections, within the `RetryPolicy`. A request
     to create something is retried only if it was not sent; otherwise it may raise `OutcomeUnknown`.

@@ -280,7 +280,7 @@ def test_doctor_lists_the_findings_of_home(environment: SimpleNamespace, engine:
 def test_doctor_ends_with_1_where_credentials_are_refused(environment: SimpleNamespace) -> None:
     """One call finds it out, and no region is asked."""
     environment.rules.add(rule("token", what="revoked"))
-    assert "Authorise BidBeacon again" in checks(code=1)["sandbox"]["sentence"]
+    assert "Authorize BidBeacon again" in checks(code=1)["sandbox"]["sentence"]
 
 
 def test_doctor_does_not_wait_for_a_region_that_throttles(environment: SimpleNamespace) -> None:

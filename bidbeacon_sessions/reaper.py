@@ -119,11 +119,11 @@ def fail_lost_runs(
     code_location: str | None = None,
     cursor: str | None = None,
 ) -> tuple[int, str | None]:
-    """Fail started runs whose worker died outside of a session.
+    """Mark runs as failed that have no open session and no new event for three minutes.
 
-    Returns the number of failed runs, and the cursor for the next call. The cursor has, for each
-    run without an open session, its newest event and when that was first seen. Runs that
-    don't start or don't stop are left to Dagster's run monitoring.
+    Their worker died. Returns the number of such runs, and the cursor for the next call: the newest
+    event of each run without an open session, and when a call first saw that event. Runs that don't
+    start or don't stop are left to Dagster's run monitoring.
     """
     before: dict[str, tuple[str, str]] = json.loads(cursor or "{}")
     seen: dict[str, tuple[str, str]] = {}

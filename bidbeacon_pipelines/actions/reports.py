@@ -127,7 +127,8 @@ class WindowsNotServed(_WindowsAction):
     def references(self) -> list[Reference]:
         """Return one reference per window.
 
-        The effect is `partly-not-served` if other ad products are served, else `not-served`.
+        Its effect is `partly-not-served` if the report has ad products that Amazon serves, else
+        `not-served`.
         """
         effect = "partly-not-served" if self.is_partly else self.effect
         days = [day.isoformat() for day in self.windows]
@@ -403,7 +404,8 @@ class RowsKept(_WindowsAction):
     """
 
     sentence = (
-        "Kept the rows of {dataset:badge} for {windows:count:final day} {windows:windows}, by {by}"
+        "Kept the loaded rows of {dataset:badge} for {windows:count:final day} {windows:windows}, "
+        "not those of a later report, by {by}"
     )
     effect = "kept"
 

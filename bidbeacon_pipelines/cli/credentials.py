@@ -120,7 +120,7 @@ def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
     for account in found:
         changes.assign(account, credential)
     moved = counted(len(found), "ads account now belongs", "ads accounts now belong")
-    console.print(f"{moved} to {name}.")
+    console.print(f"{moved} to credential {name}.")
 
 
 def _get_credential(settings: Settings, name: str) -> Credential:

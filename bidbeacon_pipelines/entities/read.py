@@ -236,7 +236,7 @@ def _unreadable(got: str) -> Cause:
 
 
 def _read(kind: str, raw: Any) -> tuple[Row, Cause | None, bool]:
-    """Return an entity's row, the cause if fields are invalid, and whether to set it aside."""
+    """Return an entity's row, the cause if fields are invalid, and whether it is unusable."""
     if not isinstance(raw, dict):
         return {}, _unreadable(shown(raw)), True
     row: Row = {}

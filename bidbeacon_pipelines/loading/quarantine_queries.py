@@ -123,7 +123,10 @@ def lock_quarantined_rows(
 def stage_held_rows(
     connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
 ) -> None:
-    """Add the loaded rows of some days to the stage, so that the stage has the whole report."""
+    """Copy the rows that the table has for some days to the stage.
+
+    The stage already has the quarantined rows that are valid now; both are then merged.
+    """
     columns = listed(staged_columns(scope.dataset))
     connection.execute(
         text(f"""

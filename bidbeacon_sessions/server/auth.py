@@ -206,7 +206,9 @@ async def _read_form(request: Request) -> str:
                 if len(body) > _MAX_FORM_BYTES:
                     raise RefusedError(413, "This form is too large.", "Enter the token only.")
     except TimeoutError:
-        raise RefusedError(408, "This form did not arrive in time.", "Send it again.") from None
+        raise RefusedError(
+            408, "This form did not arrive in time.", "Send the form again."
+        ) from None
     return parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
 
 

@@ -92,8 +92,8 @@ def _waiting(
 ) -> tuple[str | None, float]:
     """Return what a session waited for before an action, or None, and how long it then worked.
 
-    `seconds` is the time since the previous action. If the session did not wait, all of it is work;
-    if it did, the action's payload has the time of work, or none of it is.
+    `seconds` is the time since the previous action. If the session did not wait, all of it is work.
+    If it waited, the time of work is in the action's payload; without one there, it is 0.
     """
     if action_class is None or action_class.ends_wait_for is None:
         return None, seconds

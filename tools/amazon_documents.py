@@ -113,7 +113,9 @@ def _folder(version: str | None) -> Path:
 
 def main() -> int:
     """Download the pinned documents if missing; print the catalogue's fields that have a word."""
-    documents = find_documents() or (find_documents() if download() else None)
+    documents = find_documents()
+    if documents is None and download():
+        documents = find_documents()
     if documents is None:
         sys.stderr.write(f"{NOT_CHECKED}.\n")
         return 0

@@ -91,7 +91,7 @@ def claim_windows(
 def give_up_claims(
     connection: Connection, account: Account, dataset: str, session_id: UUID
 ) -> None:
-    """Give up a session's claims: its windows are not wanted until another one claims them."""
+    """Mark windows that a session has claimed as not wanted until another session claims them."""
     connection.execute(
         text(f"""UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL
                   WHERE {OF_DATASET} AND wanted_by IS NOT NULL AND claimed_by = :session_id"""),

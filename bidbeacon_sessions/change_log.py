@@ -38,7 +38,7 @@ NOWHERE = Cursor(UUID(int=0), 0)
 
 @dataclass(frozen=True)
 class Position:
-    """The newest and the oldest stored position; `oldest` is `position + 1` if none is stored."""
+    """The newest position, and the oldest stored one (`position + 1` if no change is stored)."""
 
     epoch: UUID
     position: int

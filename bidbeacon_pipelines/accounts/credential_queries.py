@@ -38,7 +38,8 @@ def clear_credentials_need_attention(connection: Connection, credential: str) ->
 def set_owner(connection: Connection, account_id: str, credential: str, client_id: str) -> None:
     """Assign an ads account to another credential; resume it if it needs attention.
 
-    Also copy to its `client_id` how far back Amazon served rows, per dataset and ad product.
+    Also copy how far back Amazon is known to serve rows, by dataset and ad product, from the former
+    client to `client_id`.
     """
     copy_histories(connection, account_id, client_id)
     new = {"credential": credential, "client_id": client_id, "credential_by": None}

@@ -85,8 +85,8 @@ class LoadResult:
 
     `suspicious` and `refused` windows keep their old rows. `unconfirmed` windows were not loaded,
     because rows were expected and the report has none. `silent` windows were loaded without rows.
-    `not_served` has loaded windows of which Amazon serves no ad product, or not all of them, as
-    rows of `judge_loaded_windows`. `foreign` counts rows of other countries, and rows of days
+    `not_served` has the rows of `judge_loaded_windows`: loaded windows for which Amazon does not
+    serve some or all ad products. `foreign` counts rows of other countries, and rows of days
     without a requested window.
     """
 

@@ -184,7 +184,8 @@ def delete_other_windows(
 ) -> None:
     """Delete the windows of a dataset, except those of the reports `kept` and of busy days.
 
-    Busy days are replaced when their request ends, or on the next local day.
+    Busy days keep their windows. A later refresh replaces them: when their request has ended, or
+    on the local day after `today`.
     """
     lists = {"kept": list(kept), "busy": list(busy)}
     values = account.identity | {"dataset": dataset, "today": today} | lists

@@ -167,7 +167,7 @@ def judge_loaded_windows(
     A day with rows proves that Amazon serves all younger days. So this first stores the age of the
     report's oldest day with rows, by ad product. If this age is a new maximum, windows in which the
     ad product was not served are judged again, in all accounts of the client and region. The caller
-    must have released the windows of the report. `report` has `account_id`, `dataset`, `report`,
+    must have released the windows from the request. `report` has `account_id`, `dataset`, `report`,
     `request_id`, `start` and `end`.
 
     Columns: account_key, window_date, ad_products (those not served), and is_whole (whether the

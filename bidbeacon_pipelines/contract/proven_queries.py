@@ -16,7 +16,7 @@ _STORE_HISTORIES = text("""
 
 
 def store_histories(connection: Connection, proven: Iterable[Mapping[Any, Any]]) -> None:
-    """Store the ages of days with rows if they are greater than the stored ages.
+    """Store the greatest age of a day for which Amazon served rows, where it is a new maximum.
 
     Each item has client_id, region, dataset, ad_product, age_days, account_key and window_date.
     """

@@ -85,7 +85,7 @@ def test_what_can_not_be_overridden(what: str, value: str, expected: str) -> Non
     """The message says what is expected; a grouping is a region's."""
     with pytest.raises(ValueError, match=expected):
         check_override(registry.DAILY_PRODUCTS, what, value)
-    with pytest.raises(ValueError, match="only for a region"):
+    with pytest.raises(ValueError, match="set only for a region"):
         check_override(registry.DAILY_PRODUCTS, "grouping", "SP,SB,SD", of_one=True)
 
 

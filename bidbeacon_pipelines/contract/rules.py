@@ -112,8 +112,8 @@ def check_override(
             raise ValueError(f"expected a number of days, 1 to 9999, got: {value!r}")
     else:
         raise ValueError(
-            "expected a subject: field:NAME, history:REPORT, period:REPORT, or grouping (which can be "
-            f"set only for a region), got: {subject!r}"
+            "expected a subject: field:NAME, history:REPORT, period:REPORT, or grouping (which can "
+            f"be set only for a region), got: {subject!r}"
         )
 
 

@@ -78,14 +78,14 @@ def test_overrides_of_an_ads_account_count_more_than_those_of_its_region() -> No
         ("field:metric.sales", "metric. sales", "a field name such as metric.sales, got"),
         ("field:metric.sales", "metric.purchases", "no other field of daily_products has, got"),
         ("field:campaign.id", "campaignCountry.value", "no other field of daily_products has"),
-        ("products", "SP", "expected grouping"),
+        ("products", "SP", "expected a subject"),
     ],
 )
 def test_what_can_not_be_overridden(what: str, value: str, expected: str) -> None:
     """The message says what is expected; a grouping is a region's."""
     with pytest.raises(ValueError, match=expected):
         check_override(registry.DAILY_PRODUCTS, what, value)
-    with pytest.raises(ValueError, match="set only for a region"):
+    with pytest.raises(ValueError, match="be set only for a region"):
         check_override(registry.DAILY_PRODUCTS, "grouping", "SP,SB,SD", of_one=True)
 
 

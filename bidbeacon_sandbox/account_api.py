@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 from starlette.responses import Response
 
-from bidbeacon_sandbox.accounts import Account, AccountCountry
+from bidbeacon_sandbox.accounts import AccountCountry, AdsAccount
 from bidbeacon_sandbox.answers import Refusal, json_response, refuse
 from bidbeacon_sandbox.call import Call
 from bidbeacon_sandbox.list_filters import AccountQuery, read_body
@@ -146,7 +146,7 @@ def read_page(body: Any, items: Sequence[_Item]) -> tuple[Sequence[_Item], dict[
     return items[start:end], following
 
 
-def _account(account: Account) -> dict[str, Any]:
+def _account(account: AdsAccount) -> dict[str, Any]:
     refused = {
         "errorCode": "NOT_REGISTERED",
         "errorId": 404,
@@ -167,7 +167,7 @@ def _account(account: Account) -> dict[str, Any]:
     }
 
 
-def _profile(account: Account, country: AccountCountry) -> dict[str, Any]:
+def _profile(account: AdsAccount, country: AccountCountry) -> dict[str, Any]:
     market = country.market
     return {
         "profileId": country.profile_id,
@@ -187,7 +187,7 @@ def _profile(account: Account, country: AccountCountry) -> dict[str, Any]:
 _STATUSES = {"PENDING": "REGISTRATION_IN_PROGRESS", "DISABLED": "ARCHIVED"}
 
 
-def _advertiser_account(account: Account) -> dict[str, Any]:
+def _advertiser_account(account: AdsAccount) -> dict[str, Any]:
     first = account.countries[0].market
     status = _STATUSES.get(account.status, "APPROVED")
     return {

@@ -58,7 +58,7 @@ class AccountCountry:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class AdsAccount:
     """One ads account; all its countries are in one region."""
 
     account_id: str
@@ -86,7 +86,7 @@ class Account:
 class AccountBook:
     """All accounts of a sandbox, found by account id or by profile id."""
 
-    def __init__(self, accounts: tuple[Account, ...]) -> None:
+    def __init__(self, accounts: tuple[AdsAccount, ...]) -> None:
         self.accounts = accounts
         self._by_id = {account.account_id: account for account in accounts}
         self._by_profile = {
@@ -95,11 +95,11 @@ class AccountBook:
             for country in account.countries
         }
 
-    def find(self, account_id: str | None) -> Account | None:
+    def find(self, account_id: str | None) -> AdsAccount | None:
         """Return the account with this id, if any."""
         return self._by_id.get(account_id or "")
 
-    def find_profile(self, profile_id: str | None) -> tuple[Account, AccountCountry] | None:
+    def find_profile(self, profile_id: str | None) -> tuple[AdsAccount, AccountCountry] | None:
         """Return the account and country of a profile id, if any."""
         return self._by_profile.get(profile_id or "")
 
@@ -123,7 +123,7 @@ def make_accounts(
         rng = Random(seed_number(seed, "account", index))  # noqa: S311 - data, not secrets
         codes = (countries or _KNOWN)[index : index + 1] or [_draw_countries(rng)]
         name = names[index % len(names)]
-        account = Account(
+        account = AdsAccount(
             account_id=f"amzn1.ads-account.g.{''.join(rng.choices(_LETTERS, k=25))}",
             name=name if index < len(names) else f"{name} {index}",
             status=_status(index, has_known=not countries),

@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bidbeacon_sandbox.accounts import REGIONS, Account
+from bidbeacon_sandbox.accounts import REGIONS, AdsAccount
 from bidbeacon_sandbox.answers import BODIES, Refusal, answer_error, error_body, refusal_of, refuse
 from bidbeacon_sandbox.fields import RequestError
 from bidbeacon_sandbox.rows import to_json
-from bidbeacon_sandbox.rulebook import Subject
+from bidbeacon_sandbox.rulebook import CallFacts
 from bidbeacon_sandbox.rules import Answer, Cut, File, Limits, Operation, Refuse, Slow, Token, Urls
 from bidbeacon_sandbox.state import AnsweredCall, Issued, SandboxState
 
@@ -36,7 +36,7 @@ class Call:
         self.bent_by: set[str] = set()
         """The kinds of applied rules that may make the answer undocumented by Amazon."""
         first, headers = request.url.path.split("/")[1].upper(), request.headers
-        self.subject = Subject(
+        self.subject = CallFacts(
             operation,
             client=next((headers[name] for name in CLIENT_HEADERS if name in headers), None),
             region=next((region for region in REGIONS if region == first), None),
@@ -48,7 +48,7 @@ class Call:
         return self.sandbox.clock.now()
 
     def concerns(
-        self, account: Account | None, country: str | None = None, datasets: tuple[str, ...] = ()
+        self, account: AdsAccount | None, country: str | None = None, datasets: tuple[str, ...] = ()
     ) -> None:
         """Set the account, country and datasets of the call; do nothing if `account` is None."""
         if account is not None:
@@ -82,19 +82,19 @@ class Call:
             getattr(rule, "rule", "") for rule in rules if rule and rule.bends_answers
         )
 
-    def accounts(self) -> Sequence[Account]:
+    def accounts(self) -> Sequence[AdsAccount]:
         """Return the ads accounts that the call's credential has access to."""
         every, issued = self.sandbox.world.accounts.accounts, self._issued
         numbers = issued.credential.accounts if issued else ()
         return every if numbers is None else [every[number] for number in numbers]
 
-    def may_edit(self, account: Account) -> bool:
+    def may_edit(self, account: AdsAccount) -> bool:
         """Return whether the call's credential may edit an ads account, not only view it."""
         every, issued = self.sandbox.world.accounts.accounts, self._issued
         numbers = issued.credential.view_only if issued else ()
         return account not in [every[number] for number in numbers if number < len(every)]
 
-    def accounts_in_region(self) -> list[Account]:
+    def accounts_in_region(self) -> list[AdsAccount]:
         """Return the ads accounts of the call's region that the credential has access to."""
         return [account for account in self.accounts() if account.region == self.subject.region]
 

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from bidbeacon_sandbox import seeded
-from bidbeacon_sandbox.accounts import Account, AccountCountry, Market, make_accounts
+from bidbeacon_sandbox.accounts import AccountCountry, AdsAccount, Market, make_accounts
 from bidbeacon_sandbox.entities import (
     ACTIVE_SHARE,
     EXPORT_KINDS,
@@ -46,7 +46,10 @@ class World:
         self._catalog = lru_cache(maxsize=256)(self._make)
 
     def catalog(
-        self, account: Account, country: AccountCountry, product: AdProduct = "SPONSORED_PRODUCTS"
+        self,
+        account: AdsAccount,
+        country: AccountCountry,
+        product: AdProduct = "SPONSORED_PRODUCTS",
     ) -> Catalog:
         """Return the entities of one ad product of an account in one of its countries."""
         return self._catalog(account.account_id, country, product)

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from bidbeacon_sandbox.account_api import read_page
-from bidbeacon_sandbox.accounts import Account, AccountCountry
+from bidbeacon_sandbox.accounts import AccountCountry, AdsAccount
 from bidbeacon_sandbox.answers import iso, json_response, refuse, throttled
 from bidbeacon_sandbox.call import SCOPE_HEADER, Call
 from bidbeacon_sandbox.entities import EXPORT_KINDS, ExportKind
@@ -72,7 +72,7 @@ async def list_portfolios(call: Call) -> Response:
     return json_response(answer, media=_PORTFOLIO_MEDIA)
 
 
-async def _admit(call: Call) -> tuple[Account, AccountCountry]:
+async def _admit(call: Call) -> tuple[AdsAccount, AccountCountry]:
     found = call.sandbox.world.accounts.find_profile(call.request.headers.get(SCOPE_HEADER))
     if found:
         call.concerns(found[0], found[1].country)

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from bidbeacon_sandbox.accounts import Account, AccountCountry
+from bidbeacon_sandbox.accounts import AccountCountry, AdsAccount
 from bidbeacon_sandbox.catalog import World
 from bidbeacon_sandbox.entities import (
     AD_PRODUCTS,
@@ -95,7 +95,7 @@ class Exports(Jobs[Export]):
     def create(
         self,
         kind: ExportKind,
-        place: tuple[Account, AccountCountry],
+        place: tuple[AdsAccount, AccountCountry],
         entity_filter: ExportFilter,
         now: datetime,
         rules: tuple[Limits, ...] = (),

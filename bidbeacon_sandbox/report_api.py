@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from bidbeacon_sandbox.accounts import Account
+from bidbeacon_sandbox.accounts import AdsAccount
 from bidbeacon_sandbox.answers import Refusal, answer_error, iso, json_response, refuse, throttled
 from bidbeacon_sandbox.call import Call
 from bidbeacon_sandbox.fields import RequestError
@@ -147,7 +147,7 @@ async def _admit(call: Call) -> None:
     call.require_media(*_MEDIA)
 
 
-def _own_account(call: Call, account: Account | None) -> Account:
+def _own_account(call: Call, account: AdsAccount | None) -> AdsAccount:
     if account is None or account.status == "DISABLED" or account not in call.accounts():
         raise refuse(403, {"code": "403", "message": "Not authorized for this advertiser account"})
     if account.region != call.subject.region:
@@ -167,7 +167,7 @@ def _refuse_by_rule(call: Call, request: ReportRequest) -> None:
         raise Refusal(answer_error(error)) if rule.as_207 else error
 
 
-def _check_room(call: Call, account: Account, request: ReportRequest) -> None:
+def _check_room(call: Call, account: AdsAccount, request: ReportRequest) -> None:
     """Refuse a report if too many are in flight, or if a rule refuses it as a duplicate."""
     sandbox, now = call.sandbox, call.now
     in_flight = sandbox.reports.in_flight(account, now)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from uuid import UUID
 
-from bidbeacon_sandbox.accounts import Account
+from bidbeacon_sandbox.accounts import AdsAccount
 from bidbeacon_sandbox.catalog import World
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct, Catalog
 from bidbeacon_sandbox.fields import has_hours
@@ -117,7 +117,7 @@ class Reports(Jobs[Report]):
             )
         )
 
-    def in_flight(self, account: Account, now: datetime) -> list[Report]:
+    def in_flight(self, account: AdsAccount, now: datetime) -> list[Report]:
         """Return an account's reports that have not ended."""
         own = (report for report in self if report.account_id == account.account_id)
         return [report for report in own if report.is_in_flight(now)]
@@ -137,7 +137,7 @@ def _ready_at(now: datetime, seconds: float, rules: tuple[Limits, ...]) -> datet
     return now + timedelta(seconds=max(seconds, *(rule.seconds or 0 for rule in ends), 0))
 
 
-def _account_rows(world: World, account: Account, report: Report) -> Iterator[str]:
+def _account_rows(world: World, account: AdsAccount, report: Report) -> Iterator[str]:
     request, now = report.request, report.created_at
     today, histories = account.first_day(now), report.rules_of(History)
     writers = [
@@ -160,7 +160,7 @@ def _account_rows(world: World, account: Account, report: Report) -> Iterator[st
     )
 
 
-def _catalogs(world: World, account: Account, report: Report) -> list[Catalog]:
+def _catalogs(world: World, account: AdsAccount, report: Report) -> list[Catalog]:
     countries = account.countries
     if rule := _find_change(report, "no_country"):
         left_out = rule.country or countries[0].country

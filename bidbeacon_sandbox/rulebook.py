@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bidbeacon_sandbox.accounts import Account, Region
+from bidbeacon_sandbox.accounts import AdsAccount, Region
 from bidbeacon_sandbox.rules import (
     KINDS,
     AnyRule,
@@ -35,7 +35,7 @@ class RuleError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class CallFacts:
     """The facts of a call that decide which rules apply; `datasets.json` defines `datasets`."""
 
     operation: Operation
@@ -106,7 +106,7 @@ class Rulebook:
         ]
 
     def struck(
-        self, kind: type[_Rule], subject: Subject, when: Callable[[_Rule], object]
+        self, kind: type[_Rule], subject: CallFacts, when: Callable[[_Rule], object]
     ) -> Iterator[_Rule]:
         """Yield the rules of a kind that apply to a call; a yielded rule counts as applied."""
         for armed in self._armed:
@@ -114,7 +114,7 @@ class Rulebook:
             if isinstance(rule, kind) and when(rule) and self._strikes(armed, subject):
                 yield rule
 
-    def _strikes(self, armed: _Armed, subject: Subject) -> bool:
+    def _strikes(self, armed: _Armed, subject: CallFacts) -> bool:
         rule = armed.rule
         if not armed.on or self._is_over(armed) or not _concerns(rule, subject):
             return False
@@ -132,7 +132,7 @@ class Rulebook:
         return seconds is not None and self._now() >= armed.since + timedelta(seconds=seconds)
 
 
-def _concerns(rule: Limits, subject: Subject) -> bool:
+def _concerns(rule: Limits, subject: CallFacts) -> bool:
     return (
         subject.operation in (usual_calls(rule) if rule.call is None else {rule.call})
         and rule.client in {None, subject.client}
@@ -153,7 +153,7 @@ def read_rules(given: Any) -> tuple[Any, ...]:
 
 
 def check_names(
-    rules: Iterable[Limits], accounts: Sequence[Account], clients: Sequence[str]
+    rules: Iterable[Limits], accounts: Sequence[AdsAccount], clients: Sequence[str]
 ) -> None:
     """Raise `RuleError` if a rule refers to an unknown ads account or client."""
     known = {name: one for one in accounts for name in names_of(one.account_id)[:2]}

@@ -270,7 +270,7 @@ class Parts(Limits):
 
 
 class Urls(Limits):
-    """Makes download URLs expire at once, or repeats the same URLs in every answer."""
+    """Makes download URLs expire immediately, or repeats the same URLs in every answer."""
 
     rule: Literal["urls"]
     calls = _SIGNS

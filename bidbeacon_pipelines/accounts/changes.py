@@ -66,7 +66,7 @@ class AccountChanges:
 
     def resume(self, account: Account) -> None:
         """Resume an account that is paused or whose ads account needs attention."""
-        if not account.paused and account.needs_attention is None:
+        if not account.can_resume:
             return
         key = account.account_key
         with self._changing(account.ref) as (connection, session):

@@ -253,6 +253,11 @@ class Account(PipelinesBase):
         return self.stopped in {None, "needs attention"}
 
     @property
+    def can_resume(self) -> bool:
+        """Whether a person can resume the account: it is paused or needs attention."""
+        return self.paused or self.needs_attention is not None
+
+    @property
     def stop_cause(self) -> dict[str, Any] | None:
         """Why no reports are requested for this account, as a cause; None if it isn't stopped."""
         if self.stopped == "paused":

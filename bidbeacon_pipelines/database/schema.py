@@ -33,7 +33,7 @@ VIEWS_VERSION: Final = len(VIEWS.read_text().splitlines())
 """This program's version of functions and views. An upgrade replaces only older versions."""
 LOCK_TIMEOUT: Final = "3s"
 PATIENCE_SECONDS: Final = 600.0
-_LONGEST_PAUSE: Final = 15
+_LONGEST_RETRY_PAUSE: Final = 15
 _RETRY_SECONDS: Final = 0.2
 
 # An arbitrary constant: only one process may migrate at a time.
@@ -173,7 +173,7 @@ def patiently(
 
     retrying = Retrying(
         retry=retry_if_exception(lambda error: _sqlstate(error) in _IN_USE),
-        wait=wait_exponential(multiplier=1, max=_LONGEST_PAUSE),
+        wait=wait_exponential(multiplier=1, max=_LONGEST_RETRY_PAUSE),
         stop=stop_after_delay(patience),
         before_sleep=report_pause,
         reraise=True,

@@ -80,7 +80,7 @@ UNFINISHED_LIVES = timedelta(hours=6)
 """For this long, later syncs do not repeat exports that a failed sync has loaded."""
 PAUSE_AFTER_THROTTLING = timedelta(minutes=5)
 """Pause of exports after Amazon throttled one without a `Retry-After`."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_FIRST_POLL_PAUSE, _LONGEST_POLL_PAUSE = 1.0, 30.0
 
 
 class ExportFailedError(ExpectedError):
@@ -312,7 +312,7 @@ class _Sync:
         return ExportFailed(account=key, kind=kind, export_id=export_id, cause=why)
 
     def _wait(self, kind: ExportKind, requested: EntityExport, wait_until: datetime) -> Export:
-        context, pause = self.context, _FIRST_PAUSE
+        context, pause = self.context, _FIRST_POLL_PAUSE
         while True:
             export = get_export(self._client, self._owner, kind, requested.export_id)
             if export.status is ExportStatus.COMPLETED:
@@ -326,7 +326,7 @@ class _Sync:
             if context.now() + timedelta(seconds=pause) > wait_until:
                 raise ExportNotReadyError(kind, requested.export_id, export.raw_status)
             context.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            pause = min(pause * 1.5, _LONGEST_POLL_PAUSE)
 
     def _store(self, kind: ExportKind, export: Export, requested: EntityExport) -> int:
         account = self.account

@@ -31,7 +31,7 @@ from bidbeacon_sessions import SessionRecorder
 Made = TypeVar("Made", reports.Report, entities.Export)
 EntityKind = entities.ExportKind | Literal["portfolios"]
 KINDS: Final[tuple[EntityKind, ...]] = (*get_args(entities.ExportKind), "portfolios")
-LONGEST_WAIT: Final = timedelta(hours=1)
+GIVES_UP_AFTER: Final = timedelta(hours=1)
 """The longest wait for a free report slot, a report or an export."""
 _GATE_POLLED_EVERY: Final = timedelta(seconds=5)
 REFUSED_TOGETHER: Final = "fields-refused-together"
@@ -177,7 +177,7 @@ class Amazon:
         """
         waited = timedelta(0)
         while not self._may_create():
-            if self._has_waited or waited >= LONGEST_WAIT:
+            if self._has_waited or waited >= GIVES_UP_AFTER:
                 self._has_waited = True
                 raise GaveUpError("no report slot was free for an hour")
             if waited == _GATE_POLLED_EVERY:  # longer than the usual pace of creates
@@ -207,7 +207,7 @@ class Amazon:
         """Poll a report or export until it ends; a running report keeps its slot at the gate."""
         poll_every, waited = self.context.settings.poll_every, timedelta(0)
         while not (polled := poll()).is_terminal:
-            if waited >= LONGEST_WAIT:
+            if waited >= GIVES_UP_AFTER:
                 raise GaveUpError("not ready after an hour")
             if isinstance(polled, reports.Report):
                 # A little longer than the pause: the gate of a probe that died opens by itself.

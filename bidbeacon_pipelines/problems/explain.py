@@ -38,7 +38,7 @@ _HEADS: Final[Mapping[WindowState, str]] = {
     WindowState.SUSPICIOUS: "Its last report is suspicious",
     WindowState.UNCONFIRMED: "Its report is not confirmed",
 }
-_OF_ACCOUNT = ("account_key", "label", "time_zone", "paused", "amazon_status", "needs_attention")
+_OF_ACCOUNT = ("account_key", "label", "time_zone", "paused", "amazon_status", "can_resume")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A window's state, its cause, and what happens next; see `docs/explain.md`."""
+    """A window's state, its cause, and what happens next; see `docs/how-to/explain-a-day.md`."""
 
     state: str
     severity: Severity
@@ -71,7 +71,7 @@ class UnknownReportError(UsageError):
 def explain_day(
     connection: Connection, settings: Settings, question: Question, report: str | None = None
 ) -> dict[str, Any]:
-    """Return the explanations of a day's windows as JSON data; see `docs/explain.md`.
+    """Return the explanations of a day's windows as JSON data; see `docs/reference/http.md`.
 
     `verdict` explains the window of `report`, by default the window in the worst state. Use a
     REPEATABLE READ transaction, so that all queries see the same state of the database.

@@ -24,7 +24,7 @@ _SUMS = ("days", "spend", "sales", "orders", "acos")
 def read_account(
     connection: Connection, settings: Settings, account: Account, *, now: datetime
 ) -> dict[str, Any]:
-    """Return the data of an account's page, at the instant `now`; see `docs/page.md`.
+    """Return the data of an account's page, at the instant `now`; see `docs/reference/http.md`.
 
     Amounts are exact, as text. Call it in a REPEATABLE READ transaction for consistent figures.
     """
@@ -59,6 +59,7 @@ def who_json(account: Account) -> dict[str, Any]:
         "paused": account.paused,
         "amazon_status": account.amazon_status,
         "needs_attention": account.needs_attention,
+        "can_resume": account.can_resume,
         "stopped": account.stopped,
         "stop_reason": account.stop_reason,
     }

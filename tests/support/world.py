@@ -35,7 +35,7 @@ from bidbeacon_pipelines.windows.queries import list_windows
 from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_pipelines.windows.wanted_queries import want_windows
-from bidbeacon_sandbox.accounts import Account as SandboxAccount
+from bidbeacon_sandbox.accounts import AdsAccount as SandboxAccount
 from bidbeacon_sandbox.entities import AD_PRODUCTS, EXPORT_KINDS, AdProduct, Catalog
 from bidbeacon_sandbox.rules import Operation
 from bidbeacon_sandbox.server import SandboxHandle

@@ -2,7 +2,6 @@
 
 import { figuresSection } from "./account-figures.js";
 import { actsSection, entitiesSection, headSection, scheduleSection, sessionsSection } from "./account-sections.js";
-import { isResumable } from "./act.js";
 import { bindBar } from "./bar.js";
 import { byId, keepingFocus } from "./dom.js";
 import { datasetList } from "./home-sections.js";
@@ -30,8 +29,8 @@ async function read() {
 function draw({ account, sessions }) {
   hideNotice();
   document.title = `${account.label} · BidBeacon`;
-  if (isStopped !== isResumable(account)) byId("acts").replaceChildren(actsSection(account, afterAction));
-  isStopped = isResumable(account);
+  if (isStopped !== account.can_resume) byId("acts").replaceChildren(actsSection(account, afterAction));
+  isStopped = account.can_resume;
   const { at, ...figures } = account;
   for (const [id, section] of Object.entries(SECTIONS)) put(id, figures, () => section(account));
   put("sessions", sessions.map(({ id, status, outcome }) => [id, status, outcome]), () => sessionsSection(sessions, key, brief));

@@ -1,6 +1,6 @@
 // The sections of an account's page, from the figures of /api/account.
 
-import { MOST_WINDOWS, actions, changeCadence, follow, pauseOrResume, syncEntities, button, isResumable } from "./act.js";
+import { MOST_WINDOWS, actions, changeCadence, follow, pauseOrResume, syncEntities, button } from "./act.js";
 import { dayAfter, daysBetween } from "./days.js";
 import { el, factList, withCommands } from "./dom.js";
 import { fetchJson } from "./stream.js";
@@ -28,7 +28,7 @@ export function headSection(data) {
 
 /** Made once, so that the buttons' messages stay when the figures are renewed. */
 export function actsSection(data, renew) {
-  const made = actions([syncEntities(data.key), pauseOrResume(data.key, isResumable(data), renew), changeCadence(data.key, renew), renameForm(data, renew)], loadAgainForm(data));
+  const made = actions([syncEntities(data.key), pauseOrResume(data.key, data.can_resume, renew), changeCadence(data.key, renew), renameForm(data, renew)], loadAgainForm(data));
   const result = /** @type {HTMLElement} */ (made.querySelector(".result"));
   for (const wanted of data.wanted) follow(wanted, (...nodes) => result.replaceChildren(...nodes));
   return made;

@@ -65,9 +65,6 @@ export function decisions(account, dataset, windows, done) {
 export const syncEntities = (account) =>
   button("Sync entities", async (show) => follow(await fetchJson("/api/account/sync-entities", { account }), show), { title: "Request campaigns, ad groups, ads and targets from Amazon now" });
 
-/** Whether nothing is requested for an account until a person resumes it. */
-export const isResumable = ({ paused, needs_attention: needsAttention }) => paused || Boolean(needsAttention);
-
 /** A button that turns into the other one on success; `done` gets whether the account is paused. */
 export const pauseOrResume = (account, isPaused, done = (/** @type {boolean} */ _) => {}) => (show) => {
   const pauses = async () => {

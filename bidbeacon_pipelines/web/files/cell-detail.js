@@ -1,6 +1,6 @@
 // One window: the server's explanation, buttons, and the sessions that refer to it.
 
-import { actions, changeCadence, decisions, loadAgain, partitionLink, pauseOrResume, syncEntities, isResumable } from "./act.js";
+import { actions, changeCadence, decisions, loadAgain, partitionLink, pauseOrResume, syncEntities } from "./act.js";
 import { el, keepingFocus, sessionPath, withCommands } from "./dom.js";
 import { statusIcon, toneIcon } from "./icons.js";
 import { accountTag, renderParts } from "./parts.js";
@@ -78,7 +78,7 @@ export class CellDetail {
       ),
       leftOut.length > 0 && el("p", { class: "left-out" }, "Amazon leaves out campaigns without ad groups: ", el("bdi", {}, leftOut.join(", "))),
       next && el("p", { class: "quiet" }, "Next: ", el("time", { datetime: verdict.next_at, title: fullTime(verdict.next_at) }, next)),
-      facts.account && this.buttons(this.chosen, isResumable(facts.account), verdict.cause, address),
+      facts.account && this.buttons(this.chosen, facts.account.can_resume, verdict.cause, address),
       el("h3", {}, newest.length > 0 ? "Sessions that refer to it, newest first" : "No session refers to it yet"),
       ...this.stories(newest),
     ].filter(Boolean);

@@ -1,6 +1,6 @@
 // The buttons of a session's page: load its windows again, and change its account.
 
-import { MOST_WINDOWS, actions, changeCadence, loadAgain, pauseOrResume, syncEntities, isResumable } from "./act.js";
+import { MOST_WINDOWS, actions, changeCadence, loadAgain, pauseOrResume, syncEntities } from "./act.js";
 import { fetchJson } from "./stream.js";
 
 const MOST_DATASETS = 3;
@@ -35,5 +35,5 @@ function loadButton(rows, own) {
 /** The buttons that every page has for an account. */
 async function accountButtons(account) {
   const data = await fetchJson(`/api/account?${new URLSearchParams({ account })}`).catch(() => null);
-  return data ? [syncEntities(account), pauseOrResume(account, isResumable(data)), changeCadence(account)] : [];
+  return data ? [syncEntities(account), pauseOrResume(account, data.can_resume), changeCadence(account)] : [];
 }

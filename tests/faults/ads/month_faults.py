@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bidbeacon_sandbox.rulebook import Rulebook, Subject
+from bidbeacon_sandbox.rulebook import CallFacts, Rulebook
 from bidbeacon_sandbox.rules import Limits, Operation
 from tests.support.rules import IDS, NEW_FIELD, OTHER_SPELLINGS, rule
 
@@ -139,7 +139,7 @@ class SeasonalRules(Rulebook):
         """Take every rule out of force but histories."""
         self._armed = [armed for armed in self._armed if armed.rule.name in HISTORY_NAMES]
 
-    def _strikes(self, armed: Any, subject: Subject) -> bool:
+    def _strikes(self, armed: Any, subject: CallFacts) -> bool:
         name = str(armed.rule.name)
         if name in self._seasons and not self._seasons[name][1](self._now()):
             return False

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from bidbeacon_sandbox import SandboxConfig
-from bidbeacon_sandbox.accounts import Account
+from bidbeacon_sandbox.accounts import AdsAccount
 from bidbeacon_sandbox.server import SandboxHandle, running_sandbox
 from tests.contract.exchanges import judge_answer
 from tests.support.rules import rule
@@ -73,7 +73,7 @@ class Caller:
         """The id of the profile of the first account's first country."""
         return str(self.account().countries[0].profile_id)
 
-    def account(self, index: int = 0) -> Account:
+    def account(self, index: int = 0) -> AdsAccount:
         """Return one of the sandbox's accounts."""
         return self.state.world.accounts.accounts[index]
 

@@ -182,35 +182,39 @@ def test_record_again_brings_restored_tables_in_line(world: World, dumps: tuple[
 
 
 def start_loads(world: World, *hosts: Host, halted: bool = True) -> None:
-    """Begin a day, and wait until a worker of one of some hosts, or of any, is in the middle of a load; halted ones are for a while.
+    """Begin a day, and wait until a worker of one of some hosts, or of any, is in the middle of a load; halted ones are for a while."""
+    begin_day(world, halted=halted)
+    await_load(world, *(hosts or world.cluster.members), halted=halted)
+
+
+def begin_day(world: World, *, halted: bool) -> None:
+    """Let a day pass, so that its reports are due."""
+    world.break_amazon(*([HALTED] if halted else []))
+    world.next_day()
+    if halted:
+        world.skip_entities()  # whose downloads would be halted as well
+
+
+def await_load(world: World, *hosts: Host, halted: bool = True) -> None:
+    """Wait until a worker of one of some hosts is in the middle of a load.
 
     Where others have done all of a day's loads, another day begins.
     """
-    hosts = hosts or world.cluster.members
+    names = " or ".join(host.name for host in hosts)
 
-    def is_loading() -> bool:
+    def loads() -> bool:
         return any(map(world.is_loading, hosts))
 
     def is_over() -> bool:
         return not any(world.open_work().values())
 
     for _ in range(MOST_DAYS):
-        world.break_amazon(*([HALTED] if halted else []))
-        world.next_day()
-        if halted:
-            world.skip_entities()  # whose downloads would be halted as well
-        wait_patiently(lambda: is_loading() or is_over(), "a load, or all of them", REACHED_SECONDS)
-        if is_loading():
-            break
-    await_load(world, *hosts)
-
-
-def await_load(world: World, *hosts: Host) -> None:
-    """Wait until a worker of one of some hosts is in the middle of a load."""
-    names = " or ".join(host.name for host in hosts)
-    loads = lambda: any(map(world.is_loading, hosts))  # noqa: E731
-    took = wait_patiently(loads, f"{names} loads", REACHED_SECONDS)
-    world.note(f"day {world.day}: {names} loads after {took:.0f} s more")
+        took = wait_patiently(lambda: loads() or is_over(), f"{names} loads", REACHED_SECONDS)
+        if loads():
+            world.note(f"day {world.day}: {names} loads after {took:.0f} s more")
+            return
+        begin_day(world, halted=halted)
+    raise AssertionError(f"{names} loaded nothing in {MOST_DAYS} days")
 
 
 def check_others_go_on(world: World, lost: Mapping[UUID, str]) -> None:

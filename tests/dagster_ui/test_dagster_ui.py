@@ -155,7 +155,6 @@ def test_a_day_that_is_not_over_fails(page: Page, dev: Dev) -> None:
         ("portfolios", "public.portfolios"),
         (TARGETS, f"public.{TARGETS}"),
         ("account_daily_summaries", "reports.account_daily_summaries"),
-        ("daily_targets", "reports.daily_targets"),
     ],
 )
 def test_an_asset_of_the_lineage_says_what_it_is(page: Page, asset: str, shown: str) -> None:

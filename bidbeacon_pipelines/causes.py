@@ -45,7 +45,7 @@ class CauseKind:
     Attributes:
         code: The code. It is stored, so it must never be renamed.
         sentence: Describes the failure: a template, or a function of parameters and detail.
-        advice: A template of what the user can do; may be empty.
+        advice: A template of what the user can do, or of what BidBeacon does by itself.
         severity: The severity of a finding with such a cause.
         action: The action of the button beside the cause; None if there is no button.
         link: The path of the page with more information, such as `/sessions`.
@@ -54,7 +54,7 @@ class CauseKind:
 
     code: str
     sentence: str | Callable[[Mapping[str, Any]], str]
-    advice: str = ""
+    advice: str
     severity: Severity = Severity.ERROR
     action: ButtonAction | None = None
     link: str | None = None
@@ -112,6 +112,10 @@ def _recovers(
 
 _START_ALL = "Check that Dagster is running: `make dev` or `bidbeacon dev` starts everything."
 _NO_OTHER_ALERT = "No other alerts are sent until this is resolved."
+_KEPT_ASIDE = (
+    "A row of a report is kept in quarantine: `bidbeacon quarantine replay` loads it once it is "
+    "valid. An entity is read again by the next sync."
+)
 
 _TABLE = (
     # Credentials and accounts
@@ -119,7 +123,8 @@ _TABLE = (
         "token-revoked",
         "Amazon refused our refresh token[ of credential {credential_name}][: {reason}].",
         "Authorize BidBeacon again, set BIDBEACON_ADS_API_REFRESH_TOKEN (or refresh_token in "
-        "BIDBEACON_CREDENTIALS_FILE) to the new token, then run `bidbeacon accounts sync`.",
+        "BIDBEACON_CREDENTIALS_FILE) to the new token, restart BidBeacon, then run "
+        "`bidbeacon accounts sync`.",
         parameters=("credential_name",),
     ),
     CauseKind(
@@ -127,21 +132,23 @@ _TABLE = (
         "Amazon refused our client id and client secret[ of credential {credential_name}]"
         "[: {reason}].",
         "Check BIDBEACON_ADS_API_CLIENT_ID and BIDBEACON_ADS_API_CLIENT_SECRET (or the entry of "
-        "the client in BIDBEACON_CREDENTIALS_FILE), then run `bidbeacon accounts sync`.",
+        "the client in BIDBEACON_CREDENTIALS_FILE), restart BidBeacon, then run "
+        "`bidbeacon accounts sync`.",
         parameters=("credential_name",),
     ),
     CauseKind(
         "credentials-refused",
         "Amazon refused our credentials[ ({credential_name})][: {reason}].",
-        "Check the BIDBEACON_ADS_API_… settings or BIDBEACON_CREDENTIALS_FILE, then run "
-        "`bidbeacon accounts sync`.",
+        "Check the BIDBEACON_ADS_API_… settings or BIDBEACON_CREDENTIALS_FILE, restart BidBeacon, "
+        "then run `bidbeacon accounts sync`.",
         parameters=("credential_name",),
     ),
     CauseKind(
         "credential-not-set",
         "The credential {credential_name} is no longer configured.",
-        "Add it to BIDBEACON_CREDENTIALS_FILE, or run `bidbeacon accounts sync`, which assigns its "
-        "accounts to other credentials that list them.",
+        "Add it to BIDBEACON_CREDENTIALS_FILE and restart BidBeacon, or leave it out. Then run "
+        "`bidbeacon accounts sync`, which assigns accounts of missing credentials to others that "
+        "list them.",
         parameters=("credential_name",),
     ),
     CauseKind(
@@ -195,8 +202,8 @@ _TABLE = (
     _recovers(
         "throttled",
         "Amazon throttled the request[ to {operation}] (429)[: {reason}].",
-        "BidBeacon repeats the request later. If this lasts, ask Amazon's support for higher "
-        "limits.",
+        "BidBeacon repeats the request later. If this lasts, request higher limits from Amazon's "
+        "support.",
     ),
     _recovers(
         "rate-limited",
@@ -234,7 +241,8 @@ _TABLE = (
     CauseKind(
         "fields-refused-together",
         "Amazon refused these fields in one report[: {reason}].",
-        "[To request these ad products in separate reports, run `{command}`.]",
+        "[To request these ad products in separate reports, run `{command}`.|Request the ad "
+        "products in separate reports: `bidbeacon contract set REGION DATASET grouping SP,SB+SD`.]",
     ),
     CauseKind(
         "report-too-old",
@@ -244,7 +252,8 @@ _TABLE = (
     _recovers(
         "report-too-large",
         "The report is too large for Amazon[: {reason}].",
-        "[To request these ad products in separate reports, run `{command}`.]",
+        "[To request these ad products in separate reports, run `{command}`.|BidBeacon requests "
+        "its days again in shorter reports.]",
         action="load",
     ),
     _recovers(
@@ -363,8 +372,8 @@ _TABLE = (
         "The report has no rows of the country, though the country has deliverable campaigns.",
         "A second report is requested to confirm this.",
     ),
-    CauseKind("fields-invalid", _fields_invalid, parameters=("field",)),
-    CauseKind("row-unreadable", "Expected a JSON object[, got: {got}]."),
+    CauseKind("fields-invalid", _fields_invalid, _KEPT_ASIDE, parameters=("field",)),
+    CauseKind("row-unreadable", "Expected a JSON object[, got: {got}].", _KEPT_ASIDE),
     # Windows and loads by hand
     CauseKind(
         "overdue",
@@ -377,7 +386,12 @@ _TABLE = (
         "Amazon takes far longer than usual to create the report.",
         "The report is requested again if it is not complete after 24 hours.",
     ),
-    CauseKind("expired", "The day was never loaded while Amazon served it."),
+    CauseKind(
+        "expired",
+        "The day was never loaded while Amazon served it.",
+        "The day stays empty. If Amazon serves a longer history, store that with `bidbeacon "
+        "contract set`: BidBeacon then requests the day.",
+    ),
     CauseKind(
         "not-served",
         "Amazon refuses the day as too old[: {reason}].",
@@ -400,6 +414,8 @@ _TABLE = (
     CauseKind(
         "day-not-served",
         "Amazon no longer serves this day[; the oldest that it serves is {oldest}].",
+        "Load younger days. If Amazon serves a longer history, store that with `bidbeacon "
+        "contract set`.",
     ),
     CauseKind(
         "day-not-over",
@@ -423,6 +439,7 @@ _TABLE = (
     CauseKind(
         "windows-not-loaded",
         _windows_not_loaded,
+        "For each day, `bidbeacon explain` shows why it was not loaded, and what happens next.",
         action="load",
         parameters=("causes",),
     ),
@@ -562,8 +579,16 @@ _TABLE = (
         "Run `bidbeacon alerts test`.",
         Severity.WARNING,
     ),
-    CauseKind("database-away", "The database does not answer.", _NO_OTHER_ALERT),
-    CauseKind("check-failed", "The check for problems fails.", _NO_OTHER_ALERT),
+    CauseKind(
+        "database-away",
+        "The database does not answer.",
+        f"Start it, or restore its network. {_NO_OTHER_ALERT}",
+    ),
+    CauseKind(
+        "check-failed",
+        "The check for problems fails.",
+        f"Run `bidbeacon doctor`, and see the log of `bidbeacon stream`. {_NO_OTHER_ALERT}",
+    ),
     # Failures of our own
     CauseKind(
         "process-killed",
@@ -576,7 +601,12 @@ _TABLE = (
         "Please report it with the session's traceback.",
         parameters=("type",),
     ),
-    CauseKind("other", "[{reason}|No reason is known].", parameters=("reason",)),
+    CauseKind(
+        "other",
+        "[{reason}|No reason is known].",
+        "The timeline of the session has the details.",
+        parameters=("reason",),
+    ),
 )
 
 CAUSE_KINDS: Final[Mapping[str, CauseKind]] = {kind.code: kind for kind in _TABLE}
@@ -629,6 +659,12 @@ def group_by_cause(items: Iterable[tuple[Cause, T]]) -> list[tuple[Cause, list[T
     for why, item in items:
         groups.setdefault(cause_key(why), (why, []))[1].append(item)
     return list(groups.values())
+
+
+def explain_kind(kind: CauseKind) -> Explained:
+    """Return the sentence and advice of all causes of a kind, with parameters in braces."""
+    names = (name for name in kind.parameters if name != "causes")
+    return explain({"code": kind.code, **{name: f"{{{name}}}" for name in names}})
 
 
 def explain(cause: Mapping[str, Any] | None) -> Explained:

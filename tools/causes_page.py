@@ -1,36 +1,42 @@
-"""The table of causes as a page: `python -m tools.causes_page` prints it."""
+"""The page of causes: `python -m tools.causes_page` prints it."""
 
-from bidbeacon_pipelines.causes import CAUSE_KINDS, CauseKind, explain
+from collections.abc import Iterator
+
+from bidbeacon_pipelines.causes import CAUSE_KINDS, CauseKind, explain_kind
 
 _HEAD = """# Causes
 
-The cause of a failure or delay is stored as data, such as
-`{"code": "field-refused", "field": "clicks", "detail": {"reason": "…"}}`, in column `cause` of
-`report_windows`, `report_requests`, `quarantined_rows`, `entity_exports` and `entity_problems`, in
-`ads_accounts.needs_attention`, in actions, and in the error of a session. Causes with the same code
-and parameters are equal; `detail` has the facts of one occurrence, such as Amazon's own words
-(`reason`), `amazon_code`, counts and ids. In SQL: `group by cause - 'detail'`.
+Printed from the table of causes by `make docs`; a test compares them. The Event Stream shows the
+same list at `/causes`.
 
-Page, command line and alerts show the sentence, with values of `detail` if there are any, and the
-advice. Severity is *error* if the problem lasts for days or until a person acts, *warning* if work
-continues by itself after something unusual, *waiting* if it continues in the usual time.
+Each problem has a cause. Home, alerts, the command line and sessions show the cause's sentence and
+advice. Names in braces stand for values of one occurrence.
 
-This page is made by `make docs`; a test compares the two.
+The severity is *error* if the problem lasts for days or until a person acts. It is *warning* if
+BidBeacon continues by itself after something unusual, and *waiting* if BidBeacon continues by
+itself in the usual time.
 
-| code | sentence | advice | severity | button |
-|---|---|---|---|---|"""
+A cause is stored as JSON, such as
+`{"code": "field-refused", "field": "clicks", "detail": {"reason": "…"}}`. The column `cause` has it
+in `report_windows`, `report_requests`, `quarantined_rows`, `entity_exports` and `entity_problems`.
+`ads_accounts.needs_attention`, actions and the errors of sessions have causes too. Causes with the
+same code and parameters are equal. `detail` has the facts of one occurrence, so SQL groups by
+`cause - 'detail'`.
+"""
 
 
 def make_page() -> str:
     """Return the page as Markdown with a final newline."""
-    return "\n".join([_HEAD, *map(_row, CAUSE_KINDS.values()), ""])
+    return "\n".join([_HEAD, *(line for kind in CAUSE_KINDS.values() for line in _entry(kind))])
 
 
-def _row(kind: CauseKind) -> str:
-    names = (name for name in kind.parameters if name != "causes")
-    shown = explain({"code": kind.code, **{name: f"`{name}`" for name in names}})
-    cells = (f"`{kind.code}`", shown.sentence, shown.advice, kind.severity, kind.action or "")
-    return f"| {' | '.join(cells)} |"
+def _entry(kind: CauseKind) -> Iterator[str]:
+    shown = explain_kind(kind)
+    button = f" Button: *{kind.action}*." if kind.action else ""
+    yield f"## `{kind.code}`\n"
+    yield f"{shown.sentence}\n"
+    yield f"**What helps:** {shown.advice}\n"
+    yield f"Severity: {kind.severity}.{button}\n"
 
 
 if __name__ == "__main__":

@@ -172,6 +172,8 @@ def _write(known: KnownFinding, event: AlertEvent, *, address: str, zone: ZoneIn
     if finding.next_at is not None and not is_over:
         lines.append(f"It continues by itself at {_shown(finding.next_at, zone)}.")
     lines.append(f"{address}{finding.link}")
+    if not is_over:
+        lines.append(f"Cause: {finding.code}, see {address}/causes#{finding.code}")
     kind = "failure" if finding.severity is Severity.ERROR else "warning"
     body = "\n".join(lines if title == whole else [whole, *lines])
     return AlertMessage(title, body, "success" if is_over else kind)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bidbeacon_pipelines.causes import CAUSE_KINDS, explain_kind
 from bidbeacon_pipelines.database.clock import DatabaseClock
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web.changes import change_routes
@@ -23,6 +24,7 @@ def pipelines_extension(
         ],
         pages={
             "/": "home.html",
+            "/causes": "causes.html",
             "/coverage": "coverage.html",
             "/accounts": "accounts.html",
             "/accounts/{key}": "account.html",
@@ -40,6 +42,7 @@ def pipelines_extension(
             "session_actions": "/web/session-actions.js",
             "window": "/coverage?dataset={dataset}&account={account}&window={window}",
         },
+        values={"causes": [explain_kind(kind) for kind in CAUSE_KINDS.values()]},
         login_hint=(
             "Open the address that `bidbeacon dev` printed when it started, "
             "or that `bidbeacon login` prints where the stream runs."

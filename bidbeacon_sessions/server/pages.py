@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.routing import BaseRoute
@@ -45,6 +46,7 @@ class Extension:
             account and contains `{account}`. `window` is the page of a window and contains
             `{account}`, `{dataset}` and `{window}`. `accounts` returns the labels of accounts.
             `session_actions` is a JavaScript module that adds buttons to sessions' pages.
+        values: further values for the templates, by name.
         login_hint: a sentence on where to find the token.
     """
 
@@ -53,6 +55,7 @@ class Extension:
     files: Path | None = None
     navigation: Mapping[str, str] = field(default_factory=lambda: {STREAM_PAGE: "Stream"})
     links: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
     login_hint: str = "The token is what `BIDBEACON_STREAM_TOKEN` is set to where the stream runs."
 
 
@@ -82,6 +85,7 @@ def render_pages(extension: Extension) -> dict[str, str]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.globals |= extension.values
     templates.globals |= {
         "links": to_json(dict(extension.links)),
         "login_hint": extension.login_hint.split("`"),

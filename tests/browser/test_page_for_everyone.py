@@ -37,6 +37,7 @@ VIEWS = {
     "no account matches": (f"/coverage?{MONTH}&accounts=nobody", "text=No account matches"),
     "accounts": ("/accounts", "#content a"),
     "account": (f"/accounts/{ACCOUNT.key}", "#content h1 bdi"),
+    "causes": ("/causes", "#token-revoked h2"),
     "login": ("/login", "#token"),
     "wrong login": ("/login?wrong=1", "text=That is not the token."),
 }

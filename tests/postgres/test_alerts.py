@@ -182,6 +182,7 @@ def test_a_cause_is_told_by_webhook_and_by_mail(
         "3 windows failed, in daily_targets.",
         "What next: Load the days again, or wait until they are due.",
         "https://beacon.example/coverage?dataset=daily_targets&state=failed&days=731",
+        "Cause: report-failed, see https://beacon.example/causes#report-failed",
     ] == message["message"].splitlines()
     [letter] = mailbox.mails
     assert TITLE == letter["Subject"]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from bidbeacon_pipelines.accounts.queries import get_account
+from bidbeacon_pipelines.causes import CAUSE_KINDS, explain_kind
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_pipelines.windows.queries import set_windows_through
@@ -166,6 +168,15 @@ def test_the_navigation_marks_where_one_is(
     text = product.get(page).text
     assert [] == [entry for entry in entries if f"{entry}</a>" not in text]
     assert 1 == text.count("aria-current=")
+
+
+def test_the_page_of_causes_has_an_entry_for_each_code(product: httpx.Client) -> None:
+    """Alerts link to these entries: each has the sentence, and what helps."""
+    page = unescape(product.get("/causes").text)
+    for kind in CAUSE_KINDS.values():
+        shown = explain_kind(kind)
+        entry = page.partition(f'<section id="{kind.code}"')[2].partition("</section>")[0]
+        assert [True, True] == [text in entry for text in (shown.sentence, shown.advice)], kind.code
 
 
 def test_another_product_adds_its_own(session_store: SessionStore) -> None:

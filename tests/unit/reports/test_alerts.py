@@ -181,6 +181,7 @@ def test_a_message_says_whose_what_since_when_and_what_next() -> None:
         "What next: Buy some.",
         "It continues by itself at 25 Jul 2026 14:05 CEST.",
         "https://beacon.example/coverage?state=failed",
+        "Cause: report-failed, see https://beacon.example/causes#report-failed",
     ] == message.body.splitlines()
 
 

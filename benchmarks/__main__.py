@@ -12,7 +12,8 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.figures import Figure, Result, describe_machine, judge, show
+from benchmarks.database import RESULTS
+from benchmarks.figures import Figure, Result, describe_machine, judge, show, write_page
 from benchmarks.ingest import ingest
 from benchmarks.page import page
 from benchmarks.planning import planning
@@ -32,7 +33,11 @@ def main() -> int:
     suites: Mapping[str, Callable[..., Iterator[Figure]]]
     suites = {one.__name__: one for one in (ingest, page, planning, sessions, stream)}
     parser.add_argument("suite", nargs="?", choices=suites, help="only this one")
-    parser.add_argument("--keep", choices=["plans"], help="also write the query plans to docs/")
+    parser.add_argument(
+        "--keep",
+        choices=["results"],
+        help="also write figures and query plans to benchmarks/results",
+    )
     parser.add_argument("--json", type=Path, default=FILE, metavar="FILE", help="for the figures")
     given = parser.parse_args()
     report: dict[str, Any] = {"machine": describe_machine(), "suites": {}}
@@ -42,6 +47,8 @@ def main() -> int:
         suite = partial(suites[name], keep_plans=True) if keeps else suites[name]
         report["suites"][name], found = run(name, suite)
         results += found
+        if given.keep:
+            (RESULTS / f"{name}.md").write_text(write_page(name, report, found))
         given.json.write_text(json.dumps(report, indent=1) + "\n")
     CONSOLE.print(show(results), f"These figures as JSON: {given.json}")
     missed = [result.name for result in results if not result.passed]

@@ -13,6 +13,9 @@ from bidbeacon_pipelines.database.engine import make_engine
 from bidbeacon_pipelines.migrations.upgrade import upgrade
 from tools.temporary_postgres import temporary_postgres
 
+RESULTS = Path(__file__).resolve().parent / "results"
+"""The folder of figures and query plans that `make bench KEEP=results` writes."""
+
 
 @contextmanager
 def fresh_database(*, durable: bool = False) -> Iterator[Engine]:

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import psutil
@@ -77,15 +78,37 @@ def judge(figure: Figure, yardstick: Yardstick) -> Result:
     return Result(**vars(figure), judged=round(judged, 3), passed=passed)
 
 
+HEADS = ("figure", "measured", "judged", "unit", "bound", "ok")
+
+
 def show(results: Sequence[Result]) -> Table:
-    """Return results as a table."""
-    table = Table("figure", "measured", "judged", "unit", "bound", "ok")
+    """Return results as a table for the terminal."""
+    table = Table(*HEADS)
     for each in results:
-        bound = "" if each.bound is None else f"{'≥' if each.is_least else '≤'} {each.bound:g}"
-        row = each.name, f"{each.value:g}", f"{each.judged:g}", each.unit, bound
-        verdict = ("yes", None) if each.passed else ("NO", "bold red")
-        table.add_row(*row, verdict[0], style=verdict[1])
+        table.add_row(*_cells(each), style=None if each.passed else "bold red")
     return table
+
+
+def write_page(suite: str, report: Mapping[str, Any], results: Sequence[Result]) -> str:
+    """Return the results of a suite as a page of Markdown."""
+    machine, yardstick = report["machine"], report["suites"][suite]["yardstick"]
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    rows = [HEADS, ["---"] * len(HEADS), *map(_cells, results)]
+    return f"""# Figures of the suite `{suite}`
+
+Written by `make bench SUITE={suite} KEEP=results` on {today}, with
+{machine["cores"]} cores and Python {machine["python"]}. The machine took
+{yardstick["cpu"]:.2f} times the CPU time of the machine of the bounds.
+
+{chr(10).join(f"| {' | '.join(row)} |" for row in rows)}
+"""
+
+
+def _cells(result: Result) -> Sequence[str]:
+    sign = "≥" if result.is_least else "≤"
+    bound = "" if result.bound is None else f"{sign} {result.bound:g}"
+    figures = f"{result.value:g}", f"{result.judged:g}", result.unit, bound
+    return result.name, *figures, "yes" if result.passed else "NO"
 
 
 def describe_machine() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from benchmarks.account_runs import account_runs
 from benchmarks.bulk_rows import fill_requests, fill_windows, note_windows
-from benchmarks.database import alone, explained, fresh_database, write_plans
+from benchmarks.database import RESULTS, alone, explained, fresh_database, write_plans
 from benchmarks.figures import Figure, at_least, at_most, sample
 from benchmarks.recording import seconds_to_record, seconds_to_record_backfill
 from benchmarks.scarcity import live_month, possible, reports_due_a_day
@@ -28,7 +28,7 @@ from bidbeacon_pipelines.requests.plan import plan_due
 from bidbeacon_pipelines.requests.planning_rules import WAITS_FOR_AT_MOST
 from bidbeacon_pipelines.requests.queries import insert_request, list_candidates, lock_plans
 from bidbeacon_pipelines.requests.tables import ReportRequest
-from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
+from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.due import (
     list_ads_accounts_with_due_work,
     list_days_to_plan,
@@ -57,16 +57,16 @@ GLOBAL_ACCOUNT = "amzn1.ads-account.g.global00000000000000000"
 REPORTS = [report for dataset in DATASETS.values() for report in dataset.reports]
 ROUNDS = 25
 BEAT_SECONDS, BEAT_ACCOUNTS, RUNS, CORES = 300, 150, 6, 2
-PLANS = PROJECT_ROOT / "docs" / "planning-query-plans.md"
+PLANS = RESULTS / "planning-plans.md"
 PLANS_HEAD = f"""# Query plans of planning
 
-Written by `make bench SUITE=planning KEEP=plans`: 1,000 accounts, {len(REPORTS)} reports of \
+Written by `make bench SUITE=planning KEEP=results`: 1,000 accounts, {len(REPORTS)} reports of \
 {len(DATASETS)} datasets, {ACCOUNTS * len(REPORTS) * DAYS:,} windows, every account due since
-last midnight, everything in memory. See [planning.md](planning.md) for the figures."""
+last midnight, everything in memory."""
 
 
 def planning(*, keep_plans: bool = False) -> Iterator[Figure]:
-    """Measure; with `keep_plans`, also write the query plans to docs/."""
+    """Measure; with `keep_plans`, also write the query plans."""
     with fresh_database() as engine:
         _add_accounts(engine)
         _fill_with_history(engine)

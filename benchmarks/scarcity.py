@@ -1,6 +1,6 @@
 """Simulation of a month in which Amazon makes fewer reports than are due.
 
-`python -m benchmarks.scarcity` prints the table of docs/planning.md.
+`python -m benchmarks.scarcity` prints the figures of docs/explanation/planning.md.
 """
 
 from collections import defaultdict
@@ -152,7 +152,7 @@ def possible(share: float) -> float:
 
 
 def main() -> None:
-    """Print the table of docs/planning.md."""
+    """Print the figures of docs/explanation/planning.md."""
     print(
         "| of what is due, Amazon makes | reports a day | first refreshes on time | "
         "possible at most | longest pause of a dataset | of the history | passed over, at most |\n"

@@ -10,10 +10,9 @@ from uuid import UUID
 from sqlalchemy import Engine, event
 
 from benchmarks.bulk_rows import LONGEST, SESSIONS, fill_sessions
-from benchmarks.database import explained, fresh_database, url_of, write_plans
+from benchmarks.database import RESULTS, explained, fresh_database, url_of, write_plans
 from benchmarks.figures import RATE, Figure, at_least, at_most, milliseconds, sample
 from benchmarks.writers import make_action, write
-from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sessions import SessionRecorder, SessionStore, with_job_session
 from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.listing import MOST_ACTIONS, read_session, read_sessions
@@ -23,12 +22,11 @@ from bidbeacon_sessions.server.serve import skip_imported_objects
 from bidbeacon_sessions.settings import MAX_ACTIONS
 from bidbeacon_sessions.statistics import aggregate_jobs
 
-PLANS = PROJECT_ROOT / "docs" / "sessions-query-plans.md"
+PLANS = RESULTS / "sessions-plans.md"
 PLANS_HEAD = """# Query plans of reading sessions
 
-Written by `make bench SUITE=sessions KEEP=plans`: 100,000 sessions, 2 million actions, 3 million \
-references, everything in memory. See
-[sessions-performance.md](sessions-performance.md) for the figures."""
+Written by `make bench SUITE=sessions KEEP=results`: 100,000 sessions, 2 million actions, 3 \
+million references, everything in memory."""
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 WRITERS, WRITER_SECONDS = 8, 5.0
 EACH, ROUNDS = 10, 40
@@ -100,11 +98,11 @@ EXPLAINED = (
 
 
 def sessions(*, keep_plans: bool = False) -> Iterator[Figure]:
-    """Measure; with `keep_plans`, also write the query plans to docs/."""
+    """Measure; with `keep_plans`, also write the query plans."""
     with fresh_database(durable=True) as engine:
         yield from _writing(SessionStore(engine))
         written = write(url_of(engine), WRITERS, WRITER_SECONDS, actions_each=MAX_ACTIONS)
-        yield at_least(f"{WRITERS} writers at once, at least", written.rate, RATE, 2_000)
+        yield at_least(f"{WRITERS} writers together, at least", written.rate, RATE, 2_000)
     with fresh_database() as engine:
         fill_sessions(engine, NOW)
         yield from _reading(SessionStore(engine))

@@ -1,4 +1,4 @@
-"""Processes that record sessions at once, and keep when each commit was acknowledged."""
+"""Processes that record sessions at the same time, and keep when each commit was acknowledged."""
 
 import time
 from collections.abc import Iterator

@@ -45,7 +45,7 @@ class Yardstick:
 
 
 def measure_yardstick() -> Yardstick:
-    """Time the work, alone and then in two processes at once, and time syncs."""
+    """Time the work, alone and then in two processes at the same time, and time syncs."""
     _time_work()  # from then on its files are in memory
     cpu = median(_time_work()[0] for _ in range(_ROUNDS)) / REFERENCE_SECONDS
     with ThreadPoolExecutor(CORES) as threads:

@@ -23,7 +23,7 @@ SQUASH :=
 VERSION :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools root ip dev contract test test-root check check-javascript javascript check-deploy format docs test-faults test-ui test-clock test-newest test-oldest test-cluster bench coverage mutants nightly weekly migration $(TOOLS) $(DEPLOY_TOOLS) lock clean
+.PHONY: help install tools root ip dev contract test test-root check check-javascript javascript check-deploy format docs site pictures test-faults test-examples test-ui test-clock test-newest test-oldest test-cluster bench coverage mutants nightly weekly migration $(TOOLS) $(DEPLOY_TOOLS) lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,16 +40,21 @@ contract: $(STAMP) ## Download Amazon's own API documents, which tests compare w
 	@$(if $(VERSION),$(BIN)/python -m tools.amazon_changes $(VERSION))
 
 test: $(STAMP) $(TOOLS) contract ## Run all tests but the faults and Dagster's pages
-	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal --every-action --durations=60
+	@exec $(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy and not examples" -n 3 --dist worksteal --every-action --durations=60
 
 test-root: $(STAMP) contract ## Run the tests that differ for root: start, private files, embedded server
 	@exec $(BIN)/python -m pytest -n 3 --dist worksteal tests/postgres/test_dev_command.py tests/postgres/test_embedded_postgres.py tests/postgres/test_private_processes.py tests/unit/test_private_files.py
 
-check: $(STAMP) check-javascript ## Check format, lint, types and import rules
+check: $(STAMP) check-javascript ## Check format, lint, types, import rules, words, and links of the documentation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.words
+	@$(MAKE) --no-print-directory site
+
+site: $(STAMP) ## Build the documentation's site in .venv/site, and check its links
+	$(BIN)/zensical build --strict --clean
 
 # Where npm cannot be reached, everything else is checked all the same.
 check-javascript: $(STAMP) ## Check types and lint of the pages' scripts
@@ -75,6 +80,9 @@ test-faults: $(STAMP) contract ## Inject faults: kill processes, cut connections
 test-ui: $(STAMP) chromium ## Click through Dagster's own pages on a running `bidbeacon dev`: SCREENSHOTS=folder saves a picture of each step
 	@exec $(BIN)/python -m pytest tests/dagster_ui -m dagster_ui
 
+test-examples: $(STAMP) contract ## Apply the patch of each worked example of docs/how-to/ in a copy, and run the tests that it names
+	@exec $(BIN)/python -m pytest tests/examples -m examples -n 2 --dist worksteal
+
 test-clock: $(STAMP) $(TOOLS) contract ## Run tests at changes of clocks and calendars, and around the day: AT=2027-03-28T00:57 for one instant, TESTS=tests/unit for some tests
 	@exec $(BIN)/python -m tests.at_other_times $(if $(AT),--at $(AT)) $(TESTS)
 
@@ -91,15 +99,15 @@ test-oldest: $(STAMP) contract ## Run the tests of the database on the oldest Po
 test-cluster: root $(STAMP) redis-server ip contract ## Inject faults into a cluster of three hosts, with Celery and Redis; as root only, since the hosts are namespaces: CLUSTER_PATIENCE=4 on a busy machine
 	@CLUSTER_NAMESPACES=1 exec unshare --net --mount --pid --uts --ipc --fork --kill-child --mount-proc $(BIN)/python -m pytest tests/cluster -x -rA $(TESTS)
 
-bench: $(STAMP) ## Measure, and fail if a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=plans writes query plans to docs/; JSON=file writes the figures there
+bench: $(STAMP) ## Measure, and fail if a bound is missed: SUITE=ingest|page|planning|sessions|stream, or all; KEEP=results writes figures and query plans to benchmarks/results/; JSON=file writes the figures there
 	@exec $(BIN)/python -m benchmarks $(SUITE) $(if $(KEEP),--keep $(KEEP)) $(if $(JSON),--json $(JSON))
 
-coverage: $(STAMP) $(TOOLS) contract ## Run `make test` with branch coverage: prints tables of docs/code-metrics.md, htmlcov/ shows which test runs a line
-	@$(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(if $(FLOOR),--cov-fail-under=$(FLOOR)) $(TESTS)
-	@$(BIN)/python -m tools.rooms coverage.json
+coverage: $(STAMP) $(TOOLS) contract ## Run `make test` with branch coverage, and print it by folder; htmlcov/ shows which test runs a line; KEEP=results writes tests/results/coverage.md
+	@$(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy and not examples" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(if $(FLOOR),--cov-fail-under=$(FLOOR)) $(TESTS)
+	@$(BIN)/python -m tools.rooms coverage.json $(if $(KEEP),> tests/results/coverage.md)
 
-mutants: $(STAMP) contract ## Change a seeded sample of the code, one place at a time, and count the changes that no test detects: the last table of docs/code-metrics.md; SAMPLE=100 for another size, SAMPLE=all
-	@exec $(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE))
+mutants: $(STAMP) contract ## Change a seeded sample of the code, one place at a time, and count the changes that no test detects; SAMPLE=100 for another size, SAMPLE=all; KEEP=results writes tests/results/mutants.md
+	@exec $(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(KEEP),> tests/results/mutants.md)
 
 nightly: $(STAMP) ## Run the suites that are too slow for the gate, as root: fault suites, cluster, pages, versions, clock, coverage, mutants; a step that has passed on this tree is not repeated
 	@exec $(BIN)/python -m tools.nightly
@@ -107,11 +115,12 @@ nightly: $(STAMP) ## Run the suites that are too slow for the gate, as root: fau
 weekly: $(STAMP) ## Run the suites that are too slow for a night: the whole clock, all mutants
 	@exec $(BIN)/python -m tools.nightly --weekly
 
-docs: $(STAMP) ## Print docs/actions.md, docs/causes.md, docs/data-dictionary.md and the table of docs/planning.md from the action classes, the table of causes and the registry of datasets
-	$(BIN)/python -m tools.actions_page > docs/actions.md
-	$(BIN)/python -m tools.causes_page > docs/causes.md
-	$(BIN)/python -m tools.data_dictionary > docs/data-dictionary.md
+docs: $(STAMP) ## Print the pages of docs/reference/ that come from code, and the table of docs/explanation/planning.md
+	$(BIN)/python -m tools.documents
 	$(BIN)/python -m tools.planning_table
+
+pictures: $(STAMP) chromium ## Take the documentation's pictures from a running system, into docs/images/
+	$(BIN)/python -m tools.pictures
 
 migration: $(STAMP) ## Write the next migration from the tables' classes, and record changed views and new datasets: TITLE="Add portfolios"; SQUASH=1 removes all but the first, as long as they are not installed anywhere
 	@exec $(BIN)/python -m tools.migration $(if $(SQUASH),--squash,$(if $(TITLE),"$(TITLE)"))

@@ -80,33 +80,53 @@ class SessionSettings(BaseSettings):
         env_file_encoding="utf-8-sig",  # Windows' editors begin a file with a mark
         dotenv_filtering="match_prefix",
         extra="forbid",
+        use_attribute_docstrings=True,
         allow_inf_nan=False,
         hide_input_in_errors=True,
     )
 
     database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] | None = None
-    """postgresql://… of any PostgreSQL 16 or newer, where sessions are kept."""
+    """The address of a PostgreSQL 16 or newer, `postgresql://user:password@host:port/database`.
+
+    `bidbeacon dev` and `bidbeacon db start` set it to the embedded database if it is not set.
+    """
     stream_host: Host = "127.0.0.1"
-    """Where the stream listens; other than loopback needs a token."""
+    """The address on which the Event Stream listens; any but loopback needs a token."""
     stream_port: Port = 3030
+    """The Event Stream's port."""
     stream_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
-    """The access token; once it is set, every request needs it."""
+    """The token that every request to the Event Stream needs.
+
+    Clients send it as `Authorization: Bearer …`; people enter it at `/login`. It has at least 16
+    ASCII characters and no blanks.
+    """
     stream_changes_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
-    """The access token that only requests that change something need."""
+    """The token for requests that change something, if reading needs no token.
+
+    `bidbeacon dev` makes one at each start if neither token is set. Without a token, nothing can
+    be changed on the page.
+    """
     dagster_port: Port = 3000
+    """The port of Dagster's webserver."""
     dagster_public_url: WebAddress = Field(
         default_factory=lambda data: f"http://127.0.0.1:{data.get('dagster_port', 3000)}"
     )
-    """The address of Dagster's UI for browsers; by default on this machine."""
+    """The address of Dagster's UI for browsers, used in links.
+
+    The default is this machine, with `BIDBEACON_DAGSTER_PORT`.
+    """
     stream_public_url: WebAddress = Field(
         default_factory=lambda data: f"http://127.0.0.1:{data.get('stream_port', 3030)}"
     )
-    """The address of the Event Stream for browsers; by default on this machine."""
+    """The address of the Event Stream for browsers, used in links and alerts.
+
+    The default is this machine, with `BIDBEACON_STREAM_PORT`.
+    """
 
     lease_seconds: int = Field(45, ge=5, le=_DAY)
-    """A session without a heartbeat for so long counts as dead."""
+    """A session counts as dead after this many seconds without a heartbeat."""
     heartbeat_seconds: float = Field(5.0, gt=0, le=_DAY)
-    """The interval between the heartbeats of a running session."""
+    """The seconds between two heartbeats of a running session."""
     change_log_rows: int = Field(200_000, ge=1_000, le=1_000_000_000)
     """How many changes a reader of the stream may be behind before it must reload."""
 

@@ -26,10 +26,10 @@ _HEAD = """# Actions
 
 The entries of a session's timeline. In `job_sessions.actions` each is an object with `ord`, `type`,
 `tone`, `at` and the fields below; its sentence is made when it is read. A part `[…]` of a sentence
-is left out if its fields are empty. An action's references are rows of `session_references`, one
-for each account, dataset and window, with the effect named here.
+is left out if its fields are empty. An action's references are rows of `session_references`: the
+account, the dataset and the windows that the action concerns, and its effect on them.
 
-This page is printed by `python -m tools.actions_page`; a test compares the two.
+Printed from the classes of actions by `make docs`; a test compares them.
 """
 
 
@@ -93,7 +93,8 @@ def _referenced(action_class: type[Action]) -> str:
     what = ", ".join(
         name for name in ("account", "dataset", "window") if getattr(references[0], name)
     )
-    return f"Refers to {what}: {', '.join(sorted({f'`{one.effect}`' for one in references}))}."
+    effects = " or ".join(sorted({f"`{one.effect}`" for one in references}))
+    return f"Refers to {what}, with the effect {effects}."
 
 
 def sample_payload(action_class: type[Action]) -> dict[str, Any]:

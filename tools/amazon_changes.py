@@ -34,13 +34,13 @@ _OF_FIELDS = {
 
 
 def find_changes(old: Documents, new: Documents, fields: Iterable[str]) -> Iterator[str]:
-    """Yield the differences in the calls of `OPERATIONS` and in fields of the catalogue."""
+    """Yield the differences in the calls of `OPERATIONS` and in fields of the catalog."""
     for call, operation in OPERATIONS.items():
         facts = (facts_of_call(_document(each, operation), operation) for each in (old, new))
         yield from (f"{call}: {one}" for one in differences(*facts))
-    known, more = _catalogue(old), _catalogue(new)
-    facts_of_catalogues = (facts_of_fields(each, fields) for each in (known, more))
-    yield from (f"fields: {one}" for one in differences(*facts_of_catalogues))
+    known, more = _catalog(old), _catalog(new)
+    facts_of_catalogs = (facts_of_fields(each, fields) for each in (known, more))
+    yield from (f"fields: {one}" for one in differences(*facts_of_catalogs))
     if count := len(more.keys() - known.keys()):
         yield f"{count} fields: new"
 
@@ -60,13 +60,13 @@ def facts_of_call(document: Mapping[str, Any], operation: Operation) -> Facts:
     return facts
 
 
-def facts_of_fields(catalogue: Mapping[str, Mapping[str, Any]], fields: Iterable[str]) -> Facts:
-    """Return the facts on those fields that a catalogue has."""
+def facts_of_fields(catalog: Mapping[str, Mapping[str, Any]], fields: Iterable[str]) -> Facts:
+    """Return the facts on those fields that a catalog has."""
     facts: Facts = {}
-    for field in sorted(set(fields) & catalogue.keys()):
+    for field in sorted(set(fields) & catalog.keys()):
         facts[field] = True
         for key, title in _OF_FIELDS.items():
-            facts |= _values(catalogue[field].get(key), f"{field} {title}")
+            facts |= _values(catalog[field].get(key), f"{field} {title}")
     return facts
 
 
@@ -154,7 +154,7 @@ def _document(documents: Documents, operation: Operation) -> Mapping[str, Any]:
         return {}
 
 
-def _catalogue(documents: Documents) -> Mapping[str, Mapping[str, Any]]:
+def _catalog(documents: Documents) -> Mapping[str, Mapping[str, Any]]:
     try:
         return documents.fields()
     except KeyError:

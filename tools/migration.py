@@ -12,7 +12,7 @@ Each of them also records changed views and new datasets (`tools.stored_digests`
 
 `tests/postgres/schema.sql` has the schema of the first migration. All migrations are applied to it
 on an embedded server, and the result is compared with the classes. Changed CHECK constraints are
-dropped and created anew; changes of data are written by hand. A test applies all migrations and
+dropped and created again; changes of data are written by hand. A test applies all migrations and
 compares the result with the classes.
 """
 

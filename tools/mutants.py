@@ -1,8 +1,9 @@
 """Change the code in small ways, one at a time, and count the changes that fail no test.
 
 `python -m tools.mutants` runs mutmut on a seeded sample of the decisions and of the row checks
-with their unit tests, and on all of the change log with its Postgres tests. It prints a table in
-Markdown for `docs/code-metrics.md`; the survivors' names go to the standard error.
+with their unit tests, and on all of the change log with its Postgres tests. It prints a page
+of Markdown, which `make mutants KEEP=results` writes to `tests/results/mutants.md`. The survivors'
+names go to the standard error.
 """
 
 import argparse
@@ -83,6 +84,7 @@ def main() -> int:
     )
     given = parser.parse_args().sample
     sample = None if given == "all" else int(given)
+    print("# Changes of the code that no test detects\n\nPrinted by `make mutants KEEP=results`.\n")
     print("| module | mutants tried | survived | reached by no test | share that survived |")
     print("|---|---|---|---|---|")
     for subject in SUBJECTS:

@@ -1,9 +1,10 @@
 """Run all checks that are too slow for the gate, and print a table at the end.
 
-`make nightly` runs the fault suites, the cluster, Dagster's pages, the oldest and newest versions,
-one instant of the clock, branch coverage and a sample of mutants; `make weekly` runs the whole
-clock and all mutants. A step that has passed is not run again on the same tree, so an interrupted
-night can be resumed. The output of each step is in a file beside the results.
+`make nightly` runs the fault suites, the worked examples, the cluster, Dagster's pages, the oldest
+and newest versions, one instant of the clock, branch coverage and a sample of mutants. `make
+weekly` runs the whole clock and all mutants. A step that has passed is not run again on the same
+tree, so an interrupted night can be resumed. The output of each step is in a file beside the
+results.
 """
 
 import argparse
@@ -35,6 +36,7 @@ NIGHTLY = (
         Step(f"faults: {suite}", "test-faults", [f"SUITE={suite}"])
         for suite in ("contract", "frozen", "ingest", "runs", "sessions", "stream")
     ),
+    Step("worked examples", "test-examples"),
     Step("cluster", "test-cluster"),
     Step("Dagster's pages", "test-ui"),
     Step("oldest PostgreSQL", "test-oldest"),
@@ -130,5 +132,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted: the next call goes on with this step.\n")
+        sys.stderr.write("Interrupted: the next call continues with this step.\n")
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""The table of docs/planning.md: `python -m tools.planning_table` writes it anew."""
+"""The table of docs/explanation/planning.md: `python -m tools.planning_table` writes it."""
 
 import re
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from tests.support.simulation import table
 
-_PAGE: Final = PROJECT_ROOT / "docs" / "planning.md"
+_PAGE: Final = PROJECT_ROOT / "docs" / "explanation" / "planning.md"
 
 if __name__ == "__main__":
     old = _PAGE.read_text(encoding="utf-8")

@@ -1,7 +1,8 @@
 """Print two tables of the code by folder: its length, and its parts that no test reaches.
 
-`make coverage` writes the report of coverage.py that the second table is made from. Both are in
-`docs/code-metrics.md`. Lines are counted as ruff formats them, blank ones and comments included.
+`make coverage` writes the report of coverage.py that the second table is made from. `KEEP=results`
+writes both tables to `tests/results/coverage.md`. Lines are counted as ruff formats them, blank
+ones and comments included.
 A missed branch is a jump from one line to another that no test takes.
 """
 
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> int:
     """Print the table of lines and, given a JSON report of coverage.py, that of branches."""
+    print("# Lines of code, and what no test reaches\n\nPrinted by `make coverage KEEP=results`.\n")
     print_lines()
     if len(sys.argv) > 1:
         print()

@@ -6,7 +6,7 @@ server also refuses requests with a foreign `Origin`, and requests without a tok
 """
 
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import wraps
 from typing import Any
 
 from pydantic import Field
@@ -86,10 +86,10 @@ def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
         "/api/account/alias": (handlers.rename, _AliasParameters),
         "/api/account/sync-entities": (handlers.sync_entities, AccountParameters),
         "/api/account/load-windows": (handlers.load_windows, _DaysParameters),
-        "/api/account/accept-report": (partial(handlers.decide, accepts=True), _DaysParameters),
-        "/api/account/keep-rows": (partial(handlers.decide, accepts=False), _DaysParameters),
+        "/api/account/accept-report": (handlers.accept_report, _DaysParameters),
+        "/api/account/keep-rows": (handlers.keep_rows, _DaysParameters),
         "/api/findings/act": (handlers.act, _FindingParameters),
-        "/api/findings/keep": (partial(handlers.act, keeps=True), _FindingParameters),
+        "/api/findings/keep": (handlers.keep, _FindingParameters),
         "/api/findings/acknowledge": (handlers.acknowledge, _AcknowledgementParameters),
         "/api/findings/unacknowledge": (handlers.unacknowledge, _FindingParameters),
     }
@@ -124,6 +124,7 @@ def _endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     change = refusing_errors()(change)
 
+    @wraps(change)
     async def answer(request: Request) -> Response:
         _check_sender(request)
         body = read_body(kind, await _read_bytes(request))
@@ -135,8 +136,8 @@ def _endpoint(
             return problem(
                 403,
                 "The stream's database role may only read.",
-                "Use `bidbeacon accounts` and `bidbeacon load`, or grant the role what "
-                "docs/operations.md lists for buttons.",
+                "Use `bidbeacon accounts` and `bidbeacon load`, or run the stream as the owner of "
+                "the tables (docs/how-to/use-your-own-postgres.md).",
             )
 
     return answer
@@ -170,16 +171,23 @@ class _ChangeHandlers:
         self._settings = settings
 
     def pause(self, body: AccountParameters, by: str) -> dict[str, Any]:
+        """Pause the `account`: `{"account", "account_label"}`."""
         account = self._account(body)
         self._changes(by).pause(account)
         return _named(account)
 
     def resume(self, body: AccountParameters, by: str) -> dict[str, Any]:
+        """Resume the `account`: `{"account", "account_label"}`."""
         account = self._account(body)
         self._changes(by).resume(account)
         return _named(account)
 
     def set_cadence(self, body: _CadenceParameters, by: str) -> dict[str, Any]:
+        """Set how often an ads account is refreshed: `{"account", "account_label", "cadence"}`.
+
+        `account` may name an account or an ads account. The cadence is `every` (such as `6h`) or
+        `cron`; without both, the ads account is refreshed as soon as data is due.
+        """
         is_default = body.every is None and body.cron is None
         cadence = choose_cadence(every=body.every, cron=body.cron, as_soon_as_due=is_default)
         with self._store.begin() as connection:
@@ -190,6 +198,10 @@ class _ChangeHandlers:
         return named | {"cadence": str(cadence)}
 
     def rename(self, body: _AliasParameters, by: str) -> dict[str, Any]:
+        """Set the `alias` of the `account`'s ads account: `{"account", "account_label"}`.
+
+        An empty alias restores Amazon's name.
+        """
         with self._store.begin() as connection:
             key = _get_account(connection, body).account_key
             ads_account = get_ads_account(connection, key)
@@ -197,28 +209,65 @@ class _ChangeHandlers:
         return _named(self._account(AccountParameters(account=key)))
 
     def sync_entities(self, body: AccountParameters, by: str) -> dict[str, Any]:
+        """Start a run that syncs the entities of the `account`.
+
+        The answer is that of `load-windows`, with a null `dataset`.
+        """
         with self._store.begin() as connection:
             account = _get_account(connection, body)
             want_sync(connection, account, by=by)
             return next(one for one in list_wanted_json(connection, account) if not one["dataset"])
 
     def load_windows(self, body: _DaysParameters, by: str) -> dict[str, Any]:
+        """Start a run that loads the days `windows` of a `dataset` of the `account`.
+
+        `{"account", "account_label", "dataset", "windows", "by", "at", "session"}`
+
+        `session` is the running session that loads the days, null before it has started. Days that
+        are not over or that Amazon no longer serves are left out; if no day is left, the answer is
+        409.
+        """
         dataset = get_dataset(body.dataset)
         with self._store.begin() as connection:
             account = _get_account(connection, body)
             now = read_now(connection, self._settings)
             return want_load(connection, account, dataset, body.windows, by=by, now=now)
 
-    def decide(self, body: _DaysParameters, by: str, *, accepts: bool) -> dict[str, Any]:
+    def accept_report(self, body: _DaysParameters, by: str) -> dict[str, Any]:
+        """Accept later reports that have far fewer rows of final days.
+
+        The body has `account`, `dataset` and the days, `windows`. The answer has the days that
+        waited for a decision: `{"account", "account_label", "dataset", "windows"}`. It is 409 if no
+        day waits.
+        """
+        return self._decide(body, by, accepts=True)
+
+    def keep_rows(self, body: _DaysParameters, by: str) -> dict[str, Any]:
+        """Keep the rows of final days, of which later reports have far fewer.
+
+        Body and answer are those of `accept-report`.
+        """
+        return self._decide(body, by, accepts=False)
+
+    def _decide(self, body: _DaysParameters, by: str, *, accepts: bool) -> dict[str, Any]:
         account, dataset = self._account(body), get_dataset(body.dataset)
         of = (self._store, self._settings, account, dataset, body.windows)
         decided = decide_days(*of, accepts=accepts, by=by)
         return _named(account) | {"dataset": dataset.name, "windows": list(map(str, decided))}
 
-    def act(self, body: _FindingParameters, by: str, *, keeps: bool = False) -> dict[str, Any]:
-        return act(self._store, self._settings, body.finding, by=by, keeps=keeps)
+    def act(self, body: _FindingParameters, by: str) -> dict[str, Any]:
+        """Run the action of the `finding`'s button: `{"message", "link"}`.
+
+        The answer is 404 if the finding has ended.
+        """
+        return act(self._store, self._settings, body.finding, by=by)
+
+    def keep(self, body: _FindingParameters, by: str) -> dict[str, Any]:
+        """Run the action of the `finding`'s other button: `{"message", "link"}`."""
+        return act(self._store, self._settings, body.finding, by=by, keeps=True)
 
     def acknowledge(self, body: _AcknowledgementParameters, by: str) -> dict[str, Any]:
+        """Acknowledge the `finding`, with a `note`, and return the finding."""
         note = mask_text(body.note or "")
         with self._store.begin() as connection:
             now = read_now(connection, self._settings)
@@ -226,17 +275,26 @@ class _ChangeHandlers:
             return finding_json(acknowledge(*of, by=by, note=note))
 
     def unacknowledge(self, body: _FindingParameters, _: str) -> dict[str, Any]:
+        """Remove the acknowledgement of the `finding`, and return the finding."""
         with self._store.begin() as connection:
             now = read_now(connection, self._settings)
             return finding_json(unacknowledge(connection, self._settings, now, body.finding))
 
     def answer_whether_allowed(self, request: Request) -> Response:
+        """Return whether this client may change something.
+
+        `{"allowed", "error", "what_to_do"}`; the last two are null if changes are allowed.
+        """
         read_query(Parameters, request.query_params)
         access: Access = request.app.state.access
         error, what_to_do = access.refusal_of_changes(request) or (None, None)
         return JSONResponse({"allowed": not error, "error": error, "what_to_do": what_to_do})
 
     def answer_wanted(self, request: Request) -> Response:
+        """Return the requested loads and syncs of the `account`, oldest first.
+
+        Each is an object like the answer of `load-windows`.
+        """
         query = read_query(AccountParameters, request.query_params)
         with self._store.snapshot() as connection:
             return JSONResponse(list_wanted_json(connection, _get_account(connection, query)))

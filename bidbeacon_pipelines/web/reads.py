@@ -61,33 +61,82 @@ class _Reads:
         self._coverage = WindowCoverage(store, late_after=settings.late_after, clock=clock)
 
     def home(self, request: Request) -> Response:
+        """Return the data of Home.
+
+        `{"at", "is_sandbox", "accounts", "datasets": [{"name", "title", "windows", "states"}],
+        "findings": [{"key", "code", "severity", "sentence", "advice", "effects": [{"text",
+        "link"}], "count", "names", "accounts", "since", "next_at", "link", "button",
+        "other_button", "acknowledged": {"by", "at", "note"}}], "more_findings", "limits",
+        "starting": {"now", "first_data"}}`
+
+        The first of `effects` is the finding's own effect; the others are consequences. `starting`
+        is null once data is loaded.
+        """
         read_query(Parameters, request.query_params)
         return JsonAnswer(read_home(self._store, self._settings, self._clock()))
 
     def account(self, request: Request) -> Response:
-        """Answer with the state, schedule and figures of one account."""
+        """Return the state, schedule and figures of the `account`, given by name or key.
+
+        `{"at", "key", "label", "ads_account", "amazon_name", "alias", "country", "time_zone",
+        "currency", "account_type", "credential", "region", "paused", "amazon_status",
+        "needs_attention", "can_resume", "stopped", "stop_reason", "datasets", "figures": {"from",
+        "to", "before_from", "currency", "products": [{"ad_product", "name", "attribution_days",
+        "recent", "before"}], "days"}, "entities", "schedule", "wanted"}`
+
+        Amounts are exact decimals, as text. The product without a name is the sum of all products.
+        """
         named = read_query(AccountParameters, request.query_params).account
         with self._store.snapshot() as connection:
             account = get_named_account(connection, named)
             return JsonAnswer(read_account(connection, self._settings, account, now=self._clock()))
 
     def account_list(self, request: Request) -> Response:
-        """Answer with all accounts and their states."""
+        """Return all accounts with their freshness and the spend of the last days.
+
+        `{"at", "accounts": [{"key", "label", "stopped", "windows", "fresh", "currency", "from",
+        "to", "spend", "next_at"}]}`
+
+        `windows` is the number of days of data, `fresh` the number of those that are fresh. `spend`
+        has an exact amount for each day from `from` to `to`, null for a day that is not loaded.
+        `fresh` and `next_at` are null for a stopped account.
+        """
         read_query(Parameters, request.query_params)
         now = self._clock()
         with self._store.snapshot() as connection:
             return JsonAnswer(list_accounts_json(connection, self._settings, now=now))
 
     def accounts(self, _: Request) -> Response:
-        """Answer with the names of all accounts."""
+        """Return the names of all accounts.
+
+        `{"accounts": [{"key", "label", "time_zone", "stopped"}]}`
+
+        `stopped` is the reason why nothing is requested for the account, or null.
+        """
         return JSONResponse({"accounts": self._coverage.list_accounts()})
 
     def coverage(self, request: Request) -> Response:
+        """Return the states of a dataset's days, for all accounts.
+
+        The parameters are `dataset`, `days` (at most 750) and `to`, the last day.
+
+        `{"dataset", "datasets", "from", "to", "at", "states", "accounts": [{"key", "label",
+        "time_zone", "stopped", "cells", "not_served": [{"from", "to", "ad_products"}],
+        "left_out": [{"campaign", "from", "to"}]}]}`
+
+        `cells` has one letter per day, explained in `states`, and `-` if there is no window.
+        `not_served` has the ad products that Amazon does not serve, by ranges of days. `left_out`
+        has the campaigns that Amazon's reports leave out.
+        """
         query = read_query(_CoverageParameters, request.query_params)
         return JSONResponse(self._coverage.read_coverage(query.dataset, query.days, query.to))
 
     def explain(self, request: Request) -> Response:
-        """Answer with a window's state, its cause, and what happens next."""
+        """Return the state of a window, its cause, and what happens next.
+
+        The parameters are `account`, `dataset`, `window` (a day) and, optionally, `report`. An
+        unknown name is answered with 404. `partition_url` is the day's partition in Dagster.
+        """
         query = read_query(_ExplainParameters, request.query_params)
         dataset = get_dataset(query.dataset)
         with self._store.snapshot() as connection:
@@ -98,7 +147,12 @@ class _Reads:
         return JSONResponse(answer | {"partition_url": url})
 
     def job_metrics(self, request: Request) -> Response:
-        """Answer with the number and duration of each job's sessions in the last 24 hours."""
+        """Return the number and duration of each job's sessions in the last 24 hours.
+
+        `{"since", "jobs"}`. A job has `count`, `failures` (failed or crashed sessions whose work no
+        later attempt did), `problems` by outcome, `p50` and `p95` of durations in seconds, and
+        `intervals` with `count` and `failures` of each hour.
+        """
         read_query(Parameters, request.query_params)
         before = utc_now()
         this_hour = before.replace(minute=0, second=0, microsecond=0)

@@ -105,6 +105,10 @@ def _store(request: Request) -> SessionStore:
 
 
 def _list_sessions(request: Request) -> Response:
+    """Return sessions, newest first, as the page's filter selects them; see the stream's protocol.
+
+    `limit` is the number of sessions, `older_than` the cursor of the next page.
+    """
     page = read_query(SessionPage, request.query_params)
     wanted = page.without("limit", "older_than")
     return JsonAnswer(listing.read_sessions(_store(request), wanted, page.limit, page.older_than))
@@ -115,6 +119,7 @@ class _Part(Parameters):
 
 
 def _one_session(request: Request) -> Response:
+    """Return a session with its actions; `after` is the number of the last action to skip."""
     session_id: UUID = request.path_params["session_id"]
     after = read_query(_Part, request.query_params).after
     found = listing.read_session(
@@ -124,6 +129,15 @@ def _one_session(request: Request) -> Response:
 
 
 def _surroundings(request: Request) -> Response:
+    """Return what a session's page shows beside its actions.
+
+    `{"time": {"seconds", "sums": [{"waits_for", "seconds"}], "steps": [{"waits_for", "start",
+    "seconds", "ord"}], "more": {"steps", "seconds"}}, "previous", "next", "references",
+    "last_good": {"session", "differences"}}`
+
+    `waits_for` is null for own work. `ord` is the number of the action that ended a step, null for
+    the session's end.
+    """
     session_id: UUID = request.path_params["session_id"]
     return _found_or_not(listing.read_surroundings(_store(request), session_id), session_id)
 
@@ -139,6 +153,7 @@ def _found_or_not(found: dict[str, Any] | None, session_id: UUID) -> Response:
 
 
 def _values(request: Request) -> Response:
+    """Return the possible values of the filters `job:`, `account:`, `status:`, and so on."""
     with _store(request).snapshot() as connection:
         values = list_filter_values(connection)
     return JSONResponse(
@@ -147,6 +162,7 @@ def _values(request: Request) -> Response:
 
 
 async def _healthz(request: Request) -> Response:
+    """Return 200 if the server and its database answer, else 503."""
     try:
         # A silent database counts as away long before TCP reports it.
         async with asyncio.timeout(HEALTH_SECONDS):
@@ -159,6 +175,7 @@ async def _healthz(request: Request) -> Response:
 
 
 async def _readyz(request: Request) -> Response:
+    """Return 200 once the server follows the change log, else 503."""
     follower: Follower = request.app.state.follower
     return JSONResponse(
         {"ready": follower.is_ready, "lag_seconds": round(follower.lag_seconds, 3)},

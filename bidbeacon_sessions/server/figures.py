@@ -55,7 +55,15 @@ def divide(since: datetime | None, before: datetime | None) -> Span:
 
 
 def answer_histogram(request: Request) -> Response:
-    """Count sessions per interval and mark (see `tables.MARK`); on a timeout `counts` is null."""
+    """Return the number of sessions by interval, from `since` (a day ago) to `before` (now).
+
+    `{"start", "seconds", "counts"}`
+
+    `counts` has one object for each of at most 72 intervals of `seconds`: the number of sessions by
+    status. Succeeded sessions with an outcome of `warnings` or `problems` are counted under that,
+    and failed attempts whose work a later attempt did under `retried`. `counts` is null if counting
+    takes more than four seconds.
+    """
     wanted = read_query(SessionFilter, request.query_params)
     span = divide(wanted.since, wanted.before)
     store: SessionStore = request.app.state.store
@@ -74,7 +82,7 @@ def answer_histogram(request: Request) -> Response:
 
 
 def answer_metrics(request: Request) -> Response:
-    """Serve the metrics of the stream, and those from the database if it is available."""
+    """Return metrics of the stream and of the database, in Prometheus' text format."""
     follower: Follower = request.app.state.follower
     store: SessionStore = request.app.state.store
     registry = CollectorRegistry()

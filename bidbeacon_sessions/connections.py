@@ -77,7 +77,7 @@ def parse_database_url(database_url: str) -> URL:
 def client_args(url: URL) -> dict[str, Any]:
     """Return the client-side arguments of a connection, which PgBouncer accepts too.
 
-    The encoding is UTF-8, whatever `PGCLIENTENCODING` is. Other arguments that the address
+    The encoding is UTF-8, regardless of `PGCLIENTENCODING`. Other arguments that the address
     sets already are left out.
     """
     limits = {name: value for name, value in _CLIENT_LIMITS.items() if name not in url.query}
@@ -211,7 +211,7 @@ _END = text("""
 
 
 def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
-    """End the connections of these sessions, whatever they are doing; return their number.
+    """End the connections of these sessions, even busy ones; return their number.
 
     Their open transactions are rolled back. `connection` itself is never ended.
     """

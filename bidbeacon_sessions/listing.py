@@ -1,4 +1,4 @@
-"""Sessions as JSON: the list with its cursor, one session, and its neighbours and references."""
+"""Sessions as JSON: the list with its cursor, one session, and its neighbors and references."""
 
 import json
 from collections import defaultdict
@@ -89,7 +89,7 @@ def _as_of(cursor: str) -> dict[str, Any]:
 
 
 def read_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
-    """Return a session's time use, neighbours, references and last good session, or None."""
+    """Return a session's time use, neighbors, references and last good session, or None."""
     with store.snapshot() as connection:
         session = queries.find_session(connection, session_id)
         if session is None:

@@ -1,8 +1,9 @@
 """Mask secrets before anything is stored, logged or shown.
 
 A secret is found by its value, if this process knows it; by the name before it; or by its form.
-`docs/security.md` lists what is masked, and what can't be. Every pattern runs in time proportional
-to the text: repetitions are bounded or possessive, or the next search starts after them.
+`docs/explanation/security.md` lists what is masked, and what can't be. Every pattern runs in time
+proportional to the text: repetitions are bounded or possessive, or the next search starts after
+them.
 """
 
 import re

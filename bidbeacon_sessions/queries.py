@@ -1,4 +1,4 @@
-"""Read sessions: lists, one session, its neighbours, references and counts.
+"""Read sessions: lists, one session, its neighbors, references and counts.
 
 `writes.py` writes sessions; `change_log.py` and `leases.py` have their own SQL.
 """
@@ -33,7 +33,7 @@ _HEADERS = sa.select(
     sa.case((_ONLY_SKIPPED, "skipped"), else_=search.MARK_OF).label("mark"),
 ).join_from(H, _COUNTED, sa.true())
 """Columns: those of `session_headers`, account_label, outcome (of a running session: so far),
-action_count, revision, and mark: the word for its icon and colour (running, succeeded, warnings,
+action_count, revision, and mark: the word for its icon and color (running, succeeded, warnings,
 problems, skipped, failed, retried, crashed, cancelled)."""
 
 _ACTIONS = sa.select(*(_A.c.session_id, _A.c.ord, _A.c.type, _A.c.tone, _A.c.at, _A.c.payload))
@@ -236,7 +236,7 @@ def read_subject_labels(connection: sa.Connection, keys: Collection[str]) -> dic
 def find_near(
     connection: sa.Connection, session: Mapping[Any, Any]
 ) -> dict[str, sa.RowMapping | None]:
-    """Return the headers of a session's neighbours of the same job and account.
+    """Return the headers of a session's neighbors of the same job and account.
 
     The keys are `previous`, `next`, and `last_good`: the newest earlier session that succeeded
     without problems.

@@ -78,8 +78,8 @@ def finalize_session(
     """Close a session of another process, record the reason, and end its connections.
 
     The outcome of a crashed session is `problems`, or `warnings` if another attempt took over its
-    work (`has_successor`). Several processes may call this at once: one closes the session, and
-    the others get False.
+    work (`has_successor`). Several processes may call this at the same time: one closes the
+    session, and the others get False.
     """
     session = writes.lock_session(connection, session_id)
     if session is None:

@@ -252,7 +252,7 @@ OUTCOME = f"coalesce(h.outcome, {OUTCOME_SO_FAR})"
 """SQL for the outcome of the session `h`: the stored one, else the one so far."""
 MARK = """CASE WHEN h.status IN ('failed', 'crashed') AND h.outcome <> 'problems' THEN 'retried'
       WHEN h.status = 'succeeded' AND h.outcome <> 'ok' THEN h.outcome ELSE h.status END"""
-"""SQL for the word that selects icon and colour of the session `h`: its status; `warnings` or
+"""SQL for the word that selects icon and color of the session `h`: its status; `warnings` or
 `problems` if it succeeded with them; or `retried`."""
 
 JOB_SESSIONS_VIEW = f"""

@@ -28,7 +28,7 @@ SET_CLOCKS = ("tests/dagster/test_daemon_clock.py", "tests/dagster/test_wrong_ho
 """They move the clocks of processes themselves, against the real time."""
 EVERYTHING = [
     "-m",
-    "not faults and not dagster_ui and not deploy",
+    "not faults and not dagster_ui and not deploy and not examples",
     *(f"--deselect={left_out}" for left_out in (BOUND_TO_CPU_TIME, *SET_CLOCKS)),
 ]
 QUICK = ["tests/unit", "tests/stream", "tests/web"]

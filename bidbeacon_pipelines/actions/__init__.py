@@ -1,4 +1,4 @@
-"""The catalogue of actions that jobs record, by subject.
+"""The catalog of actions that jobs record, by subject.
 
 Importing this package registers all actions and the explanations of their causes. Every process
 that shows sessions must import it.

@@ -52,7 +52,7 @@ M = TypeVar("M", bound=BaseModel)
 class RetryPolicy:
     """Limits of retries: `attempts` per call; `patience` limits a client's total wait (seconds).
 
-    If the next wait exceeds the patience left, the error is raised at once, with `retry_after`.
+    If the next wait exceeds the patience left, the error is raised immediately, with `retry_after`.
     `backoff` is the wait if Amazon sends no `Retry-After`: "full jitter" by default.
     """
 

@@ -71,7 +71,7 @@ class _Portfolios(wire.WireModel):
 
 
 def create_export(client: AdsApiClient, owner: Owner, kind: ExportKind) -> Export:
-    """Start an export of all entities of one kind; at most five exports run at once.
+    """Start an export of all entities of one kind; at most five run together.
 
     The request is retried like a read: a duplicate export only takes one of the five places.
 

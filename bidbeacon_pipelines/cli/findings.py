@@ -144,7 +144,8 @@ def alerts_test() -> None:
     receivers = list_receivers(settings)
     if not receivers:
         raise ExpectedError(
-            "BIDBEACON_ALERT_URLS is not set, so there is no receiver: see docs/alerts.md."
+            "BIDBEACON_ALERT_URLS is not set, so there is no receiver: "
+            "see docs/how-to/set-up-alerts.md."
         )
     body = f"This is a test.\n{settings.stream_public_url}/"
     message, failed = AlertMessage("BidBeacon: alerts arrive here", body), 0

@@ -69,7 +69,7 @@ def _check_names(connection: Connection, wanted: SessionFilter) -> None:
     """Raise `UsageError` if no session can match: the account or action is unknown."""
     if wanted.type is not None and wanted.type not in action_classes():
         raise UsageError(
-            "type: expected an action of docs/actions.md, such as report-failed, "
+            "type: expected an action of docs/reference/actions.md, such as report-failed, "
             f"got: {wanted.type!r}."
         )
     if wanted.account is not None and not find_accounts(connection, wanted.account):

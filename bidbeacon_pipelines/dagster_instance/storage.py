@@ -198,7 +198,8 @@ def check_dagster_tables(engine: Engine) -> None:
     if found.schema != SCHEMA:
         raise SchemaError(
             f"Role {found.role} does not find Dagster's tables in schema {SCHEMA}: run "
-            f"`{found.remedy}` as this role, and grant it the schema (see docs/operations.md)."
+            f"`{found.remedy}` as this role, and grant it the schema "
+            "(see docs/how-to/use-your-own-postgres.md)."
         )
 
 

@@ -1,7 +1,7 @@
 """The registry of datasets.
 
 A dataset's entry defines its requests, decoder, table, view, Dagster asset and data dictionary.
-CONTRIBUTING.md lists the other steps to add a dataset.
+docs/how-to/add-a-dataset.md lists the other steps to add a dataset.
 """
 
 from collections.abc import Iterable, Mapping

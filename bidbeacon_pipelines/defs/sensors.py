@@ -52,7 +52,7 @@ A run costs two CPU seconds, and Amazon allows one poll of a report per minute."
 HELP_AFTER = timedelta(seconds=30)
 """If a poll takes longer (a large report, a frozen worker), another one may start."""
 MANY_DUE = 10
-"""If at least this many reports are due, as many polls start as may run at once."""
+"""If at least this many reports are due, as many polls start as may run at the same time."""
 _INCOMPLETE = (
     "BIDBEACON_ADS_API_CLIENT_ID is set without BIDBEACON_ADS_API_CLIENT_SECRET "
     "or …_REFRESH_TOKEN: set all three, or none."
@@ -105,7 +105,7 @@ def refresh_due_accounts(
     description=(
         "Starts one run a minute for all reports that can be polled or created now, or sooner for "
         "reports that the last run created. Starts another run if the last run is still busy "
-        "after half a minute. If many reports are due, starts as many runs as may poll at once."
+        "after half a minute. If many reports are due, starts as many runs as may poll together."
     ),
 )
 def poll_reports_in_flight(

@@ -20,7 +20,7 @@ STOP_STAGES: Final = ((signal.SIGINT, 10), (signal.SIGTERM, 3), (signal.SIGKILL,
 LOG_BYTES: Final = 10_000_000
 ROTATE_SECONDS: Final = 10
 LOG_TAIL_LINES: Final = 12
-COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class Child:
 
     def failure(self, what: str) -> ServiceFailedError:
         """Return an error with `what`, such as "ended", and the log's last lines without colors."""
-        lines = COLOURS.sub("", self._log.read_text(errors="replace")).splitlines()
+        lines = COLORS.sub("", self._log.read_text(errors="replace")).splitlines()
         tail = "\n".join(lines[-LOG_TAIL_LINES:])
         return ServiceFailedError(f"{self.service.name} {what}. The end of {self._log}:\n{tail}")
 

@@ -99,7 +99,7 @@ class Restatement(PipelinesBase):
 class RowRemoval(PipelinesBase):
     """One row is a load that removed nearly all rows of some ad products on some days.
 
-    A second report confirmed the removal, or a user accepted and thereby acknowledged it. `spend`
+    A second report confirmed the removal, or a user accepted it, which acknowledges it. `spend`
     sums the removed rows, in the account's currency. `restatements` has each removed row.
     """
 

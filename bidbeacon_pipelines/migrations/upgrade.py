@@ -34,7 +34,7 @@ def upgrade(
     """Create the schema, or apply the missing migrations.
 
     If the tables are newer than this program but compatible, return False and change nothing.
-    Several processes may call this function at once.
+    Several processes may call this function at the same time.
 
     `report` is called with a line of text before each wait. Locks are retried for `patience`
     seconds.

@@ -1,5 +1,6 @@
-"""The probe: compares Amazon's answers for an account with the contract (`docs/probe.md`).
+"""The probe: compares Amazon's answers for an account with the contract.
 
-It uses the product's own client and readers. It needs the database, since it shares rate limits,
-the gate for report creation and the contract with all other processes.
+`docs/how-to/probe-an-account.md` describes the probe for users. It uses the product's own client
+and readers. It needs the database, since it shares rate limits, the gate for report creation and
+the contract with all other processes.
 """

@@ -24,7 +24,7 @@ _RECENTLY = timedelta(hours=24)
 
 
 def read_home(store: SessionStore, settings: Settings, now: datetime) -> dict[str, Any]:
-    """Return the data of the page Home at an instant, as JSON data; see `docs/page.md`."""
+    """Return the data of Home at an instant, as JSON data; see `docs/reference/http.md`."""
     with store.snapshot() as connection:
         state = survey(connection, settings, now)
         findings = list_open(connection, state.findings, now)

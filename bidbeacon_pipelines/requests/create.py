@@ -197,7 +197,7 @@ def create_by_any_name(
     known: Mapping[str, str],
     create: Callable[[Sequence[str]], Report],
 ) -> tuple[Report, dict[str, str]]:
-    """Create a report; if Amazon rejects a field's name, retry at once with the other name.
+    """Create a report; if Amazon rejects a field's name, retry with the other name.
 
     `fields` are our names. `known` maps our names to Amazon's names that are known to differ.
     Return the report, and the accepted names that are not in `known`, by our names.

@@ -143,8 +143,8 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
  CROSS JOIN LATERAL (SELECT{_STATE} AS state) s
 $$
 """
-"""Each window with its state at an instant; see `docs/architecture.md`. Columns after `is_final`
-are the window's own: conditions on them use its indexes."""
+"""Each window with its state at an instant; see `docs/reference/states-and-terms.md`. Columns after
+`is_final` are the window's own: conditions on them use its indexes."""
 
 _IS_REQUESTED = "request_id IS NOT NULL"
 _IS_NEVER_LOADED = "request_id IS NULL AND last_loaded_at IS NULL"

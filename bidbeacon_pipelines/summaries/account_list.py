@@ -60,7 +60,7 @@ _LIST = text(f"""
 def list_accounts_json(
     connection: Connection, settings: Settings, *, now: datetime
 ) -> dict[str, Any]:
-    """Return the data of the page of all accounts, at the instant `now`; see `docs/page.md`."""
+    """Return the data of the list of accounts at an instant; see `docs/reference/http.md`."""
     values = state_values(now, settings.late_after) | {"days": DAYS}
     rows = connection.execute(_LIST, values).mappings()
     return {"at": instant(now), "accounts": [_account_json(row) for row in rows]}

@@ -42,10 +42,11 @@ def read_frame(
     *,
     engine: Engine | None = None,
 ) -> pd.DataFrame:
-    """Return the rows of a view of schema `reports` as a DataFrame (see `docs/analysis.md`).
+    """Return the rows of a view of schema `reports` as a DataFrame.
 
-    The columns are those of the view (see `docs/data-dictionary.md`). Rows are sorted by account
-    and day. An empty DataFrame has the same dtypes:
+    The columns are those of the view (see `docs/reference/data-dictionary.md`). Rows are sorted by
+    account and day. `docs/how-to/answer-business-questions.md` has an example. An empty DataFrame
+    has the same dtypes:
 
     - ids, keys, names and currencies are `string`;
     - `window_date` is an object column of `datetime.date`, in the account's time zone;

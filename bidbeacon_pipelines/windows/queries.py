@@ -284,7 +284,7 @@ def decide_windows(
 ) -> list[date]:
     """Store a person's decision about suspicious reports; return the days that waited for it.
 
-    If `accepts`, the days become wanted, and their next report is loaded whatever it contains.
+    If `accepts`, the days become wanted, and their next report is loaded, even if it has few rows.
     Otherwise the days keep their data and return to their state before the suspicious report.
     """
     values = account.identity | {"dataset": dataset, "days": list(days), "by": by, "now": now}

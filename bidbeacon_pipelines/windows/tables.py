@@ -42,7 +42,7 @@ class ReportWindow(PipelinesBase):
 
     `suspicious_*` describe a suspicious report (empty, or far too small). It waits for a second
     report that confirms it, or for a person if the data is final. `decision` is that person's
-    decision: `accept` loads the next report whatever it contains (cleared once one is loaded),
+    decision: `accept` loads the next report in any case (cleared once one is loaded),
     `keep` keeps the data. `cause` is why the last report failed, was refused or is suspicious; it
     stays while another report is requested. `cause_since` is when this cause first occurred.
     `cause_key` is a hash of the cause without its detail.

@@ -1,4 +1,4 @@
-// The bar of every page: the time zone, single keys, and the sheet that lists the keys and has the choice of colours.
+// The bar of every page: the time zone, single keys, and the sheet that lists the keys and has the choice of colors.
 
 import { byId, el } from "./dom.js";
 import { statusIcon, wordOf } from "./icons.js";

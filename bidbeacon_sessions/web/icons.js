@@ -1,4 +1,4 @@
-// Icons for status and tone, each with its own shape, so that colour is never the only sign.
+// Icons for status and tone, each with its own shape, so that color is never the only sign.
 
 import { svg } from "./dom.js";
 
@@ -21,7 +21,7 @@ const TONE = {
   error: ["M3.800 3.800l8.400 8.400M12.200 3.800l-8.400 8.400", "stroke"],
 };
 
-/** The word for a session's icon and colour, from the server. @param {import("./types").Session} session */
+/** The word for a session's icon and color, from the server. @param {import("./types").Session} session */
 export const markOf = ({ mark }) => mark;
 
 /** The words for a mark. @param {string} mark */

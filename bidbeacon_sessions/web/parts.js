@@ -70,7 +70,7 @@ function takeWindows(parts, start) {
 
 /**
  * Up to 14 windows as compact days under their month; of more, runs of consecutive days fold into one badge.
- * `linkTo` returns the address of a window's link, if any. Runs that were unfolded stay so when a list of the same `owner` is made anew.
+ * `linkTo` returns the address of a window's link, if any. Runs that were unfolded stay so when a list of the same `owner` is made again.
  */
 export function windowBadges(values, /** @type {((day: string) => string | null) | null} */ linkTo = null, /** @type {unknown} */ owner = values) {
   if (values.length <= MOST_WINDOWS) return el("span", { class: "windows" }, compactDays(values, linkTo));

@@ -11,7 +11,7 @@ import { hideNotice, showState } from "./notice.js";
 import { showPill } from "./pill.js";
 import { errorWords, lengthOf, runLink, statusWord, tagsOf, wordsOf } from "./session-card.js";
 import { Stream, fetchJson, fetchSession } from "./stream.js";
-import { showNeighbours, surroundingSections } from "./surroundings.js";
+import { showNeighbors, surroundingSections } from "./surroundings.js";
 import { ago, fullTime, setServerTime } from "./time.js";
 import { Timeline } from "./timeline.js";
 
@@ -57,7 +57,7 @@ async function loadSurroundings() {
   renewal = 0;
   around = await fetchJson(`/api/job-sessions/${id}/surroundings`).catch(() => around);
   if (around === null) return;
-  showNeighbours(byId("neighbours"), around);
+  showNeighbors(byId("neighbors"), around);
   drawSides();
   loadActions(model.get(id).session);
 }

@@ -1,4 +1,4 @@
-// The surroundings of a session: its neighbours, its time, its references, the last good session.
+// The surroundings of a session: its neighbors, its time, its references, the last good session.
 
 import { el, keepingFocus, sessionPath } from "./dom.js";
 import { markOf, statusIcon } from "./icons.js";
@@ -8,7 +8,7 @@ import { clock, dayKey, duration, fullTime } from "./time.js";
 import { timeSection } from "./waterfall.js";
 
 /** Links to the sessions of the same job and account, in the line above the title. @param {HTMLElement} root @param {import("./types").Surroundings} found */
-export function showNeighbours(root, { previous, next }) {
+export function showNeighbors(root, { previous, next }) {
   const link = (session, text, key) => session && el("a", { href: sessionPath(session.id), title: `${session.job_name}, ${fullTime(session.started_at)} (${key})` }, text);
   keepingFocus(root, () => root.replaceChildren(...[link(previous, "← Before", "j"), link(next, "After →", "k")].filter(Boolean)));
 }

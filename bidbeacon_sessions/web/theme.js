@@ -1,4 +1,4 @@
-// Light or dark: as the system, or as chosen and stored in the browser. The style sheet has the dark colours in one media query.
+// Light or dark: as the system, or as chosen and stored in the browser. The style sheet has the dark colors in one media query.
 
 import { keep, kept } from "./kept.js";
 
@@ -19,7 +19,7 @@ export function chooseTheme(choice) {
   document.dispatchEvent(new Event("theme-chosen"));
 }
 
-/** Call a listener when the colours change, by choice or with the system. */
+/** Call a listener when the colors change, by choice or with the system. */
 export function onThemeChange(listener) {
   document.addEventListener("theme-chosen", listener);
   matchMedia(SYSTEM).addEventListener("change", listener);

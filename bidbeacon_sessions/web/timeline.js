@@ -70,7 +70,7 @@ export class Timeline {
     return count > 0 ? [this.fold(count, "end")] : [];
   }
 
-  /** Make every row anew, in the zone that was chosen. */
+  /** Make every row again, in the zone that was chosen. */
   refresh() {
     for (const made of [this.rows, this.folds, this.gaps]) made.clear();
     this.show(this.all, this.total);

@@ -1,4 +1,4 @@
-// The types of the server's answers, to check the scripts; see docs/page.md and docs/stream.md.
+// The types of the server's answers, to check the scripts; see docs/reference/http.md and docs/reference/stream-protocol.md.
 
 export type Tone = "neutral" | "progress" | "success" | "warning" | "error";
 

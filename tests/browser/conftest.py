@@ -34,7 +34,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 Scheme = Literal["light", "dark"]
 SCHEMES: Sequence[Scheme] = ("light", "dark")
 WIDTHS: Mapping[int, Sequence[Scheme]] = {320: ["dark"], 390: [], 768: [], 1280: SCHEMES, 1920: []}
-"""Widths from a phone to a wide screen, and the colours in which axe looks at each."""
+"""Widths from a phone to a wide screen, and the colors in which axe looks at each."""
 
 MOVE_CLOCK = """ahead => {
     const RealDate = Date;
@@ -156,7 +156,7 @@ def assert_readable(page: Page, schemes: Sequence[Scheme] = SCHEMES) -> None:
 
 
 def assert_for_everyone(page: Page) -> None:
-    """Find a page readable at any width, without scrolling sideways; shapes differ by width, and colours by scheme."""
+    """Find a page readable at any width, without scrolling sideways; shapes differ by width, and colors by scheme."""
     for width, schemes in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": 800})
         over = page.evaluate(

@@ -207,7 +207,7 @@ def test_an_account_that_needs_a_person_can_be_resumed(page: Page, filled: Sessi
         page.goto(address)
         expect(resume).to_be_visible()
     page.goto(f"/accounts/{KEY}")
-    expect(page.locator(".account-head .stop")).to_have_text("It is not refreshed. No rights.")
+    expect(page.locator(".account-head .stop")).to_contain_text("It is not refreshed. No rights.")
     resume.click()
     expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
     expect(page.locator(".account-head .stop")).to_have_count(0)

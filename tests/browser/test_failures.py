@@ -1,6 +1,6 @@
 """Every failure: its cause as Chromium shows it on Home and on its session's page, one alert about it, and how it ends.
 
-`docs/page.md` has what is said, in a table that this file is tested against.
+`docs/reference/errors.md` has what is said, in a list that this file is tested against.
 """
 
 import re
@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
+from bidbeacon_pipelines.causes import CAUSE_KINDS
 from bidbeacon_pipelines.datasets.registry import DAILY_CAMPAIGNS
 from bidbeacon_pipelines.problems import alerts
 from bidbeacon_pipelines.problems.alerts import AlertWatch
@@ -377,12 +378,29 @@ FAILURES: Mapping[str, Failure] = {
 }
 
 
-NO_SESSION, THE_SAME = "–", "the same"
+NO_SESSION = "–"
+OF_SESSIONS: Mapping[str, str] = {
+    "some rows are in quarantine": "quarantined",
+    "totals of two datasets differ": NO_SESSION,
+    "a country has gone silent": "two reports have none, though the country has deliverable campaigns",
+    "two reports have no rows of a day that had some": "The report lost nearly all rows",
+    "campaigns have no ad groups": NO_SESSION,
+    "a report takes longer than usual": NO_SESSION,
+    "Amazon works on a report for hours": NO_SESSION,
+    "a day is not requested": NO_SESSION,
+    "Amazon throttles reports for ten minutes": NO_SESSION,
+    "a region answers with errors for ten minutes": NO_SESSION,
+    "one region cannot be listed": "Region NA: Amazon answered the request to list the accounts with an error of its own",
+    "nothing happens at all": NO_SESSION,
+    "a host cannot write downloads": NO_SESSION,
+    "the clock of a host is wrong": NO_SESSION,
+}
+"""What a session's page says of a failure, where it is not the first line."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """What the table of `docs/page.md` says of a failure: the code of its cause, how the first line and the advice begin, and what its session's page says."""
+    """What is said of a failure: the code of its cause, how the first line and the advice begin, and what its session's page says."""
 
     code: str
     sentence: str
@@ -390,24 +408,25 @@ class Said:
     session: str
 
 
-def read_table() -> dict[str, Said]:
-    """Return the table of `docs/page.md`, by failure."""
-    page = (PROJECT_ROOT / "docs" / "page.md").read_text(encoding="utf-8")
-    table = page.partition("## Failures, and what the first line says")[2].partition("\n## ")[0]
-    rows = re.findall(
-        r"^\| ([^|`]+?) \| `([^`]+)` \| `([^`]+)` \| ([^|]+?) \| `?([^|`]+?)`? \|",
-        table,
-        re.MULTILINE,
-    )
+def read_list() -> dict[str, Said]:
+    """Return the list of `docs/reference/errors.md`, by failure; the advice is that of the cause."""
+    page = (PROJECT_ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
+    listed = page.partition("## First lines of failures")[2].partition("\n## ")[0]
+    found = re.findall(r"^(\S.*?)(?: \[.+\])?\n  ([a-z-]+): (.+)$", listed, re.MULTILINE)
     return {
-        name: Said(code, sentence, advice, sentence if session == THE_SAME else session)
-        for name, code, sentence, advice, session in rows
+        name: Said(code, sentence, begin_of_advice(code), OF_SESSIONS.get(name, sentence))
+        for name, code, sentence in found
     }
+
+
+def begin_of_advice(code: str) -> str:
+    """Return the first sentence of what helps against a cause."""
+    return CAUSE_KINDS[code].advice.partition(". ")[0]
 
 
 def test_the_document_lists_every_failure() -> None:
     """And no other; each with a first line of its own, but for what a longer time makes of the same."""
-    table = read_table()
+    table = read_list()
     assert list(FAILURES) == list(table)
     assert len({said.sentence for said in table.values()}) >= len(table) - 2
 
@@ -418,7 +437,7 @@ def test_a_failure_is_named_on_home_and_told(
 ) -> None:
     """Its cause, in words, with what helps, stands first on Home, on the first screen of its session, and in one alert, with the account where there is one; another alert says that it is over."""
     FAILURES[name].play(lone)
-    said = read_table()[name]
+    said = read_list()[name]
     first = read_findings(lone)[0]
     assert said.code == first["code"], first
     assert str(first["sentence"]).startswith(said.sentence)

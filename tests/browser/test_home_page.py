@@ -255,14 +255,14 @@ def test_light_and_dark_can_be_chosen(page: Page) -> None:
     expect(page.locator("h1")).to_be_visible()
     light = paper()
     page.locator("#help").click()
-    page.get_by_label("Colours").select_option("dark")
+    page.get_by_label("Colors").select_option("dark")
     dark = paper()
     assert light != dark
     page.goto("/sessions")
     expect(page.locator("#notice h2")).to_be_visible()
     assert dark == paper()
     page.keyboard.press("?")
-    page.get_by_label("Colours").select_option("system")
+    page.get_by_label("Colors").select_option("system")
     assert light == paper()
 
 

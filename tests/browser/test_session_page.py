@@ -165,7 +165,7 @@ def test_keys_go_to_the_one_before_and_the_one_after(page: Page, story: dict[str
 
 
 def test_focus_stays_beside_a_session_that_goes_on(page: Page, shared_store: SessionStore) -> None:
-    """Links to neighbours keep the focus when what stands around is told anew, the copy button its focus and what it says of a copy when the session ends."""
+    """Links to neighbors keep the focus when what stands around is told anew, the copy button its focus and what it says of a copy when the session ends."""
     with with_job_session("load", store=shared_store):
         pass
     with with_job_session("load", store=shared_store) as session:

@@ -1,4 +1,4 @@
-"""The library's README, followed in an empty project with the library's own wheel."""
+"""docs/sessions/quick-start.md, followed in an empty project with the library's own wheel."""
 
 import os
 import re
@@ -23,18 +23,17 @@ from tests.support.waiting import wait_until
 RECOVERY_MS = 60_000
 """Twice what the page takes to notice a silent connection, which a busy machine may cause in the minutes that this test takes."""
 LIBRARY = PROJECT_ROOT / "bidbeacon_sessions"
-BLOCKS = re.findall(
-    r"^```(\w*)\n(.*?)^```", (LIBRARY / "README.md").read_text(), re.MULTILINE | re.DOTALL
-)
+PAGE = PROJECT_ROOT / "docs" / "sessions" / "quick-start.md"
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 PARCELS, DEFINITIONS = [text for language, text in BLOCKS if language == "python"]
-_, SERVE, RUN, MATERIALIZE = [text for language, text in BLOCKS if language == "sh"]
+_, SERVE, RUN, MATERIALIZE, DELETE, _ = [text for language, text in BLOCKS if language == "sh"]
 [QUERY] = [text for language, text in BLOCKS if language == "sql"]
 [ANSWER] = [text for language, text in BLOCKS if not language]
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with the unpacked wheel in `site`, where the product can't be imported, and the README's files."""
+    """A folder with the unpacked wheel in `site`, where the product can't be imported, and the files of the page."""
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=LIBRARY, check=True, capture_output=True)
     [wheel] = tmp_path.glob("bidbeacon_sessions-*.whl")
@@ -48,7 +47,7 @@ def project(tmp_path: Path) -> Path:
 
 @contextmanager
 def page_served(project: Path, given: dict[str, str]) -> Iterator[str]:
-    """Serve the page as the README says; yield its address."""
+    """Serve the page as the quick start says; yield its address."""
     url = f"http://127.0.0.1:{given['BIDBEACON_STREAM_PORT']}"
     with subprocess.Popen(shlex.split(SERVE), cwd=project, env=given) as server:
         try:
@@ -73,10 +72,10 @@ def _run(command: str, project: Path, given: dict[str, str]) -> None:
 
 
 @pytest.mark.timeout(900)  # it builds a wheel and starts three commands, each seconds of CPU
-def test_the_readme_leads_to_sessions_in_sql_and_on_the_page(
+def test_the_quick_start_leads_to_sessions_in_sql_and_on_the_page(
     browser: Browser, project: Path, empty_url: str
 ) -> None:
-    """By a program and by Dagster, with the environment that the README describes and the wheel in front of this checkout."""
+    """By a program and by Dagster, with the environment that the page describes and the wheel in front of this checkout."""
     given = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(project / "site"),
@@ -98,6 +97,7 @@ def test_the_readme_leads_to_sessions_in_sql_and_on_the_page(
         expect(page.locator(".session .sentence")).to_have_text(
             ["shop-eu Sent P-8 to Grace, 1 note", "shop-eu Sent P-7 to Ada"]
         )
+        _run(DELETE, project, given)
 
 
 def test_the_wheel_has_the_library_alone(project: Path) -> None:

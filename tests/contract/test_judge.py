@@ -26,7 +26,7 @@ JSON = "application/json"
 LIST_MEDIA = "application/vnd.listaccountsresource.v1+json"
 EXPORT_MEDIA = "application/vnd.adsexport.v1+json"
 PORTFOLIO_MEDIA = "application/vnd.spPortfolio.v3+json"
-REFUSAL = {"code": "BAD_REQUEST", "message": "400005: unknown field: metric.colour"}
+REFUSAL = {"code": "BAD_REQUEST", "message": "400005: unknown field: metric.color"}
 
 pytestmark = needs_documents
 

@@ -94,7 +94,7 @@ def test_a_metric_declared_as_what_it_is_not_is_found(
 @pytest.mark.parametrize(
     ("fields", "fault"),
     [
-        (["campaign.colour"], "campaign.colour is not in the catalogue"),
+        (["campaign.color"], "campaign.color is not in the catalogue"),
         (["campaign.name"], "campaign.name needs campaign.id"),
         (["metric.sales"], "metric.sales needs budgetCurrency.value"),
         (["metric.clicks", "convertedProduct.id"], "metric.clicks excludes convertedProduct.id"),

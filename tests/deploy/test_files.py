@@ -168,9 +168,9 @@ def test_the_daemon_outranks_workers_and_is_alone(
 
 @pytest.mark.parametrize("file", sorted(DEPLOY.rglob("*.*")), ids=lambda path: path.name)
 def test_every_variable_is_a_setting_or_documented(file: Path) -> None:
-    """Each name with our prefix is one of our settings; docs/cluster.md explains the others."""
+    """Each name with our prefix is one of our settings; docs/how-to/run-on-many-machines.md explains the others."""
     settings = {f"BIDBEACON_{name.upper()}" for name in Settings.model_fields}
-    page = (PROJECT_ROOT / "docs" / "cluster.md").read_text()
+    page = (PROJECT_ROOT / "docs" / "how-to" / "run-on-many-machines.md").read_text()
     for name in set(_variables_in(file.read_text())):
         assert name in settings or f"`{name}`" in page, name
 

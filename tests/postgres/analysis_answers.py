@@ -1,4 +1,4 @@
-"""The answers to the questions of docs/analysis.md, computed in Python from the loaded rows."""
+"""The answers to the questions of docs/how-to/answer-business-questions.md, computed in Python from the loaded rows."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Reports for the questions of docs/analysis.md: two weeks of five accounts of three currencies, with holes."""
+"""Reports for the questions of docs/how-to/answer-business-questions.md: two weeks of five accounts of three currencies, with holes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

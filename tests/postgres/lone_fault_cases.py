@@ -135,15 +135,15 @@ UNANSWERED: dict[str, Case] = {
     ),
     "partial_failure: create, a code of ours": Refused(
         faults=(
-            once("refuse", "create_report", code="400013", message="No field Colour", as_207=True),
+            once("refuse", "create_report", code="400013", message="No field Color", as_207=True),
         ),
-        why="^field-refused: .*No field Colour",
+        why="^field-refused: .*No field Color",
     ),
     "partial_failure: create, fields of several ad products": Refused(
         faults=(
-            once("refuse", "create_report", code="400004", message="No field Colour", as_207=True),
+            once("refuse", "create_report", code="400004", message="No field Color", as_207=True),
         ),
-        why="^fields-refused-together: .*No field Colour.*bidbeacon contract set",
+        why="^fields-refused-together: .*No field Color.*bidbeacon contract set",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""The questions of docs/analysis.md, asked by the analysts' role.
+"""The questions of docs/how-to/answer-business-questions.md, asked by the analysts' role.
 
 The accounts have three currencies, and lack some days. One is stopped: its newest days have no
 windows.
@@ -28,7 +28,9 @@ from tests.support.rows import add_account, add_windows, as_loaded, change_windo
 
 DAY = timedelta(days=1)
 Ask = Callable[[str], list[tuple[Any, ...]]]
-PAGE = (PROJECT_ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
+PAGE = (PROJECT_ROOT / "docs" / "how-to" / "answer-business-questions.md").read_text(
+    encoding="utf-8"
+)
 FLAGS = re.MULTILINE | re.DOTALL
 QUERIES = {
     int(number): query
@@ -196,7 +198,7 @@ def test_the_notebook_finds_holes_and_compares_nothing_with_them(
     get_settings.cache_clear()
     [notebook] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     names: dict[str, Any] = {}
-    exec(compile(notebook, "docs/analysis.md", "exec"), names)
+    exec(compile(notebook, "docs/how-to/answer-business-questions.md", "exec"), names)
     assert [
         ("DE.two", today - DAY),
         ("FR.three", today - 10 * DAY),

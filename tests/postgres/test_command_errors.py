@@ -48,7 +48,11 @@ WRONG = [
     (("sessions", "list", "account:nope"), NO_ACCOUNT, USAGE),
     (("sessions", "list", "window:x"), f"{DAY}'x'", USAGE),
     (("sessions", "list", "dataset:x"), NO_DATASET, USAGE),
-    (("sessions", "list", "type:x"), "type: expected an action of docs/actions.md", USAGE),
+    (
+        ("sessions", "list", "type:x"),
+        "type: expected an action of docs/reference/actions.md",
+        USAGE,
+    ),
     (("sessions", "list", "status:fine"), "status: expected 'running',", USAGE),
     (("sessions", "list", "since:soon"), "since: expected 2h, 3d,", USAGE),
     (("sessions", "list", "jobs:x"), "Expected one of job:…, account:…,", USAGE),

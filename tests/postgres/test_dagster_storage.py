@@ -111,7 +111,7 @@ def test_missing_tables_are_said_in_one_line(dagster_home: Path) -> None:
 def test_another_role_needs_only_the_documented_grants(
     dagster_with_tables: Path, database_url: str, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A role with an address of its own is told which search path to set; docs/operations.md and docs/cluster.md do so."""
+    """A role with an address of its own is told which search path to set; docs/how-to/use-your-own-postgres.md does so."""
     file, pooler = dagster_with_tables / "dagster.yaml", "config: {postgres_url: {env: POOLER_URL}}"
     file.write_text(file.read_text().replace("config: {}", pooler))
     address = make_url(database_url).set(username=role, password="secret")
@@ -121,8 +121,8 @@ def test_another_role_needs_only_the_documented_grants(
     with pytest.raises(SchemaError, match=f"Role {role} does not find .* `{remedy}`"):
         DagsterInstance.get()
 
-    pages = [(PROJECT_ROOT / "docs" / page).read_text() for page in ("operations.md", "cluster.md")]
-    blocks = re.findall(r"```sql\n(.*?)```", "".join(pages), re.DOTALL)
+    page = (PROJECT_ROOT / "docs" / "how-to" / "use-your-own-postgres.md").read_text()
+    blocks = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
     grants = "".join(block for block in blocks if "TO bidbeacon_dagster" in block)
     grants = grants.replace("IN DATABASE bidbeacon", f"IN DATABASE {name}")
     with psycopg.connect(database_url, autocommit=True) as connection:

@@ -78,12 +78,12 @@ def test_loaded_rows_are_amazons_to_the_last_decimal(
     processed = world.actions("report-processed")
     assert [dataset.name] * len(dataset.reports) == [report["dataset"] for report in processed]
     assert len(true) == sum(report["rows"] for report in processed)
-    neighbours = world.query(
+    neighbors = world.query(
         "SELECT 1 FROM advertiser_accounts WHERE account_id = :id AND country_code <> :country",
         id=day_rows.account.account_id,
         country=country,
     )
-    assert {bool(neighbours)} == {report["foreign"] > 0 for report in processed}
+    assert {bool(neighbors)} == {report["foreign"] > 0 for report in processed}
 
 
 @two_datasets

@@ -29,18 +29,25 @@ from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from bidbeacon_sessions.sentences import explain_causes_with
 from bidbeacon_sessions.tables import create_tables
 from tests.support.recorded_sessions import recorded
+from tests.support.rows import change_sessions
 
+FIRST_HOUR = "docs/tutorial/first-hour.md"
 ACCOUNT = Subject("US.acme-merch.1kc1bk21")
 FACTS = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [date(2026, 11, 23)]}
 
+BLOCK, FLAGS = r"^ *```{}\n(.*?)^ *```", re.MULTILINE | re.DOTALL
+
 
 def _blocks(document: str, language: str) -> list[str]:
-    found = re.findall(
-        rf"^ *```{language}\n(.*?)^ *```",
-        (PROJECT_ROOT / document).read_text(encoding="utf-8"),
-        re.MULTILINE | re.DOTALL,
-    )
+    text_of_page = (PROJECT_ROOT / document).read_text(encoding="utf-8")
+    found = re.findall(BLOCK.format(language), text_of_page, FLAGS)
     assert found, f"{document} has no {language}"
+    return found
+
+
+def _about_sessions(document: str) -> list[str]:
+    found = [query for query in _blocks(document, "sql") if "job_sessions" in query]
+    assert found, f"{document} has no query about sessions"
     return found
 
 
@@ -75,7 +82,7 @@ def _earlier() -> datetime:
 
 
 @pytest.mark.parametrize(
-    "query", [*_blocks("docs/sessions.md", "sql"), *_blocks("README.md", "sql")]
+    "query", [*_blocks("docs/sessions/guide.md", "sql"), *_about_sessions(FIRST_HOUR)]
 )
 def test_a_query_of_the_documents_finds_something(told: SessionStore, query: str) -> None:
     """Each query runs as it stands, and has an answer where sessions of each kind are stored."""
@@ -83,18 +90,25 @@ def test_a_query_of_the_documents_finds_something(told: SessionStore, query: str
         assert connection.exec_driver_sql(query).all()
 
 
-def test_what_to_watch_in_a_cluster_can_be_asked(engine: Engine, dagster_tables: None) -> None:
-    """Each query of docs/cluster.md runs as it stands."""
-    questions = [block for block in _blocks("docs/cluster.md", "sql") if block.startswith("SELECT")]
-    assert len(questions) >= 7
+def _questions() -> Iterator[Any]:
+    for path in sorted((PROJECT_ROOT / "docs").rglob("*.md")):
+        page = str(path.relative_to(PROJECT_ROOT))
+        blocks = re.findall(BLOCK.format("sql"), path.read_text(encoding="utf-8"), FLAGS)
+        for number, block in enumerate(blocks, start=1):
+            if re.match(r"(--.*\n|\s)*(select|with)\b", block, re.IGNORECASE):
+                yield pytest.param(block, id=f"{page}-{number}")
+
+
+@pytest.mark.parametrize("query", _questions())
+def test_queries_run_as_they_stand(engine: Engine, dagster_tables: None, query: str) -> None:
+    """Each query of each page can be pasted, also where nothing is loaded yet."""
     with engine.begin() as connection:
-        for question in questions:
-            connection.exec_driver_sql(question).all()
+        connection.exec_driver_sql(query).all()
 
 
 def test_the_windows_story_is_told_in_order(told: SessionStore) -> None:
     """The query about one window gives its skips, requests and loads by time."""
-    [query] = [query for query in _blocks("docs/sessions.md", "sql") if "as detail" in query]
+    [query] = [query for query in _blocks("docs/sessions/guide.md", "sql") if "as detail" in query]
     with told.begin() as connection:
         rows = connection.exec_driver_sql(query).all()
     assert [
@@ -106,8 +120,8 @@ def test_the_windows_story_is_told_in_order(told: SessionStore) -> None:
 
 
 def test_the_view_has_the_columns_of_the_documents(engine: Engine) -> None:
-    """docs/sessions.md describes every column of `job_sessions`, and no other."""
-    page = (PROJECT_ROOT / "docs" / "sessions.md").read_text(encoding="utf-8")
+    """docs/sessions/guide.md describes every column of `job_sessions`, and no other."""
+    page = (PROJECT_ROOT / "docs" / "sessions" / "guide.md").read_text(encoding="utf-8")
     table = re.findall(r"^\| (`.+?`) \|", page.partition("## Questions")[0], re.MULTILINE)
     with engine.begin() as connection:
         columns = connection.execute(text("SELECT * FROM job_sessions LIMIT 0")).keys()
@@ -115,8 +129,8 @@ def test_the_view_has_the_columns_of_the_documents(engine: Engine) -> None:
 
 
 def test_the_library_has_nine_names_and_each_has_its_example() -> None:
-    """docs/sessions-library.md has a section for each public name, and no more than ten of them are ever to be learnt."""
-    page = (PROJECT_ROOT / "docs" / "sessions-library.md").read_text(encoding="utf-8")
+    """docs/reference/sessions-names.md has a section for each public name, and no more than ten of them are ever to be learnt."""
+    page = (PROJECT_ROOT / "docs" / "reference" / "sessions-names.md").read_text(encoding="utf-8")
     sections = re.findall(r"^## (\w+)$(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
     assert sorted(bidbeacon_sessions.__all__) == sorted(name for name, _ in sections)
     assert len(sections) < 10
@@ -126,8 +140,9 @@ def test_the_library_has_nine_names_and_each_has_its_example() -> None:
 def test_the_examples_of_the_library_run(empty_url: str) -> None:
     """From the first to the last, as somebody would who reads the page, in an empty database."""
     names: dict[str, Any] = {"__name__": "examples_of_the_library", "database_url": empty_url}
-    for number, example in enumerate(_blocks("docs/sessions-library.md", "python"), start=1):
-        exec(compile(example, f"example {number} of docs/sessions-library.md", "exec"), names)
+    page = "docs/reference/sessions-names.md"
+    for number, example in enumerate(_blocks(page, "python"), start=1):
+        exec(compile(example, f"example {number} of {page}", "exec"), names)
     names["store"].dispose()
     explain_causes_with(explain_as_json)  # one of them has another function explain causes
 
@@ -144,8 +159,8 @@ def test_the_library_needs_no_dagster() -> None:
 def test_the_example_project_records_a_session(
     empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The code location of docs/sessions.md makes its tables in an empty database, and its asset leaves a session."""
-    [program] = _blocks("docs/sessions.md", "python")
+    """The code location of docs/sessions/production.md: its asset leaves a session in an empty database, and its job deletes it when it is old."""
+    [program] = _blocks("docs/sessions/production.md", "python")
     (tmp_path / "example_of_the_docs.py").write_text(program, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", empty_url)
@@ -157,4 +172,9 @@ def test_the_example_project_records_a_session(
     [row] = recorded(store)
     assert ("fetch-invoices", "succeeded") == (row.job_name, row.status)
     assert 12 == row.actions[0]["invoices"]
+    old = datetime.now(UTC) - timedelta(days=91)
+    change_sessions(store.engine, started_at=old, finished_at=old)
+    assert example.defs.resolve_job_def("delete_old_sessions").execute_in_process().success
+    [row] = recorded(store)
+    assert ("delete-old-sessions", 1) == (row.job_name, row.actions[0]["sessions"])
     store.dispose()

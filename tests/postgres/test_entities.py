@@ -24,7 +24,7 @@ from bidbeacon_pipelines.values.decode import iter_values
 from tests.support.rows import add_account, add_entities, remove_accounts
 from tests.support.world import query
 
-ENTITIES_PAGE = PROJECT_ROOT / "docs" / "entities.md"
+ENTITIES_PAGE = PROJECT_ROOT / "docs" / "reference" / "entities.md"
 CAMPAIGN = {"campaignId": "3", "state": "ENABLED", "name": "Shirts"}
 OTHER = CAMPAIGN | {"campaignId": "33"}
 AD_GROUP = {"adGroupId": "4", "campaignId": "3", "state": "ENABLED"}
@@ -234,7 +234,7 @@ def test_counts_have_a_line_for_each_kind_that_was_synced(shelf: Shelf) -> None:
     "statement", re.findall(r"```sql\n(.*?)```", ENTITIES_PAGE.read_text(), re.DOTALL)
 )
 def test_queries_of_the_page_run(shelf: Shelf, statement: str) -> None:
-    """docs/entities.md has what people can copy, and each query finds something."""
+    """docs/reference/entities.md has what people can copy, and each query finds something."""
     shelf.store("targets", TARGET)
     for _ in range(2):
         shelf.store("targets", TARGET | {"targetId": "7"})

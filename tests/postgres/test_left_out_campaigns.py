@@ -24,7 +24,9 @@ from tests.support.world import World
 TODAY = date(2026, 1, 15)
 DAY = TODAY - timedelta(days=3)
 CAMPAIGNS, PRODUCTS = get_dataset("daily_campaigns"), get_dataset("daily_products")
-PAGE = (PROJECT_ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
+PAGE = (PROJECT_ROOT / "docs" / "how-to" / "answer-business-questions.md").read_text(
+    encoding="utf-8"
+)
 pytestmark = pytest.mark.parametrize("sandbox", [{"rows_per_day": 400}], indirect=True)
 
 
@@ -192,7 +194,7 @@ def test_days_from_its_start_name_it(world: World) -> None:
 
 
 def test_query_of_the_document_names_it_with_its_days(world: World) -> None:
-    """As it stands in docs/analysis.md, but for the day that is today."""
+    """As it stands in docs/how-to/answer-business-questions.md, but for the day that is today."""
     query = re.search(r"```sql\n(select [^`]+unnest\(left_out\)[^`]+)```", PAGE)
     assert query is not None
     account, campaign = sync_one_since_day(world)

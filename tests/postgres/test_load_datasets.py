@@ -145,10 +145,12 @@ def test_a_long_search_term_is_stored(shelf: LoadWorld) -> None:
 
 
 def test_the_documents_question_about_search_terms_is_answered(shelf: LoadWorld) -> None:
-    """The query of docs/architecture.md runs as it stands, and finds the term that cost and brought nothing."""
+    """The first query of docs/how-to/answer-business-questions.md runs as it stands, and finds the term that cost and brought nothing."""
     recent = datetime.now(UTC).date() - timedelta(days=2)
     given = [term_row("costly", day=recent, purchases=0), term_row("sells", day=recent)]
     shelf.load(given, days=[recent], dataset=DAILY_SEARCH_TERMS)
-    document = (PROJECT_ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    [found] = shelf.query(document.partition("```sql\n")[2].partition("```")[0])
+    page = PROJECT_ROOT / "docs" / "how-to" / "answer-business-questions.md"
+    document = page.read_text(encoding="utf-8")
+    section = document.partition("## Run a first query\n")[2]
+    [found] = shelf.query(section.partition("```sql\n")[2].partition("```")[0])
     assert ("costly", 5, SPEND) == (found["search_term"], found["clicks"], found["spend"])

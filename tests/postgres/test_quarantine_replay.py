@@ -199,7 +199,7 @@ def test_a_replay_restates_the_load_it_belongs_to(
 
 
 def test_a_replay_of_a_load_that_changed_nothing_gives_it_a_number(shelf: LoadWorld) -> None:
-    """The load before it counts as confirmed by its own report only, as docs/restatements.md says.
+    """The load before it counts as confirmed by its own report only, as docs/how-to/follow-restatements.md says.
 
     The load between, which changed nothing, is not stored.
     """
@@ -318,7 +318,7 @@ def test_what_the_load_refuses_the_replay_refuses(shelf: LoadWorld, sales: Raw) 
 
 
 def test_a_row_that_cannot_be_read_stops_no_other(shelf: LoadWorld) -> None:
-    """It is listed, and stays with its cause, while its neighbour goes into the window."""
+    """It is listed, and stays with its cause, while its neighbor goes into the window."""
     shelf.load([*many_rows(99), odd(report_row()), report_row(clicks=-1)])
     broken = '{"metric.clicks": }'
     shelf.execute(f"UPDATE quarantined_rows SET raw = '{broken}' WHERE row_number = 100")

@@ -101,9 +101,9 @@ def test_each_report_has_a_window_and_an_explanation_of_its_own(world: World) ->
     """One fails while the other is loaded: a load by hand fails, the map shows the worse, and `explain` either."""
     account = world.account()
     world.sync_entities(account)
-    reason = {"code": "400013", "message": "No field Colour", "as_207": True}
+    reason = {"code": "400013", "message": "No field Color", "as_207": True}
     world.break_with("refuse", "create_report", times=1, **reason)
-    with pytest.raises(WindowNotLoadedError, match="No field Colour"):
+    with pytest.raises(WindowNotLoadedError, match="No field Color"):
         load_by_hand(world, account, DAY, dataset=DAILY_PRODUCTS)
     windows = {one.report: one for one in world.windows(account, DAY, dataset=DAILY_PRODUCTS)}
     assert {"loaded", "failed"} == {one.status for one in windows.values()}

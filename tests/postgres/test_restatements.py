@@ -25,7 +25,7 @@ from tests.support.world import DATASET, World
 
 YESTERDAY = date(2026, 1, 14)
 
-PAGE = (PROJECT_ROOT / "docs" / "restatements.md").read_text(encoding="utf-8")
+PAGE = (PROJECT_ROOT / "docs" / "how-to" / "follow-restatements.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"^```sql\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 
@@ -212,7 +212,7 @@ def test_one_window_is_read_without_reading_the_others(shelf: LoadWorld, account
 
 
 def test_the_queries_of_the_document_run_and_its_columns_are_the_views(shelf: LoadWorld) -> None:
-    """docs/restatements.md: each query runs as it stands, and every column of the view is described."""
+    """docs/how-to/follow-restatements.md: each query runs as it stands, and every column of the view is described."""
     assert len(QUERIES) == 2
     shelf.load(many_rows(3))
     for query in QUERIES:

@@ -111,7 +111,7 @@ def test_a_long_session_is_read_in_several_answers(stream: Stream) -> None:
         ("/api/job-sessions?limit=201", 400),
         ("/api/job-sessions/00000000-0000-0000-0000-000000000001?after=-1", 400),
         ("/api/job-sessions?status=nonsense", 400),
-        ("/api/job-sessions?colour=red", 400),
+        ("/api/job-sessions?color=red", 400),
         ("/api/job-sessions?since=yesterday", 400),
         (f"/api/job-sessions?job={'x' * 201}", 400),
         ("/api/job-sessions/stream?status=nonsense", 400),

@@ -258,17 +258,20 @@ def kinds() -> list[list[Dataset]]:
 
 
 def table() -> str:
-    """Return the table of docs/planning.md: reports by countries, and at 18 how many one a window would take."""
+    """Return the table of docs/explanation/planning.md: reports by countries, and at 18 how many one a window would take."""
     heads = [f"{n} {'country' if n == 1 else 'countries'}" for n in ACCOUNTS]
-    lines = [f"| reports | {' | '.join(heads)} | 18, one a window |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        f"| reports | {' | '.join(heads)} | 18 countries, one report per window |",
+        "|---|---:|---:|---:|---:|",
+    ]
     return "\n".join([*lines, *_rows()])
 
 
 def _rows() -> Iterator[str]:
     counts: Mapping[str, Callable[[Dataset, Sequence[str]], Count]] = {
         "filling an empty ads account": fill,
-        "a steady day": lambda dataset, who: _most(live(dataset, who)),
-        "a week off": lambda dataset, who: _most(miss(dataset, who, 7)),
+        "a normal day": lambda dataset, who: _most(live(dataset, who)),
+        "after a week without refreshes": lambda dataset, who: _most(miss(dataset, who, 7)),
     }
     for what, count in counts.items():
         total = [Count(0, 0)] * len(ACCOUNTS)

@@ -1,4 +1,4 @@
-"""The printed catalogue of actions; docs/actions.md is compared with it in `test_docs_are_true.py`."""
+"""The printed catalog of actions; docs/reference/actions.md is compared with it in `test_docs_are_true.py`."""
 
 from datetime import date
 from decimal import Decimal
@@ -35,7 +35,7 @@ Something was counted.
 
     Counted {windows:count:window}[ for {price:money}]
 
-Tone warning. Refers to account, window: `counted`.
+Tone warning. Refers to account, window, with the effect `counted`.
 
 | field | type | default |
 |---|---|---|

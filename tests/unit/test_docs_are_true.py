@@ -1,4 +1,4 @@
-"""The documents say what the code does: catalogue, settings, dependencies, links, paths and commands."""
+"""The documents say what the code does: printed pages, settings, dependencies, links, paths, tables and commands."""
 
 import re
 import shlex
@@ -12,66 +12,102 @@ from typing import Any
 
 import pytest
 import typer.main
-from pydantic_settings import BaseSettings
 
 from bidbeacon_pipelines.cli import app
 from bidbeacon_pipelines.database.address import OLDEST_VERSION
 from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
-from bidbeacon_sessions.settings import SessionSettings
-from tools import actions_page, causes_page
-from tools.data_dictionary import make_dictionary
+from bidbeacon_pipelines.tables import PipelinesBase
+from bidbeacon_pipelines.views import REPORT_VIEWS
+from bidbeacon_sessions.tables import SessionsBase
+from tools.documents import PRINTED
 
-DOCS = sorted([*PROJECT_ROOT.glob("*.md"), *(PROJECT_ROOT / "docs").glob("*.md")])
+SITE = PROJECT_ROOT / "docs"
+DOCS = sorted(
+    [
+        *PROJECT_ROOT.glob("*.md"),
+        *SITE.rglob("*.md"),
+        PROJECT_ROOT / "bidbeacon_sessions" / "README.md",
+    ]
+)
+BY_HAND = [path for path in DOCS if path not in PRINTED]
+MOST_WORDS, MOST_WORDS_OF_A_PAGE = 45_000, 2_000
 OF_TESTS = {"BIDBEACON_TEST_CLUSTER_URL"}
+OF_USERS = {"deploy/.env", "deploy/settings.env"}
+"""Files that a page lets its reader create."""
 FOLDERS = (
     *("bidbeacon_pipelines/", "bidbeacon_sandbox/", "bidbeacon_sessions/"),
-    *("docs/", "tests/", "benchmarks/", ".ci/"),
+    *("docs/", "tests/", "benchmarks/", "tools/", "deploy/", ".ci/"),
 )
-PRINTED = {
-    "actions.md": actions_page.make_page,
-    "causes.md": causes_page.make_page,
-    "data-dictionary.md": make_dictionary,
+DOORS = (
+    *("tutorial/first-hour.md", "tutorial/first-real-account.md", "how-to/on-call.md"),
+    *("how-to/answer-business-questions.md", "sessions/quick-start.md"),
+)
+COLUMNS = {
+    **{view.name: {column.name for column in view.columns} for view in REPORT_VIEWS},
+    **{
+        name: set(table.columns.keys())
+        for base in (PipelinesBase, SessionsBase)
+        for name, table in base.metadata.tables.items()
+    },
 }
+"""The columns of each table and view, by its name."""
 
-each_document = pytest.mark.parametrize("document", DOCS, ids=lambda path: path.name)
+
+def _name(document: Path) -> str:
+    return str(document.relative_to(PROJECT_ROOT))
 
 
-@pytest.mark.parametrize("name", PRINTED)
-def test_pages_of_actions_causes_and_data_are_as_printed(name: str) -> None:
+each_document = pytest.mark.parametrize("document", DOCS, ids=_name)
+
+
+@pytest.mark.parametrize("document", PRINTED, ids=_name)
+def test_printed_pages_are_as_printed(document: Path) -> None:
     """They list exactly what is registered."""
-    assert PRINTED[name]() == _doc(name), "run `make docs`"
+    assert PRINTED[document]() == _text(document), "run `make docs`"
 
 
-def test_every_setting_is_listed_with_its_default() -> None:
-    """docs/settings.md has one line for each field of both settings classes, and no other."""
-    rows = re.findall(r"^\| `(BIDBEACON_\w+)` \| (.+?) \|", _doc("settings.md"), re.MULTILINE)
-    assert {**_defaults(Settings), **_defaults(SessionSettings)} == dict(rows)
-    assert len(rows) == len(dict(rows))
+def test_pages_are_short() -> None:
+    """What is written by hand can be read: each page in a quarter of an hour, all of them in a day."""
+    words = {_name(path): len(_without_blocks(path).split()) for path in BY_HAND}
+    assert {} == {name: count for name, count in words.items() if count > MOST_WORDS_OF_A_PAGE}
+    assert sum(words.values()) <= MOST_WORDS
+
+
+def test_the_site_has_every_page() -> None:
+    """The navigation leads to each page of docs/, and to nothing else."""
+    listed = re.findall(r"^ *- .+: (\S+\.md)$", _text(PROJECT_ROOT / "mkdocs.yml"), re.MULTILINE)
+    assert sorted(listed) == sorted(str(path.relative_to(SITE)) for path in SITE.rglob("*.md"))
 
 
 def test_documents_promise_the_oldest_supported_postgres() -> None:
     """Every "PostgreSQL n or newer" names the version that the check of a database demands."""
-    readme = PROJECT_ROOT / "bidbeacon_sessions" / "README.md"
-    promised = {
-        document.name: set(re.findall(r"PostgreSQL (\d+) or newer", _text(document)))
-        for document in [*DOCS, readme]
-    }
-    found = {name: versions for name, versions in promised.items() if versions}
-    assert {"README.md", "running.md", "settings.md", "sessions-library.md"} <= found.keys()
-    assert {str(OLDEST_VERSION)} == set().union(*found.values())
+    promised = [re.findall(r"PostgreSQL (\d+) or newer", _text(document)) for document in DOCS]
+    assert {str(OLDEST_VERSION)} == set().union(*promised)
 
 
 @each_document
 def test_settings_that_a_document_names_exist(document: Path) -> None:
     """Every BIDBEACON_… of a document is a setting, or one of the tests'."""
     named = set(re.findall(r"\bBIDBEACON_[A-Z_]*[A-Z]\b", _text(document)))
-    assert named <= {*_defaults(Settings), *_defaults(SessionSettings), *OF_TESTS}
+    assert named <= {f"BIDBEACON_{name.upper()}" for name in Settings.model_fields} | OF_TESTS
+
+
+@each_document
+def test_columns_that_a_document_names_exist(document: Path) -> None:
+    """Every `table.column` of a table or view of ours has this column."""
+    named = [span.split(".") for span in _code_spans(document) if re.fullmatch(r"\w+\.\w+", span)]
+    known = [(table, column) for table, column in named if table in COLUMNS]
+    assert [] == [(table, column) for table, column in known if column not in COLUMNS[table]]
 
 
 @pytest.mark.parametrize("heading", ["Runtime", "Cluster", "Development", "Deployment files"])
 def test_every_dependency_has_its_reason(heading: str) -> None:
-    """docs/dependencies.md lists what pyproject.toml asks for, and nothing else."""
-    section = _doc("dependencies.md").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    """docs/reference/dependencies.md lists what pyproject.toml asks for, and nothing else."""
+    section = (
+        _text(SITE / "reference" / "dependencies.md")
+        .partition(f"## {heading}\n")[2]
+        .partition("\n## ")[0]
+    )
     rows = re.findall(r"^\| ([a-z][\w, -]+?) \| .+ \|$", section, re.MULTILINE)
     listed = [name for row in rows if row != "package" for name in row.split(", ")]
     assert sorted(_dependencies()[heading]) == sorted(listed)
@@ -97,24 +133,38 @@ def test_the_license_is_the_apache_license() -> None:
 
 @each_document
 def test_links_lead_somewhere(document: Path) -> None:
-    """The file of every relative link exists."""
-    targets = re.findall(r"\]\(([^)#\s]+)", _text(document))
-    relative = [target for target in targets if not re.match(r"[a-z]+:", target)]
-    assert [] == [target for target in relative if not (document.parent / target).exists()]
+    """The file of every relative link exists, with the heading that the link names."""
+    broken = []
+    for target, heading in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", _without_blocks(document)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path = (document.parent / target).resolve() if target else document
+        if not path.exists() or (heading and heading not in _anchors(path)):
+            broken.append(f"{target}#{heading}")
+    assert [] == broken
 
 
-def test_the_readme_leads_to_every_document() -> None:
-    """No document is reachable by a listing of the folder alone."""
-    readme = _text(PROJECT_ROOT / "README.md")
-    others = [path.name for path in DOCS if path.name != "README.md"]
-    assert [] == [name for name in others if f"{name})" not in readme]
+@pytest.mark.parametrize(("page", "folder"), [("README.md", "docs/"), ("docs/index.md", "")])
+def test_the_front_pages_lead_to_the_doors(page: str, folder: str) -> None:
+    """To try, to run, to analyze, and to use the sessions elsewhere; the site's navigation leads to the other pages."""
+    links = set(re.findall(r"\]\(([^)#\s]+)", _text(PROJECT_ROOT / page)))
+    assert {f"{folder}{door}" for door in DOORS} <= links
+
+
+@pytest.mark.parametrize("document", sorted(SITE.rglob("*.md")), ids=_name)
+def test_pages_of_the_site_link_to_nothing_outside_of_it(document: Path) -> None:
+    """A site has no other files of the project: a page names their paths instead."""
+    targets = re.findall(r"\]\(([^)#\s]+)", _without_blocks(document))
+    paths = [(document.parent / one).resolve() for one in targets if not re.match("[a-z]+:", one)]
+    assert [] == [path for path in paths if not path.is_relative_to(SITE)]
 
 
 @each_document
 def test_paths_that_a_document_names_exist(document: Path) -> None:
     """Every file or folder of the project that stands in code marks exists."""
     named = [span for span in _code_spans(document) if span.startswith(FOLDERS) and " " not in span]
-    assert [] == [path for path in named if not (PROJECT_ROOT / path).exists()]
+    missing = {path for path in named if not (PROJECT_ROOT / path).exists()}
+    assert set() == missing - OF_USERS
 
 
 @each_document
@@ -147,23 +197,17 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _doc(name: str) -> str:
-    return _text(PROJECT_ROOT / "docs" / name)
+def _without_blocks(path: Path) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", _text(path), flags=re.MULTILINE | re.DOTALL)
 
 
-def _defaults(settings: type[BaseSettings]) -> dict[str, str]:
-    """Return each setting's default as docs/settings.md shows it."""
-    shown = {
-        name: _shown(field.get_default(call_default_factory=True, validated_data={}))
-        for name, field in settings.model_fields.items()
+@cache
+def _anchors(path: Path) -> set[str]:
+    """Return the names of a page's headings in links, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", _without_blocks(path), re.MULTILINE)
+    return {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings
     }
-    return {f"BIDBEACON_{name.upper()}": default for name, default in shown.items()}
-
-
-def _shown(default: object) -> str:
-    if default is None:
-        return "none"
-    return f"`{default.relative_to(PROJECT_ROOT) if isinstance(default, Path) else default}`"
 
 
 def _dependencies() -> dict[str, list[str]]:
@@ -180,10 +224,12 @@ def _dependencies() -> dict[str, list[str]]:
 
 def _code_spans(document: Path) -> list[str]:
     """Return what stands between single code marks, outside of code blocks; line breaks inside count as blanks."""
-    outside = re.sub(r"^ *```.*?^ *```", "", _text(document), flags=re.MULTILINE | re.DOTALL)
-    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", outside)]
+    spans = re.findall(r"`([^`]+)`", _without_blocks(document))
+    return [" ".join(span.split()) for span in spans]
 
 
 def _code_lines(document: Path) -> Iterator[str]:
-    for block in re.findall(r"^ *```\n(.*?)^ *```", _text(document), re.MULTILINE | re.DOTALL):
+    for block in re.findall(
+        r"^ *```(?:sh)?\n(.*?)^ *```", _text(document), re.MULTILINE | re.DOTALL
+    ):
         yield from (line.strip() for line in block.splitlines())

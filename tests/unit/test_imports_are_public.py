@@ -10,7 +10,7 @@ SESSIONS = sorted((PROJECT_ROOT / "bidbeacon_sessions").rglob("*.py"))
 PIPELINES = sorted((PROJECT_ROOT / "bidbeacon_pipelines").rglob("*.py"))
 OTHERS = [one for name in ("tests", "benchmarks") for one in (PROJECT_ROOT / name).rglob("*.py")]
 ATTRIBUTES = {"_engine"}
-"""The private attributes of Dagster that we use; see docs/dagster.md."""
+"""The private attributes of Dagster that we use; see docs/explanation/dagster.md."""
 
 
 def list_private_imports(module: Path) -> list[str]:

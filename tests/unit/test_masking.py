@@ -1,4 +1,4 @@
-"""Secrets are masked as the tables of `docs/security.md` say, and other texts stay."""
+"""Secrets are masked as the tables of `docs/explanation/security.md` say, and other texts stay."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from bidbeacon_sessions.session import describe_error
 from bidbeacon_sessions.settings import get_session_settings
 
 SECRET = "pa55/w0rd+0f-0urs"
-PAGE = (PROJECT_ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+PAGE = (PROJECT_ROOT / "docs" / "explanation" / "security.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)

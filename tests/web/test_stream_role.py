@@ -1,4 +1,4 @@
-"""The stream's own role in the database, made by the SQL of `docs/operations.md`: everything it needs, and nothing else."""
+"""The stream's own role in the database, made by the SQL of `docs/how-to/use-your-own-postgres.md`: everything it needs, and nothing else."""
 
 import os
 import re
@@ -27,11 +27,13 @@ STREAM_COMMAND = [sys.executable, "-m", "bidbeacon_pipelines", "stream", "--port
 @pytest.fixture
 def role_url(database_url: str, engine: Engine) -> Iterator[str]:
     """The address of the database for a role that has what the document grants."""
-    page = (PROJECT_ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    page = (PROJECT_ROOT / "docs" / "how-to" / "use-your-own-postgres.md").read_text(
+        encoding="utf-8"
+    )
     [grants] = [
         block
         for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
-        if "CREATE ROLE" in block
+        if "CREATE ROLE bidbeacon_stream" in block
     ]
     name = f"stream_{secrets.token_hex(4)}"
     with engine.begin() as connection:

@@ -95,7 +95,7 @@ export class CoverageMap {
     if (!tooltip.hidden) this.showTooltip(this.described);
   }
 
-  /** Scroll sideways until a day and some of its neighbours are visible. */
+  /** Scroll sideways until a day and some of its neighbors are visible. */
   reveal(place) {
     const around = Math.min(AROUND_PX, this.room / 4);
     const [from, to] = [this.x(place) - around, this.x(place + 1) + around - this.room];

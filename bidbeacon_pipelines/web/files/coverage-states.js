@@ -1,4 +1,4 @@
-// The states of a window: each has a colour, and bands that differ even at two pixels' width.
+// The states of a window: each has a color, and bands that differ even at two pixels' width.
 
 // Bands reach from the top (0) to the bottom (1) of a row.
 export const STATES = {
@@ -23,24 +23,24 @@ export const NONE = "-";
 // If campaigns are left out, the state is in the upper part of the row, a line in the lower part.
 const STATE_SHARE = 14 / 18;
 const LEFT_OUT_TOP = 15 / 18;
-let colours = /** @type {Record<string, string>} */ ({});
+let colors = /** @type {Record<string, string>} */ ({});
 
-/** Read the colours of the theme, before windows are drawn. */
-export function readColours() {
+/** Read the colors of the theme, before windows are drawn. */
+export function readColors() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(name).trim();
   const states = Object.entries(STATES).map(([letter, { name }]) => [letter, read(`--state-${name.replaceAll(" ", "-").toLowerCase()}`)]);
-  colours = { ...Object.fromEntries(states), leftOut: read("--amber") };
+  colors = { ...Object.fromEntries(states), leftOut: read("--amber") };
 }
 
 /** Draw one window into a canvas: `x`, `width` and `height` in CSS pixels. */
 export function drawCell(context, letter, x, width, height, isLeftOut = false) {
   const inner = width >= 8 ? width - 2 : width >= 4 ? width - 1 : width;
   const upper = isLeftOut ? height * STATE_SHARE : height;
-  context.fillStyle = colours[letter];
+  context.fillStyle = colors[letter];
   for (const [from, to] of STATES[letter]?.bands ?? []) context.fillRect(x, upper * from, inner, upper * (to - from));
   if (!isLeftOut) return;
-  context.fillStyle = colours.leftOut;
+  context.fillStyle = colors.leftOut;
   context.fillRect(x, height * LEFT_OUT_TOP, width, height * (1 - LEFT_OUT_TOP));
 }
 

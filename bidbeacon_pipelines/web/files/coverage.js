@@ -3,7 +3,7 @@
 import { CellDetail } from "./cell-detail.js";
 import { bindBar } from "./bar.js";
 import { CoverageMap } from "./coverage-map.js";
-import { NONE, STATES, leftOutByDay, readColours, stateMark } from "./coverage-states.js";
+import { NONE, STATES, leftOutByDay, readColors, stateMark } from "./coverage-states.js";
 import { coverageTable } from "./coverage-table.js";
 import { dayAfter, daysBetween } from "./days.js";
 import { byId, el, keepingFocus, linkOf, reconcile } from "./dom.js";
@@ -107,7 +107,7 @@ function withLeftOut(found) {
 
 function show(value) {
   data = value;
-  readColours();
+  readColors();
   const accounts = wantedAccounts();
   const chosen = params.account && params.window ? { account: params.account, window: params.window } : null;
   query.value = document.activeElement === query ? query.value : (params.accounts ?? "");

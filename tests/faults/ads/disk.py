@@ -1,6 +1,6 @@
 """How much disk one account takes: filled with 15 months, then thirty days as the product lives them, all datasets.
 
-`python -m tests.faults.ads.disk` prints the tables of docs/operations.md. Time is moved in steps by
+`python -m tests.faults.ads.disk` prints the tables of docs/how-to/keep-disk-use-bounded.md. Time is moved in steps by
 the simulation of the faults' suites; sandbox, jobs and tables are the real ones, and no fault
 strikes. Dagster takes no part.
 """

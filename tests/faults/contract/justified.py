@@ -1,7 +1,7 @@
 """Where the sandbox decides otherwise than Amazon's documents, and why.
 
-The documents know no ids, and no rules between fields; docs/contract.md does. A few things are
-refused since the sandbox does not play them.
+The documents know no ids, and no rules between fields; docs/explanation/testing.md does. A few
+things are refused since the sandbox does not play them.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""How many reports planning takes, counted over 60 days of ads accounts, and that docs/planning.md tells these numbers."""
+"""How many reports planning takes, counted over 60 days of ads accounts, and that docs/explanation/planning.md tells these numbers."""
 
 from datetime import timedelta
 
@@ -62,6 +62,6 @@ def test_missed_days_are_made_up_for_with_one_report(
 
 
 def test_the_document_tells_these_numbers() -> None:
-    """docs/planning.md has the table that the simulation counts."""
-    page = (PROJECT_ROOT / "docs" / "planning.md").read_text(encoding="utf-8")
-    assert table() in page, "run `make docs`"
+    """docs/explanation/planning.md has the table that the simulation counts."""
+    page = PROJECT_ROOT / "docs" / "explanation" / "planning.md"
+    assert table() in page.read_text(encoding="utf-8"), "run `make docs`"

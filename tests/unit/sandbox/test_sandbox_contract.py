@@ -43,7 +43,7 @@ def test_a_wrong_entry_of_the_registry_would_be_refused(caller: Any, dataset: An
         row_filter = filter_of(*report.ad_products)
         day = {"start": date(2026, 1, 10), "end": date(2026, 1, 10), "filter": row_filter}
         assert 207 == caller.create(fields=list(report.fields), **day).status_code
-        answer = caller.create(fields=[*report.fields, "campaign.colour"], **day)
+        answer = caller.create(fields=[*report.fields, "campaign.color"], **day)
         assert "400005" == number_of(answer)
         caller.state.clock.advance(3600)
 
@@ -52,7 +52,7 @@ def test_a_wrong_entry_of_the_registry_would_be_refused(caller: Any, dataset: An
     ("fields", "code"),
     [
         (["clicks", *BASIC], "400013"),
-        (["metric.colour", *BASIC], "400005"),
+        (["metric.color", *BASIC], "400005"),
         (["metric.totalCost", *BASIC], "400006"),
         (["campaign.name", "date.value", "ad.id", "metric.clicks"], "400006"),
         (["target.matchType", *BASIC], "400006"),

@@ -39,12 +39,13 @@ def main() -> None:
         load = [sys.executable, "-m", "bidbeacon_pipelines", "load", "--account", account]
         command = [*load, "--dataset", DATASET, "--window", str(DAY)]
         subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True)
-        loads = httpx.get(f"{stream}/api/job-sessions?job=load-windows&limit=1").json()
+        problems = f"{stream}/api/job-sessions?outcome=problems&limit=1"
+        [failed] = wait_for(lambda: httpx.get(problems).json()["sessions"], START_SECONDS)
         day = f"dataset={DATASET}&account={account}&window={DAY}"
         pages = {
             "home": f"{stream}/",
             "event-stream": f"{stream}/sessions",
-            "session": f"{stream}/sessions/{loads['sessions'][0]['id']}",
+            "session": f"{stream}/sessions/{failed['id']}",
             "coverage": f"{stream}/coverage?{day}",
             "account": f"{stream}/accounts/{account}",
             "dagster-partition": f"{dagster}/assets/{DATASET}?view=partitions",

@@ -109,18 +109,18 @@ def test_a_backfill_ends_once_its_partitions_are_loaded(
 def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
     served: World, processes: ExitStack
 ) -> None:
-    """Eleven partitions of two accounts are three runs and three reports.
+    """Eleven partitions of two accounts are three runs and at most three reports.
 
     One run's process is killed, and the others are terminated: all end, and with them the backfill, and later polls load every window.
     """
     us, germany = served.account("US"), served.account("DE")
     wanted = [
         *[(us, served.day(ago)) for ago in range(20, 26)],
-        *[(germany, served.day(ago)) for ago in (5, 6, 7, 40, 41)],
+        *[(germany, served.day(ago)) for ago in (20, 21, 22, 40, 41)],
     ]
     hold_reports(served)
     runs = backfill(served, processes, wanted, runs=3)
-    expected = [(germany, 7, 5), (germany, 41, 40), (us, 25, 20)]
+    expected = [(germany, 22, 20), (germany, 41, 40), (us, 25, 20)]
     assert {
         tuple(str(partition_key(account.account_key, served.day(ago))) for ago in (first, last))
         for account, first, last in expected
@@ -145,7 +145,10 @@ def test_a_backfill_is_a_run_for_each_account_and_contiguous_range(
 
     release_reports(served)
     wait_until(lambda: all_loaded_by_polling(served), "polls load what is ready", seconds=180)
-    assert (3, len(wanted)) == (len(served.accepted()), len(recorded_partitions(served)))
+    keys = {str(partition_key(account.account_key, day)) for account, day in wanted}
+    assert keys <= set(recorded_partitions(served))
+    # One report covers both ranges of an account if both runs want their days before one plans.
+    assert len(served.accepted()) in {2, 3}
 
 
 def outcome(world: World) -> str:

@@ -104,9 +104,11 @@ bench: $(STAMP) ## Measure, and fail if a bound is missed: SUITE=ingest|page|pla
 
 coverage: $(STAMP) $(TOOLS) contract ## Run `make test` with branch coverage, and print it by folder; htmlcov/ shows which test runs a line; KEEP=results writes tests/results/coverage.md
 	@$(BIN)/python -m pytest -m "not faults and not dagster_ui and not deploy and not examples" -n 3 --dist worksteal -q --cov --cov-context=test --cov-report=json --cov-report=html $(if $(FLOOR),--cov-fail-under=$(FLOOR)) $(TESTS)
+	@mkdir -p tests/results
 	@$(BIN)/python -m tools.rooms coverage.json $(if $(KEEP),> tests/results/coverage.md)
 
 mutants: $(STAMP) contract ## Change a seeded sample of the code, one place at a time, and count the changes that no test detects; SAMPLE=100 for another size, SAMPLE=all; KEEP=results writes tests/results/mutants.md
+	@mkdir -p tests/results
 	@exec $(BIN)/python -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(KEEP),> tests/results/mutants.md)
 
 nightly: $(STAMP) ## Run the suites that are too slow for the gate, as root: fault suites, cluster, pages, versions, clock, coverage, mutants; a step that has passed on this tree is not repeated

@@ -40,6 +40,8 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, default=FILE, metavar="FILE", help="for the figures")
     given = parser.parse_args()
+    if given.keep:
+        RESULTS.mkdir(exist_ok=True)
     report: dict[str, Any] = {"machine": describe_machine(), "suites": {}}
     results: list[Result] = []
     for name in [given.suite] if given.suite else suites:

@@ -395,12 +395,12 @@ OF_SESSIONS: Mapping[str, str] = {
     "a host cannot write downloads": NO_SESSION,
     "the clock of a host is wrong": NO_SESSION,
 }
-"""What a session's page says of a failure, where it is not the first line."""
+"""The text of a failure on its session's page, if it differs from the first line."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """What is said of a failure: the code of its cause, how the first line and the advice begin, and what its session's page says."""
+    """The texts about a failure: the code of its cause, how its first line and advice begin, and its session's page."""
 
     code: str
     sentence: str

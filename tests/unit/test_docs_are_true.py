@@ -67,7 +67,7 @@ def test_printed_pages_are_as_printed(document: Path) -> None:
 
 
 def test_pages_are_short() -> None:
-    """What is written by hand can be read: each page in a quarter of an hour, all of them in a day."""
+    """Pages that are written by hand can be read in a quarter of an hour each, and all of them in a day."""
     words = {_name(path): len(_without_blocks(path).split()) for path in BY_HAND}
     assert {} == {name: count for name, count in words.items() if count > MOST_WORDS_OF_A_PAGE}
     assert sum(words.values()) <= MOST_WORDS

@@ -53,7 +53,7 @@ check: $(STAMP) check-javascript ## Check format, lint, types, import rules, wor
 	$(BIN)/python -m tools.words
 	@$(MAKE) --no-print-directory site
 
-site: $(STAMP) ## Build the documentation's site in .venv/site, and check its links
+site: $(STAMP) ## Build the documentation's site in site/, and check its links
 	$(BIN)/zensical build --strict --clean
 
 # Where npm cannot be reached, everything else is checked all the same.

@@ -35,7 +35,7 @@ async def issue_token(call: Call) -> Response:
     """Return an access token for a refresh token; `POST /{region}/auth/o2/token`."""
     body = parse_qs((await call.request.body()).decode(errors="replace"))
     form = {key: values[0] for key, values in body.items()}
-    call.subject = replace(call.subject, client=form.get("client_id"))
+    call.facts = replace(call.facts, client=form.get("client_id"))
     await call.apply_rules()
     call.require_media(_FORM)
     credential = _find_credential(call, form)

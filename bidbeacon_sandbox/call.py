@@ -36,7 +36,7 @@ class Call:
         self.bent_by: set[str] = set()
         """The kinds of applied rules that may make the answer undocumented by Amazon."""
         first, headers = request.url.path.split("/")[1].upper(), request.headers
-        self.subject = CallFacts(
+        self.facts = CallFacts(
             operation,
             client=next((headers[name] for name in CLIENT_HEADERS if name in headers), None),
             region=next((region for region in REGIONS if region == first), None),
@@ -52,9 +52,9 @@ class Call:
     ) -> None:
         """Set the account, country and datasets of the call; do nothing if `account` is None."""
         if account is not None:
-            self.subject = replace(
-                self.subject,
-                region=self.subject.region or account.region,
+            self.facts = replace(
+                self.facts,
+                region=self.facts.region or account.region,
                 account=account.account_id,
                 countries=account.country_codes if country is None else (country,),
                 datasets=datasets,
@@ -64,7 +64,7 @@ class Call:
         self, kind: type[_Rule], when: Callable[[_Rule], object] = lambda _: True
     ) -> _Rule | None:
         """Return the first rule of a kind that fulfils `when` and applies to this call, or None."""
-        rule = next(self.sandbox.rules.struck(kind, self.subject, when), None)
+        rule = next(self.sandbox.rules.struck(kind, self.facts, when), None)
         self.obeys(rule)
         return rule
 
@@ -72,7 +72,7 @@ class Call:
         self, kind: type[_Rule], when: Callable[[_Rule], object] = lambda _: True
     ) -> tuple[_Rule, ...]:
         """Return all rules of a kind that fulfil `when` and apply to this call."""
-        rules = tuple(self.sandbox.rules.struck(kind, self.subject, when))
+        rules = tuple(self.sandbox.rules.struck(kind, self.facts, when))
         self.obeys(*rules)
         return rules
 
@@ -96,7 +96,7 @@ class Call:
 
     def accounts_in_region(self) -> list[AdsAccount]:
         """Return the ads accounts of the call's region that the credential has access to."""
-        return [account for account in self.accounts() if account.region == self.subject.region]
+        return [account for account in self.accounts() if account.region == self.facts.region]
 
     async def apply_rules(self) -> None:
         """Apply rules on delays, cuts, answers, tokens and regions; some rules raise a refusal."""
@@ -109,7 +109,7 @@ class Call:
             self.sandbox.tokens.expire(self._bearer[1], self.now)
             raise refuse(401, BODIES[401])
         if self.strike(Refuse, lambda rule: rule.reason == "wrong_region"):
-            if self.subject.operation.endswith("_report"):
+            if self.facts.operation.endswith("_report"):
                 text = "The account is not in this region"
                 raise refuse(400, {"code": "400000", "message": text})
             raise refuse(404, {"code": "404", "details": "Profile not found in this region"})
@@ -117,7 +117,7 @@ class Call:
     async def admit(self) -> None:
         """Call `apply_rules`, then raise a refusal if the token or client id is invalid."""
         await self.apply_rules()
-        if self.subject.client is None:
+        if self.facts.client is None:
             text = "Amazon-Advertising-API-ClientId is missing"
             raise refuse(401, {"code": "UNAUTHORIZED", "details": text})
         scheme, token = self._bearer
@@ -128,7 +128,7 @@ class Call:
             raise refuse(401, {"code": "401", "message": "Not authorized to access this resource"})
         if self.now >= issued.expires_at:
             raise refuse(401, {"code": "UNAUTHORIZED", "details": "Access token expired"})
-        if issued.credential.client_id != self.subject.client:
+        if issued.credential.client_id != self.facts.client:
             raise refuse(403, {"message": "Forbidden"})
 
     def announced_size(self, size: int) -> int:
@@ -190,8 +190,8 @@ class Call:
             if response.media_type and response.media_type.endswith("json"):
                 _write(response, rule.edited(json.loads(bytes(response.body))))
         response.headers["x-sandbox-bent-by"] = ", ".join(sorted(self.bent_by))
-        subject, path = self.subject, self.request.url.path
-        record = (self.now, subject.operation, path, subject.account, response.status_code)
+        facts, path = self.facts, self.request.url.path
+        record = (self.now, facts.operation, path, facts.account, response.status_code)
         self.sandbox.ledger.append(AnsweredCall(*record))
         return response
 
@@ -231,7 +231,7 @@ def _refused(call: Call, refusal: Refusal) -> Response:
     response = refusal.response
     if refusal.details is not None and not call.bent_by:
         status = response.status_code
-        body = error_body(call.subject.operation, status, refusal.details)
+        body = error_body(call.facts.operation, status, refusal.details)
         _write(response, body)
     return response
 

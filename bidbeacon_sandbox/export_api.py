@@ -82,8 +82,8 @@ async def _admit(call: Call) -> tuple[AdsAccount, AccountCountry]:
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": text})
     if found is None or found[0].status == "DISABLED" or found[0] not in call.accounts():
         raise refuse(403, {"code": "403", "details": "Not authorized to manage this profile"})
-    if found[0].region != call.subject.region:
-        text = f"Profile not found in region {call.subject.region}"
+    if found[0].region != call.facts.region:
+        text = f"Profile not found in region {call.facts.region}"
         raise refuse(404, {"code": "404", "details": text})
     return found
 

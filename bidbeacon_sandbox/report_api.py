@@ -64,7 +64,7 @@ async def create_report(call: Call) -> Response:
         *call.strikes(Parts, lambda rule: rule.missing is None),
         *call.strikes(OldBrands),
     )
-    report = sandbox.reports.create(request, call.now, rules, call.subject.client or "")
+    report = sandbox.reports.create(request, call.now, rules, call.facts.client or "")
     if rule := call.strike(Accepted429):
         raise throttled(rule.headers())
     return _answer(_describe(report, report.status(report.created_at)))
@@ -150,8 +150,8 @@ async def _admit(call: Call) -> None:
 def _own_account(call: Call, account: AdsAccount | None) -> AdsAccount:
     if account is None or account.status == "DISABLED" or account not in call.accounts():
         raise refuse(403, {"code": "403", "message": "Not authorized for this advertiser account"})
-    if account.region != call.subject.region:
-        raise RequestError("400000", f"The account is not in region {call.subject.region}")
+    if account.region != call.facts.region:
+        raise RequestError("400000", f"The account is not in region {call.facts.region}")
     return account
 
 
@@ -179,7 +179,7 @@ def _check_room(call: Call, account: AdsAccount, request: ReportRequest) -> None
         raise throttled()
 
     def is_busy(rule: OneAtATime) -> bool:
-        every, client = sandbox.world.accounts.accounts, call.subject.client
+        every, client = sandbox.world.accounts.accounts, call.facts.client
         here = {one.account_id for one in every if one.region == account.region}
         own = [one for one in sandbox.reports if one.client == client and one.account_id in here]
         return sum(one.is_in_flight(now) for one in own) >= rule.most

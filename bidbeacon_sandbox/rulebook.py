@@ -106,17 +106,17 @@ class Rulebook:
         ]
 
     def struck(
-        self, kind: type[_Rule], subject: CallFacts, when: Callable[[_Rule], object]
+        self, kind: type[_Rule], facts: CallFacts, when: Callable[[_Rule], object]
     ) -> Iterator[_Rule]:
         """Yield the rules of a kind that apply to a call; a yielded rule counts as applied."""
         for armed in self._armed:
             rule = armed.rule
-            if isinstance(rule, kind) and when(rule) and self._strikes(armed, subject):
+            if isinstance(rule, kind) and when(rule) and self._strikes(armed, facts):
                 yield rule
 
-    def _strikes(self, armed: _Armed, subject: CallFacts) -> bool:
+    def _strikes(self, armed: _Armed, facts: CallFacts) -> bool:
         rule = armed.rule
-        if not armed.on or self._is_over(armed) or not _concerns(rule, subject):
+        if not armed.on or self._is_over(armed) or not _concerns(rule, facts):
             return False
         armed.matched += 1
         draw = unit_interval(self._seed, "rule", rule.model_dump_json(), armed.matched)
@@ -132,14 +132,14 @@ class Rulebook:
         return seconds is not None and self._now() >= armed.since + timedelta(seconds=seconds)
 
 
-def _concerns(rule: Limits, subject: CallFacts) -> bool:
+def _concerns(rule: Limits, facts: CallFacts) -> bool:
     return (
-        subject.operation in (usual_calls(rule) if rule.call is None else {rule.call})
-        and rule.client in {None, subject.client}
-        and rule.region in {None, subject.region}
-        and (rule.country is None or rule.country in subject.countries)
-        and (rule.account is None or rule.account in names_of(subject.account))
-        and (rule.dataset is None or any(rule.dataset in names_of(one) for one in subject.datasets))
+        facts.operation in (usual_calls(rule) if rule.call is None else {rule.call})
+        and rule.client in {None, facts.client}
+        and rule.region in {None, facts.region}
+        and (rule.country is None or rule.country in facts.countries)
+        and (rule.account is None or rule.account in names_of(facts.account))
+        and (rule.dataset is None or any(rule.dataset in names_of(one) for one in facts.datasets))
     )
 
 

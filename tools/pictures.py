@@ -25,7 +25,7 @@ from bidbeacon_pipelines.dev.services import choose_port
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 SIZE: Any = {"width": 1280, "height": 800}
-START_SECONDS, LOAD_SECONDS = 120, 600
+START_SECONDS, LOAD_SECONDS = 120, 1_800
 DAY = datetime.now(UTC).date() - timedelta(days=4)
 DATASET = "daily_targets"
 
@@ -34,11 +34,11 @@ def main() -> None:
     """Take all pictures."""
     with TemporaryDirectory() as folder, running(Path(folder)) as (environment, ports):
         stream, dagster = (f"http://127.0.0.1:{ports[name]}" for name in ("STREAM", "DAGSTER"))
-        [account, *_] = wait_for(lambda: loaded_accounts(stream), LOAD_SECONDS)
-        refuse_one(f"http://127.0.0.1:{ports['SANDBOX']}")
-        load = [sys.executable, "-m", "bidbeacon_pipelines", "load", "--account", account]
-        command = [*load, "--dataset", DATASET, "--window", str(DAY)]
-        subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True)
+        [account, other, *_] = wait_for(lambda: loaded_accounts(stream), LOAD_SECONDS)
+        refuse(f"http://127.0.0.1:{ports['SANDBOX']}", account)
+        asset = f"{dagster}/assets/{DATASET}"
+        for key in (account, other):
+            call(environment, f"load --account {key} --dataset {DATASET} --window {DAY}")
         problems = f"{stream}/api/job-sessions?outcome=problems&limit=1"
         [failed] = wait_for(lambda: httpx.get(problems).json()["sessions"], START_SECONDS)
         day = f"dataset={DATASET}&account={account}&window={DAY}"
@@ -48,15 +48,16 @@ def main() -> None:
             "session": f"{stream}/sessions/{failed['id']}",
             "coverage": f"{stream}/coverage?{day}",
             "account": f"{stream}/accounts/{account}",
-            "dagster-partition": f"{dagster}/assets/{DATASET}?view=partitions",
-            "dagster-lineage": f"{dagster}/assets/{DATASET}?view=lineage",
+            "dagster-partition": f"{asset}?view=partitions&partition={other}%7C{DAY}",
+            "dagster-lineage": f"{asset}?view=lineage",
         }
         with sync_playwright() as playwright:
             path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))))
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+            login = call(environment, "login")
             for name, url in pages.items():
-                take(browser, name, url, "light")
-            take(browser, "event-stream-dark", pages["event-stream"], "dark")
+                take(browser, name, url, "light", login)
+            take(browser, "event-stream-dark", pages["event-stream"], "dark", login)
 
 
 @contextmanager
@@ -78,22 +79,34 @@ def running(home: Path) -> Iterator[tuple[dict[str, str], dict[str, int]]]:
 
 
 def loaded_accounts(stream: str) -> list[str]:
-    """Return the keys of accounts that are refreshed, once half of their days are fresh."""
+    """Return the keys of accounts that are refreshed, once nine tenths of their days are fresh."""
     every = httpx.get(f"{stream}/api/account-list").json()["accounts"]
     accounts = [one for one in every if not one["stopped"]]
-    is_filled = sum(one["fresh"] for one in accounts) > sum(one["windows"] for one in accounts) / 2
+    fresh, windows = (sum(one[name] for one in accounts) for name in ("fresh", "windows"))
+    is_filled = fresh > 0.9 * windows > 0
     return [one["key"] for one in accounts] if is_filled else []
 
 
-def refuse_one(sandbox: str) -> None:
-    """Let the sandbox refuse the reports of the first ads account."""
-    rule = {"rule": "refuse", "reason": "no_rights"}
+def call(environment: dict[str, str], command: str) -> str:
+    """Run a command of `bidbeacon`, which may fail; return what it prints."""
+    program = [sys.executable, "-m", "bidbeacon_pipelines", *command.split()]
+    result = subprocess.run(
+        program, cwd=ROOT, env=environment, check=False, capture_output=True, text=True
+    )
+    return result.stdout.strip()
+
+
+def refuse(sandbox: str, account: str) -> None:
+    """Let the sandbox refuse the reports of the ads account that has the country of this key."""
+    country = account.partition(".")[0]
+    rule = {"rule": "refuse", "reason": "no_rights", "country": country}
     httpx.post(f"{sandbox}/sandbox/rules", json=rule).raise_for_status()
 
 
-def take(browser: Browser, name: str, url: str, scheme: Any) -> None:
-    """Write the picture of a page, once the network is quiet."""
+def take(browser: Browser, name: str, url: str, scheme: Any, login: str) -> None:
+    """Write the picture of a page as a user sees it who is logged in."""
     page = browser.new_page(viewport=SIZE, color_scheme=scheme, timezone_id="UTC")
+    page.goto(login)
     page.goto(url)
     page.wait_for_timeout(3_000)
     page.screenshot(path=IMAGES / f"{name}.png")

@@ -61,6 +61,24 @@ export function keepingFocus(root, change) {
   (heirs[place] ?? heirs.at(-1) ?? root.closest("[tabindex]"))?.focus({ preventScroll: true });
 }
 
+const held = new Set();
+let isPressed = false;
+document.addEventListener("pointerdown", () => { isPressed = true; }, true);
+for (const release of ["pointerup", "pointercancel"]) document.addEventListener(release, () => setTimeout(callHeld), true);
+
+function callHeld() {
+  const calls = [...held];
+  isPressed = false;
+  held.clear();
+  for (const call of calls) call();
+}
+
+/** Call a function once no mouse button is pressed: what is replaced between press and release is not clicked. */
+export function whenReleased(call) {
+  if (isPressed) held.add(call);
+  else call();
+}
+
 function keyOf(element) {
   const { dataset, tagName } = element;
   return dataset.key ?? [element.closest("[data-key]")?.dataset.key, tagName, element.getAttribute("href") ?? element.ariaLabel ?? element.title].join(" ");

@@ -26,7 +26,7 @@ export function showState({ name, error }, { noun, isShown, retry }, title = `Th
 
 function showTrouble(what, error, retry) {
   const why = el("span", {}, `${what} `, el("bdi", {}, withCommands(causeOf(error))), " ", el("bdi", {}, withCommands(error.whatToDo ?? "")));
-  keepingFocus(bar, () => bar.replaceChildren(why, tryAgain(retry)));
+  if (bar.hidden || !why.isEqualNode(bar.firstChild)) keepingFocus(bar, () => bar.replaceChildren(why, tryAgain(retry))); // announced only when new
   bar.hidden = false;
 }
 

@@ -1,5 +1,6 @@
 """All views and states, from phones to wide screens: axe finds nothing, data stays when the server or the network is gone, and a page says what it waits for."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from urllib.parse import urlsplit
@@ -234,6 +235,33 @@ def test_trouble_stands_above_data_that_stays(page: Page, open_view: OpenView, v
     expect(trouble).to_be_hidden()
     expect(page.locator("#home, #feed, #session, #map")).to_be_focused()
     expect(page.locator("#pill-text")).to_have_text("Live")
+
+
+def test_a_failed_read_is_shown_while_the_stream_is_live(page: Page, open_view: OpenView) -> None:
+    """Messages of the stream do not hide it: what is shown is not what was chosen."""
+    page.add_init_script(SOURCE)
+    open_view("map")
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    page.route("**/api/**", refuse)
+    page.get_by_role("link", name="15 months").click()
+    trouble = page.locator("#trouble")
+    expect(trouble).to_contain_text("The database does not answer.")
+    page.evaluate("source.tell('sync', {})")
+    expect(page.locator("#pill-text")).to_have_text("Live")
+    expect(trouble).to_be_visible()
+    page.unroute_all()
+    trouble.get_by_role("button", name="Try again").click()
+    expect(trouble).to_be_hidden()
+
+
+def test_a_redraw_between_press_and_release_loses_no_click(page: Page, open_view: OpenView) -> None:
+    """A change of the theme draws the links anew while the mouse is down."""
+    open_view("map")
+    page.get_by_role("link", name="15 months").hover()
+    page.mouse.down()
+    page.evaluate("document.dispatchEvent(new Event('theme-chosen'))")
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("days=456"))
 
 
 @pytest.mark.parametrize("view", LIVE_VIEWS)

@@ -1,6 +1,6 @@
 // Data that a page shows as a whole: read again when sessions change and each minute, pausable.
 
-import { byId } from "./dom.js";
+import { byId, whenReleased } from "./dom.js";
 import { hideTrouble, showState } from "./notice.js";
 import { showPill } from "./pill.js";
 import { Stream, fetchJson } from "./stream.js";
@@ -16,6 +16,7 @@ export class LiveData {
     this.options = { concerns: () => true, ...options };
     this.value = /** @type {any} */ (null);
     this.stream = /** @type {Stream | null} */ (null);
+    this.failure = /** @type {any} */ (null); // of the last read; the stream may be live all the same
     this.state = /** @type {import("./types").State} */ ({ name: "connecting", asOf: null });
     this.isPaused = false;
     this.waiting = this.reading = this.renewal = 0;
@@ -26,7 +27,7 @@ export class LiveData {
   /** Forget what is shown, read the data, and follow the sessions that match a query. */
   open(query = {}) {
     this.stream?.close();
-    this.value = null;
+    this.value = this.failure = null;
     this.reading += 1;
     const load = async () => {
       const { cursor } = await fetchJson("/api/job-sessions?limit=1"); // first: changes during the read are sent again
@@ -50,7 +51,9 @@ export class LiveData {
     const value = await this.options.read();
     if (reading !== this.reading) return;
     this.value = value;
+    this.failure = null;
     this.waiting = 0;
+    hideTrouble();
     this.redraw();
   }
 
@@ -59,8 +62,10 @@ export class LiveData {
     this.showFreshness();
     if (this.value === null) return;
     byId("skeleton").hidden = true;
-    this.options.draw(this.value);
+    whenReleased(this.draw);
   }
+
+  draw = () => this.value !== null && this.options.draw(this.value);
 
   onChange() {
     this.waiting += 1;
@@ -74,16 +79,16 @@ export class LiveData {
     this.renewal = 0;
     try {
       await this.fetch();
-      hideTrouble();
     } catch (error) {
+      this.failure = error;
       const name = this.value === null ? "failed" : this.state.name;
-      this.showState({ ...this.state, name, error }, () => this.renew());
+      this.showState({ ...this.state, name }, () => this.renew());
     }
   }
 
   showState(state, retry) {
     this.state = state;
-    showState(state, { noun: this.options.noun, isShown: this.value !== null, retry });
+    showState({ ...state, error: state.error ?? this.failure }, { noun: this.options.noun, isShown: this.value !== null, retry });
     this.showFreshness();
   }
 

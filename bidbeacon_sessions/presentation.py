@@ -4,7 +4,7 @@
 {"id": "…", "job_name": "refresh-account", "status": "running", "outcome": "ok", "mark": "running",
  "status_text": "running", "recovered_by": null, "account": "US.acme-merch.1kc1bk21",
  "account_label": "Acme Merch · US", "run_id": "…", "run_url": "…", "step_key": "…",
- "retry_number": 0, "started_at": "…Z", "finished_at": null, "duration": 12.3, "error": null,
+ "retry_number": 0, "started_at": "…Z", "finished_at": null, "duration": null, "error": null,
  "input": {}, "labels": {}, "revision": 3, "action_count": 2, "url": "…"}
 {"session_id": "…", "ord": 1, "type": "report-requested", "at": "…Z", "tone": "progress",
  "accounts": [{"key": "US.acme-merch.1kc1bk21", "label": "Acme Merch · US"}], "parts": [{"kind":

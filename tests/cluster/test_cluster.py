@@ -61,11 +61,11 @@ def test_others_go_on_while_workers_are_lost(world: World) -> None:
     cluster = world.cluster
     since = world.database_time()
     start_loads(world, cluster.alpha)
-    lost = world.sessions_on(cluster.alpha)
     world.programs.pop("worker alpha").kill()
+    lost = world.sessions_on(cluster.alpha)
     await_load(world, cluster.beta)
-    lost |= world.sessions_on(cluster.beta)
     world.programs["worker beta"].send(signal.SIGSTOP)
+    lost |= world.sessions_on(cluster.beta)
     await_load(world, cluster.gamma)
     living = world.sessions_on(cluster.gamma)
     cluster.gamma.cut_from(cluster.redis)
@@ -85,8 +85,8 @@ def test_others_go_on_while_a_worker_is_cut_off_and_the_daemon_moves(world: Worl
     cluster = world.cluster
     since = world.database_time()
     start_loads(world, cluster.gamma)
-    lost = world.sessions_on(cluster.gamma)
     cluster.gamma.cut_from(cluster.postgres)
+    lost = world.sessions_on(cluster.gamma)
     world.programs.pop("daemon alpha").kill()
     world.start("daemon", cluster.beta)
     check_others_go_on(world, lost)

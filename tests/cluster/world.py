@@ -96,9 +96,9 @@ _RESTING = """
       FROM report_requests WHERE finished_at IS NULL"""
 """How long all requests rest from now on; null where something can be done before."""
 _SESSIONS_OF_HOSTS = """
-    SELECT DISTINCT h.id, h.run_id FROM pg_stat_activity a
-      JOIN session_headers h ON a.application_name = 'bidbeacon ' || h.id
-     WHERE host(a.client_addr) = ANY(:addresses) AND h.status = 'running'"""
+    SELECT h.id, h.run_id FROM session_leases l
+      JOIN session_headers h ON h.id = l.session_id
+     WHERE split_part(l.holder, ':', 1) = ANY(:hosts) AND h.status = 'running'"""
 _ENDED_SESSIONS = """
     SELECT id FROM session_headers WHERE finished_at >= :since AND status = ANY(:statuses)"""
 _LOADS = """
@@ -319,8 +319,8 @@ class World:
                 pass
 
     def sessions_on(self, *hosts: Host) -> dict[UUID, str]:
-        """Return the running sessions whose connections come from some hosts, each with its run."""
-        rows = self.stored.query(_SESSIONS_OF_HOSTS, addresses=[host.address for host in hosts])
+        """Return the running sessions of processes on some hosts, each with its run."""
+        rows = self.stored.query(_SESSIONS_OF_HOSTS, hosts=[host.name for host in hosts])
         return {row["id"]: row["run_id"] for row in rows}
 
     def sessions_since(self, since: datetime, *statuses: str) -> set[UUID]:

@@ -145,9 +145,10 @@ def test_two_workers_load_faster_than_one(world: World) -> None:
 
 def test_the_week_ends_true(world: World) -> None:
     """Every dataset of every account equals the truth, and the reader of the stream has missed nothing."""
-    while world.day < DAYS:
+    last_day = max(DAYS, world.day + 1)  # loads may have needed more days before
+    while world.day < last_day:
         world.break_amazon(*HARMLESS)
-        if world.day == DAYS - 1:
+        if world.day == last_day - 1:
             world.cluster.dump("earlier")
         world.next_day()
         world.settle()

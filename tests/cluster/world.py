@@ -87,6 +87,13 @@ _OPEN_REQUESTS = """
            min(r.next_step_at) AS first_step_at, min(r.sent_at) AS first_sent_at, max(r.failure_kind) AS failure
       FROM report_requests r JOIN ads_accounts o USING (account_id)
      WHERE r.finished_at IS NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"""
+_DUE_WINDOWS = """
+    SELECT o.ads_account_key, o.needs_attention, o.next_run_at, o.planned_at, w.country_code, w.status, w.cause ->> 'code' AS cause,
+           count(*) AS windows, min(w.dataset) AS dataset, min(w.window_date) AS first_day, max(w.window_date) AS last_day,
+           min(w.next_refresh_at) AS due_from, max(w.next_refresh_at) AS due_to, min(w.expires_at) AS first_expires_at,
+           max(w.expires_at) AS last_expires_at, max(w.request_id) AS request, max(w.last_loaded_at) AS last_loaded_at
+      FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code) JOIN ads_accounts o USING (account_id)
+     WHERE NOT a.paused AND w.next_refresh_at <= :now GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 5, 6, 7"""
 _GATES = """
     SELECT region, in_flight_limit, next_create_at, refused_count, last_refused_at FROM report_gates ORDER BY region"""
 _RESTING = """
@@ -292,9 +299,10 @@ class World:
         return row
 
     def what_waits(self) -> str:
-        """Return what is left to do in detail: its figures, requests and gates."""
+        """Return what is left to do in detail: its figures, requests, due windows and gates."""
         requests, gates = self.stored.query(_OPEN_REQUESTS), self.stored.query(_GATES)
-        return "\n".join(map(str, [self.now(), self.open_work(), *requests, *gates]))
+        windows = self.stored.query(_DUE_WINDOWS, now=self.now())
+        return "\n".join(map(str, [self.now(), self.open_work(), *requests, *windows, *gates]))
 
     def loaded_datasets(self) -> int:
         """Return how many datasets of accounts have data."""

@@ -110,11 +110,15 @@ def _recovers(
     return CauseKind(code, sentence, advice, Severity.WARNING, action, None, parameters)
 
 
-_START_ALL = "Check that Dagster is running: `make dev` or `bidbeacon dev` starts everything."
+_START = (
+    "If everything runs on one machine, `bidbeacon dev` starts all processes. Otherwise see "
+    "docs/how-to/on-call.md."
+)
+_CHECK_DAGSTER = f"Check that Dagster is running, and start it again if it is not. {_START}"
 _NO_OTHER_ALERT = "No other alerts are sent until this is resolved."
 _KEPT_ASIDE = (
-    "A row of a report is kept in quarantine: `bidbeacon quarantine replay` loads it once it is "
-    "valid. An entity is read again by the next sync."
+    "If this is a row of a report, `bidbeacon quarantine replay` loads it from quarantine once it "
+    "is valid. If this is an entity, the next sync reads it again."
 )
 
 _TABLE = (
@@ -146,9 +150,9 @@ _TABLE = (
     CauseKind(
         "credential-not-set",
         "The credential {credential_name} is no longer configured.",
-        "Add it to BIDBEACON_CREDENTIALS_FILE and restart BidBeacon, or leave it out. Then run "
-        "`bidbeacon accounts sync`, which assigns accounts of missing credentials to others that "
-        "list them.",
+        "If you still use this credential, add it to BIDBEACON_CREDENTIALS_FILE and restart "
+        "BidBeacon. In any case, run `bidbeacon accounts sync`, which assigns accounts of missing "
+        "credentials to other credentials that list them.",
         parameters=("credential_name",),
     ),
     CauseKind(
@@ -224,12 +228,13 @@ _TABLE = (
     _recovers(
         "answer-unreadable",
         "Amazon's answer could not be read[: {reason}].",
-        "If this lasts, the API has changed, or a proxy between us and Amazon answers.",
+        "BidBeacon tries again later. If this lasts, check whether a proxy answers instead of "
+        "Amazon. If there is no proxy, Amazon's API has changed: please report it.",
     ),
     CauseKind(
         "request-refused",
         "Amazon refused the request[ to {operation}][: {reason}].",
-        "Repeating the request does not help.",
+        "Repeating the request does not help. Read Amazon's reason on the session's page.",
     ),
     # Reports at Amazon
     CauseKind(
@@ -298,7 +303,8 @@ _TABLE = (
     CauseKind(
         "download-refused",
         "BidBeacon refused the download[: {reason}].",
-        "A proxy may change Amazon's answers: check it. If there is none, please report it.",
+        "If a proxy is between BidBeacon and Amazon, check whether it changes Amazon's data. "
+        "Otherwise, please report this failure.",
     ),
     _recovers(
         "download-expired",
@@ -334,7 +340,7 @@ _TABLE = (
     CauseKind(
         "rows-refused-by-database",
         "The database refused the report's rows[: {reason}].",
-        "Please report it: this is an error of BidBeacon.",
+        "This is a bug in BidBeacon; please report it.",
     ),
     # Rows
     CauseKind(
@@ -407,7 +413,7 @@ _TABLE = (
         "Amazon may no longer serve such days, so they do not count as zeros and are not in sums. "
         "They become zeros by themselves once rows of this age come for the same ad product; "
         "nothing is requested again. To check, compare a day with Amazon's console. "
-        "`bidbeacon contract set REGION DATASET history:REPORT DAYS` requests fewer days.",
+        "To request fewer days, run `bidbeacon contract set REGION DATASET history:REPORT DAYS`.",
         Severity.WARNING,
         parameters=("account",),
     ),
@@ -462,8 +468,9 @@ _TABLE = (
         "region-not-listed",
         "The accounts of region {region} can't be listed[ for credential {credential_name}]"
         "[: {reason}].",
-        "Its known accounts are still refreshed, but BidBeacon does not see new accounts or "
-        "changes at Amazon. It tries again each hour.",
+        "BidBeacon tries again each hour. If this lasts, run `bidbeacon credentials check`. Known "
+        "accounts of the region are still refreshed, but BidBeacon does not see new accounts or "
+        "changes at Amazon.",
         parameters=("region", "credential_name"),
     ),
     CauseKind(
@@ -477,8 +484,8 @@ _TABLE = (
         "Amazon's reports leave out enabled Sponsored Brands campaigns of the old kind, which have "
         "no ad groups.",
         "Their spend and sales are missing in all datasets; `left_out` of `reports.days` lists "
-        "them. Convert them at Amazon to campaigns with ad groups, and read their numbers in "
-        "Amazon's console until then. A new campaign only needs its first ad group.",
+        "the campaigns. Convert them at Amazon to campaigns with ad groups, and read their numbers "
+        "in Amazon's console until then. If a campaign is new, add its first ad group.",
         Severity.WARNING,
     ),
     CauseKind(
@@ -502,7 +509,7 @@ _TABLE = (
     CauseKind(
         "nothing-happens",
         "No job has run[ for {time}].",
-        _START_ALL,
+        _CHECK_DAGSTER,
         link="/sessions",
     ),
     CauseKind(
@@ -516,7 +523,7 @@ _TABLE = (
     CauseKind(
         "reports-not-polled",
         "Reports have been waiting to be polled or loaded for too long.",
-        _START_ALL,
+        _CHECK_DAGSTER,
     ),
     # What BidBeacon runs on
     CauseKind(
@@ -537,8 +544,8 @@ _TABLE = (
         "{partitions:,} per asset, and it can show {most:,}].",
         "[Set BIDBEACON_PARTITION_MONTHS={months} and restart Dagster. Older days are still kept "
         "and refreshed in Postgres. After you set more months again, launch the job record_again, "
-        "which shows Dagster the days that it missed.|Spread the accounts over several "
-        "installations.]",
+        "which shows Dagster the days that it missed.|If a smaller BIDBEACON_PARTITION_MONTHS is "
+        "not enough, spread the accounts over several installations.]",
         Severity.WARNING,
     ),
     CauseKind(
@@ -563,14 +570,14 @@ _TABLE = (
     CauseKind(
         "process-silent",
         "No {kind} is running any more.",
-        f"Start one. {_START_ALL}",
+        f"Start the process again. {_START}",
         Severity.WARNING,
         parameters=("kind",),
     ),
     CauseKind(
         "alerts-not-watched",
         "The stream, which sends alerts, is not running.",
-        f"Start `bidbeacon stream`. {_START_ALL}",
+        f"Start `bidbeacon stream` again. {_START}",
         Severity.WARNING,
     ),
     CauseKind(
@@ -582,7 +589,7 @@ _TABLE = (
     CauseKind(
         "database-away",
         "The database does not answer.",
-        f"Start it, or restore its network. {_NO_OTHER_ALERT}",
+        f"Start the database, or restore its network. {_NO_OTHER_ALERT}",
     ),
     CauseKind(
         "check-failed",

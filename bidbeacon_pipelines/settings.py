@@ -101,9 +101,13 @@ class Settings(SessionSettings):
     """The settings of sessions and of the pipelines."""
 
     ads_api_client_id: str | None = None
-    """The Login with Amazon client id. Without it, the sandbox is used instead of Amazon."""
+    """The client id of Login with Amazon.
+
+    If neither a client id nor `BIDBEACON_CREDENTIALS_FILE` is set, BidBeacon uses the sandbox
+    instead of Amazon.
+    """
     ads_api_client_secret: SecretStr | None = None
-    """The secret of the Login with Amazon client."""
+    """The client secret of Login with Amazon."""
     ads_api_refresh_token: SecretStr | None = None
     """The refresh token with which the owner of the accounts authorized BidBeacon."""
     ads_api_credential_region: Region = "NA"
@@ -111,9 +115,10 @@ class Settings(SessionSettings):
     credentials_file: Annotated[
         CredentialsFile | None, NoDecode, BeforeValidator(_read_credentials_file)
     ] = None
-    """A TOML file of named clients and credentials, instead of secret and refresh token.
+    """A TOML file with named clients and credentials.
 
-    Only the file's owner and group may be able to read it.
+    The file replaces the settings `BIDBEACON_ADS_API_…`. It must be readable only by its owner and
+    its group.
     """
 
     home: Folder = _HOME
@@ -121,70 +126,75 @@ class Settings(SessionSettings):
     scratch_folder: Folder = Field(
         default_factory=lambda data: data.get("home", _HOME) / "downloads"
     )
-    """The folder for files from Amazon while they are loaded.
+    """The folder for files that were downloaded from Amazon, until they are loaded.
 
-    It needs room for a few reports. The default is `downloads` in `BIDBEACON_HOME`.
+    The disk needs room for a few reports. The default is `downloads` in `BIDBEACON_HOME`.
     """
     redis_url: Annotated[SecretStr, AfterValidator(_check_redis_url)] | None = None
     """`redis://…` or `rediss://…`: the broker and result backend of a cluster's Celery workers.
 
-    One machine needs no Redis.
+    If everything runs on one machine, Redis is not needed.
     """
     allow_other_machines: bool = False
     """Whether `BIDBEACON_BIND_HOST` may be an address that other machines reach."""
     bind_host: Host = "127.0.0.1"
-    """The address on which Dagster's webserver and the sandbox listen; neither has a login."""
+    """The address on which Dagster's webserver and the sandbox listen.
+
+    Neither of these two servers has a login.
+    """
     sandbox_port: Port = 3040
     """The sandbox's port."""
     code_server_port: Port | None = None
-    """The port of Dagster's code server, on loopback; by default any free port."""
+    """The port on loopback of Dagster's code server. The default is any free port."""
     sandbox_url: WebAddress = Field(
         default_factory=lambda data: _local_url(
             data.get("bind_host", "127.0.0.1"), data.get("sandbox_port", 3040)
         )
     )
-    """The sandbox's address for its clients.
+    """The address at which clients reach the sandbox.
 
-    The default has `BIDBEACON_BIND_HOST` and `BIDBEACON_SANDBOX_PORT`.
+    The default consists of `BIDBEACON_BIND_HOST` and `BIDBEACON_SANDBOX_PORT`.
     """
 
     partition_months: int = Field(15, ge=1, le=60)
-    """How many months before the current one are Dagster partitions, the same in every process.
+    """For how many months before the current month Dagster has partitions.
 
-    Older windows are only in PostgreSQL.
+    All processes need the same value. Older windows are only in PostgreSQL.
     """
     report_first_poll_seconds: int | None = Field(None, ge=1, le=_DAY_SECONDS)
     """The time from the request of a report to its first poll.
 
-    The default is the dataset's usual time, 3 minutes; with the sandbox, 5 seconds.
+    The default is the time that Amazon usually takes, 3 minutes. With the sandbox, the default is 5
+    seconds.
     """
     report_poll_seconds: int | None = Field(None, ge=1, le=_DAY_SECONDS)
     """The shortest time between two polls of a report.
 
-    The default is 60 seconds; with the sandbox, 5 seconds.
+    The default is 60 seconds. With the sandbox, the default is 5 seconds.
     """
     by_hand_wait_minutes: int = Field(90, ge=1, le=24 * 60)
-    """How long a load by hand waits for Amazon."""
+    """How many minutes a load by hand waits for Amazon."""
     wait_for_countries_hours: float = Field(6, ge=0, le=12)
-    """How long a due window waits for the other countries of its ads account.
+    """How many hours a due window waits until windows of other countries are due.
 
-    The same report then serves all of them.
+    One report then serves all of these countries of the ads account.
     """
     first_reports_in_flight: int = Field(2, ge=1, le=20)
-    """How many reports of a client id and region may run at Amazon at first.
+    """How many reports of a client id and region may initially be generated at the same time.
 
-    Amazon's answers change the limit later. `bidbeacon dev` with the sandbox sets 8.
+    BidBeacon later adapts this limit to Amazon's responses. With the sandbox, `bidbeacon dev` sets
+    8.
     """
     loads_at_once: int = Field(2, ge=1, le=8)
     """How many runs of `poll_reports` may poll and load reports at the same time.
 
-    A second run starts only if ten reports are due, or if reports are still due half a minute after
-    the last run started.
+    A second run starts only if ten reports are due for a poll or load, or if reports are still due
+    half a minute after the last run started.
     """
     late_after_hours: float = Field(12, gt=0, le=7 * 24)
     """How many hours after its due time a window counts as late.
 
-    Checks, the coverage page and the order of reports depend on it.
+    Checks, the coverage page and the order of reports depend on this number.
     """
     bad_row_share: float = Field(0.02, ge=0, le=1)
     """The largest accepted share of invalid rows in a window, as a fraction.
@@ -192,38 +202,49 @@ class Settings(SessionSettings):
     A window with more invalid rows is not loaded, and keeps its old rows.
     """
     hourly_difference: float = Field(0.05, ge=0, le=1)
-    """The largest difference, as a fraction, between a day's spend or sales and its hours'.
+    """The largest accepted difference between the spend or sales of a day and of its hours.
 
-    A check warns about larger differences. Amazon does not guarantee that both agree.
+    The difference is a fraction. A check warns about larger differences. Amazon does not guarantee
+    that daily and hourly reports agree.
     """
 
     alert_urls: Annotated[SecretStr, AfterValidator(_check_alert_urls)] | None = None
-    """The receivers of alerts: addresses of apprise, such as `slack://…`, separated by blanks."""
+    """The receivers of alerts: URLs as the library apprise defines them, separated by blanks.
+
+    An example is `slack://…`.
+    """
     alert_quiet_hours: Annotated[str, AfterValidator(_check_hours)] | None = None
     """The hours in which no alert is sent, such as `22:00-07:00`."""
     alert_time_zone: Annotated[str, AfterValidator(_check_time_zone)] = "UTC"
-    """The time zone of quiet hours, and of times in alerts."""
+    """The time zone of `BIDBEACON_ALERT_QUIET_HOURS`, and of times in alerts."""
     alert_silent_minutes: int = Field(90, ge=10, le=7 * 24 * 60)
-    """An alert is sent if no job has run for so many minutes. At least one job runs each hour."""
+    """After how many minutes without a run of any job an alert is sent.
+
+    Usually, at least one job runs each hour.
+    """
 
     api_call_days: int = Field(30, ge=1, le=_LONGEST_KEPT_DAYS)
-    """How many days calls to Amazon are kept, in `api_calls`."""
+    """For how many days calls to Amazon are kept in the table `api_calls`."""
     session_days: int = Field(90, ge=1, le=_LONGEST_KEPT_DAYS)
-    """How many days sessions are kept, with their actions and references."""
+    """For how many days sessions are kept, with their actions and references."""
     hourly_days: int = Field(400, ge=31, le=_LONGEST_KEPT_DAYS)
-    """For how many days hourly rows are kept. Whole months are dropped."""
+    """For how many days hourly rows are kept. Older rows are deleted by whole months."""
     restatement_days: int = Field(400, ge=90, le=_LONGEST_KEPT_DAYS)
-    """For how many days of windows restatements are kept. Older windows have only their totals."""
-    run_event_days: int = Field(14, ge=1, le=_LONGEST_KEPT_DAYS)
-    """How many days Dagster's events and the printed output of a run are kept.
+    """Restatements of windows up to this many days old are kept.
 
-    Events of assets are kept: materializations, observations and checks.
+    Older windows keep only their totals.
+    """
+    run_event_days: int = Field(14, ge=1, le=_LONGEST_KEPT_DAYS)
+    """For how many days the events of a Dagster run and its printed output are kept.
+
+    Events of assets (materializations, observations and checks) are not deleted.
     """
 
     user_header: Annotated[str, AfterValidator(_check_header)] | None = None
     """The header in which a trusted proxy names the user, such as `X-Forwarded-User`.
 
-    Changes on the page are recorded under this name; without the setting, under `page`.
+    A change on the page is recorded under the user's name, or under `page` if this setting is not
+    set.
     """
 
     @field_validator("bind_host")

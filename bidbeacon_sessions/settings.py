@@ -86,12 +86,16 @@ class SessionSettings(BaseSettings):
     )
 
     database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] | None = None
-    """The address of a PostgreSQL 16 or newer, `postgresql://user:password@host:port/database`.
+    """The address of the PostgreSQL database, `postgresql://user:password@host:port/database`.
 
-    `bidbeacon dev` and `bidbeacon db start` set it to the embedded database if it is not set.
+    PostgreSQL 16 or newer is needed. If no address is set, `bidbeacon dev` and `bidbeacon db start`
+    use the embedded database.
     """
     stream_host: Host = "127.0.0.1"
-    """The address on which the Event Stream listens; any but loopback needs a token."""
+    """The address on which the Event Stream listens.
+
+    An address that is not loopback needs `BIDBEACON_STREAM_TOKEN`.
+    """
     stream_port: Port = 3030
     """The Event Stream's port."""
     stream_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
@@ -101,26 +105,26 @@ class SessionSettings(BaseSettings):
     ASCII characters and no blanks.
     """
     stream_changes_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
-    """The token for requests that change something, if reading needs no token.
+    """The token for requests that change something, if requests that only read need no token.
 
-    `bidbeacon dev` makes one at each start if neither token is set. Without a token, nothing can
-    be changed on the page.
+    If neither this token nor `BIDBEACON_STREAM_TOKEN` is set, `bidbeacon dev` makes a token at each
+    start. If the Event Stream has no token, nothing can be changed on its pages.
     """
     dagster_port: Port = 3000
     """The port of Dagster's webserver."""
     dagster_public_url: WebAddress = Field(
         default_factory=lambda data: f"http://127.0.0.1:{data.get('dagster_port', 3000)}"
     )
-    """The address of Dagster's UI for browsers, used in links.
+    """The address at which browsers reach Dagster's UI, used in links.
 
-    The default is this machine, with `BIDBEACON_DAGSTER_PORT`.
+    The default is this machine with the port `BIDBEACON_DAGSTER_PORT`.
     """
     stream_public_url: WebAddress = Field(
         default_factory=lambda data: f"http://127.0.0.1:{data.get('stream_port', 3030)}"
     )
-    """The address of the Event Stream for browsers, used in links and alerts.
+    """The address at which browsers reach the Event Stream, used in links and alerts.
 
-    The default is this machine, with `BIDBEACON_STREAM_PORT`.
+    The default is this machine with the port `BIDBEACON_STREAM_PORT`.
     """
 
     lease_seconds: int = Field(45, ge=5, le=_DAY)
@@ -128,7 +132,10 @@ class SessionSettings(BaseSettings):
     heartbeat_seconds: float = Field(5.0, gt=0, le=_DAY)
     """The seconds between two heartbeats of a running session."""
     change_log_rows: int = Field(200_000, ge=1_000, le=1_000_000_000)
-    """How many changes a reader of the stream may be behind before it must reload."""
+    """How many changes a client of the stream may be behind.
+
+    A client that is further behind must load its data again.
+    """
 
     def login_url(self, token: str) -> str:
         """Return the address that logs a browser in with the token."""

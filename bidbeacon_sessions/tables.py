@@ -152,7 +152,7 @@ class SessionAction(SessionsBase):
 
 
 class SessionReference(SessionsBase):
-    """One row is a reference of an action: account, dataset, window, and the effect on it.
+    """One row is a reference of an action to an account, dataset or window, with the effect on it.
 
     `started_at` is the session's start, so that an index finds the newest sessions of a reference.
     """
@@ -188,7 +188,7 @@ class SessionReference(SessionsBase):
 
 
 class SessionSubject(SessionsBase):
-    """One row is a subject of sessions and actions, such as an account: key and current label."""
+    """One row has the key and current label of a subject of sessions, such as an account."""
 
     __tablename__ = "session_subjects"
 
@@ -212,7 +212,10 @@ class SessionLease(SessionsBase):
 
 
 class SessionChange(SessionsBase):
-    """One row is a published change of a header (`ord` 0) or action; positions have no gaps."""
+    """One row is a published change of an action, or of a session's header if `ord` is 0.
+
+    Positions have no gaps.
+    """
 
     __tablename__ = "session_changes"
 

@@ -24,10 +24,15 @@ _SAMPLES = {"boolean": True, "object": {}}
 
 _HEAD = """# Actions
 
-The entries of a session's timeline. In `job_sessions.actions` each is an object with `ord`, `type`,
-`tone`, `at` and the fields below; its sentence is made when it is read. A part `[…]` of a sentence
-is left out if its fields are empty. An action's references are rows of `session_references`: the
-account, the dataset and the windows that the action concerns, and its effect on them.
+Actions are the entries of a session's timeline. The column `actions` of the view `job_sessions` has
+each action as an object with `ord`, `type`, `tone`, `at` and the fields below.
+
+The indented line is the action's sentence, which is made when the action is read. `{name}` or
+`{name:kind}` stands for the value of a field. A part `[…]` of a sentence is left out if its fields
+are empty.
+
+An action refers to the account, the dataset and the windows that it concerns. Each reference is a
+row of `session_references`, with the effect of the action on the account, dataset or window.
 
 Printed from the classes of actions by `make docs`; a test compares them.
 """
@@ -63,7 +68,7 @@ def _entry(action_class: type[Action]) -> str:
         "",
         f"    {action_class.sentence}",
         "",
-        f"Tone {_tone(action_class)}. {_referenced(action_class)}",
+        f"Tone: {_tone(action_class)}. {_referenced(action_class)}",
         "",
         "| field | type | default |",
         "|---|---|---|",
@@ -75,7 +80,8 @@ def _entry(action_class: type[Action]) -> str:
 
 def _tone(action_class: type[Action]) -> str:
     warns_with = action_class.warns_with
-    return action_class.tone + (f", `warning` with `{warns_with}`" if warns_with else "")
+    warning = f", or `warning` if `{warns_with}` is neither empty nor 0" if warns_with else ""
+    return f"`{action_class.tone}`{warning}"
 
 
 def _field_rows(action_class: type[Action]) -> Iterator[str]:
@@ -89,12 +95,12 @@ def _referenced(action_class: type[Action]) -> str:
     sample = sample_payload(action_class)
     references = list(action_class.model_validate(sample).references())
     if not references:
-        return "Refers to nothing."
+        return "The action has no references."
     what = ", ".join(
         name for name in ("account", "dataset", "window") if getattr(references[0], name)
     )
     effects = " or ".join(sorted({f"`{one.effect}`" for one in references}))
-    return f"Refers to {what}, with the effect {effects}."
+    return f"References: {what}, with the effect {effects}."
 
 
 def sample_payload(action_class: type[Action]) -> dict[str, Any]:

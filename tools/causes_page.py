@@ -10,18 +10,19 @@ Printed from the table of causes by `make docs`; a test compares them. The Event
 same list at `/causes`.
 
 Each problem has a cause. Home, alerts, the command line and sessions show the cause's sentence and
-advice. Names in braces stand for values of one occurrence.
+its advice, "What helps". If the advice only states what BidBeacon does by itself, nothing has to be
+done. A name in braces stands for a value of the single case, such as the name of a credential.
 
 The severity is *error* if the problem lasts for days or until a person acts. It is *warning* if
 BidBeacon continues by itself after something unusual, and *waiting* if BidBeacon continues by
 itself in the usual time.
 
 A cause is stored as JSON, such as
-`{"code": "field-refused", "field": "clicks", "detail": {"reason": "…"}}`. The column `cause` has it
-in `report_windows`, `report_requests`, `quarantined_rows`, `entity_exports` and `entity_problems`.
-`ads_accounts.needs_attention`, actions and the errors of sessions have causes too. Causes with the
-same code and parameters are equal. `detail` has the facts of one occurrence, so SQL groups by
-`cause - 'detail'`.
+`{"code": "field-refused", "field": "clicks", "detail": {"reason": "…"}}`. The tables
+`report_windows`, `report_requests`, `quarantined_rows`, `entity_exports` and `entity_problems` have
+causes in the column `cause`. The column `ads_accounts.needs_attention`, actions and the errors of
+sessions also contain causes. Two causes are equal if their code and their parameters are equal.
+`detail` has the facts of the single case, so group by `cause - 'detail'` in SQL.
 """
 
 

@@ -38,10 +38,11 @@ _HEAD = """# Data dictionary
 Printed from the registry of datasets (`bidbeacon_pipelines/datasets/registry.py`) by `make docs`; a
 test compares them. The descriptions are also comments in the database:
 `\\d+ reports.daily_campaigns` in `bidbeacon db shell` shows them.
-[Answer business questions](../how-to/answer-business-questions.md) has questions with their SQL.
+For the SQL of common questions, see
+[Answer business questions](../how-to/answer-business-questions.md).
 
-Analysts read the views of schema `reports`. SP is Sponsored Products, SB Sponsored Brands (with its
-videos), SD Sponsored Display.
+Analysts read the views of schema `reports`. SP is Sponsored Products, SB is Sponsored Brands
+(including its videos), and SD is Sponsored Display.
 
 ## Read this first
 
@@ -49,58 +50,60 @@ videos), SD Sponsored Display.
   an hour began; `local_hour` is that hour on the account's clock.
 - **Money** is in the currency of the row (`currency_code`), with up to six decimals, as Amazon sent
   it. Never add two currencies.
-- **Attribution.** An order counts on the day of the click or view that led to it, if it follows
-  within `attribution_days`: 7 for SP of sellers, 14 for SP of vendors and for SB and SD. So sales
-  of SP and of SB or SD are different measures: show `attribution_days` beside a sum over several ad
-  products. It is null if Amazon does not state whether the account is a seller's or a vendor's.
-- **Old days grow.** Amazon restates what it reported for up to 60 days. Each dataset is requested
-  again on its refresh days; [Follow restatements](../how-to/follow-restatements.md) shows how a
-  day changed.
+- **Attribution.** An order counts on the day of the click or view that led to the order, if the
+  order follows within `attribution_days`: 7 for SP of sellers, 14 for SP of vendors and for SB and
+  SD. So sales of SP and of SB or SD are different measures: show `attribution_days` beside a sum
+  over several ad products. `attribution_days` is null if Amazon does not state whether the account
+  is a seller's or a vendor's.
+- **Old days grow.** Amazon restates its reports of a day for up to 60 days. BidBeacon requests each
+  dataset again on its refresh days. To see how a day changed, see
+  [Follow restatements](../how-to/follow-restatements.md).
 - **Null is not zero.** Null means that Amazon sent no value: the metric does not apply to the ad
-  product, or is not ready. Zero was measured. A day without any row was not loaded, is not served,
-  or had no activity: `reports.days` states which.
-- **Holes and age.** A sum over days that are not loaded is too small. `reports.days` has one row
-  for each day of each dataset and account. A day is complete when every report of it that Amazon
-  serves is loaded, and final when each was loaded for the last time; until then figures are
-  provisional. Rows have both as `is_complete` and `is_final`, and `as_of`, when the row's report
-  was requested. A day with a report that expired before it was loaded stays incomplete. A complete
-  day may have `not_served` and `left_out`, explained below. Days after an account's last refresh
-  have no row yet.
+  product, or is not ready. Zero is a measured value. A day without any row was not
+  loaded, is not served, or had no activity: `reports.days` states which.
+- **Missing days.** A sum over days that are not loaded is too small. `reports.days` has one row for
+  each day of each dataset and account, but no row for days after an account's last refresh.
+- **Complete days.** A day is complete (`is_complete`) when every report of the day that Amazon
+  serves is loaded. If a report expired before it was loaded, the day stays incomplete. A complete
+  day may have entries in `not_served` and `left_out`, which are explained below.
+- **Final days.** A day is final (`is_final`) when every report of the day that Amazon serves was
+  loaded for the last time. Until then, figures are provisional. `as_of` is when the report of a row
+  was requested.
 - **Not served.** Amazon serves only a limited history of an ad product. `not_served` of
-  `reports.days` names the ad products that it does not serve for a day: they have no rows and are
-  in no sum. The day is complete without them.
+  `reports.days` names the ad products that Amazon does not serve for a day: these ad products have
+  no rows and are in no sum. The day is complete without them.
 - **Some campaigns are in no report.** Amazon leaves out Sponsored Brands campaigns without ad
-  groups: `is_reported` of `reports.campaigns` is false for them, and `left_out` of `reports.days`
-  names them
+  groups. For these campaigns, `is_reported` of `reports.campaigns` is false, and `left_out` of
+  `reports.days` has their names
   ([what reports omit](../how-to/answer-business-questions.md#what-amazons-reports-leave-out)).
-- **Hours and days need not agree.** Hourly reports come from another pipeline at Amazon than daily
-  ones. Use daily datasets for totals, hourly ones for the distribution within a day.
-- **Search terms are incomplete.** Amazon reports only terms with a click, so their sums are below
-  those of their targets.
-- **Ratios are not additive.** The views' ratios are those of one row. Over several rows divide the
-  sums: `sum(spend) / nullif(sum(sales), 0)`. Shares and ranks are never summed or averaged.
-- **Names are today's**, from the last sync of the entities. Ids never change.
-- **Coming from reporting v3 or a connector?** [Names elsewhere](#names-elsewhere) lists the names
-  of each column there: `cost`, `sales14d`, `purchases7d` …
+- **Hours and days may differ.** Amazon makes hourly reports separately from daily reports. Use
+  daily datasets for totals, and hourly datasets for the distribution within a day.
+- **Search terms are incomplete.** Amazon reports only search terms with a click, so the sums of a
+  target's search terms are below the sums of the target.
+- **Ratios are not additive.** A ratio in a view is the ratio of its row. For several rows, divide
+  the sums: `sum(spend) / nullif(sum(sales), 0)`. Never sum or average shares and ranks.
+- **Names are current.** They come from the last sync of the entities. Ids never change.
+- **Other sources.** If you know reporting v3 or a connector, find the columns by their names there,
+  such as `cost`, `sales14d` or `purchases7d`, in the section [Names elsewhere](#names-elsewhere).
 """
 
 _ELSEWHERE = """## Names elsewhere
 
 Most connectors pass on the names of Amazon's reporting v3, or of its older reporting v2; some write
 them in snake case (`purchases_14_d`). Many of those names contain an attribution window. The
-columns here have none, because unified reporting, which BidBeacon loads, does not offer a choice:
-`attribution_days` of the row is the window.
+columns here have no attribution window in their names, because unified reporting, which BidBeacon
+loads, does not offer a choice. The window of a row is `attribution_days`.
 
-| name elsewhere | the same here |
+| name elsewhere | the same data here |
 |---|---|
 | with `7d`, such as `sales7d` | SP of sellers: rows with `attribution_days = 7` |
 | with `14d`, such as `sales14d` | SP of vendors, SB and SD: rows with `attribution_days = 14` |
 | without a window, such as `sales` | SB and SD |
-| others, such as `sales30d`, or `sales14d` for SP of sellers | none: there is no such window |
+| with another window, such as `sales30d`, or `sales14d` for SP of sellers | none |
 
-`unitsSoldClicks7d` and `unitsSoldClicks14d` of SP are `units`, since SP counts orders after a click
-only; those of SB and SD are `units_from_clicks`. `target_id` is found by the name of the target,
-since unified reports have no ids of keywords and targets.
+For SP, `unitsSoldClicks7d` and `unitsSoldClicks14d` are `units`, since SP counts only orders after
+a click. For SB and SD, they are `units_from_clicks`. `target_id` is found by the name of the
+target, since unified reports have no ids of keywords and targets.
 """
 
 
@@ -116,7 +119,10 @@ def make_dictionary() -> str:
 
 def _datasets() -> Iterator[str]:
     yield "## Datasets\n"
-    yield "The key identifies a row, together with account, day or hour, ad product and currency.\n"
+    yield (
+        "Together with the account, the day or hour, the ad product and the currency, the key "
+        "identifies a row. The history is how far back a dataset can be loaded.\n"
+    )
     rows = [
         (
             f"[`{dataset.name}`](#reports{dataset.name})",
@@ -140,7 +146,7 @@ def _common(view: ReportView) -> Iterator[str]:
         ],
     )
     yield "## Ratios\n"
-    yield "Null where the ratio divides by zero.\n"
+    yield "A ratio is null if its divisor is zero.\n"
     yield from _table(
         ("column", "of a row", "over several rows", "description"),
         [
@@ -158,7 +164,7 @@ def _common(view: ReportView) -> Iterator[str]:
 def _elsewhere() -> Iterator[str]:
     yield _ELSEWHERE
     yield from _table(
-        ("column", "in reporting v3", "also"),
+        ("column", "names in reporting v3", "names in other sources"),
         [
             (f"`{column}`", _quoted(v3_names), _quoted(others))
             for column, (v3_names, others) in names_elsewhere().items()
@@ -220,10 +226,10 @@ def _facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
     yield "one row", f"one {dataset.entity}, {dataset.grain}, ad product and currency of an account"
     yield "key", ", ".join(key)
     yield "ad products", _products(dataset.ad_products)
-    yield "history", f"{_history(dataset)}, unless `bidbeacon contract list` shows another one"
+    yield "history", f"{_history(dataset)}, unless `bidbeacon contract list` shows another history"
     yield "refreshed", f"{_listed(dataset.refresh_offsets)} days after the day"
     yield "compared with", _compared(dataset)
-    yield "ratios", ratios or "none: it has no traffic"
+    yield "ratios", ratios or "none: the dataset has no clicks and no spend"
 
 
 def _history(dataset: Dataset) -> str:
@@ -234,7 +240,7 @@ def _history(dataset: Dataset) -> str:
 
 def _compared(dataset: Dataset) -> str:
     if dataset.reconciles_with is None:
-        return "nothing: Amazon promises nothing about its totals"
+        return "no dataset: Amazon does not promise that the totals agree with another dataset"
     return f"`{dataset.reconciles_with}`, by ad product and day. {RECONCILED[dataset.reconciles]}"
 
 

@@ -12,15 +12,18 @@ from bidbeacon_sessions.server import create_app
 
 _HEAD = """# HTTP API
 
-Printed from the routes of `bidbeacon stream` by `make docs`; a test compares them. The page uses no
-other requests. The live stream is described in [the stream's protocol](stream-protocol.md).
+Printed from the routes of `bidbeacon stream` by `make docs`; a test compares them. The pages of the
+Event Stream send only these requests and those of the live stream, which are described in
+[the stream's protocol](stream-protocol.md).
 
-Answers are JSON. Instants are UTC, in the form `2026-11-23T05:00:00Z`; days are days of the
-account's own calendar. An invalid request is answered with `{"error", "what_to_do"}` and the status
-400, 404 or 409.
+Responses are JSON. On this page, `{"key", "label"}` is an object with these fields. Instants are
+UTC, in the form `2026-11-23T05:00:00Z`; days are days of the account's own calendar. The response
+to an invalid request is `{"error", "what_to_do"}` with the status 400, 404 or 409.
 
-A request that changes something is a `POST` with a JSON object, the content type
-`application/json` and a token, as `Authorization: Bearer …` or as the cookie of `/login`.
+A request that changes something is a `POST` with a JSON object and the content type
+`application/json`. It needs a token, either in the header `Authorization: Bearer …` or in the
+cookie that `/login` sets. Names in the text, such as `account`, are parameters of the URL or, in a
+`POST`, fields of the JSON object.
 """
 
 

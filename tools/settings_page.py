@@ -28,22 +28,22 @@ project's folder is the one with `workspace.yaml`. If a variable is set in both 
 environment has priority. `.env` is in UTF-8, and only its owner should be able to read it: run
 `chmod 600 .env`.
 
-`bidbeacon dev` and `bidbeacon db start` write the settings of their start to `.bidbeacon/env`: the
-database's address, ports, public addresses and Dagster's home. Every command reads this file, with
-the lowest priority.
+When `bidbeacon dev` or `bidbeacon db start` starts, it writes the settings that it uses to
+`.bidbeacon/env`: the database's address, ports, public addresses and Dagster's home. Every command
+reads this file, with the lowest priority.
 
 An invalid setting ends every command with exit code 2. One line names the variable, the expected
-value, the given value (never a secret) and the place where it is set:
+value, the given value (never a secret), and where the variable is set:
 
 ```text
 BIDBEACON_STREAM_PORT: expected less than or equal to 65535; got '99999', set in the environment.
 ```
 
 An empty value is invalid: remove the variable to use the default. Unknown names that begin with
-`BIDBEACON_` are invalid in `.env`, and ignored in the environment. `dagster dev` reads `.env` of
-its working directory itself, and gives it priority over the environment.
+`BIDBEACON_` are invalid in `.env`, and ignored in the environment. Dagster's command `dagster dev`
+also reads `.env` in its working directory, and gives this file priority over the environment.
 
-This command makes a token:
+This command prints a random token for `BIDBEACON_STREAM_TOKEN` or `BIDBEACON_STREAM_CHANGES_TOKEN`:
 
 ```text
 python3 -c "import secrets; print(secrets.token_urlsafe(32))"

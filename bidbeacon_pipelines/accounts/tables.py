@@ -35,8 +35,8 @@ class AdsAccount(PipelinesBase):
     `refresh_every` or `refresh_cron` (in `time_zone`) is the cadence; if both are null, windows are
     planned as soon as data is due. Before `next_run_at`, no run starts for due windows.
     `last_run_at` is when the last refresh began. Reports are planned for all windows due up to
-    `planned_at`; null if they have to be planned again. The user `cadence_by` last changed the
-    cadence, at `cadence_at`.
+    `planned_at`, which is null if reports have to be planned again. The user `cadence_by` last
+    changed the cadence, at `cadence_at`.
     """
 
     __tablename__ = "ads_accounts"
@@ -273,10 +273,10 @@ class Account(PipelinesBase):
 
 
 class CredentialListing(PipelinesBase):
-    """One row is Amazon's answer for a credential in the last sync of accounts.
+    """One row is Amazon's response for a credential in the last sync of accounts.
 
-    `cause` is why Amazon did not list the credential's accounts; null if it did. `region` is null
-    if the answer is for all regions. `session_id` is the session of the sync.
+    `cause` is why Amazon did not list the credential's accounts, or null if Amazon listed them.
+    `region` is null if the response is for all regions. `session_id` is the session of the sync.
     """
 
     __tablename__ = "credential_listings"

@@ -9,7 +9,7 @@ from bidbeacon_sessions import Action, Reference
 class AccountsSynced(Action):
     """The accounts that Amazon lists were stored.
 
-    `problems` has only the first problems; `problem_count` is the number of all.
+    `problems` has only the first problems; `problem_count` is the number of all problems.
     """
 
     sentence = (
@@ -55,7 +55,7 @@ class RegionNotListed(Action):
 
 
 class AccountNeedsAttention(Action):
-    """Amazon refuses our requests for an account. None are sent until a person resumes it."""
+    """Amazon refuses an account. No requests are sent for it until a person resumes it."""
 
     sentence = "{account:account} needs attention: {cause:cause}"
     tone = "error"
@@ -165,7 +165,7 @@ class CredentialsRefused(Action):
 
 
 class CredentialsAccepted(Action):
-    """Amazon accepts a credential again. Requests resume for accounts its refusal stopped."""
+    """Amazon accepts a credential again; requests resume for the accounts that were stopped."""
 
     sentence = (
         "Amazon accepts our credentials again[ ({credential_name})]: "

@@ -21,7 +21,7 @@ class EntitySyncRequested(_EntityAction):
 
 
 class ExportRequested(_EntityAction):
-    """An export was requested from Amazon, or an export already in flight is used instead."""
+    """An export was requested from Amazon, or an export that is already in flight is used."""
 
     sentence = (
         "Export {export_id:badge} of {kind} for {account:account} is in progress at Amazon"
@@ -36,7 +36,7 @@ class ExportRequested(_EntityAction):
 
 
 class ExportsSkipped(_EntityAction):
-    """Exports were not requested again: a recent sync had loaded them before it failed."""
+    """Exports were not requested again, because a recent sync loaded them before it failed."""
 
     sentence = (
         "Skipped {kinds:count:export} for {account:account}, "
@@ -99,7 +99,8 @@ class EntitiesSynced(_EntityAction):
 class EntitiesMisread(_EntityAction):
     """Some entities could not be read completely.
 
-    `bad` entities were not stored; `incomplete` entities were stored without unreadable fields.
+    `bad` is the number of entities that were not stored. `incomplete` is the number of entities
+    that were stored without their unreadable fields.
     """
 
     sentence = (
@@ -119,7 +120,7 @@ class EntitiesMisread(_EntityAction):
 
 
 class PortfoliosNotListed(_EntityAction):
-    """Amazon did not list the portfolios. Stored ones are kept, and the next sync retries."""
+    """Amazon did not list the portfolios. Stored portfolios are kept; the next sync retries."""
 
     sentence = "Portfolios of {account:account} could not be listed: {cause:cause}"
     tone = "warning"

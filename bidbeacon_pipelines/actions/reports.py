@@ -237,7 +237,7 @@ class WaitGivenUp(_WindowsAction):
 
 
 class ReportRequested(_ReportAction):
-    """A report was requested from Amazon; it covers every window of its range."""
+    """A report was requested from Amazon; the report covers every window of its range."""
 
     sentence = (
         "Requested report {report_id:badge} of {dataset:badge} for {windows:count:window}"
@@ -369,7 +369,7 @@ class ReportSuspicious(_ReportAction, _RequestEnded):
 
 
 class WindowsUnconfirmed(_ReportAction, _RequestEnded):
-    """A report had no rows of a country with enabled campaigns; it is requested once more."""
+    """A report had no rows of a country with enabled campaigns; a second report follows."""
 
     sentence = (
         "Left {windows:count:day} of {dataset:badge}[ in {accounts:count:account}] unconfirmed: "
@@ -383,7 +383,7 @@ class WindowsUnconfirmed(_ReportAction, _RequestEnded):
 
 
 class ReportAccepted(_WindowsAction):
-    """A person accepted that the next report of final days has far fewer rows; it is loaded.
+    """A person decided to load the next report of final days, even if it has far fewer rows.
 
     Final days need no further refresh.
     """
@@ -512,8 +512,8 @@ class QuarantineReplayed(_WindowsAction):
 class CreatesPaused(Action):
     """Amazon throttled report creation (429); creation is paused in the region until `until`.
 
-    After the pause, at most `limit` reports are generated at a time. `late_windows` is the number
-    of windows that will be late when the pause ends.
+    After the pause, at most `limit` reports are generated at the same time. `late_windows` is the
+    number of windows that will be late when the pause ends.
     """
 
     sentence = (

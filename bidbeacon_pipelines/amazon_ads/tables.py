@@ -14,12 +14,13 @@ _CALL_CLASSES = tuple(map(str, CallClass))
 
 
 class ApiCall(PipelinesBase):
-    """One row is one call to Amazon with a credential, answered or not; it is kept 30 days.
+    """One row is one call to Amazon with a credential, with or without a response.
 
-    `duration` is from sending to the complete response. `queued` is the wait for our own rate
-    limits, `waited` the wait since the previous attempt (`Retry-After` or backoff), `retry_count`
-    the number of previous attempts. `error` is the class of the client's error. If `status` is
-    null, no complete response came.
+    Rows are kept for `BIDBEACON_API_CALL_DAYS`. `duration` is the time from sending the request to
+    the complete response. `queued` is the time spent waiting for BidBeacon's own rate limits.
+    `waited` is the pause after the previous attempt (`Retry-After` or backoff). `retry_count` is
+    the number of previous attempts. `error` is the class of the error in BidBeacon's client. If
+    `status` is null, no complete response was received.
     """
 
     __tablename__ = "api_calls"
@@ -74,7 +75,7 @@ class RateLimit(PipelinesBase):
 class AccessToken(PipelinesBase):
     """One row is the access token of a credential, shared by all processes until renewed.
 
-    `credential` is a digest of client id and refresh token. A token lives for an hour.
+    `credential` is a digest of client id and refresh token. A token is valid for an hour.
     """
 
     __tablename__ = "access_tokens"

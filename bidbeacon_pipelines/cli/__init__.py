@@ -53,11 +53,11 @@ _GROUPS = {
     "alerts": "List findings and alerts about them, acknowledge a finding, send a test message.",
     "contract": "Overrides of the registry of datasets, learned from Amazon or set by a person.",
     "credentials": "Named refresh tokens, and the ads accounts that belong to each.",
-    "db": "The database: the embedded one, or the one at BIDBEACON_DATABASE_URL.",
+    "db": "The database: the embedded database, or the database at BIDBEACON_DATABASE_URL.",
     "entities": "Campaigns, ad groups, ads, targets and portfolios, as last received from Amazon.",
     "quarantine": "Invalid rows of reports: as received, with the reason.",
     "sessions": "Sessions of jobs, with their input and actions.",
-    "windows": "Final days for which a later report has far fewer rows: accept it or keep ours.",
+    "windows": "Decide about final days for which a later report has far fewer rows.",
 }
 _UNGROUPED: Sequence[Callable[..., None]] = [
     *(services.dev, services.stream, services.login, findings.doctor, probe.probe),

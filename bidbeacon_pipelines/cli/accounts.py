@@ -107,7 +107,7 @@ def accounts_pause(account: AccountArgument, country: CountryOption = None) -> N
 
 
 def accounts_resume(account: AccountArgument, country: CountryOption = None) -> None:
-    """Refresh an account again after it was paused or needed attention.
+    """Resume refreshes of an account that is paused or needs attention.
 
     The next sync of accounts adds the account's partition to Dagster if it is missing.
     """
@@ -126,7 +126,10 @@ def accounts_rename(
         str | None, typer.Argument(help="The alias in all countries (default: Amazon's name).")
     ] = None,
 ) -> None:
-    """Set an alias of an ads account, shown instead of Amazon's name. Commands accept both."""
+    """Set an alias of an ads account, shown instead of Amazon's name.
+
+    Commands accept both names.
+    """
     renamed = _changes().rename(get_ads_account(account), alias)
     console.print(f"{renamed.ads_account_key} is now called {renamed.label}.")
 
@@ -144,7 +147,7 @@ def accounts_cadence(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Set or show how often an ads account is refreshed. Manual loads do not wait for this."""
+    """Set or show how often an ads account is refreshed. Loads by hand are not affected."""
     chosen = choose_cadence(every=every, cron=cron, as_soon_as_due=as_soon_as_due)
     found = get_ads_account(account)
     if chosen is not None:

@@ -25,7 +25,10 @@ _Subject = Annotated[
         "history:REPORT (in days) or period:REPORT (in days)."
     ),
 ]
-_Value = Annotated[str, typer.Argument(help="A grouping (SP,SB+SD), Amazon's field name or days.")]
+_Value = Annotated[
+    str,
+    typer.Argument(help="A grouping (SP,SB+SD), Amazon's name of the field, or a number of days."),
+]
 
 
 def contract_list(as_json: Json = False) -> None:
@@ -51,8 +54,8 @@ def contract_set(
 ) -> None:
     """Override a value of the registry for a region or for one of its ads accounts.
 
-    A grouping says which ad products come in one report. After a new grouping, the dataset's report
-    windows are replaced by windows of the new reports.
+    A grouping states which ad products one report contains. After a new grouping, the dataset's
+    report windows are replaced by windows of the new reports.
     """
     names = _read_names(region, get_dataset(dataset), account)
     try:

@@ -24,7 +24,7 @@ _Accounts = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[ACCOUNT]...",
-        help="Names, aliases or keys of ads accounts (default: all that the credential lists).",
+        help="Names, aliases or keys of ads accounts (default: see above).",
         autocompletion=complete_account,
     ),
 ]
@@ -61,7 +61,7 @@ def _print_credential(row: Row) -> None:
 
 
 def credentials_check(name: _OnlyName = None, as_json: Json = False) -> None:
-    """Check whether Amazon accepts each credential, and count the accounts that it lists.
+    """Check whether Amazon accepts each credential, and count the accounts of each.
 
     Needs no database. Exits with 1 if a credential is refused or a region does not answer.
     """
@@ -105,7 +105,8 @@ def _print_answer(row: dict[str, Any]) -> None:
 def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
     """Assign ads accounts to a credential, so that BidBeacon uses it for their requests.
 
-    Default: those that Amazon lists for it and that another credential also lists or owns.
+    By default, the command assigns the ads accounts that Amazon lists for this credential and that
+    another credential also lists or owns.
     """
     settings = get_settings()
     credential = _get_credential(settings, name)

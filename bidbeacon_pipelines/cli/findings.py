@@ -68,7 +68,7 @@ def _print_check(check: Finding, *more: str) -> None:
 
 
 def alerts_list(as_json: Json = False) -> None:
-    """List present findings like `bidbeacon doctor`, with their keys and last alerts."""
+    """List the findings that `bidbeacon doctor` lists, with their keys and last alerts."""
     settings = get_settings()
     labels = {receiver.number: receiver.label for receiver in list_receivers(settings)}
     with open_store().begin() as connection:
@@ -111,8 +111,9 @@ def alerts_acknowledge(
     note: Annotated[str, typer.Option(help="The reason, for later readers.")] = "",
     by: Annotated[str, typer.Option(help="Your name.")] = "command line",
 ) -> None:
-    """Acknowledge a finding: no alerts until its severity rises, its count doubles or it ends.
+    """Acknowledge a finding, so that no alerts about the finding are sent.
 
+    This lasts until the severity of the finding rises, its count doubles, or the finding ends.
     Exits with 2 if there is no such finding.
     """
     _change(alerts.acknowledge, key, by=by, note=note)

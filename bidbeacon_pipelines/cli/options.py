@@ -67,7 +67,9 @@ _ACCOUNT = typer.Option("--account", help=_HELP, autocompletion=complete_account
 AccountOption = Annotated[str, _ACCOUNT]
 OnlyAccount = Annotated[str | None, _ACCOUNT]
 AccountArgument = Annotated[str, typer.Argument(help=_HELP, autocompletion=complete_account)]
-CountryOption = Annotated[str | None, typer.Option("--country", help="The country, like DE.")]
+CountryOption = Annotated[
+    str | None, typer.Option("--country", help="The country of the account, like DE.")
+]
 DatasetOption = Annotated[str, typer.Option("--dataset", help="The dataset's name.")]
 OnlyDataset = Annotated[str | None, typer.Option("--dataset", help="Only this dataset.")]
 _DAY = typer.Option(

@@ -57,7 +57,7 @@ def probe(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     apply: Annotated[
-        bool, typer.Option("--apply", help="Store differences as overrides of the contract.")
+        bool, typer.Option("--apply", help="Store differences as overrides of the registry.")
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -34,7 +34,7 @@ from bidbeacon_sessions.settings import get_session_settings
 def dev() -> None:
     """Run all services locally: the database, Dagster and the Event Stream.
 
-    The sandbox, a simulation of Amazon, is run too if no Amazon credentials are set.
+    If no Amazon credentials are set, the sandbox, a simulation of Amazon, runs too.
     """
     # Imported here since the image of deploy/ lacks the package `dev`.
     from bidbeacon_pipelines.dev.dev import run_dev

@@ -36,8 +36,8 @@ Terms = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[FILTER]...",
-        help="As on the page: job:… account:… status:… outcome:… type:… dataset:… window:… run:… "
-        "since:… before:… (2h, 3d, 2026-11-23 or 2026-11-23T05:00:00Z; days are UTC), "
+        help="Filters as on the page: job:… account:… status:… outcome:… type:… dataset:… window:… "
+        "run:… since:… before:… (2h, 3d, 2026-11-23 or 2026-11-23T05:00:00Z; days are UTC), "
         "and words to search for.",
         autocompletion=complete_filter,
     ),
@@ -92,7 +92,7 @@ def sessions_tail(
     ] = 3,
     as_json: Json = False,
 ) -> None:
-    """Print sessions live until Ctrl-C. Nothing is missed if the database fails for a while.
+    """Print sessions live until Ctrl-C. No action is missed if the database fails for a while.
 
     With `--json` each line is an action or the state of a session.
     """

@@ -61,7 +61,7 @@ def explain(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain the state of a report window and what happens next, and list its actions.
+    """Explain the state of a report window and what happens next, and list the window's actions.
 
     Exits with 2 if a name or report is unknown.
     """
@@ -200,7 +200,7 @@ def windows_accept(
     country: CountryOption = None,
     dataset: DatasetOption = "daily_targets",
 ) -> None:
-    """Accept that a report has far fewer rows for final days, so that the next one is loaded.
+    """Accept that a report has far fewer rows for final days; the next report is loaded.
 
     Final days are days that need no further refresh. Dagster requests the next report now.
     """

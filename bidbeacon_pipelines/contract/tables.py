@@ -11,10 +11,10 @@ from bidbeacon_pipelines.database.base import PipelinesBase
 class RegistryOverride(PipelinesBase):
     """One row is an override of the registry for a dataset, in a region or for one ads account.
 
-    `subject` is `grouping` (which ad products come in one report), `field:` with our name of a
-    report field, or `history:` or `period:` with the name of a report. `value` is the grouping
-    (`SP,SB+SD`), Amazon's name of the field, or a number of days. `set_by` is a user, or `learned`
-    if it was derived from Amazon's answers.
+    `subject` is `grouping` (which ad products one report contains), `field:` followed by
+    BidBeacon's name of a report field, or `history:` or `period:` followed by the name of a report.
+    `value` is the grouping (`SP,SB+SD`), Amazon's name of the field, or a number of days. `set_by`
+    is a user, or `learned` if the value was derived from Amazon's responses.
     """
 
     __tablename__ = "registry_overrides"
@@ -52,9 +52,9 @@ class RegistryOverride(PipelinesBase):
 class ProvenHistory(PipelinesBase):
     """One row is the age of the oldest day for which a report had rows of an ad product.
 
-    It is valid for a client, region and dataset. The age is counted on the account's calendar,
-    up to the instant of the report's request. `account_key` and `window_date` identify the day,
-    and `proven_at` is when it was loaded.
+    The age applies to a client, region and dataset. `age_days` is counted on the account's
+    calendar, up to the instant of the report's request. `account_key` and `window_date` identify
+    the day, and `proven_at` is when the day was loaded.
     """
 
     __tablename__ = "proven_histories"

@@ -11,9 +11,9 @@ from bidbeacon_pipelines.database.base import PipelinesBase
 
 
 class SimulatedTime(PipelinesBase):
-    """At most one row: an offset that is added to the database's time; see `database.clock`.
+    """The only row, if any, is an offset that is added to the database's time.
 
-    The offset is used only with the sandbox, never with Amazon credentials.
+    The offset is used only with the sandbox, never with Amazon credentials; see `database.clock`.
     """
 
     __tablename__ = "simulated_time"
@@ -30,9 +30,10 @@ class Installation(PipelinesBase):
     Only processes of the same `mode` may use the database; null allows both modes (see
     `database.address`). `oldest_program` is the newest migration of the oldest compatible program.
     `views_version` is the version of functions and views (see `database.schema`). `grants` are the
-    grants on them before an unfinished upgrade (see `migrations`). Restatements of account-local
-    days from `restatements_from` on are complete; null if none was deleted. `latest_at` is the
-    latest time read from the database's clock (see `clock_repair`).
+    grants on functions and views before an unfinished upgrade (see `migrations`). Restatements of
+    account-local days from `restatements_from` on are complete; the column is null if no
+    restatements were deleted. `latest_at` is the latest time read from the database's clock (see
+    `clock_repair`).
     """
 
     __tablename__ = "installation"

@@ -102,7 +102,12 @@ def _dimension(dimension: Dimension) -> Iterator[Column[Any]]:
     tags: dict[str, Any] = {TAGS: dimension.tags}
     yield Column(dimension.column, text_type, comment=dimension.description, info=tags)
     if dimension.kind == "placement":
-        yield Column(f"{dimension.column}_reported", Text, comment="As Amazon wrote it.", info=tags)
+        yield Column(
+            f"{dimension.column}_reported",
+            Text,
+            comment="The placement as Amazon reported it.",
+            info=tags,
+        )
 
 
 def _type_of(metric: Metric) -> Any:

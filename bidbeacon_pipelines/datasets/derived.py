@@ -47,8 +47,8 @@ CASE WHEN t.ad_product <> 'SPONSORED_PRODUCTS' OR a.account_type = 'vendor' THEN
             WHEN a.account_type = 'seller' THEN 7 END"""
 ATTRIBUTION = (
     "Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, "
-    "14 for those of vendors and for all other ad products; null where Amazon does not say which "
-    "of the two the account is."
+    "14 for Sponsored Products of vendors and for all other ad products; null if Amazon does not "
+    "state whether the account is a seller's or a vendor's."
 )
 
 

@@ -26,7 +26,7 @@ COST_TYPE = Dimension(
     field="campaign.costType",
     column="cost_type",
     kind="text",
-    description="What is paid for: CPC (clicks) or VCPM (viewable impressions).",
+    description="What the advertiser pays for: CPC (clicks) or VCPM (viewable impressions).",
     is_key=False,
     ad_products=(SPONSORED_BRANDS, SPONSORED_DISPLAY),
     v3_names=("costType",),
@@ -36,7 +36,7 @@ PLACEMENT = Dimension(
     column="placement",
     kind="placement",
     description="Where the ad was shown: TOP_OF_SEARCH, REST_OF_SEARCH, PRODUCT_PAGE, OFF_AMAZON, "
-    "SITE_AMAZON_BUSINESS, or as reported.",
+    "SITE_AMAZON_BUSINESS, or another value as Amazon reported it.",
     other_names=("placement.value",),
     v3_names=("placementClassification",),
 )
@@ -58,7 +58,7 @@ TARGET_VALUE = Dimension(
     field="target.value",
     column="target_value",
     kind="text",
-    description="The target as reported: a keyword, an expression, "
+    description="The target as reported: a keyword, an expression, or "
     "the name of an automatic target.",
     v3_names=("targeting",),
     connector_names=("keyword", "keywordText"),
@@ -68,14 +68,14 @@ MATCH_TYPE = Dimension(
     column="match_type",
     kind="text",
     description="How the target is matched, as reported; "
-    "null where the product has no match types.",
+    "null if the ad product has no match types.",
     v3_names=("keywordType", "matchType"),
 )
 SEARCH_TERM = Dimension(
     field="searchTerm.value",
     column="search_term",
     kind="text",
-    description="What the shopper typed, or the ASIN of the page that was seen. "
+    description="What the shopper typed, or the ASIN of the product page that the shopper saw. "
     "Only terms with a click are reported.",
     v3_names=("searchTerm",),
     connector_names=("query",),
@@ -118,6 +118,6 @@ PURCHASED_MARKETPLACE = Dimension(
     field="convertedProductMarketplace.value",
     column="purchased_marketplace",
     kind="marketplace",
-    description="Marketplace in which it was bought.",
+    description="Marketplace in which the product was bought.",
     v3_names=("marketplace",),
 )

@@ -53,7 +53,7 @@ TRAFFIC = (
         "Times the ad was shown.",
         v3_names=("impressions",),
     ),
-    _count("clicks", "clicks", "Clicks, without invalid ones.", v3_names=("clicks",)),
+    _count("clicks", "clicks", "Valid clicks on the ad.", v3_names=("clicks",)),
     _amount(
         "totalCost",
         "spend",
@@ -106,12 +106,12 @@ def viewable(*ad_products: str) -> tuple[Metric, ...]:
 
 def new_to_brand(*ad_products: str) -> tuple[Metric, ...]:
     """Return the metrics of orders by shoppers who are new to the brand."""
-    first = "of shoppers who had not bought the brand in the 12 months before"
+    first = "shoppers who had not bought the brand in the 12 months before"
     return (
         _count(
             "newToBrandPurchases",
             "new_to_brand_orders",
-            f"Orders {first}.",
+            f"Orders of {first}.",
             *ad_products,
             v3_names=("newToBrandPurchases", "newToBrandPurchases14d"),
             connector_names=("newToBrandOrders14d", "attributedOrdersNewToBrand14d"),
@@ -119,7 +119,7 @@ def new_to_brand(*ad_products: str) -> tuple[Metric, ...]:
         _amount(
             "newToBrandSales",
             "new_to_brand_sales",
-            f"Sales {first}.",
+            f"Sales to {first}.",
             *ad_products,
             v3_names=("newToBrandSales", "newToBrandSales14d"),
             connector_names=("attributedSalesNewToBrand14d",),
@@ -127,7 +127,7 @@ def new_to_brand(*ad_products: str) -> tuple[Metric, ...]:
         _count(
             "newToBrandUnitsSold",
             "new_to_brand_units",
-            f"Units {first}.",
+            f"Units sold to {first}.",
             *ad_products,
             v3_names=("newToBrandUnitsSold", "newToBrandUnitsSold14d"),
             connector_names=("attributedUnitsOrderedNewToBrand14d",),
@@ -139,7 +139,7 @@ PROMOTED = (
     _count(
         "purchasesPromoted",
         "orders_promoted",
-        "Orders of the advertised product.",
+        "Orders for the advertised product.",
         SPONSORED_PRODUCTS,
         v3_names=("purchasesPromoted", *with_windows("purchasesSameSku{}")),
         connector_names=with_windows("attributedConversions{}SameSKU"),
@@ -158,7 +158,7 @@ PROMOTED = (
     _count(
         "unitsSoldPromoted",
         "units_promoted",
-        "Units of the advertised product.",
+        "Units sold of the advertised product.",
         SPONSORED_PRODUCTS,
         v3_names=with_windows("unitsSoldSameSku{}"),
         connector_names=with_windows("attributedUnitsOrdered{}SameSKU"),
@@ -168,7 +168,7 @@ HALO_ORDERS = (
     _count(
         "purchasesHalo",
         "orders_halo",
-        "Orders of other products of the brand.",
+        "Orders for other products of the same brand.",
         SPONSORED_PRODUCTS,
         v3_names=with_windows("purchasesOtherSku{}"),
     ),
@@ -177,7 +177,7 @@ HALO = (
     _amount(
         "salesHalo",
         "sales_halo",
-        "Sales of other products of the brand.",
+        "Sales of other products of the same brand.",
         SPONSORED_PRODUCTS,
         v3_names=with_windows("salesOtherSku{}"),
         connector_names=with_windows("attributedSales{}OtherSKU"),
@@ -185,7 +185,7 @@ HALO = (
     _count(
         "unitsSoldHalo",
         "units_halo",
-        "Units of other products of the brand.",
+        "Units sold of other products of the same brand.",
         SPONSORED_PRODUCTS,
         v3_names=with_windows("unitsSoldOtherSku{}"),
         connector_names=with_windows("attributedUnitsOrdered{}OtherSKU"),
@@ -195,7 +195,7 @@ FROM_CLICKS = (
     _count(
         "purchasesFromClicks",
         "orders_from_clicks",
-        "Orders after a click, without those after a view.",
+        "Orders after a click; orders after a view only are not counted.",
         SPONSORED_BRANDS,
         SPONSORED_DISPLAY,
         v3_names=("purchasesClicks", "ordersClicks14d"),
@@ -203,7 +203,7 @@ FROM_CLICKS = (
     _amount(
         "salesFromClicks",
         "sales_from_clicks",
-        "Sales after a click, without those after a view.",
+        "Sales after a click; sales after a view only are not counted.",
         SPONSORED_BRANDS,
         SPONSORED_DISPLAY,
         v3_names=("salesClicks", "salesClicks14d"),
@@ -211,7 +211,7 @@ FROM_CLICKS = (
     _count(
         "unitsSoldFromClicks",
         "units_from_clicks",
-        "Units after a click, without those after a view.",
+        "Units sold after a click; units sold after a view only are not counted.",
         SPONSORED_BRANDS,
         SPONSORED_DISPLAY,
         v3_names=("unitsSoldClicks", *with_windows("unitsSoldClicks{}")),

@@ -156,7 +156,7 @@ class AdGroup(_Entity, _Delivered, PipelinesBase):
 
 
 class Ad(_Entity, _Delivered, PipelinesBase):
-    """One row is an ad. It shows one product; in Sponsored Brands, it may show none or many."""
+    """One row is an ad for one product; ads of Sponsored Brands may have none or many."""
 
     __tablename__ = "ads"
 
@@ -283,8 +283,9 @@ class Portfolio(_Entity, PipelinesBase):
 class EntityProblem(PipelinesBase):
     """One row is an entity that the last sync of its kind could not read completely.
 
-    `raw` is the entity's JSON. If `set_aside`, the entity was not stored, and an older row of it is
-    unchanged. Otherwise it was stored without the fields that `cause` lists.
+    `raw` is the entity's JSON. If `set_aside` is true, the entity was not stored, and an older row
+    of the entity is unchanged. Otherwise the entity was stored without the fields that `cause`
+    lists.
     """
 
     __tablename__ = "entity_problems"
@@ -307,7 +308,10 @@ class EntityProblem(PipelinesBase):
 
 
 class EntityExport(PipelinesBase):
-    """One row is one requested export. If the run is killed, the next run continues with it."""
+    """One row is an export requested from Amazon.
+
+    If the run is killed, the next run continues with the same export.
+    """
 
     __tablename__ = "entity_exports"
 

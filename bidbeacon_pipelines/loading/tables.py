@@ -16,9 +16,10 @@ from bidbeacon_pipelines.database.base import amazon_id as _id
 class ReportLoad(PipelinesBase):
     """One row is the load of a report into the windows of one account, with its row counts.
 
-    `report` names the ad products of the report. `start_date` and `end_date` are its first and last
-    day. `data_as_of` is when it was requested. `session_id` is the session that loaded it.
-    `silent_days` were accepted without rows, although the country has deliverable campaigns.
+    `report` names the ad products of the report. `start_date` and `end_date` are the report's first
+    and last day. `data_as_of` is when the report was requested. `session_id` is the session that
+    loaded the report. `silent_days` are days that were accepted without rows, although the country
+    has deliverable campaigns.
     `rows_withheld` counts valid rows of windows that were not accepted. `rows_ignored` counts rows
     of other countries, days and ad products.
     """
@@ -61,10 +62,11 @@ class ReportLoad(PipelinesBase):
 class Restatement(PipelinesBase):
     """One row is a change that a later report made to one row of a dataset.
 
-    The row appeared, changed or vanished. The first load of a window makes no restatements. If a
-    replay of quarantined rows changed the row, `old_data_as_of` equals `new_data_as_of`. The view
-    `window_restatements` sums restatements by load. `hour_at` is null for daily datasets. `row_key`
-    is the row's key in the dataset's table; `dimensions` has the values of its dimensions.
+    `change` states whether the row appeared, changed or vanished. The first load of a window makes
+    no restatements. If a replay of quarantined rows changed the row, `old_data_as_of` equals
+    `new_data_as_of`. The view `window_restatements` sums restatements by load. `hour_at` is null
+    for daily datasets. `row_key` is the row's key in the dataset's table; `dimensions` has the
+    values of the row's dimensions.
     """
 
     __tablename__ = "restatements"
@@ -99,8 +101,9 @@ class Restatement(PipelinesBase):
 class RowRemoval(PipelinesBase):
     """One row is a load that removed nearly all rows of some ad products on some days.
 
-    A second report confirmed the removal, or a user accepted it, which acknowledges it. `spend`
-    sums the removed rows, in the account's currency. `restatements` has each removed row.
+    A second report confirmed the removal, or a user accepted the removal, which also acknowledges
+    it. `spend` is the sum of the removed rows, in the account's currency. The table `restatements`
+    has each removed row.
     """
 
     __tablename__ = "row_removals"

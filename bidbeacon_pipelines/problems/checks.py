@@ -39,16 +39,16 @@ CHECKS: Final[Mapping[str, str]] = {
 }
 RECONCILED: Final[Mapping[Reconciles, str]] = {
     "equal": (
-        "They are the same: to the last digit if both were requested within ten minutes, "
-        "else within 2 %."
+        "The totals of both datasets are the same if their reports were requested within ten "
+        "minutes. Otherwise they may differ by up to 2 %."
     ),
     "close": (
-        "They come from another pipeline and need not add up: the difference stays below "
-        "BIDBEACON_HOURLY_DIFFERENCE."
+        "Amazon makes hourly reports separately, so the sum of the hours may differ from the day, "
+        "but by no more than BIDBEACON_HOURLY_DIFFERENCE."
     ),
     "not above": (
-        "Only search terms with a click are reported: they are no higher, within 2 % if not "
-        "requested within ten minutes."
+        "Amazon reports only search terms with a click, so the totals of search terms are not "
+        "higher. They may be up to 2 % higher if the reports were not requested within ten minutes."
     ),
 }
 _MOST_CASES = 20

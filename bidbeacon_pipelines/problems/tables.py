@@ -15,7 +15,8 @@ class StoredFinding(PipelinesBase):
 
     `finding` has the fields of `problems.findings.Finding`, `acknowledged` those of
     `alert_rules.Acknowledgement`. `gone_at` is when a check first no longer found the finding.
-    `last_alerts` has, by receiver, the `event` of the last alert and when it was sent, `at`.
+    `last_alerts` has the last alert to each receiver: its `event`, and the instant `at` when it was
+    sent.
     """
 
     __tablename__ = "findings"
@@ -36,8 +37,9 @@ class StoredFinding(PipelinesBase):
 class AlertReceiver(PipelinesBase):
     """One row is a receiver of alerts, with its earliest next attempt and its last failure.
 
-    `receiver` is the place of its URL in `BIDBEACON_ALERT_URLS`, from 1 on. `failing_since` is when
-    sending first failed after the last success. `next_attempt_at` is stored before an attempt.
+    `receiver` is the position of the receiver's URL in `BIDBEACON_ALERT_URLS`; the first is 1.
+    `failing_since` is when sending first failed after the last success. `next_attempt_at` is stored
+    before an attempt.
     """
 
     __tablename__ = "alert_receivers"
@@ -51,7 +53,7 @@ class AlertReceiver(PipelinesBase):
 
 
 class DatasetCheck(PipelinesBase):
-    """One row is a dataset's last check, with the number of differing totals (`differing`)."""
+    """One row is the last check of a dataset; `differing` is the number of totals that differ."""
 
     __tablename__ = "dataset_checks"
 

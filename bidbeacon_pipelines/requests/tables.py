@@ -22,9 +22,9 @@ class ReportRequest(PipelinesBase):
     attempt, a request is only planned: no window is attached to it, and the next planning may
     change or delete it. A request is stored before it is sent, and Amazon's `report_id` before the
     first poll. If the report is not ready at `late_at`, Amazon takes far longer than usual.
-    `locked_by` is the session that has locked the request, until the session's lease ends. If this
-    request repeats a part of a refused request, to learn which days Amazon serves, `narrows` is the
-    id of the refused request. `first_failed_at` is when an attempt first failed.
+    `locked_by` is the session that locked the request; the lock ends with the session's lease. If
+    this request repeats a part of a refused request, to learn which days Amazon serves, `narrows`
+    is the id of the refused request. `first_failed_at` is when an attempt first failed.
     """
 
     __tablename__ = "report_requests"
@@ -87,10 +87,11 @@ class ReportRequest(PipelinesBase):
 class ReportGate(PipelinesBase):
     """One row is the gate of one client id and region; see `requests.gate_rules`.
 
-    `in_flight_limit`, rounded down, is how many reports may be in flight. `pace` is the pause
-    between two creates, and `next_create_at` the earliest time of the next create. `refusals`
-    counts the creates refused (429) in a row, and `refused_count` all refused creates. `closed_for`
-    is the total time for which refused creates closed the gate.
+    A create is a request that creates a report. `in_flight_limit`, rounded down, is how many
+    reports may be in flight. `pace` is the interval between two creates. `next_create_at` is the
+    earliest time of the next create. `refusals` is the number of creates that Amazon last refused
+    (429) in a row. `refused_count` is the number of all refused creates. `closed_for` is the total
+    time for which refused creates closed the gate.
     """
 
     __tablename__ = "report_gates"

@@ -78,7 +78,7 @@ def _columns(dataset: Dataset) -> Iterator[ViewColumn]:
         yield ViewColumn(
             "local_hour",
             _LOCAL_HOUR,
-            "Hour of the account's own clock at which it began: 0 to 23.",
+            "Hour of the day on the account's own clock: 0 to 23.",
             "integer",
             DIMENSION_TAGS,
         )
@@ -91,7 +91,7 @@ def _columns(dataset: Dataset) -> Iterator[ViewColumn]:
         yield ViewColumn(
             "target_id",
             "n.target_id",
-            "The target that the row names; null until an export has it.",
+            "Id of the target that the row names; null until the target is in an export.",
             tags=DIMENSION_TAGS,
         )
     yield from (own[metric.column] for metric in dataset.metrics)
@@ -113,23 +113,23 @@ def _dimension(dimension: Dimension, own: dict[str, ViewColumn]) -> Iterator[Vie
         yield ViewColumn(
             "campaign_name",
             campaign_name,
-            "Name of the campaign today; null until an export has it.",
+            "Current name of the campaign; null until the campaign is in an export.",
             tags=DIMENSION_TAGS,
         )
         yield ViewColumn(
             "portfolio_id",
             "c.portfolio_id",
-            "Portfolio that the campaign is in today; null where it is in none.",
+            "Id of the campaign's current portfolio; null if the campaign is in no portfolio.",
             tags=DIMENSION_TAGS,
         )
         yield ViewColumn(
-            "portfolio_name", "f.name", "Name of that portfolio today.", tags=DIMENSION_TAGS
+            "portfolio_name", "f.name", "Current name of this portfolio.", tags=DIMENSION_TAGS
         )
     if name == "ad_group_id":
         yield ViewColumn(
             "ad_group_name",
             "g.name",
-            "Name of the ad group today; null until an export has it.",
+            "Current name of the ad group; null until the ad group is in an export.",
             tags=DIMENSION_TAGS,
         )
     if f"{name}_reported" in own:

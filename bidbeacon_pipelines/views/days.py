@@ -60,9 +60,9 @@ def _sum(metric: str, of: str, description: str) -> ViewColumn:
 
 
 def _make_account_days() -> ReportView:
-    daily = (_sum(one, "t", f"{one} of the day.") for one in METRICS)
-    none = "null where they were not loaded, or are no longer kept"
-    hourly = (_sum(one, "h", f"{one} as the hours of the day add up; {none}.") for one in METRICS)
+    daily = (_sum(one, "t", f"{one.capitalize()} of the day.") for one in METRICS)
+    none = "null if the hours were not loaded or are no longer kept"
+    hourly = (_sum(one, "h", f"Sum of the {one} of the day's hours; {none}.") for one in METRICS)
     ratios = (ratio_column(one) for one in RATIOS if one.column in {"acos", "roas"})
     hourly_as_of = ViewColumn(
         "hourly_as_of", "hw.as_of", "When the hourly report was requested.", AS_OF.type
@@ -71,9 +71,9 @@ def _make_account_days() -> ReportView:
     return ReportView(
         name="account_daily_summaries",
         description=(
-            "What each loaded day of an account adds up to, beside what its hours add up to. One "
-            "row is a day, ad product and currency of an account; Sponsored Products have one for "
-            "each loaded day, other ad products for days with any activity."
+            "Totals of each loaded day of an account, beside the sums of the day's hours. One row "
+            "is a day, ad product and currency of an account. Sponsored Products have a row for "
+            "each loaded day; other ad products have rows only for days with activity."
         ),
         columns=(
             *(*ACCOUNT_COLUMNS, own["window_date"], own["ad_product"]),
@@ -135,12 +135,11 @@ def _left_out(aggregate: str = "") -> ViewColumn:
 
 
 _STATE_WORDS = (
-    f"{', '.join(WindowState)}. A day that is not fresh may still have data. "
-    "It is late when due for longer than 12 hours."
+    f"one of these, from best to worst: {', '.join(WindowState)}. A day that is not fresh may "
+    "still have data. "
+    "A day is late if it has been due for longer than 12 hours."
 )
-_DATASET = ViewColumn(
-    "dataset", "t.dataset", "Name of the dataset, which is also that of its view."
-)
+_DATASET = ViewColumn("dataset", "t.dataset", "Name of the dataset and of its view.")
 _WINDOW_DATE = ViewColumn(
     "window_date", "t.window_date", "Day of the account's own calendar.", "date"
 )
@@ -149,27 +148,27 @@ _CURRENCY = ViewColumn("currency_code", "a.currency_code", "Currency of the acco
 REPORT_DAYS_VIEW = ReportView(
     name="report_days",
     description=(
-        "Which reports of a day are loaded. One row is a day of one report of an account; a "
-        "dataset whose ad products are requested separately has several. Join sums with "
-        "`reports.days`, which has one row a day."
+        "Which reports of a day are loaded. One row is a day of one report of an account. A "
+        "dataset whose ad products are requested separately has several rows for each day. Join "
+        "sums with `reports.days` instead, which has one row for each day of a dataset."
     ),
     columns=(
         *(*ACCOUNT_COLUMNS, _CURRENCY, _DATASET),
-        ViewColumn("report", "t.report", "The ad products of the report: SP+SB+SD."),
+        ViewColumn("report", "t.report", "The ad products of the report, such as SP+SB+SD."),
         _WINDOW_DATE,
-        ViewColumn("state", "t.state", _STATE_WORDS),
-        ViewColumn("cause", "t.cause ->> 'code'", "Code of what is wrong; null where nothing is."),
+        ViewColumn("state", "t.state", f"State of the report, {_STATE_WORDS}"),
+        ViewColumn("cause", "t.cause ->> 'code'", "Code of the cause of a problem, if any."),
         ViewColumn(
             "as_of",
             "t.as_of",
-            "When the loaded report was requested: what happened later is not in it. "
-            "Null where the report has no data.",
+            "When the loaded report was requested: later events are not in the report. "
+            "Null if no report is loaded.",
             AS_OF.type,
         ),
         ViewColumn(
             "is_final",
             "t.is_final",
-            "Whether the report was loaded for the last time; until then it is provisional.",
+            "Whether the report was loaded for the last time; until then the data is provisional.",
             "boolean",
         ),
         ViewColumn("next_at", "t.next_at", "When the next step is due, if any.", AS_OF.type),
@@ -195,22 +194,24 @@ def _of_worst(value: str) -> str:
 DAYS_VIEW = ReportView(
     name="days",
     description=(
-        "Which days of which dataset are loaded. One row is a day of a dataset of an account, so a "
-        "join by account, dataset and day multiplies no rows. Read it beside a sum, which lacks "
-        "the days that are not complete, wholly or in part."
+        "Which days of each dataset are loaded. One row is a day of a dataset of an account, so a "
+        "join by account, dataset and day does not multiply rows. Check this view for each sum: a "
+        "sum lacks some or all data of days that are not complete."
     ),
     columns=(
         *(*ACCOUNT_COLUMNS, _CURRENCY, _DATASET, _WINDOW_DATE),
-        ViewColumn("state", _of_worst("t.state"), f"The worst of its reports: {_STATE_WORDS}"),
+        ViewColumn(
+            "state", _of_worst("t.state"), f"State of the day's worst report, {_STATE_WORDS}"
+        ),
         ViewColumn(
             "cause",
             _of_worst("t.cause ->> 'code'"),
-            "Code of what is wrong with that report; null where nothing is.",
+            "Code of the cause of that report's problem, if any.",
         ),
         ViewColumn(
             "as_of",
             "min(t.as_of)",
-            "When the oldest of the loaded reports was requested. Null where none is loaded.",
+            "When the oldest of the loaded reports was requested. Null if no report is loaded.",
             AS_OF.type,
         ),
         ViewColumn(
@@ -246,9 +247,9 @@ DAYS_VIEW = ReportView(
 RESTATEMENTS_VIEW = ReportView(
     name="restatements",
     description=(
-        "How the totals of a day changed from load to load. One row is one load that changed the "
-        "totals of one ad product of a day of a dataset in one currency, or its first load. Days "
-        "whose restatements are deleted have none."
+        "How the totals of a day changed from load to load. One row is the first load of a day of "
+        "a dataset, or a later load that changed the day's totals, for one ad product and one "
+        "currency. Days whose restatements were deleted have no rows."
     ),
     columns=(
         *ACCOUNT_COLUMNS,
@@ -259,19 +260,19 @@ RESTATEMENTS_VIEW = ReportView(
         ViewColumn(
             "load_number",
             "t.load_number",
-            "1 for the first load; loads that changed nothing have no number.",
+            "1 for the first load; loads that changed nothing are not counted.",
             "bigint",
         ),
         ViewColumn(
             "as_of",
             "t.data_as_of",
-            "When this report was requested: what happened later is not in it.",
+            "When the report of this load was requested: later events are not in the report.",
             AS_OF.type,
         ),
         ViewColumn(
             "age_days",
             "t.age_days",
-            "How many days old the day was then, on the account's calendar.",
+            "Age of the day in days at `as_of`, on the account's calendar.",
             "integer",
         ),
         ViewColumn(
@@ -285,11 +286,11 @@ RESTATEMENTS_VIEW = ReportView(
                 ViewColumn(
                     f"{metric}_before",
                     f"t.{metric}_before",
-                    f"{metric} of the day before this load; null for the first.",
+                    f"The day's {metric} before this load; null for the first load.",
                     "numeric",
                 ),
                 ViewColumn(
-                    metric, f"t.{metric}", f"{metric} of the day after this load.", "numeric"
+                    metric, f"t.{metric}", f"The day's {metric} after this load.", "numeric"
                 ),
             )
             for metric in METRICS

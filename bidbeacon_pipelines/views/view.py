@@ -115,8 +115,8 @@ ACCOUNT_COLUMNS = (
 AS_OF = ViewColumn(
     "as_of",
     "w.as_of",
-    "When the report of the row's day was requested: what happened later is not in it. "
-    "Null where the day has to be loaded again, in another grouping of ad products.",
+    "When the report of the row's day was requested: later events are not in the report. "
+    "Null if the day has to be loaded again in another grouping of ad products.",
     "timestamp with time zone",
 )
 IS_FINAL = ViewColumn(
@@ -130,8 +130,8 @@ IS_COMPLETE = ViewColumn(
     "is_complete",
     "w.is_complete",
     "Whether every report of the day that Amazon serves is loaded. "
-    "Where it is false, sums of the day are too small. "
-    "True is independent of `not_served` and `left_out` of `reports.days`.",
+    "If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of "
+    "`reports.days` may still list ad products and campaigns without data.",
     "boolean",
 )
 AGE = (AS_OF, IS_FINAL, IS_COMPLETE)
@@ -169,7 +169,7 @@ def ratio_column(ratio: Ratio) -> ViewColumn:
         ratio.column,
         f"CAST(t.{ratio.numerator} AS numeric) / nullif(t.{ratio.denominator}, 0)",
         f"{ratio.description}: {ratio.numerator} / {ratio.denominator} of this row. "
-        "Over several rows divide the sums.",
+        "Over several rows, divide the sums.",
         "numeric",
         RATIO_TAGS,
     )

@@ -171,22 +171,24 @@ class _ChangeHandlers:
         self._settings = settings
 
     def pause(self, body: AccountParameters, by: str) -> dict[str, Any]:
-        """Pause the `account`: `{"account", "account_label"}`."""
+        """Pause the `account`. The response is `{"account", "account_label"}`."""
         account = self._account(body)
         self._changes(by).pause(account)
         return _named(account)
 
     def resume(self, body: AccountParameters, by: str) -> dict[str, Any]:
-        """Resume the `account`: `{"account", "account_label"}`."""
+        """Resume the `account`. The response is `{"account", "account_label"}`."""
         account = self._account(body)
         self._changes(by).resume(account)
         return _named(account)
 
     def set_cadence(self, body: _CadenceParameters, by: str) -> dict[str, Any]:
-        """Set how often an ads account is refreshed: `{"account", "account_label", "cadence"}`.
+        """Set how often an ads account is refreshed.
 
-        `account` may name an account or an ads account. The cadence is `every` (such as `6h`) or
-        `cron`; without both, the ads account is refreshed as soon as data is due.
+        `account` may name an account or an ads account. The cadence is either `every`, such as
+        `6h`, or `cron`. If both are missing, the ads account is refreshed as soon as data is due.
+
+        The response is `{"account", "account_label", "cadence"}`.
         """
         is_default = body.every is None and body.cron is None
         cadence = choose_cadence(every=body.every, cron=body.cron, as_soon_as_due=is_default)
@@ -198,9 +200,9 @@ class _ChangeHandlers:
         return named | {"cadence": str(cadence)}
 
     def rename(self, body: _AliasParameters, by: str) -> dict[str, Any]:
-        """Set the `alias` of the `account`'s ads account: `{"account", "account_label"}`.
+        """Set the `alias` of the ads account to which the `account` belongs.
 
-        An empty alias restores Amazon's name.
+        An empty alias restores Amazon's name. The response is `{"account", "account_label"}`.
         """
         with self._store.begin() as connection:
             key = _get_account(connection, body).account_key
@@ -211,7 +213,7 @@ class _ChangeHandlers:
     def sync_entities(self, body: AccountParameters, by: str) -> dict[str, Any]:
         """Start a run that syncs the entities of the `account`.
 
-        The answer is that of `load-windows`, with a null `dataset`.
+        The response has the fields of the response to `load-windows`; `dataset` is null.
         """
         with self._store.begin() as connection:
             account = _get_account(connection, body)
@@ -223,9 +225,9 @@ class _ChangeHandlers:
 
         `{"account", "account_label", "dataset", "windows", "by", "at", "session"}`
 
-        `session` is the running session that loads the days, null before it has started. Days that
-        are not over or that Amazon no longer serves are left out; if no day is left, the answer is
-        409.
+        `session` is the running session that loads the days, or null if the session has not started
+        yet. Days that are not over or that Amazon no longer serves are left out. If no day is left,
+        the status is 409.
         """
         dataset = get_dataset(body.dataset)
         with self._store.begin() as connection:
@@ -236,16 +238,16 @@ class _ChangeHandlers:
     def accept_report(self, body: _DaysParameters, by: str) -> dict[str, Any]:
         """Accept later reports that have far fewer rows of final days.
 
-        The body has `account`, `dataset` and the days, `windows`. The answer has the days that
-        waited for a decision: `{"account", "account_label", "dataset", "windows"}`. It is 409 if no
-        day waits.
+        The request has `account`, `dataset` and the days `windows`. The response is `{"account",
+        "account_label", "dataset", "windows"}`; its `windows` are the given days that waited for a
+        decision. If no day waits, the status is 409.
         """
         return self._decide(body, by, accepts=True)
 
     def keep_rows(self, body: _DaysParameters, by: str) -> dict[str, Any]:
-        """Keep the rows of final days, of which later reports have far fewer.
+        """Keep the loaded rows of final days for which later reports have far fewer rows.
 
-        Body and answer are those of `accept-report`.
+        The request and the response have the fields of `accept-report`.
         """
         return self._decide(body, by, accepts=False)
 
@@ -256,18 +258,22 @@ class _ChangeHandlers:
         return _named(account) | {"dataset": dataset.name, "windows": list(map(str, decided))}
 
     def act(self, body: _FindingParameters, by: str) -> dict[str, Any]:
-        """Run the action of the `finding`'s button: `{"message", "link"}`.
+        """Run the action of a finding's button.
 
-        The answer is 404 if the finding has ended.
+        `finding` is the `key` of the finding. The response is `{"message", "link"}`. If the finding
+        has ended, the status is 404.
         """
         return act(self._store, self._settings, body.finding, by=by)
 
     def keep(self, body: _FindingParameters, by: str) -> dict[str, Any]:
-        """Run the action of the `finding`'s other button: `{"message", "link"}`."""
+        """Run the action of a finding's other button.
+
+        `finding` is the `key` of the finding. The response is `{"message", "link"}`.
+        """
         return act(self._store, self._settings, body.finding, by=by, keeps=True)
 
     def acknowledge(self, body: _AcknowledgementParameters, by: str) -> dict[str, Any]:
-        """Acknowledge the `finding`, with a `note`, and return the finding."""
+        """Acknowledge the `finding` with a `note`, and return the finding."""
         note = mask_text(body.note or "")
         with self._store.begin() as connection:
             now = read_now(connection, self._settings)
@@ -283,7 +289,8 @@ class _ChangeHandlers:
     def answer_whether_allowed(self, request: Request) -> Response:
         """Return whether this client may change something.
 
-        `{"allowed", "error", "what_to_do"}`; the last two are null if changes are allowed.
+        `{"allowed", "error", "what_to_do"}`. If changes are allowed, `error` and `what_to_do` are
+        null.
         """
         read_query(Parameters, request.query_params)
         access: Access = request.app.state.access
@@ -293,7 +300,7 @@ class _ChangeHandlers:
     def answer_wanted(self, request: Request) -> Response:
         """Return the requested loads and syncs of the `account`, oldest first.
 
-        Each is an object like the answer of `load-windows`.
+        Each is an object with the fields of the response to `load-windows`.
         """
         query = read_query(AccountParameters, request.query_params)
         with self._store.snapshot() as connection:

@@ -69,14 +69,14 @@ class _Reads:
         "other_button", "acknowledged": {"by", "at", "note"}}], "more_findings", "limits",
         "starting": {"now", "first_data"}}`
 
-        The first of `effects` is the finding's own effect; the others are consequences. `starting`
-        is null once data is loaded.
+        The first of `effects` is the finding's own effect, and the others are consequences of it.
+        `starting` is null once data is loaded.
         """
         read_query(Parameters, request.query_params)
         return JsonAnswer(read_home(self._store, self._settings, self._clock()))
 
     def account(self, request: Request) -> Response:
-        """Return the state, schedule and figures of the `account`, given by name or key.
+        """Return the state, schedule and figures of an account; `account` is its name or key.
 
         `{"at", "key", "label", "ads_account", "amazon_name", "alias", "country", "time_zone",
         "currency", "account_type", "credential", "region", "paused", "amazon_status",
@@ -84,7 +84,8 @@ class _Reads:
         "to", "before_from", "currency", "products": [{"ad_product", "name", "attribution_days",
         "recent", "before"}], "days"}, "entities", "schedule", "wanted"}`
 
-        Amounts are exact decimals, as text. The product without a name is the sum of all products.
+        Amounts are exact decimals, as text. The entry of `products` whose `ad_product` is null has
+        the sums of all ad products.
         """
         named = read_query(AccountParameters, request.query_params).account
         with self._store.snapshot() as connection:
@@ -97,9 +98,10 @@ class _Reads:
         `{"at", "accounts": [{"key", "label", "stopped", "windows", "fresh", "currency", "from",
         "to", "spend", "next_at"}]}`
 
-        `windows` is the number of days of data, `fresh` the number of those that are fresh. `spend`
-        has an exact amount for each day from `from` to `to`, null for a day that is not loaded.
-        `fresh` and `next_at` are null for a stopped account.
+        `windows` is the number of the account's windows, not counting windows in the state
+        `missing`. `fresh` is the number of fresh windows. `spend` has an exact amount for each day
+        from `from` to `to`, or null for a day that is not loaded. `fresh` and `next_at` are null
+        for a stopped account.
         """
         read_query(Parameters, request.query_params)
         now = self._clock()
@@ -124,9 +126,9 @@ class _Reads:
         "time_zone", "stopped", "cells", "not_served": [{"from", "to", "ad_products"}],
         "left_out": [{"campaign", "from", "to"}]}]}`
 
-        `cells` has one letter per day, explained in `states`, and `-` if there is no window.
-        `not_served` has the ad products that Amazon does not serve, by ranges of days. `left_out`
-        has the campaigns that Amazon's reports leave out.
+        `cells` has one letter for each day, or `-` for a day without a window. `states` explains
+        the letters. `not_served` has the ad products that Amazon does not serve, by ranges of days.
+        `left_out` has the campaigns that Amazon's reports leave out.
         """
         query = read_query(_CoverageParameters, request.query_params)
         return JSONResponse(self._coverage.read_coverage(query.dataset, query.days, query.to))
@@ -134,8 +136,9 @@ class _Reads:
     def explain(self, request: Request) -> Response:
         """Return the state of a window, its cause, and what happens next.
 
-        The parameters are `account`, `dataset`, `window` (a day) and, optionally, `report`. An
-        unknown name is answered with 404. `partition_url` is the day's partition in Dagster.
+        The parameters are `account`, `dataset`, `window` (a day) and, optionally, `report`. If a
+        name is unknown, the status is 404. `partition_url` is the address of the day's partition in
+        Dagster.
         """
         query = read_query(_ExplainParameters, request.query_params)
         dataset = get_dataset(query.dataset)
@@ -149,9 +152,16 @@ class _Reads:
     def job_metrics(self, request: Request) -> Response:
         """Return the number and duration of each job's sessions in the last 24 hours.
 
-        `{"since", "jobs"}`. A job has `count`, `failures` (failed or crashed sessions whose work no
-        later attempt did), `problems` by outcome, `p50` and `p95` of durations in seconds, and
-        `intervals` with `count` and `failures` of each hour.
+        `{"since", "jobs"}`
+
+        Each entry of `jobs` has these fields:
+
+        - `job_name`
+        - `count`: the number of sessions
+        - `failures`: the number of failed or crashed sessions whose work no later attempt did
+        - `problems`: the number of sessions with the outcome `problems`
+        - `p50` and `p95`: percentiles of the durations, in seconds
+        - `intervals`: `count` and `failures` of each hour
         """
         read_query(Parameters, request.query_params)
         before = utc_now()

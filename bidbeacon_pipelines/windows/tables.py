@@ -31,33 +31,34 @@ class ReportWindow(PipelinesBase):
     `report` lists the ad products of the report that fills `dataset`, such as `SP+SB+SD`.
     `expires_at` is when Amazon stops serving the day. `request_id` is the open request,
     `last_request_id` the latest request, open or ended, and `loaded_by_request` the request whose
-    report is loaded. `data_as_of` is when that report was requested: later events are not in it.
-    `first_data_as_of` is the same for the first loaded report. `product_totals` has rows, spend and
-    sales by ad product, in the account's currency.
+    report is loaded. `data_as_of` is when the loaded report was requested: later events are not in
+    the report. `first_data_as_of` is when the first loaded report was requested. `product_totals`
+    has rows, spend and sales by ad product, in the account's currency.
 
     `recorded_load_count` is the value of `load_count` that was last recorded in Dagster. If it is
     lower than `load_count`, for example after a run was killed, the next run records the load.
     `recorded_run_id` is the run of the last materialization. If Dagster's last materialization is
     of another run, the load is recorded again.
 
-    `suspicious_*` describe a suspicious report (empty, or far too small). It waits for a second
-    report that confirms it, or for a person if the data is final. `decision` is that person's
-    decision: `accept` loads the next report in any case (cleared once one is loaded),
-    `keep` keeps the data. `cause` is why the last report failed, was refused or is suspicious; it
-    stays while another report is requested. `cause_since` is when this cause first occurred.
-    `cause_key` is a hash of the cause without its detail.
+    `suspicious_*` describe a suspicious report (empty, or far too small). Such a report waits for a
+    second report that confirms it or, if the data is final, for a person's decision. `decision` is
+    this decision: `accept` loads the next report in any case, and is cleared once a report is
+    loaded; `keep` keeps the data. `cause` is why the last report failed, was refused or is
+    suspicious; the cause stays while another report is requested. `cause_since` is when this cause
+    first occurred. `cause_key` is a hash of the cause without its detail.
 
-    `wanted_by` is the user who requested a load of the day, due or not; `wanted_at` is when.
-    `claimed_by` is the session that loads the day; its claim is valid until its lease ends. If
-    `wanted_by` is empty, `claimed_by` is the session that gave up the load. All three are cleared
-    when the request ends, unless shorter periods are requested instead.
+    `wanted_by` is the user who requested a load of the day, due or not, at `wanted_at`.
+    `claimed_by` is the session that loads the day, until the session's lease ends. If `wanted_by`
+    is null, `claimed_by` is the session that gave up the load. All three columns are cleared when
+    the request ends, unless shorter periods are requested instead.
 
-    `refused_alone_at` is when Amazon first refused a report of this day alone as too old.
-    `not_served_since` is when the day ended as not served: Amazon refused it, or returned no rows
-    and is not proven to serve so old a day. Both are empty once the day is loaded and served.
-    `not_served` lists the ad products without rows that Amazon is not proven to serve for so old a
-    day. If no other ad product has rows or a measured zero (no rows on a day that Amazon is proven
-    to serve), the status is `not_served`. The day's age is counted at `first_data_as_of`.
+    `refused_alone_at` is when Amazon first refused a report of only this day as too old.
+    `not_served_since` is when the day ended as not served: either Amazon refused the day, or Amazon
+    returned no rows and is not proven to serve days of this age. Both columns are null once the day
+    is loaded and served. `not_served` lists the ad products without rows that Amazon is not proven
+    to serve for days of this age. The status is `not_served` if no other ad product has rows or a
+    measured zero. A measured zero is a day without rows that Amazon is proven to serve. The age of
+    the day is counted at `first_data_as_of`.
     """
 
     __tablename__ = "report_windows"
@@ -234,9 +235,10 @@ class ReportWindow(PipelinesBase):
 
 
 class DatasetWindows(PipelinesBase):
-    """One row is one report of an account: the last local day with windows, and their count.
+    """One row has the last local day with windows of one report of an account.
 
-    `through_date` is 2000-01-01 if the next refresh has to create and plan the windows again.
+    `through_date` is this day, or 2000-01-01 if the next refresh has to create and plan the windows
+    again. `windows` is the number of windows.
     """
 
     __tablename__ = "dataset_windows"

@@ -105,9 +105,10 @@ def _store(request: Request) -> SessionStore:
 
 
 def _list_sessions(request: Request) -> Response:
-    """Return sessions, newest first, as the page's filter selects them; see the stream's protocol.
+    """Return the sessions that match a filter, newest first.
 
-    `limit` is the number of sessions, `older_than` the cursor of the next page.
+    The stream's protocol lists the parameters of the filter and the fields of the response. `limit`
+    is the number of sessions. To get the next page, set `older_than` to the last id of this page.
     """
     page = read_query(SessionPage, request.query_params)
     wanted = page.without("limit", "older_than")
@@ -119,7 +120,10 @@ class _Part(Parameters):
 
 
 def _one_session(request: Request) -> Response:
-    """Return a session with its actions; `after` is the number of the last action to skip."""
+    """Return a session with its actions.
+
+    With `after`, the response has only the actions whose number is greater than `after`.
+    """
     session_id: UUID = request.path_params["session_id"]
     after = read_query(_Part, request.query_params).after
     found = listing.read_session(
@@ -129,14 +133,14 @@ def _one_session(request: Request) -> Response:
 
 
 def _surroundings(request: Request) -> Response:
-    """Return what a session's page shows beside its actions.
+    """Return what the page of a session shows in addition to the session's actions.
 
     `{"time": {"seconds", "sums": [{"waits_for", "seconds"}], "steps": [{"waits_for", "start",
     "seconds", "ord"}], "more": {"steps", "seconds"}}, "previous", "next", "references",
     "last_good": {"session", "differences"}}`
 
-    `waits_for` is null for own work. `ord` is the number of the action that ended a step, null for
-    the session's end.
+    `waits_for` is null for time in which the session did its own work. `ord` is the number of the
+    action that ended a step, or null if the session's end ended the step.
     """
     session_id: UUID = request.path_params["session_id"]
     return _found_or_not(listing.read_surroundings(_store(request), session_id), session_id)
@@ -162,7 +166,7 @@ def _values(request: Request) -> Response:
 
 
 async def _healthz(request: Request) -> Response:
-    """Return 200 if the server and its database answer, else 503."""
+    """Return 200 if the server and its database respond, else 503."""
     try:
         # A silent database counts as away long before TCP reports it.
         async with asyncio.timeout(HEALTH_SECONDS):

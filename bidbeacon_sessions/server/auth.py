@@ -158,8 +158,8 @@ class Gate:
 async def log_in(request: Request) -> Response:
     """Serve the login form; if a token is given, set the cookie and redirect to the page.
 
-    The token comes from the form or from the address. The redirect keeps the token out of
-    `Referer` headers. After a wrong token, the form is shown again.
+    The token is in the form or in the URL. The redirect keeps the token out of `Referer` headers.
+    After a wrong token, the form is shown again.
     """
     if request.method == "POST":
         given = await _read_form(request)

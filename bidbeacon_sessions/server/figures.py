@@ -55,14 +55,17 @@ def divide(since: datetime | None, before: datetime | None) -> Span:
 
 
 def answer_histogram(request: Request) -> Response:
-    """Return the number of sessions by interval, from `since` (a day ago) to `before` (now).
+    """Return the number of sessions in each interval of time from `since` to `before`.
+
+    By default, `since` is a day ago and `before` is now.
 
     `{"start", "seconds", "counts"}`
 
-    `counts` has one object for each of at most 72 intervals of `seconds`: the number of sessions by
-    status. Succeeded sessions with an outcome of `warnings` or `problems` are counted under that,
-    and failed attempts whose work a later attempt did under `retried`. `counts` is null if counting
-    takes more than four seconds.
+    The first interval begins at `start`. There are at most 72 intervals, and each lasts `seconds`.
+    `counts` has one object for each interval, with the number of sessions by status. Succeeded
+    sessions with the outcome `warnings` or `problems` are counted under this outcome instead.
+    Failed attempts whose work a later attempt did are counted under `retried`. `counts` is null if
+    counting takes more than four seconds.
     """
     wanted = read_query(SessionFilter, request.query_params)
     span = divide(wanted.since, wanted.before)

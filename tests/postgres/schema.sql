@@ -265,11 +265,11 @@ COMMENT ON COLUMN daily_campaigns.campaign_id IS 'Amazon''s id of the campaign.'
 
 COMMENT ON COLUMN daily_campaigns.campaign_name IS 'The campaign''s name when the report was made.';
 
-COMMENT ON COLUMN daily_campaigns.cost_type IS 'What is paid for: CPC (clicks) or VCPM (viewable impressions).';
+COMMENT ON COLUMN daily_campaigns.cost_type IS 'What the advertiser pays for: CPC (clicks) or VCPM (viewable impressions).';
 
 COMMENT ON COLUMN daily_campaigns.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN daily_campaigns.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN daily_campaigns.clicks IS 'Valid clicks on the ad.';
 
 COMMENT ON COLUMN daily_campaigns.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
@@ -283,19 +283,19 @@ COMMENT ON COLUMN daily_campaigns.viewable_impressions IS 'Impressions that met 
 
 COMMENT ON COLUMN daily_campaigns.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_campaigns.new_to_brand_sales IS 'Sales of shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_campaigns.new_to_brand_sales IS 'Sales to shoppers who had not bought the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_campaigns.new_to_brand_units IS 'Units of shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_campaigns.new_to_brand_units IS 'Units sold to shoppers who had not bought the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_campaigns.orders_promoted IS 'Orders of the advertised product.';
+COMMENT ON COLUMN daily_campaigns.orders_promoted IS 'Orders for the advertised product.';
 
 COMMENT ON COLUMN daily_campaigns.sales_promoted IS 'Sales of the advertised product.';
 
-COMMENT ON COLUMN daily_campaigns.units_promoted IS 'Units of the advertised product.';
+COMMENT ON COLUMN daily_campaigns.units_promoted IS 'Units sold of the advertised product.';
 
-COMMENT ON COLUMN daily_campaigns.sales_halo IS 'Sales of other products of the brand.';
+COMMENT ON COLUMN daily_campaigns.sales_halo IS 'Sales of other products of the same brand.';
 
-COMMENT ON COLUMN daily_campaigns.units_halo IS 'Units of other products of the brand.';
+COMMENT ON COLUMN daily_campaigns.units_halo IS 'Units sold of other products of the same brand.';
 
 COMMENT ON COLUMN daily_campaigns.request_id IS 'report_requests.id that wrote the row.';
 
@@ -337,13 +337,13 @@ COMMENT ON COLUMN daily_placements.currency_code IS 'Currency of the amounts.';
 
 COMMENT ON COLUMN daily_placements.campaign_id IS 'Amazon''s id of the campaign.';
 
-COMMENT ON COLUMN daily_placements.placement IS 'Where the ad was shown: TOP_OF_SEARCH, REST_OF_SEARCH, PRODUCT_PAGE, OFF_AMAZON, SITE_AMAZON_BUSINESS, or as reported.';
+COMMENT ON COLUMN daily_placements.placement IS 'Where the ad was shown: TOP_OF_SEARCH, REST_OF_SEARCH, PRODUCT_PAGE, OFF_AMAZON, SITE_AMAZON_BUSINESS, or another value as Amazon reported it.';
 
-COMMENT ON COLUMN daily_placements.placement_reported IS 'As Amazon wrote it.';
+COMMENT ON COLUMN daily_placements.placement_reported IS 'The placement as Amazon reported it.';
 
 COMMENT ON COLUMN daily_placements.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN daily_placements.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN daily_placements.clicks IS 'Valid clicks on the ad.';
 
 COMMENT ON COLUMN daily_placements.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
@@ -409,7 +409,7 @@ COMMENT ON COLUMN daily_products.marketplace IS 'Marketplace of the advertised p
 
 COMMENT ON COLUMN daily_products.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN daily_products.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN daily_products.clicks IS 'Valid clicks on the ad.';
 
 COMMENT ON COLUMN daily_products.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
@@ -475,9 +475,9 @@ COMMENT ON COLUMN daily_purchased_products.campaign_id IS 'Amazon''s id of the c
 
 COMMENT ON COLUMN daily_purchased_products.ad_group_id IS 'Amazon''s id of the ad group.';
 
-COMMENT ON COLUMN daily_purchased_products.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
+COMMENT ON COLUMN daily_purchased_products.target_value IS 'The target as reported: a keyword, an expression, or the name of an automatic target.';
 
-COMMENT ON COLUMN daily_purchased_products.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
+COMMENT ON COLUMN daily_purchased_products.match_type IS 'How the target is matched, as reported; null if the ad product has no match types.';
 
 COMMENT ON COLUMN daily_purchased_products.product_id IS 'ASIN of the advertised product.';
 
@@ -485,7 +485,7 @@ COMMENT ON COLUMN daily_purchased_products.sku IS 'The seller''s SKU of the adve
 
 COMMENT ON COLUMN daily_purchased_products.purchased_product_id IS 'ASIN of the product that was bought.';
 
-COMMENT ON COLUMN daily_purchased_products.purchased_marketplace IS 'Marketplace in which it was bought.';
+COMMENT ON COLUMN daily_purchased_products.purchased_marketplace IS 'Marketplace in which the product was bought.';
 
 COMMENT ON COLUMN daily_purchased_products.target_match IS 'Digest of what names the target; null where nothing does.';
 
@@ -495,29 +495,29 @@ COMMENT ON COLUMN daily_purchased_products.sales IS 'Sales attributed to an ad w
 
 COMMENT ON COLUMN daily_purchased_products.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_purchased_products.orders_promoted IS 'Orders of the advertised product.';
+COMMENT ON COLUMN daily_purchased_products.orders_promoted IS 'Orders for the advertised product.';
 
 COMMENT ON COLUMN daily_purchased_products.sales_promoted IS 'Sales of the advertised product.';
 
-COMMENT ON COLUMN daily_purchased_products.units_promoted IS 'Units of the advertised product.';
+COMMENT ON COLUMN daily_purchased_products.units_promoted IS 'Units sold of the advertised product.';
 
-COMMENT ON COLUMN daily_purchased_products.orders_halo IS 'Orders of other products of the brand.';
+COMMENT ON COLUMN daily_purchased_products.orders_halo IS 'Orders for other products of the same brand.';
 
-COMMENT ON COLUMN daily_purchased_products.sales_halo IS 'Sales of other products of the brand.';
+COMMENT ON COLUMN daily_purchased_products.sales_halo IS 'Sales of other products of the same brand.';
 
-COMMENT ON COLUMN daily_purchased_products.units_halo IS 'Units of other products of the brand.';
+COMMENT ON COLUMN daily_purchased_products.units_halo IS 'Units sold of other products of the same brand.';
 
-COMMENT ON COLUMN daily_purchased_products.orders_from_clicks IS 'Orders after a click, without those after a view.';
+COMMENT ON COLUMN daily_purchased_products.orders_from_clicks IS 'Orders after a click; orders after a view only are not counted.';
 
-COMMENT ON COLUMN daily_purchased_products.sales_from_clicks IS 'Sales after a click, without those after a view.';
+COMMENT ON COLUMN daily_purchased_products.sales_from_clicks IS 'Sales after a click; sales after a view only are not counted.';
 
-COMMENT ON COLUMN daily_purchased_products.units_from_clicks IS 'Units after a click, without those after a view.';
+COMMENT ON COLUMN daily_purchased_products.units_from_clicks IS 'Units sold after a click; units sold after a view only are not counted.';
 
 COMMENT ON COLUMN daily_purchased_products.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_purchased_products.new_to_brand_sales IS 'Sales of shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_purchased_products.new_to_brand_sales IS 'Sales to shoppers who had not bought the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_purchased_products.new_to_brand_units IS 'Units of shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_purchased_products.new_to_brand_units IS 'Units sold to shoppers who had not bought the brand in the 12 months before.';
 
 COMMENT ON COLUMN daily_purchased_products.request_id IS 'report_requests.id that wrote the row.';
 
@@ -563,17 +563,17 @@ COMMENT ON COLUMN daily_search_terms.campaign_id IS 'Amazon''s id of the campaig
 
 COMMENT ON COLUMN daily_search_terms.ad_group_id IS 'Amazon''s id of the ad group.';
 
-COMMENT ON COLUMN daily_search_terms.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
+COMMENT ON COLUMN daily_search_terms.target_value IS 'The target as reported: a keyword, an expression, or the name of an automatic target.';
 
-COMMENT ON COLUMN daily_search_terms.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
+COMMENT ON COLUMN daily_search_terms.match_type IS 'How the target is matched, as reported; null if the ad product has no match types.';
 
-COMMENT ON COLUMN daily_search_terms.search_term IS 'What the shopper typed, or the ASIN of the page that was seen. Only terms with a click are reported.';
+COMMENT ON COLUMN daily_search_terms.search_term IS 'What the shopper typed, or the ASIN of the product page that the shopper saw. Only terms with a click are reported.';
 
 COMMENT ON COLUMN daily_search_terms.target_match IS 'Digest of what names the target; null where nothing does.';
 
 COMMENT ON COLUMN daily_search_terms.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN daily_search_terms.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN daily_search_terms.clicks IS 'Valid clicks on the ad.';
 
 COMMENT ON COLUMN daily_search_terms.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
@@ -631,15 +631,15 @@ COMMENT ON COLUMN daily_targets.campaign_id IS 'Amazon''s id of the campaign.';
 
 COMMENT ON COLUMN daily_targets.ad_group_id IS 'Amazon''s id of the ad group.';
 
-COMMENT ON COLUMN daily_targets.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
+COMMENT ON COLUMN daily_targets.target_value IS 'The target as reported: a keyword, an expression, or the name of an automatic target.';
 
-COMMENT ON COLUMN daily_targets.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
+COMMENT ON COLUMN daily_targets.match_type IS 'How the target is matched, as reported; null if the ad product has no match types.';
 
 COMMENT ON COLUMN daily_targets.target_match IS 'Digest of what names the target; null where nothing does.';
 
 COMMENT ON COLUMN daily_targets.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN daily_targets.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN daily_targets.clicks IS 'Valid clicks on the ad.';
 
 COMMENT ON COLUMN daily_targets.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
@@ -649,15 +649,15 @@ COMMENT ON COLUMN daily_targets.sales IS 'Sales attributed to an ad within 7 day
 
 COMMENT ON COLUMN daily_targets.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 
-COMMENT ON COLUMN daily_targets.orders_promoted IS 'Orders of the advertised product.';
+COMMENT ON COLUMN daily_targets.orders_promoted IS 'Orders for the advertised product.';
 
 COMMENT ON COLUMN daily_targets.sales_promoted IS 'Sales of the advertised product.';
 
-COMMENT ON COLUMN daily_targets.units_promoted IS 'Units of the advertised product.';
+COMMENT ON COLUMN daily_targets.units_promoted IS 'Units sold of the advertised product.';
 
-COMMENT ON COLUMN daily_targets.sales_halo IS 'Sales of other products of the brand.';
+COMMENT ON COLUMN daily_targets.sales_halo IS 'Sales of other products of the same brand.';
 
-COMMENT ON COLUMN daily_targets.units_halo IS 'Units of other products of the brand.';
+COMMENT ON COLUMN daily_targets.units_halo IS 'Units sold of other products of the same brand.';
 
 COMMENT ON COLUMN daily_targets.request_id IS 'report_requests.id that wrote the row.';
 
@@ -723,7 +723,7 @@ COMMENT ON COLUMN hourly_campaigns.campaign_id IS 'Amazon''s id of the campaign.
 
 COMMENT ON COLUMN hourly_campaigns.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN hourly_campaigns.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN hourly_campaigns.clicks IS 'Valid clicks on the ad.';
 
 COMMENT ON COLUMN hourly_campaigns.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
@@ -788,7 +788,7 @@ COMMENT ON COLUMN hourly_products.marketplace IS 'Marketplace of the advertised 
 
 COMMENT ON COLUMN hourly_products.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN hourly_products.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN hourly_products.clicks IS 'Valid clicks on the ad.';
 
 COMMENT ON COLUMN hourly_products.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
@@ -845,15 +845,15 @@ COMMENT ON COLUMN hourly_targets.campaign_id IS 'Amazon''s id of the campaign.';
 
 COMMENT ON COLUMN hourly_targets.ad_group_id IS 'Amazon''s id of the ad group.';
 
-COMMENT ON COLUMN hourly_targets.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
+COMMENT ON COLUMN hourly_targets.target_value IS 'The target as reported: a keyword, an expression, or the name of an automatic target.';
 
-COMMENT ON COLUMN hourly_targets.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
+COMMENT ON COLUMN hourly_targets.match_type IS 'How the target is matched, as reported; null if the ad product has no match types.';
 
 COMMENT ON COLUMN hourly_targets.target_match IS 'Digest of what names the target; null where nothing does.';
 
 COMMENT ON COLUMN hourly_targets.impressions IS 'Times the ad was shown.';
 
-COMMENT ON COLUMN hourly_targets.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN hourly_targets.clicks IS 'Valid clicks on the ad.';
 
 COMMENT ON COLUMN hourly_targets.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 
@@ -2024,35 +2024,35 @@ COMMENT ON COLUMN reports.daily_campaigns.account_name IS 'Name of the account.'
 COMMENT ON COLUMN reports.daily_campaigns.country_code IS 'Country of the account: two letters, GB for the United Kingdom.';
 COMMENT ON COLUMN reports.daily_campaigns.window_date IS 'Day of the account''s own calendar.';
 COMMENT ON COLUMN reports.daily_campaigns.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
-COMMENT ON COLUMN reports.daily_campaigns.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other ad products; null where Amazon does not say which of the two the account is.';
+COMMENT ON COLUMN reports.daily_campaigns.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for Sponsored Products of vendors and for all other ad products; null if Amazon does not state whether the account is a seller''s or a vendor''s.';
 COMMENT ON COLUMN reports.daily_campaigns.currency_code IS 'Currency of the amounts.';
 COMMENT ON COLUMN reports.daily_campaigns.campaign_id IS 'Amazon''s id of the campaign.';
-COMMENT ON COLUMN reports.daily_campaigns.campaign_name IS 'Name of the campaign today; null until an export has it.';
-COMMENT ON COLUMN reports.daily_campaigns.portfolio_id IS 'Portfolio that the campaign is in today; null where it is in none.';
-COMMENT ON COLUMN reports.daily_campaigns.portfolio_name IS 'Name of that portfolio today.';
-COMMENT ON COLUMN reports.daily_campaigns.cost_type IS 'What is paid for: CPC (clicks) or VCPM (viewable impressions).';
+COMMENT ON COLUMN reports.daily_campaigns.campaign_name IS 'Current name of the campaign; null until the campaign is in an export.';
+COMMENT ON COLUMN reports.daily_campaigns.portfolio_id IS 'Id of the campaign''s current portfolio; null if the campaign is in no portfolio.';
+COMMENT ON COLUMN reports.daily_campaigns.portfolio_name IS 'Current name of this portfolio.';
+COMMENT ON COLUMN reports.daily_campaigns.cost_type IS 'What the advertiser pays for: CPC (clicks) or VCPM (viewable impressions).';
 COMMENT ON COLUMN reports.daily_campaigns.impressions IS 'Times the ad was shown.';
-COMMENT ON COLUMN reports.daily_campaigns.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN reports.daily_campaigns.clicks IS 'Valid clicks on the ad.';
 COMMENT ON COLUMN reports.daily_campaigns.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 COMMENT ON COLUMN reports.daily_campaigns.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 COMMENT ON COLUMN reports.daily_campaigns.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 COMMENT ON COLUMN reports.daily_campaigns.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 COMMENT ON COLUMN reports.daily_campaigns.viewable_impressions IS 'Impressions that met the viewability standard.';
 COMMENT ON COLUMN reports.daily_campaigns.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.';
-COMMENT ON COLUMN reports.daily_campaigns.new_to_brand_sales IS 'Sales of shoppers who had not bought the brand in the 12 months before.';
-COMMENT ON COLUMN reports.daily_campaigns.new_to_brand_units IS 'Units of shoppers who had not bought the brand in the 12 months before.';
-COMMENT ON COLUMN reports.daily_campaigns.orders_promoted IS 'Orders of the advertised product.';
+COMMENT ON COLUMN reports.daily_campaigns.new_to_brand_sales IS 'Sales to shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN reports.daily_campaigns.new_to_brand_units IS 'Units sold to shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN reports.daily_campaigns.orders_promoted IS 'Orders for the advertised product.';
 COMMENT ON COLUMN reports.daily_campaigns.sales_promoted IS 'Sales of the advertised product.';
-COMMENT ON COLUMN reports.daily_campaigns.units_promoted IS 'Units of the advertised product.';
-COMMENT ON COLUMN reports.daily_campaigns.sales_halo IS 'Sales of other products of the brand.';
-COMMENT ON COLUMN reports.daily_campaigns.units_halo IS 'Units of other products of the brand.';
-COMMENT ON COLUMN reports.daily_campaigns.cpc IS 'Cost per click: spend / clicks of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_campaigns.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_campaigns.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_campaigns.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
+COMMENT ON COLUMN reports.daily_campaigns.units_promoted IS 'Units sold of the advertised product.';
+COMMENT ON COLUMN reports.daily_campaigns.sales_halo IS 'Sales of other products of the same brand.';
+COMMENT ON COLUMN reports.daily_campaigns.units_halo IS 'Units sold of other products of the same brand.';
+COMMENT ON COLUMN reports.daily_campaigns.cpc IS 'Cost per click: spend / clicks of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_campaigns.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_campaigns.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_campaigns.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
 COMMENT ON COLUMN reports.daily_campaigns.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.daily_campaigns.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.daily_campaigns.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
 CREATE VIEW reports.hourly_campaigns AS
 SELECT a.account_key,
@@ -2101,27 +2101,27 @@ COMMENT ON COLUMN reports.hourly_campaigns.account_name IS 'Name of the account.
 COMMENT ON COLUMN reports.hourly_campaigns.country_code IS 'Country of the account: two letters, GB for the United Kingdom.';
 COMMENT ON COLUMN reports.hourly_campaigns.window_date IS 'Day of the account''s own calendar.';
 COMMENT ON COLUMN reports.hourly_campaigns.hour_at IS 'When the hour began.';
-COMMENT ON COLUMN reports.hourly_campaigns.local_hour IS 'Hour of the account''s own clock at which it began: 0 to 23.';
+COMMENT ON COLUMN reports.hourly_campaigns.local_hour IS 'Hour of the day on the account''s own clock: 0 to 23.';
 COMMENT ON COLUMN reports.hourly_campaigns.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
-COMMENT ON COLUMN reports.hourly_campaigns.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other ad products; null where Amazon does not say which of the two the account is.';
+COMMENT ON COLUMN reports.hourly_campaigns.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for Sponsored Products of vendors and for all other ad products; null if Amazon does not state whether the account is a seller''s or a vendor''s.';
 COMMENT ON COLUMN reports.hourly_campaigns.currency_code IS 'Currency of the amounts.';
 COMMENT ON COLUMN reports.hourly_campaigns.campaign_id IS 'Amazon''s id of the campaign.';
-COMMENT ON COLUMN reports.hourly_campaigns.campaign_name IS 'Name of the campaign today; null until an export has it.';
-COMMENT ON COLUMN reports.hourly_campaigns.portfolio_id IS 'Portfolio that the campaign is in today; null where it is in none.';
-COMMENT ON COLUMN reports.hourly_campaigns.portfolio_name IS 'Name of that portfolio today.';
+COMMENT ON COLUMN reports.hourly_campaigns.campaign_name IS 'Current name of the campaign; null until the campaign is in an export.';
+COMMENT ON COLUMN reports.hourly_campaigns.portfolio_id IS 'Id of the campaign''s current portfolio; null if the campaign is in no portfolio.';
+COMMENT ON COLUMN reports.hourly_campaigns.portfolio_name IS 'Current name of this portfolio.';
 COMMENT ON COLUMN reports.hourly_campaigns.impressions IS 'Times the ad was shown.';
-COMMENT ON COLUMN reports.hourly_campaigns.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN reports.hourly_campaigns.clicks IS 'Valid clicks on the ad.';
 COMMENT ON COLUMN reports.hourly_campaigns.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 COMMENT ON COLUMN reports.hourly_campaigns.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 COMMENT ON COLUMN reports.hourly_campaigns.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 COMMENT ON COLUMN reports.hourly_campaigns.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
-COMMENT ON COLUMN reports.hourly_campaigns.cpc IS 'Cost per click: spend / clicks of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.hourly_campaigns.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.hourly_campaigns.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.hourly_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.hourly_campaigns.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
+COMMENT ON COLUMN reports.hourly_campaigns.cpc IS 'Cost per click: spend / clicks of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.hourly_campaigns.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.hourly_campaigns.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.hourly_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.hourly_campaigns.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
 COMMENT ON COLUMN reports.hourly_campaigns.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.hourly_campaigns.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.hourly_campaigns.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
 CREATE VIEW reports.daily_placements AS
 SELECT a.account_key,
@@ -2171,28 +2171,28 @@ COMMENT ON COLUMN reports.daily_placements.account_name IS 'Name of the account.
 COMMENT ON COLUMN reports.daily_placements.country_code IS 'Country of the account: two letters, GB for the United Kingdom.';
 COMMENT ON COLUMN reports.daily_placements.window_date IS 'Day of the account''s own calendar.';
 COMMENT ON COLUMN reports.daily_placements.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
-COMMENT ON COLUMN reports.daily_placements.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other ad products; null where Amazon does not say which of the two the account is.';
+COMMENT ON COLUMN reports.daily_placements.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for Sponsored Products of vendors and for all other ad products; null if Amazon does not state whether the account is a seller''s or a vendor''s.';
 COMMENT ON COLUMN reports.daily_placements.currency_code IS 'Currency of the amounts.';
 COMMENT ON COLUMN reports.daily_placements.campaign_id IS 'Amazon''s id of the campaign.';
-COMMENT ON COLUMN reports.daily_placements.campaign_name IS 'Name of the campaign today; null until an export has it.';
-COMMENT ON COLUMN reports.daily_placements.portfolio_id IS 'Portfolio that the campaign is in today; null where it is in none.';
-COMMENT ON COLUMN reports.daily_placements.portfolio_name IS 'Name of that portfolio today.';
-COMMENT ON COLUMN reports.daily_placements.placement IS 'Where the ad was shown: TOP_OF_SEARCH, REST_OF_SEARCH, PRODUCT_PAGE, OFF_AMAZON, SITE_AMAZON_BUSINESS, or as reported.';
-COMMENT ON COLUMN reports.daily_placements.placement_reported IS 'As Amazon wrote it.';
+COMMENT ON COLUMN reports.daily_placements.campaign_name IS 'Current name of the campaign; null until the campaign is in an export.';
+COMMENT ON COLUMN reports.daily_placements.portfolio_id IS 'Id of the campaign''s current portfolio; null if the campaign is in no portfolio.';
+COMMENT ON COLUMN reports.daily_placements.portfolio_name IS 'Current name of this portfolio.';
+COMMENT ON COLUMN reports.daily_placements.placement IS 'Where the ad was shown: TOP_OF_SEARCH, REST_OF_SEARCH, PRODUCT_PAGE, OFF_AMAZON, SITE_AMAZON_BUSINESS, or another value as Amazon reported it.';
+COMMENT ON COLUMN reports.daily_placements.placement_reported IS 'The placement as Amazon reported it.';
 COMMENT ON COLUMN reports.daily_placements.impressions IS 'Times the ad was shown.';
-COMMENT ON COLUMN reports.daily_placements.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN reports.daily_placements.clicks IS 'Valid clicks on the ad.';
 COMMENT ON COLUMN reports.daily_placements.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 COMMENT ON COLUMN reports.daily_placements.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 COMMENT ON COLUMN reports.daily_placements.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 COMMENT ON COLUMN reports.daily_placements.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 COMMENT ON COLUMN reports.daily_placements.viewable_impressions IS 'Impressions that met the viewability standard.';
-COMMENT ON COLUMN reports.daily_placements.cpc IS 'Cost per click: spend / clicks of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_placements.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_placements.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_placements.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_placements.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
+COMMENT ON COLUMN reports.daily_placements.cpc IS 'Cost per click: spend / clicks of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_placements.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_placements.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_placements.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_placements.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
 COMMENT ON COLUMN reports.daily_placements.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.daily_placements.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.daily_placements.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
 CREATE VIEW reports.daily_targets AS
 SELECT a.account_key,
@@ -2252,35 +2252,35 @@ COMMENT ON COLUMN reports.daily_targets.account_name IS 'Name of the account.';
 COMMENT ON COLUMN reports.daily_targets.country_code IS 'Country of the account: two letters, GB for the United Kingdom.';
 COMMENT ON COLUMN reports.daily_targets.window_date IS 'Day of the account''s own calendar.';
 COMMENT ON COLUMN reports.daily_targets.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
-COMMENT ON COLUMN reports.daily_targets.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other ad products; null where Amazon does not say which of the two the account is.';
+COMMENT ON COLUMN reports.daily_targets.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for Sponsored Products of vendors and for all other ad products; null if Amazon does not state whether the account is a seller''s or a vendor''s.';
 COMMENT ON COLUMN reports.daily_targets.currency_code IS 'Currency of the amounts.';
 COMMENT ON COLUMN reports.daily_targets.campaign_id IS 'Amazon''s id of the campaign.';
-COMMENT ON COLUMN reports.daily_targets.campaign_name IS 'Name of the campaign today; null until an export has it.';
-COMMENT ON COLUMN reports.daily_targets.portfolio_id IS 'Portfolio that the campaign is in today; null where it is in none.';
-COMMENT ON COLUMN reports.daily_targets.portfolio_name IS 'Name of that portfolio today.';
+COMMENT ON COLUMN reports.daily_targets.campaign_name IS 'Current name of the campaign; null until the campaign is in an export.';
+COMMENT ON COLUMN reports.daily_targets.portfolio_id IS 'Id of the campaign''s current portfolio; null if the campaign is in no portfolio.';
+COMMENT ON COLUMN reports.daily_targets.portfolio_name IS 'Current name of this portfolio.';
 COMMENT ON COLUMN reports.daily_targets.ad_group_id IS 'Amazon''s id of the ad group.';
-COMMENT ON COLUMN reports.daily_targets.ad_group_name IS 'Name of the ad group today; null until an export has it.';
-COMMENT ON COLUMN reports.daily_targets.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
-COMMENT ON COLUMN reports.daily_targets.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
-COMMENT ON COLUMN reports.daily_targets.target_id IS 'The target that the row names; null until an export has it.';
+COMMENT ON COLUMN reports.daily_targets.ad_group_name IS 'Current name of the ad group; null until the ad group is in an export.';
+COMMENT ON COLUMN reports.daily_targets.target_value IS 'The target as reported: a keyword, an expression, or the name of an automatic target.';
+COMMENT ON COLUMN reports.daily_targets.match_type IS 'How the target is matched, as reported; null if the ad product has no match types.';
+COMMENT ON COLUMN reports.daily_targets.target_id IS 'Id of the target that the row names; null until the target is in an export.';
 COMMENT ON COLUMN reports.daily_targets.impressions IS 'Times the ad was shown.';
-COMMENT ON COLUMN reports.daily_targets.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN reports.daily_targets.clicks IS 'Valid clicks on the ad.';
 COMMENT ON COLUMN reports.daily_targets.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 COMMENT ON COLUMN reports.daily_targets.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 COMMENT ON COLUMN reports.daily_targets.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 COMMENT ON COLUMN reports.daily_targets.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
-COMMENT ON COLUMN reports.daily_targets.orders_promoted IS 'Orders of the advertised product.';
+COMMENT ON COLUMN reports.daily_targets.orders_promoted IS 'Orders for the advertised product.';
 COMMENT ON COLUMN reports.daily_targets.sales_promoted IS 'Sales of the advertised product.';
-COMMENT ON COLUMN reports.daily_targets.units_promoted IS 'Units of the advertised product.';
-COMMENT ON COLUMN reports.daily_targets.sales_halo IS 'Sales of other products of the brand.';
-COMMENT ON COLUMN reports.daily_targets.units_halo IS 'Units of other products of the brand.';
-COMMENT ON COLUMN reports.daily_targets.cpc IS 'Cost per click: spend / clicks of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_targets.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_targets.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_targets.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
+COMMENT ON COLUMN reports.daily_targets.units_promoted IS 'Units sold of the advertised product.';
+COMMENT ON COLUMN reports.daily_targets.sales_halo IS 'Sales of other products of the same brand.';
+COMMENT ON COLUMN reports.daily_targets.units_halo IS 'Units sold of other products of the same brand.';
+COMMENT ON COLUMN reports.daily_targets.cpc IS 'Cost per click: spend / clicks of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_targets.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_targets.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_targets.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
 COMMENT ON COLUMN reports.daily_targets.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.daily_targets.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.daily_targets.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
 CREATE VIEW reports.hourly_targets AS
 SELECT a.account_key,
@@ -2337,32 +2337,32 @@ COMMENT ON COLUMN reports.hourly_targets.account_name IS 'Name of the account.';
 COMMENT ON COLUMN reports.hourly_targets.country_code IS 'Country of the account: two letters, GB for the United Kingdom.';
 COMMENT ON COLUMN reports.hourly_targets.window_date IS 'Day of the account''s own calendar.';
 COMMENT ON COLUMN reports.hourly_targets.hour_at IS 'When the hour began.';
-COMMENT ON COLUMN reports.hourly_targets.local_hour IS 'Hour of the account''s own clock at which it began: 0 to 23.';
+COMMENT ON COLUMN reports.hourly_targets.local_hour IS 'Hour of the day on the account''s own clock: 0 to 23.';
 COMMENT ON COLUMN reports.hourly_targets.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
-COMMENT ON COLUMN reports.hourly_targets.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other ad products; null where Amazon does not say which of the two the account is.';
+COMMENT ON COLUMN reports.hourly_targets.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for Sponsored Products of vendors and for all other ad products; null if Amazon does not state whether the account is a seller''s or a vendor''s.';
 COMMENT ON COLUMN reports.hourly_targets.currency_code IS 'Currency of the amounts.';
 COMMENT ON COLUMN reports.hourly_targets.campaign_id IS 'Amazon''s id of the campaign.';
-COMMENT ON COLUMN reports.hourly_targets.campaign_name IS 'Name of the campaign today; null until an export has it.';
-COMMENT ON COLUMN reports.hourly_targets.portfolio_id IS 'Portfolio that the campaign is in today; null where it is in none.';
-COMMENT ON COLUMN reports.hourly_targets.portfolio_name IS 'Name of that portfolio today.';
+COMMENT ON COLUMN reports.hourly_targets.campaign_name IS 'Current name of the campaign; null until the campaign is in an export.';
+COMMENT ON COLUMN reports.hourly_targets.portfolio_id IS 'Id of the campaign''s current portfolio; null if the campaign is in no portfolio.';
+COMMENT ON COLUMN reports.hourly_targets.portfolio_name IS 'Current name of this portfolio.';
 COMMENT ON COLUMN reports.hourly_targets.ad_group_id IS 'Amazon''s id of the ad group.';
-COMMENT ON COLUMN reports.hourly_targets.ad_group_name IS 'Name of the ad group today; null until an export has it.';
-COMMENT ON COLUMN reports.hourly_targets.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
-COMMENT ON COLUMN reports.hourly_targets.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
-COMMENT ON COLUMN reports.hourly_targets.target_id IS 'The target that the row names; null until an export has it.';
+COMMENT ON COLUMN reports.hourly_targets.ad_group_name IS 'Current name of the ad group; null until the ad group is in an export.';
+COMMENT ON COLUMN reports.hourly_targets.target_value IS 'The target as reported: a keyword, an expression, or the name of an automatic target.';
+COMMENT ON COLUMN reports.hourly_targets.match_type IS 'How the target is matched, as reported; null if the ad product has no match types.';
+COMMENT ON COLUMN reports.hourly_targets.target_id IS 'Id of the target that the row names; null until the target is in an export.';
 COMMENT ON COLUMN reports.hourly_targets.impressions IS 'Times the ad was shown.';
-COMMENT ON COLUMN reports.hourly_targets.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN reports.hourly_targets.clicks IS 'Valid clicks on the ad.';
 COMMENT ON COLUMN reports.hourly_targets.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 COMMENT ON COLUMN reports.hourly_targets.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 COMMENT ON COLUMN reports.hourly_targets.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 COMMENT ON COLUMN reports.hourly_targets.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
-COMMENT ON COLUMN reports.hourly_targets.cpc IS 'Cost per click: spend / clicks of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.hourly_targets.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.hourly_targets.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.hourly_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.hourly_targets.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
+COMMENT ON COLUMN reports.hourly_targets.cpc IS 'Cost per click: spend / clicks of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.hourly_targets.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.hourly_targets.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.hourly_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.hourly_targets.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
 COMMENT ON COLUMN reports.hourly_targets.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.hourly_targets.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.hourly_targets.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
 CREATE VIEW reports.daily_products AS
 SELECT a.account_key,
@@ -2416,31 +2416,31 @@ COMMENT ON COLUMN reports.daily_products.account_name IS 'Name of the account.';
 COMMENT ON COLUMN reports.daily_products.country_code IS 'Country of the account: two letters, GB for the United Kingdom.';
 COMMENT ON COLUMN reports.daily_products.window_date IS 'Day of the account''s own calendar.';
 COMMENT ON COLUMN reports.daily_products.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
-COMMENT ON COLUMN reports.daily_products.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other ad products; null where Amazon does not say which of the two the account is.';
+COMMENT ON COLUMN reports.daily_products.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for Sponsored Products of vendors and for all other ad products; null if Amazon does not state whether the account is a seller''s or a vendor''s.';
 COMMENT ON COLUMN reports.daily_products.currency_code IS 'Currency of the amounts.';
 COMMENT ON COLUMN reports.daily_products.campaign_id IS 'Amazon''s id of the campaign.';
-COMMENT ON COLUMN reports.daily_products.campaign_name IS 'Name of the campaign today; null until an export has it.';
-COMMENT ON COLUMN reports.daily_products.portfolio_id IS 'Portfolio that the campaign is in today; null where it is in none.';
-COMMENT ON COLUMN reports.daily_products.portfolio_name IS 'Name of that portfolio today.';
+COMMENT ON COLUMN reports.daily_products.campaign_name IS 'Current name of the campaign; null until the campaign is in an export.';
+COMMENT ON COLUMN reports.daily_products.portfolio_id IS 'Id of the campaign''s current portfolio; null if the campaign is in no portfolio.';
+COMMENT ON COLUMN reports.daily_products.portfolio_name IS 'Current name of this portfolio.';
 COMMENT ON COLUMN reports.daily_products.ad_group_id IS 'Amazon''s id of the ad group.';
-COMMENT ON COLUMN reports.daily_products.ad_group_name IS 'Name of the ad group today; null until an export has it.';
+COMMENT ON COLUMN reports.daily_products.ad_group_name IS 'Current name of the ad group; null until the ad group is in an export.';
 COMMENT ON COLUMN reports.daily_products.ad_id IS 'Amazon''s id of the ad.';
 COMMENT ON COLUMN reports.daily_products.product_id IS 'ASIN of the advertised product.';
 COMMENT ON COLUMN reports.daily_products.sku IS 'The seller''s SKU of the advertised product.';
 COMMENT ON COLUMN reports.daily_products.marketplace IS 'Marketplace of the advertised product.';
 COMMENT ON COLUMN reports.daily_products.impressions IS 'Times the ad was shown.';
-COMMENT ON COLUMN reports.daily_products.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN reports.daily_products.clicks IS 'Valid clicks on the ad.';
 COMMENT ON COLUMN reports.daily_products.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 COMMENT ON COLUMN reports.daily_products.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 COMMENT ON COLUMN reports.daily_products.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 COMMENT ON COLUMN reports.daily_products.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
-COMMENT ON COLUMN reports.daily_products.cpc IS 'Cost per click: spend / clicks of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_products.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_products.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
+COMMENT ON COLUMN reports.daily_products.cpc IS 'Cost per click: spend / clicks of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_products.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_products.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_products.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
 COMMENT ON COLUMN reports.daily_products.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.daily_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.daily_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
 CREATE VIEW reports.hourly_products AS
 SELECT a.account_key,
@@ -2495,32 +2495,32 @@ COMMENT ON COLUMN reports.hourly_products.account_name IS 'Name of the account.'
 COMMENT ON COLUMN reports.hourly_products.country_code IS 'Country of the account: two letters, GB for the United Kingdom.';
 COMMENT ON COLUMN reports.hourly_products.window_date IS 'Day of the account''s own calendar.';
 COMMENT ON COLUMN reports.hourly_products.hour_at IS 'When the hour began.';
-COMMENT ON COLUMN reports.hourly_products.local_hour IS 'Hour of the account''s own clock at which it began: 0 to 23.';
+COMMENT ON COLUMN reports.hourly_products.local_hour IS 'Hour of the day on the account''s own clock: 0 to 23.';
 COMMENT ON COLUMN reports.hourly_products.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
-COMMENT ON COLUMN reports.hourly_products.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other ad products; null where Amazon does not say which of the two the account is.';
+COMMENT ON COLUMN reports.hourly_products.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for Sponsored Products of vendors and for all other ad products; null if Amazon does not state whether the account is a seller''s or a vendor''s.';
 COMMENT ON COLUMN reports.hourly_products.currency_code IS 'Currency of the amounts.';
 COMMENT ON COLUMN reports.hourly_products.campaign_id IS 'Amazon''s id of the campaign.';
-COMMENT ON COLUMN reports.hourly_products.campaign_name IS 'Name of the campaign today; null until an export has it.';
-COMMENT ON COLUMN reports.hourly_products.portfolio_id IS 'Portfolio that the campaign is in today; null where it is in none.';
-COMMENT ON COLUMN reports.hourly_products.portfolio_name IS 'Name of that portfolio today.';
+COMMENT ON COLUMN reports.hourly_products.campaign_name IS 'Current name of the campaign; null until the campaign is in an export.';
+COMMENT ON COLUMN reports.hourly_products.portfolio_id IS 'Id of the campaign''s current portfolio; null if the campaign is in no portfolio.';
+COMMENT ON COLUMN reports.hourly_products.portfolio_name IS 'Current name of this portfolio.';
 COMMENT ON COLUMN reports.hourly_products.ad_group_id IS 'Amazon''s id of the ad group.';
-COMMENT ON COLUMN reports.hourly_products.ad_group_name IS 'Name of the ad group today; null until an export has it.';
+COMMENT ON COLUMN reports.hourly_products.ad_group_name IS 'Current name of the ad group; null until the ad group is in an export.';
 COMMENT ON COLUMN reports.hourly_products.ad_id IS 'Amazon''s id of the ad.';
 COMMENT ON COLUMN reports.hourly_products.product_id IS 'ASIN of the advertised product.';
 COMMENT ON COLUMN reports.hourly_products.marketplace IS 'Marketplace of the advertised product.';
 COMMENT ON COLUMN reports.hourly_products.impressions IS 'Times the ad was shown.';
-COMMENT ON COLUMN reports.hourly_products.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN reports.hourly_products.clicks IS 'Valid clicks on the ad.';
 COMMENT ON COLUMN reports.hourly_products.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 COMMENT ON COLUMN reports.hourly_products.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 COMMENT ON COLUMN reports.hourly_products.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 COMMENT ON COLUMN reports.hourly_products.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
-COMMENT ON COLUMN reports.hourly_products.cpc IS 'Cost per click: spend / clicks of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.hourly_products.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.hourly_products.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.hourly_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.hourly_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
+COMMENT ON COLUMN reports.hourly_products.cpc IS 'Cost per click: spend / clicks of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.hourly_products.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.hourly_products.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.hourly_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.hourly_products.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
 COMMENT ON COLUMN reports.hourly_products.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.hourly_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.hourly_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
 CREATE VIEW reports.daily_search_terms AS
 SELECT a.account_key,
@@ -2576,31 +2576,31 @@ COMMENT ON COLUMN reports.daily_search_terms.account_name IS 'Name of the accoun
 COMMENT ON COLUMN reports.daily_search_terms.country_code IS 'Country of the account: two letters, GB for the United Kingdom.';
 COMMENT ON COLUMN reports.daily_search_terms.window_date IS 'Day of the account''s own calendar.';
 COMMENT ON COLUMN reports.daily_search_terms.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
-COMMENT ON COLUMN reports.daily_search_terms.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other ad products; null where Amazon does not say which of the two the account is.';
+COMMENT ON COLUMN reports.daily_search_terms.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for Sponsored Products of vendors and for all other ad products; null if Amazon does not state whether the account is a seller''s or a vendor''s.';
 COMMENT ON COLUMN reports.daily_search_terms.currency_code IS 'Currency of the amounts.';
 COMMENT ON COLUMN reports.daily_search_terms.campaign_id IS 'Amazon''s id of the campaign.';
-COMMENT ON COLUMN reports.daily_search_terms.campaign_name IS 'Name of the campaign today; null until an export has it.';
-COMMENT ON COLUMN reports.daily_search_terms.portfolio_id IS 'Portfolio that the campaign is in today; null where it is in none.';
-COMMENT ON COLUMN reports.daily_search_terms.portfolio_name IS 'Name of that portfolio today.';
+COMMENT ON COLUMN reports.daily_search_terms.campaign_name IS 'Current name of the campaign; null until the campaign is in an export.';
+COMMENT ON COLUMN reports.daily_search_terms.portfolio_id IS 'Id of the campaign''s current portfolio; null if the campaign is in no portfolio.';
+COMMENT ON COLUMN reports.daily_search_terms.portfolio_name IS 'Current name of this portfolio.';
 COMMENT ON COLUMN reports.daily_search_terms.ad_group_id IS 'Amazon''s id of the ad group.';
-COMMENT ON COLUMN reports.daily_search_terms.ad_group_name IS 'Name of the ad group today; null until an export has it.';
-COMMENT ON COLUMN reports.daily_search_terms.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
-COMMENT ON COLUMN reports.daily_search_terms.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
-COMMENT ON COLUMN reports.daily_search_terms.search_term IS 'What the shopper typed, or the ASIN of the page that was seen. Only terms with a click are reported.';
-COMMENT ON COLUMN reports.daily_search_terms.target_id IS 'The target that the row names; null until an export has it.';
+COMMENT ON COLUMN reports.daily_search_terms.ad_group_name IS 'Current name of the ad group; null until the ad group is in an export.';
+COMMENT ON COLUMN reports.daily_search_terms.target_value IS 'The target as reported: a keyword, an expression, or the name of an automatic target.';
+COMMENT ON COLUMN reports.daily_search_terms.match_type IS 'How the target is matched, as reported; null if the ad product has no match types.';
+COMMENT ON COLUMN reports.daily_search_terms.search_term IS 'What the shopper typed, or the ASIN of the product page that the shopper saw. Only terms with a click are reported.';
+COMMENT ON COLUMN reports.daily_search_terms.target_id IS 'Id of the target that the row names; null until the target is in an export.';
 COMMENT ON COLUMN reports.daily_search_terms.impressions IS 'Times the ad was shown.';
-COMMENT ON COLUMN reports.daily_search_terms.clicks IS 'Clicks, without invalid ones.';
+COMMENT ON COLUMN reports.daily_search_terms.clicks IS 'Valid clicks on the ad.';
 COMMENT ON COLUMN reports.daily_search_terms.spend IS 'Cost of clicks or impressions, in the row''s currency.';
 COMMENT ON COLUMN reports.daily_search_terms.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 COMMENT ON COLUMN reports.daily_search_terms.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 COMMENT ON COLUMN reports.daily_search_terms.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
-COMMENT ON COLUMN reports.daily_search_terms.cpc IS 'Cost per click: spend / clicks of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_search_terms.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_search_terms.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_search_terms.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.daily_search_terms.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
+COMMENT ON COLUMN reports.daily_search_terms.cpc IS 'Cost per click: spend / clicks of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_search_terms.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_search_terms.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_search_terms.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.daily_search_terms.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
 COMMENT ON COLUMN reports.daily_search_terms.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.daily_search_terms.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.daily_search_terms.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
 CREATE VIEW reports.daily_purchased_products AS
 SELECT a.account_key,
@@ -2664,39 +2664,39 @@ COMMENT ON COLUMN reports.daily_purchased_products.account_name IS 'Name of the 
 COMMENT ON COLUMN reports.daily_purchased_products.country_code IS 'Country of the account: two letters, GB for the United Kingdom.';
 COMMENT ON COLUMN reports.daily_purchased_products.window_date IS 'Day of the account''s own calendar.';
 COMMENT ON COLUMN reports.daily_purchased_products.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
-COMMENT ON COLUMN reports.daily_purchased_products.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other ad products; null where Amazon does not say which of the two the account is.';
+COMMENT ON COLUMN reports.daily_purchased_products.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for Sponsored Products of vendors and for all other ad products; null if Amazon does not state whether the account is a seller''s or a vendor''s.';
 COMMENT ON COLUMN reports.daily_purchased_products.currency_code IS 'Currency of the amounts.';
 COMMENT ON COLUMN reports.daily_purchased_products.campaign_id IS 'Amazon''s id of the campaign.';
-COMMENT ON COLUMN reports.daily_purchased_products.campaign_name IS 'Name of the campaign today; null until an export has it.';
-COMMENT ON COLUMN reports.daily_purchased_products.portfolio_id IS 'Portfolio that the campaign is in today; null where it is in none.';
-COMMENT ON COLUMN reports.daily_purchased_products.portfolio_name IS 'Name of that portfolio today.';
+COMMENT ON COLUMN reports.daily_purchased_products.campaign_name IS 'Current name of the campaign; null until the campaign is in an export.';
+COMMENT ON COLUMN reports.daily_purchased_products.portfolio_id IS 'Id of the campaign''s current portfolio; null if the campaign is in no portfolio.';
+COMMENT ON COLUMN reports.daily_purchased_products.portfolio_name IS 'Current name of this portfolio.';
 COMMENT ON COLUMN reports.daily_purchased_products.ad_group_id IS 'Amazon''s id of the ad group.';
-COMMENT ON COLUMN reports.daily_purchased_products.ad_group_name IS 'Name of the ad group today; null until an export has it.';
-COMMENT ON COLUMN reports.daily_purchased_products.target_value IS 'The target as reported: a keyword, an expression, the name of an automatic target.';
-COMMENT ON COLUMN reports.daily_purchased_products.match_type IS 'How the target is matched, as reported; null where the product has no match types.';
+COMMENT ON COLUMN reports.daily_purchased_products.ad_group_name IS 'Current name of the ad group; null until the ad group is in an export.';
+COMMENT ON COLUMN reports.daily_purchased_products.target_value IS 'The target as reported: a keyword, an expression, or the name of an automatic target.';
+COMMENT ON COLUMN reports.daily_purchased_products.match_type IS 'How the target is matched, as reported; null if the ad product has no match types.';
 COMMENT ON COLUMN reports.daily_purchased_products.product_id IS 'ASIN of the advertised product.';
 COMMENT ON COLUMN reports.daily_purchased_products.sku IS 'The seller''s SKU of the advertised product.';
 COMMENT ON COLUMN reports.daily_purchased_products.purchased_product_id IS 'ASIN of the product that was bought.';
-COMMENT ON COLUMN reports.daily_purchased_products.purchased_marketplace IS 'Marketplace in which it was bought.';
-COMMENT ON COLUMN reports.daily_purchased_products.target_id IS 'The target that the row names; null until an export has it.';
+COMMENT ON COLUMN reports.daily_purchased_products.purchased_marketplace IS 'Marketplace in which the product was bought.';
+COMMENT ON COLUMN reports.daily_purchased_products.target_id IS 'Id of the target that the row names; null until the target is in an export.';
 COMMENT ON COLUMN reports.daily_purchased_products.orders IS 'Orders attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 COMMENT ON COLUMN reports.daily_purchased_products.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 COMMENT ON COLUMN reports.daily_purchased_products.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
-COMMENT ON COLUMN reports.daily_purchased_products.orders_promoted IS 'Orders of the advertised product.';
+COMMENT ON COLUMN reports.daily_purchased_products.orders_promoted IS 'Orders for the advertised product.';
 COMMENT ON COLUMN reports.daily_purchased_products.sales_promoted IS 'Sales of the advertised product.';
-COMMENT ON COLUMN reports.daily_purchased_products.units_promoted IS 'Units of the advertised product.';
-COMMENT ON COLUMN reports.daily_purchased_products.orders_halo IS 'Orders of other products of the brand.';
-COMMENT ON COLUMN reports.daily_purchased_products.sales_halo IS 'Sales of other products of the brand.';
-COMMENT ON COLUMN reports.daily_purchased_products.units_halo IS 'Units of other products of the brand.';
-COMMENT ON COLUMN reports.daily_purchased_products.orders_from_clicks IS 'Orders after a click, without those after a view.';
-COMMENT ON COLUMN reports.daily_purchased_products.sales_from_clicks IS 'Sales after a click, without those after a view.';
-COMMENT ON COLUMN reports.daily_purchased_products.units_from_clicks IS 'Units after a click, without those after a view.';
+COMMENT ON COLUMN reports.daily_purchased_products.units_promoted IS 'Units sold of the advertised product.';
+COMMENT ON COLUMN reports.daily_purchased_products.orders_halo IS 'Orders for other products of the same brand.';
+COMMENT ON COLUMN reports.daily_purchased_products.sales_halo IS 'Sales of other products of the same brand.';
+COMMENT ON COLUMN reports.daily_purchased_products.units_halo IS 'Units sold of other products of the same brand.';
+COMMENT ON COLUMN reports.daily_purchased_products.orders_from_clicks IS 'Orders after a click; orders after a view only are not counted.';
+COMMENT ON COLUMN reports.daily_purchased_products.sales_from_clicks IS 'Sales after a click; sales after a view only are not counted.';
+COMMENT ON COLUMN reports.daily_purchased_products.units_from_clicks IS 'Units sold after a click; units sold after a view only are not counted.';
 COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.';
-COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_sales IS 'Sales of shoppers who had not bought the brand in the 12 months before.';
-COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_units IS 'Units of shoppers who had not bought the brand in the 12 months before.';
-COMMENT ON COLUMN reports.daily_purchased_products.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
+COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_sales IS 'Sales to shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_units IS 'Units sold to shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN reports.daily_purchased_products.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
 COMMENT ON COLUMN reports.daily_purchased_products.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.daily_purchased_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.daily_purchased_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
 CREATE VIEW reports.portfolios AS
 SELECT a.account_key,
@@ -3003,33 +3003,33 @@ SELECT a.account_key,
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code
           AND w.dataset = t.dataset AND w.window_date = t.window_date) w ON true;
-COMMENT ON VIEW reports.restatements IS 'How the totals of a day changed from load to load. One row is one load that changed the totals of one ad product of a day of a dataset in one currency, or its first load. Days whose restatements are deleted have none.';
+COMMENT ON VIEW reports.restatements IS 'How the totals of a day changed from load to load. One row is the first load of a day of a dataset, or a later load that changed the day''s totals, for one ad product and one currency. Days whose restatements were deleted have no rows.';
 COMMENT ON COLUMN reports.restatements.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.restatements.account_name IS 'Name of the account.';
 COMMENT ON COLUMN reports.restatements.country_code IS 'Country of the account: two letters, GB for the United Kingdom.';
-COMMENT ON COLUMN reports.restatements.dataset IS 'Name of the dataset, which is also that of its view.';
+COMMENT ON COLUMN reports.restatements.dataset IS 'Name of the dataset and of its view.';
 COMMENT ON COLUMN reports.restatements.window_date IS 'Day of the account''s own calendar.';
 COMMENT ON COLUMN reports.restatements.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
 COMMENT ON COLUMN reports.restatements.currency_code IS 'Currency of the amounts.';
-COMMENT ON COLUMN reports.restatements.load_number IS '1 for the first load; loads that changed nothing have no number.';
-COMMENT ON COLUMN reports.restatements.as_of IS 'When this report was requested: what happened later is not in it.';
-COMMENT ON COLUMN reports.restatements.age_days IS 'How many days old the day was then, on the account''s calendar.';
+COMMENT ON COLUMN reports.restatements.load_number IS '1 for the first load; loads that changed nothing are not counted.';
+COMMENT ON COLUMN reports.restatements.as_of IS 'When the report of this load was requested: later events are not in the report.';
+COMMENT ON COLUMN reports.restatements.age_days IS 'Age of the day in days at `as_of`, on the account''s calendar.';
 COMMENT ON COLUMN reports.restatements.confirmed_as_of IS 'When the newest report that states these totals was requested.';
-COMMENT ON COLUMN reports.restatements.impressions_before IS 'impressions of the day before this load; null for the first.';
-COMMENT ON COLUMN reports.restatements.impressions IS 'impressions of the day after this load.';
-COMMENT ON COLUMN reports.restatements.clicks_before IS 'clicks of the day before this load; null for the first.';
-COMMENT ON COLUMN reports.restatements.clicks IS 'clicks of the day after this load.';
-COMMENT ON COLUMN reports.restatements.orders_before IS 'orders of the day before this load; null for the first.';
-COMMENT ON COLUMN reports.restatements.orders IS 'orders of the day after this load.';
-COMMENT ON COLUMN reports.restatements.sales_before IS 'sales of the day before this load; null for the first.';
-COMMENT ON COLUMN reports.restatements.sales IS 'sales of the day after this load.';
-COMMENT ON COLUMN reports.restatements.spend_before IS 'spend of the day before this load; null for the first.';
-COMMENT ON COLUMN reports.restatements.spend IS 'spend of the day after this load.';
+COMMENT ON COLUMN reports.restatements.impressions_before IS 'The day''s impressions before this load; null for the first load.';
+COMMENT ON COLUMN reports.restatements.impressions IS 'The day''s impressions after this load.';
+COMMENT ON COLUMN reports.restatements.clicks_before IS 'The day''s clicks before this load; null for the first load.';
+COMMENT ON COLUMN reports.restatements.clicks IS 'The day''s clicks after this load.';
+COMMENT ON COLUMN reports.restatements.orders_before IS 'The day''s orders before this load; null for the first load.';
+COMMENT ON COLUMN reports.restatements.orders IS 'The day''s orders after this load.';
+COMMENT ON COLUMN reports.restatements.sales_before IS 'The day''s sales before this load; null for the first load.';
+COMMENT ON COLUMN reports.restatements.sales IS 'The day''s sales after this load.';
+COMMENT ON COLUMN reports.restatements.spend_before IS 'The day''s spend before this load; null for the first load.';
+COMMENT ON COLUMN reports.restatements.spend IS 'The day''s spend after this load.';
 COMMENT ON COLUMN reports.restatements.rows_changed IS 'Rows whose metrics this load changed.';
 COMMENT ON COLUMN reports.restatements.rows_appeared IS 'Rows that this load added.';
 COMMENT ON COLUMN reports.restatements.rows_vanished IS 'Rows that this load removed.';
 COMMENT ON COLUMN reports.restatements.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.restatements.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.restatements.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
 CREATE VIEW reports.account_daily_summaries AS
 SELECT a.account_key,
@@ -3094,29 +3094,29 @@ SELECT a.account_key,
          FROM report_windows w
         WHERE w.account_id = a.account_id AND w.country_code = a.country_code
           AND w.dataset = 'hourly_campaigns' AND w.window_date = t.window_date) hw ON true;
-COMMENT ON VIEW reports.account_daily_summaries IS 'What each loaded day of an account adds up to, beside what its hours add up to. One row is a day, ad product and currency of an account; Sponsored Products have one for each loaded day, other ad products for days with any activity.';
+COMMENT ON VIEW reports.account_daily_summaries IS 'Totals of each loaded day of an account, beside the sums of the day''s hours. One row is a day, ad product and currency of an account. Sponsored Products have a row for each loaded day; other ad products have rows only for days with activity.';
 COMMENT ON COLUMN reports.account_daily_summaries.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.account_daily_summaries.account_name IS 'Name of the account.';
 COMMENT ON COLUMN reports.account_daily_summaries.country_code IS 'Country of the account: two letters, GB for the United Kingdom.';
 COMMENT ON COLUMN reports.account_daily_summaries.window_date IS 'Day of the account''s own calendar.';
 COMMENT ON COLUMN reports.account_daily_summaries.ad_product IS 'SPONSORED_PRODUCTS, SPONSORED_BRANDS, …';
-COMMENT ON COLUMN reports.account_daily_summaries.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for those of vendors and for all other ad products; null where Amazon does not say which of the two the account is.';
+COMMENT ON COLUMN reports.account_daily_summaries.attribution_days IS 'Days after the click (or view) in which an order counts: 7 for Sponsored Products of sellers, 14 for Sponsored Products of vendors and for all other ad products; null if Amazon does not state whether the account is a seller''s or a vendor''s.';
 COMMENT ON COLUMN reports.account_daily_summaries.currency_code IS 'Currency of the amounts.';
-COMMENT ON COLUMN reports.account_daily_summaries.impressions IS 'impressions of the day.';
-COMMENT ON COLUMN reports.account_daily_summaries.clicks IS 'clicks of the day.';
-COMMENT ON COLUMN reports.account_daily_summaries.orders IS 'orders of the day.';
-COMMENT ON COLUMN reports.account_daily_summaries.sales IS 'sales of the day.';
-COMMENT ON COLUMN reports.account_daily_summaries.spend IS 'spend of the day.';
-COMMENT ON COLUMN reports.account_daily_summaries.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.account_daily_summaries.roas IS 'Return on ad spend: sales / spend of this row. Over several rows divide the sums.';
-COMMENT ON COLUMN reports.account_daily_summaries.hourly_impressions IS 'impressions as the hours of the day add up; null where they were not loaded, or are no longer kept.';
-COMMENT ON COLUMN reports.account_daily_summaries.hourly_clicks IS 'clicks as the hours of the day add up; null where they were not loaded, or are no longer kept.';
-COMMENT ON COLUMN reports.account_daily_summaries.hourly_orders IS 'orders as the hours of the day add up; null where they were not loaded, or are no longer kept.';
-COMMENT ON COLUMN reports.account_daily_summaries.hourly_sales IS 'sales as the hours of the day add up; null where they were not loaded, or are no longer kept.';
-COMMENT ON COLUMN reports.account_daily_summaries.hourly_spend IS 'spend as the hours of the day add up; null where they were not loaded, or are no longer kept.';
-COMMENT ON COLUMN reports.account_daily_summaries.as_of IS 'When the report of the row''s day was requested: what happened later is not in it. Null where the day has to be loaded again, in another grouping of ad products.';
+COMMENT ON COLUMN reports.account_daily_summaries.impressions IS 'Impressions of the day.';
+COMMENT ON COLUMN reports.account_daily_summaries.clicks IS 'Clicks of the day.';
+COMMENT ON COLUMN reports.account_daily_summaries.orders IS 'Orders of the day.';
+COMMENT ON COLUMN reports.account_daily_summaries.sales IS 'Sales of the day.';
+COMMENT ON COLUMN reports.account_daily_summaries.spend IS 'Spend of the day.';
+COMMENT ON COLUMN reports.account_daily_summaries.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.account_daily_summaries.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
+COMMENT ON COLUMN reports.account_daily_summaries.hourly_impressions IS 'Sum of the impressions of the day''s hours; null if the hours were not loaded or are no longer kept.';
+COMMENT ON COLUMN reports.account_daily_summaries.hourly_clicks IS 'Sum of the clicks of the day''s hours; null if the hours were not loaded or are no longer kept.';
+COMMENT ON COLUMN reports.account_daily_summaries.hourly_orders IS 'Sum of the orders of the day''s hours; null if the hours were not loaded or are no longer kept.';
+COMMENT ON COLUMN reports.account_daily_summaries.hourly_sales IS 'Sum of the sales of the day''s hours; null if the hours were not loaded or are no longer kept.';
+COMMENT ON COLUMN reports.account_daily_summaries.hourly_spend IS 'Sum of the spend of the day''s hours; null if the hours were not loaded or are no longer kept.';
+COMMENT ON COLUMN reports.account_daily_summaries.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
 COMMENT ON COLUMN reports.account_daily_summaries.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.account_daily_summaries.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.account_daily_summaries.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 COMMENT ON COLUMN reports.account_daily_summaries.hourly_as_of IS 'When the hourly report was requested.';
 
 CREATE VIEW reports.days AS
@@ -3222,18 +3222,18 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
 ) t(account_id, country_code, account_key, dataset, report, window_date, state, cause, since, next_at, as_of, is_final)
   JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code
  GROUP BY a.account_id, a.country_code, t.dataset, t.window_date;
-COMMENT ON VIEW reports.days IS 'Which days of which dataset are loaded. One row is a day of a dataset of an account, so a join by account, dataset and day multiplies no rows. Read it beside a sum, which lacks the days that are not complete, wholly or in part.';
+COMMENT ON VIEW reports.days IS 'Which days of each dataset are loaded. One row is a day of a dataset of an account, so a join by account, dataset and day does not multiply rows. Check this view for each sum: a sum lacks some or all data of days that are not complete.';
 COMMENT ON COLUMN reports.days.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.days.account_name IS 'Name of the account.';
 COMMENT ON COLUMN reports.days.country_code IS 'Country of the account: two letters, GB for the United Kingdom.';
 COMMENT ON COLUMN reports.days.currency_code IS 'Currency of the account.';
-COMMENT ON COLUMN reports.days.dataset IS 'Name of the dataset, which is also that of its view.';
+COMMENT ON COLUMN reports.days.dataset IS 'Name of the dataset and of its view.';
 COMMENT ON COLUMN reports.days.window_date IS 'Day of the account''s own calendar.';
-COMMENT ON COLUMN reports.days.state IS 'The worst of its reports: fresh, missing, due, requested, loading, not served, paused, disabled, late at Amazon, late, suspicious, unconfirmed, needs attention, failed, expired. A day that is not fresh may still have data. It is late when due for longer than 12 hours.';
-COMMENT ON COLUMN reports.days.cause IS 'Code of what is wrong with that report; null where nothing is.';
-COMMENT ON COLUMN reports.days.as_of IS 'When the oldest of the loaded reports was requested. Null where none is loaded.';
+COMMENT ON COLUMN reports.days.state IS 'State of the day''s worst report, one of these, from best to worst: fresh, missing, due, requested, loading, not served, paused, disabled, late at Amazon, late, suspicious, unconfirmed, needs attention, failed, expired. A day that is not fresh may still have data. A day is late if it has been due for longer than 12 hours.';
+COMMENT ON COLUMN reports.days.cause IS 'Code of the cause of that report''s problem, if any.';
+COMMENT ON COLUMN reports.days.as_of IS 'When the oldest of the loaded reports was requested. Null if no report is loaded.';
 COMMENT ON COLUMN reports.days.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
-COMMENT ON COLUMN reports.days.is_complete IS 'Whether every report of the day that Amazon serves is loaded. Where it is false, sums of the day are too small. True is independent of `not_served` and `left_out` of `reports.days`.';
+COMMENT ON COLUMN reports.days.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 COMMENT ON COLUMN reports.days.next_at IS 'When the next step of a report is due, if any.';
 COMMENT ON COLUMN reports.days.not_served IS 'Ad products that Amazon does not serve for this day. They have no rows, which does not mean zero.';
 COMMENT ON COLUMN reports.days.left_out IS 'Names of Sponsored Brands campaigns that may have run on this day and that Amazon leaves out of its reports, since they have no ad groups. The day counts as complete without them.';
@@ -3340,18 +3340,18 @@ SELECT w.account_id, w.country_code, a.account_key, w.dataset, w.report, w.windo
             ELSE 'fresh' END AS state) s
 ) t(account_id, country_code, account_key, dataset, report, window_date, state, cause, since, next_at, as_of, is_final)
   JOIN advertiser_accounts a ON a.account_id = t.account_id AND a.country_code = t.country_code;
-COMMENT ON VIEW reports.report_days IS 'Which reports of a day are loaded. One row is a day of one report of an account; a dataset whose ad products are requested separately has several. Join sums with `reports.days`, which has one row a day.';
+COMMENT ON VIEW reports.report_days IS 'Which reports of a day are loaded. One row is a day of one report of an account. A dataset whose ad products are requested separately has several rows for each day. Join sums with `reports.days` instead, which has one row for each day of a dataset.';
 COMMENT ON COLUMN reports.report_days.account_key IS 'Key of the account: an ads account in one country.';
 COMMENT ON COLUMN reports.report_days.account_name IS 'Name of the account.';
 COMMENT ON COLUMN reports.report_days.country_code IS 'Country of the account: two letters, GB for the United Kingdom.';
 COMMENT ON COLUMN reports.report_days.currency_code IS 'Currency of the account.';
-COMMENT ON COLUMN reports.report_days.dataset IS 'Name of the dataset, which is also that of its view.';
-COMMENT ON COLUMN reports.report_days.report IS 'The ad products of the report: SP+SB+SD.';
+COMMENT ON COLUMN reports.report_days.dataset IS 'Name of the dataset and of its view.';
+COMMENT ON COLUMN reports.report_days.report IS 'The ad products of the report, such as SP+SB+SD.';
 COMMENT ON COLUMN reports.report_days.window_date IS 'Day of the account''s own calendar.';
-COMMENT ON COLUMN reports.report_days.state IS 'fresh, missing, due, requested, loading, not served, paused, disabled, late at Amazon, late, suspicious, unconfirmed, needs attention, failed, expired. A day that is not fresh may still have data. It is late when due for longer than 12 hours.';
-COMMENT ON COLUMN reports.report_days.cause IS 'Code of what is wrong; null where nothing is.';
-COMMENT ON COLUMN reports.report_days.as_of IS 'When the loaded report was requested: what happened later is not in it. Null where the report has no data.';
-COMMENT ON COLUMN reports.report_days.is_final IS 'Whether the report was loaded for the last time; until then it is provisional.';
+COMMENT ON COLUMN reports.report_days.state IS 'State of the report, one of these, from best to worst: fresh, missing, due, requested, loading, not served, paused, disabled, late at Amazon, late, suspicious, unconfirmed, needs attention, failed, expired. A day that is not fresh may still have data. A day is late if it has been due for longer than 12 hours.';
+COMMENT ON COLUMN reports.report_days.cause IS 'Code of the cause of a problem, if any.';
+COMMENT ON COLUMN reports.report_days.as_of IS 'When the loaded report was requested: later events are not in the report. Null if no report is loaded.';
+COMMENT ON COLUMN reports.report_days.is_final IS 'Whether the report was loaded for the last time; until then the data is provisional.';
 COMMENT ON COLUMN reports.report_days.next_at IS 'When the next step is due, if any.';
 COMMENT ON COLUMN reports.report_days.not_served IS 'Ad products of the report that Amazon does not serve for this day. They have no rows, which does not mean zero.';
 COMMENT ON COLUMN reports.report_days.left_out IS 'Names of Sponsored Brands campaigns that may have run on this day and that Amazon leaves out of its reports, since they have no ad groups. The day counts as complete without them.';

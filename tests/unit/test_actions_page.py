@@ -35,7 +35,7 @@ Something was counted.
 
     Counted {windows:count:window}[ for {price:money}]
 
-Tone warning. Refers to account, window, with the effect `counted`.
+Tone: `warning`. References: account, window, with the effect `counted`.
 
 | field | type | default |
 |---|---|---|

@@ -87,7 +87,7 @@ def test_partitions_begin_with_a_month(months: int, first: date) -> None:
         (106, None),  # 79,924 partitions
         (107, "BIDBEACON_PARTITION_MONTHS=23"),
         (1_000, "BIDBEACON_PARTITION_MONTHS=1 "),
-        (2_000, "Spread the accounts over several installations"),
+        (2_000, "spread the accounts over several installations"),
     ],
 )
 def test_the_setting_that_makes_room_is_named(accounts: int, to_do: str | None) -> None:

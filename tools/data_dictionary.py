@@ -92,7 +92,8 @@ _ELSEWHERE = """## Names elsewhere
 Most connectors pass on the names of Amazon's reporting v3, or of its older reporting v2; some write
 them in snake case (`purchases_14_d`). Many of those names contain an attribution window. The
 columns here have no attribution window in their names, because unified reporting, which BidBeacon
-loads, does not offer a choice. The window of a row is `attribution_days`.
+loads, does not offer a choice. The column
+`attribution_days` has the attribution window of a row, in days.
 
 | name elsewhere | the same data here |
 |---|---|

@@ -106,7 +106,7 @@ def viewable(*ad_products: str) -> tuple[Metric, ...]:
 
 def new_to_brand(*ad_products: str) -> tuple[Metric, ...]:
     """Return the metrics of orders by shoppers who are new to the brand."""
-    first = "shoppers who had not bought the brand in the 12 months before"
+    first = "shoppers who had bought nothing of the brand in the 12 months before"
     return (
         _count(
             "newToBrandPurchases",

@@ -281,7 +281,7 @@ class Portfolio(_Entity, PipelinesBase):
 
 
 class EntityProblem(PipelinesBase):
-    """One row is an entity that the last sync of its kind could not read completely.
+    """One row is an entity that the latest sync could not read completely.
 
     `raw` is the entity's JSON. If `set_aside` is true, the entity was not stored, and an older row
     of the entity is unchanged. Otherwise the entity was stored without the fields that `cause`

@@ -35,7 +35,7 @@ class StoredFinding(PipelinesBase):
 
 
 class AlertReceiver(PipelinesBase):
-    """One row is a receiver of alerts, with its earliest next attempt and its last failure.
+    """One row is a receiver of alerts, when to try it again, and its last failure.
 
     `receiver` is the position of the receiver's URL in `BIDBEACON_ALERT_URLS`; the first is 1.
     `failing_since` is when sending first failed after the last success. `next_attempt_at` is stored

@@ -116,7 +116,7 @@ AS_OF = ViewColumn(
     "as_of",
     "w.as_of",
     "When the report of the row's day was requested: later events are not in the report. "
-    "Null if the day has to be loaded again in another grouping of ad products.",
+    "Null if the day must be loaded again, because reports combine other ad products now.",
     "timestamp with time zone",
 )
 IS_FINAL = ViewColumn(

@@ -33,7 +33,7 @@ class ReportWindow(PipelinesBase):
     `last_request_id` the latest request, open or ended, and `loaded_by_request` the request whose
     report is loaded. `data_as_of` is when the loaded report was requested: later events are not in
     the report. `first_data_as_of` is when the first loaded report was requested. `product_totals`
-    has rows, spend and sales by ad product, in the account's currency.
+    has for each ad product the number of rows, and spend and sales in the account's currency.
 
     `recorded_load_count` is the value of `load_count` that was last recorded in Dagster. If it is
     lower than `load_count`, for example after a run was killed, the next run records the load.

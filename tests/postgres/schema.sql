@@ -281,11 +281,11 @@ COMMENT ON COLUMN daily_campaigns.units IS 'Units sold, attributed to an ad with
 
 COMMENT ON COLUMN daily_campaigns.viewable_impressions IS 'Impressions that met the viewability standard.';
 
-COMMENT ON COLUMN daily_campaigns.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_campaigns.new_to_brand_orders IS 'Orders of shoppers who had bought nothing of the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_campaigns.new_to_brand_sales IS 'Sales to shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_campaigns.new_to_brand_sales IS 'Sales to shoppers who had bought nothing of the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_campaigns.new_to_brand_units IS 'Units sold to shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_campaigns.new_to_brand_units IS 'Units sold to shoppers who had bought nothing of the brand in the 12 months before.';
 
 COMMENT ON COLUMN daily_campaigns.orders_promoted IS 'Orders for the advertised product.';
 
@@ -513,11 +513,11 @@ COMMENT ON COLUMN daily_purchased_products.sales_from_clicks IS 'Sales after a c
 
 COMMENT ON COLUMN daily_purchased_products.units_from_clicks IS 'Units sold after a click; units sold after a view only are not counted.';
 
-COMMENT ON COLUMN daily_purchased_products.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_purchased_products.new_to_brand_orders IS 'Orders of shoppers who had bought nothing of the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_purchased_products.new_to_brand_sales IS 'Sales to shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_purchased_products.new_to_brand_sales IS 'Sales to shoppers who had bought nothing of the brand in the 12 months before.';
 
-COMMENT ON COLUMN daily_purchased_products.new_to_brand_units IS 'Units sold to shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN daily_purchased_products.new_to_brand_units IS 'Units sold to shoppers who had bought nothing of the brand in the 12 months before.';
 
 COMMENT ON COLUMN daily_purchased_products.request_id IS 'report_requests.id that wrote the row.';
 
@@ -2038,9 +2038,9 @@ COMMENT ON COLUMN reports.daily_campaigns.orders IS 'Orders attributed to an ad 
 COMMENT ON COLUMN reports.daily_campaigns.sales IS 'Sales attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others, in the row''s currency.';
 COMMENT ON COLUMN reports.daily_campaigns.units IS 'Units sold, attributed to an ad within 7 days of the click for Sponsored Products of sellers, within 14 days for all others.';
 COMMENT ON COLUMN reports.daily_campaigns.viewable_impressions IS 'Impressions that met the viewability standard.';
-COMMENT ON COLUMN reports.daily_campaigns.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.';
-COMMENT ON COLUMN reports.daily_campaigns.new_to_brand_sales IS 'Sales to shoppers who had not bought the brand in the 12 months before.';
-COMMENT ON COLUMN reports.daily_campaigns.new_to_brand_units IS 'Units sold to shoppers who had not bought the brand in the 12 months before.';
+COMMENT ON COLUMN reports.daily_campaigns.new_to_brand_orders IS 'Orders of shoppers who had bought nothing of the brand in the 12 months before.';
+COMMENT ON COLUMN reports.daily_campaigns.new_to_brand_sales IS 'Sales to shoppers who had bought nothing of the brand in the 12 months before.';
+COMMENT ON COLUMN reports.daily_campaigns.new_to_brand_units IS 'Units sold to shoppers who had bought nothing of the brand in the 12 months before.';
 COMMENT ON COLUMN reports.daily_campaigns.orders_promoted IS 'Orders for the advertised product.';
 COMMENT ON COLUMN reports.daily_campaigns.sales_promoted IS 'Sales of the advertised product.';
 COMMENT ON COLUMN reports.daily_campaigns.units_promoted IS 'Units sold of the advertised product.';
@@ -2050,7 +2050,7 @@ COMMENT ON COLUMN reports.daily_campaigns.cpc IS 'Cost per click: spend / clicks
 COMMENT ON COLUMN reports.daily_campaigns.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.daily_campaigns.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.daily_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
-COMMENT ON COLUMN reports.daily_campaigns.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
+COMMENT ON COLUMN reports.daily_campaigns.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day must be loaded again, because reports combine other ad products now.';
 COMMENT ON COLUMN reports.daily_campaigns.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
 COMMENT ON COLUMN reports.daily_campaigns.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
@@ -2119,7 +2119,7 @@ COMMENT ON COLUMN reports.hourly_campaigns.cpc IS 'Cost per click: spend / click
 COMMENT ON COLUMN reports.hourly_campaigns.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.hourly_campaigns.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.hourly_campaigns.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
-COMMENT ON COLUMN reports.hourly_campaigns.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
+COMMENT ON COLUMN reports.hourly_campaigns.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day must be loaded again, because reports combine other ad products now.';
 COMMENT ON COLUMN reports.hourly_campaigns.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
 COMMENT ON COLUMN reports.hourly_campaigns.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
@@ -2190,7 +2190,7 @@ COMMENT ON COLUMN reports.daily_placements.cpc IS 'Cost per click: spend / click
 COMMENT ON COLUMN reports.daily_placements.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.daily_placements.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.daily_placements.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
-COMMENT ON COLUMN reports.daily_placements.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
+COMMENT ON COLUMN reports.daily_placements.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day must be loaded again, because reports combine other ad products now.';
 COMMENT ON COLUMN reports.daily_placements.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
 COMMENT ON COLUMN reports.daily_placements.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
@@ -2278,7 +2278,7 @@ COMMENT ON COLUMN reports.daily_targets.cpc IS 'Cost per click: spend / clicks o
 COMMENT ON COLUMN reports.daily_targets.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.daily_targets.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.daily_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
-COMMENT ON COLUMN reports.daily_targets.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
+COMMENT ON COLUMN reports.daily_targets.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day must be loaded again, because reports combine other ad products now.';
 COMMENT ON COLUMN reports.daily_targets.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
 COMMENT ON COLUMN reports.daily_targets.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
@@ -2360,7 +2360,7 @@ COMMENT ON COLUMN reports.hourly_targets.cpc IS 'Cost per click: spend / clicks 
 COMMENT ON COLUMN reports.hourly_targets.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.hourly_targets.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.hourly_targets.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
-COMMENT ON COLUMN reports.hourly_targets.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
+COMMENT ON COLUMN reports.hourly_targets.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day must be loaded again, because reports combine other ad products now.';
 COMMENT ON COLUMN reports.hourly_targets.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
 COMMENT ON COLUMN reports.hourly_targets.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
@@ -2438,7 +2438,7 @@ COMMENT ON COLUMN reports.daily_products.cpc IS 'Cost per click: spend / clicks 
 COMMENT ON COLUMN reports.daily_products.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.daily_products.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.daily_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
-COMMENT ON COLUMN reports.daily_products.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
+COMMENT ON COLUMN reports.daily_products.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day must be loaded again, because reports combine other ad products now.';
 COMMENT ON COLUMN reports.daily_products.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
 COMMENT ON COLUMN reports.daily_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
@@ -2518,7 +2518,7 @@ COMMENT ON COLUMN reports.hourly_products.cpc IS 'Cost per click: spend / clicks
 COMMENT ON COLUMN reports.hourly_products.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.hourly_products.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.hourly_products.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
-COMMENT ON COLUMN reports.hourly_products.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
+COMMENT ON COLUMN reports.hourly_products.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day must be loaded again, because reports combine other ad products now.';
 COMMENT ON COLUMN reports.hourly_products.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
 COMMENT ON COLUMN reports.hourly_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
@@ -2598,7 +2598,7 @@ COMMENT ON COLUMN reports.daily_search_terms.cpc IS 'Cost per click: spend / cli
 COMMENT ON COLUMN reports.daily_search_terms.ctr IS 'Click-through rate: clicks / impressions of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.daily_search_terms.acos IS 'Advertising cost of sales: spend / sales of this row. Over several rows, divide the sums.';
 COMMENT ON COLUMN reports.daily_search_terms.roas IS 'Return on ad spend: sales / spend of this row. Over several rows, divide the sums.';
-COMMENT ON COLUMN reports.daily_search_terms.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
+COMMENT ON COLUMN reports.daily_search_terms.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day must be loaded again, because reports combine other ad products now.';
 COMMENT ON COLUMN reports.daily_search_terms.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
 COMMENT ON COLUMN reports.daily_search_terms.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
@@ -2691,10 +2691,10 @@ COMMENT ON COLUMN reports.daily_purchased_products.units_halo IS 'Units sold of 
 COMMENT ON COLUMN reports.daily_purchased_products.orders_from_clicks IS 'Orders after a click; orders after a view only are not counted.';
 COMMENT ON COLUMN reports.daily_purchased_products.sales_from_clicks IS 'Sales after a click; sales after a view only are not counted.';
 COMMENT ON COLUMN reports.daily_purchased_products.units_from_clicks IS 'Units sold after a click; units sold after a view only are not counted.';
-COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_orders IS 'Orders of shoppers who had not bought the brand in the 12 months before.';
-COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_sales IS 'Sales to shoppers who had not bought the brand in the 12 months before.';
-COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_units IS 'Units sold to shoppers who had not bought the brand in the 12 months before.';
-COMMENT ON COLUMN reports.daily_purchased_products.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
+COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_orders IS 'Orders of shoppers who had bought nothing of the brand in the 12 months before.';
+COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_sales IS 'Sales to shoppers who had bought nothing of the brand in the 12 months before.';
+COMMENT ON COLUMN reports.daily_purchased_products.new_to_brand_units IS 'Units sold to shoppers who had bought nothing of the brand in the 12 months before.';
+COMMENT ON COLUMN reports.daily_purchased_products.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day must be loaded again, because reports combine other ad products now.';
 COMMENT ON COLUMN reports.daily_purchased_products.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
 COMMENT ON COLUMN reports.daily_purchased_products.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 
@@ -3114,7 +3114,7 @@ COMMENT ON COLUMN reports.account_daily_summaries.hourly_clicks IS 'Sum of the c
 COMMENT ON COLUMN reports.account_daily_summaries.hourly_orders IS 'Sum of the orders of the day''s hours; null if the hours were not loaded or are no longer kept.';
 COMMENT ON COLUMN reports.account_daily_summaries.hourly_sales IS 'Sum of the sales of the day''s hours; null if the hours were not loaded or are no longer kept.';
 COMMENT ON COLUMN reports.account_daily_summaries.hourly_spend IS 'Sum of the spend of the day''s hours; null if the hours were not loaded or are no longer kept.';
-COMMENT ON COLUMN reports.account_daily_summaries.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day has to be loaded again in another grouping of ad products.';
+COMMENT ON COLUMN reports.account_daily_summaries.as_of IS 'When the report of the row''s day was requested: later events are not in the report. Null if the day must be loaded again, because reports combine other ad products now.';
 COMMENT ON COLUMN reports.account_daily_summaries.is_final IS 'Whether every report of the day that Amazon serves was loaded for the last time; until then the day is provisional.';
 COMMENT ON COLUMN reports.account_daily_summaries.is_complete IS 'Whether every report of the day that Amazon serves is loaded. If it is false, sums of the day are too small. If it is true, `not_served` and `left_out` of `reports.days` may still list ad products and campaigns without data.';
 COMMENT ON COLUMN reports.account_daily_summaries.hourly_as_of IS 'When the hourly report was requested.';

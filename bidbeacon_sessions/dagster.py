@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
+from weakref import WeakSet
 
 import dagster as dg
 
 from bidbeacon_sessions import presentation
 from bidbeacon_sessions.actions import Subject
 from bidbeacon_sessions.connections import SessionStore
-from bidbeacon_sessions.errors import mask_error
+from bidbeacon_sessions.errors import SecondSessionError, mask_error
 from bidbeacon_sessions.masking import mask_text
 from bidbeacon_sessions.queries import find_session, list_excerpts
 from bidbeacon_sessions.session import SessionRecorder, default_store, with_job_session
@@ -80,6 +81,10 @@ LABEL_TAG = "bidbeacon/account"
 _PARTITION_TAGS = ("partition", "asset_partition_range_start", "asset_partition_range_end")
 
 
+_STEPS_WITH_SESSION: WeakSet[Any] = WeakSet()
+"""The step contexts that had a session in this process; Dagster makes one for each attempt."""
+
+
 class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
     """Opens sessions in the database of `BIDBEACON_DATABASE_URL`, unless you override `store`."""
 
@@ -101,8 +106,14 @@ class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
         Run id, step key, retry number, partition (or range of partitions) and asset are taken from
         the context, and the run is tagged with the session. Secrets in an exception that leaves
         the block are masked, since Dagster stores the exception in its events.
+
+        Raises:
+            SecondSessionError: this attempt of the step already had a session.
         """
         step = context.get_step_execution_context()
+        if step in _STEPS_WITH_SESSION:
+            raise SecondSessionError(step.step.key)
+        _STEPS_WITH_SESSION.add(step)
         try:
             with with_job_session(
                 job_name,

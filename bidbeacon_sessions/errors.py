@@ -38,6 +38,16 @@ class SessionClosedError(SessionsError):
         )
 
 
+class SecondSessionError(SessionsError):
+    """A step of Dagster that already had a session opens another one."""
+
+    def __init__(self, step_key: str) -> None:
+        super().__init__(
+            f"The step {step_key} already has a session, and another one would count as a retry of "
+            "it. Record all work of the step in one session, or split the step into several ops."
+        )
+
+
 class DatabaseAwayError(SessionsError):
     """The database stayed unavailable until the retries of a write ended."""
 

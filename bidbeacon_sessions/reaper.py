@@ -57,7 +57,7 @@ def build_session_closer(store: Callable[[], SessionStore]) -> dg.SensorDefiniti
         context.update_cursor(cursor)
         if not closed and not failed:
             return dg.SkipReason("All running sessions are alive.")
-        return dg.SkipReason(f"Closed {closed} sessions, failed {failed} runs without a session.")
+        return dg.SkipReason(f"Sessions closed: {closed}. Runs without a session failed: {failed}.")
 
     return close_crashed_sessions
 

@@ -32,7 +32,7 @@ function showTrouble(what, error, retry) {
 
 const tryAgain = (retry) => el("button", { type: "button", class: "button", on: { click: retry } }, "Try again");
 
-export const causeOf = (error) => (error.status ? error.message : navigator.onLine ? "The stream does not answer. Is it running? `make dev` or `bidbeacon dev` starts it." : "This machine is offline.");
+export const causeOf = (error) => (error.status ? error.message : navigator.onLine ? "The stream does not answer. Is it running? On one machine, `make dev` or `bidbeacon dev` starts it." : "This machine is offline.");
 
 export function showNotice(kind, ...children) {
   box.className = `notice ${kind}`;

@@ -6,13 +6,18 @@ from dagster import (
     AssetExecutionContext,
     DagsterInstance,
     MaterializeResult,
+    OpExecutionContext,
+    RetryPolicy,
     StaticPartitionsDefinition,
     asset,
+    job,
     materialize,
+    op,
 )
 
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.dagster import SESSION_TAG, JobSessionsResource, session_metadata
+from bidbeacon_sessions.errors import SecondSessionError
 from tests.support.recorded_sessions import LoafBaked, LoafBurnt, recorded
 
 
@@ -43,6 +48,33 @@ def test_an_assets_session_knows_its_step_and_is_shown_by_its_materialization(
     assert str(shown.metadata["session"].value).endswith(f"/sessions/{row.id}")
     assert "succeeded" == shown.metadata["session_status"].value
     assert "Baked rye" in str(shown.metadata["actions"].value)
+
+
+def test_a_step_has_one_session_per_attempt(sessions: JobSessionsResource) -> None:
+    """A second one is refused, and the first keeps its end; a retry has its own."""
+    refusals = []
+
+    @op(retry_policy=RetryPolicy(max_retries=1))
+    def bake(context: OpExecutionContext, sessions: JobSessionsResource) -> None:
+        with sessions.session(context, "knead"):
+            pass
+        try:
+            with sessions.session(context, "bake"):
+                pass
+        except SecondSessionError as error:
+            refusals.append(str(error))
+            if len(refusals) == 1:
+                raise
+
+    @job
+    def bakery() -> None:
+        bake()
+
+    assert bakery.execute_in_process(resources={"sessions": sessions}).success
+    assert 2 == sum("The step bake already has a session" in refusal for refusal in refusals)
+    assert [("knead", "succeeded", 0), ("knead", "succeeded", 1)] == [
+        (row.job_name, row.status, row.retry_number) for row in recorded(sessions.store())
+    ]
 
 
 def test_a_long_session_is_shown_by_three_sentences(session_store: SessionStore) -> None:

@@ -141,8 +141,11 @@ def schema_lock(database_url: str, report: Report) -> Iterator[Connection]:
             connection.execute(text("SET lock_timeout = 0"))
             _take_lock(connection, report)
             yield connection
+            connection.rollback()
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
+            connection.commit()
     finally:
-        engine.dispose()  # closing the connection releases the lock
+        engine.dispose()  # this releases the lock too, but after a failure only a moment later
 
 
 def _take_lock(connection: Connection, report: Report) -> None:

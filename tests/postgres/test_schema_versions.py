@@ -29,6 +29,7 @@ from bidbeacon_pipelines.database.schema import (
     check_schema,
     list_revisions,
     patiently,
+    schema_lock,
     schema_problem,
 )
 from bidbeacon_pipelines.defs.resources import session_store
@@ -425,6 +426,9 @@ def test_an_index_is_built_beside_writers(database_url: str, later: dict[str, Pa
     assert INDEX == version(database_url)
 
 
+ADVISORY_LOCKS = """
+    SELECT objid::text FROM pg_locks JOIN pg_database d ON d.oid = database
+     WHERE locktype = 'advisory' AND d.datname = current_database()"""
 INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
 
 
@@ -450,3 +454,13 @@ def test_a_second_upgrade_waits_without_holding_up_the_first(
         writer.rollback()
         assert [None, None] == [upgrading.wait() for upgrading in (first, second)]
     assert ["Another process is changing the tables: waiting until it is done."] == second.lines
+
+
+def test_the_lock_is_free_before_its_connection_is_closed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL notices a moment later that a connection is closed, and `db upgrade` locks twice."""
+    with schema_lock(database_url, print) as connection:
+        monkeypatch.setattr(connection.connection.driver_connection, "close", lambda: None)
+        assert 1 == len(run(database_url, ADVISORY_LOCKS))
+    assert [] == run(database_url, ADVISORY_LOCKS)

@@ -80,7 +80,7 @@ Analysts read the views of schema `reports`. SP is Sponsored Products, SB is Spo
   daily datasets for totals, and hourly datasets for the distribution within a day.
 - **Search terms are incomplete.** Amazon reports only search terms with a click, so the sums of a
   target's search terms are below the sums of the target.
-- **Ratios are not additive.** A ratio in a view is the ratio of its row. For several rows, divide
+- **Ratios are not additive.** Each row has the ratio of its own sums. For several rows, divide
   the sums: `sum(spend) / nullif(sum(sales), 0)`. Never sum or average shares and ranks.
 - **Names are current.** They come from the last sync of the entities. Ids never change.
 - **Other sources.** If you know reporting v3 or a connector, find the columns by their names there,

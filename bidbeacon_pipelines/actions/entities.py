@@ -21,7 +21,7 @@ class EntitySyncRequested(_EntityAction):
 
 
 class ExportRequested(_EntityAction):
-    """An export was requested from Amazon, or an export that is already in flight is used."""
+    """An export was requested from Amazon, or one that was already in flight is used."""
 
     sentence = (
         "Export {export_id:badge} of {kind} for {account:account} is in progress at Amazon"

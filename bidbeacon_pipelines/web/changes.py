@@ -240,7 +240,7 @@ class _ChangeHandlers:
 
         The request has `account`, `dataset` and the days `windows`. The response is `{"account",
         "account_label", "dataset", "windows"}`; its `windows` are the given days that waited for a
-        decision. If no day waits, the status is 409.
+        decision. If no day waits for a decision, the status is 409.
         """
         return self._decide(body, by, accepts=True)
 

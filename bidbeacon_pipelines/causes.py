@@ -117,8 +117,8 @@ _START = (
 _CHECK_DAGSTER = f"Check that Dagster is running, and start it again if it is not. {_START}"
 _NO_OTHER_ALERT = "No other alerts are sent until this is resolved."
 _KEPT_ASIDE = (
-    "A row of a report: `bidbeacon quarantine replay` loads the row from quarantine once the row is "
-    "valid. An entity: the next sync reads it again."
+    "A row of a report: once the row is valid, `bidbeacon quarantine replay` loads it from "
+    "quarantine. An entity: the next sync reads it again."
 )
 
 _TABLE = (
@@ -484,8 +484,8 @@ _TABLE = (
         "Amazon's reports leave out enabled Sponsored Brands campaigns of the old kind, which have "
         "no ad groups.",
         "Their spend and sales are missing in all datasets; `left_out` of `reports.days` lists "
-        "the campaigns. Convert them to campaigns with ad groups in Amazon's console, and read their "
-        "numbers there until then. If a campaign is new, add its first ad group.",
+        "the campaigns. Convert them to campaigns with ad groups in Amazon's console, and read "
+        "their numbers there until then. If a campaign is new, add its first ad group.",
         Severity.WARNING,
     ),
     CauseKind(

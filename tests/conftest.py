@@ -50,7 +50,7 @@ MEMORY_PREFIX = "bidbeacon-tests-"
 
 # httpx reads the certificates of all authorities for each client, of which tests have thousands
 # that speak plain HTTP.
-ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
+ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment] # as above
 
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile("any machine", deadline=None)

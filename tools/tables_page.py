@@ -21,7 +21,7 @@ BidBeacon's tables are in the schema `public`. Analysts read the views of the sc
 A column that ends in `_at` is an instant in UTC. A column that ends in `_date` is a day of the
 account's own calendar. Ids are text. Amounts are in the row's currency.
 """
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_DIALECT = postgresql.dialect()
 
 
 def make_page() -> str:

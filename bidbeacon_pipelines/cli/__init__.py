@@ -30,7 +30,7 @@ __all__ = ["app", "main"]
 
 
 class _Root(TyperGroup):
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override] # the group's own type has typer's copy of click
         try:
             return super().invoke(ctx)
         except (TyperException, typer.Abort, typer.Exit):

@@ -206,8 +206,7 @@ def _copy(
     connection: Connection, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
 ) -> None:
     driver = connection.connection.driver_connection
-    # For the type checker.
-    assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101
+    assert driver is not None, "a SQLAlchemy connection has a driver's"  # noqa: S101 - for mypy
     statement = sql.SQL("COPY staged ({}) FROM STDIN").format(
         sql.SQL(", ").join(map(sql.Identifier, columns))
     )

@@ -31,7 +31,7 @@ _SETTINGS: Final = {"work_mem": "64MB", "default_statistics_target": "10"}
 """Settings of a load's transaction: memory to sort 100,000 rows, a small ANALYZE sample."""
 _MOST_BAD_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 1 << 16
-_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
+_DIALECT: Final = postgresql.dialect()
 
 
 def listed(columns: Sequence[str], of: str = "") -> str:

@@ -16,7 +16,7 @@ from bidbeacon_pipelines.views import SCHEMA, make_views
 from bidbeacon_sessions.tables import JOB_SESSION_ACCOUNTS_VIEW, JOB_SESSIONS_VIEW, SessionsBase
 
 # This style does not double percent signs.
-_DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+_DIALECT = postgresql.dialect(paramstyle="named")
 
 
 def list_views(datasets: Sequence[Dataset] = ALL_DATASETS) -> dict[str, str]:

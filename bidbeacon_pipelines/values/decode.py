@@ -128,7 +128,7 @@ def iter_batches(
             values before the fault were already yielded, so don't load them before the end.
     """
     count = _Count()
-    with _named_faults(path, count), igzip.open(path, "rb") as file:  # type: ignore[no-untyped-call]
+    with _named_faults(path, count), igzip.open(path, "rb") as file:
         window = _Window(file)
         for _ in window.places():
             batch = window.take(decoder, only_objects=only_objects)

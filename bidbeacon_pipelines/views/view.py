@@ -17,7 +17,7 @@ from bidbeacon_pipelines.datasets.fields import DIMENSION_TAGS, RATIO_TAGS
 from bidbeacon_pipelines.states.window_states import is_final_by
 
 SCHEMA = "reports"
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_DIALECT = postgresql.dialect()
 
 
 @dataclass(frozen=True)

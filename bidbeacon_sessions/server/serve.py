@@ -96,7 +96,7 @@ class _ImpatientHttp(HttpToolsProtocol):
 
     _timer: TimerHandle
 
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # TCP only
         super().connection_made(transport)
         self._timer = self._close_later()
 
@@ -116,7 +116,7 @@ class _ImpatientHttp(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Refuse an invalid WebSocket request, which uvicorn leaves unanswered and open."""
         super().handle_websocket_upgrade()
-        if not self.transport.get_protocol().handshake_initiated:  # type: ignore[attr-defined]
+        if not self.transport.get_protocol().handshake_initiated:  # type: ignore[attr-defined] # WSProtocol
             self.send_400_response("Invalid WebSocket request")
 
     def _close_later(self) -> TimerHandle:
@@ -126,7 +126,7 @@ class _ImpatientHttp(HttpToolsProtocol):
 def _config(app: object) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").addFilter(_is_error)
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,  # type: ignore[arg-type] # any ASGI app
         http=_ImpatientHttp,
         lifespan="on",
         ws_max_size=MAX_MESSAGE_BYTES,

@@ -122,7 +122,7 @@ class Cluster:
         """Start the sandbox in Amazon's place."""
         command = ["python", "-c", SERVE_SANDBOX, json.dumps(config), str(SANDBOX_PORT)]
         self.sandbox.start("sandbox", command, _of_version(1))
-        answers = lambda: self._answers(f"{self.sandbox_url}/healthz")  # noqa: E731
+        answers = lambda: self._answers(f"{self.sandbox_url}/healthz")
         wait_patiently(answers, "the sandbox answers", START_SECONDS)
 
     def start(

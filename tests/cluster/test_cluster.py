@@ -221,7 +221,7 @@ def await_load(world: World, *hosts: Host, halted: bool = True) -> None:
 def check_others_go_on(world: World, lost: Mapping[UUID, str]) -> None:
     """Others load something soon, and sessions and runs of lost workers are closed."""
     since = world.database_time()
-    loads = lambda: bool(world.loads_since(since, beside=lost))  # noqa: E731
+    loads = lambda: bool(world.loads_since(since, beside=lost))
     took = wait_patiently(loads, "others load", GO_ON_SECONDS)
     left = GO_ON_SECONDS - took / PATIENCE
     closed = took + wait_patiently(lambda: world.are_over(lost), "the lost are closed", left)
@@ -253,7 +253,7 @@ def check_orderly(world: World, lost: Collection[UUID] = ()) -> None:
     """Nothing was loaded twice or asked for beyond the gate; only lost sessions left files, which the next cleaning removes."""
     assert world.loaded_twice() == []
     assert world.beyond_the_gate() == []
-    only_lost = lambda: len(world.folders_left()) <= len(lost)  # noqa: E731
+    only_lost = lambda: len(world.folders_left()) <= len(lost)
     wait_patiently(only_lost, "only lost sessions left files", 10)
     world.clean_hosts()
     assert world.folders_left() == []

@@ -183,10 +183,10 @@ class World:
             self.start("stream", host, version=version)
         for host in cluster.members:
             self.start("worker", host, version=version)
-        serves = lambda: cluster.serves(cluster.beta) and cluster.serves(cluster.gamma)  # noqa: E731
+        serves = lambda: cluster.serves(cluster.beta) and cluster.serves(cluster.gamma)
         wait_patiently(serves, "both streams are ready", START_SECONDS)
         self.reader = LastingReader(self.streams, cut_seconds=AT_A_STREAM_SECONDS, headers=TOKEN)
-        is_connected = lambda: self.reader.counts["connections"] > 0  # noqa: E731
+        is_connected = lambda: self.reader.counts["connections"] > 0
         wait_patiently(is_connected, "the reader is connected", START_SECONDS)
         took = wait_patiently(cluster.is_ready, "Dagster is ready", START_SECONDS)
         self.note(f"all services are ready after {took:.0f} s more")
@@ -215,7 +215,7 @@ class World:
         for host in hosts:
             self.start("worker", host, version=version, **variables)
         workers = [self.programs[f"worker {host.name}"] for host in hosts]
-        ready = lambda: all(" ready." in worker.log.read_text() for worker in workers)  # noqa: E731
+        ready = lambda: all(" ready." in worker.log.read_text() for worker in workers)
         wait_patiently(ready, "workers are ready", START_SECONDS)
 
     def replace(self, name: str, host: Host, *, version: int = 1) -> None:

@@ -31,7 +31,7 @@ def watch_client() -> None:
         judge_answer(answer)
         return answer
 
-    AdsApiClient.exchange = judged  # type: ignore[method-assign]
+    AdsApiClient.exchange = judged  # type: ignore[method-assign] # each exchange is judged
 
 
 def judge_request(request: httpx.Request) -> None:

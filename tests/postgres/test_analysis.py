@@ -54,7 +54,7 @@ def owner(shared_database_url: str) -> Iterator[Engine]:
 def today(owner: Engine) -> date:
     """The day that the database calls today."""
     with owner.begin() as connection:
-        return connection.execute(text("SELECT current_date")).scalar_one()  # type: ignore[no-any-return]
+        return connection.execute(text("SELECT current_date")).scalar_one()  # type: ignore[no-any-return] # a date
 
 
 @pytest.fixture(scope="module")

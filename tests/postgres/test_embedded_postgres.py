@@ -80,7 +80,7 @@ def test_programs_that_took_its_number_and_port_go_on(server: TemporaryPostgres)
     account = {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}
     with (
         socket.create_server(("127.0.0.1", int(str(conninfo_to_dict(url)["port"])))),
-        subprocess.Popen(["sleep", "600"], cwd="/", **account) as other,  # type: ignore[call-overload]
+        subprocess.Popen(["sleep", "600"], cwd="/", **account) as other,  # type: ignore[call-overload] # user and group by name
     ):
         pid_file.write_text("\n".join([str(other.pid), *lines[1:]]))
         moved = server.start()

@@ -125,7 +125,7 @@ def test_a_frozen_session_is_closed_though_its_own_transaction_locks_it(
 ) -> None:
     """Nobody has taken the work over yet: closing the session ends the transaction, and one look then loads the report."""
     frozen.freeze()
-    is_closed = lambda: close_dead(frozen.world.sessions) == 1  # noqa: E731
+    is_closed = lambda: close_dead(frozen.world.sessions) == 1
     wait_until(is_closed, "the session is closed", seconds=10 * LEASE_SECONDS)
     frozen.world.step()
     assert frozen.status == "loaded"

@@ -95,7 +95,7 @@ class HaltedProcess:
     def wait_until_halted(self) -> None:
         """Wait until it is where it should be frozen."""
         assert self._process.stdout is not None
-        lines: Sequence[str] = iter(self._process.stdout.readline, "")  # type: ignore[assignment]
+        lines: Sequence[str] = iter(self._process.stdout.readline, "")  # type: ignore[assignment] # read once
         assert any(line == "halted\n" for line in lines), self.log
 
     def go_on(self) -> None:

@@ -72,7 +72,7 @@ class Terminal:
         """Start a command that goes on, and wait until it is ready; return how many seconds that took."""
         with self._output.open("wb") as file:
             self.process = self.popen(file, *words, **environment)
-        is_ready = lambda: self.process.poll() is not None or "Ready in " in self.text()  # noqa: E731
+        is_ready = lambda: self.process.poll() is not None or "Ready in " in self.text()
         took = wait_until(is_ready, "ready", seconds=200)
         assert self.process.poll() is None, self.text()
         return took

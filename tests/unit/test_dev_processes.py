@@ -39,7 +39,7 @@ print("goes on")
 def service_of(logs: Path, program: str, *arguments: str) -> Service:
     """Return a service that runs a Python program and is ready once it says so."""
     log = logs / "fake.log"
-    problem = lambda _: None if "ready" in log.read_text() else "not a word"  # noqa: E731
+    problem = lambda _: None if "ready" in log.read_text() else "not a word"
     return Service("fake", (sys.executable, "-c", program, *arguments), {}, problem=problem)
 
 

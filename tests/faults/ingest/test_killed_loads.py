@@ -67,7 +67,7 @@ class KilledLoad:
         with program.running():
             yield program
         self.engine.dispose()
-        others_are_gone = lambda: not tuples(self.engine, OTHERS)  # noqa: E731
+        others_are_gone = lambda: not tuples(self.engine, OTHERS)
         wait_until(others_are_gone, "the killed process's connection has ended", 60)
 
 

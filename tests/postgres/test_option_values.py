@@ -120,6 +120,7 @@ def _without_amazon(
 ) -> None:
     """Let commands work on a database with two accounts; nobody answers in Amazon's place."""
     monkeypatch.setenv("BIDBEACON_DATABASE_URL", shared_database_url)
+    monkeypatch.setenv("BIDBEACON_SANDBOX_URL", "http://127.0.0.1:1")
     get_settings.cache_clear()
     monkeypatch.chdir(tmp_path)  # some values are names of files
     monkeypatch.setattr(AdsApiClient, "_gives_up", lambda *_: True)

@@ -243,6 +243,7 @@ def add_row(rows: dict[Key, Metrics], key: Key, metrics: Metrics) -> None:
 def _true_text(row: Mapping[str, Any], one: Dimension, product: str) -> Any:
     if product not in one.ad_products:
         return None
+    assert one.field in row, f"the sandbox has no {one.field}: see docs/how-to/add-a-dataset.md"
     value = row[one.field]
     return OTHER_PLACEMENTS.get(value, value) if one.kind == "placement" else value
 

@@ -117,8 +117,9 @@ _START = (
 _CHECK_DAGSTER = f"Check that Dagster is running, and start it again if it is not. {_START}"
 _NO_OTHER_ALERT = "No other alerts are sent until this is resolved."
 _KEPT_ASIDE = (
-    "A row of a report: once the row is valid, `bidbeacon quarantine replay` loads it from "
-    "quarantine. An entity: the next sync reads it again."
+    "If this is a row of a report, and a later version or another setting of BidBeacon accepts it, "
+    "`bidbeacon quarantine replay` loads the row. If this is an entity, the next sync reads it "
+    "again."
 )
 
 _TABLE = (
@@ -270,7 +271,7 @@ _TABLE = (
     _recovers(
         "report-duplicate",
         "Amazon calls the report a duplicate of another one[: {reason}].",
-        "The report is requested again later.",
+        "BidBeacon requests the report again later.",
     ),
     CauseKind(
         "report-failed",
@@ -295,7 +296,7 @@ _TABLE = (
     _recovers(
         "report-not-loaded",
         "The report could not be loaded in {loads} attempts.",
-        "The report is requested again.",
+        "BidBeacon requests the report again.",
         action="load",
         parameters=("loads",),
     ),
@@ -309,13 +310,13 @@ _TABLE = (
     _recovers(
         "download-expired",
         "No download URL of the report works[: {reason}].",
-        "The report is requested again.",
+        "BidBeacon requests the report again.",
         action="load",
     ),
     _recovers(
         "file-missing",
         "A file of the report is missing at Amazon[: {reason}].",
-        "The report is requested again.",
+        "BidBeacon requests the report again.",
         action="load",
     ),
     _recovers(

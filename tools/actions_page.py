@@ -31,6 +31,9 @@ The indented line is the action's sentence, which is made when the action is rea
 `{name:kind}` stands for the value of a field. A part `[…]` of a sentence is left out if its fields
 are empty.
 
+If `more_countries` is true, the action is about one country of a request, and further actions are
+about the request's other countries.
+
 An action refers to the account, the dataset and the windows that it concerns. Each reference is a
 row of `session_references`, with the effect of the action on the account, dataset or window.
 

@@ -99,8 +99,8 @@ loads, does not offer a choice. The column
 |---|---|
 | with `7d`, such as `sales7d` | SP of sellers: rows with `attribution_days = 7` |
 | with `14d`, such as `sales14d` | SP of vendors, SB and SD: rows with `attribution_days = 14` |
-| without a window, such as `sales` | SB and SD |
-| with another window, such as `sales30d`, or `sales14d` for SP of sellers | none |
+| without a number of days, such as `sales` | SB and SD |
+| with another number of days, such as `sales30d`, or `sales14d` for SP of sellers | none |
 
 For SP, `unitsSoldClicks7d` and `unitsSoldClicks14d` are `units`, since SP counts only orders after
 a click. For SB and SD, they are `units_from_clicks`. `target_id` is found by the name of the

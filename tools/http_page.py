@@ -12,9 +12,9 @@ from bidbeacon_sessions.server import create_app
 
 _HEAD = """# HTTP API
 
-Printed from the routes of `bidbeacon stream` by `make docs`; a test compares them. The pages of the
-Event Stream send only these requests and those of the live stream, which are described in
-[the stream's protocol](stream-protocol.md).
+Printed from the routes of `bidbeacon stream` by `make docs`; a test compares them. The page in
+the browser, named Event Stream, sends only these requests, and those of [the stream's
+protocol](stream-protocol.md).
 
 Responses are JSON. On this page, `{"key", "label"}` is an object with these fields. Instants are
 UTC, in the form `2026-11-23T05:00:00Z`; days are days of the account's own calendar. The response

@@ -105,8 +105,8 @@ def _print_answer(row: dict[str, Any]) -> None:
 def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
     """Assign ads accounts to a credential, so that BidBeacon uses it for their requests.
 
-    By default, the command assigns the ads accounts that Amazon lists for this credential and that
-    another credential also lists or owns.
+    The default is all ads accounts that Amazon lists for this credential and for another one, or
+    that belong to another one.
     """
     settings = get_settings()
     credential = _get_credential(settings, name)

@@ -30,7 +30,7 @@ _Key = Annotated[
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check the database and Amazon, list all findings as Home does, and print what to do.
+    """Check the database and the access to Amazon, and list all findings with what to do.
 
     Exits with 1 if a check fails or a finding is an error.
     """

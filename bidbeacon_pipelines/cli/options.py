@@ -73,7 +73,10 @@ CountryOption = Annotated[
 DatasetOption = Annotated[str, typer.Option("--dataset", help="The dataset's name.")]
 OnlyDataset = Annotated[str | None, typer.Option("--dataset", help="Only this dataset.")]
 _DAY = typer.Option(
-    "--window", parser=parse_day, metavar="DAY", help="A day of the account: 2026-11-23."
+    "--window",
+    parser=parse_day,
+    metavar="DAY",
+    help="A day of the account's calendar, such as 2026-11-23.",
 )
 DayOption = Annotated[date, _DAY]
 OnlyDay = Annotated[date | None, _DAY]

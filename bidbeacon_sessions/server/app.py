@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from bidbeacon_sessions import listing
 from bidbeacon_sessions.connections import SessionStore
@@ -84,7 +84,7 @@ def _routes(extension: Extension, pages: Mapping[str, str]) -> list[BaseRoute]:
             if address not in {NOT_FOUND, LOGIN_PAGE}
         ),
         Route(LOGIN_PAGE, log_in, methods=["GET", "POST"]),
-        Mount("/web", PageFiles(extension)),
+        Route("/web/{name}", PageFiles(extension).serve),
         Route("/api/job-sessions", _list_sessions),
         Route("/api/job-sessions/histogram", answer_histogram),
         Route("/api/job-sessions/stream", EventStream(), methods=["GET"]),

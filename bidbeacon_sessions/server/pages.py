@@ -1,19 +1,21 @@
 """The pages, their files, and the extension with a product's own pages and routes.
 
 Pages are Jinja templates that extend `layout.html`. They are rendered once, when the server starts.
+Scripts, styles and icons are read once too: a page has some thirty of them.
 """
 
-import mimetypes
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.staticfiles import StaticFiles
 
 from bidbeacon_sessions.messages import to_json
 
@@ -27,7 +29,7 @@ _OUR_PAGES = {
     LOGIN_PAGE: "login.html",
     NOT_FOUND: "not-found.html",
 }
-_SERVED = (".js", ".css", ".svg")
+_SERVED = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _IMPORT = re.compile(r'from "\./([\w-]+\.js)"')
 
 
@@ -59,20 +61,29 @@ class Extension:
     login_hint: str = "The token is what `BIDBEACON_STREAM_TOKEN` is set to where the stream runs."
 
 
-class PageFiles(StaticFiles):
+class PageFiles:
     """Serves scripts, styles and icons, but no templates and no TypeScript declarations."""
 
     def __init__(self, extension: Extension) -> None:
-        # The system may have other types for these, with which browsers run no script.
-        mimetypes.add_type("text/javascript", ".js")
-        mimetypes.add_type("text/css", ".css")
-        super().__init__(
-            directory=extension.files, packages=[("bidbeacon_sessions", "web")], follow_symlink=True
-        )
+        folders = [_OURS, *([extension.files] if extension.files else [])]
+        paths = [path for folder in folders for path in folder.iterdir() if path.suffix in _SERVED]
+        self._files = {path.name: _file_response(path) for path in paths}
 
-    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        """Return the path and `stat` of a file, or `("", None)` if it may not be served."""
-        return super().lookup_path(path) if path.endswith(_SERVED) else ("", None)
+    async def serve(self, request: Request) -> Response:
+        """Return a script, style or icon; the status is 304 if the client has the same content."""
+        found = self._files.get(request.path_params["name"])
+        if found is None:
+            raise HTTPException(404)
+        tag = found.headers["etag"]
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"ETag": tag})
+        return found
+
+
+def _file_response(path: Path) -> Response:
+    content = path.read_bytes()
+    tag = f'"{sha256(content).hexdigest()}"'
+    return Response(content, media_type=_SERVED[path.suffix], headers={"ETag": tag})
 
 
 def render_pages(extension: Extension) -> dict[str, str]:

@@ -82,6 +82,29 @@ def test_every_answer_carries_the_security_headers(stream: Stream, path: str, st
     assert "access-control-allow-origin" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("app.css", "text/css; charset=utf-8"),
+        ("event-stream.js", "text/javascript; charset=utf-8"),
+        ("icon.svg", "image/svg+xml"),
+    ],
+)
+def test_a_file_that_the_browser_has_is_not_sent_again(
+    stream: Stream, name: str, kind: str
+) -> None:
+    """Browsers ask each time, since files change with a new version."""
+    first = stream.http.get(f"/web/{name}")
+    assert (200, kind) == (first.status_code, first.headers["content-type"])
+    assert "no-cache" == first.headers["cache-control"]
+    again, other = (
+        stream.http.get(f"/web/{name}", headers={"If-None-Match": tag})
+        for tag in (first.headers["etag"], '"another"')
+    )
+    assert (304, b"") == (again.status_code, again.content)
+    assert (200, first.content) == (other.status_code, other.content)
+
+
 def test_only_loopback_names_are_answered(stream: Stream) -> None:
     """A name that was made to point here (DNS rebinding) reads nothing; a forwarded port is no matter."""
 

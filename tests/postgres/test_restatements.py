@@ -213,7 +213,7 @@ def test_one_window_is_read_without_reading_the_others(shelf: LoadWorld, account
 
 def test_the_queries_of_the_document_run_and_its_columns_are_the_views(shelf: LoadWorld) -> None:
     """docs/how-to/follow-restatements.md: each query runs as it stands, and every column of the view is described."""
-    assert len(QUERIES) == 2
+    assert len(QUERIES) == 3
     shelf.load(many_rows(3))
     for query in QUERIES:
         shelf.query(query)

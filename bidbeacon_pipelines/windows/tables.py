@@ -57,8 +57,8 @@ class ReportWindow(PipelinesBase):
     returned no rows and is not proven to serve days of this age. Both columns are null once the day
     is loaded and served. `not_served` lists the ad products without rows that Amazon is not proven
     to serve for days of this age. The status is `not_served` if no other ad product has rows or a
-    measured zero: no rows, although Amazon is proven to serve days of this age. The age of the day
-    is counted at `first_data_as_of`.
+    measured zero. A zero is measured if Amazon is proven to serve days of this age, and returned no
+    rows. The age of the day is counted at `first_data_as_of`.
     """
 
     __tablename__ = "report_windows"

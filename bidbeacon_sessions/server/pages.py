@@ -75,7 +75,7 @@ class PageFiles:
         if found is None:
             raise HTTPException(404)
         tag = found.headers["etag"]
-        if request.headers.get("if-none-match") == tag:
+        if tag in request.headers.get("if-none-match", ""):  # a proxy may make it `W/"…"`
             return Response(status_code=304, headers={"ETag": tag})
         return found
 

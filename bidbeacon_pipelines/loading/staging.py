@@ -27,7 +27,7 @@ from bidbeacon_sessions.writes import json_text
 WINDOWS: Final = (
     "unnest(CAST(:accounts AS int[]), CAST(:days AS date[])) AS w(account, window_date)"
 )
-_SETTINGS: Final = {"work_mem": "64MB", "default_statistics_target": "10"}
+_SETTINGS: Final = {"work_mem": "64MB", "default_statistics_target": "1"}
 """Settings of a load's transaction: memory to sort 100,000 rows, a small ANALYZE sample."""
 _MOST_BAD_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 1 << 16
@@ -129,7 +129,7 @@ def stage_report(
 
 def _stage_part(part: Path, check: RowCheck, stage: StageWriter, counter: RowCounter) -> None:
     for batch in check.decoder.batches(part):
-        checked = [check(row) for row in batch.rows]
+        checked = check.check_batch(batch.rows)
         good = [line for line in checked if isinstance(line, bytes)]
         stage.good(good)
         for place, row in enumerate(checked if len(good) < len(checked) else ()):

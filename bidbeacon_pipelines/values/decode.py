@@ -310,17 +310,15 @@ class RowDecoder:
         """Yield the rows of a file, as `iter_batches` does."""
         return iter_batches(path, self._decoder, only_objects=True)
 
-    def joiner(self, fields: Iterable[str]) -> Callable[[WireRow], bytes]:
-        """Return a function that joins a row's raw values of `fields` by tabs.
+    def picker(self, fields: Iterable[str]) -> Callable[[WireRow], tuple[Raw, ...]]:
+        """Return a function that returns a row's raw values of `fields`.
 
         Next come the values that the row has under the other names of these fields.
         """
         names = [*fields]
         names += [self._other_names[name] for name in names if name in self._other_names]
         pick: Callable[[WireRow], Any] = attrgetter(*(self._attributes[name] for name in names))
-        if len(names) == 1:
-            return lambda row: bytes(pick(row))
-        return lambda row: b"\t".join(pick(row))
+        return pick if len(names) > 1 else lambda row: (pick(row),)
 
     def values_of(self, row: Row) -> Values:
         """Return a row's values by field name; a field may be in the row under its other name."""

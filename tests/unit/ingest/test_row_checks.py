@@ -420,7 +420,8 @@ def test_remembered_rows_are_checked_as_new_ones(
     texts = [_wire_row(*row) for row in [([], set()), *rows, *rows]]
     path = part(f"[{','.join(texts)}]")
     check, fresh = (_row_check(dataset, ad_products=ad_products) for _ in range(2))
-    found = [check(row) for batch in check.decoder.batches(path) for row in batch.rows]
+    batches = check.decoder.batches(path)
+    found = [checked for batch in batches for checked in check.check_batch(batch.rows)]
     assert isinstance(found[0], bytes)
     assert [fresh(read_object(text)) for text in texts] == found
 

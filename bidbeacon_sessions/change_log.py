@@ -85,24 +85,34 @@ def read_changes(connection: Connection, after: Cursor, limit: int) -> Sequence[
     return connection.execute(_CHANGES, values).all()
 
 
-# Rows visible to this statement and not visible in the stored snapshot. The lower bound makes both
-# indexes on changed_xid usable.
+# Rows visible to this statement and not visible in the stored snapshot, which is a parameter: only
+# then the planner knows how few they are. The lower bound makes both indexes on changed_xid usable.
 _CHANGED = """
     SELECT id AS session_id, CAST(0 AS bigint) AS ord, changed_xid,
            coalesce(finished_at, started_at) AS at
       FROM session_headers
-     WHERE changed_xid >= pg_snapshot_xmin({stored})
-       AND NOT pg_visible_in_snapshot(changed_xid, {stored})
+     WHERE changed_xid >= pg_snapshot_xmin(CAST(:stored AS pg_snapshot))
+       AND NOT pg_visible_in_snapshot(changed_xid, CAST(:stored AS pg_snapshot))
      UNION ALL
     SELECT session_id, ord, changed_xid, at
       FROM session_actions
-     WHERE changed_xid >= pg_snapshot_xmin({stored})
-       AND NOT pg_visible_in_snapshot(changed_xid, {stored})"""
+     WHERE changed_xid >= pg_snapshot_xmin(CAST(:stored AS pg_snapshot))
+       AND NOT pg_visible_in_snapshot(changed_xid, CAST(:stored AS pg_snapshot))"""
+
+# The first such row of a table. Its snapshot is a column, so the planner expects a third of the
+# table: it would read the whole table for EXISTS, and reads the index for ORDER BY.
+_FIRST_CHANGED = """
+    SELECT changed_xid
+      FROM {table}
+     WHERE changed_xid >= pg_snapshot_xmin(c.published_snapshot)
+       AND NOT pg_visible_in_snapshot(changed_xid, c.published_snapshot)
+     ORDER BY changed_xid LIMIT 1"""
 
 # A stored snapshot from the future means that transaction ids started over. An old snapshot is
 # renewed, so that polls stay cheap after a long transaction has ended.
 _POLL = text(f"""
-    SELECT EXISTS (SELECT FROM ({_CHANGED.format(stored="c.published_snapshot")}) changed)
+    SELECT ({_FIRST_CHANGED.format(table="session_headers")}) IS NOT NULL
+           OR ({_FIRST_CHANGED.format(table="session_actions")}) IS NOT NULL
            OR pg_snapshot_xmax(c.published_snapshot) > pg_snapshot_xmax(pg_current_snapshot())
            OR c.system_identifier IS NULL
            OR c.stepped_at < clock_timestamp() - interval '30 s',
@@ -120,15 +130,16 @@ def poll(connection: Connection) -> tuple[bool, Position]:
     return is_due, Position(*position)
 
 
+_STORED = text("SELECT CAST(published_snapshot AS text) FROM session_change_cursor")
 _OLDEST = text(f"""
     SELECT coalesce(extract(epoch FROM clock_timestamp() - min(changed.at)), 0)
-      FROM session_change_cursor c
-     CROSS JOIN LATERAL ({_CHANGED.format(stored="c.published_snapshot")}) changed""")
+      FROM ({_CHANGED}) changed""")
 
 
 def read_unpublished_seconds(connection: Connection) -> float:
     """Return the age of the oldest committed change that is not yet in the log, or 0."""
-    return float(connection.execute(_OLDEST).scalar_one())
+    stored = connection.execute(_STORED).scalar_one()
+    return float(connection.execute(_OLDEST, {"stored": stored}).scalar_one())
 
 
 # The server disconnects a process that freezes while it holds the cursor, so that another one can
@@ -144,7 +155,7 @@ _TAKE = text("""
        FOR UPDATE SKIP LOCKED""")
 
 _PUBLISH = text(f"""
-    WITH changed AS ({_CHANGED.format(stored="CAST(:stored AS pg_snapshot)")}),
+    WITH changed AS ({_CHANGED}),
     published AS (
         INSERT INTO session_changes (position, session_id, ord)
         SELECT :position + row_number() OVER (ORDER BY changed_xid, session_id, ord),

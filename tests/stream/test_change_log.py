@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from bidbeacon_sessions import SessionStore
 from bidbeacon_sessions.change_log import (
@@ -12,7 +12,9 @@ from bidbeacon_sessions.change_log import (
     Cursor,
     head,
     parse_cursor,
+    poll,
     read_changes,
+    read_unpublished_seconds,
     step,
     trim,
 )
@@ -68,6 +70,27 @@ def test_a_transaction_that_commits_late_is_published_late(store: SessionStore) 
     assert (session_id, 0) == first
     assert {(quick, 0), (session_id, 2)} == set(others[:2])
     assert {(slow, 0), (session_id, 1)} == set(others[2:])
+
+
+def test_a_poll_reads_no_table_whole(store: SessionStore) -> None:
+    """Where nothing is new, however many sessions there are: each server polls once a second at rest."""
+    with store.begin() as connection:
+        for _ in range(2_000):
+            write_action(connection, start_session(connection), 1)
+    take_step(store)
+    with store.begin() as connection:
+        connection.execute(text("ANALYZE session_headers, session_actions"))
+        before = sequential_scans(connection)
+        assert not poll(connection)[0]
+        assert 0.0 == read_unpublished_seconds(connection)
+        assert before == sequential_scans(connection)
+
+
+def sequential_scans(connection: Connection) -> list[int]:
+    """Return how often this process read the tables of sessions from end to end."""
+    scans = text("""SELECT seq_scan FROM pg_stat_xact_user_tables
+                     WHERE relname IN ('session_headers', 'session_actions')""")
+    return list(connection.execute(scans).scalars())
 
 
 def test_long_unrelated_transactions_hold_nothing_up(store: SessionStore, cluster_url: str) -> None:

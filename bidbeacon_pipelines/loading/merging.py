@@ -1,8 +1,8 @@
 """SQL that merges a staged report into its dataset's table and writes only changed rows.
 
 The report is compared with the table once. The rows that changed, appeared or vanished are stored
-in the temporary table `report_changes` with their old metrics; of a row that vanished it has only
-these and the key, as a join of few columns is a quarter faster. The dataset's table and
+in the temporary table `report_changes` with their old metrics, but without the dimensions of rows
+that vanished, since a join of few columns is a quarter faster. The dataset's table and
 `restatements` are written from `report_changes`. If no window has rows or was loaded before, the
 staged rows are inserted without a comparison. Rows of other ad products never change.
 """
@@ -96,15 +96,17 @@ def _is_refresh(dataset: Dataset) -> TextClause:
 @cache
 def _compare(dataset: Dataset) -> TextClause:
     key, facts, metrics = key_of(dataset), _facts(dataset), _metrics(dataset)
-    others = [column for column in staged_columns(dataset) if column not in {*key, *metrics}]
+    both = ["ad_product", "currency_code"]
+    others = [column for column in staged_columns(dataset) if column not in {*key, *metrics, *both}]
+    either = ", ".join(f"coalesce(r.{column}, o.{column}) AS {column}" for column in both)
     old = ", ".join(f"o.{column} AS old_{column}" for column in metrics)
     return text(f"""
         CREATE TEMP TABLE report_changes ON COMMIT DROP AS
-        SELECT {listed(key)}, {listed(others, "r")}, {listed(metrics, "r")}, {old},
+        SELECT {listed(key)}, {either}, {listed(others, "r")}, {listed(metrics, "r")}, {old},
                CASE WHEN r.account IS NULL THEN 'vanished' WHEN o.account IS NULL THEN 'appeared'
                     ELSE 'changed' END AS change
           FROM report_rows r
-          FULL JOIN (SELECT {listed([*key, *facts])} FROM {dataset.name} o
+          FULL JOIN (SELECT {listed([*key, *both, *facts])} FROM {dataset.name} o
                       WHERE ad_product = ANY(:ad_products) AND {_OF_WINDOWS}) o
                 USING ({listed(key)})
          WHERE r.account IS NULL AND (o.account, o.window_date) IN (SELECT * FROM {WINDOWS})
@@ -118,8 +120,9 @@ def _restate(dataset: Dataset) -> TextClause:
     new = {metric: f"c.{metric}" for metric in _metrics(dataset)}
     old = {metric: f"c.old_{metric}" for metric in new}
     hour = "c.hour_at" if dataset.is_hourly else "CAST(NULL AS timestamptz)"
-    dimensions = ["ad_product", *(dimension.column for dimension in dataset.dimensions)]
+    dimensions = [dimension.column for dimension in dataset.dimensions]
     known = {column: f"coalesce(c.{column}, o.{column})" for column in dimensions}
+    described = {"ad_product": "c.ad_product"} | known
     return text(f"""
         WITH restated AS (
             INSERT INTO restatements (
@@ -127,7 +130,7 @@ def _restate(dataset: Dataset) -> TextClause:
                    currency_code, change, old_values, new_values, old_data_as_of, new_data_as_of,
                    request_id)
             SELECT w.account_id, w.country_code, :dataset, c.window_date, {hour}, c.row_key,
-                   {_json(known)}, coalesce(c.currency_code, o.currency_code), c.change,
+                   {_json(described)}, c.currency_code, c.change,
                    CASE WHEN c.change <> 'appeared' THEN {_json(old)} END,
                    CASE WHEN c.change <> 'vanished' THEN {_json(new)} END,
                    w.data_as_of, :data_as_of, :request_id

@@ -123,6 +123,7 @@ def main() -> int:
         for name, field in documents.fields().items():
             if word.lower() in name.lower():
                 print(f"{name}  {field['data_type']}  v3: {field['v3_name_sponsored_ads'] or '-'}")
+                print(f"    {field['description'] or 'No description.'}")
     return 0
 
 

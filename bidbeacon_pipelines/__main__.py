@@ -1,4 +1,4 @@
-"""`python -m bidbeacon_pipelines` is the command `bidbeacon`."""
+"""Runs the command `bidbeacon` for `python -m bidbeacon_pipelines`."""
 
 import sys
 

@@ -160,7 +160,7 @@ _TABLE = (
         "listed-twice",
         "The credentials {credential_name} and {others} list the same account; "
         "it belongs to {credential_name}.",
-        "Choose the credential that it belongs to: "
+        "Choose the credential that the account belongs to: "
         "`bidbeacon credentials assign NAME[ {account}| ACCOUNT]`.",
         Severity.WARNING,
         parameters=("credential_name", "others"),
@@ -420,7 +420,7 @@ _TABLE = (
     ),
     CauseKind(
         "day-not-served",
-        "Amazon no longer serves this day[; the oldest that it serves is {oldest}].",
+        "Amazon no longer serves this day[; the oldest day that it serves is {oldest}].",
         "Load younger days. If Amazon serves a longer history, store that with `bidbeacon "
         "contract set`.",
     ),
@@ -639,7 +639,7 @@ def cause(
 
 
 def invalid_fields(faults: Sequence[Mapping[str, str]]) -> Cause:
-    """Return the cause of a row or entity with missing or invalid fields.
+    """Return the cause that explains missing or invalid fields of a row or entity.
 
     Each fault has `field` and `expected`, and `got` unless the field is missing.
     """
@@ -657,7 +657,7 @@ def without_detail(cause: Cause) -> Cause:
 
 
 def cause_key(cause: Cause) -> str:
-    """Return a text that is the same for equal causes, and different for others."""
+    """Return a text that is the same for equal causes, and differs for unequal causes."""
     return json.dumps(without_detail(cause), sort_keys=True)
 
 

@@ -28,7 +28,8 @@ SHUTDOWN_SECONDS: Final = 120
 """How long a run may continue after its worker got SIGTERM.
 
 Containers need a longer grace period. A run that polls reports ends after the report that it is
-loading. A load by hand that waits longer is interrupted; later runs load its reports."""
+loading. A load by hand that still waits after this time is interrupted; later runs load its
+reports."""
 
 CONFIG: Final[dict[str, Any]] = {
     "worker_concurrency": 1,

@@ -19,7 +19,7 @@ from bidbeacon_sessions.settings import get_session_settings
 logger = logging.getLogger(__name__)
 
 _REPEATED_FOR: Final = timedelta(minutes=2)
-"""How long repairs go on: other processes may use a wrong time for up to a minute."""
+"""How long repairs are repeated: other processes may use a wrong time for up to a minute."""
 _READ = text("""
     SELECT clock_timestamp(), latest_at,
            pg_try_advisory_xact_lock(hashtextextended('bidbeacon clock', 0))
@@ -96,7 +96,7 @@ _REPAIRS: Final = tuple(
 
 
 def repair_clock(engine: Engine, settings: Settings) -> bool:
-    """Repair stored instants if the database's clock was set back; return whether it was.
+    """Repair instants if the database's clock was set back; return whether a repair ran.
 
     One process at a time repairs instants. Each call in the next two minutes repairs them again,
     because other processes may still store wrong instants.

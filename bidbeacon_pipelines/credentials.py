@@ -13,7 +13,7 @@ from bidbeacon_sessions.masking import remember_secret
 Region = Literal["NA", "EU", "FE"]
 
 DEFAULT: Final = "default"
-"""The name of the sandbox's credential, and of the one in `BIDBEACON_ADS_API_…` settings."""
+"""The name of the credential of the sandbox, or of the `BIDBEACON_ADS_API_…` settings."""
 _OF_OTHERS: Final = 0o007
 _Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,40}$")]
 _Text = Annotated[str, Field(min_length=1)]
@@ -35,7 +35,7 @@ class Credential(_Table):
 
     @property
     def digest(self) -> str:
-        """The key under which processes share its access token; a new refresh token changes it."""
+        """The key under which processes share the access token; it depends on the refresh token."""
         identity = f"{self.client_id} {self.refresh_token.get_secret_value()}"
         return sha256(identity.encode()).hexdigest()
 
@@ -73,7 +73,7 @@ class _Token(_Table):
 
 
 class CredentialsFile(_Table):
-    """The content of the credentials file: clients, and refresh tokens that each name a client.
+    """The content of the credentials file: clients, and refresh tokens that name a client.
 
     If `sandbox` is true, BidBeacon calls the sandbox instead of Amazon.
     """

@@ -123,8 +123,8 @@ def open_job_context(
 ) -> Iterator[JobContext]:
     """Open a job's context, with this process's connection pool for the database.
 
-    Calls to Amazon share rate limits and access tokens with all processes that use this database.
-    They are recorded in its call log.
+    Calls to Amazon share rate limits and access tokens with all processes that use this database,
+    and are recorded in the database's call log.
     """
     engine = shared_engine(database_url)
     repair_clock(engine, settings)

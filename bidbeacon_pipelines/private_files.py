@@ -14,7 +14,7 @@ def make_new_files_private() -> None:
 
 
 def make_private_folder(folder: Path, mode: int = PRIVATE) -> None:
-    """Create a folder with `mode` and missing parents with 0o711; keep modes of existing ones."""
+    """Create a folder with `mode` and missing parents with 0o711; skip existing folders."""
     if folder.is_dir():
         return
     make_private_folder(folder.parent, PASSAGE)

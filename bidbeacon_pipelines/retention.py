@@ -28,7 +28,7 @@ ROWS_A_PIECE = 5_000
 SESSIONS_A_PIECE = 200
 _UNUSED_FOR = timedelta(days=1)
 LEARNED_FOR = timedelta(days=28)
-"""How long limits learned from Amazon's refusals are kept; an outage may have caused them."""
+"""How long limits learned from refusals are kept; an outage may have caused the refusals."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""All tables of the pipelines: importing this module collects them in one metadata.
+"""All tables of the pipelines: importing this module registers them in one `MetaData`.
 
 `…_at` is an instant in UTC; `…_date` a calendar day in the account's time zone.
 

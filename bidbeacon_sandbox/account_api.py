@@ -92,9 +92,9 @@ async def list_accounts(call: Call) -> Response:
 
 
 async def list_profiles(call: Call) -> Response:
-    """Return the region's profiles that may be edited; `GET /{region}/v2/profiles`.
+    """Return the region's profiles that the credential may edit; `GET /{region}/v2/profiles`.
 
-    `accessLevel=view` adds the profiles that may only be viewed.
+    `accessLevel=view` adds the profiles that the credential may only view.
     """
     await call.admit()
     query = _read_profile_filters(call)
@@ -131,7 +131,7 @@ async def query_accounts(call: Call) -> Response:
 
 
 def read_page(body: Any, items: Sequence[_Item]) -> tuple[Sequence[_Item], dict[str, str]]:
-    """Return the requested items, and `nextToken` if there are more; refuse an invalid body."""
+    """Return one page of `items`, and `nextToken` if more follow; refuse an invalid body."""
     if not isinstance(body, dict):
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": "The body is not a JSON object"})
     size, token = body.get("maxResults", _LONGEST_PAGE), body.get("nextToken", _FIRST_PAGE)

@@ -15,7 +15,7 @@ AccountStatus = Literal["CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED"]
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One country of Amazon Ads; its code is as in ads accounts (`GB`), not profiles (`UK`)."""
+    """A country of Amazon Ads; `country` is the code in ads accounts (`GB`; profiles: `UK`)."""
 
     country: str
     region: Region
@@ -38,8 +38,9 @@ MARKETS: dict[str, Market] = {one[0]: Market(*one) for one in WORLD["markets"]}
 REGIONS: tuple[Region, ...] = ("NA", "EU", "FE")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _KNOWN = (("US", "CA"), ("DE", "GB"), ("JP",), ("US",))
+"""The default countries of the first accounts."""
 _DISABLED = 3
-"""The default countries of the first accounts, and the index of the disabled account."""
+"""The index of the account that is disabled, unless `countries` is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class AccountBook:
         return self._by_id.get(account_id or "")
 
     def find_profile(self, profile_id: str | None) -> tuple[AdsAccount, AccountCountry] | None:
-        """Return the account and country of a profile id, if any."""
+        """Return the account and country of the profile with this id, or None."""
         return self._by_profile.get(profile_id or "")
 
 

@@ -14,7 +14,7 @@ JSON = "application/json"
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a failure
-    """Ends a call with `response`. `error_body` can turn `details`, if given, into its body."""
+    """Ends a call with `response`; `error_body` can turn `details` into the response's body."""
 
     def __init__(self, response: Response, details: dict[str, Any] | None = None) -> None:
         super().__init__(f"refused with status {response.status_code}")
@@ -34,7 +34,7 @@ def iso(instant: datetime) -> str:
 
 
 def refuse(status: int, details: dict[str, Any], headers: dict[str, str] | None = None) -> Refusal:
-    """Return a refusal with JSON `details`, which `error_body` adapts to the call."""
+    """Return a refusal with the JSON body `details`, which `error_body` adapts to the call."""
     return Refusal(json_response(details, status, headers), details)
 
 
@@ -48,7 +48,7 @@ def refuse_xml(status: int, code: str, message: str) -> Refusal:
 
 
 def throttled(headers: dict[str, str] | None = None) -> Refusal:
-    """Return a 429 refusal like Amazon's gateway; `headers` may contain Retry-After."""
+    """Return a 429 refusal like that of Amazon's gateway; `headers` may contain Retry-After."""
     return refuse(429, BODIES[429], headers)
 
 
@@ -61,7 +61,7 @@ _SERVER_ERROR = {"code": "INTERNAL_ERROR", "details": "An internal error has occ
 
 
 def refusal_of(rule: Answer) -> Refusal:
-    """Return the refusal that a rule defines."""
+    """Return the refusal that an `answer` rule defines; its default status is 503."""
     status = rule.status or 503
     if rule.html:
         text = (
@@ -96,9 +96,9 @@ _PORTFOLIO_WORDS = {
 def error_body(operation: Operation, status: int, details: dict[str, Any]) -> dict[str, Any]:
     """Return the body of a refusal in the form that Amazon documents for the call.
 
-    The code in errors of reports and account queries is a word. If `details` contains a numeric
-    code (400005), it is put before the text of these errors. Errors of tokens, profiles and files
-    are undocumented: `details` is returned unchanged.
+    In errors of report calls and account queries, `code` is a word, and a numeric code in `details`
+    (400005) becomes the start of the message. Errors of calls for tokens, profiles and files are
+    undocumented: for these calls, `details` is returned unchanged.
     """
     texts = (str(details[key]) for key in ("message", "details", "detail") if key in details)
     code, text = str(details.get("code", "")), next(texts, "")

@@ -34,7 +34,7 @@ class Call:
         self.sandbox: SandboxState = request.app.state.sandbox
         self.is_cut = False
         self.bent_by: set[str] = set()
-        """The kinds of applied rules that may make the answer undocumented by Amazon."""
+        """The kinds of applied rules that can cause an answer that Amazon does not document."""
         first, headers = request.url.path.split("/")[1].upper(), request.headers
         self.facts = CallFacts(
             operation,
@@ -77,7 +77,7 @@ class Call:
         return rules
 
     def obeys(self, *rules: Limits | None) -> None:
-        """Add to `bent_by` the kinds of those rules that can cause an undocumented answer."""
+        """Add to `bent_by` the kinds of the given rules that can cause an undocumented answer."""
         self.bent_by.update(
             getattr(rule, "rule", "") for rule in rules if rule and rule.bends_answers
         )
@@ -99,7 +99,7 @@ class Call:
         return [account for account in self.accounts() if account.region == self.facts.region]
 
     async def apply_rules(self) -> None:
-        """Apply rules on delays, cuts, answers, tokens and regions; some rules raise a refusal."""
+        """Apply rules that delay or cut the answer; raise a refusal if a rule demands one."""
         for slow in self.strikes(Slow):
             await asyncio.sleep(slow.seconds)
         self.is_cut = self.strike(Cut) is not None
@@ -140,7 +140,7 @@ class Call:
         return wrong if wrong != size else size + 1
 
     def signed(self, paths: Sequence[str]) -> list[tuple[str, datetime]]:
-        """Return a signed URL and expiry for each path. Rules can reuse or expire these URLs."""
+        """Return a signed URL and its expiry for each path. Rules can repeat or expire URLs."""
         urls, base = self.sandbox.urls, str(self.request.base_url).rstrip("/")
         if self.strike(Urls, lambda rule: rule.same) and paths[0] in urls.first:
             signed = [urls.first[path] for path in paths]
@@ -226,7 +226,7 @@ def _refused_request(call: Call, error: RequestError) -> Refusal:
 def _refused(call: Call, refusal: Refusal) -> Response:
     """Return the response of a refusal.
 
-    Its body gets the form that Amazon documents, unless an applied rule allows other answers.
+    The body gets the form that Amazon documents, unless an applied rule allows other forms.
     """
     response = refusal.response
     if refusal.details is not None and not call.bent_by:

@@ -85,7 +85,7 @@ class _Maker:
         self._last_id = self._rng.randrange(10 ** (digits - 1), 9 * 10 ** (digits - 1))
 
     def make(self, rows_per_day: int) -> Catalog:
-        """Make entities for about `rows_per_day` report rows a day, one per ad and target."""
+        """Make entities with about `rows_per_day` report rows a day, one row per ad and target."""
         wanted = round(rows_per_day / ACTIVE_SHARE)
         while len(self._slots) < wanted:
             self._add_campaign()
@@ -228,7 +228,7 @@ class _Maker:
         return str(self._last_id)
 
     def _shared_id(self) -> str:
-        """Return the id of the first campaign in every country: ids are unique only per profile."""
+        """Return one id for the first campaigns of all countries; ids are unique per profile."""
         seed, account_id, _, product = self._place
         return str(10**14 + seed_number(seed, account_id, product, "shared") % 10**14)
 
@@ -266,7 +266,7 @@ def _portfolios(seed: int, account_id: str, market: Market) -> list[Entity]:
 
 
 def _brand_asins(ads: list[Entity]) -> list[str]:
-    """Return the ASINs that ads sell: the advertised ones and three more of the same brand."""
+    """Return the ASINs of a brand: those that `ads` show, and three that no ad shows."""
     more = (seed_number("more of the brand", ads[0]["adId"], number) % 10**8 for number in range(3))
     shown = dict.fromkeys(asin for ad in ads for asin in asins_of(ad))
     return [*shown, *(f"B1{number:08d}" for number in more)]

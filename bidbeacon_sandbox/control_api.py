@@ -32,7 +32,7 @@ Day = Annotated[date, Field(ge=FIRST_START.date(), lt=LAST_START.date())]
 
 
 class TruthQuery(BaseModel):
-    """A query for the true rows of one day.
+    """A query for the true rows of one day: its rows before any rule changes them.
 
     `date` is the account's local date. `fields` are report fields, separated by commas. The
     rows are those known at `at` (default: now).
@@ -67,13 +67,13 @@ def page(answer: Page) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def healthz(sandbox: SandboxState, _: Request) -> Response:
-    """Answer that the sandbox is up; `GET /healthz`."""
+    """Return the status, the clock's time and the seed; `GET /healthz`."""
     now = sandbox.clock.now().isoformat()
     return json_response({"status": "ok", "now": now, "seed": sandbox.config.seed})
 
 
 async def show_rules(sandbox: SandboxState, _: Request) -> Response:
-    """Return all rules with their counts; `GET /sandbox/rules`."""
+    """Return all rules, and how often each matched and applied; `GET /sandbox/rules`."""
     return json_response({"rules": sandbox.rules.overview()})
 
 
@@ -88,7 +88,7 @@ def put_in_force(sandbox: SandboxState, text: str | bytes) -> None:
     try:
         given = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RuleError(f"expected JSON, got: {error}") from None
+        raise RuleError(f"The rules are not valid JSON: {error}") from None
     rules = read_rules(given)
     check_names(rules, sandbox.world.accounts.accounts, sandbox.clients)
     sandbox.rules.add(*rules)
@@ -110,7 +110,7 @@ async def change_clock(sandbox: SandboxState, request: Request) -> Response:
 
 
 async def show_truth(sandbox: SandboxState, request: Request) -> Response:
-    """Return the true rows of a day; `GET /sandbox/truth?account=…&country=…&date=…`."""
+    """Return a day's rows, unchanged by rules; `GET /sandbox/truth?account=…&date=…&…`."""
     query = TruthQuery.model_validate(dict(request.query_params))
     account = sandbox.world.accounts.find(query.account)
     country = account.find_country(query.country) if account else None

@@ -50,7 +50,7 @@ def _check_url(call: Call) -> None:
 
 
 def _redirected(call: Call, location: str) -> Response:
-    """Redirect the caller to another host, by default an unreachable one."""
+    """Return a redirect to the origin `location`; if that is empty, to an unreachable origin."""
     url = call.request.url
     origin = location or f"{url.scheme}://127.0.0.2:{url.port or 80}"
     return Response(status_code=302, headers={"location": f"{origin}{url.path}?{url.query}"})

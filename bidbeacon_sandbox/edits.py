@@ -22,7 +22,7 @@ class Edits(BaseModel):
     drop: tuple[str, ...] = ()
     add: dict[str, Any] = Field({}, description="Fields to add to each object.")
     words: dict[str, dict[str, str]] = Field({}, description="Replacements of texts, by field.")
-    write: dict[str, Writing] = Field({}, description="Other forms of values, by field.")
+    write: dict[str, Writing] = Field({}, description="Forms in which to write values, by field.")
     where: dict[str, tuple[str, ...]] = Field(
         {}, description="Edit only objects with these values."
     )

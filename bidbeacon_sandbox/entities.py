@@ -85,7 +85,7 @@ def asins_of(ad: Entity) -> list[str]:
 
 
 def bid_of(target: Entity) -> float | None:
-    """Return a target's bid from either of its JSON forms; None for negative targets."""
+    """Return a target's bid, stored as a number or an object; None for negative targets."""
     bid = target.get("bid")
     return bid["bid"] if isinstance(bid, dict) else bid
 
@@ -164,4 +164,4 @@ AD_VALUES: dict[str, Callable[[Slot, Catalog], Any]] = {
     "advertisedProduct.marketplace": _marketplace,
     "advertisedProductMarketplace.value": _marketplace,
 }
-"""The report fields that depend only on the slot, with functions that return their values."""
+"""Functions that return a report field's value from a slot and its catalog, by field."""

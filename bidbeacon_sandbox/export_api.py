@@ -91,7 +91,7 @@ async def _admit(call: Call) -> tuple[AdsAccount, AccountCountry]:
 def _read_filter(kind: ExportKind, body: Any) -> ExportFilter:
     entity_filter = read_body(ExportFilter, body)
     if entity_filter.is_about_targets and kind != "targets":
-        text = "negativeFilter, targetLevelFilter and targetTypeFilter are for targets"
+        text = "negativeFilter, targetLevelFilter and targetTypeFilter apply only to targets"
         raise refuse(400, {"code": "INVALID_ARGUMENT", "details": text})
     return entity_filter
 

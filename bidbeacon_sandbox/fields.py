@@ -39,7 +39,7 @@ _KEYS = frozenset[str]().union(*(one.keys for one in DATASETS.values()))
 
 
 def datasets_of(fields: Collection[str], products: Collection[str]) -> tuple[str, ...]:
-    """Return the names in `datasets.json` that match these fields and ad products."""
+    """Return the names of datasets in `datasets.json` that match these fields and products."""
     old_names = {new: old for old, new in NEW_NAMES.items()}
     keys = {old_names.get(field, field) for field in fields} & _KEYS
     return tuple(
@@ -152,14 +152,14 @@ _EXCLUDED: dict[str, Collection[str]] = {
     SHARES[1]: _NOT_OF_TERM_SHARES,
     SHARES[2]: _NOT_OF_TERM_SHARES,
 }
-"""Fields that can't be in the same report, according to the contract."""
+"""For each field, the fields that the contract forbids in the same report."""
 _OF_SOME_PRODUCTS = ("advertisedProduct.id", "searchTerm.value", "placementClassification.value")
 _PURCHASED = {
     one.products[0]: one.keys - {"campaign.id", "convertedProductMarketplace.value"}
     for one in DATASETS.values()
     if "convertedProduct.id" in one.keys
 }
-"""Key fields of each ad product's purchased products, besides campaign and marketplace."""
+"""Key fields of purchased-product reports by ad product, besides campaign and marketplace."""
 
 
 def is_money(metric: str) -> bool:

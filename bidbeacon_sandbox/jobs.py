@@ -16,7 +16,7 @@ from bidbeacon_sandbox.rules import Limits
 
 _Rule = TypeVar("_Rule", bound=Limits)
 _CACHE_BYTES = 1 << 27
-"""The most bytes of cached files; files that were evicted are made again on demand."""
+"""Maximum size of all cached files, in bytes; evicted files are made again on demand."""
 _BATCH = 1000
 
 
@@ -37,7 +37,7 @@ class Job:
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """The names in `datasets.json` that a report matches; empty for an export."""
+        """The datasets (names in `datasets.json`) that a report matches; empty for an export."""
         return ()
 
     @property
@@ -84,7 +84,7 @@ class Jobs(Generic[_Job]):
 
 
 class Files:
-    """A cache of gzipped parts of reports and exports; evicts the least recently used."""
+    """A cache of jobs' gzipped files; evicts the files of the least recently used job."""
 
     def __init__(self, part_rows: int) -> None:
         self._part_rows = part_rows
@@ -104,7 +104,7 @@ class Files:
         return parts
 
     def _write(self, jobs: Jobs[_Job], job: _Job) -> list[bytes]:
-        """Make the files of a report or export; if their number is fixed, some may be empty."""
+        """Return a job's gzipped files; if the job has a fixed `part_count`, some may be empty."""
         texts, count = jobs.rows(job), job.part_count
         if count is None:
             parts = [write_part(islice(texts, self._part_rows))]

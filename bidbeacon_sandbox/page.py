@@ -32,7 +32,7 @@ async def show_page(sandbox: SandboxState, _: Request) -> Response:
 
 
 async def change_by_form(sandbox: SandboxState, request: Request) -> Response:
-    """Add, switch or remove a rule, as a form of the page requests; `POST /sandbox/change`."""
+    """Add, remove, enable or disable a rule from a form of the page; `POST /sandbox/change`."""
     text = (await request.body()).decode(errors="replace")
     form = {key: values[0] for key, values in parse_qs(text).items()}
     do = form.get("do")

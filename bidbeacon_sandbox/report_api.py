@@ -39,7 +39,7 @@ _REASONS: dict[str | None, tuple[str, str]] = {
 
 
 async def create_report(call: Call) -> Response:
-    """Accept a request for one report; `POST /{region}/adsApi/v1/create/reports`."""
+    """Create one report or refuse the request; `POST /{region}/adsApi/v1/create/reports`."""
     sandbox, body = call.sandbox, await call.json()
     try:
         request = read_create(body)
@@ -114,7 +114,7 @@ def _describe(report: Report, status: str) -> dict[str, Any]:
 
 
 def _failure(report: Report, status: str) -> dict[str, str]:
-    """Return the failure code and reason. If the status is not FAILED, only a rule sets them."""
+    """Return failure code and reason; empty unless the report FAILED or its rule sets them."""
     rule = report.end_rule if status in _ENDS else None
     code, reason = (rule.code, rule.reason) if rule else (None, None)
     if status == "FAILED":

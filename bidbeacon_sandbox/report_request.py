@@ -111,7 +111,7 @@ class ReportRequest:
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """The names in `datasets.json` that the request matches."""
+        """The datasets (names in `datasets.json`) that the request matches."""
         return datasets_of(self.fields, self.products)
 
     @property

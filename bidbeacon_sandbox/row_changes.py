@@ -29,7 +29,7 @@ _SPOILT: dict[RowChange, tuple[Sequence[str], Sequence[Any]]] = {
     "unreadable_country": (COUNTRY_FIELDS, (False, 0, [], _GONE)),
     "unknown_target": (("target.value",), ("unknown 1", "unknown 2", "unknown 3")),
 }
-"""Changes that give one of the listed fields one of the listed values (or remove it)."""
+"""Changes that set one of the listed fields to one of the values, or remove the field."""
 
 
 def with_rules(rows: Iterator[str], rules: Sequence[Rows], seed: object) -> Iterator[str]:
@@ -42,7 +42,7 @@ def with_rules(rows: Iterator[str], rules: Sequence[Rows], seed: object) -> Iter
 
 
 def with_more_rows(catalog: Catalog, share: float) -> Catalog:
-    """Return a catalog with a `share` (0.5: half) more rows per day. Existing rows stay equal."""
+    """Return a catalog with `share` more rows per day (0.5: 50 % more) and all existing rows."""
     return replace(catalog, active_share=min(1.0, catalog.active_share * (1 + share)))
 
 
@@ -58,7 +58,7 @@ def old_brands(catalog: Catalog, rules: Sequence[OldBrands]) -> frozenset[str]:
 
 
 def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
-    """Yield all rows; change the share of them that the rule sets.
+    """Apply a rule's changes to its share of the rows; yield changed and unchanged rows.
 
     The changed rows are evenly spaced, so that small files usually contain some too.
     """
@@ -84,7 +84,7 @@ def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
 
 
 def _spoilt(row: _Row, change: RowChange, rng: Random) -> _Row:
-    """Make one field invalid; `impossible_hour` changes the date if the row has no hour."""
+    """Return `row` with one invalid field; without hours, `impossible_hour` changes the date."""
     fields, values = _SPOILT[change]
     known = [field for field in fields if field in row]
     if not known and change == "impossible_hour":

@@ -45,11 +45,11 @@ def amount_text(micros: int) -> str:
 _DERIVED: dict[str, tuple[str, float]] = WORLD["derived_metrics"]
 """Metrics that are a share of another metric, with that metric's name and the share."""
 TRUE_TARGET = "target.id"
-"""The field with the id of the true target; Amazon's reports don't have this field."""
+"""The field with the id of a row's target; Amazon's reports don't have this field."""
 
 
 def metric_values(catalog: Catalog, lines: Lines, derived: Iterable[str] = ()) -> Numbers:
-    """Return an array with one row for each metric of `METRICS` and `derived`.
+    """Return an array with one row per metric of `METRICS` and `derived`, one column per line.
 
     Amounts are in millionths. As all values are integers, reports at all levels have equal totals.
     """
@@ -148,7 +148,7 @@ class RowWriter:
         self._slot_codes = np.array([self._slot_code(slot) for slot in catalog.slots])
 
     def rows(self, days: Iterable[tuple[date, Age]], period: tuple[date, date]) -> Iterator[str]:
-        """Yield rows as JSON texts, with the numbers of each day that are known at its age.
+        """Yield rows as JSON texts, with each day's metrics as they are known at the day's age.
 
         `days` are account-local days and their ages; `period` is the report's first and last day.
         """
@@ -160,9 +160,9 @@ class RowWriter:
                 yield from self._written(head, day, keys, values)
 
     def _head(self, day: date, period: tuple[date, date]) -> tuple[str, date]:
-        """Return the time fields of a row as the start of its JSON text, and the row's day.
+        """Return the start of a row's JSON text, which has the time fields, and the row's day.
 
-        If rows are not per day or hour, the day is the first one of `period`.
+        If rows are not per day or hour, the returned day is the first day of `period`.
         """
         whole = f"{period[0].isoformat()} - {period[1].isoformat()}"
         called = {

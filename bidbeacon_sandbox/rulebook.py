@@ -168,12 +168,12 @@ def check_names(
         there = ", ".join(f"{one.account_id} ({one.name})" for one in near)
         raise RuleError(
             f"There is no ads account {rule.account!r}. Expected an id, or the part after its "
-            f"last dot. {'The nearest is' if close else 'There are:'} {there}."
+            f"last dot. {'The nearest is' if close else 'The first ads accounts are'} {there}."
         )
 
 
 def describe_invalid(error: ValidationError) -> str:
-    """Describe the first error in a sentence: its place, the expected and the given value."""
+    """Describe the first error in a sentence: where it is, and the expected and given values."""
     first = error.errors()[0]
     given, context = first["input"], first.get("ctx", {})
     kind = next((part for part in first["loc"] if part in KINDS), None)

@@ -53,9 +53,9 @@ def names_of(whole: str | None) -> tuple[str, ...]:
 
 
 def nearest(given: Any, known: Sequence[str]) -> str:
-    """Return a sentence that suggests the known word closest to `given`, or lists all words."""
+    """Return a sentence with the known word closest to `given`, or with all if none is close."""
     close = get_close_matches(str(given), known, n=1)
-    return f"The nearest is {close[0]}." if close else f"There are: {', '.join(known)}."
+    return f"The nearest is {close[0]}." if close else f"Expected one of: {', '.join(known)}."
 
 
 def _one_of(what: str, known: Sequence[str]) -> AfterValidator:
@@ -89,7 +89,7 @@ class Limits(BaseModel):
     dataset: DatasetName | None = None  # A report of `datasets.json`, or without its ad product.
     call: Operation | None = None
     probability: Share = 1.0
-    times: Count | None = None  # The most strikes; absent: no limit.
+    times: Count | None = None  # The most calls it applies to; absent: no limit.
     for_seconds: Seconds | None = None  # By the sandbox's clock; absent: until it is removed.
 
     @property
@@ -173,7 +173,7 @@ class Refuse(Limits):
     reason: Reason | None = None
     code: str | None = None
     message: str | None = None
-    days: int = Field(60, ge=0)  # The most that are not too large.
+    days: int = Field(60, ge=0)  # A longer report is too large.
     fields: tuple[FieldName, ...] = ()
     ignore_unknown: bool = False  # Unknown fields are left out instead of refused.
     as_207: bool = False  # Reports are refused by a 207 with the reason in it.
@@ -191,7 +191,7 @@ class Refuse(Limits):
 
 
 class History(Limits):
-    """Limits how many days back reports have data; of several rules, the shortest applies.
+    """Limits how many days back reports have data; the rule with the fewest days applies.
 
     Without a rule the limit is 15 months. For hourly reports it is at most 14 days. A report that
     starts before the limit is refused if `products` contains all its ad products. Otherwise,
@@ -219,7 +219,7 @@ class ReportEnds(Limits):
     reason: str | None = None
     seconds: Seconds | None = None  # The least time to its end; it is PENDING until then.
     word: str | None = Field(None, min_length=1)  # Its status while it is in flight.
-    longer_than_days: int = Field(0, ge=0)  # Spares reports of at most so many days.
+    longer_than_days: int = Field(0, ge=0)  # Applies only to reports of more days.
 
     @property
     def bends_answers(self) -> bool:
@@ -258,8 +258,8 @@ class Parts(Limits):
 
     rule: Literal["parts"]
     calls = frozenset(("create_report", "download"))
-    count: int | None = Field(None, ge=1, le=100)  # Exactly so many, some empty.
-    twice: bool = False  # The first is listed twice.
+    count: int | None = Field(None, ge=1, le=100)  # The number of files; some may be empty.
+    twice: bool = False  # The first file is listed twice.
     single_url: bool = False  # One file behind `url`, and no parts.
     missing: int | None = None
 
@@ -286,7 +286,7 @@ class File(Limits):
     keep: Share | None = None  # It is cut after this share.
     bytes_per_second: Count | None = None  # In real time.
     redirect: str | None = None  # A 302 to this origin; empty: to an unreachable one.
-    size_factor: float | None = Field(None, ge=0, le=1000)  # Of the announced; 1: a byte more.
+    size_factor: float | None = Field(None, ge=0, le=1000)  # Announced / real size; 1: a byte more.
 
 
 class ExportEnds(Limits):

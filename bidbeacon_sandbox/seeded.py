@@ -45,6 +45,6 @@ def asin(rng: Random) -> str:
 
 
 def search_term(text: str, index: int) -> str:
-    """Make the `index`-th search term that a target's text matches."""
+    """Make the `index`-th search term for a target's text, a keyword or an ASIN."""
     tails = WORLD["search_term_tails"]
     return f"{text.lower()}{tails[index % len(tails)]}"

@@ -135,7 +135,7 @@ def _announcement(sandbox: SandboxState, url: str) -> str:
             f"{', frozen' if sandbox.clock.is_frozen else ''}"
         ),
         f"  rules        {len(sandbox.rules.overview())}",
-        f"  its page     {url}/sandbox",
+        f"  web page     {url}/sandbox",
         "Ctrl-C stops it.",
     )
     return "\n".join(lines) + "\n"
@@ -151,7 +151,7 @@ class SandboxHandle:
 
 @contextmanager
 def running_sandbox(config: SandboxConfig | None = None) -> Iterator[SandboxHandle]:
-    """Run a sandbox in a thread until the block ends."""
+    """Run a sandbox in a thread until the `with` block ends; yield its handle."""
     app = create_app(config or SandboxConfig())
     server = _server(app, "critical")
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -24,7 +24,7 @@ class Credential(BaseModel):
     """A client and its refresh token.
 
     `accounts` are the numbers, from 0, of the ads accounts that it can access (default: all). It
-    can't edit the accounts in `view_only`. Their profiles are listed only if a call has
+    can't edit the accounts in `view_only`, whose profiles are listed only for calls with
     `accessLevel=view`.
     """
 
@@ -77,7 +77,7 @@ class SandboxConfig(BaseSettings):
     )
     token_seconds: int = Field(3600, ge=1, le=10**9, description="How long an access token lives.")
     poll_min_seconds: Seconds = Field(
-        0.0, description="Least time between polls of a report, else 429; 0: no limit."
+        0.0, description="Least time between polls of a report; an earlier poll gets 429."
     )
     max_reports_in_flight: int = Field(
         2, ge=1, description="Most reports of one account in flight at a time."
@@ -100,5 +100,5 @@ class SandboxConfig(BaseSettings):
         numbers = [n for credential in self.credentials for n in credential.accounts or ()]
         unknown = [n for n in numbers if not 0 <= n < self.accounts]
         if unknown:
-            raise ValueError(f"expected accounts from 0 to {self.accounts - 1}; got {unknown[0]}")
+            raise ValueError(f"expected account numbers 0 to {self.accounts - 1}; got {unknown[0]}")
         return self

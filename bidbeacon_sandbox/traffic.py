@@ -21,25 +21,25 @@ Split = Literal["search_term", "matched_target", "placement", "purchased_product
 SETTLED_AGE = 3
 """Age in days from which impressions and clicks no longer change."""
 PURCHASE_STAGES = ((1, 0.30), (7, 0.70), (14, 0.82), (28, 0.90), (60, 0.97))
-"""Shares of the final purchases known before an age in days; from day 60 on, all are."""
+"""Share of the final purchases known before each age in days; from day 60, all are known."""
 OTHER_PLACEMENTS = {
     "Top of Search on-Amazon": "TOP_OF_SEARCH",
     "Detail Page on-Amazon": "PRODUCT_PAGE",
     "Other on-Amazon": "REST_OF_SEARCH",
     "Off Amazon": "OFF_AMAZON",
 }
-"""The second spelling of the placements that have two spellings."""
+"""The second spelling of each placement that has two, by the first spelling."""
 PLACEMENTS = (*OTHER_PLACEMENTS, "SITE_AMAZON_BUSINESS")
 MOST_IMPRESSIONS = 2048
 CLICK_RATE, PURCHASE_RATE, VIEW_RATE = 1 / 16, 1 / 4, 1 / 256
-"""Highest clicks per impression, purchases per click, and view purchases per impression."""
+"""Maximum clicks per impression, purchases per click, post-view purchases per impression."""
 WEEKDAYS = (1.0, 0.97, 0.95, 0.98, 1.05, 1.17, 1.14)
 APPEAR_ON_DAY_2, APPEAR_ON_DAY_7, VANISH_ON_DAY_3 = 0.005, 0.004, 0.003
 """Shares of the rows that appear late or vanish."""
 DRIFT = (-0.07, 0.055)
-"""Lowest and highest error of impressions and clicks, for each day until they are settled."""
+"""Range of the relative error of impressions and clicks, per day until `SETTLED_AGE`."""
 RARELY = 1 / 16
-"""Share of rows with a reduced price, four or six decimals, or an unknown product."""
+"""Share of each rare case: reduced price, four decimals, six decimals, unknown product."""
 HOURS_OF_A_DAY = 24
 
 Numbers = npt.NDArray[Any]
@@ -60,8 +60,8 @@ class Lines(NamedTuple):
     Attributes:
         slot: The index of each line's slot (ad and target) in the catalog.
         counts: Eight rows: impressions, clicks, viewable impressions, purchases, units beyond one
-            per purchase, purchases of other products (halo), purchases after a view of the ad,
-            and purchases by customers who are new to the brand.
+            per purchase, purchases of products that the ad does not show (halo), purchases after
+            a view of the ad, and purchases by customers who are new to the brand.
         bid: The cost of a click or, for vCPM, of a viewable impression, in millionths.
         price: The price of a unit, in millionths.
         chance: Five rows of random numbers from 0 to 1, which decide how a line is split.
@@ -87,7 +87,7 @@ class Lines(NamedTuple):
         )
 
     def labelled(self, values: Any, kind: type = object) -> "Lines":
-        """Return the lines with one more dimension, which has one of `values` per line."""
+        """Return the lines with one more dimension; `values` has its value for each line."""
         return self._replace(values=(*self.values, np.array(values, dtype=kind)))
 
 
@@ -103,8 +103,8 @@ def day_lines(
 ) -> Lines:
     """Return a day's lines (counts per ad and target) as known at `age`, split as requested.
 
-    A future day has no lines, and today only the hours that are over. Hourly lines lack every 25th
-    click and every 50th impression, because Amazon's daily and hourly numbers differ too.
+    A future day has no lines; today has only counts of hours that are over. Hourly lines lack every
+    25th click and every 50th impression, so that they differ from daily lines, as at Amazon.
     """
     lines = _whole_day(catalog, day, age.days)
     if hourly or age.hours < HOURS_OF_A_DAY:
@@ -190,10 +190,10 @@ def _choice(chance: Numbers, count: int) -> Numbers:
 
 
 def _divided(lines: Lines, parts: Numbers) -> tuple[Lines, Numbers]:
-    """Split each line into as many lines as `parts` contains for it; return their numbers too.
+    """Split each line into the number of lines that `parts` contains for it.
 
-    A line with fewer impressions is split into one line per impression. The lines that a line is
-    split into are numbered from 0.
+    A line with fewer impressions than that is split into one line per impression. Return the new
+    lines and, for each, its index (from 0) among the lines from the same original line.
     """
     parts = np.minimum(parts, np.maximum(1, lines.counts[0]))
     origin = np.repeat(np.arange(parts.size), parts)
@@ -204,7 +204,7 @@ def _divided(lines: Lines, parts: Numbers) -> tuple[Lines, Numbers]:
 
 
 def local_hours(day: date, zone: ZoneInfo) -> list[int]:
-    """Return a day's distinct local hours: 23 on the day when the clock goes forward."""
+    """Return the hours (0 to 23) that exist on a local day; the clock change can skip one."""
     return [
         hour
         for hour in range(HOURS_OF_A_DAY)
@@ -224,7 +224,7 @@ def _by_hour(catalog: Catalog, day: date, lines: Lines) -> Lines:
 
 
 def _by_search_term(catalog: Catalog, _: date, lines: Lines) -> Lines:
-    """Split lines by search term; only search terms with a click are reported."""
+    """Split lines by search term; return only lines with a click."""
     cut, number = _divided(lines, 1 + _choice(lines.chance[3], 3))
     first = _choice(cut.chance[4], 4)
     is_clicked = cut.counts[1] > 0
@@ -247,7 +247,7 @@ def _by_placement(_: Catalog, __: date, lines: Lines) -> Lines:
 
 
 def _by_matched_target(catalog: Catalog, _: date, lines: Lines) -> Lines:
-    """Split Sponsored Display's lines by the product page with the ad; other lines get None."""
+    """Split lines by the product page that shows the ad (None outside Sponsored Display)."""
     if catalog.product != "SPONSORED_DISPLAY":
         return lines.labelled([None] * lines.slot.size)
     cut, number = _divided(lines, 1 + _choice(lines.chance[3], 3))
@@ -256,7 +256,7 @@ def _by_matched_target(catalog: Catalog, _: date, lines: Lines) -> Lines:
 
 
 def _by_purchased_product(catalog: Catalog, _: date, lines: Lines) -> Lines:
-    """Split purchases by product, an advertised and another one; omit one line in 16."""
+    """Split purchases between a product of the ad and another one; omit one line in 16."""
     lines = lines.take(lines.chance[3] >= RARELY)
     purchases, extra, halo = lines.counts[3:6]
     promoted = purchases - halo

@@ -19,7 +19,7 @@ def day_truth(
 ) -> list[dict[str, Any]]:
     """Return the true rows of an account-local day as JSON data, with Amazon's field names.
 
-    Rows have the given report fields. With `target.value`, they also have `target.id`, the true id.
+    Rows have the given report fields and, with `target.value`, also `target.id`, the target's id.
     Amounts are decimal texts. A metric is None if the ad product doesn't have it.
     """
     targets = {TRUE_TARGET} if "target.value" in fields else set()

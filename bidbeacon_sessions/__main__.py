@@ -15,7 +15,7 @@ from bidbeacon_sessions.tables import SessionHeader, create_tables
 
 
 def main() -> None:
-    """Serve until Ctrl-C."""
+    """Import the modules, create missing tables, and serve until Ctrl-C."""
     sys.path.insert(0, "")
     for module in sys.argv[1:]:
         importlib.import_module(module)

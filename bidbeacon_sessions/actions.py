@@ -63,11 +63,11 @@ class Reference:
 
 
 class Action(BaseModel):
-    """Base class of actions; a subclass registers its type, the class name in kebab-case.
+    """Base class of actions. A subclass is registered under its class name in kebab-case.
 
-    If the session waited before the action, `ends_wait_for` says for what, e.g. "Amazon".
-    If it also worked between the wait and the action, the field that `own_seconds` names has the
-    seconds of this work. `warns_with` names a field that makes the action a warning if not empty.
+    If the session waited before the action, `ends_wait_for` names what it waited for, such as
+    "Amazon". `own_seconds` names the field with the seconds that the session worked between this
+    wait and the action. If the field that `warns_with` names is not empty, the action is a warning.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -105,12 +105,12 @@ class Action(BaseModel):
 
 
 def action_classes() -> Mapping[str, type[Action]]:
-    """Return all registered action classes by action type, in order of the types."""
+    """Return all registered action classes by action type, sorted by type."""
     return dict(sorted(_registry.items()))
 
 
 def render_action(action_type: str, payload: Mapping[str, Any]) -> list[Part]:
-    """Return a stored action's sentence, or type and payload if no class can read it."""
+    """Return a stored action's sentence, or its type and payload if no action class fits it."""
     if action := _find_action(action_type, payload):
         if CUT_MARK not in payload:
             return action.parts()
@@ -124,7 +124,7 @@ def render_action(action_type: str, payload: Mapping[str, Any]) -> list[Part]:
 
 
 def accounts_of(action_type: str, payload: Mapping[str, Any]) -> list[str]:
-    """Return the keys of the accounts that a stored action is about, each once.
+    """Return the keys of the accounts that a stored action is about, without duplicates.
 
     The first of these sources that is not empty is used: the keys of the payload's object
     `accounts`; the values of `account` and of the fields that the sentence shows as accounts; the
@@ -144,7 +144,7 @@ def accounts_of(action_type: str, payload: Mapping[str, Any]) -> list[str]:
 
 
 def _find_action(action_type: str, payload: Mapping[str, Any]) -> Action | None:
-    """Return a stored action, ignoring unknown fields, or None if no class can read it."""
+    """Parse a stored action, ignoring unknown fields; return None if no action class fits it."""
     action_class = _registry.get(action_type)
     if action_class is None:
         return None
@@ -160,7 +160,7 @@ def _refuse_duplicate(cls: type[Action]) -> None:
     # The same class may come again: from a reloaded module, or a notebook cell that is run again.
     if taken and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
         raise ActionDefinitionError(
-            f"Action type {cls.type!r} of {cls.__module__} is taken by {taken.__module__}: "
+            f"Action type {cls.type!r} of {cls.__module__} is already used by {taken.__module__}: "
             "choose another class name."
         )
 
@@ -171,7 +171,7 @@ def _checked_template(cls: type[Action]) -> Template:
         raise ActionDefinitionError(f'{name} has no sentence: declare `sentence = "…"`.')
     if clash := _RESERVED & fields:
         raise ActionDefinitionError(
-            f"{name} declares fields {sorted(clash)}, which every action has already: rename them."
+            f"{name} declares fields {sorted(clash)}, which every action already has: rename them."
         )
     try:
         template = parse_template(cls.sentence)

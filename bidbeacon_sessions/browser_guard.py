@@ -1,8 +1,9 @@
 """Protect a server from web pages of other sites, by the headers `Host` and `Origin`.
 
 A page can make the browser that opens it send requests to this machine, for images, forms and
-WebSockets. If the name of the page's site resolves to this machine (DNS rebinding), it can send any
-request. A page cannot forge these two headers. Programs that are not browsers send no `Origin`.
+WebSockets. If the name of the page's site resolves to this machine (DNS rebinding), the page can
+send any request. A page cannot forge these two headers. Programs that are not browsers send no
+`Origin`.
 """
 
 import re
@@ -19,8 +20,9 @@ class BrowserGuard:
 
     Attributes:
         public_url: another address at which browsers reach the server, such as that of a proxy.
-        only_loopback: if False, not only loopback hosts are served, but also IP addresses and
-            names without a dot. Other sites cannot make these point to this machine.
+        only_loopback: if True, only loopback hosts and the host of `public_url` are served. If
+            False, IP addresses and names without a dot are served too, since other sites cannot
+            make these point to this machine.
     """
 
     public_url: str = ""
@@ -35,7 +37,7 @@ class BrowserGuard:
         return not self.only_loopback and name != "" and bool(is_local_or_address)
 
     def comes_from_own_page(self, headers: Mapping[str, str]) -> bool:
-        """Return whether the `Origin` is this server or is missing. Only browsers send it."""
+        """Return whether `Origin`, which only browsers send, is missing or names this server."""
         origin, host = headers.get("origin"), headers.get("host")
         public = split_address(self.public_url)
         own = {f"http://{host}", f"https://{host}", f"{public.scheme}://{public.netloc}"}
@@ -43,7 +45,7 @@ class BrowserGuard:
 
 
 def split_address(address: str) -> SplitResult:
-    """Split an address; all parts are empty if it is invalid, such as `http://[`."""
+    """Split a URL into its parts; for an invalid URL such as `http://[`, all parts are empty."""
     try:
         return urlsplit(address)
     except ValueError:

@@ -20,7 +20,7 @@ _CURSOR = re.compile(
 
 @dataclass(frozen=True)
 class Cursor:
-    """A reader's place in the log, just after a change; as text `<epoch>.<position>`.
+    """A reader's place in the log, after the change at `position`; text `<epoch>.<position>`.
 
     Each restart of the log begins a new epoch, a random UUID.
     """
@@ -38,7 +38,7 @@ NOWHERE = Cursor(UUID(int=0), 0)
 
 @dataclass(frozen=True)
 class Position:
-    """The newest position, and the oldest stored one (`position + 1` if no change is stored)."""
+    """The newest and the oldest stored position (`oldest` is `position + 1` in an empty log)."""
 
     epoch: UUID
     position: int
@@ -63,7 +63,7 @@ _HEAD = text("""
 
 
 def head(connection: Connection) -> Position:
-    """Return the log's position in the connection's snapshot."""
+    """Return the log's newest and oldest position, as of the connection's snapshot."""
     return Position(*connection.execute(_HEAD).one())
 
 
@@ -77,9 +77,10 @@ _CHANGES = text("""
 
 
 def read_changes(connection: Connection, after: Cursor, limit: int) -> Sequence[Row[Any]]:
-    """Return the next changes after a cursor, by position; none if the log has another epoch.
+    """Return the next changes after a cursor, in order; none if the log has another epoch.
 
-    Columns: position, session_id, ord (of the changed action; 0 if the session's header changed).
+    Columns: position, session_id, and ord: the number of the changed action, or 0 if the session's
+    header changed.
     """
     values = {"after": after.position, "epoch": after.epoch, "limit": limit}
     return connection.execute(_CHANGES, values).all()
@@ -122,7 +123,7 @@ _POLL = text(f"""
 
 
 def poll(connection: Connection) -> tuple[bool, Position]:
-    """Return whether `step` must publish changes, and the log's position; take no lock.
+    """Return whether `step` must be called, and the log's position; take no lock.
 
     The query is read-only, so it uses no transaction id.
     """
@@ -169,11 +170,11 @@ _PUBLISH = text(f"""
 
 
 def step(connection: Connection) -> int | None:
-    """Publish the changes committed since the last step, and return their number.
+    """Publish the changes committed since the previous call, and return their number.
 
-    The caller's transaction must be READ COMMITTED. Any process may take a step at any time.
-    If another process is taking a step, None is returned immediately. Transactions that commit
-    after this step are published by a later one. An interrupted step changes nothing.
+    The caller's transaction must be READ COMMITTED. Any process may call this at any time. If
+    another process is publishing, this returns None immediately. Transactions that commit after a
+    call are published by a later call. An interrupted call changes nothing.
     """
     taken = connection.execute(_TAKE).mappings().first()
     if taken is None:
@@ -194,7 +195,7 @@ def begin_epoch(connection: Connection) -> None:
     """Restart the log in the caller's READ COMMITTED transaction; all readers must reload.
 
     Call it after a restore from a backup, which `step` can't always detect. If another process is
-    in `step`, this function waits until it ends.
+    in `step`, this function waits until that process leaves `step`.
     """
     connection.execute(_FORGET_PLACE)
     step(connection)
@@ -237,5 +238,5 @@ _TRIM = text("""
 
 
 def trim(connection: Connection, *, rows: int) -> int:
-    """Delete all but the newest `rows` changes; readers further behind must reload."""
+    """Delete all but the newest `rows` changes; return the number of deleted changes."""
     return connection.execute(_TRIM, {"rows": rows}).rowcount

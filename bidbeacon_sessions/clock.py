@@ -1,4 +1,4 @@
-"""Read the current time (only here, so that tests can replace it), and parse days and times."""
+"""Reads the current time, only here so that tests can replace it; parses days and times."""
 
 import re
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 Clock = Callable[[], datetime]
 _YEARS = range(1970, 3000)
-"""Other years are typing errors; Python's calendar ends in 9999."""
+"""The valid years; other years are refused as typing errors."""
 _DAYS = r"(?:(?P<weeks>\d{1,5})w)?(?:(?P<days>\d{1,5})d)?"
 _HOURS = r"(?:(?P<hours>\d{1,5})h)?(?:(?P<minutes>\d{1,5})m)?"
 _DURATION = re.compile(_DAYS + _HOURS, re.IGNORECASE)
@@ -28,7 +28,7 @@ def read_day(text: str) -> date:
 
 
 def read_instant(text: str) -> datetime:
-    """Parse an instant such as `2026-11-23T05:00:00Z`; without a time zone it is naive.
+    """Parse an instant such as `2026-11-23T05:00:00Z`; naive if the text has no time zone.
 
     Raises:
         ValueError: `text` is not an instant from 1970 to 2999.

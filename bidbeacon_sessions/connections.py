@@ -3,8 +3,8 @@
 `application_name` contains the session's id, so that the connections of a dead session can be
 ended. If a process freezes or its network fails, its transaction stays open and keeps its locks. No
 timeout helps: during COPY the connection counts as active, and the kernel answers keepalives. So
-the server must end it. A process that wakes up later gets no new connection if its session is
-closed, so it can no longer write.
+the server must end the connection. If the process wakes up after its session was closed, it gets no
+new connection, so it can no longer write.
 """
 
 import logging
@@ -55,11 +55,11 @@ _SERVER_OPTIONS: Final = {
 
 
 def parse_database_url(database_url: str) -> URL:
-    """Parse `postgresql://…`, `postgres://…` or `postgresql+driver://…` for psycopg 3.
+    """Parse a `postgresql://`, `postgres://` or `postgresql+driver://` address for psycopg 3.
 
     Raises:
-        SettingsError: the address has another form. The message contains no part of it, since it
-            may hold a password.
+        SettingsError: the address has another form. The message contains no part of the address,
+            which may contain a password.
     """
     with suppress(ArgumentError, ValueError):
         url = make_url(database_url.strip())
@@ -70,15 +70,15 @@ def parse_database_url(database_url: str) -> URL:
             return url.set(drivername=_DRIVER)
     raise SettingsError(
         "Expected a database address of the form postgresql://user:password@host:port/database, "
-        "special characters in user name and password percent-encoded (/ is %2F, @ is %40)."
+        "with special characters in user name and password percent-encoded (/ is %2F, @ is %40)."
     )
 
 
 def client_args(url: URL) -> dict[str, Any]:
-    """Return the client-side arguments of a connection, which PgBouncer accepts too.
+    """Return the client-side arguments of a connection, all of which PgBouncer accepts.
 
-    The encoding is UTF-8, regardless of `PGCLIENTENCODING`. Other arguments that the address
-    sets already are left out.
+    The encoding is UTF-8, regardless of `PGCLIENTENCODING`. The other arguments are left out if the
+    address already sets them.
     """
     limits = {name: value for name, value in _CLIENT_LIMITS.items() if name not in url.query}
     return {**limits, "client_encoding": "utf8"}
@@ -87,8 +87,8 @@ def client_args(url: URL) -> dict[str, Any]:
 def connect_args(url: URL) -> dict[str, Any]:
     """Return the arguments of a direct connection, for `create_engine(connect_args=…)`.
 
-    Adds server options to `client_args`: time zone UTC, schema `public`, and timeouts. They follow
-    the `options` of the address, and so override them.
+    Adds server options to `client_args`: time zone UTC, schema `public`, and timeouts. These
+    options come after the `options` in the address, and so override them.
     """
     given = url.query.get("options", ())
     ours = (f"-c {name}={value}" for name, value in _SERVER_OPTIONS.items())
@@ -99,7 +99,8 @@ def connect_args(url: URL) -> dict[str, Any]:
 def make_engine(url: URL, *, options: str = "", **pool: Any) -> Engine:
     """Return an engine with a small connection pool.
 
-    `options` are further server options such as `-c name=value`; `pool` goes to `create_engine`.
+    `options` are further server options such as `-c name=value`. The arguments `pool` are passed to
+    `create_engine`.
     """
     arguments = connect_args(url)
     return create_engine(
@@ -155,12 +156,12 @@ class SessionStore:
 
 
 _current: ContextVar[tuple[UUID, ...]] = ContextVar("sessions", default=())
-"""The nested sessions that the code works for; the last one is the innermost."""
+"""The ids of the `working_for` blocks around the current code, the innermost last."""
 
 
 @contextmanager
 def working_for(session_id: UUID) -> Iterator[None]:
-    """Name the connections that the block uses after a session.
+    """Put the session's id into `application_name` of the connections that the block uses.
 
     In other threads this works only if they run in a copy of the block's `contextvars` context.
     """
@@ -211,7 +212,7 @@ _END = text("""
 
 
 def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
-    """End the connections of these sessions, even busy ones; return their number.
+    """End the connections of these sessions, even busy ones; return the number of connections.
 
     Their open transactions are rolled back. `connection` itself is never ended.
     """
@@ -235,7 +236,7 @@ def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
 
 
 def _name_at_checkout(driver: _Driver, entry: ConnectionPoolEntry, _: object) -> None:
-    """Name a pooled connection after the current session, or restore its original name."""
+    """Set a connection's `application_name` for the current session, or restore the original."""
     session_id = next(reversed(_current.get()), None)
     # The server reports each change, so this sends no query.
     shown = driver.info.parameter_status("application_name") or ""
@@ -254,7 +255,7 @@ def _name_at_checkout(driver: _Driver, entry: ConnectionPoolEntry, _: object) ->
 
 
 def _rename(driver: _Driver, name: str, session_id: UUID | None) -> None:
-    """Name a connection; raise SessionClosedError if its session is closed."""
+    """Set `application_name`; raise SessionClosedError if the connection's session is closed."""
     values = {"name": name, "id": session_id}
     named = driver.execute(_NAME, values, prepare=False).fetchone()
     if named is None or named[0] is None:

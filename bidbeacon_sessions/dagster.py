@@ -25,7 +25,7 @@ _LONGEST_TAG = 250
 
 
 def session_metadata(store: SessionStore, session_id: UUID) -> dict[str, dg.MetadataValue[Any]]:
-    """Return a session's page, status, outcome and up to three sentences, failures first."""
+    """Return a session's link, status, outcome and up to three action sentences, errors first."""
     with store.begin() as connection:
         header = find_session(connection, session_id)
         excerpt = list_excerpts(
@@ -53,7 +53,7 @@ def session_link(session_id: UUID) -> dict[str, dg.MetadataValue[Any]]:
 
 
 def list_sentences(actions: Iterable[Mapping[Any, Any]]) -> dg.MetadataValue[Any]:
-    """Return the sentences of actions (rows as of `queries.list_actions`) as a Markdown list."""
+    """Return the sentences of actions (rows of `queries.list_actions`) as a Markdown list."""
     return _markdown_list(presentation.action_json(action, {}) for action in actions)
 
 
@@ -68,7 +68,7 @@ def _markdown_list(shown: Iterable[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
 
 
 def escape_markdown(text: str) -> str:
-    """Escape Markdown's special characters in a text from outside."""
+    """Escape the characters of a text that have a meaning in Markdown."""
     for character in "\\`*_{}[]<>#|":
         text = text.replace(character, f"\\{character}")
     return text
@@ -76,13 +76,13 @@ def escape_markdown(text: str) -> str:
 
 SESSION_TAG = "bidbeacon/session"
 LABEL_TAG = "bidbeacon/account"
-"""The label of a run's account; the account's key is in the run's own tags."""
+"""The run tag with the label of the run's account; other tags have the account's key."""
 
 _PARTITION_TAGS = ("partition", "asset_partition_range_start", "asset_partition_range_end")
 
 
 _STEPS_WITH_SESSION: WeakSet[Any] = WeakSet()
-"""The step contexts that had a session in this process; Dagster makes one for each attempt."""
+"""The step contexts that had a session in this process. Each attempt has its own context."""
 
 
 class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
@@ -101,7 +101,7 @@ class JobSessionsResource(dg.ConfigurableResource[SessionStore]):
         input: dict[str, Any] | None = None,  # noqa: A002 - the column's name
         account: Subject | None = None,
     ) -> Iterator[SessionRecorder]:
-        """Record the work inside the block as the session of this attempt of the step.
+        """Record the work inside the block as one session: this attempt of the Dagster step.
 
         Run id, step key, retry number, partition (or range of partitions) and asset are taken from
         the context, and the run is tagged with the session. Secrets in an exception that leaves

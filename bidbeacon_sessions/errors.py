@@ -23,7 +23,7 @@ class SessionsError(ExpectedError):
 
 
 class ActionDefinitionError(SessionsError):
-    """An action class is invalid: its type is taken, or sentence and payload don't match."""
+    """An action class is invalid: its type is in use, or its sentence or fields are wrong."""
 
 
 class SessionClosedError(SessionsError):
@@ -33,23 +33,25 @@ class SessionClosedError(SessionsError):
         self.session_id = session_id
         self.status = status
         super().__init__(
-            f"Session {session_id} was closed as {status or 'gone'} by another process, probably "
-            "because this one sent no heartbeat. End this job: the next run continues its work."
+            f"Session {session_id} was closed by another process (status: {status or 'deleted'}), "
+            "probably because this process sent no heartbeat. End this job: the next run continues "
+            "its work."
         )
 
 
 class SecondSessionError(SessionsError):
-    """A step of Dagster that already had a session opens another one."""
+    """A Dagster step tries to open a second session in the same attempt."""
 
     def __init__(self, step_key: str) -> None:
         super().__init__(
-            f"The step {step_key} already has a session, and another one would count as a retry of "
-            "it. Record all work of the step in one session, or split the step into several ops."
+            f"The step {step_key} already has a session, and a second session would count as a "
+            "retry of the step. Record all work of the step in one session, or split the step into "
+            "several ops."
         )
 
 
 class DatabaseAwayError(SessionsError):
-    """The database stayed unavailable until the retries of a write ended."""
+    """A write failed: the database was still unavailable after the last retry."""
 
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
@@ -59,7 +61,7 @@ class DatabaseAwayError(SessionsError):
 
 
 class SettingsError(SessionsError, UsageError):
-    """Settings are invalid, or their file can't be read; `problems` has a text per problem."""
+    """Settings are invalid, or their file is unreadable; `problems` has one text per problem."""
 
     def __init__(self, *problems: str) -> None:
         self.problems = problems
@@ -67,14 +69,14 @@ class SettingsError(SessionsError, UsageError):
 
 
 class MaskedError(SessionsError):
-    """Raised instead of an error with a secret in its text; has its class name and masked text."""
+    """Replaces an error that contains a secret; has that error's class name and masked text."""
 
 
 def mask_error(error: BaseException) -> BaseException:
     """Return an error without secrets, to raise instead of the given error.
 
-    If only the error's causes contain a secret, they are removed. If its own text contains one, a
-    `MaskedError` is returned.
+    If only the causes of the error contain a secret, the causes are removed. If its own text
+    contains a secret, a `MaskedError` is returned.
     """
     if _is_clean(error):
         return error

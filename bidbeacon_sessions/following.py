@@ -34,13 +34,13 @@ STALE_SECONDS = 5.0
 SILENT_SECONDS = 5.0
 TRIM_SECONDS = 60.0
 NEAR_CHANGES = 250
-"""Readers further behind are served one at a time, so that the others don't wait for them."""
+"""Readers that lack more changes are served one at a time, so that others need not wait."""
 _THREADS = 4
 
 
 @dataclass(frozen=True)
 class _Poll:
-    """One poll of the log; `position` is None if the database does not answer."""
+    """The result of one poll of the log; `position` is None if the database does not answer."""
 
     number: int
     position: Position | None
@@ -105,9 +105,9 @@ class Follower:
         """Yield changes of matching sessions after a cursor (None: from now on), as they happen.
 
         A `sync` message follows when the reader is up to date, and then every `SYNC_SECONDS`. The
-        generator ends when the process stops, or after a `reset` message: the log no longer has all
-        changes after the cursor, so the reader must reload the list. In `readers` the reader
-        is counted under the name `transport`.
+        generator ends when the process stops, or after a `reset` message. This message means that
+        the log no longer has all changes after the cursor, so the reader must reload the list.
+        `readers` counts the reader under the name `transport`.
         """
         self.readers[transport] += 1
         self._wake.set()
@@ -254,7 +254,7 @@ class Follower:
             raise
 
     def _sync(self, upto: Cursor | None) -> Frame:
-        """Return a `sync` message on the log's state as a frame; `upto` is the reader's cursor."""
+        """Return a frame with a `sync` message; `upto` is the reader's cursor."""
         data = {
             "cursor": self._position and str(self._position.cursor),
             "server_time": utc_now().isoformat(),

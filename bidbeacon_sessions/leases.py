@@ -1,4 +1,4 @@
-"""Leases: heartbeats extend a session's lease; if it ends, another process may close it."""
+"""Leases: heartbeats extend a session's lease; once it ends, others may close the session."""
 
 import logging
 import threading
@@ -31,7 +31,7 @@ _BEAT = text("""
 def is_unclaimed(claimed_by: str) -> str:
     """Return the SQL condition that no living session has claimed a row.
 
-    The column named `claimed_by` is null, or has the id of a session whose lease has ended.
+    It is true if the column `claimed_by` is null, or has the id of a session without a valid lease.
     """
     return f"""({claimed_by} IS NULL OR NOT EXISTS (
         SELECT FROM session_leases l
@@ -71,10 +71,10 @@ _REAPER = text("""
 
 
 def begin_reaping(connection: Connection) -> datetime | None:
-    """Take the reaper's lock until the end of the transaction, so that only one process reaps.
+    """Take the reaper's lock until the end of the transaction; only one process can hold it.
 
     Returns:
-        The database's time, or None if another process has the lock.
+        The database's time, or None if another process holds the lock.
     """
     now: datetime | None = connection.execute(_REAPER).scalar()
     return now
@@ -92,7 +92,8 @@ _RUN_SIGNS = text("""
 def read_run_signs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RowMapping]:
     """Return a summary of each run's sessions, by run id; runs without sessions are missing.
 
-    Columns: open_sessions (the number still running), ended_at (the newest end, or None).
+    Columns: open_sessions (the number still running), ended_at (the end of the session
+    that ended last, or None).
     """
     found = connection.execute(_RUN_SIGNS, {"run_ids": list(run_ids)}).mappings()
     return {row["run_id"]: row for row in found}
@@ -115,7 +116,7 @@ def find_last_sign(connection: Connection, *, ahead: timedelta) -> datetime | No
 
 
 def end_dead_connections(connection: Connection) -> int:
-    """End the connections of dead sessions, which may hold a lock; return their number."""
+    """End the connections of dead sessions; return the number of connections."""
     running = list_dead_sessions(connection)
     return end_connections(connection, [row["id"] for row in running if row["lease_ended"]])
 

@@ -1,4 +1,4 @@
-"""Sessions as JSON: the list with its cursor, one session, and its neighbors and references."""
+"""Sessions as JSON: the list with its cursor; one session, its neighbors and references."""
 
 import json
 from collections import defaultdict
@@ -20,7 +20,7 @@ from bidbeacon_sessions.spans import describe_time
 FIRST_ACTIONS = 2
 LAST_ACTIONS = 10
 MOST_ACTIONS = 1_000
-"""The limit of one session's actions in an answer; each delays the stream by some 20 µs."""
+"""The most actions of a session in one response; encoding one delays the stream by 20 µs."""
 MOST_DIFFERENCES = 50
 _LONGEST_VALUE = 200
 _LARGE = frozenset({"error", "input", "labels"})
@@ -32,7 +32,7 @@ def read_sessions(
     """Return matching sessions, newest first, each with some of its actions.
 
     `queries.list_excerpts` selects the actions. `accounts` in the result has the keys of all
-    accounts that match the filter's account, or the filter's text if none matches.
+    accounts that match `wanted.account`, or `wanted.account` itself if no account matches.
     """
     with store.snapshot() as connection:
         accounts = queries.find_accounts(connection, wanted.account)
@@ -89,7 +89,7 @@ def _as_of(cursor: str) -> dict[str, Any]:
 
 
 def read_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
-    """Return a session's time use, neighbors, references and last good session, or None."""
+    """Return a session's times, neighbors, references and last good session; None if unknown."""
     with store.snapshot() as connection:
         session = queries.find_session(connection, session_id)
         if session is None:

@@ -33,9 +33,9 @@ class LogReader:
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def advance(self) -> tuple[Position, bool]:
-        """Publish waiting changes; return the log's position, and whether none are left.
+        """Publish committed changes; return the log's position, and whether it has all changes.
 
-        They may be left if another process is publishing at the same time.
+        It may lack some if another process is publishing at the same time.
         """
         with self._reading.connect() as connection:
             is_due, position = poll(connection)
@@ -47,16 +47,16 @@ class LogReader:
             return head(connection), published is not None
 
     def read(self, after: Cursor, newest: Position, wanted: SessionFilter, sent: Cursor) -> Frame:
-        """Return messages about the next changes of matching sessions, at most `MOST_CHANGES`.
+        """Read up to `MOST_CHANGES` next changes; return messages about the sessions that match.
 
-        If `after` has another epoch or is from the future, or changes after it were trimmed, the
-        frame is a `reset` without a cursor. The readers must then reload the list.
+        If `after` has another epoch than the log or a higher position, or if changes after it were
+        deleted, the frame is a `reset` without a cursor. The readers must then reload the list.
 
         Args:
-            after: the last position that was read.
+            after: the cursor after the last change that was read.
             newest: the log's position.
             wanted: the filter.
-            sent: the position up to which all changes have been sent to the reader.
+            sent: the cursor up to which all changes have been sent to the reader.
         """
         missing = newest.position - after.position
         if after.epoch != newest.epoch or missing < 0:
@@ -73,7 +73,7 @@ class LogReader:
             return Frame(_describe(connection, changes, wanted, sent, upto), upto)
 
     def trim(self) -> int:
-        """Delete the changes beyond the log's limit; return their number."""
+        """Delete the oldest changes above the limit `change_log_rows`; return how many."""
         with self._engine.begin() as connection:
             return trim(connection, rows=get_session_settings().change_log_rows)
 

@@ -17,11 +17,11 @@ from uuid import UUID
 
 MASK = "•••"
 SHORTEST_KNOWN = 12
-"""A shorter value may be part of an ordinary word."""
+"""The shortest secret that is masked by its value: a shorter one may be part of a word."""
 
 _CACHED_LENGTH = 64
 _PLAIN = (bool, int, float, Decimal, date, time, timedelta, UUID)
-"""Types that are not text and can't hold a secret, unless their key names one."""
+"""Types of values that are masked only if their key denotes a secret."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SECRET_NAME = re.compile(
@@ -36,10 +36,10 @@ _HARMLESS_ENDS = frozenset(
     until url used valid version
     """.split()  # noqa: SIM905 - one word a line would fill a screen
 )
-"""Last words of names that are about a secret and don't hold it: `token_type`, `password_file`."""
+"""Last words of names that concern a secret without containing it, such as `token_type`."""
 
 _HINT = re.compile(r"(?i)[=:|%]|bearer|amzn1\.oa2|atz")
-"""Matches every text with a secret that is not a known value."""
+"""Matches every text that may have a secret whose value this process does not know."""
 _FORMS = (
     (re.compile(r"Atz[a-z](?:\||%7[Cc]|\\u007[Cc])[\w\-+/=.|%~]+"), MASK),
     (re.compile(r"(?i)\bamzn1\.oa2-cs\.v1\.[0-9a-f]+"), MASK),
@@ -59,16 +59,16 @@ _VALUE = re.compile(r"""[^\s&"'<>\\]*+""")
 _NO_SECRET = re.compile(r"(?i)(?:none|null|true|false|secretstr\()?")
 
 _ESCAPES = r"(?:\\|%(?:25){0,3}5c){0,15}"
-"""Backslashes of JSON in JSON in JSON, which may be URL-encoded."""
+"""Matches the backslashes of nested JSON, plain or URL-encoded."""
 _RUN = re.compile("[a-z0-9]*")
 
 _remembered: dict[str, str] = {}
 _known: list[tuple[str, re.Pattern[str]]] = []
-"""The longest run of letters and digits and the pattern of each secret, longest secret first."""
+"""Of each secret, the longest run of letters and digits and a pattern; longest secret first."""
 
 
 def remember_secret(name: str, value: str) -> None:
-    """Mask a value from now on; it replaces the earlier value with this name.
+    """Mask a value from now on, in place of an earlier value with the same name.
 
     The value is found in upper and lower case, URL-encoded, in HTML, in JSON, and in JSON inside
     JSON. A value of fewer than 12 characters is found only by its form or by the name before it.
@@ -91,7 +91,7 @@ def _run_and_pattern(secret: str) -> tuple[str, re.Pattern[str]]:
 
 @lru_cache
 def _forms_of(char: str) -> str:
-    """Return a pattern for a character, either plain or encoded for a URL, JSON or HTML."""
+    """Return a pattern that matches a character, plain or encoded for a URL, JSON or HTML."""
     if re.fullmatch("[A-Za-z0-9_.~-]", char):  # no encoding changes it
         return re.escape(char)
     url = "".join(f"%(?:25){{0,3}}{byte:02x}" for byte in char.encode())
@@ -121,9 +121,9 @@ def names_secret(name: str) -> bool:
 def mask(value: Any) -> Any:
     """Return a copy of a JSON-like value with every secret masked, at any depth.
 
-    If a key denotes a secret, its whole value is masked. So is the second item of a tuple such as
-    a header, if the first item denotes a secret. Values that JSON can't
-    represent, such as URL objects, become masked text. Too deeply nested values are masked whole.
+    If a key denotes a secret, its whole value is masked. In a tuple of two items, such as a header,
+    the first item counts as the key of the second. Values that JSON can't represent, such as URL
+    objects, become masked text. If a value is nested too deeply, all of it is masked.
     """
     if isinstance(value, str):
         return mask_text(value)
@@ -140,7 +140,7 @@ def mask(value: Any) -> Any:
 
 
 def mask_text(text: str) -> str:
-    """Mask known secrets, values of secret names, and well-known forms of secrets in a text."""
+    """Mask secrets in a text: known values, values after secret names, and well-known forms."""
     return _mask_short(text) if len(text) <= _CACHED_LENGTH else _mask_text(text)
 
 
@@ -157,7 +157,7 @@ def _mask_text(text: str) -> str:
 
 
 _mask_short = lru_cache(4_096)(_mask_text)
-"""Most texts of actions recur: accounts, datasets, days."""
+"""Cached, since most texts of actions recur: accounts, datasets, days."""
 
 
 def _text(value: Any) -> str:
@@ -192,7 +192,7 @@ def _mask_values_of_names(text: str) -> str:
 
 
 def _find_value(text: str, name: re.Match[str]) -> tuple[int, int]:
-    """Return start and end of the value after a secret's name; both are equal if it has none."""
+    """Return start and end of the value after a secret's name; both are equal without a value."""
     start = name.end()
     if opening := _OPENING.match(text, start):
         closing = re.compile(rf"(?<!\\){re.escape(opening[1])}").search(text, opening.end())
@@ -211,6 +211,6 @@ def _run_at(pattern: re.Pattern[str], text: str, start: int) -> str:
 
 
 def _is_header(name: str, text: str, start: int) -> bool:
-    """Return whether this is a header with a secret. A text "Cookie: Chocolate" is not."""
+    """Return whether `name` begins a header with a secret, unlike "Cookie: Chocolate"."""
     word = name.lower().rpartition("-")[2]
     return word == "authorization" or (word == "cookie" and _COOKIE.match(text, start) is not None)

@@ -100,7 +100,7 @@ def action_json(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, 
 
 
 def whose(action: Mapping[str, Any], session_account: str | None) -> str:
-    """Return the names of an action's accounts that its sentence and session do not show."""
+    """Return the names of an action's accounts that neither its sentence nor session shows."""
     known = {part["value"] for part in action["parts"] if part["kind"] == "account"} | {
         session_account
     }

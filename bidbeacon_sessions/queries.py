@@ -172,10 +172,10 @@ def _among(ids: Sequence[UUID]) -> sa.ColumnElement[bool]:
 def match_sessions(
     connection: sa.Connection, ids: Sequence[UUID], wanted: SessionFilter
 ) -> dict[UUID, bool]:
-    """Return the given sessions that match a filter when its status and outcome are ignored.
+    """Return the given sessions that match a filter, ignoring its status and outcome.
 
-    The value is True if status and outcome match too. Only status and outcome of a session can
-    change so that it no longer matches.
+    The value is True if status and outcome match too. A session that matches can stop matching only
+    because its status or outcome changes.
     """
     accounts = find_accounts(connection, wanted.account)
     lasting = search.conditions(wanted.without("status", "outcome"), accounts)
@@ -218,15 +218,15 @@ def list_excerpts(
 ) -> Sequence[sa.RowMapping]:
     """Return some actions of several sessions, in order within each session.
 
-    Of each session these are the `first` first actions, the `last` last ones, the `errors` last
-    ones with an error, and the `last` last ones that refer to one of `accounts`.
+    For each session, the result has the first `first` actions, the last `last` actions, the last
+    `errors` actions with an error, and the last `last` actions that refer to one of `accounts`.
     """
     values = {"first": first, "last": last, "errors": errors, "accounts": list(accounts)}
     return connection.execute(_EXCERPTS, values | {"ids": list(ids)}).mappings().all()
 
 
 def read_subject_labels(connection: sa.Connection, keys: Collection[str]) -> dict[str, str]:
-    """Return the labels of subjects, by key; those without a label are missing."""
+    """Return the labels of subjects, by key; subjects without a label are left out."""
     if not keys:
         return {}
     named = sa.select(_S.c.key, _S.c.label).where(_S.c.key.in_(keys))
@@ -236,7 +236,7 @@ def read_subject_labels(connection: sa.Connection, keys: Collection[str]) -> dic
 def find_near(
     connection: sa.Connection, session: Mapping[Any, Any]
 ) -> dict[str, sa.RowMapping | None]:
-    """Return the headers of a session's neighbors of the same job and account.
+    """Return the headers of a session's neighbors among the sessions of its job and account.
 
     The keys are `previous`, `next`, and `last_good`: the newest earlier session that succeeded
     without problems.
@@ -291,7 +291,9 @@ UNRECOVERED_SESSIONS = """
            SELECT FROM session_headers s
             WHERE s.job_name = h.job_name AND s.account_key IS NOT DISTINCT FROM h.account_key
               AND s.started_at > h.started_at AND s.status = 'succeeded')"""
-"""SQL for failed sessions without a later success of the same job and account; adds `label`."""
+"""SQL for failed or crashed sessions without a later success of the same job and account.
+
+Columns: those of `session_headers`, and the account's `label`."""
 
 _FAILED_TWICE = sa.text("""
     SELECT account FROM (

@@ -1,4 +1,4 @@
-"""The reaper: a sensor that closes sessions whose process died, and fails their runs.
+"""The reaper: a sensor that closes dead sessions, and reports their runs as failed.
 
 It ends only runs of its own code location, and measures time by the database's clock.
 """
@@ -24,7 +24,7 @@ Status = dg.DagsterRunStatus
 CODE_LOCATION_TAG = "dagster/code_location"
 """Dagster's tag with the code location of a launched run; runs that were not launched have none."""
 LOST_AFTER = timedelta(minutes=3)
-"""A started run without an open session and without an event for so long is lost."""
+"""A started run is lost if it has no open session and had no event for this time."""
 
 _REAP_EVERY_SECONDS = 15
 _TERMINATE_SECONDS = 5
@@ -37,19 +37,19 @@ _FINISHED = frozenset({Status.SUCCESS, Status.FAILURE, Status.CANCELED})
 def build_session_closer(store: Callable[[], SessionStore]) -> dg.SensorDefinition:
     """Return the sensor that closes the dead sessions of a code location.
 
-    If the lease of a run's only open session ends, the run is terminated and reported as failed;
-    otherwise it would count as running for ever. A started run without an open session is reported
-    as failed after three minutes without an event.
+    If the lease of a run's only open session ends, the run is terminated and reported as failed,
+    since it would otherwise count as running forever. A started run without an open session is
+    reported as failed after three minutes without an event.
     """
 
     @dg.sensor(
         minimum_interval_seconds=_REAP_EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Closes sessions whose process died or is frozen, and fails runs that no "
-        "process works on any more. Starts no run.",
+        description="Closes sessions whose process died or is frozen, and reports runs as failed "
+        "if no process works on them any more. Starts no run.",
     )
     def close_crashed_sessions(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        """Close sessions whose process died, and fail runs whose worker is gone."""
+        """Close sessions whose process died, and report runs without a living worker as failed."""
         origin = context.code_location_origin
         location = origin.location_name if origin else None
         closed = close_dead_sessions(store(), context.instance, location)
@@ -57,7 +57,7 @@ def build_session_closer(store: Callable[[], SessionStore]) -> dg.SensorDefiniti
         context.update_cursor(cursor)
         if not closed and not failed:
             return dg.SkipReason("All running sessions are alive.")
-        return dg.SkipReason(f"Sessions closed: {closed}. Runs without a session failed: {failed}.")
+        return dg.SkipReason(f"Closed sessions: {closed}. Runs reported as failed: {failed}.")
 
     return close_crashed_sessions
 
@@ -67,7 +67,7 @@ def close_dead_sessions(
 ) -> int:
     """Close each session whose process died, and end its run; return the number of sessions.
 
-    Skips runs of other code locations. Does nothing while another process is reaping.
+    Skips runs of other code locations. Does nothing while another process holds the reaper's lock.
     """
     missed = timedelta(seconds=get_session_settings().heartbeat_seconds * _BEATS_MISSED)
     with store.begin() as alone:
@@ -93,7 +93,7 @@ def _close_if_dead(
         return False  # a pause that its lease still covers
     # End the run first: a reaper that dies in between finds the session still open the next time.
     if run is not None and status in _AT_WORK and not _has_other_session(store, run):
-        _end_run(instance, run, f"Its worker sent no heartbeat since {row['heartbeat_at']}")
+        _end_run(instance, run, f"The run's worker sent no heartbeat since {row['heartbeat_at']}")
     was_terminated = status in _TERMINATED
     with store.begin() as connection:
         return finalize_session(
@@ -119,11 +119,11 @@ def fail_lost_runs(
     code_location: str | None = None,
     cursor: str | None = None,
 ) -> tuple[int, str | None]:
-    """Mark runs as failed that have no open session and no new event for three minutes.
+    """Report started runs as failed that had no open session and no event for three minutes.
 
-    Their worker died. Returns the number of such runs, and the cursor for the next call: the newest
-    event of each run without an open session, and when a call first saw that event. Runs that don't
-    start or don't stop are left to Dagster's run monitoring.
+    The worker of such a run died. Returns the number of failed runs, and the cursor for the next
+    call: for each run without an open session, its newest event and the time when a call first saw
+    this event. Runs that don't start or don't stop are left to Dagster's run monitoring.
     """
     before: dict[str, tuple[str, str]] = json.loads(cursor or "{}")
     seen: dict[str, tuple[str, str]] = {}
@@ -166,14 +166,14 @@ def _last_sign(instance: dg.DagsterInstance, run: dg.DagsterRun, signs: RowMappi
 def _end_run(instance: dg.DagsterInstance, run: dg.DagsterRun, seen: str) -> None:
     """Terminate a run; report it as failed, or as cancelled if it was being cancelled.
 
-    The launcher gets five seconds to terminate it, since it may wait for a host that is gone.
+    The launcher gets five seconds for this, since it may wait for a host that is gone.
     `seen` is the first part of the reported message: what was observed, without a full stop.
     """
     terminating = Thread(target=_terminate, args=(instance, run.run_id), daemon=True)
     terminating.start()
     terminating.join(_TERMINATE_SECONDS)
     if run.status is Status.CANCELING:
-        instance.report_run_canceled(run, f"{seen}: it ended while it was being terminated.")
+        instance.report_run_canceled(run, f"{seen}: the run ended while it was being terminated.")
     else:
         instance.report_run_failed(run, f"{seen}: the process or its host is gone.")
 

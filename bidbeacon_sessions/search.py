@@ -1,6 +1,6 @@
-"""Build the statements that find the sessions of a filter; `queries.py` executes them.
+"""Build the statements that find sessions that match a filter; `queries.py` executes them.
 
-Sessions are read from the newest on, by an index on the start, until the list is full. The index of
+Sessions are read newest first, by an index on the start time, until the list is full. The index of
 words is used only if too few of the newest sessions contain the text.
 """
 
@@ -20,7 +20,7 @@ Condition = sa.ColumnElement[bool] | sa.TextClause
 Keys = Sequence[str] | Sequence[sa.ColumnElement[str]]
 
 WALKED_FOR_TEXT = 500
-"""The number of sessions that are searched one by one before the index of words is used."""
+"""The number of newest sessions that are searched one by one, without the index of words."""
 
 H = tables.SessionHeader.__table__.alias("h")
 OUTCOME_OF: sa.ColumnElement[str] = sa.literal_column(tables.OUTCOME)
@@ -74,9 +74,9 @@ def find_newest(
 def conditions(
     wanted: SessionFilter, accounts: Sequence[str], older_than: Place | None = None
 ) -> list[Condition]:
-    """Return the SQL conditions that a session, table alias `h`, must meet to match the filter.
+    """Return the SQL conditions under which a session (table alias `h`) matches the filter.
 
-    They are fast if the ids are given too, or if nearly all sessions match.
+    They are fast if the statement also selects sessions by id, or if nearly all sessions match.
     """
     given = [*_of_time(wanted, H, older_than), *_of_header(wanted, accounts)]
     if wanted.text is not None:
@@ -110,7 +110,7 @@ def conditions_that_pass(wanted: SessionFilter, keys: Keys) -> list[Condition]:
 
 
 def place_tuple(started_at: datetime, session_id: UUID) -> sa.Tuple:
-    """Return a session's start and id as an SQL tuple, to compare with those of others."""
+    """Return a session's start and id as an SQL tuple, to compare with other sessions' tuples."""
     return sa.tuple_(
         sa.literal(started_at, H.c.started_at.type), sa.literal(session_id, H.c.id.type)
     )
@@ -139,7 +139,8 @@ def _walk_about(
 ) -> sa.Select[Any]:
     """Return the statement of `_walk` for a filter with an account or a window.
 
-    `keys` are the filter's accounts, or a column with one; they are empty without an account.
+    `keys` are the keys of the filter's accounts, or one column with such a key. They are empty if
+    the filter has no account.
     """
     walk: sa.Select[Any] = sa.select(_ABOUT.c.started_at, _ABOUT.c.id).distinct()
     walk = walk.where(*_about(wanted, keys), *_of_time(wanted, _ABOUT, older_than))
@@ -228,6 +229,6 @@ def _has_text(wanted: str) -> Condition:
 
 
 def sessions_with_text(wanted: str) -> sa.CTE:
-    """Return the ids of all sessions whose header or actions contain a text."""
+    """Return a CTE with the ids of all sessions whose header or actions contain a text."""
     found = sa.text(_WITH_TEXT).bindparams(text=wanted).columns(sa.column("id", sa.Uuid()))
     return found.cte("with_text").prefix_with("MATERIALIZED")

@@ -4,7 +4,7 @@
 {waited_seconds:duration}]"`
 
 `{field}`, `{field:kind}` or `{field:kind:argument}` shows a field; kinds are listed in `KINDS`.
-`[…]` is omitted if a field inside is `None`, empty or 0; an amount of money may be 0. If a
+`[…]` is omitted if a field inside is `None`, empty or 0 (but an amount of money may be 0). If a
 punctuation mark follows a field in the template, a full stop at the end of the field's text is
 omitted.
 
@@ -39,7 +39,7 @@ def explain_causes_with(explainer: Explainer) -> None:
 
 
 def explain_cause(cause: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the explanation of a cause; None without an explainer."""
+    """Return the explanation of a cause, or None if no explainer is set."""
     return _explainers[0](cause) if _explainers else None
 
 
@@ -66,7 +66,7 @@ class Piece:
     group: int = 0
 
     def is_empty(self, values: Mapping[str, Any]) -> bool:
-        """Return whether the field has no value; an amount of money of 0 is a value."""
+        """Return whether the field is empty or 0; an amount of money may be 0, but not None."""
         value = values[self.name]
         return value is None if self.kind == "money" else not value
 
@@ -83,12 +83,12 @@ class Template:
         return [piece for piece in self.pieces if piece.name]
 
     def field_names(self) -> set[str]:
-        """Return the names of all fields in the sentence, also those with an amount's currency."""
+        """Return the names of all fields in the sentence, including fields with a currency."""
         currencies = {each.argument for each in self.fields if each.kind == "money"}
         return {piece.name for piece in self.fields} | currencies - {""}
 
     def render(self, values: Mapping[str, Any]) -> list[Part]:
-        """Return the sentence of a payload as parts; `values` has its values by field name."""
+        """Return a payload's sentence as parts; `values` is the payload, by field name."""
         hidden = {piece.group for piece in self.fields if piece.is_empty(values)} - {0}
         parts: list[Part] = []
         is_after_field = False
@@ -138,7 +138,7 @@ def parse_template(source: str) -> Template:
     """Parse a sentence template.
 
     Raises:
-        ValueError: a brace or bracket has no partner, or a kind is unknown.
+        ValueError: a brace or bracket is unmatched, or a kind is unknown.
     """
     pieces: list[Piece] = []
     position = 0
@@ -169,7 +169,7 @@ def fold_windows(parts: Sequence[Part]) -> list[Part]:
 def _pieces(source: str, group: int) -> Iterator[Piece]:
     for text, name, shown_as, _ in Formatter().parse(source):
         if "[" in text or "]" in text or name == "":
-            raise ValueError(f"a brace or bracket has no partner in {source!r}")
+            raise ValueError(f"unmatched brace or bracket in {source!r}")
         if text:
             yield Piece(text, group=group)
         if name is None:
@@ -244,4 +244,4 @@ KINDS: Mapping[str, Callable[[Any, str, Mapping[str, Any]], str | list[Part]]] =
     "windows": partial(_valued, "window"),
     "time": _time,
 }
-"""A renderer gets the field's value, the argument after the second colon, and all values."""
+"""Renderers by kind. Each gets a field's value and argument, and the values of all fields."""

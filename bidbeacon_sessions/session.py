@@ -1,6 +1,6 @@
-"""Recording of sessions.
+"""Record sessions: open a session, append actions, and close it.
 
-A session starts, gets actions, and ends; writes are retried if the database is unavailable.
+Writes are retried while the database is unavailable.
 """
 
 import logging
@@ -32,7 +32,7 @@ ClosedStatus = Literal["succeeded", "failed", "cancelled", "crashed"]
 RETRY_SECONDS: Final = 30.0
 """How long a write is retried while the database can't be reached."""
 FINAL_ORD: Final = 1_000_000
-"""The `ord` of `SessionFinalized`; an open transaction of the recorder may hold the next one."""
+"""The `ord` of `SessionFinalized`. A frozen transaction may already use the next number."""
 _FIRST_RETRY_PAUSE, _LONGEST_RETRY_PAUSE = 0.1, 2.0
 _MAX_ERROR_TEXT = 8_000
 _AWAY = (
@@ -77,9 +77,9 @@ def finalize_session(
 ) -> bool:
     """Close a session of another process, record the reason, and end its connections.
 
-    The outcome of a crashed session is `problems`, or `warnings` if another attempt took over its
-    work (`has_successor`). Several processes may call this at the same time: one closes the
-    session, and the others get False.
+    The outcome of a crashed session is `problems`. If another attempt took over its work
+    (`has_successor`), only its actions decide, and the outcome is at least `warnings`. If several
+    processes call this at the same time, one closes the session, and the others get False.
     """
     session = writes.lock_session(connection, session_id)
     if session is None:
@@ -144,7 +144,7 @@ class SessionRecorder:
             self.on_recorded(action)
 
     def add_in(self, connection: Connection, action: Action) -> None:
-        """Append an action inside the caller's transaction, so that both commit or neither.
+        """Append an action inside the caller's transaction, which commits the action too.
 
         Raises:
             SessionClosedError: another process has closed this session; the transaction must be
@@ -160,7 +160,7 @@ class SessionRecorder:
         event.listen(connection, "commit", lambda _: self.on_recorded(action), once=True)
 
     def open(self) -> None:
-        """Store the session's header and lease, and close older attempts of the same step."""
+        """Store the session's header and lease; close attempts of the same step that still run."""
         for attempt in self._retrying(self._insert_session):
             with self.store.begin() as connection:
                 finalize_session(
@@ -192,7 +192,7 @@ class SessionRecorder:
             )
             if not closed and writes.find_status(connection, self.session_id) != status:
                 logger.warning(
-                    "Session %s was closed by another process before: its status is not changed",
+                    "Session %s was already closed by another process: its status is not changed",
                     self.session_id,
                 )
 
@@ -209,7 +209,7 @@ class SessionRecorder:
             raise errors.SessionClosedError(str(self.session_id), status)
 
     def _reconnect(self, state: tenacity.RetryCallState) -> None:
-        """Close the connection; the next attempt opens a new one, perhaps to another server."""
+        """Close the connection; the next retry opens a new one, perhaps to another server."""
         if state.attempt_number == 1:
             logger.warning("Session %s: the database can't be reached, retrying", self.session_id)
         self._disconnect()
@@ -339,7 +339,7 @@ def _closing(recorder: SessionRecorder) -> Iterator[None]:
 
 
 def _interrupt_behind(error: BaseException) -> BaseException | None:
-    """Return the error if it is an interrupt, else the interrupt that it hides, or None.
+    """Return the error if it is an interrupt, else the interrupt that it hides, if any.
 
     If a signal interrupts a statement, the driver's clean-up may raise an error that hides the
     interrupt. An error that was raised `from` an interrupt replaces the interrupt on purpose.

@@ -175,7 +175,7 @@ _readers: list[Callable[[], SessionSettings]] = [lambda: SessionSettings(_env_fi
 
 
 def read_settings_with(reader: Callable[[], SessionSettings]) -> None:
-    """Set the function that reads the settings instead of the environment and `.env`."""
+    """Set the function that returns the settings, in place of the environment and `.env`."""
     _readers[:] = [reader]
 
 
@@ -188,7 +188,7 @@ def get_session_settings() -> SessionSettings:
 
 
 def remember_secrets(settings: BaseSettings) -> None:
-    """Mask the secrets in settings from now on; in a database or Redis address, the password."""
+    """Mask all secret settings from now on; of a database or Redis address, only the password."""
     for name, value in settings:
         if isinstance(value, SecretStr):
             for number, part in enumerate(value.get_secret_value().split()):

@@ -12,7 +12,7 @@ from bidbeacon_sessions.actions import Action, action_classes
 
 MOST_STEPS = 12
 SHORTEST_SECONDS = 0.05
-"""Shorter steps would be shown as 0.0 s."""
+"""Shorter steps are left out, since they would be shown as 0.0 s."""
 
 
 class Step(NamedTuple):
@@ -92,8 +92,8 @@ def _waiting(
 ) -> tuple[str | None, float]:
     """Return what a session waited for before an action, or None, and how long it then worked.
 
-    `seconds` is the time since the previous action. If the session did not wait, all of it is work.
-    If it waited, the time of work is in the action's payload; without one there, it is 0.
+    `seconds` is the time since the previous action. If the session did not wait, it worked for this
+    time. If it waited, the action's payload may have the seconds of work, else they are 0.
     """
     if action_class is None or action_class.ends_wait_for is None:
         return None, seconds

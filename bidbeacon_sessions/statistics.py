@@ -17,7 +17,7 @@ from bidbeacon_sessions.tables import OUTCOME
 
 @dataclass(frozen=True)
 class Span:
-    """A period from `since` up to, but without, `before`, divided into equal intervals."""
+    """A period from `since` to `before` (excluded), divided into equal intervals."""
 
     since: datetime
     before: datetime
@@ -36,11 +36,12 @@ _BOUND = text("SELECT set_config('statement_timeout', :longest, true)")
 def count_by_interval(
     connection: Connection, wanted: SessionFilter, span: Span
 ) -> Sequence[RowMapping] | None:
-    """Return the number of matching sessions by mark, for each interval of their start.
+    """Return the number of matching sessions by mark and by interval of their start.
 
-    Columns: at, mark (see `tables.MARK`), sessions. The period is that of `span`, not that of the
-    filter. Sessions whose actions all report skipped work have the mark `succeeded`, not `skipped`.
-    If counting takes longer than four seconds, the transaction is aborted and the result is None.
+    Columns: at (the start of the interval), mark (see `tables.MARK`), sessions. The period is that
+    of `span`, not that of the filter. Sessions whose actions all report skipped work have the mark
+    `succeeded`, not `skipped`. If counting takes longer than four seconds, the transaction is
+    aborted and the result is None.
     """
     since = literal(span.since, H.c.started_at.type)
     at = func.date_bin(span.interval, H.c.started_at, since).label("at")
@@ -116,7 +117,7 @@ _BY_STATUS = text(
 
 
 def count_by_status(connection: Connection) -> Sequence[RowMapping]:
-    """Return the number of sessions by job and status: job_name, status, sessions."""
+    """Return the number of sessions by job and status (columns job_name, status, sessions)."""
     return connection.execute(_BY_STATUS).mappings().all()
 
 
@@ -142,7 +143,7 @@ _JOBS = text(f"""
 def aggregate_jobs(
     connection: Connection, since: datetime, before: datetime
 ) -> list[dict[str, Any]]:
-    """Return the figures of each job with sessions that started in a period.
+    """Return figures by job, over the sessions that started in a period.
 
     Keys: job_name, count, failures (failed or crashed sessions with the outcome `problems`),
         problems (all sessions with this outcome), p50 and p95 (percentiles of durations in seconds,

@@ -22,7 +22,7 @@ TONES = ("neutral", "progress", "success", "warning", "error")
 
 
 class ServerType(UserDefinedType[str]):
-    """A PostgreSQL type that SQLAlchemy lacks, such as `xid8`; Python doesn't interpret values."""
+    """A PostgreSQL type that SQLAlchemy lacks, such as `xid8`; its values are not interpreted."""
 
     cache_ok = True
 
@@ -152,7 +152,7 @@ class SessionAction(SessionsBase):
 
 
 class SessionReference(SessionsBase):
-    """One row is a reference of an action to an account, dataset or window, with the effect on it.
+    """One row is an action's reference to an account, dataset or window, with its effect.
 
     `started_at` is the session's start, so that an index finds the newest sessions of a reference.
     """
@@ -250,13 +250,13 @@ def _worst(tone: str) -> str:
 
 OUTCOME_SO_FAR = f"""(SELECT {_worst("s.tone")} FROM session_actions s
       WHERE s.session_id = h.id AND s.tone IN ('warning', 'error'))"""
-"""SQL for the outcome of the session `h` that follows from its actions."""
+"""SQL for the outcome of the session `h`, derived only from its actions so far."""
 OUTCOME = f"coalesce(h.outcome, {OUTCOME_SO_FAR})"
 """SQL for the outcome of the session `h`: the stored one, else the one so far."""
 MARK = """CASE WHEN h.status IN ('failed', 'crashed') AND h.outcome <> 'problems' THEN 'retried'
       WHEN h.status = 'succeeded' AND h.outcome <> 'ok' THEN h.outcome ELSE h.status END"""
-"""SQL for the word that selects icon and color of the session `h`: its status; `warnings` or
-`problems` if it succeeded with them; or `retried`."""
+"""SQL for the word that selects icon and color of the session `h`: `warnings` or `problems` if it
+succeeded with them, `retried` if it failed or crashed without `problems`, else its status."""
 
 JOB_SESSIONS_VIEW = f"""
 CREATE VIEW job_sessions AS

@@ -1,4 +1,4 @@
-"""Follow the sessions of a filter; show each action once, even after a database outage."""
+"""Follow the sessions that match a filter; show each action once, even after an outage."""
 
 import asyncio
 import json
@@ -92,7 +92,7 @@ class Tail:
             case "sync":
                 self._show_database(is_away=data["database"] == "away")
             case "reset":
-                notice = f"The change log restarted ({data['reason']}): loading what was missed."
+                notice = f"The change log lacks changes ({data['reason']}): loading sessions again."
                 self.show({"notice": notice})
 
     def _take(self, session: Mapping[str, Any], actions: Iterable[Mapping[str, Any]]) -> None:

@@ -1,7 +1,8 @@
 """Sessions and actions as lines for a terminal.
 
-A line is a pair of texts: a head, and a body that is indented by the head's width. A text is a
-list of pieces with their style, such as `("failed", "bold red")`, for `rich.text.Text.assemble`.
+A line is a pair of texts, head and body. If the body wraps, its further lines are indented by the
+width of the head. A text is a list of pieces with their style, such as `("failed", "bold red")`,
+for `rich.text.Text.assemble`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -89,7 +90,7 @@ def _account_of(session: Mapping[str, Any]) -> str:
 
 
 class TailLines:
-    """Renders the events of `tail.Tail`; actions are below a line that names their session."""
+    """Renders the events of `tail.Tail`; a line that names the session precedes its actions."""
 
     def __init__(self, *, has_errors: bool = True) -> None:
         self._has_errors = has_errors

@@ -142,7 +142,7 @@ _APPEND: LiteralString = """
 
 
 def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:
-    """Append an action and its references once; return False if the session has ended."""
+    """Append an action and its references, unless stored; return False if the session ended."""
     return bool(connection.exec_driver_sql(_APPEND, _values_of(session_id, action)).scalar_one())
 
 
@@ -208,7 +208,7 @@ def close_session(
     error: dict[str, Any] | None = None,
     has_successor: bool = False,
 ) -> bool:
-    """End a running session and its lease; return False if it had already ended.
+    """End a running session and its lease; return False if the session had already ended.
 
     The outcome of a failed or crashed session is `problems`, unless a successor took over its work.
     The outcome of a cancelled session is at least `warnings`. If the session succeeds, the failure
@@ -263,7 +263,7 @@ _DELETE_ENDED = text("""
 
 
 def delete_ended_sessions(connection: Connection, before: datetime, most: int) -> int:
-    """Delete the `most` oldest sessions that ended before an instant; return how many."""
+    """Delete the oldest sessions that ended before an instant, up to `most`; return how many."""
     return connection.execute(_DELETE_ENDED, {"before": before, "most": most}).rowcount
 
 

@@ -44,7 +44,7 @@ FIRST_SCHEMA: Final = PROJECT_ROOT / "tests" / "postgres" / "schema.sql"
 
 
 def main() -> None:
-    """Write the next migration, or with `--squash` the first schema; record views and row keys."""
+    """Write the next migration, or the first schema (`--squash`); record views and row keys."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -79,7 +79,7 @@ def running(home: Path) -> Iterator[tuple[dict[str, str], dict[str, int]]]:
 
 
 def loaded_accounts(stream: str) -> list[str]:
-    """Return the keys of accounts that are refreshed, once nine tenths of their days are fresh."""
+    """Return the keys of refreshed accounts once nine tenths of their days are fresh."""
     every = httpx.get(f"{stream}/api/account-list").json()["accounts"]
     accounts = [one for one in every if not one["stopped"]]
     fresh, windows = (sum(one[name] for one in accounts) for name in ("fresh", "windows"))

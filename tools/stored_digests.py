@@ -1,4 +1,4 @@
-"""The digests of what databases store: all functions and views, and the row keys of datasets.
+"""The digests of what databases store: functions and views, and row keys of datasets.
 
 `record` appends what is new to two files, with which tests compare the code: a changed view needs a
 new version, and stored rows are only found again by the same keys.

@@ -1,4 +1,4 @@
-"""Stops accounts that Amazon refuses; resumes them if it accepts their credential again."""
+"""Stops accounts that Amazon refuses; resumes them if their credential is accepted again."""
 
 from sqlalchemy import Connection
 
@@ -19,7 +19,7 @@ from bidbeacon_pipelines.credentials import shown_name
 from bidbeacon_sessions import SessionRecorder
 
 MOST_REFUSALS = 3
-"""An ads account is stopped after this many refusals in a row: a gateway may cause one refusal."""
+"""An ads account is stopped after this many refusals in a row: one may come from a gateway."""
 
 
 def record_refusal(

@@ -37,13 +37,13 @@ PAGE: Final = "page"
 
 
 class NotListedError(UsageError):
-    """A user assigned an ads account to a credential that does not list the ads account."""
+    """A user chose a credential for which Amazon does not list the ads account."""
 
     def __init__(self, account: AdsAccount, credential: str) -> None:
         listed = ", ".join(account.listed_by) or "none"
         super().__init__(
-            f"Expected a credential that lists {account.label} ({listed}), got: {credential}. "
-            "`bidbeacon accounts sync` updates this list."
+            f"Expected a credential for which Amazon lists {account.label} ({listed}), "
+            f"got: {credential}. `bidbeacon accounts sync` updates this list."
         )
 
 
@@ -83,7 +83,7 @@ class AccountChanges:
                 session.add_in(connection, action)
 
     def rename(self, account: AdsAccount, alias: str | None) -> AdsAccount:
-        """Set or remove an ads account's alias; raise `BadAliasError` if the alias is invalid."""
+        """Set an alias, or remove it if None; return the ads account, or raise `BadAliasError`."""
         checked = None if alias is None else check_alias(alias)
         key = account.ads_account_key
         with self._changing(account.ref) as (connection, session):
@@ -126,7 +126,8 @@ def store_cadence(
 ) -> bool:
     """Set an ads account's cadence and its next refresh; return whether the cadence changed.
 
-    An interval counts from the last refresh; a cron expression counts from now.
+    The next refresh is counted from the last refresh for an interval, from `now` for a cron
+    expression.
     """
     account = get_ads_account(connection, key)
     if account.cadence == cadence:

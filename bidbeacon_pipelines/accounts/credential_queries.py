@@ -28,7 +28,7 @@ def set_credentials_need_attention(
 
 
 def clear_credentials_need_attention(connection: Connection, credential: str) -> list[str]:
-    """Resume a credential's ads accounts after a refusal; return the keys of their accounts."""
+    """Resume ads accounts that the credential's refusal stopped; return their accounts' keys."""
     is_for_it = AdsAccount.needs_attention_for == "credentials"
     return change_ads_accounts(
         connection, AdsAccount.credential == credential, is_for_it, **RESUMED
@@ -39,7 +39,7 @@ def set_owner(connection: Connection, account_id: str, credential: str, client_i
     """Assign an ads account to another credential; resume it if it needs attention.
 
     Also copy how far back Amazon is known to serve rows, by dataset and ad product, from the former
-    client to `client_id`.
+    client id to `client_id`.
     """
     copy_histories(connection, account_id, client_id)
     new = {"credential": credential, "client_id": client_id, "credential_by": None}
@@ -58,7 +58,10 @@ _SET_LISTED_BY = text("""
 def set_listed_by(
     connection: Connection, listed_by: Mapping[str, Sequence[str]], unsure: Collection[str]
 ) -> None:
-    """Store which credentials list each ads account; keep stored ones with `unsure` lists."""
+    """Store the credentials for which Amazon lists each ads account.
+
+    A stored credential in `unsure`, whose current list is incomplete, is kept.
+    """
     values = [
         {"id": account_id, "names": sorted(names), "unsure": list(unsure)}
         for account_id, names in listed_by.items()
@@ -73,9 +76,10 @@ def replace_listings(
     session_id: UUID,
     at: datetime,
 ) -> None:
-    """Replace the stored answers of Amazon about accounts with those of the current sync.
+    """Replace Amazon's stored responses to the last sync with those to the current sync.
 
-    An answer is a credential, a region (None for all), and the cause if no accounts were listed.
+    A response has the credential, the region (None for all), and the cause if Amazon listed no
+    accounts.
     """
     lock_until_commit(connection, "credential listings")
     connection.execute(delete(CredentialListing))

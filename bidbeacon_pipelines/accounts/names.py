@@ -64,7 +64,7 @@ def get_named_account(connection: Connection, given: str, country: str | None = 
 
 
 def get_named_ads_account(connection: Connection, given: str) -> AdsAccount:
-    """Return the ads account that matches a name, or that has an account that matches it.
+    """Return the ads account whose name, or the name of one of its accounts, matches `given`.
 
     The errors are those of `get_named_account`.
     """

@@ -20,15 +20,15 @@ from bidbeacon_sessions.writes import json_text
 RESUMED: Final = dict.fromkeys(
     ("needs_attention", "needs_attention_for", "needs_attention_since", "planned_at")
 )
-"""Columns of an ads account that no longer needs attention and whose due windows are planned."""
+"""Columns to set to null when an ads account resumes; its reports are then planned again."""
 IS_ACTIVE = "NOT a.paused AND a.amazon_status <> 'DISABLED'"
 """SQL condition: the account `a` is neither paused nor disabled."""
 IS_REFRESHED = f"{IS_ACTIVE} AND o.needs_attention IS NULL"
-"""SQL condition: nothing stops the account `a` of the ads account `o`."""
+"""SQL condition: the account `a` of the ads account `o` is active and needs no attention."""
 STOP_WORD_ARMS = """WHEN a.paused THEN 'paused'
             WHEN a.amazon_status = 'DISABLED' THEN 'disabled'
             WHEN o.needs_attention IS NOT NULL THEN 'needs attention'"""
-"""SQL: the arms of a CASE that returns why the account `a` of ads account `o` is stopped."""
+"""SQL: the WHEN branches of a CASE that returns why the account `a` of `o` is stopped."""
 STOP_WORD = f"CASE {STOP_WORD_ARMS} END"
 """SQL for the word that `Account.stopped` returns."""
 
@@ -46,7 +46,7 @@ class UnknownAccountError(UsageError):
         self.nearest = nearest
         meant = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
         super().__init__(
-            f"No account {key!r}: `bidbeacon accounts list` shows them; "
+            f"No account {key!r}: `bidbeacon accounts list` shows all accounts; "
             f"`bidbeacon accounts sync` reads them from Amazon.{meant}"
         )
 
@@ -237,7 +237,7 @@ def find_ads_account(connection: Connection, key: str) -> AdsAccount | None:
 
 
 def get_ads_account(connection: Connection, key: str) -> AdsAccount:
-    """Call `find_ads_account`; raise `UnknownAccountError` if it returns None."""
+    """Return the result of `find_ads_account`; raise `UnknownAccountError` instead of None."""
     found = find_ads_account(connection, key)
     if found is None:
         raise UnknownAccountError(key)
@@ -267,9 +267,9 @@ def change_ads_accounts(
 
 
 def needing_attention(of: str, cause: Cause) -> dict[str, Any]:
-    """Return the column values with which an ads account needs attention from now on.
+    """Return the column values that mark an ads account as needing attention from now on.
 
-    `of` is `account` or `credentials`: what Amazon refuses.
+    `of` is `account` if Amazon refuses the ads account, `credentials` if it refuses the credential.
     """
     why = text("CAST(:cause AS jsonb)").bindparams(cause=json_text(cause))
     since = {"needs_attention_since": func.now()}

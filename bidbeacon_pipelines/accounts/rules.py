@@ -32,7 +32,7 @@ _LONGEST_SLUG = 20
 
 SHORTEST = timedelta(minutes=5)
 LONGEST = timedelta(days=31)
-"""At this interval, hourly windows (14 days) and offsets of daily windows are missed already."""
+"""A refresh every 31 days misses hourly windows (14 days) and refreshes of daily windows."""
 
 _CRON_FIELDS = 5
 
@@ -88,7 +88,7 @@ def slug_of(name: str) -> str:
 def choose_owner(owner: str | None, listed_by: Sequence[str], unsure: Collection[str]) -> str:
     """Return an ads account's credential: its present `owner`, else the first in `listed_by`.
 
-    The owner stays if it lists the ads account, or if it is `unsure` (its list is incomplete).
+    The owner is kept if it is in `listed_by`, or in `unsure` (credentials with incomplete lists).
     """
     if owner is not None and (owner in listed_by or owner in unsure):
         return owner

@@ -47,7 +47,7 @@ def sync_accounts(context: JobContext, session: SessionRecorder) -> list[str]:
 
     Raises:
         AdsApiError: Amazon listed no accounts for any credential. The error is that of the first
-            credential. Accounts of a refused credential need attention now.
+            credential. Accounts of a refused credential now need attention.
     """
     listings, refused = _list(context, session)
     with context.engine.begin() as connection:
@@ -121,7 +121,7 @@ class _Sync:
     disabled: int = 0
 
     def assign(self, listed_by: dict[str, list[str]], unsure: Collection[str]) -> dict[str, str]:
-        """Choose the credential of each listed ads account; return it by account id.
+        """Choose the credential of each listed ads account; return the credentials by account id.
 
         `listed_by` has the credentials that list each ads account, by account id. `unsure`
         credentials have incomplete or missing lists. Changes are stored and recorded.
@@ -182,7 +182,7 @@ class _Sync:
                 is_new = upsert_account(self.connection, values, now=self.context.now())
         except IntegrityError as error:
             where = f"{account.account_id} in {account.country_code}"
-            self.problems.append(f"{where} can't be stored: {first_line(error)}")
+            self.problems.append(f"Account {where} can't be stored: {first_line(error)}")
             return
         self.stored.append(key)
         if is_new:

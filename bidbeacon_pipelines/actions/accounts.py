@@ -168,8 +168,8 @@ class CredentialsAccepted(Action):
     """Amazon accepts a credential again; requests resume for the accounts that were stopped."""
 
     sentence = (
-        "Amazon accepts our credentials again[ ({credential_name})]: "
-        "{accounts:count:account} can resume"
+        "Amazon accepts the credential[ {credential_name}] again: "
+        "resumed requests for {accounts:count:account}"
     )
     tone = "success"
 

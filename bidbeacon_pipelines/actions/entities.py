@@ -9,7 +9,7 @@ class _EntityAction(Action):
 
 
 class EntitySyncRequested(_EntityAction):
-    """A person requested a sync of entities now."""
+    """A person requested an immediate sync of an account's entities."""
 
     sentence = "Requested a sync of the entities of {account:account}, by {by}"
 
@@ -21,7 +21,7 @@ class EntitySyncRequested(_EntityAction):
 
 
 class ExportRequested(_EntityAction):
-    """An export was requested from Amazon, or one that was already in flight is used."""
+    """An export was requested from Amazon, or one that was already in flight is used instead."""
 
     sentence = (
         "Export {export_id:badge} of {kind} for {account:account} is in progress at Amazon"

@@ -1,4 +1,4 @@
-"""The life cycle of report windows, in actions.
+"""Actions on report windows and report requests.
 
 `account` is the account's key; `windows` are account-local days.
 """
@@ -77,7 +77,7 @@ class _ReportAction(_WindowsAction):
 
 
 class _RequestEnded(_WindowsAction):
-    """An action that ends a request, or only one country's part of it if `more_countries`."""
+    """An action that ends a request; with `more_countries`, it ends one country's part."""
 
     request_id: int
     more_countries: bool = False
@@ -108,9 +108,10 @@ class WindowsExpired(_WindowsAction):
 
 
 class WindowsNotServed(_WindowsAction):
-    """Amazon does not serve windows: it refuses them as too old, or has no rows of that age.
+    """Amazon serves no data for windows: it refuses them as too old, or has no rows that old.
 
-    `ad_products` has the ad products without rows; if `is_partly`, other ad products are served.
+    `ad_products` has the ad products without rows; with `is_partly`, Amazon serves the other ad
+    products of the windows.
     """
 
     sentence = (
@@ -127,7 +128,7 @@ class WindowsNotServed(_WindowsAction):
     def references(self) -> list[Reference]:
         """Return one reference per window.
 
-        Its effect is `partly-not-served` if the report has ad products that Amazon serves, else
+        The effect is `partly-not-served` if the report has ad products that Amazon serves, else
         `not-served`.
         """
         effect = "partly-not-served" if self.is_partly else self.effect
@@ -142,14 +143,14 @@ class WindowsReopened(_WindowsAction):
     """
 
     sentence = (
-        "Reopened {windows:count:window} of {dataset:badge}, ended or postponed too early: "
-        "{windows:windows}"
+        "Reopened {windows:count:window} of {dataset:badge}, "
+        "marked too early as expired or not served: {windows:windows}"
     )
     effect = "reopened"
 
 
 class ReportsPlanned(Action):
-    """Reports were planned for the due windows of an ads account, to be created by priority."""
+    """Reports were planned for due windows of an ads account; priority decides their order."""
 
     sentence = (
         "Planned {reports:count:report} of {dataset:badge} for {windows:count:due window} "
@@ -186,7 +187,7 @@ class LoadRequested(_WindowsAction):
 
 
 class WindowsQueued(_ReportAction):
-    """Windows were attached to a report request, which is sent to Amazon immediately after."""
+    """Windows were attached to a report request, which is sent to Amazon right afterwards."""
 
     sentence = (
         "Queued {windows:count:report window} of {dataset:badge}[ in {accounts:count:account}] "
@@ -352,7 +353,7 @@ class OtherProductsReported(Action):
 
 
 class ReportSuspicious(_ReportAction, _RequestEnded):
-    """A report lost nearly all rows of windows or of ad products; the loaded rows were kept.
+    """A report lacks nearly all loaded rows of windows or ad products; these rows were kept.
 
     The windows are requested again, or wait for a person's decision if their data is final.
     """
@@ -383,9 +384,9 @@ class WindowsUnconfirmed(_ReportAction, _RequestEnded):
 
 
 class ReportAccepted(_WindowsAction):
-    """A person decided to load the next report of final days, even if it has far fewer rows.
+    """A person accepted the next report of final days, even with far fewer rows than loaded.
 
-    Final days need no further refresh.
+    A day is final if no further refresh is scheduled.
     """
 
     sentence = (
@@ -398,9 +399,9 @@ class ReportAccepted(_WindowsAction):
 
 
 class RowsKept(_WindowsAction):
-    """A person kept the loaded rows of final days, although a later report had far fewer.
+    """A person kept the loaded rows of final days, not the far fewer rows of a later report.
 
-    Final days need no further refresh.
+    A day is final if no further refresh is scheduled.
     """
 
     sentence = (
@@ -413,7 +414,7 @@ class RowsKept(_WindowsAction):
 
 
 class SilenceAccepted(_WindowsAction):
-    """Windows were loaded without rows: two reports had none, despite enabled campaigns."""
+    """Windows were loaded without rows: two reports had no rows, despite enabled campaigns."""
 
     sentence = (
         "Accepted {windows:count:window} of {dataset:badge} without rows {windows:windows}: "
@@ -458,7 +459,7 @@ class ReportSplit(_ReportAction, _RequestEnded):
 
 
 class RegistryOverridden(Action):
-    """An override of the registry was set or removed, by a person or due to Amazon's answer."""
+    """An override of the dataset registry was set or removed, by a person or by BidBeacon."""
 
     sentence = (
         "Changed {subject} of {dataset:badge} in {region}[ for {account:account}] to {value}, "
@@ -532,7 +533,7 @@ class CreatesPaused(Action):
 
 
 class LoadsRecorded(Action):
-    """Loads that were missing in Dagster were recorded as materializations."""
+    """Loads that were missing in Dagster were recorded there as materializations."""
 
     sentence = "Recorded {loads:count:materialization} in Dagster"
 
@@ -550,4 +551,4 @@ UNLOADED: Final = frozenset(
         ReportFailed.effect,
     }
 )
-"""Effects of actions on windows that a session handled but did not load."""
+"""The effects of actions by which a session ends its work on windows without loading them."""

@@ -6,7 +6,8 @@ from bidbeacon_sessions import Action
 class DatasetChecked(Action):
     """A dataset was checked over all of its accounts and windows.
 
-    `found` describes the failed checks. `differing` counts totals that differ from another dataset.
+    `found` describes the failed checks. `differing` counts totals that differ from those of another
+    dataset.
     """
 
     sentence = "Ran {checks:count:check} of {dataset:badge}[, {failed} failed][: {found}]"

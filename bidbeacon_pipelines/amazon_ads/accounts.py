@@ -42,10 +42,12 @@ def _is_time_zone(name: str | None) -> bool:
 
 _Country = Annotated[
     wire.Text,
-    wire.documented("a country of the contract", lambda code: normalise_country(code) in COUNTRIES),
+    wire.documented(
+        "a known country code, such as US", lambda code: normalise_country(code) in COUNTRIES
+    ),
 ]
-_TIME_ZONE: Final = wire.documented("a time zone of the IANA", _is_time_zone)
-_CURRENCY: Final = wire.documented("a currency's code", re.compile("[A-Z]{3}").fullmatch)
+_TIME_ZONE: Final = wire.documented("an IANA time zone, such as Europe/Berlin", _is_time_zone)
+_CURRENCY: Final = wire.documented("a currency code, such as EUR", re.compile("[A-Z]{3}").fullmatch)
 _STATUS: Final = wire.one_of("CREATED", "PARTIALLY_CREATED", "PENDING", "DISABLED")
 _OptionalId = Annotated[wire.Id | None, BeforeValidator(lambda value: value or None)]
 
@@ -262,7 +264,7 @@ class _Listed:
         """Add the valid profiles of a region; return whether all of its profiles are valid."""
         known_problems, of = len(self.problems), f"Region {region}, profile"
         for profile in wire.read_each(Profile, items, of, self.problems):
-            # Of profiles with one id the first is used, which may be edited.
+            # If an id is listed twice, its first profile is used, which our user may edit.
             self.profiles.setdefault(profile.profile_id, (region, profile))
         return len(self.problems) == known_problems
 
@@ -374,7 +376,7 @@ def _ignored(what: str, ids: list[str]) -> Iterator[str]:
 def _missing(profile_id: str | None, profile: Profile | None, country: Country) -> str:
     used = f"using {country.time_zone}"
     if profile is not None:
-        return f"The profile's time zone is {profile.timezone!r}; {used}."
+        return f"The profile's time zone is {profile.timezone!r}, which is unknown; {used}."
     unknown = ", since the country is unknown" if country.currency_code == NO_CURRENCY else ""
     used += f" and {country.currency_code}{unknown}."
     if profile_id is None:
@@ -383,7 +385,7 @@ def _missing(profile_id: str | None, profile: Profile | None, country: Country) 
 
 
 def _left_out(listed: ListedAdsAccount) -> Iterator[str]:
-    """Yield the errors of unlisted countries, and a sentence if no country is listed at all."""
+    """Yield errors for countries that an ads account doesn't list, and one if it lists none."""
     name = listed.account_name or listed.ads_account_id
     for code, sentences in listed.sentences.items():
         if code not in listed.countries:

@@ -50,7 +50,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Limits of retries: `attempts` per call; `patience` limits a client's total wait (seconds).
+    """Limits of retries: `attempts` per call, and the client's total wait `patience` in s.
 
     If the next wait exceeds the patience left, the error is raised immediately, with `retry_after`.
     `backoff` is the wait if Amazon sends no `Retry-After`: "full jitter" by default.
@@ -62,12 +62,12 @@ class RetryPolicy:
 
 
 SHORT_WAITS = RetryPolicy(patience=5.0)
-"""For jobs: a run waits at most five seconds per credential; longer waits are stored instead."""
+"""For jobs: a run waits at most 5 seconds per credential; longer waits are left to later runs."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """The owner of a call's data: a region, an account, or its profile in a country."""
+    """The owner of a call's data: a region, an account, or an account's profile in a country."""
 
     region: Region
     account_id: str | None = None
@@ -170,7 +170,7 @@ class AdsApiClient:
             if not token:
                 return
             if token in tokens:
-                reason = "expected the pages to end, got the same nextToken twice"
+                reason = "expected a new nextToken on each page, got the same one twice"
                 raise errors.MalformedAnswer(reason, operation=request.operation)
             tokens.add(token)
             request = replace(request, json=request.json | {"nextToken": token})
@@ -235,7 +235,7 @@ class AdsApiClient:
             )
 
     def exchange(self, request: httpx.Request, call: ApiCall, **options: Any) -> httpx.Response:
-        """Send a request and note its status in `call`; raise `Unavailable` if none comes."""
+        """Send a request; store the status in `call`. Raise `Unavailable` if no response comes."""
         try:
             response = self.http.send(request, **options)
         except httpx.RequestError as error:
@@ -353,7 +353,7 @@ def connect(
     retry: RetryPolicy | None = None,
     shares_token: bool = True,
 ) -> AdsApiClient:
-    """Open a session with Amazon or the sandbox as a credential of the settings.
+    """Return a client for Amazon or the sandbox that uses a credential of the settings.
 
     Raises:
         CredentialRefused: The settings have no such credential, or no complete credential at all.

@@ -15,7 +15,7 @@ from bidbeacon_pipelines.amazon_ads.errors import NotWritten
 from bidbeacon_pipelines.private_files import make_private_folder
 
 _LEFT_AFTER: Final = timedelta(hours=1)
-"""An older folder was left behind by a process that was killed."""
+"""A folder without changes for longer was left behind by a killed process."""
 _TOUCHED_EVERY: Final = timedelta(minutes=1)
 _TRIAL_BYTES: Final = 2**16
 
@@ -53,7 +53,7 @@ def check_writable(downloads: Path) -> None:
 
 
 def usage_of_disk(folder: Path) -> Any:
-    """Return the total, used and free bytes of the disk of a folder, which need not exist yet."""
+    """Return the total, used and free bytes of a folder's disk; the folder need not exist."""
     there = next(one for one in (folder, *folder.parents) if os.access(one, os.F_OK))
     return shutil.disk_usage(there)
 

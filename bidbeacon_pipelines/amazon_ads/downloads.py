@@ -34,7 +34,7 @@ MOST_BYTES: Final = 2 * 1024**3
 """Size limit of a file as it is transferred, gzipped."""
 LONGEST_TRANSFER: Final = timedelta(minutes=30)
 MOST_SIGNINGS: Final = 2
-"""Fresh URLs are requested at most this many times in a row without downloading a file."""
+"""Fresh URLs are requested at most this many times between two successful downloads."""
 
 _XML_FACT = re.compile(r"<(Code|Message)>([^<]*)</\1>")
 # S3 answers 400 when the session that signed a URL has ended, and 403 when the URL itself has.
@@ -83,7 +83,7 @@ def download_report(
 ) -> list[Path]:
     """Download all parts of a completed report; return their paths in order.
 
-    When a URL has expired, the report is retrieved again for fresh URLs. The announced expiry of a
+    When a URL has expired, `retrieve` returns the report with fresh URLs. The announced expiry of a
     URL is ignored: our clock may differ from Amazon's, and a failed attempt is cheap.
 
     Raises:
@@ -120,7 +120,7 @@ def _compared(before: Report, now: Report) -> Report:
     if now.status is ReportStatus.COMPLETED and old == new:
         return now
     reason = (
-        f"it was COMPLETED with files of {old} bytes, and is now {now.raw_status} "
+        f"the report was COMPLETED with files of {old} bytes, and is now {now.raw_status} "
         f"with files of {new} bytes"
     )
     changed = ReportChanged(reason, operation="download a report")

@@ -27,7 +27,7 @@ class Endpoints:
 
     @classmethod
     def of(cls, settings: Settings) -> "Endpoints":
-        """Return Amazon's addresses, or the sandbox's if the settings use it."""
+        """Return Amazon's addresses, or the sandbox's if the settings use the sandbox."""
         return cls.sandbox(settings.sandbox_url) if settings.uses_sandbox else AMAZON
 
     @classmethod

@@ -71,9 +71,10 @@ class _Portfolios(wire.WireModel):
 
 
 def create_export(client: AdsApiClient, owner: Owner, kind: ExportKind) -> Export:
-    """Start an export of all entities of one kind; at most five run together.
+    """Start an export of all entities of one kind; Amazon runs at most five at a time.
 
-    The request is retried like a read: a duplicate export only takes one of the five places.
+    The request is retried even if Amazon may have accepted it: a duplicate only counts as one of
+    the five.
 
     Raises:
         NotAuthorized: The user has no rights in this profile, or it belongs to another region.
@@ -115,7 +116,7 @@ def get_export(client: AdsApiClient, owner: Owner, kind: ExportKind, export_id: 
 
 
 def list_portfolios(client: AdsApiClient, owner: Owner) -> list[Any]:
-    """Return a profile's portfolios in all states as Amazon sends them, with `Decimal`s.
+    """Return a profile's portfolios in all states, as JSON objects with `Decimal` numbers.
 
     Raises:
         NotAuthorized: The user has no rights in this profile, or it belongs to another region.

@@ -13,7 +13,7 @@ from bidbeacon_sessions.clock import Clock
 LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
 """A pause for a longer `Retry-After` is shortened to this."""
 RESERVED_AHEAD: Final = 1.0
-"""Seconds; reserving the start of a call further ahead would delay the whole region."""
+"""The most seconds by which a call's start is reserved ahead; more would delay the whole region."""
 
 
 class CallClass(StrEnum):
@@ -38,7 +38,7 @@ class LimitScope:
 
 
 class RateLimiter:
-    """Delays calls, so that the processes that share a database keep our rate limits together.
+    """Delays calls so that all processes that share a database together obey our rate limits.
 
     Also stores the pauses that Amazon requires. Amazon publishes no limits, and changes them with
     its load. Our limits are far below any limit that was reported. Amazon may allow only one
@@ -55,7 +55,7 @@ class RateLimiter:
         self._now = now
 
     def reserve(self, scope: LimitScope) -> float:
-        """Reserve the next start of a call in a scope; return the seconds until this start.
+        """Reserve the next start time of a call in a scope; return the seconds until then.
 
         If the wait exceeds `RESERVED_AHEAD`, nothing is reserved: wait, and call this again.
         """

@@ -131,8 +131,8 @@ def create_report(
 ) -> Report:
     """Create a report of all countries of an ads account, from `start` to `end` inclusive.
 
-    The days are local to each account. Fields are dotted names: an attribute needs its key too, and
-    money needs `budgetCurrency.value`.
+    The days are local to each account. Fields are dotted names. Some require another field:
+    `campaign.name` requires `campaign.id`, and amounts of money require `budgetCurrency.value`.
 
     Raises:
         OutcomeUnknown: The report may exist, despite a 429, a 5xx or a broken connection.

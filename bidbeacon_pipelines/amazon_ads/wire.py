@@ -28,7 +28,7 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 STRICT: Final = {"strict": True}
-"""The probe's validation context: no field is lenient, and only documented words are valid."""
+"""Validation context of `bidbeacon probe`: every invalid field or undocumented word is an error."""
 
 
 def _id_text(value: object) -> object:
@@ -37,7 +37,8 @@ def _id_text(value: object) -> object:
         # The value isn't shown: it may have lost its last digits already.
         raise PydanticCustomError(
             "id_not_exact",
-            "expected an id as text or a whole number, got a number with a point or an exponent",
+            "expected an id as text or a whole number, "
+            "got a number with a decimal point or an exponent",
         )
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -48,7 +49,7 @@ def _as_utc(value: datetime) -> datetime:
     try:
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:
-        raise ValueError("its year is not from 1 to 9999 in UTC") from None
+        raise ValueError("expected a year from 1 to 9999 in UTC") from None
 
 
 def _or_none(value: object, check: Callable[[object], Any], info: ValidationInfo) -> Any:
@@ -75,7 +76,7 @@ def _if_strict(value: object, check: Callable[[object], Any], info: ValidationIn
 
 
 def documented(expected: str, is_known: Callable[[str], object]) -> AfterValidator:
-    """Return a validator of known words, which checks only in the context `STRICT`.
+    """Return a validator of known words; it checks a word only in the context `STRICT`.
 
     `expected` describes the known words in the error message.
     """
@@ -89,7 +90,7 @@ def documented(expected: str, is_known: Callable[[str], object]) -> AfterValidat
 
 
 def one_of(*words: str) -> AfterValidator:
-    """Return a validator that a text is in `words`, which checks only in the context `STRICT`."""
+    """Return a validator that accepts only `words`; it checks only in the context `STRICT`."""
     *others, last = (repr(str(word)) for word in words)
     expected = f"{', '.join(others)} or {last}" if others else last
     return documented(expected, frozenset(words).__contains__)
@@ -146,7 +147,10 @@ def read_as(model: type[M], body: Any) -> M:
 
 
 def read_each(model: type[M], items: Iterable[Any], what: str, problems: list[str]) -> Iterator[M]:
-    """Yield the valid items; report the others in `problems`, as `what` with their number."""
+    """Yield the valid items; append a sentence to `problems` for each invalid item.
+
+    The sentence begins with `what`, such as "Region EU, profile", and the number of the item.
+    """
     for number, item in enumerate(items, start=1):
         try:
             yield model.model_validate(item)

@@ -57,7 +57,7 @@ _GROUPS = {
     "entities": "Campaigns, ad groups, ads, targets and portfolios, as last received from Amazon.",
     "quarantine": "Invalid rows of reports: as received, with the reason.",
     "sessions": "Sessions of jobs, with their input and actions.",
-    "windows": "Decide about final days for which a later report has far fewer rows.",
+    "windows": "Decide on final days for which a later report lacks most of the loaded rows.",
 }
 _UNGROUPED: Sequence[Callable[..., None]] = [
     *(services.dev, services.stream, services.login, findings.doctor, probe.probe),
@@ -82,7 +82,7 @@ _add_commands()
 
 
 def main() -> None:
-    """Run the command; print an error as one line, and exit with the error's exit code."""
+    """Run the command; if it fails, print the error and exit with the error's exit code."""
     make_new_files_private()
     resend_lost_signals()
     try:

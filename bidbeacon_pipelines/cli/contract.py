@@ -52,7 +52,7 @@ def contract_set(
     value: _Value,
     account: OnlyAccount = None,
 ) -> None:
-    """Override a value of the registry for a region or for one of its ads accounts.
+    """Override a value of the registry for a region or for one ads account of the region.
 
     A grouping states which ad products one report contains. After a new grouping, the dataset's
     report windows are replaced by windows of the new reports.

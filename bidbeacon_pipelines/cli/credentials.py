@@ -43,7 +43,7 @@ def credentials_list(as_json: Json = False) -> None:
         of_set = {"client_id": one and one.client_id, "region": one and one.region}
         of = {"credential": name, "is_set": one is not None} | of_set
         rows.append(of | unused | dict(stored.get(name, {})))
-    empty = "No credential is set, and none was used."
+    empty = "No credential is set, and no ads account belongs to a credential."
     print_list(rows, _print_credential, as_json=as_json, if_empty=empty)
 
 
@@ -97,7 +97,7 @@ def _check(settings: Settings, credential: Credential) -> dict[str, Any]:
 
 def _print_answer(row: dict[str, Any]) -> None:
     found = ", ".join(f"{number:,} in {region}" for region, number in row["accounts"].items())
-    lists = f"{counted(row['ads_accounts'], 'ads account')}, {found or 'no accounts'}"
+    lists = f"{counted(row['ads_accounts'], 'ads account')} (accounts: {found or 'none'})"
     lines = [] if row["errors"] and not row["accounts"] else [f"accepted; lists {lists}"]
     console.print(f"{row['credential']}: " + "\n  ".join(lines + row["errors"]))
 
@@ -105,8 +105,8 @@ def _print_answer(row: dict[str, Any]) -> None:
 def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
     """Assign ads accounts to a credential, so that BidBeacon uses it for their requests.
 
-    The default is all ads accounts that Amazon lists for this credential and for another one, or
-    that belong to another one.
+    The default is each ads account that Amazon lists for this credential, if Amazon also lists the
+    ads account for another credential, or if it belongs to another credential.
     """
     settings = get_settings()
     credential = _get_credential(settings, name)

@@ -79,7 +79,7 @@ def alerts_list(as_json: Json = False) -> None:
         print_json(listed)
         return
     for one, shown in zip(known, listed, strict=True):
-        again = f", continues at {_minute(at)}" if (at := one.finding.next_at) else ""
+        again = f", BidBeacon tries again at {_minute(at)}" if (at := one.finding.next_at) else ""
         sent = [
             f"{alert['receiver']}: “{alert['event']}” sent {_minute(alert['at'])}"
             for alert in shown["alerts"]
@@ -117,7 +117,9 @@ def alerts_acknowledge(
     Exits with 2 if there is no such finding.
     """
     _change(alerts.acknowledge, key, by=by, note=note)
-    console.print(f"{key} is acknowledged: no alerts until it gets worse, doubles or ends.")
+    console.print(
+        f"{key} is acknowledged: no alerts until its severity rises, its count doubles or it ends."
+    )
 
 
 def alerts_unacknowledge(key: _Key) -> None:
@@ -132,7 +134,7 @@ def _change(change: Callable[..., KnownFinding], key: str, **facts: str) -> None
         try:
             change(connection, settings, read_now(connection, settings), key, **facts)
         except alerts.FindingIsOverError as error:
-            keys = ", ".join(error.keys) or "nothing is wrong now"
+            keys = ", ".join(error.keys) or "there are no findings now"
             raise UsageError(f"Expected the key of a finding ({keys}), got: {key!r}.") from None
 
 

@@ -49,7 +49,7 @@ from bidbeacon_sessions.filters import SessionFilter
 from bidbeacon_sessions.tail import Tail
 
 _END_SECONDS: Final = 10.0
-"""How long to wait for a session's end to be printed if the database does not answer."""
+"""The longest wait for a session's last actions to be printed, if the database is slow."""
 
 
 def refresh(account: AccountOption, country: CountryOption = None, as_json: Json = False) -> None:
@@ -142,9 +142,10 @@ def entities_sync(
 
 
 def _sync(context: JobContext, key: str, **show: Any) -> bool:
-    """Sync an account's entities in a session of their own; return whether it succeeded.
+    """Sync an account's entities in a separate session; return whether the sync succeeded.
 
-    If not, print the error. `show` has the arguments `as_json` and `take_json` of `recorded`.
+    Print the error if the sync failed. `show` has the arguments `as_json` and `take_json` of
+    `recorded`.
     """
     try:
         # Read again: the previous sync may have stopped all accounts of a refused credential.
@@ -196,8 +197,8 @@ def recorded(
 ) -> Iterator[tuple[SessionRecorder, Status]]:
     """Record the block as a session and print it live; yield the session and its status line.
 
-    `given` is stored as the session's input. Ctrl-C, SIGTERM and the end of the terminal cancel the
-    session. With `as_json` it is not printed live, but passed to `take_json` at the end.
+    `given` is stored as the session's input. Ctrl-C, SIGTERM and closing the terminal cancel the
+    session. With `as_json` the session is not printed live, but passed to `take_json` at the end.
     """
     of_account = {} if account is None else {"account": account.key}
     given = {**of_account, **(given or {}), "via": COMMAND_LINE}

@@ -25,7 +25,7 @@ _HELP = "The account: its name, its alias or its key."
 
 
 def open_store() -> SessionStore:
-    """Return the session store in the database of the settings; check the schema's version.
+    """Return the session store in the configured database; check the schema's version.
 
     Raises:
         DatabaseUnavailableError: There is no database.
@@ -35,7 +35,7 @@ def open_store() -> SessionStore:
 
 
 def complete_account(incomplete: str) -> list[tuple[str, str]]:
-    """Return completions of account names, with labels; none if the database doesn't answer."""
+    """Return completions of an account name, with labels; [] if the database doesn't answer."""
     try:
         with open_store().begin() as connection:
             return complete_name(list_accounts(connection), incomplete)
@@ -44,13 +44,13 @@ def complete_account(incomplete: str) -> list[tuple[str, str]]:
 
 
 def get_account(named: str, country: str | None = None) -> Account:
-    """Return the account with a name or key, as `get_named_account` does."""
+    """Return the account with this name, alias or key; see `get_named_account`."""
     with open_store().begin() as connection:
         return get_named_account(connection, named, country)
 
 
 def get_ads_account(named: str) -> AdsAccount:
-    """Return the ads account with a name or key, as `get_named_ads_account` does."""
+    """Return the ads account with this name, alias or key; see `get_named_ads_account`."""
     with open_store().begin() as connection:
         return get_named_ads_account(connection, named)
 

@@ -49,7 +49,7 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 
 
 def safe_text(text: str) -> str:
-    """Replace control and bidirectional characters of a text by visible ones, and return it."""
+    """Return a text with control and bidirectional characters replaced by visible ones."""
     return text.translate(_VISIBLE)
 
 
@@ -62,13 +62,13 @@ class SafeConsole(Console):
     """A console that makes control characters in texts visible, and still prints colors."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Make a text safe and render it, so that its width is known before the layout."""
+        """Return a string as rich text, made safe before rich measures its width for the layout."""
         return super().render_str(safe_text(text), **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Render an object as segments with safe texts and links."""
+        """Yield the segments of a rendered object, with safe texts and links."""
         for text, style, control in super().render(renderable, options):
             if control:
                 yield Segment(text, style, control)
@@ -103,7 +103,7 @@ def print_list(
 def print_entry(
     mark: str, head: Text, lines: Iterable[str | None] = (), link: str | None = None
 ) -> None:
-    """Print the line `head` after the icon of `mark`, then `lines` and the link below it."""
+    """Print a line with the icon of `mark` and `head`; print `lines` and the link below."""
     icon, style = MARKS[mark]
     _print_hanging(Text(f"{icon} ", style), head)
     for line in filter(None, lines):
@@ -113,7 +113,7 @@ def print_entry(
 
 
 def print_lines(lines: Iterable[Line]) -> None:
-    """Print lines about sessions; if a line is wrapped, its rest is indented."""
+    """Print lines about sessions; if a line is wrapped, the continuation lines are indented."""
     for head, body in lines:
         _print_hanging(Text.assemble(*head), Text.assemble(*body))
 
@@ -139,7 +139,7 @@ def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) 
 def report(error: BaseException) -> int:
     """Print an error as one line, or a bug with its traceback; secrets are masked.
 
-    Return the exit code: 1 if the command failed, 2 if it can't be carried out, or 128 plus the
+    Return the exit code: 1 if the command failed, 2 if it could not begin, or 128 plus the
     number of a signal. Raise the error again if a pipe was closed, or for Ctrl-C outside a session.
     """
     line = _line_of(error)
@@ -156,7 +156,7 @@ def report(error: BaseException) -> int:
 def _line_of(error: BaseException) -> str | None:
     if hasattr(error, "exit_code"):  # an `ExpectedError`, a `StoppedBySignal`, or one of typer's
         is_stopped = isinstance(error, KeyboardInterrupt)
-        rest = ": its session is cancelled, and the next run continues with the rest."
+        rest = ": the session is cancelled, and the next run continues the work."
         return f"{error}{rest if is_stopped else ''}"
     origin = getattr(error, "orig", error)  # psycopg's, or of Dagster's psycopg2
     reason = str(origin).strip().partition("\n")[0]
@@ -164,7 +164,7 @@ def _line_of(error: BaseException) -> str | None:
     if _INSUFFICIENT_PRIVILEGE in codes:
         return (
             f"The role of BIDBEACON_DATABASE_URL may not do this ({reason}): "
-            "use the role that owns the tables, or grant it the right."
+            "grant it the missing right, or use the role that owns the tables."
         )
     if type(error).__name__ == "OperationalError":  # SQLAlchemy's
         return f"The database failed ({reason}): run `bidbeacon doctor` to check it."

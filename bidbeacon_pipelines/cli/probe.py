@@ -117,8 +117,8 @@ def _print_costs(run: Probe) -> None:
         f"({of.region}), one after another; Amazon usually takes {minutes:.0f} minutes for them. "
         "It costs no money and changes nothing at Amazon. Meanwhile it takes one of the report "
         "slots of this client id and region, so other reports may wait. If Amazon serves fewer or "
-        "more days than expected, more reports are created to find out how many. If it refuses "
-        "several ad products in one report, each of them is requested alone."
+        "more days than expected, more reports are created to find out how many. If Amazon "
+        "refuses several ad products in one report, each ad product is requested alone."
     )
 
 

@@ -81,8 +81,8 @@ def login() -> None:
     token = settings.stream_token or settings.stream_changes_token
     if token is None:
         raise UsageError(
-            "There is no token: `bidbeacon dev` makes one while it runs; "
-            "without it, set BIDBEACON_STREAM_TOKEN."
+            "There is no token: start `bidbeacon dev`, which makes one, "
+            "or set BIDBEACON_STREAM_TOKEN."
         )
     sys.stdout.write(settings.login_url(token.get_secret_value()) + "\n")
 

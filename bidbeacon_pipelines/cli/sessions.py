@@ -66,7 +66,7 @@ def _print_listed(session: Mapping[str, Any]) -> None:
 
 
 def _check_names(connection: Connection, wanted: SessionFilter) -> None:
-    """Raise `UsageError` if no session can match: the account or action is unknown."""
+    """Raise `UsageError` if the filter's account or type of action is unknown."""
     if wanted.type is not None and wanted.type not in action_classes():
         raise UsageError(
             "type: expected an action of docs/reference/actions.md, such as report-failed, "

@@ -20,7 +20,7 @@ class StoppedBySignal(KeyboardInterrupt):
 
 
 def stop_at_signals() -> None:
-    """Raise `StoppedBySignal` at Ctrl-C, SIGTERM and the end of the terminal.
+    """Install handlers that raise `StoppedBySignal` at Ctrl-C, SIGTERM and SIGHUP.
 
     A second signal ends the process immediately. Signals ignored before (`nohup`) stay ignored.
     """
@@ -35,7 +35,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def resend_lost_signals() -> None:
-    """Install a hook that sends a signal again if Python has dropped its exception.
+    """Install a hook that sends a signal again if Python dropped the signal's exception.
 
     Python drops exceptions that are raised in finalizers, such as `__del__`.
     """

@@ -61,7 +61,7 @@ def explain(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain the state of a report window and what happens next, and list the window's actions.
+    """Explain the state of a report window and its next step, and list the window's actions.
 
     Exits with 2 if a name or report is unknown.
     """
@@ -90,7 +90,7 @@ def print_explanation(explanation: Row) -> None:
     for report, other in explanation["reports"].items():
         if report != explanation["report"]:
             print_entry(other["severity"], Text(f"{report}: {other['sentence']}"))
-    console.print(Text.assemble("\n", ("its actions", "bold"), ", newest first, in UTC"))
+    console.print(Text.assemble("\n", ("actions of the window", "bold"), ", newest first, in UTC"))
     account, timeline = explanation["account"], reversed(explanation["timeline"])
     for _, group in groupby(timeline, key=lambda action: action["session_id"]):
         actions = list(group)
@@ -200,12 +200,13 @@ def windows_accept(
     country: CountryOption = None,
     dataset: DatasetOption = "daily_targets",
 ) -> None:
-    """Accept that a report has far fewer rows for final days; the next report is loaded.
+    """Load the next report of final days, even if it lacks most of the loaded rows.
 
-    Final days are days that need no further refresh. Dagster requests the next report now.
+    Final days need no further refresh. Dagster requests the report now. This applies only to days
+    that wait for a decision, because a report lacked most of their loaded rows.
     """
     decided = _decide(account, country, dataset, window, accepts=True)
-    console.print(f"Accepted {decided}: the next report is loaded, and Dagster requests it now.")
+    console.print(f"Accepted {decided}: Dagster requests a new report now, and loads its rows.")
 
 
 def windows_keep(
@@ -214,7 +215,7 @@ def windows_keep(
     country: CountryOption = None,
     dataset: DatasetOption = "daily_targets",
 ) -> None:
-    """Keep the loaded rows of final days for which a later report has far fewer rows.
+    """Keep the loaded rows of final days, although a later report lacks most of these rows.
 
     Final days are days that need no further refresh.
     """

@@ -1,1 +1,1 @@
-"""The contract: values set by users or learned from Amazon that override the registry."""
+"""The contract: overrides of the dataset registry, set by users or learned from Amazon."""

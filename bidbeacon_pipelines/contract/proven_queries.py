@@ -1,4 +1,4 @@
-"""SQL on proven histories: the greatest age of days for which Amazon is known to serve rows."""
+"""SQL on proven histories: the age of the oldest days for which Amazon served rows."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ _STORE_HISTORIES = text("""
 
 
 def store_histories(connection: Connection, proven: Iterable[Mapping[Any, Any]]) -> None:
-    """Store the greatest age of a day for which Amazon served rows, where it is a new maximum.
+    """Store the ages of the oldest days with rows, where they exceed the stored ages.
 
     Each item has client_id, region, dataset, ad_product, age_days, account_key and window_date.
     """
@@ -42,9 +42,10 @@ _COPY_HISTORIES = text("""
 def copy_histories(
     connection: Connection, account_id: str, client_id: str, *, of: str | None = None
 ) -> None:
-    """Copy proven histories to an ads account's new client id, before that id is stored.
+    """Copy proven histories from an ads account's stored client id to a new `client_id`.
 
-    If `of` is given, copy them only if the ads account belongs to this credential.
+    Call this before the new client id is stored. If `of` is given, nothing is copied unless the
+    ads account belongs to this credential.
     """
     values = {"account_id": account_id, "client_id": client_id, "of": of}
     connection.execute(_COPY_HISTORIES, values)

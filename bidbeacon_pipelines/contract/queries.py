@@ -16,7 +16,7 @@ _FOR_ACCOUNT = text("""
 
 
 def read_contract(connection: Connection, account_id: str) -> Contract:
-    """Return an ads account's contract: its region's overrides, its own, and its ad products."""
+    """Return an ads account's contract: its overrides, those of its region, its ad products."""
     overrides = connection.execute(_FOR_ACCOUNT, {"account_id": account_id}).mappings().all()
     return make_contract(overrides, find_ad_products(connection, account_id))
 
@@ -55,7 +55,7 @@ def set_override(
     set_by: str,
     set_at: datetime,
 ) -> bool:
-    """Store or replace an override; return False if a learned one would replace a user's."""
+    """Store or replace an override; return False if a learned value would replace a user's."""
     values: dict[str, Any] = {"region": region, "dataset": dataset, "account_id": account_id}
     values |= {"subject": subject, "value": value, "set_by": set_by, "set_at": set_at}
     return connection.execute(_SET, values | {"learned": LEARNED}).rowcount > 0

@@ -29,9 +29,9 @@ class Contract:
     products: Collection[str] | None = None
 
     def reports(self, dataset: Dataset) -> list[DatasetReport]:
-        """Return a dataset's reports with an ad product that has campaigns.
+        """Return the reports of a dataset that include an ad product with campaigns.
 
-        If no report has one, return the first; if the ad products are unknown, return all.
+        If no report does, return only the first. If the ad products are unknown, return all.
         """
         every = self.all_reports(dataset)
         if self.products is None:
@@ -45,7 +45,7 @@ class Contract:
         return [self.report(dataset, group) for group in groups]
 
     def needed_products(self, report: DatasetReport) -> list[str]:
-        """Return those of a report's ad products that have campaigns, or all if none has any."""
+        """Return the ad products of a report that have campaigns, or all if none has campaigns."""
         known = self.products or ()
         return [one for one in report.ad_products if one in known] or list(report.ad_products)
 

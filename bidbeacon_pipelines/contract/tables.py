@@ -9,7 +9,7 @@ from bidbeacon_pipelines.database.base import PipelinesBase
 
 
 class RegistryOverride(PipelinesBase):
-    """One row is an override of the registry for a dataset, in a region or for one ads account.
+    """One row is an override of the registry for a dataset of a region or of one ads account.
 
     `subject` is `grouping` (which ad products one report contains), `field:` followed by
     BidBeacon's name of a report field, or `history:` or `period:` followed by the name of a report.

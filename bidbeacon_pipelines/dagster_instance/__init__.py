@@ -1,4 +1,4 @@
-"""The parts of Dagster's instance that `dagster.yaml` names, and the guard of its webserver.
+"""The parts of Dagster's instance named in `dagster.yaml`, and its webserver's guard.
 
-None is imported here, because `dagster_celery` is installed only in a cluster.
+No module is imported here, because `dagster_celery` is installed only in a cluster.
 """

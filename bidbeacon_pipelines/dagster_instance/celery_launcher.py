@@ -1,13 +1,13 @@
-"""The run launcher of a cluster: dagster-celery's, but runs can be terminated properly."""
+"""The run launcher of a cluster: dagster-celery's, with proper termination of runs."""
 
 import dagster as dg
 from dagster_celery.launcher import CeleryRunLauncher
 
 
 class BidBeaconCeleryLauncher(CeleryRunLauncher):
-    """Sends whole runs to Celery's workers, and marks runs as canceling before the interrupt.
+    """Sends whole runs to Celery's workers; marks a run as canceling before interrupting it.
 
-    dagster-celery does not mark them, so Dagster would record the interrupt as a failure.
+    dagster-celery does not mark runs, so Dagster would record the interrupt as a failure.
     """
 
     def terminate(self, run_id: str) -> bool:

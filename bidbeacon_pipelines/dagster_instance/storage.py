@@ -1,7 +1,7 @@
-"""Dagster's storage in our database: the classes for `dagster.yaml`, and its tables.
+"""Dagster's storage in our database: the classes for `dagster.yaml`, and Dagster's tables.
 
-Dagster's tables are in schema `dagster`, which is in the role's `search_path`. A startup
-option would be refused by PgBouncer in transaction mode.
+The tables are in schema `dagster`, which is in the role's `search_path`. The path is not set by a
+startup option, because PgBouncer in transaction mode refuses such options.
 """
 
 import os
@@ -32,7 +32,7 @@ from bidbeacon_sessions.connections import client_args, parse_database_url
 
 SCHEMA: Final = "dagster"
 BY_HAND_POOL: Final = "by_hand"
-"""The pool of runs started by hand."""
+"""Dagster's concurrency pool for runs that are started by hand."""
 BY_HAND_RUNS: Final = 4
 _DRIVER: Final = "postgresql+psycopg2"
 _SET_SEARCH_PATH: Final = f"""
@@ -109,12 +109,12 @@ class BidBeaconStorage(DagsterPostgresStorage):
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> Self:
         """Create the storage when Dagster loads `dagster.yaml`.
 
-        Without an address it does not connect, so that definitions can be listed and checked in a
-        fresh clone; the first use raises an error with instructions.
+        Without an address, the storage does not connect, so that definitions can be listed and
+        checked in a fresh clone; the first use raises an error with instructions.
 
         Raises:
             DatabaseUnavailableError: The database can't be used; the message has instructions.
-            SchemaError: Our tables or Dagster's have another version; the message has instructions.
+            SchemaError: Our tables have an unsuitable version, or Dagster's tables are not found.
         """
         make_new_files_private()
         # Dagster reads this from the environment only.
@@ -140,11 +140,11 @@ class BidBeaconStorage(DagsterPostgresStorage):
         return PastScheduleStorage(self.postgres_url, should_autocreate_tables=False)
 
     def pool_connections(self) -> Engine:
-        """Replace the engines of runs, events and schedules by one with a pool; return it.
+        """Make the storages of runs, events and schedules share one pooled engine; return it.
 
         dagster-postgres opens a connection for every statement, which takes a run worker longer
         than the statements. Its public `optimize_for_webserver` also pools connections, but does
-        not check them before use, so they fail after a restart of the server.
+        not check connections before use, so they fail after a restart of the server.
         """
         engine = create_engine(
             self.postgres_url,
@@ -184,7 +184,7 @@ def dagster_database_url(url: str, *options: str) -> str:
 
 
 def check_dagster_tables(engine: Engine) -> None:
-    """Check that Dagster's tables are in this role's `search_path`; Dagster checks versions.
+    """Check that this role's `search_path` has Dagster's tables; Dagster checks their version.
 
     Raises:
         SchemaError: The tables don't exist, or are not in the path; the message has instructions.
@@ -198,7 +198,7 @@ def check_dagster_tables(engine: Engine) -> None:
     if found.schema != SCHEMA:
         raise SchemaError(
             f"Role {found.role} does not find Dagster's tables in schema {SCHEMA}: run "
-            f"`{found.remedy}` as this role, and grant it the schema "
+            f"`{found.remedy}` as this role, and grant it access to the schema "
             "(see docs/how-to/use-your-own-postgres.md)."
         )
 

@@ -21,8 +21,8 @@ class GuardedApp:
 
     Args:
         app: the app to guard.
-        public_url: another address at which browsers reach it, such as that of a proxy.
-        post_only: a path suffix; these paths accept only `POST`, WebSockets and HTML requests.
+        public_url: another address at which browsers reach the app, such as a proxy's address.
+        post_only: a suffix; paths with it accept only `POST`, WebSockets and requests for HTML.
     """
 
     def __init__(self, app: ASGIApp, *, public_url: str = "", post_only: str = "") -> None:

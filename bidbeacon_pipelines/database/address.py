@@ -1,4 +1,4 @@
-"""The address of the database in its forms for messages, psql and psycopg, and its checks.
+"""The address of the database: checks, and forms for messages, psql and psycopg.
 
 The mode of a database is `sandbox` or `real`: it has data of the sandbox or of the real Amazon.
 """

@@ -55,6 +55,6 @@ def read_now(connection: Connection, settings: Settings) -> datetime:
 
 
 def read_real_now(connection: Connection) -> datetime:
-    """Return the database's time, UTC, without a simulation's offset, like the times of runs."""
+    """Return the database's time, UTC, without a simulation's offset, as for Dagster's runs."""
     now: datetime = connection.execute(_NOW).scalar_one()
     return now

@@ -133,7 +133,7 @@ def record_process(
 
 
 def list_processes(connection: Connection, *, within: timedelta) -> list[RowMapping]:
-    """Return the processes with a recent heartbeat; silent_for is the time since the last."""
+    """Return processes whose last heartbeat is younger than `within`; silent_for is its age."""
     return list(connection.execute(_LIST, {"within": within}).mappings())
 
 

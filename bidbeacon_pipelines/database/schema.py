@@ -1,8 +1,8 @@
 """The version of the database's schema, and which programs are compatible with it.
 
 A program can use tables whose newest migration is the program's newest one. It can use newer tables
-if it includes the migration that is stored in `installation.oldest_program`. A migration that
-removes something that older programs use stores a newer migration there.
+if it includes the migration that is stored in `installation.oldest_program`. If a migration removes
+something that older programs use, it also stores a newer value in this column.
 `bidbeacon_pipelines.migrations` changes the schema, one process at a time.
 """
 
@@ -28,7 +28,7 @@ from bidbeacon_sessions.errors import UsageError
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 VIEWS: Final = MIGRATIONS / "views.txt"
-"""A line for each version of the views, with a digest; `make migration` appends a line."""
+"""A file with one line (number, digest) per version of the views; see `make migration`."""
 VIEWS_VERSION: Final = len(VIEWS.read_text().splitlines())
 """This program's version of functions and views. An upgrade replaces only older versions."""
 LOCK_TIMEOUT: Final = "3s"
@@ -98,24 +98,24 @@ def schema_problem(version: SchemaVersion, known: Sequence[str] = ()) -> str | N
         if version.views >= VIEWS_VERSION:
             return None
         return (
-            f"The database's views are of version {version.views}, and this program needs "
+            f"The database's views are of version {version.views}, and this program needs version "
             f"{VIEWS_VERSION}: run `bidbeacon db upgrade` as the role that owns them."
         )
     if revision is None:
         return "The database has no tables yet: run `bidbeacon db upgrade`."
     if revision in known:
         return (
-            f"The database's tables are at {revision}, and this program needs {newest}: "
+            f"The database's tables are at migration {revision}, and this program needs {newest}: "
             "run `bidbeacon db upgrade` as the role that owns them."
         )
     if is_newer:
         return (
-            f"The database's tables are at {revision}, newer than this program, which knows "
-            f"{newest}: upgrade the program."
+            f"The database's tables are at migration {revision}, newer than this program, whose "
+            f"newest migration is {newest}: upgrade the program."
         )
     return (
         f"The database belongs to another program, whose migrations are at {revision!r}: "
-        "set BIDBEACON_DATABASE_URL to a database of its own."
+        "set BIDBEACON_DATABASE_URL to a separate database for BidBeacon."
     )
 
 
@@ -166,8 +166,8 @@ def patiently(
     """Call `change`; retry after a pause if a lock is not available, or after a deadlock.
 
     Raises:
-        SchemaError: The locks were not available within `patience` seconds, an object that is not
-            BidBeacon's depends on a dropped one, or has the name of one of BidBeacon's.
+        SchemaError: The locks were not available within `patience` seconds. Or an object that is
+            not BidBeacon's depends on a dropped object, or has the name of a BidBeacon object.
     """
 
     def report_pause(state: RetryCallState) -> None:
@@ -194,14 +194,14 @@ def patiently(
             origin: Any = error.orig
             users = origin.diag.message_detail.replace("\n", ", ")
             raise SchemaError(
-                f"The upgrade replaces objects that others depend on ({users}): drop those, run "
-                "`bidbeacon db upgrade` again, and create them again."
+                f"The upgrade replaces objects that other objects depend on ({users}): drop the "
+                "dependent objects, run `bidbeacon db upgrade` again, and create them again."
             ) from None
         if _sqlstate(error) in _NAME_CONFLICTS:
             raise SchemaError(
-                "The database has an object with a name of BidBeacon's that another program or an "
-                f"unreleased version created ({first_line(error)}): set BIDBEACON_DATABASE_URL "
-                "to a new database."
+                "The database has an object with the name of a BidBeacon object, created by "
+                f"another program or an unreleased version ({first_line(error)}): set "
+                "BIDBEACON_DATABASE_URL to a new database."
             ) from None
         raise
 

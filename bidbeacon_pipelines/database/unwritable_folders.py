@@ -1,4 +1,4 @@
-"""SQL for folders for downloads to which a host can't write, so its loads pause."""
+"""SQL for download folders to which a host can't write; the host's loads pause meanwhile."""
 
 import socket
 from datetime import datetime, timedelta
@@ -9,10 +9,10 @@ from sqlalchemy import Connection, RowMapping, text
 
 RETRY_AFTER: Final = timedelta(minutes=5)
 _SHOWN_FOR: Final = timedelta(hours=1)
-"""A folder is listed for this long after `retry_at`; then the host is idle or gone."""
+"""A folder is listed for this long after `retry_at`; then the host counts as idle or gone."""
 _MINE = "u.host = :host AND u.folder = :folder"
 IS_PAUSED_HERE = f"EXISTS (SELECT FROM unwritable_folders u WHERE {_MINE} AND u.retry_at > :now)"
-"""SQL condition: this host's loads pause at `:now`; `place_of` returns the other values."""
+"""SQL condition: this host's loads pause at `:now`; `place_of` returns `:host` and `:folder`."""
 _RECORD = text("""
     INSERT INTO unwritable_folders (host, folder, reason, since, retry_at)
     VALUES (:host, :folder, :reason, :now, :retry_at)

@@ -3,7 +3,8 @@
 Digests are stored, so the digest of an existing value must never change. Tests have fixed examples.
 
 The key identifies a row within its account, day and hour. Reports have no target ids. A row belongs
-to the target of its ad group whose name has the same digest; negative targets are not considered:
+to the target that is in the row's ad group and has a name with the same digest. Negative targets
+are not considered. These are the names that are compared:
 
     row's matchType and value                the target's
     EXACT PHRASE BROAD, keyword text         match type and keyword

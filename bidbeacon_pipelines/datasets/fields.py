@@ -8,7 +8,7 @@ SPONSORED_PRODUCTS = "SPONSORED_PRODUCTS"
 SPONSORED_BRANDS = "SPONSORED_BRANDS"
 SPONSORED_DISPLAY = "SPONSORED_DISPLAY"
 AD_PRODUCTS = (SPONSORED_PRODUCTS, SPONSORED_BRANDS, SPONSORED_DISPLAY)
-"""The names in filters, exports and our tables; report rows have `Sponsored Products` instead."""
+"""The names in filters, exports and our tables; report rows have `Sponsored Products` etc."""
 
 SHORT_NAMES = {SPONSORED_PRODUCTS: "SP", SPONSORED_BRANDS: "SB", SPONSORED_DISPLAY: "SD"}
 _LONG_NAMES = {short: long for long, short in SHORT_NAMES.items()}

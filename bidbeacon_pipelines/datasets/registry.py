@@ -84,7 +84,7 @@ class Dataset:
         longest_period_days: The most days in one report, including the first and the last.
         refresh_offsets: A refresh falls due this many days after the window's day, at local
             midnight; ascending.
-        usual_latency: The usual time Amazon needs for a report; it is first polled after this time.
+        usual_latency: The time Amazon usually needs for a report. The first poll follows after it.
         reconciles_with: The dataset whose daily totals are compared with the totals of this one;
             None if Amazon guarantees no relation to any dataset.
         reconciles: The expected relation: `equal`, `close` (Amazon computes the totals separately),
@@ -181,7 +181,7 @@ class Dataset:
 
     @cached_property
     def reports(self) -> tuple["DatasetReport", ...]:
-        """The reports of the dataset without overrides, one for each group of ad products."""
+        """The reports of the dataset if nothing is overridden, one per group of ad products."""
         return tuple(DatasetReport(self, group) for group in self.groups)
 
     @property
@@ -214,7 +214,7 @@ class DatasetReport:
     Attributes:
         dataset: The dataset.
         ad_products: The ad products in the order of the registry.
-        history_days: The number of past days that Amazon serves, if an override has it; else None.
+        history_days: The number of past days that Amazon serves, if an override sets it; else None.
         shorter_period: The most days in one report, if an override reduces it; else None.
     """
 
@@ -260,7 +260,7 @@ def spelled(fields: Iterable[str], spellings: Mapping[str, str]) -> tuple[str, .
 
 
 def other_spellings(dataset: Dataset, fields: Iterable[str], refusal: str) -> dict[str, str]:
-    """Map our names to the alternative names, for fields that Amazon's `refusal` mentions."""
+    """Map our names to alternative names, for fields that the text of a refusal mentions."""
     renamed = {field: other for field, other in dataset.other_names.items() if field in set(fields)}
     return {ours: other for ours, other in renamed.items() if ours in refusal or other in refusal}
 

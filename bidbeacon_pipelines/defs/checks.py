@@ -82,8 +82,8 @@ def evaluate_checks(context: Context, job: RunningJob, datasets: Collection[str]
                 description=result.description,
             )
             context.log_event(evaluation)  # type: ignore[arg-type]  # accepted, despite its type
-            # Dagster keeps one result a run, at the place of its first one, which another run's
-            # may follow.
+            # Dagster keeps one result per run, at the position of the run's first result. A result
+            # of another run may follow it.
             latest = context.instance.get_latest_asset_check_evaluation_record(
                 evaluation.asset_check_key
             )

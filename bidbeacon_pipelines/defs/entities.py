@@ -19,7 +19,7 @@ from bidbeacon_sessions.queries import list_excerpts
 
 _MOST_ACTIONS = 50
 LONGEST_WAIT_FOR_EXPORTS = timedelta(seconds=5)
-"""The longest wait for an export in a run. A longer one would delay queued accounts."""
+"""The longest wait for an export in a run. A longer wait would delay queued accounts."""
 
 
 @dg.multi_asset(
@@ -49,7 +49,7 @@ def entities(
     """Store an account's campaigns, ad groups, ads, targets and portfolios.
 
     Safe to run again, since rows are replaced. If Amazon's exports are delayed, the session records
-    it, the run succeeds, and the sensor `refresh_due_accounts` starts the next sync.
+    the delay, the run succeeds, and the sensor `refresh_due_accounts` starts the next sync.
     """
     key = context.partition_key if context.has_partition_key else None
     with job_sessions.work(context, "sync-entities", input={"account": key}, account=key) as job:

@@ -1,6 +1,7 @@
 """Assets that no run materializes: Amazon as the source, and the analysts' views.
 
-Asset B depends on asset A only if rows of B depend on rows of A. The same account is not enough.
+Asset B depends on asset A only if rows of B depend on rows of A. It is not enough that both have
+rows of the same account.
 """
 
 from collections.abc import Sequence
@@ -54,8 +55,8 @@ def _view_spec(name: str, tables: Sequence[str], grain: str) -> dg.AssetSpec:
         owners=[OWNER],
         description=(
             f"{view.description} For analysts. This is a view, so it is always as fresh as its "
-            "table and needs no runs. The asset of the table shows how fresh it is and what was "
-            f"done last: `{tables[0]}`."
+            "table and needs no runs. The asset of the table shows how fresh the table is, and "
+            f"its last events: `{tables[0]}`."
         ),
         deps=tables,
         metadata=view_metadata(view),

@@ -31,7 +31,7 @@ from bidbeacon_sessions.dagster import session_link
 
 _BATCH = 100
 _LOCK = "record loads"
-"""Only the run with this lock logs events; so a day's stored run logged its last event."""
+"""Only the run with this lock logs events, so a day's stored run logged the last one."""
 _wait_longer = retry(
     retry=retry_if_exception_type(LockTakenError), stop=stop_after_attempt(10), reraise=True
 )

@@ -17,7 +17,7 @@ ADS_ACCOUNT_TAG = "ads_account"
 FIRST_DAY = first_partition_day(datetime.now(UTC).date(), get_settings().partition_months)
 """The day of the first partition, fixed when this process starts; older days have none."""
 PARTITION_TAG = "dagster/partition"
-"""Dagster's tag for a run's partition. Our sensors set it even if there is no partition."""
+"""Dagster's tag for a run's partition. Our sensors set it even if Dagster lacks the partition."""
 ACCOUNTS, ADS_ACCOUNTS = "accounts", "ads_accounts"
 ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name=ACCOUNTS)
 ADS_ACCOUNT_PARTITIONS = dg.DynamicPartitionsDefinition(name=ADS_ACCOUNTS)

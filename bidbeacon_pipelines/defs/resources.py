@@ -72,7 +72,7 @@ class BidBeaconSessions(JobSessionsResource):
         When the block ends, even with an error, observations of windows that the job did not load
         are logged in Dagster. If the caller is an op, its output gets the session's metadata.
         `input` is stored with the session. If the job concerns a single account, `account` is the
-        account's key; if it concerns a single ads account, `ads_account` is the key of that.
+        account's key. If it concerns a single ads account, `ads_account` is the ads account's key.
 
         Raises:
             Failure: The block raised an exception. The description is the exception's message, and
@@ -110,7 +110,7 @@ def _find_subject(engine: Engine, account: str | None, ads_account: str | None) 
 
 
 Unloaded = dict[tuple[str, str, date], str]
-"""The last effect on each window (account, dataset, day) that a session did not load."""
+"""The last action's effect on each window (account, dataset, day) a session did not load."""
 
 
 def _track_unloaded(unloaded: Unloaded, action: Action) -> None:

@@ -44,15 +44,15 @@ _UNFINISHED = [
 ]
 DUE_SENSOR_SECONDS = 30
 POLL_SENSOR_SECONDS = 15
-"""The interval is short: if the worker of a poll is frozen, the next one soon replaces it."""
+"""The interval is short, so that a new poll soon replaces a poll with a frozen worker."""
 POLL_EVERY = timedelta(minutes=1)
 """The interval of the poll of all reports. A newly created report may be polled sooner.
 
 A run costs two CPU seconds, and Amazon allows one poll of a report per minute."""
 HELP_AFTER = timedelta(seconds=30)
-"""If a poll takes longer (a large report, a frozen worker), another one may start."""
+"""If a poll takes longer (a large report, a frozen worker), another poll may start."""
 MANY_DUE = 10
-"""If at least this many reports are due, as many polls start as may run at the same time."""
+"""If at least this many reports are due, all polls that may run at the same time start."""
 _INCOMPLETE = (
     "BIDBEACON_ADS_API_CLIENT_ID is set without BIDBEACON_ADS_API_CLIENT_SECRET "
     "or …_REFRESH_TOKEN: set all three, or none."
@@ -95,7 +95,9 @@ def refresh_due_accounts(
     if requests:
         yield from requests
     else:
-        yield dg.SkipReason("No account has due work, or its run is in progress.")
+        yield dg.SkipReason(
+            "No account has due work, except for accounts with an unfinished run or a pause."
+        )
 
 
 @dg.sensor(
@@ -174,7 +176,7 @@ def _due_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
 
 
 def _wanted_runs(instance: dg.DagsterInstance) -> Iterator[dg.RunRequest]:
-    """Yield a run for each user request that has no living session and no unfinished run.
+    """Yield a run for each user request that has no running session and no unfinished run.
 
     The request of a killed run stays pending, so the next tick starts another run.
     """
@@ -222,7 +224,7 @@ def _polls_to_start(instance: dg.DagsterInstance) -> int | str:
         unrecorded = lock_unrecorded_days(connection, limit=1)
         if not due and not unrecorded and not can_create_reports(connection, now):
             return (
-                "No report in flight is due for a check, and no planned report can be created now."
+                "No report in flight is due for a poll, and no planned report can be created now."
             )
         now = read_real_now(connection)
     limit = get_settings().loads_at_once
@@ -254,6 +256,7 @@ def _why_unreachable(settings: Settings) -> str | None:
         return (
             f"No Amazon credentials are set, and the sandbox at {settings.sandbox_url} does not "
             "answer: start it with `bidbeacon-sandbox` (`make dev` starts everything), or set "
-            "BIDBEACON_ADS_API_CLIENT_ID and its companions, or BIDBEACON_CREDENTIALS_FILE."
+            "BIDBEACON_CREDENTIALS_FILE, or all of BIDBEACON_ADS_API_CLIENT_ID, …_CLIENT_SECRET "
+            "and …_REFRESH_TOKEN."
         )
     return None

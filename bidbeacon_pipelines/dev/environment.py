@@ -1,4 +1,4 @@
-"""The environment of `bidbeacon dev`: variables of its processes, files for other terminals."""
+"""The environment of `bidbeacon dev`: variables of processes, files for other terminals."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from bidbeacon_pipelines.settings_files import RUNNING_ENV
 
 LOGIN_VARIABLE: Final = "BIDBEACON_STREAM_CHANGES_TOKEN"
 FIRST_WITH_SANDBOX: Final = 8
-"""The initial limit of reports in flight with the sandbox, whose accounts load in minutes."""
+"""The initial limit of reports in flight with the sandbox: its data then loads in minutes."""
 
 
 def shared_environment(settings: Settings, database_url: str) -> dict[str, str]:

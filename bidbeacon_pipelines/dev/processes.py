@@ -40,11 +40,11 @@ class Child:
 
     @property
     def is_alive(self) -> bool:
-        """Whether any process of its group is alive; zombies don't count."""
+        """Whether any process of the service's group is alive; zombies don't count."""
         return not self.ended.done() or any(map(self._is_member, psutil.pids()))
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to all processes of its group."""
+        """Send a signal to all processes of the service's group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._group, number)
 
@@ -55,7 +55,7 @@ class Child:
         return ServiceFailedError(f"{self.service.name} {what}. The end of {self._log}:\n{tail}")
 
     def rotate_log(self) -> None:
-        """Move the content of a long log to `.log.1`; drop it if the disk is full."""
+        """Move the content of a long log to `.log.1`; delete the content if the disk is full."""
         if self._log.stat().st_size > LOG_BYTES:
             with suppress(OSError):
                 shutil.copyfile(self._log, self._log.with_suffix(".log.1"))
@@ -120,7 +120,7 @@ class Processes:
             task.cancel()
 
     async def stop(self) -> None:
-        """Stop all children by SIGINT, SIGTERM, SIGKILL; the first, usually the database, last."""
+        """Stop all children, by SIGKILL if necessary; the one that was started first stops last."""
         await _stop(self._children[1:])
         await _stop(self._children)
         self._children = []

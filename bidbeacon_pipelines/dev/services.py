@@ -16,7 +16,7 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT, Settings
 LOOPBACK: Final = "127.0.0.1"
 ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not bound
 SANDBOX_REPORTS_IN_FLIGHT: Final = 20
-"""The sandbox's limit of reports in flight: the gate's maximum, so that none is refused."""
+"""The sandbox's limit of reports in flight: the gate's maximum, so no report is refused."""
 OURS: Final = (sys.executable, "-m", "bidbeacon_pipelines")
 SANDBOX: Final = (sys.executable, "-m", "bidbeacon_sandbox")
 LOCATION: Final = "bidbeacon"
@@ -58,7 +58,7 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Its address for a browser on this machine."""
+        """The service's address for a browser on this machine."""
         shown = LOOPBACK if self.host in ANY_ADDRESS else self.host
         return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}"
 

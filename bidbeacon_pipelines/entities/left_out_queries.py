@@ -27,9 +27,10 @@ _MARK_REPORTED = text("""
 
 
 def mark_reported_campaigns(connection: Connection, account: Account) -> None:
-    """Store which campaigns of an account are in Amazon's reports; call it after a full sync.
+    """Store which Sponsored Brands campaigns of an account are in Amazon's reports.
 
     Old Sponsored Brands campaigns have no ad groups, and reports leave them out without an error.
+    Call this function after a full sync.
     """
     connection.execute(_MARK_REPORTED, account.identity | {"ad_product": SPONSORED_BRANDS})
 
@@ -46,13 +47,14 @@ LEFT_OUT_CAMPAIGNS = """
      WHERE c.account_id = a.account_id AND c.country_code = a.country_code AND NOT c.is_reported"""
 """SQL of a lateral subquery: the campaigns of account `a` that Amazon's reports leave out.
 
-A campaign may have run from `first_date` to `last_date`; null means no limit. If it is not enabled,
-it ran at most until its last change at Amazon; if it is gone, until an export did not contain it.
+A campaign may have run from `first_date` to `last_date`; null means no limit. A campaign that is
+not enabled ran at most until its last change at Amazon, and a campaign that is gone at most until
+the first export without it.
 """
 
 
 def ran_on(day: str) -> str:
-    """Return SQL: whether campaign `c` of `LEFT_OUT_CAMPAIGNS` may have run on SQL date `day`."""
+    """Return the SQL condition that `c` of `LEFT_OUT_CAMPAIGNS` may have run on date `day`."""
     return f"({day} >= c.first_date) IS NOT FALSE AND ({day} <= c.last_date) IS NOT FALSE"
 
 
@@ -85,5 +87,5 @@ _LEFT_OUT_ON = text(f"""
 
 
 def list_left_out_on(connection: Connection, account: Account, day: date) -> list[str]:
-    """Return the names of campaigns that may have run on a day but are not in its reports."""
+    """Return the names of campaigns that may have run on a day but that reports leave out."""
     return list(connection.execute(_LEFT_OUT_ON, account.identity | {"day": day}).scalars())

@@ -64,7 +64,7 @@ def insert_export(
 
 
 def lock_export(connection: Connection, export: int) -> EntityExport:
-    """Lock and return an export before it is loaded; another sync may have loaded it."""
+    """Lock and return an export, to see whether another sync has loaded the export."""
     locked = select(EntityExport).filter_by(id=export).with_for_update()
     return next(iter(read_rows(connection, locked)))
 
@@ -117,7 +117,8 @@ def merge_entities(
     """Upsert entities of one kind as Amazon sent them; return their number.
 
     Stored entities that are not in `rows` stay, since reports of old days still contain their ids.
-    A row has the table's columns except account and times; columns that it lacks become null.
+    A row has the table's columns, except those of the account and the times that a merge sets;
+    other columns that a row lacks become null or empty.
     """
     table = _TABLES[kind]
     columns = [one.name for one in table.columns if one.name not in (*_OURS, *_JUDGED)]
@@ -171,7 +172,7 @@ def _key(kind: str) -> str:
 
 
 def name_targets(connection: Connection, account: Account) -> None:
-    """Store which target each text in reports identifies, for all ad groups of an account.
+    """Store the mapping from texts in reports to targets, for all ad groups of an account.
 
     Reports contain a text instead of the target's id. If several targets of an ad group have the
     same text, those that still exist are preferred, then enabled ones, then paused ones, then the
@@ -206,7 +207,7 @@ def _copy(
     connection: Connection, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
 ) -> None:
     driver = connection.connection.driver_connection
-    assert driver is not None, "a SQLAlchemy connection has a driver's"  # noqa: S101 - for mypy
+    assert driver is not None, "a connection has a driver connection"  # noqa: S101 - for mypy
     statement = sql.SQL("COPY staged ({}) FROM STDIN").format(
         sql.SQL(", ").join(map(sql.Identifier, columns))
     )
@@ -264,7 +265,7 @@ _COUNTS = f"""
 
 
 def find_ad_products(connection: Connection, account_id: str) -> set[str] | None:
-    """Return the ad products of an ads account's campaigns, or None if they are unknown yet.
+    """Return the ad products of an ads account's campaigns, or None if not yet known.
 
     They are unknown until the campaigns of every country are synced, or if there are no campaigns.
     Countries that are paused, disabled or without a profile need no sync. Campaigns of any state

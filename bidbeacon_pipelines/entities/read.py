@@ -52,14 +52,14 @@ class _Field:
     read: Callable[[Any], Any]
     is_required: bool = False
     inner: str | None = None
-    """The field to use if the value is an object: a bid is a number, or an object with currency."""
+    """The key to read if the value is an object: a bid may be a number or such an object."""
 
     @property
     def paths(self) -> list[_Path]:
         return [self.path, *([(*self.path, self.inner)] if self.inner else [])]
 
     def read_from(self, raw: Row) -> Any:
-        """Return a field or None; raise `FieldError` if it is invalid, or required but missing."""
+        """Return the value or None; raise `FieldError` if invalid, or required but missing."""
         came = find(raw, self.path)
         if self.inner and isinstance(came, dict):
             came = came.get(self.inner)
@@ -188,6 +188,7 @@ class EntityProblems:
     """The entities of one account and kind that could not be read completely.
 
     `set_aside_ids` has the id of each entity that is not stored, or None if the id is unreadable.
+    `incomplete` is the number of entities with a null for an unreadable field.
     """
 
     set_aside_ids: list[str | None] = field(default_factory=list)
@@ -205,7 +206,7 @@ class EntityProblems:
         return self.kept[0].cause if self.kept else None
 
     def add(self, problem: EntityProblem) -> None:
-        """Count a problem; keep it if fewer than `MOST_PROBLEMS_KEPT` are kept."""
+        """Count a problem; also keep it, unless `MOST_PROBLEMS_KEPT` problems are kept already."""
         if problem.set_aside:
             self.set_aside_ids.append(problem.entity_id)
         self.incomplete += not problem.set_aside
@@ -236,7 +237,7 @@ def _unreadable(got: str) -> Cause:
 
 
 def _read(kind: str, raw: Any) -> tuple[Row, Cause | None, bool]:
-    """Return an entity's row, the cause if fields are invalid, and whether it is unusable."""
+    """Return an entity's row, the cause of invalid fields, and whether the row is unusable."""
     if not isinstance(raw, dict):
         return {}, _unreadable(shown(raw)), True
     row: Row = {}

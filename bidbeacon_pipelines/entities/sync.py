@@ -2,8 +2,8 @@
 
 The id of an export is stored as soon as Amazon accepts the export. If the run is killed, the next
 run continues with this export instead of requesting a new one. The four exports need not succeed
-in the same run. If a sync fails, later syncs do not repeat the exports that it has loaded, for as
-long as `UNFINISHED_LIVES`.
+in the same run. If a sync fails after it has loaded some exports, later syncs do not repeat these
+exports for as long as `UNFINISHED_LIVES`.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -114,12 +114,12 @@ def sync_entities(
 ) -> dict[str, int]:
     """Sync an account's entities; return the number of stored rows by kind.
 
-    The result lacks kinds that a recent incomplete sync has stored. It lacks portfolios if Amazon
-    does not list them.
+    The result lacks kinds that a recent incomplete sync has stored. It lacks portfolios if the
+    call that lists them fails.
 
     Raises:
-        ExportFailedError: an export failed (exports finished before are stored), or the account has
-            no profile.
+        ExportFailedError: an export failed (exports that finished earlier are stored), or the
+            account has no profile.
         ExportNotReadyError: Amazon needs longer than `longest_wait`; finished exports are stored.
         NotWritten: this host can't write downloads; the next sync continues with the exports.
         AuthError: Amazon refuses the account's exports, or the credential.
@@ -157,7 +157,7 @@ class _Sync:
         """Sync all kinds of entities; return the number of stored rows by kind.
 
         If Amazon throttles a call, or a file can't be written, exports pause. If Amazon refuses
-        the credential or the exports, this is stored.
+        the credential or the exports, the refusal is stored.
         """
         with self._as_wanted():
             if self.account.profile_id is None:
@@ -253,7 +253,9 @@ class _Sync:
                 facts = {"account": key, "kind": kind, "export_id": running.export_id}
                 self.session.add(ExportRequested(**facts, adopted=True))
                 return running
-            self._fail(kind, running, _failed_export(kind, "Amazon keeps it for 24 hours only"))
+            self._fail(
+                kind, running, _failed_export(kind, "Amazon keeps exports for 24 hours only")
+            )
         try:
             export = create_export(self._client, self._owner, kind)
         except AdsApiError as error:
@@ -263,7 +265,7 @@ class _Sync:
         return self._insert(kind, export.export_id)
 
     def _insert(self, kind: ExportKind, export_id: str) -> EntityExport:
-        """Store an accepted export; if another sync stored one first, return that export."""
+        """Store and return an accepted export; if another sync was first, return its export."""
         facts, now = {"account": self.account.account_key, "kind": kind}, self.context.now()
         try:
             with self._begin() as connection:
@@ -287,7 +289,7 @@ class _Sync:
         *,
         may_repeat: bool = True,
     ) -> int:
-        """Load an export; if Amazon no longer has it or its file, request it once more."""
+        """Load an export and return its row count; if Amazon lost it, request it once more."""
         try:
             return self._store(kind, self._wait(kind, requested, wait_until), requested)
         except (AuthError, ExportNotReadyError, NotWritten, Throttled) as error:
@@ -321,7 +323,7 @@ class _Sync:
                 why = f"{export.error_code}: {export.error_message}"
                 raise ExportFailedError(_failed_export(kind, why))
             if context.now() - requested.created_at > LONGEST_WAIT:
-                why = f"it was still {export.raw_status} after {LONGEST_WAIT}"
+                why = f"the export was still {export.raw_status} after {LONGEST_WAIT}"
                 raise ExportFailedError(_failed_export(kind, why))
             if context.now() + timedelta(seconds=pause) > wait_until:
                 raise ExportNotReadyError(kind, requested.export_id, export.raw_status)
@@ -379,14 +381,14 @@ class _Sync:
 
     def _fetch(self, kind: ExportKind, export: Export, file: Path) -> None:
         if export.url is None:
-            why = "Amazon reports it as complete, but without a URL"
+            why = "Amazon reports the export as complete, but without a URL"
             raise ExportFailedError(_failed_export(kind, why))
         download(self._client, export.url, file, self._owner)
 
     def _complete(self, before: Collection[str] | None) -> None:
         """Store that the sync is complete, and update what depends on the campaigns.
 
-        If the ads account's ad products differ from `before`, the next refresh creates its windows
+        If the ads account's ad products differ from `before`, the next refresh creates the windows
         again, since other reports have to be requested. The campaigns also help to decide which
         loaded windows Amazon does not serve. This is decided again, unless a load holds the
         account's lock for too long.

@@ -1,6 +1,6 @@
 """SQL for the syncs of entities that users request, and for the claims of these syncs.
 
-A session claims a sync while its lease lasts. A Dagster sensor starts the runs.
+A claim is valid while the lease of its session lasts. A Dagster sensor starts the runs.
 """
 
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""The decision whether a checked report may replace the data of a window. Pure."""
+"""The decision whether a checked report may replace the data of a window, without I/O."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def is_too_bad(bad_rows: BadRows, good_rows: int, limit: float) -> bool:
 
 @dataclass(frozen=True)
 class Totals:
-    """The number of rows of a window, and their spend; None if the dataset has no spend."""
+    """The row count and the spend of a window; `spend` is None if the dataset has no spend."""
 
     rows: int
     spend: Decimal | None
@@ -47,9 +47,9 @@ class ProductTally:
     """Counts and sums of one ad product in a window.
 
     Attributes:
-        old_rows: Rows in the table.
+        old_rows: Rows in the dataset's table before the load.
         rows: Rows in the report after rows with the same key are summed.
-        read_rows: Rows in the report before they are summed.
+        read_rows: Rows in the report before rows with the same key are summed.
         unresolved: Rows in the report with an unknown target.
         spend: Spend in the report, in the account's currency.
         sales: Sales in the report, in the account's currency.
@@ -80,7 +80,7 @@ class WindowTally:
 
     @property
     def lost(self) -> dict[str, ProductTally]:
-        """The ad products that have lost nearly all rows compared with the table."""
+        """The ad products with fewer than a tenth as many rows in the report as in the table."""
         return {
             name: product
             for name, product in self.products.items()
@@ -111,7 +111,8 @@ class Accept:
 class Suspicious:
     """The verdict to keep the old data until another report confirms the loss of rows.
 
-    If only some ad products lost nearly all rows, `ad_products` and counts concern only these.
+    If only some ad products lost nearly all rows, `ad_products` lists these, and both row counts
+    include only their rows.
     """
 
     old_rows: int
@@ -120,13 +121,13 @@ class Suspicious:
 
     @property
     def cause(self) -> Cause:
-        """The window's cause to store, with ad products that lost rows, and rows before and now."""
+        """The cause stored for the window: the ad products that lost rows, and both row counts."""
         products = [product_name(name) for name in self.ad_products] or None
         detail = {"new_rows": self.new_rows, "old_rows": self.old_rows}
         return cause("rows-lost", ad_products=products, detail=detail)
 
     def plus(self, other: "Suspicious") -> "Suspicious":
-        """Return one verdict for two windows that have the same cause, with the sums of rows."""
+        """Return the joint verdict on two windows with the same cause: add the row counts."""
         rows = self.old_rows + other.old_rows, self.new_rows + other.new_rows
         return Suspicious(*rows, self.ad_products)
 
@@ -147,7 +148,7 @@ class NeedsDecision:
 
     @property
     def cause(self) -> Cause:
-        """The window's cause to store, with rows and spend before and in this report."""
+        """The cause stored for the window: rows and spend of the final data and of the report."""
         detail: dict[str, Any] = {"new_rows": self.new.rows, "old_rows": self.old.rows}
         for name, spend in (("old_spend", self.old.spend), ("new_spend", self.new.spend)):
             detail[name] = None if spend is None else f"{spend:,.2f} {self.currency}"
@@ -155,7 +156,7 @@ class NeedsDecision:
         return cause("final-rows-lost", **of, detail=detail)
 
     def plus(self, other: "NeedsDecision") -> "NeedsDecision":
-        """Return one verdict for two windows that have the same cause, with the sums of rows."""
+        """Return the joint verdict on two windows with the same cause: add rows and spend."""
         return replace(self, old=self.old + other.old, new=self.new + other.new)
 
 
@@ -174,7 +175,7 @@ class Refuse:
 
     @property
     def cause(self) -> Cause:
-        """The window's cause to store: the share of bad rows, and the two most frequent faults."""
+        """The cause stored for the window: share of bad rows, and the two most frequent faults."""
         bad = self.bad_rows.total()
         rows = self.good_rows + bad
         faults = [f"{count:,} × {fault}" for fault, count in self.bad_rows.most_common(2)]
@@ -183,7 +184,7 @@ class Refuse:
         return cause(code, detail=detail)
 
     def plus(self, other: "Refuse") -> "Refuse":
-        """Return one verdict for two windows; a verdict on a whole report stays unchanged."""
+        """Return the joint verdict on two windows: summed counts, or `self` for a whole report."""
         if self.is_whole_report:
             return self
         return Refuse(self.bad_rows + other.bad_rows, self.good_rows + other.good_rows)
@@ -196,7 +197,7 @@ class Unconfirmed:
     cause: Cause = field(default_factory=partial(cause, "rows-missing"))
 
     def plus(self, _other: "Unconfirmed") -> "Unconfirmed":
-        """Return one verdict for two windows."""
+        """Return the joint verdict on two windows: `self`, since these verdicts are all equal."""
         return self
 
 
@@ -221,7 +222,8 @@ def decide_load(
         bad_rows: Invalid rows of the window. Rows without a readable date are judged elsewhere, for
             the whole report.
         bad_share_limit: The largest accepted share of bad rows among all rows, 0 to 1.
-        earlier: The digest of the previous report for this window, if that was suspicious.
+        earlier: The digest of the previous report for this window, if that report was suspicious or
+            unconfirmed, else None.
         digest: The digest of this report's rows, from `loading.staging.digest_window`.
         should_have_rows: Whether the country has deliverable campaigns, but the window was never
             loaded and the report has no row of the country.
@@ -245,6 +247,6 @@ def decide_load(
 
 
 def suspicious_pause(suspicious_before: int) -> timedelta:
-    """Return the pause before a window's next request, after this many suspicious reports."""
+    """Return the pause after a suspicious report, by the number of earlier suspicious reports."""
     grown: timedelta = FIRST_SUSPICIOUS_PAUSE * 4 ** min(suspicious_before, 10)
     return min(grown, LONGEST_SUSPICIOUS_PAUSE)

@@ -243,7 +243,7 @@ class _AccountLoad:
 
     @cached_property
     def _served_ages(self) -> dict[str, int]:
-        """The greatest age in days that Amazon is proven to serve, by ad product."""
+        """The age in days of the oldest day that Amazon is proven to serve, by ad product."""
         report = self.account.account_id, self.scope.dataset.name, self.scope.ad_products
         ages = list_served_ages(self.connection, *report)
         for day, tally in self.tallies.items():
@@ -260,10 +260,10 @@ class _AccountLoad:
         return NeedsDecision(account.account_key, name, account.currency_code, old, new)
 
     def _refused_report(self, limit: float) -> Refuse | None:
-        """Refuse all windows if too many rows have no readable country or no readable date.
+        """Return a refusal of all windows if too many rows have no readable country or date.
 
-        Rows without a readable country are compared with the whole report, since they may belong to
-        any account. Rows without a readable date are compared with the account's rows.
+        The limit is a share: of all rows of the report for rows without a readable country, since
+        they may belong to any account, and of the account's rows for rows without a readable date.
         """
         others = sum(tally.total("read_rows") for tally in self.tallies.values())
         others += sum(bad.total() for day, bad in self.bad.items() if day is not None)

@@ -1,4 +1,4 @@
-"""The actions of a load: for each loaded account, and for each cause of unloaded windows."""
+"""The actions of a load, such as one per loaded account and per cause of unloaded windows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -84,7 +84,7 @@ def insert_load(
     counts: Mapping[str, int],
     silent: Sequence[date],
 ) -> None:
-    """Store a report's row counts, and its accepted days without rows, for an account."""
+    """Store an account's row counts of a report, and `silent`: the days accepted without rows."""
     start, end = scope.period
     statement = insert(ReportLoad).values(
         request_id=scope.request_id,
@@ -143,9 +143,9 @@ def quarantine_rows(
 ) -> None:
     """Store a report's invalid rows in quarantine; delete those of replaced reports.
 
-    Call it after `update_loaded_windows`. `days` are the days whose windows waited for the report;
-    `loaded` are those of them that were loaded. Rows with an unreadable country are stored for
-    every account.
+    Call this after `update_loaded_windows`. `days` are the days whose windows waited for the
+    report; `loaded` are the loaded ones of these days. Rows with an unreadable country are stored
+    for every account.
     """
     values = scope.values | account.identity
     values |= {"account": account.id, "days": list(days), "loaded": list(loaded)}
@@ -180,7 +180,7 @@ def insert_removals(
 ) -> None:
     """Store how many rows and how much spend a merge removed.
 
-    `lost` has the days and ad products that lost nearly all rows, as tuples. Call it before the
+    `lost` has the days and ad products that lost nearly all rows, as tuples. Call this before the
     windows are detached from the request.
     """
     values = scope.values | {"account": account.id}
@@ -219,7 +219,7 @@ def update_loaded_windows(
 def judge_history(
     connection: Connection, scope: ReportScope, accounts: Collection[Account]
 ) -> list[RowMapping]:
-    """Return the report's windows that Amazon does not serve; see `judge_loaded_windows`."""
+    """Run `judge_loaded_windows` on a report; return its windows that Amazon does not serve."""
     [account_id] = {account.account_id for account in accounts}
     start, end = scope.period
     report = scope.values | {"account_id": account_id, "start": start, "end": end}

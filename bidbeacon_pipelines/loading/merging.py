@@ -2,7 +2,7 @@
 
 The report is compared with the table once. The rows that changed, appeared or vanished are stored
 in the temporary table `report_changes` with their old metrics, but without the dimensions of rows
-that vanished, since a join of few columns is a quarter faster. The dataset's table and
+that vanished, since a join with fewer columns is faster by a quarter. The dataset's table and
 `restatements` are written from `report_changes`. If no window has rows or was loaded before, the
 staged rows are inserted without a comparison. Rows of other ad products never change.
 """
@@ -22,7 +22,7 @@ _OF_WINDOWS = "o.account = ANY(:accounts) AND o.window_date = ANY(:days)"
 
 @dataclass(frozen=True)
 class MergeCounts:
-    """An account's number of restatements; `vanished` is the number that removed a row."""
+    """An account's number of restatements; `vanished` counts those that removed a row."""
 
     restated: int = 0
     vanished: int = 0

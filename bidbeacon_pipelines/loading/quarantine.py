@@ -43,8 +43,9 @@ from bidbeacon_sessions import SessionRecorder
 class _Sorted:
     """Quarantined rows by the result of their new check.
 
-    `valid` has the day and the line of each valid row, by row id. `foreign` has the ids of rows of
-    other countries and ad products, to delete. `kept` has the rows that stay in quarantine.
+    `valid` has the day and the line for COPY of each valid row, by row id. `foreign` has the ids of
+    rows of other countries and ad products, to delete. `kept` has the rows that stay in quarantine
+    as tuples of row id, day and new cause.
     """
 
     valid: dict[int, tuple[date, bytes]] = field(default_factory=dict)

@@ -84,8 +84,8 @@ def list_loaded_reports(
 ) -> list[tuple[ReportScope, list[date]]]:
     """Return scopes of a report, each with the days whose windows have the report's data now.
 
-    There is one scope. If ad products were grouped differently after the load, there is one for
-    each new group. The list is empty if later reports replaced the data.
+    Usually there is one scope. If ad products were grouped differently after the load, there is
+    one for each new group. The list is empty if later reports replaced the data.
     """
     rows = connection.execute(
         text("""
@@ -123,9 +123,9 @@ def lock_quarantined_rows(
 def stage_held_rows(
     connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
 ) -> None:
-    """Copy the rows that the table has for some days to the stage.
+    """Copy the loaded rows of the given days from the dataset's table to the stage.
 
-    The stage already has the quarantined rows that are valid now; both are then merged.
+    The stage already has the quarantined rows that are valid now. The caller then merges the stage.
     """
     columns = listed(staged_columns(scope.dataset))
     connection.execute(
@@ -196,5 +196,5 @@ def recount_windows(
 def recount_bad_rows(
     connection: Connection, account: Account, scope: ReportScope, days: Sequence[date]
 ) -> None:
-    """Update the number of quarantined rows in the windows of some days after a replay."""
+    """Update the number of quarantined rows in the windows of the given days after a replay."""
     connection.execute(_COUNT_BAD, scope.values | account.identity | {"days": list(days)})

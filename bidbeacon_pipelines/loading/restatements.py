@@ -14,7 +14,7 @@ _METRICS = ("impressions", "clicks", "orders", "sales", "spend")
 def performance_rows_view(datasets: Iterable[Dataset]) -> str:
     """Return the statement that creates `performance_rows`, a view of all datasets' rows.
 
-    The view has the metrics of most datasets. A metric that a dataset lacks is null.
+    The view has the metrics that most datasets have. A metric that a dataset lacks is null.
     """
     kinds = {"sales": "numeric", "spend": "numeric"}
     nulls = {name: f"CAST(NULL AS {kinds.get(name, 'bigint')}) AS {name}" for name in _METRICS}
@@ -171,9 +171,9 @@ _DELETE = text("""
 
 
 def delete_restatements(connection: Connection, before: datetime, limit: int) -> int:
-    """Delete at most `limit` restatements of days before `before`; return the deleted number.
+    """Delete at most `limit` restatements of days before `before`; return the number deleted.
 
-    Then `find_first_kept_day` returns a later day than all days of deleted restatements.
+    Afterwards, `find_first_kept_day` returns a day after all days of the deleted restatements.
     """
     deleted = connection.execute(_DELETE, {"before": before.date(), "limit": limit})
     return int(deleted.scalar_one())

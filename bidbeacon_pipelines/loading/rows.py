@@ -66,7 +66,7 @@ USUAL: Final = {
 }
 """The usual notation of metrics. Rows are JSON, so a number has no leading zeros.
 
-Repetitions are possessive (`+`), since matching fewer digits never helps.
+Repetitions are possessive (`+`), since backtracking to fewer digits never helps.
 """
 _TAB: Final = b"\t"
 _NULL: Final = "\\N"
@@ -118,7 +118,7 @@ class IgnoredAs(Enum):
 
 
 class OtherRow(NamedTuple):
-    """A row that is not stored; `account` is None for a row of another country."""
+    """A row that is counted but not stored; `account` is None for a row of another country."""
 
     kind: IgnoredAs
     account: int | None = None
@@ -130,7 +130,7 @@ CheckedRow = bytes | BadRow | OtherRow
 
 
 class _GoodRow(NamedTuple):
-    """The line of a valid row in three pieces (time, subject, metrics), and its ad product.
+    """A valid row: three pieces of the line that is copied into the stage, and the ad product.
 
     `time` has account, day and hour. `subject` has key, ad product, currency and dimensions.
     """
@@ -146,7 +146,7 @@ class _GoodRow(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """The text of a row's metrics in the file, and the piece `time` if the row's time is cached."""
+    """A row's metrics as text in the file, and its piece `time` if the cache has that piece."""
 
     metrics: bytes
     time: bytes | None
@@ -156,7 +156,7 @@ _UNKNOWN: Final = _Known(b"", None)
 
 
 class _Subject(NamedTuple):
-    """A cached piece `subject`, and a check of whether metrics have the usual notation."""
+    """A cached piece `subject`, and a function that tests metrics for the usual notation."""
 
     piece: bytes
     has_usual: Callable[[bytes], object]
@@ -224,7 +224,7 @@ class RowCheck:
         return checked.line if isinstance(checked, _GoodRow) else checked
 
     def check_batch(self, rows: Sequence[Row]) -> list[CheckedRow]:
-        """Check the rows of a batch, as calls with each row do, but much faster."""
+        """Check all rows of a batch, with the same results as a call per row, but much faster."""
         time_of, subject_of, metrics_of = self._time_of, self._subject_of, self._metrics_of
         times, subjects, joined = self._times, self._subjects, _TAB.join
         checked: list[CheckedRow] = []
@@ -276,7 +276,8 @@ class RowCheck:
         """Return the account of a row's country, or None if the country has no requested window.
 
         Raises:
-            FieldError: The country is invalid, or is missing and the ads account has several.
+            FieldError: The country is invalid, or is missing and the ads account has several
+                countries.
         """
         if self._only is not None and (country is None or country is UNSET or country == ""):
             return self._only
@@ -405,7 +406,7 @@ def _hour_check(day: date | None, time_zone: str) -> Check:
 
 
 def _with_nulls(metrics: bytes) -> bytes:
-    """Return JSON values joined by tabs in the text format of COPY."""
+    """Convert tab-joined JSON values to the text format of COPY: replace each null."""
     return metrics.replace(b"null", b"\\N")
 
 

@@ -1,4 +1,4 @@
-"""The stage: a report's checked rows, in temporary tables that end with the transaction.
+"""The stage: a report's checked rows, in temporary tables that are dropped at commit.
 
 `report_rows` has the valid rows, with the columns of the dataset's table. Rows with the same key
 are summed. `report_bad` has the invalid rows with their cause and raw text; `account` is null if
@@ -62,7 +62,8 @@ class RowCounter:
 
     Attributes:
         total: The number of all rows.
-        bad: Invalid rows by account, day and fault. An unreadable account or day is None.
+        bad: Invalid rows by account, day and fault. The account is None if the country is
+            unreadable; the day is None if it is unreadable or has no requested window.
         others: Rows that are only counted and not stored, by reason.
     """
 
@@ -71,7 +72,7 @@ class RowCounter:
     others: Counter[OtherRow] = field(default_factory=Counter)
 
     def bad_rows(self, account: int | None) -> dict[date | None, BadRows]:
-        """Return an account's invalid rows by day; for None, rows with an unreadable country."""
+        """Return an account's invalid rows by day and fault (None: of unreadable countries)."""
         by_day: defaultdict[date | None, BadRows] = defaultdict(BadRows)
         for (of, day, fault), rows in sorted(self.bad.items(), key=lambda item: item[0][2]):
             if of == account:
@@ -164,7 +165,7 @@ def open_stage(connection: Connection, dataset: Dataset) -> Iterator[StageWriter
 @contextmanager
 def _copy_into(connection: Connection, target: str) -> Iterator[Callable[[bytes], object]]:
     driver = connection.connection.driver_connection
-    assert driver is not None, "an open SQLAlchemy connection has a driver's"  # noqa: S101 - for mypy
+    assert driver is not None, "an open connection has a driver connection"  # noqa: S101 - for mypy
     with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
         yield copy.write
 

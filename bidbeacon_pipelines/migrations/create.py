@@ -20,7 +20,7 @@ _DIALECT = postgresql.dialect(paramstyle="named")
 
 
 def list_views(datasets: Sequence[Dataset] = ALL_DATASETS) -> dict[str, str]:
-    """Return the SQL of functions and views by kind and name, in the order of dependencies.
+    """Return the SQL of all functions and views by kind and name, in dependency order.
 
     The SQL of a view also sets the comments of the view.
     """
@@ -45,7 +45,7 @@ def list_statements(
     """Return the statements that create the schema of this package and `bidbeacon_sessions`.
 
     `tables` are the tables of this package. `revision` is the newest migration. `oldest_program`
-    names the oldest program that works with this schema, by that program's newest migration.
+    is the newest migration of the oldest program that works with this schema.
     """
     return [
         *_list_tables(SessionsBase.metadata),

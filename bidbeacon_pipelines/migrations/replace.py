@@ -1,4 +1,4 @@
-"""Replace functions and views in one transaction, if the database has older versions.
+"""Replace functions and views that are older than this program's, in one transaction.
 
 PostgreSQL can replace a view if columns are only appended, and a function if its arguments and
 result stay the same. All others are dropped and created again with their previous grants.
@@ -61,7 +61,7 @@ _STORE_GRANTS = text(f"""
 
 
 def store_grants(connection: Connection) -> None:
-    """Store the grants on functions and views, if the database has older versions than ours.
+    """Store the grants on functions and views, if these are older than this program's.
 
     If an interrupted upgrade has dropped views, the grants that it stored for them are kept.
     """
@@ -90,7 +90,7 @@ def replace_views(connection: Connection) -> None:
 def _replace(connection: Connection, view: str, sql: str) -> None:
     kind, name = view.split()
     replacing = sql.replace("CREATE ", "CREATE OR REPLACE ", 1)
-    if kind == "FUNCTION":  # with other arguments it would be a second one of its name
+    if kind == "FUNCTION":  # with other arguments, it would be an overload
         replacing += f"; SELECT CAST('{name}' AS regproc)"
     if not _try_to_run(connection, replacing, _NOT_REPLACEABLE):
         _drop(connection, view)
@@ -98,7 +98,7 @@ def _replace(connection: Connection, view: str, sql: str) -> None:
 
 
 def _try_to_run(connection: Connection, sql: str, refusals: tuple[type[Exception], ...]) -> bool:
-    """Run SQL and return True; if it fails with one of these errors, undo it and return False."""
+    """Run SQL and return True; after an error in `refusals`, undo it and return False."""
     try:
         with connection.begin_nested():
             run(connection, sql)

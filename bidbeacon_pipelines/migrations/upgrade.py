@@ -31,17 +31,17 @@ def upgrade(
     patience: float = PATIENCE_SECONDS,
     folder: Path = MIGRATIONS,
 ) -> bool:
-    """Create the schema, or apply the missing migrations.
+    """Create the schema, or apply the missing migrations; return True.
 
     If the tables are newer than this program but compatible, return False and change nothing.
     Several processes may call this function at the same time.
 
-    `report` is called with a line of text before each wait. Locks are retried for `patience`
-    seconds.
+    `report` is called with a line of text before each wait. If a table is locked, the change
+    is retried for `patience` seconds.
 
     Raises:
         SchemaError: The tables are too new, belong to another program or were in use for too long,
-            or objects of others depend on a view that has to be dropped.
+            or an object that is not BidBeacon's depends on a view that has to be dropped.
     """
     with schema_lock(database_url, report) as connection:
         event.listen(connection, "begin", _limit_waiting)
@@ -68,7 +68,7 @@ def _apply(connection: Connection, folder: Path) -> None:
 
 
 def migrate(connection: Connection, folder: Path) -> None:
-    """Apply a folder's migrations, each in a transaction, without replacing views."""
+    """Apply a folder's migrations, each in its own transaction, without replacing views."""
     # The import takes a quarter of a second, which only upgrades need.
     from alembic import command
     from alembic.config import Config

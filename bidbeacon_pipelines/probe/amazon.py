@@ -69,7 +69,7 @@ class Amazon:
     def create(
         self, report: DatasetReport, start: date, end: date, *, more: Sequence[str] = ()
     ) -> reports.Report:
-        """Create a report with additional fields `more`; if Amazon rejects a name, try another.
+        """Create a report with extra fields `more`; retry rejected fields under their other names.
 
         Raises:
             GaveUpError: no report slot was free for an hour.
@@ -83,7 +83,7 @@ class Amazon:
         return created
 
     def find_ended(self, report: DatasetReport, start: date, end: date) -> reports.Report | None:
-        """Create a report and wait until it has ended; return None if Amazon refuses the period.
+        """Create a report and wait for its end; return None if its period is refused or too large.
 
         Raises:
             GaveUpError: the report was not ready after an hour, or no report slot was free.
@@ -101,18 +101,18 @@ class Amazon:
         return None if is_too_large else ended
 
     def finish(self, report: reports.Report) -> reports.Report:
-        """Wait until a report has ended; until then, the gate counts it as running."""
+        """Wait until a report has ended, and return it; until then, it occupies a gate slot."""
         return self._ended(lambda: self._retrieve(report.report_id))
 
     @contextmanager
     def report_files(self, report: reports.Report) -> Iterator[list[Path]]:
-        """Download the files of a report; delete them at the end of the block.
+        """Download and yield the files of a report; delete them at the end of the block.
 
         Raises:
             GaveUpError: the report failed.
         """
         if isinstance(of_report(report), RequestFailure):
-            raise GaveUpError(f"the report ended {report.status}")
+            raise GaveUpError(f"the report ended with status {report.status}")
         owner = Owner(self.ads_account.region, self.ads_account.account_id)
         with self.context.download_folder("probe") as folder:
             again = partial(self._retrieve, report.report_id)
@@ -136,7 +136,7 @@ class Amazon:
         started = entities.create_export(client, owner, kind)
         export = self._ended(lambda: entities.get_export(client, owner, kind, started.export_id))
         if export.status is not entities.ExportStatus.COMPLETED or export.url is None:
-            raise GaveUpError(f"the export ended {export.status}")
+            raise GaveUpError(f"the export ended with status {export.status}")
         with self.context.download_folder("probe") as folder:
             path = folder / "export.json.gz"
             download(client, export.url, path, owner)
@@ -171,7 +171,7 @@ class Amazon:
                 return created
 
     def _enter_gate(self) -> None:
-        """Wait until the gate allows a create; raise `GaveUpError` after an hour.
+        """Wait until the gate allows a new report; raise `GaveUpError` after an hour.
 
         After one such timeout, later calls raise immediately if the gate is closed.
         """
@@ -204,7 +204,7 @@ class Amazon:
         )
 
     def _ended(self, poll: Callable[[], Made]) -> Made:
-        """Poll a report or export until it ends; a running report keeps its slot at the gate."""
+        """Poll a report or export until it ends, and return it; a report keeps its gate slot."""
         poll_every, waited = self.context.settings.poll_every, timedelta(0)
         while not (polled := poll()).is_terminal:
             if waited >= GIVES_UP_AFTER:

@@ -1,4 +1,4 @@
-"""Compares answers to calls, and rows of files, with the contract."""
+"""Compares Amazon's answers to API calls, and rows of its files, with the contract."""
 
 import re
 from collections import Counter
@@ -52,7 +52,7 @@ CALLS: Final[dict[str, tuple[str, type[BaseModel]]]] = {
     "create export": ("/(campaigns|adGroups|ads|targets)/export", entities.Export),
     "get export": ("/exports/[^/]+", entities.Export),
 }
-"""The calls that the product makes: the end of the path (a pattern), the model of the answer."""
+"""BidBeacon's API calls by name: a pattern for the path's end, and the answer's model."""
 
 
 def find_call(path: str) -> str | None:
@@ -171,7 +171,7 @@ class FileFacts:
     def add_keys(
         self, row: Mapping[str, Any], always: Collection[str], known: Collection[str]
     ) -> None:
-        """Count the missing and the unknown keys of a row."""
+        """Count the keys in `always` that a row lacks, and its keys that are not in `known`."""
         self.faults.update(f"{key}: missing" for key in always if key not in row)
         self.faults.update(f"{field_name(key)}: unknown" for key in row if key not in known)
 

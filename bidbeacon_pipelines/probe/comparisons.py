@@ -16,7 +16,7 @@ UNCHECKED: Final = "could not be checked"
 ISSUE: Final = "Attach the recording to an issue"
 _MOST_SHOWN: Final = 5
 Shape = dict[str, set[str]]
-"""The kinds of values, by their place (`adsAccounts.[].status`)."""
+"""The kinds of values (text, null, …) by JSON path, such as `adsAccounts.[].status`."""
 
 _KINDS: Final = {
     type(None): "null",

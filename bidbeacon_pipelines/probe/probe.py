@@ -40,9 +40,9 @@ from bidbeacon_pipelines.windows.rules import oldest_served
 
 FORMAT: Final = "bidbeacon-probe-3"
 PUBLISHED: Final = (456, 459, 95, 96, 65, 66, 60, 61)
-"""Published histories in days, each followed by one that is a little too long.
+"""Histories in days that Amazon publishes, each followed by a slightly longer one to try.
 
-They are 15 months, and the histories of the older API.
+The published ones are 15 months, and the histories of the older API.
 """
 LONGEST_PUBLISHED: Final = 730
 """The longest published history in days: 24 months."""
@@ -81,12 +81,12 @@ class Probe:
 
     @property
     def reports(self) -> list[DatasetReport]:
-        """The reports that the product requests; each is created for its rows and its limits."""
+        """The reports that the product requests; the probe checks the rows and limits of each."""
         return [report for dataset in self.datasets for report in self.contract.reports(dataset)]
 
     @property
     def comparisons(self) -> list[Comparison]:
-        """The results of all checks so far, and one for each subject that was not reached."""
+        """The results of all checks so far, and an unchecked one for each subject not reached."""
         made = [*self._of_answers(), *self._made]
         reached = {one.subject for one in made}
         reason = "interrupted" if self.is_interrupted else _NOT_REQUESTED
@@ -176,7 +176,7 @@ class Probe:
         self._made.append(Comparison(subject, check, UNCHECKED, reason))
 
     def _differs(self, subject: str, check: str, found: str, override: Override) -> None:
-        to_do = f"Run it again with --apply, or: {override.command(self.ads_account.region)}"
+        to_do = f"Run the probe again with --apply, or: {override.command(self.ads_account.region)}"
         self._made.append(Comparison(subject, check, DIFFERS, found, to_do, override=override))
 
     def _compare_rows(self, subject: str, facts: FileFacts) -> None:
@@ -248,7 +248,7 @@ class Probe:
         """Check a report's history and its longest period, both in days.
 
         A history is the age of the oldest day served. If Amazon refuses the history or period that
-        the contract expects, search for one that it accepts.
+        the contract expects, search for one that Amazon accepts.
         """
         rows = list[int]()
 
@@ -283,7 +283,7 @@ class Probe:
         """Compare a report's history with the one that the contract has; all are ages in days.
 
         `rows` is the age of the oldest row, `given` that of the oldest accepted day, and `expected`
-        the contract's history. Only rows prove that Amazon serves days of an age. The contract's
+        the contract's history. Only rows prove that Amazon serves a day. The contract's
         history may be one day shorter than Amazon's, to be safe.
         """
         days = rows if rows > expected + 1 else given
@@ -315,13 +315,14 @@ class Probe:
             return
         missing = [f"no report has rows of {code}" for code in sorted(expected - seen)]
         to_do = (
-            f"If its campaigns delivered: {ISSUE.lower()}, since its days would stay unconfirmed"
+            f"If the country's campaigns delivered: {ISSUE.lower()}, "
+            "since the country's days would stay unconfirmed"
         )
         here = ", ".join(sorted(expected & seen))
         self._compare("countries", "rows", *missing, found=here, to_do=to_do)
 
     def _check_unknown_field(self) -> None:
-        """Check that a refusal names the unknown field, since BidBeacon relies on this name."""
+        """Check that Amazon names an unknown field in its refusal, since BidBeacon relies on it."""
         single = replace(self.reports[0], ad_products=self.reports[0].ad_products[:1])
         differences = list[str]()
         with self._step("unknown field", "refusal"):
@@ -329,7 +330,7 @@ class Probe:
             try:
                 created = self.amazon.create(single, self.day, self.day, more=[_UNKNOWN_FIELD])
                 self.amazon.finish(created)
-                differences = ["Amazon accepts it"]
+                differences = ["Amazon accepts the unknown field"]
             except UnknownField as error:
                 if _UNKNOWN_FIELD not in error.reason:
                     differences = ["the refusal does not name the field"]
@@ -355,7 +356,7 @@ class Probe:
 
 
 def search_history(is_given: Callable[[int], bool], *, given: int, refused: int) -> int:
-    """Return the longest history in days that Amazon serves: from `given` to below `refused`.
+    """Return the longest history in days that Amazon serves: `given` or more, below `refused`.
 
     A refusal alone does not show the limit. Search until Amazon serves the result, but refuses a
     history that is one day longer.

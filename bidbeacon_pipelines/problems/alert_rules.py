@@ -1,4 +1,4 @@
-"""Rules for alerts: one when a finding begins, one each day it lasts, one when it ends."""
+"""Rules for alerts, sent when a finding begins, each day while it lasts, and when it ends."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from bidbeacon_pipelines.causes import Severity
 from bidbeacon_pipelines.problems.findings import ORDER, Finding
 
 BACK_AFTER = timedelta(hours=4)
-"""The shortest time between an alert that a finding ended and one that it began again."""
+"""The shortest time between alerts that a finding ended and that it began again."""
 REMIND_AFTER = timedelta(hours=24)
 _TICK = timedelta(microseconds=1)
 """A finding has not ended if it reappears exactly when it would have ended."""
@@ -39,7 +39,7 @@ class LastAlert:
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """A person's acknowledgement of a finding, with its severity and count at that time."""
+    """A person's acknowledgement of a finding, with the finding's severity and count then."""
 
     by: str
     at: datetime
@@ -48,7 +48,7 @@ class Acknowledgement:
     count: int
 
     def covers(self, finding: Finding) -> bool:
-        """Return whether this still applies: the finding is neither worse nor twice as large."""
+        """Return whether the finding is neither worse nor twice as large as when acknowledged."""
         is_worse = ORDER.index(finding.severity) > ORDER.index(self.severity)
         return not is_worse and (finding.count < 2 * self.count or not self.count)
 
@@ -58,10 +58,11 @@ class KnownFinding:
     """A finding with its history, as stored in the database.
 
     Attributes:
-        finding: The finding as the last check that found it returned it.
-        began_at: When a check first found it, or found it again after it had ended.
-        gone_at: When a check first no longer found it; None if the last check found it.
-        acknowledged: The acknowledgement; None without one, or if the finding got worse since.
+        finding: The finding, as returned by the last check that found it.
+        began_at: When a check first found it, or first found it again after it had ended.
+        gone_at: The time of the first check that no longer found it; None if the last check did.
+        acknowledged: The acknowledgement; None if there is none, or if it no longer `covers` the
+            finding.
         last_alerts: The last alert about it to each receiver, by the receiver's number.
     """
 
@@ -87,7 +88,7 @@ News = Sequence[tuple[KnownFinding, AlertEvent]]
 
 @dataclass(frozen=True)
 class AlertMessage:
-    """The text of an alert; its kind is `warning`, `failure`, or `success` if a problem ended."""
+    """The text of an alert; `kind` is `failure` or `warning`, or `success` if a finding ended."""
 
     title: str
     body: str
@@ -147,7 +148,7 @@ def find_event(known: KnownFinding, receiver: int, now: datetime) -> AlertEvent 
 
 
 def write_digest(news: News, *, address: str, zone: ZoneInfo) -> AlertMessage:
-    """Return one message about one or more findings; its title is about the worst of them."""
+    """Return one message about one or more findings; the title is about the worst finding."""
     kinds = ("failure", "warning", "success")
     messages = [_write(known, event, address=address, zone=zone) for known, event in news]
     worst, *others = messages = sorted(messages, key=lambda one: kinds.index(one.kind))

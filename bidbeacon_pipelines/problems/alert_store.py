@@ -18,7 +18,7 @@ _LIST = text("""
 
 
 def list_known(connection: Connection) -> dict[str, KnownFinding]:
-    """Return all stored findings by key; those that began last come first."""
+    """Return all stored findings by key; the findings that began most recently come first."""
     known = [_KNOWN.validate_python(dict(row)) for row in connection.execute(_LIST).mappings()]
     return {one.finding.key: one for one in known}
 
@@ -80,7 +80,7 @@ _RECORD_SUCCESS = text("""
 def record_alerts(
     connection: Connection, receiver: int, events: Mapping[str, AlertEvent], now: datetime
 ) -> None:
-    """Store which events were sent to a receiver; `events` is by the findings' keys."""
+    """Store which events were sent to a receiver; `events` maps keys of findings to events."""
     facts = {"receiver": str(receiver), "now": now}
     for key, event in events.items():
         connection.execute(_RECORD_ALERT, facts | {"key": key, "event": event})
@@ -104,7 +104,8 @@ _FAILING = text("""
 def find_failing_receiver(connection: Connection, receivers: int) -> RowMapping | None:
     """Return the error and `failing_since` of the receiver that has failed longest, or None.
 
-    Receivers whose number exceeds `receivers`, the count in the settings, are ignored.
+    `receivers` is the number of receivers in the settings; receivers with higher numbers are
+    ignored.
     """
     return connection.execute(_FAILING, {"receivers": receivers}).mappings().first()
 

@@ -42,7 +42,7 @@ from bidbeacon_sessions.masking import mask_text
 
 CHECK_EVERY: Final = timedelta(minutes=1)
 OUTAGE_AFTER: Final = timedelta(minutes=5)
-"""How long checks may fail before an alert about it; no other alerts are sent while checks fail."""
+"""How long checks must fail before an alert reports it. Other alerts need working checks."""
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def check_findings(connection: Connection, settings: Settings, now: datetime) ->
 def list_open(
     connection: Connection, findings: Sequence[Finding], now: datetime
 ) -> list[KnownFinding]:
-    """Return findings with their stored history, in the same order; new findings begin at `now`."""
+    """Return findings with their stored history, in the same order; new ones begin at `now`."""
     known = with_findings(list_known(connection), findings, now)
     return [one for one in known if one.gone_at is None]
 
@@ -74,7 +74,7 @@ def list_open(
 def get_finding(
     connection: Connection, settings: Settings, now: datetime, key: str
 ) -> KnownFinding:
-    """Return the finding with a key that exists now.
+    """Return the present finding with this key.
 
     Raises:
         FindingIsOverError: No finding with this key exists.
@@ -90,7 +90,7 @@ def acknowledge(
 ) -> KnownFinding:
     """Acknowledge a finding until it gets worse, grows to twice its size, or ends.
 
-    If the action of the finding is `acknowledge`, it ends immediately.
+    A finding whose action is `acknowledge` ends immediately.
 
     Raises:
         FindingIsOverError: No finding with this key exists.
@@ -165,7 +165,7 @@ class AlertWatch:
                 self._notify(receiver, now)
 
     def watch_once(self) -> None:
-        """Check for findings and send alerts; if that fails for long, send an alert about it."""
+        """Check for findings and send alerts; if checks fail for long, send an alert about that."""
         outages = []
         try:
             self.check_once()
@@ -180,7 +180,7 @@ class AlertWatch:
             self._stopped.wait(CHECK_EVERY.total_seconds())
 
     def _notify(self, receiver: Receiver, now: datetime) -> None:
-        """Send a receiver one digest of the events that it does not know yet, if there are any.
+        """Send a receiver one digest of the events that were not sent to it yet, if there are any.
 
         If the process dies between sending and storing the events, the digest is sent again.
         """
@@ -205,10 +205,10 @@ class AlertWatch:
         return None
 
     def _notify_of_outages(self, findings: Sequence[Finding], now: datetime) -> None:
-        """Send alerts that checks for findings fail, or that they succeed again.
+        """Send an alert when checks for findings fail for long, and when they succeed again.
 
-        Sent alerts are kept only in memory, because the database may be unreachable. So each
-        process that watches sends these alerts, and sends them again after a restart.
+        These alerts are recorded only in memory, because the database may be unreachable. So each
+        process that watches sends them, and sends them again after a restart.
         """
         known = {one.finding.key: one for one in with_findings(self._outages, findings, now)}
         quiet = is_quiet(self._settings.alert_quiet_hours, self._zone, now)

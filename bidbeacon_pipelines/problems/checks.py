@@ -27,13 +27,13 @@ QUARANTINE_IS_SMALL = "quarantine_is_small"
 
 CHECKS: Final[Mapping[str, str]] = {
     WINDOW_IS_FRESH: (
-        "No account has a late window: one that is due for longer than BIDBEACON_LATE_AFTER_HOURS, "
-        "or at Amazon for far longer than usual."
+        "No account has a late window: one that has been due for longer than "
+        "BIDBEACON_LATE_AFTER_HOURS, or whose report takes Amazon far longer than usual."
     ),
     ROWS_RECONCILE: (
-        "A day's spend and sales of each ad product agree with those of the dataset that it is "
-        "compared with, as far as Amazon promises it. Totals requested more than six hours apart "
-        "are not comparable, since Amazon keeps changing the numbers."
+        "For each day and ad product, spend and sales agree with those of the dataset with which "
+        "this dataset is compared, as far as Amazon promises this. Totals requested more than six "
+        "hours apart are not compared, since Amazon keeps changing the numbers."
     ),
     QUARANTINE_IS_SMALL: "At most 0.2 % of each account's rows are quarantined.",
 }
@@ -47,8 +47,9 @@ RECONCILED: Final[Mapping[Reconciles, str]] = {
         "but by no more than BIDBEACON_HOURLY_DIFFERENCE."
     ),
     "not above": (
-        "Amazon reports only search terms with a click, so the totals of search terms are not "
-        "higher. They may be up to 2 % higher if the reports were not requested within ten minutes."
+        "Amazon leaves some rows out of this dataset, such as search terms without a click, so its "
+        "totals are at most as high as those of the other dataset, or up to 2 % higher if the "
+        "reports were not requested within ten minutes."
     ),
 }
 _MOST_CASES = 20
@@ -57,7 +58,7 @@ _MOST_CASES = 20
 def check_dataset(
     engine: Engine, session: SessionRecorder, dataset: Dataset, now: datetime, settings: Settings
 ) -> list[Finding]:
-    """Run all checks of a dataset, store the outcome with an action, and return the results."""
+    """Run all checks of a dataset, store the outcome, add an action, and return the results."""
     results = judge_dataset(engine, dataset, now, settings)
     failed = [result for result in results if result.severity is not Severity.FINE]
     found = " ".join(result.sentence for result in failed)
@@ -166,10 +167,10 @@ _DIFFERENCES = text(f"""{_COMPARED}
 
 
 def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) -> Finding:
-    """Return the result of comparing a dataset's totals with those of `reconciles_with`.
+    """Return the result of comparing a dataset's totals with those of another dataset.
 
-    Totals are by day and ad product. If the dataset's `reconciles` is `close`, totals may differ by
-    `closeness`, a share such as 0.05.
+    The other dataset is the dataset's `reconciles_with`. Totals are by day and ad product. If the
+    dataset's `reconciles` is `close`, totals may differ by `closeness`, a share such as 0.05.
     """
     if dataset.reconciles_with is None:
         sentence = "Amazon does not promise that these rows add up to those of another report."
@@ -197,7 +198,11 @@ def _compared(figures: Mapping[str, Any], other: str) -> str:
         which = f"{differing:,} of them differ." if differing else "none differs."
         sentence = f"Compared {totals} with {other}: {which}"
     later = figures["not_comparable_yet"]
-    return f"{sentence} Not requested close enough in time: {later:,}." if later else sentence
+    return (
+        f"{sentence} Not compared (requested too far apart, or rows in quarantine): {later:,}."
+        if later
+        else sentence
+    )
 
 
 def _difference(row: RowMapping) -> dict[str, str]:
@@ -252,7 +257,7 @@ def judge_quarantine(connection: Connection, dataset: Dataset) -> Finding:
     over = [account for account in accounts if account["is_too_large"]]
     rows = sum(account["quarantined"] for account in accounts)
     found = f"{counted(rows, 'row')} quarantined" if rows else "No row is quarantined"
-    sentence = f"{found}; too many of {counted(len(over), 'account')}." if over else f"{found}."
+    sentence = f"{found}; too many in {counted(len(over), 'account')}." if over else f"{found}."
     cases = [
         {
             "account": account["account_key"],

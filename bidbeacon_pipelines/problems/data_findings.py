@@ -35,7 +35,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.windows.queries import AWAITS_DECISION
 
 FINAL_ROWS_LOST: Final = "final-rows-lost"
-"""The code of the cause of days for which a person must decide which rows to keep."""
+"""The cause code of days for which a person must decide which rows to keep."""
 _UNDECIDED = text(f"""
     SELECT a.account_key, 1 AS accounts, ARRAY[{ACCOUNT_LABEL}] AS names, a.currency_code,
            w.dataset, count(*) AS days, min(w.window_date) AS oldest, max(w.window_date) AS newest,
@@ -55,8 +55,8 @@ _UNDECIDED = text(f"""
 def undecided_days(connection: Connection, settings: Settings, now: datetime) -> Findings:
     """Yield a finding per account and dataset with final days that wait for a decision.
 
-    A later report has far fewer rows for them, so a person has to decide whether to accept it.
-    Days whose report a person has accepted are left out.
+    A later report has far fewer rows for these days than are loaded, so a person must decide
+    whether to accept it. Days for which a person has accepted the report are left out.
     """
     for row in connection.execute(_UNDECIDED, {"now": now}).mappings():
         spent = "spend" in get_dataset(row["dataset"]).columns
@@ -125,9 +125,9 @@ def acknowledge_removals(
 
 
 HISTORY_NOT_PROVEN: Final = "history-not-proven"
-"""The code of the cause of old days without rows, if Amazon never sent rows of that age."""
+"""The cause code of days without rows, if they are older than every day with rows."""
 _OLDER_DAYS_COME = timedelta(hours=1)
-"""The delay of the alert: Amazon may soon send rows of older days, which prove the history."""
+"""The delay of the alert: rows of even older days prove that Amazon serves these days."""
 
 # An ad product without totals was refused as too old before its report was joined with others:
 # it is left out.
@@ -179,11 +179,11 @@ def unproven_histories(connection: Connection, settings: Settings, now: datetime
 
 
 _MOST_ACCOUNTS: Final = 10
-"""The finding lists the campaigns of this many accounts, and counts the other accounts."""
+"""How many accounts `left_out_campaigns` lists with campaigns; others are only counted."""
 
 
 def left_out_campaigns(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return the finding about campaigns that reports leave out, with their budgets."""
+    """Return the finding about campaigns that are missing in reports, if there are any."""
     rows = list_left_out_campaigns(connection, now)
     if not rows:
         return []
@@ -241,7 +241,7 @@ def large_quarantines(connection: Connection, settings: Settings, now: datetime)
     for row in list_quarantined(connection):
         if row["is_too_large"]:
             rows = f"{counted(row['quarantined'], 'row')} of {row['label']} in quarantine"
-            extent = f"{rows}, {row['rows']:,} good ones, in {row['dataset']}"
+            extent = f"{rows}, {row['rows']:,} rows loaded, in {row['dataset']}"
             effect = Effect(extent, f"/accounts/{row['account_key']}", row["quarantined"])
             facts = {"since": row["since"], "names": (row["label"],)}
             yield found({"code": "quarantine-too-large"}, effect, accounts=1, **facts)

@@ -96,7 +96,7 @@ def _check_amazon(settings: Settings, engine: Engine | None, credential: str) ->
 
 
 def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]) -> Finding:
-    """Return the result of the calls to all regions; `problems` has their errors, or None."""
+    """Return the result of calls to regions; `problems` has the error or None for each region."""
     away = {region: problem for region, problem in problems.items() if problem}
     facts = {"address": address, "regions": {one: one not in away for one in problems}}
     if not away:
@@ -107,7 +107,7 @@ def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]
     advice = (
         _START_ALL
         if name.startswith("sandbox")
-        else "Accounts there can't be refreshed until then. Check the network."
+        else "Check the network. Accounts of these regions can't be refreshed until Amazon answers."
     )
     effects = tuple(Effect(f"{region}: {problem}", "") for region, problem in away.items())
     return _check(name, severity, sentence, advice=advice, effects=effects, facts=facts)
@@ -116,7 +116,7 @@ def judge_regions(name: str, address: str, problems: Mapping[Region, str | None]
 def _call_amazon(
     settings: Settings, engine: Engine | None, credential: str
 ) -> dict[Region, str | None]:
-    """Make a cheap call to each region, with at most one retry; return its error or None.
+    """Call each region, with at most one retry; return the error or None for each.
 
     Raises:
         CredentialRefused: Amazon refused the credential.
@@ -134,7 +134,7 @@ def _call_amazon(
 
 
 def as_checked(found: Finding | KnownFinding) -> Finding:
-    """Return a result as a finding; if it is acknowledged, its severity is `FINE`."""
+    """Return a result of `examine` as a finding, with severity `FINE` if acknowledged."""
     if isinstance(found, Finding):
         return found
     finding, given = found.finding, found.acknowledged

@@ -119,7 +119,7 @@ def explain_day(
 
 
 def _session_json(window: "_Window | None", rows: Sequence[RowMapping]) -> dict[str, Any] | None:
-    """Return the session that works on the window's report, else that of the last action."""
+    """Return the session working on the window's report, else the session of the last action."""
     worker = None if window is None else window.row["worker"]
     id_ = worker or next((row["session_id"] for row in reversed(rows)), None)
     return None if id_ is None else {"id": id_, "url": session_url(str(id_))}
@@ -275,7 +275,10 @@ class _Window:
             return self._explained(what, f"It is requested again at {_when(own_at)}.", own_at)
         if at is None:
             return self._explained(what, "It is not requested again by itself.")
-        then = f"A younger day is requested again at {_when(at)}; if Amazon serves it, so is this."
+        then = (
+            f"A younger day is requested again at {_when(at)}. "
+            "If Amazon serves it, this day is requested as well."
+        )
         return self._explained(what, then, at)
 
     @property
@@ -323,7 +326,7 @@ class _Window:
         is_refused = (self.row["cause"] or {}).get("code") == "report-too-old"
         if is_refused and self.row["last_loaded_at"] is None and self.row["younger_date"]:
             day, at = self.row["younger_date"], self.row["younger_refresh_at"]
-            then = f"It is requested if Amazon serves {day}, which it refuses as well."
+            then = f"It is requested again if Amazon serves {day}, a younger refused day."
             return self._explained(what, then, at)
         for why, at in self._obstacles():
             if at is not None and at > self._now:
@@ -363,7 +366,7 @@ class _Window:
             case RequestStatus.SENT:
                 at = _when(sent_at)
                 what = f"It was requested at {at}, and no response arrived (attempt {attempt})."
-                then = f"Amazon may create it; it {self._created(again=True)}."
+                then = f"Amazon may still create the report; it {self._created(again=True)}."
             case _:
                 return self._in_flight(request, sent_at)
         return self._explained(what, then, self._step_at)

@@ -1,4 +1,4 @@
-"""Takes a finding's action for all its days or ads accounts: load, resume, accept, keep."""
+"""Runs a finding's action for all its days or ads accounts: load, resume, accept or keep."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ from bidbeacon_sessions import SessionStore
 def act(
     store: SessionStore, settings: Settings, key: str, *, by: str, keeps: bool = False
 ) -> dict[str, str]:
-    """Take the action of a finding's button in the name of a user.
+    """Run the action of a finding's button on behalf of the user `by`.
 
-    Return the result as a sentence, `message`, and the path of a page with details, `link`. With
-    `keeps`, keep the loaded rows instead of accepting the report.
+    Return the result as a sentence, `message`, and the path of a page with details, `link`. If
+    `keeps` is true, keep the loaded rows instead of accepting the report.
 
     Raises:
         NothingToDoError: The days can't be requested from Amazon now.

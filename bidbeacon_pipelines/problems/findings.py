@@ -44,7 +44,7 @@ class Finding(Explained):
     """A problem with its cause and extent, or the result of a check.
 
     Attributes:
-        key: The code and a digest of the cause's parameters, if it has any; it never changes.
+        key: The cause's code, and a digest of the cause's parameters if there are any.
         link: The path of the page that shows the problem, such as `/accounts`.
         effects: What is affected; the first is the direct effect, the others are consequences.
         names: Labels of some of the affected accounts, at most `NAMES_SHOWN`.
@@ -52,7 +52,8 @@ class Finding(Explained):
         since: When the problem began; None if unknown.
         next_at: When BidBeacon tries again by itself; None if never or unknown.
         unit: The days or accounts to which the button's action applies, such as "120 days".
-        because: Keys of findings that may cause this one, which then becomes an effect of theirs.
+        because: Keys of findings that may cause this one; `merge` makes this one an effect of the
+            first of them that exists.
         alert_after: How long the finding must last before an alert is sent.
         settles_after: How long the finding must be gone before it counts as ended.
         facts: The figures that a check has compared, as data; may be empty.
@@ -73,7 +74,7 @@ class Finding(Explained):
 
     @property
     def count(self) -> int:
-        """The sum of the `count` of all effects of the finding."""
+        """The sum of the counts of all effects of the finding."""
         return sum(effect.count or 0 for effect in self.effects)
 
     @property
@@ -93,7 +94,7 @@ Findings = Iterator[Finding]
 def found(cause: Cause, *effects: Effect, accounts: int = 0, **facts: Any) -> Finding:
     """Return a finding with a cause, its effects, and `facts` as further attributes.
 
-    Severity, advice and action come from `causes.CAUSE_KINDS`, unless `facts` has others. The
+    Severity, advice and action come from `causes.CAUSE_KINDS`, unless `facts` overrides them. The
     advice contains the name of an account only if `accounts` is at most one.
     """
     if accounts > 1 and isinstance(detail := cause.get("detail"), Mapping):
@@ -105,13 +106,13 @@ def found(cause: Cause, *effects: Effect, accounts: int = 0, **facts: Any) -> Fi
 
 
 def facts_of(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the columns of a row that are attributes of a finding and not null."""
+    """Return the columns `names`, `accounts`, `since` and `next_at` of a row, without nulls."""
     given = {name: row[name] for name in _FACTS if row.get(name) is not None}
     return {n: tuple(value) if isinstance(value, list) else value for n, value in given.items()}
 
 
 def finding_key(cause: Cause) -> str:
-    """Return the key of findings with a cause: its code and a digest of its parameters."""
+    """Return the key of a cause's finding: the code, and a digest of parameters if any."""
     code = str(cause["code"])
     if without_detail(cause).keys() == {"code"}:
         return code
@@ -119,9 +120,9 @@ def finding_key(cause: Cause) -> str:
 
 
 def merge(findings: Iterable[Finding], now: datetime) -> list[Finding]:
-    """Return one finding per cause with all effects, the worst first.
+    """Return one finding per cause with all effects; the worst findings come first.
 
-    A finding is turned into an effect of another finding if its `because` contains the other's key.
+    A finding becomes an effect of another finding if its `because` contains the other's key.
     """
     by_key: dict[str, Finding] = {}
     for each in findings:

@@ -1,4 +1,4 @@
-"""The data of the page Home: findings, states of windows, and delays by Amazon's limits."""
+"""The data of the page Home: findings, states of windows, and delays caused by limits."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -100,7 +100,7 @@ _WERE_LISTED = text("SELECT EXISTS (SELECT FROM credential_listings)")
 
 
 def _read_start(connection: Connection, home: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return texts on current work and first data if the installation is new, else None."""
+    """Return texts on the current work and the first data for a new installation, else None."""
     accounts, datasets = home["accounts"], home["datasets"]
     if any(one["states"].get(state) for one in datasets for state in ("fresh", "suspicious")):
         return None
@@ -123,5 +123,5 @@ def _read_start(connection: Connection, home: Mapping[str, Any]) -> dict[str, st
     if windows:
         made = counted(in_flight, "report")
         doing = f"Amazon is making {made}" if in_flight else "Reports are being planned"
-        now = f"{doing}, for {counted(windows, 'window')} (each a day in a report of an account)."
+        now = f"{doing}, for {counted(windows, 'window')} (each one day of one account's report)."
     return {"now": now, "first_data": first}

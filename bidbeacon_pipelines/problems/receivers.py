@@ -33,7 +33,7 @@ class NotSentError(ExpectedError):
 
 @dataclass(frozen=True)
 class Receiver:
-    """A URL to which alerts are sent; `number` is its place in the setting, from 1 on."""
+    """A URL to which alerts are sent; `number` is its position in the setting, starting at 1."""
 
     number: int
     url: str = field(repr=False)
@@ -82,7 +82,7 @@ class Receiver:
 
 
 def list_receivers(settings: Settings) -> Sequence[Receiver]:
-    """Return the receivers of alerts, in the order of the setting."""
+    """Return the receivers of alerts, in the order of `BIDBEACON_ALERT_URLS`."""
     urls = "" if settings.alert_urls is None else settings.alert_urls.get_secret_value()
     return [Receiver(number, url) for number, url in enumerate(urls.split(), 1)]
 

@@ -36,7 +36,7 @@ _WORDS: Final = {
     WindowState.UNCONFIRMED: "waiting for a second report",
     WindowState.NOT_SERVED: "not served",
 }
-"""The text of each state that makes a finding; not of expired windows, which can't be repaired."""
+"""The texts of states that cause findings; not of `EXPIRED`, which nothing can change."""
 SEVERITIES: Final = {
     WindowState.FRESH: Severity.FINE,
     WindowState.MISSING: Severity.FINE,
@@ -179,7 +179,7 @@ _TROUBLE = text(f"""
 
 
 def failing_calls(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield findings about calls for reports that have failed since the last success."""
+    """Yield findings about kinds of calls (such as polls) that failed since the last success."""
     for row in connection.execute(_TROUBLE, {"now": now, "since": now - LATELY}).mappings():
         calls, waiting = counted(row["calls"], "call"), counted(row["reports"], "report")
         of = "" if row["credential"] == DEFAULT else f", credential {row['credential']}"
@@ -217,7 +217,7 @@ def retried_reports(connection: Connection, settings: Settings, now: datetime) -
             row["cause"],
             Effect(f"{again}{in_datasets(row['datasets'])}", link),
             severity=Severity.WAITING,
-            advice="It is requested again by itself.",
+            advice="BidBeacon requests the report again.",
             action=None,
             settles_after=SETTLES_AFTER,
             **facts_of(row),
@@ -246,7 +246,7 @@ _STOPPED = text(f"""
 
 
 def stopped_accounts(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield a finding for each cause for which ads accounts need attention."""
+    """Yield a finding for each cause because of which ads accounts need attention."""
     for row in connection.execute(_STOPPED).mappings():
         number, windows = row["accounts"], row["windows"]
         accounts = counted(number, "ads account")

@@ -47,7 +47,7 @@ class Survey:
 def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     """Return all findings and counts of windows at an instant.
 
-    Findings with the same cause are merged; the sentence of the first one is kept.
+    Findings with the same cause are merged into one, with the sentence of the first.
     """
     windows = summarize_windows(connection, now, settings.late_after)
     findings = [

@@ -177,7 +177,7 @@ def unwritable_logs(connection: Connection, settings: Settings, now: datetime) -
 
 
 def judge_logs(folder: Path) -> list[Finding]:
-    """Return a finding if a folder can't be written to; it need not exist yet."""
+    """Return a finding if a folder, or its parent if the folder is missing, isn't writable."""
     try:
         place = folder if folder.exists() else folder.parent
         if place.exists():

@@ -91,9 +91,9 @@ def create(request: LockedRequest) -> bool:
 
 
 def _begin_attempt(request: LockedRequest) -> bool:
-    """Reserve a create at the gate, attach windows and count the attempt.
+    """Reserve the creation of a report at the gate, attach windows and count the attempt.
 
-    Return False if the gate allows no create now, or if the plan is no longer needed.
+    Return False if no report may be created now, or if the planned request is not needed any more.
     """
     context, session_id = request.context, request.session.session_id
     with context.engine.begin() as connection:
@@ -117,7 +117,7 @@ def _begin_attempt(request: LockedRequest) -> bool:
 
 
 def _is_needless(connection: Connection, plan: ReportRequest, now: datetime) -> bool:
-    """Return whether a planned request is too long or not needed; if so, schedule planning."""
+    """Return whether a plan has too many days or isn't needed; if so, schedule a planning run."""
     contract, planned = read_contract(connection, plan.account_id), plan.dataset_report
     report = contract.report(planned.dataset, planned.ad_products)
     if plan.days <= report.longest_period_days and is_needed(connection, plan.id, now=now):
@@ -197,10 +197,11 @@ def create_by_any_name(
     known: Mapping[str, str],
     create: Callable[[Sequence[str]], Report],
 ) -> tuple[Report, dict[str, str]]:
-    """Create a report; if Amazon rejects a field's name, retry with the other name.
+    """Create a report; if Amazon rejects a field's name, retry with the field's other name.
 
-    `fields` are our names. `known` maps our names to Amazon's names that are known to differ.
-    Return the report, and the accepted names that are not in `known`, by our names.
+    `fields` are our names of the fields. `known` maps some of them to the names that Amazon is
+    known to use instead. Return the report, and a dict from our names of the fields with rejected
+    names to the names that Amazon accepted.
 
     Raises:
         UnknownField: Amazon rejects all names of a field.
@@ -235,7 +236,8 @@ def _adopt(request: LockedRequest, duplicate: DuplicateReport) -> Result:
 def _is_same(report: Report, request: ReportRequest, spellings: Mapping[str, str]) -> bool:
     """Return whether a report has the same days, fields and row filter as the request.
 
-    A field counts as the same under any of its names; `spellings` has those learned from Amazon.
+    A field counts as the same under any of its names. `spellings` maps our names of fields to the
+    names learned from Amazon. An unfiltered report counts as having the same row filter.
     """
     same_days = {(p.start, p.end) for p in report.periods} == {
         (request.start_date, request.end_date)

@@ -35,17 +35,17 @@ def step_requests(
     """Poll and load the reports that are due; return the number of their requests.
 
     Planned reports are created first, and again after each request, so that Amazon generates the
-    next ones during long loads. Only the first and the last creation of reports wait for the pause
-    between two creates.
+    next ones during long loads. The run waits for the required pause between two creates only at
+    its start and end.
 
     Several processes can share the work: each takes one request at a time, and skips ads accounts
     that another process works on. A run takes each request once; if the request falls due again, it
     is left to the next run, so every run ends. A run ends early once `until()` is true or the
     worker is being stopped.
 
-    With `ads_account`, only its own reports are polled and loaded, and reports are created only at
-    its gate, the most urgent of all accounts first. Errors of creates are logged; the shared run
-    retries.
+    With `ads_account`, only reports of this ads account are polled and loaded, and reports are
+    created only at its gate, the most urgent of all accounts first. Errors of creates are logged;
+    the run without `ads_account`, which serves all accounts, retries these creates.
 
     `by_hand` means that a person loads days of the ads account. Then only reports that a person
     wants are created. The reports of all accounts at the gate are polled, but not loaded, since
@@ -54,7 +54,8 @@ def step_requests(
 
     Raises:
         LockLostError: another session took over a request; this session stops.
-        Exception: the error of one request, or a group of errors, after all other requests.
+        Exception: the error of a request, or a group of errors; raised after all other requests
+            were processed.
     """
     due_at, stepped = context.now(), list[int]()
     gate = None if ads_account is None else (ads_account.client_id, ads_account.region)
@@ -101,9 +102,9 @@ def create_reports(
 ) -> None:
     """Create planned reports, the most urgent first, until every gate is full or closed.
 
-    Safe to run concurrently. If `waits` is true, wait for the pause between two creates. Errors
-    that `step_requests` raises are added to `failures`; other errors are logged. The other
-    arguments are those of `step_requests`.
+    Safe to run concurrently. If `waits` is true, wait for a short pause between two creates;
+    otherwise such a pause counts as a closed gate. Errors that `step_requests` raises are added to
+    `failures`; other errors are logged. The other arguments are those of `step_requests`.
     """
     if ads_account is None:
         with context.engine.begin() as connection:
@@ -125,14 +126,17 @@ def create_reports(
 
 @contextmanager
 def _keeping_errors(failures: list[Exception] | None, request_id: int) -> Iterator[None]:
-    """Add an error to `failures`, or log it if that is None; raise it if the lock was lost."""
+    """Add an error of the `with` block to `failures`; if `failures` is None, log the error.
+
+    An error about a lost lock or a closed session is raised.
+    """
     try:
         yield
     except (LockLostError, SessionClosedError):
         raise
     except Exception as error:
         if failures is None:
-            logger.exception("Request %s failed; the shared run tries it again", request_id)
+            logger.exception("Request %s failed; the run for all accounts retries it", request_id)
         else:
             failures.append(error)
 
@@ -151,10 +155,10 @@ def _next_request(
     *,
     by_hand: bool,
 ) -> Candidate | None:
-    """Return the most urgent request of a gate, once its create may begin.
+    """Wait until the gate allows the next create, and return the most urgent request.
 
-    Return None if no request is ready or the wait would exceed `longest_pause`. Requests in `tried`
-    are skipped.
+    Return None immediately if no request is ready or the wait would exceed `longest_pause`.
+    Requests in `tried` are skipped.
     """
     if context.is_stopping():
         return None

@@ -120,7 +120,7 @@ def _take_steps(request: LockedRequest, *, loads: bool) -> None:
 
 
 def _next_step(request: LockedRequest, *, loads: bool) -> Step | None:
-    """Return the step to take now: `GiveUp` if the accounts are stopped; None if no step is due.
+    """Return the step to take now; `GiveUp` if accounts are stopped, None if no step is due.
 
     With `loads` false, no `Load` is returned: the report is left to another run.
     """
@@ -148,7 +148,7 @@ def _stop_cause(request: LockedRequest, account_key: str) -> Cause:
 
 
 def _release_disabled(request: LockedRequest) -> None:
-    """Detach windows of paused or disabled countries, unless the request has no others."""
+    """Detach windows of paused or disabled countries, unless no other windows are attached."""
     disabled, session = _disabled(request), request.session
     if not disabled or len(disabled) == len(request.windows):
         return

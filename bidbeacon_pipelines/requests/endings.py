@@ -1,6 +1,7 @@
-"""Ends a request whose report failed: requests shorter reports, or fails the windows.
+"""Ends requests whose reports failed: requests shorter reports, or lets the windows fail.
 
-The report of a part of a refused period shows what Amazon serves: see `learn_from_part`.
+If a report was refused for its period, the report for a part of the period shows which days or how
+many days Amazon serves: see `learn_from_part`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,7 +50,7 @@ from bidbeacon_sessions import Action
 
 
 def give_up(request: LockedRequest, failure: RequestFailure) -> None:
-    """End a request: its windows fail, and are due again at their next refresh offset.
+    """End a request as failed: its windows fail, and fall due again as in `without_report`.
 
     Days that are requested again in shorter reports stay due. Windows of a stopped account don't
     fail: `window_states` shows that the account is stopped.
@@ -81,13 +82,13 @@ def give_up(request: LockedRequest, failure: RequestFailure) -> None:
 def release_stopped(
     request: LockedRequest, connection: Connection, windows: Iterable[ReportWindow]
 ) -> None:
-    """Detach windows of stopped accounts; they are requested once the accounts are resumed."""
+    """Detach windows of stopped accounts; they are due again once the accounts are active."""
     now = request.context.now()
     release_windows(connection, request.row.id, [put_back(one, now) for one in windows])
 
 
 def plan_released(connection: Connection, row: ReportRequest) -> None:
-    """Schedule new planning if due windows were detached from an ended request.
+    """Schedule a planning run if due windows were detached from the request `row`.
 
     If the contract no longer has the request's report, the windows are also created again.
     """
@@ -109,7 +110,7 @@ def without_report(
     *,
     is_requested_again: bool = False,
 ) -> ReportWindow:
-    """Return a window as changed after its report failed or was not loaded into it.
+    """Return a copy of a window as it is after its report failed or was not loaded.
 
     The window stays as it was if it needed no report or waits for a person's decision. Final data
     stays final. A loaded window with status `not_served` keeps this status. `ended` are the
@@ -133,7 +134,7 @@ def without_report(
 
 
 def _with_advice(request: LockedRequest, failure: RequestFailure) -> RequestFailure:
-    """Return the failure; add a command for separate reports per ad product if it may help."""
+    """Return the failure, with a command to split the report by ad product if that may help."""
     row, dataset = request.row, request.dataset
     if not should_be_apart(failure, row.dataset_report.ad_products, days=row.days):
         return failure
@@ -145,10 +146,10 @@ def _with_advice(request: LockedRequest, failure: RequestFailure) -> RequestFail
 
 
 def _days_to_narrow_to(request: LockedRequest, failure: RequestFailure) -> list[Days]:
-    """Return shorter periods to request instead of a failed report; none if that can't help.
+    """Return shorter periods to request instead of a failed report; [] if that can't help.
 
-    They are both halves if the report was too large, and only the younger one if its days were too
-    old, narrowed to the days that need a report.
+    If the report was too large, these are both halves of its period. If its days were too old, only
+    the younger half is returned. Each half is narrowed to the days that need a report.
     """
     row, now = request.row, request.context.now()
     ad_products = row.dataset_report.ad_products
@@ -173,9 +174,9 @@ def _release_failed(
     *,
     failing_since: datetime | None,
 ) -> None:
-    """Detach all windows from the request: days in `parts` stay due, the others fail.
+    """Detach all windows: those in the periods `parts` stay due, the others fail.
 
-    If a user requested days in `parts`, they also stay marked as requested.
+    Windows in `parts` that a user requested also stay marked as requested.
     """
     now, dataset = request.context.now(), request.dataset
     reports = list_ended_requests(connection, request.row, now)
@@ -219,10 +220,10 @@ def _requested_days(row: ReportRequest) -> RequestedDays:
 
 
 def learn_from_part(request: LockedRequest, connection: Connection, now: datetime) -> None:
-    """Learn from a loaded report that covers a part of the days of a refused report.
+    """Learn what Amazon serves from a loaded report for part of the days of a refused report.
 
-    If the refused report was too large, store the ads account's longest period. If its days were
-    too old, request the older days, which waited for this report.
+    If the refused report was too large, store half its number of days as the longest period for the
+    ads account. If its days were too old, request the older days, which waited for this report.
     """
     given, dataset = request.row, request.dataset
     if given.narrows is None:
@@ -245,7 +246,7 @@ def learn_from_part(request: LockedRequest, connection: Connection, now: datetim
 
 
 def _end_refused(request: LockedRequest, connection: Connection, why: Cause) -> None:
-    """Set days that Amazon keeps refusing for their age to `not_served`; schedule planning."""
+    """Mark days that Amazon refuses as too old as `not_served`, and schedule a planning run."""
     ended_for = cause("not-served", detail=why.get("detail"))
     refused = _requested_days(request.row)
     ended = end_refused_windows(connection, refused, ended_for, request.context.now())
@@ -254,7 +255,7 @@ def _end_refused(request: LockedRequest, connection: Connection, why: Cause) -> 
 
 
 def reopen_ended(request: LockedRequest, connection: Connection, now: datetime) -> None:
-    """Make not-served days due again if this report loaded a day once refused as too old."""
+    """Make `not_served` days due again if the report loaded a day that Amazon refused before."""
     waiting = [window for _, window in request.waiting]
     ended = [one for one in waiting if one.refused_alone_at or one.not_served_since]
     refused = [one for one in ended if not is_unproven(one)]

@@ -31,14 +31,14 @@ from bidbeacon_sessions import SessionRecorder
 
 @dataclass(frozen=True)
 class GateState:
-    """A gate, how many reports Amazon may be generating there, and how many are planned."""
+    """A gate, with the numbers of its planned reports and of reports possibly in flight."""
 
     in_flight: int
     planned: int
     gate: ReportGate
 
     def closed_until(self, now: datetime) -> datetime | None:
-        """Return when the gate opens again if a refused create closed it; None if it is open."""
+        """Return when the gate reopens if a refused create (429) closed it; None if it is open."""
         at = self.gate.next_create_at
         return at if self.gate.refusals and at > now else None
 
@@ -77,7 +77,10 @@ _GATES = text("""
 def lock_gate(
     connection: Connection, client_id: str, region: str, *, now: datetime, first_limit: float = 1
 ) -> GateState:
-    """Lock a gate until the transaction ends; create it with `first_limit` if it is missing."""
+    """Lock a gate until the transaction ends, and return its state.
+
+    A missing gate is created, with `first_limit` as its limit on reports in flight.
+    """
     new = insert(ReportGate).values(
         client_id=client_id,
         region=region,
@@ -132,7 +135,7 @@ _LATE_WINDOWS = text(f"""
 def count_late_windows(
     connection: Connection, client_id: str, region: str, *, overdue_before: datetime
 ) -> int:
-    """Return how many windows due by `overdue_before` are in requests without a report yet."""
+    """Return the number of windows due by `overdue_before` whose request has no report yet."""
     values = {"client_id": client_id, "region": region, "overdue_before": overdue_before}
     return int(connection.execute(_LATE_WINDOWS, values).scalar_one())
 
@@ -160,7 +163,7 @@ def pause_before_create(
 def enter_gate(
     connection: Connection, account: AdsAccount, now: datetime, *, first_limit: int
 ) -> bool:
-    """Reserve a create in this transaction; return False if no report may be created now."""
+    """Reserve the creation of a report at the gate; return False if none may be created now."""
     key = (account.client_id, account.region)
     state = lock_gate(connection, *key, now=now, first_limit=first_limit)
     if time_to_next_create(state.gate, state.in_flight, now) != timedelta(0):
@@ -178,7 +181,7 @@ def record_create_result(
     *,
     late_after: timedelta,
 ) -> None:
-    """Adapt the gate's limits to the result of a create."""
+    """Adapt the gate's limits to the result of the request that creates a report."""
     state = lock_gate(connection, account.client_id, account.region, now=now)
     match result:
         case Reported():
@@ -203,7 +206,7 @@ def record_create_result(
 def hold_gate(
     connection: Connection, account: AdsAccount, now: datetime, *, until: datetime
 ) -> None:
-    """Close the gate until an instant if a report of `bidbeacon probe` takes its last slot."""
+    """Close the gate until `until` if a report of `bidbeacon probe` takes the last free slot."""
     state = lock_gate(connection, account.client_id, account.region, now=now)
     if state.in_flight + 1 >= int(state.gate.in_flight_limit):
         later = max(until, state.gate.next_create_at)

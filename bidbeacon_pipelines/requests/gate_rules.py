@@ -1,10 +1,10 @@
 """Rules for how many reports may be in flight, and when the next is created. Pure.
 
-There is one gate per client id and region. For each, Amazon limits the reports in flight and the
-creates. It does not publish these limits, and changes them with its load. So the gate learns them:
-a refused create (HTTP 429) halves the limit on reports in flight, doubles the pause between creates
-and closes the gate for minutes; accepted creates slowly raise the limit and shorten the pause
-again.
+There is one gate per client id and region. For each, Amazon limits the number of reports in flight
+and the rate of creates (requests that create a report). It does not publish these limits, and
+changes them with its load. So the gate learns them: a refused create (HTTP 429) halves the limit on
+reports in flight, doubles the pause between creates and closes the gate for minutes; accepted
+creates slowly raise the limit and shorten the pause again.
 """
 
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ LONGEST_CLOSURE = timedelta(hours=1)
 LONGEST_REQUESTED_CLOSURE = timedelta(hours=24)
 """The longest closure that Amazon's `Retry-After` can cause."""
 PROBE_LASTS = timedelta(minutes=2)
-"""How long other creates wait for the result of a probe at most; see `entered`."""
+"""The longest time that other creates wait for the result of a probe; see `entered`."""
 _MOST_DOUBLINGS = 10
 
 
@@ -47,8 +47,8 @@ def entered(gate: "ReportGate", now: datetime) -> "ReportGate":
 def accepted(gate: "ReportGate", in_flight: int, now: datetime) -> "ReportGate":
     """Return the gate after a create was accepted.
 
-    `in_flight` includes the new report. The pause before the next create starts at `now`,
-    when Amazon answered, since a create may have waited for a token after it began.
+    `in_flight` includes the new report. The pause before the next create starts at `now`, when
+    Amazon answered, since the create may have been sent long after it entered the gate.
     """
     limit, pace = gate.in_flight_limit, max(gate.pace * FASTER, SHORTEST_PACE)
     return gate.with_changes(
@@ -67,7 +67,7 @@ def answered(gate: "ReportGate", now: datetime) -> "ReportGate":
 def refused(
     gate: "ReportGate", now: datetime, *, jitter: float, not_before: datetime | None = None
 ) -> "ReportGate":
-    """Return the gate after Amazon refused a create (429): it is closed for 2 to 5 minutes.
+    """Return the gate after Amazon refused a create (429): the gate closes for 2 to 5 minutes.
 
     Each further refusal in a row doubles this time, up to an hour. `jitter` (0 to 1) spreads the
     retries of regions and clients. `not_before` is from Amazon's `Retry-After`, if any.

@@ -30,7 +30,7 @@ _MOST_REASONS, _MOST_DAYS = 5, 3
 
 
 class WindowNotLoadedError(ExpectedError):
-    """A requested window could not be loaded.
+    """Some of the requested days could not be loaded.
 
     Attributes:
         causes: The cause for each day that was not loaded. The message has each distinct cause
@@ -80,8 +80,8 @@ def load_days(
 
     If a day fails, or is not over in the account's time zone, the other days are still loaded. The
     session claims, requests and loads each day that no other running session has claimed, and waits
-    for the days that others have claimed. Days that the session gives up lose the mark, unless
-    another load waits for them. If its process is killed, another session claims the days.
+    for the days that other sessions have claimed. Days that the session gives up lose the mark,
+    unless another load waits for them. If the process is killed, another session claims the days.
 
     `days` are account-local, and `by` is the user to record. `on_progress` is called before each
     wait. Return the loaded windows as they are stored now.
@@ -140,8 +140,8 @@ class _LoadOfDays:
         """Record the load, mark the days that can be loaded as requested by `by`, and claim them.
 
         Return the cause of each day that can't be loaded. `before` has the windows before the load.
-        Days that are already marked are claimed before all checks: if a check fails, they lose the
-        mark, too.
+        Days that are already marked are claimed before all checks, so that they also lose the mark
+        if a check fails.
         """
         mine = (one.wanted_at for one in before if one.wanted_by == self.by and one.wanted_at)
         at = min(mine, default=None)
@@ -168,7 +168,7 @@ class _LoadOfDays:
             raise AccountStoppedError(account)
 
     def _leave_out(self, days: Sequence[date]) -> dict[date, Cause]:
-        """Record the days that are not over or no longer served; return the cause of each."""
+        """Record the days that are not over or no longer served; return a cause for each."""
         zone, today = self.account.time_zone, local_date(self.started, self.account.time_zone)
         with self.context.engine.begin() as connection:
             reports = read_contract(connection, self.account.account_id).reports(self.dataset)
@@ -202,15 +202,18 @@ class _LoadOfDays:
         elif fault is not None:
             waits_for = f"{fault.folder}, which {fault.host} can't write to"
         duration = format_duration(waited.total_seconds())
-        return f"{total - len(pending)} of {total} loaded; has waited {duration} for {waits_for}"
+        return (
+            f"{total - len(pending)} of {total} windows loaded; "
+            f"waited {duration} for {waits_for} so far"
+        )
 
     def step(self, pending: Sequence[ReportWindow], *, records_waiting: bool) -> None:
-        """Take the steps of claimed windows' requests; request the windows without a request.
+        """Create, poll and load the reports of claimed windows; request windows without a request.
 
-        An unexpected error of such a request ends the load. If Amazon allows no further report,
-        poll the gate's reports for a few seconds until one may be created. These reports may be
-        large, so loading them is left to the shared run. If `records_waiting`, record an action
-        about the days that still have no request.
+        An unexpected error of a claimed window's request ends the load. If Amazon allows no further
+        report, poll the gate's reports for a few seconds until one may be created. These reports
+        may be large, so loading them is left to the run for all accounts. If `records_waiting`,
+        record an action about the days that still have no request.
         """
         context, session, account = self.context, self.session, self.account
         self._check_active(_days(pending))
@@ -230,7 +233,7 @@ class _LoadOfDays:
             self._skip(lacking, SkipReason.WAITS_FOR_AMAZON)
 
     def _lacking(self, windows: Sequence[ReportWindow]) -> list[date]:
-        """Return the days of windows that a user has requested and no report request contains."""
+        """Return the days of `windows` that a user requested and that are still in no request."""
         now = self.windows(_days(windows))
         return _days(one for one in now if one.wanted_by is not None and one.request_id is None)
 

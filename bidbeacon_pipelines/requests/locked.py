@@ -119,7 +119,7 @@ class LockedRequest:
                 self.session.add_in(connection, action)
 
     def retrieve(self) -> Report:
-        """Retrieve the report's status from Amazon."""
+        """Retrieve the report from Amazon, with its current status, and keep it in `report`."""
         account, report_id = self.ads_account, self.row.report_id or ""
         self.report = retrieve_report(
             self.client, account.region, report_id, account_id=account.account_id

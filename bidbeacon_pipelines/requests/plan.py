@@ -54,10 +54,10 @@ class _Draft:
         by_hand: The planned requests for days that users requested.
         due: The due days that no request in `by_hand` covers.
         scheduled: The planned requests for the days in `due`.
-        stored: The stored requests for due days that were not sent yet.
-        stored_by_hand: The stored requests for user-requested days that were not sent yet.
-        waits_until: The latest time until which due days wait for other countries; None if they
-            don't wait. They don't wait if there are requests in `stored`.
+        stored: The stored requests for due days, not sent yet.
+        stored_by_hand: The stored requests for user-requested days, not sent yet.
+        waits_until: The latest time until which due days wait for other countries; None if the due
+            days don't wait, for example because there are requests in `stored`.
     """
 
     report: DatasetReport
@@ -72,8 +72,8 @@ class _Draft:
 def plan_wanted(context: JobContext, account_id: str) -> None:
     """Plan and store separate requests for days of an ads account that users requested.
 
-    The dispatcher creates their reports first. Plans for days that are due but not requested
-    by users stay unchanged.
+    The dispatcher creates the reports of these requests first. Plans for days that are due but not
+    requested by users stay unchanged.
     """
     now = context.now()
     with context.engine.begin() as connection:
@@ -186,7 +186,7 @@ def _draft(
 def _skips(key: str, drafts: Sequence[_Draft]) -> Iterator[WindowSkipped]:
     """Yield an action for each dataset whose due days wait for other countries.
 
-    If no day needs a request, yield one for every dataset: all are fresh already.
+    If no day needs a request, yield an action for every dataset, since all data is fresh.
     """
     waiting: dict[str, datetime] = {}
     for draft in drafts:

@@ -7,10 +7,10 @@ days that aren't due. This greedy interval cover needs the fewest requests.
 
 Reports that users requested are created first, newest days first, so that all reports of a day are
 completed before those of an older day. Next come the first refreshes of days, then the second ones,
-and so on. Among equal reports, the report that is worth most is created first: it gets one point
-for each first refresh that it makes on time, and two points for each day since such a report was
-last requested. No planned report waits for more than ten others of the same kind: the same ads
-account, dataset and ad products.
+and so on. Among equally urgent reports, the report with the most points is created first. It gets
+one point for each first refresh that it makes on time, and two points for each day since a report
+of the same kind was last requested. Reports of the same kind have the same ads account, dataset and
+ad products. No planned report waits for more than ten others of the same kind.
 """
 
 from bisect import bisect_right
@@ -25,13 +25,13 @@ WAITS_FOR_AT_MOST = 10
 """The most reports of the same kind that may be created before a planned report."""
 WORTH_OF_A_DAY = 2
 """How many first refreshes on time are worth one day without a report. A higher number shortens the
-longest pause but delays more first refreshes (`python -m benchmarks.scarcity`)."""
+longest time without a report but delays more first refreshes (`python -m benchmarks.scarcity`)."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class PlannedRequest:
-    """A planned request.
+    """The range of days of a planned report request, and whether a user requested it.
 
     Attributes:
         start: First day.
@@ -91,14 +91,14 @@ def _cover(targets: Sequence[date], longest_days: int) -> Iterator[list[date]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A planned report.
+    """A planned report that is compared with others to decide which one is created next.
 
     Attributes:
         end_date: The report's newest day.
         by_hand: Whether a person wants its days now.
         on_time: How many windows, in all countries, the report would load for the first time and on
             time if it were created now.
-        passed_over: The number of reports of the same kind created since it was planned.
+        passed_over: The number of reports of the same kind created since this one was planned.
         report_requested_at: When a report of the same kind was last created; None if never.
         account_requested_at: The latest `report_requested_at` of the ads account's planned reports.
     """
@@ -118,7 +118,7 @@ class Candidate:
 def next_to_create(
     candidates: Sequence[Candidate], datasets: Mapping[str, Dataset], *, now: datetime
 ) -> Candidate | None:
-    """Return the candidate of a client id and region to create next; None if there are none."""
+    """Return the candidate to create next at a gate; None if there are no candidates."""
     if not candidates:
         return None
     first = min(
@@ -157,7 +157,7 @@ def _urgency(candidate: Candidate, dataset: Dataset, now: datetime) -> tuple[obj
 
 
 def _worth(candidate: Candidate, now: datetime) -> float:
-    """Return a report's points if it is created now; infinite if its kind was never requested."""
+    """Return a report's points if created now; infinity if its kind was never requested."""
     if candidate.report_requested_at is None:
         return inf
     return candidate.on_time + WORTH_OF_A_DAY * (

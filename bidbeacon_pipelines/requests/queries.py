@@ -90,9 +90,9 @@ def replace_plans(
     *,
     at: datetime,
 ) -> bool:
-    """Replace the stored plans of a report: change them, add missing ones, delete the rest.
+    """Replace the `stored` plans of a report by `planned`: update, insert and delete rows.
 
-    The caller has locked the stored plans. Return False if they already equal the planned ones.
+    The caller has locked the stored plans. Return False if they already equal `planned`.
     """
     if planned == [PlannedRequest(one.start_date, one.end_date, one.by_hand) for one in stored]:
         return False
@@ -130,7 +130,7 @@ _LEFT = text(f"""
 
 
 def count_windows_left(connection: Connection, account_id: str, *, now: datetime) -> int:
-    """Return the number of due or failed windows of an ads account without an open request."""
+    """Return the number of an ads account's due or failed windows without an open request."""
     values = {"account_id": account_id, "datasets": list(DATASETS), "now": now}
     return int(connection.execute(_LEFT, values).scalar_one())
 
@@ -138,7 +138,7 @@ def count_windows_left(connection: Connection, account_id: str, *, now: datetime
 def list_ended_requests(
     connection: Connection, request: ReportRequest, now: datetime
 ) -> list[ReportRequest]:
-    """Return the ended requests of the same report that were sent in the last eight days."""
+    """Return ended requests for the same report as `request`, sent in the last eight days."""
     mine = (_R.account_id == request.account_id, _R.dataset == request.dataset)
     sent = _R.sent_at >= now - RETRIED_FOR - timedelta(days=1)
     ended = select(_R).where(*mine, _R.report == request.report, sent)
@@ -195,7 +195,7 @@ def lock_next_request(
 
     Ads accounts that another session works on and requests in `stepped` are skipped. Completed
     reports are skipped if `loads` is false, or if this host can't write to its folder `downloads`.
-    `account_id` and `gate` (client id and region) restrict the requests.
+    `account_id` and `gate` (client id and region) limit the choice.
     """
     client_id, region = gate or (None, None)
     values = {"by": session_id, "now": due_at, "account_id": account_id, "stepped": list(stepped)}
@@ -221,7 +221,7 @@ def lock_request_row(
 ) -> ReportRequest | None:
     """Lock the row of a request until the transaction ends, and return the request.
 
-    This session has to have the request's lock. Return None if the request was deleted.
+    The session must have locked the request before. Return None if the request was deleted.
 
     Raises:
         LockLostError: another session has locked the request.
@@ -316,9 +316,9 @@ def list_candidates(
 ) -> list[Candidate]:
     """Return the requests of a client and region that may be sent once the gate is open.
 
-    If an ads account needs attention, only its requests that were sent before are included, so that
-    they can be given up. For a part of a refused report, `by_hand` is also true if a user requested
-    one of its days. A window is on time until `tolerance` after it fell due.
+    If an ads account needs attention, its requests are included only if they were sent before, so
+    that they can be given up. For a part of a refused report, `by_hand` is also true if a user
+    requested one of its days. A window is on time until `tolerance` after it fell due.
     """
     values = {"client_id": client_id, "region": region, "now": now}
     rows = connection.execute(_CANDIDATES, values | {"on_time_since": now - tolerance})
@@ -357,7 +357,7 @@ _IS_NEEDED = text(f"""
 
 
 def attach_windows(connection: Connection, request_id: int, *, now: datetime) -> int:
-    """Attach the due and user-requested windows of a request's period to it; return how many.
+    """Attach the due and user-requested windows of a request's period; return their number.
 
     If the request is not `by_hand`, all other past days of the period that Amazon serves are
     attached too. Windows that are attached to another request are left out.

@@ -19,7 +19,7 @@ _REFUSED_FIELDS = frozenset({"field-refused", "fields-refused-together"})
 
 
 def doubted(failure: RequestFailure) -> RequestFailure:
-    """Return a refusal as kind `NO_REPORT`: the report is requested again to confirm it."""
+    """Return a refusal with the kind `NO_REPORT`, so that the report is requested again."""
     return replace(failure, kind=FailureKind.NO_REPORT)
 
 
@@ -28,8 +28,8 @@ def weighed(
 ) -> RequestFailure:
     """Return the failure of a create, or `doubted(failure)` if it has to be confirmed first.
 
-    It is confirmed if `before`, the failure of the previous attempt, has the same cause. `is_part`
-    is whether the request repeats a part of a refused report.
+    A failure is confirmed if `before`, the failure of the previous attempt, has the same cause.
+    `is_part` is whether the request repeats a part of a refused report.
     """
     is_same = before is not None and before.cause["code"] == failure.cause["code"]
     is_believed = is_same or not _is_doubtful(failure, is_part=is_part)

@@ -52,7 +52,7 @@ _KINDS: dict[type[AdsApiError], FailureKind] = {
 
 
 def not_before(error: AdsApiError, now: datetime) -> datetime | None:
-    """Return the earliest time of a retry, from Amazon's `Retry-After`; None if there is none."""
+    """Return the earliest time of a retry, from Amazon's `Retry-After`; None if it is missing."""
     return None if error.retry_after is None else now + timedelta(seconds=error.retry_after)
 
 
@@ -112,7 +112,8 @@ def of_failed_poll(error: AdsApiError, now: datetime) -> Result:
 def of_failed_load(error: Exception, now: datetime, again_at: datetime) -> Result:
     """Return the result of a load that failed with `error`; callers handle `AuthError`.
 
-    After a 429 without `Retry-After`, or if a file can't be written, repeat it at `again_at`.
+    After a 429 without `Retry-After`, or if a file can't be written, the load is repeated at
+    `again_at`.
     """
     match error:
         case Throttled() | NotWritten():

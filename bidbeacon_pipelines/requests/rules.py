@@ -26,7 +26,7 @@ MAX_LOADS = 3
 MAX_PENDING = timedelta(hours=24)
 """How long a report may take before it is requested again; also the longest `Retry-After`."""
 LATE_AFTER_USUAL = 4
-"""A report is late after this multiple of the dataset's usual time, at least `LATE_AFTER`."""
+"""A report is late after this multiple of its dataset's usual time, at least `LATE_AFTER`."""
 LATE_AFTER = timedelta(minutes=30)
 LONGEST_POLL_PAUSE = timedelta(minutes=15)
 FIRST_RETRY_PAUSE = timedelta(minutes=5)
@@ -81,7 +81,7 @@ class Polling:
     """The times at which a report is polled.
 
     The first poll is when reports of the dataset are usually ready. The second poll is `every`
-    later. Each further pause is 1.5 times as long as the last, up to 15 minutes.
+    later. Each further pause is 1.5 times as long as the one before, up to 15 minutes.
     """
 
     first_after: timedelta = timedelta(minutes=3)
@@ -125,7 +125,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Retry:
-    """The step that drops this report and requests a new one, not before `at`."""
+    """The step that abandons the current report; a new one is requested, not before `at`."""
 
     at: datetime
     failure: RequestFailure
@@ -177,7 +177,7 @@ class NoAnswer:
 class NotMade:
     """The result of a step that was certainly not taken; it does not count as an attempt.
 
-    Possible causes are our own rate limits, a token or file that Amazon throttled (429), refused
+    Possible causes are our own rate limits, a 429 for an access token or a download, refused
     credentials, account rows that another job has locked, and a file that this host can't write.
     `cause` is None if another action of the session has recorded the cause.
     """
@@ -195,7 +195,7 @@ Result = Reported | RequestFailure | NoAnswer | NotMade | Loaded
 
 
 def failure_of(row: "ReportRequest") -> RequestFailure | None:
-    """Return the last failure of a request, or None; a planned retry keeps this failure."""
+    """Return the last failure of a request; None if there is none or a new attempt has begun."""
     if row.failure_kind is None:
         return None
     return RequestFailure(
@@ -366,7 +366,7 @@ def _polled(
 
 
 def _not_made(row: "ReportRequest", again_at: datetime) -> "ReportRequest":
-    """Return the row after a step was not taken: the attempt or load is no longer counted."""
+    """Return the row after a step that was not taken: its attempt or load is not counted."""
     changes: dict[str, Any] = {}
     if row.status == RequestStatus.SENT:
         changes = {"status": RequestStatus.PLANNED.value, "attempts": row.attempts - 1}
@@ -394,7 +394,7 @@ def _is_ahead(at: datetime | None, now: datetime) -> bool:
 
 
 def _latest(ours: datetime, not_before: datetime | None, now: datetime) -> datetime:
-    """Return the later of both times; `not_before` counts as at most `MAX_PENDING` from now."""
+    """Return the later of `ours` and `not_before`; limit `not_before` to `now + MAX_PENDING`."""
     return ours if not_before is None else max(ours, min(not_before, now + MAX_PENDING))
 
 

@@ -38,7 +38,7 @@ STATE_LETTERS: Final[Mapping[WindowState, str]] = {
 }
 NO_WINDOW: Final = "-"
 PARTLY_NOT_SERVED: Final = "g"
-"""The letter of a fresh day of which some ad products are not served."""
+"""The letter of a fresh day for which Amazon does not serve some ad products."""
 _WORST_LAST: Final = "".join(STATE_LETTERS[state] for state in WindowState)
 
 # One string per account instead of a row per day: 100 accounts times 731 days are 73,100 days. A
@@ -92,9 +92,9 @@ class WindowCoverage:
     def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
         """Return the state of each account's windows, one letter per day.
 
-        Without `dataset`, the first one is used; without `to`, the newest date in any time zone.
-        `not_served` in the result has runs of consecutive days, with the ad products that Amazon
-        did not serve on them.
+        Without `dataset`, the first dataset is used; without `to`, the newest date in any time
+        zone. `not_served` in the result has runs of consecutive days, each with the ad products
+        that Amazon does not serve for these days.
 
         Raises:
             UnknownDatasetError: there is no dataset of this name.

@@ -98,7 +98,7 @@ _SUMMARY = text(f"""
 
 @dataclass(frozen=True)
 class WindowSummary:
-    """All windows by state.
+    """The number of windows in each state, and groups of windows in unusual states.
 
     Attributes:
         counts: The number of windows by dataset and state; states without windows are left out.
@@ -114,7 +114,7 @@ class WindowSummary:
 
 
 def summarize_windows(connection: Connection, at: datetime, late_after: timedelta) -> WindowSummary:
-    """Return the states of all windows at an instant."""
+    """Return all windows by state at an instant, and groups of windows in unusual states."""
     made: dict[str, int] = {}
     counts: dict[str, dict[WindowState, int]] = {}
     unsettled: list[RowMapping] = []

@@ -1,6 +1,6 @@
 """The states of windows. The SQL function `window_states` is their only definition.
 
-PostgreSQL inlines it, so a query that reads it is planned like a query on the tables.
+PostgreSQL inlines the function, so queries on it are planned like queries on the tables.
 """
 
 from collections import defaultdict
@@ -37,11 +37,11 @@ class WindowState(StrEnum):
     DISABLED = "disabled"
     """Amazon has disabled its account."""
     LATE_AT_AMAZON = "late at Amazon"
-    """Amazon takes far longer than usual."""
+    """Amazon takes far longer than usual to generate its report."""
     LATE = "late"
-    """It has been due for longer than the tolerance."""
+    """It has been due for longer than the tolerance `late_after`."""
     SUSPICIOUS = "suspicious"
-    """A report has lost nearly all rows; a second report or a person has to confirm it."""
+    """A new report lacks nearly all loaded rows; a second report or a person must confirm it."""
     UNCONFIRMED = "unconfirmed"
     """Its report had no rows of a country with deliverable campaigns; it is requested again."""
     NEEDS_ATTENTION = "needs attention"
@@ -92,7 +92,7 @@ _CAUSE = """
 
 
 def is_final_by(at: str) -> str:
-    """Return the SQL condition that window `w` has data from Amazon that is final at time `at`."""
+    """Return the SQL condition that window `w` has data that is final at time `at`."""
     return f"""w.data_as_of IS NOT NULL AND w.not_served_since IS NULL
        AND (w.next_refresh_at IS NULL OR w.expires_at <= {at})"""
 
@@ -165,14 +165,14 @@ _CONDITIONS: Final[Mapping[WindowState, tuple[str, ...]]] = {
         "request_id IS NULL AND wanted_by IS NOT NULL AND (next_refresh_at <= :at) IS NOT TRUE",
     ),
 }
-"""Indexed conditions that few rows meet; each window of a state meets one of the state's."""
+"""Indexed conditions that few rows meet; each window meets one condition of its state."""
 
 
 def windows_in(states: Iterable[WindowState], *, columns: str = "*", where: str = "true") -> str:
-    """Return the SQL of a query that finds the windows in some rare states by indexes.
+    """Return a SQL query that uses indexes to select the windows in the given rare states.
 
-    Only `fresh` and the states of stopped accounts are not rare. `columns` and the condition
-    `where` use columns of `window_states`.
+    All states are rare except `fresh` and those of stopped accounts. `columns` (to select) and
+    `where` (a further condition) refer to columns of `window_states`.
     """
     by_condition = defaultdict[str, list[WindowState]](list)
     for state in states:

@@ -24,7 +24,7 @@ _SUMS = ("days", "spend", "sales", "orders", "acos")
 def read_account(
     connection: Connection, settings: Settings, account: Account, *, now: datetime
 ) -> dict[str, Any]:
-    """Return the data of an account's page, at the instant `now`; see `docs/reference/http.md`.
+    """Return the data of an account's page at the time `now`; see `docs/reference/http.md`.
 
     Amounts are exact, as text. Call it in a REPEATABLE READ transaction for consistent figures.
     """
@@ -43,7 +43,7 @@ def read_account(
 
 
 def who_json(account: Account) -> dict[str, Any]:
-    """Return an account's names and ids, and the reason if no reports are requested for it."""
+    """Return an account's names, ids and status, and the reason if it is stopped."""
     return {
         "key": account.account_key,
         "label": account.label,
@@ -66,7 +66,7 @@ def who_json(account: Account) -> dict[str, Any]:
 
 
 def schedule_json(account: Account) -> dict[str, Any]:
-    """Return an account's refresh cadence, and when it was first seen, synced and paused."""
+    """Return an account's refresh cadence, and the times of its refreshes, syncs and pause."""
     of_ads_account = ("cadence_by", "cadence_at", "next_run_at", "last_run_at")
     own = ("paused_by", "paused_at", "entities_synced_at", "first_seen_at", "synced_at")
     return {

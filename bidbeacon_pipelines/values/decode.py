@@ -30,7 +30,7 @@ from bidbeacon_sessions.errors import ExpectedError
 CHUNK_BYTES: Final = 1 << 16
 """Bytes decoded at a time: some 150 rows, so that a bad row slows down only a few others."""
 LONGEST_VALUE_BYTES: Final = 1 << 23
-"""A usual row has some 500 bytes; a row with a name of a megabyte is still read."""
+"""A value still incomplete after so many bytes is invalid; a usual row has some 500 bytes."""
 MOST_INFLATED_BYTES: Final = 64 * 1024**3
 """A file with more unpacked bytes is a gzip bomb. Nothing is unpacked onto the disk."""
 LONGEST_INTEGER: Final = 4_300
@@ -107,7 +107,7 @@ def iter_values(path: Path) -> Iterator[Any]:
     """Yield the values of a file in their order.
 
     Raises:
-        BrokenPartError: The same as for `iter_batches`.
+        BrokenPartError: For the same reasons as `iter_batches`.
     """
     for batch in iter_batches(path, _ANY):
         yield from batch.rows
@@ -116,7 +116,7 @@ def iter_values(path: Path) -> Iterator[Any]:
 def iter_batches(
     path: Path, decoder: "msgspec.json.Decoder[Any]", *, only_objects: bool = False
 ) -> Iterator[Batch]:
-    """Yield the values of a file in their order; the file may have several gzip members.
+    """Yield batches of a file's values, in order; the file may have several gzip members.
 
     Args:
         path: The file.
@@ -284,7 +284,7 @@ def _decoded(row: WireRow) -> dict[str, Any]:
 
 
 class RowDecoder:
-    """Read the rows of a report; values stay raw bytes, since most are never decoded.
+    """Reads the rows of a report; values stay raw bytes, since most are never decoded.
 
     `other_names` maps some names in `fields` to their names in other versions of Amazon's API.
     """
@@ -313,7 +313,7 @@ class RowDecoder:
     def picker(self, fields: Iterable[str]) -> Callable[[WireRow], tuple[Raw, ...]]:
         """Return a function that returns a row's raw values of `fields`.
 
-        Next come the values that the row has under the other names of these fields.
+        After these come the values under the other names that `other_names` has for these fields.
         """
         names = [*fields]
         names += [self._other_names[name] for name in names if name in self._other_names]

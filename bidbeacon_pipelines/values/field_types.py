@@ -90,7 +90,7 @@ def as_product(value: object) -> str | None:
     """Accept a product's id (letters, digits and `._-`; usually an ASIN), empty text or null."""
     if value is None or value == "" or (isinstance(value, str) and _PRODUCT_ID.match(value)):
         return value
-    raise FieldError("a product's id", value)
+    raise FieldError("an ASIN or another product id (at most 100 letters, digits, and ._-)", value)
 
 
 def as_marketplace(value: object) -> str | None:
@@ -147,7 +147,7 @@ def as_currency(value: object) -> str:
     """Accept a currency code of three capital letters."""
     if isinstance(value, str) and _CURRENCY.match(value):
         return value
-    raise FieldError("a currency of three capital letters", value)
+    raise FieldError("a currency code of three capital letters", value)
 
 
 def as_country(value: object) -> str:
@@ -155,7 +155,7 @@ def as_country(value: object) -> str:
     letters = value.strip().upper() if isinstance(value, str) else ""
     if _COUNTRY.match(letters):
         return "GB" if letters == "UK" else letters
-    raise FieldError("a country of two letters", value)
+    raise FieldError("a country code of two letters", value)
 
 
 _AD_PRODUCTS = {
@@ -174,7 +174,7 @@ def as_ad_product(value: object) -> str:
     """Accept a known ad product in any spelling; return it in ours: `SPONSORED_PRODUCTS`."""
     product = find_ad_product(value)
     if product is None:
-        raise FieldError("a known ad product", value)
+        raise FieldError("a known ad product such as SPONSORED_PRODUCTS", value)
     return product
 
 

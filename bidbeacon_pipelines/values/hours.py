@@ -1,4 +1,4 @@
-"""Readers of the field `hour.value`: an account-local hour, and its start in UTC. Pure.
+"""Readers of the field `hour.value`: an account-local hour, and its start in UTC.
 
 Amazon writes an hour as a number (17), as a string of digits ("9"), or as the local time of its
 start ("2025-12-29T18:00:00"). On the day when the clock goes forward, one hour does not exist. On
@@ -52,7 +52,7 @@ def as_hour(value: object) -> WrittenHour:
     """Accept an hour as a number, as a string of digits, or as the local time of its start."""
     written = _parse(value) if isinstance(value, str) else _of_number(value)
     if written is None or written.hour >= HOURS_A_DAY:
-        raise FieldError("an hour from 0 to 23 or the local time of its beginning", value)
+        raise FieldError("an hour from 0 to 23, or the local time of its start", value)
     return written
 
 

@@ -22,7 +22,7 @@ from bidbeacon_pipelines.values.field_types import (
 T = TypeVar("T")
 LONGEST_ID = 100
 _LONGEST_NUMBER = 1_000
-"""The most digits before or after the decimal point; Postgres can store more."""
+"""The most digits before or after the decimal point; longer numbers are stored as text."""
 _BLANKS = re.compile(r"[\s_]+")
 _DAY = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?:T.*)?\Z")
 _SURROGATES = re.compile("[\ud800-\udfff]")

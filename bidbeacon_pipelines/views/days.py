@@ -106,8 +106,9 @@ _STATES = f"({_QUERY}) t({_COLUMNS_OF_STATES}){OF_ACCOUNT}"
 def _not_served(aggregate: str = "") -> str:
     """Return the SQL for the ad products that Amazon does not serve on a day.
 
-    For a report that was never loaded because Amazon does not serve the day, these are all its ad
-    products. If one row shows several reports, `aggregate` is the SQL function that combines them.
+    For a report that was never loaded because Amazon does not serve the day, these are all ad
+    products of the report. If one row shows several reports, the SQL function `aggregate` combines
+    them.
     """
     never = "t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL"
     products = ",\n         ".join(

@@ -150,7 +150,8 @@ def with_age(dataset: str, *, alias: str = "w") -> str:
 
     `dataset` is an SQL expression for the dataset's name. `as_of` belongs to the row's ad product;
     `is_final` and `is_complete` belong to the day. The join aggregates to one row, so PostgreSQL
-    omits it if it is not used, and reads a day's windows once for all rows of the day.
+    omits the join if a query uses none of these columns, and otherwise reads a day's windows once
+    for all rows of the day.
     """
     return f"""
   LEFT JOIN LATERAL (

@@ -73,7 +73,7 @@ class _AcknowledgementParameters(_FindingParameters):
 
 
 Change = Callable[[Any, str], dict[str, Any]]
-"""Makes the change that a request's body describes for a user; returns the answer."""
+"""Makes a change, given a request's body and the user's name; returns the response's JSON."""
 
 
 def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
@@ -236,7 +236,7 @@ class _ChangeHandlers:
             return want_load(connection, account, dataset, body.windows, by=by, now=now)
 
     def accept_report(self, body: _DaysParameters, by: str) -> dict[str, Any]:
-        """Accept later reports that have far fewer rows of final days.
+        """Accept later reports that have far fewer rows of final days than are loaded.
 
         The request has `account`, `dataset` and the days `windows`. The response is `{"account",
         "account_label", "dataset", "windows"}`; its `windows` are the given days that waited for a
@@ -266,7 +266,7 @@ class _ChangeHandlers:
         return act(self._store, self._settings, body.finding, by=by)
 
     def keep(self, body: _FindingParameters, by: str) -> dict[str, Any]:
-        """Run the action of a finding's other button.
+        """Run the action of a finding's `other_button`, which keeps the loaded rows.
 
         `finding` is the `key` of the finding. The response is `{"message", "link"}`.
         """

@@ -22,7 +22,7 @@ _ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
     UnknownAccountError: (404, "Use the name or key of an account from /api/accounts."),
     UnknownDatasetError: (404, "Use the name of a dataset, such as daily_targets."),
     UnknownReportError: (404, "Omit `report` to explain the window in the worst state."),
-    FindingIsOverError: (404, "Home shows what is wrong now."),
+    FindingIsOverError: (404, "Home shows the current findings."),
     AmbiguousAccountError: (400, "Use a key, or a name with a country, as in Acme Merch · US."),
     BadAliasError: (400, _CORRECT),
     BadCadenceError: (400, _CORRECT),

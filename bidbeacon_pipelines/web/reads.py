@@ -158,7 +158,7 @@ class _Reads:
 
         - `job_name`
         - `count`: the number of sessions
-        - `failures`: the number of failed or crashed sessions whose work no later attempt did
+        - `failures`: the number of failed or crashed sessions without a later successful attempt
         - `problems`: the number of sessions with the outcome `problems`
         - `p50` and `p95`: percentiles of the durations, in seconds
         - `intervals`: `count` and `failures` of each hour

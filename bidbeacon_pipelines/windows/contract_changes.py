@@ -32,8 +32,8 @@ def change_contract(
 
     `by` is a user, or `learned` for a value derived from Amazon's answers, which never changes a
     user's override. `subject` is as in `RegistryOverride`. The override is valid in the region, or
-    for `ads_account` only. The next refresh of each affected ads account creates its windows again,
-    unless the override only renames a field.
+    for `ads_account` only. The next refresh of each affected ads account creates the account's
+    windows again, unless the override only renames a field.
     """
     account_id = None if ads_account is None else ads_account.account_id
     key = (connection, region, dataset, subject)
@@ -60,7 +60,7 @@ def change_contract(
 
 
 def delete_learned_limits(connection: Connection, before: datetime, most: int) -> int:
-    """Delete at most `most` limits of report periods learned before `before`; return how many."""
+    """Delete up to `most` period limits learned before `before`; return how many were deleted."""
     learned = delete_learned_periods(connection, before, most)
     for row in learned:
         facts = {"region": row["region"], "account_id": row["account_id"]}

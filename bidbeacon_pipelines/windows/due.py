@@ -11,7 +11,7 @@ from bidbeacon_pipelines.accounts.queries import EXPORTS_MAY_START, IS_ACTIVE, I
 DUE_SINCE = "greatest(w.next_refresh_at, a.first_seen_at, o.next_run_at)"
 """SQL expression for when window `w` fell due.
 
-That is never before its account was first seen, or before its cadence allows the next refresh.
+This is never before the account was first seen, or before the cadence allows the next refresh.
 """
 IS_DUE = "w.next_refresh_at <= :now"
 """SQL condition that window `w` is due at `:now`."""
@@ -51,7 +51,7 @@ _WITH_DUE_WORK = text(f"""
 def list_ads_accounts_with_due_work(
     connection: Connection, *, now: datetime, datasets: Sequence[str]
 ) -> list[str]:
-    """Return the keys of ads accounts with windows to create, or windows newly due.
+    """Return the keys of ads accounts with windows to create or with newly due windows.
 
     A window is newly due if it fell due after the last planning of its ads account. An ads account
     is left out until its cadence allows the next refresh. It is also left out until the entities of
@@ -98,11 +98,12 @@ def list_days_to_plan(
 ) -> dict[tuple[str, str], list[Row[Any]]]:
     """Return, by dataset and report, the due or wanted days that are in no request yet.
 
-    Expired days are left out. Unless they are wanted or loaded, days refused as too old are left
-    out while a younger day that was refused alone is requested again or still refused. Columns:
-    dataset, report, window_date, due_since (when the first of the day's windows fell due, or None),
-    is_wanted, windows (in how many countries the day is due or wanted) and is_alone (whether a
-    report of this day alone was refused as too old, so that it is requested alone again).
+    Expired days are left out. A day refused as too old, unless it is wanted or loaded, is left out
+    while a younger day that Amazon refused in a report of its own is requested again or still
+    refused. Columns: dataset, report, window_date, due_since (when the first of the day's windows
+    fell due, or None), is_wanted, windows (in how many countries the day is due or wanted) and
+    is_alone (whether Amazon refused the day as too old in a report of its own, so that it is
+    requested alone again).
     """
     found: dict[tuple[str, str], list[Row[Any]]] = {}
     for row in connection.execute(_DAYS_TO_PLAN, {"account_id": account_id, "now": now}):
@@ -121,13 +122,13 @@ _NEXT_DUE = text(f"""
 def list_next_due(
     connection: Connection, account_id: str, *, after: datetime, until: datetime
 ) -> dict[tuple[str, str], datetime]:
-    """Return when a window is next due after `after`, up to `until`, by dataset and report."""
+    """Return the first due time after `after` and up to `until`, by dataset and report."""
     rows = connection.execute(_NEXT_DUE, {"account_id": account_id, "after": after, "until": until})
     return {(dataset, report): due for dataset, report, due in rows}
 
 
 def replan_released(connection: Connection, account_id: str, request_id: int) -> None:
-    """Have an ads account planned again if its last planning left out windows of a request.
+    """Schedule a planning run if the last one left out due windows because of a request.
 
     Planning leaves out due windows that are in a request. This function clears `planned_at`. The
     caller must have released the request's windows and must hold the planning lock: otherwise a

@@ -29,8 +29,8 @@ def lock_other_windows(
 ) -> tuple[dict[str, list[date]], set[date]]:
     """Lock the windows of a dataset of an account, except those of the reports `kept`.
 
-    Return their days by report, and the busy days: those with a window that is in a request or
-    locked by another transaction.
+    Return the days of all these windows by report, and the busy days: those with a window that is
+    in a request or locked by another transaction.
     """
     values = account.identity | {"dataset": dataset, "kept": list(kept)}
     windows = f"SELECT report, window_date FROM report_windows WHERE {_OTHERS}"
@@ -155,17 +155,17 @@ def replace_windows(
     needed: Collection[str],
     now: datetime,
 ) -> int:
-    """Create windows of a report that take over the state of windows of `old` reports.
+    """Create windows of a report from the state of the windows of the former reports `old`.
 
     Return how many were created. The caller must have locked the old windows. A new window has the
-    earliest `data_as_of` and due time of its old windows, and their highest number of loads. If one
-    of them failed, it is due immediately. `needed` are the report's ad products with campaigns.
+    earliest `data_as_of` and due time of its old windows, and their highest number of loads. If an
+    old window failed, the new one is due now. `needed` are the report's ad products with campaigns.
 
     A new window is `loaded` on two conditions: an old window was loaded, and each needed ad product
-    was loaded or is not served. Its `not_served` lists the latter. The caller decides later whether
-    the whole window is not served. Any other new window is `expired` if its day is. It is
-    `not_served` if Amazon serves none of the needed ad products, else `missing`. `times` has, by
-    day, the due time of a window without data, and the expiry of any window.
+    was loaded or is not served. Its column `not_served` lists those not served. The caller decides
+    later whether the whole window is not served. Any other new window is `expired` if its day is
+    too old, `not_served` if Amazon serves none of the needed ad products, and `missing` otherwise.
+    `times` has, by day, the due time of a window without data, and the expiry of any window.
     """
     values: dict[str, Any] = account.identity | {"dataset": dataset, "report": report, "now": now}
     values |= {"ad_products": list(ad_products), "needed": list(needed), "old": list(old)}

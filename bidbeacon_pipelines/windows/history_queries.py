@@ -54,7 +54,7 @@ _OLDER = text(f"""
 
 
 def _judge_where(condition: str) -> TextClause:
-    """Return the SQL statement that stores, for loaded windows, the ad products not served.
+    """Return SQL that stores, for loaded windows, which ad products Amazon does not serve.
 
     `condition` is SQL that selects windows `w` of accounts `a` and ads accounts `o`.
     """
@@ -162,7 +162,7 @@ def list_served_ages(
 def judge_loaded_windows(
     connection: Connection, accounts: Collection[Account], **report: Any
 ) -> list[RowMapping]:
-    """Decide which windows of a loaded report are not served by Amazon, and return those.
+    """Decide which windows of a loaded report Amazon does not serve fully, and return them.
 
     A day with rows proves that Amazon serves all younger days. So this first stores the age of the
     report's oldest day with rows, by ad product. If this age is a new maximum, windows in which the

@@ -1,4 +1,4 @@
-"""Creates the windows of a dataset up to today, and expires those no longer served."""
+"""Creates the windows of a dataset up to today, and expires windows no longer served."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,7 +56,7 @@ def make_dataset_windows(
     *,
     again: bool = False,
 ) -> None:
-    """Create a dataset's windows up to today, and expire those that Amazon no longer serves.
+    """Create a dataset's windows up to today, and expire windows that Amazon no longer serves.
 
     This is done once per local day, and whenever `again` is true. Nothing is done if the windows
     exist up to tomorrow: around midnight, another host whose clock is ahead may have created them.
@@ -93,7 +93,10 @@ def make_dataset_windows(
 def _regroup(
     connection: Connection, account: Account, contract: Contract, dataset: Dataset, now: datetime
 ) -> tuple[Counter[str], set[date]]:
-    """Replace windows of former reports; return how many are new by report, and busy days."""
+    """Replace windows of former reports; return counts of new ones by report, and busy days.
+
+    Busy days are replaced later; see `grouping_queries`.
+    """
     reports, moved = contract.reports(dataset), Counter[str]()
     kept = [report.name for report in reports]
     old, busy = lock_other_windows(connection, account, dataset.name, kept)
@@ -127,7 +130,7 @@ def _make(
     today: date,
     moved: Mapping[str, int],
 ) -> int:
-    """Create a report's windows and store their last day; return how many are new.
+    """Create a report's windows and store their last day; return how many were created.
 
     `moved` is the number of windows that `_regroup` has already created, by report.
     """

@@ -12,7 +12,7 @@ from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions.writes import json_text
 
 REQUESTED_AGAIN_AFTER: Final = timedelta(days=28)
-"""The pause before a day that ended because it was refused alone is requested again."""
+"""The pause before a `not_served` day is requested again, if its own report was refused."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,11 @@ _END_OLDER = text(
 def end_refused_windows(
     connection: Connection, requested: RequestedDays, ended_for: Cause, now: datetime
 ) -> dict[str, list[date]]:
-    """Set windows refused as too old to `not_served`; return their days by account key.
+    """Mark windows refused as too old as `not_served`; return their days by account key.
 
     A day is not served if a report of this day alone was refused on two calendar days (UTC) while a
-    younger day is loaded. All older days are then set to `not_served` too, unless one of them was
-    ever loaded. A day that was `not_served` before and is refused again stays `not_served`.
+    younger day is loaded. All older days are then marked as `not_served` too, unless one of them
+    was ever loaded. A day that was `not_served` before and is refused again stays `not_served`.
     `ended_for` is stored as the cause.
     """
     values = asdict(requested) | {
@@ -146,12 +146,12 @@ _REOPEN = text(f"""
 def reopen_windows(
     connection: Connection, requested: RequestedDays, refused: Sequence[ReportWindow], now: datetime
 ) -> dict[str, list[date]]:
-    """Make windows that are `not_served` due again after a refused day is loaded.
+    """Make `not_served` windows due again after a day that Amazon had refused was loaded.
 
     Return the days by account key. Only windows that were never loaded become due. If the loaded
-    day was `not_served` before, all of them become due. Otherwise only those younger than the
-    loaded day do: Amazon can't have refused them because of their age. `refused` are the windows of
-    the loaded request that Amazon had refused before, in their state before the load.
+    day was `not_served` before, all of them become due. Otherwise only days younger than the loaded
+    day become due: Amazon can't have refused them because of their age. `refused` are the windows
+    of the loaded request that Amazon had refused before, in their state before the load.
     """
     values = asdict(requested) | {
         "now": now,

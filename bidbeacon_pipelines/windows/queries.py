@@ -82,7 +82,7 @@ def list_reports_through(connection: Connection, account: Account, dataset: str)
 def set_windows_through(
     connection: Connection, account: Account, dataset: str, report: str, through: date, created: int
 ) -> None:
-    """Store the local day up to which a report has windows; add `created` to their count."""
+    """Store the last local day with windows of a report; add `created` to the window count."""
     connection.execute(
         text("""
             INSERT INTO dataset_windows AS d (account_id, country_code, dataset, report,
@@ -103,7 +103,7 @@ def mark_windows_outdated(
 ) -> None:
     """Mark ads accounts so that their next refresh creates and plans their windows again.
 
-    Each argument narrows the choice. Without arguments, all ads accounts are marked.
+    Each argument limits the choice of ads accounts and datasets. Without arguments, all are marked.
     """
     values = {"region": region, "account_id": account_id, "dataset": dataset}
     chosen = """(CAST(:region AS text) IS NULL OR o.region = :region)
@@ -191,7 +191,7 @@ def expire_windows(
 def record_again(
     connection: Connection, account: Account, dataset: str, days: Sequence[date]
 ) -> None:
-    """Mark loads of complete days as unrecorded: the next run records them in Dagster again."""
+    """Mark loads of complete days as unrecorded, so that a run records them in Dagster again."""
     if days:
         connection.execute(
             text(f"""
@@ -266,7 +266,7 @@ _KEEP = text(f"""
 def list_undecided(
     connection: Connection, account: Account, dataset: str, days: Sequence[date], *, now: datetime
 ) -> list[date]:
-    """Return those of the days whose last report waits for a person's decision."""
+    """Return the subset of `days` whose last report waits for a person's decision."""
     statement = text(f"SELECT DISTINCT window_date FROM report_windows w WHERE {_UNDECIDED}")
     values = account.identity | {"dataset": dataset, "days": list(days), "now": now}
     return sorted(connection.execute(statement, values).scalars())

@@ -146,7 +146,8 @@ def again_after_failure(
     A window with data is due at its next refresh offset. After the last offset, it is due once a
     day for a week. A window without data is due at its next refresh offset, or a day after the
     failure if that is earlier. `ended_at` are the times at which earlier reports of the day ended.
-    The week begins at the first of these times after the last offset, or else at `failed_at`.
+    The week begins at the first of these times after the last offset, or at `failed_at` if there is
+    none.
     """
     at = next_refresh_at(dataset, window_date, time_zone, failed_at)
     tomorrow = failed_at + timedelta(days=1)
@@ -175,8 +176,8 @@ def loaded(
 def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "ReportWindow":
     """Return a copy of a window as it is after its report failed or was refused.
 
-    If `again_at` is None and the window has data, its status is `loaded` and its data is final. A
-    window that was loaded and is not served keeps the status `not_served`.
+    The window is due again at `again_at`. If that is None and the window has data, its status is
+    `loaded` and its data is final. A loaded window with status `not_served` keeps this status.
     """
     if is_unproven(window):
         return put_back(window, None)
@@ -213,7 +214,7 @@ def needs_report(window: "ReportWindow", now: datetime) -> bool:
 
 
 def put_back(window: "ReportWindow", at: datetime | None) -> "ReportWindow":
-    """Return a copy of a window as it was before a request that did not change its data.
+    """Return a copy of a window with its status from before a request that loaded nothing.
 
     The window is due at the instant `at`, unless a person has to decide about it, or it was loaded
     and is not served.
@@ -253,7 +254,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _months_after(day: date, months: int) -> date:
-    """Return the same day `months` later; if there is none, the first of the next month."""
+    """Return the same day `months` later; if it does not exist, the first of the next month."""
     year, month_index = divmod(day.year * 12 + day.month - 1 + months, 12)
     first = date(year, month_index + 1, 1)
     return first + timedelta(days=min(day.day - 1, monthrange(year, month_index + 1)[1]))

@@ -39,8 +39,8 @@ def check_loadable(
         return loadable
     given = f"{min(days)}" if len(days) == 1 else f"{len(days):,} days, {min(days)} to {max(days)}"
     raise NothingToDoError(
-        f"Expected days of {dataset.name} from {oldest} to {newest}, which Amazon serves and which "
-        f"are over in the account's time zone ({account.time_zone}), got: {given}.",
+        f"Expected days of {dataset.name} from {oldest} to {newest} (Amazon serves these days, and "
+        f"they are over in the account's time zone, {account.time_zone}), got: {given}.",
         "Request days that are over and that Amazon still serves.",
     )
 
@@ -54,7 +54,7 @@ def want_load(
     by: str,
     now: datetime,
 ) -> dict[str, Any]:
-    """Request a load of days now, whether or not they are due, and return its JSON.
+    """Request a load of days now, whether or not they are due, and return the load as JSON.
 
     The JSON is as in `list_wanted_json`. Days that can't be loaded are left out.
 
@@ -73,10 +73,10 @@ def want_load(
     ]
     if not wanted:
         raise NothingToDoError(
-            f"{account.label} has no windows of these days of {dataset.name}. Its first refresh "
-            "creates them, back to the oldest day that Amazon serves (`bidbeacon contract list` "
-            "shows overrides of the history).",
-            "Try again in a few minutes, or request later days.",
+            f"{account.label} has no windows of these days of {dataset.name}. The first refresh of "
+            "the account creates the windows, back to the oldest day that Amazon serves "
+            "(`bidbeacon contract list` shows overrides of the history).",
+            "Try again in a few minutes, or request more recent days.",
         )
     return wanted[-1]
 
@@ -112,11 +112,12 @@ def decide_days(
 ) -> list[date]:
     """Decide about suspicious reports of final days: accept the next report, or keep the rows.
 
-    An accepted report is requested now. Return those of the days that waited for a decision.
+    If `accepts`, the next report is requested now. Return the subset of `days` that waited for a
+    decision.
 
     Raises:
-        NothingToDoError: none of the days waits for a decision, or the account is stopped, so that
-            no report can be accepted.
+        NothingToDoError: none of the days waits for a decision, or `accepts` is true and the
+            account is stopped.
     """
     if accepts:
         check_active(account)
@@ -125,7 +126,7 @@ def decide_days(
         now = read_now(connection, settings)
         if not list_undecided(connection, *chosen, now=now):
             raise NothingToDoError(
-                f"No report of these days of {dataset.name} of {account.label} waits for a "
+                f"No report of these days of {dataset.name} for {account.label} waits for a "
                 "decision.",
                 "The page Home shows the days that wait for a decision.",
             )

@@ -52,7 +52,7 @@ def want_windows(
 ) -> None:
     """Mark unexpired windows as wanted by a user: they are requested first, due or not.
 
-    Windows that are already wanted keep their user and their claim.
+    Windows that are already wanted stay unchanged.
     """
     connection.execute(
         text(f"""UPDATE report_windows SET wanted_by = :by, wanted_at = now(), claimed_by = NULL
@@ -91,7 +91,7 @@ def claim_windows(
 def give_up_claims(
     connection: Connection, account: Account, dataset: str, session_id: UUID
 ) -> None:
-    """Mark windows that a session has claimed as not wanted until another session claims them."""
+    """Unmark wanted windows that a session has claimed, until another session claims them."""
     connection.execute(
         text(f"""UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL
                   WHERE {OF_DATASET} AND wanted_by IS NOT NULL AND claimed_by = :session_id"""),

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
 _LONGEST_SHOWN = 50
-_ADDRESSES = "The sessions are at /, their data at /api/job-sessions."
+_ADDRESSES = "The page of all sessions is /sessions, and their data is at /api/job-sessions."
 
 
 class RefusedError(HTTPException):
@@ -32,7 +32,7 @@ class RefusedError(HTTPException):
 
 
 class JsonAnswer(JSONResponse):
-    """Plain data as JSON, encoded by msgspec: ten times as fast as the standard library."""
+    """A JSON response, encoded by msgspec: ten times as fast as the standard library."""
 
     def render(self, content: Any) -> bytes:
         """Return the content as JSON in UTF-8."""
@@ -40,7 +40,7 @@ class JsonAnswer(JSONResponse):
 
 
 def problem(status: int, error: str, what_to_do: str) -> JSONResponse:
-    """Return an error as a response."""
+    """Return a JSON response with an error and what the client can do about it."""
     return JSONResponse({"error": error, "what_to_do": what_to_do}, status_code=status)
 
 
@@ -50,7 +50,7 @@ def wants_page(connection: HTTPConnection) -> bool:
 
 
 class Parameters(BaseModel):
-    """Base class of request parameters; the class itself allows no parameter."""
+    """Base class of the parameters of a request; a request with this class allows none."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -3,7 +3,8 @@
 Without a token the server listens on loopback only, answers only requests to a loopback host or the
 public address, and refuses changes. `BIDBEACON_STREAM_TOKEN` is needed by every request, and
 `BIDBEACON_STREAM_CHANGES_TOKEN` by requests that change something. Clients send a token as a header
-or as the cookie of `/login`. Changes and WebSockets must come from our own pages.
+or as the cookie that `/login` sets. Browsers may send changes and open WebSockets only from our own
+pages.
 """
 
 import asyncio
@@ -79,7 +80,7 @@ class Access:
         return cls(token, settings.stream_public_url, changes_token)
 
     def refuse(self, connection: HTTPConnection) -> Response | None:
-        """Return the answer that refuses a request, or None if it may be served."""
+        """Return the response that refuses a request, or None if the request may be served."""
         guard, scope = BrowserGuard(self.public_url), connection.scope
         if self.token is None and not guard.serves(connection.headers):
             return problem(

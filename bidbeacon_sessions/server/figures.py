@@ -27,7 +27,7 @@ _WIDTHS = (
     *(hours * _HOUR for hours in (1, 2, 3, 6, 12)),
     *(_DAY, 2 * _DAY, _WEEK, 2 * _WEEK),
 )
-"""Widths in seconds that are easy to read on an axis."""
+"""Widths of intervals, in seconds, that are easy to read on an axis."""
 
 
 def divide(since: datetime | None, before: datetime | None) -> Span:

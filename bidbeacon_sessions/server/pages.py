@@ -58,7 +58,7 @@ class Extension:
     navigation: Mapping[str, str] = field(default_factory=lambda: {STREAM_PAGE: "Stream"})
     links: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
-    login_hint: str = "The token is what `BIDBEACON_STREAM_TOKEN` is set to where the stream runs."
+    login_hint: str = "The token is the value of `BIDBEACON_STREAM_TOKEN` where the stream runs."
 
 
 class PageFiles:
@@ -87,7 +87,7 @@ def _file_response(path: Path) -> Response:
 
 
 def render_pages(extension: Extension) -> dict[str, str]:
-    """Return the HTML of all pages by address; the key `NOT_FOUND` has that for unknown ones."""
+    """Return the HTML of all pages by address; `NOT_FOUND` has the page for unknown addresses."""
     files = FileSystemLoader([*([extension.files] if extension.files else []), _OURS])
     templates = Environment(
         loader=files,

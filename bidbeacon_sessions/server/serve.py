@@ -86,7 +86,7 @@ def serve(store: SessionStore, *, host: str, port: int, extension: Extension | N
 
 
 def skip_imported_objects() -> None:
-    """Exclude existing objects from garbage collection: it delayed responses by 50 ms."""
+    """Exclude existing objects from garbage collection, which delayed responses by 50 ms."""
     gc.collect()
     gc.freeze()
 
@@ -155,5 +155,5 @@ def _listen(host: str, port: int) -> socket.socket:
         reason = "the port is in use" if error.errno == errno.EADDRINUSE else str(error.strerror)
         raise SessionsError(
             f"The stream can't listen on {host}:{port}: {reason}. "
-            "Stop what uses that port, or set BIDBEACON_STREAM_PORT."
+            "Stop the program that uses that port, or set BIDBEACON_STREAM_PORT."
         ) from error

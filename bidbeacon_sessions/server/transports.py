@@ -30,7 +30,7 @@ _HEADERS = (
 )
 _TOO_MANY = ("Too many streams are open.", "Close some pages, or try again in a moment.")
 _READER_LEFT = (OSError, RuntimeError, WebSocketDisconnect)
-"""Raised by a send to a closed connection or a stalled reader; uvloop raises RuntimeError."""
+"""Errors of a send to a closed connection or a stalled reader; uvloop raises RuntimeError."""
 Frames = AsyncGenerator[Frame, None]
 
 

@@ -75,7 +75,7 @@ def test_refresh_ends_with_1_where_something_due_is_not_on_its_way(stocked: Worl
     [
         ("2019-01-01", "got: 2019-01-01."),
         ("2019-01-01..2019-12-31", "got: 365 days, 2019-01-01 to 2019-12-31."),
-        ("2030-01-01", "in the account's time zone (America/Los_Angeles), got: 2030-01-01."),
+        ("2030-01-01", "in the account's time zone, America/Los_Angeles), got: 2030-01-01."),
         pytest.param("{served}", "got: {served}.", id="past the history that Amazon serves"),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_stopped_load_is_a_cancelled_session(
         finally:
             process.kill()
     assert process.returncode == code
-    told = "its session is cancelled, and the next run continues with the rest."
+    told = "the session is cancelled, and the next run continues the work."
     assert f"Stopped by {name}: {told}\n" == said
     assert "■ cancelled, with warnings  load-windows" in printed
     session = stocked.one_session("load-windows")
@@ -182,7 +182,7 @@ def test_a_load_in_a_terminal_says_what_it_waits_for(stocked: World) -> None:
                 printed += chunk
     os.close(ours)
     assert process.returncode == 0
-    assert re.search(rb"0 of 1 loaded; has waited \d+\.?\d* s for Amazon", printed)
+    assert re.search(rb"0 of 1 windows loaded; waited \d+\.?\d* s for Amazon so far", printed)
     assert b"waiting" not in printed.rpartition(b"succeeded")[2]
 
 

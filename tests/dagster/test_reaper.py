@@ -212,5 +212,5 @@ def test_the_sensor_says_what_it_did(world: World) -> None:
         assert isinstance(answer, SkipReason)
         assert [run_id] == list(json.loads(context.cursor or ""))
         said.append(answer.skip_message)
-    closed = "Sessions closed: 1. Runs without a session failed: 0."
+    closed = "Closed sessions: 1. Runs reported as failed: 0."
     assert [closed, "All running sessions are alive."] == said

@@ -47,10 +47,8 @@ from tests.support.rows import (
 )
 from tests.support.world import DATASET, World
 
-NOTHING_DUE = "No account has due work, or its run is in progress."
-NOTHING_TO_POLL = (
-    "No report in flight is due for a check, and no planned report can be created now."
-)
+NOTHING_DUE = "No account has due work, except for accounts with an unfinished run or a pause."
+NOTHING_TO_POLL = "No report in flight is due for a poll, and no planned report can be created now."
 SYNC: list[tuple[str, dict[str, str]]] = [("sync_accounts", {})]
 IN_PROGRESS = "The last poll is in progress."
 

@@ -15,7 +15,7 @@ from tests.support.rows import change_requests, change_windows
 from tests.support.world import World
 
 SECTIONS = (
-    *("✔ fresh", "It has", "its actions", "Loaded"),
+    *("✔ fresh", "It has", "actions of the window", "Loaded"),
     *("Requested report", "Queued", "Requested a load"),
 )
 """The parts that `explain` prints of a loaded window, in its order; the newest action comes first."""

@@ -341,7 +341,7 @@ ROWS: dict[str, Case] = {
     ),
     "bad_rows: unreadable_country": TooManyBad(
         faults=bad("unreadable_country", 1),
-        quarantined=r"campaign\.country: expected a country of two letters, got: (False|0|\[\]|nothing)",
+        quarantined=r"campaign\.country: expected a country code of two letters, got: (False|0|\[\]|nothing)",
     ),
     "bad_rows: all, and there is older data": TooManyBad(
         faults=bad("wrong_type", 1),

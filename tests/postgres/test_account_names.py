@@ -107,7 +107,7 @@ def test_an_exact_name_counts_more_than_the_beginning_of_another(shops: Engine) 
     [
         ("Nordwint", None, "Did you mean Nordwind GmbH · JP"),
         ("Nordwind GmbH", "BR", "No account 'Nordwind GmbH · BR'"),
-        ("zzzzzzzz", None, "`bidbeacon accounts list` shows them"),
+        ("zzzzzzzz", None, "`bidbeacon accounts list` shows all accounts"),
         ("", None, "No account ''"),
         ("·", None, "No account '·'"),
     ],

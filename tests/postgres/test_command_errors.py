@@ -25,7 +25,7 @@ REAL = {
 DAY = "window: expected a day like 2026-11-23, got: "
 NO_DATASET = "expected a dataset (daily_campaigns,"
 DAY_OR_DAYS = "window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: "
-NO_ACCOUNT = "No account 'nope': `bidbeacon accounts list` shows them"
+NO_ACCOUNT = "No account 'nope': `bidbeacon accounts list` shows all accounts"
 
 FAILED, USAGE = 1, 2
 

@@ -94,7 +94,7 @@ CASES: dict[str, tuple[dict[str, Any], Severity, str]] = {
         Severity.WAITING,
         (
             "It was requested at HOUR AGO, and no response arrived (attempt 1 of 5). "
-            "Amazon may create it; it is requested again at SOON."
+            "Amazon may still create the report; it is requested again at SOON."
         ),
     ),
     "in flight": (

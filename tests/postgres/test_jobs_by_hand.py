@@ -29,7 +29,7 @@ def test_a_window_is_asked_for_waited_for_and_loaded(world: World) -> None:
     told: list[str] = []
     [window] = load_by_hand(world, world.account(), DAY, on_progress=told.append)
     assert (window.status, window.wanted_by, len(world.accepted())) == ("loaded", None, 1)
-    assert told[0] == "0 of 1 loaded; has waited 0.0 s for Amazon"
+    assert told[0] == "0 of 1 windows loaded; waited 0.0 s for Amazon so far"
 
 
 def test_a_fresh_window_gets_a_new_report(world: World) -> None:

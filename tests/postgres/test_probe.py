@@ -362,8 +362,8 @@ def test_report_that_fails_could_not_be_checked(probe: RunProbe, world: World) -
     world.break_with("export_ends", times=1)
     done = probe(*ONE, "--json")
     unchecked = verdicts(done, "could not be checked")
-    assert "the report ended FAILED" == unchecked["hourly_targets SP", "rows"]
-    assert "the export ended FAILED" == unchecked["campaigns", "rows"]
+    assert "the report ended with status FAILED" == unchecked["hourly_targets SP", "rows"]
+    assert "the export ended with status FAILED" == unchecked["campaigns", "rows"]
     assert 0 == done.exit_code
 
 
@@ -383,7 +383,7 @@ def test_report_of_a_longer_history_that_fails_is_one_check(
     done, subject = probe(*TARGETS), HISTORY[0]
     unchecked = verdicts(done, "could not be checked").items()
     own = {check: found for (of, check), found in unchecked if of == subject}
-    assert {"longer history": "the report ended FAILED"} == own
+    assert {"longer history": "the report ended with status FAILED"} == own
     assert {(subject, "period"), (subject, "history")} <= set(verdicts(done, "as expected"))
 
 
@@ -391,7 +391,9 @@ def test_refusal_that_the_product_cannot_learn_from(probe: RunProbe, world: Worl
     """A field that there isn't is accepted."""
     world.break_with("refuse", ignore_unknown=True)
     done = probe(*ONE, "--json")
-    assert {("unknown field", "refusal"): "Amazon accepts it"} == verdicts(done, "differs")
+    assert {("unknown field", "refusal"): "Amazon accepts the unknown field"} == verdicts(
+        done, "differs"
+    )
 
 
 def test_interrupted_probe_prints_what_it_found(

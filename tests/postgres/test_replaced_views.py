@@ -224,8 +224,8 @@ def test_a_view_that_others_use_is_refused_by_name(
     with pytest.raises(SchemaError) as refused:
         upgrade(database_url, folder=folder if by_migration else MIGRATIONS)
     assert str(refused.value) == (
-        "The upgrade replaces objects that others depend on (view mine depends on view reports.ads): "
-        "drop those, run `bidbeacon db upgrade` again, and create them again."
+        "The upgrade replaces objects that other objects depend on (view mine depends on view reports.ads): "
+        "drop the dependent objects, run `bidbeacon db upgrade` again, and create them again."
     )
     with engine.connect() as connection:
         assert before == read_catalog(connection)

@@ -37,15 +37,15 @@ from bidbeacon_pipelines.migrations.upgrade import upgrade
 from bidbeacon_pipelines.settings import PROJECT_ROOT, get_settings
 from tests.support.waiting import wait_until
 
-OLDER = "The database's tables are at 0001, and this program needs 0002: run `bidbeacon db upgrade` as the role that owns them."
+OLDER = "The database's tables are at migration 0001, and this program needs 0002: run `bidbeacon db upgrade` as the role that owns them."
 OLDER_VIEWS = (
-    f"The database's views are of version {VIEWS_VERSION - 1}, and this program needs {VIEWS_VERSION}: "
+    f"The database's views are of version {VIEWS_VERSION - 1}, and this program needs version {VIEWS_VERSION}: "
     "run `bidbeacon db upgrade` as the role that owns them."
 )
-NEWER = "The database's tables are at 9999, newer than this program, which knows {newest}: upgrade the program."
+NEWER = "The database's tables are at migration 9999, newer than this program, whose newest migration is {newest}: upgrade the program."
 FOREIGN = (
-    "The database belongs to another program, whose migrations are at 'ae1027a6acf': set BIDBEACON_DATABASE_URL to a database "
-    "of its own."
+    "The database belongs to another program, whose migrations are at 'ae1027a6acf': set BIDBEACON_DATABASE_URL to a separate "
+    "database for BidBeacon."
 )
 NONE = "The database has no tables yet: run `bidbeacon db upgrade`."
 COMMANDS = [
@@ -167,7 +167,7 @@ def test_upgrade_makes_ours_and_dagsters(empty_url: str) -> None:
         (
             "CREATE TABLE campaigns (id int)",
             (
-                "The database has an object with a name of BidBeacon's that another program or an unreleased version created "
+                "The database has an object with the name of a BidBeacon object, created by another program or an unreleased version "
                 '(relation "campaigns" already exists): set BIDBEACON_DATABASE_URL to a new database.'
             ),
         ),
@@ -190,7 +190,7 @@ def test_a_database_of_an_unreleased_version_is_refused(database_url: str) -> No
     run(database_url, "ALTER TABLE installation DROP views_version")
     result = command(database_url, "db", "upgrade")
     assert 2 == result.exit_code
-    assert 'an unreleased version created (column "views_version" does not exist)' in result.stderr
+    assert 'an unreleased version (column "views_version" does not exist)' in result.stderr
 
 
 def test_an_older_program_works_on_until_something_is_removed(
@@ -226,7 +226,7 @@ def powerless_url(database_url: str) -> Iterator[str]:
 
 FORBIDDEN = (
     r"The role of BIDBEACON_DATABASE_URL may not do this \(permission denied for \w+ \w+\): "
-    r"use the role that owns the tables, or grant it the right\.\n"
+    r"grant it the missing right, or use the role that owns the tables\.\n"
 )
 
 

@@ -149,7 +149,7 @@ def test_an_account_that_two_credentials_list_is_said_until_a_person_decides(
     name = world.account("DE").ads_account.label
     key = world.account("DE").ads_account_key
     said = f"{name}: The credentials agency and brand list the same account; it belongs to agency."
-    advice = f"Choose the credential that it belongs to: `bidbeacon credentials assign NAME {key}`."
+    advice = f"Choose the credential that the account belongs to: `bidbeacon credentials assign NAME {key}`."
     assert {said: advice} == advice_of(world)
     run_command("credentials", "assign", "agency")
     assert {} == advice_of(world)

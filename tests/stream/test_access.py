@@ -279,7 +279,7 @@ def test_a_wrong_token_leads_to_the_form(guarded: httpx.Client, given: str) -> N
     assert "set-cookie" not in response.headers
     form = guarded.get(response.headers["location"])
     assert 403 == form.status_code
-    assert "what <code>BIDBEACON_STREAM_TOKEN</code> is set to" in form.text
+    assert "the value of <code>BIDBEACON_STREAM_TOKEN</code>" in form.text
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/login", "/web/app.css"])

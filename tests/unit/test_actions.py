@@ -91,7 +91,7 @@ def test_a_sentence_reads(action: Action, said: str) -> None:
         ("Mispriced", {"sentence": "For {price:money:curency}"}, r"unknown fields \['curency'\]"),
         ("Unreadable", {"sentence": "For {price:gold}"}, "unknown kind 'gold'"),
         ("Reserved", {"__annotations__": {"at": str}}, r"declares fields \['at'\], which every"),
-        ("SampleQueued", {}, "is taken by"),
+        ("SampleQueued", {}, "is already used by"),
         ("Warning", {"warns_with": "lots"}, r"unknown fields \['lots'\]"),
         ("Owning", {"own_seconds": "hours"}, r"unknown fields \['hours'\]"),
     ],

@@ -89,4 +89,4 @@ def test_an_error_that_is_no_bug_is_told_without_its_class() -> None:
     error = describe_error(UnknownAccountError("US.x"))
     told = error_text(error | {"explained": explain_as_json(error["cause"])})
     assert "UnknownAccountError" == error["type"]
-    assert told.startswith("No account 'US.x': `bidbeacon accounts list` shows them")
+    assert told.startswith("No account 'US.x': `bidbeacon accounts list` shows all accounts")

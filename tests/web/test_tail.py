@@ -123,7 +123,7 @@ def test_a_tail_of_another_epoch_loads_what_it_missed(session_store: SessionStor
             bake(session_store, *range(1, 31))
         wait_until(lambda: len(heard.ended) == 2)
     assert list(range(31)) == heard.actions
-    assert "The change log restarted (epoch): loading what was missed." in heard.notices
+    assert "The change log lacks changes (epoch): loading sessions again." in heard.notices
 
 
 def test_only_what_matches_is_shown(session_store: SessionStore) -> None:

@@ -131,7 +131,7 @@ def test_pages_are_followed_to_the_end(amazon: FakeAmazon) -> None:
     assert [1, 2, 3] == list_portfolios(amazon.connect(), ONE)
     assert [{}, {"nextToken": "a"}, {"nextToken": "b"}] == amazon.bodies()
     amazon.plays(*[httpx.Response(200, json=pages[0])] * 2)
-    with pytest.raises(errors.MalformedAnswer, match="same nextToken"):
+    with pytest.raises(errors.MalformedAnswer, match="expected a new nextToken"):
         list_portfolios(amazon.connect(), ONE)
 
 

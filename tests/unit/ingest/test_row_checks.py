@@ -154,7 +154,9 @@ def test_unreadable_country(told: object, *, has_one_country: bool) -> None:
     """It is never taken for the account's own; a row that tells none may be anyone's where there are several countries."""
     raw = WITHOUT_COUNTRY if told is UNSAID else RAW | {"campaign.country": told}
     result = _check(raw, has_one_country=has_one_country)
-    assert said(result).startswith("campaign.country: expected a country of two letters, got: ")
+    assert said(result).startswith(
+        "campaign.country: expected a country code of two letters, got: "
+    )
 
 
 def test_other_countries_rows_are_foreign() -> None:
@@ -189,7 +191,9 @@ def test_rows_of_other_ad_products(told: str, product: str) -> None:
 def test_unknown_ad_products_are_bad(told: object) -> None:
     """A product that nobody knows is kept aside, and never taken for Sponsored Products."""
     result = _check(RAW | {"adProduct.value": told})
-    assert said(result).startswith("adProduct.value: expected a known ad product, got: ")
+    assert said(result).startswith(
+        "adProduct.value: expected a known ad product such as SPONSORED_PRODUCTS, got: "
+    )
 
 
 @pytest.mark.parametrize(
@@ -251,8 +255,8 @@ COUNT = "a whole number from 0 to below 10^12, or null"
 AMOUNT = "an amount from 0 to below 10^10 with at most 6 decimals, or null"
 EXPECTED = {
     "date.value": "a date YYYY-MM-DD",
-    "budgetCurrency.value": "a currency of three capital letters",
-    "campaign.country": "a country of two letters",
+    "budgetCurrency.value": "a currency code of three capital letters",
+    "campaign.country": "a country code of two letters",
     "campaign.id": "an id of at most 20 digits",
     "adGroup.id": "an id of at most 20 digits",
     "target.value": "text without NUL and lone surrogates",

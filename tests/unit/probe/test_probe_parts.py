@@ -64,7 +64,7 @@ def test_answers_of_the_contract_do_not_differ(name: str, body: Any) -> None:
     ("name", "body", "found"),
     [
         ("profiles", [PROFILE | {"surprise": "Acme"}], "[].surprise: unknown"),
-        ("profiles", [PROFILE | {"timezone": "Mars"}], "[].timezone: expected a time zone"),
+        ("profiles", [PROFILE | {"timezone": "Mars"}], "[].timezone: expected an IANA time zone"),
         ("profiles", [PROFILE | {"currencyCode": ["Acme"]}], "[].currencyCode: expected a valid"),
         ("profiles", [{"profileId": 1}], "[].accountInfo: missing"),
         ("profiles", {"Acme": 1}, "the answer: expected a valid"),

@@ -57,7 +57,7 @@ def test_the_command_serves_until_it_is_stopped() -> None:
         (("--nonsense", "1"), "unrecognized arguments", 2),
         (("--rules", '[{"rule": "slwo"}]'), "The nearest is slow;", 2),
         (("--rules", '[{"rule": "slow", "account": "x"}]'), "There is no ads account 'x'", 2),
-        (("--credentials", '[{"accounts": [9]}]'), "expected accounts from 0 to 3; got 9", 2),
+        (("--credentials", '[{"accounts": [9]}]'), "expected account numbers 0 to 3; got 9", 2),
         (("--host", "192.0.2.1"), "can't listen on 192.0.2.1:0", 1),
     ],
     ids=str,

@@ -39,7 +39,7 @@ def test_the_docs_have_each_kind() -> None:
         ({"rule": "report_ends", "status": "FAILLED"}, "The nearest is FAILED."),
         ({"rule": "duplicate", "call": "get_export"}, "expected one of the calls create_report"),
         ({"rule": "rows", "dataset": "target_dayly"}, "The nearest is target_daily;"),
-        ({"rule": "slow", "country": "UK"}, "there is no such country. There are: BR, "),
+        ({"rule": "slow", "country": "UK"}, "there is no such country. Expected one of: BR, "),
         ({"rule": "history", "days": 9, "products": ["SPONSORED_BRAND"]}, f"is {BRANDS[0]}."),
         ({"rule": "refuse", "fields": ["metric.click"]}, "The nearest is metric.clicks;"),
         ({"rule": "slow", "probability": 2}, "should be less than or equal to 1; got 2"),

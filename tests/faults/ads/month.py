@@ -206,7 +206,8 @@ class Month:
     def redo_by_hand(self) -> None:
         """Load by hand what was last loaded from a report that said something else than the truth, and let what is asked for come to its end.
 
-        Final days of which Amazon has far fewer rows than a fault has brought are accepted.
+        Final days of which Amazon has far fewer rows than a fault has brought are accepted. The
+        sensors do not run during these loads, which take hours, so they run for two hours afterwards.
         """
         for account in self.world.accounts():
             self.simulation.sync_entities(account.account_key)
@@ -215,6 +216,7 @@ class Month:
                 if days:
                     self._accept(account, dataset.name, days)
                     self.simulation.drive(account.account_key, dataset.name, days)
+        self.simulation.run_until(self.simulation.now + timedelta(hours=2))
         self.run_while(lambda: self.world.query(_ASKED_FOR), DAY)
 
     def _accept(self, account: Account, dataset: str, days: Sequence[date]) -> None:

@@ -5,7 +5,8 @@ Causes with the same code and parameters are equal. `detail` has the facts of on
 (counts, ids, days, Amazon's own words), so SQL groups by `cause - 'detail'`.
 
 Sentences and advice are templates for `str.format`. A part in brackets is left out if one of its
-values is missing, because a cause may have no detail. In `[a|b]`, b is then used instead of a.
+values is missing, because a cause may have no detail. `[a|b]` stands for b if a value that a needs
+is missing, and for a otherwise.
 """
 
 import json
@@ -173,8 +174,9 @@ _TABLE = (
     CauseKind(
         "account-refused",
         "Amazon refused the account[: {reason}].",
-        "Check that the user who authorized BidBeacon may see this account, and that it belongs to "
-        "this region. Then run `bidbeacon accounts resume[ {account}| ACCOUNT]`.",
+        "Check that the user who authorized BidBeacon may see this account, and that the account "
+        "belongs to the region that BidBeacon uses for it. Then run "
+        "`bidbeacon accounts resume[ {account}| ACCOUNT]`.",
         action="resume",
     ),
     CauseKind(
@@ -246,20 +248,20 @@ _TABLE = (
     ),
     CauseKind(
         "fields-refused-together",
-        "Amazon refused these fields in one report[: {reason}].",
-        "[To request these ad products in separate reports, run `{command}`.|Request the ad "
+        "Amazon refused a combination of fields in one report[: {reason}].",
+        "[To request the report's ad products in separate reports, run `{command}`.|Request the ad "
         "products in separate reports: `bidbeacon contract set REGION DATASET grouping SP,SB+SD`.]",
     ),
     CauseKind(
         "report-too-old",
         "Amazon refused the report as too old[: {reason}].",
-        "Amazon may no longer serve these days.",
+        "Amazon may no longer serve the days of the report.",
     ),
     _recovers(
         "report-too-large",
         "The report is too large for Amazon[: {reason}].",
-        "[To request these ad products in separate reports, run `{command}`.|BidBeacon requests "
-        "its days again in shorter reports.]",
+        "[To request the report's ad products in separate reports, run `{command}`.|BidBeacon "
+        "requests the report's days again in shorter reports.]",
         action="load",
     ),
     _recovers(
@@ -270,7 +272,7 @@ _TABLE = (
     ),
     _recovers(
         "report-duplicate",
-        "Amazon calls the report a duplicate of another one[: {reason}].",
+        "Amazon calls the report a duplicate of another report[: {reason}].",
         "BidBeacon requests the report again later.",
     ),
     CauseKind(
@@ -333,9 +335,9 @@ _TABLE = (
     CauseKind(
         "file-not-written",
         "[{host} can't write downloads to {folder}|Downloads can't be written][: {reason}].",
-        "Free space on that disk, or correct the folder's permissions. Loads of this host pause "
-        "until then and continue by themselves within five minutes; nothing is requested from "
-        "Amazon again.",
+        "Free space on the folder's disk, or correct the folder's permissions. Until then, the "
+        "host's loads pause. They continue by themselves within five minutes afterwards, and "
+        "nothing is requested from Amazon again.",
         parameters=("host", "folder"),
     ),
     CauseKind(
@@ -361,7 +363,7 @@ _TABLE = (
         "rows-lost",
         "The report lost nearly all rows[ of {ad_products}]"
         "[: {new_rows:,} instead of {old_rows:,}].",
-        "The old rows are kept. A second report is requested to confirm this.",
+        "The old rows are kept. A second report is requested to confirm the loss.",
         parameters=("ad_products",),
     ),
     CauseKind(
@@ -409,11 +411,11 @@ _TABLE = (
     ),
     CauseKind(
         "history-not-proven",
-        "Amazon reports no rows of days this old, though the account had campaigns then, and "
-        "BidBeacon has never received rows of this age.",
+        "Amazon reports no rows of old days, though the account had campaigns then, and BidBeacon "
+        "has never received rows of days that old.",
         "Amazon may no longer serve such days, so they do not count as zeros and are not in sums. "
-        "They become zeros by themselves once rows of this age come for the same ad product; "
-        "nothing is requested again. To check, compare a day with Amazon's console. "
+        "If Amazon later sends rows of days that old for the same ad product, the days become "
+        "zeros without a new request. To check, compare a day with Amazon's console. "
         "To request fewer days, run `bidbeacon contract set REGION DATASET history:REPORT DAYS`.",
         Severity.WARNING,
         parameters=("account",),
@@ -427,7 +429,7 @@ _TABLE = (
     CauseKind(
         "day-not-over",
         "The day is not over in the account's time zone[ ({zone})].",
-        "The scheduled refresh loads it when it is over.",
+        "The scheduled refresh loads the day when it is over.",
         Severity.WAITING,
     ),
     CauseKind(
@@ -438,8 +440,8 @@ _TABLE = (
     ),
     CauseKind(
         "no-slot-yet",
-        "The report was not requested: it is still waiting for a free report slot.",
-        "Try again later.",
+        "The report was not requested: no report slot became free in time.",
+        "Load the days again, or wait until they are due.",
         Severity.WAITING,
         action="load",
     ),
@@ -477,7 +479,8 @@ _TABLE = (
     CauseKind(
         "country-silent",
         "Two reports in a row have no rows of a country that has deliverable campaigns.",
-        "These days count as days without traffic. Check in Amazon's console whether that is true.",
+        "The days of these reports count as days without traffic. Check in Amazon's console "
+        "whether that is true.",
         Severity.WARNING,
     ),
     CauseKind(
@@ -493,8 +496,8 @@ _TABLE = (
         "rows-removed",
         "Removed [{rows:,} |]rows of {dataset}[, spend {spend}], because two reports in a row did "
         "not have them.",
-        "Check these days in Amazon's console, then acknowledge the loss. `bidbeacon restatements` "
-        "shows the previous numbers of a day.",
+        "Check the days of these rows in Amazon's console, then acknowledge the loss. "
+        "`bidbeacon restatements` shows the previous numbers of a day.",
         Severity.WARNING,
         action="acknowledge",
         parameters=("account", "dataset"),
@@ -502,8 +505,8 @@ _TABLE = (
     CauseKind(
         "totals-differ",
         "Totals of {dataset} differ from those of the dataset that they are compared with.",
-        "The check rows_reconcile_with_daily_totals in Dagster lists the days. Load them again in "
-        "both datasets. If they still differ, Amazon's reports disagree.",
+        "The check rows_reconcile_with_daily_totals in Dagster lists the days. Load these days "
+        "again in both datasets. If the totals still differ, Amazon's reports disagree.",
         Severity.WARNING,
         parameters=("dataset",),
     ),
@@ -535,14 +538,14 @@ _TABLE = (
     CauseKind(
         "logs-not-written",
         "The output of runs can't be written[ to {folder}: {reason}].",
-        "Free space on that disk, or correct the folder's permissions. Runs continue, and "
+        "Free space on the folder's disk, or correct the folder's permissions. Runs continue, and "
         "their sessions are complete.",
         Severity.WARNING,
     ),
     CauseKind(
         "many-partitions",
         "Dagster's UI soon can't show all partitions[: {accounts:,} accounts × {days:,} days are "
-        "{partitions:,} per asset, and it can show {most:,}].",
+        "{partitions:,} per asset, and Dagster can show {most:,}].",
         "[Set BIDBEACON_PARTITION_MONTHS={months} and restart Dagster. Older days are still kept "
         "and refreshed in Postgres. After you set more months again, launch the job record_again, "
         "which shows Dagster the days that it missed.|If a smaller BIDBEACON_PARTITION_MONTHS is "
@@ -722,7 +725,7 @@ def _filled(template: str, values: Mapping[str, Any]) -> str:
 def _segments(template: str, values: Mapping[str, Any]) -> Iterator[str]:
     """Yield the filled parts of a template; omit bracketed parts with missing values.
 
-    For `[a|b]`, yield b instead of a if a value of a is missing.
+    `[a|b]` stands for b if a value that a needs is missing, and for a otherwise.
     """
     for place, part in enumerate(_OPTIONAL.split(template)):
         if place % 2 == 0:

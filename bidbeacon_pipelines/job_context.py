@@ -46,7 +46,7 @@ class JobContext:
 
     Attributes:
         engine: The engine of BidBeacon's database.
-        client_for: Returns a credential's Ads API client by name, or raises `CredentialRefused`.
+        client_for: Returns the Ads API client for a credential's name; raises `CredentialRefused`.
         settings: The settings of the pipelines.
         clock: Returns the present instant in UTC, from the database's clock or a simulated one.
         sleep: Sleeps for the given number of seconds.

@@ -51,7 +51,7 @@ def _check_alert_urls(value: SecretStr) -> SecretStr:
     for number, url in enumerate(value.get_secret_value().split(), 1):
         if not re.match(r"[A-Za-z][\w+.-]*://.", url):
             raise ValueError(
-                f"expected URLs such as slack://… separated by spaces; number {number} is invalid"
+                f"expected URLs such as slack://… separated by spaces; URL {number} is invalid"
             )
     return value
 
@@ -252,8 +252,8 @@ class Settings(SessionSettings):
     def _check_bind_host(cls, value: str, info: ValidationInfo) -> str:
         if not is_loopback(value) and not info.data.get("allow_other_machines"):
             raise ValueError(
-                "expected a loopback address such as 127.0.0.1, or "
-                "BIDBEACON_ALLOW_OTHER_MACHINES=true as well"
+                "expected a loopback address such as 127.0.0.1, "
+                "unless BIDBEACON_ALLOW_OTHER_MACHINES=true is set"
             )
         return value
 
@@ -263,7 +263,9 @@ class Settings(SessionSettings):
         cls, value: CredentialsFile | None, info: ValidationInfo
     ) -> CredentialsFile | None:
         if value is not None and info.data.get("ads_api_refresh_token") is not None:
-            raise ValueError("expected this setting or BIDBEACON_ADS_API_REFRESH_TOKEN, not both")
+            raise ValueError(
+                "expected BIDBEACON_CREDENTIALS_FILE or BIDBEACON_ADS_API_REFRESH_TOKEN, not both"
+            )
         return value
 
     @property

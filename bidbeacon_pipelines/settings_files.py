@@ -64,7 +64,8 @@ def _check_readable(env_file: Path) -> None:
         return
     except UnicodeDecodeError as error:
         raise SettingsError(
-            f"{env_file}: expected UTF-8, but byte {error.start + 1:,} is not: save it as UTF-8."
+            f"{env_file}: expected UTF-8, but byte {error.start + 1:,} is not: "
+            "save the file as UTF-8."
         ) from None
     except OSError as error:
         raise SettingsError(f"{env_file} can't be read: {error.strerror}.") from None

@@ -77,7 +77,7 @@ class Call:
         return rules
 
     def obeys(self, *rules: Limits | None) -> None:
-        """Add to `bent_by` the kinds of the given rules that can cause an undocumented answer."""
+        """Add to `bent_by` the kind of each rule that can cause an undocumented answer."""
         self.bent_by.update(
             getattr(rule, "rule", "") for rule in rules if rule and rule.bends_answers
         )

@@ -228,7 +228,7 @@ class _Maker:
         return str(self._last_id)
 
     def _shared_id(self) -> str:
-        """Return one id for the first campaigns of all countries; ids are unique per profile."""
+        """Return the id of each country's first campaign; ids are unique only within a profile."""
         seed, account_id, _, product = self._place
         return str(10**14 + seed_number(seed, account_id, product, "shared") % 10**14)
 

@@ -78,7 +78,7 @@ def _read_condition(field: str, rest: Any) -> Condition:
 
 def _check_condition(condition: Condition) -> None:
     if condition.negated is None:
-        raise RequestError("400000", "400000: not is required")
+        raise RequestError("400000", "400000: a filter condition requires the key `not`")
     if condition.field not in _FILTER_FIELDS:
         raise RequestError("400005", f"400005: unknown filter field: {condition.field}")
     if condition.operator == "EQUALS" and len(condition.values) > 1:

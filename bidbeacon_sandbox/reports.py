@@ -123,7 +123,7 @@ class Reports(Jobs[Report]):
         return [report for report in own if report.is_in_flight(now)]
 
     def rows(self, job: Report) -> Iterator[str]:
-        """Return a report's rows for all countries of the account, as known at its creation."""
+        """Return a report's rows for all countries, with metrics as known when it was created."""
         account = self._world.accounts.find(job.account_id)
         if account is None:
             return iter(())

@@ -42,7 +42,7 @@ def with_rules(rows: Iterator[str], rules: Sequence[Rows], seed: object) -> Iter
 
 
 def with_more_rows(catalog: Catalog, share: float) -> Catalog:
-    """Return a catalog with `share` more rows per day (0.5: 50 % more) and all existing rows."""
+    """Return a catalog that has all rows and `share` more per day (0.5 means 50 % more)."""
     return replace(catalog, active_share=min(1.0, catalog.active_share * (1 + share)))
 
 
@@ -58,7 +58,7 @@ def old_brands(catalog: Catalog, rules: Sequence[OldBrands]) -> frozenset[str]:
 
 
 def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
-    """Apply a rule's changes to its share of the rows; yield changed and unchanged rows.
+    """Change the share of rows that a rule sets; yield both changed and unchanged rows.
 
     The changed rows are evenly spaced, so that small files usually contain some too.
     """
@@ -84,7 +84,10 @@ def _changed(rows: Iterator[str], rule: Rows, rng: Random) -> Iterator[str]:
 
 
 def _spoilt(row: _Row, change: RowChange, rng: Random) -> _Row:
-    """Return `row` with one invalid field; without hours, `impossible_hour` changes the date."""
+    """Return `row` with one invalid field.
+
+    If the row has no hour, the change `impossible_hour` makes the row's date invalid instead.
+    """
     fields, values = _SPOILT[change]
     known = [field for field in fields if field in row]
     if not known and change == "impossible_hour":

@@ -160,7 +160,7 @@ class RowWriter:
                 yield from self._written(head, day, keys, values)
 
     def _head(self, day: date, period: tuple[date, date]) -> tuple[str, date]:
-        """Return the start of a row's JSON text, which has the time fields, and the row's day.
+        """Return the beginning of a row's JSON text (its time fields), and the day of the row.
 
         If rows are not per day or hour, the returned day is the first day of `period`.
         """

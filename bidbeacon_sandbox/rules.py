@@ -180,7 +180,7 @@ class Refuse(Limits):
 
     @property
     def bends_answers(self) -> bool:
-        """Whether the rule can cause an undocumented answer: with any code, or with status 207."""
+        """Whether the rule can cause an undocumented answer: it sets `code` or `as_207`."""
         return self.code is not None or self.as_207
 
     @property
@@ -254,7 +254,10 @@ class Rows(Edits, Limits):
 
 
 class Parts(Limits):
-    """Sets how a report is split and listed; downloads of file `missing` (-1: last) get a 404."""
+    """Sets the number of a report's files, and how the answer lists them.
+
+    Downloads of the file `missing` (-1 means the last file) get a 404.
+    """
 
     rule: Literal["parts"]
     calls = frozenset(("create_report", "download"))

@@ -95,7 +95,7 @@ def serve(config: SandboxConfig, host: str = "127.0.0.1", port: int = 3040) -> N
     except OSError as error:
         raise SandboxError(
             f"The sandbox can't listen on {host}:{port}: {error.strerror}. "
-            "Stop what uses that port, or choose another with --port (0: any free one)."
+            "Stop the program that uses that port, or choose another with --port (0: any free one)."
         ) from error
     with listener, suppress(KeyboardInterrupt):
         app = create_app(config)

@@ -1,4 +1,4 @@
-"""Reads the current time, only here so that tests can replace it; parses days and times."""
+"""The current time, in one place so that tests can replace it; parsers of days and times."""
 
 import re
 from collections.abc import Callable

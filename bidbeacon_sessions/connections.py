@@ -77,8 +77,8 @@ def parse_database_url(database_url: str) -> URL:
 def client_args(url: URL) -> dict[str, Any]:
     """Return the client-side arguments of a connection, all of which PgBouncer accepts.
 
-    The encoding is UTF-8, regardless of `PGCLIENTENCODING`. The other arguments are left out if the
-    address already sets them.
+    The encoding is UTF-8, regardless of `PGCLIENTENCODING`. Each other argument is left out if the
+    address already sets it.
     """
     limits = {name: value for name, value in _CLIENT_LIMITS.items() if name not in url.query}
     return {**limits, "client_encoding": "utf8"}
@@ -223,8 +223,8 @@ def end_connections(connection: Connection, session_ids: Sequence[UUID]) -> int:
         if row.ended is None:
             logger.error(
                 "%s sends no heartbeat, and its connection (process %d, role %s) may hold locks "
-                "that others need. Our own role may not end that connection: grant our role the "
-                "role %s or pg_signal_backend.",
+                "that others need. This process's database role may not end that connection: "
+                "grant the role %s or pg_signal_backend to it.",
                 row.application_name,
                 row.pid,
                 row.rolname,

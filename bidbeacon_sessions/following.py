@@ -147,7 +147,8 @@ class Follower:
     async def _next_poll(self, seen: int, *, is_requested: bool) -> _Poll | None:
         """Wait for the next poll after poll number `seen`; return None when the process stops.
 
-        Polls that find no change end the wait only if `is_requested`, or if a `sync` is due.
+        A poll that finds no change ends the wait only if `is_requested` is True, or if a `sync`
+        message is due.
         """
         while not self._is_closed:
             if self._latest.number > seen:

@@ -149,5 +149,5 @@ def _beat_until(stop: threading.Event, store: SessionStore, session_id: UUID) ->
         except SQLAlchemyError as error:
             if not is_away:
                 why = f"the database can't be reached ({type(error).__name__})"
-                logger.warning("Session %s: no heartbeat, %s", session_id, why)
+                logger.warning("Session %s could not send a heartbeat: %s", session_id, why)
             is_away = True

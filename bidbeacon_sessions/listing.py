@@ -89,7 +89,10 @@ def _as_of(cursor: str) -> dict[str, Any]:
 
 
 def read_surroundings(store: SessionStore, session_id: UUID) -> dict[str, Any] | None:
-    """Return a session's times, neighbors, references and last good session; None if unknown."""
+    """Return a session's times, neighbors and references; None if the session is unknown.
+
+    Also return the differences from its last good session (see `queries.find_near`).
+    """
     with store.snapshot() as connection:
         session = queries.find_session(connection, session_id)
         if session is None:

@@ -35,7 +35,7 @@ class LogReader:
     def advance(self) -> tuple[Position, bool]:
         """Publish committed changes; return the log's position, and whether it has all changes.
 
-        It may lack some if another process is publishing at the same time.
+        The log may lack changes if another process is publishing at the same time.
         """
         with self._reading.connect() as connection:
             is_due, position = poll(connection)
@@ -73,7 +73,7 @@ class LogReader:
             return Frame(_describe(connection, changes, wanted, sent, upto), upto)
 
     def trim(self) -> int:
-        """Delete the oldest changes above the limit `change_log_rows`; return how many."""
+        """Delete all but the newest `change_log_rows` changes; return the number deleted."""
         with self._engine.begin() as connection:
             return trim(connection, rows=get_session_settings().change_log_rows)
 

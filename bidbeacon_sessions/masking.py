@@ -211,6 +211,9 @@ def _run_at(pattern: re.Pattern[str], text: str, start: int) -> str:
 
 
 def _is_header(name: str, text: str, start: int) -> bool:
-    """Return whether `name` begins a header with a secret, unlike "Cookie: Chocolate"."""
+    """Return whether `name` begins a header that contains a secret.
+
+    "Cookie: session=17" is such a header; the text "Cookie: Chocolate" is not.
+    """
     word = name.lower().rpartition("-")[2]
     return word == "authorization" or (word == "cookie" and _COOKIE.match(text, start) is not None)

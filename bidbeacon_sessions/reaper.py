@@ -119,7 +119,7 @@ def fail_lost_runs(
     code_location: str | None = None,
     cursor: str | None = None,
 ) -> tuple[int, str | None]:
-    """Report started runs as failed that had no open session and no event for three minutes.
+    """Report started runs as failed if they had no open session or event for three minutes.
 
     The worker of such a run died. Returns the number of failed runs, and the cursor for the next
     call: for each run without an open session, its newest event and the time when a call first saw

@@ -77,9 +77,9 @@ def finalize_session(
 ) -> bool:
     """Close a session of another process, record the reason, and end its connections.
 
-    The outcome of a crashed session is `problems`. If another attempt took over its work
-    (`has_successor`), only its actions decide, and the outcome is at least `warnings`. If several
-    processes call this at the same time, one closes the session, and the others get False.
+    The outcome of a crashed session is `problems`. But if another attempt took over the session's
+    work (`has_successor`), the session's actions decide, and the outcome is at least `warnings`. If
+    several processes call this at the same time, one closes the session, and the others get False.
     """
     session = writes.lock_session(connection, session_id)
     if session is None:

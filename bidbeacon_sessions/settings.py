@@ -151,7 +151,7 @@ class SessionSettings(BaseSettings):
         for name in values.keys() - cls.model_fields.keys():
             near = get_close_matches(name, cls.model_fields, 1)
             meant = f"BIDBEACON_{near[0].upper()}" if near else "the name of a setting"
-            raise ValueError(f"BIDBEACON_{name.upper()}: expected {meant}")
+            raise ValueError(f"BIDBEACON_{name.upper()}: unknown name; expected {meant}")
         return values
 
     @field_validator("*", mode="before")

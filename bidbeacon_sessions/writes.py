@@ -142,7 +142,10 @@ _APPEND: LiteralString = """
 
 
 def insert_action(connection: Connection, session_id: UUID, action: NewAction) -> bool:
-    """Append an action and its references, unless stored; return False if the session ended."""
+    """Append an action and its references; return False if the session has ended.
+
+    An action that is already stored is not stored again.
+    """
     return bool(connection.exec_driver_sql(_APPEND, _values_of(session_id, action)).scalar_one())
 
 

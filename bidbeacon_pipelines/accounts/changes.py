@@ -126,8 +126,8 @@ def store_cadence(
 ) -> bool:
     """Set an ads account's cadence and its next refresh; return whether the cadence changed.
 
-    The next refresh is counted from the last refresh for an interval, from `now` for a cron
-    expression.
+    For an interval, the next refresh is counted from the last refresh. For a cron expression, it
+    is counted from `now`.
     """
     account = get_ads_account(connection, key)
     if account.cadence == cadence:

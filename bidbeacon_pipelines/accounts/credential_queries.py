@@ -38,7 +38,7 @@ def clear_credentials_need_attention(connection: Connection, credential: str) ->
 def set_owner(connection: Connection, account_id: str, credential: str, client_id: str) -> None:
     """Assign an ads account to another credential; resume it if it needs attention.
 
-    Also copy how far back Amazon is known to serve rows, by dataset and ad product, from the former
+    Also copy the proven histories, which are the ages of the oldest days with rows, from the former
     client id to `client_id`.
     """
     copy_histories(connection, account_id, client_id)
@@ -60,7 +60,7 @@ def set_listed_by(
 ) -> None:
     """Store the credentials for which Amazon lists each ads account.
 
-    A stored credential in `unsure`, whose current list is incomplete, is kept.
+    A stored credential is also kept if it is in `unsure`: its current list is incomplete.
     """
     values = [
         {"id": account_id, "names": sorted(names), "unsure": list(unsure)}
@@ -76,10 +76,10 @@ def replace_listings(
     session_id: UUID,
     at: datetime,
 ) -> None:
-    """Replace Amazon's stored responses to the last sync with those to the current sync.
+    """Replace the stored answers of the previous sync with `answers`, those of this sync.
 
-    A response has the credential, the region (None for all), and the cause if Amazon listed no
-    accounts.
+    An answer has the credential, the region (None for all regions), and the cause if Amazon listed
+    no accounts.
     """
     lock_until_commit(connection, "credential listings")
     connection.execute(delete(CredentialListing))
@@ -114,9 +114,9 @@ _CREDENTIALS = text("""
 def summarize_credentials(connection: Connection) -> dict[str, RowMapping]:
     """Return the state, by name, of each credential with ads accounts or a recent answer.
 
-    Columns: credential, ads_accounts (number of its ads accounts), listed_twice (number of those
-    that other credentials list too), refused (the cause, or None), refused_since, last_answer_at
-    (time of Amazon's last successful answer in the last day).
+    Columns: credential, ads_accounts (number of its ads accounts), listed_twice (number of its ads
+    accounts that other credentials list too), refused (the cause, or None), refused_since,
+    last_answer_at (time of Amazon's last successful answer in the last day).
     """
     rows = connection.execute(_CREDENTIALS).mappings()
     return {row["credential"]: row for row in rows}

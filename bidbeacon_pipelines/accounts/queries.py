@@ -78,9 +78,9 @@ _UPSERT_ACCOUNT = text("""
 def upsert_account(connection: Connection, values: dict[str, Any], *, now: datetime) -> bool:
     """Store one account as Amazon lists it; return True if it is new.
 
-    `values` has the columns and `trusted`: true if all profiles of the account's region and all
-    alternate ids of its ads account could be read. If it is false, region, currency and time zone
-    may be defaults, and ids may belong to another profile, so stored values are kept.
+    `values` has the columns and `trusted`. `trusted` is true if all profiles of the account's
+    region, and all profile and entity ids of its ads account, could be read. Otherwise stored ids,
+    region, currency and time zone are kept, since the new ones may be defaults or wrong.
     """
     return bool(connection.execute(_UPSERT_ACCOUNT, values | {"now": now}).scalar_one())
 
@@ -161,8 +161,8 @@ EXPORTS_MAY_START = """NOT EXISTS (
 def lock_rows(connection: Connection, account: Account) -> None:
     """Lock an account's rows for loading until the transaction ends, to prevent deadlocks.
 
-    The row of the account itself is locked too. It can't be deleted then, so that loaded rows need
-    no foreign key check.
+    The row of the account itself is locked too. The account therefore can't be deleted meanwhile,
+    and loaded rows need no foreign key check.
 
     Raises:
         LockTakenError: another job has held the lock for too long.

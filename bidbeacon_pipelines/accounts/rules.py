@@ -1,7 +1,7 @@
 """Rules for accounts: keys, the credential of an account, and how often it is refreshed.
 
 A cadence determines when the next refresh may begin. This time is stored only after reports are
-planned for all windows that are due now, so that none of them waits until that time. Manual
+planned for all windows that are due now; otherwise these windows would wait until then. Manual
 requests do not wait for the cadence.
 
 Cron times are local times of the account, as in Debian's cron (cronsim). A fixed time that is
@@ -225,7 +225,7 @@ def _next_tick(cron: str, time_zone: str, now: datetime) -> datetime:
     for tick in CronSim(cron, now.astimezone(ZoneInfo(time_zone))):
         if tick.astimezone(UTC) > now:
             return tick.astimezone(UTC)
-    raise BadCadenceError(f"expected a cron expression that matches some time, got: {cron!r}")
+    raise BadCadenceError(f"expected a cron expression that matches a date, got: {cron!r}")
 
 
 def _check_cron(cron: str) -> None:

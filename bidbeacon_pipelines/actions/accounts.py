@@ -45,7 +45,10 @@ class AccountSyncFailed(Action):
 class RegionNotListed(Action):
     """Amazon did not list a credential's accounts in one region; stored accounts are kept."""
 
-    sentence = "Region {region}[, credential {credential_name}]: {cause:cause}"
+    sentence = (
+        "Accounts of region {region} could not be listed[ for credential {credential_name}]: "
+        "{cause:cause}"
+    )
     tone = "error"
     ends_wait_for = "Amazon"
 

@@ -39,8 +39,8 @@ class ExportsSkipped(_EntityAction):
     """Exports were not requested again, because a recent sync loaded them before it failed."""
 
     sentence = (
-        "Skipped {kinds:count:export} for {account:account}, "
-        "stored by an earlier sync: {kinds:badge}"
+        "Skipped {kinds:count:export} that an earlier sync of {account:account} stored: "
+        "{kinds:badge}"
     )
 
     kinds: tuple[str, ...]

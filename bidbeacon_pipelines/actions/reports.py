@@ -77,7 +77,7 @@ class _ReportAction(_WindowsAction):
 
 
 class _RequestEnded(_WindowsAction):
-    """An action that ends a request; with `more_countries`, it ends one country's part."""
+    """Recorded when a request ends; with `more_countries`, actions on other countries follow."""
 
     request_id: int
     more_countries: bool = False
@@ -353,7 +353,7 @@ class OtherProductsReported(Action):
 
 
 class ReportSuspicious(_ReportAction, _RequestEnded):
-    """A report lacks nearly all loaded rows of windows or ad products; these rows were kept.
+    """A report lacks nearly all loaded rows of windows or ad products; the loaded rows stay.
 
     The windows are requested again, or wait for a person's decision if their data is final.
     """
@@ -384,7 +384,7 @@ class WindowsUnconfirmed(_ReportAction, _RequestEnded):
 
 
 class ReportAccepted(_WindowsAction):
-    """A person accepted the next report of final days, even with far fewer rows than loaded.
+    """A person accepted the next report of final days, however few rows it has.
 
     A day is final if no further refresh is scheduled.
     """
@@ -417,8 +417,8 @@ class SilenceAccepted(_WindowsAction):
     """Windows were loaded without rows: two reports had no rows, despite enabled campaigns."""
 
     sentence = (
-        "Accepted {windows:count:window} of {dataset:badge} without rows {windows:windows}: "
-        "two reports have none, though the country has deliverable campaigns"
+        "Accepted {windows:count:window} of {dataset:badge} {windows:windows} as empty: "
+        "two reports have no rows, though the country has deliverable campaigns"
     )
     tone = "warning"
     effect = "silent"

@@ -323,7 +323,7 @@ def list_profiles(
     """Return a region's profiles as Amazon sends them; also a cheap check of the connection.
 
     Profiles that our user may only view, such as those of many vendors, are listed only with
-    `view_only`. It is unknown whether Amazon then lists profiles that our user may edit too.
+    `view_only`. It is unknown whether Amazon then also lists profiles that our user may edit.
     """
     request = AdsRequest(
         name="list_profiles",
@@ -385,7 +385,7 @@ def _missing(profile_id: str | None, profile: Profile | None, country: Country) 
 
 
 def _left_out(listed: ListedAdsAccount) -> Iterator[str]:
-    """Yield errors for countries that an ads account doesn't list, and one if it lists none."""
+    """Yield Amazon's errors for unlisted countries, and a sentence if no country is listed."""
     name = listed.account_name or listed.ads_account_id
     for code, sentences in listed.sentences.items():
         if code not in listed.countries:

@@ -187,7 +187,7 @@ class AdsApiClient:
         for each in retrying:
             with each:
                 return attempt(each.retry_state)
-        raise AssertionError("the last attempt raises")
+        raise AssertionError("expected the last attempt to return or raise")
 
     def pause(self, owner: Owner, call_class: CallClass, seconds: float) -> None:
         """Pause an account's calls of a class in all processes that share the rate limits."""
@@ -365,6 +365,6 @@ def connect(
     found = settings.credentials.get(credential)
     if found is None:
         missing = {"cause_code": "credential-not-set", "credential_name": credential}
-        raise errors.CredentialRefused("the settings have no credential of this name", **missing)
+        raise errors.CredentialRefused(f"the settings have no credential {credential!r}", **missing)
     endpoints = Endpoints.of(settings)
     return AdsApiClient(found, endpoints, engine=engine, retry=retry, shares_token=shares_token)

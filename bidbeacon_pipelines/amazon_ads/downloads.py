@@ -153,7 +153,7 @@ def _opened(client: AdsApiClient, secret: SecretStr, call: ApiCall) -> Iterator[
     try:
         url = httpx.URL(secret.get_secret_value())
     except httpx.InvalidURL as error:
-        raise _refused(f"expected a URL for the file, got: {error}") from None
+        raise _refused(f"the URL of the file is invalid: {error}") from None
     if not client.endpoints.allow_download(url):
         raise _foreign(client, url)
     # Identity: the file is gzipped already.

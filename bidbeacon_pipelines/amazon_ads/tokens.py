@@ -122,7 +122,7 @@ class TokenAuth(httpx.Auth):
                 return token
         except LockTakenError:
             logger.warning(
-                "Another process did not finish renewing the access token: requesting one more"
+                "Another process did not finish renewing the access token: requesting a new token"
             )
             return self._request_now()  # Amazon accepts several tokens at a time
 

@@ -49,7 +49,7 @@ def _as_utc(value: datetime) -> datetime:
     try:
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:
-        raise ValueError("expected a year from 1 to 9999 in UTC") from None
+        raise ValueError("expected a time in the years 1 to 9999 (UTC)") from None
 
 
 def _or_none(value: object, check: Callable[[object], Any], info: ValidationInfo) -> Any:

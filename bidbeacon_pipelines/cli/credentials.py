@@ -105,8 +105,8 @@ def _print_answer(row: dict[str, Any]) -> None:
 def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
     """Assign ads accounts to a credential, so that BidBeacon uses it for their requests.
 
-    The default is each ads account that Amazon lists for this credential, if Amazon also lists the
-    ads account for another credential, or if it belongs to another credential.
+    The default is every ads account that Amazon lists for this credential, except those that only
+    this credential lists and that already belong to it.
     """
     settings = get_settings()
     credential = _get_credential(settings, name)
@@ -120,8 +120,8 @@ def credentials_assign(name: _Name, accounts: _Accounts = None) -> None:
     changes = AccountChanges(store, settings, by=COMMAND_LINE)
     for account in found:
         changes.assign(account, credential)
-    moved = counted(len(found), "ads account now belongs", "ads accounts now belong")
-    console.print(f"{moved} to credential {name}.")
+    moved = counted(len(found), "ads account", "ads accounts")
+    console.print(f"Assigned {moved} to credential {name}.")
 
 
 def _get_credential(settings: Settings, name: str) -> Credential:

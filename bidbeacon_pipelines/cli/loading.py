@@ -70,7 +70,7 @@ def refresh(account: AccountOption, country: CountryOption = None, as_json: Json
     if left:
         raise ExpectedError(
             f"{counted(left, 'window is', 'windows are')} due or failed, without an open request: "
-            "Home and `bidbeacon explain` show why."
+            "the page Home and `bidbeacon explain` show why."
         )
 
 

@@ -103,7 +103,7 @@ def print_list(
 def print_entry(
     mark: str, head: Text, lines: Iterable[str | None] = (), link: str | None = None
 ) -> None:
-    """Print a line with the icon of `mark` and `head`; print `lines` and the link below."""
+    """Print `head` after the icon of `mark`; below this line, print `lines` and the link."""
     icon, style = MARKS[mark]
     _print_hanging(Text(f"{icon} ", style), head)
     for line in filter(None, lines):

@@ -100,7 +100,7 @@ def print_explanation(explanation: Row) -> None:
             action_line(one, account, form="%Y-%m-%d %H:%M:%S", zone=UTC) for one in actions
         )
     if not explanation["timeline"]:
-        console.print("  nothing yet", style="dim")
+        console.print("  no actions yet", style="dim")
 
 
 def restatements(
@@ -202,8 +202,8 @@ def windows_accept(
 ) -> None:
     """Load the next report of final days, even if it lacks most of the loaded rows.
 
-    Final days need no further refresh. Dagster requests the report now. This applies only to days
-    that wait for a decision, because a report lacked most of their loaded rows.
+    Final days need no further refresh. Only days that wait for a decision can be accepted: an
+    earlier report lacked most of their loaded rows. Dagster requests their next report now.
     """
     decided = _decide(account, country, dataset, window, accepts=True)
     console.print(f"Accepted {decided}: Dagster requests a new report now, and loads its rows.")

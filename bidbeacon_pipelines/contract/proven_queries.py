@@ -44,8 +44,8 @@ def copy_histories(
 ) -> None:
     """Copy proven histories from an ads account's stored client id to a new `client_id`.
 
-    Call this before the new client id is stored. If `of` is given, nothing is copied unless the
-    ads account belongs to this credential.
+    Call this before the new client id is stored. If the credential `of` is given, copy only if the
+    ads account belongs to it.
     """
     values = {"account_id": account_id, "client_id": client_id, "of": of}
     connection.execute(_COPY_HISTORIES, values)

@@ -31,7 +31,7 @@ class Contract:
     def reports(self, dataset: Dataset) -> list[DatasetReport]:
         """Return the reports of a dataset that include an ad product with campaigns.
 
-        If no report does, return only the first. If the ad products are unknown, return all.
+        If no report includes one, return the first. If the ad products are unknown, return all.
         """
         every = self.all_reports(dataset)
         if self.products is None:

@@ -49,7 +49,7 @@ class PastScheduleStorage(PostgresScheduleStorage):
 
     Hosts whose clock is ahead store such instants, and Dagster would wait for them: a sensor
     ticks one interval after its last tick, and a schedule continues from its newest tick. Instants
-    are compared with this process's clock, as Dagster does.
+    are compared with this process's clock, which Dagster uses too.
     """
 
     def all_instigator_state(self, *args: Any, **kwargs: Any) -> Sequence[Any]:
@@ -142,8 +142,8 @@ class BidBeaconStorage(DagsterPostgresStorage):
     def pool_connections(self) -> Engine:
         """Make the storages of runs, events and schedules share one pooled engine; return it.
 
-        dagster-postgres opens a connection for every statement, which takes a run worker longer
-        than the statements. Its public `optimize_for_webserver` also pools connections, but does
+        dagster-postgres opens a connection for every statement. Opening it takes longer than the
+        statement itself. Its public `optimize_for_webserver` also pools connections, but does
         not check connections before use, so they fail after a restart of the server.
         """
         engine = create_engine(
@@ -208,7 +208,7 @@ def upgrade_dagster(url: str, *, report: Report = lambda _: None) -> None:
 
     Also create the pool `by_hand`, which limits the concurrent runs started by hand. The role that
     runs this gets the schema in its `search_path` in this database. The connection has to be
-    direct, without a pooler. `report` is called with a line when a lock delays this.
+    direct, without a pooler. `report` is called with a message if a lock delays the upgrade.
 
     Raises:
         SchemaError: The tables are locked for too long.

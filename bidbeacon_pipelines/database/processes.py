@@ -133,7 +133,7 @@ def record_process(
 
 
 def list_processes(connection: Connection, *, within: timedelta) -> list[RowMapping]:
-    """Return processes whose last heartbeat is younger than `within`; silent_for is its age."""
+    """Return processes whose last heartbeat (age: silent_for) is younger than `within`."""
     return list(connection.execute(_LIST, {"within": within}).mappings())
 
 

@@ -26,7 +26,7 @@ def count_partition_days(today: date, months: int) -> int:
 
 
 def find_months_with_room(accounts: int, today: date, months: int) -> int | None:
-    """Return how many months, at most `months`, fit Dagster's limit; None if not even one."""
+    """Return how many months, at most `months`, fit Dagster's limit; None if no month fits."""
     fitting = (
         fewer
         for fewer in range(months, 0, -1)

@@ -260,7 +260,7 @@ def spelled(fields: Iterable[str], spellings: Mapping[str, str]) -> tuple[str, .
 
 
 def other_spellings(dataset: Dataset, fields: Iterable[str], refusal: str) -> dict[str, str]:
-    """Map our names to alternative names, for fields that the text of a refusal mentions."""
+    """Return alternative names, by main name, of those `fields` that a refusal mentions."""
     renamed = {field: other for field, other in dataset.other_names.items() if field in set(fields)}
     return {ours: other for ours, other in renamed.items() if ours in refusal or other in refusal}
 

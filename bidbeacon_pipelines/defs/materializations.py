@@ -43,8 +43,9 @@ def record_loads(context: Context, job: RunningJob, *, waits: bool = False) -> N
 
     This includes loads of killed runs and of the command line. A lock lets only one run record
     loads at a time. If another run holds it, wait if `waits` is true, else return; the sensor then
-    starts a run for the rest. After a new materialization, Dagster shows the dataset's checks as
-    not evaluated. All batches may take minutes, so the checks are evaluated after each batch.
+    starts a run for the rest. Loads are recorded in batches, which may take minutes in all. Since
+    Dagster shows a dataset's checks as not evaluated after a new materialization, the checks are
+    evaluated after each batch.
 
     Raises:
         LockTakenError: `waits` is true, and another run has held the lock for too long.

@@ -127,7 +127,7 @@ def poll_reports_in_flight(
 
 
 def busy_accounts(instance: dg.DagsterInstance, job_name: str) -> set[str]:
-    """Return keys of accounts with an unfinished run of a job, or two recent failures of it.
+    """Return keys of accounts with an unfinished run of a job, or two recent failed runs.
 
     The key is `""` for an unfinished run that concerns no account.
     """

@@ -160,8 +160,8 @@ class EmbeddedPostgres:
 def user_of_server(data: Path) -> tuple[int, int]:
     """Return the ids of the user and group that run the server if root starts it.
 
-    These are the owner of the data. If there is no data, or root owns it, the user is `postgres`,
-    or `nobody` if the machine has no user `postgres`.
+    The ids are those of the owner of the data. If there is no data, or root owns the data, the user
+    is `postgres`, or `nobody` if the machine has no user `postgres`.
 
     Raises:
         LocalError: The machine has neither of these two users.

@@ -49,10 +49,10 @@ class Child:
             os.killpg(self._group, number)
 
     def failure(self, what: str) -> ServiceFailedError:
-        """Return an error with `what`, such as "ended", and the log's last lines without colors."""
+        """Return an error with the sentence `what` and the log's last lines without colors."""
         lines = COLORS.sub("", self._log.read_text(errors="replace")).splitlines()
         tail = "\n".join(lines[-LOG_TAIL_LINES:])
-        return ServiceFailedError(f"{self.service.name} {what}. The end of {self._log}:\n{tail}")
+        return ServiceFailedError(f"{self.service.name}: {what}. The end of {self._log}:\n{tail}")
 
     def rotate_log(self) -> None:
         """Move the content of a long log to `.log.1`; delete the content if the disk is full."""
@@ -114,7 +114,7 @@ class Processes:
             await asyncio.wait([task, *ends], return_when=asyncio.FIRST_COMPLETED)
             for child in self._children:
                 if child.ended.done():
-                    raise child.failure(f"ended (exit code {child.ended.result()})")
+                    raise child.failure(f"the service ended (exit code {child.ended.result()})")
             return await task
         finally:
             task.cancel()
@@ -136,7 +136,7 @@ class Processes:
         while problem := await asyncio.to_thread(service.problem, service):
             if time.monotonic() > deadline:
                 [child] = [child for child in self._children if child.service is service]
-                raise child.failure(f"is not ready after {READY_SECONDS} s: {problem}")
+                raise child.failure(f"the service is not ready after {READY_SECONDS} s: {problem}")
             await asyncio.sleep(0.1)
 
 

@@ -67,8 +67,8 @@ class Service:
         if self.port is not None and not is_free(self.port, self.host):
             variable = f"BIDBEACON_{self.name.upper().replace('-', '_')}_PORT"
             raise LocalError(
-                f"Port {self.port} ({self.name}) is in use: stop the program that uses it "
-                f"(`lsof -i :{self.port}` names it), or set {variable} to another port."
+                f"Port {self.port} ({self.name}) is in use: stop the program that "
+                f"`lsof -i :{self.port}` shows, or set {variable} to another port."
             )
 
 

@@ -54,7 +54,7 @@ the first export without it.
 
 
 def ran_on(day: str) -> str:
-    """Return the SQL condition that `c` of `LEFT_OUT_CAMPAIGNS` may have run on date `day`."""
+    """Return the SQL for whether campaign `c` (`LEFT_OUT_CAMPAIGNS`) may have run on `day`."""
     return f"({day} >= c.first_date) IS NOT FALSE AND ({day} <= c.last_date) IS NOT FALSE"
 
 

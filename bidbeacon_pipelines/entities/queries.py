@@ -117,8 +117,8 @@ def merge_entities(
     """Upsert entities of one kind as Amazon sent them; return their number.
 
     Stored entities that are not in `rows` stay, since reports of old days still contain their ids.
-    A row has the table's columns, except those of the account and the times that a merge sets;
-    other columns that a row lacks become null or empty.
+    A row has the table's columns, but needs neither the account's columns nor the times, which the
+    merge sets. Other columns that a row lacks become null or empty.
     """
     table = _TABLES[kind]
     columns = [one.name for one in table.columns if one.name not in (*_OURS, *_JUDGED)]

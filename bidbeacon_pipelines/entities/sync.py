@@ -265,7 +265,7 @@ class _Sync:
         return self._insert(kind, export.export_id)
 
     def _insert(self, kind: ExportKind, export_id: str) -> EntityExport:
-        """Store and return an accepted export; if another sync was first, return its export."""
+        """Store and return an accepted export, or return the export that another sync stored."""
         facts, now = {"account": self.account.account_key, "kind": kind}, self.context.now()
         try:
             with self._begin() as connection:
@@ -357,7 +357,7 @@ class _Sync:
             self.session.add_in(connection, misread)
 
     def _sync_portfolios(self) -> dict[str, int]:
-        """Store the portfolios; record a failure without raising it, as no report needs them."""
+        """Store the portfolios; a failure is only recorded, since no report needs portfolios."""
         account = self.account
         try:
             listed = list_portfolios(self._client, self._owner)

@@ -156,7 +156,7 @@ class AdGroup(_Entity, _Delivered, PipelinesBase):
 
 
 class Ad(_Entity, _Delivered, PipelinesBase):
-    """One row is an ad for one product; ads of Sponsored Brands may have none or many."""
+    """One row is an ad for one product; a Sponsored Brands ad may have no product or many."""
 
     __tablename__ = "ads"
 

@@ -1,6 +1,7 @@
 """SQL for the syncs of entities that users request, and for the claims of these syncs.
 
-A claim is valid while the lease of its session lasts. A Dagster sensor starts the runs.
+A claim is valid while the lease of its session lasts. A Dagster sensor starts the runs that make
+these syncs.
 """
 
 from uuid import UUID
@@ -72,7 +73,7 @@ def claim_entities(connection: Connection, account: Account, session_id: UUID) -
 def end_claim_of_entities(
     connection: Connection, account: Account, session_id: UUID, *, stays_wanted: bool
 ) -> None:
-    """End a session's claim of a sync, and the user's request for it unless `stays_wanted`."""
+    """End a session's claim of a sync; end the user's request too, unless `stays_wanted`."""
     connection.execute(
         text("""
             UPDATE advertiser_accounts

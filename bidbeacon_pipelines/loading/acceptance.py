@@ -247,6 +247,6 @@ def decide_load(
 
 
 def suspicious_pause(suspicious_before: int) -> timedelta:
-    """Return the pause after a suspicious report, by the number of earlier suspicious reports."""
+    """Return the pause before a suspicious report is requested again; it grows each time."""
     grown: timedelta = FIRST_SUSPICIOUS_PAUSE * 4 ** min(suspicious_before, 10)
     return min(grown, LONGEST_SUSPICIOUS_PAUSE)

@@ -156,8 +156,8 @@ def load_report(
 ) -> dict[str, LoadResult]:
     """Load a report into the windows that wait for it; return results by account key.
 
-    The caller opens a transaction and locks the accounts with `lock_rows` before the call. After
-    it, the caller adds the actions and commits. `parts` are all downloaded files, in order.
+    Before the call, the caller opens a transaction and locks the accounts with `lock_rows`. After
+    the call, the caller adds the actions and commits. `parts` are all downloaded files, in order.
 
     Raises:
         BrokenPartError: A file can't be read to its end. The caller must roll back.
@@ -262,8 +262,9 @@ class _AccountLoad:
     def _refused_report(self, limit: float) -> Refuse | None:
         """Return a refusal of all windows if too many rows have no readable country or date.
 
-        The limit is a share: of all rows of the report for rows without a readable country, since
-        they may belong to any account, and of the account's rows for rows without a readable date.
+        `limit` is a share. Rows without a readable country may belong to any account, so their
+        share is of all rows of the report. The share of rows without a readable date is of the
+        account's rows.
         """
         others = sum(tally.total("read_rows") for tally in self.tallies.values())
         others += sum(bad.total() for day, bad in self.bad.items() if day is not None)

@@ -1,4 +1,4 @@
-"""The actions of a load, such as one per loaded account and per cause of unloaded windows."""
+"""The actions that record a load, such as one action for each loaded account."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -3,8 +3,9 @@
 The report is compared with the table once. The rows that changed, appeared or vanished are stored
 in the temporary table `report_changes` with their old metrics, but without the dimensions of rows
 that vanished, since a join with fewer columns is faster by a quarter. The dataset's table and
-`restatements` are written from `report_changes`. If no window has rows or was loaded before, the
-staged rows are inserted without a comparison. Rows of other ad products never change.
+`restatements` are written from `report_changes`. If none of the windows has rows or was loaded
+before, the staged rows are inserted without a comparison. Stored rows of ad products that the
+report does not cover never change.
 """
 
 from collections.abc import Mapping

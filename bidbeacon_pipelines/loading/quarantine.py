@@ -123,8 +123,9 @@ def _replay_rows(
 def _sort(check: RowCheck, rows: Sequence[QuarantinedRow], held: Collection[str]) -> _Sorted:
     """Check rows again and sort them by result.
 
-    `check` is for one group of ad products; `held` has the ad products of all groups whose windows
-    have data of this report. Rows of the other groups in `held` are left out of the result.
+    `check` is for one group of ad products. `held` has the ad products of all groups whose windows
+    have data of this report. The result leaves out rows of ad products that are in `held`, but
+    not in the group of `check`.
     """
     result = _Sorted()
     for row in rows:

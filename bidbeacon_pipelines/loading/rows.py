@@ -146,7 +146,7 @@ class _GoodRow(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """A row's metrics as text in the file, and its piece `time` if the cache has that piece."""
+    """The text of a row's metrics, and the row's `time` (see `_GoodRow`) if it is cached."""
 
     metrics: bytes
     time: bytes | None
@@ -156,7 +156,7 @@ _UNKNOWN: Final = _Known(b"", None)
 
 
 class _Subject(NamedTuple):
-    """A cached piece `subject`, and a function that tests metrics for the usual notation."""
+    """A cached `subject` of `_GoodRow`; `has_usual` tests if metrics have the usual notation."""
 
     piece: bytes
     has_usual: Callable[[bytes], object]
@@ -366,7 +366,7 @@ def _time_fields(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _usual_metrics(dataset: Dataset, requested: Collection[str]) -> Callable[[bytes], object]:
-    """Return a function that checks whether tab-joined metrics all have the usual notation."""
+    """Return a function that tests if tab-joined metrics are plain numbers (`USUAL`) or null."""
     patterns = [
         rb"(?:%b|null%b)" % (USUAL[metric.kind], b"" if metric.field in requested else rb"|\\N")
         for metric in dataset.metrics
@@ -406,7 +406,7 @@ def _hour_check(day: date | None, time_zone: str) -> Check:
 
 
 def _with_nulls(metrics: bytes) -> bytes:
-    """Convert tab-joined JSON values to the text format of COPY: replace each null."""
+    """Convert tab-joined JSON values for COPY: replace each `null` by COPY's null marker."""
     return metrics.replace(b"null", b"\\N")
 
 

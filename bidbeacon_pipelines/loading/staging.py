@@ -72,7 +72,10 @@ class RowCounter:
     others: Counter[OtherRow] = field(default_factory=Counter)
 
     def bad_rows(self, account: int | None) -> dict[date | None, BadRows]:
-        """Return an account's invalid rows by day and fault (None: of unreadable countries)."""
+        """Return the numbers of an account's invalid rows by day and fault.
+
+        If `account` is None, count the rows whose country is unreadable.
+        """
         by_day: defaultdict[date | None, BadRows] = defaultdict(BadRows)
         for (of, day, fault), rows in sorted(self.bad.items(), key=lambda item: item[0][2]):
             if of == account:

@@ -101,9 +101,9 @@ class Restatement(PipelinesBase):
 class RowRemoval(PipelinesBase):
     """One row is a load that removed nearly all rows of some ad products on some days.
 
-    A second report confirmed the removal, or a user accepted the removal, which also acknowledges
-    it. `spend` is the sum of the removed rows, in the account's currency. The table `restatements`
-    has each removed row.
+    A second report confirmed the removal, or a user accepted it. A removal that a user accepted
+    counts as acknowledged by the user. `spend` is the sum of the removed rows, in the account's
+    currency. The table `restatements` has each removed row.
     """
 
     __tablename__ = "row_removals"
@@ -138,8 +138,8 @@ class RowRemoval(PipelinesBase):
 class QuarantinedRow(PipelinesBase):
     r"""One row is an invalid row of a report, with the cause.
 
-    `raw` is the row's text in the report: JSON that may contain `NaN` and `Infinity`. Its type is
-    text, since `jsonb` can't store these, `\u0000`, lone surrogates or a field twice.
+    `raw` is the row's text in the report: JSON that may contain `NaN` and `Infinity`. The column
+    is text, since `jsonb` can't store these two, `\u0000`, lone surrogates or a repeated field.
     """
 
     __tablename__ = "quarantined_rows"

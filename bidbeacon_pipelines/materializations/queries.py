@@ -62,9 +62,9 @@ def lock_unrecorded_days(connection: Connection, *, limit: int = 1_000) -> Seque
     has locked, to record or load them, are skipped.
 
     Columns: account_id, country_code, account_key, currency_code, dataset, window_date, is_complete
-        (whether each window is loaded, expired or not served), new_loads (the number of the last
-        load of each report with unrecorded loads), restated_count, last_loaded_at, session_id (of
-        the last load), data_as_of (when the oldest loaded report was requested), and the sums
+        (whether each window is loaded, expired or not served), new_loads (for each report with
+        unrecorded loads, the number of its last load), restated_count, last_loaded_at, session_id
+        (of the last load), data_as_of (when the oldest loaded report was requested), and the sums
         load_count, row_count, quarantined_count, unresolved_count, spend and sales. Windows that
         are not served count as empty.
     """

@@ -45,7 +45,7 @@ def list_statements(
     """Return the statements that create the schema of this package and `bidbeacon_sessions`.
 
     `tables` are the tables of this package. `revision` is the newest migration. `oldest_program`
-    is the newest migration of the oldest program that works with this schema.
+    is the newest migration that the oldest program compatible with this schema contains.
     """
     return [
         *_list_tables(SessionsBase.metadata),

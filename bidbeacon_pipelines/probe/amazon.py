@@ -208,7 +208,7 @@ class Amazon:
         poll_every, waited = self.context.settings.poll_every, timedelta(0)
         while not (polled := poll()).is_terminal:
             if waited >= GIVES_UP_AFTER:
-                raise GaveUpError("not ready after an hour")
+                raise GaveUpError("the report or export was not ready after an hour")
             if isinstance(polled, reports.Report):
                 # A little longer than the pause: the gate of a probe that died opens by itself.
                 now = self.context.now()

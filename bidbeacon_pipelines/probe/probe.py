@@ -86,7 +86,7 @@ class Probe:
 
     @property
     def comparisons(self) -> list[Comparison]:
-        """The results of all checks so far, and an unchecked one for each subject not reached."""
+        """The results of all checks so far; each subject not reached has the result `UNCHECKED`."""
         made = [*self._of_answers(), *self._made]
         reached = {one.subject for one in made}
         reason = "interrupted" if self.is_interrupted else _NOT_REQUESTED
@@ -280,11 +280,11 @@ class Probe:
         self._compare_limit(report, PERIOD, given, longest)
 
     def _compare_history(self, report: DatasetReport, rows: int, given: int, expected: int) -> None:
-        """Compare a report's history with the one that the contract has; all are ages in days.
+        """Compare a report's history with the history in the contract; all numbers are in days.
 
-        `rows` is the age of the oldest row, `given` that of the oldest accepted day, and `expected`
-        the contract's history. Only rows prove that Amazon serves a day. The contract's
-        history may be one day shorter than Amazon's, to be safe.
+        `rows` is the age of the oldest row, `given` is the age of the oldest accepted day, and
+        `expected` is the history in the contract. Only rows prove that Amazon serves a day. The
+        contract's history may be one day shorter than Amazon's, to be safe.
         """
         days = rows if rows > expected + 1 else given
         if rows >= days:

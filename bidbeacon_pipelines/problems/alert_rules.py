@@ -39,7 +39,7 @@ class LastAlert:
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """A person's acknowledgement of a finding, with the finding's severity and count then."""
+    """A person's acknowledgement, with the severity and count of the finding at that time."""
 
     by: str
     at: datetime
@@ -48,7 +48,7 @@ class Acknowledgement:
     count: int
 
     def covers(self, finding: Finding) -> bool:
-        """Return whether the finding is neither worse nor twice as large as when acknowledged."""
+        """Return whether the finding has neither worsened nor doubled since the acknowledgement."""
         is_worse = ORDER.index(finding.severity) > ORDER.index(self.severity)
         return not is_worse and (finding.count < 2 * self.count or not self.count)
 
@@ -60,7 +60,7 @@ class KnownFinding:
     Attributes:
         finding: The finding, as returned by the last check that found it.
         began_at: When a check first found it, or first found it again after it had ended.
-        gone_at: The time of the first check that no longer found it; None if the last check did.
+        gone_at: The time of the first check without the finding; None if the last check found it.
         acknowledged: The acknowledgement; None if there is none, or if it no longer `covers` the
             finding.
         last_alerts: The last alert about it to each receiver, by the receiver's number.

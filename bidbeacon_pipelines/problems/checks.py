@@ -99,15 +99,15 @@ def _result(
 def judge_freshness(
     connection: Connection, dataset: Dataset, now: datetime, late_after: timedelta
 ) -> Finding:
-    """Return the result of the check `window_is_fresh`: no account has late windows."""
+    """Return the result of the check `window_is_fresh`: whether no windows are late."""
     late = list_late_accounts(connection, dataset.name, now, late_after)
     refreshed = sum(account.stop_reason is None for account in list_accounts(connection))
     windows = sum(row["windows"] for row in late)
-    sentence = "All accounts are fresh."
+    sentence = "No account has late windows."
     if late:
         since = f"{late[0]['since']:%Y-%m-%d %H:%M} UTC"
         with_windows = f"{counted(len(late), 'account')} with {counted(windows, 'window')}"
-        sentence = f"Late: {with_windows}, the first since {since}."
+        sentence = f"Windows are late: {with_windows}, the first since {since}."
     figures = {"accounts_late": len(late), "windows_late": windows}
     figures["accounts_fresh"] = max(refreshed - len(late), 0)
     cases = [
@@ -173,7 +173,10 @@ def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) 
     dataset's `reconciles` is `close`, totals may differ by `closeness`, a share such as 0.05.
     """
     if dataset.reconciles_with is None:
-        sentence = "Amazon does not promise that these rows add up to those of another report."
+        sentence = (
+            "The totals are not compared: "
+            "Amazon does not promise that they agree with those of another dataset."
+        )
         return _result(ROWS_RECONCILE, sentence, {"compared": 0})
     other = get_dataset(dataset.reconciles_with)
     values = {
@@ -193,7 +196,7 @@ def judge_totals(connection: Connection, dataset: Dataset, *, closeness: float) 
 def _compared(figures: Mapping[str, Any], other: str) -> str:
     compared, differing = figures["compared"], figures["differing"]
     totals = f"{counted(compared, 'total')} by day and ad product"
-    sentence = f"Not comparable yet with {other}."
+    sentence = f"No totals can be compared with {other} yet."
     if compared:
         which = f"{differing:,} of them differ." if differing else "none differs."
         sentence = f"Compared {totals} with {other}: {which}"
@@ -252,7 +255,7 @@ def list_quarantined(connection: Connection, dataset: str | None = None) -> list
 
 
 def judge_quarantine(connection: Connection, dataset: Dataset) -> Finding:
-    """Return the result of the check `quarantine_is_small`: few rows are quarantined."""
+    """Return the result of the check `quarantine_is_small`: whether few rows are quarantined."""
     accounts = list_quarantined(connection, dataset.name)
     over = [account for account in accounts if account["is_too_large"]]
     rows = sum(account["quarantined"] for account in accounts)

@@ -227,7 +227,7 @@ class _Window:
         return f"{row['row_count'] or 0:,} rows as of {_when(row['as_of'] or self._now)}"
 
     def _refresh(self, at: datetime) -> str:
-        """Return the name of the refresh due by `at`: "The refresh T+3"; if none, "A refresh"."""
+        """Return "The refresh T+3" if the refresh T+3 is due by `at`; if none is, "A refresh"."""
         dataset, zone = self._question.dataset, self._question.account.time_zone
         until = max(at, self._now)
         found = missed_offsets(dataset, self._question.day, zone, self.row["as_of"], until)

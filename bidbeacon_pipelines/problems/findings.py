@@ -48,7 +48,7 @@ class Finding(Explained):
         link: The path of the page that shows the problem, such as `/accounts`.
         effects: What is affected; the first is the direct effect, the others are consequences.
         names: Labels of some of the affected accounts, at most `NAMES_SHOWN`.
-        accounts: The number of affected accounts; there may be more.
+        accounts: The number of affected accounts; may exceed the number of `names`.
         since: When the problem began; None if unknown.
         next_at: When BidBeacon tries again by itself; None if never or unknown.
         unit: The days or accounts to which the button's action applies, such as "120 days".

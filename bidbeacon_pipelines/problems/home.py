@@ -100,7 +100,7 @@ _WERE_LISTED = text("SELECT EXISTS (SELECT FROM credential_listings)")
 
 
 def _read_start(connection: Connection, home: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return texts on the current work and the first data for a new installation, else None."""
+    """Return texts on current work and first data if the installation is new, else None."""
     accounts, datasets = home["accounts"], home["datasets"]
     if any(one["states"].get(state) for one in datasets for state in ("fresh", "suspicious")):
         return None

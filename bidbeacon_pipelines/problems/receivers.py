@@ -60,7 +60,7 @@ class Receiver:
             if (scheme := self.url.partition("://")[0].lower()) in ("http", "https"):
                 webhook = f"{scheme.replace('http', 'json')}://host/path"
                 reason = f"it belongs to no known service. For a webhook, write {webhook}."
-            raise NotSentError(f"apprise can't use this address: {reason}")
+            raise NotSentError(f"apprise can't use the receiver's URL: {reason}")
         title, body, kind = message.title, message.body, message.kind
         result = service.notify(
             title=title, body=body, notify_type=kind, body_format=NotifyFormat.TEXT

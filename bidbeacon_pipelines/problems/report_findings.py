@@ -179,7 +179,7 @@ _TROUBLE = text(f"""
 
 
 def failing_calls(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield findings about kinds of calls (such as polls) that failed since the last success."""
+    """Yield findings about failed calls that no successful call of the same kind followed."""
     for row in connection.execute(_TROUBLE, {"now": now, "since": now - LATELY}).mappings():
         calls, waiting = counted(row["calls"], "call"), counted(row["reports"], "report")
         of = "" if row["credential"] == DEFAULT else f", credential {row['credential']}"
@@ -246,7 +246,7 @@ _STOPPED = text(f"""
 
 
 def stopped_accounts(connection: Connection, settings: Settings, now: datetime) -> Findings:
-    """Yield a finding for each cause because of which ads accounts need attention."""
+    """Yield a finding for each cause that ads accounts in the state `needs attention` have."""
     for row in connection.execute(_STOPPED).mappings():
         number, windows = row["accounts"], row["windows"]
         accounts = counted(number, "ads account")

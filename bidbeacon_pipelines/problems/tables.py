@@ -14,7 +14,7 @@ class StoredFinding(PipelinesBase):
     """One row is a finding, present or past, with its acknowledgement and the alerts about it.
 
     `finding` has the fields of `problems.findings.Finding`, `acknowledged` those of
-    `alert_rules.Acknowledgement`. `gone_at` is when a check first no longer found the finding.
+    `alert_rules.Acknowledgement`. `gone_at` is the time of the first check without the finding.
     `last_alerts` has the last alert to each receiver: its `event`, and the instant `at` when it was
     sent.
     """
@@ -38,8 +38,8 @@ class AlertReceiver(PipelinesBase):
     """One row is a receiver of alerts, when to try it again, and its last failure.
 
     `receiver` is the position of the receiver's URL in `BIDBEACON_ALERT_URLS`; the first is 1.
-    `failing_since` is when sending first failed after the last success. `next_attempt_at` is stored
-    before an attempt.
+    `failing_since` is when sending first failed after the last success. `next_attempt_at`, the
+    earliest time of the next attempt, is stored before each attempt.
     """
 
     __tablename__ = "alert_receivers"

@@ -127,7 +127,7 @@ def _is_needless(connection: Connection, plan: ReportRequest, now: datetime) -> 
 
 
 def _attach_windows(request: LockedRequest, connection: Connection, now: datetime) -> None:
-    """Attach windows to the request, and record the missed refreshes that its report replaces."""
+    """Attach windows to the request, and record the missed refreshes that the report replaces."""
     session, dataset = request.session, request.dataset
     attach_windows(connection, request.row.id, now=now)
     request.windows = list_windows_of_request(connection, request.row.id)
@@ -200,8 +200,8 @@ def create_by_any_name(
     """Create a report; if Amazon rejects a field's name, retry with the field's other name.
 
     `fields` are our names of the fields. `known` maps some of them to the names that Amazon is
-    known to use instead. Return the report, and a dict from our names of the fields with rejected
-    names to the names that Amazon accepted.
+    known to use instead. Return the report, and a dict. For each field whose name was
+    rejected, the dict maps our name to the name that Amazon accepted.
 
     Raises:
         UnknownField: Amazon rejects all names of a field.
@@ -237,7 +237,7 @@ def _is_same(report: Report, request: ReportRequest, spellings: Mapping[str, str
     """Return whether a report has the same days, fields and row filter as the request.
 
     A field counts as the same under any of its names. `spellings` maps our names of fields to the
-    names learned from Amazon. An unfiltered report counts as having the same row filter.
+    names learned from Amazon. A report without a row filter counts as the same.
     """
     same_days = {(p.start, p.end) for p in report.periods} == {
         (request.start_date, request.end_date)

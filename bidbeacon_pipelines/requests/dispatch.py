@@ -34,8 +34,8 @@ def step_requests(
 ) -> int:
     """Poll and load the reports that are due; return the number of their requests.
 
-    Planned reports are created first, and again after each request, so that Amazon generates the
-    next ones during long loads. The run waits for the required pause between two creates only at
+    Planned reports are created at the start and after each request, so that Amazon generates the
+    next reports during long loads. The run waits for the required pause between two creates only at
     its start and end.
 
     Several processes can share the work: each takes one request at a time, and skips ads accounts
@@ -128,7 +128,7 @@ def create_reports(
 def _keeping_errors(failures: list[Exception] | None, request_id: int) -> Iterator[None]:
     """Add an error of the `with` block to `failures`; if `failures` is None, log the error.
 
-    An error about a lost lock or a closed session is raised.
+    An error about a lost lock or a closed session is raised instead.
     """
     try:
         yield

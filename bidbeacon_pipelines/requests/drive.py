@@ -148,7 +148,7 @@ def _stop_cause(request: LockedRequest, account_key: str) -> Cause:
 
 
 def _release_disabled(request: LockedRequest) -> None:
-    """Detach windows of paused or disabled countries, unless no other windows are attached."""
+    """Detach windows of paused or disabled countries if other windows remain attached."""
     disabled, session = _disabled(request), request.session
     if not disabled or len(disabled) == len(request.windows):
         return

@@ -50,7 +50,7 @@ from bidbeacon_sessions import Action
 
 
 def give_up(request: LockedRequest, failure: RequestFailure) -> None:
-    """End a request as failed: its windows fail, and fall due again as in `without_report`.
+    """Mark a request and its windows as failed; `without_report` sets the next due times.
 
     Days that are requested again in shorter reports stay due. Windows of a stopped account don't
     fail: `window_states` shows that the account is stopped.

@@ -188,7 +188,7 @@ class _LoadOfDays:
         self.session.add(skipped)
 
     def claim(self, days: Sequence[date]) -> list[ReportWindow]:
-        """Claim requested windows that no running session claims; return all still requested."""
+        """Claim requested windows that no running session claims; return all requested windows."""
         of = (self.account, self.dataset.name, days)
         with self.context.engine.begin() as connection:
             claim_windows(connection, *of, self.session.session_id, by=self.by)
@@ -208,7 +208,7 @@ class _LoadOfDays:
         )
 
     def step(self, pending: Sequence[ReportWindow], *, records_waiting: bool) -> None:
-        """Create, poll and load the reports of claimed windows; request windows without a request.
+        """Create, poll and load reports of claimed windows, also of windows not yet requested.
 
         An unexpected error of a claimed window's request ends the load. If Amazon allows no further
         report, poll the gate's reports for a few seconds until one may be created. These reports

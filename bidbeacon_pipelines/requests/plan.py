@@ -93,9 +93,9 @@ def plan_due(
     """Plan and store requests for the due and the user-requested days of an ads account.
 
     User-requested (wanted) days have separate requests. Planning of one ads account is serialized
-    and replaces unsent plans, so no day is in two plans for wanted days or in two for due days.
-    Once all due days are planned, the next refresh is scheduled. `accounts` are the active
-    accounts; if there are several, due days may wait for other countries.
+    and replaces unsent plans. So each day is in at most one plan for wanted days, and in at most
+    one plan for due days. Once all due days are planned, the next refresh is scheduled.
+    `accounts` are the active accounts; if there are several, due days may wait for other countries.
     """
     now, hours = context.now(), context.settings.wait_for_countries_hours
     patience = timedelta(hours=hours if len(accounts) > 1 else 0)

@@ -2,8 +2,8 @@
 
 The due days of a report are covered with as few requests as possible. A request covers all
 countries of its ads account, so a day needs one request, however many countries are due. Planning
-starts at the newest due day: each request reaches back as far as the longest period allows, over
-days that aren't due. This greedy interval cover needs the fewest requests.
+starts at the newest due day: each request reaches back as far as the longest period allows, also
+over days that aren't due. This greedy interval cover needs the fewest requests.
 
 Reports that users requested are created first, newest days first, so that all reports of a day are
 completed before those of an older day. Next come the first refreshes of days, then the second ones,
@@ -157,7 +157,7 @@ def _urgency(candidate: Candidate, dataset: Dataset, now: datetime) -> tuple[obj
 
 
 def _worth(candidate: Candidate, now: datetime) -> float:
-    """Return a report's points if created now; infinity if its kind was never requested."""
+    """Return a report's priority in points; infinity if its kind was never requested before."""
     if candidate.report_requested_at is None:
         return inf
     return candidate.on_time + WORTH_OF_A_DAY * (

@@ -1,8 +1,8 @@
-"""The life cycle of a report request: `next_step` decides, and `apply` changes its row.
+"""The life cycle of a report request: its next step, and its row after each change.
 
-Pure: rows are read and copied, never queried. Each step ends the request, or changes a counter or
-deadline that has a limit, so every request ends. `NotMade` steps and throttled creates (429) are
-not counted as attempts.
+All functions are pure: they don't query the database, and return changed copies of rows. Each step
+ends the request, or changes a counter or deadline that has a limit, so every request ends.
+`NotMade` steps and throttled creates (429) are not counted as attempts.
 
     planned ──Create──▶ sent ──────▶ in_flight ──Poll…──▶ completed ──Load──▶ loaded
        ▲                 │               │                    │

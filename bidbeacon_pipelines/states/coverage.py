@@ -92,9 +92,9 @@ class WindowCoverage:
     def read_coverage(self, dataset: str | None, days: int, to: date | None) -> dict[str, Any]:
         """Return the state of each account's windows, one letter per day.
 
-        Without `dataset`, the first dataset is used; without `to`, the newest date in any time
-        zone. `not_served` in the result has runs of consecutive days, each with the ad products
-        that Amazon does not serve for these days.
+        Without `dataset`, the first dataset is used. `to` is the last day, by default the newest
+        date in any time zone. `not_served` in the result has runs of consecutive days, each with
+        the ad products that Amazon does not serve for these days.
 
         Raises:
             UnknownDatasetError: there is no dataset of this name.

@@ -104,9 +104,9 @@ class WindowSummary:
         counts: The number of windows by dataset and state; states without windows are left out.
         unsettled: Windows of active accounts that failed, are late, are not served or wait for a
             second report, grouped by state, cause and dataset, the largest group first. Columns:
-            dataset, state, cause (of one window), windows and accounts (their numbers), since (the
-            first time), next_at (the next due time), newest (the newest day), names (of at most
-            three accounts) and account_key (of the first account).
+            dataset, state, cause (of one window), windows and accounts (their numbers), since (when
+            the problem began), next_at (the next due time), newest (the newest day), names
+            (of at most three accounts) and account_key (of the first account).
     """
 
     counts: Mapping[str, Mapping[WindowState, int]]

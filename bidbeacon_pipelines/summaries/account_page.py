@@ -26,7 +26,7 @@ def read_account(
 ) -> dict[str, Any]:
     """Return the data of an account's page at the time `now`; see `docs/reference/http.md`.
 
-    Amounts are exact, as text. Call it in a REPEATABLE READ transaction for consistent figures.
+    Amounts are exact, as text. Call this in a REPEATABLE READ transaction for consistent figures.
     """
     states = count_states(connection, account, now, settings.late_after)
     answer = {

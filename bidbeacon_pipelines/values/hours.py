@@ -75,7 +75,7 @@ def start_of_hour(day: date, written: WrittenHour, time_zone: str) -> datetime:
             offset that the time zone does not have in this hour.
     """
     if written.day not in (None, day):
-        raise ImpossibleHourError(f"an hour of {day}")
+        raise ImpossibleHourError(f"an hour of the row's day, {day}")
     starts = _starts(day, written.hour, ZoneInfo(time_zone))
     if not starts:
         raise ImpossibleHourError(
@@ -84,7 +84,7 @@ def start_of_hour(day: date, written: WrittenHour, time_zone: str) -> datetime:
     if written.offset is None:
         return next(iter(starts.values()))
     if written.offset not in starts:
-        raise ImpossibleHourError(f"the offset from UTC that {time_zone} has in that hour")
+        raise ImpossibleHourError(f"a local time with the correct UTC offset of {time_zone}")
     return starts[written.offset]
 
 

@@ -108,7 +108,7 @@ def _not_served(aggregate: str = "") -> str:
 
     For a report that was never loaded because Amazon does not serve the day, these are all ad
     products of the report. If one row shows several reports, the SQL function `aggregate` combines
-    them.
+    the reports.
     """
     never = "t.not_served_since IS NOT NULL AND t.last_loaded_at IS NULL"
     products = ",\n         ".join(

@@ -73,7 +73,7 @@ def read_frame(
         raise UnknownDatasetError(dataset, tuple(_VIEWS))
     first, last = days
     if last < first:
-        raise ValueError(f"expected a last day that is not before {first}, got: {last}")
+        raise ValueError(f"expected the last day to be {first} or later, got: {last}")
     engine = engine or shared_engine(get_database(get_settings()))
     with engine.connect() as connection:
         _check_accounts(connection, accounts or ())

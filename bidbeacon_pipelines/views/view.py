@@ -138,7 +138,7 @@ AGE = (AS_OF, IS_FINAL, IS_COMPLETE)
 
 
 def of_served_reports(condition: str, alias: str) -> str:
-    """Return SQL that is true if a day has served reports and all of these meet `condition`.
+    """Return SQL that is true if all reports served for a day, at least one, meet `condition`.
 
     `alias` is the alias of `report_windows` in the query.
     """
@@ -148,10 +148,10 @@ def of_served_reports(condition: str, alias: str) -> str:
 def with_age(dataset: str, *, alias: str = "w") -> str:
     """Return the SQL join that adds `as_of`, `is_final` and `is_complete` to a row.
 
-    `dataset` is an SQL expression for the dataset's name. `as_of` belongs to the row's ad product;
-    `is_final` and `is_complete` belong to the day. The join aggregates to one row, so PostgreSQL
-    omits the join if a query uses none of these columns, and otherwise reads a day's windows once
-    for all rows of the day.
+    `dataset` is an SQL expression for the dataset's name. `as_of` is determined for the row's ad
+    product, `is_final` and `is_complete` for the whole day. The join yields exactly one row. So
+    PostgreSQL omits the join if a query uses none of these columns, and otherwise reads a day's
+    windows once for all rows of the day.
     """
     return f"""
   LEFT JOIN LATERAL (

@@ -106,8 +106,8 @@ def change_routes(store: SessionStore, settings: Settings) -> list[BaseRoute]:
 def user_of(request: Request, settings: Settings) -> str:
     """Return the user's name from the header `BIDBEACON_USER_HEADER`, or "page" without it.
 
-    A trusted proxy sets the header. The name is shortened and masked like all text from outside. If
-    the header comes twice, it is ignored, because the proxy sent only one of them.
+    A trusted proxy sets the header. The name is shortened and masked like all text from outside. A
+    header that comes twice is ignored, because only one of its two values is from the proxy.
     """
     if settings.user_header is None:
         return PAGE
@@ -147,12 +147,12 @@ def _check_sender(request: Request) -> None:
     """Refuse requests from pages of other sites, and requests that do not contain JSON."""
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise RefusedError(
-            403, "This request comes from another site.", "Use the buttons of the page itself."
+            403, "This request comes from another site.", "Use the buttons on BidBeacon's pages."
         )
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         expected = "Expected the content type application/json."
-        raise RefusedError(415, expected, "Send a JSON object with this content type.")
+        raise RefusedError(415, expected, "Send a JSON object as application/json.")
 
 
 async def _read_bytes(request: Request) -> bytes:

@@ -31,7 +31,7 @@ _ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
 
 @contextmanager
 def refusing_errors() -> Iterator[None]:
-    """Convert errors of the block to `RefusedError` with advice if the user can correct them.
+    """Convert errors of the block that the user can correct to `RefusedError` with advice.
 
     Raises:
         RefusedError: The block raised an error that the user can correct.

@@ -1,4 +1,7 @@
-"""Changes the contract of ads accounts, and marks their windows to be created again."""
+"""Changes the contracts of ads accounts, and marks their windows to be created again.
+
+A contract is the reports, fields, histories and periods that Amazon serves to an ads account.
+"""
 
 from datetime import datetime
 
@@ -30,10 +33,10 @@ def change_contract(
 ) -> bool:
     """Set or delete (`value` is None) an override of the registry; return whether it changed.
 
-    `by` is a user, or `learned` for a value derived from Amazon's answers, which never changes a
-    user's override. `subject` is as in `RegistryOverride`. The override is valid in the region, or
-    for `ads_account` only. The next refresh of each affected ads account creates the account's
-    windows again, unless the override only renames a field.
+    `by` is a user, or `learned` if the value is derived from Amazon's answers. A learned value
+    never changes a user's override. `subject` is as in `RegistryOverride`. The override is valid in
+    the region, or for `ads_account` only. The next refresh of each affected ads account creates the
+    account's windows again, unless the override only renames a field.
     """
     account_id = None if ads_account is None else ads_account.account_id
     key = (connection, region, dataset, subject)
@@ -60,7 +63,7 @@ def change_contract(
 
 
 def delete_learned_limits(connection: Connection, before: datetime, most: int) -> int:
-    """Delete up to `most` period limits learned before `before`; return how many were deleted."""
+    """Delete up to `most` limits on report periods learned before `before`; return how many."""
     learned = delete_learned_periods(connection, before, most)
     for row in learned:
         facts = {"region": row["region"], "account_id": row["account_id"]}

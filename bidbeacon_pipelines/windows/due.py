@@ -98,12 +98,12 @@ def list_days_to_plan(
 ) -> dict[tuple[str, str], list[Row[Any]]]:
     """Return, by dataset and report, the due or wanted days that are in no request yet.
 
-    Expired days are left out. A day refused as too old, unless it is wanted or loaded, is left out
-    while a younger day that Amazon refused in a report of its own is requested again or still
-    refused. Columns: dataset, report, window_date, due_since (when the first of the day's windows
-    fell due, or None), is_wanted, windows (in how many countries the day is due or wanted) and
-    is_alone (whether Amazon refused the day as too old in a report of its own, so that it is
-    requested alone again).
+    Expired days are left out. A day that Amazon refused as too old is left out while a younger day,
+    which is requested alone, is in a request or still refused. Wanted and loaded days are not left
+    out for this reason. Columns: dataset, report, window_date, due_since (when the first of the
+    day's windows fell due, or None), is_wanted, windows (in how many countries the day is due or
+    wanted) and is_alone (whether Amazon refused a report of only this day as too old, so that the
+    day is requested alone again).
     """
     found: dict[tuple[str, str], list[Row[Any]]] = {}
     for row in connection.execute(_DAYS_TO_PLAN, {"account_id": account_id, "now": now}):
@@ -158,7 +158,7 @@ def list_keys_without_entities(
     due if it was last synced before `missed_before` and rows with unknown targets were loaded
     since. Accounts are left out if a user has requested their sync or if Amazon throttles their
     exports. They are also left out if Amazon refused their exports `MOST_EXPORT_REFUSALS` times in
-    a row, the last time after `missed_before`.
+    a row, and the last refusal was after `missed_before`.
     """
     rows = connection.execute(
         text(f"""

@@ -56,7 +56,7 @@ _OLDER = text(f"""
 def _judge_where(condition: str) -> TextClause:
     """Return SQL that stores, for loaded windows, which ad products Amazon does not serve.
 
-    `condition` is SQL that selects windows `w` of accounts `a` and ads accounts `o`.
+    `condition` is an SQL condition on the window `w`, its account `a` and its ads account `o`.
     """
     # An ad product without totals comes from a refused window that was never loaded. It stays not
     # served until a report has it. A locked window is skipped: its load judges it, or the next sync

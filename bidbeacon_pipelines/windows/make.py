@@ -93,9 +93,10 @@ def make_dataset_windows(
 def _regroup(
     connection: Connection, account: Account, contract: Contract, dataset: Dataset, now: datetime
 ) -> tuple[Counter[str], set[date]]:
-    """Replace windows of former reports; return counts of new ones by report, and busy days.
+    """Replace the windows of former reports, except on busy days.
 
-    Busy days are replaced later; see `grouping_queries`.
+    Return the number of new windows by report, and the busy days. The windows of busy days are
+    replaced later; see `grouping_queries`.
     """
     reports, moved = contract.reports(dataset), Counter[str]()
     kept = [report.name for report in reports]

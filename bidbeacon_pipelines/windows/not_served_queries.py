@@ -101,11 +101,11 @@ _END_OLDER = text(
 def end_refused_windows(
     connection: Connection, requested: RequestedDays, ended_for: Cause, now: datetime
 ) -> dict[str, list[date]]:
-    """Mark windows refused as too old as `not_served`; return their days by account key.
+    """Store that days refused as too old are not served; return these days by account key.
 
     A day is not served if a report of this day alone was refused on two calendar days (UTC) while a
-    younger day is loaded. All older days are then marked as `not_served` too, unless one of them
-    was ever loaded. A day that was `not_served` before and is refused again stays `not_served`.
+    younger day is loaded. All older days then become `not_served` too, unless one of them was ever
+    loaded. A day that was `not_served` before and is refused again stays `not_served`.
     `ended_for` is stored as the cause.
     """
     values = asdict(requested) | {
@@ -146,12 +146,13 @@ _REOPEN = text(f"""
 def reopen_windows(
     connection: Connection, requested: RequestedDays, refused: Sequence[ReportWindow], now: datetime
 ) -> dict[str, list[date]]:
-    """Make `not_served` windows due again after a day that Amazon had refused was loaded.
+    """Make `not_served` windows due after the load of a day that Amazon refused earlier.
 
-    Return the days by account key. Only windows that were never loaded become due. If the loaded
-    day was `not_served` before, all of them become due. Otherwise only days younger than the loaded
-    day become due: Amazon can't have refused them because of their age. `refused` are the windows
-    of the loaded request that Amazon had refused before, in their state before the load.
+    Return the days of the windows that are now due, by account key. Windows that were ever loaded
+    stay unchanged. If the loaded day was `not_served` before, all other windows become due.
+    Otherwise only windows of days younger than the loaded day become due: Amazon can't have refused
+    these days because of their age. `refused` are the windows of the loaded request that Amazon
+    refused earlier, in their state before the load.
     """
     values = asdict(requested) | {
         "now": now,

@@ -321,7 +321,7 @@ def release_windows(
 ) -> None:
     """Detach windows from a request, and store their new state.
 
-    If the request failed, `failing_since` is when one of its attempts first failed. With
+    If the request failed, `failing_since` is the time of its first failed attempt. With
     `keep_wanted`, wanted windows stay wanted; otherwise they are no longer wanted.
     """
     rows = json_text([window.as_dict() for window in windows])

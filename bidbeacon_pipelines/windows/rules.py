@@ -46,7 +46,7 @@ NOT_SUSPICIOUS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class MissedOffsets:
-    """The refresh offsets of a window that are due, and that its data does not cover yet.
+    """The refresh offsets (days after a window's day) that are due and not covered by data.
 
     Attributes:
         serves: The latest offset, which the next refresh serves; None if nothing is due.
@@ -92,14 +92,14 @@ def oldest_served(dataset: Dataset, today: date, history_days: int | None = None
 
 
 def oldest_of(reports: Iterable[DatasetReport], today: date) -> date:
-    """Return the oldest day to request of any of the reports; see `oldest_served`."""
+    """Return the oldest day to request for any of the reports: the earliest `oldest_served`."""
     return min(oldest_served(one.dataset, today, one.history_days) for one in reports)
 
 
 def expires_at(
     dataset: Dataset, window_date: date, time_zone: str, history_days: int | None = None
 ) -> datetime:
-    """Return when a window expires, in UTC: when `oldest_served` first returns a later day."""
+    """Return when a window expires, in UTC: as soon as `oldest_served` is later than its day."""
     days = history_days or dataset.history_days
     if days is not None:
         return start_of_day(window_date + timedelta(days=days), time_zone)
@@ -187,7 +187,7 @@ def failed(window: "ReportWindow", cause: Cause, again_at: datetime | None) -> "
 
 
 def is_unproven(window: "ReportWindow") -> bool:
-    """Return whether a window has no rows, and Amazon is not proven to serve so old a day."""
+    """Return whether a window has no rows, and Amazon is not proven to serve days of its age."""
     return window.not_served_since is not None and window.data_as_of is not None
 
 
@@ -232,7 +232,7 @@ def put_back(window: "ReportWindow", at: datetime | None) -> "ReportWindow":
 def missed_offsets(
     dataset: Dataset, window_date: date, time_zone: str, data_as_of: datetime | None, now: datetime
 ) -> MissedOffsets:
-    """Return which offset a refresh serves now, and which earlier ones it makes unnecessary."""
+    """Return the due refresh offset that a refresh serves now, and those that it skips."""
     due = [
         days for days, at in _open_offsets(dataset, window_date, time_zone, data_as_of) if at <= now
     ]

@@ -60,7 +60,7 @@ def want_load(
 
     Raises:
         NothingToDoError: the account is stopped, none of the days can be loaded, they have no
-            windows yet, or they are older than the history in an override of the registry.
+            windows yet, or they are older than an override of the registry's history allows.
     """
     reports = read_contract(connection, account.account_id).reports(dataset)
     loadable = check_loadable(account, reports, days, now)
@@ -74,8 +74,8 @@ def want_load(
     if not wanted:
         raise NothingToDoError(
             f"{account.label} has no windows of these days of {dataset.name}. The first refresh of "
-            "the account creates the windows, back to the oldest day that Amazon serves "
-            "(`bidbeacon contract list` shows overrides of the history).",
+            "the account creates the windows, back to the oldest day that Amazon serves or that an "
+            "override allows (see `bidbeacon contract list`).",
             "Try again in a few minutes, or request more recent days.",
         )
     return wanted[-1]

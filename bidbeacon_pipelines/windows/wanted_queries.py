@@ -91,7 +91,10 @@ def claim_windows(
 def give_up_claims(
     connection: Connection, account: Account, dataset: str, session_id: UUID
 ) -> None:
-    """Unmark wanted windows that a session has claimed, until another session claims them."""
+    """Mark the windows that a session has claimed as no longer wanted.
+
+    They become wanted again when another session claims them.
+    """
     connection.execute(
         text(f"""UPDATE report_windows SET wanted_by = NULL, wanted_at = NULL
                   WHERE {OF_DATASET} AND wanted_by IS NOT NULL AND claimed_by = :session_id"""),

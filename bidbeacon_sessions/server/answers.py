@@ -50,7 +50,7 @@ def wants_page(connection: HTTPConnection) -> bool:
 
 
 class Parameters(BaseModel):
-    """Base class of the parameters of a request; a request with this class allows none."""
+    """Base class of the parameters of a request; by itself, it allows no parameters."""
 
     model_config = ConfigDict(extra="forbid")
 

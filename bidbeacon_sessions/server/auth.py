@@ -1,10 +1,10 @@
 """Access control: clients on this machine may read; changes require a token.
 
-Without a token the server listens on loopback only, answers only requests to a loopback host or the
-public address, and refuses changes. `BIDBEACON_STREAM_TOKEN` is needed by every request, and
-`BIDBEACON_STREAM_CHANGES_TOKEN` by requests that change something. Clients send a token as a header
-or as the cookie that `/login` sets. Browsers may send changes and open WebSockets only from our own
-pages.
+Without `BIDBEACON_STREAM_TOKEN`, the server listens on loopback only, and answers only requests to
+a loopback host or the public address. If this token is set, every request needs a token. Changes
+always need one: `BIDBEACON_STREAM_TOKEN` or `BIDBEACON_STREAM_CHANGES_TOKEN`. Clients send a token
+as a header or as the cookie that `/login` sets. Browsers may send changes and open WebSockets only
+from our own pages.
 """
 
 import asyncio

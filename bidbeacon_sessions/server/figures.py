@@ -44,9 +44,9 @@ def divide(since: datetime | None, before: datetime | None) -> Span:
     if seconds <= 0:
         raise RefusedError(
             400,
-            f"Expected since to be earlier than before, got: {since.isoformat()} and "
+            f"Expected `since` to be earlier than `before`, got: {since.isoformat()} and "
             f"{before.isoformat()}.",
-            "Leave one of them out.",
+            "Correct `since` and `before`, or leave one of them out.",
         )
     fitting = (each for each in _WIDTHS if seconds / each <= _MOST_CHOSEN - 1)
     width = next(fitting, math.ceil(seconds / (_MOST_CHOSEN - 1) / _WEEK) * _WEEK)

@@ -382,7 +382,7 @@ NO_SESSION = "–"
 OF_SESSIONS: Mapping[str, str] = {
     "some rows are in quarantine": "quarantined",
     "totals of two datasets differ": NO_SESSION,
-    "a country has gone silent": "two reports have none, though the country has deliverable campaigns",
+    "a country has gone silent": "two reports have no rows, though the country has deliverable campaigns",
     "two reports have no rows of a day that had some": "The report lost nearly all rows",
     "campaigns have no ad groups": NO_SESSION,
     "a report takes longer than usual": NO_SESSION,
@@ -390,7 +390,7 @@ OF_SESSIONS: Mapping[str, str] = {
     "a day is not requested": NO_SESSION,
     "Amazon throttles reports for ten minutes": NO_SESSION,
     "a region answers with errors for ten minutes": NO_SESSION,
-    "one region cannot be listed": "Region NA: Amazon answered the request to list the accounts with an error of its own",
+    "one region cannot be listed": "Accounts of region NA could not be listed: Amazon answered the request to list the accounts with an error of its own",
     "nothing happens at all": NO_SESSION,
     "a host cannot write downloads": NO_SESSION,
     "the clock of a host is wrong": NO_SESSION,

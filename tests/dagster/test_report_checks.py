@@ -46,8 +46,11 @@ def test_checks_run_with_a_materialization(stocked: World) -> None:
     result = materialize_days(stocked, stocked.account(), stocked.day(), with_checks=True)
     found = result.get_asset_check_evaluations()
     assert {one.check_name: (one.passed, one.description) for one in found} == {
-        WINDOW_IS_FRESH: (True, "All accounts are fresh."),
-        ROWS_RECONCILE: (True, "Not comparable yet with daily performance by advertised product."),
+        WINDOW_IS_FRESH: (True, "No account has late windows."),
+        ROWS_RECONCILE: (
+            True,
+            "No totals can be compared with daily performance by advertised product yet.",
+        ),
         QUARANTINE_IS_SMALL: (True, "No row is quarantined."),
     }
     assert {ASSET_KEY} == {one.asset_key for one in found}

@@ -300,7 +300,7 @@ ROWS: dict[str, Case] = {
         told=(*SILENT, "report-processed", "windows-not-served"),
         ends="not_served",
         rows="unchanged",
-        why="^history-not-proven: Amazon reports no rows of days this old",
+        why="^history-not-proven: Amazon reports no rows of old days",
     ),
     "country_missing": NeedsDecision(faults=(once("rows", change="no_country"),)),
     "empty_report: once, where rows were": NeedsDecision(

@@ -74,7 +74,7 @@ def test_a_day_that_is_not_served_is_explained(world: World, account: Account) -
     load_twice(world, account)
     told = explained(world, account, OLD)
     assert ("not served", Severity.WARNING) == (told.state, told.severity)
-    assert "Amazon reports no rows of days this old" in told.sentence
+    assert "Amazon reports no rows of old days" in told.sentence
     age = "It was 200 days old when it was requested, and the oldest rows of"
     products = "Sponsored Products, Sponsored Brands and Sponsored Display"
     assert told.sentence.endswith(

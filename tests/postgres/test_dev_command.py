@@ -55,7 +55,7 @@ def test_everything_runs_until_one_service_ends(terminal: Terminal) -> None:
     [stream] = [each for each in processes if "stream" in command_of(each)]
     stream.kill()
     assert 1 == terminal.process.wait(60)
-    assert "stream ended (exit code -9). The end of" in terminal.text()
+    assert "stream: the service ended (exit code -9). The end of" in terminal.text()
     assert not any(map(is_alive, processes))
 
 

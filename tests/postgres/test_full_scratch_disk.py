@@ -113,7 +113,7 @@ def test_host_and_folder_are_told_at_once_until_a_load_works(
     assert pytest.approx(0) == finding.alert_after.total_seconds()
     assert ("file-not-written", began, began) == (finding.code, finding.since, later.since)
     assert re.search(sentence, finding.sentence), finding.sentence
-    assert "Free space on that disk" in finding.advice
+    assert "Free space on the folder's disk" in finding.advice
     world.advance(minutes=6)
     world.step()
     assert [] == found(world)

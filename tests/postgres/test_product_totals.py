@@ -90,7 +90,7 @@ def test_a_load_leaves_totals_of_the_ad_products_that_it_was_asked_for(shelf: Lo
 
 def test_datasets_are_compared_by_ad_product(shelf: LoadWorld) -> None:
     """Placements equal their campaigns for each ad product that both have; a difference shows both amounts exactly."""
-    assert "Not comparable yet with" in compare(shelf, "daily_placements").sentence
+    assert "No totals can be compared with" in compare(shelf, "daily_placements").sentence
     load(shelf, "daily_campaigns", row(SP, "5"), row(SB, "7", 2), row(SD, "9", 3))
     divided = (placement(SP, "4"), placement(SP, "1", "PRODUCT_PAGE"))
     load(shelf, "daily_placements", *divided, placement(SB, "7"))

@@ -117,7 +117,8 @@ def test_a_file_that_is_missing_or_stands_beside_the_variables_is_refused(
     file = write()
     monkeypatch.setenv("BIDBEACON_ADS_API_REFRESH_TOKEN", "x")
     with pytest.raises(
-        SettingsError, match="this setting or BIDBEACON_ADS_API_REFRESH_TOKEN, not both"
+        SettingsError,
+        match="BIDBEACON_CREDENTIALS_FILE or BIDBEACON_ADS_API_REFRESH_TOKEN, not both",
     ):
         get_settings()
     file.unlink()

@@ -65,7 +65,7 @@ def test_intervals_have_widths_that_people_read(stretch: timedelta, seconds: int
 
 def test_a_stretch_must_have_a_length() -> None:
     """One that ends before it begins is refused with what to do."""
-    with pytest.raises(RefusedError, match="Expected since to be earlier than before"):
+    with pytest.raises(RefusedError, match="Expected `since` to be earlier than `before`"):
         divide(NOON, NOON)
 
 

@@ -40,7 +40,7 @@ LOOPBACK = "a loopback address such as 127.0.0.1"
         ("ADS_API_CREDENTIAL_REGION", "US", "'NA', 'EU' or 'FE'"),
         ("PARTITION_MONTHS", "61", "less than or equal to 60"),
         ("BIND_HOST", "http://a", "an IP address or a host name, such as 127.0.0.1"),
-        ("BIND_HOST", "0.0.0.0", f"{LOOPBACK}, or BIDBEACON_ALLOW_OTHER_MACHINES=true as well"),
+        ("BIND_HOST", "0.0.0.0", f"{LOOPBACK}, unless BIDBEACON_ALLOW_OTHER_MACHINES=true is set"),
         ("STREAM_PUBLIC_URL", "http://[", AN_ADDRESS),
         ("DAGSTER_PUBLIC_URL", "stream.example.com\x1b[1m", AN_ADDRESS),
     ],
@@ -115,7 +115,9 @@ def test_misspelt_setting_in_the_file_is_refused(given: str, expected: str, tmp_
     env_file.write_text(f"AWS_REGION=eu-west-1\n{given}=1\n")
     with pytest.raises(SettingsError) as refused:
         read_settings(Settings, env_file)
-    assert f"{given.upper()}: expected {expected}, set in {env_file}." == str(refused.value)
+    assert f"{given.upper()}: unknown name; expected {expected}, set in {env_file}." == str(
+        refused.value
+    )
 
 
 def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     env_file.write_bytes("BIDBEACON_STREAM_TOKEN=geheim-für-immer\n".encode("latin-1"))
     with pytest.raises(SettingsError) as refused:
         read_settings(Settings, env_file)
-    assert f"{env_file}: expected UTF-8, but byte 32 is not: save it as UTF-8." == str(
+    assert f"{env_file}: expected UTF-8, but byte 32 is not: save the file as UTF-8." == str(
         refused.value
     )
     assert refused.value.__cause__ is None

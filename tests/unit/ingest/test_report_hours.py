@@ -112,8 +112,8 @@ def test_what_is_no_hour_is_refused(value: object) -> None:
     ("day", "value", "expected"),
     [
         (8, 2, f"an hour that exists on 2026-03-08 in {US} (the clock skips this hour)"),
-        (9, "2026-03-08T18:00:00", "an hour of 2026-03-09"),
-        (9, "2026-03-09T18:00:00Z", f"the offset from UTC that {US} has in that hour"),
+        (9, "2026-03-08T18:00:00", "an hour of the row's day, 2026-03-09"),
+        (9, "2026-03-09T18:00:00Z", f"a local time with the correct UTC offset of {US}"),
     ],
 )
 def test_an_hour_the_day_does_not_have_says_what_would_be_one(

@@ -50,7 +50,7 @@ def test_a_day_that_stays_not_served_is_not_loaded(world: World, account: Accoun
     """A load by hand requests it, and fails with the reason; once rows come, it is loaded."""
     load_twice(world, account)
     assert "not_served" == world.window(account, OLD).status
-    with pytest.raises(WindowNotLoadedError, match=f"{OLD}: Amazon reports no rows of days this"):
+    with pytest.raises(WindowNotLoadedError, match=f"{OLD}: Amazon reports no rows of old days"):
         load_by_hand(world, account, OLD)
     window = world.window(account, OLD)
     assert ("not_served", None) == (window.status, window.wanted_by)
@@ -82,7 +82,7 @@ def test_a_day_that_is_not_served_is_explained(world: World, account: Account) -
     )
     verdict = explained_json(world, account, OLD)["verdict"]
     assert ("history-not-proven", ["SP", "SB", "SD"]) == (verdict["cause"], verdict["not_served"])
-    assert "become zeros by themselves" in verdict["advice"]
+    assert "become zeros without a new request" in verdict["advice"]
 
 
 def test_a_day_has_the_age_of_its_first_report(world: World, account: Account) -> None:

@@ -19,8 +19,9 @@ from bidbeacon_pipelines.problems.explain_queries import list_day_windows
 from bidbeacon_pipelines.problems.findings import ORDER, day_range, listed
 from bidbeacon_pipelines.problems.report_findings import SEVERITIES
 from bidbeacon_pipelines.requests.gate import GateState, find_gate
+from bidbeacon_pipelines.requests.outlook import Outlook, when
 from bidbeacon_pipelines.requests.queries import get_request
-from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, MAX_PENDING, RequestStatus
+from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS, MAX_LOADS, RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.window_states import STOPPED, WindowState
@@ -161,7 +162,7 @@ def _explain_missing(connection: Connection, question: Question) -> Explanation:
     if day > today:
         first = due_at(day, dataset.refresh_offsets[0], account.time_zone)
         what = f"{day} has not started in the account's time zone ({account.time_zone})."
-        then = f"Its first report is requested at {_when(first)}."
+        then = f"Its first report is requested at {when(first)}."
         return Explanation(NO_WINDOW_STATE, Severity.FINE, f"{what} {then}", next_at=first)
     if day < oldest:
         what = f"Amazon serves {dataset.name} only back to {oldest}. The day stays empty."
@@ -224,7 +225,7 @@ class _Window:
     @property
     def _rows(self) -> str:
         row = self.row
-        return f"{row['row_count'] or 0:,} rows as of {_when(row['as_of'] or self._now)}"
+        return f"{row['row_count'] or 0:,} rows as of {when(row['as_of'] or self._now)}"
 
     def _refresh(self, at: datetime) -> str:
         """Return "The refresh T+3" if the refresh T+3 is due by `at`; if none is, "A refresh"."""
@@ -236,7 +237,7 @@ class _Window:
     def fresh(self) -> Explanation:
         has, at = f"It has {self._rows}{self._but_not_served}", self.row["next_at"]
         if not self.row["is_final"] and at is not None:
-            return self._explained(f"{has}.", f"{self._refresh(at)} follows at {_when(at)}.", at)
+            return self._explained(f"{has}.", f"{self._refresh(at)} follows at {when(at)}.", at)
         if self.row["cause"] is None:
             return self._explained(f"{has}.", "No further refresh is scheduled.")
         what = f"{has}, and its last refresh failed: {self._reason}."
@@ -246,24 +247,24 @@ class _Window:
         at = self.row["next_at"]
         if at is None:
             return self._explained("It has no data.", "No refresh is scheduled.")
-        then = f"{self._refresh(at)} is the first, at {_when(at)}."
+        then = f"{self._refresh(at)} is the first, at {when(at)}."
         return self._explained("It has no data yet, as expected.", then, at)
 
     def stopped(self) -> Explanation:
         # `since` of a disabled account's window is its last request.
         since = None if self.state is WindowState.DISABLED else self.row["since"]
-        verb, of = ("is not", "") if since is None else ("has not been", f" since {_when(since)}")
+        verb, of = ("is not", "") if since is None else ("has not been", f" since {when(since)}")
         what = f"It {verb} requested{of}: {self._reason}."
         return self._explained(
             what, "" if self.row["as_of"] is None else f"It keeps its {self._rows}."
         )
 
     def expired(self) -> Explanation:
-        since = _when(self.row["expires_at"])
+        since = when(self.row["expires_at"])
         return self._explained(f"It was never loaded, and Amazon has not served it since {since}.")
 
     def not_served(self) -> Explanation:
-        what = f"It has not been served since {_when(self.row['since'])}: {self._reason}."
+        what = f"It has not been served since {when(self.row['since'])}: {self._reason}."
         own_at, at = self.row["next_at"], self.row["next_not_served_at"]
         if self.row["wanted_by"] is not None or (own_at is not None and own_at <= self._now):
             return self._waiting(what)
@@ -272,11 +273,11 @@ class _Window:
             again = "not requested again" if is_over else "requested again only by hand"
             return self._explained(what, f"It was {self._proof}; it is {again}.")
         if own_at is not None:
-            return self._explained(what, f"It is requested again at {_when(own_at)}.", own_at)
+            return self._explained(what, f"It is requested again at {when(own_at)}.", own_at)
         if at is None:
             return self._explained(what, "It is not requested again by itself.")
         then = (
-            f"A younger day is requested again at {_when(at)}. "
+            f"A younger day is requested again at {when(at)}. "
             "If Amazon serves it, this day is requested as well."
         )
         return self._explained(what, then, at)
@@ -306,7 +307,7 @@ class _Window:
         if at is None and self.row["wanted_by"] is None:
             return self._explained(what, "It is not requested again by itself.")
         if at is not None and at > self._now and self.row["wanted_by"] is None:
-            return self._explained(what, f"It is requested again at {_when(at)}.", at)
+            return self._explained(what, f"It is requested again at {when(at)}.", at)
         return self._waiting(what)
 
     def due(self) -> Explanation:
@@ -315,11 +316,12 @@ class _Window:
             return self._waiting(f"{by} has requested it." if by else "It is due.")
         which = "Its first report" if self.row["as_of"] is None else self._refresh(since)
         due = "overdue" if self.state is WindowState.LATE else "due"
-        return self._waiting(f"{which} has been {due} since {_when(since)}.")
+        return self._waiting(f"{which} has been {due} since {when(since)}.")
 
     def _waiting(self, what: str) -> Explanation:
         if self.request is not None:
-            then = f"A report for {_days(self.request)} is planned, and {self._created()}."
+            planned = f"A report for {_days(self.request)} is planned"
+            then = f"{planned}, and {self._outlook(self.request).created()}."
             return self._explained(what, then)
         if self.row["wanted_by"] is not None:
             return self._explained(what, "The next run, within a minute, requests it.", self._now)
@@ -330,7 +332,7 @@ class _Window:
             return self._explained(what, then, at)
         for why, at in self._obstacles():
             if at is not None and at > self._now:
-                return self._explained(what, why.format(_when(at)), at)
+                return self._explained(what, why.format(when(at)), at)
         then = "The next refresh, within a minute, plans a report for it."
         return self._explained(what, then, self._now)
 
@@ -353,32 +355,32 @@ class _Window:
         request = self.request
         if request is None:
             return self._explained("It is being requested.", at=self._now)
+        outlook = self._outlook(request)
         attempt = f"{request.attempts} of {MAX_ATTEMPTS}"
         sent_at = request.sent_at or request.created_at
         match request.status:
             case RequestStatus.PLANNED if self._cause is not None:
                 what = f"Attempt {attempt} failed: {self._reason}."
-                then = f"It {self._created(again=True)}."
+                then = f"It {outlook.created(again=True)}."
             case RequestStatus.PLANNED:
-                since = _when(request.created_at)
+                since = when(request.created_at)
                 what = f"A report for {_days(request)} has been planned since {since}."
-                then = f"It {self._created()}."
+                then = f"It {outlook.created()}."
             case RequestStatus.SENT:
-                at = _when(sent_at)
+                at = when(sent_at)
                 what = f"It was requested at {at}, and no response arrived (attempt {attempt})."
-                then = f"Amazon may still create the report; it {self._created(again=True)}."
+                then = f"Amazon may still create the report; it {outlook.created(again=True)}."
             case _:
-                return self._in_flight(request, sent_at)
-        return self._explained(what, then, self._step_at)
+                return self._in_flight(outlook, sent_at)
+        return self._explained(what, then, outlook.step_at)
 
-    def _in_flight(self, request: ReportRequest, sent_at: datetime) -> Explanation:
-        status, late, end = request.amazon_status or "no status yet", "", ""
-        if self.state is WindowState.LATE_AT_AMAZON:
-            late = ", far longer than usual"
-            end = f"; it is requested again at {_when(sent_at + MAX_PENDING)}"
-        which = f"report {request.report_id} for {_days(request)} since {_when(sent_at)}"
-        what = f"Amazon has been creating {which}{late} ({status})."
-        return self._explained(what, f"The next poll is {self._polled()}{end}.", self._step_at)
+    def _in_flight(self, outlook: Outlook, sent_at: datetime) -> Explanation:
+        request = outlook.request
+        is_late = self.state is WindowState.LATE_AT_AMAZON
+        status, late = request.amazon_status or "no status yet", ", far longer than usual"
+        which = f"report {request.report_id} for {_days(request)} since {when(sent_at)}"
+        what = f"Amazon has been creating {which}{late if is_late else ''} ({status})."
+        return self._explained(what, outlook.next_step, outlook.step_at)
 
     def loading(self) -> Explanation:
         request = self.request
@@ -388,40 +390,13 @@ class _Window:
         if request.loads > 0:
             which = f"Attempt {request.loads} of {MAX_LOADS} to load report {request.report_id}"
             what, then = f"{which} failed.", "BidBeacon tries again"
-        return self._explained(what, f"{then} {self._polled()}.", self._step_at)
+        outlook = self._outlook(request)
+        return self._explained(what, f"{then} {outlook.polled()}.", outlook.step_at)
 
-    @property
-    def _step_at(self) -> datetime:
-        at = None if self.request is None else self.request.next_step_at
-        return max(at or self._now, self._now)
-
-    def _polled(self) -> str:
-        if self.row["worker"] is not None:
-            return "right now"
-        is_later = self._step_at > self._now
-        return f"at {_when(self._step_at)}" if is_later else "within two minutes"
-
-    def _created(self, *, again: bool = False) -> str:
-        verb = "is requested again" if again else "is requested"
-        if self.row["worker"] is not None:
-            return f"{verb} right now"
-        if self._step_at > self._now:
-            return f"{verb} at {_when(self._step_at)}"
-        return f"{verb} {self._gate_opens()}"
-
-    def _gate_opens(self) -> str:
-        gate, region = self._gate, self._question.account.ads_account.region
-        if gate is None:
-            return "within two minutes"
-        places = int(gate.gate.in_flight_limit)
-        if (closed_until := gate.closed_until(self._now)) is not None:
-            why = f"since Amazon throttled report creation in {region} (429)"
-            return f"after {_when(closed_until)}, {why}"
-        if gate.in_flight >= places:
-            return f"when one of the {places} report slots of {region} is free"
-        if gate.planned <= places:
-            return "within two minutes"
-        return "in order, with loads by hand and newer days first"
+    def _outlook(self, request: ReportRequest) -> Outlook:
+        region = self._question.account.ads_account.region
+        is_locked = self.row["worker"] is not None
+        return Outlook(request, is_locked, self._gate, region, self._now)
 
 
 _SENTENCES: Final[Mapping[WindowState, Callable[[_Window], Explanation]]] = {
@@ -442,10 +417,6 @@ _SENTENCES: Final[Mapping[WindowState, Callable[[_Window], Explanation]]] = {
 def _proven(days: int | None, products: Sequence[str]) -> str:
     rows = f"rows of {listed(products)}"
     return f"no {rows} have come yet" if days is None else f"the oldest {rows} were {days} days old"
-
-
-def _when(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _days(request: ReportRequest) -> str:

@@ -14,9 +14,9 @@ class QueueState(StrEnum):
 
     PLANNED = "planned"
     """It is not requested yet."""
-    AGAIN = "requested again"
+    AGAIN = "to be requested again"
     """Its last attempt failed, and it waits for the next."""
-    SENT = "no answer yet"
+    SENT = "sent"
     """It was requested, and Amazon has not answered."""
     AT_AMAZON = "at Amazon"
     """Amazon generates its report."""
@@ -26,6 +26,26 @@ class QueueState(StrEnum):
     """Its report is complete and is not loaded yet."""
     LOADING = "loading"
     """Its report is being loaded."""
+
+
+def queue_state(
+    status: str, now: datetime, *, late_at: datetime | None, has_failed: bool, is_locked: bool
+) -> QueueState:
+    """Return what happens with an open request.
+
+    `has_failed` means that its last attempt failed; `is_locked`, that a living session works on it.
+    """
+    match status:
+        case RequestStatus.PLANNED | RequestStatus.SENT if has_failed:
+            return QueueState.AGAIN
+        case RequestStatus.PLANNED:
+            return QueueState.PLANNED
+        case RequestStatus.SENT:
+            return QueueState.SENT
+        case RequestStatus.IN_FLIGHT:
+            is_late = late_at is not None and late_at <= now
+            return QueueState.LATE if is_late else QueueState.AT_AMAZON
+    return QueueState.LOADING if is_locked else QueueState.READY
 
 
 @dataclass(frozen=True)
@@ -51,17 +71,13 @@ class Outlook:
     @property
     def state(self) -> QueueState:
         """What happens with the request."""
-        match self.request.status:
-            case RequestStatus.PLANNED:
-                is_new = self.request.cause is None
-                return QueueState.PLANNED if is_new else QueueState.AGAIN
-            case RequestStatus.SENT:
-                return QueueState.SENT
-            case RequestStatus.IN_FLIGHT:
-                late_at = self.request.late_at
-                is_late = late_at is not None and late_at <= self.now
-                return QueueState.LATE if is_late else QueueState.AT_AMAZON
-        return QueueState.LOADING if self.is_locked else QueueState.READY
+        return queue_state(
+            self.request.status,
+            self.now,
+            late_at=self.request.late_at,
+            has_failed=self.request.cause is not None,
+            is_locked=self.is_locked,
+        )
 
     @property
     def next_step(self) -> str:
@@ -125,6 +141,18 @@ class Outlook:
         if self.gate.planned <= places:
             return "within two minutes"
         return "in order, with loads by hand and newer days first"
+
+
+def limit_of(gate: GateState, now: datetime) -> str | None:
+    """Return a sentence on what delays the planned reports of a gate; None if none is planned."""
+    places, pace = int(gate.gate.in_flight_limit), gate.gate.pace.total_seconds()
+    if not gate.planned:
+        return None
+    if (closed_until := gate.closed_until(now)) is not None:
+        return f"Amazon throttles report creation (429): none until {when(closed_until)}."
+    if gate.in_flight >= places:
+        return "No slot is free until Amazon completes a report."
+    return f"At most one report every {pace:,.0f} s is requested."
 
 
 def when(at: datetime) -> str:

@@ -151,6 +151,11 @@ def get_request(connection: Connection, request_id: int) -> ReportRequest:
     return found
 
 
+def list_requests(connection: Connection, request_ids: Sequence[int]) -> list[ReportRequest]:
+    """Return requests by their ids, in any order."""
+    return read_rows(connection, select(_R).where(_R.id.in_(request_ids)))
+
+
 _LOCKABLE = f"""
     SELECT r.id
       FROM report_requests r

@@ -13,6 +13,8 @@ from bidbeacon_pipelines.accounts.names import get_named_account
 from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.problems.explain import Question, explain_day
 from bidbeacon_pipelines.problems.home import read_home
+from bidbeacon_pipelines.requests.outlook import QueueState
+from bidbeacon_pipelines.requests.queue import MOST, USUAL_LIMIT, read_queue
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.coverage import WindowCoverage
 from bidbeacon_pipelines.summaries.account_list import list_accounts_json
@@ -34,6 +36,13 @@ class _CoverageParameters(Parameters):
     to: Day | None = None
 
 
+class _QueueParameters(Parameters):
+    account: Value | None = None
+    dataset: Value | None = None
+    state: QueueState | None = None
+    limit: int = Field(USUAL_LIMIT, ge=1, le=MOST)
+
+
 class _ExplainParameters(AccountParameters):
     dataset: Value
     window: Day
@@ -51,6 +60,7 @@ def read_routes(store: SessionStore, settings: Settings, *, clock: Clock) -> lis
         "coverage": reads.coverage,
         "explain": reads.explain,
         "job-metrics": reads.job_metrics,
+        "queue": reads.queue,
     }
     return [Route(f"/api/{name}", refusing_errors()(answer)) for name, answer in answers.items()]
 
@@ -170,6 +180,37 @@ class _Reads:
         with self._store.snapshot() as connection:
             jobs = aggregate_jobs(connection, since, before)
         return JSONResponse({"since": since.isoformat(), "jobs": jobs})
+
+    def queue(self, request: Request) -> Response:
+        """Return the open requests, nearest to their end first, and what limits them.
+
+        The parameters are `account`, `dataset`, `state` and `limit` (200 by default, at most
+        5,000). `account` selects the requests of its ads account, since one covers all countries.
+
+        `{"at", "counts", "matching", "datasets", "gates": [{"region", "in_flight", "places",
+        "planned", "closed_until", "created", "limit"}], "loads": {"running", "at_once",
+        "last_hour", "rows_last_hour"}, "requests": [{"id", "name", "accounts": [{"key",
+        "label"}], "dataset", "report", "from", "to", "days", "state", "attempt", "attempts",
+        "failure", "next_step", "next_at", "since", "wanted_by", "session"}]}`
+
+        `counts` has the number of requests by state, whatever `state` selects; `matching` is the
+        number of all that match. `created` is the number of reports created in the last hour, and
+        `limit` says what delays the next.
+        """
+        query = read_query(_QueueParameters, request.query_params)
+        dataset = None if query.dataset is None else get_dataset(query.dataset).name
+        with self._store.snapshot() as connection:
+            named = query.account and get_named_account(connection, query.account)
+            answer = read_queue(
+                connection,
+                loads_at_once=self._settings.loads_at_once,
+                now=self._clock(),
+                account_id=named.account_id if named else None,
+                dataset=dataset,
+                state=query.state,
+                limit=query.limit,
+            )
+        return JsonAnswer(answer)
 
 
 def _partition_url(settings: Settings, account: str, dataset: Dataset, window: date) -> str:

@@ -115,10 +115,10 @@ class Outlook:
 
     def loaded(self) -> str:
         """Return when a complete report is loaded, as `polled` does."""
-        if self.loads_full is not None and not self.is_locked and self.step_at <= self.now:
-            runs = "one run that loads" if self.loads_full == 1 else f"{self.loads_full} runs"
-            return f"when the {runs} allowed at once have time for it"
-        return self.polled()
+        if self.loads_full is None or self.is_locked or self.step_at > self.now:
+            return self.polled()
+        loads = "the load" if self.loads_full == 1 else f"one of the {self.loads_full} loads"
+        return f"when {loads} that may run at once has ended"
 
     def created(self, *, again: bool = False) -> str:
         """Return when the report is requested: "is requested …"."""

@@ -14,7 +14,7 @@ from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.web import pipelines_extension
 from bidbeacon_sessions import SessionStore, Subject, with_job_session
 from tests.browser.conftest import assert_for_everyone, assert_readable
-from tests.support.rows import add_account, add_windows
+from tests.support.rows import add_account, add_request, add_windows
 
 pytestmark = pytest.mark.browser
 
@@ -36,6 +36,8 @@ VIEWS = {
     "table with why": (f"/coverage?{DETAIL}&view=table", ".verdict"),
     "no windows": ("/coverage?to=2020-01-01", "text=No windows in these days"),
     "no account matches": (f"/coverage?{MONTH}&accounts=nobody", "text=No account matches"),
+    "queue": ("/queue", ".queue tbody tr"),
+    "empty queue": ("/queue?dataset=daily_products", "text=0 requests"),
     "accounts": ("/accounts", "#content a"),
     "account": (f"/accounts/{ACCOUNT.key}", "#content h1 bdi"),
     "causes": ("/causes", "#token-revoked h2"),
@@ -52,6 +54,8 @@ def failed_session(shared_store: SessionStore) -> Iterator[str]:
         stored = add_account(connection, "DE", name=LONG)
         late = func.now() - timedelta(hours=1)
         add_windows(connection, stored, [DAY], next_refresh_at=late)
+        refused = {"code": "other", "detail": {"reason": LONG}}
+        add_request(connection, stored.account_id, DAY, attempts=1, cause=refused)
     about = {"account": ACCOUNT.key, "dataset": "daily_targets", "windows": [DAY]}
     why = {"code": "other", "detail": {"reason": LONG}}
     with (

@@ -15,6 +15,7 @@ from bidbeacon_pipelines.problems.alerts import list_open
 from bidbeacon_pipelines.problems.findings import Finding, counted
 from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests.gate import list_gates
+from bidbeacon_pipelines.requests.outlook import limit_of
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.window_states import count_json
 from bidbeacon_sessions import SessionStore
@@ -84,7 +85,10 @@ _PUT_OFF = text("""
 def _read_limits(connection: Connection, now: datetime) -> dict[str, Any]:
     calls = summarize_calls(connection, now - _RECENTLY)
     return {
-        "gates": [gate.facts(now) for gate in list_gates(connection, now=now)],
+        "gates": [
+            gate.facts(now) | {"limit": limit_of(gate, now)}
+            for gate in list_gates(connection, now=now)
+        ],
         "calls": {
             "count": sum(each["calls"] for each in calls),
             "failed": sum(each["failed"] for each in calls),

@@ -24,6 +24,7 @@ from bidbeacon_pipelines.problems.findings import (
     in_datasets,
     window_link,
 )
+from bidbeacon_pipelines.requests.outlook import QueueState
 from bidbeacon_pipelines.requests.rules import MAX_ATTEMPTS
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.window_states import WindowState, state_values, windows_in
@@ -212,7 +213,8 @@ def retried_reports(connection: Connection, settings: Settings, now: datetime) -
     for row in connection.execute(_RETRIED).mappings():
         attempt = f"attempt {min(row['attempts'] + 1, MAX_ATTEMPTS)} of {MAX_ATTEMPTS}"
         again = f"{counted(row['reports'], 'report')} requested again, {attempt}"
-        link = f"/sessions?{urlencode({'type': 'request-retried', 'since': '24h'})}"
+        chosen = {"state": str(QueueState.AGAIN), "cause": row["cause"]["code"]}
+        link = f"/queue?{urlencode(chosen)}"
         yield found(
             row["cause"],
             Effect(f"{again}{in_datasets(row['datasets'])}", link),

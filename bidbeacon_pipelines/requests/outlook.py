@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bidbeacon_pipelines.requests.gate import GateState
+from bidbeacon_pipelines.requests.gate_rules import SHORTEST_PACE
 from bidbeacon_pipelines.requests.rules import MAX_LOADS, MAX_PENDING, RequestStatus
 from bidbeacon_pipelines.requests.tables import ReportRequest
 
@@ -144,15 +145,17 @@ class Outlook:
 
 
 def limit_of(gate: GateState, now: datetime) -> str | None:
-    """Return a sentence on what delays the planned reports of a gate; None if none is planned."""
-    places, pace = int(gate.gate.in_flight_limit), gate.gate.pace.total_seconds()
+    """Return a sentence on what delays the planned reports of a gate; None if nothing does."""
     if not gate.planned:
         return None
     if (closed_until := gate.closed_until(now)) is not None:
         return f"Amazon throttles report creation (429): none until {when(closed_until)}."
-    if gate.in_flight >= places:
+    if gate.in_flight >= int(gate.gate.in_flight_limit):
         return "No slot is free until Amazon completes a report."
-    return f"At most one report every {pace:,.0f} s is requested."
+    if gate.gate.pace <= SHORTEST_PACE:
+        return None
+    pace = f"at most one report every {gate.gate.pace.total_seconds():,.0f} s"
+    return f"Amazon has throttled report creation (429): {pace} is requested."
 
 
 def when(at: datetime) -> str:

@@ -34,6 +34,7 @@ def read_queue(
     account_id: str | None = None,
     dataset: str | None = None,
     state: QueueState | None = None,
+    cause: str | None = None,
     limit: int = USUAL_LIMIT,
 ) -> dict[str, Any]:
     """Return the open requests that match, as JSON data; see `docs/reference/http.md`.
@@ -48,7 +49,8 @@ def read_queue(
         if account_id in (None, one.account_id) and dataset in (None, one.dataset)
     ]
     counts = Counter(of for of, _ in found)
-    chosen = sorted((pair for pair in found if state in (None, pair[0])), key=_order)
+    chosen = [(of, one) for of, one in found if state in (None, of) and cause in (None, one.cause)]
+    chosen.sort(key=_order)
     gates = {(one.gate.client_id, one.gate.region): one for one in list_gates(connection, now=now)}
     creates, speed = read_speed(connection, now)
     ids = [one.id for _, one in chosen[:limit]]
@@ -78,7 +80,7 @@ def read_queue(
 
 
 def _state_of(row: Row[Any], now: datetime) -> QueueState:
-    facts = {"has_failed": row.has_failed, "is_locked": row.is_locked}
+    facts = {"has_failed": row.cause is not None, "is_locked": row.is_locked}
     return queue_state(row.status, now, late_at=row.late_at, **facts)
 
 

@@ -10,7 +10,7 @@ from bidbeacon_pipelines.accounts.queries import ACCOUNT_LABEL, ADS_ACCOUNT_LABE
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST
 
 _OPEN = text(f"""
-    SELECT r.id, r.account_id, r.dataset, r.status, r.cause IS NOT NULL AS has_failed, r.late_at,
+    SELECT r.id, r.account_id, r.dataset, r.status, r.cause ->> 'code' AS cause, r.late_at,
            l.session_id IS NOT NULL AS is_locked, r.by_hand, r.end_date,
            coalesce(r.next_step_at, r.created_at) AS step_at
       FROM report_requests r
@@ -22,7 +22,7 @@ _OPEN = text(f"""
 def list_open_requests(connection: Connection) -> Sequence[Row[Any]]:
     """Return all open requests, in any order, with what tells their state.
 
-    Columns: id, account_id, dataset, status, has_failed (whether the last attempt failed), late_at,
+    Columns: id, account_id, dataset, status, cause (the code of the last failure), late_at,
     is_locked (whether a living session works on it), by_hand, end_date, step_at.
     """
     return connection.execute(_OPEN).all()

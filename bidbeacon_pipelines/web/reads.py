@@ -40,6 +40,7 @@ class _QueueParameters(Parameters):
     account: Value | None = None
     dataset: Value | None = None
     state: QueueState | None = None
+    cause: Value | None = None
     limit: int = Field(USUAL_LIMIT, ge=1, le=MOST)
 
 
@@ -184,8 +185,9 @@ class _Reads:
     def queue(self, request: Request) -> Response:
         """Return the open requests, nearest to their end first, and what limits them.
 
-        The parameters are `account`, `dataset`, `state` and `limit` (200 by default, at most
-        5,000). `account` selects the requests of its ads account, since one covers all countries.
+        The parameters are `account`, `dataset`, `state`, `cause` (the code of the last failure)
+        and `limit` (200 by default, at most 5,000). `account` selects the requests of its ads
+        account, since one covers all countries.
 
         `{"at", "counts", "matching", "datasets", "gates": [{"region", "in_flight", "places",
         "planned", "closed_until", "created", "limit"}], "loads": {"running", "at_once",
@@ -193,9 +195,9 @@ class _Reads:
         "label"}], "dataset", "report", "from", "to", "days", "state", "attempt", "attempts",
         "failure", "next_step", "next_at", "since", "wanted_by", "session"}]}`
 
-        `counts` has the number of requests by state, whatever `state` selects; `matching` is the
-        number of all that match. `created` is the number of reports created in the last hour, and
-        `limit` says what delays the next.
+        `counts` has the number of requests by state, whatever `state` and `cause` select;
+        `matching` is the number of all that match. `created` is the number of reports created in
+        the last hour, and `limit` says what delays the next.
         """
         query = read_query(_QueueParameters, request.query_params)
         dataset = None if query.dataset is None else get_dataset(query.dataset).name
@@ -208,6 +210,7 @@ class _Reads:
                 account_id=named.account_id if named else None,
                 dataset=dataset,
                 state=query.state,
+                cause=query.cause,
                 limit=query.limit,
             )
         return JsonAnswer(answer)

@@ -137,18 +137,19 @@ function limits({ limits: { gates, calls, put_off: putOff } }) {
         "p",
         {},
         el("b", {}, gate.region),
-        `: ${number(gate.in_flight)} of ${number(gate.places)} report slots in use, ${number(gate.planned)} planned`,
+        `: ${number(gate.in_flight)} of ${number(gate.places)} report slots in use, `,
+        el("a", { href: "/queue" }, `${number(gate.planned)} planned`),
         gate.refused > 0 && [", ", el("a", { href: "/sessions?type=creates-paused" }, `refused ${number(gate.refused)} ×`), `, closed for ${duration(gate.closed_seconds)} in all`],
-        gate.closed_until && ["; none is created before ", when(gate.closed_until)],
+        gate.limit && `. ${gate.limit}`,
       ),
     ),
   );
-  const waits = putOff.map(({ dataset, reports, since: first }) => el("li", { "data-key": dataset }, toneIcon("neutral"), el("p", {}, el("a", { href: `/sessions?${new URLSearchParams({ type: "reports-planned", text: dataset })}` }, dataset), `: ${counted(reports, "report")} planned since `, when(first))));
+  const waits = putOff.map(({ dataset, reports, since: first }) => el("li", { "data-key": dataset }, toneIcon("neutral"), el("p", {}, el("a", { href: `/queue?${new URLSearchParams({ dataset })}` }, dataset), `: ${counted(reports, "report")} planned, the oldest since `, when(first))));
   return [
     heading("limits", "Amazon’s limits"),
     el("p", {}, calls.count === 0 ? "No calls in the last 24 hours." : callsText(calls)),
     gateRows.length > 0 && el("ul", { class: "rows" }, gateRows),
-    waits.length > 0 && el("h3", {}, "Waiting for a free report slot"),
+    waits.length > 0 && el("h3", {}, "Planned reports"),
     waits.length > 0 && el("ul", { class: "rows" }, waits),
   ];
 }

@@ -8,7 +8,7 @@ import { fetchJson } from "./stream.js";
 import { setServerTime } from "./time.js";
 import { counted, number, scrollingTable, sum, when } from "./words.js";
 
-const KEYS = ["account", "dataset", "state"];
+const KEYS = ["account", "dataset", "state", "cause"];
 const [RENEW_MS, MORE, MOST] = [2_500, 200, 5_000];
 const HEADS = ["State", "Account", "What happens next", "Report", "Days", "Attempt", "Since"];
 
@@ -88,11 +88,11 @@ function limitsSection({ gates, loads }) {
 }
 
 function requestsSection({ requests, matching, datasets }) {
-  const { dataset, account, state } = chosen();
+  const { dataset, account, state, cause } = chosen();
   const options = ["", ...datasets].map((name) => el("option", { value: name, selected: name === (dataset ?? "") }, name || "all datasets"));
   const select = el("select", { "data-key": "dataset", on: { change: (event) => go({ dataset: event.target.value }) } }, options);
-  const isNarrowed = dataset || account || state;
-  const tools = el("div", { class: "queue-tools" }, el("label", {}, "Dataset ", select), el("span", { class: "quiet", role: "status" }, shownText(requests.length, matching)), isNarrowed && el("a", { href: "/queue", "data-key": "all" }, "Show all"));
+  const isNarrowed = dataset || account || state || cause;
+  const tools = el("div", { class: "queue-tools" }, el("label", {}, "Dataset ", select), el("span", { class: "quiet", role: "status" }, shownText(requests.length, matching), cause && ` whose last attempt failed with ${cause}`), isNarrowed && el("a", { href: "/queue", "data-key": "all" }, "Show all"));
   const table = requests.length > 0 && scrollingTable("Report requests", "jobs list queue", HEADS, requests.map(requestRow));
   return [el("h2", { id: "requests-title" }, "Requests"), tools, table];
 }

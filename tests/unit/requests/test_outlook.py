@@ -20,11 +20,9 @@ READY = SENT | {"status": "completed", "report_id": "r"}
 
 def gate(in_flight: int = 0, planned: int = 1, **columns: Any) -> GateState:
     """A gate with four slots that is open and creates a report every two seconds."""
-    values = {"next_create_at": NOW, "refusals": 0, "in_flight_limit": 4.7} | columns
-    pace = timedelta(seconds=2)
-    return GateState(
-        in_flight, planned, ReportGate(client_id="c", region="NA", pace=pace, **values)
-    )
+    usual = {"next_create_at": NOW, "refusals": 0, "in_flight_limit": 4.7}
+    values = usual | {"pace": timedelta(seconds=2)} | columns
+    return GateState(in_flight, planned, ReportGate(client_id="c", region="NA", **values))
 
 
 def outlook(
@@ -116,7 +114,11 @@ def test_a_request_says_what_happens_next(found: Outlook, state: str, next_step:
     ("found", "limit"),
     [
         (gate(planned=0, in_flight=4), None),
-        (gate(), "At most one report every 2 s is requested."),
+        (gate(pace=timedelta(seconds=1)), None),
+        (
+            gate(),
+            "Amazon has throttled report creation (429): at most one report every 2 s is requested.",
+        ),
         (gate(in_flight=4), "No slot is free until Amazon completes a report."),
         (CLOSED, "Amazon throttles report creation (429): none until 2026-01-31 12:01:00 UTC."),
     ],
